@@ -1,0 +1,1 @@
+//! Grafana dashboards and Prometheus rules of Thicket, and the tests that run their queries
