@@ -1,0 +1,81 @@
+//! What can go wrong when a server is started, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+/// Why a server could not be started, stopped or prepared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server is not installed.
+    #[error("{program} not found: install the package {package} (compose/install-servers does it)")]
+    NotInstalled {
+        /// The executable that was looked for.
+        program: String,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// The server ended while it was starting.
+    #[error("{server} ended while starting ({status}); its log ends:\n{log}")]
+    Ended {
+        /// Which server.
+        server: &'static str,
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// The server runs but does not answer.
+    #[error("{server} did not answer within {seconds} s; its log ends:\n{log}")]
+    NotReady {
+        /// Which server.
+        server: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// No loopback port could be reserved.
+    #[error("no free loopback port for {server} after {tries} tries")]
+    NoPort {
+        /// Which server.
+        server: &'static str,
+        /// How many ports were tried.
+        tries: u32,
+    },
+    /// PostgreSQL refuses to run as root, and the user it runs as instead cannot reach the data directory.
+    #[error("PostgreSQL runs as the user `postgres`, who cannot enter {}: choose a data directory elsewhere, or `chmod o+x` it", .directory.display())]
+    Unreachable {
+        /// The topmost directory that is closed.
+        directory: PathBuf,
+    },
+    /// A helper command failed.
+    #[error("{command} failed ({status}): {output}")]
+    Command {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// What it printed.
+        output: String,
+    },
+    /// Reading or writing a file, or talking to the kernel, failed.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was attempted.
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Names what was attempted when an I/O call failed.
+pub(crate) trait Context<T> {
+    /// Wraps the error with `action`, a verb phrase ("write /tmp/x").
+    fn during(self, action: impl FnOnce() -> String) -> Result<T, Error>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn during(self, action: impl FnOnce() -> String) -> Result<T, Error> {
+        self.map_err(|source| Error::Io { action: action(), source })
+    }
+}

@@ -1,0 +1,87 @@
+//! Loopback ports that no other process of this user takes meanwhile.
+//!
+//! A port that was free a moment ago may be taken when the server binds it, and one that a killed server left may be
+//! taken before it comes back. So each port in use is held by a lock on a file named after it, which the kernel releases
+//! with the process, and ports come from below the range that outgoing connections draw from.
+
+use std::{
+    env,
+    fs::{self, File, TryLockError},
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    sync::atomic::{AtomicU16, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{Error, error::Context};
+
+/// Below Linux's default range for outgoing connections (32768 and up).
+const FIRST: u16 = 15_000;
+const COUNT: u16 = 15_000;
+const TRIES: u32 = 2_000;
+
+/// A port that is this process's as long as the value lives.
+#[derive(Debug)]
+pub(crate) struct Port {
+    number: u16,
+    _lock: File,
+}
+
+impl Port {
+    /// Reserves a port on which nothing listens.
+    pub(crate) fn reserve(server: &'static str) -> Result<Port, Error> {
+        let directory = lock_directory();
+        fs::create_dir_all(&directory).during(|| format!("create {}", directory.display()))?;
+        for _ in 0..TRIES {
+            let number = FIRST + next_offset();
+            let path = directory.join(number.to_string());
+            let file = File::create(&path).during(|| format!("create {}", path.display()))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(source)) => {
+                    return Err(Error::Io { action: format!("lock {}", path.display()), source });
+                }
+            }
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+                return Ok(Port { number, _lock: file });
+            }
+        }
+        Err(Error::NoPort { server, tries: TRIES })
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+fn lock_directory() -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    env::temp_dir().join(format!("thicket-ports-{user}"))
+}
+
+/// Walks through the range from a place of this process's own, so that processes started together seldom meet.
+fn next_offset() -> u16 {
+    static WALK: AtomicU16 = AtomicU16::new(0);
+    let step = WALK.fetch_add(1, Ordering::Relaxed);
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
+    let start = std::process::id().wrapping_mul(7919).wrapping_add(nanoseconds / 1_000);
+    ((start + u32::from(step)) % u32::from(COUNT)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, net::TcpListener};
+
+    use super::Port;
+
+    #[test]
+    fn a_reserved_port_is_free_and_is_given_to_nobody_else() {
+        let ports: Vec<Port> = (0..50).map(|_| Port::reserve("test").unwrap()).collect();
+        let distinct: BTreeSet<u16> = ports.iter().map(Port::number).collect();
+        assert_eq!(distinct.len(), ports.len());
+        for port in &ports {
+            TcpListener::bind(("127.0.0.1", port.number())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Redis: the queue and the checkpoints.
+
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    path::Path,
+};
+
+use crate::{
+    Error,
+    error::Context,
+    program,
+    server::{Launch, Server, Service, Signal},
+    settings,
+};
+
+const SETTINGS: &str = include_str!("../redis/redis.conf");
+
+/// A private Redis with `compose/redis/redis.conf`.
+pub type Redis = Server<RedisService>;
+
+/// How Redis is started and asked.
+#[derive(Debug)]
+pub struct RedisService;
+
+impl Server<RedisService> {
+    /// Starts Redis in `directory`.
+    pub fn start(directory: &Path) -> Result<Self, Error> {
+        Self::start_service(RedisService, directory)
+    }
+}
+
+impl Service for RedisService {
+    const NAME: &'static str = "redis";
+
+    fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
+        let program = program::find("redis-server", "redis-server")?;
+        let file = directory.join("redis.conf");
+        let text = settings::replace(
+            SETTINGS,
+            &[("bind", "bind 127.0.0.1".to_owned()), ("port", format!("port {port}"))],
+        );
+        std::fs::write(&file, text).during(|| format!("write {}", file.display()))?;
+        let arguments = vec![file.into(), "--dir".into(), directory.into()];
+        Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
+    }
+
+    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
+        connection.write_all(b"PING\r\n")?;
+        let mut answer = [0; 5];
+        connection.read_exact(&mut answer)?;
+        // While it loads its file it answers -LOADING.
+        if &answer == b"+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
+    }
+
+    fn url(&self, port: u16) -> String {
+        format!("redis://127.0.0.1:{port}")
+    }
+}

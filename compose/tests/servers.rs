@@ -1,0 +1,231 @@
+//! The real servers: each starts, answers, keeps its data through a crash, and leaves nothing behind.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod clients;
+
+use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, time::Instant};
+
+use clients::{Mqtt, prometheus_query, redis};
+use tempfile::TempDir;
+use thicket_compose::{Mosquitto, Postgres, Prometheus, Redis, Server, Servers, server::Service};
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn sql(server: &Postgres) -> postgres::Client {
+    postgres::Client::connect(&server.url(), postgres::NoTls).unwrap()
+}
+
+/// Whether a process is there, and not a zombie.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+fn assert_gone<S: Service>(server: &mut Server<S>) {
+    assert!(!server.is_running());
+    assert!(!is_alive(server.pid()));
+    TcpStream::connect(("127.0.0.1", server.port())).unwrap_err();
+}
+
+#[test]
+fn redis_keeps_what_it_acknowledged_through_a_crash() {
+    let directory = directory();
+    let mut server = Redis::start(directory.path()).unwrap();
+    assert_eq!(server.url(), format!("redis://127.0.0.1:{}", server.port()));
+    assert_eq!(redis(&server, "SET row 1"), "+OK");
+    assert_eq!(redis(&server, "CONFIG GET maxmemory-policy"), "*2 $16 maxmemory-policy $10 noeviction");
+    assert_eq!(redis(&server, "CONFIG GET appendfsync"), "*2 $11 appendfsync $6 always");
+
+    let (first_process, port) = (server.pid(), server.port());
+    server.kill().unwrap();
+    assert_gone(&mut server);
+    server.restart_on_same_port().unwrap();
+    assert_ne!(server.pid(), first_process);
+    assert_eq!(server.port(), port);
+    assert_eq!(redis(&server, "GET row"), "$1 1");
+
+    server.stop().unwrap();
+    assert_gone(&mut server);
+    // Stopping what is stopped is nothing.
+    server.stop().unwrap();
+}
+
+#[test]
+fn mosquitto_keeps_retained_and_queued_messages_through_a_crash() {
+    let directory = directory();
+    let mut server = Mosquitto::start(directory.path()).unwrap();
+    let mut absent = Mqtt::connect(server.port(), "absent", false);
+    absent.subscribe("sensors/#");
+    drop(absent);
+    let mut device = Mqtt::connect(server.port(), "device", true);
+    device.publish("state", b"retained", true);
+    for n in 0..3_000 {
+        device.publish("sensors/a", format!("{n}").as_bytes(), false);
+    }
+    // The broker saves by the second; a crash within that second may cost what came in it.
+    clients::wait_for_save(directory.path());
+    server.kill().unwrap();
+    assert_gone(&mut server);
+
+    server.restart_on_same_port().unwrap();
+    let mut reader = Mqtt::connect(server.port(), "reader", true);
+    reader.subscribe("state");
+    assert_eq!(reader.receive(), ("state".to_owned(), b"retained".to_vec()));
+    let mut absent = Mqtt::connect(server.port(), "absent", false);
+    for n in 0..3_000 {
+        assert_eq!(absent.receive(), ("sensors/a".to_owned(), format!("{n}").into_bytes()));
+    }
+}
+
+#[test]
+fn mosquitto_carries_a_message_of_ten_megabytes() {
+    let directory = directory();
+    let server = Mosquitto::start(directory.path()).unwrap();
+    let mut reader = Mqtt::connect(server.port(), "reader", true);
+    reader.subscribe("sensors/#");
+    let mut device = Mqtt::connect(server.port(), "device", true);
+    let payload = vec![b'7'; 10_000_000];
+    device.publish("sensors/a", &payload, false);
+    assert_eq!(reader.receive().1, payload);
+}
+
+#[test]
+fn postgres_keeps_what_it_committed_through_a_crash() {
+    let directory = directory();
+    let mut server = Postgres::start(directory.path()).unwrap();
+    let mut client = sql(&server);
+    client.batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)").unwrap();
+    for (setting, value) in
+        [("synchronous_commit", "on"), ("fsync", "on"), ("TimeZone", "UTC"), ("server_encoding", "UTF8")]
+    {
+        let row = client.query_one("SELECT current_setting($1)", &[&setting]).unwrap();
+        assert_eq!(row.get::<_, &str>(0), value, "{setting}");
+    }
+    server.kill().unwrap();
+    assert_gone(&mut server);
+    server.restart_on_same_port().unwrap();
+    assert_eq!(sql(&server).query_one("SELECT n FROM t", &[]).unwrap().get::<_, i32>(0), 7);
+
+    // An open session does not hold up a graceful stop.
+    let _session = sql(&server);
+    server.stop().unwrap();
+    assert_gone(&mut server);
+    server.restart_on_same_port().unwrap();
+    assert_eq!(sql(&server).query_one("SELECT n FROM t", &[]).unwrap().get::<_, i32>(0), 7);
+}
+
+#[test]
+fn postgres_opens_its_way_into_a_private_temporary_directory() {
+    let directory = directory();
+    let nested = directory.path().join("a/b");
+    fs::create_dir(directory.path().join("a")).unwrap();
+    let server = Postgres::start(&nested).unwrap();
+    sql(&server).simple_query("SELECT 1").unwrap();
+}
+
+#[test]
+fn prometheus_scrapes_a_target_and_evaluates_rules() {
+    let directory = directory();
+    let rules = directory.path().join("rules.yml");
+    fs::write(&rules, "groups: [{name: g, rules: [{record: seven, expr: vector(7)}]}]").unwrap();
+    // It scrapes itself: the first instance's port is the second one's target.
+    let mut first = Prometheus::start(&directory.path().join("first"), &[], &[]).unwrap();
+    let service = thicket_compose::PrometheusService {
+        targets: vec![format!("127.0.0.1:{}", first.port())],
+        rule_files: vec![rules],
+        interval: std::time::Duration::from_millis(200),
+    };
+    let second = Prometheus::start_service(service, &directory.path().join("second")).unwrap();
+    clients::until("the target is up", || prometheus_query(&second, "up").contains(",\"1\"]"));
+    clients::until("the rule is evaluated", || prometheus_query(&second, "seven").contains(",\"7\"]"));
+    first.stop().unwrap();
+    assert_gone(&mut first);
+}
+
+#[test]
+fn two_of_each_run_side_by_side_and_nothing_is_left() {
+    let directory = directory();
+    let started = Instant::now();
+    let start = |name: &str| Servers::start(&directory.path().join(name)).unwrap();
+    let mut both = std::thread::scope(|scope| {
+        let second = scope.spawn(|| start("second"));
+        [start("first"), second.join().unwrap()]
+    });
+    println!("two of each answered after {:?}", started.elapsed());
+    let mut ports = BTreeSet::new();
+    let mut processes = Vec::new();
+    for servers in &mut both {
+        assert_eq!(redis(&servers.redis, "PING"), "+PONG");
+        sql(&servers.postgres).simple_query("SELECT 1").unwrap();
+        drop(Mqtt::connect(servers.mosquitto.port(), "one", true));
+        ports.extend([servers.redis.port(), servers.postgres.port(), servers.mosquitto.port()]);
+        processes.extend([servers.redis.pid(), servers.postgres.pid(), servers.mosquitto.pid()]);
+        processes.extend(children(servers.postgres.pid()));
+    }
+    assert_eq!(ports.len(), 6);
+    let [mut first, second] = both;
+    first.stop().unwrap();
+    drop(second);
+    clients::until("every process is gone", || !processes.iter().any(|pid| is_alive(*pid)));
+}
+
+#[test]
+fn a_server_does_not_outlive_an_owner_that_is_killed() {
+    // This test starts itself as the owner, which prints its server's process id and waits to be killed.
+    const VARIABLE: &str = "THICKET_COMPOSE_TEST_OWNER";
+    if let Some(directory) = std::env::var_os(VARIABLE) {
+        let servers = std::thread::spawn(move || Servers::start(Path::new(&directory)).unwrap());
+        let servers = servers.join().unwrap();
+        let pids = [servers.redis.pid(), servers.mosquitto.pid(), servers.postgres.pid()];
+        println!("pids {} {} {}", pids[0], pids[1], pids[2]);
+        loop {
+            std::thread::park();
+        }
+    }
+    let directory = directory();
+    let mut owner = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_server_does_not_outlive_an_owner_that_is_killed", "--nocapture"])
+        .env(VARIABLE, directory.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = std::io::BufReader::new(owner.stdout.take().unwrap());
+    let line = std::io::BufRead::lines(output)
+        .map(Result::unwrap)
+        .find_map(|line| line.split_once("pids ").map(|(_, pids)| pids.to_owned()))
+        .unwrap();
+    let mut pids: Vec<u32> = line.split(' ').map(|pid| pid.parse().unwrap()).collect();
+    pids.extend(children(pids[2]));
+    assert!(pids.len() > 3);
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    clients::until("every server is gone", || !pids.iter().any(|pid| is_alive(*pid)));
+}
+
+#[test]
+fn a_server_is_in_a_process_group_of_its_own() {
+    let directory = directory();
+    let server = Redis::start(directory.path()).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
+    let group = stat.rsplit(')').next().unwrap().split_whitespace().nth(2).unwrap();
+    assert_eq!(group, server.pid().to_string());
+}
+
+#[test]
+fn a_server_that_cannot_start_shows_the_end_of_its_log() {
+    let directory = directory();
+    // Its append-only directory is a file.
+    fs::write(directory.path().join("appendonlydir"), "").unwrap();
+    let error = Redis::start(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("redis ended while starting"), "{error}");
+    assert!(error.contains("append"), "{error}");
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
