@@ -59,7 +59,7 @@ pub(crate) fn wait_for_save(directory: &Path) {
     });
 }
 
-/// An MQTT 3.1.1 client: QoS 1 both ways, one message at a time.
+/// An MQTT 3.1.1 client: QoS 1 of service 1 both ways, one message at a time.
 pub(crate) struct Mqtt {
     connection: TcpStream,
     packet: u16,
@@ -100,7 +100,7 @@ impl Mqtt {
     /// The next message, acknowledged.
     pub(crate) fn receive(&mut self) -> (String, Vec<u8>) {
         let (kind, body) = self.read();
-        assert_eq!(kind & 0xf6, 0x32, "a message of QoS 1");
+        assert_eq!(kind & 0xf6, 0x32, "quality of service 1");
         let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
         let (topic, rest) = body[2..].split_at(length);
         self.send(0x40, &rest[..2]);
