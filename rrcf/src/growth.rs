@@ -1,0 +1,32 @@
+//! How vectors grow: with the points held, and never beyond what a full window needs.
+
+/// Makes room for `extra` more elements. Grows by half, up to `limit` elements in all.
+pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
+    let needed = vec.len() + extra;
+    if needed > vec.capacity() {
+        let roomy = vec.capacity() + vec.capacity() / 2;
+        let target = roomy.max(8).min(limit).max(needed);
+        vec.reserve_exact(target - vec.len());
+    }
+}
+
+/// Bytes behind a vector.
+pub(crate) fn heap_bytes<T>(vec: &Vec<T>) -> usize {
+    vec.capacity() * size_of::<T>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::make_room;
+
+    #[test]
+    fn a_vector_stops_growing_at_its_limit() {
+        let mut vec = Vec::new();
+        for i in 0..100 {
+            make_room(&mut vec, 1, 100);
+            vec.push(i);
+            assert!(vec.capacity() <= 100);
+        }
+        assert_eq!(vec.capacity(), 100);
+    }
+}

@@ -1,0 +1,159 @@
+//! Reference cases: how one is read, run and compared. Shared by the test and the example of that name.
+
+use std::fmt;
+use std::num::NonZero;
+use std::path::Path;
+use std::thread;
+
+use rrcf_rs::Forest;
+
+/// One reference case, as it stands in its file.
+#[derive(serde::Deserialize)]
+pub struct Case {
+    pub case: String,
+    window: usize,
+    dimensions: usize,
+    points: Vec<Vec<f32>>,
+    codisp_mean: Vec<f64>,
+    codisp_standard_error: Vec<f64>,
+}
+
+/// How a forest compares with a case, over all its points.
+pub struct Comparison {
+    pub points: usize,
+    pub largest_z: f64,
+    pub mean_z: f64,
+    pub mean_square_z: f64,
+    /// Points without spread on either side whose values differ.
+    pub unequal: usize,
+}
+
+impl Case {
+    /// Reads a case, or says what is wrong with the file.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let case: Self =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let points = case.points.len();
+        let complete = points > 0
+            && case.points.iter().all(|point| point.len() == case.dimensions)
+            && case.codisp_mean.len() == points
+            && case.codisp_standard_error.len() == points;
+        if complete { Ok(case) } else { Err(format!("{}: lists of unequal length", path.display())) }
+    }
+
+    /// Turns a case whose points are shingles of a series back into that series, to be shingled by the forest.
+    pub fn raw_series(&self) -> Vec<Vec<f32>> {
+        let first = self.points[0].iter().take(self.dimensions - 1);
+        let last = self.points.iter().map(|point| &point[self.dimensions - 1]);
+        first.chain(last).map(|&value| vec![value]).collect()
+    }
+
+    /// Runs `trees` independent trees over the points and compares.
+    pub fn compare(&self, trees: usize) -> Comparison {
+        self.compare_fed(trees, &self.points, 1)
+    }
+
+    /// As [`Case::compare`], but feeds `raw` points that the forest turns into shingles.
+    pub fn compare_fed(&self, trees: usize, raw: &[Vec<f32>], shingle: usize) -> Comparison {
+        let sums = self.sums_of_trees(trees, raw, shingle);
+        let trees = trees as f64;
+        let expected = self.codisp_mean.iter().zip(&self.codisp_standard_error);
+        let mut comparison = Comparison {
+            points: self.points.len(),
+            largest_z: 0.0,
+            mean_z: 0.0,
+            mean_square_z: 0.0,
+            unequal: 0,
+        };
+        for (&(sum, squares), (&expected, &expected_error)) in sums.iter().zip(expected) {
+            let mean = sum / trees;
+            let variance = ((squares - sum * mean) / (trees - 1.0)).max(0.0);
+            let error = (expected_error * expected_error + variance / trees).sqrt();
+            // Sums of equal values leave a trace of rounding where the spread is none.
+            let spread = error > 1e-9 * (1.0 + expected);
+            if spread {
+                let z = (mean - expected) / error;
+                comparison.largest_z = comparison.largest_z.max(z.abs());
+                comparison.mean_z += z / self.points.len() as f64;
+                comparison.mean_square_z += z * z / self.points.len() as f64;
+            } else if (mean - expected).abs() > 1e-6 {
+                comparison.unequal += 1;
+            }
+        }
+        comparison
+    }
+
+    /// For every point the sum of the scores of the trees, and of their squares.
+    fn sums_of_trees(&self, trees: usize, raw: &[Vec<f32>], shingle: usize) -> Vec<(f64, f64)> {
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut totals = vec![(0.0, 0.0); self.points.len()];
+        thread::scope(|scope| {
+            let running: Vec<_> = (0..workers)
+                .map(|worker| {
+                    let seeds = (worker..trees).step_by(workers);
+                    scope.spawn(move || self.sums_of_seeds(seeds, raw, shingle))
+                })
+                .collect();
+            for worker in running {
+                let sums = worker.join().expect("a tree panicked");
+                for (total, sum) in totals.iter_mut().zip(sums) {
+                    *total = (total.0 + sum.0, total.1 + sum.1);
+                }
+            }
+        });
+        totals
+    }
+
+    fn sums_of_seeds(
+        &self,
+        seeds: impl Iterator<Item = usize>,
+        raw: &[Vec<f32>],
+        shingle: usize,
+    ) -> Vec<(f64, f64)> {
+        let mut sums = vec![(0.0, 0.0); self.points.len()];
+        for seed in seeds {
+            let mut tree = Forest::builder(raw[0].len())
+                .trees(1)
+                .window(self.window)
+                .shingle(shingle)
+                .seed(seed as u64)
+                .build()
+                .expect("a reference case has sizes in bounds");
+            let (before, scored) = raw.split_at(shingle - 1);
+            for point in before {
+                tree.update(point).expect("a reference point is finite");
+            }
+            for (sum, point) in sums.iter_mut().zip(scored) {
+                let codisp = tree.update(point).expect("a reference point is finite").codisp;
+                *sum = (sum.0 + codisp, sum.1 + codisp * codisp);
+            }
+        }
+        sums
+    }
+}
+
+impl Comparison {
+    /// Whether the forest agrees with the case. Where no point has any spread, z says nothing and equality everything.
+    pub fn agrees(&self) -> bool {
+        let deterministic = self.mean_square_z == 0.0;
+        self.unequal == 0
+            && self.largest_z < 5.5
+            && self.mean_z.abs() < 0.7
+            && (deterministic || (0.5..=1.7).contains(&self.mean_square_z))
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} points, largest |z| {:.2}, mean z {:+.3}, mean z² {:.3}",
+            self.points, self.largest_z, self.mean_z, self.mean_square_z
+        )?;
+        if self.unequal > 0 {
+            write!(f, ", {} unequal without spread", self.unequal)?;
+        }
+        Ok(())
+    }
+}
