@@ -1,0 +1,199 @@
+//! What becomes of a message or reading that cannot be processed: it is kept, with the reason.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use crate::payload::PayloadError;
+use crate::text::{excerpt, storable};
+use crate::topic::TopicError;
+
+/// Why a message or a reading became a dead letter. The names are stable: they are stored, counted and queried by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The payload is longer than the limit.
+    PayloadTooLarge,
+    /// The payload is not JSON.
+    MalformedJson,
+    /// The payload, or its array, has nothing in it.
+    Empty,
+    /// An object has no numeric member.
+    NoNumericField,
+    /// A number is beyond the range of a 64-bit float.
+    NotFinite,
+    /// A field, or the timestamp, occurs twice in one object.
+    DuplicateField,
+    /// The timestamp cannot be read.
+    BadTimestamp,
+    /// An object has more numeric members than the limit.
+    TooManyFields,
+    /// An array has more elements than the limit.
+    TooManyReadings,
+    /// A field's name is empty, too long, or has control characters.
+    BadFieldName,
+    /// The payload is JSON, but of a kind that holds no reading.
+    NotAReading,
+    /// The topic has the form of no template.
+    NoTopicTemplate,
+    /// What the template captures from the topic cannot be a sensor's name.
+    BadSensorName,
+    /// The timestamp is further ahead of its arrival than the allowed skew.
+    TimestampInFuture,
+    /// The timestamp is older than what is retained.
+    TimestampTooOld,
+    /// Another reading of the sensor with the same timestamp has other values.
+    TimestampConflict,
+    /// The reading lacks a field that its detector needs.
+    MissingField,
+    /// An entry of the log cannot be decoded.
+    BadEntry,
+}
+
+impl Reason {
+    /// Every reason, in the order of declaration.
+    pub const ALL: [Self; 18] = [
+        Self::PayloadTooLarge,
+        Self::MalformedJson,
+        Self::Empty,
+        Self::NoNumericField,
+        Self::NotFinite,
+        Self::DuplicateField,
+        Self::BadTimestamp,
+        Self::TooManyFields,
+        Self::TooManyReadings,
+        Self::BadFieldName,
+        Self::NotAReading,
+        Self::NoTopicTemplate,
+        Self::BadSensorName,
+        Self::TimestampInFuture,
+        Self::TimestampTooOld,
+        Self::TimestampConflict,
+        Self::MissingField,
+        Self::BadEntry,
+    ];
+
+    /// The stable name, as in the table `dead_letters` and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::MalformedJson => "malformed_json",
+            Self::Empty => "empty",
+            Self::NoNumericField => "no_numeric_field",
+            Self::NotFinite => "not_finite",
+            Self::DuplicateField => "duplicate_field",
+            Self::BadTimestamp => "bad_timestamp",
+            Self::TooManyFields => "too_many_fields",
+            Self::TooManyReadings => "too_many_readings",
+            Self::BadFieldName => "bad_field_name",
+            Self::NotAReading => "not_a_reading",
+            Self::NoTopicTemplate => "no_topic_template",
+            Self::BadSensorName => "bad_sensor_name",
+            Self::TimestampInFuture => "timestamp_in_future",
+            Self::TimestampTooOld => "timestamp_too_old",
+            Self::TimestampConflict => "timestamp_conflict",
+            Self::MissingField => "missing_field",
+            Self::BadEntry => "bad_entry",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown dead letter reason: {0}")]
+pub struct ReasonError(String);
+
+impl FromStr for Reason {
+    type Err = ReasonError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let reason = Self::ALL.into_iter().find(|reason| reason.as_str() == name);
+        reason.ok_or_else(|| ReasonError(excerpt(name)))
+    }
+}
+
+impl From<&PayloadError> for Reason {
+    fn from(error: &PayloadError) -> Self {
+        match error {
+            PayloadError::TooLarge { .. } => Self::PayloadTooLarge,
+            PayloadError::MalformedJson { .. } => Self::MalformedJson,
+            PayloadError::Empty => Self::Empty,
+            PayloadError::NoNumericField => Self::NoNumericField,
+            PayloadError::NotFinite { .. } => Self::NotFinite,
+            PayloadError::DuplicateField { .. } => Self::DuplicateField,
+            PayloadError::BadTimestamp(_) => Self::BadTimestamp,
+            PayloadError::TooManyFields { .. } => Self::TooManyFields,
+            PayloadError::TooManyReadings { .. } => Self::TooManyReadings,
+            PayloadError::BadFieldName(_) => Self::BadFieldName,
+            PayloadError::NotAReading => Self::NotAReading,
+        }
+    }
+}
+
+impl From<&TopicError> for Reason {
+    fn from(error: &TopicError) -> Self {
+        match error {
+            TopicError::NoTemplateMatches { .. } => Self::NoTopicTemplate,
+            TopicError::BadSensorName(_) => Self::BadSensorName,
+        }
+    }
+}
+
+/// A message or reading that cannot be processed, cut to what is worth keeping.
+///
+/// Texts are free of NUL, which `PostgreSQL` cannot hold: [`DeadLetter::new`] puts U+FFFD in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The MQTT topic, at most [`DeadLetter::MAX_TOPIC_BYTES`] of it.
+    pub topic: String,
+    /// Why it is dead.
+    pub reason: Reason,
+    /// What exactly is wrong, for a person to read; at most [`DeadLetter::MAX_DETAIL_BYTES`].
+    pub detail: String,
+    /// The beginning of the payload, at most [`DeadLetter::MAX_PAYLOAD_BYTES`].
+    pub payload: Bytes,
+    /// Length of the whole payload.
+    pub payload_bytes: u64,
+}
+
+impl DeadLetter {
+    /// How much of a topic is kept.
+    pub const MAX_TOPIC_BYTES: usize = 1_024;
+    /// How much of an explanation is kept.
+    pub const MAX_DETAIL_BYTES: usize = 500;
+    /// How much of a payload is kept.
+    pub const MAX_PAYLOAD_BYTES: usize = 4_096;
+
+    /// Makes a dead letter of a message, with copies of what is kept, so that a large message can be freed.
+    pub fn new(topic: &str, reason: Reason, detail: &str, payload: &[u8]) -> Self {
+        Self::of_excerpt(topic, reason, detail, payload, payload.len() as u64)
+    }
+
+    /// Makes a dead letter where only a part of the payload is at hand.
+    pub(crate) fn of_excerpt(
+        topic: &str,
+        reason: Reason,
+        detail: &str,
+        payload: &[u8],
+        payload_bytes: u64,
+    ) -> Self {
+        Self {
+            topic: storable(topic, Self::MAX_TOPIC_BYTES),
+            reason,
+            detail: storable(detail, Self::MAX_DETAIL_BYTES),
+            payload: Bytes::copy_from_slice(&payload[..payload.len().min(Self::MAX_PAYLOAD_BYTES)]),
+            payload_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Unpacking an entry, from bytes that may be anything.
+
+use super::{
+    CHECKSUM_BYTES, DEAD_LETTER, Entry, EntryError, Item, KIND_RECORDS, REDELIVERED, Record, SERIES_SHIFT,
+    STAMPED, VERSION, checksum,
+};
+use crate::dead_letter::DeadLetter;
+use crate::field_set::FieldSet;
+use crate::ids::{Position, SensorName};
+use crate::reading::{Reading, Timestamp};
+use crate::wire::Reader;
+
+/// Fewest bytes that one element of each list takes, by which counts are bounded.
+const MIN_FIELD_SET: usize = 3;
+const MIN_NAME: usize = 2;
+const MIN_SERIES: usize = 3;
+const MIN_RECORD: usize = 7;
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
+    let version = *bytes.first().ok_or(EntryError::Truncated)?;
+    if version != VERSION {
+        return Err(EntryError::UnknownVersion(version));
+    }
+    let (content, stored_checksum) =
+        bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
+    if checksum(content) != *stored_checksum {
+        return Err(EntryError::Damaged);
+    }
+    let mut reader = Reader::new(content);
+    let [_version, kind] = reader.array()?;
+    if kind != KIND_RECORDS {
+        return Err(EntryError::UnknownKind(kind));
+    }
+    let predecessor = Position { generation: reader.varint()?, n: reader.varint()? };
+    let field_sets = read_field_sets(&mut reader)?;
+    let series = read_series(&mut reader, &field_sets)?;
+    let records = read_records(&mut reader, &series)?;
+    if reader.remaining() > 0 {
+        return Err(EntryError::Corrupt("bytes follow the last record"));
+    }
+    Ok(Entry { predecessor, records })
+}
+
+fn read_field_sets(reader: &mut Reader<'_>) -> Result<Vec<FieldSet>, EntryError> {
+    let count = reader.count(MIN_FIELD_SET)?;
+    let mut field_sets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let names = reader.count(MIN_NAME)?;
+        let names = (0..names).map(|_| Ok(reader.text()?.to_owned())).collect::<Result<_, EntryError>>()?;
+        let fields = FieldSet::new(names).map_err(|_| EntryError::Corrupt("names are no field set"))?;
+        field_sets.push(fields);
+    }
+    Ok(field_sets)
+}
+
+fn read_series(
+    reader: &mut Reader<'_>,
+    field_sets: &[FieldSet],
+) -> Result<Vec<(SensorName, FieldSet)>, EntryError> {
+    let count = reader.count(MIN_SERIES)?;
+    let mut series = Vec::with_capacity(count);
+    for _ in 0..count {
+        let sensor =
+            SensorName::new(reader.text()?).map_err(|_| EntryError::Corrupt("a text is no sensor name"))?;
+        let fields = usize::try_from(reader.varint()?).ok().and_then(|index| field_sets.get(index));
+        let fields = fields.ok_or(EntryError::Corrupt("a field set is not in the dictionary"))?;
+        series.push((sensor, fields.clone()));
+    }
+    Ok(series)
+}
+
+fn read_records(
+    reader: &mut Reader<'_>,
+    series: &[(SensorName, FieldSet)],
+) -> Result<Vec<Record>, EntryError> {
+    let count = reader.count(MIN_RECORD)?;
+    let mut records = Vec::with_capacity(count);
+    let (mut received, mut ts) = (0_i64, 0_i64);
+    for _ in 0..count {
+        let head = reader.varint()?;
+        received = received.wrapping_add(reader.zigzag()?);
+        let item = if head & DEAD_LETTER == 0 {
+            ts = ts.wrapping_add(reader.zigzag()?);
+            Item::Reading(read_reading(reader, head, Timestamp(ts), series)?)
+        } else if head & !(DEAD_LETTER | REDELIVERED) == 0 {
+            Item::DeadLetter(read_dead_letter(reader)?)
+        } else {
+            return Err(EntryError::Corrupt("a dead letter has unknown flags"));
+        };
+        records.push(Record { received, redelivered: head & REDELIVERED != 0, item });
+    }
+    Ok(records)
+}
+
+fn read_reading(
+    reader: &mut Reader<'_>,
+    head: u64,
+    ts: Timestamp,
+    series: &[(SensorName, FieldSet)],
+) -> Result<Reading, EntryError> {
+    let found = usize::try_from(head >> SERIES_SHIFT).ok().and_then(|index| series.get(index));
+    let (sensor, fields) = found.ok_or(EntryError::Corrupt("a series is not in the dictionary"))?;
+    let (values, _) = reader.take(8 * fields.len())?.as_chunks();
+    Ok(Reading {
+        sensor: sensor.clone(),
+        ts,
+        stamped: head & STAMPED != 0,
+        fields: fields.clone(),
+        values: values.iter().map(|bits| f64::from_le_bytes(*bits)).collect(),
+    })
+}
+
+fn read_dead_letter(reader: &mut Reader<'_>) -> Result<DeadLetter, EntryError> {
+    let reason =
+        reader.text()?.parse().map_err(|_| EntryError::Corrupt("a dead letter has an unknown reason"))?;
+    let topic = reader.text()?;
+    let detail = reader.text()?;
+    let payload = reader.bytes()?;
+    Ok(DeadLetter::of_excerpt(topic, reason, detail, payload, reader.varint()?))
+}

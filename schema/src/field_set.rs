@@ -1,0 +1,133 @@
+//! The names that a reading's values belong to, shared by all readings that have the same ones.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::text::excerpt;
+
+/// Why names cannot be the fields of a reading.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FieldSetError {
+    /// There is no name.
+    #[error("a reading needs at least one field")]
+    NoFields,
+    /// A name is empty.
+    #[error("a field's name is empty")]
+    EmptyName,
+    /// A name is longer than [`FieldSet::MAX_NAME_BYTES`].
+    #[error("a field's name has {bytes} bytes, at most {} are allowed: {name}", FieldSet::MAX_NAME_BYTES)]
+    NameTooLong {
+        /// Length of the name in bytes.
+        bytes: usize,
+        /// The beginning of the name.
+        name: String,
+    },
+    /// A name contains a control character.
+    #[error("a field's name contains the control character {character:?}: {name:?}")]
+    ControlCharacter {
+        /// The first such character.
+        character: char,
+        /// The beginning of the name.
+        name: String,
+    },
+    /// A name occurs twice.
+    #[error("the field {name} occurs twice")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// The names are not in ascending order of their bytes.
+    #[error("field names are not sorted: {name} comes too late")]
+    NotSorted {
+        /// The first name that is out of place.
+        name: String,
+    },
+}
+
+/// A sorted set of field names, each 1 to 64 bytes of UTF-8 without control characters. Cloning shares the names.
+#[derive(Clone, Debug)]
+pub struct FieldSet(Arc<Names>);
+
+#[derive(Debug)]
+struct Names {
+    id: i64,
+    names: Box<[String]>,
+}
+
+impl FieldSet {
+    /// Longest field name in bytes.
+    pub const MAX_NAME_BYTES: usize = 64;
+
+    /// Makes a set of names that are already in ascending order of their bytes, without repetition.
+    pub fn new(names: Vec<String>) -> Result<Self, FieldSetError> {
+        if names.is_empty() {
+            return Err(FieldSetError::NoFields);
+        }
+        names.iter().try_for_each(|name| check_name(name))?;
+        for (before, name) in names.iter().zip(&names[1..]) {
+            match before.cmp(name) {
+                Ordering::Less => {}
+                Ordering::Equal => return Err(FieldSetError::Duplicate { name: name.clone() }),
+                Ordering::Greater => return Err(FieldSetError::NotSorted { name: name.clone() }),
+            }
+        }
+        let id = xxh3_64(names.join("\n").as_bytes()) as i64;
+        Ok(Self(Arc::new(Names { id, names: names.into_boxed_slice() })))
+    }
+
+    /// Makes a set of names in any order.
+    pub fn from_unsorted(mut names: Vec<String>) -> Result<Self, FieldSetError> {
+        names.sort_unstable();
+        Self::new(names)
+    }
+
+    /// The names in ascending order of their bytes.
+    pub fn names(&self) -> &[String] {
+        &self.0.names
+    }
+
+    /// The key of the set in `PostgreSQL`: 64-bit XXH3 of the names joined by line feeds, its bits read as signed.
+    pub fn id(&self) -> i64 {
+        self.0.id
+    }
+
+    /// Number of fields, at least one.
+    #[allow(clippy::len_without_is_empty, reason = "a set of fields is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.names.len()
+    }
+}
+
+impl PartialEq for FieldSet {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.id == other.0.id && self.0.names == other.0.names)
+    }
+}
+
+impl Eq for FieldSet {}
+
+impl Hash for FieldSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+fn check_name(name: &str) -> Result<(), FieldSetError> {
+    if name.is_empty() {
+        return Err(FieldSetError::EmptyName);
+    }
+    if name.len() > FieldSet::MAX_NAME_BYTES {
+        return Err(FieldSetError::NameTooLong { bytes: name.len(), name: excerpt(name) });
+    }
+    match name.chars().find(|c| c.is_control()) {
+        Some(character) => Err(FieldSetError::ControlCharacter { character, name: excerpt(name) }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! The names and numbers by which everything else is found: sensors, partitions, positions in a partition's log.
+//!
+//! A sensor's id and its partition are stable hashes of its name, so that they are the same on every node, in every run
+//! and for every shard count.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::text::excerpt;
+
+/// Why a text cannot name a sensor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SensorNameError {
+    /// The name has no characters.
+    #[error("a sensor's name is empty; let the topic carry at least one level for it")]
+    Empty,
+    /// The name is longer than [`SensorName::MAX_BYTES`].
+    #[error(
+        "a sensor's name has {bytes} bytes, at most {} are allowed; shorten the topic",
+        SensorName::MAX_BYTES
+    )]
+    TooLong {
+        /// Length of the name in bytes.
+        bytes: usize,
+    },
+    /// The name contains a control character, or one of MQTT's wildcards.
+    #[error("a sensor's name contains {character:?}, which is not allowed: {name}")]
+    ForbiddenCharacter {
+        /// The first such character.
+        character: char,
+        /// The beginning of the name.
+        name: String,
+    },
+    /// The name begins or ends with a slash, or has two in a row.
+    #[error("a sensor's name has an empty level; remove leading, trailing and double slashes: {name}")]
+    EmptyLevel {
+        /// The name.
+        name: String,
+    },
+}
+
+/// A sensor's name: one or several levels joined by slashes, as captured from an MQTT topic (`site-1/microphone-7`).
+///
+/// 1 to 200 bytes of UTF-8 without control characters, `+`, `#` and empty levels. Cloning shares the text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SensorName(Arc<str>);
+
+impl SensorName {
+    /// Longest name in bytes.
+    pub const MAX_BYTES: usize = 200;
+
+    /// Checks a name and takes a copy of it.
+    pub fn new(name: &str) -> Result<Self, SensorNameError> {
+        if name.is_empty() {
+            return Err(SensorNameError::Empty);
+        }
+        if name.len() > Self::MAX_BYTES {
+            return Err(SensorNameError::TooLong { bytes: name.len() });
+        }
+        if let Some(character) = name.chars().find(|c| c.is_control() || matches!(c, '+' | '#')) {
+            return Err(SensorNameError::ForbiddenCharacter { character, name: excerpt(name) });
+        }
+        if name.split('/').any(str::is_empty) {
+            return Err(SensorNameError::EmptyLevel { name: name.to_owned() });
+        }
+        Ok(Self(Arc::from(name)))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number that stands for the name in `PostgreSQL`: its 64-bit XXH3.
+    pub fn id(&self) -> SensorId {
+        SensorId(xxh3_64(self.0.as_bytes()) as i64)
+    }
+
+    /// The partition that carries this sensor's readings in a deployment of that many partitions; none counts as one.
+    pub fn partition(&self, partitions: u16) -> PartitionId {
+        PartitionId((self.id().0 as u64 % u64::from(partitions.max(1))) as u16)
+    }
+}
+
+impl fmt::Display for SensorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for SensorName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SensorName {
+    type Err = SensorNameError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::new(name)
+    }
+}
+
+/// The key of a sensor in `PostgreSQL`: XXH3 of its name, its bits read as a signed integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SensorId(pub i64);
+
+impl fmt::Display for SensorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a partition, from 0. Shown with at least two digits, as in the Redis keys: `07`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId(pub u16);
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}", self.0)
+    }
+}
+
+/// A place in a partition's log, written `generation-n` as the id of the Redis stream entry that stands there.
+///
+/// The default, `0-0`, is before every entry. Every ingress that takes a partition over starts a new, greater generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Which ingress wrote the entry; at least the wall clock's milliseconds when it took over.
+    pub generation: u64,
+    /// Count of the entry within its generation.
+    pub n: u64,
+}
+
+impl Position {
+    /// The place after this one in the same generation.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { generation: self.generation, n: self.n + 1 }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.generation, self.n)
+    }
+}
+
+/// A text that is no position.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a position, which is written `generation-n` as in `1700000000000-5`: {0}")]
+pub struct PositionError(String);
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |digits: &str| {
+            if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+        };
+        text.split_once('-')
+            .and_then(|(generation, n)| Some(Self { generation: number(generation)?, n: number(n)? }))
+            .ok_or_else(|| PositionError(excerpt(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
