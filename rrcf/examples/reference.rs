@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     for case in &cases {
         let comparison = case.compare(TREES);
         let agrees = comparison.agrees();
-        println!("{}: {comparison}: {}", case.case, if agrees { "agrees" } else { "OUT OF BOUNDS" });
+        println!("{}: {comparison}: {}", case.name, if agrees { "agrees" } else { "OUT OF BOUNDS" });
         all_agree &= agrees;
     }
     if all_agree { ExitCode::SUCCESS } else { ExitCode::from(1) }

@@ -137,3 +137,6 @@ fn round_down(real: f64, start: f32, end: f32) -> f32 {
         down
     }
 }
+
+#[cfg(test)]
+mod tests;

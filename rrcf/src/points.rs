@@ -33,7 +33,8 @@ impl Points {
     ) -> Self {
         let mut points = Self::new(dimensions, shingle, window);
         let held = raw.len() / dimensions;
-        let stored = if held == points.capacity() { held + shingle - 1 } else { held };
+        let wrapped = pushed > held as u64;
+        let stored = if wrapped { held + shingle - 1 } else { held };
         points.values.reserve_exact(stored * dimensions);
         points.values.resize(stored * dimensions, 0.0);
         points.pushed = pushed - held as u64;

@@ -23,6 +23,9 @@
 mod decode;
 mod encode;
 
+#[cfg(test)]
+mod tests;
+
 use crate::{Error, Forest};
 
 const MAGIC: [u8; 4] = *b"RRCF";

@@ -9,6 +9,9 @@ mod insert;
 mod placement;
 mod restore;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub(crate) use placement::Placement;
 pub(crate) use restore::{Layout, Malformed};
 

@@ -1,0 +1,214 @@
+use proptest::prelude::*;
+
+use super::{CHECKSUM, HEADER, checksum, index_bytes};
+use crate::tree::tests::{check_forest, values};
+use crate::{Error, Forest};
+
+/// A forest that has seen a few hundred points, some of them equal.
+fn grown(dimensions: usize, trees: usize, window: usize, shingle: usize, points: usize) -> Forest {
+    let builder = Forest::builder(dimensions).trees(trees).window(window).shingle(shingle);
+    let mut forest = builder.seed(5).build().unwrap();
+    for n in 0..points {
+        let point: Vec<f32> = (0..dimensions).map(|d| ((n * n + 7 * d) % 23) as f32 * 0.3).collect();
+        forest.update(&point).unwrap();
+    }
+    forest
+}
+
+/// Makes the checksum right again, as an attacker would.
+fn seal(snapshot: &mut [u8]) {
+    let end = snapshot.len() - CHECKSUM;
+    let sum = checksum(&snapshot[..end]);
+    snapshot[end..].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Whatever the bytes: an error, or a forest that is sound, writes the same bytes and works on.
+fn refuse_or_work(snapshot: &[u8]) {
+    let Ok(mut forest) = Forest::restore_within(snapshot, 1 << 24) else { return };
+    check_forest(&forest);
+    assert_eq!(forest.snapshot(), snapshot);
+    let point = vec![0.25; forest.dimensions()];
+    for _ in 0..3 {
+        forest.update(&point).unwrap();
+    }
+    check_forest(&forest);
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let snapshot = grown(2, 3, 20, 2, 100).snapshot();
+    for length in 0..snapshot.len() {
+        assert!(matches!(Forest::restore(&snapshot[..length]), Err(Error::DamagedSnapshot(_))), "{length}");
+        if length >= HEADER {
+            let mut sealed = snapshot[..length].to_vec();
+            seal(&mut sealed);
+            assert!(Forest::restore(&sealed).is_err(), "{length}");
+        }
+    }
+    let mut longer = snapshot;
+    longer.extend([0; 9]);
+    seal(&mut longer);
+    assert!(Forest::restore(&longer).is_err());
+}
+
+#[test]
+fn every_flipped_bit_is_an_error() {
+    let snapshot = grown(2, 3, 20, 2, 100).snapshot();
+    for bit in 0..snapshot.len() * 8 {
+        let mut flipped = snapshot.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(Forest::restore(&flipped).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_changed_byte_behind_a_right_checksum_is_refused_or_harmless() {
+    let forests =
+        [(1, 2, 12, 1, 40), (2, 2, 9, 3, 40), (1, 1, 300, 2, 600), (1, 2, 8, 4, 2), (3, 1, 1, 1, 3)];
+    for (dimensions, trees, window, shingle, points) in forests {
+        let snapshot = grown(dimensions, trees, window, shingle, points).snapshot();
+        for at in 0..snapshot.len() - CHECKSUM {
+            for change in [0x01, 0x02, 0x10, 0x80, 0xff] {
+                let mut changed = snapshot.clone();
+                changed[at] ^= change;
+                seal(&mut changed);
+                refuse_or_work(&changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_that_lie_are_refused_before_anything_is_allocated() {
+    let snapshot = grown(2, 3, 20, 2, 100).snapshot();
+    let huge = [0, 1, 0xffff, 0x1_0000, 0xf_ffff, 0x10_0000, 0x100_0000, 0x7fff_ffff, u32::MAX];
+    for field in [6, 10, 14, 18, 22, 26, 30] {
+        for other in [6, 10, 14, 18, 22, 26, 30] {
+            for size in huge {
+                let mut lying = snapshot.clone();
+                lying[field..field + 4].copy_from_slice(&size.to_le_bytes());
+                lying[other..other + 4].copy_from_slice(&size.to_le_bytes());
+                seal(&mut lying);
+                refuse_or_work(&lying);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_newer_format_is_told_apart_from_damage() {
+    let mut snapshot = grown(1, 2, 5, 1, 9).snapshot();
+    snapshot[4] = 2;
+    assert_eq!(Forest::restore(&snapshot).unwrap_err(), Error::NewerSnapshot { found: 2, newest: 1 });
+    snapshot[4] = 0;
+    assert!(matches!(Forest::restore(&snapshot), Err(Error::DamagedSnapshot(_))));
+}
+
+#[test]
+fn a_forest_larger_than_allowed_is_refused() {
+    let forest = grown(1, 3, 200, 500, 800);
+    let snapshot = forest.snapshot();
+    let needed = Forest::restore(&snapshot).unwrap().memory_usage() as u64;
+    assert!(needed > 20 * snapshot.len() as u64, "long shingles take far more memory than bytes");
+    Forest::restore_within(&snapshot, needed + 8_192).unwrap();
+    let refused = Forest::restore_within(&snapshot, needed - 1).unwrap_err();
+    assert!(matches!(refused, Error::TooMuchMemory { limit, .. } if limit == needed - 1), "{refused}");
+}
+
+#[test]
+fn the_restored_forest_takes_no_more_memory() {
+    for points in [1, 30, 255, 256, 1_000] {
+        let forest = grown(3, 5, 256, 2, points);
+        let restored = Forest::restore(&forest.snapshot()).unwrap();
+        assert!(restored.memory_usage() <= forest.memory_usage(), "{points} points");
+    }
+}
+
+#[test]
+fn a_hundred_trees_fit_180_kilobytes() {
+    let mut forest = Forest::builder(1).trees(100).window(256).shingle(8).build().unwrap();
+    for n in 0..600_u16 {
+        forest.update(&[f32::from(n) * f32::from(n)]).unwrap();
+    }
+    let bytes = forest.snapshot().len();
+    assert!(bytes < 165_000, "{bytes} bytes");
+}
+
+#[test]
+fn an_index_takes_as_few_bytes_as_it_can() {
+    assert_eq!([0, 1, 256, 257, 65_536, 65_537].map(index_bytes), [1, 1, 1, 2, 2, 4]);
+}
+
+/// A snapshot of format 1, written once and for all: later versions must read it.
+#[test]
+fn the_first_format_stays_readable() {
+    const WRITTEN: &str = include_str!("format-1.hex");
+    let bytes: Vec<u8> = WRITTEN
+        .trim()
+        .as_bytes()
+        .chunks(2)
+        .map(|hex| u8::from_str_radix(str::from_utf8(hex).unwrap(), 16).unwrap())
+        .collect();
+    let forest = Forest::restore(&bytes).unwrap();
+    check_forest(&forest);
+    assert_eq!((forest.dimensions(), forest.shingle(), forest.window(), forest.trees()), (2, 2, 6, 2));
+    assert_eq!(forest.updates(), 50);
+    assert_eq!(forest.snapshot(), bytes);
+    assert_eq!(
+        grown(2, 2, 6, 2, 50).snapshot(),
+        bytes,
+        "same seed, same points, same cuts: on every platform"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_restored_forest_continues_bit_for_bit(
+        values in values(),
+        dimensions in 1_usize..4,
+        shingle in 1_usize..4,
+        window in prop_oneof![Just(1_usize), Just(2), 3_usize..40],
+        stop in any::<prop::sample::Index>(),
+        seed: u64,
+    ) {
+        let builder = Forest::builder(dimensions).trees(3).window(window).shingle(shingle).seed(seed);
+        let mut unbroken = builder.build().unwrap();
+        let weights: Vec<f32> = (0..dimensions).map(|d| 1.0 / (d + 1) as f32).collect();
+        let points: Vec<&[f32]> = values.chunks_exact(dimensions).collect();
+        let (before, after) = points.split_at(if points.is_empty() { 0 } else { stop.index(points.len()) });
+        for (n, point) in before.iter().enumerate() {
+            if n == before.len() / 2 {
+                unbroken.set_weights(&weights).unwrap();
+            }
+            unbroken.update(point).unwrap();
+        }
+        let mut restored = Forest::restore(&unbroken.snapshot()).unwrap();
+        check_forest(&restored);
+        prop_assert_eq!(restored.snapshot(), unbroken.snapshot());
+        let mut contributions = [vec![0.0; dimensions * shingle], vec![0.0; dimensions * shingle]];
+        for point in after {
+            let one = unbroken.update_attributed(point, &mut contributions[0]).unwrap();
+            let other = restored.update_attributed(point, &mut contributions[1]).unwrap();
+            prop_assert_eq!(one.codisp.to_bits(), other.codisp.to_bits());
+            prop_assert_eq!(one, other);
+            prop_assert_eq!(&contributions[0], &contributions[1]);
+        }
+        prop_assert_eq!(restored.snapshot(), unbroken.snapshot());
+        check_forest(&restored);
+    }
+
+    #[test]
+    fn bytes_that_were_never_a_snapshot_are_refused_or_harmless(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        let mut snapshot = grown(2, 2, 10, 2, 60).snapshot();
+        let end = snapshot.len() - CHECKSUM;
+        for (at, byte) in changes {
+            snapshot[at.index(end)] = byte;
+        }
+        seal(&mut snapshot);
+        refuse_or_work(&snapshot);
+    }
+}

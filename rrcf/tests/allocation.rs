@@ -1,0 +1,57 @@
+//! Once the window is full, an update allocates nothing.
+
+#![allow(unsafe_code, reason = "only the global allocator sees every allocation, and its trait is unsafe")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use rrcf_rs::Forest;
+
+/// The system's allocator, counting per thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer comes from `alloc` above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_full_window_allocates_nothing() {
+    for (dimensions, shingle, window) in [(1, 1, 1), (1, 8, 64), (3, 1, 300), (2, 3, 100)] {
+        let mut forest =
+            Forest::builder(dimensions).trees(5).window(window).shingle(shingle).build().unwrap();
+        let mut contributions = vec![0.0; dimensions * shingle];
+        let mut point = vec![0.0; dimensions];
+        let mut before = 0;
+        for n in 0..1_000_u32 {
+            if n as usize == window + 2 * shingle {
+                before = ALLOCATIONS.get();
+            }
+            for (d, value) in point.iter_mut().enumerate() {
+                *value = (n.wrapping_mul(2_654_435_761) >> 12) as f32 + d as f32;
+            }
+            forest.update(&point).unwrap();
+            forest.update_attributed(&point, &mut contributions).unwrap();
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{dimensions} dimensions, shingle {shingle}");
+    }
+    let before = ALLOCATIONS.get();
+    drop(Forest::builder(1).build().unwrap());
+    assert!(ALLOCATIONS.get() > before, "allocations are counted at all");
+}
