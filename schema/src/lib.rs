@@ -17,6 +17,7 @@
 //! - [`entry`]: readings and dead letters packed into one element of a partition's log.
 //! - [`keys`]: the names of all keys in Redis.
 //! - [`checkpoint`]: the envelope of a detector's state.
+//! - [`postgres`]: tables and migrations (feature `postgres`, on by default).
 
 pub mod checkpoint;
 pub mod dead_letter;
@@ -25,6 +26,8 @@ pub mod field_set;
 pub mod ids;
 pub mod keys;
 pub mod payload;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod reading;
 pub mod timestamp;
 pub mod topic;

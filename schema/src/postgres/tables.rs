@@ -1,0 +1,93 @@
+//! diesel's view of the tables; `schema/migrations` is where they are made and explained.
+
+#![allow(missing_docs, reason = "the macro's expansion; the columns are documented in the migration")]
+
+diesel::table! {
+    deployment (id) {
+        id -> Integer,
+        partitions -> Integer,
+    }
+}
+
+diesel::table! {
+    partitions (id) {
+        id -> Integer,
+        generation -> BigInt,
+        n -> BigInt,
+        epoch -> BigInt,
+        delivered -> BigInt,
+        scored -> BigInt,
+        poison -> BigInt,
+        late -> BigInt,
+        duplicates -> BigInt,
+        dead_letters -> BigInt,
+    }
+}
+
+diesel::table! {
+    sensors (id) {
+        id -> BigInt,
+        name -> Text,
+        partition -> Integer,
+        fields -> Array<Text>,
+        first_seen -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    field_sets (id) {
+        id -> BigInt,
+        names -> Array<Text>,
+    }
+}
+
+diesel::table! {
+    readings (sensor, ts) {
+        sensor -> BigInt,
+        ts -> Timestamptz,
+        seq -> Nullable<BigInt>,
+        field_set -> BigInt,
+        values -> Array<Double>,
+        score -> Nullable<Double>,
+        grade -> Nullable<Double>,
+        flags -> Integer,
+        config -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    anomalies (sensor, started) {
+        sensor -> BigInt,
+        started -> Timestamptz,
+        ended -> Nullable<Timestamptz>,
+        peak_at -> Timestamptz,
+        peak_score -> Double,
+        peak_grade -> Double,
+        readings -> Integer,
+        fields -> Array<Text>,
+        contributions -> Array<Double>,
+    }
+}
+
+diesel::table! {
+    dead_letters (partition, generation, n, item) {
+        partition -> Integer,
+        generation -> BigInt,
+        n -> BigInt,
+        item -> Integer,
+        received -> Timestamptz,
+        reason -> Text,
+        detail -> Text,
+        topic -> Text,
+        payload -> Binary,
+        payload_bytes -> BigInt,
+        content -> BigInt,
+    }
+}
+
+diesel::joinable!(readings -> sensors (sensor));
+diesel::joinable!(readings -> field_sets (field_set));
+diesel::joinable!(anomalies -> sensors (sensor));
+diesel::allow_tables_to_appear_in_same_query!(
+    anomalies, dead_letters, deployment, field_sets, partitions, readings, sensors
+);
