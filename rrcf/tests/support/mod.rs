@@ -42,12 +42,22 @@ impl Case {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let case: Self =
             serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        let points = case.points.len();
-        let complete = points > 0
-            && case.points.iter().all(|point| point.len() == case.dimensions)
-            && case.codisp_mean.len() == points
-            && case.codisp_standard_error.len() == points;
-        if complete { Ok(case) } else { Err(format!("{}: lists of unequal length", path.display())) }
+        case.check().map_err(|problem| format!("{}: {problem}", path.display()))?;
+        Ok(case)
+    }
+
+    /// Says what keeps the case from being run, if anything does.
+    fn check(&self) -> Result<(), String> {
+        let points = self.points.len();
+        if points == 0 || self.codisp_mean.len() != points || self.codisp_standard_error.len() != points {
+            return Err("needs as many means and standard errors as points, and at least one".to_owned());
+        }
+        let mut forest = Forest::builder(self.dimensions).trees(1).window(self.window).build();
+        let forest = forest.as_mut().map_err(|error| error.to_string())?;
+        for (n, point) in self.points.iter().enumerate() {
+            forest.update(point).map_err(|error| format!("point {n}: {error}"))?;
+        }
+        Ok(())
     }
 
     /// Multiplies all expected scores: a case no right forest agrees with.
@@ -139,13 +149,13 @@ impl Case {
                 .shingle(shingle)
                 .seed(seed as u64)
                 .build()
-                .expect("a reference case has sizes in bounds");
+                .expect("the sizes were checked");
             let (before, scored) = raw.split_at(shingle - 1);
             for point in before {
-                tree.update(point).expect("a reference point is finite");
+                tree.update(point).expect("the points were checked");
             }
             for (sum, point) in sums.iter_mut().zip(scored) {
-                let codisp = tree.update(point).expect("a reference point is finite").codisp;
+                let codisp = tree.update(point).expect("the points were checked").codisp;
                 *sum = (sum.0 + codisp, sum.1 + codisp * codisp);
             }
         }
