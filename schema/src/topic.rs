@@ -5,6 +5,7 @@
 //! | `sensors/{sensor...}` | `sensors/#` | `sensors/site-1/microphone-7` | `site-1/microphone-7` |
 //! | `plant/{site}/raw/{device}` | `plant/+/raw/+` | `plant/north/raw/pump-3` | `north/pump-3` |
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ids::{SensorName, SensorNameError};
@@ -135,37 +136,24 @@ impl TopicTemplate {
     }
 
     /// The captured levels joined by slashes; `None` where the topic has another form.
-    fn capture(&self, topic: &str) -> Option<String> {
-        let mut name = String::with_capacity(topic.len());
-        let mut captured_any = false;
-        let mut capture = |text: &str| {
-            if captured_any {
-                name.push('/');
-            }
-            captured_any = true;
-            name.push_str(text);
-        };
-        let mut rest = Some(topic);
+    fn capture<'t>(&self, topic: &'t str) -> Option<Cow<'t, str>> {
+        // The last part holds whatever is left, slashes included.
+        let mut parts = topic.splitn(self.levels.len(), '/');
+        let mut name: Option<Cow<'t, str>> = None;
         for level in &self.levels {
-            let remaining = rest?;
-            let (first, after) = match remaining.split_once('/') {
-                Some((first, after)) => (first, Some(after)),
-                None => (remaining, None),
-            };
+            let part = parts.next()?;
             match level {
-                Level::Literal(text) if text == first => rest = after,
-                Level::Literal(_) => return None,
-                Level::One => {
-                    capture(first);
-                    rest = after;
-                }
-                Level::Rest => {
-                    capture(remaining);
-                    rest = None;
-                }
+                Level::Literal(text) if text != part => return None,
+                Level::Literal(_) => continue,
+                Level::One if part.contains('/') => return None,
+                Level::One | Level::Rest => {}
             }
+            name = Some(match name {
+                None => Cow::Borrowed(part),
+                Some(before) => Cow::Owned(format!("{before}/{part}")),
+            });
         }
-        rest.is_none().then_some(name)
+        name
     }
 }
 

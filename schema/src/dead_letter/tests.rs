@@ -1,1 +1,75 @@
-//! Tests.
+use super::*;
+use crate::payload::PayloadDecoder;
+use crate::topic::TopicTemplates;
+
+#[test]
+fn every_reason_has_a_name_of_its_own_and_is_found_by_it() {
+    for reason in Reason::ALL {
+        assert_eq!(reason.as_str().parse(), Ok(reason));
+        assert_eq!(Reason::ALL.iter().filter(|other| other.as_str() == reason.as_str()).count(), 1);
+    }
+    assert_eq!("other".parse::<Reason>(), Err(ReasonError("other".to_owned())));
+}
+
+#[test]
+fn the_list_of_reasons_is_in_order_and_complete() {
+    assert!(Reason::ALL.is_sorted());
+    assert_eq!(Reason::ALL.len(), Reason::BadEntry as usize + 1);
+}
+
+#[test]
+fn errors_of_topics_and_payloads_have_their_reasons() {
+    let payload_reason = |payload: &str| {
+        Reason::from(
+            &PayloadDecoder::default()
+                .decode(payload.as_bytes())
+                .and_then(|mut all| all.remove(0))
+                .unwrap_err(),
+        )
+    };
+    assert_eq!(payload_reason(&" ".repeat(65_537)), Reason::PayloadTooLarge);
+    assert_eq!(payload_reason("{"), Reason::MalformedJson);
+    assert_eq!(payload_reason(""), Reason::Empty);
+    assert_eq!(payload_reason("{}"), Reason::NoNumericField);
+    assert_eq!(payload_reason("1e999"), Reason::NotFinite);
+    assert_eq!(payload_reason(r#"{"a":1,"a":1}"#), Reason::DuplicateField);
+    assert_eq!(payload_reason(r#"{"a":1,"ts":"now"}"#), Reason::BadTimestamp);
+    let members: Vec<String> = (0..65).map(|n| format!(r#""f{n}":1"#)).collect();
+    assert_eq!(payload_reason(&format!("{{{}}}", members.join(","))), Reason::TooManyFields);
+    assert_eq!(payload_reason(&format!("[{}1]", "1,".repeat(1_000))), Reason::TooManyReadings);
+    assert_eq!(payload_reason(r#"{"":1}"#), Reason::BadFieldName);
+    assert_eq!(payload_reason("null"), Reason::NotAReading);
+
+    let topic_reason = |topic: &str| {
+        let templates = TopicTemplates::parse(&["sensors/{sensor...}"]).unwrap();
+        Reason::from(&templates.sensor(topic).unwrap_err())
+    };
+    assert_eq!(topic_reason("other"), Reason::NoTopicTemplate);
+    assert_eq!(topic_reason("sensors//"), Reason::BadSensorName);
+}
+
+#[test]
+fn a_letter_keeps_the_beginnings_and_the_true_length() {
+    let letter =
+        DeadLetter::new(&"t".repeat(2_000), Reason::MalformedJson, &"d".repeat(2_000), &vec![7; 10_000_000]);
+    assert_eq!(letter.topic.len(), 1_024);
+    assert_eq!(letter.detail.len(), 500);
+    assert_eq!(letter.payload, vec![7; 4_096]);
+    assert_eq!(letter.payload_bytes, 10_000_000);
+}
+
+#[test]
+fn a_letter_is_cut_between_characters_and_has_no_nul() {
+    let letter = DeadLetter::new("a\0b", Reason::BadTimestamp, &"é".repeat(300), b"\0");
+    assert_eq!(letter.topic, "a\u{fffd}b");
+    assert_eq!(letter.detail, "é".repeat(250));
+    assert_eq!(&letter.payload[..], b"\0");
+}
+
+#[test]
+fn cutting_twice_changes_nothing_more() {
+    let once = DeadLetter::new(&"\0".repeat(1_000), Reason::Empty, &"\0é".repeat(300), &[0; 5_000]);
+    let twice =
+        DeadLetter::of_excerpt(&once.topic, once.reason, &once.detail, &once.payload, once.payload_bytes);
+    assert_eq!(once, twice);
+}
