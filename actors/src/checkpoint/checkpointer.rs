@@ -1,0 +1,166 @@
+//! The actor between detectors and the stores of their past.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture, Supervised, WrapFuture as _,
+};
+use tokio::sync::oneshot;
+
+use super::history::{HistoryError, PostgresPool, rows_after};
+use super::store::CheckpointStore;
+use crate::messages::{Drain, History, Load, Save};
+use crate::metrics::Metrics;
+use crate::queue::RedisError;
+
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// Checkpoints that are on their way to Redis at once.
+const WRITES_IN_FLIGHT: usize = 8;
+
+/// Writes checkpoints, the newest of each sensor, and loads what a restore needs.
+pub struct Checkpointer {
+    store: CheckpointStore,
+    pool: PostgresPool,
+    metrics: Metrics,
+    state: State,
+}
+
+/// What a restart throws away: a lost checkpoint costs a longer replay.
+#[derive(Default)]
+struct State {
+    waiting: BTreeMap<String, Waiting>,
+    in_flight: usize,
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+struct Waiting {
+    since: Instant,
+    save: Save,
+}
+
+impl Checkpointer {
+    /// A checkpointer over the given stores.
+    pub fn new(store: CheckpointStore, pool: PostgresPool, metrics: Metrics) -> Self {
+        Self { store, pool, metrics, state: State::default() }
+    }
+
+    fn write_next(&mut self, context: &mut Context<Self>) {
+        while self.state.in_flight < WRITES_IN_FLIGHT {
+            let Some((_, waiting)) = self.state.waiting.pop_first() else { break };
+            self.state.in_flight += 1;
+            let (store, metrics) = (self.store.clone(), self.metrics.clone());
+            let write = async move { write(&store, &metrics, waiting.save).await };
+            context.spawn(write.into_actor(self).map(|(), this, context| {
+                this.state.in_flight -= 1;
+                this.write_next(context);
+            }));
+        }
+        let oldest = self.state.waiting.values().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
+        self.metrics.checkpoint_oldest_age_seconds.set(oldest.as_secs_f64());
+        if self.state.in_flight == 0 {
+            self.state.drained.drain(..).for_each(|waiting| drop(waiting.send(())));
+        }
+    }
+}
+
+async fn write(store: &CheckpointStore, metrics: &Metrics, save: Save) {
+    let mut pause = RETRY_MIN;
+    loop {
+        match store.save(save.partition, &save.checkpoint).await {
+            Ok(bytes) => {
+                metrics.checkpoints.inc();
+                metrics.checkpoint_bytes.inc_by(bytes as u64);
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, sensor = save.checkpoint.sensor, "checkpoint not written; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+        }
+    }
+}
+
+impl Actor for Checkpointer {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Checkpointer {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        self.state = State::default();
+    }
+}
+
+impl Handler<Save> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, save: Save, context: &mut Context<Self>) {
+        let since = self.state.waiting.get(&save.checkpoint.sensor).map_or_else(Instant::now, |waiting| waiting.since);
+        self.state.waiting.insert(save.checkpoint.sensor.clone(), Waiting { since, save });
+        self.write_next(context);
+    }
+}
+
+impl Handler<Load> for Checkpointer {
+    type Result = ResponseFuture<History>;
+
+    fn handle(&mut self, load: Load, _: &mut Context<Self>) -> Self::Result {
+        let store = self.store.clone();
+        let pool = self.pool.clone();
+        // A checkpoint that still waits to be written is newer than the stored one.
+        let waiting = self.state.waiting.get(load.sensor.as_str()).map(|waiting| waiting.save.checkpoint.clone());
+        Box::pin(async move {
+            let load = Rc::new(load);
+            let mut pause = RETRY_MIN;
+            loop {
+                match history(&store, &pool, &load, waiting.clone()).await {
+                    Ok(history) => return history,
+                    Err(error) => {
+                        tracing::warn!(%error, sensor = %load.sensor, "the sensor's past cannot be read; trying again");
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(RETRY_MAX);
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Why the stores did not answer.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("redis: {0}")]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    Rows(#[from] HistoryError),
+}
+
+async fn history(
+    store: &CheckpointStore,
+    pool: &PostgresPool,
+    load: &Load,
+    waiting: Option<thicket_schema::Checkpoint>,
+) -> Result<History, LoadError> {
+    let checkpoint = match waiting {
+        Some(checkpoint) => Some(checkpoint),
+        None => store.load(load.partition, load.sensor.as_str()).await?,
+    };
+    let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
+    let rows = rows_after(pool, load.sensor.id(), after).await?;
+    Ok(History { checkpoint, rows })
+}
+
+impl Handler<Drain> for Checkpointer {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        if self.state.in_flight > 0 || !self.state.waiting.is_empty() {
+            self.state.drained.push(sender);
+        }
+        Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
+    }
+}

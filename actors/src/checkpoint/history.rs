@@ -1,0 +1,107 @@
+//! A sensor's stored rows, oldest first.
+
+use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use futures_util::FutureExt as _;
+use thicket_schema::{FieldSet, SensorId, Timestamp};
+
+use crate::messages::StoredReading;
+use crate::writer::{connect_postgres, timestamptz};
+
+/// Connections that are shared by whoever reads.
+pub type PostgresPool = Pool<AsyncPgConnection>;
+
+/// A pool of at most `size` connections, made when they are needed.
+pub fn postgres_pool(url: &str, size: usize) -> Result<PostgresPool, BuildError> {
+    let mut config = ManagerConfig::default();
+    config.custom_setup = Box::new(|url| {
+        let url = url.to_owned();
+        async move { connect_postgres(&url).await }.boxed()
+    });
+    Pool::builder(AsyncDieselConnectionManager::new_with_config(url, config)).max_size(size).build()
+}
+
+/// Why a sensor's rows could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// No connection.
+    #[error("postgresql: {0}")]
+    Pool(#[from] PoolError),
+    /// The query failed.
+    #[error("postgresql: {0}")]
+    Query(#[from] diesel::result::Error),
+    /// A stored field set is not one.
+    #[error("stored field set is damaged: {0}")]
+    FieldSet(String),
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    ts_micros: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    seq: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    config: Option<i64>,
+    #[diesel(sql_type = Nullable<Double>)]
+    score: Option<f64>,
+    #[diesel(sql_type = BigInt)]
+    field_set: i64,
+    #[diesel(sql_type = Array<Double>)]
+    values: Vec<f64>,
+}
+
+#[derive(QueryableByName)]
+struct Names {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Array<Text>)]
+    names: Vec<String>,
+}
+
+/// The scored and poison rows of a sensor that are newer than `after`, oldest first. Rows are in the order of their time,
+/// which is that of their seq. Late rows never touched the detector's state and are left out.
+pub async fn rows_after(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    after: Option<Timestamp>,
+) -> Result<Vec<StoredReading>, HistoryError> {
+    let mut connection = pool.get().await?;
+    let after = timestamptz(after.unwrap_or(Timestamp(i64::MIN / 4)));
+    let rows: Vec<Row> = sql_query(
+        r#"SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros, seq, config, score, field_set, "values"
+           FROM readings WHERE sensor = $1 AND ts > $2 AND (flags & 4) = 0 ORDER BY ts"#,
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(after)
+    .load(&mut connection)
+    .await?;
+    let mut ids: Vec<i64> = rows.iter().map(|row| row.field_set).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut field_sets = std::collections::BTreeMap::new();
+    if !ids.is_empty() {
+        let names: Vec<Names> = sql_query("SELECT id, names FROM field_sets WHERE id = ANY($1)")
+            .bind::<Array<BigInt>, _>(ids)
+            .load(&mut connection)
+            .await?;
+        for Names { id, names } in names {
+            field_sets.insert(id, FieldSet::new(names).map_err(|error| HistoryError::FieldSet(error.to_string()))?);
+        }
+    }
+    let stored = rows.into_iter().map(|row| {
+        let fields = field_sets.get(&row.field_set).cloned();
+        Ok(StoredReading {
+            ts: Timestamp(row.ts_micros),
+            seq: row.seq.map(i64::cast_unsigned),
+            config: row.config.map(i64::cast_unsigned),
+            score: row.score,
+            fields: fields.ok_or_else(|| HistoryError::FieldSet(format!("{} has no names", row.field_set)))?,
+            values: row.values,
+        })
+    });
+    stored.collect()
+}

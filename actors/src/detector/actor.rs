@@ -1,0 +1,125 @@
+//! The actor of one sensor. It does no I/O: its past is brought to it, its verdicts are carried away.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, Context, Handler, MessageResult, Supervised};
+use thicket_detector::{Detector, DetectorConfig, Rejected};
+use thicket_schema::{Checkpoint, Reading, SensorName, Timestamp};
+
+use super::restore::{RestoreFacts, restore};
+use crate::messages::{NotRestored, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict};
+
+/// The detector of one sensor. Empty until it is restored, and again after a panic.
+#[derive(Debug)]
+pub struct DetectorActor {
+    sensor: SensorName,
+    checkpoint_every: u64,
+    state: Option<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    detector: Detector,
+    config: Arc<DetectorConfig>,
+}
+
+impl DetectorActor {
+    /// An empty detector that wants a checkpoint every so many readings.
+    pub const fn new(sensor: SensorName, checkpoint_every: u64) -> Self {
+        Self { sensor, checkpoint_every, state: None }
+    }
+
+    /// Sensors take their checkpoints at different readings, so that their writes spread over time.
+    fn checkpoint_due(&self, before: u64, after: u64) -> bool {
+        let phase = self.sensor.id().0.cast_unsigned() % self.checkpoint_every;
+        (before + phase) / self.checkpoint_every != (after + phase) / self.checkpoint_every
+    }
+}
+
+impl Actor for DetectorActor {
+    type Context = Context<Self>;
+}
+
+impl Supervised for DetectorActor {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        self.state = None;
+    }
+}
+
+impl Handler<Restore> for DetectorActor {
+    type Result = MessageResult<Restore>;
+
+    fn handle(&mut self, message: Restore, _: &mut Context<Self>) -> Self::Result {
+        let Restore { config, history } = message;
+        let (detector, restored): (Detector, Restored) =
+            restore(&RestoreFacts { sensor: &self.sensor, config: &config, history: &history });
+        if restored.mismatches > 0 {
+            let rows = restored.mismatches;
+            tracing::error!(sensor = %self.sensor, rows, "scores computed again differ from the stored ones");
+        }
+        self.state = Some(State { detector, config });
+        MessageResult(restored)
+    }
+}
+
+impl Handler<Score> for DetectorActor {
+    type Result = Result<Scores, NotRestored>;
+
+    fn handle(&mut self, message: Score, _: &mut Context<Self>) -> Self::Result {
+        let started = Instant::now();
+        let State { detector, .. } = self.state.as_mut().ok_or(NotRestored)?;
+        let seq_before = detector.seq();
+        let readings = &message.readings[message.from..message.to];
+        let verdicts = readings.iter().map(|reading| verdict(detector, reading)).collect();
+        let seq_after = detector.seq();
+        let checkpoint = self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
+        Ok(Scores { verdicts, checkpoint, elapsed: started.elapsed() })
+    }
+}
+
+impl Handler<Skip> for DetectorActor {
+    type Result = ();
+
+    fn handle(&mut self, Skip { ts }: Skip, _: &mut Context<Self>) {
+        if let Some(State { detector, .. }) = &mut self.state {
+            detector.skip(ts.0);
+        }
+    }
+}
+
+impl Handler<TakeCheckpoint> for DetectorActor {
+    type Result = Option<Checkpoint>;
+
+    fn handle(&mut self, _: TakeCheckpoint, _: &mut Context<Self>) -> Self::Result {
+        self.take_checkpoint()
+    }
+}
+
+impl DetectorActor {
+    fn take_checkpoint(&self) -> Option<Checkpoint> {
+        let State { detector, config } = self.state.as_ref()?;
+        Some(Checkpoint {
+            sensor: self.sensor.as_str().to_owned(),
+            seq: detector.seq(),
+            newest: detector.newest().map(Timestamp),
+            config: config.fingerprint(),
+            state: detector.snapshot(),
+        })
+    }
+}
+
+fn verdict(detector: &mut Detector, reading: &Reading) -> Verdict {
+    if detector.newest().is_some_and(|newest| reading.ts.0 <= newest) {
+        return Verdict::NotNewer;
+    }
+    #[cfg(test)]
+    assert!(reading.values.first() != Some(&tests::POISON), "poison");
+    match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
+        Ok(detection) => Verdict::Scored(Box::new(detection)),
+        Err(Rejected::MissingField(field)) => Verdict::MissingField(field),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,58 @@
+use thicket_schema::FieldSet;
+
+use super::*;
+use crate::messages::History;
+
+/// A value that panics a detector in tests of this crate.
+pub(crate) const POISON: f64 = 666_666.0;
+
+fn reading(ts: i64, value: f64) -> Reading {
+    Reading {
+        sensor: SensorName::new("s").unwrap(),
+        ts: Timestamp(ts),
+        stamped: false,
+        fields: FieldSet::new(vec!["value".to_owned()]).unwrap(),
+        values: vec![value],
+    }
+}
+
+async fn restored(checkpoint_every: u64) -> actix::Addr<DetectorActor> {
+    let detector = crate::testing::start(DetectorActor::new(SensorName::new("s").unwrap(), checkpoint_every));
+    let config = Arc::new(DetectorConfig { trees: 2, window: 16, ..DetectorConfig::default() });
+    detector.send(Restore { config, history: History::default() }).await.unwrap();
+    detector
+}
+
+fn score(readings: Vec<Reading>) -> Score {
+    let to = readings.len();
+    Score { readings: Arc::new(readings), from: 0, to }
+}
+
+#[actix_rt::test]
+async fn readings_that_are_not_newer_touch_nothing() {
+    let detector = restored(1_000).await;
+    let scores = detector.send(score(vec![reading(5, 1.0), reading(5, 2.0), reading(4, 3.0), reading(6, 4.0)])).await;
+    let verdicts = scores.unwrap().unwrap().verdicts;
+    assert!(matches!(&verdicts[0], Verdict::Scored(detection) if detection.seq == 1));
+    assert_eq!(verdicts[1..3], [Verdict::NotNewer, Verdict::NotNewer]);
+    assert!(matches!(&verdicts[3], Verdict::Scored(detection) if detection.seq == 2));
+}
+
+#[actix_rt::test]
+async fn a_checkpoint_is_due_once_in_so_many_readings() {
+    let detector = restored(10).await;
+    let mut taken = 0;
+    for ts in 0..100 {
+        let scores = detector.send(score(vec![reading(ts, ts as f64)])).await.unwrap().unwrap();
+        taken += usize::from(scores.checkpoint.is_some());
+    }
+    assert_eq!(taken, 10);
+}
+
+#[actix_rt::test]
+async fn a_detector_that_panicked_is_empty_until_it_is_restored() {
+    let detector = restored(10).await;
+    assert!(detector.send(score(vec![reading(1, POISON)])).await.is_err());
+    let refused = detector.send(score(vec![reading(2, 1.0)])).await.unwrap();
+    assert_eq!(refused.unwrap_err(), NotRestored);
+}

@@ -1,0 +1,128 @@
+use thicket_detector::Detection;
+use thicket_schema::{Checkpoint, FieldSet, Timestamp};
+
+use super::*;
+
+const READINGS: i64 = 700;
+
+fn config() -> DetectorConfig {
+    DetectorConfig { trees: 4, window: 64, warm_up: 50, ..DetectorConfig::default() }
+}
+
+fn sensor() -> SensorName {
+    SensorName::new("site-1/mic-7").unwrap()
+}
+
+fn fields() -> FieldSet {
+    FieldSet::new(vec!["a".to_owned(), "b".to_owned()]).unwrap()
+}
+
+fn values(i: i64) -> Vec<f64> {
+    vec![((i * 7919) % 101) as f64 / 10.0, ((i * 104_729) % 97) as f64]
+}
+
+fn run(detector: &mut Detector, range: std::ops::Range<i64>) -> Vec<Detection> {
+    range.map(|i| detector.apply(i, fields().names(), &values(i)).unwrap()).collect()
+}
+
+fn rows(detections: &[Detection], first: i64, config: &DetectorConfig) -> Vec<StoredReading> {
+    let row = |(i, detection): (usize, &Detection)| StoredReading {
+        ts: Timestamp(first + i as i64),
+        seq: Some(detection.seq),
+        config: Some(config.fingerprint()),
+        score: Some(detection.score),
+        fields: fields(),
+        values: values(first + i as i64),
+    };
+    detections.iter().enumerate().map(row).collect()
+}
+
+fn checkpoint(detector: &Detector, config: &DetectorConfig) -> Checkpoint {
+    Checkpoint {
+        sensor: sensor().as_str().to_owned(),
+        seq: detector.seq(),
+        newest: detector.newest().map(Timestamp),
+        config: config.fingerprint(),
+        state: detector.snapshot(),
+    }
+}
+
+#[test]
+fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
+    let config = config();
+    let mut undisturbed = Detector::new(sensor().as_str(), &config);
+    run(&mut undisturbed, 0..400);
+    let saved = checkpoint(&undisturbed, &config);
+    let after = run(&mut undisturbed, 400..READINGS);
+
+    let history = History { checkpoint: Some(saved), rows: rows(&after, 400, &config) };
+    let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!(found, Restored { seq: READINGS as u64, replayed: 300, mismatches: 0 });
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
+}
+
+#[test]
+fn rows_alone_give_it_too() {
+    let config = config();
+    let mut undisturbed = Detector::new(sensor().as_str(), &config);
+    let all = run(&mut undisturbed, 0..READINGS);
+    let history = History { checkpoint: None, rows: rows(&all, 0, &config) };
+    let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
+}
+
+#[test]
+fn a_stored_score_that_is_not_reproduced_is_counted() {
+    let config = config();
+    let all = run(&mut Detector::new(sensor().as_str(), &config), 0..100);
+    let mut stored = rows(&all, 0, &config);
+    stored[60].score = stored[60].score.map(|score| score + 1e-9);
+    let history = History { checkpoint: None, rows: stored };
+    let (_, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!(found.mismatches, 1);
+}
+
+#[test]
+fn another_configuration_starts_anew_but_keeps_seq_and_newest() {
+    let (old, new) = (config(), DetectorConfig { window: 128, ..config() });
+    let before = run(&mut Detector::new(sensor().as_str(), &old), 0..100);
+    let mut undisturbed = Detector::resume(sensor().as_str(), &new, 100, Some(99));
+    let after = run(&mut undisturbed, 100..200);
+    assert_eq!(after[0].seq, 101);
+
+    let mut stored = rows(&before, 0, &old);
+    stored.extend(rows(&after, 100, &new));
+    let history = History { checkpoint: None, rows: stored };
+    let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &history });
+    assert_eq!(found, Restored { seq: 200, replayed: 100, mismatches: 0 });
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
+}
+
+#[test]
+fn a_damaged_checkpoint_is_not_trusted() {
+    let config = config();
+    let mut detector = Detector::new(sensor().as_str(), &config);
+    run(&mut detector, 0..100);
+    let mut saved = checkpoint(&detector, &config);
+    let middle = saved.state.len() / 2;
+    saved.state[middle] ^= 0x40;
+    let history = History { checkpoint: Some(saved), rows: Vec::new() };
+    let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!((restored.seq(), restored.newest()), (100, Some(99)), "seq and newest outlive the forest");
+}
+
+#[test]
+fn a_poison_row_moves_only_the_newest_timestamp() {
+    let config = config();
+    let poison = StoredReading {
+        ts: Timestamp(5),
+        seq: None,
+        config: None,
+        score: None,
+        fields: fields(),
+        values: values(5),
+    };
+    let history = History { checkpoint: None, rows: vec![poison] };
+    let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!((restored.seq(), restored.newest()), (0, Some(5)));
+}

@@ -1,0 +1,229 @@
+//! Every message between actors, in the order that data flows: who sends it, who receives it, and what becomes of it on
+//! failure. Data flows one way; what flows back is acknowledgement and credit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+use thicket_detector::{Detection, DetectorConfig};
+use thicket_schema::{Checkpoint, FieldSet, PartitionId, Position, Reading, Record, SensorName, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::credit::{Credit, Credited};
+use crate::source::Delivery;
+use crate::writer::CommitBatch;
+
+/// `MqttIngress` → `QueueWriter`: the records of one MQTT message. Lost only with the process or with a panic of the
+/// writer; the message was not acknowledged then, and the broker delivers it again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Append {
+    /// The partition of all records.
+    pub partition: PartitionId,
+    /// What the message held.
+    pub records: Vec<Record>,
+    /// Acknowledged once the log holds the records.
+    pub delivery: Option<Delivery>,
+    /// Bounds the messages between broker and log.
+    pub credit: Credit,
+}
+
+impl Credited for Append {
+    fn credit(&self) -> &Credit {
+        &self.credit
+    }
+}
+
+/// `PartitionKeeper` → `Shard`: the partition is this node's, from the given place on. A shard that dies is restarted and
+/// asks for its partitions again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Assign {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The fencing epoch that every commit must name.
+    pub epoch: i64,
+    /// The committed position; reading goes on after it.
+    pub position: Position,
+}
+
+/// `PartitionKeeper` → `Shard`: the partition is not this node's any more. What is in flight cannot commit.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Revoke {
+    /// Which partition.
+    pub partition: PartitionId,
+}
+
+/// `Shard` → `PartitionKeeper`: forget what this node believes of the partition and assign it anew, with a fresh epoch,
+/// from the committed position. Sent when a commit's fate is unknown or a detector cannot be brought back.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reopen {
+    /// Which partition.
+    pub partition: PartitionId,
+}
+
+/// `Shard` → `Detector`: readings to score, in the order of the log. Consumed if the detector panics; the shard keeps the
+/// readings and restores the detector.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Scores, NotRestored>")]
+pub struct Score {
+    /// The readings, shared with the shard that turns them into rows.
+    pub readings: Arc<Vec<Reading>>,
+    /// Which of them; the others were dealt with before.
+    pub from: usize,
+    /// One past the last of them.
+    pub to: usize,
+}
+
+/// The detector has no state yet: it has just started, or restarted after a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the detector has not been restored")]
+pub struct NotRestored;
+
+/// What a detector says to a `Score`.
+#[derive(Debug)]
+pub struct Scores {
+    /// One for each reading, in order.
+    pub verdicts: Vec<Verdict>,
+    /// The detector's state after the last reading, where a checkpoint is due.
+    pub checkpoint: Option<Checkpoint>,
+    /// Time spent.
+    pub elapsed: Duration,
+}
+
+/// What became of one reading in its detector.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It was scored.
+    Scored(Box<Detection>),
+    /// It is not newer than its sensor's newest reading and touched nothing.
+    NotNewer,
+    /// It lacks a field that the detector needs and touched nothing.
+    MissingField(String),
+    /// It panicked the detector twice and is skipped.
+    Poison,
+}
+
+/// `Shard` → `Detector`: the past that a detector starts from. Pure replay; a panic in it restarts the detector empty.
+#[derive(Debug, Message)]
+#[rtype(result = "Restored")]
+pub struct Restore {
+    /// How the sensor is configured.
+    pub config: Arc<DetectorConfig>,
+    /// What the stores know of the sensor.
+    pub history: History,
+}
+
+/// What a restore found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The detector's seq now.
+    pub seq: u64,
+    /// Stored rows that were applied again.
+    pub replayed: u64,
+    /// Rows whose recomputed score differs from the stored one. Anything but 0 is an alarm.
+    pub mismatches: u64,
+}
+
+/// `Shard` → `Detector`: a reading that must not be applied. Only the newest timestamp moves.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Skip {
+    /// The reading's timestamp.
+    pub ts: Timestamp,
+}
+
+/// `Shard` → `Detector`: the state now, for retirement and shutdown. Nothing if the detector holds none.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Checkpoint>")]
+pub struct TakeCheckpoint;
+
+/// `Shard` → `PostgresWriter`: the outcomes of a stretch of one partition's log. Retried until the database answers; the
+/// reply is dropped only with the writer, and the shard then reopens the partition.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Commit {
+    /// The rows and everything else that commits with them.
+    pub batch: CommitBatch,
+    /// Told what became of it.
+    pub reply: oneshot::Sender<CommitOutcome>,
+    /// Bounds the readings between log and database.
+    pub credit: Credit,
+}
+
+impl Credited for Commit {
+    fn credit(&self) -> &Credit {
+        &self.credit
+    }
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is durable.
+    Committed,
+    /// The partition's epoch or position is not what the batch builds on: it is another node's now, or a reply was lost.
+    Fenced,
+}
+
+/// `Shard` → `Checkpointer`: a detector's state whose rows are durable. The newest of a sensor wins; a failure costs a
+/// longer replay, never a row.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Save {
+    /// The sensor's partition.
+    pub partition: PartitionId,
+    /// The state.
+    pub checkpoint: Checkpoint,
+    /// Bounds the bytes that wait for Redis.
+    pub credit: Credit,
+}
+
+impl Credited for Save {
+    fn credit(&self) -> &Credit {
+        &self.credit
+    }
+}
+
+/// `Shard` → `Checkpointer`: what the stores know of a sensor. Waits for the stores for as long as it takes.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "History")]
+pub struct Load {
+    /// The sensor's partition.
+    pub partition: PartitionId,
+    /// Which sensor.
+    pub sensor: SensorName,
+}
+
+/// What the stores know of a sensor: its checkpoint and the rows after it.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The newest checkpoint, if it is readable.
+    pub checkpoint: Option<Checkpoint>,
+    /// Scored and poison rows newer than the checkpoint, oldest first.
+    pub rows: Vec<StoredReading>,
+}
+
+/// A row of `readings`, as far as a restore needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredReading {
+    /// When.
+    pub ts: Timestamp,
+    /// Its number among the sensor's scored readings; nothing for a poison reading.
+    pub seq: Option<u64>,
+    /// Fingerprint of the configuration it was scored with.
+    pub config: Option<u64>,
+    /// The score that was stored.
+    pub score: Option<f64>,
+    /// Names of the values.
+    pub fields: FieldSet,
+    /// The values.
+    pub values: Vec<f64>,
+}
+
+/// Engine → any actor at the end: finish what is in flight and take no more. Answered when that is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;

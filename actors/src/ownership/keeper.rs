@@ -1,0 +1,186 @@
+//! The actor that takes, renews and gives back partitions, and tells the shards.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture, Supervised, WrapFuture as _,
+};
+use futures_util::future::join_all;
+use thicket_schema::{Keys, PartitionId};
+
+use super::epochs::claim;
+use crate::checkpoint::PostgresPool;
+use crate::messages::{Assign, Drain, Reopen, Revoke};
+use crate::metrics::Metrics;
+use crate::queue::{Held, Leases, RedisError};
+use crate::shard::Shard;
+
+/// Engine → `PartitionKeeper`: the shards, once they have been started.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Join {
+    /// In the order of their numbers; partition p belongs to shard p modulo their number.
+    pub shards: Vec<Addr<Shard>>,
+}
+
+/// Holds the leases of this node's partitions.
+pub struct PartitionKeeper {
+    desk: Rc<Desk>,
+    partitions: u16,
+    shards: Vec<Addr<Shard>>,
+    /// The epoch of each partition that is this node's.
+    owned: BTreeMap<PartitionId, i64>,
+    busy: bool,
+    leaving: bool,
+}
+
+/// What a round needs besides the actor's state.
+struct Desk {
+    leases: Leases,
+    keys: Keys,
+    pool: PostgresPool,
+    metrics: Metrics,
+}
+
+type LeaseAnswers = Vec<(PartitionId, Result<Held, RedisError>)>;
+
+impl PartitionKeeper {
+    /// A keeper of `partitions` partitions that waits for its shards.
+    pub fn new(partitions: u16, leases: Leases, keys: Keys, pool: PostgresPool, metrics: Metrics) -> Self {
+        let desk = Rc::new(Desk { leases, keys, pool, metrics });
+        Self { desk, partitions, shards: Vec::new(), owned: BTreeMap::new(), busy: false, leaving: false }
+    }
+
+    /// Renews what is held, tries for the rest, and claims what was won.
+    fn round(&mut self, context: &mut Context<Self>) {
+        if self.busy || self.leaving || self.shards.is_empty() {
+            return;
+        }
+        self.busy = true;
+        let desk = Rc::clone(&self.desk);
+        let all: Vec<PartitionId> = (0..self.partitions).map(PartitionId).collect();
+        let ask = async move {
+            let asked = all.iter().map(|&partition| desk.leases.acquire(desk.keys.lease(partition)));
+            let answers: LeaseAnswers = all.iter().copied().zip(join_all(asked).await).collect();
+            answers
+        };
+        let round = ask
+            .into_actor(self)
+            .then(|answers, this, _| {
+                let won = this.sort_out(answers);
+                let desk = Rc::clone(&this.desk);
+                let claim = async move {
+                    if won.is_empty() {
+                        return Vec::new();
+                    }
+                    match claim(&desk.pool, &won).await {
+                        Ok(assignments) => assignments,
+                        Err(error) => {
+                            tracing::warn!(%error, "partitions cannot be claimed; trying again");
+                            Vec::new()
+                        }
+                    }
+                };
+                claim.into_actor(this)
+            })
+            .map(|assignments, this, _| {
+                this.busy = false;
+                this.assign(assignments);
+            });
+        context.spawn(round);
+    }
+
+    /// Tells the shards what was lost and returns what was won and is not claimed yet.
+    fn sort_out(&mut self, answers: LeaseAnswers) -> Vec<PartitionId> {
+        let mut won = Vec::new();
+        for (partition, answer) in answers {
+            match answer {
+                Ok(Held::Acquired | Held::Renewed) if !self.owned.contains_key(&partition) => won.push(partition),
+                Ok(Held::Acquired | Held::Renewed) => {}
+                Ok(Held::ByAnother) => {
+                    if self.owned.remove(&partition).is_some() {
+                        tracing::warn!(%partition, "another node holds the partition's lease");
+                        self.tell(partition, Revoke { partition });
+                    }
+                }
+                // Whether the lease still stands is unknown; the epoch keeps a commit of a lost partition out.
+                Err(error) => tracing::warn!(%error, %partition, "the partition's lease was not renewed"),
+            }
+        }
+        won
+    }
+
+    fn assign(&mut self, assignments: Vec<Assign>) {
+        for assignment in assignments {
+            self.owned.insert(assignment.partition, assignment.epoch);
+            self.tell(assignment.partition, assignment);
+        }
+        self.desk.metrics.partitions_owned.set(self.owned.len() as i64);
+    }
+
+    fn tell<M>(&self, partition: PartitionId, message: M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        Shard: Handler<M>,
+    {
+        let shard = &self.shards[usize::from(partition.0) % self.shards.len()];
+        // At most one assignment or revocation of each partition per round: bounded by the number of partitions.
+        #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
+        shard.do_send(message);
+    }
+}
+
+impl Actor for PartitionKeeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let interval = (self.desk.leases.ttl() / 3).max(Duration::from_millis(50));
+        context.run_interval(interval, |this, context| this.round(context));
+        self.round(context);
+    }
+}
+
+impl Supervised for PartitionKeeper {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        // Every partition is claimed anew, with a fresh epoch, and assigned again.
+        self.owned.clear();
+        self.busy = false;
+    }
+}
+
+impl Handler<Join> for PartitionKeeper {
+    type Result = ();
+
+    fn handle(&mut self, Join { shards }: Join, context: &mut Context<Self>) {
+        self.shards = shards;
+        self.round(context);
+    }
+}
+
+impl Handler<Reopen> for PartitionKeeper {
+    type Result = ();
+
+    fn handle(&mut self, Reopen { partition }: Reopen, _: &mut Context<Self>) {
+        self.owned.remove(&partition);
+    }
+}
+
+impl Handler<Drain> for PartitionKeeper {
+    type Result = ResponseFuture<()>;
+
+    /// Gives every lease back, so that another node need not wait for them to run out.
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        self.leaving = true;
+        let owned: Vec<PartitionId> = std::mem::take(&mut self.owned).into_keys().collect();
+        let desk = Rc::clone(&self.desk);
+        Box::pin(async move {
+            let releases = owned.iter().map(|&partition| desk.leases.release(desk.keys.lease(partition)));
+            for error in join_all(releases).await.into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "a partition's lease was not released");
+            }
+            desk.metrics.partitions_owned.set(0);
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! Which partitions this node owns. A lease in Redis says who is alive; the epoch in PostgreSQL says who may commit.
+
+mod epochs;
+mod keeper;
+
+pub use epochs::{DeploymentError, check_deployment};
+pub use keeper::{Join, PartitionKeeper};

@@ -1,0 +1,106 @@
+//! The append protocol of one partition: (nonce, n) is accepted only if the nonce is current and n = last + 1, so that a
+//! retry after a lost reply neither doubles nor reorders.
+
+use bytes::Bytes;
+use fred::clients::Client;
+use fred::types::Value;
+use fred::types::scripts::Script;
+use thicket_schema::{Entry, Keys, PartitionId, Position};
+
+use super::RedisError;
+
+/// What the log said to an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// The entry is in the log, now or since an earlier try.
+    Appended,
+    /// The log is at its bound; try again later.
+    Full,
+    /// Another writer has taken the log over.
+    Fenced,
+    /// Redis does not know this writer any more, or fewer of its entries than it acknowledged: the log was lost.
+    Lost,
+}
+
+/// An append that reached no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Redis is away or refused the command. The append may or may not have happened: try it again as it is.
+    #[error("redis: {0}")]
+    Redis(#[from] RedisError),
+    /// Redis answered with something that the script never says.
+    #[error("unexpected reply of the append script: {0}")]
+    UnexpectedReply(String),
+}
+
+/// The writing end of one partition's log.
+#[derive(Debug)]
+pub struct LogAppender {
+    partition: PartitionId,
+    nonce: String,
+    generation: u64,
+    /// The number of the last entry that is known to be in the log.
+    n: u64,
+    predecessor: Position,
+    append: Script,
+}
+
+impl LogAppender {
+    /// Takes over the writing end of a partition's log and opens a new generation of it.
+    pub async fn open(
+        redis: &Client,
+        keys: &Keys,
+        partition: PartitionId,
+        nonce: &str,
+        wall_ms: i64,
+    ) -> Result<Self, AppendError> {
+        let open = Script::from_lua(include_str!("open.lua"));
+        let script_keys = vec![keys.log(partition), keys.writer(partition)];
+        let (generation, last): (u64, String) =
+            open.evalsha_with_reload(redis, script_keys, vec![nonce.to_owned(), wall_ms.to_string()]).await?;
+        let predecessor = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
+        let append = Script::from_lua(include_str!("append.lua"));
+        Ok(Self { partition, nonce: nonce.to_owned(), generation, n: 0, predecessor, append })
+    }
+
+    /// The bytes of the next entry, which names its predecessor.
+    pub fn pack(&self, entry: &mut Entry) -> Bytes {
+        entry.predecessor = self.predecessor;
+        entry.encode().into()
+    }
+
+    /// Appends the next entry. On `Err`, `Full` and nothing else, call again with the same bytes.
+    pub async fn append(
+        &mut self,
+        redis: &Client,
+        keys: &Keys,
+        entry: &Bytes,
+        bound: u64,
+    ) -> Result<AppendOutcome, AppendError> {
+        let n = self.n + 1;
+        let script_keys = vec![keys.log(self.partition), keys.writer(self.partition)];
+        let arguments: Vec<Value> = vec![
+            self.nonce.as_str().into(),
+            n.to_string().into(),
+            Value::Bytes(entry.clone()),
+            bound.to_string().into(),
+        ];
+        let reply: String = self.append.evalsha_with_reload(redis, script_keys, arguments).await?;
+        match reply.as_str() {
+            "ok" | "already" => {
+                self.n = n;
+                self.predecessor = Position { generation: self.generation, n };
+                Ok(AppendOutcome::Appended)
+            }
+            "full" => Ok(AppendOutcome::Full),
+            "fenced" => Ok(AppendOutcome::Fenced),
+            "lost" => Ok(AppendOutcome::Lost),
+            _ => Err(AppendError::UnexpectedReply(reply)),
+        }
+    }
+
+    /// The place of the last entry that is known to be in the log.
+    pub const fn last(&self) -> Position {
+        self.predecessor
+    }
+}

@@ -1,0 +1,13 @@
+//! The log: one Redis Stream per partition. Appended by one writer, read by one shard, trimmed after the commit.
+
+mod append;
+mod lease;
+mod reader;
+mod redis;
+mod writer;
+
+pub use append::{AppendError, AppendOutcome, LogAppender};
+pub use lease::{Held, Leases};
+pub use reader::{LogEntry, LogReader};
+pub use redis::{RedisError, connect_redis, try_connect_redis};
+pub use writer::{QueueWriter, QueueWriterOptions};

@@ -1,0 +1,259 @@
+//! Appends records to the log, grouped by partition, and acknowledges a message once the log holds all of it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised, WrapFuture as _};
+use chrono::Utc;
+use fred::clients::Client;
+use futures_util::future::join_all;
+use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
+
+use super::append::{AppendError, AppendOutcome, LogAppender};
+use crate::messages::{Append, Drain};
+use crate::metrics::Metrics;
+use crate::source::Connection;
+use crate::supervision::{ExitReason, ExitSignal};
+
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+const FULL_PAUSE: Duration = Duration::from_millis(100);
+
+/// How the log is written.
+#[derive(Clone, Debug)]
+pub struct QueueWriterOptions {
+    /// How long a flush waits for company.
+    pub linger: Duration,
+    /// Most records of one entry.
+    pub max_records: usize,
+    /// Most entries of a partition's log; beyond it messages stay unacknowledged with the broker.
+    pub max_backlog: u64,
+    /// A name that no other writer has.
+    pub nonce: String,
+}
+
+/// The actor that writes every partition's log. One flush is in flight at a time; what arrives meanwhile makes up the next.
+#[derive(Debug)]
+pub struct QueueWriter {
+    log: Rc<Log>,
+    linger: Duration,
+    connection: Connection,
+    state: State,
+}
+
+/// What a restart throws away.
+#[derive(Debug, Default)]
+struct State {
+    pending: Vec<Append>,
+    appenders: BTreeMap<PartitionId, LogAppender>,
+    flushing: bool,
+    drained: Vec<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// What every append needs.
+#[derive(Debug)]
+struct Log {
+    redis: Client,
+    keys: Keys,
+    options: QueueWriterOptions,
+    metrics: Metrics,
+    exit: ExitSignal,
+}
+
+/// Another writer has taken the log over.
+struct Fenced;
+
+impl QueueWriter {
+    /// A writer that holds no log yet: each is opened when its first record comes.
+    pub fn new(
+        redis: Client,
+        keys: Keys,
+        options: QueueWriterOptions,
+        connection: Connection,
+        metrics: Metrics,
+        exit: ExitSignal,
+    ) -> Self {
+        let linger = options.linger;
+        let log = Rc::new(Log { redis, keys, options, metrics, exit });
+        Self { log, linger, connection, state: State::default() }
+    }
+
+    fn flush(&mut self, context: &mut Context<Self>) {
+        self.state.flushing = true;
+        let linger = self.linger;
+        let flush = tokio::time::sleep(linger)
+            .into_actor(self)
+            .then(|(), this, _| {
+                let batch = std::mem::take(&mut this.state.pending);
+                let appenders = std::mem::take(&mut this.state.appenders);
+                flush_batch(Rc::clone(&this.log), appenders, batch).into_actor(this)
+            })
+            .map(|appenders, this, context| {
+                this.state.appenders = appenders;
+                this.state.flushing = false;
+                if !this.state.pending.is_empty() {
+                    this.flush(context);
+                } else {
+                    this.state.drained.drain(..).for_each(|waiting| drop(waiting.send(())));
+                }
+            });
+        context.spawn(flush);
+    }
+}
+
+impl Actor for QueueWriter {
+    type Context = Context<Self>;
+}
+
+impl Supervised for QueueWriter {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        // What was pending was not acknowledged; the broker delivers it again on a new connection.
+        self.state = State::default();
+        self.connection.request_redelivery();
+    }
+}
+
+impl Handler<Append> for QueueWriter {
+    type Result = ();
+
+    fn handle(&mut self, append: Append, context: &mut Context<Self>) {
+        self.state.pending.push(append);
+        if !self.state.flushing {
+            self.flush(context);
+        }
+    }
+}
+
+impl Handler<Drain> for QueueWriter {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        if self.state.flushing {
+            self.state.drained.push(sender);
+        }
+        Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
+    }
+}
+
+/// Appends a batch and acknowledges its messages in the order of their arrival.
+async fn flush_batch(
+    log: Rc<Log>,
+    mut appenders: BTreeMap<PartitionId, LogAppender>,
+    batch: Vec<Append>,
+) -> BTreeMap<PartitionId, LogAppender> {
+    let started = Instant::now();
+    let mut records: BTreeMap<PartitionId, Vec<Record>> = BTreeMap::new();
+    let mut acknowledge = Vec::with_capacity(batch.len());
+    for append in batch {
+        records.entry(append.partition).or_default().extend(append.records);
+        acknowledge.push((append.delivery, append.credit));
+    }
+    let appends = records.into_iter().map(|(partition, records)| {
+        let appender = appenders.remove(&partition);
+        log.append_all(partition, appender, records)
+    });
+    let results = join_all(appends).await;
+    let mut all_appended = true;
+    for (partition, appended) in results {
+        match appended {
+            Ok(appender) => drop(appenders.insert(partition, appender)),
+            Err(Fenced) => all_appended = false,
+        }
+    }
+    if !all_appended {
+        let what = "the log of a partition (a second ingress runs with the same client id?)".to_owned();
+        log.exit.raise(ExitReason::Fenced { what });
+        return appenders;
+    }
+    log.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
+    let mut messages = 0;
+    for (delivery, credit) in acknowledge {
+        messages += 1;
+        if let Some(delivery) = delivery {
+            delivery.acknowledge();
+        }
+        drop(credit);
+    }
+    log.metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(messages);
+    appenders
+}
+
+impl Log {
+    /// Appends records of one partition, in entries of bounded size, and does not give up before they are in the log.
+    async fn append_all(
+        &self,
+        partition: PartitionId,
+        mut appender: Option<LogAppender>,
+        records: Vec<Record>,
+    ) -> (PartitionId, Result<LogAppender, Fenced>) {
+        let mut rest = records;
+        while !rest.is_empty() {
+            let next = rest.split_off(rest.len().min(self.options.max_records));
+            let count = rest.len() as u64;
+            let entry = Entry { predecessor: Position::default(), records: std::mem::replace(&mut rest, next) };
+            match self.append_entry(partition, appender, entry).await {
+                Ok(open) => appender = Some(open),
+                Err(Fenced) => return (partition, Err(Fenced)),
+            }
+            self.metrics.entries_appended.inc();
+            self.metrics.records_appended.inc_by(count);
+        }
+        let appender = match appender {
+            Some(open) => open,
+            None => self.open(partition).await,
+        };
+        (partition, Ok(appender))
+    }
+
+    async fn append_entry(
+        &self,
+        partition: PartitionId,
+        appender: Option<LogAppender>,
+        mut entry: Entry,
+    ) -> Result<LogAppender, Fenced> {
+        let mut appender = match appender {
+            Some(open) => open,
+            None => self.open(partition).await,
+        };
+        let mut bytes = appender.pack(&mut entry);
+        let mut pause = RETRY_MIN;
+        loop {
+            match appender.append(&self.redis, &self.keys, &bytes, self.options.max_backlog).await {
+                Ok(AppendOutcome::Appended) => return Ok(appender),
+                Ok(AppendOutcome::Full) => {
+                    self.metrics.backlog_full.inc();
+                    tracing::warn!(%partition, bound = self.options.max_backlog, "the log is at its bound; messages wait with the broker");
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                Ok(AppendOutcome::Fenced) => return Err(Fenced),
+                Ok(AppendOutcome::Lost) => {
+                    let last = appender.last();
+                    tracing::error!(%partition, %last, "redis lost entries that it had acknowledged; opening a new generation");
+                    self.metrics.log_gaps.inc();
+                    appender = self.open(partition).await;
+                    bytes = appender.pack(&mut entry);
+                }
+                Err(error) => self.pause_after(&error, partition, &mut pause).await,
+            }
+        }
+    }
+
+    async fn open(&self, partition: PartitionId) -> LogAppender {
+        let mut pause = RETRY_MIN;
+        loop {
+            let now_ms = Utc::now().timestamp_millis();
+            match LogAppender::open(&self.redis, &self.keys, partition, &self.options.nonce, now_ms).await {
+                Ok(appender) => return appender,
+                Err(error) => self.pause_after(&error, partition, &mut pause).await,
+            }
+        }
+    }
+
+    async fn pause_after(&self, error: &AppendError, partition: PartitionId, pause: &mut Duration) {
+        tracing::warn!(%error, %partition, "append failed; trying again");
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(RETRY_MAX);
+    }
+}

@@ -1,0 +1,86 @@
+//! Verdicts in, a batch of rows out, in the order of the log. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thicket_schema::{DeadLetter, Reading, Reason, flags};
+
+use super::work::{Content, Job, Stretch};
+use crate::messages::Verdict;
+use crate::writer::{CommitBatch, EventRow, OfferedReading, ScoredReading, SeenSensor};
+
+/// The verdicts of one job and the configuration they were made with.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) config: u64,
+}
+
+/// What a stretch of the log commits.
+pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> CommitBatch {
+    let mut batch = CommitBatch::new(stretch.partition, stretch.epoch, stretch.from);
+    batch.to = stretch.to;
+    batch.delivered = stretch.slots.len() as u64;
+    let mut seen = BTreeSet::new();
+    let mut events = BTreeMap::new();
+    for slot in stretch.slots {
+        batch.received.push(slot.received);
+        let (job, index) = match &slot.content {
+            Content::Letter(letter) => {
+                let row = slot.letter_row(letter.clone());
+                batch.letters.push(row);
+                continue;
+            }
+            Content::Reading { job, index } => (*job, *index),
+        };
+        let reading = &jobs[job].readings[index];
+        match &judged[job].verdicts[index] {
+            Verdict::MissingField(field) => {
+                batch.letters.push(slot.letter_row(missing_field(reading, field)));
+                continue;
+            }
+            Verdict::NotNewer => batch.offered.push(OfferedReading {
+                reading: reading.clone(),
+                position: slot.position,
+                item: slot.item,
+                received: slot.received,
+                redelivered: slot.redelivered,
+            }),
+            Verdict::Poison => {
+                batch.poison += 1;
+                batch.rows.push_unscored(reading, flags::POISON);
+            }
+            Verdict::Scored(detection) => {
+                let scored = ScoredReading {
+                    seq: detection.seq,
+                    score: detection.score,
+                    grade: detection.grade,
+                    anomaly: detection.anomaly,
+                    config: judged[job].config,
+                };
+                batch.rows.push_scored(reading, scored);
+                if let Some(event) = &detection.event {
+                    events.insert((reading.sensor.id(), event.started), event.clone());
+                }
+            }
+        }
+        if seen.insert((reading.sensor.id(), reading.fields.id())) {
+            let (sensor, fields) = (reading.sensor.clone(), reading.fields.clone());
+            batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
+        }
+    }
+    batch.events = events.into_iter().map(|((sensor, _), event)| EventRow { sensor: sensor.0, event }).collect();
+    batch
+}
+
+fn missing_field(reading: &Reading, field: &str) -> DeadLetter {
+    let values: serde_json::Map<String, serde_json::Value> = reading
+        .fields
+        .names()
+        .iter()
+        .zip(&reading.values)
+        .map(|(name, &value)| (name.clone(), serde_json::Value::from(value)))
+        .collect();
+    let payload = serde_json::Value::Object(values).to_string();
+    let detail = format!("the detector of {} needs the field {field}, absent at {}", reading.sensor, reading.ts);
+    DeadLetter::new(reading.sensor.as_str(), Reason::MissingField, &detail, payload.as_bytes())
+}

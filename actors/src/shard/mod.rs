@@ -1,0 +1,10 @@
+//! A shard reads a set of partitions, owns their detectors and hands their outcomes to the writer. It is the unit of
+//! parallelism: a shard and its detectors live on one arbiter, and only batches leave it.
+
+mod actor;
+mod assemble;
+mod partition;
+mod residents;
+mod work;
+
+pub use actor::{Shard, ShardOptions, ShardPeers};

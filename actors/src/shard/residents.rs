@@ -1,0 +1,223 @@
+//! The detectors that a shard holds in memory: brought in from their past when a reading comes, retired when idle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use thicket_detector::DetectorConfig;
+use thicket_schema::{Checkpoint, PartitionId, Position, SensorName};
+
+use super::actor::{ShardOptions, ShardPeers};
+use super::work::Job;
+use crate::credit::{CreditPool, send_credited};
+use crate::detector::DetectorActor;
+use crate::messages::{Load, Restore, Save, Score, Skip, TakeCheckpoint, Verdict};
+use crate::metrics::Metrics;
+use crate::supervision::{Intensity, Supervision, start_here};
+
+/// A detector panics once for each try of a poison reading; only a flood of them is a reason to give the node up.
+const DETECTOR_RESTARTS: usize = 1_000;
+const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// The detector of a sensor cannot be brought back on this node as things stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unrecoverable;
+
+/// A detector in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Resident {
+    pub(super) detector: Addr<DetectorActor>,
+    pub(super) partition: PartitionId,
+    pub(super) config: Arc<DetectorConfig>,
+    pub(super) fingerprint: u64,
+    pub(super) last_used: Instant,
+    /// The last entry that held a reading of the sensor.
+    pub(super) touched: Position,
+    /// Seq of the newest checkpoint that was handed on.
+    pub(super) saved: u64,
+}
+
+/// What a job led to.
+#[derive(Debug)]
+pub(super) struct JobResult {
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) elapsed: Duration,
+}
+
+/// Brings detectors in and talks to them.
+#[derive(Clone, Debug)]
+pub(super) struct Nursery {
+    pub(super) options: ShardOptions,
+    pub(super) peers: ShardPeers,
+    pub(super) metrics: Metrics,
+    /// In KiB: checkpoints on their way to the checkpointer.
+    pub(super) checkpoint_credits: CreditPool,
+}
+
+impl Nursery {
+    /// Starts the detector of a sensor and gives it its past.
+    pub(super) async fn bring_in(&self, partition: PartitionId, sensor: &SensorName) -> Result<Resident, Unrecoverable> {
+        let actor = DetectorActor::new(sensor.clone(), self.options.checkpoint_every);
+        let supervision = Supervision {
+            actor: "detector",
+            intensity: Intensity::new(DETECTOR_RESTARTS, DETECTOR_RESTARTS_WITHIN),
+            exit: self.peers.exit.clone(),
+            restarts: self.metrics.actor_restarts.with_label_values(&["detector"]),
+        };
+        let config = self.options.detectors.of(sensor);
+        let mut resident = Resident {
+            detector: start_here(actor, supervision),
+            partition,
+            fingerprint: config.fingerprint(),
+            config,
+            last_used: Instant::now(),
+            touched: Position::default(),
+            saved: 0,
+        };
+        resident.saved = self.restore(&resident, sensor).await?;
+        Ok(resident)
+    }
+
+    /// Gives a detector its past; returns the seq of the checkpoint it was restored from.
+    async fn restore(&self, resident: &Resident, sensor: &SensorName) -> Result<u64, Unrecoverable> {
+        let load = Load { partition: resident.partition, sensor: sensor.clone() };
+        let history = self.peers.checkpointer.send(load).await.map_err(|_| Unrecoverable)?;
+        let saved = history.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
+        let is_new = history.checkpoint.is_none() && history.rows.is_empty();
+        let restore = Restore { config: Arc::clone(&resident.config), history };
+        let restored = resident.detector.send(restore).await.map_err(|_| Unrecoverable)?;
+        if !is_new {
+            self.metrics.detector_restores.inc();
+            self.metrics.restore_mismatches.inc_by(restored.mismatches);
+        }
+        Ok(saved)
+    }
+
+    /// Scores a job at the first try, or says that the detector panicked.
+    pub(super) async fn score(&self, resident: &Resident, job: &Job) -> Option<JobResult> {
+        let everything = Score { readings: Arc::clone(&job.readings), from: 0, to: job.readings.len() };
+        let scores = resident.detector.send(everything).await.ok()?.ok()?;
+        Some(JobResult { verdicts: scores.verdicts, checkpoint: scores.checkpoint, elapsed: scores.elapsed })
+    }
+
+    /// Scores a job whose detector panicked: from its past, one reading at a time. A reading that panics again is poison
+    /// and is skipped. Everything that the detector scored before must be committed, since its past is read anew.
+    pub(super) async fn score_carefully(&self, resident: &Resident, job: &Job) -> Result<JobResult, Unrecoverable> {
+        let mut poison = vec![false; job.readings.len()];
+        'from_the_past: loop {
+            self.restore(resident, &job.sensor).await?;
+            let mut result = JobResult { verdicts: Vec::new(), checkpoint: None, elapsed: Duration::ZERO };
+            for (index, reading) in job.readings.iter().enumerate() {
+                if poison[index] {
+                    resident.detector.send(Skip { ts: reading.ts }).await.map_err(|_| Unrecoverable)?;
+                    result.verdicts.push(Verdict::Poison);
+                    continue;
+                }
+                let one = Score { readings: Arc::clone(&job.readings), from: index, to: index + 1 };
+                let Ok(Ok(scores)) = resident.detector.send(one).await else {
+                    if !resident.detector.connected() {
+                        return Err(Unrecoverable);
+                    }
+                    tracing::error!(sensor = %job.sensor, ts = %reading.ts, "the reading panicked its detector twice; skipping it");
+                    poison[index] = true;
+                    continue 'from_the_past;
+                };
+                result.verdicts.extend(scores.verdicts);
+                result.elapsed += scores.elapsed;
+                result.checkpoint = scores.checkpoint.or(result.checkpoint);
+            }
+            return Ok(result);
+        }
+    }
+
+    /// Hands a checkpoint on if there is room for it; a checkpoint that is left out costs a longer replay.
+    pub(super) fn save_if_room(&self, partition: PartitionId, checkpoint: Checkpoint) {
+        if let Some(credit) = self.checkpoint_credits.try_acquire(kib(&checkpoint)) {
+            send_credited(&self.peers.checkpointer, Save { partition, checkpoint, credit });
+        }
+    }
+
+    /// Takes a detector's state and hands it on, unless it is saved already. Everything it scored must be committed.
+    pub(super) async fn save_last(&self, resident: &Resident) {
+        let Ok(Some(checkpoint)) = resident.detector.send(TakeCheckpoint).await else { return };
+        if checkpoint.seq > resident.saved {
+            let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
+            send_credited(&self.peers.checkpointer, Save { partition: resident.partition, checkpoint, credit });
+        }
+    }
+}
+
+fn kib(checkpoint: &Checkpoint) -> u32 {
+    (checkpoint.state.len() / 1_024 + 1) as u32
+}
+
+/// The detectors in memory, by sensor.
+#[derive(Debug, Default)]
+pub(super) struct Residents {
+    by_sensor: BTreeMap<SensorName, Resident>,
+}
+
+impl Residents {
+    pub(super) fn get(&self, sensor: &SensorName) -> Option<Resident> {
+        self.by_sensor.get(sensor).cloned()
+    }
+
+    pub(super) fn insert(&mut self, sensor: SensorName, resident: Resident) {
+        self.by_sensor.insert(sensor, resident);
+    }
+
+    pub(super) fn touch(&mut self, sensor: &SensorName, position: Position, now: Instant) {
+        if let Some(resident) = self.by_sensor.get_mut(sensor) {
+            resident.touched = position;
+            resident.last_used = now;
+        }
+    }
+
+    pub(super) fn note_saved(&mut self, sensor: &str, seq: u64) {
+        if let Ok(name) = SensorName::new(sensor)
+            && let Some(resident) = self.by_sensor.get_mut(&name)
+        {
+            resident.saved = resident.saved.max(seq);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_sensor.len()
+    }
+
+    /// Drops the detectors of a partition that is not this shard's any more.
+    pub(super) fn drop_partition(&mut self, partition: PartitionId) {
+        self.by_sensor.retain(|_, resident| resident.partition != partition);
+    }
+
+    /// Takes out the detectors that have been idle too long, and the longest idle ones beyond the cap, as far as
+    /// everything they scored is committed.
+    pub(super) fn take_idle(
+        &mut self,
+        now: Instant,
+        retire_after: Duration,
+        cap: usize,
+        committed: impl Fn(PartitionId) -> Position,
+    ) -> Vec<Resident> {
+        let mut settled: Vec<(Instant, SensorName)> = self
+            .by_sensor
+            .iter()
+            .filter(|(_, resident)| resident.touched <= committed(resident.partition))
+            .map(|(sensor, resident)| (resident.last_used, sensor.clone()))
+            .collect();
+        settled.sort();
+        let beyond_cap = self.len().saturating_sub(cap);
+        let idle = |(rank, (last_used, _)): &(usize, (Instant, SensorName))| {
+            *rank < beyond_cap || now.duration_since(*last_used) >= retire_after
+        };
+        let leaving = settled.into_iter().enumerate().take_while(idle);
+        leaving.filter_map(|(_, (_, sensor))| self.by_sensor.remove(&sensor)).collect()
+    }
+
+    /// Takes out everything.
+    pub(super) fn take_all(&mut self) -> Vec<Resident> {
+        std::mem::take(&mut self.by_sensor).into_values().collect()
+    }
+}

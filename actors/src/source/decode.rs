@@ -1,0 +1,102 @@
+//! One MQTT message in, records out. Pure: whatever cannot be decoded becomes a dead letter with its reason and goes
+//! through the log like a reading.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use thicket_schema::{
+    DeadLetter, Item, Measurement, PartitionId, PayloadDecoder, Reading, Reason, Record, SensorName, TopicTemplates,
+};
+
+use super::stamp::Stamp;
+
+/// What shapes decoding.
+#[derive(Clone, Debug)]
+pub struct DecodeOptions {
+    /// Number of partitions of the deployment.
+    pub partitions: u16,
+    /// How a topic names its sensor.
+    pub templates: TopicTemplates,
+    /// How a payload holds its measurements.
+    pub payload: PayloadDecoder,
+    /// How far a timestamp may lie after its arrival.
+    pub max_future: Duration,
+    /// How far a timestamp may lie before its arrival.
+    pub max_age: Duration,
+}
+
+/// Decodes messages and stamps those that bring no time.
+#[derive(Debug)]
+pub struct MessageDecoder {
+    options: DecodeOptions,
+    stamp: Stamp,
+}
+
+impl MessageDecoder {
+    /// A decoder that has stamped nothing yet.
+    pub fn new(options: DecodeOptions) -> Self {
+        Self { options, stamp: Stamp::default() }
+    }
+
+    /// The records of one message, all of one partition, in the order of the message.
+    ///
+    /// `now_micros` is the arrival time in µs since the Unix epoch; `redelivered` is the broker's own word (MQTT's DUP).
+    pub fn decode(&mut self, topic: &str, payload: &Bytes, redelivered: bool, now_micros: i64) -> (PartitionId, Vec<Record>) {
+        let letter = |reason: Reason, detail: &str| Item::DeadLetter(DeadLetter::new(topic, reason, detail, payload));
+        let (partition, items) = match self.options.templates.sensor(topic) {
+            Err(error) => (self.partition_of_topic(topic), vec![letter(Reason::from(&error), &error.to_string())]),
+            Ok(sensor) => {
+                let partition = sensor.partition(self.options.partitions);
+                let items = match self.options.payload.decode(payload) {
+                    Err(error) => vec![letter(Reason::from(&error), &error.to_string())],
+                    Ok(elements) => elements
+                        .into_iter()
+                        .map(|element| match element {
+                            Ok(measurement) => self.item(&sensor, measurement, now_micros, &letter),
+                            Err(error) => letter(Reason::from(&error), &error.to_string()),
+                        })
+                        .collect(),
+                };
+                (partition, items)
+            }
+        };
+        (partition, items.into_iter().map(|item| Record { received: now_micros, redelivered, item }).collect())
+    }
+
+    fn item(
+        &mut self,
+        sensor: &SensorName,
+        measurement: Measurement,
+        now_micros: i64,
+        letter: &impl Fn(Reason, &str) -> Item,
+    ) -> Item {
+        let stamped = measurement.ts.is_none();
+        let ts = measurement.ts.unwrap_or_else(|| self.stamp.next(now_micros));
+        if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
+            return letter(Reason::TimestampInFuture, &format!("{ts} lies too far after its arrival; see mqtt.max_future"));
+        }
+        if ts.0 < now_micros.saturating_sub(micros(self.options.max_age)) {
+            return letter(Reason::TimestampTooOld, &format!("{ts} lies too far before its arrival; see mqtt.max_age"));
+        }
+        Item::Reading(Reading {
+            sensor: sensor.clone(),
+            ts,
+            stamped,
+            fields: measurement.fields,
+            values: measurement.values,
+        })
+    }
+
+    /// A message without a sensor has a partition too, by its topic.
+    fn partition_of_topic(&self, topic: &str) -> PartitionId {
+        let hash = xxhash_rust::xxh3::xxh3_64(topic.as_bytes());
+        PartitionId((hash % u64::from(self.options.partitions)) as u16)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

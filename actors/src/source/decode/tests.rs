@@ -1,0 +1,65 @@
+use thicket_schema::{PayloadLimits, Timestamp, TopicTemplate};
+
+use super::*;
+
+const NOW: i64 = 1_700_000_000_000_000;
+
+fn decoder() -> MessageDecoder {
+    MessageDecoder::new(DecodeOptions {
+        partitions: 8,
+        templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
+        payload: PayloadDecoder::new(PayloadLimits { max_bytes: 200, ..PayloadLimits::default() }),
+        max_future: Duration::from_secs(60),
+        max_age: Duration::from_secs(3_600),
+    })
+}
+
+fn decode(payload: &str) -> Vec<Record> {
+    decoder().decode("sensors/site-1/mic-7", &Bytes::from(payload.to_owned()), false, NOW).1
+}
+
+fn reasons(records: &[Record]) -> Vec<&'static str> {
+    let letters = records.iter().filter_map(|record| match &record.item {
+        Item::DeadLetter(letter) => Some(letter.reason.as_str()),
+        Item::Reading(_) => None,
+    });
+    letters.collect()
+}
+
+#[test]
+fn a_reading_without_a_time_gets_its_arrival_and_says_so() {
+    let records = decode("21.5");
+    let Item::Reading(reading) = &records[0].item else { panic!("{records:?}") };
+    assert_eq!((reading.ts, reading.stamped), (Timestamp(NOW), true));
+    assert_eq!((reading.sensor.as_str(), reading.values.as_slice()), ("site-1/mic-7", [21.5].as_slice()));
+}
+
+#[test]
+fn a_bad_element_of_an_array_costs_only_itself() {
+    let records = decode(r#"[{"ts":1700000000,"a":1},{"ts":"yesterday","a":2},{"ts":1700000001,"a":3}]"#);
+    assert_eq!(records.len(), 3);
+    assert_eq!(reasons(&records), ["bad_timestamp"]);
+    assert!(matches!(records[2].item, Item::Reading(_)), "the order of the message is kept");
+}
+
+#[test]
+fn times_far_from_their_arrival_are_dead_letters() {
+    assert_eq!(reasons(&decode(r#"{"ts":"2099-01-01T00:00:00Z","a":1}"#)), ["timestamp_in_future"]);
+    assert_eq!(reasons(&decode(r#"{"ts":"2001-01-01T00:00:00Z","a":1}"#)), ["timestamp_too_old"]);
+}
+
+#[test]
+fn a_payload_beyond_the_limit_is_a_dead_letter_that_knows_its_size() {
+    let records = decode(&"9".repeat(10_000));
+    let Item::DeadLetter(letter) = &records[0].item else { panic!("{records:?}") };
+    assert_eq!((letter.reason.as_str(), letter.payload_bytes), ("payload_too_large", 10_000));
+}
+
+#[test]
+fn a_topic_without_a_template_is_a_dead_letter_of_a_stable_partition() {
+    let payload = Bytes::from_static(b"1");
+    let (partition, records) = decoder().decode("sensors/too/many/levels", &payload, true, NOW);
+    assert_eq!(reasons(&records), ["no_topic_template"]);
+    assert!(records[0].redelivered);
+    assert_eq!(partition, decoder().decode("sensors/too/many/levels", &payload, false, NOW).0);
+}

@@ -1,0 +1,286 @@
+//! The MQTT subscription: one client id, a persistent session, QoS 1, acknowledgements by hand.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised, WrapFuture as _};
+use chrono::Utc;
+use rumqttc::{AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use tokio::sync::watch;
+
+use super::connection::Connection;
+use super::decode::{DecodeOptions, MessageDecoder};
+use crate::credit::{CreditPool, send_credited};
+use crate::messages::{Append, Drain};
+use crate::metrics::Metrics;
+use crate::queue::{Held, Leases, QueueWriter};
+
+/// MQTT's own limit of a packet. The payload limit is the decoder's: a library that refuses a large packet can only
+/// disconnect, and the broker would deliver it again for ever.
+const LARGEST_PACKET: usize = 268_435_455;
+/// Packet ids are 16 bits: so many acknowledgements can be queued at once, and as many again while a connection breaks.
+const REQUEST_QUEUE: usize = 2 * 65_536;
+const RECONNECT_MIN: Duration = Duration::from_millis(100);
+const RECONNECT_MAX: Duration = Duration::from_secs(5);
+const DISCONNECT_PATIENCE: Duration = Duration::from_secs(2);
+const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
+
+/// How the ingress subscribes.
+#[derive(Clone, Debug)]
+pub struct MqttOptions {
+    /// The broker's host.
+    pub host: String,
+    /// The broker's port.
+    pub port: u16,
+    /// The client id, which names the persistent session.
+    pub client_id: String,
+    /// User and password, where the broker wants them.
+    pub credentials: Option<(String, String)>,
+    /// Topic filters.
+    pub topics: Vec<String>,
+    /// Interval of pings.
+    pub keep_alive: Duration,
+    /// Most messages between broker and log.
+    pub max_in_flight: u32,
+}
+
+/// The actor that holds the subscription.
+#[derive(Debug)]
+pub struct MqttIngress {
+    subscription: Rc<Subscription>,
+    stop: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    options: MqttOptions,
+    decode: DecodeOptions,
+    writer: Addr<QueueWriter>,
+    credits: CreditPool,
+    connection: Connection,
+    client: AsyncClient,
+    leases: Leases,
+    lease_key: String,
+    metrics: Metrics,
+    /// The event loop outlives a restart of the actor: a panic in decoding is no reason to lose the connection.
+    event_loop: tokio::sync::Mutex<EventLoop>,
+}
+
+/// The client and the event loop of a subscription, made before the actors that share the connection.
+pub struct MqttClient {
+    client: AsyncClient,
+    event_loop: EventLoop,
+}
+
+impl MqttClient {
+    /// A client that is not connected yet.
+    pub fn new(options: &MqttOptions) -> Self {
+        let mut mqtt = rumqttc::MqttOptions::new(&options.client_id, &options.host, options.port);
+        mqtt.set_clean_session(false)
+            .set_manual_acks(true)
+            .set_keep_alive(options.keep_alive)
+            .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+        if let Some((user, password)) = &options.credentials {
+            mqtt.set_credentials(user, password);
+        }
+        let (client, event_loop) = AsyncClient::new(mqtt, REQUEST_QUEUE);
+        Self { client, event_loop }
+    }
+
+    /// What deliveries are stamped with.
+    pub fn connection(&self) -> Connection {
+        Connection::new(self.client.clone())
+    }
+}
+
+impl MqttIngress {
+    /// An ingress that connects when it starts, as soon as it holds the lease of its client id.
+    #[expect(clippy::too_many_arguments, reason = "composition: each is used as it is")]
+    pub fn new(
+        client: MqttClient,
+        connection: Connection,
+        options: MqttOptions,
+        decode: DecodeOptions,
+        writer: Addr<QueueWriter>,
+        leases: Leases,
+        lease_key: String,
+        metrics: Metrics,
+    ) -> Self {
+        let credits = CreditPool::new(options.max_in_flight);
+        let MqttClient { client, event_loop } = client;
+        let event_loop = tokio::sync::Mutex::new(event_loop);
+        let subscription =
+            Subscription { options, decode, writer, credits, connection, client, leases, lease_key, metrics, event_loop };
+        Self { subscription: Rc::new(subscription), stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
+    }
+}
+
+impl Actor for MqttIngress {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let subscription = Rc::clone(&self.subscription);
+        let stop = self.stop.subscribe();
+        let run = async move { subscription.run(stop).await };
+        context.spawn(run.into_actor(self).map(|(), this, _| drop(this.ended.send_replace(true))));
+    }
+}
+
+impl Supervised for MqttIngress {}
+
+impl Handler<Drain> for MqttIngress {
+    type Result = ResponseFuture<()>;
+
+    /// Stops taking messages, waits until those taken are in the log and acknowledged, and disconnects.
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        self.stop.send_replace(true);
+        let mut ended = self.ended.subscribe();
+        Box::pin(async move { drop(ended.wait_for(|&ended| ended).await) })
+    }
+}
+
+impl Subscription {
+    async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut event_loop = self.event_loop.lock().await;
+        let mut decoder = MessageDecoder::new(self.decode.clone());
+        let mut pause = RECONNECT_MIN;
+        let mut subscribed = false;
+        while !*stop.borrow() {
+            if !self.hold_lease(&mut stop).await {
+                return;
+            }
+            let connected = self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
+            self.metrics.mqtt_connected.set(0);
+            self.connection.end_generation(&mut event_loop);
+            if *stop.borrow() {
+                return;
+            }
+            pause = if connected { RECONNECT_MIN } else { (pause * 2).min(RECONNECT_MAX) };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Waits until this node holds the subscription's lease; false if it was told to stop instead.
+    async fn hold_lease(&self, stop: &mut watch::Receiver<bool>) -> bool {
+        let mut announced = false;
+        loop {
+            match self.leases.acquire(self.lease_key.clone()).await {
+                Ok(Held::Acquired | Held::Renewed) => return true,
+                Ok(Held::ByAnother) if !announced => {
+                    announced = true;
+                    tracing::info!(client_id = self.options.client_id, "another node holds the subscription; waiting for its lease");
+                }
+                Ok(Held::ByAnother) => {}
+                Err(error) => tracing::warn!(%error, "the subscription's lease cannot be read; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.leases.ttl() / 3) => {}
+                _ = stop.wait_for(|&stop| stop) => return false,
+            }
+        }
+    }
+
+    /// Handles one connection until it ends; returns whether it ever was one.
+    async fn stay_connected(
+        &self,
+        event_loop: &mut EventLoop,
+        decoder: &mut MessageDecoder,
+        subscribed: &mut bool,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
+        let mut connected = false;
+        let mut renewal = tokio::time::interval(self.leases.ttl() / 3);
+        renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let finish = self.finish(stop.clone());
+        tokio::pin!(finish);
+        let mut finishing = false;
+        loop {
+            tokio::select! {
+                event = event_loop.poll() => match event {
+                    Ok(Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. }))) => {
+                        connected = true;
+                        self.on_connected(session_present, subscribed);
+                    }
+                    Ok(Event::Incoming(Incoming::Publish(publish))) if !*stop.borrow() => {
+                        self.on_publish(publish, decoder).await;
+                    }
+                    Ok(Event::Incoming(Incoming::SubAck(answer))) if answer.return_codes.contains(&SubscribeReasonCode::Failure) => {
+                        tracing::error!(topics = ?self.options.topics, "the broker refused a subscription");
+                    }
+                    Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, host = self.options.host, port = self.options.port, "no connection to the broker; trying again");
+                        return connected;
+                    }
+                },
+                () = self.connection.redelivery_requested() => return connected,
+                _ = renewal.tick() => match self.leases.acquire(self.lease_key.clone()).await {
+                    Ok(Held::ByAnother) => {
+                        tracing::warn!("another node took the subscription over");
+                        return connected;
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "the subscription's lease was not renewed"),
+                },
+                () = &mut finish, if !finishing => {
+                    finishing = true;
+                    if !connected || self.client.try_disconnect().is_err() {
+                        return connected;
+                    }
+                }
+                () = tokio::time::sleep(DISCONNECT_PATIENCE), if finishing => return connected,
+            }
+        }
+    }
+
+    /// Ends once the ingress was told to stop and everything it took is in the log and acknowledged.
+    async fn finish(&self, mut stop: watch::Receiver<bool>) {
+        if stop.wait_for(|&stop| stop).await.is_err() {
+            return std::future::pending().await;
+        }
+        drop(self.credits.acquire(self.credits.capacity()).await);
+        if let Err(error) = self.leases.release(self.lease_key.clone()).await {
+            tracing::warn!(%error, "the subscription's lease was not released");
+        }
+    }
+
+    fn on_connected(&self, session_present: bool, subscribed: &mut bool) {
+        tracing::info!(host = self.options.host, port = self.options.port, session_present, "connected to the broker");
+        self.metrics.mqtt_connects.inc();
+        self.metrics.mqtt_connected.set(1);
+        // The first time too, since the topics may have changed since the session began.
+        if session_present && *subscribed {
+            return;
+        }
+        let mut filters: Vec<SubscribeFilter> =
+            self.options.topics.iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce)).collect();
+        filters.push(SubscribeFilter::new(BROKER_DROPPED.to_owned(), QoS::AtMostOnce));
+        match self.client.try_subscribe_many(filters) {
+            Ok(()) => *subscribed = true,
+            Err(error) => tracing::error!(%error, "subscription not sent"),
+        }
+    }
+
+    async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
+        if publish.topic == BROKER_DROPPED {
+            if let Some(dropped) = std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok()) {
+                self.metrics.broker_dropped.set(dropped);
+            }
+            return;
+        }
+        let delivery = self.connection.delivery(&publish);
+        if publish.retain {
+            self.metrics.mqtt_messages.with_label_values(&["retained"]).inc();
+            if let Some(delivery) = delivery {
+                delivery.acknowledge();
+            }
+            return;
+        }
+        let credit = self.credits.acquire(1).await;
+        let now_micros = Utc::now().timestamp_micros();
+        let (partition, records) = decoder.decode(&publish.topic, &publish.payload, publish.dup, now_micros);
+        send_credited(&self.writer, Append { partition, records, delivery, credit });
+    }
+}

@@ -1,0 +1,143 @@
+//! The position and the ledger of each partition: what makes a transaction the commit point.
+
+use std::collections::BTreeMap;
+
+use diesel::sql_types::{Array, BigInt, Integer};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::partitions;
+use thicket_schema::{PartitionId, Position};
+
+use super::batch::CommitBatch;
+
+/// How a transaction moves one partition on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Advance {
+    pub(super) epoch: i64,
+    pub(super) from: Position,
+    pub(super) to: Position,
+    pub(super) counts: Counts,
+}
+
+/// What a transaction adds to a partition's ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) delivered: u64,
+    pub(super) scored: u64,
+    pub(super) poison: u64,
+    pub(super) late: u64,
+    pub(super) duplicates: u64,
+    pub(super) dead_letters: u64,
+}
+
+/// A partition as PostgreSQL knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Committed {
+    pub(super) epoch: i64,
+    pub(super) position: Position,
+}
+
+/// What is to be done with a batch, in the light of what PostgreSQL says of its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It follows on what is committed.
+    Next,
+    /// It is committed: an earlier reply was lost.
+    Done,
+    /// Somebody else moved the partition.
+    Fenced,
+}
+
+/// Pure: where a batch stands. `position` is where its predecessors leave the partition.
+pub(super) fn standing(batch: &CommitBatch, committed: Option<Committed>) -> Standing {
+    match committed {
+        Some(at) if at.epoch == batch.epoch && at.position == batch.from => Standing::Next,
+        Some(at) if at.epoch == batch.epoch && at.position >= batch.to => Standing::Done,
+        _ => Standing::Fenced,
+    }
+}
+
+/// Moves the partitions on; returns how many stood where the transaction believed them to stand.
+pub(super) async fn advance(
+    connection: &mut AsyncPgConnection,
+    advances: &BTreeMap<PartitionId, Advance>,
+) -> QueryResult<usize> {
+    let column = |value: fn(&Advance) -> u64| advances.values().map(|a| value(a).cast_signed()).collect::<Vec<i64>>();
+    let ids: Vec<i32> = advances.keys().map(|partition| i32::from(partition.0)).collect();
+    let epochs: Vec<i64> = advances.values().map(|advance| advance.epoch).collect();
+    sql_query(
+        "UPDATE partitions p
+         SET generation = a.to_generation, n = a.to_n,
+             delivered = p.delivered + a.delivered, scored = p.scored + a.scored, poison = p.poison + a.poison,
+             late = p.late + a.late, duplicates = p.duplicates + a.duplicates,
+             dead_letters = p.dead_letters + a.dead_letters
+         FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
+                     $9::int8[], $10::int8[], $11::int8[], $12::int8[])
+              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, poison, late, duplicates, dead_letters)
+         WHERE p.id = a.id AND p.epoch = a.epoch AND p.generation = a.from_generation AND p.n = a.from_n",
+    )
+    .bind::<Array<Integer>, _>(ids)
+    .bind::<Array<BigInt>, _>(epochs)
+    .bind::<Array<BigInt>, _>(column(|a| a.from.generation))
+    .bind::<Array<BigInt>, _>(column(|a| a.from.n))
+    .bind::<Array<BigInt>, _>(column(|a| a.to.generation))
+    .bind::<Array<BigInt>, _>(column(|a| a.to.n))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.delivered))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.scored))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.poison))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.late))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.duplicates))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.dead_letters))
+    .execute(connection)
+    .await
+}
+
+/// Epoch and position of every partition, locked against other owners until the transaction ends, in a fixed order so
+/// that two writers cannot wait for each other.
+pub(super) async fn lock_partitions(
+    connection: &mut AsyncPgConnection,
+    ids: Vec<i32>,
+) -> QueryResult<BTreeMap<PartitionId, Committed>> {
+    let rows: Vec<(i32, i64, i64, i64)> = partitions::table
+        .filter(partitions::id.eq_any(ids))
+        .order(partitions::id)
+        .select((partitions::id, partitions::epoch, partitions::generation, partitions::n))
+        .for_update()
+        .load(connection)
+        .await?;
+    let committed = rows.into_iter().map(|(id, epoch, generation, n)| {
+        let position = Position { generation: generation.cast_unsigned(), n: n.cast_unsigned() };
+        (PartitionId(id as u16), Committed { epoch, position })
+    });
+    Ok(committed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(n: u64) -> Position {
+        Position { generation: 7, n }
+    }
+
+    fn batch(from: u64, to: u64) -> CommitBatch {
+        CommitBatch { to: at(to), ..CommitBatch::new(PartitionId(3), 5, at(from)) }
+    }
+
+    #[test]
+    fn a_batch_that_follows_on_is_next() {
+        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 5, position: at(4) })), Standing::Next);
+    }
+
+    #[test]
+    fn a_batch_whose_reply_was_lost_is_done() {
+        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 5, position: at(9) })), Standing::Done);
+    }
+
+    #[test]
+    fn another_epoch_a_gap_and_an_unknown_partition_are_fenced() {
+        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 6, position: at(4) })), Standing::Fenced);
+        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 5, position: at(3) })), Standing::Fenced);
+        assert_eq!(standing(&batch(4, 9), None), Standing::Fenced);
+    }
+}

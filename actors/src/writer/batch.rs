@@ -1,0 +1,196 @@
+//! What commits together: the outcomes of a stretch of one partition's log, in the shape that the statements want.
+
+use diesel::pg::data_types::PgTimestamp;
+use thicket_schema::{DeadLetter, FieldSet, PartitionId, Position, Reading, SensorName, Timestamp, flags};
+
+use super::timestamptz;
+
+/// The outcomes of the log of one partition after `from`, up to and including `to`.
+#[derive(Clone, Debug)]
+pub struct CommitBatch {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The epoch under which its owner works.
+    pub epoch: i64,
+    /// The position that the batch builds on.
+    pub from: Position,
+    /// The position that it leads to.
+    pub to: Position,
+    /// Records in that stretch, of every kind. Each has an outcome below.
+    pub delivered: u64,
+    /// How many of the rows are poison.
+    pub poison: u64,
+    /// Scored and poison readings.
+    pub rows: ReadingColumns,
+    /// Readings that were not newer than their sensor's newest, in the order of the log.
+    pub offered: Vec<OfferedReading>,
+    /// Events that began, grew or ended; the last state of each.
+    pub events: Vec<EventRow>,
+    /// Dead letters, in the order of the log.
+    pub letters: Vec<LetterRow>,
+    /// The sensors that occur, each with the fields that it brought.
+    pub sensors: Vec<SeenSensor>,
+    /// When each record arrived, in µs since the Unix epoch.
+    pub received: Vec<i64>,
+}
+
+impl CommitBatch {
+    /// A batch without outcomes.
+    pub fn new(partition: PartitionId, epoch: i64, from: Position) -> Self {
+        Self {
+            partition,
+            epoch,
+            from,
+            to: from,
+            delivered: 0,
+            poison: 0,
+            rows: ReadingColumns::default(),
+            offered: Vec::new(),
+            events: Vec::new(),
+            letters: Vec::new(),
+            sensors: Vec::new(),
+            received: Vec::new(),
+        }
+    }
+}
+
+/// Rows of `readings` as one array per column. The values of all rows lie in one flat array, since UNNEST would flatten
+/// nested arrays; each row knows its slice.
+#[derive(Clone, Debug, Default)]
+pub struct ReadingColumns {
+    pub(super) sensor: Vec<i64>,
+    pub(super) ts: Vec<PgTimestamp>,
+    pub(super) seq: Vec<Option<i64>>,
+    pub(super) field_set: Vec<i64>,
+    /// First and last index of the row's values, counted from 1.
+    pub(super) first: Vec<i32>,
+    pub(super) last: Vec<i32>,
+    pub(super) values: Vec<f64>,
+    pub(super) score: Vec<Option<f64>>,
+    pub(super) grade: Vec<Option<f64>>,
+    pub(super) flags: Vec<i32>,
+    pub(super) config: Vec<Option<i64>>,
+}
+
+/// What a detector said of a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoredReading {
+    /// Its number among the sensor's scored readings.
+    pub seq: u64,
+    /// Mean CoDisp.
+    pub score: f64,
+    /// Nothing while the detector warms up.
+    pub grade: Option<f64>,
+    /// Whether it is flagged.
+    pub anomaly: bool,
+    /// Fingerprint of the detector's configuration.
+    pub config: u64,
+}
+
+impl ReadingColumns {
+    /// Appends a scored reading.
+    pub fn push_scored(&mut self, reading: &Reading, scored: ScoredReading) {
+        let warming_up = if scored.grade.is_none() { flags::WARMING_UP } else { 0 };
+        let anomaly = if scored.anomaly { flags::ANOMALY } else { 0 };
+        self.push(reading, warming_up | anomaly);
+        self.seq.push(Some(scored.seq.cast_signed()));
+        self.score.push(Some(scored.score));
+        self.grade.push(scored.grade);
+        self.config.push(Some(scored.config.cast_signed()));
+    }
+
+    /// Appends a reading that is stored without a score: `flags` says why.
+    pub fn push_unscored(&mut self, reading: &Reading, flags: i32) {
+        self.push(reading, flags);
+        self.seq.push(None);
+        self.score.push(None);
+        self.grade.push(None);
+        self.config.push(None);
+    }
+
+    /// Rows.
+    pub const fn len(&self) -> usize {
+        self.sensor.len()
+    }
+
+    /// Whether there are no rows.
+    pub const fn is_empty(&self) -> bool {
+        self.sensor.is_empty()
+    }
+
+    pub(super) fn append(&mut self, mut other: Self) {
+        let shift = self.values.len() as i32;
+        self.first.extend(other.first.iter().map(|first| first + shift));
+        self.last.extend(other.last.iter().map(|last| last + shift));
+        self.sensor.append(&mut other.sensor);
+        self.ts.append(&mut other.ts);
+        self.seq.append(&mut other.seq);
+        self.field_set.append(&mut other.field_set);
+        self.values.append(&mut other.values);
+        self.score.append(&mut other.score);
+        self.grade.append(&mut other.grade);
+        self.flags.append(&mut other.flags);
+        self.config.append(&mut other.config);
+    }
+
+    fn push(&mut self, reading: &Reading, flags: i32) {
+        let stamped = if reading.stamped { flags::STAMPED } else { 0 };
+        self.sensor.push(reading.sensor.id().0);
+        self.ts.push(timestamptz(reading.ts));
+        self.field_set.push(reading.fields.id());
+        self.first.push(self.values.len() as i32 + 1);
+        self.values.extend_from_slice(&reading.values);
+        self.last.push(self.values.len() as i32);
+        self.flags.push(flags | stamped);
+    }
+}
+
+/// A reading that is stored only if its sensor has none at its time.
+#[derive(Clone, Debug)]
+pub struct OfferedReading {
+    /// The reading.
+    pub reading: Reading,
+    /// Where in the log it stands.
+    pub position: Position,
+    /// Which record of the entry.
+    pub item: u32,
+    /// When it arrived, in µs since the Unix epoch.
+    pub received: i64,
+    /// Whether the broker delivered it again.
+    pub redelivered: bool,
+}
+
+/// A row of `anomalies`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventRow {
+    /// The sensor's id.
+    pub sensor: i64,
+    /// The event's state after its latest reading.
+    pub event: thicket_detector::Event,
+}
+
+/// A row of `dead_letters`.
+#[derive(Clone, Debug)]
+pub struct LetterRow {
+    /// Where in the log it stands.
+    pub position: Position,
+    /// Which record of the entry.
+    pub item: u32,
+    /// When it arrived, in µs since the Unix epoch.
+    pub received: i64,
+    /// Whether the broker delivered it again.
+    pub redelivered: bool,
+    /// What it says.
+    pub letter: DeadLetter,
+}
+
+/// A sensor that occurs in a batch.
+#[derive(Clone, Debug)]
+pub struct SeenSensor {
+    /// Its name.
+    pub sensor: SensorName,
+    /// The fields of its first reading in the batch.
+    pub fields: FieldSet,
+    /// The time of that reading.
+    pub first_seen: Timestamp,
+}

@@ -1,0 +1,210 @@
+//! The actor that owns one connection to PostgreSQL and commits batches over it, in order.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised, WrapFuture as _};
+use chrono::Utc;
+use diesel_async::AsyncPgConnection;
+use tokio::sync::oneshot;
+
+use super::advance::Standing;
+use super::batch::CommitBatch;
+use super::connection::connect_postgres;
+use super::transaction::{Applied, KnownSensors, apply};
+use super::{offered, rows};
+use crate::messages::{Commit, CommitOutcome, Drain};
+use crate::metrics::Metrics;
+
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Day tables that are made before the day begins.
+const DAYS_AHEAD: i32 = 2;
+
+/// How rows are written.
+#[derive(Clone, Debug)]
+pub struct PostgresWriterOptions {
+    /// Where the database is.
+    pub url: String,
+    /// Most rows of one transaction.
+    pub max_rows: usize,
+}
+
+/// Commits batches. What waits in the mailbox is merged into one transaction, so that a slow disk makes larger
+/// transactions, not a longer queue.
+pub struct PostgresWriter {
+    options: PostgresWriterOptions,
+    metrics: Metrics,
+    state: State,
+}
+
+/// What a restart throws away. Shards whose replies are dropped reopen their partitions.
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Commit>,
+    busy: bool,
+    session: Option<Session>,
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+/// A connection and what is known to hold on its database.
+#[derive(Default)]
+struct Session {
+    connection: Option<AsyncPgConnection>,
+    days: BTreeSet<i32>,
+    sensors: KnownSensors,
+}
+
+impl PostgresWriter {
+    /// A writer that connects when the first batch comes.
+    pub fn new(options: PostgresWriterOptions, metrics: Metrics) -> Self {
+        Self { options, metrics, state: State::default() }
+    }
+
+    fn work(&mut self, context: &mut Context<Self>) {
+        let mut rows = 0;
+        let mut commits = Vec::new();
+        while let Some(next) = self.state.waiting.front() {
+            rows += next.batch.rows.len() + next.batch.offered.len();
+            if rows > self.options.max_rows && !commits.is_empty() {
+                break;
+            }
+            commits.extend(self.state.waiting.pop_front());
+        }
+        if commits.is_empty() {
+            self.state.drained.drain(..).for_each(|waiting| drop(waiting.send(())));
+            return;
+        }
+        self.state.busy = true;
+        let session = self.state.session.take().unwrap_or_default();
+        let task = commit(session, self.options.url.clone(), self.metrics.clone(), commits);
+        context.spawn(task.into_actor(self).map(|session, this, context| {
+            this.state.session = Some(session);
+            this.state.busy = false;
+            this.work(context);
+        }));
+    }
+}
+
+impl Actor for PostgresWriter {
+    type Context = Context<Self>;
+}
+
+impl Supervised for PostgresWriter {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        self.state = State::default();
+    }
+}
+
+impl Handler<Commit> for PostgresWriter {
+    type Result = ();
+
+    fn handle(&mut self, commit: Commit, context: &mut Context<Self>) {
+        self.state.waiting.push_back(commit);
+        if !self.state.busy {
+            self.work(context);
+        }
+    }
+}
+
+impl Handler<Drain> for PostgresWriter {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        if self.state.busy {
+            self.state.drained.push(sender);
+        }
+        Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
+    }
+}
+
+/// Commits until the database has said what became of every batch.
+async fn commit(mut session: Session, url: String, metrics: Metrics, commits: Vec<Commit>) -> Session {
+    let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
+    let mut pause = RETRY_MIN;
+    let applied = loop {
+        let started = Instant::now();
+        match session.try_apply(&url, &batches).await {
+            Ok(applied) => {
+                metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+                break applied;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "postgresql does not take the rows; they wait in the log");
+                session = Session::default();
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+        }
+    };
+    report(&metrics, &batches, &applied);
+    session.sensors.extend(applied.sensors);
+    for (commit, standing) in commits.into_iter().zip(applied.standings) {
+        let outcome = match standing {
+            Standing::Next | Standing::Done => CommitOutcome::Committed,
+            Standing::Fenced => CommitOutcome::Fenced,
+        };
+        // The shard may be gone; the batch is durable all the same.
+        drop(commit.reply.send(outcome));
+    }
+    session
+}
+
+impl Session {
+    async fn try_apply(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
+        if self.connection.is_none() {
+            self.connection = Some(connect_postgres(url).await?);
+        }
+        let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
+        let days = batches.iter().flat_map(|batch| rows::days_of(&batch.rows).chain(offered::days_of(&batch.offered)));
+        let mut missing: BTreeSet<i32> = days.filter(|day| !self.days.contains(day)).collect();
+        if let Some(&newest) = missing.last() {
+            missing.extend(newest + 1..=newest + DAYS_AHEAD);
+            let missing: Vec<i32> = missing.into_iter().collect();
+            rows::ensure_days(connection, &missing).await?;
+            self.days.extend(missing);
+        }
+        Ok(apply(connection, batches, &self.sensors).await?)
+    }
+}
+
+/// Why a transaction did not happen.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error("{0}")]
+    Connect(#[from] diesel::ConnectionError),
+    #[error("{0}")]
+    Database(#[from] diesel::result::Error),
+}
+
+fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
+    metrics.commits.inc();
+    if applied.conflicts > 0 {
+        let rows = applied.conflicts;
+        tracing::error!(rows, "scored rows were there already: a detector's past and the table disagree");
+        metrics.commit_conflicts.inc_by(rows as u64);
+    }
+    metrics.readings_stored.inc_by(applied.counts.scored);
+    metrics.readings_poison.inc_by(applied.counts.poison);
+    metrics.readings_late.inc_by(applied.counts.late);
+    metrics.readings_duplicate.inc_by(applied.counts.duplicates);
+    for reason in &applied.letters {
+        metrics.dead_letters.with_label_values(&[reason.as_str()]).inc();
+    }
+    let now_micros = Utc::now().timestamp_micros();
+    for (batch, standing) in batches.iter().zip(&applied.standings) {
+        match standing {
+            Standing::Next => {
+                for received in &batch.received {
+                    metrics.latency_seconds.observe((now_micros - received) as f64 / 1e6);
+                }
+            }
+            Standing::Done => {}
+            Standing::Fenced => {
+                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: the partition is another owner's");
+                metrics.fenced.inc();
+            }
+        }
+    }
+}

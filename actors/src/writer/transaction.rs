@@ -1,0 +1,148 @@
+//! One transaction: everything that a set of batches says, or nothing.
+
+use std::collections::{BTreeMap, HashSet};
+
+use diesel::result::Error as DatabaseError;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use thicket_schema::{PartitionId, Reason};
+
+use super::advance::{Advance, Committed, Counts, Standing, advance, lock_partitions, standing};
+use super::batch::{CommitBatch, LetterRow, OfferedReading, ReadingColumns, SeenSensor};
+use super::letters::insert_letters;
+use super::offered::{Fate, offer};
+use super::rows::{insert_readings, upsert_events, upsert_sensors};
+
+/// What a transaction did.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// Where each batch stood.
+    pub(super) standings: Vec<Standing>,
+    /// Rows of scored readings that were there already. Must be 0.
+    pub(super) conflicts: usize,
+    /// What was added to the ledgers, over all partitions.
+    pub(super) counts: Counts,
+    /// The dead letters that were stored.
+    pub(super) letters: Vec<Reason>,
+    /// Sensors that are known to the database now, by id and field set.
+    pub(super) sensors: Vec<(i64, i64)>,
+}
+
+/// Sensors, with their field sets, that need not be written again.
+pub(super) type KnownSensors = HashSet<(i64, i64)>;
+
+/// Writes the batches that follow on what is committed; the others are only classified.
+pub(super) async fn apply(
+    connection: &mut AsyncPgConnection,
+    batches: &[&CommitBatch],
+    known: &KnownSensors,
+) -> Result<Applied, DatabaseError> {
+    connection.transaction(async |connection| write(connection, batches, known).await).await
+}
+
+async fn write(
+    connection: &mut AsyncPgConnection,
+    batches: &[&CommitBatch],
+    known: &KnownSensors,
+) -> Result<Applied, DatabaseError> {
+    let ids: Vec<i32> = batches.iter().map(|batch| i32::from(batch.partition.0)).collect();
+    let mut committed = lock_partitions(connection, ids).await?;
+    let mut applied = Applied::default();
+    let mut work = Work::default();
+    for &batch in batches {
+        let standing = standing(batch, committed.get(&batch.partition).copied());
+        applied.standings.push(standing);
+        if standing == Standing::Next {
+            committed.insert(batch.partition, Committed { epoch: batch.epoch, position: batch.to });
+            work.add(batch, known);
+        }
+    }
+    if work.advances.is_empty() {
+        return Ok(applied);
+    }
+
+    let partition_of = |seen: &SeenSensor| work.sensor_partitions[&seen.sensor.id().0];
+    upsert_sensors(connection, partition_of, &work.sensors).await?;
+    let inserted = insert_readings(connection, &work.rows).await?;
+    applied.conflicts = work.rows.len() - inserted;
+
+    let fates = offer(connection, &work.offered).await?;
+    for (fate, partition) in fates.into_iter().zip(work.offered_partitions) {
+        let counts = &mut work.advances.entry(partition).or_default().counts;
+        match fate {
+            Fate::Late => counts.late += 1,
+            Fate::Duplicate => counts.duplicates += 1,
+            Fate::Conflict(letter) => work.letters.push((partition, *letter)),
+        }
+    }
+    let stored = insert_letters(connection, &work.letters).await?;
+    for ((partition, row), stored) in work.letters.iter().zip(stored) {
+        let counts = &mut work.advances.entry(*partition).or_default().counts;
+        if stored {
+            counts.dead_letters += 1;
+            applied.letters.push(row.letter.reason);
+        } else {
+            counts.duplicates += 1;
+        }
+    }
+    for batch in &work.events_of {
+        upsert_events(connection, &batch.events).await?;
+    }
+    if advance(connection, &work.advances).await? != work.advances.len() {
+        // The rows are locked and were checked, so this cannot be; if it is, nothing of this transaction may stand.
+        return Err(DatabaseError::RollbackTransaction);
+    }
+    for advance in work.advances.values() {
+        applied.counts = sum(applied.counts, advance.counts);
+    }
+    applied.sensors = work.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
+    Ok(applied)
+}
+
+/// The batches to be written, merged into the shape of the statements.
+#[derive(Default)]
+struct Work<'a> {
+    advances: BTreeMap<PartitionId, Advance>,
+    rows: ReadingColumns,
+    offered: Vec<OfferedReading>,
+    offered_partitions: Vec<PartitionId>,
+    letters: Vec<(PartitionId, LetterRow)>,
+    events_of: Vec<&'a CommitBatch>,
+    sensors: Vec<SeenSensor>,
+    sensor_partitions: BTreeMap<i64, i32>,
+}
+
+impl<'a> Work<'a> {
+    fn add(&mut self, batch: &'a CommitBatch, known: &KnownSensors) {
+        let fresh = Advance { epoch: batch.epoch, from: batch.from, ..Advance::default() };
+        let advance = self.advances.entry(batch.partition).or_insert(fresh);
+        advance.to = batch.to;
+        advance.counts.delivered += batch.delivered;
+        advance.counts.poison += batch.poison;
+        advance.counts.scored += batch.rows.len() as u64 - batch.poison;
+        self.rows.append(batch.rows.clone());
+        self.offered.extend_from_slice(&batch.offered);
+        self.offered_partitions.resize(self.offered.len(), batch.partition);
+        self.letters.extend(batch.letters.iter().map(|letter| (batch.partition, letter.clone())));
+        if !batch.events.is_empty() {
+            self.events_of.push(batch);
+        }
+        for seen in &batch.sensors {
+            let key = (seen.sensor.id().0, seen.fields.id());
+            if !known.contains(&key) {
+                self.sensor_partitions.insert(key.0, i32::from(batch.partition.0));
+                self.sensors.push(seen.clone());
+            }
+        }
+    }
+}
+
+fn sum(a: Counts, b: Counts) -> Counts {
+    Counts {
+        delivered: a.delivered + b.delivered,
+        scored: a.scored + b.scored,
+        poison: a.poison + b.poison,
+        late: a.late + b.late,
+        duplicates: a.duplicates + b.duplicates,
+        dead_letters: a.dead_letters + b.dead_letters,
+    }
+}
