@@ -24,6 +24,7 @@
 //! - [`server`]: one running server, whichever it is: start, stop, kill, restart.
 //! - `process`: child processes that outlive neither their handle nor this process.
 //! - `port`: loopback ports that no other process of this user takes meanwhile.
+//! - `private`: what several processes of one user share: locks on ports, templates of clusters.
 //! - `settings`: the shipped configuration files, with some settings replaced.
 //! - `program`: where the distribution puts its servers.
 //! - `wait`: the one place that sleeps.
@@ -35,6 +36,7 @@ mod error;
 mod mosquitto;
 mod port;
 mod postgres;
+mod private;
 mod process;
 mod program;
 mod prometheus;

@@ -5,15 +5,13 @@
 //! with the process, and ports come from below the range that outgoing connections draw from.
 
 use std::{
-    env,
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     net::{Ipv4Addr, TcpListener},
-    path::PathBuf,
     sync::atomic::{AtomicU16, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{Error, error::Context};
+use crate::{Error, error::Context, private};
 
 /// Below Linux's default range for outgoing connections (32768 and up).
 const FIRST: u16 = 15_000;
@@ -30,8 +28,7 @@ pub(crate) struct Port {
 impl Port {
     /// Reserves a port on which nothing listens.
     pub(crate) fn reserve(server: &'static str) -> Result<Port, Error> {
-        let directory = lock_directory();
-        fs::create_dir_all(&directory).during(|| format!("create {}", directory.display()))?;
+        let directory = private::directory("ports")?;
         for _ in 0..TRIES {
             let number = FIRST + next_offset();
             let path = directory.join(number.to_string());
@@ -53,11 +50,6 @@ impl Port {
     pub(crate) fn number(&self) -> u16 {
         self.number
     }
-}
-
-fn lock_directory() -> PathBuf {
-    let user = rustix::process::geteuid().as_raw();
-    env::temp_dir().join(format!("thicket-ports-{user}"))
 }
 
 /// Walks through the range from a place of this process's own, so that processes started together seldom meet.

@@ -2,11 +2,10 @@
 //! of this user and version is kept as a template in the system's temporary directory.
 
 use std::{
-    env,
     fs::{self, DirBuilder, File},
     io::Write,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -14,6 +13,7 @@ use super::NAME;
 use crate::{
     Error,
     error::Context,
+    private,
     process::{self, Account},
 };
 
@@ -26,32 +26,12 @@ pub(super) fn create(binaries: &Path, data: &Path, account: Option<Account>) -> 
     if partial.exists() {
         fs::remove_dir_all(&partial).during(|| format!("remove {}", partial.display()))?;
     }
-    match template_directory()? {
-        Some(directory) => copy_template(binaries, &directory, &partial, account)?,
-        None => initialise(binaries, &partial, account)?,
-    }
+    copy_template(binaries, &partial, account)?;
     fs::rename(&partial, data).during(|| format!("create {}", data.display()))
 }
 
-/// This user's directory of templates; none when somebody else has put something there.
-fn template_directory() -> Result<Option<PathBuf>, Error> {
-    let user = rustix::process::geteuid().as_raw();
-    let directory = env::temp_dir().join(format!("thicket-postgres-{user}"));
-    if !directory.exists() {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-        made.during(|| format!("create {}", directory.display()))?;
-    }
-    let facts = fs::symlink_metadata(&directory).during(|| format!("look at {}", directory.display()))?;
-    let private = facts.is_dir() && facts.uid() == user && facts.mode() & 0o7777 == 0o700;
-    Ok(private.then_some(directory))
-}
-
-fn copy_template(
-    binaries: &Path,
-    directory: &Path,
-    target: &Path,
-    account: Option<Account>,
-) -> Result<(), Error> {
+fn copy_template(binaries: &Path, target: &Path, account: Option<Account>) -> Result<(), Error> {
+    let directory = private::directory("postgres")?;
     let template = directory.join(template_name(binaries)?);
     if !template.exists() {
         let path = directory.join("lock");
@@ -60,7 +40,7 @@ fn copy_template(
         // Another process may have made it while this one waited.
         if !template.exists() {
             initialise(binaries, target, account)?;
-            let unfinished = tempfile::tempdir_in(directory)
+            let unfinished = tempfile::tempdir_in(&directory)
                 .during(|| format!("create a directory in {}", directory.display()))?;
             let made = unfinished.path().join("template");
             copy(target, &made)?;

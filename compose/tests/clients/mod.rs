@@ -59,7 +59,7 @@ pub(crate) fn wait_for_save(directory: &Path) {
     });
 }
 
-/// An MQTT 3.1.1 client: QoS 1 of service 1 both ways, one message at a time.
+/// An MQTT 3.1.1 client: quality of service 1 both ways, one message at a time.
 pub(crate) struct Mqtt {
     connection: TcpStream,
     packet: u16,
