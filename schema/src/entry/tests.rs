@@ -94,6 +94,34 @@ fn every_truncation_and_every_flipped_bit_is_noticed() {
 }
 
 #[test]
+fn content_that_makes_no_sense_is_corrupt_also_with_a_fitting_checksum() {
+    // One reading of one series: field set `a`, sensor `m`, head, received, ts, value.
+    let reading =
+        [&[1, 1, 0, 0, 1, 1, 1, b'a', 1, 1, b'm', 0, 1, 0, 0, 0][..], &[0; 8 + CHECKSUM_BYTES]].concat();
+    assert!(Entry::decode(&sealed(reading.clone())).is_ok());
+    for (place, byte, what) in [
+        (6, 0, "names are no field set"),
+        (7, b'\n', "names are no field set"),
+        (7, 0xff, "a text is not UTF-8"),
+        (10, b'#', "a text is no sensor name"),
+        (11, 1, "a field set is not in the dictionary"),
+        (13, 1 << SERIES_SHIFT, "a series is not in the dictionary"),
+        (13, DEAD_LETTER as u8 | STAMPED as u8, "a dead letter has unknown flags"),
+        (13, DEAD_LETTER as u8 | 1 << SERIES_SHIFT, "a dead letter has unknown flags"),
+        (13, DEAD_LETTER as u8, "a dead letter has an unknown reason"),
+    ] {
+        let mut bytes = reading.clone();
+        bytes[place] = byte;
+        if (place, byte) == (6, 0) {
+            bytes.remove(7);
+        }
+        assert_eq!(Entry::decode(&sealed(bytes)), Err(EntryError::Corrupt(what)), "{place} {byte}");
+    }
+    let one_more = sealed([&reading[..], &[0]].concat());
+    assert_eq!(Entry::decode(&one_more), Err(EntryError::Corrupt("bytes follow the last record")));
+}
+
+#[test]
 fn a_false_count_is_refused_before_anything_is_allocated() {
     for list in [&[0xff; 9][..], &[0, 0xff, 0xff, 0xff, 0xff], &[0, 0, 0xff, 0xff, 0xff, 0xff]] {
         let bytes = [&[1, 1, 0, 0][..], list, &[1, 0, 0, 0, 0]].concat();
@@ -140,7 +168,7 @@ fn any_reading() -> impl Strategy<Value = Reading> {
 }
 
 fn any_letter() -> impl Strategy<Value = DeadLetter> {
-    let payload = proptest::collection::vec(any::<u8>(), 0..5_000);
+    let payload = prop_oneof![9 => proptest::collection::vec(any::<u8>(), 0..40), 1 => Just(vec![7; 5_000])];
     (0..Reason::ALL.len(), ".{0,9}", ".{0,9}", payload).prop_map(|(reason, topic, detail, payload)| {
         DeadLetter::new(&topic, Reason::ALL[reason], &detail, &payload)
     })
