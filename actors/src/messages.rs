@@ -175,6 +175,8 @@ pub enum CommitOutcome {
 pub struct Save {
     /// The sensor's partition.
     pub partition: PartitionId,
+    /// Which sensor.
+    pub sensor: SensorName,
     /// The state.
     pub checkpoint: Checkpoint,
     /// Bounds the bytes that wait for Redis.

@@ -1,1 +1,56 @@
-fn main() {}
+//! The `thicket` binary: composition only. It reads the configuration, starts the actors and ends them.
+
+mod check;
+mod cli;
+mod config;
+mod deadletters;
+mod demo;
+mod http;
+mod migrate;
+mod run;
+mod scrape;
+mod status;
+mod telemetry;
+mod topology;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command, DeadletterCommand};
+
+/// The command line or the configuration is wrong.
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("thicket: configuration: {error}");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    if let Err(error) = telemetry::start(&config.log) {
+        eprintln!("thicket: {error:#}");
+        return ExitCode::from(WRONG_USAGE);
+    }
+    let done = match cli.command {
+        Command::Run => run::run(&config),
+        Command::Check => on_threads(check::check(&config)),
+        Command::Migrate => on_threads(migrate::migrate(&config)),
+        Command::Status(format) => on_threads(status::status(&config, format)),
+        Command::Deadletter { command: DeadletterCommand::List { reason, limit, format } } => {
+            on_threads(deadletters::list(&config, reason, limit, format))
+        }
+        Command::Demo(args) => on_threads(demo::demo(args)),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("thicket: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs a command that is not the engine on a runtime with threads, which diesel's migrations need.
+fn on_threads(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture, Supervised, WrapFuture as _,
 };
+use thicket_schema::SensorName;
 use tokio::sync::oneshot;
 
 use super::history::{HistoryError, PostgresPool, rows_after};
@@ -31,7 +32,7 @@ pub struct Checkpointer {
 /// What a restart throws away: a lost checkpoint costs a longer replay.
 #[derive(Default)]
 struct State {
-    waiting: BTreeMap<String, Waiting>,
+    waiting: BTreeMap<SensorName, Waiting>,
     in_flight: usize,
     drained: Vec<oneshot::Sender<()>>,
 }
@@ -69,14 +70,14 @@ impl Checkpointer {
 async fn write(store: &CheckpointStore, metrics: &Metrics, save: Save) {
     let mut pause = RETRY_MIN;
     loop {
-        match store.save(save.partition, &save.checkpoint).await {
+        match store.save(save.partition, &save.sensor, &save.checkpoint).await {
             Ok(bytes) => {
                 metrics.checkpoints.inc();
                 metrics.checkpoint_bytes.inc_by(bytes as u64);
                 return;
             }
             Err(error) => {
-                tracing::warn!(%error, sensor = save.checkpoint.sensor, "checkpoint not written; trying again");
+                tracing::warn!(%error, sensor = %save.sensor, "checkpoint not written; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(RETRY_MAX);
             }
@@ -98,8 +99,8 @@ impl Handler<Save> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, save: Save, context: &mut Context<Self>) {
-        let since = self.state.waiting.get(&save.checkpoint.sensor).map_or_else(Instant::now, |waiting| waiting.since);
-        self.state.waiting.insert(save.checkpoint.sensor.clone(), Waiting { since, save });
+        let since = self.state.waiting.get(&save.sensor).map_or_else(Instant::now, |waiting| waiting.since);
+        self.state.waiting.insert(save.sensor.clone(), Waiting { since, save });
         self.write_next(context);
     }
 }
@@ -111,7 +112,7 @@ impl Handler<Load> for Checkpointer {
         let store = self.store.clone();
         let pool = self.pool.clone();
         // A checkpoint that still waits to be written is newer than the stored one.
-        let waiting = self.state.waiting.get(load.sensor.as_str()).map(|waiting| waiting.save.checkpoint.clone());
+        let waiting = self.state.waiting.get(&load.sensor).map(|waiting| waiting.save.checkpoint.clone());
         Box::pin(async move {
             let load = Rc::new(load);
             let mut pause = RETRY_MIN;
@@ -146,7 +147,7 @@ async fn history(
 ) -> Result<History, LoadError> {
     let checkpoint = match waiting {
         Some(checkpoint) => Some(checkpoint),
-        None => store.load(load.partition, load.sensor.as_str()).await?,
+        None => store.load(load.partition, &load.sensor).await?,
     };
     let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
     let rows = rows_after(pool, load.sensor.id(), after).await?;

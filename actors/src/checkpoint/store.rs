@@ -5,7 +5,7 @@ use fred::clients::Client;
 use fred::interfaces::HashesInterface as _;
 use fred::types::Value;
 use fred::types::scripts::Script;
-use thicket_schema::{Checkpoint, Keys, PartitionId};
+use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 
 use crate::queue::RedisError;
 
@@ -30,27 +30,32 @@ impl CheckpointStore {
     }
 
     /// Writes a checkpoint unless a newer one is there; returns its size in bytes.
-    pub async fn save(&self, partition: PartitionId, checkpoint: &Checkpoint) -> Result<usize, RedisError> {
+    pub async fn save(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+        checkpoint: &Checkpoint,
+    ) -> Result<usize, RedisError> {
         let bytes = Bytes::from(checkpoint.encode());
         let size = bytes.len();
-        let key = self.keys.checkpoint(partition, &checkpoint.sensor);
+        let key = self.keys.checkpoint(partition, sensor);
         let arguments: Vec<Value> = vec![checkpoint.seq.to_string().into(), Value::Bytes(bytes)];
         let _: i64 = self.save.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
         Ok(size)
     }
 
     /// Reads a sensor's checkpoint. One that cannot be read is reported and treated as absent: the rows can replace it.
-    pub async fn load(&self, partition: PartitionId, sensor: &str) -> Result<Option<Checkpoint>, RedisError> {
+    pub async fn load(&self, partition: PartitionId, sensor: &SensorName) -> Result<Option<Checkpoint>, RedisError> {
         let state: Option<Bytes> = self.redis.hget(self.keys.checkpoint(partition, sensor), "state").await?;
         let Some(state) = state else { return Ok(None) };
         match Checkpoint::decode(&state) {
-            Ok(checkpoint) if checkpoint.sensor == sensor => Ok(Some(checkpoint)),
+            Ok(checkpoint) if checkpoint.sensor == sensor.as_str() => Ok(Some(checkpoint)),
             Ok(checkpoint) => {
-                tracing::error!(sensor, found = checkpoint.sensor, "the checkpoint is another sensor's; rebuilding from rows");
+                tracing::error!(%sensor, found = checkpoint.sensor, "the checkpoint is another sensor's; rebuilding from rows");
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!(sensor, %error, "the checkpoint cannot be read; rebuilding from rows");
+                tracing::error!(%sensor, %error, "the checkpoint cannot be read; rebuilding from rows");
                 Ok(None)
             }
         }

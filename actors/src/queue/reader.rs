@@ -77,6 +77,16 @@ impl LogReader {
         Ok(replies.pop().unwrap_or(0))
     }
 
+    /// How many entries of the log lie after a position: exact up to `COUNT_UP_TO`, beyond it the length of the log, which
+    /// may count entries that are committed and not trimmed yet.
+    pub async fn lag(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
+        const COUNT_UP_TO: u64 = 1_000;
+        let log = self.keys.log(partition);
+        let after: Value = self.redis.xrange(log.clone(), format!("({committed}"), "+", Some(COUNT_UP_TO)).await?;
+        let counted = after.into_array().len() as u64;
+        if counted < COUNT_UP_TO { Ok(counted) } else { self.redis.xlen(log).await }
+    }
+
     /// The place of the newest entry that the log ever held; nothing where there is no log.
     pub async fn newest(&self, partition: PartitionId) -> Result<Option<Position>, RedisError> {
         use fred::interfaces::KeysInterface as _;

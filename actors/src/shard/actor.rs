@@ -10,12 +10,12 @@ use actix::{
 };
 use chrono::Utc;
 use futures_util::future::join_all;
-use thicket_schema::{Checkpoint, PartitionId, Position};
+use thicket_schema::{PartitionId, Position};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::assemble::{Judged, assemble};
 use super::partition::Partition;
-use super::residents::{JobResult, Nursery, Residents, Unrecoverable};
+use super::residents::{DueCheckpoint, JobResult, Nursery, Residents, Unrecoverable};
 use super::work::{Collector, Gap, Job, Work};
 use crate::checkpoint::Checkpointer;
 use crate::credit::{Credit, CreditPool, send_credited};
@@ -203,11 +203,12 @@ impl Desk {
         let Work { stretches, jobs } = work;
         let results = join_all(jobs.iter().map(|job| self.judge(job))).await;
         let mut judged = Vec::with_capacity(results.len());
-        let mut checkpoints: BTreeMap<PartitionId, Vec<Checkpoint>> = BTreeMap::new();
+        let mut checkpoints: BTreeMap<PartitionId, Vec<DueCheckpoint>> = BTreeMap::new();
         for (job, result) in jobs.iter().zip(results) {
             if let Ok((result, config)) = result {
                 self.count(&result);
-                checkpoints.entry(job.partition).or_default().extend(result.checkpoint);
+                let due = result.checkpoint.map(|checkpoint| DueCheckpoint { sensor: job.sensor.clone(), checkpoint });
+                checkpoints.entry(job.partition).or_default().extend(due);
                 judged.push(Judged { verdicts: result.verdicts, config });
             } else {
                 self.reopen(job.partition);
@@ -303,7 +304,7 @@ impl Desk {
         }
     }
 
-    fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<Checkpoint>, credit: Credit) {
+    fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
         let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
         let received = batch.received.last().copied().unwrap_or_default();
         let (reply, outcome) = oneshot::channel();
@@ -322,15 +323,15 @@ impl Desk {
         });
     }
 
-    fn on_committed(&self, id: PartitionId, epoch: i64, to: Position, received: i64, checkpoints: Vec<Checkpoint>) {
+    fn on_committed(&self, id: PartitionId, epoch: i64, to: Position, received: i64, checkpoints: Vec<DueCheckpoint>) {
         let mut state = self.state.borrow_mut();
         let current = state.partitions.get_mut(&id).is_some_and(|partition| partition.on_committed(epoch, to, received));
         if !current {
             return;
         }
-        for checkpoint in checkpoints {
-            state.residents.note_saved(&checkpoint.sensor, checkpoint.seq);
-            self.nursery.save_if_room(id, checkpoint);
+        for due in checkpoints {
+            state.residents.note_saved(&due.sensor, due.checkpoint.seq);
+            self.nursery.save_if_room(id, due);
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) struct Unrecoverable;
 /// A detector in memory.
 #[derive(Clone, Debug)]
 pub(super) struct Resident {
+    pub(super) sensor: SensorName,
     pub(super) detector: Addr<DetectorActor>,
     pub(super) partition: PartitionId,
     pub(super) config: Arc<DetectorConfig>,
@@ -44,6 +45,13 @@ pub(super) struct JobResult {
     pub(super) verdicts: Vec<Verdict>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) elapsed: Duration,
+}
+
+/// A checkpoint that may be written once the rows up to it are durable.
+#[derive(Debug)]
+pub(super) struct DueCheckpoint {
+    pub(super) sensor: SensorName,
+    pub(super) checkpoint: Checkpoint,
 }
 
 /// Brings detectors in and talks to them.
@@ -68,6 +76,7 @@ impl Nursery {
         };
         let config = self.options.detectors.of(sensor);
         let mut resident = Resident {
+            sensor: sensor.clone(),
             detector: start_here(actor, supervision),
             partition,
             fingerprint: config.fingerprint(),
@@ -133,9 +142,10 @@ impl Nursery {
     }
 
     /// Hands a checkpoint on if there is room for it; a checkpoint that is left out costs a longer replay.
-    pub(super) fn save_if_room(&self, partition: PartitionId, checkpoint: Checkpoint) {
+    pub(super) fn save_if_room(&self, partition: PartitionId, due: DueCheckpoint) {
+        let DueCheckpoint { sensor, checkpoint } = due;
         if let Some(credit) = self.checkpoint_credits.try_acquire(kib(&checkpoint)) {
-            send_credited(&self.peers.checkpointer, Save { partition, checkpoint, credit });
+            send_credited(&self.peers.checkpointer, Save { partition, sensor, checkpoint, credit });
         }
     }
 
@@ -144,7 +154,8 @@ impl Nursery {
         let Ok(Some(checkpoint)) = resident.detector.send(TakeCheckpoint).await else { return };
         if checkpoint.seq > resident.saved {
             let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
-            send_credited(&self.peers.checkpointer, Save { partition: resident.partition, checkpoint, credit });
+            let (partition, sensor) = (resident.partition, resident.sensor.clone());
+            send_credited(&self.peers.checkpointer, Save { partition, sensor, checkpoint, credit });
         }
     }
 }
@@ -175,10 +186,8 @@ impl Residents {
         }
     }
 
-    pub(super) fn note_saved(&mut self, sensor: &str, seq: u64) {
-        if let Ok(name) = SensorName::new(sensor)
-            && let Some(resident) = self.by_sensor.get_mut(&name)
-        {
+    pub(super) fn note_saved(&mut self, sensor: &SensorName, seq: u64) {
+        if let Some(resident) = self.by_sensor.get_mut(sensor) {
             resident.saved = resident.saved.max(seq);
         }
     }

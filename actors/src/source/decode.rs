@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thicket_schema::{
-    DeadLetter, Item, Measurement, PartitionId, PayloadDecoder, Reading, Reason, Record, SensorName, TopicTemplates,
+    DeadLetter, Item, Measurement, PartitionId, PayloadDecoder, PayloadLimits, Reading, Reason, Record, SensorName, TopicTemplates,
 };
 
 use super::stamp::Stamp;
@@ -17,8 +17,10 @@ pub struct DecodeOptions {
     pub partitions: u16,
     /// How a topic names its sensor.
     pub templates: TopicTemplates,
-    /// How a payload holds its measurements.
-    pub payload: PayloadDecoder,
+    /// What a payload may hold.
+    pub limits: PayloadLimits,
+    /// Members of a payload that are its time, the first name before the others.
+    pub timestamp_keys: Vec<String>,
     /// How far a timestamp may lie after its arrival.
     pub max_future: Duration,
     /// How far a timestamp may lie before its arrival.
@@ -29,13 +31,15 @@ pub struct DecodeOptions {
 #[derive(Debug)]
 pub struct MessageDecoder {
     options: DecodeOptions,
+    payload: PayloadDecoder,
     stamp: Stamp,
 }
 
 impl MessageDecoder {
     /// A decoder that has stamped nothing yet.
     pub fn new(options: DecodeOptions) -> Self {
-        Self { options, stamp: Stamp::default() }
+        let payload = PayloadDecoder::new(options.limits, options.timestamp_keys.clone());
+        Self { options, payload, stamp: Stamp::default() }
     }
 
     /// The records of one message, all of one partition, in the order of the message.
@@ -47,7 +51,7 @@ impl MessageDecoder {
             Err(error) => (self.partition_of_topic(topic), vec![letter(Reason::from(&error), &error.to_string())]),
             Ok(sensor) => {
                 let partition = sensor.partition(self.options.partitions);
-                let items = match self.options.payload.decode(payload) {
+                let items = match self.payload.decode(payload) {
                     Err(error) => vec![letter(Reason::from(&error), &error.to_string())],
                     Ok(elements) => elements
                         .into_iter()

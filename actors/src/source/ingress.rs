@@ -45,14 +45,12 @@ pub struct MqttOptions {
 }
 
 /// The actor that holds the subscription.
-#[derive(Debug)]
 pub struct MqttIngress {
     subscription: Rc<Subscription>,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
 }
 
-#[derive(Debug)]
 struct Subscription {
     options: MqttOptions,
     decode: DecodeOptions,

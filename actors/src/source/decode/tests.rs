@@ -1,4 +1,4 @@
-use thicket_schema::{PayloadLimits, Timestamp, TopicTemplate};
+use thicket_schema::{Timestamp, TopicTemplate};
 
 use super::*;
 
@@ -8,7 +8,8 @@ fn decoder() -> MessageDecoder {
     MessageDecoder::new(DecodeOptions {
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
-        payload: PayloadDecoder::new(PayloadLimits { max_bytes: 200, ..PayloadLimits::default() }),
+        limits: PayloadLimits { max_bytes: 200, ..PayloadLimits::default() },
+        timestamp_keys: vec!["ts".to_owned()],
         max_future: Duration::from_secs(60),
         max_age: Duration::from_secs(3_600),
     })

@@ -1,0 +1,102 @@
+//! The configuration: shipped defaults, a file, the environment, flags, in this order. A key that nobody knows is an
+//! error that names it and where it stands.
+
+mod sections;
+mod sources;
+
+pub use sections::{
+    CheckpointConfig, HttpConfig, LogConfig, LogFormat, MqttConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
+    ShardsConfig, ShutdownConfig,
+};
+pub use sources::{ConfigError, Overrides, load};
+
+use serde::{Deserialize, Serialize};
+use thicket_actors::detector::{DetectorConfigs, DetectorRule};
+use thicket_detector::DetectorConfig;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This process.
+    pub node: NodeConfig,
+    /// The way in.
+    pub mqtt: MqttConfig,
+    /// The log and the checkpoints.
+    pub redis: RedisConfig,
+    /// The rows.
+    pub postgres: PostgresConfig,
+    /// How the log is written.
+    pub queue: QueueConfig,
+    /// How the log is read and scored.
+    pub shards: ShardsConfig,
+    /// When detectors are saved.
+    pub checkpoint: CheckpointConfig,
+    /// Metrics and health.
+    pub http: HttpConfig,
+    /// Logs.
+    pub log: LogConfig,
+    /// The end.
+    pub shutdown: ShutdownConfig,
+    /// Every sensor's detector.
+    #[serde(default)]
+    pub detector: DetectorConfig,
+    /// Overrides by sensor pattern: `sensors`, and any key of `detector`.
+    #[serde(default)]
+    pub detectors: Vec<figment::value::Dict>,
+}
+
+impl Config {
+    /// The configuration of every sensor, each rule merged over the default.
+    pub fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
+        let rules = self.detectors.iter().enumerate().map(|(index, rule)| self.detector_rule(index, rule));
+        Ok(DetectorConfigs::new(self.detector.clone(), rules.collect::<Result<_, _>>()?))
+    }
+
+    fn detector_rule(&self, index: usize, rule: &figment::value::Dict) -> Result<DetectorRule, ConfigError> {
+        let place = format!("detectors[{index}]");
+        let mut overrides = rule.clone();
+        let sensors = overrides.remove("sensors").and_then(|value| value.into_string());
+        let sensors = sensors.ok_or_else(|| ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\""))?;
+        let config: DetectorConfig = figment::Figment::from(figment::providers::Serialized::defaults(&self.detector))
+            .merge(figment::providers::Serialized::defaults(&overrides))
+            .extract()
+            .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
+        config.validate().map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
+        Ok(DetectorRule { sensors, config })
+    }
+
+    /// What no type can check.
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.mqtt.validate()?;
+        let positive = [
+            ("postgres.writers", self.postgres.writers as u64),
+            ("postgres.max_rows", self.postgres.max_rows as u64),
+            ("queue.partitions", u64::from(self.queue.partitions)),
+            ("queue.max_records", self.queue.max_records as u64),
+            ("queue.max_backlog", self.queue.max_backlog),
+            ("shards.max_resident", self.shards.max_resident as u64),
+            ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
+            ("checkpoint.every", self.checkpoint.every),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                return Err(ConfigError::invalid(key, "must be at least 1"));
+            }
+        }
+        if self.queue.partitions > 4_096 {
+            return Err(ConfigError::invalid("queue.partitions", "must be at most 4096"));
+        }
+        if self.shards.count > self.queue.partitions {
+            return Err(ConfigError::invalid("shards.count", "more shards than queue.partitions leaves some without work"));
+        }
+        if self.shards.lease < std::time::Duration::from_millis(300) {
+            return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));
+        }
+        self.detector.validate().map_err(|error| ConfigError::invalid("detector", &error.to_string()))?;
+        self.detector_configs().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The sections of the configuration. What each key means and its default stands in `default.toml`, which ships with the
+//! program and is the reference; a test holds the two together.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thicket_schema::{TopicTemplate, TopicTemplates};
+
+use super::ConfigError;
+
+/// This process.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// A name for logs.
+    pub name: String,
+}
+
+/// The way in.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttConfig {
+    /// `mqtt://host:port`.
+    pub url: String,
+    /// Names the persistent session.
+    pub client_id: String,
+    /// Empty: none.
+    pub username: String,
+    /// Empty: none.
+    pub password: String,
+    /// Topic filters.
+    pub topics: Vec<String>,
+    /// How a topic names its sensor.
+    pub templates: Vec<String>,
+    /// Members of a payload that are its time.
+    pub timestamp_keys: Vec<String>,
+    /// Bytes of one payload.
+    pub max_payload_bytes: usize,
+    /// Fields of one reading.
+    pub max_fields: usize,
+    /// Readings of one message.
+    pub max_readings: usize,
+    /// How far a timestamp may lie after its arrival.
+    #[serde(with = "humantime_serde")]
+    pub max_future: Duration,
+    /// How far a timestamp may lie before its arrival.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// Interval of pings.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// Most messages between broker and log.
+    pub max_in_flight: u32,
+}
+
+impl std::fmt::Debug for MqttConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MqttConfig")
+            .field("url", &self.url)
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MqttConfig {
+    /// Host and port of the broker.
+    pub fn address(&self) -> Result<(String, u16), ConfigError> {
+        let invalid = || ConfigError::invalid("mqtt.url", "must look like mqtt://host:1883");
+        let rest = self.url.strip_prefix("mqtt://").or_else(|| self.url.strip_prefix("tcp://")).ok_or_else(invalid)?;
+        let rest = rest.trim_end_matches('/');
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
+            None => (rest, 1883),
+        };
+        if host.is_empty() {
+            return Err(invalid());
+        }
+        Ok((host.to_owned(), port))
+    }
+
+    /// How a topic names its sensor.
+    pub fn topic_templates(&self) -> Result<TopicTemplates, ConfigError> {
+        let parse = |template: &String| {
+            TopicTemplate::parse(template).map_err(|error| ConfigError::invalid("mqtt.templates", &error.to_string()))
+        };
+        Ok(TopicTemplates(self.templates.iter().map(parse).collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.address()?;
+        self.topic_templates()?;
+        if self.client_id.is_empty() {
+            return Err(ConfigError::invalid("mqtt.client_id", "must not be empty: it names the persistent session"));
+        }
+        if self.topics.is_empty() {
+            return Err(ConfigError::invalid("mqtt.topics", "must name at least one topic filter"));
+        }
+        if self.max_in_flight == 0 {
+            return Err(ConfigError::invalid("mqtt.max_in_flight", "must be at least 1"));
+        }
+        if self.keep_alive < Duration::from_secs(1) {
+            return Err(ConfigError::invalid("mqtt.keep_alive", "must be at least 1s"));
+        }
+        Ok(())
+    }
+}
+
+/// The log and the checkpoints.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `redis://[user:password@]host:port[/database]`.
+    pub url: String,
+    /// First part of every key.
+    pub prefix: String,
+}
+
+/// The rows.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// `postgres://user[:password]@host:port/database`.
+    pub url: String,
+    /// Connections that write.
+    pub writers: usize,
+    /// Most rows of one transaction.
+    pub max_rows: usize,
+}
+
+/// How the log is written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// Partitions of the log.
+    pub partitions: u16,
+    /// How long an append waits for company.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// Most records of one entry.
+    pub max_records: usize,
+    /// Most entries in a partition's log.
+    pub max_backlog: u64,
+}
+
+/// How the log is read and scored.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardsConfig {
+    /// Parallel shards; 0 for one each core.
+    pub count: u16,
+    /// How long a partition stays this node's without a sign of life.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long a detector stays in memory without a reading.
+    #[serde(with = "humantime_serde")]
+    pub retire_after: Duration,
+    /// Most detectors in memory.
+    pub max_resident: usize,
+    /// Most readings between log and database.
+    pub max_in_flight: u32,
+}
+
+impl ShardsConfig {
+    /// The number of shards: as configured, or one for each core.
+    pub fn resolved_count(&self, partitions: u16) -> u16 {
+        if self.count > 0 {
+            return self.count;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        u16::try_from(cores).unwrap_or(u16::MAX).min(partitions)
+    }
+}
+
+/// When detectors are saved.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Readings between two checkpoints of a sensor.
+    pub every: u64,
+}
+
+/// Metrics and health.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A level or filters.
+    pub level: String,
+}
+
+/// For whom logs are written.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// The end.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long a stop may take.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
+}

@@ -1,0 +1,75 @@
+use std::io::Write as _;
+
+use super::*;
+
+fn load_text(text: &str) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    load(Some(file.path()), &Overrides::new())
+}
+
+#[test]
+fn the_shipped_defaults_are_valid() {
+    let config = load_text("").unwrap();
+    assert_eq!(config.queue.partitions, 64);
+    assert_eq!(config.mqtt.address().unwrap(), ("127.0.0.1".to_owned(), 1883));
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_it_and_its_file() {
+    let mut file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    file.write_all(b"[queue]\npartitons = 8\n").unwrap();
+    let error = load(Some(file.path()), &Overrides::new()).unwrap_err().to_string();
+    assert!(error.contains("partitons"), "{error}");
+    assert!(error.contains(file.path().file_name().unwrap().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_bad_value_is_an_error_that_names_the_key() {
+    let key_of = |text: &str| load_text(text).unwrap_err().to_string();
+    assert!(key_of("[queue]\npartitions = 0\n").starts_with("queue.partitions:"));
+    assert!(key_of("[mqtt]\nurl = \"http://broker\"\n").starts_with("mqtt.url:"));
+    assert!(key_of("[mqtt]\ntemplates = [\"a/{b...}/c\"]\n").starts_with("mqtt.templates:"));
+    assert!(key_of("[shards]\nlease = \"soon\"\n").contains("shards.lease"));
+    assert!(key_of("[detector]\ntrees = 0\n").contains("trees"));
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"[log]\nlevel = \"debug\"\n").unwrap();
+    let overrides = vec![("log.level", "warn".to_owned())];
+    assert_eq!(load(Some(file.path()), &overrides).unwrap().log.level, "warn");
+}
+
+#[test]
+fn a_rule_is_merged_over_the_default() {
+    let config = load_text(
+        "[detector]\ntrees = 7\nwindow = 300\n[[detectors]]\nsensors = \"site-1/*\"\nwindow = 512\nfields = [\"a\"]\n",
+    )
+    .unwrap();
+    let configs = config.detector_configs().unwrap();
+    let of = |name: &str| configs.of(&thicket_schema::SensorName::new(name).unwrap());
+    assert_eq!((of("site-1/x").trees, of("site-1/x").window), (7, 512));
+    assert_eq!((of("site-2/x").trees, of("site-2/x").window), (7, 300));
+}
+
+#[test]
+fn a_rule_with_an_unknown_key_or_without_a_pattern_is_refused_by_name() {
+    let error = load_text("[[detectors]]\nsensors = \"*\"\nwindows = 5\n").unwrap_err().to_string();
+    assert!(error.contains("detectors[0]") && error.contains("windows"), "{error}");
+    let error = load_text("[[detectors]]\nwindow = 512\n").unwrap_err().to_string();
+    assert!(error.contains("detectors[0].sensors"), "{error}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load(Some(std::path::Path::new("nowhere.toml")), &Overrides::new()).unwrap_err().to_string();
+    assert!(error.contains("nowhere.toml"));
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    let config = load_text("[mqtt]\npassword = \"hunter2\"\n").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

@@ -1,0 +1,82 @@
+//! `/metrics`, `/healthz` and `/readyz`.
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, get};
+use actix_web::{App, HttpResponse, HttpServer};
+use anyhow::Context as _;
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use thicket_actors::metrics::Metrics;
+use tokio::sync::watch;
+
+/// What the engine waits for before it is ready, in the words of the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// PostgreSQL or Redis has not answered yet.
+    WaitingForStores,
+    /// The actors run.
+    Running,
+    /// The engine drains.
+    Stopping,
+}
+
+struct Health {
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    phase: watch::Receiver<Phase>,
+}
+
+/// Starts the server on the current arbiter.
+pub fn serve(
+    listen: std::net::SocketAddr,
+    registry: Registry,
+    metrics: Metrics,
+    phase: watch::Receiver<Phase>,
+) -> anyhow::Result<()> {
+    let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase });
+    let app = move || {
+        App::new()
+            .app_data(health.clone())
+            .route("/metrics", get().to(metrics_text))
+            .route("/healthz", get().to(healthz))
+            .route("/readyz", get().to(readyz))
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .disable_signals()
+        .bind(listen)
+        .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?
+        .run();
+    tracing::info!(%listen, "serving /metrics, /healthz and /readyz");
+    actix_rt::spawn(server);
+    Ok(())
+}
+
+async fn metrics_text(health: Data<Health>) -> HttpResponse {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    match encoder.encode(&health.registry.gather(), &mut text) {
+        Ok(()) => HttpResponse::Ok().content_type(encoder.format_type()).body(text),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+/// The process lives and its arbiter turns.
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().body("ok\n")
+}
+
+/// Readings flow, or why they do not.
+async fn readyz(health: Data<Health>) -> HttpResponse {
+    let not_ready = match *health.phase.borrow() {
+        Phase::WaitingForStores => Some("waiting for postgresql and redis\n"),
+        Phase::Stopping => Some("stopping\n"),
+        Phase::Running if health.metrics.mqtt_connected.get() == 0 => Some("not connected to the broker\n"),
+        Phase::Running if health.metrics.partitions_owned.get() == 0 => Some("no partition is this node's yet\n"),
+        Phase::Running => None,
+    };
+    match not_ready {
+        None => HttpResponse::Ok().body("ready\n"),
+        Some(reason) => HttpResponse::ServiceUnavailable().body(reason),
+    }
+}

@@ -1,0 +1,34 @@
+//! `thicket migrate`, and the check that `run` makes.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use thicket_actors::writer::connect_postgres;
+use thicket_schema::postgres;
+
+use crate::config::Config;
+
+/// Brings the tables up to date.
+pub async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
+    let connection = connect_postgres(&config.postgres.url).await.context(
+        "postgresql does not answer: start it (compose/install-servers installs it) or set postgres.url",
+    )?;
+    let ran = postgres::migrate(connection).await?;
+    if ran.is_empty() {
+        println!("the tables are up to date");
+    }
+    for name in ran {
+        println!("ran migration {name}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Migrations that the database lacks. diesel's migrations block, so this runs on a runtime of its own; call it from
+/// `spawn_blocking`.
+pub fn pending(url: &str) -> anyhow::Result<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let connection = connect_postgres(url).await?;
+        Ok(postgres::pending_migrations(connection).await?)
+    })
+}

@@ -1,0 +1,78 @@
+//! `thicket run`: from the first signal of life to the last.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use thicket_actors::metrics::Metrics;
+use thicket_actors::supervision::ExitSignal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::http::{self, Phase};
+use crate::topology;
+
+/// An actor gave up, or another node took over.
+const GAVE_UP: u8 = 3;
+/// The drain took longer than it may.
+const DEADLINE_PASSED: u8 = 4;
+
+/// Runs the engine until it is told to stop or gives up.
+pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    actix::System::new().block_on(run_on_system(config))
+}
+
+async fn run_on_system(config: &Config) -> anyhow::Result<ExitCode> {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    let metrics = Metrics::new(&registry)?;
+    let (phase, phase_seen) = watch::channel(Phase::WaitingForStores);
+    http::serve(config.http.listen, registry, metrics.clone(), phase_seen)?;
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (exit, mut exits) = ExitSignal::new();
+    let topology = tokio::select! {
+        started = topology::start(config, &metrics, &exit) => started?,
+        () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
+    };
+    phase.send_replace(Phase::Running);
+
+    let code = tokio::select! {
+        () = told_to_stop(&mut terminate, &mut interrupt) => ExitCode::SUCCESS,
+        Some(reason) = exits.recv() => {
+            tracing::error!(%reason, "the node gives up; start it anew");
+            ExitCode::from(GAVE_UP)
+        }
+    };
+    phase.send_replace(Phase::Stopping);
+    tracing::info!("stopping: finishing what is in flight (a second signal ends at once, and loses nothing)");
+    tokio::select! {
+        () = topology.drain() => {
+            tracing::info!("stopped");
+            Ok(code)
+        }
+        () = told_to_stop(&mut terminate, &mut interrupt) => Ok(end_at_once("a second signal")),
+        () = tokio::time::sleep(config.shutdown.deadline) => Ok(end_at_once("shutdown.deadline has passed")),
+    }
+}
+
+fn end_at_once(why: &str) -> ExitCode {
+    tracing::warn!(why, "ending at once; the next start continues from what is committed");
+    // Arbiters may be waiting for a store that is away; they are not waited for.
+    std::thread::spawn(|| {
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own, and no arbiter of the process is needed any more")]
+        std::thread::sleep(Duration::from_millis(200));
+        std::process::exit(i32::from(DEADLINE_PASSED));
+    });
+    ExitCode::from(DEADLINE_PASSED)
+}
+
+async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
