@@ -1,0 +1,301 @@
+//! `compose.yaml` and what it refers to, checked as far as that goes without a Docker engine.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use serde_json::Value;
+use thicket_compose::Postgres;
+
+/// Services that end when they are done; the others go on until they are stopped.
+const ONE_SHOT: [&str; 4] = ["migrate", "sounds", "replay", "heavy-replay"];
+/// The engine's settings that the composition gives.
+const ENGINE_SETTINGS: [&str; 5] = [
+    "RUST_LOG",
+    "THICKET__HTTP__LISTEN",
+    "THICKET__MQTT__URL",
+    "THICKET__POSTGRES__URL",
+    "THICKET__REDIS__URL",
+];
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(folder().join(path)).unwrap()
+}
+
+/// The composition after merges and with the variables' defaults, as Compose sees it without an environment.
+fn composition() -> Value {
+    let text = read("compose.yaml");
+    let (text, _) = interpolate(&text);
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+fn services(composition: &Value) -> Vec<(&str, &Value)> {
+    let services = composition["services"].as_object().unwrap();
+    services.iter().map(|(name, service)| (name.as_str(), service)).collect()
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|item| item.as_str().unwrap()).collect()
+}
+
+/// Replaces `${NAME:-default}`; returns each name's defaults too. A variable without a default is an error.
+fn interpolate(text: &str) -> (String, BTreeMap<String, BTreeSet<String>>) {
+    let mut result = String::new();
+    let mut defaults: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (variable, after) = after.split_once('}').unwrap();
+        let (name, default) = variable.split_once(":-").expect("a variable without a default");
+        defaults.entry(name.to_owned()).or_default().insert(default.to_owned());
+        result.push_str(before);
+        result.push_str(default);
+        rest = after;
+    }
+    result.push_str(rest);
+    (result, defaults)
+}
+
+#[test]
+fn the_whole_path_is_there() {
+    let composition = composition();
+    let names: BTreeSet<&str> = services(&composition).into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "mosquitto",
+        "redis",
+        "postgres",
+        "migrate",
+        "engine",
+        "sounds",
+        "replay",
+        "heavy-replay",
+        "prometheus",
+        "grafana",
+    ];
+    assert_eq!(names, BTreeSet::from(expected));
+    for (name, service) in services(&composition) {
+        let profiles = texts(&service["profiles"]);
+        let expected = if name == "heavy-replay" { vec!["load"] } else { vec![] };
+        assert_eq!(profiles, expected, "{name}");
+    }
+}
+
+#[test]
+fn every_image_is_pinned() {
+    for (name, service) in services(&composition()) {
+        assert_pinned(service["image"].as_str().unwrap(), name);
+    }
+    let dockerfile = read("Dockerfile");
+    let mut stages = BTreeSet::new();
+    for line in dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")) {
+        let (image, stage) = line.split_once(" AS ").unwrap_or((line, ""));
+        if !stages.contains(image) {
+            assert_pinned(image, "Dockerfile");
+        }
+        stages.insert(stage);
+    }
+}
+
+fn assert_pinned(image: &str, whose: &str) {
+    let (_, tag) = image.split_once(':').unwrap_or_else(|| panic!("{whose}: {image} has no tag"));
+    let dots = tag.matches('.').count();
+    assert!(dots >= 1 && tag.contains(|letter: char| letter.is_ascii_digit()), "{whose}: {image}");
+}
+
+#[test]
+fn every_port_is_for_this_machine_only() {
+    let composition = composition();
+    let mut published = BTreeSet::new();
+    for (name, service) in services(&composition) {
+        assert!(service["network_mode"].is_null(), "{name}");
+        for port in texts(&service["ports"]) {
+            let parts: Vec<&str> = port.split(':').collect();
+            let [address, outside, inside] = parts[..] else { panic!("{name}: {port}") };
+            assert_eq!(address, "127.0.0.1", "{name}");
+            inside.parse::<u16>().unwrap();
+            assert!(published.insert(outside.to_owned()), "{name}: {outside} is published twice");
+        }
+    }
+    let expected = ["1883", "3000", "5432", "9090", "9464"].map(str::to_owned);
+    assert_eq!(published, BTreeSet::from(expected));
+}
+
+#[test]
+fn no_service_has_more_rights_than_it_needs() {
+    for (name, service) in services(&composition()) {
+        let user = service["user"].as_str().unwrap_or_else(|| panic!("{name} has no user"));
+        let (user, _) = user.split_once(':').unwrap();
+        assert!(user.parse::<u32>().unwrap() > 0, "{name} runs as root");
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
+        assert_eq!(texts(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
+        assert!(service["privileged"].is_null() && service["cap_add"].is_null(), "{name}");
+    }
+}
+
+#[test]
+fn every_mounted_file_exists_and_every_volume_is_declared_and_used() {
+    let composition = composition();
+    let declared: BTreeSet<&str> =
+        composition["volumes"].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut used = BTreeSet::new();
+    for (name, service) in services(&composition) {
+        for volume in texts(&service["volumes"]) {
+            let parts: Vec<&str> = volume.split(':').collect();
+            let source = parts[0];
+            if source.starts_with('.') {
+                assert_eq!(parts.get(2), Some(&"ro"), "{name}: {volume}");
+                assert!(folder().join(source).exists(), "{name}: {source} does not exist");
+            } else {
+                used.insert(source);
+            }
+        }
+    }
+    assert_eq!(used, declared);
+}
+
+#[test]
+fn whoever_is_waited_for_says_when_it_is_ready() {
+    let composition = composition();
+    let services: BTreeMap<&str, &Value> = services(&composition).into_iter().collect();
+    for (name, service) in &services {
+        if ONE_SHOT.contains(name) {
+            assert_ne!(service["restart"], "unless-stopped", "{name} would run again and again");
+        } else {
+            assert!(service["healthcheck"]["test"].is_array(), "{name} has no health check");
+            assert_eq!(service["restart"], "unless-stopped", "{name}");
+        }
+        let Some(needs) = service["depends_on"].as_object() else { continue };
+        for (needed, how) in needs {
+            let one_shot = ONE_SHOT.contains(&needed.as_str());
+            let expected = if one_shot { "service_completed_successfully" } else { "service_healthy" };
+            assert_eq!(how["condition"], expected, "{name} needs {needed}");
+            assert!(services.contains_key(needed.as_str()), "{name} needs {needed}");
+        }
+    }
+    let engine: BTreeSet<&str> =
+        services["engine"]["depends_on"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(engine, BTreeSet::from(["migrate", "mosquitto", "postgres", "redis"]));
+}
+
+#[test]
+fn the_engine_is_given_settings_it_knows_and_addresses_of_services() {
+    let composition = composition();
+    let services: BTreeMap<&str, &Value> = services(&composition).into_iter().collect();
+    for name in ["engine", "migrate"] {
+        let environment = services[name]["environment"].as_object().unwrap();
+        let keys: Vec<&str> = environment.keys().map(String::as_str).collect();
+        assert_eq!(BTreeSet::from_iter(keys), BTreeSet::from(ENGINE_SETTINGS), "{name}");
+        for (key, value) in environment.iter().filter(|(key, _)| key.ends_with("__URL")) {
+            let (_, rest) = value.as_str().unwrap().split_once("://").unwrap();
+            let host = rest.rsplit('@').next().unwrap().split(':').next().unwrap();
+            assert!(services.contains_key(host), "{key}: {value}");
+        }
+    }
+}
+
+#[test]
+fn the_example_environment_is_complete_and_shows_the_defaults() {
+    let (_, defaults) = interpolate(&read("compose.yaml"));
+    let example: BTreeMap<String, BTreeSet<String>> = read(".env.example")
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| line.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), BTreeSet::from([value.to_owned()])))
+        .collect();
+    assert_eq!(example, defaults);
+}
+
+#[test]
+fn the_image_is_built_from_every_crate() {
+    let ignore = read("Dockerfile.dockerignore");
+    let workspace = read("../Cargo.toml");
+    let (_, members) = workspace.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    for member in members.split(',').map(|member| member.trim().trim_matches('"')) {
+        assert!(
+            ignore.lines().any(|line| line == format!("!{member}")),
+            "{member} is not in the build context"
+        );
+    }
+}
+
+#[test]
+fn the_health_check_tells_ready_from_not_ready_and_gone() {
+    let healthy = |port: u16| {
+        let mut command = Command::new(folder().join("healthy"));
+        command.arg(port.to_string()).stderr(Stdio::null()).status().unwrap().success()
+    };
+    for (status, expected) in [("200 OK", true), ("503 Service Unavailable", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = [0; 24];
+            connection.read_exact(&mut request).unwrap();
+            assert_eq!(&request, b"GET /readyz HTTP/1.0\r\n\r\n");
+            write!(connection, "HTTP/1.0 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        assert_eq!(healthy(port), expected, "{status}");
+        server.join().unwrap();
+        assert!(!healthy(port), "nobody listens");
+    }
+}
+
+#[test]
+fn grafana_s_user_reads_and_cannot_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Postgres::start(directory.path()).unwrap();
+    let status = Command::new(folder().join("postgres/reader.sh"))
+        .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
+        .env("PGPORT", server.port().to_string())
+        .env("GRAFANA_DATABASE_PASSWORD", "it's secret")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let connect = |user: &str| {
+        let url = server.url().replace("thicket@", &format!("{user}@"));
+        postgres::Client::connect(&url, postgres::NoTls).unwrap()
+    };
+    // What the owner makes later, as migrations do, can be read.
+    let mut owner = connect("thicket");
+    owner
+        .batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
+        .unwrap();
+    let password: Option<String> =
+        owner.query_one("SELECT rolpassword FROM pg_authid WHERE rolname = 'grafana'", &[]).unwrap().get(0);
+    assert!(password.unwrap().starts_with("SCRAM-SHA-256$"));
+
+    let mut reader = connect("grafana");
+    assert_eq!(reader.query_one("SELECT n FROM v", &[]).unwrap().get::<_, i32>(0), 7);
+    for forbidden in ["INSERT INTO t VALUES (8)", "DROP TABLE t", "CREATE TABLE u (n int)"] {
+        reader.batch_execute(forbidden).unwrap_err();
+        // Also when it overrides its own default.
+        reader.batch_execute(&format!("SET default_transaction_read_only = off; {forbidden}")).unwrap_err();
+    }
+    assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 1);
+}
+
+#[test]
+fn scripts_can_be_run() {
+    use std::os::unix::fs::PermissionsExt;
+    for script in ["install-servers", "healthy", "postgres/reader.sh"] {
+        let mode = fs::metadata(folder().join(Path::new(script))).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script}");
+    }
+    let help = Command::new(folder().join("install-servers")).arg("--help").output().unwrap();
+    assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().contains("redis-server"));
+    let mistake = Command::new(folder().join("install-servers")).arg("mysql").output().unwrap();
+    assert_eq!(mistake.status.code(), Some(1));
+}
