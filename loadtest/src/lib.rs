@@ -5,10 +5,17 @@
 //!
 //! - [`synth`] writes a data set in `UrbanSound8K`'s layout from a seed.
 //! - [`audio`] turns sound files into spectral frames and those into features.
+//! - [`scenario`] mixes them into the readings of a city's sensors, with labelled events.
 //!
-//! [`random`] holds the deterministic numbers under all of it and [`sound_class`] the ten classes.
+//! [`random`] holds the deterministic numbers under all of it and [`sound_class`] the ten classes; [`cli`] is the program
+//! `thicket-loadtest`.
+
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests mean the very bits"))]
 
 pub mod audio;
+pub mod cli;
 pub mod random;
+pub mod scenario;
 pub mod sound_class;
 pub mod synth;
+mod time;

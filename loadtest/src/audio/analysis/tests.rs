@@ -108,7 +108,12 @@ fn the_same_sound_at_another_rate_has_the_same_features() {
 #[test]
 fn mixing_spectra_agrees_with_mixing_samples() {
     let rate = 22_050;
-    let (hum, hiss) = (tone(rate, 180.0, 0.2, 1.0), noise(rate, 1.0, 2));
+    let (mut hum, hiss) = (noise(rate, 1.0, 5), noise(rate, 1.0, 2));
+    let mut held = 0.0;
+    for sample in &mut hum.samples {
+        held += 0.05 * (*sample - held);
+        *sample = 6.0 * held;
+    }
     let mixed = Sound { rate, samples: hum.samples.iter().zip(&hiss.samples).map(|(a, b)| a + b).collect() };
     let mut analyser = Analyser::new(1.0);
     let truth = features(&analyser.frames(&mixed)[0], 0.0);
@@ -116,9 +121,9 @@ fn mixing_spectra_agrees_with_mixing_samples() {
     sum.add(&analyser.frames(&hiss)[0], 1.0);
     let mixture = features(&sum, 0.0);
     for ((field, truth), mixture) in FIELDS.iter().zip(truth).zip(mixture) {
-        // Rice's formula holds for Gaussian signals, the peaks' sum is an estimate; the rest is exact up to chance.
+        // Sampling bends Rice's formula a little, the peaks' sum is an estimate; the rest is exact up to chance.
         let tolerance = match *field {
-            "zcr" => 0.25 * truth,
+            "zcr" => 0.1 * truth,
             "peak_db" => 3.0,
             "centroid_hz" => 0.05 * truth,
             "flatness" => 0.05,

@@ -1,0 +1,39 @@
+//! `thicket-loadtest scenario`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+
+use super::{progress::ProgressLine, source::SourceArguments};
+use crate::scenario::csv;
+
+/// Writes a scenario as CSV files, to work on detection without any server.
+///
+/// One file per sensor (city_harbour_microphone-01.csv) with ts, the fields of a reading, and label: the class of the event
+/// that is heard, or nothing. labels.csv lists the events. `replay` with the same options publishes the same readings.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The folder to write; it is created. Files of the same names are replaced.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Readings per sensor.
+    #[arg(long, default_value_t = 3_600, value_name = "N")]
+    frames: u64,
+    #[command(flatten)]
+    source: SourceArguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let scenario = arguments.source.scenario(arguments.frames)?;
+    let sensors = scenario.sensors().len();
+    let mut line = ProgressLine::new();
+    let show = |index| line.show(|| format!("scenario: sensor {index} of {sensors}"));
+    let events = csv::write(&scenario, &arguments.out, arguments.frames, show)
+        .with_context(|| format!("cannot write to {}", arguments.out.display()))?;
+    line.finish(&format!(
+        "scenario: {sensors} sensors × {} frames with {events} events in {}",
+        arguments.frames,
+        arguments.out.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
