@@ -96,6 +96,31 @@ fn sizes_that_lie_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
+fn a_cut_must_part_its_points_strictly() {
+    let mut forest = Forest::builder(1).trees(1).window(2).build().unwrap();
+    forest.update(&[1.0]).unwrap();
+    forest.update(&[2.0]).unwrap();
+    let snapshot = forest.snapshot();
+    // Behind the weight, the two points, the random numbers, the branches and the dimension.
+    let at = HEADER + 4 + 8 + 8 + 1 + 1;
+    for (cut, stands) in [
+        (1.0_f32, true),
+        (1.5, true),
+        (2.0_f32.next_down(), true),
+        (2.0, false),
+        (1.0_f32.next_down(), false),
+        (f32::NAN, false),
+        (f32::INFINITY, false),
+    ] {
+        let mut changed = snapshot.clone();
+        changed[at..at + 4].copy_from_slice(&cut.to_le_bytes());
+        seal(&mut changed);
+        assert_eq!(Forest::restore(&changed).is_ok(), stands, "{cut}");
+        refuse_or_work(&changed);
+    }
+}
+
+#[test]
 fn a_newer_format_is_told_apart_from_damage() {
     let mut snapshot = grown(1, 2, 5, 1, 9).snapshot();
     snapshot[4] = 2;

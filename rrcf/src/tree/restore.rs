@@ -71,7 +71,7 @@ impl Tree {
 
     /// Builds the tree of a layout, or says why there is none.
     ///
-    /// `newest_equal` gives, for the age rank of every point, the age rank of the newest point of equal value.
+    /// The layout must have as many leaves as there are distinct points. `newest_equal` gives, for the age rank of every point, the age rank of the newest point of equal value.
     pub(crate) fn restore(
         rng: Rng,
         layout: &Layout,
@@ -148,6 +148,8 @@ impl Tree {
     }
 
     /// Gives every point its leaf and every leaf its mass.
+    ///
+    /// There are as many leaves as distinct points. So if every newest point has a leaf, no older equal point has one too.
     fn assign_points(&mut self, newest_equal: &[u32], points: &Points) -> Result<(), Malformed> {
         let slots = (0..points.len()).map(|age| points.slot(age) + 1).max().unwrap_or(0);
         self.leaf_of.reserve_exact(slots);
@@ -164,12 +166,8 @@ impl Tree {
             if leaf == NONE {
                 return Err(Malformed("a point stands in no leaf"));
             }
-            let slot = points.slot(age);
-            if age != newest as usize && self.leaf_of[slot] != NONE {
-                return Err(Malformed("equal points stand in two leaves"));
-            }
             self.leaves[leaf as usize].mass += 1;
-            self.leaf_of[slot] = leaf;
+            self.leaf_of[points.slot(age)] = leaf;
         }
         Ok(())
     }
