@@ -126,7 +126,7 @@ async fn gather(config: &Config, postgres: &mut AsyncPgConnection, redis: &Clien
     .load(postgres)
     .await
     .context("the tables are missing: run `thicket migrate`")?;
-    let keys = Keys { prefix: config.redis.prefix.clone() };
+    let keys = Keys::new(&config.redis.prefix)?;
     let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
     let mut partitions = Vec::with_capacity(rows.len());
     for row in rows {

@@ -42,7 +42,7 @@ pub async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> any
     wait_for_tables(config).await?;
 
     let node = node_name(config);
-    let keys = Keys { prefix: config.redis.prefix.clone() };
+    let keys = Keys::new(&config.redis.prefix)?;
     let store_arbiter = Arbiter::new();
     let ingress_arbiter = Arbiter::new();
     let supervise = |actor: &'static str| Supervision {
