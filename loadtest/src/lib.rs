@@ -6,6 +6,7 @@
 //! - [`synth`] writes a data set in `UrbanSound8K`'s layout from a seed.
 //! - [`audio`] turns sound files into spectral frames and those into features.
 //! - [`scenario`] mixes them into the readings of a city's sensors, with labelled events.
+//! - [`replay`] publishes the readings over MQTT and [`ledger`] remembers what the broker confirmed.
 //!
 //! [`random`] holds the deterministic numbers under all of it and [`sound_class`] the ten classes; [`cli`] is the program
 //! `thicket-loadtest`.
@@ -14,7 +15,9 @@
 
 pub mod audio;
 pub mod cli;
+pub mod ledger;
 pub mod random;
+pub mod replay;
 pub mod scenario;
 pub mod sound_class;
 pub mod synth;

@@ -6,6 +6,7 @@
 #![allow(clippy::doc_markdown, reason = "these doc comments are help texts, in which backticks would show")]
 
 mod progress;
+mod replay;
 mod scenario;
 mod source;
 mod synth;
@@ -13,6 +14,7 @@ mod synth;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Feeds Thicket with the sounds of a city, and proves that nothing was lost on the way.
 ///
@@ -33,13 +35,17 @@ struct Arguments {
 enum Command {
     Synth(synth::Arguments),
     Scenario(scenario::Arguments),
+    Replay(replay::Arguments),
 }
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let outcome = match Arguments::parse().command {
         Command::Synth(arguments) => synth::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
+        Command::Replay(arguments) => block_on(replay::run(arguments)),
     };
     match outcome {
         Ok(code) => code,
@@ -48,4 +54,8 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
 }

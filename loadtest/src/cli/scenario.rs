@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let scenario = arguments.source.scenario(arguments.frames)?;
+    let scenario = arguments.source.scenario("2026-01-01T00:00:00Z", arguments.frames)?;
     let sensors = scenario.sensors().len();
     let mut line = ProgressLine::new();
     let show = |index| line.show(|| format!("scenario: sensor {index} of {sensors}"));

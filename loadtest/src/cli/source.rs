@@ -11,6 +11,9 @@ use crate::{
     time,
 };
 
+/// The start that lets the scenario end at the present.
+pub(super) const END_AT_NOW: &str = "end-at-now";
+
 /// The scenario to play.
 #[derive(clap::Args)]
 pub(super) struct SourceArguments {
@@ -23,9 +26,10 @@ pub(super) struct SourceArguments {
     /// Everything random derives from it: same data, same seed, same readings.
     #[arg(long, default_value_t = ScenarioOptions::default().seed)]
     seed: u64,
-    /// Event time of the first frame (2026-11-22T10:00:00Z), or end-at-now: the last of --frames is taken now.
-    #[arg(long, default_value = "2026-01-01T00:00:00Z", value_name = "TIME")]
-    start: String,
+    /// Event time of the first frame (2026-11-22T10:00:00Z), or end-at-now: the frame after the last of --frames is taken now.
+    /// `scenario` starts at 2026-01-01T00:00:00Z, `replay` with end-at-now, unless told otherwise.
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
     /// Mean number of labelled events per sensor and hour; 0 for none.
     #[arg(long, default_value_t = ScenarioOptions::default().events_per_hour, value_name = "N")]
     events_per_hour: f64,
@@ -45,7 +49,7 @@ pub(super) struct SourceArguments {
 
 impl SourceArguments {
     /// Reads the data set and sets up the scenario. `frames` is what `end-at-now` counts back.
-    pub(super) fn scenario(&self, frames: u64) -> anyhow::Result<Scenario> {
+    pub(super) fn scenario(&self, default_start: &str, frames: u64) -> anyhow::Result<Scenario> {
         let load = LoadOptions { frame_seconds: self.frame, clips_per_class: self.clips };
         let mut line = ProgressLine::new();
         let library = Library::load(&self.data, &load, |done, total| {
@@ -62,7 +66,7 @@ impl SourceArguments {
         let options = ScenarioOptions {
             sensors: self.sensors,
             seed: self.seed,
-            start_micros: self.start_micros(frames)?,
+            start_micros: self.start_micros(default_start, frames)?,
             events_per_hour: self.events_per_hour,
             quiet_frames: self.quiet_frames,
             salience_db: self.salience,
@@ -70,11 +74,12 @@ impl SourceArguments {
         Ok(Scenario::new(Arc::new(library), options)?)
     }
 
-    fn start_micros(&self, frames: u64) -> anyhow::Result<i64> {
-        if self.start == "end-at-now" {
+    fn start_micros(&self, default_start: &str, frames: u64) -> anyhow::Result<i64> {
+        let start = self.start.as_deref().unwrap_or(default_start);
+        if start == END_AT_NOW {
             return Ok(time::now() - (frames as f64 * self.frame * 1e6) as i64);
         }
-        time::parse(&self.start).map_err(anyhow::Error::msg).context("--start wants a time or end-at-now")
+        time::parse(start).map_err(anyhow::Error::msg).context("--start wants a time or end-at-now")
     }
 }
 

@@ -112,14 +112,20 @@ impl Scenario {
 
     /// What a sensor reads.
     pub fn reading(&self, sensor: usize, frame: u64) -> Reading {
+        self.observe(sensor, frame).0
+    }
+
+    /// What a sensor reads, and the event it hears, if any.
+    pub fn observe(&self, sensor: usize, frame: u64) -> (Reading, Option<Event>) {
         let place = &self.sensors[sensor];
         let mut sound = place.ambience.frame(&self.library, frame);
-        if let Some(event) = place.incidents.at(&self.library, frame) {
+        let event = place.incidents.at(&self.library, frame);
+        if let Some(event) = event {
             event.add_to(&mut sound, &self.library, place.ambience.level_db(frame), frame);
         }
         place.ambience.measure(&mut sound, frame);
         let values = features(&sound, place.ambience.calibration_db());
-        Reading { sensor, frame, ts: self.timestamp(sensor, frame), values }
+        (Reading { sensor, frame, ts: self.timestamp(sensor, frame), values }, event)
     }
 
     /// The event that a sensor hears at a frame, if any.
@@ -164,4 +170,4 @@ impl Sensor {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

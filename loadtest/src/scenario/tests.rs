@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A small data set, analysed once for all tests.
-pub(super) fn library() -> Arc<Library> {
+pub(crate) fn library() -> Arc<Library> {
     static LIBRARY: LazyLock<Arc<Library>> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         let options = SynthOptions { seed: 1, clips_per_class: 4, sample_rate: 16_000 };

@@ -1,0 +1,106 @@
+//! When a message may go.
+
+use std::time::{Duration, Instant};
+
+use super::{Rate, feed::Message};
+
+/// Holds a replay to its rate. Pure: the caller says what time it is.
+pub(super) struct Pace {
+    rate: Rate,
+    /// When the first message went.
+    began: Option<Instant>,
+    /// Event time of the first message.
+    first_due: i64,
+    /// Readings of the history that went.
+    sent: u64,
+}
+
+impl Pace {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, began: None, first_due: 0, sent: 0 }
+    }
+
+    /// How long a message still has to wait; nothing if it may go.
+    pub(super) fn wait(&mut self, message: &Message, now: Instant, wall_micros: i64) -> Option<Duration> {
+        if message.live {
+            return micros(message.due - wall_micros);
+        }
+        let began = *self.began.get_or_insert_with(|| {
+            self.first_due = message.due;
+            now
+        });
+        let since = now.duration_since(began);
+        match self.rate {
+            Rate::Max => None,
+            Rate::RealTime => micros(message.due - self.first_due - since.as_micros() as i64),
+            Rate::PerSecond(rate) => {
+                let due = Duration::from_secs_f64((self.sent as f64 / rate).min(1e9));
+                due.checked_sub(since).filter(|wait| !wait.is_zero())
+            }
+        }
+    }
+
+    /// A message went.
+    pub(super) fn sent(&mut self, message: &Message) {
+        if !message.live {
+            self.sent += message.readings().max(1);
+        }
+    }
+}
+
+fn micros(wait: i64) -> Option<Duration> {
+    (wait > 0).then(|| Duration::from_micros(wait as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::feed::Content;
+
+    fn message(due: i64, live: bool) -> Message {
+        Message {
+            topic: "sensors/a".into(),
+            payload: bytes::Bytes::new(),
+            due,
+            live,
+            content: Content::Malformed,
+            labels: Vec::new(),
+            events_ended: 0,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_kept_from_the_first_message_on() {
+        let mut pace = Pace::new(Rate::PerSecond(100.0));
+        let start = Instant::now();
+        for n in 0..50u32 {
+            let due = start + Duration::from_millis(10) * n;
+            if n > 0 {
+                let wait = pace.wait(&message(0, false), due - Duration::from_millis(4), 0).unwrap();
+                assert!(wait.abs_diff(Duration::from_millis(4)) < Duration::from_micros(1));
+            }
+            assert_eq!(pace.wait(&message(0, false), due, 0), None);
+            pace.sent(&message(0, false));
+        }
+    }
+
+    #[test]
+    fn real_time_follows_event_time_whenever_it_was() {
+        let mut pace = Pace::new(Rate::RealTime);
+        let start = Instant::now();
+        assert_eq!(pace.wait(&message(1_000, false), start, 0), None);
+        assert_eq!(pace.wait(&message(501_000, false), start, 0), Some(Duration::from_millis(500)));
+        assert_eq!(pace.wait(&message(501_000, false), start + Duration::from_millis(500), 0), None);
+    }
+
+    #[test]
+    fn live_messages_wait_for_the_wall_clock_at_any_rate() {
+        for rate in [Rate::Max, Rate::RealTime, Rate::PerSecond(1.0)] {
+            let mut pace = Pace::new(rate);
+            let now = Instant::now();
+            assert_eq!(pace.wait(&message(5_000_000, true), now, 4_000_000), Some(Duration::from_secs(1)));
+            assert_eq!(pace.wait(&message(5_000_000, true), now, 5_000_000), None);
+        }
+        assert_eq!(Pace::new(Rate::Max).wait(&message(i64::MAX, false), Instant::now(), 0), None);
+    }
+}
