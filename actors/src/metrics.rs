@@ -3,7 +3,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, CounterVec,
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 /// Every metric of the engine. A field's name is the metric's without `thicket_` and the suffix of its type.
@@ -87,45 +88,76 @@ pub struct MetricsError(#[from] prometheus::Error);
 
 const APPEND_BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 const COMMIT_BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-const LATENCY_BUCKETS: &[f64] =
-    &[0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
+const LATENCY_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+    300.0, 1800.0,
+];
 
 impl Metrics {
     /// Creates the metrics and registers them.
     pub fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let r = Registrar { registry };
         let metrics = Self {
-            mqtt_messages: r.counters("mqtt_messages_total", "MQTT messages by what became of them.", &["result"])?,
+            mqtt_messages: r.counters(
+                "mqtt_messages_total",
+                "MQTT messages by what became of them.",
+                &["result"],
+            )?,
             mqtt_connected: r.gauge("mqtt_connected", "1 while the ingress is connected to the broker.")?,
             mqtt_connects: r.counter("mqtt_connects_total", "Connections made to the broker.")?,
-            broker_dropped: r.gauge("broker_dropped_messages", "Messages the broker dropped, as it reports them itself.")?,
-            records_appended: r.counter("records_appended_total", "Readings and dead letters appended to the log.")?,
+            broker_dropped: r.gauge(
+                "broker_dropped_messages",
+                "Messages the broker dropped, as it reports them itself.",
+            )?,
+            records_appended: r
+                .counter("records_appended_total", "Readings and dead letters appended to the log.")?,
             entries_appended: r.counter("entries_appended_total", "Entries appended to the log.")?,
             append_seconds: r.histogram("append_seconds", "Time of one flush to the log.", APPEND_BUCKETS)?,
-            backlog_full: r.counter("backlog_full_total", "Appends that waited at a partition's backlog bound.")?,
+            backlog_full: r
+                .counter("backlog_full_total", "Appends that waited at a partition's backlog bound.")?,
             readings_scored: r.counters("readings_scored_total", "Readings scored.", &["shard"])?,
-            scoring_seconds: r.float_counters("scoring_seconds_total", "Time spent in detectors.", &["shard"])?,
+            scoring_seconds: r.float_counters(
+                "scoring_seconds_total",
+                "Time spent in detectors.",
+                &["shard"],
+            )?,
             readings_stored: r.counter("readings_stored_total", "Readings stored with their score.")?,
-            readings_late: r.counter("readings_late_total", "Readings stored unscored, older than their sensor's newest.")?,
+            readings_late: r.counter(
+                "readings_late_total",
+                "Readings stored unscored, older than their sensor's newest.",
+            )?,
             readings_duplicate: r.counter("readings_duplicate_total", "Readings delivered again.")?,
-            readings_poison: r.counter("readings_poison_total", "Readings that panicked their detector twice.")?,
+            readings_poison: r
+                .counter("readings_poison_total", "Readings that panicked their detector twice.")?,
             dead_letters: r.counters("dead_letters_total", "Dead letters stored.", &["reason"])?,
             anomalies: r.counter("anomalies_total", "Anomalous events that began.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries not committed yet.", &["shard"])?,
-            shard_lag_seconds: r.float_gauges("shard_lag_seconds", "How far the shard is behind the ingress.", &["shard"])?,
+            shard_lag_seconds: r.float_gauges(
+                "shard_lag_seconds",
+                "How far the shard is behind the ingress.",
+                &["shard"],
+            )?,
             detectors: r.gauges("detectors", "Resident detectors.", &["shard"])?,
             detector_restores: r.counter("detector_restores_total", "Detectors restored.")?,
-            detector_retirements: r.counter("detector_retirements_total", "Idle detectors checkpointed and dropped.")?,
-            restore_mismatches: r.counter("restore_mismatches_total", "Scores that a restore did not reproduce.")?,
-            latency_seconds: r.histogram("latency_seconds", "Time from MQTT arrival to commit.", LATENCY_BUCKETS)?,
+            detector_retirements: r
+                .counter("detector_retirements_total", "Idle detectors checkpointed and dropped.")?,
+            restore_mismatches: r
+                .counter("restore_mismatches_total", "Scores that a restore did not reproduce.")?,
+            latency_seconds: r.histogram(
+                "latency_seconds",
+                "Time from MQTT arrival to commit.",
+                LATENCY_BUCKETS,
+            )?,
             commits: r.counter("commits_total", "Transactions committed.")?,
             commit_seconds: r.histogram("commit_seconds", "Time of one transaction.", COMMIT_BUCKETS)?,
             commit_conflicts: r.counter("commit_conflicts_total", "Scored rows that were there already.")?,
             fenced: r.counter("fenced_total", "Commits refused because another node owns the partition.")?,
             checkpoints: r.counter("checkpoints_total", "Checkpoints written.")?,
             checkpoint_bytes: r.counter("checkpoint_bytes_total", "Bytes of checkpoints written.")?,
-            checkpoint_oldest_age_seconds: r
-                .float_gauge("checkpoint_oldest_age_seconds", "Age of the oldest checkpoint that waits to be written.")?,
+            checkpoint_oldest_age_seconds: r.float_gauge(
+                "checkpoint_oldest_age_seconds",
+                "Age of the oldest checkpoint that waits to be written.",
+            )?,
             actor_restarts: r.counters("actor_restarts_total", "Restarts after a panic.", &["actor"])?,
             log_gaps: r.counter("log_gaps_total", "Gaps in a partition's log.")?,
             partitions_owned: r.gauge("partitions_owned", "Partitions this node owns.")?,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fred::interfaces::ServerInterface as _;
+use fred::interfaces::ConfigInterface as _;
 use fred::prelude::ClientLike as _;
 use rumqttc::{AsyncClient, Event, Incoming};
 use thicket_actors::queue::try_connect_redis;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type Finding = Result<String, String>;
 
 /// Checks everything and prints a line for each.
-pub async fn check(config: &Config) -> anyhow::Result<ExitCode> {
+pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
     println!("ok    configuration");
     let findings = [
         ("redis", redis(config).await),

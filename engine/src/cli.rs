@@ -13,14 +13,14 @@ use crate::demo::DemoArgs;
 /// anomaly score in PostgreSQL.
 #[derive(Debug, Parser)]
 #[command(name = "thicket", version, after_help = EXIT_CODES)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Configuration file [default: thicket.toml, where there is one].
     #[arg(long, short, global = true, value_name = "FILE", env = "THICKET_CONFIG")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
-    pub flags: Flags,
+    pub(crate) flags: Flags,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -32,7 +32,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 /// Flags that win over every other source of the configuration.
 #[derive(Debug, Args)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// Log level or filters, such as info or info,thicket_actors=debug.
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -52,7 +52,7 @@ pub struct Flags {
 
 impl Flags {
     /// The flags that were given, as configuration keys.
-    pub fn overrides(&self) -> Overrides {
+    pub(crate) fn overrides(&self) -> Overrides {
         let format = self.log_format.map(|format| match format {
             LogFormat::Text => "text".to_owned(),
             LogFormat::Json => "json".to_owned(),
@@ -70,7 +70,7 @@ impl Flags {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Runs the engine until SIGTERM or Ctrl-C; then drains, saves every detector and exits 0.
     Run,
     /// Validates the configuration and reaches every server, saying which fails and how to mend it.
@@ -90,15 +90,15 @@ pub enum Command {
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Format {
+pub(crate) struct Format {
     /// One JSON object instead of text.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
-pub enum DeadletterCommand {
+pub(crate) enum DeadletterCommand {
     /// Lists dead letters, the newest first.
     List {
         /// Only those of this reason, such as malformed_json.

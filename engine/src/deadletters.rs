@@ -37,7 +37,7 @@ fn text<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::E
 }
 
 /// Lists dead letters, the newest first.
-pub async fn list(config: &Config, reason: Option<String>, limit: i64, format: Format) -> anyhow::Result<ExitCode> {
+pub(crate) async fn list(config: &Config, reason: Option<String>, limit: i64, format: Format) -> anyhow::Result<ExitCode> {
     let mut query = dead_letters::table
         .select((
             dead_letters::partition,

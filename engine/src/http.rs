@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// What the engine waits for before it is ready, in the words of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// PostgreSQL or Redis has not answered yet.
     WaitingForStores,
     /// The actors run.
@@ -27,7 +27,7 @@ struct Health {
 }
 
 /// Starts the server on the current arbiter.
-pub fn serve(
+pub(crate) fn serve(
     listen: std::net::SocketAddr,
     registry: Registry,
     metrics: Metrics,

@@ -9,7 +9,7 @@ use thicket_schema::postgres;
 use crate::config::Config;
 
 /// Brings the tables up to date.
-pub async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
+pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
     let connection = connect_postgres(&config.postgres.url).await.context(
         "postgresql does not answer: start it (compose/install-servers installs it) or set postgres.url",
     )?;
@@ -25,7 +25,7 @@ pub async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
 
 /// Migrations that the database lacks. diesel's migrations block, so this runs on a runtime of its own; call it from
 /// `spawn_blocking`.
-pub fn pending(url: &str) -> anyhow::Result<Vec<String>> {
+pub(crate) fn pending(url: &str) -> anyhow::Result<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let connection = connect_postgres(url).await?;

@@ -20,7 +20,7 @@ const GAVE_UP: u8 = 3;
 const DEADLINE_PASSED: u8 = 4;
 
 /// Runs the engine until it is told to stop or gives up.
-pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     actix::System::new().block_on(run_on_system(config))
 }
 

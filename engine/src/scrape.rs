@@ -11,17 +11,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The samples of one scrape.
 #[derive(Clone, Debug, Default)]
-pub struct Samples {
+pub(crate) struct Samples {
     samples: Vec<(String, f64)>,
 }
 
 /// Scrapes `/metrics` of the engine at an address.
-pub async fn scrape(address: SocketAddr) -> anyhow::Result<Samples> {
+pub(crate) async fn scrape(address: SocketAddr) -> anyhow::Result<Samples> {
     Ok(Samples::parse(&get(address, "/metrics").await?))
 }
 
 /// The body of a page of the engine; an error unless the status is 200.
-pub async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
@@ -49,7 +49,7 @@ impl Samples {
     }
 
     /// The sum of a metric over all its labels; 0 where there is none.
-    pub fn sum(&self, metric: &str) -> f64 {
+    pub(crate) fn sum(&self, metric: &str) -> f64 {
         let of_metric = |(series, _): &&(String, f64)| {
             series.strip_prefix(metric).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
         };
@@ -58,7 +58,7 @@ impl Samples {
 
     /// A quantile of a histogram, by linear interpolation within its bucket as Prometheus does it; nothing without
     /// observations.
-    pub fn quantile(&self, histogram: &str, quantile: f64) -> Option<f64> {
+    pub(crate) fn quantile(&self, histogram: &str, quantile: f64) -> Option<f64> {
         let prefix = format!("{histogram}_bucket{{le=\"");
         let mut buckets: Vec<(f64, f64)> = self
             .samples

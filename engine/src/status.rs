@@ -104,7 +104,7 @@ struct Reason {
 }
 
 /// Prints the state of the deployment.
-pub async fn status(config: &Config, format: Format) -> anyhow::Result<ExitCode> {
+pub(crate) async fn status(config: &Config, format: Format) -> anyhow::Result<ExitCode> {
     let mut postgres = connect_postgres(&config.postgres.url)
         .await
         .context("postgresql does not answer: start it or set postgres.url")?;

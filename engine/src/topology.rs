@@ -27,7 +27,7 @@ const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The running actors.
-pub struct Topology {
+pub(crate) struct Topology {
     ingress: Addr<MqttIngress>,
     queue: Addr<QueueWriter>,
     shards: Vec<Addr<Shard>>,
@@ -38,7 +38,7 @@ pub struct Topology {
 }
 
 /// Starts everything. Waits for PostgreSQL and Redis for as long as it takes; fails only where waiting does not help.
-pub async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> anyhow::Result<Topology> {
+pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> anyhow::Result<Topology> {
     wait_for_tables(config).await?;
 
     let node = node_name(config);
@@ -139,13 +139,13 @@ pub async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> any
 impl Topology {
     /// Stops in the order that data flows: no more messages; what was taken is appended, acknowledged, scored, committed;
     /// every detector saved; the leases given back.
-    pub async fn drain(self) {
-        drop(self.ingress.send(Drain).await);
-        drop(self.queue.send(Drain).await);
+    pub(crate) async fn drain(self) {
+        let _ = self.ingress.send(Drain).await;
+        let _ = self.queue.send(Drain).await;
         drop(futures_util::future::join_all(self.shards.iter().map(|shard| shard.send(Drain))).await);
         drop(futures_util::future::join_all(self.writers.iter().map(|writer| writer.send(Drain))).await);
-        drop(self.checkpointer.send(Drain).await);
-        drop(self.keeper.send(Drain).await);
+        let _ = self.checkpointer.send(Drain).await;
+        let _ = self.keeper.send(Drain).await;
         for arbiter in self.arbiters {
             arbiter.stop();
         }

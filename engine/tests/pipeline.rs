@@ -13,21 +13,37 @@ async fn readings_of_every_form_become_scored_rows() {
     let engine = bed.engine(SMALL).await;
     let mut publisher = bed.publisher().await;
     let now = now_seconds();
-    publisher.publish("sensors/site-1/a", format!("{{\"ts\":{now},\"x\":0.1,\"y\":-2.5e-7,\"unit\":\"dB\"}}")).await;
-    publisher.publish("sensors/site-1/a", format!("[{{\"ts\":{},\"x\":0.2,\"y\":3}},{{\"ts\":{},\"x\":0.3,\"y\":4}}]", now + 1, now + 2)).await;
+    publisher
+        .publish("sensors/site-1/a", format!("{{\"ts\":{now},\"x\":0.1,\"y\":-2.5e-7,\"unit\":\"dB\"}}"))
+        .await;
+    publisher
+        .publish(
+            "sensors/site-1/a",
+            format!("[{{\"ts\":{},\"x\":0.2,\"y\":3}},{{\"ts\":{},\"x\":0.3,\"y\":4}}]", now + 1, now + 2),
+        )
+        .await;
     publisher.publish("sensors/b", "21.5").await;
     publisher.publish("sensors/b", "22").await;
     bed.until_accounted(5).await;
 
-    let values = bed.texts("SELECT sensor, field, value FROM reading_values ORDER BY sensor, ts, field").await;
+    let values =
+        bed.texts("SELECT sensor, field, value FROM reading_values ORDER BY sensor, ts, field").await;
     assert_eq!(
         values,
         [
-            "(b,value,21.5)", "(b,value,22)", "(site-1/a,x,0.1)", "(site-1/a,y,-2.5e-07)", "(site-1/a,x,0.2)",
-            "(site-1/a,y,3)", "(site-1/a,x,0.3)", "(site-1/a,y,4)"
+            "(b,value,21.5)",
+            "(b,value,22)",
+            "(site-1/a,x,0.1)",
+            "(site-1/a,y,-2.5e-07)",
+            "(site-1/a,x,0.2)",
+            "(site-1/a,y,3)",
+            "(site-1/a,x,0.3)",
+            "(site-1/a,y,4)"
         ]
     );
-    let seqs = bed.texts("SELECT sensor, seq, score IS NOT NULL AS scored, warming_up FROM scores ORDER BY sensor, seq").await;
+    let seqs = bed
+        .texts("SELECT sensor, seq, score IS NOT NULL AS scored, warming_up FROM scores ORDER BY sensor, seq")
+        .await;
     assert_eq!(seqs, ["(b,1,t,t)", "(b,2,t,t)", "(site-1/a,1,t,t)", "(site-1/a,2,t,t)", "(site-1/a,3,t,t)"]);
     let stamped = bed.number("SELECT count(*) FROM readings WHERE flags & 16 <> 0").await;
     assert_eq!(stamped, 2, "readings without a time got their arrival, and say so");
@@ -56,15 +72,25 @@ async fn what_cannot_be_processed_is_a_dead_letter_and_the_next_message_is_unhar
     assert_eq!(
         letters,
         [
-            "(bad_sensor_name,1)", "(malformed_json,2)", "(missing_field,1)", "(no_numeric_field,1)", "(not_finite,1)",
-            "(payload_too_large,1)", "(timestamp_in_future,1)"
+            "(bad_sensor_name,1)",
+            "(malformed_json,2)",
+            "(missing_field,1)",
+            "(no_numeric_field,1)",
+            "(not_finite,1)",
+            "(payload_too_large,1)",
+            "(timestamp_in_future,1)"
         ]
     );
-    let large = bed.texts("SELECT payload_bytes, length(payload) FROM dead_letters WHERE reason = 'payload_too_large'").await;
+    let large = bed
+        .texts("SELECT payload_bytes, length(payload) FROM dead_letters WHERE reason = 'payload_too_large'")
+        .await;
     assert_eq!(large, [format!("({},4096)", 10 << 20)]);
     assert_eq!(bed.texts("SELECT value FROM reading_values").await, ["(7)"]);
     assert!((engine.metric("thicket_dead_letters_total").await - 8.0).abs() < 0.5);
-    assert!((engine.metric("thicket_mqtt_connects_total").await - 1.0).abs() < 0.5, "no message cost the connection");
+    assert!(
+        (engine.metric("thicket_mqtt_connects_total").await - 1.0).abs() < 0.5,
+        "no message cost the connection"
+    );
 
     let list = bed.thicket(&["deadletter", "list", "--reason", "timestamp_in_future", "--json"], SMALL);
     let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
@@ -96,9 +122,11 @@ async fn late_duplicate_and_contradicting_readings_never_touch_a_forest() {
         publisher.publish("sensors/a", reading(seconds, level)).await;
     }
     bed.until_accounted(7).await;
-    let ledger = bed.texts("SELECT sum(scored), sum(late), sum(duplicates), sum(dead_letters) FROM ledger").await;
+    let ledger =
+        bed.texts("SELECT sum(scored), sum(late), sum(duplicates), sum(dead_letters) FROM ledger").await;
     assert_eq!(ledger, ["(3,1,2,1)"]);
-    let rows = bed.texts("SELECT seq, score IS NULL, \"values\"[1], flags & 4 FROM readings ORDER BY ts").await;
+    let rows =
+        bed.texts("SELECT seq, score IS NULL, \"values\"[1], flags & 4 FROM readings ORDER BY ts").await;
     assert_eq!(rows, ["(1,f,1,0)", "(,t,3,4)", "(2,f,2,0)", "(3,f,4,0)"]);
     let conflict = bed.texts("SELECT reason, convert_from(payload, 'UTF8') FROM dead_letters").await;
     assert_eq!(conflict, [r#"(timestamp_conflict,"{""level"":9.0}")"#]);
@@ -119,5 +147,9 @@ async fn consecutive_flagged_readings_are_one_event_that_ends() {
     assert!(events.contains(&spike(310)) && events.contains(&spike(621)), "{events:?}");
     assert!(events.len() <= 4, "{events:?}");
     let flagged = bed.number("SELECT count(*) FROM scores WHERE anomaly").await;
-    assert_eq!(bed.number("SELECT sum(readings) FROM anomaly_events").await, flagged, "every flagged reading is in an event");
+    assert_eq!(
+        bed.number("SELECT sum(readings) FROM anomaly_events").await,
+        flagged,
+        "every flagged reading is in an event"
+    );
 }

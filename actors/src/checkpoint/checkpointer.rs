@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture, Supervised, WrapFuture as _,
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
+    Supervised, WrapFuture as _,
 };
 use thicket_schema::SensorName;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use super::store::CheckpointStore;
 use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
 use crate::queue::RedisError;
+use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -59,10 +61,11 @@ impl Checkpointer {
                 this.write_next(context);
             }));
         }
-        let oldest = self.state.waiting.values().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
+        let oldest =
+            self.state.waiting.values().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
         self.metrics.checkpoint_oldest_age_seconds.set(oldest.as_secs_f64());
         if self.state.in_flight == 0 {
-            self.state.drained.drain(..).for_each(|waiting| drop(waiting.send(())));
+            release(self.state.drained.drain(..));
         }
     }
 }

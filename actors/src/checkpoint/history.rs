@@ -24,6 +24,9 @@ pub fn postgres_pool(url: &str, size: usize) -> Result<PostgresPool, BuildError>
     Pool::builder(AsyncDieselConnectionManager::new_with_config(url, config)).max_size(size).build()
 }
 
+/// Before every reading: none is older than the Unix epoch.
+const BEFORE_ALL: Timestamp = Timestamp(-1);
+
 /// Why a sensor's rows could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -70,7 +73,7 @@ pub async fn rows_after(
     after: Option<Timestamp>,
 ) -> Result<Vec<StoredReading>, HistoryError> {
     let mut connection = pool.get().await?;
-    let after = timestamptz(after.unwrap_or(Timestamp(i64::MIN / 4)));
+    let after = timestamptz(after.unwrap_or(BEFORE_ALL));
     let rows: Vec<Row> = sql_query(
         r#"SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros, seq, config, score, field_set, "values"
            FROM readings WHERE sensor = $1 AND ts > $2 AND (flags & 4) = 0 ORDER BY ts"#,
@@ -89,7 +92,8 @@ pub async fn rows_after(
             .load(&mut connection)
             .await?;
         for Names { id, names } in names {
-            field_sets.insert(id, FieldSet::new(names).map_err(|error| HistoryError::FieldSet(error.to_string()))?);
+            field_sets
+                .insert(id, FieldSet::new(names).map_err(|error| HistoryError::FieldSet(error.to_string()))?);
         }
     }
     let stored = rows.into_iter().map(|row| {
@@ -99,7 +103,8 @@ pub async fn rows_after(
             seq: row.seq.map(i64::cast_unsigned),
             config: row.config.map(i64::cast_unsigned),
             score: row.score,
-            fields: fields.ok_or_else(|| HistoryError::FieldSet(format!("{} has no names", row.field_set)))?,
+            fields: fields
+                .ok_or_else(|| HistoryError::FieldSet(format!("{} has no names", row.field_set)))?,
             values: row.values,
         })
     });

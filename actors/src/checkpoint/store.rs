@@ -45,7 +45,11 @@ impl CheckpointStore {
     }
 
     /// Reads a sensor's checkpoint. One that cannot be read is reported and treated as absent: the rows can replace it.
-    pub async fn load(&self, partition: PartitionId, sensor: &SensorName) -> Result<Option<Checkpoint>, RedisError> {
+    pub async fn load(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+    ) -> Result<Option<Checkpoint>, RedisError> {
         let state: Option<Bytes> = self.redis.hget(self.keys.checkpoint(partition, sensor), "state").await?;
         let Some(state) = state else { return Ok(None) };
         match Checkpoint::decode(&state) {

@@ -36,14 +36,22 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
                     if !matches!(error, RestoreError::ConfigChanged { .. }) {
                         tracing::error!(%sensor, %error, "the checkpoint cannot be used; the detector learns anew");
                     }
-                    Detector::resume(sensor.as_str(), config, checkpoint.seq, checkpoint.newest.map(|ts| ts.0))
+                    Detector::resume(
+                        sensor.as_str(),
+                        config,
+                        checkpoint.seq,
+                        checkpoint.newest.map(|ts| ts.0),
+                    )
                 }
             }
         }
         checkpoint => {
             let seq_before = before.iter().rev().find_map(|row| row.seq);
             let seq = seq_before.or(checkpoint.as_ref().map(|checkpoint| checkpoint.seq)).unwrap_or(0);
-            let newest = before.last().map(|row| row.ts.0).or(checkpoint.as_ref().and_then(|c| c.newest.map(|ts| ts.0)));
+            let newest = before
+                .last()
+                .map(|row| row.ts.0)
+                .or(checkpoint.as_ref().and_then(|c| c.newest.map(|ts| ts.0)));
             Detector::resume(sensor.as_str(), config, seq, newest)
         }
     };

@@ -28,7 +28,10 @@ pub enum DeploymentError {
 }
 
 /// Records the number of partitions at the first start and checks it at every other.
-pub async fn check_deployment(connection: &mut AsyncPgConnection, configured: u16) -> Result<(), DeploymentError> {
+pub async fn check_deployment(
+    connection: &mut AsyncPgConnection,
+    configured: u16,
+) -> Result<(), DeploymentError> {
     diesel::insert_into(deployment::table)
         .values((deployment::id.eq(1), deployment::partitions.eq(i32::from(configured))))
         .on_conflict_do_nothing()
@@ -60,11 +63,12 @@ struct Claimed {
 pub(super) async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Assign>, HistoryError> {
     let mut connection = pool.get().await?;
     let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
-    let claimed: Vec<Claimed> =
-        sql_query("UPDATE partitions SET epoch = epoch + 1 WHERE id = ANY($1) RETURNING id, epoch, generation, n")
-            .bind::<Array<Integer>, _>(ids)
-            .load(&mut connection)
-            .await?;
+    let claimed: Vec<Claimed> = sql_query(
+        "UPDATE partitions SET epoch = epoch + 1 WHERE id = ANY($1) RETURNING id, epoch, generation, n",
+    )
+    .bind::<Array<Integer>, _>(ids)
+    .load(&mut connection)
+    .await?;
     let assign = |row: Claimed| Assign {
         partition: PartitionId(row.id as u16),
         epoch: row.epoch,

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture, Supervised, WrapFuture as _,
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture,
+    Supervised, WrapFuture as _,
 };
 use futures_util::future::join_all;
 use thicket_schema::{Keys, PartitionId};
@@ -97,7 +98,9 @@ impl PartitionKeeper {
         let mut won = Vec::new();
         for (partition, answer) in answers {
             match answer {
-                Ok(Held::Acquired | Held::Renewed) if !self.owned.contains_key(&partition) => won.push(partition),
+                Ok(Held::Acquired | Held::Renewed) if !self.owned.contains_key(&partition) => {
+                    won.push(partition)
+                }
                 Ok(Held::Acquired | Held::Renewed) => {}
                 Ok(Held::ByAnother) => {
                     if self.owned.remove(&partition).is_some() {

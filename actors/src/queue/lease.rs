@@ -63,7 +63,8 @@ impl Leases {
 
     /// Gives the lease back if this node holds it.
     pub async fn release(&self, key: String) -> Result<(), RedisError> {
-        let _: i64 = self.release.evalsha_with_reload(&self.redis, vec![key], vec![self.node.clone()]).await?;
+        let _: i64 =
+            self.release.evalsha_with_reload(&self.redis, vec![key], vec![self.node.clone()]).await?;
         Ok(())
     }
 }

@@ -82,7 +82,8 @@ impl LogReader {
     pub async fn lag(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
         const COUNT_UP_TO: u64 = 1_000;
         let log = self.keys.log(partition);
-        let after: Value = self.redis.xrange(log.clone(), format!("({committed}"), "+", Some(COUNT_UP_TO)).await?;
+        let after: Value =
+            self.redis.xrange(log.clone(), format!("({committed}"), "+", Some(COUNT_UP_TO)).await?;
         let counted = after.into_array().len() as u64;
         if counted < COUNT_UP_TO { Ok(counted) } else { self.redis.xlen(log).await }
     }
@@ -95,7 +96,8 @@ impl LogReader {
         if !exists {
             return Ok(None);
         }
-        let info: std::collections::HashMap<String, Value> = self.redis.xinfo_stream(log, false, None).await?;
+        let info: std::collections::HashMap<String, Value> =
+            self.redis.xinfo_stream(log, false, None).await?;
         Ok(info.get("last-generated-id").and_then(Value::as_string).and_then(|id| id.parse().ok()))
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised, WrapFuture as _};
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised,
+    WrapFuture as _,
+};
 use chrono::Utc;
 use fred::clients::Client;
 use futures_util::future::join_all;
@@ -14,6 +17,7 @@ use super::append::{AppendError, AppendOutcome, LogAppender};
 use crate::messages::{Append, Drain};
 use crate::metrics::Metrics;
 use crate::source::Connection;
+use crate::supervision::release;
 use crate::supervision::{ExitReason, ExitSignal};
 
 const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -95,7 +99,7 @@ impl QueueWriter {
                 if !this.state.pending.is_empty() {
                     this.flush(context);
                 } else {
-                    this.state.drained.drain(..).for_each(|waiting| drop(waiting.send(())));
+                    release(this.state.drained.drain(..));
                 }
             });
         context.spawn(flush);
@@ -192,7 +196,8 @@ impl Log {
         while !rest.is_empty() {
             let next = rest.split_off(rest.len().min(self.options.max_records));
             let count = rest.len() as u64;
-            let entry = Entry { predecessor: Position::default(), records: std::mem::replace(&mut rest, next) };
+            let entry =
+                Entry { predecessor: Position::default(), records: std::mem::replace(&mut rest, next) };
             match self.append_entry(partition, appender, entry).await {
                 Ok(open) => appender = Some(open),
                 Err(Fenced) => return (partition, Err(Fenced)),

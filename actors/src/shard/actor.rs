@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised, WrapFuture as _,
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised,
+    WrapFuture as _,
 };
 use chrono::Utc;
 use futures_util::future::join_all;
@@ -113,7 +114,9 @@ impl Actor for Shard {
         let desk = Rc::clone(&self.desk);
         let stop = self.stop.subscribe();
         let run = async move { desk.run(stop).await };
-        context.spawn(run.into_actor(self).map(|(), this, _| drop(this.ended.send_replace(true))));
+        context.spawn(run.into_actor(self).map(|(), this, _| {
+            this.ended.send_replace(true);
+        }));
     }
 }
 
@@ -207,7 +210,9 @@ impl Desk {
         for (job, result) in jobs.iter().zip(results) {
             if let Ok((result, config)) = result {
                 self.count(&result);
-                let due = result.checkpoint.map(|checkpoint| DueCheckpoint { sensor: job.sensor.clone(), checkpoint });
+                let due = result
+                    .checkpoint
+                    .map(|checkpoint| DueCheckpoint { sensor: job.sensor.clone(), checkpoint });
                 checkpoints.entry(job.partition).or_default().extend(due);
                 judged.push(Judged { verdicts: result.verdicts, config });
             } else {
@@ -269,7 +274,8 @@ impl Desk {
     async fn settle(&self, partition: PartitionId) {
         loop {
             let settled = self.settled.notified();
-            let in_flight = self.state.borrow().partitions.get(&partition).map_or(0, |partition| partition.in_flight);
+            let in_flight =
+                self.state.borrow().partitions.get(&partition).map_or(0, |partition| partition.in_flight);
             if in_flight == 0 {
                 return;
             }
@@ -323,9 +329,19 @@ impl Desk {
         });
     }
 
-    fn on_committed(&self, id: PartitionId, epoch: i64, to: Position, received: i64, checkpoints: Vec<DueCheckpoint>) {
+    fn on_committed(
+        &self,
+        id: PartitionId,
+        epoch: i64,
+        to: Position,
+        received: i64,
+        checkpoints: Vec<DueCheckpoint>,
+    ) {
         let mut state = self.state.borrow_mut();
-        let current = state.partitions.get_mut(&id).is_some_and(|partition| partition.on_committed(epoch, to, received));
+        let current = state
+            .partitions
+            .get_mut(&id)
+            .is_some_and(|partition| partition.on_committed(epoch, to, received));
         if !current {
             return;
         }
@@ -337,7 +353,8 @@ impl Desk {
 
     /// A commit was refused or its fate is unknown: what the detectors know may not be what the tables hold.
     fn on_refused(&self, id: PartitionId, epoch: i64) {
-        let current = self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.epoch == epoch);
+        let current =
+            self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.epoch == epoch);
         if current {
             self.reopen(id);
         }
@@ -383,7 +400,9 @@ impl Desk {
         let now_micros = Utc::now().timestamp_micros();
         let partitions: Vec<(PartitionId, Position, i64)> = {
             let state = self.state.borrow();
-            let place = |(&id, partition): (&PartitionId, &Partition)| (id, partition.committed, partition.committed_received);
+            let place = |(&id, partition): (&PartitionId, &Partition)| {
+                (id, partition.committed, partition.committed_received)
+            };
             state.partitions.iter().map(place).collect()
         };
         let trims = partitions.iter().map(|&(id, committed, _)| self.reader.trim(id, committed));
@@ -413,7 +432,8 @@ impl Desk {
         let idle = {
             let mut state = self.state.borrow_mut();
             let State { partitions, residents } = &mut *state;
-            let committed = |id| partitions.get(&id).map_or(Position::default(), |partition| partition.committed);
+            let committed =
+                |id| partitions.get(&id).map_or(Position::default(), |partition| partition.committed);
             residents.take_idle(Instant::now(), options.retire_after, options.max_resident, committed)
         };
         for resident in idle {

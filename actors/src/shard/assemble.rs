@@ -68,7 +68,8 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
             batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
         }
     }
-    batch.events = events.into_iter().map(|((sensor, _), event)| EventRow { sensor: sensor.0, event }).collect();
+    batch.events =
+        events.into_iter().map(|((sensor, _), event)| EventRow { sensor: sensor.0, event }).collect();
     batch
 }
 
@@ -81,6 +82,7 @@ fn missing_field(reading: &Reading, field: &str) -> DeadLetter {
         .map(|(name, &value)| (name.clone(), serde_json::Value::from(value)))
         .collect();
     let payload = serde_json::Value::Object(values).to_string();
-    let detail = format!("the detector of {} needs the field {field}, absent at {}", reading.sensor, reading.ts);
+    let detail =
+        format!("the detector of {} needs the field {field}, absent at {}", reading.sensor, reading.ts);
     DeadLetter::new(reading.sensor.as_str(), Reason::MissingField, &detail, payload.as_bytes())
 }

@@ -66,7 +66,11 @@ pub(super) struct Nursery {
 
 impl Nursery {
     /// Starts the detector of a sensor and gives it its past.
-    pub(super) async fn bring_in(&self, partition: PartitionId, sensor: &SensorName) -> Result<Resident, Unrecoverable> {
+    pub(super) async fn bring_in(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+    ) -> Result<Resident, Unrecoverable> {
         let actor = DetectorActor::new(sensor.clone(), self.options.checkpoint_every);
         let supervision = Supervision {
             actor: "detector",
@@ -113,7 +117,11 @@ impl Nursery {
 
     /// Scores a job whose detector panicked: from its past, one reading at a time. A reading that panics again is poison
     /// and is skipped. Everything that the detector scored before must be committed, since its past is read anew.
-    pub(super) async fn score_carefully(&self, resident: &Resident, job: &Job) -> Result<JobResult, Unrecoverable> {
+    pub(super) async fn score_carefully(
+        &self,
+        resident: &Resident,
+        job: &Job,
+    ) -> Result<JobResult, Unrecoverable> {
         let mut poison = vec![false; job.readings.len()];
         'from_the_past: loop {
             self.restore(resident, &job.sensor).await?;

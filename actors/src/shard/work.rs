@@ -73,7 +73,13 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Takes the entries of a partition that follow `from`.
-    pub(super) fn take(&mut self, partition: PartitionId, epoch: i64, from: Position, entries: Vec<LogEntry>) {
+    pub(super) fn take(
+        &mut self,
+        partition: PartitionId,
+        epoch: i64,
+        from: Position,
+        entries: Vec<LogEntry>,
+    ) {
         let mut slots = Vec::new();
         let mut last = from;
         for LogEntry { position, bytes } in entries {
@@ -94,7 +100,13 @@ impl Collector {
                 Err(error) => {
                     let letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
                     // No arrival time can be read from it; a wall clock would make the row depend on when it was read.
-                    slots.push(Slot { position, item: 0, received: 0, redelivered: false, content: Content::Letter(letter) });
+                    slots.push(Slot {
+                        position,
+                        item: 0,
+                        received: 0,
+                        redelivered: false,
+                        content: Content::Letter(letter),
+                    });
                 }
             }
             last = position;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thicket_schema::{
-    DeadLetter, Item, Measurement, PartitionId, PayloadDecoder, PayloadLimits, Reading, Reason, Record, SensorName, TopicTemplates,
+    DeadLetter, Item, Measurement, PartitionId, PayloadDecoder, PayloadLimits, Reading, Reason, Record,
+    SensorName, TopicTemplates,
 };
 
 use super::stamp::Stamp;
@@ -38,17 +39,26 @@ pub struct MessageDecoder {
 impl MessageDecoder {
     /// A decoder that has stamped nothing yet.
     pub fn new(options: DecodeOptions) -> Self {
-        let payload = PayloadDecoder::new(options.limits, options.timestamp_keys.clone());
+        let payload = PayloadDecoder::new(options.limits.clone(), options.timestamp_keys.clone());
         Self { options, payload, stamp: Stamp::default() }
     }
 
     /// The records of one message, all of one partition, in the order of the message.
     ///
     /// `now_micros` is the arrival time in µs since the Unix epoch; `redelivered` is the broker's own word (MQTT's DUP).
-    pub fn decode(&mut self, topic: &str, payload: &Bytes, redelivered: bool, now_micros: i64) -> (PartitionId, Vec<Record>) {
-        let letter = |reason: Reason, detail: &str| Item::DeadLetter(DeadLetter::new(topic, reason, detail, payload));
+    pub fn decode(
+        &mut self,
+        topic: &str,
+        payload: &Bytes,
+        redelivered: bool,
+        now_micros: i64,
+    ) -> (PartitionId, Vec<Record>) {
+        let letter =
+            |reason: Reason, detail: &str| Item::DeadLetter(DeadLetter::new(topic, reason, detail, payload));
         let (partition, items) = match self.options.templates.sensor(topic) {
-            Err(error) => (self.partition_of_topic(topic), vec![letter(Reason::from(&error), &error.to_string())]),
+            Err(error) => {
+                (self.partition_of_topic(topic), vec![letter(Reason::from(&error), &error.to_string())])
+            }
             Ok(sensor) => {
                 let partition = sensor.partition(self.options.partitions);
                 let items = match self.payload.decode(payload) {
@@ -64,7 +74,10 @@ impl MessageDecoder {
                 (partition, items)
             }
         };
-        (partition, items.into_iter().map(|item| Record { received: now_micros, redelivered, item }).collect())
+        (
+            partition,
+            items.into_iter().map(|item| Record { received: now_micros, redelivered, item }).collect(),
+        )
     }
 
     fn item(
@@ -77,10 +90,16 @@ impl MessageDecoder {
         let stamped = measurement.ts.is_none();
         let ts = measurement.ts.unwrap_or_else(|| self.stamp.next(now_micros));
         if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
-            return letter(Reason::TimestampInFuture, &format!("{ts} lies too far after its arrival; see mqtt.max_future"));
+            return letter(
+                Reason::TimestampInFuture,
+                &format!("{ts} lies too far after its arrival; see mqtt.max_future"),
+            );
         }
         if ts.0 < now_micros.saturating_sub(micros(self.options.max_age)) {
-            return letter(Reason::TimestampTooOld, &format!("{ts} lies too far before its arrival; see mqtt.max_age"));
+            return letter(
+                Reason::TimestampTooOld,
+                &format!("{ts} lies too far before its arrival; see mqtt.max_age"),
+            );
         }
         Item::Reading(Reading {
             sensor: sensor.clone(),

@@ -3,9 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised, WrapFuture as _};
+use actix::{
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised,
+    WrapFuture as _,
+};
 use chrono::Utc;
-use rumqttc::{AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use rumqttc::{
+    AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubscribeFilter,
+    SubscribeReasonCode,
+};
 use tokio::sync::watch;
 
 use super::connection::Connection;
@@ -108,9 +114,23 @@ impl MqttIngress {
         let credits = CreditPool::new(options.max_in_flight);
         let MqttClient { client, event_loop } = client;
         let event_loop = tokio::sync::Mutex::new(event_loop);
-        let subscription =
-            Subscription { options, decode, writer, credits, connection, client, leases, lease_key, metrics, event_loop };
-        Self { subscription: Rc::new(subscription), stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
+        let subscription = Subscription {
+            options,
+            decode,
+            writer,
+            credits,
+            connection,
+            client,
+            leases,
+            lease_key,
+            metrics,
+            event_loop,
+        };
+        Self {
+            subscription: Rc::new(subscription),
+            stop: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+        }
     }
 }
 
@@ -121,7 +141,9 @@ impl Actor for MqttIngress {
         let subscription = Rc::clone(&self.subscription);
         let stop = self.stop.subscribe();
         let run = async move { subscription.run(stop).await };
-        context.spawn(run.into_actor(self).map(|(), this, _| drop(this.ended.send_replace(true))));
+        context.spawn(run.into_actor(self).map(|(), this, _| {
+            this.ended.send_replace(true);
+        }));
     }
 }
 
@@ -148,7 +170,8 @@ impl Subscription {
             if !self.hold_lease(&mut stop).await {
                 return;
             }
-            let connected = self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
+            let connected =
+                self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
             self.metrics.mqtt_connected.set(0);
             self.connection.end_generation(&mut event_loop);
             if *stop.borrow() {
@@ -167,7 +190,10 @@ impl Subscription {
                 Ok(Held::Acquired | Held::Renewed) => return true,
                 Ok(Held::ByAnother) if !announced => {
                     announced = true;
-                    tracing::info!(client_id = self.options.client_id, "another node holds the subscription; waiting for its lease");
+                    tracing::info!(
+                        client_id = self.options.client_id,
+                        "another node holds the subscription; waiting for its lease"
+                    );
                 }
                 Ok(Held::ByAnother) => {}
                 Err(error) => tracing::warn!(%error, "the subscription's lease cannot be read; trying again"),
@@ -245,15 +271,24 @@ impl Subscription {
     }
 
     fn on_connected(&self, session_present: bool, subscribed: &mut bool) {
-        tracing::info!(host = self.options.host, port = self.options.port, session_present, "connected to the broker");
+        tracing::info!(
+            host = self.options.host,
+            port = self.options.port,
+            session_present,
+            "connected to the broker"
+        );
         self.metrics.mqtt_connects.inc();
         self.metrics.mqtt_connected.set(1);
         // The first time too, since the topics may have changed since the session began.
         if session_present && *subscribed {
             return;
         }
-        let mut filters: Vec<SubscribeFilter> =
-            self.options.topics.iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce)).collect();
+        let mut filters: Vec<SubscribeFilter> = self
+            .options
+            .topics
+            .iter()
+            .map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce))
+            .collect();
         filters.push(SubscribeFilter::new(BROKER_DROPPED.to_owned(), QoS::AtMostOnce));
         match self.client.try_subscribe_many(filters) {
             Ok(()) => *subscribed = true,
@@ -263,7 +298,9 @@ impl Subscription {
 
     async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
         if publish.topic == BROKER_DROPPED {
-            if let Some(dropped) = std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok()) {
+            if let Some(dropped) =
+                std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok())
+            {
                 self.metrics.broker_dropped.set(dropped);
             }
             return;

@@ -20,7 +20,9 @@ pub enum ExitReason {
 impl std::fmt::Display for ExitReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::ActorGaveUp { actor } => write!(f, "actor {actor} panicked more often than its restart intensity allows"),
+            Self::ActorGaveUp { actor } => {
+                write!(f, "actor {actor} panicked more often than its restart intensity allows")
+            }
             Self::Fenced { what } => write!(f, "another node took over {what}"),
         }
     }

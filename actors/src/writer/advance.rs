@@ -62,7 +62,8 @@ pub(super) async fn advance(
     connection: &mut AsyncPgConnection,
     advances: &BTreeMap<PartitionId, Advance>,
 ) -> QueryResult<usize> {
-    let column = |value: fn(&Advance) -> u64| advances.values().map(|a| value(a).cast_signed()).collect::<Vec<i64>>();
+    let column =
+        |value: fn(&Advance) -> u64| advances.values().map(|a| value(a).cast_signed()).collect::<Vec<i64>>();
     let ids: Vec<i32> = advances.keys().map(|partition| i32::from(partition.0)).collect();
     let epochs: Vec<i64> = advances.values().map(|advance| advance.epoch).collect();
     sql_query(

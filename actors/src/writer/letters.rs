@@ -48,8 +48,12 @@ async fn known_contents(
     letters: &[(PartitionId, LetterRow)],
     contents: &[i64],
 ) -> QueryResult<HashSet<i64>> {
-    let redelivered: Vec<i64> =
-        letters.iter().zip(contents).filter(|((_, row), _)| row.redelivered).map(|(_, &content)| content).collect();
+    let redelivered: Vec<i64> = letters
+        .iter()
+        .zip(contents)
+        .filter(|((_, row), _)| row.redelivered)
+        .map(|(_, &content)| content)
+        .collect();
     if redelivered.is_empty() {
         return Ok(HashSet::new());
     }

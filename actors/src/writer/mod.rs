@@ -9,7 +9,9 @@ mod postgres;
 mod rows;
 mod transaction;
 
-pub use batch::{CommitBatch, EventRow, LetterRow, OfferedReading, ReadingColumns, ScoredReading, SeenSensor};
+pub use batch::{
+    CommitBatch, EventRow, LetterRow, OfferedReading, ReadingColumns, ScoredReading, SeenSensor,
+};
 pub use connection::connect_postgres;
 pub use postgres::{PostgresWriter, PostgresWriterOptions};
 

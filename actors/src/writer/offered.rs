@@ -33,7 +33,10 @@ struct StoredValues {
 }
 
 /// Offers readings in order and returns the fate of each.
-pub(super) async fn offer(connection: &mut AsyncPgConnection, offered: &[OfferedReading]) -> QueryResult<Vec<Fate>> {
+pub(super) async fn offer(
+    connection: &mut AsyncPgConnection,
+    offered: &[OfferedReading],
+) -> QueryResult<Vec<Fate>> {
     if offered.is_empty() {
         return Ok(Vec::new());
     }
@@ -97,7 +100,12 @@ fn conflict(offer: &OfferedReading) -> LetterRow {
         item: offer.item,
         received: offer.received,
         redelivered: offer.redelivered,
-        letter: DeadLetter::new(reading.sensor.as_str(), Reason::TimestampConflict, &detail, payload.as_bytes()),
+        letter: DeadLetter::new(
+            reading.sensor.as_str(),
+            Reason::TimestampConflict,
+            &detail,
+            payload.as_bytes(),
+        ),
     }
 }
 
@@ -105,4 +113,3 @@ fn conflict(offer: &OfferedReading) -> LetterRow {
 pub(super) fn days_of(offered: &[OfferedReading]) -> impl Iterator<Item = i32> + '_ {
     offered.iter().map(|offer| super::rows::day_of(offer.reading.ts))
 }
-

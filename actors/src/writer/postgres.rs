@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised, WrapFuture as _};
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised,
+    WrapFuture as _,
+};
 use chrono::Utc;
 use diesel_async::AsyncPgConnection;
 use tokio::sync::oneshot;
@@ -15,6 +18,7 @@ use super::transaction::{Applied, KnownSensors, apply};
 use super::{offered, rows};
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
+use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -72,7 +76,7 @@ impl PostgresWriter {
             commits.extend(self.state.waiting.pop_front());
         }
         if commits.is_empty() {
-            self.state.drained.drain(..).for_each(|waiting| drop(waiting.send(())));
+            release(self.state.drained.drain(..));
             return;
         }
         self.state.busy = true;
@@ -146,7 +150,7 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, commits: Ve
             Standing::Fenced => CommitOutcome::Fenced,
         };
         // The shard may be gone; the batch is durable all the same.
-        drop(commit.reply.send(outcome));
+        let _ = commit.reply.send(outcome);
     }
     session
 }
@@ -157,7 +161,9 @@ impl Session {
             self.connection = Some(connect_postgres(url).await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
-        let days = batches.iter().flat_map(|batch| rows::days_of(&batch.rows).chain(offered::days_of(&batch.offered)));
+        let days = batches
+            .iter()
+            .flat_map(|batch| rows::days_of(&batch.rows).chain(offered::days_of(&batch.offered)));
         let mut missing: BTreeSet<i32> = days.filter(|day| !self.days.contains(day)).collect();
         if let Some(&newest) = missing.last() {
             missing.extend(newest + 1..=newest + DAYS_AHEAD);

@@ -32,7 +32,10 @@ pub(super) struct StoredKey {
 }
 
 /// Inserts rows and returns how many were not there before.
-pub(super) async fn insert_readings(connection: &mut AsyncPgConnection, rows: &ReadingColumns) -> QueryResult<usize> {
+pub(super) async fn insert_readings(
+    connection: &mut AsyncPgConnection,
+    rows: &ReadingColumns,
+) -> QueryResult<usize> {
     if rows.is_empty() {
         return Ok(0);
     }
@@ -100,7 +103,7 @@ pub(super) async fn upsert_sensors(
         sql_query(
             "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (id) DO UPDATE
-             SET fields = ARRAY(SELECT DISTINCT f FROM unnest(sensors.fields || excluded.fields) AS f ORDER BY f COLLATE \"C\")
+             SET fields = ARRAY(SELECT f COLLATE \"C\" FROM unnest(sensors.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1)
              WHERE NOT sensors.fields @> excluded.fields",
         )
         .bind::<BigInt, _>(sensor.sensor.id().0)
@@ -115,7 +118,10 @@ pub(super) async fn upsert_sensors(
 }
 
 /// Writes the latest state of each event. Events are few: one statement each.
-pub(super) async fn upsert_events(connection: &mut AsyncPgConnection, events: &[EventRow]) -> QueryResult<()> {
+pub(super) async fn upsert_events(
+    connection: &mut AsyncPgConnection,
+    events: &[EventRow],
+) -> QueryResult<()> {
     for EventRow { sensor, event } in events {
         let (fields, shares): (Vec<&str>, Vec<f64>) =
             event.contributions.iter().map(|(field, share)| (field.as_str(), *share)).unzip();

@@ -4,11 +4,11 @@
 mod sections;
 mod sources;
 
-pub use sections::{
+pub(crate) use sections::{
     CheckpointConfig, HttpConfig, LogConfig, LogFormat, MqttConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
     ShardsConfig, ShutdownConfig,
 };
-pub use sources::{ConfigError, Overrides, load};
+pub(crate) use sources::{ConfigError, Overrides, load};
 
 use serde::{Deserialize, Serialize};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
@@ -17,38 +17,38 @@ use thicket_detector::DetectorConfig;
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// This process.
-    pub node: NodeConfig,
+    pub(crate) node: NodeConfig,
     /// The way in.
-    pub mqtt: MqttConfig,
+    pub(crate) mqtt: MqttConfig,
     /// The log and the checkpoints.
-    pub redis: RedisConfig,
+    pub(crate) redis: RedisConfig,
     /// The rows.
-    pub postgres: PostgresConfig,
+    pub(crate) postgres: PostgresConfig,
     /// How the log is written.
-    pub queue: QueueConfig,
+    pub(crate) queue: QueueConfig,
     /// How the log is read and scored.
-    pub shards: ShardsConfig,
+    pub(crate) shards: ShardsConfig,
     /// When detectors are saved.
-    pub checkpoint: CheckpointConfig,
+    pub(crate) checkpoint: CheckpointConfig,
     /// Metrics and health.
-    pub http: HttpConfig,
+    pub(crate) http: HttpConfig,
     /// Logs.
-    pub log: LogConfig,
+    pub(crate) log: LogConfig,
     /// The end.
-    pub shutdown: ShutdownConfig,
+    pub(crate) shutdown: ShutdownConfig,
     /// Every sensor's detector.
     #[serde(default)]
-    pub detector: DetectorConfig,
+    pub(crate) detector: DetectorConfig,
     /// Overrides by sensor pattern: `sensors`, and any key of `detector`.
     #[serde(default)]
-    pub detectors: Vec<figment::value::Dict>,
+    pub(crate) detectors: Vec<figment::value::Dict>,
 }
 
 impl Config {
     /// The configuration of every sensor, each rule merged over the default.
-    pub fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
+    pub(crate) fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
         let rules = self.detectors.iter().enumerate().map(|(index, rule)| self.detector_rule(index, rule));
         Ok(DetectorConfigs::new(self.detector.clone(), rules.collect::<Result<_, _>>()?))
     }

@@ -12,46 +12,46 @@ use super::ConfigError;
 /// This process.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct NodeConfig {
+pub(crate) struct NodeConfig {
     /// A name for logs.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// The way in.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct MqttConfig {
+pub(crate) struct MqttConfig {
     /// `mqtt://host:port`.
-    pub url: String,
+    pub(crate) url: String,
     /// Names the persistent session.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// Empty: none.
-    pub username: String,
+    pub(crate) username: String,
     /// Empty: none.
-    pub password: String,
+    pub(crate) password: String,
     /// Topic filters.
-    pub topics: Vec<String>,
+    pub(crate) topics: Vec<String>,
     /// How a topic names its sensor.
-    pub templates: Vec<String>,
+    pub(crate) templates: Vec<String>,
     /// Members of a payload that are its time.
-    pub timestamp_keys: Vec<String>,
+    pub(crate) timestamp_keys: Vec<String>,
     /// Bytes of one payload.
-    pub max_payload_bytes: usize,
+    pub(crate) max_payload_bytes: usize,
     /// Fields of one reading.
-    pub max_fields: usize,
+    pub(crate) max_fields: usize,
     /// Readings of one message.
-    pub max_readings: usize,
+    pub(crate) max_readings: usize,
     /// How far a timestamp may lie after its arrival.
     #[serde(with = "humantime_serde")]
-    pub max_future: Duration,
+    pub(crate) max_future: Duration,
     /// How far a timestamp may lie before its arrival.
     #[serde(with = "humantime_serde")]
-    pub max_age: Duration,
+    pub(crate) max_age: Duration,
     /// Interval of pings.
     #[serde(with = "humantime_serde")]
-    pub keep_alive: Duration,
+    pub(crate) keep_alive: Duration,
     /// Most messages between broker and log.
-    pub max_in_flight: u32,
+    pub(crate) max_in_flight: u32,
 }
 
 impl std::fmt::Debug for MqttConfig {
@@ -67,7 +67,7 @@ impl std::fmt::Debug for MqttConfig {
 
 impl MqttConfig {
     /// Host and port of the broker.
-    pub fn address(&self) -> Result<(String, u16), ConfigError> {
+    pub(crate) fn address(&self) -> Result<(String, u16), ConfigError> {
         let invalid = || ConfigError::invalid("mqtt.url", "must look like mqtt://host:1883");
         let rest = self.url.strip_prefix("mqtt://").or_else(|| self.url.strip_prefix("tcp://")).ok_or_else(invalid)?;
         let rest = rest.trim_end_matches('/');
@@ -82,7 +82,7 @@ impl MqttConfig {
     }
 
     /// How a topic names its sensor.
-    pub fn topic_templates(&self) -> Result<TopicTemplates, ConfigError> {
+    pub(crate) fn topic_templates(&self) -> Result<TopicTemplates, ConfigError> {
         let parse = |template: &String| {
             TopicTemplate::parse(template).map_err(|error| ConfigError::invalid("mqtt.templates", &error.to_string()))
         };
@@ -111,61 +111,61 @@ impl MqttConfig {
 /// The log and the checkpoints.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct RedisConfig {
+pub(crate) struct RedisConfig {
     /// `redis://[user:password@]host:port[/database]`.
-    pub url: String,
+    pub(crate) url: String,
     /// First part of every key.
-    pub prefix: String,
+    pub(crate) prefix: String,
 }
 
 /// The rows.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct PostgresConfig {
+pub(crate) struct PostgresConfig {
     /// `postgres://user[:password]@host:port/database`.
-    pub url: String,
+    pub(crate) url: String,
     /// Connections that write.
-    pub writers: usize,
+    pub(crate) writers: usize,
     /// Most rows of one transaction.
-    pub max_rows: usize,
+    pub(crate) max_rows: usize,
 }
 
 /// How the log is written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct QueueConfig {
+pub(crate) struct QueueConfig {
     /// Partitions of the log.
-    pub partitions: u16,
+    pub(crate) partitions: u16,
     /// How long an append waits for company.
     #[serde(with = "humantime_serde")]
-    pub linger: Duration,
+    pub(crate) linger: Duration,
     /// Most records of one entry.
-    pub max_records: usize,
+    pub(crate) max_records: usize,
     /// Most entries in a partition's log.
-    pub max_backlog: u64,
+    pub(crate) max_backlog: u64,
 }
 
 /// How the log is read and scored.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShardsConfig {
+pub(crate) struct ShardsConfig {
     /// Parallel shards; 0 for one each core.
-    pub count: u16,
+    pub(crate) count: u16,
     /// How long a partition stays this node's without a sign of life.
     #[serde(with = "humantime_serde")]
-    pub lease: Duration,
+    pub(crate) lease: Duration,
     /// How long a detector stays in memory without a reading.
     #[serde(with = "humantime_serde")]
-    pub retire_after: Duration,
+    pub(crate) retire_after: Duration,
     /// Most detectors in memory.
-    pub max_resident: usize,
+    pub(crate) max_resident: usize,
     /// Most readings between log and database.
-    pub max_in_flight: u32,
+    pub(crate) max_in_flight: u32,
 }
 
 impl ShardsConfig {
     /// The number of shards: as configured, or one for each core.
-    pub fn resolved_count(&self, partitions: u16) -> u16 {
+    pub(crate) fn resolved_count(&self, partitions: u16) -> u16 {
         if self.count > 0 {
             return self.count;
         }
@@ -177,33 +177,33 @@ impl ShardsConfig {
 /// When detectors are saved.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct CheckpointConfig {
+pub(crate) struct CheckpointConfig {
     /// Readings between two checkpoints of a sensor.
-    pub every: u64,
+    pub(crate) every: u64,
 }
 
 /// Metrics and health.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct HttpConfig {
+pub(crate) struct HttpConfig {
     /// Address and port.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
 }
 
 /// Logs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// For people or for machines.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
     /// A level or filters.
-    pub level: String,
+    pub(crate) level: String,
 }
 
 /// For whom logs are written.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// For machines: one JSON object a line.
@@ -213,8 +213,8 @@ pub enum LogFormat {
 /// The end.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShutdownConfig {
+pub(crate) struct ShutdownConfig {
     /// How long a stop may take.
     #[serde(with = "humantime_serde")]
-    pub deadline: Duration,
+    pub(crate) deadline: Duration,
 }

@@ -14,7 +14,7 @@ const DEFAULT_FILE: &str = "thicket.toml";
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A key's value, in the words of the user.
     #[error("{key}: {problem}")]
     Invalid {
@@ -48,10 +48,10 @@ impl ConfigError {
 }
 
 /// What the command line sets, as key and value.
-pub type Overrides = Vec<(&'static str, String)>;
+pub(crate) type Overrides = Vec<(&'static str, String)>;
 
 /// Reads the configuration from all its sources. `file`: a file that must be there; else `thicket.toml` where there is one.
-pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigError> {
+pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigError> {
     let mut figment = Figment::from(Toml::string(DEFAULTS));
     figment = match file {
         Some(path) if !path.is_file() => return Err(ConfigError::NoFile(path.to_owned())),

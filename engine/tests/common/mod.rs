@@ -1,6 +1,6 @@
 //! What the integration tests share: private servers, an engine process on them, a publisher, and questions to the tables.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// How long anything that must happen may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Private servers and a directory, gone at the end of the test.
 pub struct Bed {
@@ -59,7 +59,12 @@ impl Bed {
     /// Runs a command of the binary to its end.
     pub fn thicket(&self, arguments: &[&str], extra: &str) -> std::process::Output {
         let config = self.config(extra);
-        Command::new(env!("CARGO_BIN_EXE_thicket")).arg("--config").arg(config).args(arguments).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_thicket"))
+            .arg("--config")
+            .arg(config)
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// Starts an engine and waits until it is ready.
@@ -91,14 +96,19 @@ impl Bed {
 
     /// The single number that a query asks for.
     pub async fn number(&self, query: &str) -> i64 {
-        let row: Number = sql_query(format!("SELECT ({query})::int8 AS number")).get_result(&mut self.postgres().await).await.unwrap();
+        let row: Number = sql_query(format!("SELECT ({query})::int8 AS number"))
+            .get_result(&mut self.postgres().await)
+            .await
+            .unwrap();
         row.number
     }
 
     /// The rows of a query, each as text.
     pub async fn texts(&self, query: &str) -> Vec<String> {
-        let rows: Vec<TextRow> =
-            sql_query(format!("SELECT q::text AS text FROM ({query}) q")).load(&mut self.postgres().await).await.unwrap();
+        let rows: Vec<TextRow> = sql_query(format!("SELECT q::text AS text FROM ({query}) q"))
+            .load(&mut self.postgres().await)
+            .await
+            .unwrap();
         rows.into_iter().map(|row| row.text).collect()
     }
 
@@ -182,7 +192,12 @@ impl Engine {
     pub async fn until_metric(&self, name: &str, at_least: f64) {
         let started = Instant::now();
         while self.metric(name).await < at_least {
-            assert!(started.elapsed() < PATIENCE, "{name} stays at {}\n{}", self.metric(name).await, self.log());
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{name} stays at {}\n{}",
+                self.metric(name).await,
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -280,5 +295,10 @@ pub fn payload(start: i64, sensor: usize, i: i64) -> String {
         (hash % 10_000) as f64 / 10_000.0
     };
     let spike = if i % 311 == 310 { 40.0 } else { 0.0 };
-    format!("{{\"ts\":{},\"level\":{},\"pitch\":{}}}", start + i, 50.0 + noise(1) + spike, 400.0 + 30.0 * noise(2))
+    format!(
+        "{{\"ts\":{},\"level\":{},\"pitch\":{}}}",
+        start + i,
+        50.0 + noise(1) + spike,
+        400.0 + 30.0 * noise(2)
+    )
 }
