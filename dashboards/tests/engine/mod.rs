@@ -1,0 +1,163 @@
+//! The engine's own metrics, set to known values and served over HTTP, ten minutes of them within seconds.
+//!
+//! Each scrape is answered with the state five seconds later, stamped with that time: so Prometheus sees a steady history
+//! in which every rate is exact, without waiting for it.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use prometheus::{Registry, TextEncoder, core::Collector, proto::MetricType};
+use thicket_actors::metrics::Metrics;
+
+/// Seconds between two states.
+pub(crate) const STEP: u64 = 5;
+/// How many states there are.
+const STEPS: u64 = 120;
+/// How far the last state lies in the future: by then this test has been over for long, so that what Prometheus records
+/// in real time (`up`, alerts) lies before it.
+const AHEAD: u64 = 60;
+
+/// Serves the metrics on a loopback port until the process ends.
+pub(crate) struct Endpoint {
+    pub(crate) port: u16,
+    served: Arc<AtomicU64>,
+    /// Seconds since 1970 of the last state.
+    pub(crate) end: u64,
+}
+
+impl Endpoint {
+    pub(crate) fn start() -> Endpoint {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let end = now + AHEAD;
+        let served = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&served);
+        thread::spawn(move || {
+            let registry = Registry::new();
+            let metrics = Metrics::new(&registry).unwrap();
+            let mut state = 0;
+            for connection in listener.incoming() {
+                if state < STEPS {
+                    state += 1;
+                    advance(&metrics);
+                }
+                let time = end - (STEPS - state) * STEP;
+                if answer(connection.unwrap(), &exposition(&registry, state, time)).is_ok() {
+                    counter.store(state, Ordering::Relaxed);
+                }
+            }
+        });
+        Endpoint { port, served, end }
+    }
+
+    /// Whether the last state has been served.
+    pub(crate) fn is_through(&self) -> bool {
+        self.served.load(Ordering::Relaxed) == STEPS
+    }
+}
+
+/// What happens in five seconds. The tests' expectations follow from these figures.
+fn advance(metrics: &Metrics) {
+    let repeat = |times: u32, observe: &dyn Fn()| (0..times).for_each(|_| observe());
+    metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(500);
+    metrics.mqtt_messages.with_label_values(&["retained"]).inc_by(5);
+    metrics.mqtt_connected.set(1);
+    metrics.mqtt_connects.inc_by(1);
+    metrics.broker_dropped.add(10);
+    metrics.records_appended.inc_by(1_000);
+    metrics.entries_appended.inc_by(50);
+    repeat(98, &|| metrics.append_seconds.observe(0.0015));
+    repeat(2, &|| metrics.append_seconds.observe(0.06));
+    metrics.backlog_full.inc_by(15);
+    for (shard, readings, resident, entries, seconds) in [("0", 600, 600, 7, 1.5), ("1", 300, 400, 9, 2.5)] {
+        metrics.readings_scored.with_label_values(&[shard]).inc_by(readings);
+        metrics.scoring_seconds.with_label_values(&[shard]).inc_by(readings as f64 / 16_384.0);
+        metrics.detectors.with_label_values(&[shard]).set(resident);
+        metrics.shard_lag_entries.with_label_values(&[shard]).set(entries);
+        metrics.shard_lag_seconds.with_label_values(&[shard]).set(seconds);
+    }
+    metrics.readings_stored.inc_by(900);
+    metrics.readings_late.inc_by(10);
+    metrics.readings_duplicate.inc_by(15);
+    metrics.readings_poison.inc_by(5);
+    metrics.dead_letters.with_label_values(&["malformed_json"]).inc_by(20);
+    metrics.dead_letters.with_label_values(&["empty"]).inc_by(5);
+    metrics.anomalies.inc_by(2);
+    metrics.detector_restores.inc_by(4);
+    metrics.detector_retirements.inc_by(3);
+    metrics.restore_mismatches.inc_by(3);
+    repeat(98, &|| metrics.latency_seconds.observe(0.04));
+    repeat(2, &|| metrics.latency_seconds.observe(0.6));
+    metrics.commits.inc_by(100);
+    repeat(98, &|| metrics.commit_seconds.observe(0.015));
+    repeat(2, &|| metrics.commit_seconds.observe(0.3));
+    metrics.commit_conflicts.inc_by(2);
+    metrics.fenced.inc_by(6);
+    metrics.checkpoints.inc_by(40);
+    metrics.checkpoint_bytes.inc_by(5_000_000);
+    metrics.checkpoint_oldest_age_seconds.set(42.0);
+    metrics.actor_restarts.with_label_values(&["shard"]).inc_by(1);
+    metrics.actor_restarts.with_label_values(&["writer"]).inc_by(2);
+    metrics.log_gaps.inc_by(1);
+    metrics.partitions_owned.set(64);
+}
+
+/// The text that Prometheus reads: every sample with its time, and those of the process, whose real values nobody knows.
+fn exposition(registry: &Registry, state: u64, time: u64) -> String {
+    let mut text = String::new();
+    for line in TextEncoder::new().encode_to_string(&registry.gather()).unwrap().lines() {
+        if line.starts_with('#') {
+            writeln!(text, "{line}").unwrap();
+        } else {
+            writeln!(text, "{line} {time}000").unwrap();
+        }
+    }
+    let cpu = state as f64 * 2.5;
+    let started = if state < STEPS - 1 { 1_000 } else { 2_000 };
+    for (name, value) in [
+        ("process_cpu_seconds_total", cpu),
+        ("process_resident_memory_bytes", 200_000_000.0),
+        ("process_start_time_seconds", f64::from(started)),
+    ] {
+        writeln!(text, "{name} {value} {time}000").unwrap();
+    }
+    text
+}
+
+fn answer(mut connection: TcpStream, text: &str) -> std::io::Result<()> {
+    let mut request = BufReader::new(connection.try_clone()?);
+    let mut line = String::new();
+    while request.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let length = text.len();
+    write!(
+        connection,
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
+    )
+}
+
+/// The engine's metrics and those that the process collector adds, by name, with their type.
+pub(crate) fn metric_types() -> BTreeMap<String, MetricType> {
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry).unwrap();
+    // A metric with labels is not there before its first value.
+    advance(&metrics);
+    let mut types: BTreeMap<String, MetricType> =
+        registry.gather().iter().map(|family| (family.name().to_owned(), family.get_field_type())).collect();
+    for description in prometheus::process_collector::ProcessCollector::for_self().desc() {
+        types.insert(description.fq_name.clone(), MetricType::UNTYPED);
+    }
+    types
+}

@@ -1,0 +1,273 @@
+//! Every PromQL expression of every dashboard, run against a real Prometheus that scrapes the engine's own metrics with
+//! known values, and compared with the answer that these values must give.
+
+#![allow(clippy::doc_markdown, reason = "PromQL is a name, not an identifier")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod engine;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use chrono::DateTime;
+use engine::Endpoint;
+use prometheus::proto::MetricType;
+use serde_json::Value;
+use thicket_compose::{Prometheus, PrometheusService};
+use thicket_dashboards::{
+    ENGINE, RULES, SENSORS,
+    dashboard::{self, Language, Query},
+    interpolation::{self, Context},
+};
+
+/// The answers: per query its series by legend. They follow from what `engine` serves every five seconds.
+fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
+    let one = |value: f64| vec![(String::new(), value)];
+    let named = |name: &str, value: f64| vec![(name.to_owned(), value)];
+    let two = |first: (&str, f64), second: (&str, f64)| {
+        vec![(first.0.to_owned(), first.1), (second.0.to_owned(), second.1)]
+    };
+    BTreeMap::from([
+        ("annotation Engine starts", named(instance, 1.0)),
+        ("Engines A", named("up", 1.0)),
+        ("Engines B", named("known", 1.0)),
+        ("Version A", named(env!("CARGO_PKG_VERSION"), 1.0)),
+        ("Broker A", one(1.0)),
+        ("Stored A", one(180.0)),
+        ("Behind A", one(2.5)),
+        // Broker drops, log gap, commit conflict, restore mismatch, fenced, and restarts of two actors.
+        ("Alerts A", one(7.0)),
+        ("Throughput by stage A", named("1 MQTT messages", 100.0)),
+        ("Throughput by stage B", named("2 records appended", 200.0)),
+        ("Throughput by stage C", named("3 readings scored", 180.0)),
+        ("Throughput by stage D", named("4 readings stored", 180.0)),
+        ("Stored by what they are A", named("late", 2.0)),
+        ("Stored by what they are B", named("duplicate", 3.0)),
+        ("Stored by what they are C", named("poison", 1.0)),
+        ("Stored by what they are D", named("anomalies", 0.4)),
+        ("Scored by shard A", two(("shard 0", 120.0), ("shard 1", 60.0))),
+        ("Records per entry A", named("records per entry", 20.0)),
+        ("Lag in seconds A", two(("shard 0", 1.5), ("shard 1", 2.5))),
+        ("Lag in entries A", two(("shard 0", 7.0), ("shard 1", 9.0))),
+        ("Latency A", named("p50", 0.03 + 0.02 * 50.0 / 98.0)),
+        ("Latency B", named("p99", 0.625)),
+        ("Append to the log A", named("p50", 0.001 + 0.001 * 50.0 / 98.0)),
+        ("Append to the log B", named("p99", 0.075)),
+        ("Commit A", named("p50", 0.01 + 0.01 * 50.0 / 98.0)),
+        ("Commit B", named("p99", 0.375)),
+        ("Commit C", named("mean", 0.0207)),
+        ("Resident detectors A", two(("shard 0", 600.0), ("shard 1", 400.0))),
+        ("Coming and going A", named("restored", 0.8)),
+        ("Coming and going B", named("retired", 0.6)),
+        ("CPU per reading A", named("per reading", 1.0 / 16_384.0)),
+        ("Oldest waiting checkpoint A", named(instance, 42.0)),
+        ("Checkpoint traffic A", named("written", 1_000_000.0)),
+        ("Checkpoints A", named("checkpoints", 8.0)),
+        ("Dead letters by reason A", two(("empty", 1.0), ("malformed_json", 4.0))),
+        // Over the 20 s of a rate interval.
+        ("Restarts by actor A", two(("shard", 4.0), ("writer", 8.0))),
+        ("Must stay 0 A", named("log gaps", 120.0)),
+        ("Must stay 0 B", named("commit conflicts", 240.0)),
+        ("Must stay 0 C", named("restore mismatches", 360.0)),
+        ("Must stay 0 D", named("broker drops", 1_200.0)),
+        ("Held back A", named("backlog full", 3.0)),
+        ("Held back B", named("fenced", 1.2)),
+        ("Held back C", named("connections", 0.2)),
+        ("Held back D", named("retained, dropped", 1.0)),
+        ("CPU A", named(instance, 0.5)),
+        ("Memory A", named(instance, 200_000_000.0)),
+        ("Memory per detector A", named("per detector", 200_000.0)),
+        ("Partitions and commits A", vec![(format!("partitions {instance}"), 64.0)]),
+        ("Partitions and commits B", named("commits/s", 20.0)),
+    ])
+}
+
+fn queries(dashboard: &str) -> Vec<Query> {
+    dashboard::queries(&serde_json::from_str(dashboard).unwrap())
+}
+
+fn get(port: u16, path: &str, parameters: &[(&str, &str)]) -> Value {
+    let mut query = String::new();
+    for (name, value) in parameters {
+        write!(query, "{name}=").unwrap();
+        for byte in value.bytes() {
+            write!(query, "%{byte:02x}").unwrap();
+        }
+        query.push('&');
+    }
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    connection.write_all(format!("GET {path}?{query} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["status"], "success", "{path} {parameters:?}: {body}");
+    body["data"].clone()
+}
+
+/// The series of an instant query by their legend, in the legends' order.
+fn series(port: u16, query: &Query, expression: &str, time: u64) -> Vec<(String, f64)> {
+    let answer = get(port, "/api/v1/query", &[("query", expression), ("time", &time.to_string())]);
+    let mut found: Vec<(String, f64)> = answer["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|series| {
+            let value = series["value"][1].as_str().unwrap().parse().unwrap();
+            (legend(&query.legend, &series["metric"]), value)
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// Puts the labels into `{{label}}`, as Grafana does; a label that is not there is a mistake.
+fn legend(format: &str, labels: &Value) -> String {
+    let mut result = String::new();
+    let mut rest = format;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (label, after) = after.split_once("}}").unwrap();
+        result.push_str(before);
+        result.push_str(labels[label].as_str().unwrap_or_else(|| panic!("no label {label} in {labels}")));
+        rest = after;
+    }
+    result.push_str(rest);
+    result
+}
+
+fn close(a: &[(String, f64)], b: &[(String, f64)]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-6 * b.1.abs())
+}
+
+/// Looks every 20 ms until the condition holds; gives up after 60 s.
+fn until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() && Instant::now() < deadline {
+        pause();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "no arbiter runs in these tests")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+#[test]
+fn every_expression_answers_with_what_the_engine_serves() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start();
+    let instance = format!("127.0.0.1:{}", endpoint.port);
+    let service = PrometheusService {
+        targets: vec![instance.clone()],
+        rule_files: vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("prometheus/rules.yml")],
+        interval: Duration::from_millis(50),
+    };
+    let server = Prometheus::start_service(service, directory.path()).unwrap();
+    until(|| endpoint.is_through());
+    assert!(endpoint.is_through(), "the engine's metrics were not scraped");
+
+    let at = |seconds: u64| DateTime::from_timestamp(seconds.cast_signed(), 0).unwrap();
+    let context = Context {
+        from: at(endpoint.end - 600),
+        to: at(endpoint.end),
+        interval: Duration::from_secs(5),
+        rate_interval: Duration::from_secs(20),
+        // What "All" stands for.
+        variables: BTreeMap::from([("instance".to_owned(), vec![".*".to_owned()])]),
+    };
+    let mut expected = answers(&instance);
+    for query in queries(SENSORS).into_iter().chain(queries(ENGINE)) {
+        match query.language {
+            Language::PromQl => {
+                let expression = interpolation::promql(&query.text, &context).unwrap();
+                let expected = expected.remove(query.place.as_str());
+                let expected = expected.unwrap_or_else(|| panic!("no answer is known for {}", query.place));
+                // Samples and alerts become visible a moment after they were taken.
+                let mut answer = Vec::new();
+                until(|| {
+                    answer = series(server.port(), &query, &expression, endpoint.end);
+                    close(&answer, &expected)
+                });
+                assert!(close(&answer, &expected), "{}: {answer:?}, not {expected:?}", query.place);
+            }
+            Language::PromVariable => {
+                let inside = query.text.strip_prefix("label_values(").and_then(|text| text.strip_suffix(')'));
+                let (metric, label) = inside.unwrap().split_once(", ").unwrap();
+                let path = format!("/api/v1/label/{label}/values");
+                let end = endpoint.end.to_string();
+                let values = get(server.port(), &path, &[("match[]", metric), ("end", &end)]);
+                assert_eq!(values, serde_json::json!([instance]), "{}", query.place);
+            }
+            Language::SqlTable | Language::SqlTimeSeries => {}
+        }
+    }
+    assert!(expected.is_empty(), "answers without a query: {:?}", expected.keys());
+}
+
+/// The names of metrics in a PromQL expression: what is followed by neither `(` nor `:` and begins as metrics do.
+fn metric_names(expression: &str) -> BTreeSet<&str> {
+    expression
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != ':')
+        .filter(|word| ["thicket_", "process_"].iter().any(|prefix| word.starts_with(prefix)))
+        .collect()
+}
+
+fn rule_expressions() -> Vec<(String, String)> {
+    let rules: Value = serde_saphyr::from_str(RULES).unwrap();
+    let groups = rules["groups"].as_array().unwrap();
+    let all = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
+    all.map(|rule| {
+        let name = rule["alert"].as_str().or(rule["record"].as_str()).unwrap();
+        (name.to_owned(), rule["expr"].as_str().unwrap().to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn every_metric_that_is_named_is_one_of_the_engine_s() {
+    let types = engine::metric_types();
+    let mut expressions = rule_expressions();
+    for query in queries(SENSORS).into_iter().chain(queries(ENGINE)) {
+        if matches!(query.language, Language::PromQl | Language::PromVariable) {
+            expressions.push((query.place, query.text));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (place, expression) in &expressions {
+        for name in metric_names(expression) {
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| {
+                let base = name.strip_suffix(suffix)?;
+                (types.get(base) == Some(&MetricType::HISTOGRAM)).then_some(base)
+            });
+            let known = base.or_else(|| types.contains_key(name).then_some(name));
+            let known = known.unwrap_or_else(|| panic!("{place}: the engine has no metric {name}"));
+            assert!(
+                types[known] != MetricType::HISTOGRAM || base.is_some(),
+                "{place}: {name} is a histogram: name its _bucket, _sum or _count"
+            );
+            seen.insert(known);
+        }
+    }
+    let unseen: Vec<&String> =
+        types.keys().filter(|name| name.starts_with("thicket_") && !seen.contains(name.as_str())).collect();
+    assert!(unseen.is_empty(), "measured, but neither on a dashboard nor in a rule: {unseen:?}");
+}
+
+#[test]
+fn every_recorded_series_that_is_named_is_recorded() {
+    let expressions = rule_expressions();
+    let recorded: BTreeSet<&str> = expressions.iter().map(|(name, _)| name.as_str()).collect();
+    for (name, expression) in &expressions {
+        let words =
+            expression.split(|letter: char| !letter.is_ascii_alphanumeric() && !"_:".contains(letter));
+        for word in words.filter(|word| word.starts_with("thicket:")) {
+            assert!(recorded.contains(word), "{name}: {word}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The dashboards and their provisioning, held to the rules that make them load anywhere without a click.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use serde_json::Value;
+use thicket_dashboards::{ENGINE, SENSORS, dashboard};
+
+fn dashboards() -> [(&'static str, Value); 2] {
+    [("Sensors", serde_json::from_str(SENSORS).unwrap()), ("Engine", serde_json::from_str(ENGINE).unwrap())]
+}
+
+fn file(path: &str) -> String {
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&file(path)).unwrap()
+}
+
+/// Every value under `key`, at any depth.
+fn everywhere<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if name == key {
+                    found.push(member);
+                }
+                everywhere(member, key, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| everywhere(item, key, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_dashboard_has_a_stable_uid_and_no_id() {
+    let mut uids = BTreeSet::new();
+    for (title, dashboard) in dashboards() {
+        assert_eq!(dashboard["title"], title);
+        assert_eq!(dashboard["id"], Value::Null);
+        assert!(dashboard.as_object().unwrap().contains_key("id"), "{title}");
+        assert_eq!(dashboard["uid"], format!("thicket-{}", title.to_lowercase()));
+        assert_eq!(dashboard["schemaVersion"], 41);
+        assert!(dashboard["__inputs"].is_null() && dashboard["__requires"].is_null(), "{title}");
+        assert_eq!(dashboard["tags"], serde_json::json!(["thicket"]));
+        assert!(uids.insert(dashboard["uid"].to_string()));
+    }
+}
+
+#[test]
+fn every_data_source_is_one_that_is_provisioned() {
+    let provisioned = yaml("grafana/provisioning/datasources/thicket.yaml");
+    let known: BTreeSet<(String, String)> = provisioned["datasources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| (source["type"].to_string(), source["uid"].to_string()))
+        .collect();
+    assert_eq!(known.len(), 2);
+    for (title, dashboard) in dashboards() {
+        let mut used = Vec::new();
+        everywhere(&dashboard, "datasource", &mut used);
+        assert!(!used.is_empty());
+        for source in used {
+            let pair = (source["type"].to_string(), source["uid"].to_string());
+            assert!(known.contains(&pair), "{title}: {source}");
+        }
+    }
+}
+
+#[test]
+fn every_panel_says_what_it_shows_in_which_unit() {
+    for (title, dashboard) in dashboards() {
+        let mut ids = BTreeSet::new();
+        let mut titles = BTreeSet::new();
+        for panel in dashboard::panels(&dashboard) {
+            let name = panel["title"].as_str().unwrap();
+            assert!(!name.is_empty() && titles.insert(name), "{title}: {name}");
+            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}: {name}");
+            let description = panel["description"].as_str().unwrap();
+            assert!(description.len() > 20 && description.ends_with('.'), "{title}: {name}: {description}");
+            assert!(
+                !panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap().is_empty(),
+                "{title}: {name}"
+            );
+            let targets = panel["targets"].as_array().unwrap();
+            let letters: BTreeSet<&str> =
+                targets.iter().map(|target| target["refId"].as_str().unwrap()).collect();
+            assert!(!targets.is_empty() && letters.len() == targets.len(), "{title}: {name}");
+            for target in targets {
+                assert_eq!(target["datasource"], panel["datasource"], "{title}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn panels_lie_within_the_grid_and_do_not_overlap() {
+    for (title, dashboard) in dashboards() {
+        let mut taken = BTreeSet::new();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+            assert!(at("x") + at("w") <= 24, "{title}: {}", panel["title"]);
+            for x in at("x")..at("x") + at("w") {
+                for y in at("y")..at("y") + at("h") {
+                    assert!(taken.insert((x, y)), "{title}: {} overlaps", panel["title"]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn links_lead_to_dashboards_that_exist() {
+    let uids: Vec<String> =
+        dashboards().iter().map(|(_, dashboard)| dashboard["uid"].as_str().unwrap().to_owned()).collect();
+    for (title, dashboard) in dashboards() {
+        let mut urls = Vec::new();
+        everywhere(&dashboard, "url", &mut urls);
+        assert!(!urls.is_empty(), "{title}");
+        for url in urls {
+            let uid = url.as_str().unwrap().strip_prefix("/d/").unwrap().split('/').next().unwrap();
+            assert!(uids.iter().any(|known| known == uid), "{title}: {url}");
+        }
+    }
+}
+
+#[test]
+fn overrides_name_columns_that_the_queries_return() {
+    for (title, dashboard) in dashboards() {
+        for panel in dashboard::panels(&dashboard) {
+            let queries = panel["targets"].to_string();
+            for rule in panel["fieldConfig"]["overrides"].as_array().unwrap() {
+                assert_eq!(rule["matcher"]["id"], "byName", "{title}: {rule}");
+                let column = rule["matcher"]["options"].as_str().unwrap();
+                let quoted = format!("\\\"{column}\\\"");
+                let bare = queries.contains(&format!("{column},")) || queries.contains(&format!("{column} "));
+                assert!(queries.contains(&quoted) || bare, "{title}: {}: {column}", panel["title"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn grafana_finds_what_the_composition_mounts() {
+    let provider = yaml("grafana/provisioning/dashboards/thicket.yaml");
+    let path = provider["providers"][0]["options"]["path"].as_str().unwrap();
+    let composition = file("../compose/compose.yaml");
+    assert!(composition.contains(&format!("../dashboards/grafana/dashboards:{path}:ro")), "{path}");
+    assert!(composition.contains("../dashboards/grafana/provisioning:/etc/grafana/provisioning:ro"));
+    assert!(composition.contains("../dashboards/prometheus/rules.yml:/etc/prometheus/rules/thicket.yml:ro"));
+    assert!(composition.contains(&format!("HOME_DASHBOARD_PATH: {path}/sensors.json")));
+
+    let sources = yaml("grafana/provisioning/datasources/thicket.yaml");
+    let by_uid = |uid: &str| {
+        let sources = sources["datasources"].as_array().unwrap();
+        sources.iter().find(|source| source["uid"] == uid).unwrap().clone()
+    };
+    let postgres = by_uid("postgres");
+    assert_eq!(
+        (&postgres["url"], &postgres["user"]),
+        (&Value::from("postgres:5432"), &Value::from("grafana"))
+    );
+    assert!(file("../compose/postgres/reader.sh").contains("CREATE ROLE grafana LOGIN"));
+    let password = postgres["secureJsonData"]["password"].as_str().unwrap();
+    assert!(composition.contains(&format!("{}: ${{", password.trim_start_matches('$'))), "{password}");
+    let prometheus = by_uid("prometheus");
+    assert_eq!(prometheus["url"], "http://prometheus:9090");
+    let scrape = yaml("../compose/prometheus/prometheus.yml")["global"]["scrape_interval"].clone();
+    assert_eq!(prometheus["jsonData"]["timeInterval"], scrape);
+}
