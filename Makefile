@@ -1,0 +1,35 @@
+# Two commands on a fresh Debian or Ubuntu machine with Rust and gcc: `make demo` and `make test`.
+
+FOR ?=
+SEED ?=
+SENSORS ?=
+DATA ?=
+DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
+
+.DEFAULT_GOAL := help
+.PHONY: help servers demo test lint bench reference
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-10s %s\n' "$$target" "$$what"; done
+	@echo
+	@echo '  make demo FOR=60s SEED=7 SENSORS=100 DATA=~/UrbanSound8K   all optional'
+
+servers: ## Install what is missing of Redis, Mosquitto, PostgreSQL and Prometheus
+	@./compose/install-servers
+
+demo: servers ## Start everything, replay a city of microphones, show what is found, reckon
+	@cargo build --release --locked --quiet --bin thicket
+	@cargo run --release --locked --quiet --bin thicket -- demo $(DEMO_FLAGS)
+
+test: servers lint ## Formatting, lints, unit, property and integration tests
+	cargo test --workspace --locked
+
+lint: ## Formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: servers ## Benchmarks of the forest, the formats and the commit
+	cargo bench --locked -p rrcf-rs -p thicket-schema -p thicket-actors
+
+reference: ## Compare the forest with the reference values of the original implementation
+	cargo run --release --locked --quiet -p rrcf-rs --example reference -- rrcf/tests/reference/*.json
