@@ -5,6 +5,8 @@ mod actor;
 mod assemble;
 mod partition;
 mod residents;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use actor::{Shard, ShardOptions, ShardPeers};

@@ -1,0 +1,180 @@
+//! A shard with its real stores, on one arbiter.
+
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl as _;
+use prometheus::Registry;
+use tempfile::TempDir;
+use thicket_compose::{Postgres, Redis};
+use thicket_detector::DetectorConfig;
+use thicket_schema::{Entry, FieldSet, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp};
+
+use super::*;
+use crate::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
+use crate::detector::DetectorConfigs;
+use crate::detector::actor_tests::POISON;
+use crate::metrics::Metrics;
+use crate::ownership::{Join, PartitionKeeper, check_deployment};
+use crate::queue::{AppendOutcome, Leases, LogAppender, LogReader, connect_redis};
+use crate::supervision::ExitSignal;
+use crate::testing::start;
+use crate::writer::{PostgresWriter, PostgresWriterOptions, connect_postgres};
+
+const START: i64 = 1_790_000_000_000_000;
+
+struct Bench {
+    _directory: TempDir,
+    redis: Redis,
+    postgres: Postgres,
+    _shard: Addr<Shard>,
+    metrics: Metrics,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let directory = TempDir::with_prefix("thicket-shard-").unwrap();
+        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let redis = Redis::start(&directory.path().join("redis")).unwrap();
+        let postgres = Postgres::start(&directory.path().join("postgres")).unwrap();
+        migrate(postgres.url());
+        check_deployment(&mut connect_postgres(&postgres.url()).await.unwrap(), 1).await.unwrap();
+
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let (keys, client) = (Keys::default(), connect_redis(&redis.url()).await);
+        let pool = postgres_pool(&postgres.url(), 2).unwrap();
+        let options = PostgresWriterOptions { url: postgres.url(), max_rows: 1_000 };
+        let writers = vec![start(PostgresWriter::new(options, metrics.clone()))];
+        let store = CheckpointStore::new(client.clone(), keys.clone());
+        let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
+        let leases = Leases::new(client.clone(), "node".to_owned(), Duration::from_millis(600));
+        let keeper = start(PartitionKeeper::new(1, leases, keys.clone(), pool, metrics.clone()));
+        let config = DetectorConfig { trees: 3, window: 32, warm_up: 16, ..DetectorConfig::default() };
+        let options = ShardOptions {
+            number: 0,
+            detectors: DetectorConfigs::new(config, Vec::new()),
+            checkpoint_every: 20,
+            retire_after: Duration::from_secs(60),
+            max_resident: 100,
+            max_in_flight: 1_000,
+        };
+        let (exit, _) = ExitSignal::new();
+        let peers = ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit };
+        let reader = LogReader::new(connect_redis(&redis.url()).await, client, keys);
+        let shard = start(Shard::new(options, peers, reader, metrics.clone()));
+        keeper.send(Join { shards: vec![shard.clone()] }).await.unwrap();
+        Self { _directory: directory, redis, postgres, _shard: shard, metrics }
+    }
+
+    /// Appends readings of one field, several to an entry.
+    async fn append(&self, readings: &[(&str, i64, f64)]) {
+        let client = connect_redis(&self.redis.url()).await;
+        let keys = Keys::default();
+        let mut appender = LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000).await.unwrap();
+        for readings in readings.chunks(7) {
+            let records = readings.iter().map(|&(sensor, i, value)| record(sensor, i, value)).collect();
+            let bytes = appender.pack(&mut Entry { predecessor: Position::default(), records });
+            assert_eq!(appender.append(&client, &keys, &bytes, 1_000).await.unwrap(), AppendOutcome::Appended);
+        }
+    }
+
+    /// The rows of a sensor once there are so many.
+    async fn rows(&self, sensor: &str, count: usize) -> Vec<Row> {
+        let started = Instant::now();
+        loop {
+            let rows: Vec<Row> = sql_query(
+                "SELECT r.ts::text, coalesce(r.seq, 0) AS seq, coalesce(r.score::text, '') AS score, r.flags::int8
+                 FROM readings r JOIN sensors s ON s.id = r.sensor WHERE s.name = $1 ORDER BY r.ts",
+            )
+            .bind::<Text, _>(sensor)
+            .load(&mut connect_postgres(&self.postgres.url()).await.unwrap())
+            .await
+            .unwrap();
+            if rows.len() == count {
+                return rows;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{} rows of {count}", rows.len());
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+}
+
+/// diesel's migrations block, and need a runtime with threads.
+fn migrate(url: String) {
+    let migration = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let connection = connect_postgres(&url).await.unwrap();
+            thicket_schema::postgres::migrate(connection).await.unwrap();
+        });
+    });
+    migration.join().unwrap();
+}
+
+fn record(sensor: &str, i: i64, value: f64) -> Record {
+    let reading = Reading {
+        sensor: SensorName::new(sensor).unwrap(),
+        ts: Timestamp(START + i * 1_000_000),
+        stamped: false,
+        fields: FieldSet::new(vec!["value".to_owned()]).unwrap(),
+        values: vec![value],
+    };
+    Record { received: START, redelivered: false, item: Item::Reading(reading) }
+}
+
+#[derive(Debug, PartialEq, QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    ts: String,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Text)]
+    score: String,
+    #[diesel(sql_type = BigInt)]
+    flags: i64,
+}
+
+fn value(i: i64) -> f64 {
+    ((i * 7_919) % 101) as f64
+}
+
+#[actix_rt::test]
+async fn a_reading_that_panics_its_detector_twice_is_skipped_and_nobody_else_notices() {
+    let clean: Vec<(&str, i64, f64)> =
+        (0..90).flat_map(|i| [("ill", i, value(i)), ("well", i, value(i + 1))]).filter(|&(sensor, i, _)| sensor == "well" || i != 50).collect();
+    let undisturbed = Bench::new().await;
+    undisturbed.append(&clean).await;
+    let expected_ill = undisturbed.rows("ill", 89).await;
+    let expected_well = undisturbed.rows("well", 90).await;
+
+    let poisoned: Vec<(&str, i64, f64)> = (0..90)
+        .flat_map(|i| [("ill", i, if i == 50 { POISON } else { value(i) }), ("well", i, value(i + 1))])
+        .collect();
+    let bench = Bench::new().await;
+    bench.append(&poisoned).await;
+    let mut ill = bench.rows("ill", 90).await;
+    let skipped = ill.remove(50);
+    assert_eq!((skipped.seq, skipped.score.as_str(), skipped.flags), (0, "", i64::from(thicket_schema::flags::POISON)));
+    assert_eq!(ill, expected_ill, "the sensor goes on as if the reading had never been");
+    assert_eq!(bench.rows("well", 90).await, expected_well);
+    assert_eq!(bench.metrics.commit_conflicts.get(), 0);
+}
+
+#[actix_rt::test]
+async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
+    let bench = Bench::new().await;
+    bench.append(&[("a", 0, 1.0), ("a", 1, 2.0)]).await;
+    bench.rows("a", 2).await;
+    assert_eq!(bench.metrics.log_gaps.get(), 0);
+    let client = connect_redis(&bench.redis.url()).await;
+    let keys = Keys::default();
+    let mut appender = LogAppender::open(&client, &keys, PartitionId(0), "test", 2_000).await.unwrap();
+    let mut entry = Entry { predecessor: Position::default(), records: vec![record("a", 3, 4.0)] };
+    appender.pack(&mut entry);
+    entry.predecessor = Position { generation: 1_500, n: 9 };
+    appender.append(&client, &keys, &entry.encode().into(), 1_000).await.unwrap();
+    assert_eq!(bench.rows("a", 3).await[2].seq, 3);
+    assert_eq!(bench.metrics.log_gaps.get(), 1);
+}
