@@ -86,7 +86,7 @@ impl<S: Service> Server<S> {
         self.process.ended().is_none()
     }
 
-    /// Stops it gracefully and waits; after 20 s kills it. Does nothing when it is not running.
+    /// Stops it gracefully and waits; after 60 s kills it. Does nothing when it is not running.
     pub fn stop(&mut self) -> Result<(), Error> {
         self.process.stop()
     }

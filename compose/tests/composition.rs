@@ -16,11 +16,11 @@ use serde_json::Value;
 use thicket_compose::Postgres;
 
 /// Services that end when they are done; the others go on until they are stopped.
-const ONE_SHOT: [&str; 4] = ["migrate", "sounds", "replay", "heavy-replay"];
+const ONE_SHOT: [&str; 3] = ["migrate", "sounds", "heavy-replay"];
 /// The engine's settings that the composition gives.
 const ENGINE_SETTINGS: [&str; 5] = [
-    "RUST_LOG",
     "THICKET__HTTP__LISTEN",
+    "THICKET__LOG__LEVEL",
     "THICKET__MQTT__URL",
     "THICKET__POSTGRES__URL",
     "THICKET__REDIS__URL",
@@ -155,7 +155,7 @@ fn every_mounted_file_exists_and_every_volume_is_declared_and_used() {
             let parts: Vec<&str> = volume.split(':').collect();
             let source = parts[0];
             if source.starts_with('.') {
-                assert_eq!(parts.get(2), Some(&"ro"), "{name}: {volume}");
+                assert_eq!(parts.get(2), Some(&"ro"), "{name} may write to {source}");
                 assert!(folder().join(source).exists(), "{name}: {source} does not exist");
             } else {
                 used.insert(source);
@@ -173,7 +173,11 @@ fn whoever_is_waited_for_says_when_it_is_ready() {
         if ONE_SHOT.contains(name) {
             assert_ne!(service["restart"], "unless-stopped", "{name} would run again and again");
         } else {
-            assert!(service["healthcheck"]["test"].is_array(), "{name} has no health check");
+            // Nobody waits for the replay.
+            assert!(
+                *name == "replay" || service["healthcheck"]["test"].is_array(),
+                "{name} has no health check"
+            );
             assert_eq!(service["restart"], "unless-stopped", "{name}");
         }
         let Some(needs) = service["depends_on"].as_object() else { continue };
@@ -189,6 +193,20 @@ fn whoever_is_waited_for_says_when_it_is_ready() {
     assert_eq!(engine, BTreeSet::from(["migrate", "mosquitto", "postgres", "redis"]));
 }
 
+/// The engine's settings as variables of its environment, from the configuration it ships.
+fn shipped_settings() -> BTreeSet<String> {
+    let mut section = String::new();
+    let mut settings = BTreeSet::new();
+    for line in read("../engine/src/config/default.toml").lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.to_uppercase();
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            settings.insert(format!("THICKET__{section}__{}", key.to_uppercase()));
+        }
+    }
+    settings
+}
+
 #[test]
 fn the_engine_is_given_settings_it_knows_and_addresses_of_services() {
     let composition = composition();
@@ -197,12 +215,38 @@ fn the_engine_is_given_settings_it_knows_and_addresses_of_services() {
         let environment = services[name]["environment"].as_object().unwrap();
         let keys: Vec<&str> = environment.keys().map(String::as_str).collect();
         assert_eq!(BTreeSet::from_iter(keys), BTreeSet::from(ENGINE_SETTINGS), "{name}");
+        let known = shipped_settings();
+        for key in ENGINE_SETTINGS {
+            assert!(known.contains(key), "the engine has no setting {key}");
+        }
         for (key, value) in environment.iter().filter(|(key, _)| key.ends_with("__URL")) {
             let (_, rest) = value.as_str().unwrap().split_once("://").unwrap();
             let host = rest.rsplit('@').next().unwrap().split(':').next().unwrap();
             assert!(services.contains_key(host), "{key}: {value}");
         }
     }
+}
+
+#[test]
+fn replays_are_given_options_they_know() {
+    let composition = composition();
+    let sources: String = ["mod", "synth", "replay", "source"]
+        .map(|file| read(&format!("../loadtest/src/cli/{file}.rs")))
+        .concat();
+    let mut checked = 0;
+    for (name, service) in services(&composition) {
+        let command = texts(&service["command"]);
+        if command.first() != Some(&"thicket-loadtest") {
+            continue;
+        }
+        assert!(sources.contains(&format!("{}::Arguments", command[1])), "{name}: {}", command[1]);
+        for option in command[2..].iter().filter_map(|argument| argument.strip_prefix("--")) {
+            let field = option.split('=').next().unwrap().replace('-', "_");
+            assert!(sources.contains(&format!("    {field}: ")), "{name}: --{option}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 5);
 }
 
 #[test]
