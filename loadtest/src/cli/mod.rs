@@ -3,13 +3,13 @@
 //! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1 failure (also: `verify`
 //! found a loss), 2 a mistake on the command line.
 
-#![allow(clippy::doc_markdown, reason = "these doc comments are help texts, in which backticks would show")]
-
+mod digest;
 mod progress;
 mod replay;
 mod scenario;
 mod source;
 mod synth;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 ///
 ///   thicket-loadtest synth --out /tmp/city
 ///   thicket-loadtest replay --data /tmp/city --sensors 20 --frames 1800 --ledger /tmp/city.ledger
-///   thicket-loadtest verify --ledger /tmp/city.ledger --database postgres://thicket@localhost/thicket
+///   thicket-loadtest verify --ledger /tmp/city.ledger --wait 60 --database postgres://thicket@localhost/thicket
 ///   thicket-loadtest digest --database postgres://thicket@localhost/thicket
 #[derive(Parser)]
 #[command(name = "thicket-loadtest", version, verbatim_doc_comment)]
@@ -36,6 +36,8 @@ enum Command {
     Synth(synth::Arguments),
     Scenario(scenario::Arguments),
     Replay(replay::Arguments),
+    Verify(verify::Arguments),
+    Digest(digest::Arguments),
 }
 
 /// Runs the program on the process's arguments.
@@ -46,6 +48,8 @@ pub fn main() -> ExitCode {
         Command::Synth(arguments) => synth::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
         Command::Replay(arguments) => block_on(replay::run(arguments)),
+        Command::Verify(arguments) => block_on(verify::run(arguments)),
+        Command::Digest(arguments) => block_on(digest::run(arguments)),
     };
     match outcome {
         Ok(code) => code,

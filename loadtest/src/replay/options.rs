@@ -31,6 +31,8 @@ pub struct ReplayOptions {
     pub ledger: Option<PathBuf>,
     /// How long the broker may be unreachable at the start.
     pub patience: Duration,
+    /// How long a stopped replay waits for confirmations of what is on its way.
+    pub drain: Duration,
 }
 
 impl ReplayOptions {
@@ -49,6 +51,7 @@ impl ReplayOptions {
             max_lag: None,
             ledger: None,
             patience: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
         }
     }
 

@@ -34,8 +34,6 @@ use record::Recorder;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A connection on which an answer stays out for this long is taken for lost.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a stopped replay waits for what is on its way.
-const DRAIN: Duration = Duration::from_secs(5);
 /// How often a replay that is too far ahead looks again.
 const LAG_POLL: Duration = Duration::from_millis(5);
 /// Enough bytes to keep the socket busy; more would only delay reading confirmations.
@@ -144,7 +142,8 @@ impl Session {
     }
 
     fn stop(&mut self) {
-        self.give_up_at.get_or_insert_with(|| Instant::now() + DRAIN);
+        let drain = self.options.drain;
+        self.give_up_at.get_or_insert_with(|| Instant::now() + drain);
     }
 
     /// The outer error ends the replay, the inner one is worth another attempt.
@@ -331,3 +330,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! `thicket-loadtest verify`
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use crate::verify::{self, Performance, VerifyOptions, metrics};
+
+/// Compares what was published with what is stored, by identity and by value, and prints one JSON object.
+///
+/// published: what the broker confirmed, by the ledgers. stored: rows of the ledgers' sensors within the ledgers' time.
+/// lost: publications with neither an equal row (same time, same fields, same bits) nor a dead letter.
+/// anomalies: injected are the events that were published whole; found are those that a row of the table anomalies
+/// overlaps, give or take two frames; false_alarms are rows that overlap no event, give or take two frames.
+/// duplicates, late, dead_letters: the engine's own counts, over everything it took in.
+/// readings_per_second: the mean rate at which the broker confirmed. latency_ms: from the engine's histogram (--metrics).
+///
+/// Exit code 0 if nothing is lost, 1 if something is (the first cases go to standard error) or on failure.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// What was published: the file that `replay --ledger` wrote. May be given several times.
+    #[arg(long = "ledger", required = true, value_name = "FILE")]
+    ledgers: Vec<PathBuf>,
+    /// What is stored: postgres://user[:password]@host[:port]/database.
+    #[arg(
+        long,
+        env = "THICKET__POSTGRES__URL",
+        default_value = "postgres://thicket@localhost:5432/thicket",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database: String,
+    /// Wait up to this long until everything published is stored.
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
+    wait: f64,
+    /// The engine's metrics page, for latency_ms: http://127.0.0.1:9464/metrics.
+    #[arg(long, value_name = "URL")]
+    metrics: Option<String>,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let wait = Duration::try_from_secs_f64(arguments.wait)?;
+    let options = VerifyOptions { ledgers: arguments.ledgers, database: arguments.database, wait };
+    let mut outcome = verify::verify(&options, None::<Performance>).await?;
+    if let Some(url) = &arguments.metrics {
+        outcome.report.latency_ms = metrics::latency(url).await?;
+    }
+    for path in &outcome.torn {
+        eprintln!(
+            "note: {} ends within a record: the replay was killed; what it says up to there was compared",
+            path.display()
+        );
+    }
+    for loss in &outcome.losses {
+        eprintln!("lost: {loss}");
+    }
+    if outcome.report.lost > outcome.losses.len() as u64 {
+        eprintln!("lost: and {} more", outcome.report.lost - outcome.losses.len() as u64);
+    }
+    println!("{}", serde_json::to_string(&outcome.report)?);
+    Ok(if outcome.report.lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

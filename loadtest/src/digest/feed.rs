@@ -1,0 +1,61 @@
+//! Unambiguous bytes of a row, into a SHA-256: lengths before texts, a mark before what may be absent, bits of numbers.
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+
+/// A hash that is being fed.
+pub(super) struct Feed(Sha256);
+
+impl Feed {
+    pub(super) fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    pub(super) fn integer(&mut self, value: i64) {
+        self.0.update(value.to_le_bytes());
+    }
+
+    /// The very bits: 0 and −0 differ.
+    pub(super) fn float(&mut self, value: f64) {
+        self.0.update(value.to_bits().to_le_bytes());
+    }
+
+    pub(super) fn time(&mut self, value: DateTime<Utc>) {
+        self.integer(value.timestamp_micros());
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.integer(bytes.len() as i64);
+        self.0.update(bytes);
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub(super) fn texts(&mut self, texts: &[String]) {
+        self.integer(texts.len() as i64);
+        for text in texts {
+            self.text(text);
+        }
+    }
+
+    pub(super) fn floats(&mut self, values: &[f64]) {
+        self.integer(values.len() as i64);
+        for value in values {
+            self.float(*value);
+        }
+    }
+
+    pub(super) fn optional<T>(&mut self, value: Option<T>, feed: fn(&mut Self, T)) {
+        self.0.update([u8::from(value.is_some())]);
+        if let Some(value) = value {
+            feed(self, value);
+        }
+    }
+
+    /// The hash in hexadecimal.
+    pub(super) fn finish(self) -> String {
+        format!("{:x}", self.0.finalize())
+    }
+}

@@ -1,0 +1,129 @@
+//! One hash over everything that stands in PostgreSQL, to compare runs that must end alike.
+//!
+//! - `feed`: unambiguous bytes of a row, into a SHA-256
+//!
+//! What the hash covers, and in which order, is a format: it changes only with a note in CHANGELOG.md.
+
+mod feed;
+
+use feed::Feed;
+use futures_util::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
+
+use crate::database::{AnomalyRow, Database, DatabaseError, LetterRow, ReadingRow};
+
+/// The digest of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Over the three others, in lower-case hexadecimal.
+    pub sha256: String,
+    /// By sensor name and time.
+    pub readings: TableDigest,
+    /// By sensor name and beginning.
+    pub anomalies: TableDigest,
+    /// By topic, reason, payload and its length.
+    pub dead_letters: TableDigest,
+}
+
+/// The digest of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDigest {
+    /// Number of rows.
+    pub rows: u64,
+    /// In lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Reads the tables, as of one moment, and condenses them.
+pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
+    let mut database = Database::connect(database_url).await?;
+    database.freeze().await?;
+    let readings = readings(&mut database).await?;
+    let anomalies = anomalies(&mut database).await?;
+    let dead_letters = dead_letters(&mut database).await?;
+    database.thaw().await?;
+
+    let mut all = Feed::new();
+    for table in [&readings, &anomalies, &dead_letters] {
+        all.text(&table.sha256);
+    }
+    Ok(Digest { sha256: all.finish(), readings, anomalies, dead_letters })
+}
+
+async fn readings(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+    let mut feed = Feed::new();
+    let mut rows = 0;
+    for (name, id) in database.sensors().await? {
+        let mut stream = Box::pin(database.readings(id, None).await?);
+        while let Some(row) = stream.try_next().await? {
+            reading(&mut feed, &name, database.field_names(row.field_set)?, &row);
+            rows += 1;
+        }
+    }
+    // Whatever is not reached through a sensor would escape the hash.
+    let all = database.count_all_readings().await?;
+    if all != rows {
+        return Err(database.inconsistent(format!("{} readings belong to no sensor", all - rows)));
+    }
+    Ok(TableDigest { rows, sha256: feed.finish() })
+}
+
+fn reading(feed: &mut Feed, sensor: &str, fields: &[String], row: &ReadingRow) {
+    feed.text(sensor);
+    feed.time(row.ts);
+    feed.texts(fields);
+    feed.floats(&row.values);
+    feed.optional(row.seq, Feed::integer);
+    feed.optional(row.score, Feed::float);
+    feed.optional(row.grade, Feed::float);
+    feed.integer(i64::from(row.flags));
+}
+
+async fn anomalies(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+    let mut feed = Feed::new();
+    let mut rows = 0;
+    for (name, id) in database.sensors().await? {
+        for row in database.anomalies(id).await? {
+            anomaly(&mut feed, &name, &row);
+            rows += 1;
+        }
+    }
+    let all = database.count_all_anomalies().await?;
+    if all != rows {
+        return Err(database.inconsistent(format!("{} anomalies belong to no sensor", all - rows)));
+    }
+    Ok(TableDigest { rows, sha256: feed.finish() })
+}
+
+fn anomaly(feed: &mut Feed, sensor: &str, row: &AnomalyRow) {
+    feed.text(sensor);
+    feed.time(row.started);
+    feed.optional(row.ended, Feed::time);
+    feed.time(row.peak_at);
+    feed.float(row.peak_score);
+    feed.float(row.peak_grade);
+    feed.integer(i64::from(row.readings));
+    feed.texts(&row.fields);
+    feed.floats(&row.contributions);
+}
+
+async fn dead_letters(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+    let mut feed = Feed::new();
+    let mut rows = 0;
+    let mut stream = Box::pin(database.dead_letters().await?);
+    while let Some(row) = stream.try_next().await? {
+        letter(&mut feed, &row);
+        rows += 1;
+    }
+    Ok(TableDigest { rows, sha256: feed.finish() })
+}
+
+fn letter(feed: &mut Feed, row: &LetterRow) {
+    feed.text(&row.topic);
+    feed.text(&row.reason);
+    feed.bytes(&row.payload);
+    feed.integer(row.payload_bytes);
+}
+
+#[cfg(test)]
+mod tests;
