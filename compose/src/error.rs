@@ -34,6 +34,14 @@ pub enum Error {
         /// The last lines of its log.
         log: String,
     },
+    /// Another instance works in the directory.
+    #[error("another {server} runs in {}: choose another directory, or stop it", .directory.display())]
+    InUse {
+        /// Which server.
+        server: &'static str,
+        /// The directory.
+        directory: PathBuf,
+    },
     /// No loopback port could be reserved.
     #[error("no free loopback port for {server} after {tries} tries")]
     NoPort {

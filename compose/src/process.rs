@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus},
     sync::{OnceLock, mpsc},
     thread,
     time::Duration,
@@ -58,21 +58,27 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the process in a group of its own, so that Ctrl-C in the terminal does not reach it; its output is appended
-    /// to `log`.
-    pub(crate) fn start(launch: &Launch, directory: &Path, log: &Path) -> Result<Process, Error> {
+    /// to `log`. Its standard input is `lock`, which stays locked as long as it runs.
+    pub(crate) fn start(
+        launch: &Launch,
+        directory: &Path,
+        log: &Path,
+        lock: &File,
+    ) -> Result<Process, Error> {
         let output = File::options()
             .create(true)
             .append(true)
             .open(log)
             .during(|| format!("open {}", log.display()))?;
         let log_start = output.metadata().during(|| format!("read {}", log.display()))?.len();
+        let input = lock.try_clone().during(|| "share a lock".to_owned())?;
         let errors = output.try_clone().during(|| format!("open {}", log.display()))?;
         let mut command = command(&launch.program, launch.account, launch.orphaned)?;
         command
             .args(&launch.arguments)
             .current_dir(directory)
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(output)
             .stderr(errors);
         let child = spawn(command).during(|| format!("start {}", launch.program.display()))?;

@@ -1,7 +1,8 @@
 //! One running server, whichever it is: start, stop, kill, restart.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     time::Duration,
@@ -16,6 +17,8 @@ pub use rustix::process::Signal;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How often a start is repeated with another port, or on the same one while its last owner's remains disappear.
 const STARTS: u32 = 20;
+/// How long the remains of an owner that was killed may take to leave a directory.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
 /// How long a question whether the server is ready may take.
 pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -41,6 +44,9 @@ pub struct Server<S: Service> {
     directory: PathBuf,
     port: Port,
     process: Process,
+    /// Held by this handle and, as its standard input, by the server: two servers never share a directory, even when the
+    /// first one's owner was killed and it is still stopping.
+    lock: File,
 }
 
 impl<S: Service> Server<S> {
@@ -49,12 +55,13 @@ impl<S: Service> Server<S> {
     pub fn start_service(service: S, directory: &Path) -> Result<Self, Error> {
         fs::create_dir_all(directory).during(|| format!("create {}", directory.display()))?;
         let directory = directory.canonicalize().during(|| format!("find {}", directory.display()))?;
+        let lock = lock(&directory, S::NAME)?;
         let mut starts = 0;
         loop {
             let port = Port::reserve(S::NAME)?;
             starts += 1;
-            match start_on(&service, &directory, port.number()) {
-                Ok(process) => return Ok(Server { service, directory, port, process }),
+            match start_on(&service, &directory, port.number(), &lock) {
+                Ok(process) => return Ok(Server { service, directory, port, process, lock }),
                 Err(Error::Ended { log, .. }) if starts < STARTS && passes(&log) => {}
                 Err(error) => return Err(error),
             }
@@ -102,7 +109,7 @@ impl<S: Service> Server<S> {
         let mut starts = 0;
         loop {
             starts += 1;
-            match start_on(&self.service, &self.directory, self.port.number()) {
+            match start_on(&self.service, &self.directory, self.port.number(), &self.lock) {
                 Ok(process) => {
                     self.process = process;
                     return Ok(());
@@ -123,10 +130,25 @@ impl<S: Service> Drop for Server<S> {
     }
 }
 
-fn start_on<S: Service>(service: &S, directory: &Path, port: u16) -> Result<Process, Error> {
+/// Makes `directory` this handle's own.
+fn lock(directory: &Path, server: &'static str) -> Result<File, Error> {
+    let path = directory.join(format!("{server}.lock"));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .during(|| format!("create {}", path.display()))?;
+    wait::until(LOCK_LIMIT, || file.try_lock().is_ok().then_some(()))
+        .ok_or_else(|| Error::InUse { server, directory: directory.to_path_buf() })?;
+    Ok(file)
+}
+
+fn start_on<S: Service>(service: &S, directory: &Path, port: u16, lock: &File) -> Result<Process, Error> {
     let launch = service.launch(directory, port)?;
     let log = directory.join(format!("{}.log", S::NAME));
-    let mut process = Process::start(&launch, directory, &log)?;
+    let mut process = Process::start(&launch, directory, &log, lock)?;
     let outcome = wait::until(READY_LIMIT, || match process.ended() {
         Some(status) => Some(Err(status)),
         None => connect(port).and_then(|connection| service.probe(connection)).ok().map(Ok),

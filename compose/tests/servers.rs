@@ -151,7 +151,7 @@ fn two_of_each_run_side_by_side_and_nothing_is_left() {
     let started = Instant::now();
     let start = |name: &str| Servers::start(&directory.path().join(name)).unwrap();
     let mut both = std::thread::scope(|scope| {
-        let second = scope.spawn(|| start("second"));
+        let second = scope.spawn(|| start("the second's"));
         [start("first"), second.join().unwrap()]
     });
     println!("two of each answered after {:?}", started.elapsed());
@@ -203,7 +203,20 @@ fn a_server_does_not_outlive_an_owner_that_is_killed() {
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     owner.kill().unwrap();
     owner.wait().unwrap();
-    clients::until("every server is gone", || !pids.iter().any(|pid| is_alive(*pid)));
+    // The next owner does not start beside what is still stopping.
+    let servers = Servers::start(directory.path()).unwrap();
+    assert!(!pids.iter().any(|pid| is_alive(*pid)));
+    sql(&servers.postgres).simple_query("SELECT 1").unwrap();
+}
+
+#[test]
+fn a_directory_belongs_to_one_server() {
+    let directory = directory();
+    let server = Redis::start(directory.path()).unwrap();
+    let error = Redis::start(directory.path()).unwrap_err();
+    assert!(error.to_string().starts_with("another redis runs in "), "{error}");
+    drop(server);
+    Redis::start(directory.path()).unwrap();
 }
 
 #[test]
