@@ -94,7 +94,11 @@ fn the_whole_path_is_there() {
 #[test]
 fn every_image_is_pinned() {
     for (name, service) in services(&composition()) {
-        assert_pinned(service["image"].as_str().unwrap(), name);
+        let image = service["image"].as_str().unwrap();
+        assert_pinned(image, name);
+        if let Some(version) = image.strip_prefix("thicket:") {
+            assert_eq!(version, env!("CARGO_PKG_VERSION"), "{name}");
+        }
     }
     let dockerfile = read("Dockerfile");
     let mut stages = BTreeSet::new();
