@@ -77,7 +77,8 @@ impl SourceArguments {
     fn start_micros(&self, default_start: &str, frames: u64) -> anyhow::Result<i64> {
         let start = self.start.as_deref().unwrap_or(default_start);
         if start == END_AT_NOW {
-            return Ok(time::now() - (frames as f64 * self.frame * 1e6) as i64);
+            // Whole seconds make timestamps that are easy to read.
+            return Ok((time::now() - (frames as f64 * self.frame * 1e6) as i64) / 1_000_000 * 1_000_000);
         }
         time::parse(start).map_err(anyhow::Error::msg).context("--start wants a time or end-at-now")
     }

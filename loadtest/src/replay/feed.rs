@@ -68,7 +68,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(scenario: Arc<Scenario>, options: &ReplayOptions) -> Self {
+    pub(super) fn new(scenario: &Arc<Scenario>, options: &ReplayOptions) -> Self {
         let prefix = &options.topic_prefix;
         let topics: Vec<Arc<str>> =
             scenario.sensors().iter().map(|sensor| format!("{prefix}{}", sensor.name).into()).collect();
@@ -76,7 +76,7 @@ impl Feed {
             plan: FaultPlan::new(scenario.options().seed, options.faults),
             waiting: vec![Vec::new(); topics.len()],
             topics,
-            scenario,
+            scenario: Arc::clone(scenario),
             frames: options.frames,
             live: options.live,
             batch: options.batch,
@@ -123,13 +123,12 @@ impl Feed {
             self.emit(sensor, payload.into(), reading.ts, Content::Malformed);
         }
         let has_successor = self.live || frame + 1 < self.frames;
-        match self.plan.held_back(sensor, frame).filter(|_| has_successor) {
-            Some(frames) => self.held.entry((frame + frames, sensor)).or_default().push(reading),
-            None => {
-                self.waiting[sensor].push(reading);
-                if self.waiting[sensor].len() >= self.batch || frame >= self.frames {
-                    self.send_waiting(sensor);
-                }
+        if let Some(frames) = self.plan.held_back(sensor, frame).filter(|_| has_successor) {
+            self.held.entry((frame + frames, sensor)).or_default().push(reading);
+        } else {
+            self.waiting[sensor].push(reading);
+            if self.waiting[sensor].len() >= self.batch || frame >= self.frames {
+                self.send_waiting(sensor);
             }
         }
         if !self.held.is_empty()

@@ -108,6 +108,6 @@ impl Replay {
     /// Making readings keeps a core busy when the pace allows it: give the replay a thread, or a worker of a multi-threaded
     /// runtime, that nothing urgent shares.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary, ReplayError> {
-        session::Session::new(self.scenario, self.options, self.progress)?.run(stop).await
+        session::Session::new(&self.scenario, self.options, self.progress)?.run(stop).await
     }
 }

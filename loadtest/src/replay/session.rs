@@ -61,12 +61,12 @@ enum Turn {
 
 impl Session {
     pub(super) fn new(
-        scenario: Arc<Scenario>,
+        scenario: &Arc<Scenario>,
         options: ReplayOptions,
         progress: Arc<Progress>,
     ) -> Result<Self, ReplayError> {
-        let feed = Feed::new(Arc::clone(&scenario), &options);
-        let recorder = Recorder::new(options.ledger.as_deref(), &scenario, &feed)?;
+        let feed = Feed::new(scenario, &options);
+        let recorder = Recorder::new(options.ledger.as_deref(), scenario, &feed)?;
         Ok(Self {
             pace: Pace::new(options.rate),
             window: Window::new(options.in_flight),

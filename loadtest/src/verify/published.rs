@@ -92,7 +92,7 @@ impl Published {
                     }
                     Record::Malformed { topic, payload } => published.note_malformed(topic, payload),
                     Record::Clock(micros) => {
-                        clocks = Some((clocks.map_or(micros, |(first, _)| first), micros))
+                        clocks = Some((clocks.map_or(micros, |(first, _)| first), micros));
                     }
                 }
             }

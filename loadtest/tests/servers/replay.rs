@@ -1,0 +1,224 @@
+//! `replay` against a real Mosquitto: what a subscriber gets is what the ledger says.
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use crate::support::{run, scenario};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use thicket_compose::Mosquitto;
+use thicket_loadtest::{
+    ledger::{LedgerReader, Record},
+    replay::{Faults, Replay, ReplayOptions},
+};
+use thicket_schema::PayloadDecoder;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Per topic: the values' bits of every reading by its time in µs, in order of arrival; and the payloads without meaning.
+type Heard = (HashMap<String, Vec<(i64, Vec<u64>)>>, Vec<(String, Vec<u8>)>);
+
+async fn mosquitto(folder: &Path) -> Mosquitto {
+    let directory = folder.join("mosquitto");
+    tokio::task::spawn_blocking(move || Mosquitto::start(&directory)).await.unwrap().unwrap()
+}
+
+/// Subscribes to everything; the messages come through the channel once the subscription stands.
+async fn subscribe(port: u16) -> mpsc::UnboundedReceiver<(String, Vec<u8>)> {
+    let mut options = MqttOptions::new("listener", "127.0.0.1", port);
+    options.set_inflight(1_000);
+    let (client, mut events) = AsyncClient::new(options, 100);
+    client.subscribe("sensors/#", QoS::AtLeastOnce).await.unwrap();
+    let (send, receive) = mpsc::unbounded_channel();
+    let (ready, subscribed) = oneshot::channel();
+    tokio::spawn(async move {
+        let _client = client;
+        let mut ready = Some(ready);
+        while let Ok(event) = events.poll().await {
+            match event {
+                Event::Incoming(Packet::SubAck(_)) => {
+                    ready.take().map(|ready| ready.send(()));
+                }
+                Event::Incoming(Packet::Publish(publish)) => {
+                    let _ = send.send((publish.topic, publish.payload.to_vec()));
+                }
+                _ => {}
+            }
+        }
+    });
+    subscribed.await.unwrap();
+    receive
+}
+
+/// Takes that many messages and sorts them.
+async fn hear(messages: &mut mpsc::UnboundedReceiver<(String, Vec<u8>)>, count: u64) -> Heard {
+    let decoder = PayloadDecoder::default();
+    let mut heard = Heard::default();
+    for _ in 0..count {
+        let next = tokio::time::timeout(Duration::from_secs(30), messages.recv()).await;
+        let (topic, payload) = next.expect("a message is missing").unwrap();
+        let decoded = decoder.decode(&payload);
+        let usable = decoded.as_ref().is_ok_and(|all| all.iter().flatten().any(|one| one.values.len() == 13));
+        if !usable {
+            heard.1.push((topic, payload));
+            continue;
+        }
+        for measurement in decoded.unwrap() {
+            let measurement = measurement.unwrap();
+            let bits = measurement.values.iter().map(|value| value.to_bits()).collect();
+            heard.0.entry(topic.clone()).or_default().push((measurement.ts.unwrap().as_micros(), bits));
+        }
+    }
+    heard
+}
+
+/// The same from a ledger, and the number of messages.
+fn recorded(path: &Path) -> (Heard, u64) {
+    let mut topics = HashMap::new();
+    let mut heard = Heard::default();
+    let mut messages = 0;
+    for record in LedgerReader::open(path).unwrap() {
+        match record.unwrap() {
+            Record::Sensor(sensor) => {
+                topics.insert(sensor.index, sensor.topic);
+            }
+            Record::Message { sensor, readings, .. } => {
+                messages += 1;
+                let of_topic = heard.0.entry(topics[&sensor].clone()).or_default();
+                of_topic
+                    .extend(readings.iter().map(|r| (r.ts, r.values.iter().map(|v| v.to_bits()).collect())));
+            }
+            Record::Malformed { topic, payload } => {
+                messages += 1;
+                heard.1.push((topic, payload));
+            }
+            Record::Clock(_) => {}
+        }
+    }
+    (heard, messages)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_gets_the_very_bits_of_the_ledger_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = mosquitto(folder.path()).await;
+    let scenario = scenario(folder.path(), 4);
+    for (n, batch) in [1, 25].into_iter().enumerate() {
+        let mut messages = subscribe(broker.port()).await;
+        let path = folder.path().join(format!("ledger-{n}"));
+        let options = ReplayOptions {
+            frames: 300,
+            live: false,
+            batch,
+            faults: Faults { duplicates: 0.05, malformed: 0.05, late: 0.05 },
+            ledger: Some(path.clone()),
+            ..ReplayOptions::new(broker.url().parse().unwrap())
+        };
+        let (_stop, stopped) = watch::channel(false);
+        let summary = Replay::new(scenario.clone(), options).unwrap().run(stopped).await.unwrap();
+        let (recorded, count) = recorded(&path);
+        assert_eq!(recorded.0.values().map(Vec::len).sum::<usize>() as u64, summary.published);
+        assert_eq!(recorded.1.len() as u64, summary.malformed);
+        assert!(summary.published > 1_200 && summary.malformed > 20, "{summary:?}");
+        let mut heard = hear(&mut messages, count).await;
+        // Between topics the order is the broker's.
+        heard.1.sort();
+        let mut expected = recorded;
+        expected.1.sort();
+        assert!(heard == expected, "batch {batch}: what arrived is not what the ledger says");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_survives_a_restart_of_the_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = mosquitto(folder.path()).await;
+    let scenario = scenario(folder.path(), 4);
+    let path = folder.path().join("ledger");
+    let options = ReplayOptions {
+        frames: 2_000,
+        live: false,
+        in_flight: 100,
+        ledger: Some(path.clone()),
+        ..ReplayOptions::new(broker.url().parse().unwrap())
+    };
+    let replay = Replay::new(scenario.clone(), options).unwrap();
+    let progress = replay.progress();
+    let (_stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(replay.run(stopped));
+    while progress.published() < 1_000 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let _broker = tokio::task::spawn_blocking(move || {
+        broker.kill().unwrap();
+        broker.restart_on_same_port().unwrap();
+        broker
+    })
+    .await
+    .unwrap();
+    let summary = running.await.unwrap().unwrap();
+    assert_eq!((summary.published, summary.unconfirmed), (8_000, 0));
+    let (recorded, _) = recorded(&path);
+    for (index, sensor) in scenario.sensors().iter().enumerate() {
+        let times: Vec<i64> =
+            recorded.0[&format!("sensors/{}", sensor.name)].iter().map(|(ts, _)| *ts).collect();
+        let expected: Vec<i64> = (0..2_000).map(|frame| scenario.timestamp(index, frame)).collect();
+        assert_eq!(times, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_goes_from_synth_to_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = mosquitto(folder.path()).await;
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, ledger) = (path("city"), path("ledger"));
+    let synth = ["synth", "--out", &data, "--clips-per-class", "2", "--sample-rate", "8000"];
+    assert!(run(&synth).status.success());
+    let again = run(&synth);
+    assert!(
+        again.status.success() && String::from_utf8_lossy(&again.stderr).contains("already holds"),
+        "{again:?}"
+    );
+
+    let url = broker.url();
+    let replay = [
+        "replay",
+        "--data",
+        &data,
+        "--mqtt",
+        &url,
+        "--sensors",
+        "3",
+        "--frames",
+        "50",
+        "--ledger",
+        &ledger,
+        "--start",
+        "2026-11-22T10:00:00Z",
+        "--batch",
+        "10",
+    ];
+    let output = run(&replay);
+    assert!(output.status.success(), "{output:?}");
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["published"], 150);
+    let output = run(&replay);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exists already"), "{output:?}");
+
+    let scenario = ["scenario", "--data", &data, "--out", &path("csv"), "--sensors", "3", "--frames", "50"];
+    assert!(run(&scenario).status.success());
+    let csv = std::fs::read_to_string(folder.path().join("csv/city_old-town_microphone-01.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 51);
+    // The same seed: what was replayed is what the file says.
+    let (recorded, _) = recorded(Path::new(&ledger));
+    let first = &recorded.0["sensors/city/old-town/microphone-01"][0].1;
+    let row: Vec<u64> = csv
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .skip(1)
+        .take(13)
+        .map(|v| v.parse::<f64>().unwrap().to_bits())
+        .collect();
+    assert_eq!(*first, row);
+}
