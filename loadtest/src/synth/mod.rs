@@ -51,7 +51,7 @@ pub struct SynthProgress {
     pub total: usize,
 }
 
-/// What [`write`] found or did.
+/// What [`write()`] found or did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynthOutcome {
     /// The data set was written (or an interrupted writing completed).
