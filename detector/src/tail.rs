@@ -1,0 +1,146 @@
+//! How rare is a value among all that were ever seen? A bounded sketch of a measure's whole past, and its tail.
+//!
+//! The past is a histogram with bins of fixed width, which grows only upwards to the greatest value seen. It never forgets,
+//! so a tail that builds up over months stays known (forgetting costs more detection than anything else that was tried).
+//! Up to a high quantile u the tail probability is counted. Beyond u there is too little to count, and the
+//! excess over u is taken as exponential with the mean excess e that was seen:
+//!
+//! ```text
+//! P(M > m) = q · exp(−(m − u) / e),   q = the share of values above u
+//! −log10 P = −log10 q + 0.434 · (m − u) / e
+//! ```
+//!
+//! That is the peaks-over-threshold method with shape 0, as in SPOT (Siffer et al., KDD 2017), over the whole past. The
+//! share q is chosen so that e rests on [`ENOUGH`] values: the longer the past, the farther out the tail begins.
+
+/// Bins per unit of the measure.
+const BINS_PER_UNIT: f64 = 64.0;
+
+/// Width of a bin.
+const WIDTH: f64 = 1.0 / BINS_PER_UNIT;
+
+/// Bins at most; values beyond fall into the last.
+const MAX_BINS: usize = 2_048;
+
+/// Share of values that make the tail, at least.
+const LEAST_TAIL: f64 = 1e-5;
+
+/// Share of values that make the tail of a young sensor, at most.
+const YOUNG_TAIL: f64 = 0.2;
+
+/// Values that the mean excess should rest on.
+const ENOUGH: f64 = 50.0;
+
+/// A mean excess below this is taken as this: a measure that hardly varies must not turn each whim into a wonder.
+const LEAST_EXCESS: f64 = 0.05;
+
+/// Counts of all past values of a measure that is never negative.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tail {
+    counts: Vec<u32>,
+    total: u64,
+}
+
+impl Tail {
+    /// The share of values that make the tail.
+    fn share(&self) -> f64 {
+        (ENOUGH / self.total as f64).clamp(LEAST_TAIL, YOUNG_TAIL)
+    }
+
+    /// How many values were seen.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Adds a value to the past.
+    pub(crate) fn learn(&mut self, value: f64) {
+        let (bin, _) = place(value);
+        if bin >= self.counts.len() {
+            self.counts.resize(bin + 1, 0);
+        }
+        if self.counts[bin] == u32::MAX {
+            self.halve();
+        }
+        self.counts[bin] += 1;
+        self.total += 1;
+    }
+
+    /// −log10 of the probability that a value drawn from the past is at least this great; 0 without a past.
+    pub(crate) fn rarity(&self, value: f64) -> f64 {
+        if self.total == 0 {
+            return 0.0;
+        }
+        let total = self.total as f64;
+        let share = self.share();
+        let (quantile, excess) = self.split(share * total);
+        let (bin, within) = place(value);
+        let at = (bin as f64 + within) * WIDTH;
+        if at > quantile {
+            -libm::log10(share) + core::f64::consts::LOG10_E * (at - quantile) / excess.max(LEAST_EXCESS)
+        } else {
+            -libm::log10((self.count_from(bin, within) / total).min(1.0))
+        }
+    }
+
+    /// The value above which `wanted` of the past values lie, and their mean excess over it.
+    fn split(&self, wanted: f64) -> (f64, f64) {
+        let mut above = 0.0;
+        let mut moment = 0.0;
+        for (bin, &count) in self.counts.iter().enumerate().rev() {
+            let count = f64::from(count);
+            if above + count < wanted {
+                above += count;
+                moment += count * (bin as f64 + 0.5);
+                continue;
+            }
+            // The quantile lies within this bin, whose values count as evenly spread.
+            let taken = wanted - above;
+            let reach = taken / count;
+            let quantile = (bin + 1) as f64 - reach;
+            moment += taken * ((bin + 1) as f64 - 0.5 * reach);
+            return (quantile * WIDTH, (moment / wanted - quantile) * WIDTH);
+        }
+        (0.0, 0.0)
+    }
+
+    /// How many past values are at least as great as the place `within` a `bin`.
+    fn count_from(&self, bin: usize, within: f64) -> f64 {
+        let own = self.counts.get(bin).map_or(0.0, |&count| f64::from(count) * (1.0 - within));
+        let above: u64 = self.counts.iter().skip(bin + 1).map(|&count| u64::from(count)).sum();
+        own + above as f64
+    }
+
+    /// Keeps the shape of the past when a counter is full.
+    fn halve(&mut self) {
+        for count in &mut self.counts {
+            *count /= 2;
+        }
+        self.total = self.counts.iter().map(|&count| u64::from(count)).sum();
+    }
+
+    /// The counts, from 0 upwards.
+    pub(crate) fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// A past of these counts, or nothing if no sketch could have them.
+    pub(crate) fn from_counts(counts: Vec<u32>) -> Option<Self> {
+        let total = counts.iter().map(|&count| u64::from(count)).sum();
+        (counts.len() <= MAX_BINS && counts.last() != Some(&0)).then_some(Self { counts, total })
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn memory_usage(&self) -> usize {
+        self.counts.capacity() * size_of::<u32>()
+    }
+}
+
+/// The bin of a value, and how far into it the value lies, 0 to 1.
+fn place(value: f64) -> (usize, f64) {
+    let bins = value.max(0.0) * BINS_PER_UNIT;
+    let bin = (bins as usize).min(MAX_BINS - 1);
+    (bin, (bins - bin as f64).min(1.0))
+}
+
+#[cfg(test)]
+mod tests;
