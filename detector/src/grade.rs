@@ -4,60 +4,60 @@ use rrcf_rs::Score;
 
 use crate::tail::Tail;
 
-/// A reading at least this rare (−log10 of a probability) disturbs the sensor: what follows may not be its normal past.
-const DISTURBED: f64 = 4.0;
+/// A reading at least this rare (−log10 of a probability) disturbs the sensor: it, and what follows while the disturbance
+/// lasts, is not taken for the sensor's normal past.
+const DISTURBED: f64 = 2.5;
 /// A disturbance, and an event, lasts while readings are at least this rare.
 pub(crate) const LASTING: f64 = 2.0;
 /// A disturbance that lasts longer than this many readings is the new normal and is learnt.
 const PATIENCE: u32 = 128;
 /// Before so many readings, what is rare is not known well enough to leave anything out.
 const YOUNG: u64 = 300;
-/// Depth of a leaf in a tree of this many doublings is the yardstick for trees that hold fewer points.
+/// Leaves lie deeper the more points a tree holds: depths are brought to those of a tree of this many doublings.
 const DOUBLINGS: f64 = 11.0;
+/// Brings the inverse depth to about the size of the other two measures, whose bins have the same width.
+const DEPTH_UNIT: f64 = 30.0;
 
-/// The calibration of one sensor: the past of each measure, and that of their mean.
+/// The calibration of one sensor: the past of each measure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Calibration {
     pub(crate) measures: [Tail; 3],
-    pub(crate) joint: Tail,
     /// Readings since the disturbance began that goes on; 0 without one.
     pub(crate) disturbed: u32,
 }
 
 impl Calibration {
-    /// How rare the score is in the sensor's past, as −log10 of a probability. The past then includes it, unless a
-    /// disturbance goes on. `points` is how many the forest holds.
+    /// How rare the score is in the sensor's past, as −log10 of a probability: the mean of what the three measures say. The
+    /// past then includes it, unless it disturbs. `points` is how many the forest holds.
     ///
-    /// The mean of three tail probabilities is not one itself: it is calibrated against its own past.
+    /// The mean of three such figures is not exactly one itself, but close: the measures agree on what is far out, and
+    /// `tests/calibration.rs` holds it to that.
     pub(crate) fn judge(&mut self, score: &Score, points: usize) -> f64 {
         let measures = measures(score, points);
-        let mut mean = 0.0;
+        let mut rarity = 0.0;
         for (tail, &measure) in self.measures.iter().zip(&measures) {
-            mean += tail.rarity(measure) / 3.0;
+            rarity += tail.rarity(measure) / 3.0;
         }
-        let rarity = self.joint.rarity(mean);
         let goes_on = self.disturbed > 0 && rarity >= LASTING;
         self.disturbed = if rarity >= DISTURBED || goes_on { self.disturbed.saturating_add(1) } else { 0 };
-        if self.disturbed <= 1 || self.disturbed > PATIENCE || self.joint.total() < YOUNG {
+        let young = self.measures[0].total() < YOUNG;
+        if self.disturbed == 0 || self.disturbed > PATIENCE || young {
             for (tail, &measure) in self.measures.iter_mut().zip(&measures) {
                 tail.learn(measure);
             }
-            self.joint.learn(mean);
         }
         rarity
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        self.measures.iter().map(Tail::memory_usage).sum::<usize>() + self.joint.memory_usage()
+        self.measures.iter().map(Tail::memory_usage).sum()
     }
 }
 
-/// Three views of how far a point stands apart, each growing with it and compressed so that a tail fits. Leaves lie deeper the
-/// more points a tree holds; depths are brought to those of a full default window.
+/// Three views of how far a point stands apart, each growing with it and compressed, tree by tree, so that a tail fits.
 fn measures(score: &Score, points: usize) -> [f64; 3] {
     let doublings = libm::log2(points.max(2) as f64);
-    let depth = score.depth * DOUBLINGS / doublings;
-    [libm::log1p(score.codisp), 30.0 / (1.0 + depth), libm::log1p(score.displacement)]
+    [score.log_codisp, DEPTH_UNIT * score.inverse_depth * doublings / DOUBLINGS, score.log_displacement]
 }
 
 /// The grade of a rarity: 0 to 1, monotone.
@@ -70,7 +70,12 @@ mod tests {
     use super::*;
 
     fn score(codisp: f64) -> Score {
-        Score { codisp, displacement: codisp, depth: 12.0 - codisp.min(10.0) / 2.0 }
+        Score {
+            log_codisp: libm::log1p(codisp),
+            log_displacement: libm::log1p(codisp),
+            inverse_depth: 1.0 / (13.0 - codisp.min(10.0)),
+            ..Score::default()
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! 2. *Forest.* The scaled fields are a point of a Robust Random Cut Forest of few trees and many points (`rrcf-rs`). It
 //!    says how far the point stands apart in three ways: collusive displacement, depth, displacement.
 //! 3. *Calibration.* Each of the three becomes a tail probability against the sensor's whole past, kept in a bounded
-//!    sketch; their mean is calibrated against its own past once more. The result is s = −log10 of a probability.
+//!    sketch; s is the mean of their −log10.
 //! 4. *Grade.* grade = s / (1 + s), from 0 to 1, with the same meaning on every sensor: a grade of g or more is expected about
 //!    once in 10^(g / (1 − g)) readings. A reading is anomalous if it is rarer than `false_alarm_every` says.
 //! 5. *Events.* Consecutive anomalous readings are one [`Event`]. Once begun, it goes on while readings stay unusual (once in

@@ -62,7 +62,7 @@ impl Detector {
         for &value in &state.opening {
             w.f64(value);
         }
-        for tail in state.calibration.measures.iter().chain([&state.calibration.joint]) {
+        for tail in &state.calibration.measures {
             write_tail(&mut w, tail);
         }
         w.u32(state.calibration.disturbed);
@@ -116,7 +116,7 @@ fn read_state(r: &mut Reader<'_>, config: &DetectorConfig) -> Option<State> {
     }
     let opening: Vec<f64> = (0..r.count()?).map(|_| r.f64()).collect::<Option<_>>()?;
     let measures = [read_tail(r)?, read_tail(r)?, read_tail(r)?];
-    let calibration = Calibration { measures, joint: read_tail(r)?, disturbed: r.u32()? };
+    let calibration = Calibration { measures, disturbed: r.u32()? };
     let event = if r.u8()? == 1 { Some(read_event(r, fields.len())?) } else { None };
     let model = if r.u8()? == 1 { Some(read_model(r, config, fields.len())?) } else { None };
     r.end()?;

@@ -165,21 +165,16 @@ impl Forest {
             return Score::default();
         }
         let entering = self.points.slot(self.points.len() - 1);
-        let mut codisp = 0.0;
-        let mut displacement = 0.0;
-        let mut depth = 0.0;
+        let mut sum = Score::default();
         for tree in &mut self.trees {
             if let Some(slot) = leaving {
                 tree.forget(slot, &self.leaving, &self.points);
             }
             let placement = tree.insert(entering, &self.points, &self.wide_weights);
             credit(placement.dimension(), placement.codisp());
-            codisp += placement.codisp();
-            displacement += f64::from(placement.displacement());
-            depth += f64::from(placement.depth());
+            sum.add(&placement);
         }
-        let trees = self.trees.len() as f64;
-        Score { codisp: codisp / trees, displacement: displacement / trees, depth: depth / trees }
+        sum.divide(self.trees.len() as f64)
     }
 }
 

@@ -24,10 +24,20 @@ fn scores(forest: &mut Forest, points: &[Vec<f32>]) -> Vec<Score> {
     points.iter().map(|point| forest.update(point).expect("the series is finite")).collect()
 }
 
+/// A point alone: at the root of every tree.
+const ALONE: Score = Score {
+    codisp: 0.0,
+    displacement: 0.0,
+    depth: 0.0,
+    log_codisp: 0.0,
+    log_displacement: 0.0,
+    inverse_depth: 1.0,
+};
+
 #[test]
 fn the_first_point_has_nothing_to_compare_with() {
     let mut forest = Forest::builder(1).build().unwrap();
-    assert_eq!(forest.update(&[3.0]).unwrap(), Score::default());
+    assert_eq!(forest.update(&[3.0]).unwrap(), ALONE);
     assert_eq!(forest.len(), 1);
 }
 
@@ -35,7 +45,7 @@ fn the_first_point_has_nothing_to_compare_with() {
 fn a_window_of_one_scores_zero_for_ever() {
     let mut forest = Forest::builder(1).window(1).trees(3).build().unwrap();
     for score in scores(&mut forest, &series(1, 50, 1)) {
-        assert_eq!(score, Score::default());
+        assert_eq!(score, ALONE);
     }
     assert_eq!((forest.len(), forest.updates()), (1, 50));
 }
@@ -45,8 +55,16 @@ fn a_window_of_two_compares_each_point_with_the_one_before() {
     let mut forest = Forest::builder(1).window(2).trees(3).build().unwrap();
     let scores: Vec<Score> =
         [1.0, 2.0, 2.0, 3.0].iter().map(|&value| forest.update(&[value]).unwrap()).collect();
-    let apart = Score { codisp: 1.0, displacement: 1.0, depth: 1.0 };
-    assert_eq!(scores, [Score::default(), apart, Score::default(), apart]);
+    let ln_2 = libm::log1p(1.0);
+    let apart = Score {
+        codisp: 1.0,
+        displacement: 1.0,
+        depth: 1.0,
+        log_codisp: (ln_2 + ln_2 + ln_2) / 3.0,
+        log_displacement: (ln_2 + ln_2 + ln_2) / 3.0,
+        inverse_depth: 0.5,
+    };
+    assert_eq!(scores, [ALONE, apart, ALONE, apart]);
 }
 
 #[test]
