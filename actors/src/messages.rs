@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::Message;
 use thicket_detector::{Detection, DetectorConfig};
-use thicket_schema::{Checkpoint, FieldSet, PartitionId, Position, Reading, Record, SensorName, Timestamp};
+use thicket_schema::{Checkpoint, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::credit::{Credit, Credited};
@@ -100,8 +100,13 @@ pub enum Verdict {
     Scored(Box<Detection>),
     /// It is not newer than its sensor's newest reading and touched nothing.
     NotNewer,
-    /// It lacks a field that the detector needs and touched nothing.
-    MissingField(String),
+    /// The detector cannot score it, and it touched nothing.
+    Rejected {
+        /// The dead letter's reason.
+        reason: Reason,
+        /// The detector's own words.
+        detail: String,
+    },
     /// It panicked the detector twice and is skipped.
     Poison,
 }

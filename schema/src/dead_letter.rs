@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 
 use crate::payload::PayloadError;
+use crate::reading::Reading;
 use crate::text::{excerpt, storable};
 use crate::topic::TopicError;
 
@@ -175,6 +176,16 @@ impl DeadLetter {
     /// Makes a dead letter of a message, with copies of what is kept, so that a large message can be freed.
     pub fn new(topic: &str, reason: Reason, detail: &str, payload: &[u8]) -> Self {
         Self::of_excerpt(topic, reason, detail, payload, payload.len() as u64)
+    }
+
+    /// Makes a dead letter of a reading that was decoded and cannot be stored or scored: its sensor stands for the topic, its
+    /// values as JSON for the payload.
+    pub fn of_reading(reading: &Reading, reason: Reason, detail: &str) -> Self {
+        let values = reading.fields.names().iter().zip(&reading.values);
+        let values: serde_json::Map<String, serde_json::Value> =
+            values.map(|(name, &value)| (name.clone(), serde_json::Value::from(value))).collect();
+        let payload = serde_json::Value::Object(values).to_string();
+        Self::new(reading.sensor.as_str(), reason, detail, payload.as_bytes())
     }
 
     /// Makes a dead letter where only a part of the payload is at hand.

@@ -17,7 +17,7 @@
 //! - [`entry`]: readings and dead letters packed into one element of a partition's log.
 //! - [`keys`]: the names of all keys in Redis.
 //! - [`checkpoint`]: the envelope of a detector's state.
-//! - [`postgres`]: tables and migrations (feature `postgres`, on by default).
+//! - `postgres`: tables and migrations (feature `postgres`, on by default).
 
 pub mod checkpoint;
 pub mod dead_letter;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use thicket_detector::{Detector, DetectorConfig, Rejected};
-use thicket_schema::{Checkpoint, Reading, SensorName, Timestamp};
+use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
 use super::restore::{RestoreFacts, restore};
 use crate::messages::{NotRestored, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict};
@@ -117,7 +117,16 @@ fn verdict(detector: &mut Detector, reading: &Reading) -> Verdict {
     assert!(reading.values.first() != Some(&tests::POISON), "poison");
     match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
         Ok(detection) => Verdict::Scored(Box::new(detection)),
-        Err(Rejected::MissingField(field)) => Verdict::MissingField(field),
+        Err(rejected) => Verdict::Rejected { reason: reason(&rejected), detail: rejected.to_string() },
+    }
+}
+
+/// What the detector does not take, in the words of dead letters.
+fn reason(rejected: &Rejected) -> Reason {
+    match rejected {
+        Rejected::MissingField(_) => Reason::MissingField,
+        Rejected::FieldCount(_) => Reason::TooManyFields,
+        _ => Reason::NotFinite,
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
         };
         let reading = &jobs[job].readings[index];
         match &judged[job].verdicts[index] {
-            Verdict::MissingField(field) => {
-                batch.letters.push(slot.letter_row(missing_field(reading, field)));
+            Verdict::Rejected { reason, detail } => {
+                batch.letters.push(slot.letter_row(rejected(reading, *reason, detail)));
                 continue;
             }
             Verdict::NotNewer => batch.offered.push(OfferedReading {
@@ -73,16 +73,7 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
     batch
 }
 
-fn missing_field(reading: &Reading, field: &str) -> DeadLetter {
-    let values: serde_json::Map<String, serde_json::Value> = reading
-        .fields
-        .names()
-        .iter()
-        .zip(&reading.values)
-        .map(|(name, &value)| (name.clone(), serde_json::Value::from(value)))
-        .collect();
-    let payload = serde_json::Value::Object(values).to_string();
-    let detail =
-        format!("the detector of {} needs the field {field}, absent at {}", reading.sensor, reading.ts);
-    DeadLetter::new(reading.sensor.as_str(), Reason::MissingField, &detail, payload.as_bytes())
+fn rejected(reading: &Reading, reason: Reason, detail: &str) -> DeadLetter {
+    let detail = format!("the detector of {} at {}: {detail}", reading.sensor, reading.ts);
+    DeadLetter::of_reading(reading, reason, &detail)
 }

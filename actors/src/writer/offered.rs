@@ -86,26 +86,13 @@ fn same(reading: &Reading, field_set: i64, values: &[f64]) -> bool {
 
 fn conflict(offer: &OfferedReading) -> LetterRow {
     let reading = &offer.reading;
-    let values: serde_json::Map<String, serde_json::Value> = reading
-        .fields
-        .names()
-        .iter()
-        .zip(&reading.values)
-        .map(|(name, &value)| (name.clone(), serde_json::Value::from(value)))
-        .collect();
-    let payload = serde_json::Value::Object(values).to_string();
     let detail = format!("{} has another reading at {}", reading.sensor, reading.ts);
     LetterRow {
         position: offer.position,
         item: offer.item,
         received: offer.received,
         redelivered: offer.redelivered,
-        letter: DeadLetter::new(
-            reading.sensor.as_str(),
-            Reason::TimestampConflict,
-            &detail,
-            payload.as_bytes(),
-        ),
+        letter: DeadLetter::of_reading(reading, Reason::TimestampConflict, &detail),
     }
 }
 
