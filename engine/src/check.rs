@@ -40,7 +40,9 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
 async fn redis(config: &Config) -> Finding {
     let url = &config.redis.url;
     let away = |error: &dyn std::fmt::Display| {
-        format!("{url} does not answer ({error}); start it (compose/install-servers installs it) or set redis.url")
+        format!(
+            "{url} does not answer ({error}); start it (compose/install-servers installs it) or set redis.url"
+        )
     };
     let client = match tokio::time::timeout(PATIENCE, try_connect_redis(url)).await {
         Ok(Ok(client)) => client,
@@ -48,8 +50,11 @@ async fn redis(config: &Config) -> Finding {
         Err(elapsed) => return Err(away(&elapsed)),
     };
     let info: String = client.info(None).await.map_err(|error| away(&error))?;
-    let value = |key: &str| info.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).unwrap_or("?").trim().to_owned();
-    let settings: Vec<(&str, &str)> = vec![("maxmemory-policy", "noeviction"), ("appendonly", "yes"), ("appendfsync", "always")];
+    let value = |key: &str| {
+        info.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).unwrap_or("?").trim().to_owned()
+    };
+    let settings: Vec<(&str, &str)> =
+        vec![("maxmemory-policy", "noeviction"), ("appendonly", "yes"), ("appendfsync", "always")];
     for (key, wanted) in settings {
         let found: Vec<String> = client.config_get(key).await.map_err(|error| away(&error))?;
         let found = found.get(1).cloned().unwrap_or_default();
@@ -68,7 +73,9 @@ async fn postgres(config: &Config) -> Finding {
     let pending = tokio::task::spawn_blocking(move || migrate::pending(&url));
     match tokio::time::timeout(PATIENCE, pending).await {
         Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("the tables are up to date".to_owned()),
-        Ok(Ok(Ok(pending))) => Err(format!("{} migrations have not run; run `thicket migrate`", pending.len())),
+        Ok(Ok(Ok(pending))) => {
+            Err(format!("{} migrations have not run; run `thicket migrate`", pending.len()))
+        }
         Ok(Ok(Err(error))) => Err(format!(
             "does not answer ({error:#}); start it (compose/install-servers installs it) or set postgres.url"
         )),
@@ -80,7 +87,11 @@ async fn postgres(config: &Config) -> Finding {
 async fn broker(config: &Config) -> Finding {
     let (host, port) = config.mqtt.address().map_err(|error| error.to_string())?;
     // A client id of its own: the engine's would throw a running engine off the broker.
-    let mut options = rumqttc::MqttOptions::new(format!("{}-check-{}", config.mqtt.client_id, std::process::id()), &host, port);
+    let mut options = rumqttc::MqttOptions::new(
+        format!("{}-check-{}", config.mqtt.client_id, std::process::id()),
+        &host,
+        port,
+    );
     if !config.mqtt.username.is_empty() {
         options.set_credentials(&config.mqtt.username, &config.mqtt.password);
     }

@@ -37,7 +37,12 @@ fn text<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::E
 }
 
 /// Lists dead letters, the newest first.
-pub(crate) async fn list(config: &Config, reason: Option<String>, limit: i64, format: Format) -> anyhow::Result<ExitCode> {
+pub(crate) async fn list(
+    config: &Config,
+    reason: Option<String>,
+    limit: i64,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
     let mut query = dead_letters::table
         .select((
             dead_letters::partition,
@@ -56,7 +61,9 @@ pub(crate) async fn list(config: &Config, reason: Option<String>, limit: i64, fo
         .into_boxed();
     if let Some(reason) = reason {
         let known = Reason::ALL.map(Reason::as_str).join(", ");
-        let reason: Reason = reason.parse().map_err(|_| anyhow::anyhow!("no such reason: {reason}; the reasons are {known}"))?;
+        let reason: Reason = reason
+            .parse()
+            .map_err(|_| anyhow::anyhow!("no such reason: {reason}; the reasons are {known}"))?;
         query = query.filter(dead_letters::reason.eq(reason.as_str()));
     }
     let mut connection = connect_postgres(&config.postgres.url)

@@ -72,7 +72,9 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
         Phase::WaitingForStores => Some("waiting for postgresql and redis\n"),
         Phase::Stopping => Some("stopping\n"),
         Phase::Running if health.metrics.mqtt_connected.get() == 0 => Some("not connected to the broker\n"),
-        Phase::Running if health.metrics.partitions_owned.get() == 0 => Some("no partition is this node's yet\n"),
+        Phase::Running if health.metrics.partitions_owned.get() == 0 => {
+            Some("no partition is this node's yet\n")
+        }
         Phase::Running => None,
     };
     match not_ready {

@@ -63,7 +63,10 @@ fn end_at_once(why: &str) -> ExitCode {
     tracing::warn!(why, "ending at once; the next start continues from what is committed");
     // Arbiters may be waiting for a store that is away; they are not waited for.
     std::thread::spawn(|| {
-        #[expect(clippy::disallowed_methods, reason = "a thread of its own, and no arbiter of the process is needed any more")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread of its own, and no arbiter of the process is needed any more"
+        )]
         std::thread::sleep(Duration::from_millis(200));
         std::process::exit(i32::from(DEADLINE_PASSED));
     });

@@ -53,7 +53,8 @@ impl Samples {
         let of_metric = |(series, _): &&(String, f64)| {
             series.strip_prefix(metric).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
         };
-        self.samples.iter().filter(of_metric).map(|(_, value)| value).sum()
+        // The sum of no samples is −0.0, which would show.
+        self.samples.iter().filter(of_metric).map(|(_, value)| value).sum::<f64>() + 0.0
     }
 
     /// A quantile of a histogram, by linear interpolation within its bucket as Prometheus does it; nothing without

@@ -108,8 +108,9 @@ pub(crate) async fn status(config: &Config, format: Format) -> anyhow::Result<Ex
     let mut postgres = connect_postgres(&config.postgres.url)
         .await
         .context("postgresql does not answer: start it or set postgres.url")?;
-    let redis =
-        try_connect_redis(&config.redis.url).await.context("redis does not answer: start it or set redis.url")?;
+    let redis = try_connect_redis(&config.redis.url)
+        .await
+        .context("redis does not answer: start it or set redis.url")?;
     let status = gather(config, &mut postgres, &redis).await?;
     if format.json {
         println!("{}", serde_json::to_string(&status)?);
@@ -131,7 +132,8 @@ async fn gather(config: &Config, postgres: &mut AsyncPgConnection, redis: &Clien
     let mut partitions = Vec::with_capacity(rows.len());
     for row in rows {
         let id = PartitionId(row.partition as u16);
-        let position = thicket_schema::Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() };
+        let position =
+            thicket_schema::Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() };
         partitions.push(PartitionStatus {
             partition: row.partition,
             position: position.to_string(),
@@ -156,7 +158,10 @@ async fn gather(config: &Config, postgres: &mut AsyncPgConnection, redis: &Clien
     Ok(Status {
         sensors: count(postgres, "SELECT count(*) FROM sensors").await?,
         anomalies: count(postgres, "SELECT count(*) FROM anomalies").await?,
-        detectors_resident: crate::scrape::scrape(config.http.listen).await.ok().map(|metrics| metrics.sum("thicket_detectors") as u64),
+        detectors_resident: crate::scrape::scrape(config.http.listen)
+            .await
+            .ok()
+            .map(|metrics| metrics.sum("thicket_detectors") as u64),
         dead_letters: reasons.into_iter().map(|row| (row.reason, row.letters)).collect(),
         partitions,
         totals,
@@ -169,8 +174,12 @@ async fn count(postgres: &mut AsyncPgConnection, query: &str) -> anyhow::Result<
 }
 
 fn print(status: &Status) {
-    let Totals { delivered, scored, late, duplicates, dead_letters, unaccounted, lag_entries } = status.totals;
-    println!("{:<4} {:<22} {:>6} {:>8} {:>12} {:>12}  owner", "part", "position", "epoch", "lag", "delivered", "scored");
+    let Totals { delivered, scored, late, duplicates, dead_letters, unaccounted, lag_entries } =
+        status.totals;
+    println!(
+        "{:<4} {:<22} {:>6} {:>8} {:>12} {:>12}  owner",
+        "part", "position", "epoch", "lag", "delivered", "scored"
+    );
     for partition in &status.partitions {
         println!(
             "{:<4} {:<22} {:>6} {:>8} {:>12} {:>12}  {}",
@@ -191,7 +200,9 @@ fn print(status: &Status) {
     }
     println!("lag          {lag_entries} entries of the log");
     println!("anomalies    {}", status.anomalies);
-    println!("ledger       {delivered} delivered = {scored} scored + {late} late + {duplicates} duplicate + {dead_letters} dead letters + poison; {unaccounted} unaccounted");
+    println!(
+        "ledger       {delivered} delivered = {scored} scored + {late} late + {duplicates} duplicate + {dead_letters} dead letters + poison; {unaccounted} unaccounted"
+    );
     for (reason, letters) in &status.dead_letters {
         println!("             {letters} × {reason}");
     }

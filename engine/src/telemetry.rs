@@ -12,7 +12,10 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     // What the HTTP server says of its start is of no use to anybody, unless the level asks for it by name.
     let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.level))
         .with_context(|| format!("configuration: log.level: {:?} is no level and no filter", config.level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

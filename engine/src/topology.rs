@@ -59,14 +59,22 @@ pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal)
 
     let writers: Vec<Addr<PostgresWriter>> = (0..config.postgres.writers)
         .map(|_| {
-            let options = PostgresWriterOptions { url: config.postgres.url.clone(), max_rows: config.postgres.max_rows };
+            let options = PostgresWriterOptions {
+                url: config.postgres.url.clone(),
+                max_rows: config.postgres.max_rows,
+            };
             let metrics = metrics.clone();
-            start_in_arbiter(&store_arbiter.handle(), supervise("postgres_writer"), move |_| PostgresWriter::new(options, metrics))
+            start_in_arbiter(&store_arbiter.handle(), supervise("postgres_writer"), move |_| {
+                PostgresWriter::new(options, metrics)
+            })
         })
         .collect();
     let checkpointer = {
-        let (store, pool, metrics) = (CheckpointStore::new(store_redis.clone(), keys.clone()), pool.clone(), metrics.clone());
-        start_in_arbiter(&store_arbiter.handle(), supervise("checkpointer"), move |_| Checkpointer::new(store, pool, metrics))
+        let (store, pool, metrics) =
+            (CheckpointStore::new(store_redis.clone(), keys.clone()), pool.clone(), metrics.clone());
+        start_in_arbiter(&store_arbiter.handle(), supervise("checkpointer"), move |_| {
+            Checkpointer::new(store, pool, metrics)
+        })
     };
     let leases = Leases::new(store_redis.clone(), node.clone(), config.shards.lease);
     let keeper = {
@@ -84,7 +92,8 @@ pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal)
     for number in 0..count {
         let arbiter = shard_arbiters[usize::from(number) % shard_arbiters.len()].handle();
         let url = config.redis.url.clone();
-        let (blocking, redis) = on(&arbiter, async move { (connect_redis(&url).await, connect_redis(&url).await) }).await?;
+        let (blocking, redis) =
+            on(&arbiter, async move { (connect_redis(&url).await, connect_redis(&url).await) }).await?;
         let reader = LogReader::new(blocking, redis, keys.clone());
         let options = ShardOptions {
             number,
@@ -101,7 +110,9 @@ pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal)
             exit: exit.clone(),
         };
         let metrics = metrics.clone();
-        shards.push(start_in_arbiter(&arbiter, supervise("shard"), move |_| Shard::new(options, peers, reader, metrics)));
+        shards.push(start_in_arbiter(&arbiter, supervise("shard"), move |_| {
+            Shard::new(options, peers, reader, metrics)
+        }));
     }
     keeper.send(Join { shards: shards.clone() }).await.context("the partition keeper is gone")?;
 
@@ -160,7 +171,9 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
             Ok(pending) if pending.is_empty() => break,
             Ok(_) => anyhow::bail!("the tables are missing or out of date: run `thicket migrate`"),
             Err(error) => {
-                tracing::warn!("postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)");
+                tracing::warn!(
+                    "postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)"
+                );
                 tokio::time::sleep(STORE_RETRY).await;
             }
         }
@@ -170,7 +183,10 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Makes a value on another arbiter, where the tasks that it spawns are to run.
-async fn on<T: Send + 'static>(arbiter: &ArbiterHandle, make: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
+async fn on<T: Send + 'static>(
+    arbiter: &ArbiterHandle,
+    make: impl Future<Output = T> + Send + 'static,
+) -> anyhow::Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     arbiter.spawn(async move { drop(sender.send(make.await)) });
     receiver.await.context("an arbiter ended while the engine started")
@@ -214,8 +230,11 @@ fn mqtt_options(config: &Config) -> anyhow::Result<MqttOptions> {
 
 fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
     let mqtt = &config.mqtt;
-    let limits =
-        PayloadLimits { max_bytes: mqtt.max_payload_bytes, max_fields: mqtt.max_fields, max_readings: mqtt.max_readings };
+    let limits = PayloadLimits {
+        max_bytes: mqtt.max_payload_bytes,
+        max_fields: mqtt.max_fields,
+        max_readings: mqtt.max_readings,
+    };
     Ok(DecodeOptions {
         partitions: config.queue.partitions,
         templates: mqtt.topic_templates()?,

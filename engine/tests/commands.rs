@@ -22,7 +22,10 @@ async fn check_reaches_every_server_and_says_how_to_mend_what_fails() {
     let ill = bed.thicket(&["check"], SMALL);
     assert_eq!(ill.status.code(), Some(1));
     let text = stdout(&ill);
-    assert!(text.contains("FAIL  redis") && text.contains("FAIL  mqtt") && text.contains("ok    postgresql"), "{text}");
+    assert!(
+        text.contains("FAIL  redis") && text.contains("FAIL  mqtt") && text.contains("ok    postgresql"),
+        "{text}"
+    );
     assert!(text.contains("install-servers"), "{text}");
 }
 

@@ -5,8 +5,8 @@ mod sections;
 mod sources;
 
 pub(crate) use sections::{
-    CheckpointConfig, HttpConfig, LogConfig, LogFormat, MqttConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
-    ShardsConfig, ShutdownConfig,
+    CheckpointConfig, HttpConfig, LogConfig, LogFormat, MqttConfig, NodeConfig, PostgresConfig, QueueConfig,
+    RedisConfig, ShardsConfig, ShutdownConfig,
 };
 pub(crate) use sources::{ConfigError, Overrides, load};
 
@@ -57,11 +57,14 @@ impl Config {
         let place = format!("detectors[{index}]");
         let mut overrides = rule.clone();
         let sensors = overrides.remove("sensors").and_then(|value| value.into_string());
-        let sensors = sensors.ok_or_else(|| ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\""))?;
-        let config: DetectorConfig = figment::Figment::from(figment::providers::Serialized::defaults(&self.detector))
-            .merge(figment::providers::Serialized::defaults(&overrides))
-            .extract()
-            .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
+        let sensors = sensors.ok_or_else(|| {
+            ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\"")
+        })?;
+        let config: DetectorConfig =
+            figment::Figment::from(figment::providers::Serialized::defaults(&self.detector))
+                .merge(figment::providers::Serialized::defaults(&overrides))
+                .extract()
+                .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
         config.validate().map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
         Ok(DetectorRule { sensors, config })
     }
@@ -88,7 +91,10 @@ impl Config {
             return Err(ConfigError::invalid("queue.partitions", "must be at most 4096"));
         }
         if self.shards.count > self.queue.partitions {
-            return Err(ConfigError::invalid("shards.count", "more shards than queue.partitions leaves some without work"));
+            return Err(ConfigError::invalid(
+                "shards.count",
+                "more shards than queue.partitions leaves some without work",
+            ));
         }
         if self.shards.lease < std::time::Duration::from_millis(300) {
             return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));

@@ -69,7 +69,11 @@ impl MqttConfig {
     /// Host and port of the broker.
     pub(crate) fn address(&self) -> Result<(String, u16), ConfigError> {
         let invalid = || ConfigError::invalid("mqtt.url", "must look like mqtt://host:1883");
-        let rest = self.url.strip_prefix("mqtt://").or_else(|| self.url.strip_prefix("tcp://")).ok_or_else(invalid)?;
+        let rest = self
+            .url
+            .strip_prefix("mqtt://")
+            .or_else(|| self.url.strip_prefix("tcp://"))
+            .ok_or_else(invalid)?;
         let rest = rest.trim_end_matches('/');
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
@@ -84,7 +88,8 @@ impl MqttConfig {
     /// How a topic names its sensor.
     pub(crate) fn topic_templates(&self) -> Result<TopicTemplates, ConfigError> {
         let parse = |template: &String| {
-            TopicTemplate::parse(template).map_err(|error| ConfigError::invalid("mqtt.templates", &error.to_string()))
+            TopicTemplate::parse(template)
+                .map_err(|error| ConfigError::invalid("mqtt.templates", &error.to_string()))
         };
         Ok(TopicTemplates(self.templates.iter().map(parse).collect::<Result<_, _>>()?))
     }
@@ -93,7 +98,10 @@ impl MqttConfig {
         self.address()?;
         self.topic_templates()?;
         if self.client_id.is_empty() {
-            return Err(ConfigError::invalid("mqtt.client_id", "must not be empty: it names the persistent session"));
+            return Err(ConfigError::invalid(
+                "mqtt.client_id",
+                "must not be empty: it names the persistent session",
+            ));
         }
         if self.topics.is_empty() {
             return Err(ConfigError::invalid("mqtt.topics", "must name at least one topic filter"));

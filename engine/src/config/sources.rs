@@ -62,8 +62,11 @@ pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config,
     for (variable, path) in std::env::vars().filter(|(variable, _)| variable.starts_with(PREFIX)) {
         let Some(key) = variable.strip_prefix(PREFIX).filter(|key| is_secret_file(key)) else { continue };
         let key = key[..key.len() - "_FILE".len()].to_lowercase().replace("__", ".");
-        let secret = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::SecretFile { variable: variable.clone(), path, source })?;
+        let secret = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+            variable: variable.clone(),
+            path,
+            source,
+        })?;
         figment = figment.merge(Serialized::global(&key, secret.trim_end_matches(['\r', '\n'])));
     }
     for (key, value) in overrides {

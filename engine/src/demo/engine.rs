@@ -29,7 +29,13 @@ impl Service for EngineService {
         std::fs::write(&file, text)
             .map_err(|source| Error::Io { action: format!("write {}", file.display()), source })?;
         let arguments = vec!["--config".into(), file.into(), "run".into()];
-        Ok(Launch { program: self.program.clone(), arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
+        Ok(Launch {
+            program: self.program.clone(),
+            arguments,
+            account: None,
+            stop: Signal::TERM,
+            orphaned: "TERM",
+        })
     }
 
     fn probe(&self, mut connection: TcpStream) -> io::Result<()> {

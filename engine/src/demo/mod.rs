@@ -179,7 +179,8 @@ impl Place {
         if let Some(directory) = directory {
             let empty = std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
             anyhow::ensure!(empty, "{} is not empty; name a new directory", directory.display());
-            std::fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("{} cannot be created", directory.display()))?;
             return Ok(Self::Kept(directory.to_owned()));
         }
         let directory = tempfile::TempDir::with_prefix("thicket-demo-")?;
@@ -197,6 +198,8 @@ impl Place {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

@@ -25,9 +25,16 @@ pub(super) fn dealt_with(samples: &Samples) -> u64 {
 }
 
 /// Compares the ledger of the replay with the tables.
-pub(super) async fn reckon(ledger: &Path, servers: &Servers, samples: &Samples, rate: f64) -> anyhow::Result<Report> {
-    let options = VerifyOptions { ledgers: vec![ledger.to_owned()], database: servers.postgres.url(), wait: WAIT };
-    let milliseconds = |quantile| samples.quantile("thicket_latency_seconds", quantile).map(|seconds| seconds * 1e3);
+pub(super) async fn reckon(
+    ledger: &Path,
+    servers: &Servers,
+    samples: &Samples,
+    rate: f64,
+) -> anyhow::Result<Report> {
+    let options =
+        VerifyOptions { ledgers: vec![ledger.to_owned()], database: servers.postgres.url(), wait: WAIT };
+    let milliseconds =
+        |quantile| samples.quantile("thicket_latency_seconds", quantile).map(|seconds| seconds * 1e3);
     let performance = Performance {
         readings_per_second: Some(rate),
         latency_ms: Latency { p50: milliseconds(0.5), p99: milliseconds(0.99) },

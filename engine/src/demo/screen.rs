@@ -61,7 +61,9 @@ impl Screen {
         }
         self.last_shown = Some(now);
         let scored = samples.sum("thicket_readings_scored_total");
-        let rate = self.last_count.map_or(0.0, |(then, count)| (scored - count) / now.duration_since(then).as_secs_f64());
+        let rate = self
+            .last_count
+            .map_or(0.0, |(then, count)| (scored - count) / now.duration_since(then).as_secs_f64());
         self.last_count = Some((now, scored));
         let line = format!(
             "{:<7} {sensors} sensors · {} readings · {rate:.0}/s · lag {} · anomalies {} · dead letters {}",
