@@ -37,7 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn compare(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut connection = connect_postgres(url).await?;
     connection
-        .batch_execute("CREATE TABLE r (sensor int8, ts timestamptz, \"values\" float8[], PRIMARY KEY (sensor, ts))")
+        .batch_execute(
+            "CREATE TABLE r (sensor int8, ts timestamptz, \"values\" float8[], PRIMARY KEY (sensor, ts))",
+        )
         .await?;
     let backend: Backend = sql_query("SELECT pg_backend_pid() AS pid").get_result(&mut connection).await?;
     let mut spent = [0.0; 3];

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use actix::Message;
 use thicket_detector::{Detection, DetectorConfig};
-use thicket_schema::{Checkpoint, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp};
+use thicket_schema::{
+    Checkpoint, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use crate::credit::{Credit, Credited};

@@ -1,5 +1,7 @@
 //! The append protocol against a real Redis: however often an append is tried, the log holds it once, in order.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use fred::interfaces::{KeysInterface as _, StreamsInterface as _};
 use fred::prelude::Client;
 use thicket_actors::queue::{AppendOutcome, LogAppender, LogReader, try_connect_redis};
@@ -35,7 +37,10 @@ impl Bed {
 
     async fn log(&self) -> Vec<(Position, String, Position)> {
         let reader = LogReader::new(self.client.clone(), self.client.clone(), self.keys.clone());
-        let read = reader.read(&[(P, Position::default())], 1_000, std::time::Duration::from_millis(1)).await.unwrap();
+        let read = reader
+            .read(&[(P, Position::default())], 1_000, std::time::Duration::from_millis(1))
+            .await
+            .unwrap();
         let entries = read.into_iter().flat_map(|(_, entries)| entries);
         entries
             .map(|logged| {
@@ -49,7 +54,10 @@ impl Bed {
 
 fn entry(what: &str) -> Entry {
     let letter = DeadLetter::new(what, Reason::Empty, "", b"");
-    Entry { predecessor: Position::default(), records: vec![Record { received: 1, redelivered: false, item: Item::DeadLetter(letter) }] }
+    Entry {
+        predecessor: Position::default(),
+        records: vec![Record { received: 1, redelivered: false, item: Item::DeadLetter(letter) }],
+    }
 }
 
 fn at(generation: u64, n: u64) -> Position {
@@ -81,10 +89,14 @@ async fn a_retry_after_a_lost_reply_neither_doubles_nor_reorders() {
     // The reply of this one is lost: the appender does not know of it.
     let script = fred::types::scripts::Script::from_lua(include_str!("../src/queue/append.lua"));
     let keys = vec![bed.keys.log(P), bed.keys.writer(P)];
-    let arguments: Vec<fred::types::Value> = vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into()];
+    let arguments: Vec<fred::types::Value> =
+        vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into()];
     let reply: String = script.evalsha_with_reload(&bed.client, keys, arguments).await.unwrap();
     assert_eq!(reply, "ok");
-    assert_eq!(appender.append(&bed.client, &bed.keys, &bytes, NO_BOUND).await.unwrap(), AppendOutcome::Appended);
+    assert_eq!(
+        appender.append(&bed.client, &bed.keys, &bytes, NO_BOUND).await.unwrap(),
+        AppendOutcome::Appended
+    );
     assert_eq!(bed.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Appended);
     assert_eq!(bed.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);
 }

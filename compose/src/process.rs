@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::{Error, error::Context, program, wait};
 
 /// How long a server may take to end after it was asked to; more than the engine's own deadline.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// How long the kernel may take to bury what was killed.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// How much of a log an error shows.

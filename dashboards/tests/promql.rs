@@ -147,7 +147,7 @@ fn close(a: &[(String, f64)], b: &[(String, f64)]) -> bool {
 
 /// Looks every 20 ms until the condition holds; gives up after 60 s.
 fn until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition() && Instant::now() < deadline {
         pause();
     }

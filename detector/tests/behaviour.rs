@@ -1,5 +1,7 @@
 //! What an operator may count on, from the outside.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use proptest::prelude::*;
 use thicket_detector::{Detection, Detector, DetectorConfig, Rejected, RestoreError};
 

@@ -1,6 +1,8 @@
 //! A grade means what it says: on series in which nothing unusual happens, a reading as rare as one in n comes about once in
 //! n readings, whatever the series looks like.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use thicket_detector::{Detector, DetectorConfig};
 
 const WARM_UP: u32 = 512;

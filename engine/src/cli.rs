@@ -1,5 +1,7 @@
 //! The command line.
 
+#![allow(clippy::doc_markdown, reason = "these doc comments are help texts, in which backticks would show")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use prometheus::IntCounter;
+use fred::clients::Client;
 use thicket_actors::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
@@ -24,7 +24,7 @@ const READ_CONNECTIONS: usize = 4;
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Restarts of an actor that the node depends on, within a minute, before the node gives up.
 const RESTARTS: usize = 5;
-const RESTARTS_WITHIN: Duration = Duration::from_secs(60);
+const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// The running actors.
 pub(crate) struct Topology {
@@ -40,111 +40,155 @@ pub(crate) struct Topology {
 /// Starts everything. Waits for PostgreSQL and Redis for as long as it takes; fails only where waiting does not help.
 pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> anyhow::Result<Topology> {
     wait_for_tables(config).await?;
-
-    let node = node_name(config);
     let keys = Keys::new(&config.redis.prefix)?;
+    let site = Site { config, metrics, exit, node: node_name(config), keys };
+
     let store_arbiter = Arbiter::new();
-    let ingress_arbiter = Arbiter::new();
-    let supervise = |actor: &'static str| Supervision {
-        actor,
-        intensity: Intensity::new(RESTARTS, RESTARTS_WITHIN),
-        exit: exit.clone(),
-        restarts: counter(metrics, actor),
-    };
-
-    // fred runs a client on the runtime that made it, so each is made where it is used.
-    let url = config.redis.url.clone();
-    let store_redis = on(&store_arbiter.handle(), async move { connect_redis(&url).await }).await?;
-    let pool = postgres_pool(&config.postgres.url, READ_CONNECTIONS)?;
-
-    let writers: Vec<Addr<PostgresWriter>> = (0..config.postgres.writers)
-        .map(|_| {
-            let options = PostgresWriterOptions {
-                url: config.postgres.url.clone(),
-                max_rows: config.postgres.max_rows,
-            };
-            let metrics = metrics.clone();
-            start_in_arbiter(&store_arbiter.handle(), supervise("postgres_writer"), move |_| {
-                PostgresWriter::new(options, metrics)
-            })
-        })
-        .collect();
-    let checkpointer = {
-        let (store, pool, metrics) =
-            (CheckpointStore::new(store_redis.clone(), keys.clone()), pool.clone(), metrics.clone());
-        start_in_arbiter(&store_arbiter.handle(), supervise("checkpointer"), move |_| {
-            Checkpointer::new(store, pool, metrics)
-        })
-    };
-    let leases = Leases::new(store_redis.clone(), node.clone(), config.shards.lease);
-    let keeper = {
-        let (partitions, leases, keys) = (config.queue.partitions, leases, keys.clone());
-        let (pool, metrics) = (pool.clone(), metrics.clone());
-        start_in_arbiter(&store_arbiter.handle(), supervise("partition_keeper"), move |_| {
-            PartitionKeeper::new(partitions, leases, keys, pool, metrics)
-        })
-    };
-
+    let stores = site.start_stores(&store_arbiter.handle()).await?;
     let count = config.shards.resolved_count(config.queue.partitions);
     let shard_arbiters: Vec<Arbiter> = (0..shard_threads(count)).map(|_| Arbiter::new()).collect();
-    let detectors = config.detector_configs()?;
-    let mut shards = Vec::new();
-    for number in 0..count {
-        let arbiter = shard_arbiters[usize::from(number) % shard_arbiters.len()].handle();
-        let url = config.redis.url.clone();
-        let (blocking, redis) =
-            on(&arbiter, async move { (connect_redis(&url).await, connect_redis(&url).await) }).await?;
-        let reader = LogReader::new(blocking, redis, keys.clone());
-        let options = ShardOptions {
-            number,
-            detectors: detectors.clone(),
-            checkpoint_every: config.checkpoint.every,
-            retire_after: config.shards.retire_after,
-            max_resident: (config.shards.max_resident / usize::from(count)).max(1),
-            max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
-        };
-        let peers = ShardPeers {
-            writers: writers.clone(),
-            checkpointer: checkpointer.clone(),
-            keeper: keeper.clone(),
-            exit: exit.clone(),
-        };
-        let metrics = metrics.clone();
-        shards.push(start_in_arbiter(&arbiter, supervise("shard"), move |_| {
-            Shard::new(options, peers, reader, metrics)
-        }));
-    }
-    keeper.send(Join { shards: shards.clone() }).await.context("the partition keeper is gone")?;
+    let shards = site.start_shards(count, &shard_arbiters, &stores).await?;
+    stores.keeper.send(Join { shards: shards.clone() }).await.context("the partition keeper is gone")?;
+    let ingress_arbiter = Arbiter::new();
+    let (queue, ingress) = site.start_ingress(&ingress_arbiter.handle()).await?;
 
-    let url = config.redis.url.clone();
-    let ingress_redis = on(&ingress_arbiter.handle(), async move { connect_redis(&url).await }).await?;
-    let (mqtt, decode) = (mqtt_options(config)?, decode_options(config)?);
-    let client = MqttClient::new(&mqtt);
-    let connection = client.connection();
-    let queue = {
+    tracing::info!(shards = count, partitions = config.queue.partitions, "running");
+    let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
+    let Stores { writers, checkpointer, keeper } = stores;
+    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters })
+}
+
+/// What every start needs. fred runs a client on the runtime that made it, so each client is made on the arbiter that uses it.
+struct Site<'a> {
+    config: &'a Config,
+    metrics: &'a Metrics,
+    exit: &'a ExitSignal,
+    node: String,
+    keys: Keys,
+}
+
+/// The actors beside the stores.
+struct Stores {
+    writers: Vec<Addr<PostgresWriter>>,
+    checkpointer: Addr<Checkpointer>,
+    keeper: Addr<PartitionKeeper>,
+}
+
+impl Site<'_> {
+    async fn start_stores(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Stores> {
+        let Self { config, metrics, .. } = *self;
+        let redis = self.redis(arbiter).await?;
+        let pool = postgres_pool(&config.postgres.url, READ_CONNECTIONS)?;
+        let writer = |_| {
+            let (url, max_rows) = (config.postgres.url.clone(), config.postgres.max_rows);
+            let (options, metrics) = (PostgresWriterOptions { url, max_rows }, metrics.clone());
+            start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
+                PostgresWriter::new(options, metrics)
+            })
+        };
+        let writers = (0..config.postgres.writers).map(writer).collect();
+
+        let store = CheckpointStore::new(redis.clone(), self.keys.clone());
+        let (reading, counting) = (pool.clone(), metrics.clone());
+        let checkpointer = start_in_arbiter(arbiter, self.supervise("checkpointer"), move |_| {
+            Checkpointer::new(store, reading, counting)
+        });
+        let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
+        let partitions = config.queue.partitions;
+        let keeper = start_in_arbiter(arbiter, self.supervise("partition_keeper"), move |_| {
+            PartitionKeeper::new(partitions, leases, keys, pool, metrics)
+        });
+        Ok(Stores { writers, checkpointer, keeper })
+    }
+
+    async fn start_shards(
+        &self,
+        count: u16,
+        arbiters: &[Arbiter],
+        stores: &Stores,
+    ) -> anyhow::Result<Vec<Addr<Shard>>> {
+        let config = self.config;
+        let detectors = config.detector_configs()?;
+        let mut shards = Vec::new();
+        for number in 0..count {
+            let arbiter = arbiters[usize::from(number) % arbiters.len()].handle();
+            let reader =
+                LogReader::new(self.redis(&arbiter).await?, self.redis(&arbiter).await?, self.keys.clone());
+            let options = ShardOptions {
+                number,
+                detectors: detectors.clone(),
+                checkpoint_every: config.checkpoint.every,
+                retire_after: config.shards.retire_after,
+                max_resident: (config.shards.max_resident / usize::from(count)).max(1),
+                max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
+            };
+            let peers = ShardPeers {
+                writers: stores.writers.clone(),
+                checkpointer: stores.checkpointer.clone(),
+                keeper: stores.keeper.clone(),
+                exit: self.exit.clone(),
+            };
+            let metrics = self.metrics.clone();
+            shards.push(start_in_arbiter(&arbiter, self.supervise("shard"), move |_| {
+                Shard::new(options, peers, reader, metrics)
+            }));
+        }
+        Ok(shards)
+    }
+
+    async fn start_ingress(
+        &self,
+        arbiter: &ArbiterHandle,
+    ) -> anyhow::Result<(Addr<QueueWriter>, Addr<MqttIngress>)> {
+        let config = self.config;
+        let redis = self.redis(arbiter).await?;
+        let (mqtt, decode) = (mqtt_options(config)?, decode_options(config)?);
+        let client = MqttClient::new(&mqtt);
+        let connection = client.connection();
+
         let options = QueueWriterOptions {
             linger: config.queue.linger,
             max_records: config.queue.max_records,
             max_backlog: config.queue.max_backlog,
-            nonce: node.clone(),
+            nonce: self.node.clone(),
         };
-        let (redis, keys, connection) = (ingress_redis.clone(), keys.clone(), connection.clone());
-        let (metrics, exit) = (metrics.clone(), exit.clone());
-        start_in_arbiter(&ingress_arbiter.handle(), supervise("queue_writer"), move |_| {
-            QueueWriter::new(redis, keys, options, connection, metrics, exit)
-        })
-    };
-    let ingress = {
-        let leases = Leases::new(ingress_redis, node, config.shards.lease);
-        let lease_key = keys.ingress_lease(&config.mqtt.client_id);
-        let (queue, metrics) = (queue.clone(), metrics.clone());
-        start_in_arbiter(&ingress_arbiter.handle(), supervise("mqtt_ingress"), move |_| {
-            MqttIngress::new(client, connection, mqtt, decode, queue, leases, lease_key, metrics)
-        })
-    };
-    tracing::info!(shards = count, partitions = config.queue.partitions, "running");
-    let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
-    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters })
+        let (log, keys, acknowledging) = (redis.clone(), self.keys.clone(), connection.clone());
+        let (metrics, exit) = (self.metrics.clone(), self.exit.clone());
+        let queue = start_in_arbiter(arbiter, self.supervise("queue_writer"), move |_| {
+            QueueWriter::new(log, keys, options, acknowledging, metrics, exit)
+        });
+
+        let lease_key = self.keys.ingress_lease(&config.mqtt.client_id);
+        let (leases, writer, metrics) = (self.leases(redis), queue.clone(), self.metrics.clone());
+        let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
+            MqttIngress::new(client, connection, mqtt, decode, writer, leases, lease_key, metrics)
+        });
+        Ok((queue, ingress))
+    }
+
+    fn supervise(&self, actor: &'static str) -> Supervision {
+        Supervision {
+            actor,
+            intensity: Intensity::new(RESTARTS, RESTARTS_WITHIN),
+            exit: self.exit.clone(),
+            restarts: self.metrics.actor_restarts.with_label_values(&[actor]),
+        }
+    }
+
+    fn leases(&self, redis: Client) -> Leases {
+        Leases::new(redis, self.node.clone(), self.config.shards.lease)
+    }
+
+    /// A connection to Redis whose tasks run on the given arbiter.
+    async fn redis(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Client> {
+        let url = self.config.redis.url.clone();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        arbiter.spawn(async move {
+            // Nobody waits any more if the engine was told to stop meanwhile.
+            let _ = sender.send(connect_redis(&url).await);
+        });
+        receiver.await.context("an arbiter ended while the engine started")
+    }
 }
 
 impl Topology {
@@ -182,24 +226,10 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
     Ok(check_deployment(&mut connection, config.queue.partitions).await?)
 }
 
-/// Makes a value on another arbiter, where the tasks that it spawns are to run.
-async fn on<T: Send + 'static>(
-    arbiter: &ArbiterHandle,
-    make: impl Future<Output = T> + Send + 'static,
-) -> anyhow::Result<T> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    arbiter.spawn(async move { drop(sender.send(make.await)) });
-    receiver.await.context("an arbiter ended while the engine started")
-}
-
 /// One thread for each shard, but not more than there are cores.
 fn shard_threads(shards: u16) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     usize::from(shards).min(cores).max(1)
-}
-
-fn counter(metrics: &Metrics, actor: &str) -> IntCounter {
-    metrics.actor_restarts.with_label_values(&[actor])
 }
 
 /// A name that no other process has: it is what leases and the log know the node by.

@@ -1,5 +1,7 @@
 //! The commands beside `run`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod common;
 
 use common::Bed;
@@ -44,7 +46,7 @@ async fn a_redis_that_may_lose_what_it_acknowledged_is_refused_by_check() {
 async fn status_counts_what_there_is() {
     let bed = Bed::new().await;
     let _engine = bed.engine(SMALL).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     for i in 0..20 {
         publisher.publish(&format!("sensors/{}", i % 4), "1").await;
     }

@@ -1,5 +1,7 @@
 //! Servers that are away, at the start and later, and a second engine by mistake: nothing lost, nothing twice.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod common;
 
 use common::{Bed, Publisher, now_seconds, payload};
@@ -46,7 +48,7 @@ async fn an_engine_that_starts_before_its_servers_waits_for_them_and_says_so() {
     }
     bed.servers.mosquitto.restart_on_same_port().unwrap();
     engine.ready().await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     publish(&mut publisher, now_seconds() - 10, 0..10).await;
     complete(&bed, 10).await;
 }
@@ -56,7 +58,7 @@ async fn each_server_may_be_killed_in_the_middle_of_a_stream() {
     let mut bed = Bed::new().await;
     let engine = bed.engine(SMALL).await;
     let start = now_seconds() - 1_000;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let mut published = 0;
     for server in ["postgres", "redis", "mosquitto"] {
         publish(&mut publisher, start, published..published + 60).await;
@@ -98,7 +100,7 @@ async fn of_two_engines_one_works_and_the_other_waits_and_takes_over() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     let start = now_seconds() - 1_000;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     publish(&mut publisher, start, 0..50).await;
     complete(&bed, 50).await;
     assert!(second.metric("thicket_partitions_owned").await < 0.5);

@@ -1,5 +1,7 @@
 //! From an MQTT message to a scored row, and what becomes of messages that are none.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod common;
 
 use common::{Bed, now_seconds, payload};
@@ -11,7 +13,7 @@ const SMALL: &str = "[queue]\npartitions = 4\n[detector]\ntrees = 4\nwindow = 12
 async fn readings_of_every_form_become_scored_rows() {
     let bed = Bed::new().await;
     let engine = bed.engine(SMALL).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let now = now_seconds();
     publisher
         .publish("sensors/site-1/a", format!("{{\"ts\":{now},\"x\":0.1,\"y\":-2.5e-7,\"unit\":\"dB\"}}"))
@@ -55,7 +57,7 @@ async fn what_cannot_be_processed_is_a_dead_letter_and_the_next_message_is_unhar
     let bed = Bed::new().await;
     let settings = format!("{SMALL}[[detectors]]\nsensors = \"strict\"\nfields = [\"level\"]\n");
     let engine = bed.engine(&settings).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let now = now_seconds();
     publisher.publish("sensors/a", "{\"level\": 1").await;
     publisher.publish("sensors/a", "{\"level\": NaN}").await;
@@ -104,7 +106,7 @@ async fn an_entry_of_an_unknown_encoding_is_a_dead_letter() {
     let () = redis.xadd("thicket:{p01}:log", false, None, "5-1", ("e", "from another age")).await.unwrap();
     let _engine = bed.engine(SMALL).await;
     bed.until("SELECT count(*) FROM dead_letters WHERE reason = 'bad_entry' AND partition = 1", 1).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     for sensor in 0..8 {
         publisher.publish(&format!("sensors/{sensor}"), "1").await;
     }
@@ -115,7 +117,7 @@ async fn an_entry_of_an_unknown_encoding_is_a_dead_letter() {
 async fn late_duplicate_and_contradicting_readings_never_touch_a_forest() {
     let bed = Bed::new().await;
     let _engine = bed.engine(SMALL).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let now = now_seconds() - 100;
     let reading = |seconds: i64, level: f64| format!("{{\"ts\":{},\"level\":{level}}}", now + seconds);
     for (seconds, level) in [(0, 1.0), (10, 2.0), (5, 3.0), (10, 2.0), (5, 3.0), (10, 9.0), (11, 4.0)] {
@@ -136,7 +138,7 @@ async fn late_duplicate_and_contradicting_readings_never_touch_a_forest() {
 async fn consecutive_flagged_readings_are_one_event_that_ends() {
     let bed = Bed::new().await;
     let _engine = bed.engine(SMALL).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let start = now_seconds() - 1_000;
     for i in 0..700 {
         publisher.publish("sensors/a", payload(start, 0, i)).await;

@@ -1,5 +1,7 @@
 //! Kill it, stop it, let detectors come and go: the same rows.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod common;
 
 use common::{Bed, Publisher, now_seconds, payload};
@@ -37,7 +39,7 @@ async fn tables(bed: &Bed) -> Vec<String> {
 async fn undisturbed(start: i64) -> Vec<String> {
     let bed = Bed::new().await;
     let engine = bed.engine(SMALL).await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     publish(&mut publisher, start, 0..READINGS).await;
     bed.until_accounted(READINGS * SENSORS as i64).await;
     assert!(engine.terminate().await.success());
@@ -54,7 +56,7 @@ async fn an_engine_killed_again_and_again_ends_with_the_rows_of_an_undisturbed_o
     let expected = undisturbed(start).await;
 
     let bed = Bed::new().await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let engine = bed.engine(SMALL).await;
     engine.terminate().await;
     let publishing = tokio::spawn(async move {
@@ -87,7 +89,7 @@ async fn a_stopped_engine_saves_every_detector_and_the_next_goes_on_from_there()
     let expected = undisturbed(start).await;
 
     let bed = Bed::new().await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let engine = bed.engine(SMALL).await;
     publish(&mut publisher, start, 0..150).await;
     bed.until_accounted(150 * SENSORS as i64).await;
@@ -106,7 +108,7 @@ async fn detectors_that_retire_and_come_back_score_as_if_they_had_stayed() {
     let expected = undisturbed(start).await;
 
     let bed = Bed::new().await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let settings = SMALL.replace("[shards]", "[shards]\nretire_after = \"1s\"\nmax_resident = 4");
     let engine = bed.engine(&settings).await;
     publish(&mut publisher, start, 0..130).await;
@@ -125,7 +127,7 @@ async fn a_sensor_whose_checkpoint_is_damaged_is_rebuilt_from_its_rows_up_to_the
     let expected = undisturbed(start).await;
 
     let bed = Bed::new().await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     let engine = bed.engine(SMALL).await;
     publish(&mut publisher, start, 0..150).await;
     bed.until_accounted(150 * SENSORS as i64).await;
@@ -148,7 +150,7 @@ async fn the_number_of_shards_changes_no_row() {
     let start = now_seconds() - READINGS;
     let expected = undisturbed(start).await;
     let bed = Bed::new().await;
-    let mut publisher = bed.publisher().await;
+    let mut publisher = bed.publisher();
     for (shards, readings) in [(1, 0..120), (4, 120..260), (2, 260..READINGS)] {
         let engine = bed.engine(&SMALL.replace("[shards]", &format!("[shards]\ncount = {shards}"))).await;
         let end = readings.end;

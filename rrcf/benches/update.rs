@@ -8,10 +8,18 @@ const ROUNDS: usize = 15;
 const UPDATES: usize = 200;
 
 fn main() {
-    println!("{:>5} {:>6} {:>6} {:>7}  {:>14} {:>9} {:>9}", "trees", "window", "fields", "shingle", "µs per update", "KB", "snapshot");
-    for (trees, window, fields, shingle) in
-        [(16, 2_048, 1, 1), (16, 2_048, 3, 1), (16, 2_048, 8, 1), (16, 2_048, 13, 1), (50, 256, 1, 8), (100, 256, 1, 8)]
-    {
+    println!(
+        "{:>5} {:>6} {:>6} {:>7}  {:>14} {:>9} {:>9}",
+        "trees", "window", "fields", "shingle", "µs per update", "KB", "snapshot"
+    );
+    for (trees, window, fields, shingle) in [
+        (16, 2_048, 1, 1),
+        (16, 2_048, 3, 1),
+        (16, 2_048, 8, 1),
+        (16, 2_048, 13, 1),
+        (50, 256, 1, 8),
+        (100, 256, 1, 8),
+    ] {
         let mut forest = Forest::builder(fields)
             .trees(trees)
             .window(window)
@@ -64,7 +72,10 @@ impl Series {
         let wave = libm::sin(f64::from(self.step) / 46.0);
         (0..self.fields)
             .map(|_| {
-                self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                self.state = self
+                    .state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let noise = (self.state >> 40) as f64 / f64::from(1 << 24);
                 (20.0 + 5.0 * wave + noise) as f32
             })

@@ -99,7 +99,7 @@ impl PartitionKeeper {
         for (partition, answer) in answers {
             match answer {
                 Ok(Held::Acquired | Held::Renewed) if !self.owned.contains_key(&partition) => {
-                    won.push(partition)
+                    won.push(partition);
                 }
                 Ok(Held::Acquired | Held::Renewed) => {}
                 Ok(Held::ByAnother) => {
@@ -140,7 +140,7 @@ impl Actor for PartitionKeeper {
 
     fn started(&mut self, context: &mut Context<Self>) {
         let interval = (self.desk.leases.ttl() / 3).max(Duration::from_millis(50));
-        context.run_interval(interval, |this, context| this.round(context));
+        context.run_interval(interval, Self::round);
         self.round(context);
     }
 }

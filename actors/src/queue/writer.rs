@@ -96,10 +96,10 @@ impl QueueWriter {
             .map(|appenders, this, context| {
                 this.state.appenders = appenders;
                 this.state.flushing = false;
-                if !this.state.pending.is_empty() {
-                    this.flush(context);
-                } else {
+                if this.state.pending.is_empty() {
                     release(this.state.drained.drain(..));
+                } else {
+                    this.flush(context);
                 }
             });
         context.spawn(flush);

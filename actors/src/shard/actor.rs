@@ -196,7 +196,9 @@ impl Desk {
     /// Scores what was read and sends its outcomes to the writer; returns the number of records.
     async fn process(self: &Rc<Self>, read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>) -> u64 {
         let (work, gaps) = self.collect(read);
-        gaps.iter().for_each(|gap| self.report_gap(gap));
+        for gap in &gaps {
+            self.report_gap(gap);
+        }
         let records: usize = work.stretches.iter().map(|stretch| stretch.slots.len()).sum();
         let mut credits = BTreeMap::new();
         for stretch in &work.stretches {
@@ -254,13 +256,12 @@ impl Desk {
     /// The verdicts on a job, whatever it takes, and the configuration they were made with.
     async fn judge(&self, job: &Job) -> Result<(JobResult, u64), Unrecoverable> {
         let known = self.state.borrow().residents.get(&job.sensor);
-        let resident = match known {
-            Some(resident) => resident,
-            None => {
-                let resident = self.nursery.bring_in(job.partition, &job.sensor).await?;
-                self.state.borrow_mut().residents.insert(job.sensor.clone(), resident.clone());
-                resident
-            }
+        let resident = if let Some(resident) = known {
+            resident
+        } else {
+            let resident = self.nursery.bring_in(job.partition, &job.sensor).await?;
+            self.state.borrow_mut().residents.insert(job.sensor.clone(), resident.clone());
+            resident
         };
         if let Some(result) = self.nursery.score(&resident, job).await {
             return Ok((result, resident.fingerprint));

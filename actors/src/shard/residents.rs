@@ -18,7 +18,7 @@ use crate::supervision::{Intensity, Supervision, start_here};
 
 /// A detector panics once for each try of a poison reading; only a flood of them is a reason to give the node up.
 const DETECTOR_RESTARTS: usize = 1_000;
-const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_secs(60);
+const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// The detector of a sensor cannot be brought back on this node as things stand.
 #[derive(Clone, Copy, Debug)]

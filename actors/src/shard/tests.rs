@@ -10,7 +10,9 @@ use prometheus::Registry;
 use tempfile::TempDir;
 use thicket_compose::{Postgres, Redis};
 use thicket_detector::DetectorConfig;
-use thicket_schema::{Entry, FieldSet, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp};
+use thicket_schema::{
+    Entry, FieldSet, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
+};
 
 use super::*;
 use crate::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
@@ -36,7 +38,8 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let directory = TempDir::with_prefix("thicket-shard-").unwrap();
-        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         let redis = Redis::start(&directory.path().join("redis")).unwrap();
         let postgres = Postgres::start(&directory.path().join("postgres")).unwrap();
         migrate(postgres.url());
@@ -56,7 +59,7 @@ impl Bench {
             number: 0,
             detectors: DetectorConfigs::new(config, Vec::new()),
             checkpoint_every: 20,
-            retire_after: Duration::from_secs(60),
+            retire_after: Duration::from_mins(1),
             max_resident: 100,
             max_in_flight: 1_000,
         };
@@ -76,7 +79,10 @@ impl Bench {
         for readings in readings.chunks(7) {
             let records = readings.iter().map(|&(sensor, i, value)| record(sensor, i, value)).collect();
             let bytes = appender.pack(&mut Entry { predecessor: Position::default(), records });
-            assert_eq!(appender.append(&client, &keys, &bytes, 1_000).await.unwrap(), AppendOutcome::Appended);
+            assert_eq!(
+                appender.append(&client, &keys, &bytes, 1_000).await.unwrap(),
+                AppendOutcome::Appended
+            );
         }
     }
 
@@ -95,7 +101,7 @@ impl Bench {
             if rows.len() == count {
                 return rows;
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "{} rows of {count}", rows.len());
+            assert!(started.elapsed() < Duration::from_mins(1), "{} rows of {count}", rows.len());
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
@@ -104,7 +110,8 @@ impl Bench {
 /// diesel's migrations block, and need a runtime with threads.
 fn migrate(url: String) {
     let migration = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let connection = connect_postgres(&url).await.unwrap();
             thicket_schema::postgres::migrate(connection).await.unwrap();
@@ -142,8 +149,10 @@ fn value(i: i64) -> f64 {
 
 #[actix_rt::test]
 async fn a_reading_that_panics_its_detector_twice_is_skipped_and_nobody_else_notices() {
-    let clean: Vec<(&str, i64, f64)> =
-        (0..90).flat_map(|i| [("ill", i, value(i)), ("well", i, value(i + 1))]).filter(|&(sensor, i, _)| sensor == "well" || i != 50).collect();
+    let clean: Vec<(&str, i64, f64)> = (0..90)
+        .flat_map(|i| [("ill", i, value(i)), ("well", i, value(i + 1))])
+        .filter(|&(sensor, i, _)| sensor == "well" || i != 50)
+        .collect();
     let undisturbed = Bench::new().await;
     undisturbed.append(&clean).await;
     let expected_ill = undisturbed.rows("ill", 89).await;
@@ -156,7 +165,10 @@ async fn a_reading_that_panics_its_detector_twice_is_skipped_and_nobody_else_not
     bench.append(&poisoned).await;
     let mut ill = bench.rows("ill", 90).await;
     let skipped = ill.remove(50);
-    assert_eq!((skipped.seq, skipped.score.as_str(), skipped.flags), (0, "", i64::from(thicket_schema::flags::POISON)));
+    assert_eq!(
+        (skipped.seq, skipped.score.as_str(), skipped.flags),
+        (0, "", i64::from(thicket_schema::flags::POISON))
+    );
     assert_eq!(ill, expected_ill, "the sensor goes on as if the reading had never been");
     assert_eq!(bench.rows("well", 90).await, expected_well);
     assert_eq!(bench.metrics.commit_conflicts.get(), 0);

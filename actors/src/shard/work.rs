@@ -115,14 +115,13 @@ impl Collector {
     }
 
     fn gather(&mut self, partition: PartitionId, reading: Reading) -> Content {
-        let job = match self.job_of.get(&reading.sensor) {
-            Some(&job) => job,
-            None => {
-                let job = self.jobs.len();
-                self.job_of.insert(reading.sensor.clone(), job);
-                self.jobs.push((partition, reading.sensor.clone(), Vec::new()));
-                job
-            }
+        let job = if let Some(&job) = self.job_of.get(&reading.sensor) {
+            job
+        } else {
+            let job = self.jobs.len();
+            self.job_of.insert(reading.sensor.clone(), job);
+            self.jobs.push((partition, reading.sensor.clone(), Vec::new()));
+            job
         };
         let readings = &mut self.jobs[job].2;
         readings.push(reading);

@@ -84,10 +84,10 @@ where
                 self.actor.ctx().terminate();
                 return false;
             }
-            match catch_unwind(AssertUnwindSafe(|| self.actor.restart())) {
-                Ok(restarted) => return restarted,
-                Err(_) => tracing::error!(actor = self.supervision.actor, "panicked while restarting"),
+            if let Ok(restarted) = catch_unwind(AssertUnwindSafe(|| self.actor.restart())) {
+                return restarted;
             }
+            tracing::error!(actor = self.supervision.actor, "panicked while restarting");
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct ReadingColumns {
 pub struct ScoredReading {
     /// Its number among the sensor's scored readings.
     pub seq: u64,
-    /// Mean CoDisp.
+    /// Mean collusive displacement (`CoDisp`).
     pub score: f64,
     /// Nothing while the detector warms up.
     pub grade: Option<f64>,

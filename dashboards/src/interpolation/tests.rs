@@ -6,7 +6,7 @@ fn context() -> Context {
     Context {
         from: "2026-11-22T10:00:00Z".parse().unwrap(),
         to: "2026-11-22T11:00:00.5Z".parse().unwrap(),
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
         rate_interval: Duration::from_secs(20),
         variables: [
             ("sensor".to_owned(), vec!["o'hare/mic".to_owned()]),

@@ -56,7 +56,7 @@ impl Config {
     fn detector_rule(&self, index: usize, rule: &figment::value::Dict) -> Result<DetectorRule, ConfigError> {
         let place = format!("detectors[{index}]");
         let mut overrides = rule.clone();
-        let sensors = overrides.remove("sensors").and_then(|value| value.into_string());
+        let sensors = overrides.remove("sensors").and_then(figment::value::Value::into_string);
         let sensors = sensors.ok_or_else(|| {
             ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\"")
         })?;

@@ -1,5 +1,10 @@
 //! `thicket demo`: private servers, the engine and a city of microphones, until Ctrl-C or for a while; then a reckoning.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments of arguments are help texts, in which backticks would show"
+)]
+
 mod engine;
 mod outcome;
 mod screen;
@@ -26,7 +31,7 @@ use screen::Screen;
 const MAX_LAG: u64 = 4_000;
 const POLL: Duration = Duration::from_millis(50);
 /// How long the readings that were published may take to become rows after the last of them.
-const SETTLE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_mins(1);
 
 /// What the demo plays.
 #[derive(Debug, clap::Args)]
@@ -73,7 +78,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut engine = Engine::start(place.path(), &servers).await?;
     screen.step("making city sounds");
     let scenario = stage::scenario(&args, place.path()).await?;
-    screen.where_to_look(&servers, &engine, place.path());
+    Screen::where_to_look(&servers, &engine, place.path());
 
     let played = play(&args, &place, &servers, &engine, scenario, stopped, &mut screen).await;
     screen.step("stopping the engine, which drains and saves its detectors, and then the servers");

@@ -38,7 +38,7 @@ impl Screen {
     }
 
     /// Says where to look.
-    pub(super) fn where_to_look(&mut self, servers: &Servers, engine: &Engine, directory: &Path) {
+    pub(super) fn where_to_look(servers: &Servers, engine: &Engine, directory: &Path) {
         let url = engine.url();
         let postgres = servers.postgres.url();
         eprintln!();

@@ -141,7 +141,7 @@ async fn waiting_ends_when_everything_has_come() {
     let options = VerifyOptions {
         ledgers: ledgers.to_vec(),
         database: store.server.url(),
-        wait: Duration::from_secs(60),
+        wait: Duration::from_mins(1),
     };
     let performance = Performance {
         readings_per_second: Some(123.456),

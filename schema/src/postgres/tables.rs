@@ -89,5 +89,11 @@ diesel::joinable!(readings -> sensors (sensor));
 diesel::joinable!(readings -> field_sets (field_set));
 diesel::joinable!(anomalies -> sensors (sensor));
 diesel::allow_tables_to_appear_in_same_query!(
-    anomalies, dead_letters, deployment, field_sets, partitions, readings, sensors
+    anomalies,
+    dead_letters,
+    deployment,
+    field_sets,
+    partitions,
+    readings,
+    sensors
 );

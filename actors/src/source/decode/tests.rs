@@ -10,8 +10,8 @@ fn decoder() -> MessageDecoder {
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
         limits: PayloadLimits { max_bytes: 200, ..PayloadLimits::default() },
         timestamp_keys: vec!["ts".to_owned()],
-        max_future: Duration::from_secs(60),
-        max_age: Duration::from_secs(3_600),
+        max_future: Duration::from_mins(1),
+        max_age: Duration::from_hours(1),
     })
 }
 

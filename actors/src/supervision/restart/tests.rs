@@ -36,7 +36,7 @@ impl Handler<Add> for Adder {
 fn supervision(restarts: usize) -> (Supervision, tokio::sync::mpsc::UnboundedReceiver<ExitReason>) {
     let (exit, reasons) = ExitSignal::new();
     let counter = IntCounter::new("restarts", "restarts").unwrap();
-    let intensity = Intensity::new(restarts, Duration::from_secs(60));
+    let intensity = Intensity::new(restarts, Duration::from_mins(1));
     (Supervision { actor: "adder", intensity, exit, restarts: counter }, reasons)
 }
 
