@@ -22,7 +22,7 @@ demo: servers ## Start everything, replay a city of microphones, show what is fo
 	@cargo run --release --locked --quiet --bin thicket -- demo $(DEMO_FLAGS)
 
 test: servers lint ## Formatting, lints, unit, property and integration tests
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 lint: ## Formatting and lints
 	cargo fmt --all --check

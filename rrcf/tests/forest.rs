@@ -83,7 +83,7 @@ fn equal_outliers_do_not_hide_each_other() {
 fn negative_zero_equals_zero() {
     let mut forest = Forest::builder(1).trees(5).build().unwrap();
     forest.update(&[0.0]).unwrap();
-    assert_eq!(forest.update(&[-0.0]).unwrap(), Score::default());
+    assert_eq!(forest.update(&[-0.0]).unwrap(), ALONE);
 }
 
 #[test]
