@@ -22,7 +22,8 @@ demo: servers ## Start everything, replay a city of microphones, show what is fo
 	@cargo run --release --locked --quiet --bin thicket -- demo $(DEMO_FLAGS)
 
 test: servers lint ## Formatting, lints, unit, property and integration tests
-	cargo test --workspace --locked --no-fail-fast
+	cargo test --workspace --locked --doc
+	cargo test --workspace --locked --no-fail-fast --lib --bins --tests --examples
 
 lint: ## Formatting and lints
 	cargo fmt --all --check
