@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::{DetectorConfig, MAX_FIELDS};
 use crate::detector::{Detector, State};
 use crate::event::Open;
-use crate::grade::{Calibration, Disturbance};
+use crate::grade::Calibration;
 use crate::model::Model;
 use crate::scale::{OPENING, Scale};
 use crate::tail::Tail;
@@ -62,12 +62,10 @@ impl Detector {
         for &value in &state.opening {
             w.f64(value);
         }
-        let calibration = &state.calibration;
-        for tail in [&calibration.codisp, &calibration.depth, &calibration.mean] {
+        for tail in &state.calibration.measures {
             write_tail(&mut w, tail);
         }
-        w.u32(calibration.disturbance.readings);
-        w.u32(calibration.disturbance.calm);
+        w.u32(state.calibration.disturbed);
         w.u8(u8::from(state.event.is_some()));
         if let Some(event) = &state.event {
             write_event(&mut w, event);
@@ -117,12 +115,8 @@ fn read_state(r: &mut Reader<'_>, config: &DetectorConfig) -> Option<State> {
         return None;
     }
     let opening: Vec<f64> = (0..r.count()?).map(|_| r.f64()).collect::<Option<_>>()?;
-    let calibration = Calibration {
-        codisp: read_tail(r)?,
-        depth: read_tail(r)?,
-        mean: read_tail(r)?,
-        disturbance: Disturbance { readings: r.u32()?, calm: r.u32()? },
-    };
+    let measures = [read_tail(r)?, read_tail(r)?, read_tail(r)?];
+    let calibration = Calibration { measures, disturbed: r.u32()? };
     let event = if r.u8()? == 1 { Some(read_event(r, fields.len())?) } else { None };
     let model = if r.u8()? == 1 { Some(read_model(r, config, fields.len())?) } else { None };
     r.end()?;

@@ -10,9 +10,8 @@
 //! −log10 P = −log10 q + 0.434 · (m − u) / e
 //! ```
 //!
-//! That is the peaks-over-threshold method with shape 0, as in SPOT (Siffer et al., KDD 2017), over the whole past. How many
-//! values make the tail is the caller's choice: many give a steady e that a few odd values hardly change, few come
-//! closer to what the far tail is like. The longer the past, the farther out the tail begins.
+//! That is the peaks-over-threshold method with shape 0, as in SPOT (Siffer et al., KDD 2017), over the whole past. The
+//! share q is chosen so that e rests on [`ENOUGH`] values: the longer the past, the farther out the tail begins.
 
 /// Bins per unit of the measure.
 const BINS_PER_UNIT: f64 = 64.0;
@@ -23,8 +22,14 @@ const WIDTH: f64 = 1.0 / BINS_PER_UNIT;
 /// Bins at most; values beyond fall into the last.
 const MAX_BINS: usize = 2_048;
 
-/// Share of values that make the tail, at most: a young sensor's tail has fewer values than asked for.
-const MOST: f64 = 0.2;
+/// Share of values that make the tail, at least.
+const LEAST_TAIL: f64 = 1e-5;
+
+/// Share of values that make the tail of a young sensor, at most.
+const YOUNG_TAIL: f64 = 0.2;
+
+/// Values that the mean excess should rest on.
+const ENOUGH: f64 = 50.0;
 
 /// A mean excess below this is taken as this: a measure that hardly varies must not turn each whim into a wonder.
 const LEAST_EXCESS: f64 = 0.05;
@@ -37,6 +42,11 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    /// The share of values that make the tail.
+    fn share(&self) -> f64 {
+        (ENOUGH / self.total as f64).clamp(LEAST_TAIL, YOUNG_TAIL)
+    }
+
     /// How many values were seen.
     pub(crate) fn total(&self) -> u64 {
         self.total
@@ -55,14 +65,13 @@ impl Tail {
         self.total += 1;
     }
 
-    /// −log10 of the probability that a value drawn from the past is at least this great; 0 without a past. The tail is
-    /// made of the greatest `enough` values.
-    pub(crate) fn rarity(&self, value: f64, enough: f64) -> f64 {
+    /// −log10 of the probability that a value drawn from the past is at least this great; 0 without a past.
+    pub(crate) fn rarity(&self, value: f64) -> f64 {
         if self.total == 0 {
             return 0.0;
         }
         let total = self.total as f64;
-        let share = (enough / total).min(MOST);
+        let share = self.share();
         let (quantile, excess) = self.split(share * total);
         let (bin, within) = place(value);
         let at = (bin as f64 + within) * WIDTH;
