@@ -29,8 +29,8 @@ pub struct DetectorConfig {
     /// grade and raise no anomaly. A sensor keeps the value that it began with.
     pub warm_up: u32,
     /// How rare a reading must be to be an anomaly: about one false alarm in this many readings of a sensor that does
-    /// nothing unusual, 10 to 1,000,000,000,000. With a reading a second, 4,000 is one in 67 minutes; with
-    /// one a minute, one in three days. Greater values find less and cry wolf less. Changing it keeps what was learnt.
+    /// nothing unusual, 10 to 1,000,000,000,000. With a reading a second, 5,000 is one in 83 minutes; with
+    /// one a minute, one in three and a half days. Greater values find less and cry wolf less. Changing it keeps what was learnt.
     pub false_alarm_every: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for DetectorConfig {
             window: 2_048,
             shingle: 1,
             warm_up: 256,
-            false_alarm_every: 4_000,
+            false_alarm_every: 5_000,
         }
     }
 }
