@@ -18,7 +18,8 @@ servers: ## Install what is missing of Redis, Mosquitto, PostgreSQL and Promethe
 	@./compose/install-servers
 
 demo: servers ## Start everything, replay a city of microphones, show what is found, reckon
-	@cargo build --release --locked --quiet --bin thicket
+	@echo 'demo: building the engine (a few minutes the first time)' >&2
+	@cargo build --release --locked --bin thicket
 	@cargo run --release --locked --quiet --bin thicket -- demo $(DEMO_FLAGS)
 
 test: servers lint ## Formatting, lints, unit, property and integration tests
