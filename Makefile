@@ -7,10 +7,10 @@ DATA ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test lint bench reference
+.PHONY: help servers demo test lint bench bench-forest reference
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-10s %s\n' "$$target" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
 	@echo
 	@echo '  make demo FOR=60s SEED=7 SENSORS=100 DATA=~/UrbanSound8K   all optional'
 
@@ -32,6 +32,9 @@ lint: ## Formatting and lints
 
 bench: servers ## Benchmarks of the forest, the formats and the commit
 	cargo bench --locked -p rrcf-rs -p thicket-schema -p thicket-actors
+
+bench-forest: ## The forest beside krcflib, the Random Cut Forest of AWS in Rust (a few minutes)
+	@cargo run --release --locked -p rrcf-bench
 
 reference: ## Compare the forest with the reference values of the original implementation
 	cargo run --release --locked --quiet -p rrcf-rs --example reference -- rrcf/tests/reference/*.json

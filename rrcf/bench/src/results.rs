@@ -1,0 +1,47 @@
+//! The last line of the output: the figures that matter most, for programs to read.
+
+use serde::{Serialize, Serializer};
+
+/// What was measured; what was not is left out. A speedup is how many times as long as rrcf-rs krcflib takes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Results {
+    /// Sliding window against FIFO-like, 100 trees × 256 points, shingle 8.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
+    pub speedup_fifo: Option<f64>,
+    /// Time-decayed reservoir against default decay, the same size.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
+    pub speedup_decay: Option<f64>,
+    /// Resident memory of a warm forest of rrcf-rs of that size, sliding window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Size of its snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_bytes: Option<u64>,
+    /// Microseconds of restoring it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
+    pub restore_us: Option<f64>,
+    /// Sliding window against FIFO-like where every forest is cold, 50 trees × 256 points, shingle 8.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
+    pub speedup_cold: Option<f64>,
+    /// Least speedup of sliding window against FIFO-like over all data, shapes and numbers of trees.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
+    pub worst_case_speedup: Option<f64>,
+}
+
+#[expect(clippy::ref_option, reason = "the signature serde asks for")]
+fn rounded<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| (value * 100.0).round() / 100.0).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let results = Results { speedup_fifo: Some(12.345), memory_bytes: Some(1_000), ..Results::default() };
+        let line = serde_json::to_string(&results).unwrap();
+        assert_eq!(line, r#"{"speedup_fifo":12.35,"memory_bytes":1000}"#);
+        assert_eq!(serde_json::to_string(&Results::default()).unwrap(), "{}");
+    }
+}

@@ -1,0 +1,177 @@
+//! The data both forests see: a daily wave with noise and spikes, continuous or quantised.
+
+use std::f64::consts::TAU;
+
+/// Points per wave, as of a day in steps of five minutes.
+const PERIOD: f64 = 288.0;
+const NOISE: f64 = 0.15;
+const SPIKE: f64 = 8.0;
+const SPIKE_PROBABILITY: f64 = 0.005;
+/// Points for which a quantised value stays.
+const HELD: u64 = 3;
+
+/// How values are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As they are: hardly ever are two points equal.
+    Cont,
+    /// Rounded to tenths and held for three points, as of a slow digital sensor: many equal points.
+    Quant,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Cont, Self::Quant];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cont => "cont",
+            Self::Quant => "quant",
+        }
+    }
+}
+
+/// How many values make a point of the trees: `sN` one field with a shingle of N, `mN` N fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Its name in tables.
+    pub name: &'static str,
+    /// Values of a point as given.
+    pub fields: usize,
+    /// Consecutive points that make one of the trees.
+    pub shingle: usize,
+}
+
+impl Shape {
+    /// All that are measured.
+    pub const ALL: [Self; 6] = [
+        Self { name: "s1", fields: 1, shingle: 1 },
+        Self { name: "s4", fields: 1, shingle: 4 },
+        Self { name: "s8", fields: 1, shingle: 8 },
+        Self { name: "s16", fields: 1, shingle: 16 },
+        Self { name: "s32", fields: 1, shingle: 32 },
+        Self { name: "m8", fields: 8, shingle: 1 },
+    ];
+}
+
+/// An endless series: 20 + 5 sin(2πt / 288) + N(0, 0.15), and one value in 200 a spike of ±8. Every field has
+/// a phase and a noise of its own.
+#[derive(Clone, Debug)]
+pub struct Series {
+    kind: Kind,
+    phases: Vec<f64>,
+    random: Random,
+    step: u64,
+    held: Vec<f32>,
+}
+
+impl Series {
+    /// A series of points with `fields` values. Same seed, same series.
+    pub fn new(kind: Kind, fields: usize, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let phases = (0..fields).map(|_| random.uniform() * PERIOD).collect();
+        Self { kind, phases, random, step: 0, held: Vec::new() }
+    }
+
+    /// A series that goes on from here with another noise.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self { random: Random(seed), ..self.clone() }
+    }
+
+    fn value(&mut self, field: usize) -> f32 {
+        let angle = (self.step as f64 + self.phases[field]) / PERIOD * TAU;
+        let spike = match self.random.uniform() {
+            chance if chance < SPIKE_PROBABILITY / 2.0 => SPIKE,
+            chance if chance < SPIKE_PROBABILITY => -SPIKE,
+            _ => 0.0,
+        };
+        let value = 20.0 + 5.0 * libm::sin(angle) + NOISE * self.random.normal() + spike;
+        match self.kind {
+            Kind::Cont => value as f32,
+            Kind::Quant => (libm::round(value * 10.0) / 10.0) as f32,
+        }
+    }
+}
+
+impl Iterator for Series {
+    type Item = Vec<f32>;
+
+    fn next(&mut self) -> Option<Vec<f32>> {
+        if self.kind == Kind::Cont || self.step.is_multiple_of(HELD) {
+            self.held = (0..self.phases.len()).map(|field| self.value(field)).collect();
+        }
+        self.step += 1;
+        Some(self.held.clone())
+    }
+}
+
+/// `SplitMix64`: small, and every seed is a good one.
+#[derive(Clone, Debug)]
+struct Random(u64);
+
+impl Random {
+    /// Uniform in [0, 1).
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Standard normal, after Box and Muller.
+    fn normal(&mut self) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
+        radius * libm::cos(TAU * self.uniform())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(kind: Kind, fields: usize, seed: u64) -> Vec<Vec<f32>> {
+        Series::new(kind, fields, seed).take(2_000).collect()
+    }
+
+    #[test]
+    fn same_seed_same_series() {
+        assert_eq!(points(Kind::Cont, 8, 7), points(Kind::Cont, 8, 7));
+        assert_ne!(points(Kind::Cont, 8, 7), points(Kind::Cont, 8, 8));
+    }
+
+    #[test]
+    fn a_fork_goes_on_in_phase_with_another_noise() {
+        let mut series = Series::new(Kind::Cont, 1, 7);
+        let mut fork = series.fork(8);
+        let (mut near, mut equal) = (0, 0);
+        for _ in 0..1_000 {
+            let (ours, theirs) = (series.next().unwrap()[0], fork.next().unwrap()[0]);
+            near += usize::from((ours - theirs).abs() < 1.5);
+            equal += usize::from(ours.to_bits() == theirs.to_bits());
+        }
+        assert!(near > 950 && equal < 10, "{near} near, {equal} equal");
+    }
+
+    #[test]
+    fn quantised_values_are_tenths_that_stay_for_three_points() {
+        for held in points(Kind::Quant, 2, 7).chunks_exact(3) {
+            assert!(held.iter().all(|point| *point == held[0]), "{held:?}");
+            let tenths = held[0][0] * 10.0;
+            assert!((tenths - tenths.round()).abs() < 1e-4, "{tenths}");
+        }
+    }
+
+    #[test]
+    fn about_one_value_in_200_is_a_spike() {
+        let spikes = points(Kind::Cont, 8, 7)
+            .windows(2)
+            .map(|pair| pair[0].iter().zip(&pair[1]).filter(|(a, b)| *b - *a > 4.0).count())
+            .sum::<usize>();
+        // Each spike rises once, whether it points up or down.
+        assert!((40..130).contains(&spikes), "{spikes} in 16,000");
+    }
+}
