@@ -9,7 +9,7 @@ pub enum Error {
     /// A size of the configuration is zero or beyond its limit.
     #[error("{what} is {got}, but must be between 1 and {most}")]
     OutOfRange {
-        /// The size in question: `dimensions`, `trees`, `window`, `shingle` or `dimensions * shingle`.
+        /// The size in question: `dimensions`, `trees`, `window`, `shingle`, `trees * window` or `dimensions * shingle`.
         what: &'static str,
         /// What was asked for.
         got: usize,
@@ -38,6 +38,9 @@ pub enum Error {
         /// Index of the first such weight.
         dimension: usize,
     },
+    /// The rate of a time-decayed sample is not a finite number of at least zero.
+    #[error("the rate of decay is not a finite number of at least zero")]
+    BadRate,
     /// The bytes are no snapshot, or were changed on their way.
     #[error("the snapshot is damaged: {0}")]
     DamagedSnapshot(&'static str),

@@ -1,4 +1,4 @@
-//! How vectors grow: with the points held, and never beyond what a full window needs.
+//! How vectors grow: with what they hold, and without much slack.
 
 /// Makes room for `extra` more elements. Grows by half, up to `limit` elements in all.
 pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
@@ -10,6 +10,13 @@ pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
     }
 }
 
+/// Makes room for at least `extra` more elements. Grows by a sixteenth: for what is large, and seldom grows.
+pub(crate) fn grow_slowly<T>(vec: &mut Vec<T>, extra: usize) {
+    if vec.len() + extra > vec.capacity() {
+        vec.reserve_exact(extra.max(vec.len() / 16));
+    }
+}
+
 /// Bytes behind a vector.
 pub(crate) fn heap_bytes<T>(vec: &Vec<T>) -> usize {
     vec.capacity() * size_of::<T>()
@@ -17,7 +24,7 @@ pub(crate) fn heap_bytes<T>(vec: &Vec<T>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::make_room;
+    use super::{grow_slowly, make_room};
 
     #[test]
     fn a_vector_stops_growing_at_its_limit() {
@@ -28,5 +35,15 @@ mod tests {
             assert!(vec.capacity() <= 100);
         }
         assert_eq!(vec.capacity(), 100);
+    }
+
+    #[test]
+    fn slow_growth_leaves_little_slack() {
+        let mut vec = Vec::new();
+        for i in 0..10_000 {
+            grow_slowly(&mut vec, 1);
+            vec.push(i);
+            assert!(vec.capacity() <= vec.len() + vec.len() / 16 + 1);
+        }
     }
 }

@@ -58,20 +58,31 @@
 //! less noisy: 40 to 100 where single scores matter, 10 to 20 where many points per tree make up for it. Time per point grows with
 //! trees × log(window) × dimensions × shingle, memory with trees × window × dimensions × shingle.
 
-#![forbid(unsafe_code)]
+#![allow(
+    clippy::inline_always,
+    reason = "the inner loops are compiled once for each kind of processor, which only works on what is inlined"
+)]
 
-mod bounds;
 mod builder;
+mod eight;
 mod error;
 mod forest;
 mod growth;
-mod points;
+mod lanes;
+mod query;
+mod reservoir;
+mod resize;
+mod ring;
 mod rng;
 mod score;
 mod snapshot;
+mod store;
 mod tree;
+mod update;
+mod window;
 
-pub use builder::ForestBuilder;
+pub use builder::{ForestBuilder, Sampling};
 pub use error::Error;
 pub use forest::Forest;
+pub use query::Neighbour;
 pub use score::Score;

@@ -28,6 +28,11 @@ impl Rng {
         std::iter::repeat_with(move || Self { state: seeder.next() })
     }
 
+    /// A generator for the choice of the points, which has nothing to do with those of the trees.
+    pub(crate) fn for_sampling(seed: u64) -> Self {
+        Self { state: mix(seed ^ 0x7361_6d70_6c69_6e67) }
+    }
+
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN_GAMMA);
         mix(self.state)

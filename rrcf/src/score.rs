@@ -22,28 +22,59 @@ pub struct Score {
     pub inverse_depth: f64,
 }
 
-impl Score {
-    /// Adds what one tree says.
-    pub(crate) fn add(&mut self, placement: &Placement) {
-        let (codisp, displacement) = (placement.codisp(), f64::from(placement.displacement()));
-        let depth = f64::from(placement.depth());
-        self.codisp += codisp;
-        self.displacement += displacement;
-        self.depth += depth;
-        self.log_codisp += libm::log1p(codisp);
-        self.log_displacement += libm::log1p(displacement);
-        self.inverse_depth += 1.0 / (1.0 + depth);
+/// Trees whose factors make one product: with 2²⁴ points, 16 factors stay below 10¹²¹.
+const FACTORS: u32 = 16;
+
+/// Sums over trees, on the way to a [`Score`].
+#[derive(Clone, Copy)]
+pub(crate) struct Tally {
+    trees: u32,
+    sum: Score,
+    /// Products of 1 + collusive displacement and of 1 + displacement whose logarithms are yet to be summed: one logarithm for many
+    /// trees.
+    codisp_factors: f64,
+    displacement_factors: f64,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self { trees: 0, sum: Score::default(), codisp_factors: 1.0, displacement_factors: 1.0 }
     }
 
-    /// The means over `trees` trees, of which this is the sum.
-    pub(crate) fn divide(self, trees: f64) -> Self {
-        Self {
-            codisp: self.codisp / trees,
-            displacement: self.displacement / trees,
-            depth: self.depth / trees,
-            log_codisp: self.log_codisp / trees,
-            log_displacement: self.log_displacement / trees,
-            inverse_depth: self.inverse_depth / trees,
+    /// Adds what one tree says.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, placement: &Placement) {
+        let (codisp, displacement) = (placement.codisp, f64::from(placement.displacement));
+        let depth = f64::from(placement.depth);
+        self.sum.codisp += codisp;
+        self.sum.displacement += displacement;
+        self.sum.depth += depth;
+        self.sum.inverse_depth += 1.0 / (1.0 + depth);
+        self.codisp_factors *= 1.0 + codisp;
+        self.displacement_factors *= 1.0 + displacement;
+        self.trees += 1;
+        if self.trees.is_multiple_of(FACTORS) {
+            self.take_logarithms();
+        }
+    }
+
+    fn take_logarithms(&mut self) {
+        self.sum.log_codisp += libm::log(self.codisp_factors);
+        self.sum.log_displacement += libm::log(self.displacement_factors);
+        (self.codisp_factors, self.displacement_factors) = (1.0, 1.0);
+    }
+
+    /// The means over all trees added.
+    pub(crate) fn score(mut self) -> Score {
+        self.take_logarithms();
+        let (sum, trees) = (self.sum, f64::from(self.trees));
+        Score {
+            codisp: sum.codisp / trees,
+            displacement: sum.displacement / trees,
+            depth: sum.depth / trees,
+            log_codisp: sum.log_codisp / trees,
+            log_displacement: sum.log_displacement / trees,
+            inverse_depth: sum.inverse_depth / trees,
         }
     }
 }

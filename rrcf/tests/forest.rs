@@ -222,18 +222,18 @@ fn errors_change_nothing() {
 }
 
 #[test]
-fn memory_follows_the_points_held_and_stops_with_the_window() {
+fn memory_follows_the_points_held_and_all_but_stops_with_the_window() {
     let mut forest = Forest::builder(3).trees(16).window(2_048).build().unwrap();
     let points = series(5, 5_000, 3);
     let empty = forest.memory_usage();
     assert!(empty < 16 * 1_024, "{empty} bytes before the first point");
     scores(&mut forest, &points[..100]);
     let young = forest.memory_usage();
-    assert!(young < 16 * 100 * 120, "{young} bytes for 100 points");
+    assert!(young < 16 * 100 * 50, "{young} bytes for 100 points");
     scores(&mut forest, &points[100..2_048]);
     let full = forest.memory_usage();
     scores(&mut forest, &points[2_048..]);
-    assert_eq!(forest.memory_usage(), full);
+    assert!(forest.memory_usage() < full + full / 6, "{} bytes after {full}", forest.memory_usage());
 }
 
 proptest! {

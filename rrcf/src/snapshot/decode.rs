@@ -1,73 +1,96 @@
 //! Bytes to a forest, trusting none of them.
 
-use super::{CHECKSUM, FORMAT, MAGIC, checksum, index_bytes, tree_bytes};
-use crate::builder::ForestBuilder;
+use super::bits::{BitReader, bits_for, of_rank, rank};
+use super::reader::{CUT_SHORT, Reader, damaged};
+use super::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
+use crate::builder::{ForestBuilder, Sampling};
 use crate::forest::check_weights;
-use crate::points::Points;
+use crate::reservoir::{Held, Reservoir};
+use crate::ring::Ring;
 use crate::rng::Rng;
-use crate::tree::{Layout, Malformed, Tree};
+use crate::store::Store;
+use crate::tree::{Layout, Malformed, Pool, Tree, Work};
+use crate::window::Window;
 use crate::{Error, Forest};
 
 pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
-    let body = open(snapshot)?;
+    let (format, body) = open(snapshot)?;
     let mut reader = Reader { left: body };
-    let header = Header::read(&mut reader)?;
-    header.check_sizes(reader.left.len(), limit)?;
-
+    let header = Header::read(&mut reader, format)?;
     let weights = reader.floats(header.config.dimensions)?;
     check_weights(&weights).map_err(|_| Error::DamagedSnapshot("a weight is not a number above zero"))?;
-    let raw = reader.floats(header.raw_len() * header.config.dimensions)?;
-    if raw.iter().any(|value| !value.is_finite() || value.to_bits() == (-0.0_f32).to_bits()) {
-        return Err(Error::DamagedSnapshot("a point holds what no point can"));
-    }
-    let ForestBuilder { dimensions, shingle, window, .. } = header.config;
-    let points = Points::restore(dimensions, shingle, window, header.pushed, &raw);
 
-    let newest_equal = newest_equal(&points);
-    let distinct = newest_equal.iter().enumerate().filter(|&(age, &newest)| age == newest as usize).count();
-    if distinct != header.distinct {
-        return Err(Error::DamagedSnapshot("the number of distinct points is wrong"));
+    let mut window = Window::new(&header.config);
+    let mut store = window.store();
+    let slots = match &mut window {
+        Window::Sliding(ring) => read_ring(&mut reader, &header, ring, &mut store, format, limit)?,
+        Window::Sampled(reservoir) => read_sample(&mut reader, &header, reservoir, &mut store, limit)?,
+    };
+    if store.distinct() != header.distinct {
+        return damaged("the number of distinct points is wrong");
     }
+
+    let mut pool = Pool::new(store.width(), window.slots());
     let mut layout = Layout::default();
-    let mut trees = Vec::with_capacity(header.config.trees);
-    for _ in 0..header.config.trees {
+    let mut seen = vec![u32::MAX; store.places()];
+    let count = header.config.trees;
+    let branches = (2 * store.distinct()).saturating_sub(1);
+    if (reader.left.len() as u64) < count as u64 * (8 + branches.div_ceil(8) as u64) {
+        return damaged(CUT_SHORT);
+    }
+    let mut trees = Vec::with_capacity(count);
+    let mut memory = Memory { taken: header.memory(&store), limit };
+    for number in 0..count {
         let rng = Rng::from_state(reader.u64()?);
-        read_layout(&mut reader, distinct, &points, &mut layout)?;
-        let tree = Tree::restore(rng, &layout, &newest_equal, &points)
-            .map_err(|Malformed(reason)| Error::DamagedSnapshot(reason))?;
+        let mut bits = BitReader::new(reader.left);
+        layout.clear();
+        if format == 1 {
+            read_bytes(&mut reader, &slots, &store, &mut layout)?;
+        } else {
+            read_bits(&mut bits, &slots, &store, &mut layout);
+            if !bits.is_sound() {
+                return damaged(CUT_SHORT);
+            }
+        }
+        check_leaves(&layout, &store, number as u32, &mut seen)?;
+        layout.measure(store.width())?;
+        memory.take(Tree::bytes_for(&layout, store.width()), pool.bucket_bytes() as u64)?;
+        let mut tree = Tree::restore(rng, &mut layout, &mut pool, &store);
+        if format != 1 {
+            read_cuts(&mut bits, &mut layout)?;
+            reader.left = bits.finish().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
+        }
+        tree.set_cuts(&layout, &mut pool)?;
         trees.push(tree);
     }
-    Ok(Forest::from_parts(points, trees, weights))
+    if !reader.left.is_empty() {
+        return damaged("its length does not fit its sizes");
+    }
+    Ok(Forest::from_parts(window, store, pool, trees, weights))
 }
 
-/// Checks what frames the state, and takes it off.
-fn open(snapshot: &[u8]) -> Result<&[u8], Error> {
+/// Checks what frames the state, and takes it off. Returns the format, too.
+fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
     let Some(rest) = snapshot.strip_prefix(&MAGIC) else {
-        return Err(Error::DamagedSnapshot("it does not begin like a snapshot"));
+        return damaged("it does not begin like a snapshot");
     };
-    let Some((format, rest)) = rest.split_first_chunk() else {
-        return Err(Error::DamagedSnapshot(CUT_SHORT));
-    };
+    let Some((format, rest)) = rest.split_first_chunk() else { return damaged(CUT_SHORT) };
     let found = u16::from_le_bytes(*format);
     if found > FORMAT {
         return Err(Error::NewerSnapshot { found, newest: FORMAT });
     }
-    if found != FORMAT {
-        return Err(Error::DamagedSnapshot("it has a format that never was"));
+    if found == 0 {
+        return damaged("it has a format that never was");
     }
-    let Some((body, sum)) = rest.split_last_chunk::<CHECKSUM>() else {
-        return Err(Error::DamagedSnapshot(CUT_SHORT));
-    };
+    let Some((body, sum)) = rest.split_last_chunk::<CHECKSUM>() else { return damaged(CUT_SHORT) };
     if checksum(&snapshot[..snapshot.len() - CHECKSUM]) != u64::from_le_bytes(*sum) {
-        return Err(Error::DamagedSnapshot("the checksum does not match"));
+        return damaged("the checksum does not match");
     }
-    Ok(body)
+    Ok((found, body))
 }
 
 /// Points taken in, at most: a million a second for a quarter of a million years. Leaves the count room to go on.
 const MOST_POINTS: u64 = 1 << 63;
-
-const CUT_SHORT: &str = "it is cut short";
 
 struct Header {
     config: ForestBuilder,
@@ -76,139 +99,231 @@ struct Header {
 }
 
 impl Header {
-    fn read(reader: &mut Reader) -> Result<Self, Error> {
+    fn read(reader: &mut Reader, format: u16) -> Result<Self, Error> {
         let mut size = || reader.u32().map(|size| size as usize);
-        let config =
-            ForestBuilder { dimensions: size()?, shingle: size()?, window: size()?, trees: size()?, seed: 0 };
-        let header = Self { config, pushed: reader.u64()?, distinct: reader.u32()? as usize };
-        header.config.validate().map_err(|_| Error::DamagedSnapshot("a size is zero or beyond its limit"))?;
-        Ok(header)
+        let (dimensions, shingle, window, trees) = (size()?, size()?, size()?, size()?);
+        let (pushed, distinct) = (reader.u64()?, reader.u32()? as usize);
+        let kind = if format == 1 { SLIDING } else { reader.u8()? };
+        let sampling = match kind {
+            SLIDING => Sampling::SlidingWindow,
+            RESERVOIR => Sampling::Reservoir,
+            DECAYED => Sampling::TimeDecayed { rate: reader.f64()? },
+            _ => return damaged("it has a way of sampling that is not known"),
+        };
+        let config = ForestBuilder { dimensions, shingle, window, trees, seed: 0, sampling };
+        let canonical = !matches!(sampling, Sampling::TimeDecayed { rate } if rate <= 0.0);
+        if config.validate().is_err() || !canonical {
+            return damaged("a size is zero or beyond its limit");
+        }
+        if pushed > MOST_POINTS {
+            return damaged("it claims more points than can ever come");
+        }
+        Ok(Self { config, pushed, distinct })
     }
 
-    /// Raw points held.
-    fn raw_len(&self) -> usize {
-        let capacity = self.config.window + self.config.shingle - 1;
-        usize::try_from(self.pushed).map_or(capacity, |pushed| pushed.min(capacity))
-    }
-
-    /// Points of the trees held.
-    fn held(&self) -> usize {
-        (self.raw_len() + 1).saturating_sub(self.config.shingle)
-    }
-
-    /// Checks the bytes behind the header and the memory of the forest against the sizes the header claims.
-    fn check_sizes(&self, rest: usize, limit: u64) -> Result<(), Error> {
-        if self.pushed > MOST_POINTS {
-            return Err(Error::DamagedSnapshot("it claims more points than can ever come"));
-        }
-        let (held, distinct) = (self.held(), self.distinct);
-        if distinct > held || (distinct == 0) != (held == 0) {
-            return Err(Error::DamagedSnapshot("the number of distinct points is wrong"));
-        }
-        let ForestBuilder { dimensions, shingle, trees, .. } = self.config;
-        let width = dimensions * shingle;
-        let values = dimensions as u64 + self.raw_len() as u64 * dimensions as u64;
-        let expected = 4 * values + trees as u64 * tree_bytes(distinct, held, width) as u64;
-        if rest as u64 != expected {
-            return Err(Error::DamagedSnapshot("its length does not fit its sizes"));
-        }
-        // No product overflows: the sizes have limits, and there are no more leaves in all than bytes at hand.
-        let slots = self.raw_len() as u64;
-        let in_trees = trees as u64 * Tree::bytes_for(distinct as u64, slots, width as u64);
-        let in_points = 4 * (slots + shingle as u64) * dimensions as u64;
-        let needed = in_trees + in_points + 12 * width as u64 + size_of::<Forest>() as u64;
-        if needed > limit {
-            return Err(Error::TooMuchMemory { needed, limit });
-        }
-        Ok(())
+    /// Memory of the forest without its trees, their boxes and their buckets.
+    fn memory(&self, store: &Store) -> u64 {
+        let trees = self.config.trees * size_of::<Tree>();
+        // Probes and weights: ten numbers per value.
+        let aside = 40 * store.width() as u64 + Work::bytes_for(store.width() as u64);
+        (size_of::<Forest>() + trees + store.heap_bytes()) as u64 + aside
     }
 }
 
-/// For the age rank of every point, the age rank of the newest point of equal value.
-fn newest_equal(points: &Points) -> Vec<u32> {
-    let point = |age: u32| points.point(points.slot(age as usize));
-    let in_order = |a: u32, b: u32| {
-        let pairs = point(a).iter().zip(point(b));
-        pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(a.cmp(&b))
-    };
-    let mut ages: Vec<u32> = (0..points.len() as u32).collect();
-    ages.sort_unstable_by(|&a, &b| in_order(a, b));
-    let mut newest = vec![0; ages.len()];
-    for equal in ages.chunk_by(|&a, &b| point(a) == point(b)) {
-        for &age in equal {
-            newest[age as usize] = equal[equal.len() - 1];
-        }
-    }
-    newest
+/// What the forest takes, against what it may.
+struct Memory {
+    taken: u64,
+    limit: u64,
 }
 
-/// Reads the layout of one tree of `distinct` leaves.
-fn read_layout(
+impl Memory {
+    /// Takes some more for good, with `besides` for now.
+    fn take(&mut self, bytes: u64, besides: u64) -> Result<(), Error> {
+        self.taken += bytes;
+        let needed = self.taken + besides;
+        if needed > self.limit { Err(Error::TooMuchMemory { needed, limit: self.limit }) } else { Ok(()) }
+    }
+}
+
+/// Reads the points of a sliding window, and returns the slot of each age.
+fn read_ring(
     reader: &mut Reader,
-    distinct: usize,
-    points: &Points,
-    layout: &mut Layout,
-) -> Result<(), Error> {
-    let inner = distinct.saturating_sub(1);
-    let branches = distinct + inner;
-    let bits = reader.bytes(branches.div_ceil(8))?;
-    let bit = |n: usize| bits[n / 8] >> (n % 8) & 1 == 1;
-    if (branches..bits.len() * 8).any(bit) {
-        return Err(Error::DamagedSnapshot("the branches of a tree do not add up"));
+    header: &Header,
+    ring: &mut Ring,
+    store: &mut Store,
+    format: u16,
+    limit: u64,
+) -> Result<Vec<u32>, Error> {
+    let most = usize::try_from(header.pushed).map_or(ring.capacity(), |pushed| pushed.min(ring.capacity()));
+    let raw_len = if format == 1 { most } else { reader.u32()? as usize };
+    if raw_len > most {
+        return damaged("it has more points than there is room for");
     }
-    layout.inner.clear();
-    layout.inner.extend((0..branches).map(bit));
+    let values = (raw_len + ring.shingle()) as u64 * ring.dimensions() as u64;
+    Memory { taken: 0, limit }.take(4 * values + Work::bytes_for(store.width() as u64), 0)?;
+    let raw = reader.floats(raw_len * ring.dimensions())?;
+    check_values(&raw)?;
+    ring.refill(store, header.pushed, &raw);
+    if format != 1 {
+        let gone = reader.u32()?;
+        let mut next = 0;
+        for _ in 0..gone {
+            let age = reader.u32()?;
+            if age < next || age as usize >= ring.len() {
+                return damaged("a point is missing that never was there");
+            }
+            next = age + 1;
+            ring.set_gone(ring.slot(age as usize), true);
+        }
+    }
+    count_points(ring, store);
+    Ok((0..ring.len()).map(|age| ring.slot(age)).collect())
+}
 
-    let dimensions = reader.indices(inner, index_bytes(points.width()))?;
-    let values = reader.bytes(inner * 4)?.as_chunks().0;
+/// Reads the points of a sample, and returns the slot of each number.
+fn read_sample(
+    reader: &mut Reader,
+    header: &Header,
+    reservoir: &mut Reservoir,
+    store: &mut Store,
+    limit: u64,
+) -> Result<Vec<u32>, Error> {
+    let width = store.width();
+    let rng = Rng::from_state(reader.u64()?);
+    Memory { taken: 0, limit }.take(Work::bytes_for(width as u64), 0)?;
+    let recent = reader.floats(width)?;
+    check_values(&recent)?;
+    let held = reader.u32()? as usize;
+    let shingles = (header.pushed + 1).saturating_sub(header.config.shingle as u64);
+    if held as u64 > shingles || held > header.config.window || header.distinct > held {
+        return damaged("the number of points is wrong");
+    }
+    // Twelve bytes an entry: that many must be there before room is made.
+    let mut entries = Reader { left: reader.bytes(12 * held)? };
+    let (mut sample, mut counts) = (Vec::with_capacity(held), vec![0_u32; header.distinct]);
+    let mut next = 0;
+    for _ in 0..held {
+        let (key, slot) = (entries.f64()?, entries.u32()?);
+        if key.is_nan() || slot > next || slot as usize >= header.distinct {
+            return damaged("a point of the sample cannot be");
+        }
+        next = next.max(slot + 1);
+        counts[slot as usize] += 1;
+        sample.push(Held { key, slot });
+    }
+    if next as usize != header.distinct || !Reservoir::is_heap(&sample) {
+        return damaged("the sample is not in order");
+    }
+    let values = reader.floats(header.distinct * width)?;
+    check_values(&values)?;
+    if header.distinct > 0 {
+        store.extend(header.distinct, header.distinct);
+    }
+    for (place, point) in values.chunks_exact(width).enumerate() {
+        store.write(place, point);
+    }
+    let slots: Vec<u32> = (0..header.distinct as u32).collect();
+    check_distinct(store, &slots)?;
+    let counts: Vec<(u32, u32)> = slots.iter().copied().zip(counts).collect();
+    store.recount(store.places(), &counts);
+    reservoir.resume(rng, header.pushed, &recent, sample);
+    Ok(slots)
+}
+
+fn check_values(values: &[f32]) -> Result<(), Error> {
+    let impossible = |value: &f32| !value.is_finite() || value.to_bits() == (-0.0_f32).to_bits();
+    if values.iter().any(impossible) { damaged("a point holds what no point can") } else { Ok(()) }
+}
+
+/// Compares points value by value.
+fn order(store: &Store, a: u32, b: u32) -> std::cmp::Ordering {
+    let pairs = store.point(a).iter().zip(store.point(b));
+    pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+}
+
+fn check_distinct(store: &Store, slots: &[u32]) -> Result<(), Error> {
+    let mut sorted = slots.to_vec();
+    sorted.sort_unstable_by(|&a, &b| order(store, a, b));
+    let twins = sorted.windows(2).any(|pair| order(store, pair[0], pair[1]).is_eq());
+    if twins { damaged("the number of distinct points is wrong") } else { Ok(()) }
+}
+
+/// Counts the points of a ring: the newest of equal ones stands for all.
+fn count_points(ring: &Ring, store: &mut Store) {
+    // By value, and by age where values are equal: sorting by age first and keeping that order.
+    let mut slots: Vec<u32> = ring.slots().collect();
+    slots.sort_by(|&a, &b| order(store, a, b));
+    let groups: Vec<(u32, u32)> = slots
+        .chunk_by(|&a, &b| order(store, a, b).is_eq())
+        .map(|equal| (equal[equal.len() - 1], equal.len() as u32))
+        .collect();
+    store.recount(ring.capacity().min(store.places()), &groups);
+}
+
+/// Reads all of a tree but its cuts.
+fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut Layout) {
+    let leaves = store.distinct();
+    let inner = leaves.saturating_sub(1);
+    layout.inner.extend((0..leaves + inner).map(|_| bits.take(1) == 1));
+    let dimension_bits = bits_for(store.width());
+    layout.dimensions.extend((0..inner).map(|_| bits.take(dimension_bits) as u16));
+    let name_bits = bits_for(slots.len());
+    layout.slots.extend((0..leaves).map(|_| named(slots, bits.take(name_bits))));
+}
+
+/// Reads the cuts of a tree that is known but for them.
+fn read_cuts(bits: &mut BitReader, layout: &mut Layout) -> Result<(), Error> {
     layout.cuts.clear();
-    layout
-        .cuts
-        .extend(dimensions.zip(values).map(|(dimension, &value)| (dimension, f32::from_le_bytes(value))));
-
-    layout.leaves.clear();
-    layout.leaves.extend(reader.indices(distinct, index_bytes(points.len()))?);
+    for &(left, right) in &layout.gaps {
+        let Some(room) = rank(right).checked_sub(rank(left)) else {
+            return damaged("a cut does not part its points");
+        };
+        let above = bits.take(bits_for(room as usize));
+        layout.cuts.push(of_rank(rank(left).wrapping_add(above)));
+    }
     Ok(())
 }
 
-/// Takes numbers off the front of the bytes.
-struct Reader<'a> {
-    left: &'a [u8],
+/// Reads a tree of format 1.
+fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut Layout) -> Result<(), Error> {
+    let leaves = store.distinct();
+    let inner = leaves.saturating_sub(1);
+    let branches = leaves + inner;
+    let bytes = reader.bytes(branches.div_ceil(8))?;
+    let bit = |n: usize| bytes[n / 8] >> (n % 8) & 1 == 1;
+    if (branches..bytes.len() * 8).any(bit) {
+        return damaged("the branches of a tree do not add up");
+    }
+    layout.inner.extend((0..branches).map(bit));
+    let dimensions = reader.indices(inner, index_bytes(store.width()))?;
+    layout.dimensions.extend(dimensions.map(|dimension| u16::try_from(dimension).unwrap_or(u16::MAX)));
+    layout.cuts.extend(reader.floats(inner)?);
+    layout.slots.extend(reader.indices(leaves, index_bytes(slots.len()))?.map(|name| named(slots, name)));
+    Ok(())
 }
 
-impl<'a> Reader<'a> {
-    fn bytes(&mut self, count: usize) -> Result<&'a [u8], Error> {
-        let (bytes, left) = self.left.split_at_checked(count).ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
-        self.left = left;
-        Ok(bytes)
-    }
+/// The slot of this name, or none that exists.
+fn named(slots: &[u32], name: u32) -> u32 {
+    slots.get(name as usize).copied().unwrap_or(u32::MAX)
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (array, left) = self.left.split_first_chunk().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
-        self.left = left;
-        Ok(*array)
+/// Checks that every leaf has a point of its own value. `seen` holds for every slot the last tree that had it.
+///
+/// There are as many leaves as distinct points, so that no value is left out either.
+fn check_leaves(layout: &Layout, store: &Store, tree: u32, seen: &mut [u32]) -> Result<(), Error> {
+    for &slot in &layout.slots {
+        if store.count(slot) == 0 {
+            return damaged("a leaf has no point");
+        }
+        if std::mem::replace(&mut seen[slot as usize], tree) == tree {
+            return damaged("a point stands in two leaves");
+        }
     }
+    Ok(())
+}
 
-    fn u32(&mut self) -> Result<u32, Error> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, Error> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn floats(&mut self, count: usize) -> Result<Vec<f32>, Error> {
-        let bytes = self.bytes(count * 4)?;
-        Ok(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
-    }
-
-    /// Numbers of `size` bytes each, at most four.
-    fn indices(&mut self, count: usize, size: usize) -> Result<impl Iterator<Item = u32> + use<'a>, Error> {
-        let bytes = self.bytes(count * size)?;
-        Ok(bytes.chunks_exact(size).map(|index| {
-            let mut wide = [0; 4];
-            wide[..index.len()].copy_from_slice(index);
-            u32::from_le_bytes(wide)
-        }))
+impl From<Malformed> for Error {
+    fn from(Malformed(reason): Malformed) -> Self {
+        Self::DamagedSnapshot(reason)
     }
 }

@@ -1,6 +1,6 @@
 //! Snapshots: a forest as bytes, and back.
 //!
-//! Format 1, all numbers little-endian:
+//! Format 2, all numbers little-endian:
 //!
 //! | part | bytes |
 //! |---|---|
@@ -9,19 +9,33 @@
 //! | dimensions, shingle, window, trees | 4 each |
 //! | points taken in so far | 8 |
 //! | distinct points held | 4 |
+//! | way of sampling: 0 sliding window, 1 reservoir, 2 time-decayed reservoir | 1 |
+//! | rate of decay, `f64`, only for way 2 | 8 |
 //! | weights, one `f32` per dimension | 4 each |
-//! | raw points held, oldest first | 4 per value |
+//! | the points, see below | |
 //! | trees, one after the other | |
 //! | checksum: XXH3-64 of everything before | 8 |
 //!
-//! A tree is the state of its random numbers (8 bytes), then its branches in pre-order (a bit each, 1 for an inner node, least
-//! significant bit first, filled up with zeros), then the cuts in pre-order: all dimensions (1, 2 or 4 bytes, whichever can name
-//! every dimension) and all values (4 bytes), then the leaves in pre-order: the age rank of the newest point of each (1, 2 or 4 bytes,
-//! 0 is the oldest point held). Boxes, masses and the leaves of older equal points follow from these, exactly. The same state
-//! always gives the same bytes.
+//! The points of a sliding window are the raw points held, oldest first (4 bytes per value), how many points were taken out before their
+//! time (4), and the age rank of each (4 each, ascending; 0 is the oldest point). Those of a sample are the state of its
+//! random numbers (8), the recent raw points as long as the shingle (4 per value), how many points are held (4), for each in the order of
+//! the heap its key (8) and its number (4), and the values of the points by number (4 each); equal points have one number, and
+//! numbers are given in the order of the heap.
+//!
+//! A tree is the state of its random numbers (8 bytes) and then, bit by bit and each with as few bits as can tell all possible
+//! values apart: its branches in pre-order (1 for an inner node), the dimensions of the cuts in pre-order, of every leaf from left to right the
+//! age rank of its newest point, or its number, and the cuts in pre-order. A cut lies between the greatest value on its
+//! left and the least on its right, and is written as how many `f32` it is above the former, which takes about 14 bits of 32. Boxes,
+//! masses and the leaves of older equal points follow from these, exactly. The same state always gives the same bytes.
+//!
+//! Format 1, which is still read, knows only the sliding window, does not name it, and takes no point out before its time. Its trees have
+//! whole bytes instead: branches, all dimensions (1, 2 or 4 bytes, whichever can name every
+//! dimension), all cuts (4), all ages (1, 2 or 4).
 
+mod bits;
 mod decode;
 mod encode;
+mod reader;
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +43,11 @@ mod tests;
 use crate::{Error, Forest};
 
 const MAGIC: [u8; 4] = *b"RRCF";
-const FORMAT: u16 = 1;
-/// Bytes in front of the weights.
-const HEADER: usize = 34;
+const FORMAT: u16 = 2;
 const CHECKSUM: usize = 8;
+const SLIDING: u8 = 0;
+const RESERVOIR: u8 = 1;
+const DECAYED: u8 = 2;
 /// Memory that [`Forest::restore`] allows: 4 GiB.
 const RESTORE_LIMIT: u64 = 4 << 30;
 
@@ -69,19 +84,13 @@ impl Forest {
     }
 }
 
-/// Bytes that name any of `count` things.
+/// Bytes that name any of `count` things, in format 1.
 fn index_bytes(count: usize) -> usize {
     match count {
         0..=0x100 => 1,
         0x101..=0x1_0000 => 2,
         _ => 4,
     }
-}
-
-/// Bytes of one tree with `distinct` leaves, of `held` points of `width` values.
-fn tree_bytes(distinct: usize, held: usize, width: usize) -> usize {
-    let inner = distinct.saturating_sub(1);
-    8 + (distinct + inner).div_ceil(8) + inner * (index_bytes(width) + 4) + distinct * index_bytes(held)
 }
 
 fn checksum(bytes: &[u8]) -> u64 {

@@ -1,88 +1,138 @@
-//! Forgetting a point: from its leaf up to the root, by parent links.
+//! Forgetting a point.
 
-use super::{Link, NONE, Target, Tree};
-use crate::bounds;
-use crate::points::Points;
+use super::bucket::{Bucket, CAPACITY};
+use super::descend::Way;
+use super::{Link, Node, Pool, Tree};
+use crate::eight::{Eight, LANES};
+use crate::lanes::{Probe, chunks, load, store as write};
+use crate::store::Store;
+
+/// A point on its way out of the trees.
+pub(crate) struct Departure<'a> {
+    pub(crate) probe: &'a Probe,
+    /// The slot of its leaf, if it is the last of its value.
+    pub(crate) leaf: Option<u32>,
+}
 
 impl Tree {
-    /// Takes the point at `slot` out of the tree. `point` is its value: the ring may hold another one there by now.
-    pub(crate) fn forget(&mut self, slot: usize, point: &[f32], points: &Points) {
-        let index = self.leaf_of[slot];
-        let leaf = &mut self.leaves[index as usize];
-        let parent = leaf.parent;
-        if leaf.mass > 1 {
-            leaf.mass -= 1;
-            self.lighten(parent);
-            return;
+    /// Takes a point out of the tree whose way through the nodes is known, and which is not counted in them any more.
+    #[inline(always)]
+    pub(crate) fn forget<V: Eight, const NARROW: bool>(
+        &mut self,
+        departure: &Departure,
+        way: &mut Way,
+        pool: &mut Pool,
+        store: &Store,
+    ) {
+        if let Some(slot) = departure.leaf {
+            self.take_out(slot, way, pool);
         }
-        self.free_leaf(index);
-        if parent == NONE {
-            self.root = Link::NOTHING;
-            return;
+        if let Some(last) = way.last()
+            && self.nodes[last as usize].mass <= CAPACITY as u32
+        {
+            way.nodes -= 1;
+            self.collapse(last, way.last(), pool);
         }
-        let node = &self.nodes[parent as usize];
-        let above = node.parent;
-        let leaf_is_right = node.children[1] == Link::to_leaf(index);
-        let sibling = node.children[usize::from(!leaf_is_right)];
-        self.set_parent(sibling, above);
-        self.replace_child(above, Link::to_node(parent), sibling);
-        self.free_node(parent);
-        self.shrink(above, point, points);
-    }
-
-    /// Takes one point off the masses from a node up to the root.
-    fn lighten(&mut self, mut index: u32) {
-        while index != NONE {
-            let node = &mut self.nodes[index as usize];
-            node.mass -= 1;
-            index = node.parent;
+        if departure.leaf.is_some() {
+            self.shrink::<V, NARROW>(departure.probe, pool, store, way.nodes());
         }
     }
 
-    /// Takes one point off the masses from a node up to the root, and shrinks boxes as far up as the point was on their boundary.
-    fn shrink(&mut self, mut index: u32, point: &[f32], points: &Points) {
-        while index != NONE {
-            let (lo, hi) = self.bounds(Link::to_node(index), points);
-            if !bounds::touches(lo, hi, point) || !self.fit_box(index as usize, points) {
+    /// Takes the leaf of a slot out of what the way ends in, and from the way the node that goes with it.
+    #[inline(always)]
+    fn take_out(&mut self, slot: u32, way: &mut Way, pool: &mut Pool) {
+        if way.end.is_leaf() {
+            let Some(parent) = way.last() else {
+                self.root = Link::NOTHING;
+                return;
+            };
+            way.nodes -= 1;
+            let [left, right] = self.nodes[parent as usize].children;
+            let sibling = if left == way.end { right } else { left };
+            self.free_node(parent, pool);
+            self.replace_child(way.last(), Link::to_node(parent), sibling);
+            return;
+        }
+        let link = pool.remove_leaf(way.end, slot);
+        if link != way.end {
+            self.replace_child(way.last(), way.end, link);
+        }
+    }
+
+    /// Makes one bucket of a node that has so few points left.
+    #[inline(never)]
+    fn collapse(&mut self, index: u32, parent: Option<u32>, pool: &mut Pool) {
+        let Node { cut, dimension, children: [left, right], .. } = self.nodes[index as usize];
+        let joined = Bucket::join(&pool.bucket(left), (dimension as u16, cut), &pool.bucket(right));
+        pool.discard(left);
+        pool.discard(right);
+        let link = pool.add(&joined);
+        self.free_node(index, pool);
+        self.replace_child(parent, Link::to_node(index), link);
+    }
+
+    /// Shrinks boxes from the end of the path upwards, as far as the point was on their boundary.
+    #[inline(always)]
+    fn shrink<V: Eight, const NARROW: bool>(
+        &mut self,
+        probe: &Probe,
+        pool: &mut Pool,
+        store: &Store,
+        path: &[u32],
+    ) {
+        for &index in path.iter().rev() {
+            let bounds = pool.bounds(self.nodes[index as usize].bounds);
+            if !probe.touches::<V, NARROW>(bounds) || !self.fit_box::<V, NARROW>(index as usize, pool, store)
+            {
                 break;
             }
-            let node = &mut self.nodes[index as usize];
-            node.mass -= 1;
-            index = node.parent;
         }
-        self.lighten(index);
     }
 
     /// Makes the box of a node the smallest around its two children. Returns whether that changed it.
-    pub(super) fn fit_box(&mut self, index: usize, points: &Points) -> bool {
-        let width = points.width();
-        let range = |node: usize| node * 2 * width..(node + 1) * 2 * width;
-        let [left, right] = self.nodes[index].children;
-        let own = range(index);
-        match (left.target(), right.target()) {
-            (Target::Node(left), Target::Node(right)) => {
-                let Ok([own, left, right]) = self.boxes.get_disjoint_mut([own, range(left), range(right)])
-                else {
-                    unreachable!("a node and its children are three places of the arena")
-                };
-                let (lo, hi) = own.split_at_mut(width);
-                bounds::merge(lo, hi, left.split_at(width), right.split_at(width))
+    #[inline(always)]
+    pub(super) fn fit_box<V: Eight, const NARROW: bool>(
+        &self,
+        index: usize,
+        pool: &mut Pool,
+        store: &Store,
+    ) -> bool {
+        let node = &self.nodes[index];
+        let width = store.width();
+        let own = pool.start(node.bounds);
+        let mut changed = false;
+        for at in chunks::<NARROW>(width) {
+            let mut lo = V::splat(f32::INFINITY);
+            let mut hi = V::splat(f32::NEG_INFINITY);
+            for child in node.children {
+                if child.is_node() {
+                    let start = pool.start(self.nodes[child.node()].bounds) + at;
+                    lo = lo.min(load(pool.boxes(), start));
+                    hi = hi.max(load(pool.boxes(), start + width));
+                } else if let Some(bucket) = pool.view_bucket(child) {
+                    for leaf in 0..bucket.len {
+                        let lanes: V = store.lanes(bucket.slot(leaf), at);
+                        lo = lo.min(lanes);
+                        hi = hi.max(lanes);
+                    }
+                } else {
+                    let lanes: V = store.lanes(child.record() as u32, at);
+                    lo = lo.min(lanes);
+                    hi = hi.max(lanes);
+                }
             }
-            (Target::Node(node), Target::Leaf(leaf)) | (Target::Leaf(leaf), Target::Node(node)) => {
-                let point = points.point(self.leaves[leaf].slot as usize);
-                let Ok([own, node]) = self.boxes.get_disjoint_mut([own, range(node)]) else {
-                    unreachable!("a node and its child are two places of the arena")
-                };
-                let (lo, hi) = own.split_at_mut(width);
-                bounds::merge(lo, hi, node.split_at(width), (point, point))
-            }
-            (Target::Leaf(left), Target::Leaf(right)) => {
-                let left = points.point(self.leaves[left].slot as usize);
-                let right = points.point(self.leaves[right].slot as usize);
-                let (lo, hi) = self.boxes[own].split_at_mut(width);
-                bounds::merge(lo, hi, (left, left), (right, right))
-            }
-            (Target::Nothing, _) | (_, Target::Nothing) => unreachable!("an inner node has two children"),
+            let used = (width - at).min(LANES);
+            changed |= put(pool.boxes_mut(), own + at, lo, used);
+            changed |= put(pool.boxes_mut(), own + width + at, hi, used);
         }
+        changed
     }
+}
+
+/// Writes the first `used` lanes. Returns whether that changed any.
+#[inline(always)]
+fn put<V: Eight>(values: &mut [f32], at: usize, lanes: V, used: usize) -> bool {
+    let changed = load::<V>(values, at).differs(lanes).mask() & (u32::MAX >> (32 - used));
+    write(values, at, lanes, used);
+    changed != 0
 }

@@ -1,111 +1,390 @@
-//! Inserting a point: one pass from the root down to where the point becomes a leaf.
+//! Finding the place where a point belongs, and putting it there.
 
-use super::{Leaf, Link, NONE, Node, Placement, Target, Tree};
-use crate::bounds::{self, Cut};
-use crate::points::Points;
+use super::bucket::Bucket;
+use super::descend::{Nest, Way};
+use super::placement::better;
+use super::view::View;
+use super::work::{Aside, Boxes, Work};
+use super::{Link, Node, Placement, Pool, Tree};
+use crate::eight::{Baseline, Eight};
+use crate::lanes::{Cut, Probe};
+use crate::rng::Rng;
+use crate::store::Store;
+
+/// A point on its way into the trees.
+pub(crate) struct Arrival<'a> {
+    pub(crate) probe: &'a Probe,
+    /// The slot where it stands, if it is to stay.
+    pub(crate) slot: u32,
+    /// The slot that stands for its value now, if there is one.
+    pub(crate) twin: Option<u32>,
+    /// Weights of the dimensions, with zeros behind the last.
+    pub(crate) weights: &'a [f32],
+    /// Whether it is to be said which dimension the collusive displacement comes from.
+    pub(crate) attribute: bool,
+}
+
+/// Where a point belongs that is like no other.
+enum Spot {
+    /// Above the node of this index in the path, parted from all below by the cut.
+    Node(usize, Cut),
+    /// Above the stretch of the bucket at this depth.
+    Bucket(usize, Cut),
+}
 
 impl Tree {
-    /// Inserts the point at `slot` and returns where it came to lie.
-    ///
-    /// At every subtree on the way, the box takes in the point. If it grows, a cut through the grown box is drawn; where the cut falls
-    /// between the old box and the point, it parts the two and the way ends. Otherwise the cut that is already there stays, which
-    /// is what makes the tree a sample of the same distribution as one built anew (Guha et al. 2016, theorem 3). Masses are
-    /// counted up and the score is gathered on the same way.
-    pub(crate) fn insert(&mut self, slot: usize, points: &Points, weights: &[f64]) -> Placement {
-        let point = points.point(slot);
-        let width = point.len();
-        let mut placement = Placement::AT_ROOT;
-        let mut parent = NONE;
-        let mut here = self.root;
-        loop {
-            match here.target() {
-                Target::Nothing => {
-                    let leaf = self.place_leaf(slot, NONE, points);
-                    self.root = Link::to_leaf(leaf);
-                    return placement;
-                }
-                Target::Node(index) => {
-                    let (lo, hi) = self.boxes[index * 2 * width..(index + 1) * 2 * width].split_at_mut(width);
-                    if !bounds::contains(lo, hi, point) {
-                        let ranges = bounds::ranges(lo, hi, point, weights);
-                        let drawn = self.rng.uniform() * ranges.total;
-                        if drawn < ranges.excess {
-                            let cut = bounds::cut_between(lo, hi, point, weights, drawn);
-                            self.part(parent, here, cut, slot, points, &mut placement);
-                            return placement;
-                        }
-                        bounds::grow(lo, hi, point);
-                    }
-                    let node = &mut self.nodes[index];
-                    node.mass += 1;
-                    let (mass, dimension) = (node.mass, node.dimension);
-                    here = node.children[usize::from(point[dimension as usize] > node.cut)];
-                    parent = index as u32;
-                    let subtree = self.mass(here) + 1;
-                    placement.step(mass - subtree, subtree, dimension);
-                }
-                Target::Leaf(index) => {
-                    let other = points.point(self.leaves[index].slot as usize);
-                    if point == other {
-                        let leaf = &mut self.leaves[index];
-                        leaf.mass += 1;
-                        leaf.slot = slot as u32;
-                        self.set_leaf_of(slot, index as u32, points.capacity());
-                        return placement;
-                    }
-                    let ranges = bounds::ranges(other, other, point, weights);
-                    let drawn = self.rng.uniform() * ranges.excess;
-                    let cut = bounds::cut_between(other, other, point, weights, drawn);
-                    self.part(parent, here, cut, slot, points, &mut placement);
-                    return placement;
-                }
-            }
-        }
-    }
-
-    /// Hangs a new node below `parent` that parts the point at `slot` from the subtree `here`.
-    fn part(
+    /// Inserts a point whose way through the nodes is known, and says where it came to lie.
+    #[inline(always)]
+    pub(crate) fn insert<V: Eight, const NARROW: bool>(
         &mut self,
-        parent: u32,
-        here: Link,
-        cut: Cut,
-        slot: usize,
-        points: &Points,
-        placement: &mut Placement,
-    ) {
-        let point = points.point(slot);
-        let width = point.len();
-        let mass = self.mass(here);
-        let dimension = cut.dimension as u32;
-        let leaf = self.place_leaf(slot, NONE, points);
-        let right = point[cut.dimension] > cut.value;
-        let children = if right { [here, Link::to_leaf(leaf)] } else { [Link::to_leaf(leaf), here] };
-        let node = Node { cut: cut.value, dimension, children, parent, mass: mass + 1 };
-        let index = self.add_node(node, width, points.window());
-        self.leaves[leaf as usize].parent = index;
-        self.set_parent(here, index);
-        self.replace_child(parent, here, Link::to_node(index));
-
-        let start = index as usize * 2 * width;
-        match here.target() {
-            Target::Node(old) => {
-                self.boxes.copy_within(old * 2 * width..(old + 1) * 2 * width, start);
-            }
-            Target::Leaf(old) => {
-                let other = points.point(self.leaves[old].slot as usize);
-                self.boxes[start..start + width].copy_from_slice(other);
-                self.boxes[start + width..start + 2 * width].copy_from_slice(other);
-            }
-            Target::Nothing => {}
+        arrival: &Arrival,
+        way: &Way,
+        pool: &mut Pool,
+        store: &Store,
+        work: &mut Aside,
+    ) -> Placement {
+        let Aside { nest, leaf, boxes } = work;
+        if way.end == Link::NOTHING {
+            self.root = Link::to_leaf(arrival.slot);
+            return Placement::AT_ROOT;
         }
-        let (lo, hi) = self.boxes[start..start + 2 * width].split_at_mut(width);
-        bounds::grow(lo, hi, point);
-        placement.step(mass, 1, dimension);
+        let bucket = pool.view(way.end, leaf);
+        nest.follow::<V, NARROW>(&bucket, arrival.probe, way, store);
+        if arrival.twin.is_some() {
+            let mut placement = at_leaf(way, nest);
+            if arrival.attribute {
+                placement.dimension = self.origin::<true>(None, way, nest, &bucket);
+            }
+            let link = pool.rename(way.end, nest.leaf(), arrival.slot);
+            if link != way.end {
+                self.replace_child(way.last(), way.end, link);
+            }
+            return placement;
+        }
+        let len = bucket.len;
+        boxes.run::<V, NARROW>(&bucket, nest.leaf(), store);
+        let mut rng = self.rng;
+        let spot = self.locate::<V, NARROW>(arrival, way, nest, &mut *pool, boxes, &mut rng);
+        self.rng = rng;
+        let dimension = if arrival.attribute {
+            let bucket = pool.view(way.end, leaf);
+            self.origin::<true>(Some(&spot), way, nest, &bucket)
+        } else {
+            0
+        };
+        match spot {
+            Spot::Node(above, cut) => self.part(above, cut, arrival, way, pool, store),
+            Spot::Bucket(depth, cut) => {
+                let right = arrival.probe.point()[cut.dimension] > cut.value;
+                let cut = (cut.dimension, cut.value);
+                let link = match pool.insert_leaf(
+                    way.end,
+                    len,
+                    nest.stretch(depth),
+                    depth,
+                    right,
+                    cut,
+                    arrival.slot,
+                ) {
+                    Ok(link) => link,
+                    Err(bucket) => {
+                        boxes.fit::<V, NARROW>(0, len - 1);
+                        self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, boxes)
+                    }
+                };
+                if link != way.end {
+                    self.replace_child(way.last(), way.end, link);
+                }
+            }
+        }
+        Placement { dimension, ..self.placement::<true>(&spot, way, nest) }
     }
 
-    fn place_leaf(&mut self, slot: usize, parent: u32, points: &Points) -> u32 {
-        let leaf = self.add_leaf(Leaf { slot: slot as u32, parent, mass: 1 }, points.window());
-        self.set_leaf_of(slot, leaf, points.capacity());
-        leaf
+    /// Says where a point would come to lie if it were inserted.
+    #[inline(always)]
+    pub(crate) fn place<V: Eight, const NARROW: bool>(
+        &mut self,
+        arrival: &Arrival,
+        way: &Way,
+        pool: &mut Pool,
+        store: &Store,
+        work: &mut Aside,
+    ) -> Placement {
+        let mut rng = self.rng;
+        let placement = self.place_with::<V, NARROW>(arrival, way, &mut rng, pool, store, work);
+        self.rng = rng;
+        placement
     }
+
+    /// The same for one who only asks, and moves no random numbers on.
+    pub(crate) fn look<V: Eight, const NARROW: bool>(
+        &self,
+        arrival: &Arrival,
+        pool: &Pool,
+        store: &Store,
+        work: &mut Work,
+    ) -> Placement {
+        let Work { ways: [way, ..], aside } = work;
+        self.walk(arrival.probe.point(), store.len() as u32, way);
+        self.place_with::<V, NARROW>(arrival, way, &mut self.rng.clone(), pool, store, aside)
+    }
+
+    #[inline(always)]
+    fn place_with<V: Eight, const NARROW: bool>(
+        &self,
+        arrival: &Arrival,
+        way: &Way,
+        rng: &mut Rng,
+        pool: &Pool,
+        store: &Store,
+        work: &mut Aside,
+    ) -> Placement {
+        let Aside { nest, leaf, boxes } = work;
+        if way.end == Link::NOTHING {
+            return Placement::AT_ROOT;
+        }
+        let bucket = pool.view(way.end, leaf);
+        nest.follow::<V, NARROW>(&bucket, arrival.probe, way, store);
+        if arrival.twin.is_some() {
+            let mut placement = at_leaf(way, nest);
+            if arrival.attribute {
+                placement.dimension = self.origin::<false>(None, way, nest, &bucket);
+            }
+            return placement;
+        }
+        boxes.run::<V, NARROW>(&bucket, nest.leaf(), store);
+        let spot = self.locate::<V, NARROW>(arrival, way, nest, pool, boxes, rng);
+        let mut placement = self.placement::<false>(&spot, way, nest);
+        if arrival.attribute {
+            let bucket = pool.view(way.end, leaf);
+            placement.dimension = self.origin::<false>(Some(&spot), way, nest, &bucket);
+        }
+        placement
+    }
+
+    /// Finds the place for a point that is like no other. If it is to stay, all boxes on its way take it in.
+    ///
+    /// From the uppermost box on that does not contain the point, a cut through the box grown by the point is drawn at every
+    /// subtree; where the cut falls between the old box and the point, it parts the two and the way ends. Otherwise the cut that is
+    /// already there stays, which is what makes the tree a sample of the same distribution as one built anew (Guha et al. 2016,
+    /// theorem 3).
+    #[inline(always)]
+    fn locate<V: Eight, const NARROW: bool>(
+        &self,
+        arrival: &Arrival,
+        way: &Way,
+        nest: &Nest,
+        mut boxes_above: impl BoxesAbove,
+        boxes: &mut Boxes,
+        rng: &mut Rng,
+    ) -> Spot {
+        let (probe, weights) = (arrival.probe, arrival.weights);
+        let mut depth = 0;
+        loop {
+            let (first, last) = nest.stretch(depth);
+            boxes.fit::<V, NARROW>(first, last);
+            if depth == nest.depth || probe.outside::<V, NARROW>(boxes.bounds()) {
+                break;
+            }
+            depth += 1;
+        }
+        if depth == 0 {
+            let path = way.nodes();
+            let mut outside = path.len();
+            while outside > 0 {
+                let bounds = boxes_above.pool().bounds(self.nodes[path[outside - 1] as usize].bounds);
+                if !probe.outside::<V, NARROW>(bounds) {
+                    break;
+                }
+                outside -= 1;
+            }
+            for (i, &index) in path.iter().enumerate().skip(outside) {
+                let node = &self.nodes[index as usize];
+                let bounds = boxes_above.pool().bounds(node.bounds);
+                let ranges = probe.ranges::<V, NARROW>(bounds, weights);
+                let drawn = rng.uniform() * ranges.total;
+                if drawn < ranges.excess {
+                    let cut = probe.cut::<V, NARROW>(bounds, weights, ranges, drawn);
+                    return Spot::Node(i, cut);
+                }
+                boxes_above.take_in::<V, NARROW>(node.bounds, probe);
+            }
+        }
+        loop {
+            let ranges = probe.ranges::<V, NARROW>(boxes.bounds(), weights);
+            let drawn = rng.uniform() * ranges.total;
+            if drawn < ranges.excess || depth == nest.depth {
+                return Spot::Bucket(depth, probe.cut::<V, NARROW>(boxes.bounds(), weights, ranges, drawn));
+            }
+            depth += 1;
+            let (first, last) = nest.stretch(depth);
+            boxes.fit::<V, NARROW>(first, last);
+        }
+    }
+
+    /// The way from the root to a new leaf, with the point counted in.
+    #[inline(always)]
+    fn placement<const STAY: bool>(&self, spot: &Spot, way: &Way, nest: &Nest) -> Placement {
+        let (codisp, depth, displacement) = match *spot {
+            Spot::Bucket(depth, _) => (nest.codisp(depth), way.nodes + depth, nest.mass(depth)),
+            Spot::Node(above, _) => {
+                let path = way.nodes();
+                let mut codisp = 0.0;
+                let mut node = &self.nodes[path[0] as usize];
+                for (i, &index) in path.iter().enumerate().take(above + 1).skip(1) {
+                    let next = &self.nodes[index as usize];
+                    // A point that stays has been counted in as far as above the new node.
+                    let subtree = next.mass + u32::from(!STAY || i == above);
+                    codisp = better(codisp, node.mass + u32::from(!STAY) - subtree, subtree);
+                    node = next;
+                }
+                (codisp, above, self.nodes[path[above] as usize].mass)
+            }
+        };
+        Placement {
+            codisp: better(codisp, displacement, 1),
+            depth: depth as u32 + 1,
+            displacement,
+            dimension: 0,
+        }
+    }
+
+    /// The dimension of the cut where the collusive displacement is attained: that nearest to the root, if there are several. To be
+    /// asked before the point is put into its place; `COUNTED` says whether the nodes on the way count it already.
+    fn origin<const COUNTED: bool>(&self, spot: Option<&Spot>, way: &Way, nest: &Nest, bucket: &View) -> u32 {
+        let path = way.nodes();
+        let (nodes, depth) = match spot {
+            Some(&Spot::Node(above, _)) => (above + 1, None),
+            Some(&Spot::Bucket(depth, _)) => (path.len(), Some(depth)),
+            None => (path.len(), Some(nest.depth)),
+        };
+        let mut trail = Trail { best: 0.0, from: 0, mass: 0, dimension: 0 };
+        for &index in &path[..nodes] {
+            let node = &self.nodes[index as usize];
+            trail.step(node.mass + u32::from(!COUNTED), node.dimension);
+        }
+        for i in 0..depth.map_or(0, |depth| depth + 1) {
+            let dimension = if i < nest.depth { bucket.dimension(nest.gap(i)) as u32 } else { 0 };
+            trail.step(nest.mass(i) + 1, dimension);
+        }
+        match spot {
+            Some(Spot::Node(_, cut) | Spot::Bucket(_, cut)) => {
+                trail.dimension = cut.dimension as u32;
+                trail.step(1, 0);
+            }
+            None => {}
+        }
+        trail.from
+    }
+
+    /// Hangs a new node into the path that parts the point from all below.
+    fn part(&mut self, above: usize, cut: Cut, arrival: &Arrival, way: &Way, pool: &mut Pool, store: &Store) {
+        // The point does not come by here after all.
+        for &index in &way.nodes()[above..] {
+            self.nodes[index as usize].mass -= 1;
+        }
+        let (probe, width) = (arrival.probe, store.width());
+        let path = way.nodes();
+        let below = path[above];
+        let right = probe.point()[cut.dimension] > cut.value;
+        let (old, leaf) = (Link::to_node(below), Link::to_leaf(arrival.slot));
+        let bounds = pool.add_box();
+        let (from, to) = (pool.start(self.nodes[below as usize].bounds), pool.start(bounds));
+        pool.boxes_mut().copy_within(from..from + 2 * width, to);
+        probe.grow::<Baseline, false>(pool.boxes_mut(), to, to + width);
+        let node = self.add_node(Node {
+            cut: cut.value,
+            dimension: cut.dimension as u32,
+            children: if right { [old, leaf] } else { [leaf, old] },
+            mass: self.nodes[below as usize].mass + 1,
+            bounds,
+        });
+        self.replace_child(above.checked_sub(1).map(|parent| path[parent]), old, Link::to_node(node));
+    }
+
+    /// Makes a node of a bucket that has grown too large. `boxes` has the box around it without the new point.
+    #[inline(never)]
+    fn split(&mut self, bucket: &Bucket, mass: u32, probe: &Probe, pool: &mut Pool, boxes: &Boxes) -> Link {
+        let (left, (dimension, cut), right) = bucket.split();
+        let children = [pool.add(&left), pool.add(&right)];
+        let bounds = pool.add_box();
+        let (lo, width) = (pool.start(bounds), probe.point().len());
+        let all = pool.boxes_mut();
+        all[lo..lo + width].copy_from_slice(&boxes.level[..width]);
+        all[lo + width..lo + 2 * width].copy_from_slice(&boxes.level[boxes.upper()..][..width]);
+        probe.grow::<Baseline, false>(all, lo, lo + width);
+        Link::to_node(self.add_node(Node { cut, dimension: u32::from(dimension), children, mass, bounds }))
+    }
+}
+
+/// The way from the root to a leaf whose points are equal to the new one.
+#[inline(always)]
+fn at_leaf(way: &Way, nest: &Nest) -> Placement {
+    let leaf = nest.mass(nest.depth);
+    let displacement = match nest.depth {
+        0 if way.nodes == 0 => 0,
+        0 => way.mass - leaf - 1,
+        depth => nest.mass(depth - 1) - leaf,
+    };
+    Placement {
+        codisp: nest.codisp(nest.depth),
+        depth: (way.nodes + nest.depth) as u32,
+        displacement,
+        dimension: 0,
+    }
+}
+
+/// A path in search of the step with the largest displacement per point.
+struct Trail {
+    best: f64,
+    /// The dimension of the cut at the best step.
+    from: u32,
+    /// Mass of the last subtree.
+    mass: u32,
+    /// Dimension of its cut.
+    dimension: u32,
+}
+
+impl Trail {
+    /// Goes on into a subtree of so many points that is itself cut in this dimension.
+    fn step(&mut self, subtree: u32, dimension: u32) {
+        let ratio = better(self.best, self.mass.saturating_sub(subtree), subtree);
+        if ratio > self.best {
+            (self.best, self.from) = (ratio, self.dimension);
+        }
+        (self.mass, self.dimension) = (subtree, dimension);
+    }
+}
+
+/// The boxes of the nodes that a point comes by.
+trait BoxesAbove {
+    fn pool(&self) -> &Pool;
+
+    /// The point has come by this box, and stays below.
+    fn take_in<V: Eight, const NARROW: bool>(&mut self, index: u32, probe: &Probe);
+}
+
+/// Of a point that comes in.
+impl BoxesAbove for &mut Pool {
+    #[inline(always)]
+    fn pool(&self) -> &Pool {
+        self
+    }
+
+    #[inline(always)]
+    fn take_in<V: Eight, const NARROW: bool>(&mut self, index: u32, probe: &Probe) {
+        let lo = self.start(index);
+        probe.grow::<V, NARROW>(self.boxes_mut(), lo, lo + probe.point().len());
+    }
+}
+
+/// Of a point that is only looked at.
+impl BoxesAbove for &Pool {
+    #[inline(always)]
+    fn pool(&self) -> &Pool {
+        self
+    }
+
+    #[inline(always)]
+    fn take_in<V: Eight, const NARROW: bool>(&mut self, _: u32, _: &Probe) {}
 }

@@ -1,83 +1,53 @@
-//! One random cut tree over the points of the window.
+//! One random cut tree over the points of a forest.
 //!
-//! Inner nodes and leaves live in two arenas, linked by index, with the free places of each chained through their `parent`. The
-//! boxes of the inner nodes stand in one flat vector; the box of a leaf is its point. A leaf stands for all points of equal value:
-//! it counts them and names the slot of the newest, which is the last of them to leave the window.
+//! The upper part is a binary tree of nodes, each with its cut, its mass and its bounding box. Every subtree of at most
+//! [`CAPACITY`] points below is a [bucket](Bucket) without nodes and boxes: what is asked of a box there, the points at hand
+//! answer sooner than memory would. A leaf stands for all points of equal value. There are no links upwards: the cuts lead to any point.
 
+mod ask;
+mod bucket;
+mod descend;
 mod forget;
 mod insert;
+mod levels;
+mod link;
 mod placement;
+mod pool;
 mod restore;
+mod view;
+mod work;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use descend::{TOGETHER, Way, descend};
+pub(crate) use forget::Departure;
+pub(crate) use insert::Arrival;
 pub(crate) use placement::Placement;
+pub(crate) use pool::Pool;
 pub(crate) use restore::{Layout, Malformed};
+pub(crate) use work::Work;
 
-use crate::growth::{heap_bytes, make_room};
-use crate::points::Points;
+use bucket::{Bucket, CAPACITY};
+use link::{Link, Target};
+
+use crate::growth::{grow_slowly, heap_bytes};
+use crate::lanes::prefetch;
 use crate::rng::Rng;
 
-/// No node: the parent of the root, the root of an empty tree, the end of a chain of free places.
 const NONE: u32 = u32::MAX;
-const LEAF_BIT: u32 = 1 << 31;
 
-/// A link to a subtree: an inner node, a leaf, or nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Link(u32);
-
-/// What a [`Link`] leads to, with the index in its arena.
-enum Target {
-    Nothing,
-    Node(usize),
-    Leaf(usize),
-}
-
-impl Link {
-    const NOTHING: Self = Self(NONE);
-
-    fn to_node(index: u32) -> Self {
-        Self(index)
-    }
-
-    fn to_leaf(index: u32) -> Self {
-        Self(index | LEAF_BIT)
-    }
-
-    fn target(self) -> Target {
-        if self.0 & LEAF_BIT == 0 {
-            Target::Node(self.0 as usize)
-        } else if self == Self::NOTHING {
-            Target::Nothing
-        } else {
-            Target::Leaf((self.0 & !LEAF_BIT) as usize)
-        }
-    }
-}
-
-/// An inner node: a cut and the two subtrees it separates.
+/// An inner node of more than [`CAPACITY`] points: a cut and the two subtrees it separates.
 #[derive(Clone, Debug)]
 struct Node {
     /// The left side holds `value <= cut`, the right side `value > cut`.
     cut: f32,
     dimension: u32,
     children: [Link; 2],
-    /// The node above; of a free place, the next free place.
-    parent: u32,
     /// Points below, duplicates counted.
     mass: u32,
-}
-
-/// All points of one value.
-#[derive(Clone, Debug)]
-struct Leaf {
-    /// Slot of the newest of them.
-    slot: u32,
-    /// The node above; of a free place, the next free place.
-    parent: u32,
-    /// How many they are.
-    mass: u32,
+    /// The box around them, in the pool; of a free place, the next free place.
+    bounds: u32,
 }
 
 /// A random cut tree.
@@ -86,129 +56,93 @@ pub(crate) struct Tree {
     rng: Rng,
     root: Link,
     free_node: u32,
-    free_leaf: u32,
+    /// The first is not part of the tree, but a place to be while other trees are walked.
     nodes: Vec<Node>,
-    leaves: Vec<Leaf>,
-    /// Per inner node `lo` and then `hi`, each as wide as a point.
-    boxes: Vec<f32>,
-    /// The leaf of every point, by slot.
-    leaf_of: Vec<u32>,
 }
 
 impl Tree {
     pub(crate) fn new(rng: Rng) -> Self {
-        Self {
-            rng,
-            root: Link::NOTHING,
-            free_node: NONE,
-            free_leaf: NONE,
-            nodes: Vec::new(),
-            leaves: Vec::new(),
-            boxes: Vec::new(),
-            leaf_of: Vec::new(),
+        Self { rng, root: Link::NOTHING, free_node: NONE, nodes: vec![Node::UNLINKED] }
+    }
+
+    /// The random numbers, which are part of a snapshot.
+    pub(crate) fn rng(&self) -> Rng {
+        self.rng
+    }
+
+    /// Lets the processor fetch what is needed after a descent.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, way: &Way, pool: &Pool) {
+        pool.prefetch(way.end);
+        for &node in way.nodes().iter().rev().take(2) {
+            pool.prefetch_box(self.nodes[node as usize].bounds);
         }
     }
 
-    /// State of the random numbers, which is part of a snapshot.
-    pub(crate) fn rng_state(&self) -> u64 {
-        self.rng.state()
-    }
-
-    fn mass(&self, link: Link) -> u32 {
-        match link.target() {
-            Target::Nothing => 0,
-            Target::Node(node) => self.nodes[node].mass,
-            Target::Leaf(leaf) => self.leaves[leaf].mass,
+    /// Lets the processor fetch the nodes.
+    #[inline(always)]
+    pub(crate) fn prefetch_nodes(&self) {
+        for line in (0..self.nodes.len() * size_of::<Node>()).step_by(64).take(16) {
+            prefetch(&self.nodes, line / size_of::<Node>());
         }
     }
 
-    fn set_parent(&mut self, link: Link, parent: u32) {
-        match link.target() {
-            Target::Nothing => {}
-            Target::Node(node) => self.nodes[node].parent = parent,
-            Target::Leaf(leaf) => self.leaves[leaf].parent = parent,
-        }
-    }
-
-    /// The box of a subtree as `(lo, hi)`.
-    fn bounds<'a>(&'a self, link: Link, points: &'a Points) -> (&'a [f32], &'a [f32]) {
-        match link.target() {
-            Target::Nothing => (&[], &[]),
-            Target::Node(node) => {
-                let width = points.width();
-                self.boxes[node * 2 * width..(node + 1) * 2 * width].split_at(width)
-            }
-            Target::Leaf(leaf) => {
-                let point = points.point(self.leaves[leaf].slot as usize);
-                (point, point)
+    /// Puts `new` where the child `old` of `parent` hangs, or at the root.
+    #[inline(always)]
+    fn replace_child(&mut self, parent: Option<u32>, old: Link, new: Link) {
+        match parent {
+            None => self.root = new,
+            Some(parent) => {
+                let children = &mut self.nodes[parent as usize].children;
+                let side = usize::from(children[1] == old);
+                debug_assert!(children[side] == old);
+                children[side] = new;
             }
         }
     }
 
-    /// Puts `new` where the child `old` of `parent` hangs; `parent` [`NONE`] means the root.
-    fn replace_child(&mut self, parent: u32, old: Link, new: Link) {
-        if parent == NONE {
-            self.root = new;
-        } else {
-            let children = &mut self.nodes[parent as usize].children;
-            let side = usize::from(children[1] == old);
-            debug_assert!(children[side] == old);
-            children[side] = new;
-        }
-    }
-
-    fn add_leaf(&mut self, leaf: Leaf, window: usize) -> u32 {
-        let index = self.free_leaf;
-        if index == NONE {
-            make_room(&mut self.leaves, 1, window);
-            self.leaves.push(leaf);
-            return self.leaves.len() as u32 - 1;
-        }
-        let place = &mut self.leaves[index as usize];
-        self.free_leaf = place.parent;
-        *place = leaf;
-        index
-    }
-
-    fn free_leaf(&mut self, index: u32) {
-        self.leaves[index as usize].parent = self.free_leaf;
-        self.free_leaf = index;
-    }
-
-    /// Adds an inner node. Its box is left to the caller.
-    fn add_node(&mut self, node: Node, width: usize, window: usize) -> u32 {
+    fn add_node(&mut self, node: Node) -> u32 {
         let index = self.free_node;
         if index == NONE {
-            make_room(&mut self.nodes, 1, window - 1);
+            grow_slowly(&mut self.nodes, 4);
             self.nodes.push(node);
-            make_room(&mut self.boxes, 2 * width, 2 * width * (window - 1));
-            self.boxes.resize(self.nodes.len() * 2 * width, 0.0);
             return self.nodes.len() as u32 - 1;
         }
         let place = &mut self.nodes[index as usize];
-        self.free_node = place.parent;
+        self.free_node = place.bounds;
         *place = node;
         index
     }
 
-    fn free_node(&mut self, index: u32) {
-        self.nodes[index as usize].parent = self.free_node;
+    /// Frees a node, and its box.
+    fn free_node(&mut self, index: u32, pool: &mut Pool) {
+        let node = &mut self.nodes[index as usize];
+        pool.free_box(node.bounds);
+        node.bounds = self.free_node;
         self.free_node = index;
-    }
-
-    fn set_leaf_of(&mut self, slot: usize, leaf: u32, slots: usize) {
-        if slot >= self.leaf_of.len() {
-            let missing = slot + 1 - self.leaf_of.len();
-            make_room(&mut self.leaf_of, missing, slots);
-            self.leaf_of.resize(slot + 1, NONE);
-        }
-        self.leaf_of[slot] = leaf;
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
         heap_bytes(&self.nodes)
-            + heap_bytes(&self.leaves)
-            + heap_bytes(&self.boxes)
-            + heap_bytes(&self.leaf_of)
     }
+}
+
+impl Node {
+    const UNLINKED: Self =
+        Self { cut: 0.0, dimension: 0, children: [Link::NOTHING; 2], mass: 0, bounds: NONE };
+
+    /// The child on the side of the cut where the point belongs.
+    #[inline(always)]
+    fn side(&self, point: &[f32]) -> Link {
+        self.children[usize::from(value(point, self.dimension as usize) > self.cut)]
+    }
+}
+
+/// A value of a point.
+#[inline(always)]
+#[allow(unsafe_code, reason = "the dimensions of cuts exist, and this is the innermost loop")]
+fn value(point: &[f32], dimension: usize) -> f32 {
+    debug_assert!(dimension < point.len());
+    // SAFETY: all points of a forest have the same number of values, and cuts are drawn in, or checked against, these.
+    unsafe { *point.get_unchecked(dimension) }
 }

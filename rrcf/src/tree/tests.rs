@@ -1,127 +1,120 @@
 //! The structure of trees, compared with what brute force says it must be.
 
-use std::collections::VecDeque;
+mod oracle;
 
 use proptest::prelude::*;
 
-use super::{Link, NONE, Placement, Target, Tree};
-use crate::Forest;
-use crate::points::Points;
-use crate::rng::Rng;
+use super::pool::LeafRecord;
+use super::{CAPACITY, Layout, Link, NONE, Pool, Tree};
+use crate::store::Store;
+use crate::window::Window;
+use crate::{Forest, Sampling};
 
-/// Checks all invariants of a tree that holds the points at `slots`, oldest first. Where points leave in the order they came,
-/// every leaf must name its newest point.
-pub(crate) fn check(tree: &Tree, points: &Points, slots: &[usize], in_order: bool) {
-    let mut nodes = 0;
-    let mut found = Vec::new();
-    check_subtree(tree, points, slots, tree.root, NONE, &mut nodes, &mut found);
-    let leaves = found.len();
-    let mut held: Vec<usize> = found.into_iter().flatten().collect();
-    held.sort_unstable();
-    let mut expected = slots.to_vec();
-    expected.sort_unstable();
-    assert_eq!(held, expected, "every point stands in one leaf");
-    assert_eq!(nodes + chain(tree.free_node, |n| tree.nodes[n].parent), tree.nodes.len());
-    assert_eq!(leaves + chain(tree.free_leaf, |n| tree.leaves[n].parent), tree.leaves.len());
-    assert_eq!(tree.distinct(), leaves);
-    for &slot in slots {
-        let leaf = &tree.leaves[tree.leaf_of[slot] as usize];
-        let newest = slots.iter().rfind(|&&other| points.point(other) == points.point(slot)).unwrap();
-        assert!(!in_order || leaf.slot as usize == *newest, "a leaf names its newest point");
-        assert_eq!(points.point(leaf.slot as usize), points.point(slot), "equal points share a leaf");
-    }
+/// What is found on a walk through a tree.
+#[derive(Default)]
+struct Found {
+    nodes: usize,
+    boxes: Vec<u32>,
+    small: usize,
+    large: usize,
+    leaves: Vec<u32>,
 }
 
-/// Length of a chain of free places.
-fn chain(mut at: u32, next: impl Fn(usize) -> u32) -> usize {
-    let mut length = 0;
-    while at != NONE {
-        length += 1;
-        at = next(at as usize);
-    }
-    length
-}
-
-/// Checks a subtree against the points that stand in it, and adds these to `leaves`, leaf by leaf.
-fn check_subtree(
-    tree: &Tree,
-    points: &Points,
-    slots: &[usize],
-    link: Link,
-    parent: u32,
-    nodes: &mut usize,
-    leaves: &mut Vec<Vec<usize>>,
-) {
-    match link.target() {
-        Target::Nothing => assert!(slots.is_empty() && parent == NONE),
-        Target::Leaf(index) => {
-            let leaf = &tree.leaves[index];
-            let held: Vec<usize> =
-                slots.iter().copied().filter(|&slot| tree.leaf_of[slot] as usize == index).collect();
-            assert_eq!(leaf.parent, parent);
-            assert_eq!(leaf.mass as usize, held.len());
-            assert!(!held.is_empty());
-            leaves.push(held);
+/// Checks all invariants of all trees of a forest, and that nothing of the pool is lost.
+pub(crate) fn check_forest(forest: &Forest) {
+    let (pool, store) = (&forest.pool, &forest.store);
+    check_counts(forest);
+    let mut all = Found::default();
+    for tree in &forest.trees {
+        let mut found = Found::default();
+        check_subtree(tree, pool, store, tree.root, &mut found);
+        let mut free = 0;
+        let mut next = tree.free_node;
+        while next != NONE {
+            free += 1;
+            next = tree.nodes[next as usize].bounds;
         }
-        Target::Node(index) => {
-            *nodes += 1;
-            let node = &tree.nodes[index];
-            assert_eq!(node.parent, parent);
-            let dimension = node.dimension as usize;
-            let before = leaves.len();
-            check_subtree(tree, points, slots, node.children[0], index as u32, nodes, leaves);
-            let middle = leaves.len();
-            check_subtree(tree, points, slots, node.children[1], index as u32, nodes, leaves);
-            let of = |leaves: &[Vec<usize>]| leaves.iter().flatten().copied().collect::<Vec<usize>>();
-            let (left, right) = (of(&leaves[before..middle]), of(&leaves[middle..]));
-            assert!(left.iter().all(|&slot| points.point(slot)[dimension] <= node.cut));
-            assert!(right.iter().all(|&slot| points.point(slot)[dimension] > node.cut));
-            assert_eq!(node.mass as usize, left.len() + right.len());
-            let (lo, hi) = tree.bounds(link, points);
-            for d in 0..points.width() {
-                let values = || left.iter().chain(&right).map(|&slot| points.point(slot)[d]);
-                assert_eq!(lo[d].to_bits(), values().fold(f32::INFINITY, f32::min).to_bits());
-                assert_eq!(hi[d].to_bits(), values().fold(f32::NEG_INFINITY, f32::max).to_bits());
-            }
+        assert_eq!(found.nodes + free + 1, tree.nodes.len(), "every node is in the tree or free");
+        found.leaves.sort_unstable();
+        let standing: Vec<u32> = store.standing().collect();
+        assert_eq!(found.leaves, standing, "every value has one leaf");
+        all.boxes.append(&mut found.boxes);
+        all.small += found.small;
+        all.large += found.large;
+    }
+    let (boxes, free_boxes, free_records, bytes) = pool.census();
+    assert_eq!(all.boxes.len() + free_boxes, boxes, "every box belongs to a node or is free");
+    all.boxes.sort_unstable();
+    all.boxes.dedup();
+    assert_eq!(all.boxes.len() + free_boxes, boxes, "no box belongs to two nodes");
+    let [small, large] = pool.record_sizes();
+    let used = (all.small + free_records[0]) * small + (all.large + free_records[1]) * large;
+    assert_eq!(used, bytes, "every record is a bucket or free");
+}
+
+/// Checks the counts of the store against the points that the window holds.
+fn check_counts(forest: &Forest) {
+    let store = &forest.store;
+    let slots: Vec<u32> = match &forest.window {
+        Window::Sliding(ring) => ring.slots().collect(),
+        Window::Sampled(reservoir) => reservoir.held().iter().map(|held| held.slot).collect(),
+    };
+    assert_eq!(store.len(), slots.len());
+    assert_eq!(store.distinct(), store.standing().count());
+    for stands in store.standing() {
+        let mut equal = slots.iter().filter(|&&slot| store.point(slot) == store.point(stands));
+        assert_eq!(store.count(stands) as usize, equal.clone().count());
+        if let Window::Sliding(_) = forest.window {
+            assert_eq!(equal.next_back(), Some(&stands), "the newest stands for all of its value");
         }
     }
 }
 
-/// Computes from the structure alone what an insertion must have said about the point at `slot`.
-fn brute_placement(tree: &Tree, points: &Points, slots: &[usize], slot: usize) -> (f64, usize, u32, u32) {
-    let count = |link: Link| slots.iter().filter(|&&slot| holds(tree, link, slot)).count();
-    let (mut codisp, mut dimension, mut displacement, mut depth) = (0.0, 0, 0, 0);
-    let mut here = tree.root;
-    while let Target::Node(index) = here.target() {
-        let node = &tree.nodes[index];
-        let side = usize::from(!holds(tree, node.children[0], slot));
-        here = node.children[side];
-        let (subtree, sibling) = (count(here), count(node.children[1 - side]));
-        if sibling as f64 / subtree as f64 > codisp {
-            codisp = sibling as f64 / subtree as f64;
-            dimension = node.dimension as usize;
+/// Checks a subtree, and returns the slots of its leaves from left to right.
+fn check_subtree(tree: &Tree, pool: &Pool, store: &Store, link: Link, found: &mut Found) -> Vec<u32> {
+    if link == Link::NOTHING {
+        assert_eq!(store.len(), 0);
+        return Vec::new();
+    }
+    let mass = |slots: &[u32]| slots.iter().map(|&slot| store.count(slot)).sum::<u32>();
+    let parts = |left: &[u32], right: &[u32], dimension: usize, cut: f32| {
+        assert!(left.iter().all(|&slot| store.point(slot)[dimension] <= cut));
+        assert!(right.iter().all(|&slot| store.point(slot)[dimension] > cut));
+    };
+    if link.is_node() {
+        let node = &tree.nodes[link.node()];
+        found.nodes += 1;
+        found.boxes.push(node.bounds);
+        let left = check_subtree(tree, pool, store, node.children[0], found);
+        let right = check_subtree(tree, pool, store, node.children[1], found);
+        parts(&left, &right, node.dimension as usize, node.cut);
+        let both = [left, right].concat();
+        assert_eq!(node.mass, mass(&both));
+        assert!(node.mass > CAPACITY as u32, "so few points are a bucket");
+        let lo = pool.start(node.bounds);
+        for d in 0..store.width() {
+            let values = || both.iter().map(|&slot| store.point(slot)[d]);
+            let (least, greatest) = (pool.boxes()[lo + d], pool.boxes()[lo + store.width() + d]);
+            assert_eq!(least.to_bits(), values().fold(f32::INFINITY, f32::min).to_bits());
+            assert_eq!(greatest.to_bits(), values().fold(f32::NEG_INFINITY, f32::max).to_bits());
         }
-        displacement = sibling as u32;
-        depth += 1;
+        return both;
     }
-    assert!(dimension < points.width());
-    (codisp, dimension, displacement, depth)
-}
-
-fn holds(tree: &Tree, link: Link, slot: usize) -> bool {
-    match link.target() {
-        Target::Nothing => false,
-        Target::Leaf(index) => tree.leaf_of[slot] as usize == index,
-        Target::Node(index) => tree.nodes[index].children.iter().any(|&child| holds(tree, child, slot)),
+    let mut leaf = LeafRecord::new();
+    let bucket = pool.view(link, &mut leaf);
+    if !link.is_leaf() {
+        assert!(bucket.len >= 2, "a single leaf needs no bucket");
+        if link.large() { found.large += 1 } else { found.small += 1 }
     }
-}
-
-fn check_placement(tree: &Tree, points: &Points, slots: &[usize], placement: &Placement) {
-    let (codisp, dimension, displacement, depth) =
-        brute_placement(tree, points, slots, slots[slots.len() - 1]);
-    assert_eq!(placement.codisp().to_bits(), codisp.to_bits());
-    assert_eq!(placement.dimension(), dimension);
-    assert_eq!((placement.displacement(), placement.depth()), (displacement, depth));
+    let bucket = bucket.unpack();
+    for step in bucket.walk() {
+        if let super::bucket::Step::Gap { gap, first, last } = step {
+            let (left, right) = (&bucket.slots[first..=gap], &bucket.slots[gap + 1..=last]);
+            parts(left, right, usize::from(bucket.dimensions[gap]), bucket.cuts[gap]);
+        }
+    }
+    found.leaves.extend(&bucket.slots[..bucket.len]);
+    bucket.slots[..bucket.len].to_vec()
 }
 
 /// Series of a kind each: quantised, neighbours an ulp apart, denormals, large offsets, extremes, and everything at once.
@@ -138,7 +131,7 @@ pub(crate) fn values() -> impl Strategy<Value = Vec<f32>> {
         extremes.clone(),
         -1e3_f32..1e3
     ];
-    let series = |value: BoxedStrategy<f32>| prop::collection::vec(value, 1..200);
+    let series = |value: BoxedStrategy<f32>| prop::collection::vec(value, 1..300);
     prop_oneof![
         series(quantised.boxed()),
         series(neighbours(48.08).boxed()),
@@ -150,26 +143,33 @@ pub(crate) fn values() -> impl Strategy<Value = Vec<f32>> {
     ]
 }
 
-pub(crate) fn check_forest(forest: &Forest) {
-    let slots: Vec<usize> = (0..forest.len()).map(|age| forest.points.slot(age)).collect();
-    for tree in &forest.trees {
-        check(tree, &forest.points, &slots, true);
-    }
+pub(crate) fn samplings() -> impl Strategy<Value = Sampling> {
+    prop_oneof![
+        3 => Just(Sampling::SlidingWindow),
+        1 => Just(Sampling::Reservoir),
+        1 => (0.0_f64..0.5).prop_map(|rate| Sampling::TimeDecayed { rate: rate.max(1e-6) }),
+    ]
+}
+
+/// Sizes of windows: the smallest, and some around the sizes of buckets.
+pub(crate) fn windows() -> impl Strategy<Value = usize> {
+    prop_oneof![1 => Just(1_usize), 1 => Just(2), 6 => 3_usize..80]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn a_sliding_window_keeps_every_invariant(
+    fn every_invariant_holds_after_every_point(
         values in values(),
         dimensions in 1_usize..4,
-        shingle in 1_usize..4,
-        window in prop_oneof![Just(1_usize), Just(2), 3_usize..40],
+        shingle in prop_oneof![4 => 1_usize..4, 1 => Just(9_usize)],
+        window in windows(),
+        sampling in samplings(),
         seed: u64,
     ) {
-        let mut forest =
-            Forest::builder(dimensions).trees(2).window(window).shingle(shingle).seed(seed).build().unwrap();
+        let builder = Forest::builder(dimensions).trees(2).window(window).shingle(shingle).seed(seed);
+        let mut forest = builder.sampling(sampling).build().unwrap();
         for point in values.chunks_exact(dimensions) {
             let score = forest.update(point).unwrap();
             prop_assert!(score.codisp.is_finite() && score.codisp >= 0.0);
@@ -178,38 +178,101 @@ proptest! {
     }
 
     #[test]
-    fn points_may_leave_in_any_order(
+    fn points_may_be_taken_out_in_any_order(
         values in values(),
-        choices in prop::collection::vec((0_usize..4, any::<prop::sample::Index>()), 200),
+        choices in prop::collection::vec((0_usize..4, any::<prop::sample::Index>()), 300),
         dimensions in 1_usize..4,
-        oldest_first: bool,
+        window in windows(),
+        sampling in samplings(),
         seed: u64,
     ) {
-        let mut points = Points::new(dimensions, 1, 200);
-        let mut tree = Tree::new(Rng::from_state(seed));
-        let mut slots = VecDeque::new();
-        let weights = vec![1.0; dimensions];
-        for (point, (forgets, index)) in values.chunks_exact(dimensions).zip(choices) {
-            points.push(point);
-            slots.push_back(points.slot(points.len() - 1));
-            let placement = tree.insert(slots[slots.len() - 1], &points, &weights);
-            slots.make_contiguous();
-            check(&tree, &points, slots.as_slices().0, oldest_first);
-            check_placement(&tree, &points, slots.as_slices().0, &placement);
-            for _ in 0..forgets.min(slots.len()).saturating_sub(1) {
-                let at = if oldest_first { 0 } else { index.index(slots.len()) };
-                let slot = slots.remove(at).unwrap();
-                let point = points.point(slot).to_vec();
-                tree.forget(slot, &point, &points);
-                slots.make_contiguous();
-                check(&tree, &points, slots.as_slices().0, oldest_first);
+        let builder = Forest::builder(dimensions).trees(2).window(window).seed(seed);
+        let mut forest = builder.sampling(sampling).build().unwrap();
+        let mut held: Vec<Vec<f32>> = Vec::new();
+        for (point, (removals, index)) in values.chunks_exact(dimensions).zip(choices) {
+            forest.update(point).unwrap();
+            held.push(point.to_vec());
+            for _ in 0..removals.saturating_sub(1) {
+                let at = index.index(held.len());
+                let before = forest.len();
+                let removed = forest.remove(&held[at]).unwrap();
+                prop_assert_eq!(forest.len() + usize::from(removed), before);
+                check_forest(&forest);
             }
         }
-        while let Some(slot) = slots.pop_front() {
-            let point = points.point(slot).to_vec();
-            tree.forget(slot, &point, &points);
+        for point in held.iter().rev() {
+            forest.remove(point).unwrap();
+            while forest.remove(point).unwrap() {}
         }
-        check(&tree, &points, &[], oldest_first);
+        prop_assert!(forest.is_empty());
+        check_forest(&forest);
+    }
+
+    #[test]
+    fn a_window_may_change_its_size_at_any_time(
+        values in values(),
+        sizes in prop::collection::vec(windows(), 1..6),
+        dimensions in 1_usize..3,
+        shingle in 1_usize..4,
+        sampling in samplings(),
+        seed: u64,
+    ) {
+        let builder = Forest::builder(dimensions).trees(2).window(20).shingle(shingle).seed(seed);
+        let mut forest = builder.sampling(sampling).build().unwrap();
+        let points: Vec<&[f32]> = values.chunks_exact(dimensions).collect();
+        for (part, &size) in points.chunks(points.len().div_ceil(sizes.len()).max(1)).zip(&sizes) {
+            for point in part {
+                forest.update(point).unwrap();
+            }
+            let before = forest.len();
+            forest.resize(size).unwrap();
+            prop_assert_eq!(forest.window(), size);
+            prop_assert_eq!(forest.len(), before.min(size));
+            check_forest(&forest);
+            let restored = Forest::restore(&forest.snapshot()).unwrap();
+            check_forest(&restored);
+        }
+    }
+
+    #[test]
+    fn a_tree_is_what_the_plain_algorithm_makes_of_it(
+        values in values(),
+        dimensions in 1_usize..4,
+        shingle in prop_oneof![4 => 1_usize..4, 1 => Just(9_usize)],
+        window in windows(),
+        weight in prop::sample::select(vec![1.0_f32, 0.01, 300.0]),
+        seed: u64,
+    ) {
+        let mut forest =
+            Forest::builder(dimensions).trees(3).window(window).shingle(shingle).seed(seed).build().unwrap();
+        let weights: Vec<f32> = (0..dimensions).map(|d| if d == 0 { 1.0 } else { weight }).collect();
+        forest.set_weights(&weights).unwrap();
+        let mut oracle = oracle::Oracle::new(&forest);
+        let width = dimensions * shingle;
+        let mut series = Vec::new();
+        let mut contributions = vec![0.0; width];
+        for point in values.chunks_exact(dimensions) {
+            series.extend_from_slice(point);
+            let asked = forest.score(point).unwrap();
+            let full = forest.len() == window;
+            let score = forest.update_attributed(point, &mut contributions).unwrap();
+            if series.len() < width {
+                continue;
+            }
+            let expected = oracle.update(&series[series.len() - width..], window);
+            prop_assert_eq!(score.codisp.to_bits(), expected.codisp.to_bits());
+            prop_assert_eq!(score.depth.to_bits(), expected.depth.to_bits());
+            prop_assert_eq!(score.displacement.to_bits(), expected.displacement.to_bits());
+            prop_assert_eq!(&contributions, &expected.contributions);
+            prop_assert!(full || asked == score, "asking is what taking in will say");
+            let mut layout = Layout::default();
+            for (tree, plain) in forest.trees.iter().zip(&oracle.trees) {
+                tree.lay_out(&forest.pool, &forest.store, &mut layout);
+                prop_assert_eq!(plain.cuts(), layout.dimensions.iter().copied().zip(layout.cuts.iter().copied()).collect::<Vec<_>>());
+                let points: Vec<&[f32]> = layout.slots.iter().map(|&slot| forest.store.point(slot)).collect();
+                prop_assert_eq!(plain.points(), points);
+            }
+        }
     }
 }
 
@@ -221,4 +284,40 @@ fn a_ramp_of_many_points_keeps_its_depth_logarithmic() {
         depth += forest.update(&[f32::from(n)]).unwrap().depth;
     }
     assert!(depth / 8_192.0 < 30.0, "mean depth {}", depth / 8_192.0);
+    check_forest(&forest);
+}
+
+#[test]
+fn a_way_may_be_longer_than_foreseen() {
+    // Every point is far beyond all before: each is cut off from the rest near the root.
+    let mut forest = Forest::builder(1).trees(5).window(300).seed(1).build().unwrap();
+    let mut value = 1e-30_f32;
+    for _ in 0..240 {
+        forest.update(&[value]).unwrap();
+        value *= 1.7;
+    }
+    assert!(forest.score(&[1e-30]).unwrap().depth > 60.0);
+    check_forest(&forest);
+}
+
+#[test]
+fn wide_and_narrow_registers_give_the_same_bits() {
+    for (dimensions, shingle, sampling) in [
+        (1, 8, Sampling::SlidingWindow),
+        (3, 1, Sampling::SlidingWindow),
+        (13, 1, Sampling::TimeDecayed { rate: 0.01 }),
+        (5, 4, Sampling::Reservoir),
+    ] {
+        let builder = Forest::builder(dimensions).trees(9).window(120).shingle(shingle).seed(2);
+        let mut wide = builder.sampling(sampling).build().unwrap();
+        let mut narrow = wide.clone();
+        narrow.wide_registers = false;
+        for n in 0..600_u16 {
+            let point: Vec<f32> = (0..dimensions)
+                .map(|d| f32::from(n % 47) * 0.37 + f32::from(n * 31 % 101) * (d + 1) as f32)
+                .collect();
+            assert_eq!(wide.update(&point).unwrap(), narrow.update(&point).unwrap());
+        }
+        assert_eq!(wide.snapshot(), narrow.snapshot());
+    }
 }

@@ -1,0 +1,307 @@
+//! Arithmetic on bounding boxes: the inner loops of the forest.
+//!
+//! A box is `lo` and `hi`, a value per dimension each. All loops work on eight dimensions at a time and read whole eights even where
+//! fewer dimensions are left: what lies behind belongs to a neighbour and is masked.
+
+use crate::eight::{Eight, LANES};
+use crate::growth::heap_bytes;
+
+/// Dimensions rounded up to whole lanes. Every vector of values has so many to spare behind its last.
+pub(crate) fn padded(width: usize) -> usize {
+    width.next_multiple_of(LANES)
+}
+
+/// Where the eights of so many dimensions begin. Narrow points have one.
+#[inline(always)]
+pub(crate) fn chunks<const NARROW: bool>(width: usize) -> impl Iterator<Item = usize> {
+    debug_assert!(!NARROW || width <= LANES);
+    (0..if NARROW { 1 } else { width.div_ceil(LANES) }).map(|chunk| chunk * LANES)
+}
+
+/// Reads the lanes that begin at `at`.
+///
+/// `at + LANES` must not exceed the number of values. This is the innermost access of all: checking it costs a seventh of an update.
+#[inline(always)]
+#[allow(
+    unsafe_code,
+    reason = "the bounds hold by construction, and checking them costs a seventh of an update"
+)]
+pub(crate) fn load<V: Eight>(values: &[f32], at: usize) -> V {
+    debug_assert!(at + LANES <= values.len());
+    // SAFETY: all values that are read by lanes have `LANES` values to spare behind the last (`Store::extend`, `Pool::new_box`,
+    // `padded`), and `at` comes from a slot, a box or a dimension that is there: each is checked where it enters the forest.
+    V::load(unsafe { &*values.as_ptr().add(at).cast() })
+}
+
+/// Lets the processor fetch the cache line at this index of some values, which may be beyond their end.
+#[inline(always)]
+pub(crate) fn prefetch<T>(values: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code, unused_unsafe, reason = "a hint, which no address makes fail")]
+    // SAFETY: prefetching reads nothing and cannot fault.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(at).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, at);
+}
+
+/// Writes the first `count` lanes.
+#[inline(always)]
+#[allow(unsafe_code, reason = "as `load`")]
+pub(crate) fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: usize) {
+    if count >= LANES {
+        debug_assert!(at + LANES <= values.len());
+        // SAFETY: as in `load`.
+        lanes.store(unsafe { &mut *values.as_mut_ptr().add(at).cast() });
+    } else {
+        for (value, lane) in values[at..at + count].iter_mut().zip(lanes.to_array()) {
+            *value = lane;
+        }
+    }
+}
+
+/// A point made ready for comparison with many boxes.
+#[derive(Clone, Default)]
+pub(crate) struct Probe {
+    width: usize,
+    values: Vec<f32>,
+    /// The values, and in the lanes behind them what is below no bound.
+    low: Vec<f32>,
+    /// The values, and in the lanes behind them what is above no bound.
+    high: Vec<f32>,
+    /// All ones in the lanes of the values, zeros behind.
+    real: Vec<f32>,
+}
+
+impl Probe {
+    pub(crate) fn new(width: usize) -> Self {
+        let pad = |value| {
+            let mut values = vec![value; padded(width)];
+            values[..width].fill(0.0);
+            values
+        };
+        let mut real = pad(0.0);
+        real[..width].fill(f32::from_bits(u32::MAX));
+        Self { width, values: pad(0.0), low: pad(f32::INFINITY), high: pad(f32::NEG_INFINITY), real }
+    }
+
+    pub(crate) fn set(&mut self, point: &[f32]) {
+        for values in [&mut self.values, &mut self.low, &mut self.high] {
+            values[..self.width].copy_from_slice(point);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn point(&self) -> &[f32] {
+        &self.values[..self.width]
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap_bytes(&self.values) + heap_bytes(&self.low) + heap_bytes(&self.high) + heap_bytes(&self.real)
+    }
+
+    /// Eight values, from that of index `at` on.
+    #[inline(always)]
+    pub(crate) fn lanes<V: Eight>(&self, at: usize) -> V {
+        load(&self.values, at)
+    }
+
+    /// Whether the point lies outside of the box.
+    #[inline(always)]
+    pub(crate) fn outside<V: Eight, const NARROW: bool>(&self, bounds: Bounds) -> bool {
+        let mut outside = 0;
+        for at in chunks::<NARROW>(self.width) {
+            let below = load::<V>(&self.low, at).less(bounds.lower(at));
+            let above = bounds.upper::<V>(at).less(load(&self.high, at));
+            outside |= below.or(above).mask();
+        }
+        outside != 0
+    }
+
+    /// Whether the point lies on the boundary of the box, or outside, in at least one dimension.
+    #[inline(always)]
+    pub(crate) fn touches<V: Eight, const NARROW: bool>(&self, bounds: Bounds) -> bool {
+        let mut touching = 0;
+        for at in chunks::<NARROW>(self.width) {
+            let below = load::<V>(&self.low, at).at_most(bounds.lower(at));
+            let above = bounds.upper::<V>(at).at_most(load(&self.high, at));
+            touching |= below.or(above).mask();
+        }
+        touching != 0
+    }
+
+    /// Makes the box at `lo` and `hi` of the values just large enough to contain the point.
+    #[inline(always)]
+    pub(crate) fn grow<V: Eight, const NARROW: bool>(&self, values: &mut [f32], lo: usize, hi: usize) {
+        for at in chunks::<NARROW>(self.width) {
+            let point = self.lanes::<V>(at);
+            let lower = point.min(load(values, lo + at));
+            let upper = point.max(load(values, hi + at));
+            store(values, lo + at, lower, self.width - at);
+            store(values, hi + at, upper, self.width - at);
+        }
+    }
+
+    /// The ranges of the box before and after it takes in the point, weighted. `weights` has zeros behind the last.
+    #[inline(always)]
+    pub(crate) fn ranges<V: Eight, const NARROW: bool>(&self, bounds: Bounds, weights: &[f32]) -> Ranges {
+        let zero = V::splat(0.0);
+        let (mut excess, mut inside) = (zero, zero);
+        for at in chunks::<NARROW>(self.width) {
+            let (lo, hi, point) = (bounds.lower::<V>(at), bounds.upper::<V>(at), self.lanes::<V>(at));
+            let weights = load::<V>(weights, at);
+            let overhang = weights.mul(lo.sub(point).max(point.sub(hi)).max(zero));
+            let range = weights.mul(hi.sub(lo).and(load(&self.real, at)));
+            (excess, inside) =
+                if NARROW { (overhang, range) } else { (excess.add(overhang), inside.add(range)) };
+        }
+        let (excess, inside) = (excess.sum(), inside.sum());
+        let total = inside + excess;
+        if total > LEAST && total < MOST {
+            return Ranges { excess: f64::from(excess), total: f64::from(total), wide: false };
+        }
+        self.wide_ranges(bounds, weights)
+    }
+
+    /// The same where sums of `f32` overflow, or lose what is left of them.
+    #[cold]
+    #[inline(never)]
+    fn wide_ranges(&self, bounds: Bounds, weights: &[f32]) -> Ranges {
+        let (mut excess, mut inside) = (0.0, 0.0);
+        for (d, &value) in self.point().iter().enumerate() {
+            let (lo, hi) = (f64::from(bounds.values[bounds.lo + d]), f64::from(bounds.values[bounds.hi + d]));
+            let (value, weight) = (f64::from(value), f64::from(weights[d]));
+            excess += weight * (lo - value).max(value - hi).max(0.0);
+            inside += weight * (hi - lo);
+        }
+        Ranges { excess, total: inside + excess, wide: true }
+    }
+
+    /// The cut at offset `at` of the gaps between the box and the point outside of it, laid end to end.
+    ///
+    /// With `at` uniform in `[0, excess)` the cut is uniform over the gaps, each in proportion to its weight. It separates strictly:
+    /// everything on the left is at most `value`, everything on the right is above it, even where the gap is a single ulp.
+    #[inline(always)]
+    pub(crate) fn cut<V: Eight, const NARROW: bool>(
+        &self,
+        bounds: Bounds,
+        weights: &[f32],
+        ranges: Ranges,
+        mut at: f64,
+    ) -> Cut {
+        let mut last = Gap { dimension: 0, start: 0.0, end: 0.0, weight: 1.0 };
+        for chunk in chunks::<NARROW>(self.width) {
+            let (lo, hi) = (bounds.lower::<V>(chunk), bounds.upper::<V>(chunk));
+            let (low, high) = (load::<V>(&self.low, chunk), load::<V>(&self.high, chunk));
+            let below = low.less(lo);
+            let starts = V::choose(below, low, hi);
+            let ends = V::choose(below, lo, high);
+            let gaps = starts.less(ends).mask();
+            if gaps == 0 {
+                continue;
+            }
+            let (starts, ends) = (starts.to_array(), ends.to_array());
+            let lengths: [f64; LANES] = if ranges.wide {
+                let length =
+                    |i: usize| f64::from(weights[chunk + i]) * (f64::from(ends[i]) - f64::from(starts[i]));
+                std::array::from_fn(|i| length(i).max(0.0))
+            } else {
+                let length = V::load(&ends).sub(V::load(&starts)).max(V::splat(0.0));
+                load::<V>(weights, chunk).mul(length).to_array().map(f64::from)
+            };
+            // Which gap it is, nobody can foresee: so all are looked at, without a branch.
+            let mut hits = 0_u32;
+            let mut offsets = [0.0; LANES];
+            for i in 0..LANES {
+                offsets[i] = at;
+                hits |= u32::from(at < lengths[i]) << i;
+                at -= lengths[i];
+            }
+            hits &= gaps;
+            let found = hits != 0;
+            let which = if found { hits.trailing_zeros() } else { gaps.ilog2() } as usize % LANES;
+            let weight = f64::from(weights[chunk + which]);
+            let (start, end) = (starts[which], ends[which]);
+            last = Gap { dimension: chunk + which, start, end, weight };
+            if found {
+                let real = f64::from(last.start) + offsets[which] / last.weight;
+                return Cut { dimension: last.dimension, value: round_down(real, last.start, last.end) };
+            }
+        }
+        // Rounding has left `at` a hair beyond the last gap: the cut is the last value of that.
+        Cut { dimension: last.dimension, value: last.end.next_down() + 0.0 }
+    }
+}
+
+/// A box somewhere in some values.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) values: &'a [f32],
+    /// Where the lower bounds begin.
+    pub(crate) lo: usize,
+    /// Where the upper bounds begin.
+    pub(crate) hi: usize,
+}
+
+impl Bounds<'_> {
+    #[inline(always)]
+    pub(crate) fn lower<V: Eight>(&self, at: usize) -> V {
+        load(self.values, self.lo + at)
+    }
+
+    #[inline(always)]
+    pub(crate) fn upper<V: Eight>(&self, at: usize) -> V {
+        load(self.values, self.hi + at)
+    }
+}
+
+/// The stretch between a box and a point outside of it, in one dimension.
+struct Gap {
+    dimension: usize,
+    start: f32,
+    end: f32,
+    weight: f64,
+}
+
+/// Sums of ranges between these are formed in `f32`.
+const LEAST: f32 = 1e-25;
+const MOST: f32 = 1e35;
+
+/// Weighted sums of ranges of a box that is about to take in a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ranges {
+    /// By how much the point would make the box grow.
+    pub(crate) excess: f64,
+    /// The box with the point.
+    pub(crate) total: f64,
+    /// Whether they are beyond what `f32` can sum.
+    wide: bool,
+}
+
+/// A cut: points with `value` or less at `dimension` lie on the left side, all others on the right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cut {
+    pub(crate) dimension: usize,
+    pub(crate) value: f32,
+}
+
+/// The largest `f32` at most `real`, kept in `[start, end)`. Rounding down keeps every `f32` on the side of the real cut.
+fn round_down(real: f64, start: f32, end: f32) -> f32 {
+    let nearest = real as f32;
+    let lower = nearest.next_down();
+    let above = u32::from(f64::from(nearest) > real).wrapping_neg();
+    let down = (lower.to_bits() & above) | (nearest.to_bits() & !above);
+    let down = f32::from_bits(down) + 0.0;
+    if down < start {
+        start
+    } else if down >= end {
+        end.next_down()
+    } else {
+        down
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Taking single points out of a forest, and giving it another window.
+
+use crate::builder::{MAX_POINTS, MAX_WINDOW};
+use crate::forest::check_length;
+use crate::ring::Ring;
+use crate::tree::{Layout, Pool};
+use crate::window::Window;
+use crate::{Error, Forest};
+
+impl Forest {
+    /// Takes a point out before its time: the newest of those equal to `point`, if there is one. Returns whether there was.
+    ///
+    /// `point` is a point of the trees, of `dimensions * shingle` values, the oldest of the shingle first; with a shingle of one it is what was
+    /// given to [`update`](Forest::update). The points after it keep their places: a sliding window is one point short until the time of
+    /// the missing one has come. So a reading that turned out to be false is not learnt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongLength`]; the forest is then unchanged.
+    pub fn remove(&mut self, point: &[f32]) -> Result<bool, Error> {
+        check_length("point", point.len(), self.store.width())?;
+        // As the store has it.
+        let point: Vec<f32> = point.iter().map(|value| value + 0.0).collect();
+        if self.is_empty() || point.iter().any(|value| !value.is_finite()) {
+            return Ok(false);
+        }
+        let Some(stands) = self.trees[0].twin(&point, &self.pool, &self.store) else { return Ok(false) };
+        match &mut self.window {
+            Window::Sampled(reservoir) => reservoir.take_slot(stands),
+            Window::Sliding(ring) => {
+                // It is the newest that stands for all; now the one before it has to.
+                let before =
+                    ring.slots().rev().find(|&slot| slot != stands && self.store.point(slot) == point);
+                if let Some(before) = before {
+                    self.store.hand_over(stands, before);
+                    for tree in &mut self.trees {
+                        tree.rename(&point, before, &mut self.pool);
+                    }
+                }
+                ring.set_gone(stands, true);
+                self.forget(&point, before.unwrap_or(stands));
+                return Ok(true);
+            }
+        }
+        self.forget(&point, stands);
+        Ok(true)
+    }
+
+    /// Lets the forest hold another number of points. A smaller window forgets at once what a full one would have forgotten first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`]; the forest is then unchanged.
+    pub fn resize(&mut self, window: usize) -> Result<(), Error> {
+        let most = MAX_WINDOW.min(MAX_POINTS / self.trees.len());
+        if window == 0 || window > most {
+            return Err(Error::OutOfRange { what: "window", got: window, most });
+        }
+        while let Some(slot) = self.superfluous(window) {
+            let point = self.store.point(slot).to_vec();
+            let stands = self.trees[0].twin(&point, &self.pool, &self.store).unwrap_or(slot);
+            self.forget(&point, stands);
+        }
+        self.rebuild(window);
+        Ok(())
+    }
+
+    /// The slot of a point that is too much for a window, which the window does not hold any more.
+    fn superfluous(&mut self, window: usize) -> Option<u32> {
+        match &mut self.window {
+            Window::Sliding(ring) => {
+                let excess = ring.len().saturating_sub(window);
+                let slot = (0..excess).map(|age| ring.slot(age)).find(|&slot| !ring.is_gone(slot))?;
+                ring.set_gone(slot, true);
+                Some(slot)
+            }
+            Window::Sampled(reservoir) if reservoir.held().len() > window => reservoir.evict(),
+            Window::Sampled(_) => None,
+        }
+    }
+
+    /// Takes one point out of all trees for whose value `stands` stands.
+    fn forget(&mut self, point: &[f32], stands: u32) {
+        self.leaving.set(point);
+        let leaf = self.store.leave(stands).then_some(stands);
+        self.let_go(leaf);
+    }
+
+    /// Gives every point the slot it would have in a window of another size, and every tree the pool for it.
+    fn rebuild(&mut self, size: usize) {
+        let old = self.store.clone();
+        let number: Box<dyn Fn(u32) -> u32> = match &mut self.window {
+            Window::Sampled(reservoir) => {
+                let mut slots: Vec<u32> = reservoir.held().iter().map(|held| held.slot).collect();
+                slots.sort_unstable();
+                slots.dedup();
+                let new = slots.clone();
+                let number = move |slot: u32| new.binary_search(&slot).map_or(0, |at| at as u32);
+                self.store = reservoir.store();
+                self.store.extend(slots.len(), size + 1);
+                for (place, &slot) in slots.iter().enumerate() {
+                    self.store.write(place, old.point(slot));
+                }
+                reservoir.renumber(size, &number);
+                Box::new(number)
+            }
+            Window::Sliding(ring) => {
+                let mut wider = Ring::new(ring.dimensions(), ring.shingle(), size);
+                let keep = ring.raw_len().min(wider.capacity());
+                let skipped = ring.raw_len() - keep;
+                let raw: Vec<f32> = ring.raw(&old).skip(skipped).flatten().copied().collect();
+                self.store = wider.store();
+                wider.refill(&mut self.store, ring.pushed(), &raw);
+                let before = ring.clone();
+                for age in skipped..before.len() {
+                    let slot = wider.slot(age - skipped);
+                    wider.set_gone(slot, before.is_gone(before.slot(age)));
+                }
+                *ring = wider.clone();
+                Box::new(move |slot| wider.slot(before.age(slot) - skipped))
+            }
+        };
+        let counts: Vec<(u32, u32)> = old.standing().map(|slot| (number(slot), old.count(slot))).collect();
+        self.store.recount(self.store.places().min(self.window.slots()), &counts);
+        let mut pool = Pool::new(self.store.width(), self.window.slots());
+        let mut layout = Layout::default();
+        for tree in &mut self.trees {
+            *tree = tree.move_to(&number, (&self.pool, &old), (&mut pool, &self.store), &mut layout);
+        }
+        self.pool = pool;
+    }
+}

@@ -1,0 +1,136 @@
+//! A bucket: a small subtree as a few flat arrays, without links and without boxes.
+//!
+//! Its leaves stand from left to right. Between every two neighbours lies one *gap*, which is one inner node of the subtree: its
+//! cut parts what is left of the gap from what is right of it. Which node is above which, the gaps' *levels* tell: the gap of
+//! level 0 is the root, and the root of any stretch of leaves is the one gap within it that has the least level (a Cartesian
+//! tree). Levels are four bits wide and live in one word, so that finding, opening and closing a gap take a few word operations.
+
+use super::levels::Levels;
+
+/// Leaves of a bucket at rest. While a point is inserted there may be one more.
+pub(crate) const CAPACITY: usize = 16;
+/// Leaves of a small record, at most.
+pub(crate) const SMALL: usize = CAPACITY / 2;
+const LEAVES: usize = CAPACITY + 1;
+const GAPS: usize = CAPACITY;
+
+/// A bucket unpacked, to be rebuilt, split, joined or walked through.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bucket {
+    /// Leaves; one more than gaps.
+    pub(crate) len: usize,
+    /// Level of every gap, four bits each.
+    pub(crate) levels: Levels,
+    /// Dimension of every gap's cut.
+    pub(crate) dimensions: [u16; GAPS],
+    /// Value of every gap's cut: points with `value <= cut` are on the left.
+    pub(crate) cuts: [f32; GAPS],
+    /// Slot of every leaf's point.
+    pub(crate) slots: [u32; LEAVES],
+}
+
+impl Bucket {
+    pub(crate) const EMPTY: Self =
+        Self { len: 0, levels: Levels::NONE, dimensions: [0; GAPS], cuts: [0.0; GAPS], slots: [0; LEAVES] };
+
+    /// Puts a new leaf to the left or right of a stretch of leaves, parted from it by a new gap above the stretch's root.
+    pub(crate) fn insert(
+        &mut self,
+        stretch: (usize, usize),
+        level: usize,
+        right: bool,
+        (dimension, cut): (u16, f32),
+        slot: u32,
+    ) {
+        debug_assert!(self.len <= CAPACITY);
+        let (gap, leaf) = self.levels.open(stretch, level, right);
+        open(&mut self.dimensions, gap, dimension);
+        open(&mut self.cuts, gap, cut);
+        open(&mut self.slots, leaf, slot);
+        self.len += 1;
+    }
+
+    /// Takes a leaf out, and with it the gap that is its parent. There must be two leaves.
+    pub(crate) fn remove(&mut self, leaf: usize) {
+        let gap = self.levels.close(leaf, self.len);
+        self.dimensions.copy_within(gap + 1.., gap);
+        self.cuts.copy_within(gap + 1.., gap);
+        self.slots.copy_within(leaf + 1.., leaf);
+        self.len -= 1;
+    }
+
+    /// Parts the bucket at its root: the left half, dimension and value of the cut, the right half.
+    pub(crate) fn split(&self) -> (Self, (u16, f32), Self) {
+        let root = self.levels.root_of(0, 0, self.len - 1);
+        let left_len = root + 1;
+        let (mut left, mut right) = (Self::EMPTY, Self::EMPTY);
+        left.len = left_len;
+        left.levels = self.levels.part(0, root);
+        left.dimensions[..root].copy_from_slice(&self.dimensions[..root]);
+        left.cuts[..root].copy_from_slice(&self.cuts[..root]);
+        left.slots[..left_len].copy_from_slice(&self.slots[..left_len]);
+        let (gaps, beyond) = (self.len - 1, root + 1);
+        right.len = self.len - left_len;
+        right.levels = self.levels.part(beyond, gaps);
+        right.dimensions[..gaps - beyond].copy_from_slice(&self.dimensions[beyond..gaps]);
+        right.cuts[..gaps - beyond].copy_from_slice(&self.cuts[beyond..gaps]);
+        right.slots[..self.len - left_len].copy_from_slice(&self.slots[left_len..self.len]);
+        (left, (self.dimensions[root], self.cuts[root]), right)
+    }
+
+    /// Joins two buckets under a new root. They have [`CAPACITY`] leaves at most together.
+    pub(crate) fn join(left: &Self, (dimension, cut): (u16, f32), right: &Self) -> Self {
+        let (root, len) = (left.len - 1, left.len + right.len);
+        debug_assert!(len <= CAPACITY);
+        let mut joined = left.clone();
+        joined.len = len;
+        joined.levels = Levels::join(left.levels, root, right.levels, right.len - 1);
+        joined.dimensions[root] = dimension;
+        joined.cuts[root] = cut;
+        joined.dimensions[left.len..len - 1].copy_from_slice(&right.dimensions[..right.len - 1]);
+        joined.cuts[left.len..len - 1].copy_from_slice(&right.cuts[..right.len - 1]);
+        joined.slots[left.len..len].copy_from_slice(&right.slots[..right.len]);
+        joined
+    }
+}
+
+/// Moves all elements behind `at` one place on and puts `value` there; the last element is dropped.
+fn open<T: Copy>(array: &mut [T], at: usize, value: T) {
+    array.copy_within(at..array.len() - 1, at + 1);
+    array[at] = value;
+}
+
+/// One step of a walk through a bucket in pre-order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// A gap, and the stretch of leaves that it parts.
+    Gap {
+        gap: usize,
+        first: usize,
+        last: usize,
+    },
+    Leaf(usize),
+}
+
+impl Bucket {
+    /// Its gaps and leaves, in pre-order.
+    pub(crate) fn walk(&self) -> impl Iterator<Item = Step> {
+        let mut ahead = [(0, self.len.wrapping_sub(1), 0); CAPACITY + 1];
+        let mut waiting = usize::from(self.len > 0);
+        std::iter::from_fn(move || {
+            waiting = waiting.checked_sub(1)?;
+            let (first, last, level) = ahead[waiting];
+            if first == last {
+                return Some(Step::Leaf(first));
+            }
+            let gap = self.levels.root_of(level, first, last);
+            ahead[waiting] = (gap + 1, last, level + 1);
+            ahead[waiting + 1] = (first, gap, level + 1);
+            waiting += 2;
+            Some(Step::Gap { gap, first, last })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Which inner node of a bucket is above which: the levels of its gaps, in one word.
+
+const EACH: u64 = 0x1111_1111_1111_1111;
+const EVEN: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+const BYTE: u64 = 0x0101_0101_0101_0101;
+
+/// The levels of up to sixteen gaps, four bits each. Behind the last gap there are zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Levels(pub(crate) u64);
+
+impl Levels {
+    pub(crate) const NONE: Self = Self(0);
+
+    #[inline(always)]
+    fn level(self, gap: usize) -> usize {
+        (self.0 >> (4 * gap) & 15) as usize
+    }
+
+    /// The gap that parts a stretch of leaves whose root has this level.
+    #[inline(always)]
+    pub(crate) fn root_of(self, level: usize, first: usize, last: usize) -> usize {
+        let differing = self.0 ^ (EACH * level as u64);
+        let differing = differing | differing >> 2;
+        let differing = differing | differing >> 1;
+        let equal = !differing & EACH & (u64::MAX << (4 * first));
+        debug_assert!(equal.trailing_zeros() / 4 < last as u32);
+        equal.trailing_zeros() as usize / 4
+    }
+
+    /// Takes a leaf out of so many, and with it the gap that is its parent, which is returned. There must be two leaves.
+    #[inline(always)]
+    pub(crate) fn close(&mut self, leaf: usize, leaves: usize) -> usize {
+        debug_assert!(leaves >= 2 && leaf < leaves);
+        let gaps = leaves - 1;
+        let left_is_parent = leaf == gaps || (leaf > 0 && self.level(leaf - 1) > self.level(leaf));
+        let parent = leaf - usize::from(left_is_parent);
+        // What was beside the leaf moves up by one: the gaps next to the parent, as far as they are deeper than it.
+        let not_deeper = (!self.deeper_than(self.level(parent)) | !below(gaps)) & (EACH << 3);
+        let sibling = if left_is_parent {
+            let begin = (64 - (not_deeper & below(parent)).leading_zeros() as usize) / 4;
+            below(parent) & !below(begin)
+        } else {
+            let end = (not_deeper & !below(leaf + 1)).trailing_zeros() as usize / 4;
+            below(end) & !below(leaf + 1)
+        };
+        let levels = self.0 - (EACH & sibling);
+        self.0 = (levels & below(parent)) | (levels >> 4 & !below(parent));
+        parent
+    }
+
+    /// Puts a new leaf to the left or right of a stretch of leaves whose root has this level, and a gap above that root.
+    /// Returns where the gap and the leaf are now.
+    #[inline(always)]
+    pub(crate) fn open(
+        &mut self,
+        (first, last): (usize, usize),
+        level: usize,
+        right: bool,
+    ) -> (usize, usize) {
+        let levels = self.0 + (EACH & below(last) & !below(first));
+        let (gap, leaf) = if right { (last, last + 1) } else { (first, first) };
+        self.0 = (levels & below(gap)) | ((levels & !below(gap)) << 4) | (level as u64) << (4 * gap);
+        (gap, leaf)
+    }
+
+    /// The gaps `from..to`, which are a subtree, by themselves and one level up.
+    pub(crate) fn part(self, from: usize, to: usize) -> Self {
+        let part = below(to) & !below(from);
+        let levels = (self.0 & part) - (EACH & part);
+        Self(levels.checked_shr(4 * from as u32).unwrap_or(0))
+    }
+
+    /// Two subtrees of so many gaps, under a new root between them.
+    pub(crate) fn join(left: Self, left_gaps: usize, right: Self, right_gaps: usize) -> Self {
+        let deeper = right.0 + (EACH & below(right_gaps));
+        let left = left.0 + (EACH & below(left_gaps));
+        Self(left | deeper.checked_shl(4 * (left_gaps as u32 + 1)).unwrap_or(0))
+    }
+
+    /// The uppermost bit of every gap's four bits, where its level is greater.
+    #[inline(always)]
+    fn deeper_than(self, level: usize) -> u64 {
+        let least = BYTE * (level as u64 + 1);
+        let even = ((self.0 & EVEN) | BYTE << 7) - least;
+        let odd = ((self.0 >> 4 & EVEN) | BYTE << 7) - least;
+        (even & BYTE << 7) >> 4 | (odd & BYTE << 7)
+    }
+}
+
+/// All bits of the gaps below `gap`.
+#[inline(always)]
+fn below(gap: usize) -> u64 {
+    if gap >= 16 { u64::MAX } else { (1 << (4 * gap)) - 1 }
+}

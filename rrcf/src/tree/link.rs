@@ -1,0 +1,94 @@
+//! Links between the parts of a tree.
+
+/// A link to a subtree: a node, a bucket, a single leaf, or nothing. The two uppermost bits tell which, the others are the index of the
+/// node in its tree, the place of the bucket's record in the pool, or the slot of the leaf's point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link(u32);
+
+/// What a [`Link`] leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Nothing,
+    Node,
+    Leaf,
+    Bucket,
+}
+
+/// Set in links to nodes, so that a shift makes a mask of it.
+const NODE: u32 = 1 << 31;
+const KIND: u32 = 29;
+const INDEX: u32 = (1 << KIND) - 1;
+const SMALL: u32 = 0;
+const LARGE: u32 = 1;
+const LEAF: u32 = 2;
+
+impl Link {
+    /// Looks like the leaf of a slot that no point has.
+    pub(crate) const NOTHING: Self = Self(LEAF << KIND | INDEX);
+
+    pub(crate) fn to_node(index: u32) -> Self {
+        debug_assert!(index < NODE);
+        Self(NODE | index)
+    }
+
+    pub(crate) fn to_leaf(slot: u32) -> Self {
+        debug_assert!(slot < INDEX);
+        Self(LEAF << KIND | slot)
+    }
+
+    /// To the record of a bucket, small or large, at this place of the pool.
+    pub(crate) fn to_bucket(large: bool, record: usize) -> Self {
+        debug_assert!(record <= INDEX as usize);
+        Self((if large { LARGE } else { SMALL }) << KIND | record as u32)
+    }
+
+    /// All ones if it leads to a node, otherwise all zeros.
+    #[inline(always)]
+    pub(super) fn node_mask(self) -> u32 {
+        ((self.0 as i32) >> 31) as u32
+    }
+
+    /// The index of a node, or zero.
+    #[inline(always)]
+    pub(super) fn node_or_zero(self) -> usize {
+        (self.0 & self.node_mask() & !NODE) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_node(self) -> bool {
+        self.0 >= NODE
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_leaf(self) -> bool {
+        self.0 >> KIND == LEAF
+    }
+
+    /// Whether the record is a large one. Leaves look like large ones.
+    #[inline(always)]
+    pub(crate) fn large(self) -> bool {
+        self.0 >= LARGE << KIND
+    }
+
+    /// The index of a node.
+    #[inline(always)]
+    pub(crate) fn node(self) -> usize {
+        (self.0 & !NODE) as usize
+    }
+
+    /// The place of a record, or the slot of a leaf.
+    #[inline(always)]
+    pub(crate) fn record(self) -> usize {
+        (self.0 & INDEX) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn target(self) -> Target {
+        match self.0 >> KIND {
+            SMALL | LARGE => Target::Bucket,
+            _ if self.is_node() => Target::Node,
+            _ if self == Self::NOTHING => Target::Nothing,
+            _ => Target::Leaf,
+        }
+    }
+}

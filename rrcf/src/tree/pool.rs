@@ -1,0 +1,342 @@
+//! What all trees of a forest keep in common vectors: the boxes of their nodes, and their buckets.
+//!
+//! Shared by the trees, because what one tree has too much another has too little: room for all together needs little slack.
+
+use super::bucket::{Bucket, CAPACITY, SMALL};
+use super::link::{Link, Target};
+use super::view::{Shape, View};
+use crate::eight::LANES;
+use crate::growth::{grow_slowly, heap_bytes};
+use crate::lanes::{Bounds, prefetch};
+
+const NONE: u32 = u32::MAX;
+/// Records begin at multiples of so many bytes.
+const UNIT: usize = 4;
+
+/// Room for a single leaf to stand in as a bucket would.
+#[derive(Clone)]
+pub(crate) struct LeafRecord([u8; Shape::LARGEST]);
+
+impl LeafRecord {
+    pub(crate) fn new() -> Self {
+        Self([0; Shape::LARGEST])
+    }
+}
+
+/// Boxes and buckets of a forest.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    width: usize,
+    /// Per box `lo` and then `hi`, each as wide as a point; and a few values behind the last, so that whole vectors can be read.
+    boxes: Vec<f32>,
+    free_box: u32,
+    /// Small and large records, in any order.
+    records: Vec<u8>,
+    shapes: [Shape; 2],
+    /// By size, the first free record.
+    free_records: [u32; 2],
+}
+
+impl Pool {
+    /// For points of `width` values with slots below `slots`.
+    pub(crate) fn new(width: usize, slots: usize) -> Self {
+        Self {
+            width,
+            boxes: Vec::new(),
+            free_box: NONE,
+            records: Vec::new(),
+            shapes: [Shape::new(SMALL, slots, width), Shape::new(CAPACITY, slots, width)],
+            free_records: [NONE; 2],
+        }
+    }
+
+    /// All boxes; that of index `i` begins at [`Pool::start`]`(i)`.
+    #[inline(always)]
+    pub(crate) fn boxes(&self) -> &[f32] {
+        &self.boxes
+    }
+
+    #[inline(always)]
+    pub(crate) fn boxes_mut(&mut self) -> &mut [f32] {
+        &mut self.boxes
+    }
+
+    #[inline(always)]
+    pub(crate) fn start(&self, index: u32) -> usize {
+        index as usize * 2 * self.width
+    }
+
+    /// A box.
+    #[inline(always)]
+    pub(crate) fn bounds(&self, index: u32) -> Bounds<'_> {
+        let lo = self.start(index);
+        Bounds { values: &self.boxes, lo, hi: lo + self.width }
+    }
+
+    /// Room for a box. Its values are left to the caller.
+    #[inline(always)]
+    pub(crate) fn add_box(&mut self) -> u32 {
+        let index = self.free_box;
+        if index == NONE {
+            return self.new_box();
+        }
+        self.free_box = unchain(self.boxes[self.start(index)]);
+        index
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new_box(&mut self) -> u32 {
+        let held = self.boxes.len().saturating_sub(LANES);
+        grow_slowly(&mut self.boxes, 2 * self.width + LANES);
+        self.boxes.resize(held + 2 * self.width + LANES, 0.0);
+        (held / (2 * self.width)) as u32
+    }
+
+    #[inline(always)]
+    pub(crate) fn free_box(&mut self, index: u32) {
+        let start = self.start(index);
+        self.boxes[start] = chain(self.free_box);
+        self.free_box = index;
+    }
+
+    /// Lets the processor fetch a record that will be looked at soon.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, link: Link) {
+        if !link.is_leaf() {
+            let at = link.record() * UNIT;
+            prefetch(&self.records, at);
+            prefetch(&self.records, at + 64);
+        }
+    }
+
+    /// Lets the processor fetch a box.
+    #[inline(always)]
+    pub(crate) fn prefetch_box(&self, index: u32) {
+        prefetch(&self.boxes, self.start(index));
+        prefetch(&self.boxes, self.start(index) + self.width);
+    }
+
+    /// Looks at what a link to a bucket or a leaf leads to. A leaf needs some bytes to stand in.
+    #[inline(always)]
+    pub(crate) fn view<'a>(&'a self, link: Link, leaf: &'a mut LeafRecord) -> View<'a> {
+        let (large, at) = (link.large(), link.record() * UNIT);
+        let shape = &self.shapes[usize::from(large)];
+        if link.is_leaf() {
+            // As in a large record: no levels, one leaf, its slot.
+            leaf.0[8..12].copy_from_slice(&(link.record() as u32).to_le_bytes());
+            return View::new(&leaf.0, shape);
+        }
+        View::new(&self.records[at..at + shape.size], shape)
+    }
+
+    /// The same if it is a bucket.
+    #[inline(always)]
+    pub(crate) fn view_bucket(&self, link: Link) -> Option<View<'_>> {
+        let (large, at) = (link.large(), link.record() * UNIT);
+        let shape = &self.shapes[usize::from(large)];
+        if link.is_leaf() { None } else { Some(View::new(&self.records[at..at + shape.size], shape)) }
+    }
+
+    /// A copy of what a link to a bucket or a leaf leads to.
+    pub(crate) fn bucket(&self, link: Link) -> Bucket {
+        if link == Link::NOTHING { Bucket::EMPTY } else { self.view(link, &mut LeafRecord::new()).unpack() }
+    }
+
+    /// Stores a bucket.
+    pub(crate) fn add(&mut self, bucket: &Bucket) -> Link {
+        match bucket.len {
+            0 => Link::NOTHING,
+            1 => Link::to_leaf(bucket.slots[0]),
+            len => {
+                let large = len > SMALL;
+                let at = self.add_record(large);
+                let shape = self.shapes[usize::from(large)];
+                shape.pack(self.record_mut(at, &shape), bucket);
+                Link::to_bucket(large, at)
+            }
+        }
+    }
+
+    /// Stores a bucket in place of the one that `link` leads to, and returns where it is now.
+    pub(crate) fn replace(&mut self, link: Link, bucket: &Bucket) -> Link {
+        self.discard(link);
+        self.add(bucket)
+    }
+
+    /// Frees the place of a bucket; a leaf takes none.
+    pub(crate) fn discard(&mut self, link: Link) {
+        if let Target::Bucket = link.target() {
+            let (large, at) = (usize::from(link.large()), link.record());
+            let next = self.free_records[large].to_le_bytes();
+            self.records[at * UNIT..][..4].copy_from_slice(&next);
+            self.free_records[large] = at as u32;
+        }
+    }
+
+    /// Takes a leaf out of a bucket, and returns where the rest is now.
+    #[inline(always)]
+    pub(crate) fn remove_leaf(&mut self, link: Link, slot: u32) -> Link {
+        let shape = self.shapes[usize::from(link.large())];
+        let record = self.record_mut(link.record(), &shape);
+        let (len, leaf) = {
+            let view = View::new(record, &shape);
+            (view.len, view.find(slot))
+        };
+        // A large record is kept until it has a few leaves less than a small one has room for: who stands at the border shall not
+        // move to and fro.
+        let least = if shape.capacity == SMALL { 2 } else { SMALL - 2 };
+        if len > least {
+            shape.remove(record, leaf);
+            return link;
+        }
+        if len == 2 {
+            let other = View::new(record, &shape).slot(1 - leaf);
+            self.discard(link);
+            return Link::to_leaf(other);
+        }
+        self.remove_and_move(link, leaf)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remove_and_move(&mut self, link: Link, leaf: usize) -> Link {
+        let mut bucket = self.bucket(link);
+        bucket.remove(leaf);
+        self.replace(link, &bucket)
+    }
+
+    /// Puts a new leaf into a bucket of `len` leaves, beside a stretch of them, and returns where it is now; or the bucket, taken out,
+    /// if it is too large for a record.
+    #[inline(always)]
+    pub(crate) fn insert_leaf(
+        &mut self,
+        link: Link,
+        len: usize,
+        stretch: (usize, usize),
+        level: usize,
+        right: bool,
+        cut: (usize, f32),
+        slot: u32,
+    ) -> Result<Link, Bucket> {
+        let shape = self.shapes[usize::from(link.large())];
+        if link.is_leaf() {
+            let other = link.record() as u32;
+            let at = self.add_record(false);
+            let shape = self.shapes[0];
+            let slots = if right { [other, slot] } else { [slot, other] };
+            shape.pack_two(self.record_mut(at, &shape), slots, cut);
+            return Ok(Link::to_bucket(false, at));
+        }
+        if len < shape.capacity {
+            shape.insert(self.record_mut(link.record(), &shape), stretch, level, right, cut, slot);
+            return Ok(link);
+        }
+        self.insert_and_move(link, stretch, level, right, cut, slot)
+    }
+
+    #[inline(never)]
+    fn insert_and_move(
+        &mut self,
+        link: Link,
+        stretch: (usize, usize),
+        level: usize,
+        right: bool,
+        (dimension, cut): (usize, f32),
+        slot: u32,
+    ) -> Result<Link, Bucket> {
+        let mut bucket = self.bucket(link);
+        bucket.insert(stretch, level, right, (dimension as u16, cut), slot);
+        if bucket.len > CAPACITY {
+            self.discard(link);
+            return Err(bucket);
+        }
+        Ok(self.replace(link, &bucket))
+    }
+
+    /// Lets a leaf have another slot, and returns where it is now.
+    #[inline(always)]
+    pub(crate) fn rename(&mut self, link: Link, leaf: usize, slot: u32) -> Link {
+        if link.is_leaf() {
+            return Link::to_leaf(slot);
+        }
+        let shape = self.shapes[usize::from(link.large())];
+        shape.set_slot(self.record_mut(link.record(), &shape), leaf, slot);
+        link
+    }
+
+    #[inline(always)]
+    fn record_mut(&mut self, at: usize, shape: &Shape) -> &mut [u8] {
+        &mut self.records[at * UNIT..][..shape.size]
+    }
+
+    /// Room for a record. Its content is left to the caller.
+    #[inline(always)]
+    fn add_record(&mut self, large: bool) -> usize {
+        let at = self.free_records[usize::from(large)];
+        if at == NONE {
+            return self.new_record(large);
+        }
+        self.free_records[usize::from(large)] = self.next(at);
+        at as usize
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new_record(&mut self, large: bool) -> usize {
+        let (held, size) = (self.records.len(), self.shapes[usize::from(large)].size);
+        grow_slowly(&mut self.records, size);
+        self.records.resize(held + size, 0);
+        held / UNIT
+    }
+
+    /// The free record behind a free record.
+    fn next(&self, at: u32) -> u32 {
+        self.records[at as usize * UNIT..].first_chunk().map_or(NONE, |&next| u32::from_le_bytes(next))
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap_bytes(&self.boxes) + heap_bytes(&self.records)
+    }
+
+    /// Bytes of the buckets.
+    pub(crate) fn bucket_bytes(&self) -> usize {
+        heap_bytes(&self.records)
+    }
+
+    /// Bytes of small and large records.
+    #[cfg(test)]
+    pub(crate) fn record_sizes(&self) -> [usize; 2] {
+        self.shapes.map(|shape| shape.size)
+    }
+
+    /// Boxes, free boxes, free small and large records, and the bytes of records in all.
+    #[cfg(test)]
+    pub(crate) fn census(&self) -> (usize, usize, [usize; 2], usize) {
+        let mut free_boxes = 0;
+        let mut next = self.free_box;
+        while next != NONE {
+            free_boxes += 1;
+            next = unchain(self.boxes[self.start(next)]);
+        }
+        let free_records = self.free_records.map(|mut next| {
+            let mut free = 0;
+            while next != NONE {
+                free += 1;
+                next = self.next(next);
+            }
+            free
+        });
+        let boxes = self.boxes.len().saturating_sub(LANES) / (2 * self.width);
+        (boxes, free_boxes, free_records, self.records.len())
+    }
+}
+
+/// The next free box, kept in a free box as a finite number: whole vectors are read, and may reach into it.
+fn chain(next: u32) -> f32 {
+    f32::from_bits(next.wrapping_add(1))
+}
+
+fn unchain(next: f32) -> u32 {
+    next.to_bits().wrapping_sub(1)
+}

@@ -1,0 +1,108 @@
+//! Room to work in, kept from one point to the next.
+
+use super::bucket::CAPACITY;
+use super::descend::{Nest, TOGETHER, Way};
+use super::pool::LeafRecord;
+use super::view::View;
+use crate::eight::{Eight, LANES};
+use crate::growth::heap_bytes;
+use crate::lanes::{Bounds, chunks, load, padded, store as write};
+use crate::store::Store;
+
+/// Buffers for a point's way through some trees.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) ways: [Way; TOGETHER],
+    pub(crate) aside: Aside,
+}
+
+/// Buffers for the end of a way, in a bucket.
+#[derive(Clone)]
+pub(crate) struct Aside {
+    pub(super) nest: Nest,
+    pub(super) leaf: LeafRecord,
+    pub(super) boxes: Boxes,
+}
+
+/// Boxes inside a bucket.
+#[derive(Clone)]
+pub(crate) struct Boxes {
+    width: usize,
+    /// For every leaf of a bucket the box around the leaves from it to the leaf that the point's way ends in.
+    running: Vec<f32>,
+    /// The box of one stretch of leaves: `lo` from 0 on, `hi` from [`Boxes::upper`] on.
+    pub(super) level: Vec<f32>,
+}
+
+impl Work {
+    pub(crate) fn new(width: usize) -> Self {
+        let padded = padded(width);
+        let boxes = Boxes { width, running: vec![0.0; 2 * padded * CAPACITY], level: vec![0.0; 2 * padded] };
+        Self {
+            ways: std::array::from_fn(|_| Way::new()),
+            aside: Aside { nest: Nest::EMPTY, leaf: LeafRecord::new(), boxes },
+        }
+    }
+
+    /// Bytes of memory for points of so many values.
+    pub(crate) fn bytes_for(width: u64) -> u64 {
+        2 * (CAPACITY as u64 + 1) * (width + LANES as u64) * size_of::<f32>() as u64
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.ways.iter().map(Way::heap_bytes).sum::<usize>()
+            + heap_bytes(&self.aside.boxes.running)
+            + heap_bytes(&self.aside.boxes.level)
+    }
+}
+
+impl Boxes {
+    /// Where in `level` the upper bounds begin.
+    #[inline(always)]
+    pub(super) fn upper(&self) -> usize {
+        self.level.len() / 2
+    }
+
+    /// The box of the stretch last fitted.
+    #[inline(always)]
+    pub(super) fn bounds(&self) -> Bounds<'_> {
+        Bounds { values: &self.level, lo: 0, hi: self.upper() }
+    }
+
+    /// Fills `running` for a bucket and a leaf of it.
+    #[inline(always)]
+    pub(super) fn run<V: Eight, const NARROW: bool>(&mut self, bucket: &View, leaf: usize, store: &Store) {
+        let stride = if NARROW { 2 * LANES } else { self.level.len() };
+        for at in chunks::<NARROW>(self.width) {
+            let end: V = store.lanes(bucket.slot(leaf), at);
+            for leaves in [0..leaf + 1, leaf + 1..bucket.len] {
+                // From the leaf to the left end, then from the leaf to the right end.
+                let (begin, count) = (leaves.start, leaves.end - leaves.start);
+                let (mut lo, mut hi) = (end, end);
+                for step in 0..count {
+                    let i = if begin == 0 { leaf - step } else { begin + step };
+                    let lanes: V = store.lanes(bucket.slot(i), at);
+                    lo = lanes.min(lo);
+                    hi = lanes.max(hi);
+                    write(&mut self.running, i * stride + 2 * at, lo, LANES);
+                    write(&mut self.running, i * stride + 2 * at + LANES, hi, LANES);
+                }
+            }
+        }
+    }
+
+    /// Puts the box of a stretch of leaves around the way's end into `level`.
+    #[inline(always)]
+    pub(super) fn fit<V: Eight, const NARROW: bool>(&mut self, first: usize, last: usize) {
+        let stride = if NARROW { 2 * LANES } else { self.level.len() };
+        let upper = self.upper();
+        for at in chunks::<NARROW>(self.width) {
+            let (one, other) = (first * stride + 2 * at, last * stride + 2 * at);
+            let lanes = |at: usize| load::<V>(&self.running, at);
+            let lo = lanes(one).min(lanes(other));
+            let hi = lanes(one + LANES).max(lanes(other + LANES));
+            write(&mut self.level, at, lo, LANES);
+            write(&mut self.level, upper + at, hi, LANES);
+        }
+    }
+}
