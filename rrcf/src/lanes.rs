@@ -110,11 +110,11 @@ impl Probe {
 
     /// Whether the point lies outside of the box.
     #[inline(always)]
-    pub(crate) fn outside<V: Eight, const NARROW: bool>(&self, bounds: Bounds) -> bool {
+    pub(crate) fn outside<V: Eight, const NARROW: bool>(&self, bounds: impl Boxed<V>) -> bool {
         let mut outside = 0;
         for at in chunks::<NARROW>(self.width) {
             let below = load::<V>(&self.low, at).less(bounds.lower(at));
-            let above = bounds.upper::<V>(at).less(load(&self.high, at));
+            let above = bounds.upper(at).less(load(&self.high, at));
             outside |= below.or(above).mask();
         }
         outside != 0
@@ -122,11 +122,11 @@ impl Probe {
 
     /// Whether the point lies on the boundary of the box, or outside, in at least one dimension.
     #[inline(always)]
-    pub(crate) fn touches<V: Eight, const NARROW: bool>(&self, bounds: Bounds) -> bool {
+    pub(crate) fn touches<V: Eight, const NARROW: bool>(&self, bounds: impl Boxed<V>) -> bool {
         let mut touching = 0;
         for at in chunks::<NARROW>(self.width) {
             let below = load::<V>(&self.low, at).at_most(bounds.lower(at));
-            let above = bounds.upper::<V>(at).at_most(load(&self.high, at));
+            let above = bounds.upper(at).at_most(load(&self.high, at));
             touching |= below.or(above).mask();
         }
         touching != 0
@@ -146,11 +146,15 @@ impl Probe {
 
     /// The ranges of the box before and after it takes in the point, weighted. `weights` has zeros behind the last.
     #[inline(always)]
-    pub(crate) fn ranges<V: Eight, const NARROW: bool>(&self, bounds: Bounds, weights: &[f32]) -> Ranges {
+    pub(crate) fn ranges<V: Eight, const NARROW: bool>(
+        &self,
+        bounds: impl Boxed<V>,
+        weights: &[f32],
+    ) -> Ranges {
         let zero = V::splat(0.0);
         let (mut excess, mut inside) = (zero, zero);
         for at in chunks::<NARROW>(self.width) {
-            let (lo, hi, point) = (bounds.lower::<V>(at), bounds.upper::<V>(at), self.lanes::<V>(at));
+            let (lo, hi, point) = (bounds.lower(at), bounds.upper(at), self.lanes::<V>(at));
             let weights = load::<V>(weights, at);
             let overhang = weights.mul(lo.sub(point).max(point.sub(hi)).max(zero));
             let range = weights.mul(hi.sub(lo).and(load(&self.real, at)));
@@ -162,19 +166,22 @@ impl Probe {
         if total > LEAST && total < MOST {
             return Ranges { excess: f64::from(excess), total: f64::from(total), wide: false };
         }
-        self.wide_ranges(bounds, weights)
+        self.wide_ranges::<V>(bounds, weights)
     }
 
     /// The same where sums of `f32` overflow, or lose what is left of them.
     #[cold]
     #[inline(never)]
-    fn wide_ranges(&self, bounds: Bounds, weights: &[f32]) -> Ranges {
+    fn wide_ranges<V: Eight>(&self, bounds: impl Boxed<V>, weights: &[f32]) -> Ranges {
         let (mut excess, mut inside) = (0.0, 0.0);
-        for (d, &value) in self.point().iter().enumerate() {
-            let (lo, hi) = (f64::from(bounds.values[bounds.lo + d]), f64::from(bounds.values[bounds.hi + d]));
-            let (value, weight) = (f64::from(value), f64::from(weights[d]));
-            excess += weight * (lo - value).max(value - hi).max(0.0);
-            inside += weight * (hi - lo);
+        for at in chunks::<false>(self.width) {
+            let (lo, hi) = (bounds.lower(at).to_array(), bounds.upper(at).to_array());
+            for (i, &value) in self.point()[at..].iter().take(LANES).enumerate() {
+                let (lo, hi, value) = (f64::from(lo[i]), f64::from(hi[i]), f64::from(value));
+                let weight = f64::from(weights[at + i]);
+                excess += weight * (lo - value).max(value - hi).max(0.0);
+                inside += weight * (hi - lo);
+            }
         }
         Ranges { excess, total: inside + excess, wide: true }
     }
@@ -186,14 +193,14 @@ impl Probe {
     #[inline(always)]
     pub(crate) fn cut<V: Eight, const NARROW: bool>(
         &self,
-        bounds: Bounds,
+        bounds: impl Boxed<V>,
         weights: &[f32],
         ranges: Ranges,
         mut at: f64,
     ) -> Cut {
         let mut last = Gap { dimension: 0, start: 0.0, end: 0.0, weight: 1.0 };
         for chunk in chunks::<NARROW>(self.width) {
-            let (lo, hi) = (bounds.lower::<V>(chunk), bounds.upper::<V>(chunk));
+            let (lo, hi) = (bounds.lower(chunk), bounds.upper(chunk));
             let (low, high) = (load::<V>(&self.low, chunk), load::<V>(&self.high, chunk));
             let below = low.less(lo);
             let starts = V::choose(below, low, hi);
@@ -235,6 +242,34 @@ impl Probe {
     }
 }
 
+/// A box, wherever it is kept.
+pub(crate) trait Boxed<V: Eight>: Copy {
+    /// Eight lower bounds, from that of index `at` on.
+    fn lower(&self, at: usize) -> V;
+
+    /// Eight upper bounds, from that of index `at` on.
+    fn upper(&self, at: usize) -> V;
+}
+
+/// A box of at most eight dimensions, in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct InRegisters<V> {
+    pub(crate) lo: V,
+    pub(crate) hi: V,
+}
+
+impl<V: Eight> Boxed<V> for InRegisters<V> {
+    #[inline(always)]
+    fn lower(&self, _: usize) -> V {
+        self.lo
+    }
+
+    #[inline(always)]
+    fn upper(&self, _: usize) -> V {
+        self.hi
+    }
+}
+
 /// A box somewhere in some values.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'a> {
@@ -245,14 +280,14 @@ pub(crate) struct Bounds<'a> {
     pub(crate) hi: usize,
 }
 
-impl Bounds<'_> {
+impl<V: Eight> Boxed<V> for Bounds<'_> {
     #[inline(always)]
-    pub(crate) fn lower<V: Eight>(&self, at: usize) -> V {
+    fn lower(&self, at: usize) -> V {
         load(self.values, self.lo + at)
     }
 
     #[inline(always)]
-    pub(crate) fn upper<V: Eight>(&self, at: usize) -> V {
+    fn upper(&self, at: usize) -> V {
         load(self.values, self.hi + at)
     }
 }

@@ -4,6 +4,7 @@ use crate::builder::{MAX_POINTS, MAX_WINDOW};
 use crate::forest::check_length;
 use crate::ring::Ring;
 use crate::tree::{Layout, Pool};
+use crate::update::Leaving;
 use crate::window::Window;
 use crate::{Error, Forest};
 
@@ -82,8 +83,8 @@ impl Forest {
     /// Takes one point out of all trees for whose value `stands` stands.
     fn forget(&mut self, point: &[f32], stands: u32) {
         self.leaving.set(point);
-        let leaf = self.store.leave(stands).then_some(stands);
-        self.let_go(leaf);
+        let leaving = Leaving::new(self.store.leave(stands), stands);
+        self.let_go(leaving);
     }
 
     /// Gives every point the slot it would have in a window of another size, and every tree the pool for it.

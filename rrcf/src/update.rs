@@ -10,11 +10,32 @@ use crate::tree::{Arrival, Departure, TOGETHER, Tree, Work, descend};
 use crate::window::Window;
 use crate::{Error, Forest, Score};
 
+/// Who leaves the trees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Leaving {
+    Nobody,
+    /// The point in `leaving`, of whose value there are others.
+    One,
+    /// The point in `leaving`, the last of its value, and with it the leaf of this slot.
+    Last(u32),
+}
+
+impl Leaving {
+    /// For a point for whose value `slot` stands.
+    pub(crate) fn new(last: bool, slot: u32) -> Self {
+        if last { Self::Last(slot) } else { Self::One }
+    }
+
+    /// The slot of the leaf that goes.
+    fn leaf(self) -> Option<u32> {
+        if let Self::Last(slot) = self { Some(slot) } else { None }
+    }
+}
+
 /// What a pass does with the points at hand.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
-    /// Whether the point in `leaving` goes, and the slot of its leaf if it is the last of its value.
-    pub(crate) leaving: Option<Option<u32>>,
+    leaving: Leaving,
     /// Where the point in `coming` stands if it stays; nothing if it is only looked at.
     pub(crate) staying: Option<u32>,
     /// Whether the slot of an equal point stands for the new one too, instead of the other way round.
@@ -78,7 +99,7 @@ impl Forest {
     fn step(&mut self, point: &[f32], attribute: bool) -> Option<(Step, f64)> {
         let Self { window, store, pool, trees, leaving, coming, .. } = self;
         let (mut step, mut key) =
-            (Step { leaving: None, staying: None, shared_slots: false, attribute }, 0.0);
+            (Step { leaving: Leaving::Nobody, staying: None, shared_slots: false, attribute }, 0.0);
         match window {
             Window::Sliding(ring) => {
                 if ring.len() == ring.window() {
@@ -91,7 +112,7 @@ impl Forest {
                             0 => trees[0].twin(store.point(slot), pool, store).unwrap_or(slot),
                             _ => slot,
                         };
-                        step.leaving = Some(store.leave(stands).then_some(stands));
+                        step.leaving = Leaving::new(store.leave(stands), stands);
                     }
                 }
                 ring.push(store, point);
@@ -112,9 +133,8 @@ impl Forest {
                     Verdict::Room => None,
                     Verdict::Instead(slot) => {
                         leaving.set(store.point(slot));
-                        let last = store.leave(slot).then_some(slot);
-                        step.leaving = Some(last);
-                        last
+                        step.leaving = Leaving::new(store.leave(slot), slot);
+                        step.leaving.leaf()
                     }
                 };
                 let slot = free.unwrap_or_else(|| reservoir.free_slot(store.places()));
@@ -143,8 +163,9 @@ impl Forest {
         }
     }
 
-    /// Takes the point in `leaving` out of all trees. `leaf` is the slot of its leaf if it is the last of its value.
-    pub(crate) fn let_go(&mut self, leaf: Option<u32>) {
+    /// Takes the point in `leaving` out of all trees.
+    pub(crate) fn let_go(&mut self, leaving: Leaving) {
+        let leaf = leaving.leaf();
         let held = self.store.len() as u32;
         for tree in &mut self.trees {
             let ways = &mut self.work.ways;
@@ -198,7 +219,7 @@ impl Forest {
     ) -> (Score, Option<u32>) {
         let Self { store, pool, trees, wide_weights: weights, leaving, coming, work, .. } = self;
         let store = &*store;
-        let departure = step.leaving.map(|leaf| Departure { probe: leaving, leaf });
+        let departure = Departure { probe: leaving, leaf: step.leaving.leaf() };
         let slot = step.staying.unwrap_or(0);
         let mut arrival = Arrival { probe: coming, slot, twin: None, weights, attribute: step.attribute };
         let held = store.len() as u32;
@@ -209,11 +230,11 @@ impl Forest {
             if let Some((_, next)) = groups.peek() {
                 next.iter().for_each(Tree::prefetch_nodes);
             }
-            if let Some(departure) = &departure {
+            if step.leaving != Leaving::Nobody {
                 descend::<-1>(trees, ways, departure.probe.point(), held);
                 trees.iter().zip(ways.iter()).for_each(|(tree, way)| tree.prefetch(way, pool));
                 for (tree, way) in trees.iter_mut().zip(ways.iter_mut()) {
-                    tree.forget::<V, NARROW>(departure, way, pool, store);
+                    tree.forget::<V, NARROW>(&departure, way, pool, store);
                 }
             }
             if group == 0 {

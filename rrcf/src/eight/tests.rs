@@ -16,6 +16,7 @@ fn lanes() -> impl Strategy<Value = [f32; LANES]> {
     prop::array::uniform8(value)
 }
 
+#[allow(clippy::many_single_char_names, reason = "vectors have no other names here")]
 /// What all operations give for three vectors, as bits, and for sixteen cuts.
 fn everything<V: Eight>(
     a: &[f32; LANES],

@@ -55,13 +55,19 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         check_leaves(&layout, &store, number as u32, &mut seen)?;
         layout.measure(store.width())?;
         memory.take(Tree::bytes_for(&layout, store.width()), pool.bucket_bytes() as u64)?;
-        let mut tree = Tree::restore(rng, &mut layout, &mut pool, &store);
-        if format != 1 {
-            read_cuts(&mut bits, &mut layout)?;
+        let tree = if format == 1 {
+            let cuts = std::mem::take(&mut layout.cuts);
+            Tree::restore(rng, &mut layout, &mut pool, &store, |number, _| cuts.get(number).copied())?
+        } else {
+            let tree = Tree::restore(rng, &mut layout, &mut pool, &store, |_, gap| read_cut(&mut bits, gap))?;
             reader.left = bits.finish().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
-        }
-        tree.set_cuts(&layout, &mut pool)?;
+            tree
+        };
         trees.push(tree);
+        if number == 0 {
+            // The other trees will take about as much.
+            pool.reserve(count - 1);
+        }
     }
     if !reader.left.is_empty() {
         return damaged("its length does not fit its sizes");
@@ -264,24 +270,22 @@ fn count_points(ring: &Ring, store: &mut Store) {
 fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut Layout) {
     let leaves = store.distinct();
     let inner = leaves.saturating_sub(1);
-    layout.inner.extend((0..leaves + inner).map(|_| bits.take(1) == 1));
+    let branches = leaves + inner;
+    for first in (0..branches).step_by(32) {
+        let count = (branches - first).min(32);
+        let word = bits.take(count as u32);
+        layout.inner.extend((0..count).map(|i| word >> i & 1 == 1));
+    }
     let dimension_bits = bits_for(store.width());
     layout.dimensions.extend((0..inner).map(|_| bits.take(dimension_bits) as u16));
     let name_bits = bits_for(slots.len());
     layout.slots.extend((0..leaves).map(|_| named(slots, bits.take(name_bits))));
 }
 
-/// Reads the cuts of a tree that is known but for them.
-fn read_cuts(bits: &mut BitReader, layout: &mut Layout) -> Result<(), Error> {
-    layout.cuts.clear();
-    for &(left, right) in &layout.gaps {
-        let Some(room) = rank(right).checked_sub(rank(left)) else {
-            return damaged("a cut does not part its points");
-        };
-        let above = bits.take(bits_for(room as usize));
-        layout.cuts.push(of_rank(rank(left).wrapping_add(above)));
-    }
-    Ok(())
+/// Reads the cut between these values.
+fn read_cut(bits: &mut BitReader, (left, right): (f32, f32)) -> Option<f32> {
+    let room = rank(right).checked_sub(rank(left))?;
+    Some(of_rank(rank(left).wrapping_add(bits.take(bits_for(room as usize)))))
 }
 
 /// Reads a tree of format 1.

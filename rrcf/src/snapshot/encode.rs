@@ -100,7 +100,7 @@ fn write_tree(out: &mut Vec<u8>, layout: &Layout, width: usize, names: usize, nu
     for &slot in &layout.slots {
         bits.put(numbers[slot as usize], name_bits);
     }
-    for (&cut, &(left, right)) in layout.cuts.iter().zip(&layout.gaps) {
+    for (&cut, &(left, right)) in layout.cuts.iter().zip(&layout.gaps).rev() {
         bits.put(rank(cut) - rank(left), bits_for((rank(right) - rank(left)) as usize));
     }
     bits.finish();

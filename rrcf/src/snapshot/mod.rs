@@ -24,7 +24,7 @@
 //!
 //! A tree is the state of its random numbers (8 bytes) and then, bit by bit and each with as few bits as can tell all possible
 //! values apart: its branches in pre-order (1 for an inner node), the dimensions of the cuts in pre-order, of every leaf from left to right the
-//! age rank of its newest point, or its number, and the cuts in pre-order. A cut lies between the greatest value on its
+//! age rank of its newest point, or its number, and the cuts from the last in pre-order to the first. A cut lies between the greatest value on its
 //! left and the least on its right, and is written as how many `f32` it is above the former, which takes about 14 bits of 32. Boxes,
 //! masses and the leaves of older equal points follow from these, exactly. The same state always gives the same bytes.
 //!

@@ -14,6 +14,19 @@ pub(crate) const SMALL: usize = CAPACITY / 2;
 const LEAVES: usize = CAPACITY + 1;
 const GAPS: usize = CAPACITY;
 
+/// Where a new leaf comes to stand: beside a stretch of leaves, parted from it by a new gap above the root of the stretch.
+pub(crate) struct Opening {
+    /// First and last leaf of the stretch.
+    pub(crate) stretch: (usize, usize),
+    /// Level of its root.
+    pub(crate) level: usize,
+    /// Whether the new leaf is on the right.
+    pub(crate) right: bool,
+    /// Dimension and value of the cut.
+    pub(crate) cut: (usize, f32),
+    pub(crate) slot: u32,
+}
+
 /// A bucket unpacked, to be rebuilt, split, joined or walked through.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bucket {
@@ -33,20 +46,13 @@ impl Bucket {
     pub(crate) const EMPTY: Self =
         Self { len: 0, levels: Levels::NONE, dimensions: [0; GAPS], cuts: [0.0; GAPS], slots: [0; LEAVES] };
 
-    /// Puts a new leaf to the left or right of a stretch of leaves, parted from it by a new gap above the stretch's root.
-    pub(crate) fn insert(
-        &mut self,
-        stretch: (usize, usize),
-        level: usize,
-        right: bool,
-        (dimension, cut): (u16, f32),
-        slot: u32,
-    ) {
+    /// Puts a new leaf in.
+    pub(crate) fn insert(&mut self, opening: &Opening) {
         debug_assert!(self.len <= CAPACITY);
-        let (gap, leaf) = self.levels.open(stretch, level, right);
-        open(&mut self.dimensions, gap, dimension);
-        open(&mut self.cuts, gap, cut);
-        open(&mut self.slots, leaf, slot);
+        let (gap, leaf) = self.levels.open(opening.stretch, opening.level, opening.right);
+        open(&mut self.dimensions, gap, opening.cut.0 as u16);
+        open(&mut self.cuts, gap, opening.cut.1);
+        open(&mut self.slots, leaf, opening.slot);
         self.len += 1;
     }
 

@@ -80,34 +80,33 @@ fn descend_some<const CHANGE: i32, const COUNT: usize>(
     held: u32,
 ) {
     let mut ends: [Link; COUNT] = std::array::from_fn(|i| trees[i].root);
-    let arenas: [&mut [Node]; COUNT] = trees.each_mut().map(|tree| tree.nodes.as_mut_slice());
+    let mut arenas = trees.each_mut().map(|tree| Arena::new(&mut tree.nodes));
+    let mut paths = ways.each_mut().map(|way| way.path.as_mut_slice());
     let mut counts = [0_u32; COUNT];
-    let mut masses = [held + 1; COUNT];
+    let mut masses = [held as i32 + 1; COUNT];
     let mut codisps = [0.0; COUNT];
-    let counted_in = u32::from(CHANGE == 0);
+    let counted_in = i32::from(CHANGE == 0);
     let mut level = 0;
     loop {
         let mut going = 0;
         for i in 0..COUNT {
             // No branch here depends on the tree. The first node of an arena is none of the tree's: a way that has come to its end
             // steps on the spot there, because that node's children are made the end itself.
-            let (end, arena) = (ends[i], &mut *arenas[i]);
+            let end = ends[i];
             let active = end.node_mask();
             going |= active;
             counts[i] = counts[i].wrapping_sub(active);
-            at(arena, 0).children = [end; 2];
+            arenas[i].at(0).children = [end; 2];
             let index = end.node_or_zero();
-            if level >= ways[i].path.len() {
-                ways[i].lengthen();
-            }
-            ways[i].path[level] = index as u32;
-            let node = at(arena, index);
+            paths[i][level] = index as u32;
+            let node = arenas[i].at(index);
             node.mass = node.mass.wrapping_add_signed(CHANGE);
             if CHANGE >= 0 {
-                let mass = node.mass.wrapping_add(counted_in);
-                let sibling = masses[i].wrapping_sub(mass) & active;
+                let mass = (node.mass as i32).wrapping_add(counted_in);
+                let sibling = masses[i].wrapping_sub(mass) & active as i32;
                 masses[i] = masses[i].wrapping_sub(sibling);
-                codisps[i] = better(codisps[i], sibling, masses[i]);
+                let ratio = f64::from(sibling) / f64::from(masses[i]);
+                codisps[i] = if ratio > codisps[i] { ratio } else { codisps[i] };
             }
             ends[i] = node.side(point);
         }
@@ -115,12 +114,36 @@ fn descend_some<const CHANGE: i32, const COUNT: usize>(
             break;
         }
         level += 1;
+        if level == paths.iter().map(|path| path.len()).min().unwrap_or(0) {
+            ways.iter_mut().for_each(Way::lengthen);
+            paths = ways.each_mut().map(|way| way.path.as_mut_slice());
+        }
     }
     for (i, way) in ways.iter_mut().enumerate() {
         way.nodes = counts[i] as usize;
         way.end = ends[i];
-        way.mass = masses[i];
+        way.mass = masses[i] as u32;
         way.codisp = codisps[i];
+    }
+}
+
+/// The nodes of a tree, for who walks through several trees at once.
+struct Arena<'a> {
+    nodes: &'a mut [Node],
+}
+
+impl<'a> Arena<'a> {
+    fn new(nodes: &'a mut [Node]) -> Self {
+        Self { nodes }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the links of a tree lead to its nodes, and this is the innermost loop")]
+    fn at(&mut self, index: usize) -> &mut Node {
+        debug_assert!(index < self.nodes.len());
+        // SAFETY: a tree has its first node from the beginning, never gives one up, and every link is made from the index of a node
+        // that is there (`Tree::add_node`, `Tree::restore`).
+        unsafe { self.nodes.get_unchecked_mut(index) }
     }
 }
 
@@ -142,16 +165,6 @@ impl Tree {
             way.end = node.side(point);
         }
     }
-}
-
-/// A node of an arena.
-#[inline(always)]
-#[allow(unsafe_code, reason = "the links of a tree lead to its nodes, and this is the innermost loop")]
-fn at(arena: &mut [Node], index: usize) -> &mut Node {
-    debug_assert!(index < arena.len());
-    // SAFETY: an arena has its first node from the beginning, never shrinks, and every link is made from the index of a node that is
-    // there (`Tree::add_node`, `Tree::restore`).
-    unsafe { arena.get_unchecked_mut(index) }
 }
 
 /// The stretches of a bucket's leaves, each inside the one before, that a point passes on its way to a leaf.

@@ -1,13 +1,14 @@
 //! Finding the place where a point belongs, and putting it there.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Opening};
 use super::descend::{Nest, Way};
 use super::placement::better;
+use super::pool::Inserted;
 use super::view::View;
 use super::work::{Aside, Boxes, Work};
 use super::{Link, Node, Placement, Pool, Tree};
 use crate::eight::{Baseline, Eight};
-use crate::lanes::{Cut, Probe};
+use crate::lanes::{Boxed, Cut, Probe, chunks, store as write};
 use crate::rng::Rng;
 use crate::store::Store;
 
@@ -75,21 +76,18 @@ impl Tree {
         match spot {
             Spot::Node(above, cut) => self.part(above, cut, arrival, way, pool, store),
             Spot::Bucket(depth, cut) => {
-                let right = arrival.probe.point()[cut.dimension] > cut.value;
-                let cut = (cut.dimension, cut.value);
-                let link = match pool.insert_leaf(
-                    way.end,
-                    len,
-                    nest.stretch(depth),
-                    depth,
-                    right,
-                    cut,
-                    arrival.slot,
-                ) {
-                    Ok(link) => link,
-                    Err(bucket) => {
-                        boxes.fit::<V, NARROW>(0, len - 1);
-                        self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, boxes)
+                let opening = Opening {
+                    stretch: nest.stretch(depth),
+                    level: depth,
+                    right: arrival.probe.point()[cut.dimension] > cut.value,
+                    cut: (cut.dimension, cut.value),
+                    slot: arrival.slot,
+                };
+                let link = match pool.insert_leaf(way.end, len, &opening) {
+                    Inserted::At(link) => link,
+                    Inserted::TooLarge(bucket) => {
+                        let fitted = boxes.fit::<V, NARROW>(0, len - 1);
+                        self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, fitted)
                     }
                 };
                 if link != way.end {
@@ -180,10 +178,9 @@ impl Tree {
     ) -> Spot {
         let (probe, weights) = (arrival.probe, arrival.weights);
         let mut depth = 0;
-        loop {
+        while depth < nest.depth {
             let (first, last) = nest.stretch(depth);
-            boxes.fit::<V, NARROW>(first, last);
-            if depth == nest.depth || probe.outside::<V, NARROW>(boxes.bounds()) {
+            if probe.outside::<V, NARROW>(boxes.fit::<V, NARROW>(first, last)) {
                 break;
             }
             depth += 1;
@@ -211,14 +208,14 @@ impl Tree {
             }
         }
         loop {
-            let ranges = probe.ranges::<V, NARROW>(boxes.bounds(), weights);
+            let (first, last) = nest.stretch(depth);
+            let fitted = boxes.fit::<V, NARROW>(first, last);
+            let ranges = probe.ranges::<V, NARROW>(fitted, weights);
             let drawn = rng.uniform() * ranges.total;
             if drawn < ranges.excess || depth == nest.depth {
-                return Spot::Bucket(depth, probe.cut::<V, NARROW>(boxes.bounds(), weights, ranges, drawn));
+                return Spot::Bucket(depth, probe.cut::<V, NARROW>(fitted, weights, ranges, drawn));
             }
             depth += 1;
-            let (first, last) = nest.stretch(depth);
-            boxes.fit::<V, NARROW>(first, last);
         }
     }
 
@@ -302,17 +299,31 @@ impl Tree {
         self.replace_child(above.checked_sub(1).map(|parent| path[parent]), old, Link::to_node(node));
     }
 
-    /// Makes a node of a bucket that has grown too large. `boxes` has the box around it without the new point.
+    /// Makes a node of a bucket that has grown too large. `bounds` is the box around it without the new point.
+    #[inline(always)]
+    fn split<V: Eight>(
+        &mut self,
+        bucket: &Bucket,
+        mass: u32,
+        probe: &Probe,
+        pool: &mut Pool,
+        bounds: impl Boxed<V>,
+    ) -> Link {
+        let index = pool.add_box();
+        let (lo, width) = (pool.start(index), probe.point().len());
+        for at in chunks::<false>(width) {
+            let (lower, upper) = (bounds.lower(at), bounds.upper(at));
+            write(pool.boxes_mut(), lo + at, lower, width - at);
+            write(pool.boxes_mut(), lo + width + at, upper, width - at);
+        }
+        probe.grow::<V, false>(pool.boxes_mut(), lo, lo + width);
+        self.node_of(bucket, mass, index, pool)
+    }
+
     #[inline(never)]
-    fn split(&mut self, bucket: &Bucket, mass: u32, probe: &Probe, pool: &mut Pool, boxes: &Boxes) -> Link {
+    fn node_of(&mut self, bucket: &Bucket, mass: u32, bounds: u32, pool: &mut Pool) -> Link {
         let (left, (dimension, cut), right) = bucket.split();
         let children = [pool.add(&left), pool.add(&right)];
-        let bounds = pool.add_box();
-        let (lo, width) = (pool.start(bounds), probe.point().len());
-        let all = pool.boxes_mut();
-        all[lo..lo + width].copy_from_slice(&boxes.level[..width]);
-        all[lo + width..lo + 2 * width].copy_from_slice(&boxes.level[boxes.upper()..][..width]);
-        probe.grow::<Baseline, false>(all, lo, lo + width);
         Link::to_node(self.add_node(Node { cut, dimension: u32::from(dimension), children, mass, bounds }))
     }
 }

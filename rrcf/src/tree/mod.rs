@@ -29,7 +29,7 @@ pub(crate) use restore::{Layout, Malformed};
 pub(crate) use work::Work;
 
 use bucket::{Bucket, CAPACITY};
-use link::{Link, Target};
+use link::Link;
 
 use crate::growth::{grow_slowly, heap_bytes};
 use crate::lanes::prefetch;
@@ -82,8 +82,10 @@ impl Tree {
     /// Lets the processor fetch the nodes.
     #[inline(always)]
     pub(crate) fn prefetch_nodes(&self) {
-        for line in (0..self.nodes.len() * size_of::<Node>()).step_by(64).take(16) {
-            prefetch(&self.nodes, line / size_of::<Node>());
+        let mut at = 0;
+        while at < self.nodes.len() {
+            prefetch(&self.nodes, at);
+            at += 3;
         }
     }
 

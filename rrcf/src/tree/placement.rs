@@ -24,6 +24,6 @@ impl Placement {
 /// The displacement per point of a step into a subtree, where that is more than `best`.
 #[inline(always)]
 pub(super) fn better(best: f64, sibling: u32, subtree: u32) -> f64 {
-    let ratio = f64::from(sibling) / f64::from(subtree);
+    let ratio = f64::from(sibling as i32) / f64::from(subtree as i32);
     if ratio > best { ratio } else { best }
 }

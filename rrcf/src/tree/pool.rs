@@ -2,7 +2,7 @@
 //!
 //! Shared by the trees, because what one tree has too much another has too little: room for all together needs little slack.
 
-use super::bucket::{Bucket, CAPACITY, SMALL};
+use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
 use super::link::{Link, Target};
 use super::view::{Shape, View};
 use crate::eight::LANES;
@@ -21,6 +21,14 @@ impl LeafRecord {
     pub(crate) fn new() -> Self {
         Self([0; Shape::LARGEST])
     }
+}
+
+/// What has become of a bucket that a leaf was put into.
+pub(crate) enum Inserted {
+    /// It is here now.
+    At(Link),
+    /// It is too large for a record, and has been taken out.
+    TooLarge(Box<Bucket>),
 }
 
 /// Boxes and buckets of a forest.
@@ -64,6 +72,13 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn start(&self, index: u32) -> usize {
         index as usize * 2 * self.width
+    }
+
+    /// Makes room for what so many more trees need, if they are like those there are.
+    pub(crate) fn reserve(&mut self, trees: usize) {
+        let held = self.boxes.len().saturating_sub(LANES);
+        self.boxes.reserve_exact(held * trees + held * trees / 64);
+        self.records.reserve_exact(self.records.len() * trees + self.records.len() * trees / 64);
     }
 
     /// A box.
@@ -206,19 +221,10 @@ impl Pool {
         self.replace(link, &bucket)
     }
 
-    /// Puts a new leaf into a bucket of `len` leaves, beside a stretch of them, and returns where it is now; or the bucket, taken out,
-    /// if it is too large for a record.
+    /// Puts a new leaf into a bucket of `len` leaves.
     #[inline(always)]
-    pub(crate) fn insert_leaf(
-        &mut self,
-        link: Link,
-        len: usize,
-        stretch: (usize, usize),
-        level: usize,
-        right: bool,
-        cut: (usize, f32),
-        slot: u32,
-    ) -> Result<Link, Bucket> {
+    pub(crate) fn insert_leaf(&mut self, link: Link, len: usize, opening: &Opening) -> Inserted {
+        let Opening { right, slot, cut, .. } = *opening;
         let shape = self.shapes[usize::from(link.large())];
         if link.is_leaf() {
             let other = link.record() as u32;
@@ -226,32 +232,24 @@ impl Pool {
             let shape = self.shapes[0];
             let slots = if right { [other, slot] } else { [slot, other] };
             shape.pack_two(self.record_mut(at, &shape), slots, cut);
-            return Ok(Link::to_bucket(false, at));
+            return Inserted::At(Link::to_bucket(false, at));
         }
         if len < shape.capacity {
-            shape.insert(self.record_mut(link.record(), &shape), stretch, level, right, cut, slot);
-            return Ok(link);
+            shape.insert(self.record_mut(link.record(), &shape), opening);
+            return Inserted::At(link);
         }
-        self.insert_and_move(link, stretch, level, right, cut, slot)
+        self.insert_and_move(link, opening)
     }
 
     #[inline(never)]
-    fn insert_and_move(
-        &mut self,
-        link: Link,
-        stretch: (usize, usize),
-        level: usize,
-        right: bool,
-        (dimension, cut): (usize, f32),
-        slot: u32,
-    ) -> Result<Link, Bucket> {
+    fn insert_and_move(&mut self, link: Link, opening: &Opening) -> Inserted {
         let mut bucket = self.bucket(link);
-        bucket.insert(stretch, level, right, (dimension as u16, cut), slot);
+        bucket.insert(opening);
         if bucket.len > CAPACITY {
             self.discard(link);
-            return Err(bucket);
+            return Inserted::TooLarge(Box::new(bucket));
         }
-        Ok(self.replace(link, &bucket))
+        Inserted::At(self.replace(link, &bucket))
     }
 
     /// Lets a leaf have another slot, and returns where it is now.

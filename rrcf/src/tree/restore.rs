@@ -2,7 +2,7 @@
 
 use super::bucket::Step;
 use super::pool::LeafRecord;
-use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Target, Tree};
+use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Tree};
 use crate::eight::Baseline;
 use crate::rng::Rng;
 use crate::store::Store;
@@ -22,6 +22,12 @@ pub(crate) struct Layout {
     pub(crate) slots: Vec<u32>,
     /// Leaves below every inner node, in pre-order.
     sizes: Vec<u32>,
+    /// Room to work in.
+    waiting: Vec<u32>,
+    parts: Vec<Part>,
+    buckets: Vec<Bucket>,
+    /// For every inner node that is in a bucket: its gap, and the first and the last leaf below.
+    stretches: Vec<[u8; 3]>,
 }
 
 /// Why a layout is not a tree over the given points.
@@ -53,18 +59,24 @@ impl Layout {
         self.sizes.clear();
         self.sizes.resize(self.dimensions.len(), 0);
         let mut inner = self.dimensions.len();
-        let mut waiting: Vec<u32> = Vec::new();
+        // The sizes of subtrees whose parent is yet to come, the next to be asked for last.
+        self.waiting.clear();
+        self.waiting.resize(self.inner.len() + 1, 0);
+        let mut count = 0;
         for &is_inner in self.inner.iter().rev() {
             if is_inner {
-                let (Some(left), Some(right)) = (waiting.pop(), waiting.pop()) else { return Err(SHAPE) };
-                inner = inner.checked_sub(1).ok_or(SHAPE)?;
-                self.sizes[inner] = left + right;
-                waiting.push(left + right);
+                if count < 2 || inner == 0 {
+                    return Err(SHAPE);
+                }
+                (inner, count) = (inner - 1, count - 1);
+                let size = self.waiting[count] + self.waiting[count - 1];
+                (self.sizes[inner], self.waiting[count - 1]) = (size, size);
             } else {
-                waiting.push(1);
+                self.waiting[count] = 1;
+                count += 1;
             }
         }
-        let whole = self.inner.is_empty() || waiting == [self.slots.len() as u32];
+        let whole = self.inner.is_empty() || (count == 1 && self.waiting[0] as usize == self.slots.len());
         if whole && inner == 0 { Ok(()) } else { Err(SHAPE) }
     }
 
@@ -72,19 +84,24 @@ impl Layout {
     fn nodes(&self) -> usize {
         self.sizes.iter().filter(|&&size| size as usize > CAPACITY).count()
     }
-
-    /// Whether every cut parts its points strictly.
-    fn check_cuts(&self) -> Result<(), Malformed> {
-        let parts = |(&cut, &(left, right)): (&f32, &(f32, f32))| left <= cut && cut < right;
-        let all = self.cuts.len() == self.gaps.len() && self.cuts.iter().zip(&self.gaps).all(parts);
-        if all { Ok(()) } else { Err(Malformed("a cut does not part its points")) }
-    }
 }
 
-/// A subtree yet to be built, and where it is to hang.
-struct Ahead {
+/// A part of a tree in the making, and where it is to hang.
+#[derive(Clone, Copy)]
+struct Part {
     parent: u32,
     side: usize,
+    /// The node of this index, or a bucket that has its cuts not yet.
+    what: What,
+    /// The number of its uppermost cut in pre-order.
+    inner: usize,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Node(usize),
+    /// The bucket of this number.
+    Bucket(usize),
 }
 
 impl Tree {
@@ -127,70 +144,90 @@ impl Tree {
         }
     }
 
-    /// Builds the tree of a layout that has been measured. The cuts are still missing, and what they have to part is put
-    /// into the layout.
-    pub(crate) fn restore(rng: Rng, layout: &mut Layout, pool: &mut Pool, store: &Store) -> Self {
-        layout.gaps.clear();
+    /// Builds the tree of a layout that has been measured.
+    ///
+    /// `cut` is asked for the cuts from the last in pre-order to the first, by number, and is told what each has to part: the greatest
+    /// value on its left and the least on its right.
+    pub(crate) fn restore(
+        rng: Rng,
+        layout: &mut Layout,
+        pool: &mut Pool,
+        store: &Store,
+        mut cut: impl FnMut(usize, (f32, f32)) -> Option<f32>,
+    ) -> Result<Self, Malformed> {
         let mut tree = Self::new(rng);
         if layout.slots.is_empty() {
-            return tree;
+            return Ok(tree);
         }
-        tree.nodes.reserve_exact(layout.nodes());
-        let mut ahead = vec![Ahead { parent: NONE, side: 0 }];
-        let (mut at, mut inner, mut leaf) = (0, 0, 0);
-        while let Some(Ahead { parent, side }) = ahead.pop() {
-            let size = if layout.inner[at] { layout.sizes[inner] as usize } else { 1 };
-            let link = if size > CAPACITY {
-                let dimension = u32::from(layout.dimensions[inner]);
-                let node = tree.nodes.len() as u32;
-                let children = [Link::NOTHING; 2];
-                tree.nodes.push(Node { cut: 0.0, dimension, children, mass: 0, bounds: pool.add_box() });
-                ahead.push(Ahead { parent: node, side: 1 });
-                ahead.push(Ahead { parent: node, side: 0 });
-                (at, inner) = (at + 1, inner + 1);
-                Link::to_node(node)
-            } else {
-                let bucket = unpack(layout, at, inner, leaf, size);
-                (at, inner, leaf) = (at + 2 * size - 1, inner + size - 1, leaf + size);
-                pool.add(&bucket)
+        let mut next_cut = |number: usize, gap: (f32, f32)| match cut(number, gap) {
+            Some(cut) if gap.0 <= cut && cut < gap.1 => Ok(cut),
+            _ => Err(Malformed("a cut does not part its points")),
+        };
+        // Pre-order puts children behind their parents: from the back, all below a node is there before its box and its cut.
+        tree.sketch(layout);
+        for &Part { parent, side, what, inner } in layout.parts.iter().rev() {
+            let link = match what {
+                What::Bucket(number) => {
+                    let bucket = &mut layout.buckets[number];
+                    let stretches = &layout.stretches[inner..inner + bucket.len - 1];
+                    for (i, stretch) in stretches.iter().enumerate().rev() {
+                        let [gap, first, last] = stretch.map(usize::from);
+                        bucket.cuts[gap] = next_cut(inner + i, gap_within(bucket, gap, first, last, store))?;
+                    }
+                    pool.add(bucket)
+                }
+                What::Node(index) => {
+                    tree.nodes[index].bounds = pool.add_box();
+                    tree.fit_box::<Baseline, false>(index, pool, store);
+                    let node = &tree.nodes[index];
+                    let mass = if store.all_distinct() {
+                        layout.sizes[inner]
+                    } else {
+                        node.children.map(|child| tree.mass(child, pool, store)).iter().sum()
+                    };
+                    let gap = tree.gap(node, pool, store);
+                    (tree.nodes[index].mass, tree.nodes[index].cut) = (mass, next_cut(inner, gap)?);
+                    Link::to_node(index as u32)
+                }
             };
             match parent {
                 NONE => tree.root = link,
                 parent => tree.nodes[parent as usize].children[side] = link,
             }
         }
-        // Pre-order puts children behind their parents.
-        for index in (1..tree.nodes.len()).rev() {
-            tree.fit_box::<Baseline, false>(index, pool, store);
-            tree.nodes[index].mass =
-                tree.nodes[index].children.map(|child| tree.mass(child, pool, store)).iter().sum();
-        }
-        tree.lay_out_gaps(pool, store, layout);
-        tree
+        Ok(tree)
     }
 
-    /// Gives a restored tree the cuts of the layout, if they part its points.
-    pub(crate) fn set_cuts(&mut self, layout: &Layout, pool: &mut Pool) -> Result<(), Malformed> {
-        layout.check_cuts()?;
-        let mut cuts = layout.cuts.iter().copied();
-        let mut ahead = vec![self.root];
-        while let Some(link) = ahead.pop() {
-            if link.is_node() {
-                let node = &mut self.nodes[link.node()];
-                node.cut = cuts.next().unwrap_or(node.cut);
-                ahead.extend([node.children[1], node.children[0]]);
-            } else if link.target() == Target::Bucket {
-                let mut bucket = pool.bucket(link);
-                let steps = bucket.clone();
-                for step in steps.walk() {
-                    if let Step::Gap { gap, .. } = step {
-                        bucket.cuts[gap] = cuts.next().unwrap_or(bucket.cuts[gap]);
-                    }
-                }
-                pool.replace(link, &bucket);
-            }
+    /// Makes the nodes of a layout, without cuts and boxes, and finds out which parts the tree has, in pre-order.
+    fn sketch(&mut self, layout: &mut Layout) {
+        self.nodes.reserve_exact(layout.nodes());
+        layout.stretches.clear();
+        layout.stretches.resize(layout.dimensions.len(), [0; 3]);
+        let mut parts = std::mem::take(&mut layout.parts);
+        let mut buckets = std::mem::take(&mut layout.buckets);
+        parts.clear();
+        buckets.clear();
+        let mut ahead = vec![(NONE, 0)];
+        let (mut at, mut inner, mut leaf) = (0, 0, 0);
+        while let Some((parent, side)) = ahead.pop() {
+            let size = if layout.inner[at] { layout.sizes[inner] as usize } else { 1 };
+            let first = inner;
+            let what = if size > CAPACITY {
+                let dimension = u32::from(layout.dimensions[inner]);
+                let node = self.nodes.len();
+                self.nodes.push(Node { dimension, ..Node::UNLINKED });
+                ahead.extend([(node as u32, 1), (node as u32, 0)]);
+                (at, inner) = (at + 1, inner + 1);
+                What::Node(node)
+            } else {
+                let bucket = unpack(layout, at, inner, leaf, size);
+                (at, inner, leaf) = (at + 2 * size - 1, inner + size - 1, leaf + size);
+                buckets.push(bucket);
+                What::Bucket(buckets.len() - 1)
+            };
+            parts.push(Part { parent, side, what, inner: first });
         }
-        Ok(())
+        (layout.parts, layout.buckets) = (parts, buckets);
     }
 
     /// The same tree over points with other slots, and in another pool.
@@ -205,30 +242,11 @@ impl Tree {
         for slot in &mut layout.slots {
             *slot = number(*slot);
         }
-        let sound = layout.measure_sizes().is_ok();
-        let mut tree = Self::restore(self.rng, layout, pool, store);
-        let whole = tree.set_cuts(layout, pool).is_ok();
-        debug_assert!(sound && whole, "a tree has the layout of a tree");
-        tree
-    }
-
-    /// Puts what the cuts have to part into the layout.
-    fn lay_out_gaps(&self, pool: &Pool, store: &Store, layout: &mut Layout) {
-        let mut ahead = vec![self.root];
-        while let Some(link) = ahead.pop() {
-            if link.is_node() {
-                let node = &self.nodes[link.node()];
-                layout.gaps.push(self.gap(node, pool, store));
-                ahead.extend([node.children[1], node.children[0]]);
-                continue;
-            }
-            let bucket = pool.bucket(link);
-            for step in bucket.walk() {
-                if let Step::Gap { gap, first, last } = step {
-                    layout.gaps.push(gap_within(&bucket, gap, first, last, store));
-                }
-            }
-        }
+        let same = layout.measure_sizes().and_then(|()| {
+            let cuts = std::mem::take(&mut layout.cuts);
+            Self::restore(self.rng, layout, pool, store, |number, _| cuts.get(number).copied())
+        });
+        same.unwrap_or_else(|Malformed(reason)| unreachable!("a tree has the layout of a tree: {reason}"))
     }
 
     /// The greatest value on the left and the least on the right of a node, in the dimension of its cut.
@@ -259,7 +277,7 @@ impl Tree {
 }
 
 /// The bucket of a subtree of `size` leaves that begins at these places of the layout.
-fn unpack(layout: &Layout, at: usize, inner: usize, leaf: usize, size: usize) -> Bucket {
+fn unpack(layout: &mut Layout, at: usize, inner: usize, leaf: usize, size: usize) -> Bucket {
     let mut bucket = Bucket::EMPTY;
     bucket.len = size;
     bucket.slots[..size].copy_from_slice(&layout.slots[leaf..leaf + size]);
@@ -267,18 +285,20 @@ fn unpack(layout: &Layout, at: usize, inner: usize, leaf: usize, size: usize) ->
     // The levels of the subtrees yet to come, the next one last.
     let mut levels = [0_u8; CAPACITY + 1];
     let mut waiting = 1;
-    let branches = &layout.inner[at..at + 2 * size - 1];
-    for (i, &is_inner) in branches.iter().enumerate() {
+    for i in at..at + 2 * size - 1 {
+        let is_inner = layout.inner[i];
         waiting -= 1;
         if !is_inner {
             passed += 1;
             continue;
         }
         // The left child's leaves come next: as many as the sizes say, or a single one.
-        let left = if branches[i + 1] { layout.sizes[inner + 1] as usize } else { 1 };
+        let left = if layout.inner[i + 1] { layout.sizes[inner + 1] as usize } else { 1 };
         let gap = passed + left - 1;
         bucket.levels.0 |= u64::from(levels[waiting]) << (4 * gap);
         bucket.dimensions[gap] = layout.dimensions[inner];
+        layout.stretches[inner] =
+            [gap, passed, passed + layout.sizes[inner] as usize - 1].map(|leaf| leaf as u8);
         inner += 1;
         levels[waiting] += 1;
         levels[waiting + 1] = levels[waiting];
@@ -301,7 +321,13 @@ fn range_of(slots: &[u32], dimension: usize, store: &Store) -> (f32, f32) {
 /// What a gap of a bucket has to part.
 fn gap_within(bucket: &Bucket, gap: usize, first: usize, last: usize, store: &Store) -> (f32, f32) {
     let dimension = usize::from(bucket.dimensions[gap]);
-    let left = range_of(&bucket.slots[first..=gap], dimension, store).1;
-    let right = range_of(&bucket.slots[gap + 1..=last], dimension, store).0;
+    let (mut left, mut right) = (f32::NEG_INFINITY, f32::INFINITY);
+    for leaf in first..=last {
+        let value = store.point(bucket.slots[leaf])[dimension];
+        let (on_left, on_right) =
+            if leaf <= gap { (value, f32::INFINITY) } else { (f32::NEG_INFINITY, value) };
+        left = left.max(on_left);
+        right = right.min(on_right);
+    }
     (left, right)
 }

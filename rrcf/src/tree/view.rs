@@ -3,7 +3,7 @@
 //! A record of up to `C` leaves holds the levels of the gaps, four bits each, with the number of leaves in the last four; then the slots of the
 //! leaves, the dimensions of the cuts, each with as few bytes as do, and the cuts.
 
-use super::bucket::{Bucket, CAPACITY, SMALL};
+use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
 use super::levels::Levels;
 use crate::eight::Eight;
 use crate::lanes::Probe;
@@ -136,29 +136,20 @@ impl Shape {
         close::<4, C>(record, self.cuts_at, gap);
     }
 
-    /// Puts a new leaf to the left or right of a stretch of leaves, parted from it by a new gap above the stretch's root, which
-    /// has this level. There must be room.
+    /// Puts a new leaf in. There must be room.
     #[inline(always)]
-    pub(crate) fn insert(
-        &self,
-        record: &mut [u8],
-        stretch: (usize, usize),
-        level: usize,
-        right: bool,
-        cut: (usize, f32),
-        slot: u32,
-    ) {
+    pub(crate) fn insert(&self, record: &mut [u8], opening: &Opening) {
         let (mut levels, len) = self.head(record);
         debug_assert!(len < self.capacity);
-        let (gap, leaf) = levels.open(stretch, level, right);
+        let (gap, leaf) = levels.open(opening.stretch, opening.level, opening.right);
         self.set_head(record, levels, len + 1);
         if self.capacity == SMALL {
             self.open::<SMALL>(record, leaf, gap);
         } else {
             self.open::<CAPACITY>(record, leaf, gap);
         }
-        self.set_slot(record, leaf, slot);
-        self.set_cut(record, gap, cut);
+        self.set_slot(record, leaf, opening.slot);
+        self.set_cut(record, gap, opening.cut);
     }
 
     #[inline(always)]

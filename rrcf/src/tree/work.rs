@@ -6,7 +6,7 @@ use super::pool::LeafRecord;
 use super::view::View;
 use crate::eight::{Eight, LANES};
 use crate::growth::heap_bytes;
-use crate::lanes::{Bounds, chunks, load, padded, store as write};
+use crate::lanes::{Bounds, Boxed, InRegisters, chunks, load, padded, store as write};
 use crate::store::Store;
 
 /// Buffers for a point's way through some trees.
@@ -30,8 +30,8 @@ pub(crate) struct Boxes {
     width: usize,
     /// For every leaf of a bucket the box around the leaves from it to the leaf that the point's way ends in.
     running: Vec<f32>,
-    /// The box of one stretch of leaves: `lo` from 0 on, `hi` from [`Boxes::upper`] on.
-    pub(super) level: Vec<f32>,
+    /// The box of one stretch of leaves, unless it fits registers: `lo` from 0 on, `hi` from [`Boxes::upper`] on.
+    level: Vec<f32>,
 }
 
 impl Work {
@@ -59,14 +59,8 @@ impl Work {
 impl Boxes {
     /// Where in `level` the upper bounds begin.
     #[inline(always)]
-    pub(super) fn upper(&self) -> usize {
+    fn upper(&self) -> usize {
         self.level.len() / 2
-    }
-
-    /// The box of the stretch last fitted.
-    #[inline(always)]
-    pub(super) fn bounds(&self) -> Bounds<'_> {
-        Bounds { values: &self.level, lo: 0, hi: self.upper() }
     }
 
     /// Fills `running` for a bucket and a leaf of it.
@@ -91,18 +85,47 @@ impl Boxes {
         }
     }
 
-    /// Puts the box of a stretch of leaves around the way's end into `level`.
+    /// The box of a stretch of leaves around the way's end.
     #[inline(always)]
-    pub(super) fn fit<V: Eight, const NARROW: bool>(&mut self, first: usize, last: usize) {
+    pub(super) fn fit<V: Eight, const NARROW: bool>(
+        &mut self,
+        first: usize,
+        last: usize,
+    ) -> Fitted<'_, V, NARROW> {
         let stride = if NARROW { 2 * LANES } else { self.level.len() };
         let upper = self.upper();
+        let mut narrow = InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) };
         for at in chunks::<NARROW>(self.width) {
             let (one, other) = (first * stride + 2 * at, last * stride + 2 * at);
             let lanes = |at: usize| load::<V>(&self.running, at);
             let lo = lanes(one).min(lanes(other));
             let hi = lanes(one + LANES).max(lanes(other + LANES));
-            write(&mut self.level, at, lo, LANES);
-            write(&mut self.level, upper + at, hi, LANES);
+            if NARROW {
+                narrow = InRegisters { lo, hi };
+            } else {
+                write(&mut self.level, at, lo, LANES);
+                write(&mut self.level, upper + at, hi, LANES);
+            }
         }
+        Fitted { narrow, wide: Bounds { values: &self.level, lo: 0, hi: upper } }
+    }
+}
+
+/// The box of a stretch of leaves: in registers if it is narrow.
+#[derive(Clone, Copy)]
+pub(super) struct Fitted<'a, V, const NARROW: bool> {
+    narrow: InRegisters<V>,
+    wide: Bounds<'a>,
+}
+
+impl<V: Eight, const NARROW: bool> Boxed<V> for Fitted<'_, V, NARROW> {
+    #[inline(always)]
+    fn lower(&self, at: usize) -> V {
+        if NARROW { self.narrow.lo } else { self.wide.lower(at) }
+    }
+
+    #[inline(always)]
+    fn upper(&self, at: usize) -> V {
+        if NARROW { self.narrow.hi } else { self.wide.upper(at) }
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Bucket, CAPACITY, Step};
+use super::{Bucket, CAPACITY, Opening, Step};
 
 /// The same subtree with links.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +108,9 @@ proptest! {
             if bucket.len == 1 || (grow && bucket.len <= CAPACITY) {
                 let (first, last, level) = follow(&bucket, &turns);
                 let cut = (slot as u16, slot as f32);
-                bucket.insert((first, last), level, right, cut, slot);
+                let opening =
+                    Opening { stretch: (first, last), level, right, cut: (slot as usize, slot as f32), slot };
+                bucket.insert(&opening);
                 model = model.insert(&turns, right, cut, slot);
             } else {
                 let leaf = index.index(bucket.len);

@@ -149,6 +149,7 @@ impl PlainTree {
     }
 }
 
+#[allow(clippy::boxed_local, reason = "it is taken out of a box and goes back into one")]
 fn forget(here: Box<Plain>, point: &[f32]) -> Option<Box<Plain>> {
     match *here {
         Plain::Leaf(values, count) => {
