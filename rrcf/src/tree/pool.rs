@@ -24,11 +24,12 @@ impl LeafRecord {
 }
 
 /// What has become of a bucket that a leaf was put into.
+#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and a box would be an allocation")]
 pub(crate) enum Inserted {
     /// It is here now.
     At(Link),
     /// It is too large for a record, and has been taken out.
-    TooLarge(Box<Bucket>),
+    TooLarge(Bucket),
 }
 
 /// Boxes and buckets of a forest.
@@ -247,7 +248,7 @@ impl Pool {
         bucket.insert(opening);
         if bucket.len > CAPACITY {
             self.discard(link);
-            return Inserted::TooLarge(Box::new(bucket));
+            return Inserted::TooLarge(bucket);
         }
         Inserted::At(self.replace(link, &bucket))
     }
