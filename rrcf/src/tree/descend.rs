@@ -174,8 +174,8 @@ pub(crate) struct Nest {
     pub(super) depth: usize,
     /// The gap passed at each depth.
     gaps: [u8; CAPACITY],
-    /// First and last leaf of the stretch at each depth.
-    stretches: [(u8, u8); CAPACITY],
+    /// First leaf of the stretch at each depth, and the last one times 256: what is written as one is read back at once.
+    stretches: [u32; CAPACITY],
     /// Points that stand in the stretch at each depth.
     masses: [u32; CAPACITY],
     /// The largest displacement per point down to each depth, with the point counted in.
@@ -186,7 +186,7 @@ impl Nest {
     pub(super) const EMPTY: Self = Self {
         depth: 0,
         gaps: [0; CAPACITY],
-        stretches: [(0, 0); CAPACITY],
+        stretches: [0; CAPACITY],
         masses: [0; CAPACITY],
         codisps: [0.0; CAPACITY],
     };
@@ -210,7 +210,7 @@ impl Nest {
         }
         let mut depth = 0;
         loop {
-            self.stretches[depth % CAPACITY] = (first as u8, last as u8);
+            self.stretches[depth % CAPACITY] = (first | last << 8) as u32;
             self.masses[depth % CAPACITY] = mass;
             self.codisps[depth % CAPACITY] = codisp;
             if first >= last {
@@ -232,8 +232,8 @@ impl Nest {
     /// First and last leaf of the stretch at a depth.
     #[inline(always)]
     pub(super) fn stretch(&self, depth: usize) -> (usize, usize) {
-        let (first, last) = self.stretches[depth % CAPACITY];
-        (usize::from(first), usize::from(last))
+        let stretch = self.stretches[depth % CAPACITY] as usize;
+        (stretch & 0xff, stretch >> 8)
     }
 
     /// The leaf where the way ends.
