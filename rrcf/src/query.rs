@@ -1,5 +1,7 @@
 //! Questions to a forest that leave it as it is.
 
+use alloc::vec::Vec;
+
 use crate::eight::{Baseline, LANES};
 use crate::forest::check_length;
 use crate::lanes::Probe;
@@ -66,7 +68,7 @@ impl Forest {
         found.sort_by(|a, b| {
             let values =
                 || a.point.iter().zip(&b.point).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
-            a.distance.total_cmp(&b.distance).then_with(|| values().unwrap_or(std::cmp::Ordering::Equal))
+            a.distance.total_cmp(&b.distance).then_with(|| values().unwrap_or(core::cmp::Ordering::Equal))
         });
         found.truncate(count);
         Ok(found)

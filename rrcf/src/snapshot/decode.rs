@@ -1,5 +1,8 @@
 //! Bytes to a forest, trusting none of them.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::bits::{BitReader, bits_for, of_rank, rank};
 use super::reader::{CUT_SHORT, Reader, damaged};
 use super::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
@@ -236,9 +239,9 @@ fn check_values(values: &[f32]) -> Result<(), Error> {
 }
 
 /// Compares points value by value.
-fn order(store: &Store, a: u32, b: u32) -> std::cmp::Ordering {
+fn order(store: &Store, a: u32, b: u32) -> core::cmp::Ordering {
     let pairs = store.point(a).iter().zip(store.point(b));
-    pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(core::cmp::Ordering::Equal)
 }
 
 fn check_distinct(store: &Store, slots: &[u32]) -> Result<(), Error> {
@@ -315,7 +318,7 @@ fn check_leaves(layout: &Layout, store: &Store, tree: u32, seen: &mut [u32]) -> 
         if store.count(slot) == 0 {
             return damaged("a leaf has no point");
         }
-        if std::mem::replace(&mut seen[slot as usize], tree) == tree {
+        if core::mem::replace(&mut seen[slot as usize], tree) == tree {
             return damaged("a point stands in two leaves");
         }
     }

@@ -1,5 +1,8 @@
 //! A tree to and from its *layout*: the part of it that cannot be computed again.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::bucket::Step;
 use super::pool::LeafRecord;
 use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Target, Tree};
