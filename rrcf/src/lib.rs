@@ -82,6 +82,8 @@ mod resize;
 mod ring;
 mod rng;
 mod score;
+#[cfg(feature = "serde")]
+mod serde;
 mod snapshot;
 mod store;
 mod tree;

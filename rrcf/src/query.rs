@@ -11,6 +11,7 @@ use crate::{Error, Forest, Score};
 
 /// A point that the forest holds, as an answer to [`Forest::neighbours`].
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Neighbour {
     /// Its values: the fields of the oldest point of the shingle first.
     pub point: Vec<f32>,
