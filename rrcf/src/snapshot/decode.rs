@@ -42,7 +42,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         return damaged(CUT_SHORT);
     }
     let mut trees = Vec::with_capacity(count);
-    let mut memory = Memory { taken: header.memory(&store), limit };
+    let mut memory = Memory { taken: header.memory(&window, &store), limit };
     for number in 0..count {
         let rng = Rng::from_state(reader.u64()?);
         let mut bits = BitReader::new(reader.left);
@@ -125,11 +125,11 @@ impl Header {
     }
 
     /// Memory of the forest without its trees, their boxes and their buckets.
-    fn memory(&self, store: &Store) -> u64 {
+    fn memory(&self, window: &Window, store: &Store) -> u64 {
         let trees = self.config.trees * size_of::<Tree>();
         // Probes and weights: ten numbers per value.
         let aside = 40 * store.width() as u64 + Work::bytes_for(store.width() as u64);
-        (size_of::<Forest>() + trees + store.heap_bytes()) as u64 + aside
+        (size_of::<Forest>() + trees + window.heap_bytes() + store.heap_bytes()) as u64 + aside
     }
 }
 
@@ -162,6 +162,10 @@ fn read_ring(
     if raw_len > most {
         return damaged("it has more points than there is room for");
     }
+    // No window is so small that it would not hold the shingle to come.
+    if raw_len < most.min(ring.shingle()) {
+        return damaged("the newest points are missing");
+    }
     let values = (raw_len + ring.shingle()) as u64 * ring.dimensions() as u64;
     Memory { taken: 0, limit }.take(4 * values + Work::bytes_for(store.width() as u64), 0)?;
     let raw = reader.floats(raw_len * ring.dimensions())?;
@@ -169,6 +173,10 @@ fn read_ring(
     ring.refill(store, header.pushed, &raw);
     if format != 1 {
         let gone = reader.u32()?;
+        if gone > 0 {
+            // The bits that say so are as many as the window may once have points.
+            Memory { taken: 0, limit }.take(ring.capacity() as u64 / 8, 0)?;
+        }
         let mut next = 0;
         for _ in 0..gone {
             let age = reader.u32()?;

@@ -97,6 +97,16 @@ fn sizes_that_lie_are_refused_before_anything_is_allocated() {
     }
 }
 
+/// Found by fuzzing: the next shingle was then sought among points that were not there.
+#[test]
+fn points_taken_in_of_which_none_are_left_are_refused() {
+    let mut snapshot = grown(1, 1, 1, 3, 0).snapshot();
+    snapshot[22] = 100;
+    seal(&mut snapshot);
+    let missing = Error::DamagedSnapshot("the newest points are missing");
+    assert_eq!(Forest::restore(&snapshot).unwrap_err(), missing);
+}
+
 #[test]
 fn a_changed_sample_behind_a_right_checksum_is_refused_or_harmless() {
     for sampling in [Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.05 }] {
@@ -149,6 +159,19 @@ fn a_forest_larger_than_allowed_is_refused() {
     let short = needed - needed / 20;
     let refused = Forest::restore_within(&snapshot, short).unwrap_err();
     assert!(matches!(refused, Error::TooMuchMemory { limit, .. } if limit == short), "{refused}");
+}
+
+/// Found by fuzzing: the bits that say which points are gone are as many as the window that is claimed.
+#[test]
+fn the_memory_of_a_window_that_is_only_claimed_counts() {
+    let mut forest = grown(1, 1, 20, 1, 10);
+    forest.remove(&[0.3]).unwrap();
+    let mut snapshot = forest.snapshot();
+    snapshot[14..18].copy_from_slice(&(1_u32 << 24).to_le_bytes());
+    seal(&mut snapshot);
+    let refused = Forest::restore_within(&snapshot, 1 << 20).unwrap_err();
+    assert!(matches!(refused, Error::TooMuchMemory { needed, .. } if needed >= 1 << 21), "{refused}");
+    Forest::restore_within(&snapshot, 1 << 22).unwrap();
 }
 
 #[test]
