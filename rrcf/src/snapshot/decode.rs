@@ -242,8 +242,12 @@ fn read_sample(
 }
 
 fn check_values(values: &[f32]) -> Result<(), Error> {
-    let impossible = |value: &f32| !value.is_finite() || value.to_bits() == (-0.0_f32).to_bits();
+    let impossible = |&value: &f32| !value.is_finite() || is_negative_zero(value);
     if values.iter().any(impossible) { damaged("a point holds what no point can") } else { Ok(()) }
+}
+
+fn is_negative_zero(value: f32) -> bool {
+    value.to_bits() == (-0.0_f32).to_bits()
 }
 
 /// Compares points value by value.
@@ -290,7 +294,12 @@ fn read_cuts(bits: &mut BitReader, layout: &mut Layout) -> Result<(), Error> {
             return damaged("a cut does not part its points");
         };
         let above = bits.take(bits_for(room as usize));
-        layout.cuts.push(of_rank(rank(left).wrapping_add(above)));
+        let cut = of_rank(rank(left).wrapping_add(above));
+        // A point at 0.0 would be on the left of it, and its rank on the right.
+        if is_negative_zero(cut) {
+            return damaged("a cut is what no cut can be");
+        }
+        layout.cuts.push(cut);
     }
     Ok(())
 }
@@ -308,7 +317,7 @@ fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut La
     layout.inner.extend((0..branches).map(bit));
     let dimensions = reader.indices(inner, index_bytes(store.width()))?;
     layout.dimensions.extend(dimensions.map(|dimension| u16::try_from(dimension).unwrap_or(u16::MAX)));
-    layout.cuts.extend(reader.floats(inner)?);
+    layout.cuts.extend(reader.floats(inner)?.iter().map(|cut| cut + 0.0));
     layout.slots.extend(reader.indices(leaves, index_bytes(slots.len()))?.map(|name| named(slots, name)));
     Ok(())
 }

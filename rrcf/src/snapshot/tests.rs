@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::bits::rank;
 use super::{CHECKSUM, checksum, index_bytes};
 use crate::tree::tests::{check_forest, samplings, values, windows};
 use crate::{Error, Forest, Sampling};
@@ -105,6 +106,25 @@ fn points_taken_in_of_which_none_are_left_are_refused() {
     seal(&mut snapshot);
     let missing = Error::DamagedSnapshot("the newest points are missing");
     assert_eq!(Forest::restore(&snapshot).unwrap_err(), missing);
+}
+
+/// Found by fuzzing: a point at 0.0 goes to the left of such a cut, which could then not be written as a distance from that point.
+#[test]
+fn a_cut_at_negative_zero_is_refused() {
+    let mut forest = Forest::builder(1).trees(1).window(2).build().unwrap();
+    forest.update(&[-1.0]).unwrap();
+    forest.update(&[1.0]).unwrap();
+    let mut snapshot = forest.snapshot();
+    // Three branches and two names of one bit each, and then the cut.
+    let tree = snapshot.len() - CHECKSUM - 5;
+    let head = snapshot[tree] & 0x1f;
+    for (cut, sound) in [(-0.0, false), (0.0, true)] {
+        let bits = u64::from(rank(cut) - rank(-1.0)) << 5 | u64::from(head);
+        snapshot[tree..tree + 5].copy_from_slice(&bits.to_le_bytes()[..5]);
+        seal(&mut snapshot);
+        assert_eq!(Forest::restore(&snapshot).is_ok(), sound, "{cut:?}");
+        refuse_or_work(&snapshot);
+    }
 }
 
 #[test]
