@@ -7,7 +7,7 @@ DATA ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test lint bench bench-forest reference
+.PHONY: help servers demo test lint sanitize fuzz bench bench-forest reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -29,6 +29,17 @@ test: servers lint ## Formatting, lints, unit, property and integration tests
 lint: ## Formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+# A target of its own keeps build scripts and macros free of the sanitizer. tests/allocation.rs brings its own allocator, and counts;
+# the reference cases are many and long, and take the same paths.
+sanitize: ## The forest's tests under AddressSanitizer (a few minutes)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
+		cargo test --locked -p rrcf-rs --all-features --target $(HOST) --target-dir target/sanitize --lib --test forest
+
+fuzz: ## Half a million damaged snapshots, SEED=1 unless told otherwise
+	cargo run --release --locked --manifest-path rrcf/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
 
 bench: servers ## Benchmarks of the forest, the formats and the commit
 	cargo bench --locked -p rrcf-rs -p thicket-schema -p thicket-actors

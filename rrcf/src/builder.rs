@@ -31,6 +31,7 @@ pub struct ForestBuilder {
 
 /// Which points of the past a forest holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Sampling {
     /// The last ones, as many as the window has room for. Every point is taken in.

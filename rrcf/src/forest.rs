@@ -1,6 +1,8 @@
 //! The forest: many trees over one set of points.
 
-use std::fmt;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::Error;
 use crate::builder::{ForestBuilder, Sampling};
@@ -31,6 +33,10 @@ pub struct Forest {
     pub(crate) coming: Probe,
     pub(crate) work: Work,
     /// Whether the processor has registers of eight lanes.
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", target_feature = "sse2")),
+        expect(dead_code, reason = "other processors have one kind of registers")
+    )]
     pub(crate) wide_registers: bool,
 }
 

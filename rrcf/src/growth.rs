@@ -1,5 +1,7 @@
 //! How vectors grow: with what they hold, and without much slack.
 
+use alloc::vec::Vec;
+
 /// Makes room for `extra` more elements. Grows by half, up to `limit` elements in all.
 pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
     let needed = vec.len() + extra;

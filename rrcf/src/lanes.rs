@@ -3,6 +3,9 @@
 //! A box is `lo` and `hi`, a value per dimension each. All loops work on eight dimensions at a time and read whole eights even where
 //! fewer dimensions are left: what lies behind belongs to a neighbour and is masked.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::eight::{Eight, LANES};
 use crate::growth::heap_bytes;
 
@@ -36,14 +39,14 @@ pub(crate) fn load<V: Eight>(values: &[f32], at: usize) -> V {
 /// Lets the processor fetch the cache line at this index of some values, which may be beyond their end.
 #[inline(always)]
 pub(crate) fn prefetch<T>(values: &[T], at: usize) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[allow(unsafe_code, unused_unsafe, reason = "a hint, which no address makes fail")]
     // SAFETY: prefetching reads nothing and cannot fault.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(at).cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
     let _ = (values, at);
 }
 
@@ -213,7 +216,7 @@ impl Probe {
             let lengths: [f64; LANES] = if ranges.wide {
                 let length =
                     |i: usize| f64::from(weights[chunk + i]) * (f64::from(ends[i]) - f64::from(starts[i]));
-                std::array::from_fn(|i| length(i).max(0.0))
+                core::array::from_fn(|i| length(i).max(0.0))
             } else {
                 let length = V::load(&ends).sub(V::load(&starts)).max(V::splat(0.0));
                 load::<V>(weights, chunk).mul(length).to_array().map(f64::from)

@@ -58,10 +58,17 @@
 //! less noisy: 40 to 100 where single scores matter, 10 to 20 where many points per tree make up for it. Time per point grows with
 //! trees × log(window) × dimensions × shingle, memory with trees × window × dimensions × shingle.
 
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)
+)]
 #![allow(
     clippy::inline_always,
     reason = "the inner loops are compiled once for each kind of processor, which only works on what is inlined"
 )]
+
+extern crate alloc;
 
 mod builder;
 mod eight;
@@ -75,6 +82,8 @@ mod resize;
 mod ring;
 mod rng;
 mod score;
+#[cfg(feature = "serde")]
+mod serde;
 mod snapshot;
 mod store;
 mod tree;

@@ -1,5 +1,7 @@
 //! Questions to a forest that leave it as it is.
 
+use alloc::vec::Vec;
+
 use crate::eight::{Baseline, LANES};
 use crate::forest::check_length;
 use crate::lanes::Probe;
@@ -9,6 +11,7 @@ use crate::{Error, Forest, Score};
 
 /// A point that the forest holds, as an answer to [`Forest::neighbours`].
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Neighbour {
     /// Its values: the fields of the oldest point of the shingle first.
     pub point: Vec<f32>,
@@ -66,7 +69,7 @@ impl Forest {
         found.sort_by(|a, b| {
             let values =
                 || a.point.iter().zip(&b.point).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
-            a.distance.total_cmp(&b.distance).then_with(|| values().unwrap_or(std::cmp::Ordering::Equal))
+            a.distance.total_cmp(&b.distance).then_with(|| values().unwrap_or(core::cmp::Ordering::Equal))
         });
         found.truncate(count);
         Ok(found)

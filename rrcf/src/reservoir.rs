@@ -5,6 +5,9 @@
 //! e^(rate × n). At rate 0 every point of the past is held with the same probability; otherwise a point's chance fades with its age. A
 //! point that is not taken in costs no tree anything but the way down.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::growth::{heap_bytes, make_room};
 use crate::rng::Rng;
 use crate::store::Store;

@@ -1,5 +1,8 @@
 //! Taking single points out of a forest, and giving it another window.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use crate::builder::{MAX_POINTS, MAX_WINDOW};
 use crate::forest::check_length;
 use crate::ring::Ring;

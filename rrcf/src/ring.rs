@@ -5,6 +5,9 @@
 //! points of the ring are repeated behind its end, so that a shingle that runs over the end is a stretch too. The slot of a
 //! shingle is the ring position of its first raw point.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::store::Store;
 
 /// The places of a ring of raw points, of which the last `pushed` came in.

@@ -25,7 +25,7 @@ impl Rng {
     /// Generators for the trees of a forest. The seed is mixed first, so that neighbouring seeds share nothing.
     pub(crate) fn for_trees(seed: u64) -> impl Iterator<Item = Self> {
         let mut seeder = Self { state: mix(seed ^ 0x5252_4346_5f72_7321) };
-        std::iter::repeat_with(move || Self { state: seeder.next() })
+        core::iter::repeat_with(move || Self { state: seeder.next() })
     }
 
     /// A generator for the choice of the points, which has nothing to do with those of the trees.

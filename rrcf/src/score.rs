@@ -4,6 +4,7 @@ use crate::tree::Placement;
 
 /// How a point lies among the points of the window, itself included: means over all trees.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Score {
     /// Collusive displacement (`CoDisp`), the anomaly score of RRCF: how many points per removed point would move up if the point, or any
     /// group of neighbours with it, were taken out. About 1 to a few for ordinary points; an outlier approaches the number of points in

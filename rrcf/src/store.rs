@@ -2,6 +2,9 @@
 //!
 //! A point has a *slot*. Points of equal value are one to the trees: one slot stands for all of them, and has their count.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::eight::{Eight, LANES};
 use crate::growth::{heap_bytes, make_room};
 use crate::lanes::load;
@@ -77,7 +80,7 @@ impl Store {
             make_room(&mut self.counts, missing, usize::MAX);
             self.counts.resize(slots, 0);
         }
-        let before = twin.map_or(0, |twin| std::mem::take(&mut self.counts[twin as usize]));
+        let before = twin.map_or(0, |twin| core::mem::take(&mut self.counts[twin as usize]));
         self.counts[slot as usize] = before + 1;
         self.distinct += usize::from(twin.is_none());
         self.len += 1;
@@ -95,7 +98,7 @@ impl Store {
 
     /// Lets another slot stand for the value that `from` stands for.
     pub(crate) fn hand_over(&mut self, from: u32, to: u32) {
-        self.counts[to as usize] = std::mem::take(&mut self.counts[from as usize]);
+        self.counts[to as usize] = core::mem::take(&mut self.counts[from as usize]);
     }
 
     /// The slots that stand for values.

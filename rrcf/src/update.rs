@@ -1,6 +1,6 @@
 //! A point comes: what leaves, what stays, and the pass over all trees.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use crate::eight::Avx2;
 use crate::eight::{Baseline, Eight, LANES};
 use crate::forest::check_length;
@@ -169,7 +169,7 @@ impl Forest {
         let held = self.store.len() as u32;
         for tree in &mut self.trees {
             let ways = &mut self.work.ways;
-            descend::<-1>(std::slice::from_mut(tree), ways, self.leaving.point(), held);
+            descend::<-1>(core::slice::from_mut(tree), ways, self.leaving.point(), held);
             let departure = Departure { probe: &self.leaving, leaf };
             if self.store.width() <= LANES {
                 tree.forget::<Baseline, true>(&departure, &mut ways[0], &mut self.pool, &self.store);
@@ -182,7 +182,7 @@ impl Forest {
     /// Takes the point in `leaving` out of all trees and the one in `coming` in, as the step says. Returns the score of the latter,
     /// and the slot that stands for its value so far.
     pub(crate) fn pass(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         if self.wide_registers {
             // SAFETY: the processor has been asked whether it has these.
             #[allow(unsafe_code, reason = "wide registers save a fifth of an update")]
@@ -192,7 +192,7 @@ impl Forest {
     }
 
     /// The same for processors with AVX2 and the bit operations that came with it.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn pass_wide(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
         self.pass_with::<Avx2>(step, credit)

@@ -1,5 +1,7 @@
 //! The points that a forest holds, however they are chosen.
 
+use alloc::vec::Vec;
+
 use crate::builder::{ForestBuilder, Sampling};
 use crate::reservoir::Reservoir;
 use crate::ring::Ring;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, unused_unsafe, reason = "intrinsics are unsafe where AVX2 is not known to be there")]
 
-use std::arch::x86_64::{
+use core::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LE_OQ, _CMP_LT_OQ, _CMP_NEQ_UQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32,
     _mm_loadl_epi64, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps,
     _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cvtepu8_epi32, _mm256_extractf128_ps, _mm256_loadu_ps,

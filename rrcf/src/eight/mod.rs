@@ -4,27 +4,27 @@
 //! implementations give the same bits. `x86_64` has two: SSE2, which is part of it, and AVX2, which a forest uses where the processor
 //! has it. All other processors have the portable one, which compilers turn into vector instructions where there are some.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod avx2;
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 mod portable;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod sse2;
 
 #[cfg(test)]
 mod tests;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use avx2::Avx2;
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 pub(crate) use portable::Portable;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use sse2::Sse2;
 
 /// The implementation that every processor of this kind can run.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) type Baseline = Sse2;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 pub(crate) type Baseline = Portable;
 
 /// Numbers in an [`Eight`].
@@ -73,14 +73,14 @@ pub(crate) trait Eight: Copy {
     }
 }
 
-/// Whether the processor has registers of eight lanes, and the bit operations that came with them.
+/// Whether the processor has registers of eight lanes, and the bit operations that came with them. Only `std` can ask.
 pub(crate) fn wide_registers() -> bool {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(feature = "std", target_arch = "x86_64", target_feature = "sse2"))]
     return std::arch::is_x86_feature_detected!("avx2")
         && std::arch::is_x86_feature_detected!("bmi1")
         && std::arch::is_x86_feature_detected!("bmi2")
         && std::arch::is_x86_feature_detected!("lzcnt")
         && std::arch::is_x86_feature_detected!("popcnt");
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(feature = "std", target_arch = "x86_64", target_feature = "sse2")))]
     false
 }

@@ -9,7 +9,7 @@ pub(crate) struct Portable([f32; LANES]);
 impl Portable {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+        Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
     }
 
     #[inline(always)]
@@ -91,7 +91,7 @@ impl Eight for Portable {
             let held = held.0[i].to_bits();
             (yes.0[i].to_bits() & held) | (no.0[i].to_bits() & !held)
         };
-        Self(std::array::from_fn(|i| f32::from_bits(bits(i))))
+        Self(core::array::from_fn(|i| f32::from_bits(bits(i))))
     }
 
     #[inline(always)]
@@ -101,7 +101,7 @@ impl Eight for Portable {
 
     #[inline(always)]
     fn sum(self) -> f32 {
-        let four: [f32; 4] = std::array::from_fn(|i| self.0[i] + self.0[i + 4]);
+        let four: [f32; 4] = core::array::from_fn(|i| self.0[i] + self.0[i + 4]);
         (four[0] + four[2]) + (four[1] + four[3])
     }
 }

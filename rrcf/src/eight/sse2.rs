@@ -6,7 +6,7 @@
     reason = "intrinsics are unsafe on some compilers; SSE2 is there on every x86_64"
 )]
 
-use std::arch::x86_64::{
+use core::arch::x86_64::{
     __m128, _mm_add_ps, _mm_add_ss, _mm_and_ps, _mm_andnot_ps, _mm_cmple_ps, _mm_cmplt_ps, _mm_cmpneq_ps,
     _mm_cvtss_f32, _mm_loadu_ps, _mm_max_ps, _mm_min_ps, _mm_movehl_ps, _mm_movemask_ps, _mm_mul_ps,
     _mm_or_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm_sub_ps,

@@ -1,5 +1,7 @@
 //! Numbers of any number of bits, one after the other, least significant bit first.
 
+use alloc::vec::Vec;
+
 /// Writes bits behind the bytes of a vector.
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,

@@ -1,5 +1,8 @@
 //! Bytes to a forest, trusting none of them.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::bits::{BitReader, bits_for, of_rank, rank};
 use super::reader::{CUT_SHORT, Reader, damaged};
 use super::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
@@ -39,7 +42,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         return damaged(CUT_SHORT);
     }
     let mut trees = Vec::with_capacity(count);
-    let mut memory = Memory { taken: header.memory(&store), limit };
+    let mut memory = Memory { taken: header.memory(&window, &store), limit };
     for number in 0..count {
         let rng = Rng::from_state(reader.u64()?);
         let mut bits = BitReader::new(reader.left);
@@ -56,7 +59,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         layout.measure(store.width())?;
         memory.take(Tree::bytes_for(&layout, store.width()), pool.bucket_bytes() as u64)?;
         let tree = if format == 1 {
-            let cuts = std::mem::take(&mut layout.cuts);
+            let cuts = core::mem::take(&mut layout.cuts);
             Tree::restore(rng, &mut layout, &mut pool, &store, |number, _| cuts.get(number).copied())?
         } else {
             let tree = Tree::restore(rng, &mut layout, &mut pool, &store, |_, gap| read_cut(&mut bits, gap))?;
@@ -128,11 +131,11 @@ impl Header {
     }
 
     /// Memory of the forest without its trees, their boxes and their buckets.
-    fn memory(&self, store: &Store) -> u64 {
+    fn memory(&self, window: &Window, store: &Store) -> u64 {
         let trees = self.config.trees * size_of::<Tree>();
         // Probes and weights: ten numbers per value.
         let aside = 40 * store.width() as u64 + Work::bytes_for(store.width() as u64);
-        (size_of::<Forest>() + trees + store.heap_bytes()) as u64 + aside
+        (size_of::<Forest>() + trees + window.heap_bytes() + store.heap_bytes()) as u64 + aside
     }
 }
 
@@ -165,6 +168,10 @@ fn read_ring(
     if raw_len > most {
         return damaged("it has more points than there is room for");
     }
+    // No window is so small that it would not hold the shingle to come.
+    if raw_len < most.min(ring.shingle()) {
+        return damaged("the newest points are missing");
+    }
     let values = (raw_len + ring.shingle()) as u64 * ring.dimensions() as u64;
     Memory { taken: 0, limit }.take(4 * values + Work::bytes_for(store.width() as u64), 0)?;
     let raw = reader.floats(raw_len * ring.dimensions())?;
@@ -172,6 +179,10 @@ fn read_ring(
     ring.refill(store, header.pushed, &raw);
     if format != 1 {
         let gone = reader.u32()?;
+        if gone > 0 {
+            // The bits that say so are as many as the window may once have points.
+            Memory { taken: 0, limit }.take(ring.capacity() as u64 / 8, 0)?;
+        }
         let mut next = 0;
         for _ in 0..gone {
             let age = reader.u32()?;
@@ -237,14 +248,18 @@ fn read_sample(
 }
 
 fn check_values(values: &[f32]) -> Result<(), Error> {
-    let impossible = |value: &f32| !value.is_finite() || value.to_bits() == (-0.0_f32).to_bits();
+    let impossible = |&value: &f32| !value.is_finite() || is_negative_zero(value);
     if values.iter().any(impossible) { damaged("a point holds what no point can") } else { Ok(()) }
 }
 
+fn is_negative_zero(value: f32) -> bool {
+    value.to_bits() == (-0.0_f32).to_bits()
+}
+
 /// Compares points value by value.
-fn order(store: &Store, a: u32, b: u32) -> std::cmp::Ordering {
+fn order(store: &Store, a: u32, b: u32) -> core::cmp::Ordering {
     let pairs = store.point(a).iter().zip(store.point(b));
-    pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(core::cmp::Ordering::Equal)
 }
 
 fn check_distinct(store: &Store, slots: &[u32]) -> Result<(), Error> {
@@ -285,7 +300,9 @@ fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut La
 /// Reads the cut between these values.
 fn read_cut(bits: &mut BitReader, (left, right): (f32, f32)) -> Option<f32> {
     let room = rank(right).checked_sub(rank(left))?;
-    Some(of_rank(rank(left).wrapping_add(bits.take(bits_for(room as usize)))))
+    let cut = of_rank(rank(left).wrapping_add(bits.take(bits_for(room as usize))));
+    // A point at 0.0 would be on the left of a cut at -0.0, and its rank on the right.
+    (!is_negative_zero(cut)).then_some(cut)
 }
 
 /// Reads a tree of format 1.
@@ -301,7 +318,7 @@ fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut La
     layout.inner.extend((0..branches).map(bit));
     let dimensions = reader.indices(inner, index_bytes(store.width()))?;
     layout.dimensions.extend(dimensions.map(|dimension| u16::try_from(dimension).unwrap_or(u16::MAX)));
-    layout.cuts.extend(reader.floats(inner)?);
+    layout.cuts.extend(reader.floats(inner)?.iter().map(|cut| cut + 0.0));
     layout.slots.extend(reader.indices(leaves, index_bytes(slots.len()))?.map(|name| named(slots, name)));
     Ok(())
 }
@@ -319,7 +336,7 @@ fn check_leaves(layout: &Layout, store: &Store, tree: u32, seen: &mut [u32]) -> 
         if store.count(slot) == 0 {
             return damaged("a leaf has no point");
         }
-        if std::mem::replace(&mut seen[slot as usize], tree) == tree {
+        if core::mem::replace(&mut seen[slot as usize], tree) == tree {
             return damaged("a point stands in two leaves");
         }
     }

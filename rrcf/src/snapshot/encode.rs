@@ -1,5 +1,8 @@
 //! A forest to bytes.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::bits::{BitWriter, bits_for, rank};
 use super::{DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum};
 use crate::Forest;

@@ -40,6 +40,8 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use alloc::vec::Vec;
+
 use crate::{Error, Forest};
 
 const MAGIC: [u8; 4] = *b"RRCF";

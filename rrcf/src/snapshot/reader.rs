@@ -1,5 +1,7 @@
 //! Numbers off the front of some bytes.
 
+use alloc::vec::Vec;
+
 use crate::Error;
 
 pub(super) const CUT_SHORT: &str = "it is cut short";

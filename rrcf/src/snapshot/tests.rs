@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::bits::rank;
 use super::{CHECKSUM, checksum, index_bytes};
 use crate::tree::tests::{check_forest, samplings, values, windows};
 use crate::{Error, Forest, Sampling};
@@ -97,6 +98,35 @@ fn sizes_that_lie_are_refused_before_anything_is_allocated() {
     }
 }
 
+/// Found by fuzzing: the next shingle was then sought among points that were not there.
+#[test]
+fn points_taken_in_of_which_none_are_left_are_refused() {
+    let mut snapshot = grown(1, 1, 1, 3, 0).snapshot();
+    snapshot[22] = 100;
+    seal(&mut snapshot);
+    let missing = Error::DamagedSnapshot("the newest points are missing");
+    assert_eq!(Forest::restore(&snapshot).unwrap_err(), missing);
+}
+
+/// Found by fuzzing: a point at 0.0 goes to the left of such a cut, which could then not be written as a distance from that point.
+#[test]
+fn a_cut_at_negative_zero_is_refused() {
+    let mut forest = Forest::builder(1).trees(1).window(2).build().unwrap();
+    forest.update(&[-1.0]).unwrap();
+    forest.update(&[1.0]).unwrap();
+    let mut snapshot = forest.snapshot();
+    // Three branches and two names of one bit each, and then the cut.
+    let tree = snapshot.len() - CHECKSUM - 5;
+    let head = snapshot[tree] & 0x1f;
+    for (cut, sound) in [(-0.0, false), (0.0, true)] {
+        let bits = u64::from(rank(cut) - rank(-1.0)) << 5 | u64::from(head);
+        snapshot[tree..tree + 5].copy_from_slice(&bits.to_le_bytes()[..5]);
+        seal(&mut snapshot);
+        assert_eq!(Forest::restore(&snapshot).is_ok(), sound, "{cut:?}");
+        refuse_or_work(&snapshot);
+    }
+}
+
 #[test]
 fn a_changed_sample_behind_a_right_checksum_is_refused_or_harmless() {
     for sampling in [Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.05 }] {
@@ -149,6 +179,19 @@ fn a_forest_larger_than_allowed_is_refused() {
     let short = needed - needed / 20;
     let refused = Forest::restore_within(&snapshot, short).unwrap_err();
     assert!(matches!(refused, Error::TooMuchMemory { limit, .. } if limit == short), "{refused}");
+}
+
+/// Found by fuzzing: the bits that say which points are gone are as many as the window that is claimed.
+#[test]
+fn the_memory_of_a_window_that_is_only_claimed_counts() {
+    let mut forest = grown(1, 1, 20, 1, 10);
+    forest.remove(&[0.3]).unwrap();
+    let mut snapshot = forest.snapshot();
+    snapshot[14..18].copy_from_slice(&(1_u32 << 24).to_le_bytes());
+    seal(&mut snapshot);
+    let refused = Forest::restore_within(&snapshot, 1 << 20).unwrap_err();
+    assert!(matches!(refused, Error::TooMuchMemory { needed, .. } if needed >= 1 << 21), "{refused}");
+    Forest::restore_within(&snapshot, 1 << 22).unwrap();
 }
 
 #[test]

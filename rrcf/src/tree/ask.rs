@@ -1,5 +1,7 @@
 //! What a tree can be asked about a point without being changed.
 
+use alloc::vec::Vec;
+
 use super::pool::LeafRecord;
 use super::view::View;
 use super::{Link, Pool, Tree};

@@ -123,7 +123,7 @@ impl Bucket {
     pub(crate) fn walk(&self) -> impl Iterator<Item = Step> {
         let mut ahead = [(0, self.len.wrapping_sub(1), 0); CAPACITY + 1];
         let mut waiting = usize::from(self.len > 0);
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             waiting = waiting.checked_sub(1)?;
             let (first, last, level) = ahead[waiting];
             if first == last {

@@ -3,6 +3,9 @@
 //! Every step of a way waits for the one before, and how many there are cannot be foreseen. So a few trees take their steps in
 //! turns: while one waits for memory the others go on, and the processor mispredicts the end of the longest way only.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::placement::better;
 use super::view::View;
 use super::{CAPACITY, Link, Node, Tree};
@@ -68,7 +71,7 @@ pub(crate) fn descend<const CHANGE: i32>(
         return;
     }
     for (tree, way) in trees.iter_mut().zip(ways) {
-        descend_some::<CHANGE, 1>(std::array::from_mut(tree), std::array::from_mut(way), point, held);
+        descend_some::<CHANGE, 1>(core::array::from_mut(tree), core::array::from_mut(way), point, held);
     }
 }
 
@@ -79,7 +82,7 @@ fn descend_some<const CHANGE: i32, const COUNT: usize>(
     point: &[f32],
     held: u32,
 ) {
-    let mut ends: [Link; COUNT] = std::array::from_fn(|i| trees[i].root);
+    let mut ends: [Link; COUNT] = core::array::from_fn(|i| trees[i].root);
     let mut arenas = trees.each_mut().map(|tree| Arena::new(&mut tree.nodes));
     let mut paths = ways.each_mut().map(|way| way.path.as_mut_slice());
     let mut counts = [0_u32; COUNT];

@@ -28,6 +28,9 @@ pub(crate) use pool::Pool;
 pub(crate) use restore::{Layout, Malformed};
 pub(crate) use work::Work;
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use bucket::{Bucket, CAPACITY};
 use link::Link;
 

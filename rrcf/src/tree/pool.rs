@@ -2,6 +2,8 @@
 //!
 //! Shared by the trees, because what one tree has too much another has too little: room for all together needs little slack.
 
+use alloc::vec::Vec;
+
 use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
 use super::link::{Link, Target};
 use super::view::{Shape, View};

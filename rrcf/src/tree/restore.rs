@@ -1,5 +1,8 @@
 //! A tree to and from its *layout*: the part of it that cannot be computed again.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::bucket::Step;
 use super::pool::LeafRecord;
 use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Tree};
@@ -203,8 +206,8 @@ impl Tree {
         self.nodes.reserve_exact(layout.nodes());
         layout.stretches.clear();
         layout.stretches.resize(layout.dimensions.len(), [0; 3]);
-        let mut parts = std::mem::take(&mut layout.parts);
-        let mut buckets = std::mem::take(&mut layout.buckets);
+        let mut parts = core::mem::take(&mut layout.parts);
+        let mut buckets = core::mem::take(&mut layout.buckets);
         parts.clear();
         buckets.clear();
         let mut ahead = vec![(NONE, 0)];
@@ -243,7 +246,7 @@ impl Tree {
             *slot = number(*slot);
         }
         let same = layout.measure_sizes().and_then(|()| {
-            let cuts = std::mem::take(&mut layout.cuts);
+            let cuts = core::mem::take(&mut layout.cuts);
             Self::restore(self.rng, layout, pool, store, |number, _| cuts.get(number).copied())
         });
         same.unwrap_or_else(|Malformed(reason)| unreachable!("a tree has the layout of a tree: {reason}"))

@@ -1,5 +1,8 @@
 //! Room to work in, kept from one point to the next.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::bucket::CAPACITY;
 use super::descend::{Nest, TOGETHER, Way};
 use super::pool::LeafRecord;
@@ -39,7 +42,7 @@ impl Work {
         let padded = padded(width);
         let boxes = Boxes { width, running: vec![0.0; 2 * padded * CAPACITY], level: vec![0.0; 2 * padded] };
         Self {
-            ways: std::array::from_fn(|_| Way::new()),
+            ways: core::array::from_fn(|_| Way::new()),
             aside: Aside { nest: Nest::EMPTY, leaf: LeafRecord::new(), boxes },
         }
     }

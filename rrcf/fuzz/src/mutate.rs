@@ -1,0 +1,198 @@
+//! A fuzzer for where there is no libFuzzer: changes valid snapshots at random, and watches memory too.
+//!
+//! `mutate COUNT SEED` tries so many changed inputs; the same seed tries the same ones. An input that fails is written to
+//! `crash-SEED-NUMBER`; `mutate FILE` tries it again. `mutate --seeds FOLDER` writes the unchanged inputs, as a corpus for libFuzzer.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{env, fs};
+
+use rrcf_fuzz::{parts, restore, seal, seeds};
+use rrcf_rs::Forest;
+
+/// The system's allocator, counting the bytes in use and how many they ever were.
+struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(USED.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the pointer comes from `alloc` above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Memory that decoding may take beside the limit: so many bytes, and so many per byte of the snapshot.
+const ASIDE: (usize, usize) = (1 << 20, 32);
+
+fn try_input(data: &[u8]) {
+    if let Some((limit, snapshot)) = parts(data) {
+        let before = USED.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        drop(Forest::restore_within(snapshot, limit));
+        let (taken, most) =
+            (PEAK.load(Relaxed) - before, limit as usize + ASIDE.0 + ASIDE.1 * snapshot.len());
+        assert!(taken <= most, "{taken} bytes taken, {most} allowed");
+    }
+    restore(data);
+}
+
+/// `SplitMix64`.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+}
+
+const WORDS: [u32; 18] = [
+    0,
+    1,
+    2,
+    3,
+    0xff,
+    0x100,
+    0x101,
+    0xffff,
+    0x1_0000,
+    0x10_0000,
+    0x100_0000,
+    0x7fff_ffff,
+    0x8000_0000,
+    u32::MAX,
+    // One, infinity, a NaN and the smallest number above zero.
+    0x3f80_0000,
+    0x7f80_0000,
+    0x7fc0_0000,
+    0x0080_0000,
+];
+const LONG_WORDS: [u64; 8] = [
+    0,
+    1,
+    1 << 63,
+    (1 << 63) - 1,
+    u64::MAX,
+    0x7ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7fef_ffff_ffff_ffff,
+];
+/// The limit, and sizes, points taken in and distinct points in the header.
+const HEADER: usize = 44;
+
+fn mutate(data: &mut Vec<u8>, all: &[Vec<u8>], rng: &mut Rng) {
+    for _ in 0..1 + rng.next().trailing_zeros() {
+        if data.is_empty() {
+            return;
+        }
+        let reach = if rng.below(4) == 0 { HEADER.min(data.len()) } else { data.len() };
+        let at = rng.below(reach);
+        let count = 1 + rng.below(data.len() - at).min(rng.one_of(&[1, 4, 8, 64]) - 1);
+        match rng.below(12) {
+            0 | 1 => data[at] ^= 1 << rng.below(8),
+            2 => data[at] = rng.next() as u8,
+            3 => data[at] = data[at].wrapping_add(rng.one_of(&[1, 255, 2, 254])),
+            4 | 5 => overwrite(data, at, &rng.one_of(&WORDS).to_le_bytes()),
+            6 => overwrite(data, at, &rng.one_of(&LONG_WORDS).to_le_bytes()),
+            7 => {
+                data.drain(at..at + count);
+            }
+            8 => {
+                let copied = data[at..at + count].to_vec();
+                let to = rng.below(data.len());
+                data.splice(to..to, copied);
+            }
+            9 => {
+                let other = &all[rng.below(all.len())];
+                let from = rng.below(other.len());
+                let end = (from + count).min(other.len());
+                overwrite(data, at, &other[from..end]);
+            }
+            10 => data[at..at + count].fill(0),
+            _ => data[0] = rng.next() as u8,
+        }
+    }
+}
+
+fn overwrite(data: &mut [u8], at: usize, bytes: &[u8]) {
+    for (to, &byte) in data[at..].iter_mut().zip(bytes) {
+        *to = byte;
+    }
+}
+
+fn run(count: u64, seed: u64) -> ExitCode {
+    let seeds = seeds();
+    for input in &seeds {
+        assert!(Forest::restore(&input[1..]).is_ok(), "the inputs to begin with are snapshots");
+        try_input(input);
+    }
+    let (mut rng, mut restored) = (Rng(seed), 0_u64);
+    for number in 0..count {
+        let mut input = seeds[rng.below(seeds.len())].clone();
+        mutate(&mut input, &seeds, &mut rng);
+        if rng.below(16) > 0 {
+            seal(&mut input);
+        }
+        restored += u64::from(
+            parts(&input).is_some_and(|(limit, bytes)| Forest::restore_within(bytes, limit).is_ok()),
+        );
+        if catch_unwind(|| try_input(&input)).is_err() {
+            let file = format!("crash-{seed}-{number}");
+            fs::write(&file, &input).expect("the folder can be written to");
+            eprintln!("input {number} of seed {seed} fails: see {file}");
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("{count} inputs of seed {seed}, {restored} of them restored: nothing found");
+    ExitCode::SUCCESS
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match &arguments[..] {
+        [flag, folder] if flag == "--seeds" => {
+            fs::create_dir_all(folder).expect("the folder can be made");
+            for (number, input) in seeds().iter().enumerate() {
+                fs::write(format!("{folder}/seed-{number:03}"), input).expect("the folder can be written to");
+            }
+        }
+        [file] => try_input(&fs::read(file).expect("the file can be read")),
+        [count, seed] => match (count.parse(), seed.parse()) {
+            (Ok(count), Ok(seed)) => return run(count, seed),
+            _ => return usage(),
+        },
+        _ => return usage(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("mutate COUNT SEED | mutate FILE | mutate --seeds FOLDER");
+    ExitCode::FAILURE
+}
