@@ -76,18 +76,15 @@ impl Forest {
     }
 
     fn neighbour(&self, point: &[f32], slot: u32) -> Neighbour {
-        let other = self.store.point(slot);
-        let terms = point.iter().zip(other).zip(&self.wide_weights);
-        let distance = terms
-            .map(|((&a, &b), &weight)| f64::from(weight) * (f64::from(a) - f64::from(b)).abs())
-            .fold(0.0, |sum, term| sum + term);
-        Neighbour { point: other.to_vec(), distance, count: self.store.count(slot) }
+        let values = self.store.point(slot).to_vec();
+        Neighbour { point: values, distance: self.distance(point, slot), count: self.store.count(slot) }
     }
 
     /// Fills in the missing values of a point, given as NaN, and returns how many there were.
     ///
     /// Every tree leads the point down by the values that are there, and to the side with more points where a missing one would
-    /// have to decide; the median over all trees of the values found there is filled in. A forest without points fills in zeros.
+    /// have to decide. Where that went wrong, the point found there differs in what is known: of the nearer half of the points found, the
+    /// median is filled in. A forest without points fills in zeros.
     ///
     /// ```
     /// use rrcf_rs::Forest;
@@ -117,9 +114,7 @@ impl Forest {
             return Ok(0);
         }
         let shingle = self.window.shingle_with(&self.store, point).filter(|_| !self.is_empty());
-        let guesses: Vec<u32> = shingle.as_ref().map_or_else(Vec::new, |shingle| {
-            self.trees.iter().map(|tree| tree.likely(shingle, &self.pool, &self.store)).collect()
-        });
+        let guesses = shingle.map_or_else(Vec::new, |shingle| self.likely(&shingle));
         let newest = self.store.width() - point.len();
         for &dimension in &missing {
             let mut values: Vec<f32> =
@@ -128,5 +123,24 @@ impl Forest {
             point[dimension] = values.get(values.len() / 2).copied().unwrap_or(0.0);
         }
         Ok(missing.len())
+    }
+
+    /// The slots of what the trees take a point with gaps for: of all found, the half that is nearest in the values that are there, and what
+    /// is as near.
+    fn likely(&self, point: &[f32]) -> Vec<u32> {
+        let found = self.trees.iter().map(|tree| tree.likely(point, &self.pool, &self.store));
+        let mut found: Vec<(f64, u32)> = found.map(|slot| (self.distance(point, slot), slot)).collect();
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let farthest = found[(found.len() - 1) / 2].0;
+        found.into_iter().take_while(|&(distance, _)| distance <= farthest).map(|(_, slot)| slot).collect()
+    }
+
+    /// The weighted distance of a point from the one at a slot, as far as its values are known.
+    fn distance(&self, point: &[f32], slot: u32) -> f64 {
+        let terms = point.iter().zip(self.store.point(slot)).zip(&self.wide_weights);
+        terms
+            .filter(|((value, _), _)| !value.is_nan())
+            .map(|((&a, &b), &weight)| f64::from(weight) * (f64::from(a) - f64::from(b)).abs())
+            .fold(0.0, |sum, term| sum + term)
     }
 }

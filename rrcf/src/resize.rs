@@ -30,7 +30,13 @@ impl Forest {
         }
         let Some(stands) = self.trees[0].twin(&point, &self.pool, &self.store) else { return Ok(false) };
         match &mut self.window {
-            Window::Sampled(reservoir) => reservoir.take_slot(stands),
+            Window::Sampled(reservoir) => {
+                reservoir.take_slot(stands);
+                let last = self.store.count(stands) == 1;
+                if last {
+                    reservoir.release(stands);
+                }
+            }
             Window::Sliding(ring) => {
                 // It is the newest that stands for all; now the one before it has to.
                 let before =

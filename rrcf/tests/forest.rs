@@ -1,38 +1,12 @@
 //! The forest as its users see it.
 
+#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+
+mod series;
+
 use proptest::prelude::*;
 use rrcf_rs::{Error, Forest, ForestBuilder, Score};
-
-/// A series with noise, a period and a few outliers, from a seed.
-fn series(seed: u64, points: usize, dimensions: usize) -> Vec<Vec<f32>> {
-    let mut state = seed.wrapping_mul(2) | 1;
-    let mut noise = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / 16_777_216.0
-    };
-    let mut value = |n: usize, d: usize| {
-        let phase = ((n + 17 * d) % 48) as f32 / 48.0;
-        let outlier = if n % 131 == 130 { 9.0 } else { 0.0 };
-        20.0 + 12.0 * phase * (1.0 - phase) + noise() + outlier
-    };
-    (0..points).map(|n| (0..dimensions).map(|d| value(n, d)).collect()).collect()
-}
-
-fn scores(forest: &mut Forest, points: &[Vec<f32>]) -> Vec<Score> {
-    points.iter().map(|point| forest.update(point).expect("the series is finite")).collect()
-}
-
-/// A point alone: at the root of every tree.
-const ALONE: Score = Score {
-    codisp: 0.0,
-    displacement: 0.0,
-    depth: 0.0,
-    log_codisp: 0.0,
-    log_displacement: 0.0,
-    inverse_depth: 1.0,
-};
+use series::{ALONE, noise, scores, series};
 
 #[test]
 fn the_first_point_has_nothing_to_compare_with() {
@@ -172,6 +146,91 @@ fn scores_are_the_same_on_every_platform() {
     let mut forest = Forest::builder(2).trees(7).window(64).shingle(3).seed(42).build().unwrap();
     let total: f64 = scores(&mut forest, &series(4, 300, 2)).iter().map(|score| score.codisp).sum();
     assert_eq!(total.to_bits(), 0x4095_7a58_6528_b78c, "{total}");
+}
+
+/// Three points on a line and a fourth beyond: every tree can be told by hand.
+#[test]
+fn contributions_of_points_in_one_plane_all_go_to_the_field_that_varies() {
+    let mut forest = Forest::builder(3).trees(30).seed(6).build().unwrap();
+    let mut contributions = [0.0; 3];
+    for n in 0..20_u8 {
+        forest.update(&[5.0, f32::from(n % 4), -1.0]).unwrap();
+    }
+    forest.update_attributed(&[5.0, 40.0, -1.0], &mut contributions).unwrap();
+    assert_eq!(contributions, [0.0, 1.0, 0.0]);
+}
+
+/// The box around the two values is 1 wide and 3 high. The only cut falls into the second field in three trees of four, and displaces
+/// the ten equal points wherever it falls.
+#[test]
+fn contributions_are_shared_as_cuts_are() {
+    let mut forest = Forest::builder(2).trees(4_000).seed(6).build().unwrap();
+    let mut contributions = [0.0; 2];
+    for _ in 0..10 {
+        forest.update(&[0.0, 0.0]).unwrap();
+    }
+    let score = forest.update_attributed(&[1.0, 3.0], &mut contributions).unwrap();
+    assert_eq!((score.codisp, score.displacement, score.depth), (10.0, 10.0, 1.0));
+    assert!((contributions[1] - 0.75).abs() < 0.03, "{contributions:?}");
+}
+
+#[test]
+fn weights_that_change_on_the_way_turn_attention_to_another_field() {
+    let mut forest = Forest::builder(2).trees(60).window(200).seed(5).build().unwrap();
+    let mut contributions = [0.0; 2];
+    let mut noise = noise(3);
+    let mut shares = [0.0; 2];
+    for (phase, weights) in [[1.0, 0.001], [0.001, 1.0]].into_iter().enumerate() {
+        forest.set_weights(&weights).unwrap();
+        for _ in 0..400 {
+            forest.update(&[noise(), noise()]).unwrap();
+        }
+        forest.update_attributed(&[30.0, 30.0], &mut contributions).unwrap();
+        shares[phase] = contributions[0];
+        assert!((contributions[0] + contributions[1] - 1.0).abs() < 1e-12);
+    }
+    assert!(shares[0] > 0.95 && shares[1] < 0.05, "{shares:?}");
+}
+
+/// At 1.7 billion, neighbouring `f32` are 128 apart: a counter that grows by 1 stands still, and then makes one step.
+#[test]
+fn a_counter_at_a_large_offset_is_seen_as_coarsely_as_an_f32_can_hold_it() {
+    let mut forest = Forest::builder(1).trees(20).window(1_000).seed(1).build().unwrap();
+    for n in 0..2_000_u32 {
+        let score = forest.update(&[(1_700_000_000.0 + f64::from(n)) as f32]).unwrap();
+        assert!(score.codisp.is_finite() && score.depth < 12.0, "{score:?} at {n}");
+    }
+    // A thousand counts cover eight or nine values; what is 100,000 counts away stands alone.
+    assert!(forest.score(&[1_700_001_999.0]).unwrap().codisp < 20.0);
+    assert_eq!(forest.score(&[1_700_100_000.0]).unwrap().displacement.round(), 1_000.0);
+    let mut centred = Forest::builder(1).trees(20).window(1_000).seed(1).build().unwrap();
+    for n in 0..2_000_u16 {
+        centred.update(&[f32::from(n)]).unwrap();
+    }
+    let depths = [&forest, &centred].map(|forest| {
+        let newest = if forest.score(&[1_999.0]).unwrap().codisp > 500.0 { 1_700_001_999.0 } else { 1_999.0 };
+        forest.score(&[newest]).unwrap().depth
+    });
+    assert!(depths[1] > depths[0] + 3.0, "the offset taken away, single counts are told apart: {depths:?}");
+}
+
+/// Of uniformly random points, a random cut tree of n has leaves about 2 ln n deep.
+#[test]
+fn depth_grows_with_the_logarithm_of_the_window() {
+    let mut depths = Vec::new();
+    for window in [256_usize, 4_096, 65_536] {
+        let mut forest = Forest::builder(1).trees(3).window(window).seed(1).build().unwrap();
+        let mut noise = noise(9);
+        for _ in 0..window + window / 4 {
+            forest.update(&[noise()]).unwrap();
+        }
+        assert_eq!(forest.len(), window);
+        let asked: f64 = (0..2_000).map(|_| forest.score(&[noise()]).unwrap().depth).sum();
+        depths.push(asked / 2_000.0);
+    }
+    let steps = [depths[1] - depths[0], depths[2] - depths[1]];
+    assert!(depths[0] > 7.0 && depths[2] < 40.0, "{depths:?}");
+    assert!(steps.iter().all(|step| (3.0..8.0).contains(step)), "{steps:?} deeper with 16 times the window");
 }
 
 #[test]
