@@ -6,6 +6,8 @@ use crate::{Error, Forest};
 pub(crate) const MAX_WIDTH: usize = 1 << 16;
 /// Largest number of trees.
 pub(crate) const MAX_TREES: usize = 1 << 20;
+/// Largest rate of decay: beyond it, not even the point before the last would stay.
+const MAX_RATE: f64 = 1e6;
 /// Largest number of points in all trees together.
 pub(crate) const MAX_POINTS: usize = 1 << 26;
 /// Largest window.
@@ -110,7 +112,7 @@ impl ForestBuilder {
             }
         }
         if let Sampling::TimeDecayed { rate } = self.sampling
-            && !(rate.is_finite() && rate >= 0.0)
+            && !(0.0..=MAX_RATE).contains(&rate)
         {
             return Err(Error::BadRate);
         }

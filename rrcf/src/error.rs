@@ -38,8 +38,8 @@ pub enum Error {
         /// Index of the first such weight.
         dimension: usize,
     },
-    /// The rate of a time-decayed sample is not a finite number of at least zero.
-    #[error("the rate of decay is not a finite number of at least zero")]
+    /// The rate of a time-decayed sample is not a number between zero and a million.
+    #[error("the rate of decay is not a number between 0 and 1,000,000")]
     BadRate,
     /// The bytes are no snapshot, or were changed on their way.
     #[error("the snapshot is damaged: {0}")]
