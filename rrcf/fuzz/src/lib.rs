@@ -34,6 +34,7 @@ pub fn restore_sealed(data: &[u8]) {
 }
 
 /// The limit of memory, from 1 byte to 64 MiB, and the snapshot.
+#[must_use]
 pub fn parts(data: &[u8]) -> Option<(u64, &[u8])> {
     data.split_first().map(|(&limit, snapshot)| (1 << (limit % 27), snapshot))
 }

@@ -6,6 +6,7 @@ use rrcf_rs::{Forest, Sampling};
 const ROOMY: u8 = 26;
 
 /// Snapshots of both formats with the byte for the limit before them.
+#[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = vec![format_1()];
     let samplings = [Sampling::SlidingWindow, Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.05 }];
