@@ -272,8 +272,10 @@ fn the_image_is_built_from_every_crate() {
     let (_, members) = workspace.split_once("members = [").unwrap();
     let (members, _) = members.split_once(']').unwrap();
     for member in members.split(',').map(|member| member.trim().trim_matches('"')) {
+        // A crate within another's folder comes with that.
+        let folder = member.split('/').next().unwrap();
         assert!(
-            ignore.lines().any(|line| line == format!("!{member}")),
+            ignore.lines().any(|line| line == format!("!{folder}")),
             "{member} is not in the build context"
         );
     }

@@ -145,7 +145,7 @@ fn the_faster_the_decay_the_younger_the_points_held() {
 #[test]
 fn a_very_fast_decay_is_a_sliding_window() {
     let points = series(6, 400, 1);
-    for rate in [1e3, 1e9, 1e300] {
+    for rate in [1e2, 1e4, 1e6] {
         let mut decayed = forest(Sampling::TimeDecayed { rate }, 16);
         let mut sliding = forest(Sampling::SlidingWindow, 16);
         for point in &points {
@@ -157,8 +157,8 @@ fn a_very_fast_decay_is_a_sliding_window() {
 }
 
 #[test]
-fn a_rate_must_be_a_finite_number_of_at_least_zero() {
-    for rate in [-1e-9, f64::NAN, f64::INFINITY] {
+fn a_rate_must_be_a_number_between_zero_and_a_million() {
+    for rate in [-1e-9, 1.1e6, f64::NAN, f64::INFINITY] {
         let built = Forest::builder(1).sampling(Sampling::TimeDecayed { rate }).build();
         assert_eq!(built.unwrap_err(), Error::BadRate);
     }
