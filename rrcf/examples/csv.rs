@@ -1,8 +1,8 @@
 //! Scores a series in a CSV file:
 //!
 //! ```text
-//! cargo run --release -p rrcf-rs --example csv -- --time time --value load --window 336 --shingle 12 --svg load.svg \
-//!     rrcf/examples/data/load.csv > scores.csv
+//! cargo run --release -p rrcf-rs --example csv -- --time time --value load --window 336 --shingle 12 --marks 3 \
+//!     --svg load.svg rrcf/examples/data/load.csv > scores.csv
 //! ```
 //!
 //! Every row of the table comes out again as its time, its values and its score. `--help` names all options. Exit code 2 if the

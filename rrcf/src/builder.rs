@@ -81,7 +81,7 @@ impl ForestBuilder {
     }
 
     /// Sets which points the forest holds, [the last ones](Sampling::SlidingWindow) unless told otherwise. A point that a
-    /// sample does not take in is scored as if it were, and leaves no trace.
+    /// sample does not take in is scored as if it were, and leaves no trace but the random numbers it drew.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
         self
