@@ -5,15 +5,6 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link(u32);
 
-/// What a [`Link`] leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    Nothing,
-    Node,
-    Leaf,
-    Bucket,
-}
-
 /// Set in links to nodes, so that a shift makes a mask of it.
 const NODE: u32 = 1 << 31;
 const KIND: u32 = 29;
@@ -82,13 +73,8 @@ impl Link {
         (self.0 & INDEX) as usize
     }
 
-    #[inline(always)]
-    pub(crate) fn target(self) -> Target {
-        match self.0 >> KIND {
-            SMALL | LARGE => Target::Bucket,
-            _ if self.is_node() => Target::Node,
-            _ if self == Self::NOTHING => Target::Nothing,
-            _ => Target::Leaf,
-        }
+    /// Whether it leads to the record of a bucket.
+    pub(crate) fn is_bucket(self) -> bool {
+        self.0 >> KIND <= LARGE
     }
 }

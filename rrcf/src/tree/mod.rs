@@ -11,6 +11,7 @@ mod forget;
 mod insert;
 mod levels;
 mod link;
+mod locate;
 mod placement;
 mod pool;
 mod restore;
@@ -22,7 +23,7 @@ pub(crate) mod tests;
 
 pub(crate) use descend::{TOGETHER, Way, descend};
 pub(crate) use forget::Departure;
-pub(crate) use insert::Arrival;
+pub(crate) use locate::Arrival;
 pub(crate) use placement::Placement;
 pub(crate) use pool::Pool;
 pub(crate) use restore::{Layout, Malformed};

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
-use super::link::{Link, Target};
+use super::link::Link;
 use super::view::{Shape, View};
 use crate::eight::LANES;
 use crate::growth::{grow_slowly, heap_bytes};
@@ -184,7 +184,7 @@ impl Pool {
 
     /// Frees the place of a bucket; a leaf takes none.
     pub(crate) fn discard(&mut self, link: Link) {
-        if let Target::Bucket = link.target() {
+        if link.is_bucket() {
             let (large, at) = (usize::from(link.large()), link.record());
             let next = self.free_records[large].to_le_bytes();
             self.records[at * UNIT..][..4].copy_from_slice(&next);

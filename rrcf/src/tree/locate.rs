@@ -1,0 +1,277 @@
+//! Finding the place where a point belongs.
+
+use super::descend::{Nest, Way};
+use super::placement::better;
+use super::view::View;
+use super::work::{Aside, Boxes, Work};
+use super::{Link, Placement, Pool, Tree};
+use crate::eight::Eight;
+use crate::lanes::{Cut, Probe};
+use crate::rng::Rng;
+use crate::store::Store;
+
+/// A point on its way into the trees.
+pub(crate) struct Arrival<'a> {
+    pub(crate) probe: &'a Probe,
+    /// The slot where it stands, if it is to stay.
+    pub(crate) slot: u32,
+    /// The slot that stands for its value now, if there is one.
+    pub(crate) twin: Option<u32>,
+    /// Weights of the dimensions, with zeros behind the last.
+    pub(crate) weights: &'a [f32],
+    /// Whether it is to be said which dimension the collusive displacement comes from.
+    pub(crate) attribute: bool,
+}
+
+/// Where a point belongs.
+pub(super) enum Spot {
+    /// In an empty tree.
+    Root,
+    /// In the leaf where the way ends, whose points are equal to it.
+    Leaf,
+    /// Above the node of this index in the path, parted from all below by the cut.
+    Node(usize, Cut),
+    /// Above the stretch of the bucket at this depth.
+    Bucket(usize, Cut),
+}
+
+impl Tree {
+    /// Says where a point would come to lie if it were inserted. Its way through the nodes is known, and they have not counted it.
+    #[inline(always)]
+    pub(crate) fn place<V: Eight, const NARROW: bool>(
+        &mut self,
+        arrival: &Arrival,
+        way: &Way,
+        pool: &Pool,
+        store: &Store,
+        aside: &mut Aside,
+    ) -> Placement {
+        let mut rng = self.rng;
+        let (_, placement) = self.find::<V, NARROW, false>(arrival, way, pool, store, aside, &mut rng);
+        self.rng = rng;
+        placement
+    }
+
+    /// The same for one who only asks, and moves no random numbers on.
+    pub(crate) fn look<V: Eight, const NARROW: bool>(
+        &self,
+        arrival: &Arrival,
+        pool: &Pool,
+        store: &Store,
+        work: &mut Work,
+    ) -> Placement {
+        let Work { ways: [way, ..], aside } = work;
+        self.walk(arrival.probe.point(), store.len() as u32, way);
+        self.find::<V, NARROW, false>(arrival, way, pool, store, aside, &mut self.rng.clone()).1
+    }
+
+    /// Finds the place of a point whose way through the nodes is known, and what that says about the point. `COUNTED` tells whether
+    /// the nodes on the way have counted it already.
+    #[inline(always)]
+    pub(super) fn find<V: Eight, const NARROW: bool, const COUNTED: bool>(
+        &self,
+        arrival: &Arrival,
+        way: &Way,
+        mut boxes_above: impl BoxesAbove,
+        store: &Store,
+        aside: &mut Aside,
+        rng: &mut Rng,
+    ) -> (Spot, Placement) {
+        if way.end == Link::NOTHING {
+            return (Spot::Root, Placement::AT_ROOT);
+        }
+        let Aside { nest, leaf, boxes } = aside;
+        let bucket = boxes_above.pool().view(way.end, leaf);
+        nest.follow::<V, NARROW>(&bucket, arrival.probe, way, store);
+        let spot = if arrival.twin.is_some() {
+            Spot::Leaf
+        } else {
+            boxes.run::<V, NARROW>(&bucket, nest.leaf(), store);
+            self.locate::<V, NARROW>(arrival, way, nest, &mut boxes_above, boxes, rng)
+        };
+        let mut placement = self.placement::<COUNTED>(&spot, way, nest);
+        if arrival.attribute {
+            let bucket = boxes_above.pool().view(way.end, leaf);
+            placement.dimension = self.origin::<COUNTED>(&spot, way, nest, &bucket);
+        }
+        (spot, placement)
+    }
+
+    /// Finds the place for a point that is like no other. If it is to stay, all boxes on its way take it in.
+    ///
+    /// From the uppermost box on that does not contain the point, a cut through the box grown by the point is drawn at every
+    /// subtree; where the cut falls between the old box and the point, it parts the two and the way ends. Otherwise the cut that is
+    /// already there stays, which is what makes the tree a sample of the same distribution as one built anew (Guha et al. 2016,
+    /// theorem 3).
+    #[inline(always)]
+    fn locate<V: Eight, const NARROW: bool>(
+        &self,
+        arrival: &Arrival,
+        way: &Way,
+        nest: &Nest,
+        boxes_above: &mut impl BoxesAbove,
+        boxes: &mut Boxes,
+        rng: &mut Rng,
+    ) -> Spot {
+        let (probe, weights) = (arrival.probe, arrival.weights);
+        let mut depth = 0;
+        while depth < nest.depth {
+            let (first, last) = nest.stretch(depth);
+            if probe.outside::<V, NARROW>(boxes.fit::<V, NARROW>(first, last)) {
+                break;
+            }
+            depth += 1;
+        }
+        if depth == 0 {
+            let path = way.nodes();
+            let mut outside = path.len();
+            while outside > 0 {
+                let bounds = boxes_above.pool().bounds(self.nodes[path[outside - 1] as usize].bounds);
+                if !probe.outside::<V, NARROW>(bounds) {
+                    break;
+                }
+                outside -= 1;
+            }
+            for (i, &index) in path.iter().enumerate().skip(outside) {
+                let node = &self.nodes[index as usize];
+                let bounds = boxes_above.pool().bounds(node.bounds);
+                let ranges = probe.ranges::<V, NARROW>(bounds, weights);
+                let drawn = rng.uniform() * ranges.total;
+                if drawn < ranges.excess {
+                    let cut = probe.cut::<V, NARROW>(bounds, weights, ranges, drawn);
+                    return Spot::Node(i, cut);
+                }
+                boxes_above.take_in::<V, NARROW>(node.bounds, probe);
+            }
+        }
+        loop {
+            let (first, last) = nest.stretch(depth);
+            let fitted = boxes.fit::<V, NARROW>(first, last);
+            let ranges = probe.ranges::<V, NARROW>(fitted, weights);
+            let drawn = rng.uniform() * ranges.total;
+            if drawn < ranges.excess || depth == nest.depth {
+                return Spot::Bucket(depth, probe.cut::<V, NARROW>(fitted, weights, ranges, drawn));
+            }
+            depth += 1;
+        }
+    }
+
+    /// The way from the root to the point, with the point counted in.
+    #[inline(always)]
+    fn placement<const COUNTED: bool>(&self, spot: &Spot, way: &Way, nest: &Nest) -> Placement {
+        let (codisp, depth, displacement) = match *spot {
+            Spot::Root => return Placement::AT_ROOT,
+            Spot::Leaf => return at_leaf(way, nest),
+            Spot::Bucket(depth, _) => (nest.codisp(depth), way.nodes + depth, nest.mass(depth)),
+            Spot::Node(above, _) => {
+                let (mut codisp, mut mass) = (0.0, 0);
+                for &index in &way.nodes()[..=above] {
+                    let subtree = self.nodes[index as usize].mass + u32::from(!COUNTED);
+                    codisp = better(codisp, mass.max(subtree) - subtree, subtree);
+                    mass = subtree;
+                }
+                (codisp, above, mass - 1)
+            }
+        };
+        let codisp = better(codisp, displacement, 1);
+        Placement { codisp, depth: depth as u32 + 1, displacement, dimension: 0 }
+    }
+
+    /// The dimension of the cut where the collusive displacement is attained: that nearest to the root, if there are several. To be
+    /// asked before the point is put into its place; `COUNTED` says whether the nodes on the way count it already.
+    fn origin<const COUNTED: bool>(&self, spot: &Spot, way: &Way, nest: &Nest, bucket: &View) -> u32 {
+        let path = way.nodes();
+        let (nodes, depth) = match *spot {
+            Spot::Root => return 0,
+            Spot::Leaf => (path.len(), Some(nest.depth)),
+            Spot::Node(above, _) => (above + 1, None),
+            Spot::Bucket(depth, _) => (path.len(), Some(depth)),
+        };
+        let mut trail = Trail { best: 0.0, from: 0, mass: 0, dimension: 0 };
+        for &index in &path[..nodes] {
+            let node = &self.nodes[index as usize];
+            trail.step(node.mass + u32::from(!COUNTED), node.dimension);
+        }
+        for i in 0..depth.map_or(0, |depth| depth + 1) {
+            let dimension = if i < nest.depth { bucket.dimension(nest.gap(i)) as u32 } else { 0 };
+            trail.step(nest.mass(i) + 1, dimension);
+        }
+        if let Spot::Node(_, cut) | Spot::Bucket(_, cut) = spot {
+            trail.dimension = cut.dimension as u32;
+            trail.step(1, 0);
+        }
+        trail.from
+    }
+}
+
+/// The way from the root to a leaf whose points are equal to the new one.
+#[inline(always)]
+fn at_leaf(way: &Way, nest: &Nest) -> Placement {
+    let leaf = nest.mass(nest.depth);
+    let displacement = match nest.depth {
+        0 if way.nodes == 0 => 0,
+        0 => way.mass - leaf - 1,
+        depth => nest.mass(depth - 1) - leaf,
+    };
+    Placement {
+        codisp: nest.codisp(nest.depth),
+        depth: (way.nodes + nest.depth) as u32,
+        displacement,
+        dimension: 0,
+    }
+}
+
+/// A path in search of the step with the largest displacement per point.
+struct Trail {
+    best: f64,
+    /// The dimension of the cut at the best step.
+    from: u32,
+    /// Mass of the last subtree.
+    mass: u32,
+    /// Dimension of its cut.
+    dimension: u32,
+}
+
+impl Trail {
+    /// Goes on into a subtree of so many points that is itself cut in this dimension.
+    fn step(&mut self, subtree: u32, dimension: u32) {
+        let ratio = better(self.best, self.mass.saturating_sub(subtree), subtree);
+        if ratio > self.best {
+            (self.best, self.from) = (ratio, self.dimension);
+        }
+        (self.mass, self.dimension) = (subtree, dimension);
+    }
+}
+
+/// The boxes of the nodes that a point comes by.
+pub(super) trait BoxesAbove {
+    fn pool(&self) -> &Pool;
+
+    /// The point has come by this box, and stays below.
+    fn take_in<V: Eight, const NARROW: bool>(&mut self, index: u32, probe: &Probe);
+}
+
+/// Of a point that comes in.
+impl BoxesAbove for &mut Pool {
+    #[inline(always)]
+    fn pool(&self) -> &Pool {
+        self
+    }
+
+    #[inline(always)]
+    fn take_in<V: Eight, const NARROW: bool>(&mut self, index: u32, probe: &Probe) {
+        let lo = self.start(index);
+        probe.grow::<V, NARROW>(self.boxes_mut(), lo, lo + probe.point().len());
+    }
+}
+
+/// Of a point that is only looked at.
+impl BoxesAbove for &Pool {
+    #[inline(always)]
+    fn pool(&self) -> &Pool {
+        self
+    }
+
+    #[inline(always)]
+    fn take_in<V: Eight, const NARROW: bool>(&mut self, _: u32, _: &Probe) {}
+}
