@@ -1,54 +1,117 @@
 //! What an operator may set for a sensor's detector. The doc comment of a field is its reference documentation.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::clock::TimeZone;
+use crate::suppress::Suppression;
+
 /// The number of the method itself: it changes when the same readings would no longer give the same scores.
-const ALGORITHM: u32 = 1;
+const ALGORITHM: u32 = 2;
 
 /// Settings of the detectors of one sensor pattern.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DetectorConfig {
-    /// Names of the fields that make the point, in any order. Empty: every field of the sensor's first reading.
-    /// A reading that lacks one of them is refused; fields that are not listed are stored but not scored.
-    /// Fields are weighed alike whatever their units, so leave out those that say the same thing twice.
+    /// Names of the fields that make the point, in any order. Empty: every field of the sensor's first reading. Fields that are
+    /// not listed are stored but not scored. Fields are weighed alike whatever their units, so leave out those that say the
+    /// same thing twice.
     pub fields: Vec<String>,
-    /// Trees of the forest, 1 to 1,000. Time and memory grow in proportion. More trees make the score steadier, but
-    /// from 10 to 20 on, memory is better spent on `window`.
+    /// Those of the fields that only ever count up, such as bytes sent or energy used. Their growth per second is scored instead
+    /// of their value, and a fall is a reset, not an anomaly.
+    pub counters: Vec<String>,
+    /// How much a sensor may cost: `small`, `medium` or `large`. Sets `trees` and `points` where these are 0.
+    pub profile: Profile,
+    /// Trees of each of a sensor's three forests, 1 to 1,000, or 0 for the profile's. Time and memory grow in proportion. More trees
+    /// make the score steadier, but from 10 on, memory is better spent on `points`.
     pub trees: usize,
-    /// Readings that the forest remembers, 32 to 1,000,000. Memory grows in proportion, time with the logarithm.
-    /// What has happened within the window is normal: it should span the sensor's ordinary cycles.
-    pub window: usize,
-    /// Consecutive readings that make one point, 1 to 64. 1 judges each reading by itself; more also finds unusual
-    /// sequences of usual readings, but blurs single outliers. Time and memory grow almost in proportion.
+    /// Readings that a forest remembers, 32 to 1,000,000, or 0 for the profile's. They are a sample of the past in which older
+    /// readings are ever fewer: their mean age is about ten times their number. Memory grows in proportion, time with the logarithm.
+    pub points: usize,
+    /// Consecutive readings that make one point, 1 to 64. 1 judges each reading by itself and by its moving mean and spread; more also
+    /// finds unusual sequences of usual readings, but blurs single outliers. Time and memory grow almost in proportion.
     pub shingle: usize,
+    /// Readings that the moving mean and spread reach back, 2 to 10,000. 0: there are none, and a sensor has one forest instead of
+    /// three, at a third of the cost; lasting changes of level and unrest are then hardly found.
+    pub smoothing: u32,
+    /// Whether the time of day, and in the end the day of the week, is part of what is usual: `off`, `on`, or `auto`, which
+    /// is on once the forest spans two days, and two weeks.
+    pub clock: ClockContext,
+    /// The site's time zone, a name of the IANA database such as `Europe/Berlin`, for `clock` and for quiet hours.
+    pub time_zone: TimeZone,
     /// Readings before the first verdict, 32 to 1,000,000. Until then readings are scored and learnt, but get no
     /// grade and raise no anomaly. A sensor keeps the value that it began with.
     pub warm_up: u32,
-    /// How rare a reading must be to be an anomaly: about one false alarm in this many readings of a sensor that does
-    /// nothing unusual, 10 to 1,000,000,000,000. With a reading a second, 5,000 is one in 83 minutes; with
-    /// one a minute, one in three and a half days. Greater values find less and cry wolf less. Changing it keeps what was learnt.
-    pub false_alarm_every: u64,
+    /// False alarms that a sensor may raise in a week in which nothing unusual happens, above 0 and up to 100,000. Fewer alarms, fewer
+    /// finds. Together with the sensor's own rate of readings, this is the threshold of the grade. Changing it keeps what was learnt.
+    pub alarms_per_week: f64,
+    /// How long an anomaly may last before it is taken for the new normal. Until then, a detector does not learn from it.
+    #[serde(with = "humantime_serde")]
+    pub accept_after: Duration,
+    /// Anomalies that nobody wants to hear of. Their readings are stored and marked as suppressed.
+    pub suppress: Suppression,
 }
 
 impl Default for DetectorConfig {
     fn default() -> Self {
         Self {
             fields: Vec::new(),
-            trees: 16,
-            window: 2_048,
+            counters: Vec::new(),
+            profile: Profile::Medium,
+            trees: 0,
+            points: 0,
             shingle: 1,
+            smoothing: 20,
+            clock: ClockContext::Auto,
+            time_zone: TimeZone::default(),
             warm_up: 256,
-            false_alarm_every: 5_000,
+            alarms_per_week: 1.0,
+            accept_after: Duration::from_hours(2),
+            suppress: Suppression::default(),
         }
     }
 }
 
+/// What a sensor may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// 5 trees × 256 points: at most 150 KB a sensor of one field.
+    Small,
+    /// 8 trees × 1,024 points: at most 700 KB a sensor of one field.
+    #[default]
+    Medium,
+    /// 24 trees × 2,048 points: a few MB a sensor.
+    Large,
+}
+
+/// Whether the time of day and the day of the week are part of what is usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockContext {
+    /// Never.
+    Off,
+    /// Once the sensor's memory spans two days, and two weeks for the day of the week.
+    #[default]
+    Auto,
+    /// From the first reading on.
+    On,
+}
+
+/// Sizes of each of a detector's forests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Trees.
+    pub trees: usize,
+    /// Points that a tree holds.
+    pub points: usize,
+}
+
 /// A setting that cannot be used. The text names the key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A number lies outside its range.
@@ -63,9 +126,22 @@ pub enum ConfigError {
         /// Greatest value allowed.
         most: u64,
     },
+    /// A number that may have a fraction lies outside its range.
+    #[error("{key} is {value}, but must be {range}")]
+    BadNumber {
+        /// The key of the setting.
+        key: &'static str,
+        /// What was given.
+        value: f64,
+        /// What is allowed.
+        range: &'static str,
+    },
     /// The same field is listed twice.
     #[error("fields lists `{0}` twice")]
     RepeatedField(String),
+    /// A counter that is none of the fields.
+    #[error("counters lists `{0}`, which is none of the fields")]
+    UnknownCounter(String),
     /// A field without a name.
     #[error("fields lists an empty name")]
     EmptyField,
@@ -74,15 +150,27 @@ pub enum ConfigError {
 impl DetectorConfig {
     /// Checks every setting; a [`Detector`](crate::Detector) may be built from a configuration that passes.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        within("trees", self.trees as u64, 1, 1_000)?;
-        within("window", self.window as u64, 32, 1_000_000)?;
+        let Shape { trees, points } = self.shape();
+        within("trees", trees as u64, 1, 1_000)?;
+        within("points", points as u64, 32, 1_000_000)?;
+        within("trees * points", (trees * points) as u64, 32, 1 << 26)?;
         within("shingle", self.shingle as u64, 1, 64)?;
+        if self.smoothing != 0 {
+            within("smoothing", u64::from(self.smoothing), 2, 10_000)?;
+        }
         within("warm_up", u64::from(self.warm_up), 32, 1_000_000)?;
-        within("false_alarm_every", self.false_alarm_every, 10, 1_000_000_000_000)?;
         within("fields", self.fields.len() as u64, 0, MAX_FIELDS as u64)?;
+        if !(self.alarms_per_week > 0.0 && self.alarms_per_week <= MAX_ALARMS) {
+            let range = "above 0, up to 100000";
+            return Err(ConfigError::BadNumber { key: "alarms_per_week", value: self.alarms_per_week, range });
+        }
+        self.suppress.validate()?;
         let names = self.sorted_fields();
         if names.iter().any(String::is_empty) {
             return Err(ConfigError::EmptyField);
+        }
+        if let Some(counter) = self.counters.iter().find(|&name| !names.is_empty() && !names.contains(name)) {
+            return Err(ConfigError::UnknownCounter(counter.clone()));
         }
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(ConfigError::RepeatedField(pair[0].clone())),
@@ -90,15 +178,36 @@ impl DetectorConfig {
         }
     }
 
-    /// Identifies what shapes a detector's state: fields, trees, window and shingle. State of another fingerprint
-    /// cannot be continued. Neither `warm_up` nor `false_alarm_every` counts, so both can be changed at any time.
+    /// The sizes of the forests: as configured, or else as the profile says.
+    pub fn shape(&self) -> Shape {
+        let Shape { trees, points } = match self.profile {
+            Profile::Small => Shape { trees: 5, points: 256 },
+            Profile::Medium => Shape { trees: 8, points: 1_024 },
+            Profile::Large => Shape { trees: 24, points: 2_048 },
+        };
+        let chosen = |configured, default| if configured == 0 { default } else { configured };
+        Shape { trees: chosen(self.trees, trees), points: chosen(self.points, points) }
+    }
+
+    /// Identifies what shapes a detector's state. State of another fingerprint cannot be continued. Neither `warm_up` nor
+    /// `alarms_per_week`, `accept_after` or `suppress` counts, so these can be changed at any time.
     pub fn fingerprint(&self) -> u64 {
-        let Self { fields: _, trees, window, shingle, warm_up: _, false_alarm_every: _ } = self;
-        let mut text =
-            format!("thicket-detector {ALGORITHM}\ntrees {trees}\nwindow {window}\nshingle {shingle}\n");
-        for name in self.sorted_fields() {
+        let Shape { trees, points } = self.shape();
+        let Self { shingle, smoothing, clock, time_zone, .. } = self;
+        let mut text = format!(
+            "thicket-detector {ALGORITHM}\ntrees {trees}\npoints {points}\nshingle {shingle}\nsmoothing {smoothing}\nclock {clock:?}\n"
+        );
+        if *clock != ClockContext::Off {
             // Writing to a string cannot fail.
+            let _ = writeln!(text, "time zone {}", time_zone.name());
+        }
+        for name in self.sorted_fields() {
             let _ = writeln!(text, "field {} {name}", name.len());
+        }
+        let mut counters = self.counters.clone();
+        counters.sort();
+        for name in counters {
+            let _ = writeln!(text, "counter {} {name}", name.len());
         }
         xxh3_64(text.as_bytes())
     }
@@ -113,6 +222,9 @@ impl DetectorConfig {
 
 /// Most fields of a point; more would be a mistake in the topic template rather than a sensor.
 pub(crate) const MAX_FIELDS: usize = 256;
+
+/// Most alarms in a week that can be asked for: more would be no alarms.
+const MAX_ALARMS: f64 = 100_000.0;
 
 fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
     if (least..=most).contains(&value) {
@@ -140,19 +252,29 @@ mod tests {
     #[test]
     fn errors_name_the_key() {
         let wrong = [
-            ("trees", with(|c| c.trees = 0)),
-            ("window", with(|c| c.window = 31)),
+            ("trees", with(|c| c.trees = 1_001)),
+            ("points", with(|c| c.points = 31)),
             ("shingle", with(|c| c.shingle = 65)),
+            ("smoothing", with(|c| c.smoothing = 1)),
             ("warm_up", with(|c| c.warm_up = 0)),
-            ("false_alarm_every", with(|c| c.false_alarm_every = 9)),
+            ("alarms_per_week", with(|c| c.alarms_per_week = 0.0)),
+            ("alarms_per_week", with(|c| c.alarms_per_week = f64::NAN)),
             ("fields", with(|c| c.fields = vec!["a".into(), "b".into(), "a".into()])),
             ("fields", with(|c| c.fields = vec![String::new()])),
             ("fields", with(|c| c.fields = (0..257).map(|i| i.to_string()).collect())),
+            ("counters", with(|c| (c.fields, c.counters) = (vec!["a".into()], vec!["b".into()]))),
+            ("suppress.absolute", with(|c| c.suppress.absolute = -1.0)),
         ];
         for (key, config) in wrong {
             let error = config.validate().expect_err(key).to_string();
             assert!(error.starts_with(key), "{error}");
         }
+    }
+
+    #[test]
+    fn a_profile_gives_way_to_what_is_said_outright() {
+        let config = with(|c| (c.profile, c.points) = (Profile::Small, 500));
+        assert_eq!(config.shape(), Shape { trees: 5, points: 500 });
     }
 
     /// A new value here orphans every stored checkpoint.
@@ -170,14 +292,21 @@ mod tests {
         let default = DetectorConfig::default().fingerprint();
         for other in [
             with(|c| c.trees = 17),
-            with(|c| c.window = 2_049),
+            with(|c| c.points = 2_049),
+            with(|c| c.profile = Profile::Large),
             with(|c| c.shingle = 2),
+            with(|c| c.smoothing = 0),
+            with(|c| c.clock = ClockContext::Off),
+            with(|c| c.time_zone = "Europe/Berlin".parse().expect("it is a time zone")),
             with(|c| c.fields = vec!["a".into()]),
+            with(|c| c.counters = vec!["a".into()]),
         ] {
             assert_ne!(other.fingerprint(), default, "{other:?}");
         }
         assert_eq!(with(|c| c.warm_up = 300).fingerprint(), default);
-        assert_eq!(with(|c| c.false_alarm_every = 1_000).fingerprint(), default);
+        assert_eq!(with(|c| c.alarms_per_week = 10.0).fingerprint(), default);
+        assert_eq!(with(|c| c.suppress.absolute = 10.0).fingerprint(), default);
+        assert_eq!(with(|c| c.trees = 8).fingerprint(), default, "the profile's own value");
         let ab = with(|c| c.fields = vec!["a".into(), "b".into()]).fingerprint();
         assert_eq!(with(|c| c.fields = vec!["b".into(), "a".into()]).fingerprint(), ab);
         assert_ne!(with(|c| c.fields = vec!["ab".into()]).fingerprint(), ab);

@@ -1,29 +1,37 @@
 //! The detector of one sensor.
 
-use rrcf_rs::{Forest, Score};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::DetectorConfig;
-use crate::detection::{Detection, Rejected};
+use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, Open};
-use crate::fields;
-use crate::grade::{Calibration, LASTING, grade};
-use crate::model::Model;
+use crate::fields::{self, Counter};
+use crate::grade::{confidence, grade, lasting, rarity, threshold};
+use crate::guard::{Label, Ongoing, Regime, Step};
+use crate::model::{Model, Row};
+use crate::onset::Onset;
+use crate::rhythm::Rhythm;
 use crate::scale::OPENING;
+use crate::suppress::Candidate;
+use crate::surprise::Surprise;
+use crate::view::{REACH_PER_POINT, View};
 
 /// Everything that is known of one sensor.
 ///
 /// Its state is a function of the readings applied to it, in their order, and of its configuration and name: see
 /// [`snapshot`](Self::snapshot).
+#[derive(Clone)]
 pub struct Detector {
     pub(crate) config: DetectorConfig,
     pub(crate) seed: u64,
     pub(crate) state: State,
     /// The values of the reading at hand, in the order of the fields.
-    row: Vec<f64>,
+    pub(crate) row: Vec<f64>,
 }
 
 /// What a snapshot holds.
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct State {
     /// Scored readings of the sensor, ever.
     pub(crate) seq: u64,
@@ -34,11 +42,27 @@ pub(crate) struct State {
     pub(crate) warm_up: u32,
     /// Empty until the first reading decides, unless configured.
     pub(crate) fields: Vec<String>,
+    /// By field, as far as it is a counter.
+    pub(crate) counters: Vec<Option<Counter>>,
+    pub(crate) rhythm: Rhythm,
     /// The first readings, held back until the fields' scales are known.
-    pub(crate) opening: Vec<f64>,
+    pub(crate) opening: Vec<(i64, Vec<f64>)>,
     pub(crate) model: Option<Model>,
-    pub(crate) calibration: Calibration,
-    pub(crate) event: Option<Open>,
+    pub(crate) surprise: Surprise,
+    pub(crate) onset: Onset,
+
+    pub(crate) regime: Regime,
+}
+
+/// While an anomaly lasts, the forests learn one reading in this many.
+const SLOWNESS: u64 = 4;
+
+/// What is known of the reading at hand before anything is decided.
+#[derive(Clone, Copy, Default)]
+struct Judged {
+    codisp: f64,
+    surprise: f64,
+    stuck: bool,
 }
 
 impl std::fmt::Debug for Detector {
@@ -66,10 +90,14 @@ impl Detector {
             newest,
             warm_up: config.warm_up,
             fields: config.sorted_fields(),
+            counters: Vec::new(),
+            rhythm: Rhythm::default(),
             opening: Vec::new(),
             model: None,
-            calibration: Calibration::default(),
-            event: None,
+            surprise: Surprise::new(View::chosen(config).len()),
+            onset: Onset::default(),
+
+            regime: Regime::default(),
         };
         Self::with_state(sensor, config, state)
     }
@@ -82,42 +110,63 @@ impl Detector {
     /// Scores a reading and learns it.
     ///
     /// `ts_micros` is newer than that of every reading before (the caller sees to that); `names` are sorted and distinct, and
-    /// `values` belong to them in order. Fields that make no part of the point are ignored.
+    /// `values` belong to them in order. Fields that make no part of the point are ignored; a field of the point that is absent or NaN is filled
+    /// in by what is usual.
     ///
     /// # Errors
-    /// [`Rejected`] where the reading lacks a field of the point or a value is not finite. Nothing has changed then.
+    /// [`Rejected`] where the reading has no field of the point or a value is infinite. Nothing has changed then.
     pub fn apply(&mut self, ts_micros: i64, names: &[String], values: &[f64]) -> Result<Detection, Rejected> {
-        let chosen = if self.state.learnt == 0 {
-            let chosen = fields::choose(self.config.sorted_fields(), names)?;
-            fields::select(&chosen, names, values, &mut self.row)?;
-            Some(chosen)
-        } else {
-            fields::select(&self.state.fields, names, values, &mut self.row)?;
-            None
-        };
-        let learnt = self.state.learnt + 1;
-        let score = self.learn(chosen.as_ref().map_or(self.state.fields.len(), Vec::len), learnt)?;
+        let known = self.take_fields(names, values)?;
+        let after_silence = self.take_time(ts_micros);
+        let learning = self.state.regime.learns();
+        let judged = self.judge(ts_micros, after_silence, learning).map_err(|e| Rejected::Forest(e.to_string()))?;
 
         let state = &mut self.state;
-        state.fields = chosen.unwrap_or_else(|| std::mem::take(&mut state.fields));
-        state.learnt = learnt;
-        state.seq += 1;
-        state.newest = Some(ts_micros);
-        let warm_up = u64::from(state.warm_up);
-        let points = state.model.as_ref().map_or(0, |model| model.forest.len());
-        // The first half of the warm-up fills the forest; scores are worth remembering from then on.
-        let rarity = if learnt > warm_up / 2 { state.calibration.judge(&score, points) } else { 0.0 };
-        let grade = (learnt > warm_up).then(|| grade(rarity));
-        let rare_enough = libm::log10(self.config.false_alarm_every as f64);
-        let anomaly =
-            grade.is_some() && (rarity >= rare_enough || (state.event.is_some() && rarity >= LASTING));
-        let event = self.follow_event(anomaly, ts_micros, score.codisp, grade.unwrap_or(0.0));
-        Ok(Detection { seq: self.state.seq, score: score.codisp, grade, anomaly, event })
+        let is_over = state.learnt > u64::from(state.warm_up);
+        let rarity = rarity(judged.surprise, self.config.smoothing > 0);
+        let begins = state.onset.begins(state.seq, judged.surprise);
+        let fields = state.fields.len();
+        let mut detection = Detection {
+            seq: state.seq,
+            score: judged.codisp,
+            grade: is_over.then(|| grade(rarity)),
+            confidence: confidence(state.surprise.past(), state.warm_up, known, fields),
+            onset: if is_over && begins { grade(judged.surprise) } else { 0.0 },
+            anomaly: false,
+            marks: Marks {
+                imputed: known < fields,
+                stuck: judged.stuck,
+                after_silence,
+                not_learnt: !learning,
+                suppressed: false,
+            },
+            causes: Vec::new(),
+            event: None,
+        };
+        if is_over {
+            self.follow(ts_micros, rarity, &mut detection);
+        }
+        Ok(detection)
     }
 
     /// Passes over a reading that must not be applied: only the newest timestamp moves.
     pub fn skip(&mut self, ts_micros: i64) {
         self.state.newest = Some(ts_micros);
+    }
+
+    /// Hears what a person says of the anomaly that began then: it decides what a detector learns while that anomaly lasts. Returns
+    /// whether it lasts; of others a detector has nothing to unlearn.
+    pub fn label(&mut self, started: i64, label: Label) -> bool {
+        self.state.regime.label(started, label)
+    }
+
+    /// Takes another configuration that shapes the state alike; whether it does.
+    pub fn reconfigure(&mut self, config: &DetectorConfig) -> bool {
+        let alike = config.fingerprint() == self.config.fingerprint();
+        if alike {
+            self.config = config.clone();
+        }
+        alike
     }
 
     /// Scored readings so far.
@@ -135,65 +184,144 @@ impl Detector {
         &self.state.fields
     }
 
-    /// Bytes of memory, those of the forest included.
+    /// Bytes of memory, those of the forests included.
     pub fn memory_usage(&self) -> usize {
         let state = &self.state;
         size_of::<Self>()
             + state.model.as_ref().map_or(0, Model::memory_usage)
-            + state.calibration.memory_usage()
+            + state.surprise.memory_usage()
+            + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
-            + (state.opening.capacity() + self.row.capacity()) * size_of::<f64>()
+            + state.opening.iter().map(|(_, row)| row.capacity() * size_of::<f64>()).sum::<usize>()
+            + self.row.capacity() * size_of::<f64>()
     }
 
-    /// Feeds the row to the forest, or keeps it until there are enough to know the fields' scales by.
-    fn learn(&mut self, fields: usize, learnt: u64) -> Result<Score, Rejected> {
+    /// Reads the fields of the point into the row; the first reading decides which they are. Returns how many the reading has.
+    fn take_fields(&mut self, names: &[String], values: &[f64]) -> Result<usize, Rejected> {
         let state = &mut self.state;
-        if let Some(model) = &mut state.model {
-            return model.update(&self.row, learnt).map_err(|error| Rejected::Forest(error.to_string()));
+        if state.learnt > 0 {
+            return fields::select(&state.fields, names, values, &mut self.row);
         }
-        state.opening.extend_from_slice(&self.row);
-        if learnt < OPENING as u64 {
-            return Ok(Score::default());
+        let chosen = fields::choose(self.config.sorted_fields(), names)?;
+        let known = fields::select(&chosen, names, values, &mut self.row)?;
+        let counts = |name: &String| self.config.counters.contains(name).then(Counter::default);
+        state.counters = chosen.iter().map(counts).collect();
+        state.fields = chosen;
+        Ok(known)
+    }
+
+    /// Counts the reading and turns counters into growth. Whether the reading comes after a silence.
+    fn take_time(&mut self, ts: i64) -> bool {
+        let state = &mut self.state;
+        let after_silence = state.newest.is_some_and(|newest| state.rhythm.hear(ts - newest));
+        state.newest = Some(ts);
+        state.seq += 1;
+        state.learnt += 1;
+        for (value, counter) in self.row.iter_mut().zip(&mut state.counters) {
+            if let Some(counter) = counter {
+                *value = counter.growth(ts, *value);
+            }
+        }
+        after_silence
+    }
+
+    /// Feeds the row to the forests, or keeps it until there are enough to know the fields' scales by.
+    fn judge(&mut self, ts: i64, after_silence: bool, learning: bool) -> Result<Judged, rrcf_rs::Error> {
+        let Self { config, seed, state, row } = self;
+        if state.model.is_some() {
+            return state.judge(config, ts, row, after_silence, learning);
+        }
+        state.opening.push((ts, row.clone()));
+        if state.opening.len() < OPENING {
+            return Ok(Judged::default());
         }
         let opening = std::mem::take(&mut state.opening);
-        let config = &self.config;
-        let opened = Forest::builder(fields)
-            .trees(config.trees)
-            .window(config.window)
-            .shingle(config.shingle)
-            .seed(self.seed)
-            .build()
-            .and_then(|forest| Model::open(forest, &opening));
-        match opened {
-            Ok((model, score)) => {
-                state.model = Some(model);
-                Ok(score)
-            }
-            Err(error) => {
-                state.opening = opening;
-                state.opening.truncate((learnt as usize - 1) * fields);
-                Err(Rejected::Forest(error.to_string()))
-            }
+        state.model = Some(Model::open(&opening, config, *seed)?);
+        let mut judged = Judged::default();
+        for (ts, row) in &opening {
+            judged = state.judge(config, *ts, row, false, true)?;
         }
+        Ok(judged)
     }
 
-    fn follow_event(&mut self, anomaly: bool, at: i64, score: f64, grade: f64) -> Option<Event> {
-        let state = &mut self.state;
-        if !anomaly {
-            return state.event.take().map(|event| event.report(&state.fields, true));
-        }
-        let contributions = state.model.as_ref().map_or(&[][..], Model::contributions);
-        let flagged = Flagged { at, score, grade, contributions };
-        let event = match state.event.take() {
-            Some(mut event) => {
-                event.extend(flagged);
-                event
+    /// Decides what the reading does to the anomaly that goes on, if any, and who shall hear of it.
+    fn follow(&mut self, at: i64, rarity: f64, detection: &mut Detection) {
+        let Self { config, state, row, .. } = self;
+        let threshold = threshold(config.alarms_per_week, state.rhythm.readings_per_week());
+        let lasting = lasting(threshold);
+        let step = state.regime.step(rarity, threshold, lasting, config.accept_after.as_micros(), at);
+        if step == Step::None {
+            if rarity < lasting {
+                state.regime = Regime::Calm;
             }
-            None => Open::begin(flagged),
+            return;
+        }
+        if step == Step::End {
+            if let Regime::Anomalous(ongoing) = std::mem::take(&mut state.regime) {
+                detection.event = ongoing.report(true, false);
+            }
+            return;
+        }
+        let model = state.model.as_ref();
+        let causes = model.map_or_else(Vec::new, |model| model.causes(&state.fields, row));
+        let flagged = Flagged { at, score: detection.score, grade: grade(rarity), causes: &causes };
+        let mut ongoing = match std::mem::take(&mut state.regime) {
+            Regime::Anomalous(mut ongoing) => {
+                ongoing.event.extend(flagged);
+                ongoing
+            }
+            Regime::Calm | Regime::Accepted { .. } => {
+                Ongoing { event: Open::begin(flagged), rarest: 0.0, announced: false, confirmed: false }
+            }
         };
-        let report = event.report(&state.fields, false);
-        state.event = Some(event);
-        Some(report)
+        ongoing.rarest = ongoing.rarest.max(rarity);
+        let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
+        detection.marks.suppressed = config.suppress.holds_back(&candidate, config.time_zone);
+        detection.anomaly = !detection.marks.suppressed;
+        ongoing.announced |= detection.anomaly;
+        let accepted = step == Step::Accept;
+        detection.event = ongoing.report(accepted, accepted);
+        detection.causes = causes;
+        state.regime = if accepted {
+            Regime::Accepted { rarest: ongoing.rarest }
+        } else {
+            Regime::Anomalous(ongoing)
+        };
+    }
+}
+
+impl Ongoing {
+    /// The event for those who have heard of it.
+    fn report(&self, closed: bool, accepted: bool) -> Option<Event> {
+        self.announced.then(|| self.event.report(closed, accepted))
+    }
+}
+
+impl State {
+    /// How surprising a row is.
+    fn judge(
+        &mut self,
+        config: &DetectorConfig,
+        ts: i64,
+        values: &[f64],
+        after_silence: bool,
+        learning: bool,
+    ) -> Result<Judged, rrcf_rs::Error> {
+        let Some(model) = &mut self.model else { return Ok(Judged::default()) };
+        let memory = REACH_PER_POINT * config.shape().points as f64;
+        let rate = 1.0 / (self.learnt as f64).clamp(OPENING as f64, memory);
+        let row = Row { ts, values, after_silence, interval: self.rhythm.interval() };
+        // While an anomaly lasts, learning slows down: the forests get to see some of it, the pasts of the measures nothing.
+        let seen = model.see(row, config, learning || self.learnt.is_multiple_of(SLOWNESS), rate)?;
+        // The first half of the warm-up fills the forests; measures are worth remembering from then on.
+        if self.learnt <= u64::from(self.warm_up) / 2 {
+            return Ok(Judged { codisp: seen.codisp, surprise: 0.0, stuck: seen.stuck });
+        }
+        let surprise = self.surprise.judge(model.measures(), f64::from(config.smoothing));
+        if learning {
+            self.surprise.learn();
+        }
+        Ok(Judged { codisp: seen.codisp, surprise, stuck: seen.stuck })
     }
 }
 

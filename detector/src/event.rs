@@ -1,12 +1,18 @@
-//! Consecutive anomalous readings are one event, with a start, an end, a peak and the fields that made the peak.
+//! Consecutive anomalous readings are one event, with a start, an end, a peak and the causes of the peak.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Cause;
 
 /// An anomaly: what stands, or will stand, in one row of the table of anomalies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Timestamp of the first anomalous reading, in microseconds since 1970.
     pub started: i64,
-    /// Timestamp of the last anomalous reading, once a reading without anomaly has closed the event.
+    /// Timestamp of the last anomalous reading, once the event is over.
     pub ended: Option<i64>,
+    /// Whether it ended because it has lasted so long that it is the new normal.
+    pub accepted: bool,
     /// Timestamp of the reading with the highest grade.
     pub peak_at: i64,
     /// Score of that reading.
@@ -15,8 +21,8 @@ pub struct Event {
     pub peak_grade: f64,
     /// Anomalous readings so far.
     pub readings: u32,
-    /// Each field's part in the anomaly at the peak, in the detector's order of fields; the parts sum to 1.
-    pub contributions: Vec<(String, f64)>,
+    /// Each field's part in the anomaly at the peak and what was expected of it, in the detector's order of fields.
+    pub causes: Vec<Cause>,
 }
 
 /// One anomalous reading.
@@ -25,19 +31,19 @@ pub(crate) struct Flagged<'a> {
     pub(crate) at: i64,
     pub(crate) score: f64,
     pub(crate) grade: f64,
-    pub(crate) contributions: &'a [f64],
+    pub(crate) causes: &'a [Cause],
 }
 
 /// The event that is going on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Open {
     pub(crate) started: i64,
-    pub(crate) last: i64,
-    pub(crate) peak_at: i64,
-    pub(crate) peak_score: f64,
-    pub(crate) peak_grade: f64,
-    pub(crate) readings: u32,
-    pub(crate) contributions: Vec<f64>,
+    last: i64,
+    peak_at: i64,
+    peak_score: f64,
+    peak_grade: f64,
+    readings: u32,
+    causes: Vec<Cause>,
 }
 
 impl Open {
@@ -50,7 +56,7 @@ impl Open {
             peak_score: reading.score,
             peak_grade: reading.grade,
             readings: 1,
-            contributions: reading.contributions.to_vec(),
+            causes: reading.causes.to_vec(),
         }
     }
 
@@ -62,20 +68,21 @@ impl Open {
             self.peak_at = reading.at;
             self.peak_score = reading.score;
             self.peak_grade = reading.grade;
-            self.contributions.copy_from_slice(reading.contributions);
+            self.causes = reading.causes.to_vec();
         }
     }
 
     /// The event as it stands.
-    pub(crate) fn report(&self, fields: &[String], closed: bool) -> Event {
+    pub(crate) fn report(&self, closed: bool, accepted: bool) -> Event {
         Event {
             started: self.started,
             ended: closed.then_some(self.last),
+            accepted,
             peak_at: self.peak_at,
             peak_score: self.peak_score,
             peak_grade: self.peak_grade,
             readings: self.readings,
-            contributions: fields.iter().cloned().zip(self.contributions.iter().copied()).collect(),
+            causes: self.causes.clone(),
         }
     }
 }
@@ -83,21 +90,26 @@ impl Open {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::Direction;
 
-    fn flagged(at: i64, grade: f64, contributions: &[f64]) -> Flagged<'_> {
-        Flagged { at, score: grade * 10.0, grade, contributions }
+    fn cause(share: f64) -> Vec<Cause> {
+        let (field, direction) = ("a".to_owned(), Direction::High);
+        vec![Cause { field, share, actual: 3.0, expected: 1.0, low: 0.0, high: 2.0, direction }]
+    }
+
+    fn flagged(at: i64, grade: f64, causes: &[Cause]) -> Flagged<'_> {
+        Flagged { at, score: grade * 10.0, grade, causes }
     }
 
     #[test]
     fn an_event_spans_its_readings_and_keeps_its_peak() {
-        let fields = ["a".to_owned(), "b".to_owned()];
-        let mut open = Open::begin(flagged(10, 0.8, &[1.0, 0.0]));
-        open.extend(flagged(20, 0.9, &[0.25, 0.75]));
-        open.extend(flagged(30, 0.9, &[0.5, 0.5]));
-        let running = open.report(&fields, false);
+        let mut open = Open::begin(flagged(10, 0.8, &cause(1.0)));
+        open.extend(flagged(20, 0.9, &cause(0.25)));
+        open.extend(flagged(30, 0.9, &cause(0.5)));
+        let running = open.report(false, false);
         assert_eq!((running.started, running.ended, running.peak_at, running.readings), (10, None, 20, 3));
-        assert_eq!(running.contributions, [("a".to_owned(), 0.25), ("b".to_owned(), 0.75)]);
-        let closed = open.report(&fields, true);
+        assert_eq!(running.causes, cause(0.25));
+        let closed = open.report(true, false);
         assert_eq!(closed, Event { ended: Some(30), ..running });
     }
 }

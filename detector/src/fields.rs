@@ -1,4 +1,6 @@
-//! Which of a reading's named values make the point.
+//! Which of a reading's named values make the point, and what a counter's value says.
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::MAX_FIELDS;
 use crate::detection::Rejected;
@@ -12,25 +14,52 @@ pub(crate) fn choose(configured: Vec<String>, names: &[String]) -> Result<Vec<St
     Ok(fields)
 }
 
-/// Copies the values of `fields` into `row`. Both lists of names are sorted, so one walk over them is enough.
+/// Copies the values of `fields` into `row`, NaN for those that are missing; returns how many there are. Both lists of names are
+/// sorted, so one walk over them is enough.
 pub(crate) fn select(
     fields: &[String],
     names: &[String],
     values: &[f64],
     row: &mut Vec<f64>,
-) -> Result<(), Rejected> {
+) -> Result<usize, Rejected> {
     row.clear();
-    let mut named = names.iter().zip(values);
+    let mut named = names.iter().zip(values).peekable();
+    let mut known = 0;
     for field in fields {
-        let Some((_, &value)) = named.find(|(name, _)| *name == field) else {
-            return Err(Rejected::MissingField(field.clone()));
-        };
-        if !value.is_finite() {
+        while named.next_if(|(name, _)| *name < field).is_some() {}
+        let value = named.next_if(|(name, _)| *name == field).map_or(f64::NAN, |(_, &value)| value);
+        if value.is_infinite() {
             return Err(Rejected::NotFinite(field.clone()));
         }
+        known += usize::from(!value.is_nan());
         row.push(value);
     }
-    Ok(())
+    if known == 0 {
+        return Err(Rejected::NoField(fields.join(", ")));
+    }
+    Ok(known)
+}
+
+/// A field that only ever counts up: what was last seen of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Counter {
+    last: Option<(i64, f64)>,
+}
+
+impl Counter {
+    /// The growth per second since the last reading, for a time in microseconds. A fall is a reset: what is counted since is the growth.
+    /// NaN for the first reading.
+    pub(crate) fn growth(&mut self, ts: i64, value: f64) -> f64 {
+        if value.is_nan() {
+            return value;
+        }
+        let growth = self.last.map_or(f64::NAN, |(before, last)| {
+            let grown = if value < last { value } else { value - last };
+            grown / ((ts - before).max(1) as f64 / 1e6)
+        });
+        self.last = Some((ts, value));
+        growth
+    }
 }
 
 #[cfg(test)]
@@ -49,18 +78,29 @@ mod tests {
     }
 
     #[test]
-    fn select_takes_the_fields_and_ignores_the_others() {
+    fn fields_are_found_by_name_and_missing_ones_are_not_a_number() {
         let mut row = Vec::new();
-        assert_eq!(select(&names("b d"), &names("a b c d"), &[1.0, 2.0, 3.0, 4.0], &mut row), Ok(()));
-        assert_eq!(row, [2.0, 4.0]);
+        assert_eq!(select(&names("a c"), &names("a b c"), &[1.0, 2.0, 3.0], &mut row), Ok(2));
+        assert_eq!(row, [1.0, 3.0]);
+        assert_eq!(select(&names("a b d"), &names("b c"), &[2.0, 3.0], &mut row), Ok(1));
+        assert!(row[0].is_nan() && row[1] == 2.0 && row[2].is_nan());
     }
 
     #[test]
-    fn a_missing_or_impossible_value_is_refused_by_name() {
+    fn a_reading_that_says_nothing_is_refused() {
         let mut row = Vec::new();
-        let missing = select(&names("a c"), &names("a b d"), &[1.0, 2.0, 3.0], &mut row);
-        assert_eq!(missing, Err(Rejected::MissingField("c".into())));
+        let nothing = Err(Rejected::NoField("a, b".to_owned()));
+        assert_eq!(select(&names("a b"), &names("c"), &[1.0], &mut row), nothing);
+        assert_eq!(select(&names("a b"), &names("a"), &[f64::NAN], &mut row), nothing);
         let infinite = select(&names("a"), &names("a"), &[f64::INFINITY], &mut row);
-        assert_eq!(infinite, Err(Rejected::NotFinite("a".into())));
+        assert_eq!(infinite, Err(Rejected::NotFinite("a".to_owned())));
+    }
+
+    #[test]
+    fn a_counter_grows_by_what_was_counted_also_over_a_reset() {
+        let mut counter = Counter::default();
+        assert!(counter.growth(0, 100.0).is_nan());
+        assert_eq!(counter.growth(2_000_000, 110.0), 5.0);
+        assert_eq!(counter.growth(3_000_000, 4.0), 4.0);
     }
 }

@@ -1,96 +1,253 @@
-//! The forest of one sensor and the scales of its fields: a row of values in, three measures and their causes out.
+//! The forests of one sensor and what makes their points: a row of values in, measures and their causes out.
 
-use rrcf_rs::{Forest, Score};
+use serde::{Deserialize, Serialize};
 
-use crate::scale::{OPENING, Scale};
+use crate::cause::{Cause, Direction, Precedent, expectation};
+use crate::config::{ClockContext, DetectorConfig};
+use crate::scale::Scale;
+use crate::surprise::{WAYS, measures};
+use crate::trend::Trend;
+use crate::view::{Axis, Calendar, Outlook, REACH_PER_POINT, Scene, View};
 
-/// Weights are renewed when one of them is off by more than this factor.
-const STALE: f32 = 1.125;
+const MICROS_OF_DAY: f64 = 86_400e6;
+/// Days that memory must span for the time of day to count, and for the day of the week.
+const DAYS_FOR_DAY: f64 = 2.0;
+const DAYS_FOR_WEEK: f64 = 14.0;
 
-/// A forest over the scaled fields of a sensor.
+/// A sensor's scales, trends and forests.
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Model {
-    pub(crate) scales: Vec<Scale>,
-    pub(crate) weights: Vec<f32>,
-    pub(crate) forest: Forest,
-    point: Vec<f32>,
-    by_lag: Vec<f64>,
-    contributions: Vec<f64>,
+    scales: Vec<Scale>,
+    trends: Vec<Trend>,
+    calendar: Calendar,
+    outlooks: Vec<Outlook>,
+    /// Timestamp of the first row.
+    since: i64,
+    #[serde(skip)]
+    at: Vec<f64>,
+    #[serde(skip)]
+    imputed: Vec<bool>,
+    #[serde(skip)]
+    measures: Vec<[f64; WAYS]>,
+}
+
+/// A row of values and its circumstances.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    /// In microseconds since 1970.
+    pub(crate) ts: i64,
+    /// One per field; those that are missing are NaN.
+    pub(crate) values: &'a [f64],
+    /// Whether it comes after a silence.
+    pub(crate) after_silence: bool,
+    /// The sensor's usual interval, in microseconds.
+    pub(crate) interval: f64,
+}
+
+/// What a model says of a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Mean collusive displacement in the view of the level.
+    pub(crate) codisp: f64,
+    /// Whether a field is stuck.
+    pub(crate) stuck: bool,
 }
 
 impl Model {
-    /// Fixes the fields' scales by the first rows, which follow each other in `rows`, and feeds them to the forest.
-    pub(crate) fn open(mut forest: Forest, rows: &[f64]) -> Result<(Self, Score), rrcf_rs::Error> {
-        let fields = forest.dimensions();
-        let columns =
-            (0..fields).map(|field| rows.iter().skip(field).step_by(fields).copied().collect::<Vec<_>>());
-        let scales: Vec<Scale> = columns.map(|column| Scale::open(&column)).collect();
-        let weights: Vec<f32> = scales.iter().map(Scale::weight).collect();
-        forest.set_weights(&weights)?;
-        let mut model = Self::new(forest, scales, weights);
-        let mut score = Score::default();
-        for row in rows.chunks_exact(fields) {
-            score = model.score(row)?;
+    /// Fixes the fields' scales by the first rows.
+    pub(crate) fn open(opening: &[(i64, Vec<f64>)], config: &DetectorConfig, seed: u64) -> Result<Self, rrcf_rs::Error> {
+        let fields = opening[0].1.len();
+        let column = |field: usize| opening.iter().map(|(_, row)| row[field]).collect::<Vec<_>>();
+        let mut scales: Vec<Scale> = (0..fields).map(|field| Scale::open(&column(field))).collect();
+        let trends = scales.iter_mut().enumerate().map(|(field, scale)| {
+            let first = column(field).into_iter().find(|value| !value.is_nan());
+            Trend::new(first.map_or(0.0, |value| scale.pass(value)))
+        });
+        let trends = trends.collect();
+        let views = View::chosen(config).iter().zip(0..);
+        let outlooks = views.map(|(&view, number)| Outlook::new(view, fields, config, seed.wrapping_add(number)));
+        let mut model = Self {
+            scales,
+            trends,
+            calendar: Calendar::default(),
+            outlooks: outlooks.collect::<Result<_, _>>()?,
+            since: opening[0].0,
+            at: Vec::new(),
+            imputed: Vec::new(),
+            measures: Vec::new(),
+        };
+        model.make_ready(config);
+        Ok(model)
+    }
+
+    /// Makes what a snapshot leaves out.
+    pub(crate) fn make_ready(&mut self, config: &DetectorConfig) {
+        let fields = self.scales.len();
+        for outlook in &mut self.outlooks {
+            outlook.make_ready(fields, config);
         }
-        Ok((model, score))
+        self.at = vec![0.0; fields];
+        self.imputed = vec![false; fields];
+        self.measures = vec![[0.0; WAYS]; self.outlooks.len()];
     }
 
-    /// Puts a model together from its parts.
-    pub(crate) fn new(forest: Forest, scales: Vec<Scale>, weights: Vec<f32>) -> Self {
-        let fields = scales.len();
-        let by_lag = vec![0.0; fields * forest.shingle()];
-        Self { scales, weights, forest, point: vec![0.0; fields], by_lag, contributions: vec![0.0; fields] }
+    /// Whether it could be the model of so many fields.
+    pub(crate) fn is_sound(&self, fields: usize, config: &DetectorConfig) -> bool {
+        let views = View::chosen(config);
+        self.scales.len() == fields
+            && self.trends.len() == fields
+            && self.outlooks.len() == views.len()
+            && self.outlooks.iter().zip(views).all(|(outlook, &view)| outlook.fits(view, fields, config))
     }
 
-    /// Scores a row as the newest point of the forest, and learns it. `seq` counts the rows, this one included.
-    pub(crate) fn update(&mut self, row: &[f64], seq: u64) -> Result<Score, rrcf_rs::Error> {
-        let score = self.score(row)?;
-        let memory = (self.forest.window() as u64).max(OPENING as u64);
-        let rate = 1.0 / seq.min(memory) as f64;
-        for (scale, &value) in self.scales.iter_mut().zip(row) {
-            scale.learn(value, rate);
+    /// Scores a row; learns it if told to. `rate` is its weight in the running figures.
+    pub(crate) fn see(
+        &mut self,
+        row: Row<'_>,
+        config: &DetectorConfig,
+        learn: bool,
+        rate: f64,
+    ) -> Result<Seen, rrcf_rs::Error> {
+        let mut seen = Seen::default();
+        for (((at, imputed), scale), &value) in
+            self.at.iter_mut().zip(&mut self.imputed).zip(&mut self.scales).zip(row.values)
+        {
+            *at = scale.pass(value);
+            *imputed = value.is_nan();
+            seen.stuck |= !*imputed && scale.hear(value);
         }
-        self.renew_weights()?;
-        Ok(score)
+        self.turn_calendar(row, config);
+        let mut at = std::mem::take(&mut self.at);
+        if self.imputed.contains(&true) {
+            let scene = Self::scene(&at, &self.scales, &self.trends, row, config, self.calendar);
+            let mut filled = at.clone();
+            self.outlooks[0].impute(&scene, &mut filled);
+            at = filled;
+        }
+        let reach = f64::from(config.smoothing);
+        if reach > 0.0 {
+            for ((trend, &at), _) in
+                self.trends.iter_mut().zip(&at).zip(&self.imputed).filter(|(_, imputed)| !**imputed)
+            {
+                if row.after_silence {
+                    trend.restart(at);
+                }
+                trend.follow(at, reach);
+            }
+        }
+        let scene = Self::scene(&at, &self.scales, &self.trends, row, config, self.calendar);
+        for (outlook, measured) in self.outlooks.iter_mut().zip(&mut self.measures) {
+            let score = outlook.score(&scene, learn)?;
+            *measured = measures(&score, outlook.forest().len());
+            if outlook.view() == View::Level {
+                seen.codisp = score.codisp;
+            }
+        }
+        self.at = at;
+        if learn {
+            let known = self.imputed.iter().map(|imputed| !imputed);
+            for ((scale, trend), _) in
+                self.scales.iter_mut().zip(&mut self.trends).zip(known).filter(|(_, known)| *known)
+            {
+                if !seen.stuck {
+                    scale.learn(rate);
+                }
+                trend.learn(rate);
+            }
+        }
+        Ok(seen)
     }
 
-    /// Each field's part in the last score, over all lags; sums to 1, or to 0 where nothing stood out.
-    pub(crate) fn contributions(&self) -> &[f64] {
-        &self.contributions
+    /// What each forest measured of the last row.
+    pub(crate) fn measures(&self) -> &[[f64; WAYS]] {
+        &self.measures
+    }
+
+    pub(crate) fn outlooks(&self) -> &[Outlook] {
+        &self.outlooks
+    }
+
+    /// The value of a field that a coordinate stands for.
+    pub(crate) fn value(&self, field: usize, coordinate: f64) -> f64 {
+        self.scales[field].value(coordinate)
+    }
+
+    /// Each field's part in the last score: what its value, its mean and its spread add up to over all views and lags, without what the clock
+    /// adds. Sums to 1, or to 0 where nothing stood out. What was only imputed has no part.
+    pub(crate) fn shares(&self) -> Vec<f64> {
+        let mut shares = vec![0.0; self.scales.len()];
+        for outlook in &self.outlooks {
+            for (axis, part) in outlook.axes().iter().cycle().zip(outlook.contributions()) {
+                if let Axis::Field(field) | Axis::Mean(field) | Axis::Spread(field) = *axis
+                    && !self.imputed[field]
+                {
+                    shares[field] += part;
+                }
+            }
+        }
+        let total: f64 = shares.iter().sum();
+        if total > 0.0 {
+            shares.iter_mut().for_each(|share| *share /= total);
+        }
+        shares
+    }
+
+    /// Each field's part in the last row, beside what was expected of it.
+    pub(crate) fn causes(&self, names: &[String], values: &[f64]) -> Vec<Cause> {
+        let shares = self.shares();
+        let causes = names.iter().zip(values).zip(shares).enumerate().map(|(field, ((name, &actual), share))| {
+            let [low, expected, high] = self.expectation(field).unwrap_or([actual; 3]);
+            let direction = Direction::of(actual, low, high);
+            Cause { field: name.clone(), share, actual, expected, low, high, direction }
+        });
+        causes.collect()
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        self.forest.memory_usage()
+        self.outlooks.iter().map(Outlook::memory_usage).sum::<usize>()
+            + self.outlooks.capacity() * size_of::<Outlook>()
             + self.scales.capacity() * size_of::<Scale>()
-            + (self.weights.capacity() + self.point.capacity()) * size_of::<f32>()
-            + (self.by_lag.capacity() + self.contributions.capacity()) * size_of::<f64>()
+            + self.trends.capacity() * size_of::<Trend>()
+            + self.at.capacity() * size_of::<f64>()
+            + self.imputed.capacity()
+            + self.measures.capacity() * size_of::<[f64; WAYS]>()
     }
 
-    fn score(&mut self, row: &[f64]) -> Result<Score, rrcf_rs::Error> {
-        for ((at, scale), &value) in self.point.iter_mut().zip(&mut self.scales).zip(row) {
-            *at = scale.pass(value);
-        }
-        let score = self.forest.update_attributed(&self.point, &mut self.by_lag)?;
-        self.contributions.fill(0.0);
-        for lag in self.by_lag.chunks_exact(self.scales.len()) {
-            for (sum, part) in self.contributions.iter_mut().zip(lag) {
-                *sum += part;
-            }
-        }
-        Ok(score)
-    }
-
-    /// Gives the forest the fields' present weights once they have moved enough to matter.
-    fn renew_weights(&mut self) -> Result<(), rrcf_rs::Error> {
-        let stale = self.scales.iter().zip(&self.weights).any(|(scale, &old)| {
-            let new = scale.weight();
-            new > old * STALE || new * STALE < old
+    /// Low, median and high of a field among the points of the level's forest that are like the last one in everything else.
+    fn expectation(&self, field: usize) -> Option<[f64; 3]> {
+        let outlook = &self.outlooks[0];
+        let axes = outlook.axes().len();
+        // The newest reading of a shingle comes last.
+        let precedents = outlook.forest().points().map(|(held, count)| {
+            let held = &held[held.len() - axes..];
+            let apart = outlook.axes().iter().zip(held).zip(outlook.point()).zip(outlook.weights());
+            let others = apart.filter(|(((axis, _), _), _)| **axis != Axis::Field(field));
+            let distance = others.fold(0.0, |sum, (((_, &held), &own), &weight)| {
+                sum + f64::from(weight) * (f64::from(held) - f64::from(own)).abs()
+            });
+            Precedent { distance, value: f64::from(held[field]), count }
         });
-        if stale {
-            for (weight, scale) in self.weights.iter_mut().zip(&self.scales) {
-                *weight = scale.weight();
-            }
-            self.forest.set_weights(&self.weights)?;
-        }
-        Ok(())
+        expectation(precedents.collect()).map(|band| band.map(|coordinate| self.value(field, coordinate)))
+    }
+
+    /// Lets the time of day, and the day of the week, count once memory spans enough of them.
+    fn turn_calendar(&mut self, row: Row<'_>, config: &DetectorConfig) {
+        let elapsed = (row.ts - self.since) as f64 / MICROS_OF_DAY;
+        let memory = REACH_PER_POINT * config.shape().points as f64 * row.interval / MICROS_OF_DAY;
+        let spans = |days: f64| elapsed >= days && memory >= days;
+        let is_on = config.clock == ClockContext::On;
+        self.calendar.day |= is_on || spans(DAYS_FOR_DAY);
+        self.calendar.week |= is_on || spans(DAYS_FOR_WEEK);
+    }
+
+    fn scene<'a>(
+        at: &'a [f64],
+        scales: &'a [Scale],
+        trends: &'a [Trend],
+        row: Row<'_>,
+        config: &DetectorConfig,
+        calendar: Calendar,
+    ) -> Scene<'a> {
+        Scene { at, scales, trends, local_seconds: config.time_zone.local_seconds(row.ts), calendar }
     }
 }

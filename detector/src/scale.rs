@@ -6,24 +6,36 @@
 //! - *Coordinates.* The first readings fix an offset (their median) and a unit (a power of two near their spread);
 //!   a value becomes `(value − offset) / unit`, computed in `f64`, before the forest keeps it as `f32`. So 1e9 + 0.01 is
 //!   told from 1e9, and multiplying a field by a power of two changes no score at all.
-//! - *Spread.* A running standard deviation of the coordinates, over about as many readings as the forest remembers.
-//!   Values far out count as [`CLIP`] spreads, so that one broken reading does not blind the field, while a lasting
-//!   change of scale is still learnt within a fraction of the window. The field's cuts are weighed by 1 / spread.
+//! - *Spread.* A running standard deviation of the coordinates, over about as many readings as the forest's memory spans.
+//!   The field's cuts are weighed by 1 / spread.
 //! - *Noise floor.* A field that hardly ever moves has no spread to speak of, and its first tiny change would look
 //!   infinite. While fewer than one reading in 64 differs from its predecessor, changes below [`FLOOR`] of the
 //!   field's magnitude are not passed on.
+//!
+//! A scale also notices a field that is *stuck*: it repeats itself far longer than it ever did.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spread::Spread;
+use crate::trend::weight;
 
 /// Readings held back until offsets and units are known.
 pub(crate) const OPENING: usize = 16;
-
-/// Deviations beyond this many spreads are counted as this many.
-const CLIP: f64 = 5.0;
 
 /// What a field that hardly moves is allowed to move, as a part of its magnitude.
 const FLOOR: f64 = 1e-3;
 
 /// A field is restless when more than this share of its readings differ from the one before.
 const RESTLESS: f64 = 1.0 / 64.0;
+
+/// Repetitions below this many say nothing.
+const LEAST_RUN: u32 = 8;
+
+/// A field is stuck when its repetitions are rarer than one in ten to this power.
+const STUCK: f64 = 6.0;
+
+/// A field that differs from reading to reading by more than this share is as good as always on the move.
+const ALWAYS_MOVING: f64 = 0.999;
 
 /// Coordinates stay within ± this; what lies beyond is as far out as anything can be.
 const FARTHEST: f64 = 1e15;
@@ -32,80 +44,100 @@ const FARTHEST: f64 = 1e15;
 const MAD_TO_DEVIATION: f64 = 1.482_6;
 
 /// The running scale of one field. All numbers but `offset` and `unit` are in coordinates.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Scale {
     /// The value whose coordinate is 0.
-    pub(crate) offset: f64,
+    offset: f64,
     /// The size of one coordinate in the field's own unit: a power of two.
-    pub(crate) unit: f64,
-    /// Running mean.
-    pub(crate) mean: f64,
-    /// Running variance.
-    pub(crate) variance: f64,
+    unit: f64,
+    spread: Spread,
     /// Running share of readings that differ from the one before.
-    pub(crate) restless: f64,
+    restless: f64,
     /// Coordinate of the last reading.
-    pub(crate) last: f64,
+    last: f64,
     /// Coordinate last passed on to the forest.
-    pub(crate) held: f64,
+    held: f64,
+    /// How many readings in a row the last one has repeated.
+    run: u32,
+    /// The longest such row that has ended.
+    longest: u32,
 }
 
 impl Scale {
-    /// Fixes offset and unit by a sensor's first values of a field, of which there must be at least one.
+    /// Fixes offset and unit by a sensor's first values of a field; those that are missing are NaN.
     pub(crate) fn open(values: &[f64]) -> Self {
-        let offset = median(values);
+        let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        let offset = median(&values);
         let deviations: Vec<f64> = values.iter().map(|value| (value - offset).abs().min(f64::MAX)).collect();
         let typical = median(&deviations) * MAD_TO_DEVIATION;
-        let mean = deviations.iter().map(|deviation| deviation / values.len() as f64).sum::<f64>();
+        let count = values.len().max(1) as f64;
+        let mean = deviations.iter().map(|deviation| deviation / count).sum::<f64>();
         let moving = if typical > 0.0 { typical } else { mean };
         let floor = offset.abs() * FLOOR;
         let size = [moving, floor, 1.0].into_iter().find(|size| *size > 0.0).unwrap_or(1.0);
         let unit = power_of_two_below(size);
-        let spread = moving / unit;
         let moves = values.windows(2).filter(|pair| differ(pair[0], pair[1])).count();
         let mut scale = Self {
             offset,
             unit,
-            mean: 0.0,
-            variance: spread * spread,
-            restless: moves as f64 / values.len() as f64,
+            spread: Spread::new(0.0, moving / unit),
+            restless: moves as f64 / count,
             last: 0.0,
             held: 0.0,
+            run: 0,
+            longest: 0,
         };
-        scale.last = scale.coordinate(values[values.len() - 1]);
+        scale.last = values.last().map_or(0.0, |&value| scale.coordinate(value));
         scale
     }
 
-    /// The value as the forest shall see it.
-    pub(crate) fn pass(&mut self, value: f64) -> f32 {
+    /// The coordinate that the forest shall see for a value; a missing one has none, and gets none.
+    pub(crate) fn pass(&mut self, value: f64) -> f64 {
+        if value.is_nan() {
+            return f64::NAN;
+        }
         let at = self.coordinate(value);
         if self.restless >= RESTLESS || (at - self.held).abs() > self.floor() {
             self.held = at;
         }
-        self.held as f32
+        self.held
     }
 
-    /// Learns a value; `rate` is the weight of this reading in the running figures.
-    pub(crate) fn learn(&mut self, value: f64, rate: f64) {
+    /// Hears of a value that came; whether the field is stuck.
+    pub(crate) fn hear(&mut self, value: f64) -> bool {
         let at = self.coordinate(value);
-        let moved = f64::from(u8::from(differ(at, self.last)));
-        self.restless += rate * (moved - self.restless);
+        if differ(at, self.last) {
+            self.longest = self.longest.max(self.run);
+            self.run = 0;
+        } else {
+            self.run = self.run.saturating_add(1);
+        }
         self.last = at;
-        let reach = CLIP * self.spread();
-        let deviation = if reach > 0.0 { (at - self.mean).clamp(-reach, reach) } else { at - self.mean };
-        self.mean += rate * deviation;
-        self.variance = (1.0 - rate) * (self.variance + rate * deviation * deviation);
+        let rarity = -libm::log10(1.0 - self.restless.min(ALWAYS_MOVING)) * f64::from(self.run);
+        self.run >= LEAST_RUN && self.run / 2 > self.longest && rarity >= STUCK
+    }
+
+    /// Learns the value last heard of; `rate` is its weight in the running figures.
+    pub(crate) fn learn(&mut self, rate: f64) {
+        let moved = f64::from(u8::from(self.run == 0));
+        self.restless += rate * (moved - self.restless);
+        self.spread.learn(self.last, rate);
     }
 
     /// How much a cut through this field weighs: fields of any scale are cut alike.
     pub(crate) fn weight(&self) -> f32 {
-        let spread = self.spread();
-        if spread > 0.0 { (1.0 / spread).clamp(1e-12, 1e12) as f32 } else { 1.0 }
+        weight(self.spread())
     }
 
-    fn spread(&self) -> f64 {
-        let spread = self.variance.sqrt();
+    /// The field's spread, in coordinates.
+    pub(crate) fn spread(&self) -> f64 {
+        let spread = self.spread.deviation();
         if self.restless >= RESTLESS { spread } else { spread.max(self.floor()) }
+    }
+
+    /// The value of a coordinate.
+    pub(crate) fn value(&self, coordinate: f64) -> f64 {
+        self.offset + coordinate * self.unit
     }
 
     fn floor(&self) -> f64 {
@@ -123,11 +155,11 @@ fn differ(a: f64, b: f64) -> bool {
     a != b
 }
 
-/// The middle value, always one of the values themselves: no rounding.
+/// The middle value, always one of the values themselves: no rounding. 0 if there are none.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The greatest power of two not above a positive value, within the range of normal numbers.
@@ -136,5 +168,3 @@ fn power_of_two_below(value: f64) -> f64 {
     libm::ldexp(1.0, exponent)
 }
 
-#[cfg(test)]
-mod tests;

@@ -1,20 +1,19 @@
 //! A detector's whole state as bytes: versioned, checksummed, and continued bit-identically.
+//!
+//! Magic number, version, fingerprint of the configuration, the state as `postcard` writes it, XXH3-64 of everything before; numbers
+//! are little-endian.
 
-use rrcf_rs::Forest;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{DetectorConfig, MAX_FIELDS};
 use crate::detector::{Detector, State};
-use crate::event::Open;
-use crate::grade::Calibration;
-use crate::model::Model;
-use crate::scale::{OPENING, Scale};
-use crate::tail::Tail;
-use crate::wire::{Reader, Writer};
+use crate::scale::OPENING;
+use crate::view::View;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const CHECKSUM_BYTES: usize = 8;
+const HEAD_BYTES: usize = 14;
 
 /// A snapshot that cannot be continued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,172 +41,68 @@ pub enum RestoreError {
 }
 
 impl Detector {
-    /// The whole state. Its size is that of the forest's snapshot and a few KB.
+    /// The whole state. Its size is that of the forests' snapshots and a few KB.
     pub fn snapshot(&self) -> Vec<u8> {
-        let state = &self.state;
-        let mut w = Writer::default();
-        w.u32(MAGIC);
-        w.u16(VERSION);
-        w.u64(self.config.fingerprint());
-        w.u64(state.seq);
-        w.u64(state.learnt);
-        w.u8(u8::from(state.newest.is_some()));
-        w.i64(state.newest.unwrap_or(0));
-        w.u32(state.warm_up);
-        w.varint(state.fields.len() as u64);
-        for field in &state.fields {
-            w.bytes(field.as_bytes());
-        }
-        w.varint(state.opening.len() as u64);
-        for &value in &state.opening {
-            w.f64(value);
-        }
-        for tail in &state.calibration.measures {
-            write_tail(&mut w, tail);
-        }
-        w.u32(state.calibration.disturbed);
-        w.u8(u8::from(state.event.is_some()));
-        if let Some(event) = &state.event {
-            write_event(&mut w, event);
-        }
-        w.u8(u8::from(state.model.is_some()));
-        if let Some(model) = &state.model {
-            write_model(&mut w, model);
-        }
-        let checksum = xxh3_64(w.written());
-        w.u64(checksum);
-        w.finish()
+        let mut bytes = Vec::from(MAGIC.to_le_bytes());
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(self.config.fingerprint().to_le_bytes());
+        #[allow(clippy::expect_used, reason = "every part of the state has a form in postcard, and memory is all it needs")]
+        let mut bytes = postcard::to_extend(&self.state, bytes).expect("a state can be written");
+        let checksum = xxh3_64(&bytes);
+        bytes.extend(checksum.to_le_bytes());
+        bytes
     }
 
-    /// A detector that continues, bit for bit, where the snapshot was taken.
+    /// Continues from a snapshot, with the sensor's present configuration.
     ///
     /// # Errors
-    /// See [`RestoreError`]. Damaged or hostile bytes neither panic nor ask for much memory.
+    /// [`RestoreError`] says why it cannot be continued.
     pub fn restore(sensor: &str, config: &DetectorConfig, bytes: &[u8]) -> Result<Self, RestoreError> {
         let split = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(RestoreError::Damaged)?;
         let (content, checksum) = bytes.split_at(split);
         if checksum != xxh3_64(content).to_le_bytes() {
             return Err(RestoreError::Damaged);
         }
-        let mut r = Reader::new(content);
-        if r.u32() != Some(MAGIC) {
+        let (head, state) = content.split_at_checked(HEAD_BYTES).ok_or(RestoreError::Damaged)?;
+        let (magic, rest) = head.split_at(4);
+        let (version, fingerprint) = rest.split_at(2);
+        if magic != MAGIC.to_le_bytes() {
             return Err(RestoreError::Damaged);
         }
-        let version = r.u16().ok_or(RestoreError::Damaged)?;
+        let version = u16::from_le_bytes(version.try_into().map_err(|_| RestoreError::Damaged)?);
         if version > VERSION {
             return Err(RestoreError::TooNew { found: version, newest: VERSION });
         }
-        let (found, expected) = (r.u64().ok_or(RestoreError::Damaged)?, config.fingerprint());
-        if found != expected {
+        let found = u64::from_le_bytes(fingerprint.try_into().map_err(|_| RestoreError::Damaged)?);
+        let expected = config.fingerprint();
+        // The fingerprint covers the number of the algorithm, so a snapshot of an earlier format has another.
+        if found != expected || version < VERSION {
             return Err(RestoreError::ConfigChanged { found, expected });
         }
-        let state = read_state(&mut r, config).ok_or(RestoreError::Damaged)?;
+        let mut state: State = postcard::from_bytes(state).map_err(|_| RestoreError::Damaged)?;
+        if !state.is_sound(config) {
+            return Err(RestoreError::Damaged);
+        }
+        if let Some(model) = &mut state.model {
+            model.make_ready(config);
+        }
         Ok(Self::with_state(sensor, config, state))
     }
 }
 
-fn read_state(r: &mut Reader<'_>, config: &DetectorConfig) -> Option<State> {
-    let (seq, learnt) = (r.u64()?, r.u64()?);
-    let (has_newest, newest) = (r.u8()? == 1, r.i64()?);
-    let warm_up = r.u32()?;
-    let fields: Vec<String> = (0..r.count()?).map(|_| r.text()).collect::<Option<_>>()?;
-    if fields.len() > MAX_FIELDS {
-        return None;
+impl State {
+    /// Whether a detector of this configuration could be in this state, as far as anything else would make it panic.
+    fn is_sound(&self, config: &DetectorConfig) -> bool {
+        let fields = self.fields.len();
+        let rows_fit = self.opening.iter().all(|(_, row)| row.len() == fields);
+        let parts_fit = match &self.model {
+            Some(model) => self.opening.is_empty() && model.is_sound(fields, config),
+            None => self.opening.len() < OPENING,
+        };
+        fields <= MAX_FIELDS
+            && (self.learnt == 0 || self.counters.len() == fields && fields > 0)
+            && rows_fit
+            && parts_fit
+            && self.surprise.is_sound(View::chosen(config).len())
     }
-    let opening: Vec<f64> = (0..r.count()?).map(|_| r.f64()).collect::<Option<_>>()?;
-    let measures = [read_tail(r)?, read_tail(r)?, read_tail(r)?];
-    let calibration = Calibration { measures, disturbed: r.u32()? };
-    let event = if r.u8()? == 1 { Some(read_event(r, fields.len())?) } else { None };
-    let model = if r.u8()? == 1 { Some(read_model(r, config, fields.len())?) } else { None };
-    r.end()?;
-    let opening_is_whole = match model {
-        Some(_) => opening.is_empty() && learnt >= OPENING as u64,
-        None => {
-            learnt < OPENING as u64 && (learnt == 0 || opening.len() as u64 == learnt * fields.len() as u64)
-        }
-    };
-    let newest = has_newest.then_some(newest);
-    opening_is_whole.then_some(State {
-        seq,
-        learnt,
-        newest,
-        warm_up,
-        fields,
-        opening,
-        model,
-        calibration,
-        event,
-    })
-}
-
-fn write_tail(w: &mut Writer, tail: &Tail) {
-    w.varint(tail.counts().len() as u64);
-    for &count in tail.counts() {
-        w.varint(u64::from(count));
-    }
-}
-
-fn read_tail(r: &mut Reader<'_>) -> Option<Tail> {
-    let counts = (0..r.count()?).map(|_| u32::try_from(r.varint()?).ok()).collect::<Option<Vec<u32>>>()?;
-    Tail::from_counts(counts)
-}
-
-fn write_event(w: &mut Writer, event: &Open) {
-    w.i64(event.started);
-    w.i64(event.last);
-    w.i64(event.peak_at);
-    w.f64(event.peak_score);
-    w.f64(event.peak_grade);
-    w.u32(event.readings);
-    for &contribution in &event.contributions {
-        w.f64(contribution);
-    }
-}
-
-fn read_event(r: &mut Reader<'_>, fields: usize) -> Option<Open> {
-    Some(Open {
-        started: r.i64()?,
-        last: r.i64()?,
-        peak_at: r.i64()?,
-        peak_score: r.f64()?,
-        peak_grade: r.f64()?,
-        readings: r.u32()?,
-        contributions: (0..fields).map(|_| r.f64()).collect::<Option<_>>()?,
-    })
-}
-
-fn write_model(w: &mut Writer, model: &Model) {
-    for scale in &model.scales {
-        for value in
-            [scale.offset, scale.unit, scale.mean, scale.variance, scale.restless, scale.last, scale.held]
-        {
-            w.f64(value);
-        }
-    }
-    for &weight in &model.weights {
-        w.f32(weight);
-    }
-    w.bytes(&model.forest.snapshot());
-}
-
-fn read_model(r: &mut Reader<'_>, config: &DetectorConfig, fields: usize) -> Option<Model> {
-    let read_scale = |r: &mut Reader<'_>| {
-        Some(Scale {
-            offset: r.f64()?,
-            unit: r.f64()?,
-            mean: r.f64()?,
-            variance: r.f64()?,
-            restless: r.f64()?,
-            last: r.f64()?,
-            held: r.f64()?,
-        })
-    };
-    let scales: Vec<Scale> = (0..fields).map(|_| read_scale(r)).collect::<Option<_>>()?;
-    let weights: Vec<f32> = (0..fields).map(|_| r.f32()).collect::<Option<_>>()?;
-    let forest = Forest::restore(r.bytes()?).ok()?;
-    let fits = forest.dimensions() == fields
-        && forest.trees() == config.trees
-        && forest.window() == config.window
-        && forest.shingle() == config.shingle;
-    fits.then(|| Model::new(forest, scales, weights))
 }

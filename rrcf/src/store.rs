@@ -38,6 +38,11 @@ impl Store {
         self.len
     }
 
+    /// One more than the largest slot that ever stood for a point.
+    pub(crate) fn slots(&self) -> u32 {
+        self.counts.len() as u32
+    }
+
     /// Different points the trees hold.
     pub(crate) fn distinct(&self) -> usize {
         self.distinct

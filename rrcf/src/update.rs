@@ -55,7 +55,7 @@ impl Forest {
     /// [`Error::WrongLength`] or [`Error::NotFinite`]; the forest is then unchanged.
     pub fn update(&mut self, point: &[f32]) -> Result<Score, Error> {
         self.check(point)?;
-        Ok(self.take_in(point, false, &mut |_, _| {}))
+        Ok(self.take_in(point, true, false, &mut |_, _| {}))
     }
 
     /// Does what [`update`](Forest::update) does and also says which dimensions the score comes from.
@@ -69,11 +69,28 @@ impl Forest {
     /// Those of [`update`](Forest::update), and [`Error::WrongLength`] for `contributions`; the forest and `contributions` are then
     /// unchanged.
     pub fn update_attributed(&mut self, point: &[f32], contributions: &mut [f64]) -> Result<Score, Error> {
+        self.attribute(point, true, contributions)
+    }
+
+    /// Lets a point pass: it is scored, and is part of the shingles to come, but the sample does not take it in. For points that are
+    /// known to be wrong, such as those of a sensor that is broken.
+    ///
+    /// `contributions` are those of [`update_attributed`](Forest::update_attributed). A sliding window holds what came, whatever it is:
+    /// there, the point is taken in.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`update_attributed`](Forest::update_attributed).
+    pub fn observe(&mut self, point: &[f32], contributions: &mut [f64]) -> Result<Score, Error> {
+        self.attribute(point, false, contributions)
+    }
+
+    fn attribute(&mut self, point: &[f32], learn: bool, contributions: &mut [f64]) -> Result<Score, Error> {
         self.check(point)?;
         check_length("contributions", contributions.len(), self.store.width())?;
         contributions.fill(0.0);
         let mut total = 0.0;
-        let score = self.take_in(point, true, &mut |dimension, codisp| {
+        let score = self.take_in(point, learn, true, &mut |dimension, codisp| {
             contributions[dimension] += codisp;
             total += codisp;
         });
@@ -86,8 +103,14 @@ impl Forest {
     }
 
     /// Takes in a valid point. `credit` hears, tree by tree, the collusive displacement and the dimension it comes from.
-    fn take_in(&mut self, point: &[f32], attribute: bool, credit: &mut impl FnMut(usize, f64)) -> Score {
-        let Some((step, key)) = self.step(point, attribute) else { return Score::default() };
+    fn take_in(
+        &mut self,
+        point: &[f32],
+        learn: bool,
+        attribute: bool,
+        credit: &mut impl FnMut(usize, f64),
+    ) -> Score {
+        let Some((step, key)) = self.step(point, learn, attribute) else { return Score::default() };
         let (score, twin) = self.pass(step, credit);
         if let Some(slot) = step.staying {
             self.keep(slot, twin, key);
@@ -96,7 +119,7 @@ impl Forest {
     }
 
     /// Decides what becomes of a point and of those held, and counts out who leaves. Nothing if there is no shingle yet.
-    fn step(&mut self, point: &[f32], attribute: bool) -> Option<(Step, f64)> {
+    fn step(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Step, f64)> {
         let Self { window, store, pool, trees, leaving, coming, .. } = self;
         let (mut step, mut key) =
             (Step { leaving: Leaving::Nobody, staying: None, shared_slots: false, attribute }, 0.0);
@@ -125,9 +148,12 @@ impl Forest {
                 if !reservoir.push(point) {
                     return None;
                 }
-                key = reservoir.draw();
                 coming.set(reservoir.recent());
                 step.shared_slots = true;
+                if !learn {
+                    return Some((step, key));
+                }
+                key = reservoir.draw();
                 let free = match reservoir.offer(key) {
                     Verdict::Refused => return Some((step, key)),
                     Verdict::Room => None,

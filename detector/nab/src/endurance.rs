@@ -1,0 +1,105 @@
+//! A sensor that never ends: does detection fade, does memory grow? A long synthetic series with a daily and a weekly season, a level that drifts
+//! by many times its noise, and anomalies of three kinds, evenly spread.
+
+use thicket_detector::{Detector, DetectorConfig};
+
+/// Seconds between two readings.
+const INTERVAL: i64 = 300;
+/// Readings between two anomalies, on average.
+const SPACING: u64 = 2_000;
+/// Parts into which the series is divided for the report.
+const PARTS: u64 = 5;
+const DAY: f64 = 86_400.0;
+
+/// Numbers that look random; SplitMix64.
+struct Noise(u64);
+
+impl Noise {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}
+
+/// One part of the series.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    anomalies: u32,
+    found: u32,
+    false_alarms: u32,
+    memory: usize,
+}
+
+/// Runs the series and prints what became of its parts; the figures as JSON.
+pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
+    let mut parts = [Part::default(); PARTS as usize];
+    let mut noise = Noise(11);
+    let mut detector = Detector::new("endurance", &DetectorConfig::default());
+    let names = ["value".to_owned()];
+    let (mut last_event, mut since_anomaly, mut kind) = (None, u64::MAX, 0_u64);
+    let mut caught = true;
+    for n in 0..readings {
+        let part = &mut parts[(n * PARTS / readings) as usize];
+        if n > SPACING && noise.uniform() < 1.0 / SPACING as f64 && since_anomaly > 200 {
+            (since_anomaly, kind, caught) = (0, kind + 1, false);
+            part.anomalies += 1;
+        }
+        let ts = n as i64 * INTERVAL;
+        let value = ordinary(ts as f64, &mut noise) + anomaly(kind, since_anomaly, &mut noise);
+        let detection = detector.apply(ts * 1_000_000, &names, &[value])?;
+        if let Some(event) = detection.event
+            && last_event != Some(event.started)
+        {
+            last_event = Some(event.started);
+            if since_anomaly <= 60 {
+                part.found += u32::from(!std::mem::replace(&mut caught, true));
+            } else {
+                part.false_alarms += 1;
+            }
+        }
+        since_anomaly = since_anomaly.saturating_add(1);
+        part.memory = detector.memory_usage();
+    }
+    println!("endurance, {readings} readings, one each {INTERVAL} s, medium profile");
+    let weeks = (readings / PARTS) as f64 * INTERVAL as f64 / (7.0 * DAY);
+    let mut shares = Vec::new();
+    for (number, part) in (1..).zip(&parts) {
+        let Part { anomalies, found, false_alarms, memory } = *part;
+        let a_week = f64::from(false_alarms) / weeks;
+        println!("  part {number}: found {found:3} of {anomalies:3}, {a_week:.2} false alarms a week, {} KB", memory / 1_000);
+        shares.push(f64::from(found) / f64::from(anomalies.max(1)));
+    }
+    println!();
+    Ok(serde_json::json!({
+        "found_in_first_part": shares[0],
+        "found_in_last_part": shares[PARTS as usize - 1],
+        "memory_bytes_after_first_part": parts[0].memory,
+        "memory_bytes_in_the_end": parts[PARTS as usize - 1].memory,
+    }))
+}
+
+/// Seasons, drift and noise of standard deviation 1.
+fn ordinary(seconds: f64, noise: &mut Noise) -> f64 {
+    let angle = |period: f64| core::f64::consts::TAU * seconds / period;
+    let day = 10.0 * libm::sin(angle(DAY));
+    let week = 4.0 * libm::sin(angle(7.0 * DAY));
+    let drift = 30.0 * libm::sin(angle(400.0 * DAY));
+    100.0 + day + week + drift + noise.normal()
+}
+
+/// What an anomaly adds, so many readings after its beginning: a spike, a level that is off for 40 readings, or unrest for 40.
+fn anomaly(kind: u64, since: u64, noise: &mut Noise) -> f64 {
+    match kind % 3 {
+        0 if since == 0 => 12.0,
+        1 if since < 40 => 8.0,
+        2 if since < 40 => 5.0 * noise.normal(),
+        _ => 0.0,
+    }
+}
