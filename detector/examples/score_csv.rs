@@ -3,19 +3,20 @@
 //! ```text
 //! cargo run --release -p thicket-detector --example score_csv -- [OPTIONS] FILE…
 //!   --fields A,B,…             columns to score (default: every column that holds a number in the first row)
-//!   --trees N --window N --shingle N --warm-up N --false-alarm-every N
+//!   --settings JSON            settings of the detector, such as '{"profile": "small", "alarms_per_week": 10}'
 //!   --label COLUMN             the rows where COLUMN is not empty are the anomalies to find: prints a summary
 //!   --slack N                  an event up to N readings off a labelled span still belongs to it (default 5)
 //!   --quiet                    no scores, only the summary
 //! ```
 //!
-//! The first row names the columns, the first column is the time. Output: `time,score,grade,anomaly` per row.
+//! The first row names the columns, the first column is the time in RFC 3339. Output: `time,score,grade,onset,anomaly,causes` per row.
 
 use std::error::Error;
 use std::fs;
 use std::ops::RangeInclusive;
 
-use thicket_detector::{Detector, DetectorConfig, Event};
+use chrono::DateTime;
+use thicket_detector::{Detection, Detector, DetectorConfig, Event};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
@@ -36,17 +37,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Feeds a table to a detector, row by row; the number of a row is its time. Returns the events.
+/// Feeds a table to a detector, row by row. Returns the events; their times are numbers of rows.
 fn score(sensor: &str, table: &Table, options: &Options) -> Result<Vec<Event>, Box<dyn Error>> {
     let mut detector = Detector::new(sensor, &options.config);
     let mut events: Vec<Event> = Vec::new();
     for (row, values) in table.rows.iter().enumerate() {
-        let detection = detector.apply(row as i64, &table.names, values)?;
+        let detection = detector.apply(table.micros[row], &table.names, values)?;
         if !options.quiet {
+            let Detection { score, onset, anomaly, causes, .. } = &detection;
             let grade = detection.grade.map_or(String::new(), |grade| grade.to_string());
-            println!("{},{},{grade},{}", table.times[row], detection.score, u8::from(detection.anomaly));
+            let causes: Vec<String> = causes
+                .iter()
+                .filter(|cause| cause.share >= 0.1)
+                .map(|c| format!("{} {:.2} was {} expected {} to {}", c.field, c.share, c.actual, c.low, c.high))
+                .collect();
+            println!("{},{score},{grade},{onset},{},{}", table.times[row], u8::from(*anomaly), causes.join("; "));
         }
-        if let Some(event) = detection.event {
+        if let Some(mut event) = detection.event {
+            let row_of = |micros| table.micros.binary_search(&micros).map_or(0, |row| row as i64);
+            event.started = row_of(event.started);
+            event.ended = event.ended.map(row_of);
             match events.last_mut() {
                 Some(last) if last.started == event.started => *last = event,
                 _ => events.push(event),
@@ -95,6 +105,7 @@ impl std::fmt::Display for Tally {
 struct Table {
     names: Vec<String>,
     times: Vec<String>,
+    micros: Vec<i64>,
     rows: Vec<Vec<f64>>,
     labelled: Vec<RangeInclusive<i64>>,
 }
@@ -113,12 +124,14 @@ impl Table {
         let mut table = Self {
             names: columns.iter().map(|&column| header[column].to_owned()).collect(),
             times: Vec::new(),
+            micros: Vec::new(),
             rows: Vec::new(),
             labelled: Vec::new(),
         };
         for (row, line) in lines.enumerate() {
             let cells: Vec<&str> = line.split(',').collect();
             table.times.push(cells[0].to_owned());
+            table.micros.push(DateTime::parse_from_rfc3339(cells[0])?.timestamp_micros());
             let values: Result<Vec<f64>, _> = columns.iter().map(|&column| cells[column].parse()).collect();
             table.rows.push(values.map_err(|error| format!("row {}: {error}", row + 1))?);
             if label_column.is_some_and(|column| !cells[column].is_empty()) {
@@ -149,20 +162,21 @@ struct Options {
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let mut options = Self { slack: 5, ..Self::default() };
+        let (mut settings, mut fields) = ("{}".to_owned(), Vec::new());
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
-                "--fields" => options.config.fields = value()?.split(',').map(str::to_owned).collect(),
-                "--trees" => options.config.trees = value()?.parse()?,
-                "--window" => options.config.window = value()?.parse()?,
-                "--shingle" => options.config.shingle = value()?.parse()?,
-                "--warm-up" => options.config.warm_up = value()?.parse()?,
-                "--false-alarm-every" => options.config.false_alarm_every = value()?.parse()?,
+                "--fields" => fields = value()?.split(',').map(str::to_owned).collect(),
+                "--settings" => settings = value()?,
                 "--label" => options.label = Some(value()?),
                 "--slack" => options.slack = value()?.parse()?,
                 "--quiet" => options.quiet = true,
                 file => options.files.push(file.to_owned()),
             }
+        }
+        options.config = serde_json::from_str(&settings)?;
+        if !fields.is_empty() {
+            options.config.fields = fields;
         }
         Ok(options)
     }

@@ -41,8 +41,8 @@ pub struct Marks {
     pub stuck: bool,
     /// It comes after a silence of many times the usual interval.
     pub after_silence: bool,
-    /// The detector did not learn it, because an anomaly lasts.
-    pub not_learnt: bool,
+    /// An anomaly lasts, and the detector learns but little of it.
+    pub learning_slowed: bool,
 }
 
 /// A reading that cannot be scored. It has changed nothing.

@@ -14,7 +14,7 @@ use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::OPENING;
 use crate::suppress::Candidate;
-use crate::surprise::Surprise;
+use crate::surprise::{Judgement, Surprise};
 use crate::view::{REACH_PER_POINT, View};
 
 /// Everything that is known of one sensor.
@@ -61,7 +61,7 @@ const SLOWNESS: u64 = 4;
 #[derive(Clone, Copy, Default)]
 struct Judged {
     codisp: f64,
-    surprise: f64,
+    judgement: Judgement,
     stuck: bool,
 }
 
@@ -123,21 +123,21 @@ impl Detector {
 
         let state = &mut self.state;
         let is_over = state.learnt > u64::from(state.warm_up);
-        let rarity = rarity(judged.surprise, self.config.smoothing > 0);
-        let begins = state.onset.begins(state.seq, judged.surprise);
+        let rarity = rarity(judged.judgement.surprise(), self.config.smoothing > 0);
+        let begins = state.onset.begins(state.seq, judged.judgement.mean);
         let fields = state.fields.len();
         let mut detection = Detection {
             seq: state.seq,
             score: judged.codisp,
             grade: is_over.then(|| grade(rarity)),
             confidence: confidence(state.surprise.past(), state.warm_up, known, fields),
-            onset: if is_over && begins { grade(judged.surprise) } else { 0.0 },
+            onset: if is_over && begins { grade(judged.judgement.mean) } else { 0.0 },
             anomaly: false,
             marks: Marks {
                 imputed: known < fields,
                 stuck: judged.stuck,
                 after_silence,
-                not_learnt: !learning,
+                learning_slowed: !learning,
                 suppressed: false,
             },
             causes: Vec::new(),
@@ -315,13 +315,13 @@ impl State {
         let seen = model.see(row, config, learning || self.learnt.is_multiple_of(SLOWNESS), rate)?;
         // The first half of the warm-up fills the forests; measures are worth remembering from then on.
         if self.learnt <= u64::from(self.warm_up) / 2 {
-            return Ok(Judged { codisp: seen.codisp, surprise: 0.0, stuck: seen.stuck });
+            return Ok(Judged { codisp: seen.codisp, judgement: Judgement::default(), stuck: seen.stuck });
         }
-        let surprise = self.surprise.judge(model.measures(), f64::from(config.smoothing));
+        let judgement = self.surprise.judge(model.measures(), f64::from(config.smoothing));
         if learning {
             self.surprise.learn();
         }
-        Ok(Judged { codisp: seen.codisp, surprise, stuck: seen.stuck })
+        Ok(Judged { codisp: seen.codisp, judgement, stuck: seen.stuck })
     }
 }
 

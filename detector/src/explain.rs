@@ -19,6 +19,8 @@ pub struct Explanation {
     pub views: Vec<ViewExplanation>,
     /// The mean of all rarities.
     pub surprise: f64,
+    /// The greatest mean rarity of one view's measures. Half of it counts where that is more than `surprise`.
+    pub loudest: f64,
     /// −log10 of the share of readings that are expected to be as rare.
     pub rarity: f64,
     /// What `alarms_per_week` demands of the rarity.
@@ -62,7 +64,7 @@ pub struct MeasureExplanation {
 /// A reading that a forest remembers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NeighbourExplanation {
-    /// The values of its fields.
+    /// The values of its fields; empty in a view that does not look at them.
     pub values: Vec<f64>,
     /// Its distance: the sum over all dimensions of the difference in units of the dimension's spread.
     pub distance: f64,
@@ -89,7 +91,6 @@ impl Detector {
             return Ok((detection, None));
         };
         let verdicts = state.surprise.verdicts();
-        let fields = state.fields.len();
         let outlooks = model.outlooks().iter().zip(model_before.outlooks()).zip(verdicts.chunks(WAYS));
         let views: Vec<ViewExplanation> = outlooks
             .map(|((outlook, outlook_before), verdicts)| ViewExplanation {
@@ -106,7 +107,7 @@ impl Detector {
                     })
                     .collect(),
                 contributions: contributions(outlook, &state.fields),
-                neighbours: neighbours(outlook_before, outlook.point(), fields, |field, coordinate| {
+                neighbours: neighbours(outlook_before, outlook.point(), |field, coordinate| {
                     model.value(field, coordinate)
                 }),
             })
@@ -114,13 +115,12 @@ impl Detector {
         if views.is_empty() || verdicts.is_empty() {
             return Ok((detection, None));
         }
-        let figures = verdicts.iter().map(|v| 1 + usize::from(v.mean_rarity.is_some())).sum::<usize>();
-        let total = verdicts.iter().fold(0.0, |sum, v| sum + v.rarity + v.mean_rarity.unwrap_or(0.0));
-        let surprise = total / figures as f64;
+        let judgement = state.surprise.judgement();
         let explanation = Explanation {
             views,
-            surprise,
-            rarity: rarity(surprise, self.config.smoothing > 0),
+            surprise: judgement.mean,
+            loudest: judgement.loudest,
+            rarity: rarity(judgement.surprise(), self.config.smoothing > 0),
             threshold: threshold(self.config.alarms_per_week, state.rhythm.readings_per_week()),
             past: state.surprise.past(),
             interval_seconds: state.rhythm.interval() / 1e6,
@@ -145,6 +145,7 @@ fn name(axis: Axis, fields: &[String]) -> String {
     match axis {
         Axis::Field(field) => fields[field].clone(),
         Axis::Mean(field) => format!("mean of {}", fields[field]),
+        Axis::Deviation(field) => format!("{} less its mean", fields[field]),
         Axis::Spread(field) => format!("spread of {}", fields[field]),
         Axis::Day(_) => "time of day".to_owned(),
         Axis::Week(_) => "day of week".to_owned(),
@@ -154,7 +155,6 @@ fn name(axis: Axis, fields: &[String]) -> String {
 fn neighbours(
     outlook: &Outlook,
     point: &[f32],
-    fields: usize,
     value: impl Fn(usize, f64) -> f64,
 ) -> Vec<NeighbourExplanation> {
     let found = outlook.forest().neighbours(point, NEIGHBOURS).unwrap_or_default();
@@ -163,9 +163,12 @@ fn neighbours(
         .into_iter()
         .map(|neighbour| {
             let newest = &neighbour.point[neighbour.point.len() - axes..];
-            let values = newest[..fields].iter().enumerate().map(|(field, &at)| value(field, f64::from(at)));
+            let fields = outlook.axes().iter().zip(newest).filter_map(|(axis, &at)| match *axis {
+                Axis::Field(field) => Some(value(field, f64::from(at))),
+                _ => None,
+            });
             NeighbourExplanation {
-                values: values.collect(),
+                values: fields.collect(),
                 distance: neighbour.distance,
                 count: neighbour.count,
             }

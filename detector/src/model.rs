@@ -178,7 +178,7 @@ impl Model {
         let mut shares = vec![0.0; self.scales.len()];
         for outlook in &self.outlooks {
             for (axis, part) in outlook.axes().iter().cycle().zip(outlook.contributions()) {
-                if let Axis::Field(field) | Axis::Mean(field) | Axis::Spread(field) = *axis
+                if let Axis::Field(field) | Axis::Mean(field) | Axis::Deviation(field) | Axis::Spread(field) = *axis
                     && !self.imputed[field]
                 {
                     shares[field] += part;

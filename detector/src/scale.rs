@@ -168,3 +168,43 @@ fn power_of_two_below(value: f64) -> f64 {
     libm::ldexp(1.0, exponent)
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_keep_small_differences_on_a_huge_offset() {
+        let values: Vec<f64> = (0..16).map(|i| 1e9 + f64::from(i % 4) * 0.01).collect();
+        let mut scale = Scale::open(&values);
+        let near = scale.pass(1e9) as f32;
+        let far = scale.pass(1e9 + 0.01) as f32;
+        assert!((far - near).abs() > 0.5, "{near} {far}");
+        assert!((scale.value(f64::from(far)) - (1e9 + 0.01)).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_flat_field_passes_on_only_what_exceeds_its_noise_floor() {
+        let mut scale = Scale::open(&[200.0; 16]);
+        let rest = scale.pass(200.0);
+        assert_eq!(scale.pass(200.1), rest);
+        assert_ne!(scale.pass(201.0), rest);
+    }
+
+    #[test]
+    fn missing_values_have_no_coordinate_and_make_no_scale() {
+        let mut scale = Scale::open(&[f64::NAN, 4.0, f64::NAN, 6.0]);
+        assert!(scale.pass(f64::NAN).is_nan());
+        assert!(scale.pass(5.0).is_finite());
+        assert!(Scale::open(&[f64::NAN; 16]).pass(3.0).is_finite());
+    }
+
+    #[test]
+    fn only_more_repetition_than_ever_is_stuck() {
+        let mut scale = Scale::open(&[1.0, 2.0, 3.0, 4.0]);
+        let heard: Vec<bool> = (0..40).map(|_| scale.hear(9.0)).collect();
+        let stuck = heard.iter().position(|&stuck| stuck).unwrap();
+        assert!((LEAST_RUN as usize..20).contains(&stuck), "{stuck}");
+        scale.hear(10.0);
+        assert!((0..60).all(|_| !scale.hear(9.0)), "it has rested that long before");
+    }
+}

@@ -3,7 +3,8 @@
 //! Each forest measures in three ways how far a point stands apart. A single point that stands far apart shows in these at once; a
 //! series that has changed shows in them as a little more than usual, again and again, so the exponentially moving mean of
 //! each measure is a measure too. Each becomes −log10 of its [tail probability](crate::tail) against all its past values, and the surprise is
-//! the mean over all. The measures err in different ways, and agree on what matters: their mean finds more than any of them.
+//! the mean over all. The measures err in different ways, and agree on what matters: their mean finds more than any of them. Only what
+//! one view sees alone, and sees clearly, such as a spike on a level that drifts, would drown in it, so it counts by itself too.
 
 use rrcf_rs::Score;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,25 @@ pub(crate) struct Verdict {
     pub(crate) mean_rarity: Option<f64>,
 }
 
+/// How surprising a reading is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Judgement {
+    /// The mean of all rarities: what all views agree on.
+    pub(crate) mean: f64,
+    /// The greatest mean rarity of one view's measures: what only one of them sees.
+    pub(crate) loudest: f64,
+}
+
+/// How much of what only one view sees counts. At a half, it outweighs the mean of all only where it is far out.
+const ALONE: f64 = 0.5;
+
+impl Judgement {
+    /// The surprise: the mean, unless one view by itself is surprised by twice as much.
+    pub(crate) fn surprise(self) -> f64 {
+        self.mean.max(ALONE * self.loudest)
+    }
+}
+
 /// The pasts of all measures of a sensor.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Surprise {
@@ -55,20 +75,26 @@ impl Surprise {
     }
 
     /// The surprise of a reading, by what the forests say of it. `reach` is how many readings the moving means go back; 0: there are none.
-    pub(crate) fn judge(&mut self, measures: &[[f64; WAYS]], reach: f64) -> f64 {
+    pub(crate) fn judge(&mut self, measures: &[[f64; WAYS]], reach: f64) -> Judgement {
         self.verdicts.clear();
-        let mut sum = 0.0;
         for (gauge, &value) in self.gauges.iter_mut().zip(measures.as_flattened()) {
             let rarity = gauge.past.rarity(value);
             let mean_rarity = (reach > 0.0).then(|| {
                 gauge.mean += (value - gauge.mean) / reach;
                 gauge.past_means.rarity(gauge.mean)
             });
-            sum += rarity + mean_rarity.unwrap_or(0.0);
             self.verdicts.push(Verdict { value, rarity, mean: gauge.mean, mean_rarity });
         }
-        let figures = self.gauges.len() * if reach > 0.0 { 2 } else { 1 };
-        sum / figures as f64
+        self.judgement()
+    }
+
+    /// How surprising the last reading was.
+    pub(crate) fn judgement(&self) -> Judgement {
+        let rarities = self.verdicts.iter().flat_map(|verdict| [Some(verdict.rarity), verdict.mean_rarity]).flatten();
+        let (sum, figures) = rarities.fold((0.0, 0.0_f64), |(sum, figures), rarity| (sum + rarity, figures + 1.0));
+        let of_views = self.verdicts.chunks(WAYS).map(|view| view.iter().map(|v| v.rarity).sum::<f64>() / WAYS as f64);
+        let loudest = of_views.fold(0.0, f64::max);
+        Judgement { mean: sum / figures.max(1.0), loudest }
     }
 
     /// Adds the reading judged last to the past.
@@ -137,17 +163,17 @@ mod tests {
     #[test]
     fn what_stands_apart_more_is_more_surprising() {
         let judged: Vec<f64> =
-            [1.0, 1.9, 3.0, 6.0].iter().map(|&value| settled().judge(&[[value; WAYS]], 20.0)).collect();
+            [1.0, 1.9, 3.0, 6.0].iter().map(|&value| settled().judge(&[[value; WAYS]], 20.0).mean).collect();
         assert!(judged.is_sorted_by(|a, b| a < b), "{judged:?}");
     }
 
     #[test]
     fn a_little_more_than_usual_again_and_again_is_surprising() {
         let mut surprise = settled();
-        let first = surprise.judge(&[[1.85; WAYS]], 20.0);
+        let first = surprise.judge(&[[1.85; WAYS]], 20.0).mean;
         let mut last = first;
         for _ in 0..30 {
-            last = surprise.judge(&[[1.85; WAYS]], 20.0);
+            last = surprise.judge(&[[1.85; WAYS]], 20.0).mean;
         }
         assert!(last > 2.0 * first, "{first} became {last}");
     }
@@ -155,12 +181,12 @@ mod tests {
     #[test]
     fn what_is_learnt_surprises_less() {
         let mut surprise = settled();
-        let first = surprise.judge(&[[5.0; WAYS]], 20.0);
+        let first = surprise.judge(&[[5.0; WAYS]], 20.0).mean;
         for _ in 0..300 {
             surprise.judge(&[[5.0; WAYS]], 20.0);
             surprise.learn();
         }
-        let last = surprise.judge(&[[5.0; WAYS]], 20.0);
-        assert!(last < 1.0, "{first} became {last}");
+        let last = surprise.judge(&[[5.0; WAYS]], 20.0).mean;
+        assert!(last < 0.2 * first, "{first} became {last}");
     }
 }

@@ -140,3 +140,55 @@ fn place(value: f64) -> (usize, f64) {
     (bin, (bins - bin as f64).min(1.0))
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// So many values, exponential with mean 1, in an order that looks random.
+    fn exponential(count: u64) -> impl Iterator<Item = f64> {
+        (0..count).map(move |i| -libm::log((((i * 7_919) % count) as f64 + 0.5) / count as f64))
+    }
+
+    #[test]
+    fn an_exponential_tail_is_told_as_it_is_far_beyond_what_was_seen() {
+        let mut tail = Tail::default();
+        exponential(20_000).for_each(|value| tail.learn(value));
+        for rarity in [0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0] {
+            let value = rarity / core::f64::consts::LOG10_E;
+            let told = tail.rarity(value);
+            assert!((told - rarity).abs() < 0.12 * rarity + 0.05, "{rarity} told as {told}");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_comes() {
+        let mut tail = Tail::default();
+        for value in [0.0, 1e300, f64::MAX, 3.0] {
+            for _ in 0..1_000 {
+                tail.learn(value);
+            }
+        }
+        assert!(tail.memory_usage() <= MAX_BINS * size_of::<u32>());
+        assert!(tail.is_sound());
+    }
+
+    #[test]
+    fn a_measure_that_hardly_varies_makes_no_wonder_of_a_whim() {
+        let mut tail = Tail::default();
+        (0..5_000).for_each(|_| tail.learn(2.0));
+        assert!(tail.rarity(2.01) < 3.0, "{}", tail.rarity(2.01));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_greater_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
+            let mut tail = Tail::default();
+            values.iter().for_each(|&value| tail.learn(value));
+            asked.sort_by(f64::total_cmp);
+            let [low, high] = [tail.rarity(asked[0]), tail.rarity(asked[1])];
+            prop_assert!(low >= 0.0 && high.is_finite());
+            prop_assert!(low <= high + 0.35, "{} then {}", low, high);
+        }
+    }
+}

@@ -15,6 +15,10 @@ const LEAST: f64 = 1e-3;
 pub(crate) struct Trend {
     mean: f64,
     variance: f64,
+    /// How far the last coordinate was from the mean before it.
+    deviation: f64,
+    /// How such deviations vary over the past.
+    of_deviation: Spread,
     /// How the mean itself varies over the past.
     of_mean: Spread,
     /// How the moving spread varies over the past.
@@ -24,7 +28,7 @@ pub(crate) struct Trend {
 impl Trend {
     /// Begins at a field's first coordinate.
     pub(crate) fn new(at: f64) -> Self {
-        Self { mean: at, variance: 0.0, of_mean: Spread::new(at, 0.0), of_spread: Spread::default() }
+        Self { mean: at, of_mean: Spread::new(at, 0.0), ..Self::default() }
     }
 
     /// Passes over a silence: what was before it says nothing of the present level.
@@ -35,15 +39,21 @@ impl Trend {
     /// Takes in the next coordinate; `reach` is how many readings the mean goes back.
     pub(crate) fn follow(&mut self, at: f64, reach: f64) {
         let rate = 1.0 / reach;
-        let deviation = at - self.mean;
-        self.mean += rate * deviation;
-        self.variance = (1.0 - rate) * (self.variance + rate * deviation * deviation);
+        self.deviation = at - self.mean;
+        self.mean += rate * self.deviation;
+        self.variance = (1.0 - rate) * (self.variance + rate * self.deviation * self.deviation);
     }
 
     /// Learns how the moving figures vary; `rate` is the weight of this reading.
     pub(crate) fn learn(&mut self, rate: f64) {
+        self.of_deviation.learn(self.deviation, rate);
         self.of_mean.learn(self.mean, rate);
         self.of_spread.learn(self.spread(), rate);
+    }
+
+    /// How far the last coordinate was from the mean before it.
+    pub(crate) fn deviation(&self) -> f64 {
+        self.deviation
     }
 
     /// The moving mean.
@@ -54,6 +64,11 @@ impl Trend {
     /// The moving standard deviation.
     pub(crate) fn spread(&self) -> f64 {
         self.variance.sqrt()
+    }
+
+    /// How much a cut through the deviation weighs, given the spread of the field itself.
+    pub(crate) fn weight_of_deviation(&self, field_spread: f64) -> f32 {
+        weight(self.of_deviation.deviation().max(LEAST * field_spread))
     }
 
     /// How much a cut through the mean weighs, given the spread of the field itself.

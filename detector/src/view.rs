@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | level | fields, time of day, day of week | what is unusual in itself, or at this hour |
 //! | trend | fields, their moving means | what does not go with the recent past; levels that move |
-//! | spread | fields, their moving spreads, time of day | unrest, and quiet where there was unrest |
+//! | spread | deviations from the moving means, moving spreads, time of day | jumps, unrest, and quiet where there was unrest, at any level |
 //!
-//! Three forests of few dimensions rather than one of many: a cut through one of many dimensions is mostly wasted.
+//! The trend cannot tell a jump at a level that drifts, since cuts are parallel to the axes: hence the deviations. Three forests of few dimensions rather than one of many: a cut through one of many dimensions is mostly wasted.
 
 use rrcf_rs::{Forest, Sampling, Score};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) enum Axis {
     Field(usize),
     Mean(usize),
+    Deviation(usize),
     Spread(usize),
     Day(usize),
     Week(usize),
@@ -85,7 +86,7 @@ impl View {
         let own = fields.clone().map(Axis::Field);
         match self {
             Self::Level => own.chain(days).chain((0..2).filter(|_| clock).map(Axis::Week)).collect(),
-            Self::Trend => own.chain(fields.map(Axis::Mean)).collect(),
+            Self::Trend => fields.clone().map(Axis::Deviation).chain(fields.map(Axis::Mean)).collect(),
             Self::Spread => own.chain(fields.map(Axis::Spread)).chain(days).collect(),
         }
     }
@@ -205,6 +206,7 @@ impl Outlook {
             *coordinate = match axis {
                 Axis::Field(field) => scene.at[field] as f32,
                 Axis::Mean(field) => scene.trends[field].mean() as f32,
+                Axis::Deviation(field) => scene.trends[field].deviation() as f32,
                 Axis::Spread(field) => scene.trends[field].spread() as f32,
                 Axis::Day(side) => day[side],
                 Axis::Week(side) => week[side],
@@ -217,6 +219,7 @@ impl Outlook {
         let weight = |axis: &Axis| match *axis {
             Axis::Field(field) => scene.scales[field].weight(),
             Axis::Mean(field) => scene.trends[field].weight_of_mean(scene.scales[field].spread()),
+            Axis::Deviation(field) => scene.trends[field].weight_of_deviation(scene.scales[field].spread()),
             Axis::Spread(field) => scene.trends[field].weight_of_spread(scene.scales[field].spread()),
             Axis::Day(_) if scene.calendar.day => CLOCK_WEIGHT,
             Axis::Week(_) if scene.calendar.week => CLOCK_WEIGHT,

@@ -1,92 +1,137 @@
-//! What an operator may count on, from the outside.
+//! What whoever embeds a detector may count on: determinism, snapshots, refusals, what a change of configuration keeps.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
-use proptest::prelude::*;
-use thicket_detector::{Detection, Detector, DetectorConfig, Rejected, RestoreError};
+mod series;
 
-fn config() -> DetectorConfig {
-    DetectorConfig { trees: 4, window: 64, warm_up: 50, ..DetectorConfig::default() }
+use proptest::prelude::*;
+use series::{Noise, SECOND, Sensor, config};
+use thicket_detector::{ClockContext, Detection, Detector, DetectorConfig, Rejected, RestoreError};
+
+fn small() -> DetectorConfig {
+    DetectorConfig { trees: 3, points: 64, warm_up: 50, ..config() }
 }
 
 fn names(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Two fields, deterministic, with a spike now and then.
-fn reading(i: i64) -> Vec<f64> {
+/// Two fields, deterministic, with a spike, a gap and a missing field now and then.
+fn reading(i: i64) -> (i64, Vec<f64>) {
     let hash = |salt: i64| ((i + salt) * 7_919 % 1_009) as f64 / 1_009.0;
-    let spike = if i % 97 == 96 { 30.0 } else { 0.0 };
-    vec![50.0 + hash(1) + spike, 400.0 + 20.0 * hash(500)]
+    let spike = if i % 97 > 90 { 30.0 } else { 0.0 };
+    let pitch = if i % 61 == 60 { f64::NAN } else { 400.0 + 20.0 * hash(500) };
+    ((i + i / 150 * 1_000) * SECOND, vec![50.0 + hash(1) + spike, pitch])
 }
 
 fn run(detector: &mut Detector, range: std::ops::Range<i64>) -> Vec<Detection> {
     let names = names("level pitch");
-    range.map(|i| detector.apply(i, &names, &reading(i)).unwrap()).collect()
+    let readings = range.map(reading);
+    readings.map(|(ts, values)| detector.apply(ts, &names, &values).unwrap()).collect()
+}
+
+/// NaN is a possible cause, and not equal to itself.
+fn text(detections: &[Detection]) -> String {
+    format!("{detections:?}")
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn a_restored_detector_continues_bit_for_bit(cut in 0_i64..400, shingle in 1_usize..4) {
-        let config = DetectorConfig { shingle, ..config() };
+    fn a_restored_detector_continues_bit_for_bit(
+        cut in 0_i64..400,
+        shingle in 1_usize..4,
+        smoothing in prop::sample::select(vec![0_u32, 5, 20]),
+        clock in prop::sample::select(vec![ClockContext::Off, ClockContext::Auto, ClockContext::On]),
+        counter: bool,
+    ) {
+        let counters = if counter { names("level") } else { Vec::new() };
+        let config = DetectorConfig { shingle, smoothing, clock, counters, alarms_per_week: 10_000.0, ..small() };
         let mut undisturbed = Detector::new("s", &config);
         run(&mut undisturbed, 0..cut);
         let mut restored = Detector::restore("s", &config, &undisturbed.snapshot()).unwrap();
-        prop_assert_eq!(run(&mut restored, cut..500), run(&mut undisturbed, cut..500));
+        prop_assert_eq!(text(&run(&mut restored, cut..500)), text(&run(&mut undisturbed, cut..500)));
         prop_assert_eq!(restored.snapshot(), undisturbed.snapshot());
     }
 
     #[test]
     fn damaged_snapshots_are_errors(cut in 0_i64..200, at in any::<prop::sample::Index>(), flip in 1_u8..) {
-        let mut detector = Detector::new("s", &config());
+        let mut detector = Detector::new("s", &small());
         run(&mut detector, 0..cut);
         let mut bytes = detector.snapshot();
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
-        prop_assert!(Detector::restore("s", &config(), &bytes).is_err());
-        prop_assert!(Detector::restore("s", &config(), &bytes[..at]).is_err());
+        prop_assert!(Detector::restore("s", &small(), &bytes).is_err());
+        prop_assert!(Detector::restore("s", &small(), &bytes[..at]).is_err());
+    }
+
+    #[test]
+    fn no_series_makes_a_detector_panic_or_a_grade_leave_its_range(
+        values in proptest::collection::vec(
+            prop_oneof![any::<f64>().prop_filter("finite", |v| !v.is_infinite()), Just(0.0), Just(f64::NAN), -1.0..1.0],
+            60..300,
+        ),
+        steps in proptest::collection::vec(prop_oneof![1_i64..1_000_000, Just(i64::from(u32::MAX) * 1_000)], 300),
+    ) {
+        let mut detector = Detector::new("s", &DetectorConfig { alarms_per_week: 100_000.0, ..small() });
+        let mut now = 0;
+        for (&value, &step) in values.iter().zip(&steps) {
+            now += step;
+            match detector.apply(now, &names("a b"), &[value, 1.0]) {
+                Ok(detection) => {
+                    prop_assert!(detection.grade.is_none_or(|grade| (0.0..1.0).contains(&grade)));
+                    prop_assert!((0.0..=1.0).contains(&detection.confidence));
+                    prop_assert!((0.0..1.0).contains(&detection.onset));
+                    let shares: f64 = detection.causes.iter().map(|cause| cause.share).sum();
+                    prop_assert!(detection.causes.is_empty() || shares < 1.0 + 1e-9);
+                }
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
     }
 }
 
 #[test]
-fn a_reading_without_a_needed_field_is_refused_and_changes_nothing() {
-    let mut detector = Detector::new("s", &config());
+fn a_reading_without_any_field_is_refused_and_changes_nothing() {
+    let mut detector = Detector::new("s", &small());
     run(&mut detector, 0..100);
     let before = detector.snapshot();
-    let refused = detector.apply(100, &names("level"), &[1.0]);
-    assert_eq!(refused, Err(Rejected::MissingField("pitch".to_owned())));
-    let refused = detector.apply(100, &names("level pitch"), &[1.0, f64::NAN]);
+    let refused = detector.apply(100 * SECOND, &names("other"), &[1.0]);
+    assert_eq!(refused, Err(Rejected::NoField("level, pitch".to_owned())));
+    let refused = detector.apply(100 * SECOND, &names("level pitch"), &[1.0, f64::INFINITY]);
     assert_eq!(refused, Err(Rejected::NotFinite("pitch".to_owned())));
     assert_eq!(detector.snapshot(), before);
 }
 
 #[test]
 fn another_shape_is_a_changed_configuration_and_another_threshold_is_not() {
-    let mut detector = Detector::new("s", &config());
+    let mut detector = Detector::new("s", &small());
     run(&mut detector, 0..100);
-    let wider = DetectorConfig { window: 128, ..config() };
+    let wider = DetectorConfig { points: 128, ..small() };
     let changed = Detector::restore("s", &wider, &detector.snapshot());
     assert!(matches!(changed, Err(RestoreError::ConfigChanged { .. })));
-    let stricter = DetectorConfig { false_alarm_every: 1_000_000, ..config() };
+    assert!(!detector.reconfigure(&wider));
+    let stricter = DetectorConfig { alarms_per_week: 0.1, ..small() };
     assert_eq!(Detector::restore("s", &stricter, &detector.snapshot()).unwrap().seq(), 100);
+    assert!(detector.reconfigure(&stricter));
 }
 
 #[test]
 fn a_skipped_reading_moves_only_the_newest_timestamp() {
-    let mut detector = Detector::new("s", &config());
-    let mut other = Detector::new("s", &config());
+    let mut detector = Detector::new("s", &small());
+    let mut other = Detector::new("s", &small());
     run(&mut detector, 0..100);
     run(&mut other, 0..100);
-    detector.skip(100);
-    assert_eq!((detector.newest(), detector.seq()), (Some(100), 100));
-    assert_eq!(run(&mut detector, 101..150), run(&mut other, 101..150));
+    detector.skip(99 * SECOND + 1);
+    assert_eq!((detector.newest(), detector.seq()), (Some(99 * SECOND + 1), 100));
+    let scores = |detections: Vec<Detection>| detections.iter().map(|d| d.score).collect::<Vec<_>>();
+    assert_eq!(scores(run(&mut detector, 100..130)), scores(run(&mut other, 100..130)));
 }
 
 #[test]
 fn a_resumed_detector_goes_on_counting_and_warms_up_anew() {
-    let mut detector = Detector::resume("s", &config(), 1_000, Some(-1));
+    let mut detector = Detector::resume("s", &small(), 1_000, Some(-1));
     let detections = run(&mut detector, 0..60);
     assert_eq!(detections[0].seq, 1_001);
     assert!(detections[..50].iter().all(|detection| detection.grade.is_none()));
@@ -96,64 +141,49 @@ fn a_resumed_detector_goes_on_counting_and_warms_up_anew() {
 /// Powers of two change no bit of a score: coordinates are taken in units that are powers of two.
 #[test]
 fn the_unit_of_a_field_changes_no_score() {
-    let (mut plain, mut scaled) = (Detector::new("s", &config()), Detector::new("s", &config()));
+    let (mut plain, mut scaled) = (Detector::new("s", &small()), Detector::new("s", &small()));
     let names = names("level pitch");
     for i in 0..400 {
-        let values = reading(i);
+        let (ts, values) = reading(i);
         let in_other_units = [values[0] * 1_024.0, values[1] / 64.0];
-        assert_eq!(plain.apply(i, &names, &values), scaled.apply(i, &names, &in_other_units));
+        let (a, b) = (plain.apply(ts, &names, &values).unwrap(), scaled.apply(ts, &names, &in_other_units).unwrap());
+        assert_eq!((a.score, a.grade, a.onset), (b.score, b.grade, b.onset));
     }
 }
 
 #[test]
-fn a_flat_signal_raises_no_alarm_and_its_first_tiny_change_is_no_catastrophe() {
-    let mut detector = Detector::new("s", &DetectorConfig { window: 256, ..config() });
-    let names = names("a");
-    for i in 0..1_000 {
-        assert!(!detector.apply(i, &names, &[21.5]).unwrap().anomaly, "at {i}");
-    }
-    assert!(!detector.apply(1_000, &names, &[21.500_01]).unwrap().anomaly);
-    assert!(detector.apply(1_001, &names, &[35.0]).unwrap().anomaly, "a real change is found");
+fn confidence_grows_with_the_past_and_falls_with_missing_fields() {
+    let mut sensor = Sensor::new(&config(), "a b");
+    let both = |_, noise: &mut Noise| vec![noise.normal(), noise.normal()];
+    let young = sensor.run(201, both);
+    assert!((0.45..0.55).contains(&young[200].confidence), "{}", young[200].confidence);
+    let old = sensor.run(3_000, both);
+    assert!(old[2_999].confidence > 0.95);
+    assert!(sensor.read(&[0.0, f64::NAN]).confidence < 0.5);
 }
 
 #[test]
-fn values_on_a_huge_offset_are_told_apart() {
-    let mut detector = Detector::new("s", &DetectorConfig { trees: 16, window: 256, ..config() });
-    let names = names("counter");
-    for i in 0..600_i64 {
-        let noise = (i * 7_919 % 101) as f64 / 10_000.0;
-        detector.apply(i, &names, &[1e9 + noise]).unwrap();
+fn every_step_of_a_detection_can_be_explained() {
+    let mut sensor = Sensor::new(&config(), "a b");
+    sensor.run(1_000, |_, noise| vec![noise.normal(), 100.0 + noise.normal()]);
+    let mut other = sensor.detector.clone();
+    let now = sensor.now + sensor.every;
+    let (detection, explanation) = sensor.detector.explain(now, &names("a b"), &[0.0, 130.0]).unwrap();
+    assert_eq!(detection, other.apply(now, &names("a b"), &[0.0, 130.0]).unwrap());
+    assert_eq!(sensor.detector.snapshot(), other.snapshot(), "explaining is applying");
+    let explanation = explanation.unwrap();
+    let views: Vec<&str> = explanation.views.iter().map(|view| view.name).collect();
+    assert_eq!(views, ["level", "trend", "spread"]);
+    for view in &explanation.views {
+        assert_eq!(view.measures.len(), 3);
+        assert!((view.contributions.iter().map(|(_, _, part)| part).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(!view.neighbours.is_empty());
     }
-    assert!(detector.apply(600, &names, &[1e9 + 0.5]).unwrap().anomaly);
-}
-
-#[test]
-fn an_event_begins_goes_on_and_ends_with_its_peak_and_its_causes() {
-    let config = DetectorConfig { trees: 16, window: 512, warm_up: 300, ..DetectorConfig::default() };
-    let mut detector = Detector::new("s", &config);
-    let names = names("level pitch");
-    let calm = |i: i64| {
-        let hash = |salt: i64| ((i + salt) * 7_919 % 1_009) as f64 / 1_009.0;
-        vec![50.0 + hash(1), 400.0 + 20.0 * hash(500)]
-    };
-    for i in 0..800 {
-        detector.apply(i, &names, &calm(i)).unwrap();
-    }
-    let mut loud = calm(800);
-    loud[0] += 30.0;
-    let event = detector.apply(800, &names, &loud).unwrap().event.unwrap();
-    assert_eq!((event.started, event.ended, event.peak_at, event.readings), (800, None, 800, 1));
-    assert!((event.contributions.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
-    assert!(event.contributions[0].1 > 0.8, "{:?}", event.contributions);
-    let mut after = None;
-    for i in 801..820 {
-        let detection = detector.apply(i, &names, &calm(i)).unwrap();
-        if !detection.anomaly {
-            after = detection.event;
-            break;
-        }
-    }
-    let ended = after.expect("the reading that closes an event reports it");
-    assert_eq!(ended.started, 800);
-    assert!(ended.ended.is_some());
+    let rarities = explanation.views.iter().flat_map(|view| &view.measures);
+    let rarities: Vec<f64> = rarities.flat_map(|m| [m.rarity, m.mean_rarity.unwrap()]).collect();
+    let mean = rarities.iter().sum::<f64>() / rarities.len() as f64;
+    assert!((mean - explanation.surprise).abs() < 1e-9);
+    let grade = explanation.rarity / (1.0 + explanation.rarity);
+    assert!((grade - detection.grade.unwrap()).abs() < 1e-12);
+    assert_eq!(explanation.causes, detection.causes);
 }

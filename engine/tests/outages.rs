@@ -6,7 +6,7 @@ mod common;
 
 use common::{Bed, Publisher, now_seconds, payload};
 
-const SMALL: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"900ms\"\n[detector]\ntrees = 4\nwindow = 128\nwarm_up = 64\n";
+const SMALL: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"900ms\"\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
 const SENSORS: usize = 3;
 
 async fn publish(publisher: &mut Publisher, start: i64, readings: std::ops::Range<i64>) {

@@ -7,7 +7,7 @@ mod common;
 use common::{Bed, now_seconds, payload};
 use fred::interfaces::StreamsInterface as _;
 
-const SMALL: &str = "[queue]\npartitions = 4\n[detector]\ntrees = 4\nwindow = 128\nwarm_up = 64\n";
+const SMALL: &str = "[queue]\npartitions = 4\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_of_every_form_become_scored_rows() {

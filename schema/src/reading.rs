@@ -67,6 +67,16 @@ pub mod flags {
     pub const POISON: i32 = 8;
     /// The timestamp was given by the engine.
     pub const STAMPED: i32 = 16;
+    /// Part of an anomaly that a rule of the sensor's configuration holds back.
+    pub const SUPPRESSED: i32 = 32;
+    /// A field was missing and filled in by what is usual.
+    pub const IMPUTED: i32 = 64;
+    /// A field repeats itself for far longer than it ever did.
+    pub const STUCK: i32 = 128;
+    /// The first reading after a silence.
+    pub const AFTER_SILENCE: i32 = 256;
+    /// An anomaly lasts, and the detector learns but little.
+    pub const LEARNING_SLOWED: i32 = 512;
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ fn verdict(detector: &mut Detector, reading: &Reading) -> Verdict {
 /// What the detector does not take, in the words of dead letters.
 fn reason(rejected: &Rejected) -> Reason {
     match rejected {
-        Rejected::MissingField(_) => Reason::MissingField,
+        Rejected::NoField(_) => Reason::MissingField,
         Rejected::FieldCount(_) => Reason::TooManyFields,
         _ => Reason::NotFinite,
     }

@@ -42,11 +42,11 @@ mod tests {
 
     #[test]
     fn the_first_matching_rule_wins() {
-        let config = |window| DetectorConfig { window, ..DetectorConfig::default() };
+        let config = |points| DetectorConfig { points, ..DetectorConfig::default() };
         let rule =
             |sensors: &str, window| DetectorRule { sensors: sensors.to_owned(), config: config(window) };
         let configs = DetectorConfigs::new(config(10), vec![rule("site-1/mic-*", 20), rule("site-1/*", 30)]);
-        let window = |name: &str| configs.of(&SensorName::new(name).unwrap()).window;
+        let window = |name: &str| configs.of(&SensorName::new(name).unwrap()).points;
         assert_eq!([window("site-1/mic-7"), window("site-1/door"), window("site-2/mic-7")], [20, 30, 10]);
     }
 }

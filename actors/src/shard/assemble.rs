@@ -54,7 +54,10 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
                     seq: detection.seq,
                     score: detection.score,
                     grade: detection.grade,
+                    confidence: detection.confidence,
+                    onset: detection.onset,
                     anomaly: detection.anomaly,
+                    marks: detection.marks,
                     config: judged[job].config,
                 };
                 batch.rows.push_scored(reading, scored);

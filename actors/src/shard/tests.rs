@@ -54,7 +54,7 @@ impl Bench {
         let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
         let leases = Leases::new(client.clone(), "node".to_owned(), Duration::from_millis(600));
         let keeper = start(PartitionKeeper::new(1, leases, keys.clone(), pool, metrics.clone()));
-        let config = DetectorConfig { trees: 3, window: 32, warm_up: 16, ..DetectorConfig::default() };
+        let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {
             number: 0,
             detectors: DetectorConfigs::new(config, Vec::new()),

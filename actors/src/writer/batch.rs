@@ -1,6 +1,7 @@
 //! What commits together: the outcomes of a stretch of one partition's log, in the shape that the statements want.
 
 use diesel::pg::data_types::PgTimestamp;
+use thicket_detector::Marks;
 use thicket_schema::{DeadLetter, FieldSet, PartitionId, Position, Reading, SensorName, Timestamp, flags};
 
 use super::timestamptz;
@@ -70,6 +71,8 @@ pub struct ReadingColumns {
     pub(super) grade: Vec<Option<f64>>,
     pub(super) flags: Vec<i32>,
     pub(super) config: Vec<Option<i64>>,
+    pub(super) confidence: Vec<Option<f32>>,
+    pub(super) onset: Vec<Option<f32>>,
 }
 
 /// What a detector said of a reading.
@@ -81,8 +84,14 @@ pub struct ScoredReading {
     pub score: f64,
     /// Nothing while the detector warms up.
     pub grade: Option<f64>,
+    /// How far the grade can be trusted, 0 to 1.
+    pub confidence: f64,
+    /// How unusual it is, if more so than everything shortly before; 0 to 1.
+    pub onset: f64,
     /// Whether it is flagged.
     pub anomaly: bool,
+    /// What else is to be known of it.
+    pub marks: Marks,
     /// Fingerprint of the detector's configuration.
     pub config: u64,
 }
@@ -90,13 +99,13 @@ pub struct ScoredReading {
 impl ReadingColumns {
     /// Appends a scored reading.
     pub fn push_scored(&mut self, reading: &Reading, scored: ScoredReading) {
-        let warming_up = if scored.grade.is_none() { flags::WARMING_UP } else { 0 };
-        let anomaly = if scored.anomaly { flags::ANOMALY } else { 0 };
-        self.push(reading, warming_up | anomaly);
+        self.push(reading, flags_of(&scored));
         self.seq.push(Some(scored.seq.cast_signed()));
         self.score.push(Some(scored.score));
         self.grade.push(scored.grade);
         self.config.push(Some(scored.config.cast_signed()));
+        self.confidence.push(Some(scored.confidence as f32));
+        self.onset.push(Some(scored.onset as f32));
     }
 
     /// Appends a reading that is stored without a score: `flags` says why.
@@ -106,6 +115,8 @@ impl ReadingColumns {
         self.score.push(None);
         self.grade.push(None);
         self.config.push(None);
+        self.confidence.push(None);
+        self.onset.push(None);
     }
 
     /// Rows.
@@ -131,6 +142,8 @@ impl ReadingColumns {
         self.grade.append(&mut other.grade);
         self.flags.append(&mut other.flags);
         self.config.append(&mut other.config);
+        self.confidence.append(&mut other.confidence);
+        self.onset.append(&mut other.onset);
     }
 
     fn push(&mut self, reading: &Reading, flags: i32) {
@@ -143,6 +156,21 @@ impl ReadingColumns {
         self.last.push(self.values.len() as i32);
         self.flags.push(flags | stamped);
     }
+}
+
+/// The bits that say what the detector thinks of a reading.
+fn flags_of(scored: &ScoredReading) -> i32 {
+    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = scored.marks;
+    let marks = [
+        (scored.grade.is_none(), flags::WARMING_UP),
+        (scored.anomaly, flags::ANOMALY),
+        (suppressed, flags::SUPPRESSED),
+        (imputed, flags::IMPUTED),
+        (stuck, flags::STUCK),
+        (after_silence, flags::AFTER_SILENCE),
+        (learning_slowed, flags::LEARNING_SLOWED),
+    ];
+    marks.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit)
 }
 
 /// A reading that is stored only if its sensor has none at its time.

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use diesel::pg::data_types::PgDate;
-use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Float, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_detector::Cause;
 use thicket_schema::Timestamp;
 
 use super::batch::{EventRow, ReadingColumns, SeenSensor};
@@ -16,10 +17,10 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// `$6[first:last]` cuts a row's values out of the flat array: an array parameter without nulls is sliced in place, while
 /// an array of array literals has to be printed, sent as text and parsed again.
 const INSERT: &str = r#"
-INSERT INTO readings (sensor, ts, seq, field_set, "values", score, grade, flags, config)
-SELECT r.sensor, r.ts, r.seq, r.field_set, ($6::float8[])[r.first:r.last], r.score, r.grade, r.flags, r.config
-FROM UNNEST($1::int8[], $2::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $7::int4[], $8::float8[], $9::float8[], $10::int4[], $11::int8[])
-     AS r (sensor, ts, seq, field_set, first, last, score, grade, flags, config)
+INSERT INTO readings (sensor, ts, seq, field_set, "values", score, grade, flags, config, confidence, onset)
+SELECT r.sensor, r.ts, r.seq, r.field_set, ($6::float8[])[r.first:r.last], r.score, r.grade, r.flags, r.config, r.confidence, r.onset
+FROM UNNEST($1::int8[], $2::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $7::int4[], $8::float8[], $9::float8[], $10::int4[], $11::int8[], $12::float4[], $13::float4[])
+     AS r (sensor, ts, seq, field_set, first, last, score, grade, flags, config, confidence, onset)
 ON CONFLICT DO NOTHING"#;
 
 /// A row that was stored.
@@ -69,6 +70,8 @@ fn bound<'a>(statement: &str, rows: &'a ReadingColumns) -> Bound<'a> {
         .bind::<Array<Nullable<Double>>, _>(&rows.grade)
         .bind::<Array<Integer>, _>(&rows.flags)
         .bind::<Array<Nullable<BigInt>>, _>(&rows.config)
+        .bind::<Array<Nullable<Float>>, _>(&rows.confidence)
+        .bind::<Array<Nullable<Float>>, _>(&rows.onset)
 }
 
 /// The day, counted from 2000-01-01, whose table holds a timestamp.
@@ -123,15 +126,18 @@ pub(super) async fn upsert_events(
     events: &[EventRow],
 ) -> QueryResult<()> {
     for EventRow { sensor, event } in events {
-        let (fields, shares): (Vec<&str>, Vec<f64>) =
-            event.contributions.iter().map(|(field, share)| (field.as_str(), *share)).unzip();
+        let causes = &event.causes;
+        let fields: Vec<&str> = causes.iter().map(|cause| cause.field.as_str()).collect();
+        let column = |of: fn(&Cause) -> f64| causes.iter().map(of).collect::<Vec<f64>>();
         sql_query(
-            "INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, readings, fields, contributions)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            "INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, readings, fields, contributions,
+                                    accepted, actual, expected, low, high)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (sensor, started) DO UPDATE
              SET ended = excluded.ended, peak_at = excluded.peak_at, peak_score = excluded.peak_score,
                  peak_grade = excluded.peak_grade, readings = excluded.readings, fields = excluded.fields,
-                 contributions = excluded.contributions",
+                 contributions = excluded.contributions, accepted = excluded.accepted, actual = excluded.actual,
+                 expected = excluded.expected, low = excluded.low, high = excluded.high",
         )
         .bind::<BigInt, _>(sensor)
         .bind::<Timestamptz, _>(timestamptz(Timestamp(event.started)))
@@ -141,7 +147,12 @@ pub(super) async fn upsert_events(
         .bind::<Double, _>(event.peak_grade)
         .bind::<Integer, _>(event.readings.cast_signed())
         .bind::<Array<Text>, _>(fields)
-        .bind::<Array<Double>, _>(shares)
+        .bind::<Array<Double>, _>(column(|cause| cause.share))
+        .bind::<Bool, _>(event.accepted)
+        .bind::<Array<Double>, _>(column(|cause| cause.actual))
+        .bind::<Array<Double>, _>(column(|cause| cause.expected))
+        .bind::<Array<Double>, _>(column(|cause| cause.low))
+        .bind::<Array<Double>, _>(column(|cause| cause.high))
         .execute(connection)
         .await?;
     }

@@ -6,9 +6,11 @@ use thicket_detector::{Detector, DetectorConfig};
 /// Seconds between two readings.
 const INTERVAL: i64 = 300;
 /// Readings between two anomalies, on average.
-const SPACING: u64 = 2_000;
+const SPACING: u64 = 10_000;
 /// Parts into which the series is divided for the report.
 const PARTS: u64 = 5;
+/// Spikes, levels that are off, unrest.
+const KINDS: usize = 3;
 const DAY: f64 = 86_400.0;
 
 /// Numbers that look random; SplitMix64.
@@ -31,8 +33,8 @@ impl Noise {
 /// One part of the series.
 #[derive(Clone, Copy, Default)]
 struct Part {
-    anomalies: u32,
-    found: u32,
+    anomalies: [u32; KINDS],
+    found: [u32; KINDS],
     false_alarms: u32,
     memory: usize,
 }
@@ -49,7 +51,7 @@ pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
         let part = &mut parts[(n * PARTS / readings) as usize];
         if n > SPACING && noise.uniform() < 1.0 / SPACING as f64 && since_anomaly > 200 {
             (since_anomaly, kind, caught) = (0, kind + 1, false);
-            part.anomalies += 1;
+            part.anomalies[(kind % 3) as usize] += 1;
         }
         let ts = n as i64 * INTERVAL;
         let value = ordinary(ts as f64, &mut noise) + anomaly(kind, since_anomaly, &mut noise);
@@ -59,7 +61,7 @@ pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
         {
             last_event = Some(event.started);
             if since_anomaly <= 60 {
-                part.found += u32::from(!std::mem::replace(&mut caught, true));
+                part.found[(kind % 3) as usize] += u32::from(!std::mem::replace(&mut caught, true));
             } else {
                 part.false_alarms += 1;
             }
@@ -73,8 +75,15 @@ pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
     for (number, part) in (1..).zip(&parts) {
         let Part { anomalies, found, false_alarms, memory } = *part;
         let a_week = f64::from(false_alarms) / weeks;
-        println!("  part {number}: found {found:3} of {anomalies:3}, {a_week:.2} false alarms a week, {} KB", memory / 1_000);
-        shares.push(f64::from(found) / f64::from(anomalies.max(1)));
+        let kinds = ["spikes", "levels", "unrest"].iter().zip(found).zip(anomalies);
+        let kinds: Vec<String> =
+            kinds.map(|((kind, found), anomalies)| format!("{found:2} of {anomalies:2} {kind}")).collect();
+        println!(
+            "  part {number}: found {}; {a_week:.2} false alarms a week, {} KB",
+            kinds.join(", "),
+            memory / 1_000
+        );
+        shares.push(f64::from(found.iter().sum::<u32>()) / f64::from(anomalies.iter().sum::<u32>().max(1)));
     }
     println!();
     Ok(serde_json::json!({

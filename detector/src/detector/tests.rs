@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn there_is_no_verdict_before_the_warm_up_is_over() {
-    let config = DetectorConfig { warm_up: 40, window: 64, trees: 4, ..DetectorConfig::default() };
+    let config = DetectorConfig { warm_up: 40, points: 64, trees: 4, ..DetectorConfig::default() };
     let mut detector = Detector::new("s", &config);
     let names = ["a".to_owned()];
     for i in 0..80_i64 {

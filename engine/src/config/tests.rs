@@ -45,20 +45,20 @@ fn flags_win_over_the_file() {
 #[test]
 fn a_rule_is_merged_over_the_default() {
     let config = load_text(
-        "[detector]\ntrees = 7\nwindow = 300\n[[detectors]]\nsensors = \"site-1/*\"\nwindow = 512\nfields = [\"a\"]\n",
+        "[detector]\ntrees = 7\npoints = 300\n[[detectors]]\nsensors = \"site-1/*\"\npoints = 512\nfields = [\"a\"]\n",
     )
     .unwrap();
     let configs = config.detector_configs().unwrap();
     let of = |name: &str| configs.of(&thicket_schema::SensorName::new(name).unwrap());
-    assert_eq!((of("site-1/x").trees, of("site-1/x").window), (7, 512));
-    assert_eq!((of("site-2/x").trees, of("site-2/x").window), (7, 300));
+    assert_eq!((of("site-1/x").trees, of("site-1/x").points), (7, 512));
+    assert_eq!((of("site-2/x").trees, of("site-2/x").points), (7, 300));
 }
 
 #[test]
 fn a_rule_with_an_unknown_key_or_without_a_pattern_is_refused_by_name() {
     let error = load_text("[[detectors]]\nsensors = \"*\"\nwindows = 5\n").unwrap_err().to_string();
     assert!(error.contains("detectors[0]") && error.contains("windows"), "{error}");
-    let error = load_text("[[detectors]]\nwindow = 512\n").unwrap_err().to_string();
+    let error = load_text("[[detectors]]\npoints = 512\n").unwrap_err().to_string();
     assert!(error.contains("detectors[0].sensors"), "{error}");
 }
 

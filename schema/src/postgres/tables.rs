@@ -52,6 +52,8 @@ diesel::table! {
         grade -> Nullable<Double>,
         flags -> Integer,
         config -> Nullable<BigInt>,
+        confidence -> Nullable<Float>,
+        onset -> Nullable<Float>,
     }
 }
 
@@ -66,6 +68,22 @@ diesel::table! {
         readings -> Integer,
         fields -> Array<Text>,
         contributions -> Array<Double>,
+        accepted -> Bool,
+        actual -> Array<Double>,
+        expected -> Array<Double>,
+        low -> Array<Double>,
+        high -> Array<Double>,
+    }
+}
+
+diesel::table! {
+    labels (sensor, started) {
+        sensor -> BigInt,
+        started -> Timestamptz,
+        label -> Text,
+        note -> Text,
+        author -> Text,
+        set_at -> Timestamptz,
     }
 }
 
@@ -88,11 +106,13 @@ diesel::table! {
 diesel::joinable!(readings -> sensors (sensor));
 diesel::joinable!(readings -> field_sets (field_set));
 diesel::joinable!(anomalies -> sensors (sensor));
+diesel::joinable!(labels -> sensors (sensor));
 diesel::allow_tables_to_appear_in_same_query!(
     anomalies,
     dead_letters,
     deployment,
     field_sets,
+    labels,
     partitions,
     readings,
     sensors

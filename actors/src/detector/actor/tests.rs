@@ -18,7 +18,7 @@ fn reading(ts: i64, value: f64) -> Reading {
 
 async fn restored(checkpoint_every: u64) -> actix::Addr<DetectorActor> {
     let detector = crate::testing::start(DetectorActor::new(SensorName::new("s").unwrap(), checkpoint_every));
-    let config = Arc::new(DetectorConfig { trees: 2, window: 16, ..DetectorConfig::default() });
+    let config = Arc::new(DetectorConfig { trees: 2, points: 32, ..DetectorConfig::default() });
     detector.send(Restore { config, history: History::default() }).await.unwrap();
     detector
 }

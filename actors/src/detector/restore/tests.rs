@@ -6,7 +6,7 @@ use super::*;
 const READINGS: i64 = 700;
 
 fn config() -> DetectorConfig {
-    DetectorConfig { trees: 4, window: 64, warm_up: 50, ..DetectorConfig::default() }
+    DetectorConfig { trees: 4, points: 64, warm_up: 50, ..DetectorConfig::default() }
 }
 
 fn sensor() -> SensorName {
@@ -84,7 +84,7 @@ fn a_stored_score_that_is_not_reproduced_is_counted() {
 
 #[test]
 fn another_configuration_starts_anew_but_keeps_seq_and_newest() {
-    let (old, new) = (config(), DetectorConfig { window: 128, ..config() });
+    let (old, new) = (config(), DetectorConfig { points: 128, ..config() });
     let before = run(&mut Detector::new(sensor().as_str(), &old), 0..100);
     let mut undisturbed = Detector::resume(sensor().as_str(), &new, 100, Some(99));
     let after = run(&mut undisturbed, 100..200);

@@ -1,0 +1,124 @@
+//! What is learnt while an anomaly lasts, and who hears of it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod series;
+
+use std::time::Duration;
+
+use series::{HOUR, SECOND, Sensor, anomalous, config};
+use thicket_detector::{Detection, DetectorConfig, Label, Suppression};
+
+/// A settled sensor with a reading each minute, whose level has just left where it was.
+fn shifted(config: &DetectorConfig, readings: usize) -> (Sensor, Vec<Detection>) {
+    let mut sensor = Sensor::new(config, "a");
+    sensor.settle(3_000, 20.0);
+    let detections = sensor.settle(readings, 60.0);
+    (sensor, detections)
+}
+
+fn accept_after(hours: u64) -> DetectorConfig {
+    DetectorConfig { accept_after: Duration::from_hours(hours), ..config() }
+}
+
+#[test]
+fn a_lasting_fault_is_not_learnt_as_normal() {
+    let (mut sensor, fault) = shifted(&accept_after(24 * 365), 600);
+    assert!(fault[0].anomaly);
+    assert!(fault[599].anomaly, "ten hours later it still is one: {:?}", fault[599]);
+    assert!(fault[599].marks.learning_slowed);
+    assert_eq!(anomalous(&fault), 600);
+    let back = sensor.settle(200, 20.0);
+    assert_eq!(anomalous(&back[100..]), 0, "the old normal is still known");
+}
+
+#[test]
+fn a_level_that_stays_is_accepted_in_time() {
+    let (mut sensor, shift) = shifted(&accept_after(2), 200);
+    let closed = shift.iter().position(|d| d.event.as_ref().is_some_and(|event| event.ended.is_some())).unwrap();
+    let event = shift[closed].event.clone().unwrap();
+    assert!(event.accepted);
+    assert_eq!(event.ended.unwrap() - event.started, 2 * HOUR);
+    assert!(!shift[closed + 1].marks.learning_slowed);
+    let later = sensor.settle(600, 60.0);
+    assert_eq!(anomalous(&later), 0, "no second alarm for the same level");
+    let known = sensor.settle(2_000, 60.0);
+    assert!(known[1_999].grade < Some(0.7), "{:?}", known[1_999].grade);
+    assert!(sensor.read(&[95.0]).anomaly, "what is worse than the new normal is an anomaly again");
+}
+
+#[test]
+fn a_label_ends_or_prolongs_what_lasts() {
+    for (label, goes_on) in [(Label::False, false), (Label::Maintenance, false), (Label::True, true)] {
+        let (mut sensor, shift) = shifted(&accept_after(2), 30);
+        let started = shift[0].event.as_ref().unwrap().started;
+        assert!(!sensor.detector.label(started - 1, label), "another anomaly's label");
+        assert!(sensor.detector.label(started, label));
+        let later = sensor.settle(300, 60.0);
+        assert_eq!(later[0].marks.learning_slowed, goes_on, "{label:?}");
+        assert_eq!(later[299].anomaly, goes_on, "{label:?}");
+    }
+}
+
+#[test]
+fn an_event_lasts_as_long_as_the_grade_does() {
+    let (mut sensor, shift) = shifted(&accept_after(24), 50);
+    let started = shift[0].event.as_ref().unwrap().started;
+    assert!(shift.iter().all(|detection| detection.event.as_ref().is_some_and(|event| event.started == started)));
+    assert!(shift[1..].iter().filter(|detection| detection.onset > 0.0).count() < 25, "an onset is a beginning");
+    let after = sensor.settle(200, 20.0);
+    assert!(after.iter().any(|detection| detection.event.as_ref().is_some_and(|event| event.ended.is_some())));
+}
+
+fn suppressed(suppress: Suppression) -> Vec<Detection> {
+    let config = DetectorConfig { suppress, ..accept_after(24) };
+    config.validate().unwrap();
+    shifted(&config, 120).1
+}
+
+#[test]
+fn what_is_too_small_to_matter_is_stored_as_suppressed() {
+    let within = suppressed(Suppression { absolute: 50.0, ..Suppression::default() });
+    assert_eq!(anomalous(&within), 0);
+    assert!(within.iter().all(|detection| detection.event.is_none() && detection.grade.is_some()));
+    assert!(within[0].marks.suppressed && !within[0].causes.is_empty());
+    let beyond = suppressed(Suppression { relative: 1.5, ..Suppression::default() });
+    assert!(anomalous(&beyond) > 0, "60 is more than 2.5 times 20");
+}
+
+#[test]
+fn an_anomaly_must_last_to_be_heard_of() {
+    let hour = Duration::from_hours(1);
+    let detections = suppressed(Suppression { min_duration: hour, ..Suppression::default() });
+    let first = detections.iter().position(|detection| detection.anomaly).unwrap();
+    assert_eq!(first, 60);
+    assert!(detections[..60].iter().all(|detection| detection.marks.suppressed && detection.event.is_none()));
+    let event = detections[60].event.as_ref().unwrap();
+    assert_eq!(event.readings, 61, "it began when it began");
+}
+
+#[test]
+fn quiet_hours_are_those_of_the_site() {
+    // The shift begins 3,001 minutes after midnight UTC: at 02:01 of the third day, at 03:01 in Berlin's winter.
+    let quiet = |hours: &str, zone: &str| {
+        let quiet_hours = vec![hours.to_owned().try_into().unwrap()];
+        let suppress = Suppression { quiet_hours, ..Suppression::default() };
+        let config =
+            DetectorConfig { suppress, time_zone: zone.parse().unwrap(), ..accept_after(24) };
+        anomalous(&shifted(&config, 30).1)
+    };
+    assert_eq!(quiet("02:00-03:00", "UTC"), 0);
+    assert_eq!(quiet("03:00-04:00", "Europe/Berlin"), 0);
+    assert!(quiet("03:00-04:00", "UTC") > 0);
+}
+
+#[test]
+fn maintenance_is_not_announced() {
+    let settings = serde_json::json!({
+        "maintenance": [{ "from": "1970-01-03T02:00:00Z", "to": "1970-01-03T02:30:00Z" }]
+    });
+    let detections = suppressed(serde_json::from_value(settings).unwrap());
+    let first = detections.iter().position(|detection| detection.anomaly).unwrap();
+    assert!((25..35).contains(&first), "{first}");
+    assert_eq!(60 * SECOND * 3_001, 180_060 * SECOND);
+}
