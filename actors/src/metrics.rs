@@ -6,6 +6,7 @@ use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
 };
+use thicket_detector::{Detection, Marks};
 
 /// Every metric of the engine. A field's name is the metric's without `thicket_` and the suffix of its type.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Metrics {
     pub readings_duplicate: IntCounter,
     /// Readings skipped because they panicked their detector twice.
     pub readings_poison: IntCounter,
+    /// Scored readings by what is to be known of them: `suppressed`, `imputed`, `stuck`, `after_silence`, `learning_slowed`.
+    pub readings_marked: IntCounterVec,
     /// Dead letters stored, by reason.
     pub dead_letters: IntCounterVec,
     /// Events of anomalous readings that began.
@@ -129,6 +132,11 @@ impl Metrics {
             readings_duplicate: r.counter("readings_duplicate_total", "Readings delivered again.")?,
             readings_poison: r
                 .counter("readings_poison_total", "Readings that panicked their detector twice.")?,
+            readings_marked: r.counters(
+                "readings_marked_total",
+                "Scored readings by what is to be known of them.",
+                &["mark"],
+            )?,
             dead_letters: r.counters("dead_letters_total", "Dead letters stored.", &["reason"])?,
             anomalies: r.counter("anomalies_total", "Anomalous events that began.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries not committed yet.", &["shard"])?,
@@ -167,8 +175,32 @@ impl Metrics {
         for result in ["appended", "retained"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
         }
+        for (mark, _) in marks(Marks::default()) {
+            metrics.readings_marked.with_label_values(&[mark]).inc_by(0);
+        }
         Ok(metrics)
     }
+
+    /// Counts the anomaly that a detection announces, and its marks.
+    pub(crate) fn count_detection(&self, detection: &Detection) {
+        self.anomalies.inc_by(u64::from(detection.event.as_ref().is_some_and(|event| event.is_new)));
+        for (mark, is_set) in marks(detection.marks) {
+            if is_set {
+                self.readings_marked.with_label_values(&[mark]).inc();
+            }
+        }
+    }
+}
+
+fn marks(marks: Marks) -> [(&'static str, bool); 5] {
+    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = marks;
+    [
+        ("suppressed", suppressed),
+        ("imputed", imputed),
+        ("stuck", stuck),
+        ("after_silence", after_silence),
+        ("learning_slowed", learning_slowed),
+    ]
 }
 
 /// Makes a metric, with the prefix that all share, and registers it.

@@ -39,6 +39,9 @@ INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, 
     (1, '2026-11-22 10:01:10Z', '2026-11-22 10:01:40Z', '2026-11-22 10:01:10Z', 30.25, 0.99, 2, '{laeq_db,zcr}', '{0.75,0.25}'),
     (1, '2026-11-22 10:40:00Z', NULL, '2026-11-22 10:40:00Z', 12, 0.95, 1, '{laeq_db,zcr}', '{0.25,0.75}'),
     (2, '2026-11-22 10:30:00Z', '2026-11-22 10:30:00Z', '2026-11-22 10:30:00Z', 9, 0.8, 1, '{laeq_db}', '{1}');
+UPDATE anomalies SET actual = '{71.2,0.1}', expected = '{44,0.1}', low = '{40,0}', high = '{48.25,0.2}'
+    WHERE sensor = 1 AND started = '2026-11-22 10:01:10Z';
+INSERT INTO labels (sensor, started, label) VALUES (1, '2026-11-22 10:01:10Z', 'false');
 INSERT INTO dead_letters (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
 VALUES
     (0, 1, 1, 0, '2026-11-22 10:00Z', 'malformed_json', '', 't', '', 0, 1),
@@ -92,10 +95,10 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
     (
         "Recent anomalies A",
         &[
-            "started | sensor | duration | going on | peak at | peak grade | peak score | readings | main field | contributions",
-            "2026-11-22 10:40:00+00 | o'hare/microphone-7 | - | t | 2026-11-22 10:40:00+00 | 0.95 | 12 | 1 | zcr | {\"zcr\": 0.75, \"laeq_db\": 0.25}",
-            "2026-11-22 10:30:00+00 | site-2/microphone-1 | 0.000000 | f | 2026-11-22 10:30:00+00 | 0.8 | 9 | 1 | laeq_db | {\"laeq_db\": 1}",
-            "2026-11-22 10:01:10+00 | o'hare/microphone-7 | 30.000000 | f | 2026-11-22 10:01:10+00 | 0.99 | 30.25 | 2 | laeq_db | {\"zcr\": 0.25, \"laeq_db\": 0.75}",
+            "started | sensor | duration | going on | peak at | peak grade | peak score | readings | main field | why | label",
+            "2026-11-22 10:40:00+00 | o'hare/microphone-7 | - | t | 2026-11-22 10:40:00+00 | 0.95 | 12 | 1 | zcr | - | -",
+            "2026-11-22 10:30:00+00 | site-2/microphone-1 | 0.000000 | f | 2026-11-22 10:30:00+00 | 0.8 | 9 | 1 | laeq_db | - | -",
+            "2026-11-22 10:01:10+00 | o'hare/microphone-7 | 30.000000 | f | 2026-11-22 10:01:10+00 | 0.99 | 30.25 | 2 | laeq_db | laeq_db was 71.2, expected 40 to 48.25 | false",
         ],
     ),
 ];

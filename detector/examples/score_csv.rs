@@ -49,9 +49,16 @@ fn score(sensor: &str, table: &Table, options: &Options) -> Result<Vec<Event>, B
             let causes: Vec<String> = causes
                 .iter()
                 .filter(|cause| cause.share >= 0.1)
-                .map(|c| format!("{} {:.2} was {} expected {} to {}", c.field, c.share, c.actual, c.low, c.high))
+                .map(|c| {
+                    format!("{} {:.2} was {} expected {} to {}", c.field, c.share, c.actual, c.low, c.high)
+                })
                 .collect();
-            println!("{},{score},{grade},{onset},{},{}", table.times[row], u8::from(*anomaly), causes.join("; "));
+            println!(
+                "{},{score},{grade},{onset},{},{}",
+                table.times[row],
+                u8::from(*anomaly),
+                causes.join("; ")
+            );
         }
         if let Some(mut event) = detection.event {
             let row_of = |micros| table.micros.binary_search(&micros).map_or(0, |row| row as i64);

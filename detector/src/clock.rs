@@ -27,9 +27,8 @@ impl TimeZone {
     /// Seconds of local time since the Unix epoch's local midnight, for a time in microseconds since 1970.
     pub(crate) fn local_seconds(self, ts_micros: i64) -> i64 {
         let seconds = ts_micros.div_euclid(MICROS);
-        let offset = DateTime::from_timestamp(seconds, 0).map_or(0, |utc| {
-            self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc()
-        });
+        let offset = DateTime::from_timestamp(seconds, 0)
+            .map_or(0, |utc| self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc());
         seconds + i64::from(offset)
     }
 }

@@ -37,8 +37,8 @@ pub struct DetectorConfig {
     /// Readings that the moving mean and spread reach back, 2 to 10,000. 0: there are none, and a sensor has one forest instead of
     /// three, at a third of the cost; lasting changes of level and unrest are then hardly found.
     pub smoothing: u32,
-    /// Whether the time of day, and in the end the day of the week, is part of what is usual: `off`, `on`, or `auto`, which
-    /// is on once the forest spans two days, and two weeks.
+    /// Whether the time of day, and the day of the week, is part of what is usual: `off`, `on`, or `auto`: for sensors that speak so seldom
+    /// that their memory spans two days, or two weeks, and once they have lived as long.
     pub clock: ClockContext,
     /// The site's time zone, a name of the IANA database such as `Europe/Berlin`, for `clock` and for quiet hours.
     pub time_zone: TimeZone,
@@ -94,7 +94,7 @@ pub enum Profile {
 pub enum ClockContext {
     /// Never.
     Off,
-    /// Once the sensor's memory spans two days, and two weeks for the day of the week.
+    /// Where the sensor's memory spans two days, and two weeks for the day of the week.
     #[default]
     Auto,
     /// From the first reading on.
@@ -162,7 +162,11 @@ impl DetectorConfig {
         within("fields", self.fields.len() as u64, 0, MAX_FIELDS as u64)?;
         if !(self.alarms_per_week > 0.0 && self.alarms_per_week <= MAX_ALARMS) {
             let range = "above 0, up to 100000";
-            return Err(ConfigError::BadNumber { key: "alarms_per_week", value: self.alarms_per_week, range });
+            return Err(ConfigError::BadNumber {
+                key: "alarms_per_week",
+                value: self.alarms_per_week,
+                range,
+            });
         }
         self.suppress.validate()?;
         let names = self.sorted_fields();

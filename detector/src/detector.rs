@@ -8,7 +8,7 @@ use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, Open};
 use crate::fields::{self, Counter};
 use crate::grade::{confidence, grade, lasting, rarity, threshold};
-use crate::guard::{Label, Ongoing, Regime, Step};
+use crate::guard::{Label, Limits, Ongoing, Rare, Regime, Step};
 use crate::model::{Model, Row};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
@@ -119,7 +119,8 @@ impl Detector {
         let known = self.take_fields(names, values)?;
         let after_silence = self.take_time(ts_micros);
         let learning = self.state.regime.learns();
-        let judged = self.judge(ts_micros, after_silence, learning).map_err(|e| Rejected::Forest(e.to_string()))?;
+        let judged =
+            self.judge(ts_micros, after_silence, learning).map_err(|e| Rejected::Forest(e.to_string()))?;
 
         let state = &mut self.state;
         let is_over = state.learnt > u64::from(state.warm_up);
@@ -144,7 +145,8 @@ impl Detector {
             event: None,
         };
         if is_over {
-            self.follow(ts_micros, rarity, &mut detection);
+            let now = self::rarity(judged.judgement.now, false);
+            self.follow(Rare { at: ts_micros, rarity, now }, &mut detection);
         }
         Ok(detection)
     }
@@ -245,23 +247,24 @@ impl Detector {
     }
 
     /// Decides what the reading does to the anomaly that goes on, if any, and who shall hear of it.
-    fn follow(&mut self, at: i64, rarity: f64, detection: &mut Detection) {
+    fn follow(&mut self, reading: Rare, detection: &mut Detection) {
         let Self { config, state, row, .. } = self;
         let threshold = threshold(config.alarms_per_week, state.rhythm.readings_per_week());
-        let lasting = lasting(threshold);
-        let step = state.regime.step(rarity, threshold, lasting, config.accept_after.as_micros(), at);
-        if step == Step::None {
-            if rarity < lasting {
-                state.regime = Regime::Calm;
+        let limits =
+            Limits { threshold, lasting: lasting(threshold), accept_after: config.accept_after.as_micros() };
+        let step = state.regime.step(reading, limits);
+        state.regime.count_pause(limits.is_usual(reading));
+        match step {
+            Step::None | Step::Pause => return,
+            Step::End => {
+                if let Regime::Anomalous(ongoing) = std::mem::take(&mut state.regime) {
+                    detection.event = ongoing.report(true, false);
+                }
+                return;
             }
-            return;
+            Step::Begin | Step::GoOn | Step::Accept => {}
         }
-        if step == Step::End {
-            if let Regime::Anomalous(ongoing) = std::mem::take(&mut state.regime) {
-                detection.event = ongoing.report(true, false);
-            }
-            return;
-        }
+        let Rare { at, rarity, .. } = reading;
         let model = state.model.as_ref();
         let causes = model.map_or_else(Vec::new, |model| model.causes(&state.fields, row));
         let flagged = Flagged { at, score: detection.score, grade: grade(rarity), causes: &causes };
@@ -271,19 +274,21 @@ impl Detector {
                 ongoing
             }
             Regime::Calm | Regime::Accepted { .. } => {
-                Ongoing { event: Open::begin(flagged), rarest: 0.0, announced: false, confirmed: false }
+                let event = Open::begin(flagged);
+                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false }
             }
         };
         ongoing.rarest = ongoing.rarest.max(rarity);
         let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
         detection.marks.suppressed = config.suppress.holds_back(&candidate, config.time_zone);
         detection.anomaly = !detection.marks.suppressed;
+        let is_new = detection.anomaly && !ongoing.announced;
         ongoing.announced |= detection.anomaly;
         let accepted = step == Step::Accept;
-        detection.event = ongoing.report(accepted, accepted);
+        detection.event = ongoing.report(accepted, accepted).map(|event| Event { is_new, ..event });
         detection.causes = causes;
         state.regime = if accepted {
-            Regime::Accepted { rarest: ongoing.rarest }
+            Regime::Accepted { rarest: ongoing.rarest, pause: 0 }
         } else {
             Regime::Anomalous(ongoing)
         };
@@ -310,7 +315,7 @@ impl State {
         let Some(model) = &mut self.model else { return Ok(Judged::default()) };
         let memory = REACH_PER_POINT * config.shape().points as f64;
         let rate = 1.0 / (self.learnt as f64).clamp(OPENING as f64, memory);
-        let row = Row { ts, values, after_silence, interval: self.rhythm.interval() };
+        let row = Row { ts, values, after_silence };
         // While an anomaly lasts, learning slows down: the forests get to see some of it, the pasts of the measures nothing.
         let seen = model.see(row, config, learning || self.learnt.is_multiple_of(SLOWNESS), rate)?;
         // The first half of the warm-up fills the forests; measures are worth remembering from then on.

@@ -21,6 +21,8 @@ pub struct Event {
     pub peak_grade: f64,
     /// Anomalous readings so far.
     pub readings: u32,
+    /// Whether it is announced for the first time.
+    pub is_new: bool,
     /// Each field's part in the anomaly at the peak and what was expected of it, in the detector's order of fields.
     pub causes: Vec<Cause>,
 }
@@ -82,6 +84,7 @@ impl Open {
             peak_score: self.peak_score,
             peak_grade: self.peak_grade,
             readings: self.readings,
+            is_new: false,
             causes: self.causes.clone(),
         }
     }

@@ -136,7 +136,11 @@ fn contributions(outlook: &Outlook, fields: &[String]) -> Vec<(String, usize, f6
     let parts = outlook.contributions().chunks(axes).enumerate();
     parts
         .flat_map(|(age, parts)| {
-            outlook.axes().iter().zip(parts).map(move |(axis, &part)| (name(*axis, fields), lags - 1 - age, part))
+            outlook
+                .axes()
+                .iter()
+                .zip(parts)
+                .map(move |(axis, &part)| (name(*axis, fields), lags - 1 - age, part))
         })
         .collect()
 }

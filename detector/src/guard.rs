@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Open;
 
+/// Usual readings in a row after which an anomaly is over.
+const PAUSE: u32 = 10;
+/// A reading that is by itself as common as one in ten is usual, whatever was before it.
+const USUAL: f64 = 1.0;
 /// An accepted disturbance is an anomaly again when a reading is rarer than all of it by this much.
 const WORSE: f64 = 0.5;
 
@@ -20,6 +24,8 @@ pub(crate) enum Regime {
     Accepted {
         /// The rarest of its readings.
         rarest: f64,
+        /// Usual readings since the last unusual one.
+        pause: u32,
     },
 }
 
@@ -28,6 +34,8 @@ pub(crate) enum Regime {
 pub(crate) struct Ongoing {
     pub(crate) event: Open,
     pub(crate) rarest: f64,
+    /// Usual readings since the last unusual one.
+    pub(crate) pause: u32,
     /// Whether somebody has heard of it.
     pub(crate) announced: bool,
     /// Whether a person has said that it is an anomaly: then it is not accepted, however long it lasts.
@@ -55,10 +63,41 @@ pub(crate) enum Step {
     Begin,
     /// It goes on.
     GoOn,
-    /// It is over with this reading, which is not part of it.
+    /// It pauses: this reading is not part of it, but it is not over.
+    Pause,
+    /// It is over: there have been usual readings for long enough.
     End,
     /// It is accepted as the new normal with this reading, which is part of it.
     Accept,
+}
+
+/// How unusual a reading is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rare {
+    /// Its timestamp, in microseconds since 1970.
+    pub(crate) at: i64,
+    /// −log10 of the share of readings as rare, by all that is known.
+    pub(crate) rarity: f64,
+    /// The same by the reading alone, without what was shortly before.
+    pub(crate) now: f64,
+}
+
+/// What makes an anomaly begin and last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Rarity at which one begins.
+    pub(crate) threshold: f64,
+    /// Rarity at which it goes on.
+    pub(crate) lasting: f64,
+    /// Microseconds after which it is accepted.
+    pub(crate) accept_after: u128,
+}
+
+impl Limits {
+    /// Whether a reading is no part of an anomaly that lasts.
+    pub(crate) fn is_usual(self, reading: Rare) -> bool {
+        reading.rarity < self.lasting || reading.now < USUAL
+    }
 }
 
 impl Regime {
@@ -67,18 +106,35 @@ impl Regime {
         !matches!(self, Self::Anomalous(_))
     }
 
-    /// Decides what a reading does. `lasted` is the time since the anomaly began, in microseconds.
-    pub(crate) fn step(&self, rarity: f64, threshold: f64, lasting: f64, accept_after: u128, at: i64) -> Step {
+    /// Decides what a reading does.
+    pub(crate) fn step(&self, reading: Rare, limits: Limits) -> Step {
+        let Rare { at, rarity, now } = reading;
         match self {
-            Self::Calm if rarity >= threshold => Step::Begin,
+            Self::Calm if rarity >= limits.threshold => Step::Begin,
+            Self::Accepted { rarest, .. } if rarity >= limits.threshold.max(rarest + WORSE) => Step::Begin,
             Self::Calm => Step::None,
-            Self::Accepted { rarest } if rarity >= threshold.max(rarest + WORSE) => Step::Begin,
-            Self::Accepted { .. } => Step::None,
-            Self::Anomalous(_) if rarity < lasting => Step::End,
-            Self::Anomalous(ongoing) => {
-                let lasted = (at - ongoing.event.started).max(0).cast_unsigned();
-                if !ongoing.confirmed && u128::from(lasted) >= accept_after { Step::Accept } else { Step::GoOn }
+            Self::Accepted { pause, .. } => {
+                if limits.is_usual(reading) && pause + 1 >= PAUSE {
+                    Step::End
+                } else {
+                    Step::None
+                }
             }
+            Self::Anomalous(ongoing) => {
+                let lasted = u128::from((at - ongoing.event.started).max(0).cast_unsigned());
+                if !limits.is_usual(Rare { at, rarity, now }) {
+                    let is_long = lasted >= limits.accept_after && !ongoing.confirmed;
+                    return if is_long { Step::Accept } else { Step::GoOn };
+                }
+                if ongoing.pause + 1 >= PAUSE { Step::End } else { Step::Pause }
+            }
+        }
+    }
+
+    /// Counts usual readings in a row.
+    pub(crate) fn count_pause(&mut self, is_usual: bool) {
+        if let Self::Anomalous(Ongoing { pause, .. }) | Self::Accepted { pause, .. } = self {
+            *pause = if is_usual { *pause + 1 } else { 0 };
         }
     }
 
@@ -90,7 +146,7 @@ impl Regime {
         }
         match label {
             Label::True => ongoing.confirmed = true,
-            Label::False | Label::Maintenance => *self = Self::Accepted { rarest: ongoing.rarest },
+            Label::False | Label::Maintenance => *self = Self::Accepted { rarest: ongoing.rarest, pause: 0 },
         }
         true
     }

@@ -7,7 +7,7 @@ use crate::config::{ClockContext, DetectorConfig};
 use crate::scale::Scale;
 use crate::surprise::{WAYS, measures};
 use crate::trend::Trend;
-use crate::view::{Axis, Calendar, Outlook, REACH_PER_POINT, Scene, View};
+use crate::view::{Axis, Calendar, Context, Outlook, REACH_PER_POINT, Scene, View};
 
 const MICROS_OF_DAY: f64 = 86_400e6;
 /// Days that memory must span for the time of day to count, and for the day of the week.
@@ -40,8 +40,6 @@ pub(crate) struct Row<'a> {
     pub(crate) values: &'a [f64],
     /// Whether it comes after a silence.
     pub(crate) after_silence: bool,
-    /// The sensor's usual interval, in microseconds.
-    pub(crate) interval: f64,
 }
 
 /// What a model says of a row.
@@ -55,7 +53,11 @@ pub(crate) struct Seen {
 
 impl Model {
     /// Fixes the fields' scales by the first rows.
-    pub(crate) fn open(opening: &[(i64, Vec<f64>)], config: &DetectorConfig, seed: u64) -> Result<Self, rrcf_rs::Error> {
+    pub(crate) fn open(
+        opening: &[(i64, Vec<f64>)],
+        config: &DetectorConfig,
+        seed: u64,
+    ) -> Result<Self, rrcf_rs::Error> {
         let fields = opening[0].1.len();
         let column = |field: usize| opening.iter().map(|(_, row)| row[field]).collect::<Vec<_>>();
         let mut scales: Vec<Scale> = (0..fields).map(|field| Scale::open(&column(field))).collect();
@@ -64,27 +66,29 @@ impl Model {
             Trend::new(first.map_or(0.0, |value| scale.pass(value)))
         });
         let trends = trends.collect();
+        let calendar = calendar(opening, config);
         let views = View::chosen(config).iter().zip(0..);
-        let outlooks = views.map(|(&view, number)| Outlook::new(view, fields, config, seed.wrapping_add(number)));
+        let outlooks = views
+            .map(|(&view, number)| Outlook::new(view, fields, calendar, config, seed.wrapping_add(number)));
         let mut model = Self {
             scales,
             trends,
-            calendar: Calendar::default(),
+            calendar,
             outlooks: outlooks.collect::<Result<_, _>>()?,
             since: opening[0].0,
             at: Vec::new(),
             imputed: Vec::new(),
             measures: Vec::new(),
         };
-        model.make_ready(config);
+        model.make_ready();
         Ok(model)
     }
 
     /// Makes what a snapshot leaves out.
-    pub(crate) fn make_ready(&mut self, config: &DetectorConfig) {
+    pub(crate) fn make_ready(&mut self) {
         let fields = self.scales.len();
         for outlook in &mut self.outlooks {
-            outlook.make_ready(fields, config);
+            outlook.make_ready(fields, self.calendar);
         }
         self.at = vec![0.0; fields];
         self.imputed = vec![false; fields];
@@ -97,7 +101,11 @@ impl Model {
         self.scales.len() == fields
             && self.trends.len() == fields
             && self.outlooks.len() == views.len()
-            && self.outlooks.iter().zip(views).all(|(outlook, &view)| outlook.fits(view, fields, config))
+            && self
+                .outlooks
+                .iter()
+                .zip(views)
+                .all(|(outlook, &view)| outlook.fits(view, fields, self.calendar, config))
     }
 
     /// Scores a row; learns it if told to. `rate` is its weight in the running figures.
@@ -116,7 +124,7 @@ impl Model {
             *imputed = value.is_nan();
             seen.stuck |= !*imputed && scale.hear(value);
         }
-        self.turn_calendar(row, config);
+        self.turn_calendar(row.ts);
         let mut at = std::mem::take(&mut self.at);
         if self.imputed.contains(&true) {
             let scene = Self::scene(&at, &self.scales, &self.trends, row, config, self.calendar);
@@ -178,7 +186,8 @@ impl Model {
         let mut shares = vec![0.0; self.scales.len()];
         for outlook in &self.outlooks {
             for (axis, part) in outlook.axes().iter().cycle().zip(outlook.contributions()) {
-                if let Axis::Field(field) | Axis::Mean(field) | Axis::Deviation(field) | Axis::Spread(field) = *axis
+                if let Axis::Field(field) | Axis::Mean(field) | Axis::Deviation(field) | Axis::Spread(field) =
+                    *axis
                     && !self.imputed[field]
                 {
                     shares[field] += part;
@@ -195,11 +204,12 @@ impl Model {
     /// Each field's part in the last row, beside what was expected of it.
     pub(crate) fn causes(&self, names: &[String], values: &[f64]) -> Vec<Cause> {
         let shares = self.shares();
-        let causes = names.iter().zip(values).zip(shares).enumerate().map(|(field, ((name, &actual), share))| {
-            let [low, expected, high] = self.expectation(field).unwrap_or([actual; 3]);
-            let direction = Direction::of(actual, low, high);
-            Cause { field: name.clone(), share, actual, expected, low, high, direction }
-        });
+        let causes =
+            names.iter().zip(values).zip(shares).enumerate().map(|(field, ((name, &actual), share))| {
+                let [low, expected, high] = self.expectation(field).unwrap_or([actual; 3]);
+                let direction = Direction::of(actual, low, high);
+                Cause { field: name.clone(), share, actual, expected, low, high, direction }
+            });
         causes.collect()
     }
 
@@ -230,14 +240,15 @@ impl Model {
         expectation(precedents.collect()).map(|band| band.map(|coordinate| self.value(field, coordinate)))
     }
 
-    /// Lets the time of day, and the day of the week, count once memory spans enough of them.
-    fn turn_calendar(&mut self, row: Row<'_>, config: &DetectorConfig) {
-        let elapsed = (row.ts - self.since) as f64 / MICROS_OF_DAY;
-        let memory = REACH_PER_POINT * config.shape().points as f64 * row.interval / MICROS_OF_DAY;
-        let spans = |days: f64| elapsed >= days && memory >= days;
-        let is_on = config.clock == ClockContext::On;
-        self.calendar.day |= is_on || spans(DAYS_FOR_DAY);
-        self.calendar.week |= is_on || spans(DAYS_FOR_WEEK);
+    /// Lets the time of day, and the day of the week, count once the sensor has lived through enough of them.
+    fn turn_calendar(&mut self, ts: i64) {
+        let days = (ts - self.since) as f64 / MICROS_OF_DAY;
+        let Calendar { day, week } = &mut self.calendar;
+        for (context, needed) in [(day, DAYS_FOR_DAY), (week, DAYS_FOR_WEEK)] {
+            if *context == Context::Kept && days >= needed {
+                *context = Context::Counts;
+            }
+        }
     }
 
     fn scene<'a>(
@@ -248,6 +259,23 @@ impl Model {
         config: &DetectorConfig,
         calendar: Calendar,
     ) -> Scene<'a> {
-        Scene { at, scales, trends, local_seconds: config.time_zone.local_seconds(row.ts), calendar }
+        let local_seconds = config.time_zone.local_seconds(row.ts);
+        let at_rest = scales.iter().all(Scale::is_at_rest);
+        Scene { at, scales, trends, local_seconds, calendar, at_rest }
     }
+}
+
+/// What part the clock can have: at the pace of the first rows, does the forests' memory span enough days?
+fn calendar(opening: &[(i64, Vec<f64>)], config: &DetectorConfig) -> Calendar {
+    let mut intervals: Vec<i64> = opening.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    intervals.sort_unstable();
+    let interval = intervals.get(intervals.len() / 2).map_or(0.0, |&interval| interval as f64);
+    let memory = REACH_PER_POINT * config.shape().points as f64 * interval / MICROS_OF_DAY;
+    let context = |needed: f64| match config.clock {
+        ClockContext::Off => Context::Absent,
+        ClockContext::On => Context::Counts,
+        ClockContext::Auto if memory >= needed => Context::Kept,
+        ClockContext::Auto => Context::Absent,
+    };
+    Calendar { day: context(DAYS_FOR_DAY), week: context(DAYS_FOR_WEEK) }
 }

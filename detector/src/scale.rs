@@ -97,7 +97,7 @@ impl Scale {
             return f64::NAN;
         }
         let at = self.coordinate(value);
-        if self.restless >= RESTLESS || (at - self.held).abs() > self.floor() {
+        if !self.is_at_rest() || (at - self.held).abs() > self.floor() {
             self.held = at;
         }
         self.held
@@ -124,6 +124,11 @@ impl Scale {
         self.spread.learn(self.last, rate);
     }
 
+    /// Whether the field hardly ever moves.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.restless < RESTLESS
+    }
+
     /// How much a cut through this field weighs: fields of any scale are cut alike.
     pub(crate) fn weight(&self) -> f32 {
         weight(self.spread())
@@ -132,7 +137,7 @@ impl Scale {
     /// The field's spread, in coordinates.
     pub(crate) fn spread(&self) -> f64 {
         let spread = self.spread.deviation();
-        if self.restless >= RESTLESS { spread } else { spread.max(self.floor()) }
+        if self.is_at_rest() { spread.max(self.floor()) } else { spread }
     }
 
     /// The value of a coordinate.

@@ -46,7 +46,10 @@ impl Detector {
         let mut bytes = Vec::from(MAGIC.to_le_bytes());
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend(self.config.fingerprint().to_le_bytes());
-        #[allow(clippy::expect_used, reason = "every part of the state has a form in postcard, and memory is all it needs")]
+        #[allow(
+            clippy::expect_used,
+            reason = "every part of the state has a form in postcard, and memory is all it needs"
+        )]
         let mut bytes = postcard::to_extend(&self.state, bytes).expect("a state can be written");
         let checksum = xxh3_64(&bytes);
         bytes.extend(checksum.to_le_bytes());
@@ -84,7 +87,7 @@ impl Detector {
             return Err(RestoreError::Damaged);
         }
         if let Some(model) = &mut state.model {
-            model.make_ready(config);
+            model.make_ready();
         }
         Ok(Self::with_state(sensor, config, state))
     }

@@ -48,6 +48,8 @@ pub(crate) struct Judgement {
     pub(crate) mean: f64,
     /// The greatest mean rarity of one view's measures: what only one of them sees.
     pub(crate) loudest: f64,
+    /// The mean rarity of the measures without their moving means: what is surprising right now.
+    pub(crate) now: f64,
 }
 
 /// How much of what only one view sees counts. At a half, it outweighs the mean of all only where it is far out.
@@ -90,11 +92,13 @@ impl Surprise {
 
     /// How surprising the last reading was.
     pub(crate) fn judgement(&self) -> Judgement {
-        let rarities = self.verdicts.iter().flat_map(|verdict| [Some(verdict.rarity), verdict.mean_rarity]).flatten();
-        let (sum, figures) = rarities.fold((0.0, 0.0_f64), |(sum, figures), rarity| (sum + rarity, figures + 1.0));
-        let of_views = self.verdicts.chunks(WAYS).map(|view| view.iter().map(|v| v.rarity).sum::<f64>() / WAYS as f64);
-        let loudest = of_views.fold(0.0, f64::max);
-        Judgement { mean: sum / figures.max(1.0), loudest }
+        let rarities = self.verdicts.iter().flat_map(|verdict| [Some(verdict.rarity), verdict.mean_rarity]);
+        let of_views = self.verdicts.chunks(WAYS).map(|view| mean(view.iter().map(|verdict| verdict.rarity)));
+        Judgement {
+            mean: mean(rarities.flatten()),
+            loudest: of_views.fold(0.0, f64::max),
+            now: mean(self.verdicts.iter().map(|verdict| verdict.rarity)),
+        }
     }
 
     /// Adds the reading judged last to the past.
@@ -122,18 +126,24 @@ impl Surprise {
 
     /// Whether it could be the past of so many forests.
     pub(crate) fn is_sound(&self, forests: usize) -> bool {
-        let sound = |gauge: &Gauge| {
-            gauge.past.is_sound() && gauge.past_means.is_sound() && gauge.mean.is_finite()
-        };
+        let sound =
+            |gauge: &Gauge| gauge.past.is_sound() && gauge.past_means.is_sound() && gauge.mean.is_finite();
         self.gauges.len() == WAYS * forests && self.gauges.iter().all(sound)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        let pasts = self.gauges.iter().map(|gauge| gauge.past.memory_usage() + gauge.past_means.memory_usage());
+        let pasts =
+            self.gauges.iter().map(|gauge| gauge.past.memory_usage() + gauge.past_means.memory_usage());
         pasts.sum::<usize>()
             + self.gauges.capacity() * size_of::<Gauge>()
             + self.verdicts.capacity() * size_of::<Verdict>()
     }
+}
+
+/// The mean of some figures, summed in their order; 0 if there are none.
+fn mean(figures: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = figures.fold((0.0, 0.0), |(sum, count), figure| (sum + figure, count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 /// Three views of how far a point stands apart, each growing with it and compressed, tree by tree, so that a tail fits. `points` is

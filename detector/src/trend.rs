@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::spread::Spread;
 
+/// Deviations beyond this many usual ones count as this many: a single outlier is over when it is over.
+const CLIP: f64 = 5.0;
 /// The spread of a moving figure counts as at least this part of the field's own: below it there is only rounding.
 const LEAST: f64 = 1e-3;
 
@@ -17,6 +19,8 @@ pub(crate) struct Trend {
     variance: f64,
     /// How far the last coordinate was from the mean before it.
     deviation: f64,
+    /// How many coordinates in a row were beyond what counts, on the same side: below the mean, a negative number.
+    beyond: i32,
     /// How such deviations vary over the past.
     of_deviation: Spread,
     /// How the mean itself varies over the past.
@@ -36,12 +40,23 @@ impl Trend {
         self.mean = at;
     }
 
-    /// Takes in the next coordinate; `reach` is how many readings the mean goes back.
-    pub(crate) fn follow(&mut self, at: f64, reach: f64) {
-        let rate = 1.0 / reach;
+    /// Takes in the next coordinate; `reach_back` is how many readings the mean goes back.
+    pub(crate) fn follow(&mut self, at: f64, reach_back: f64) {
+        let rate = 1.0 / reach_back;
         self.deviation = at - self.mean;
-        self.mean += rate * self.deviation;
-        self.variance = (1.0 - rate) * (self.variance + rate * self.deviation * self.deviation);
+        let reach = CLIP * self.of_deviation.deviation();
+        let counted = if reach > 0.0 { self.deviation.clamp(-reach, reach) } else { self.deviation };
+        let side =
+            if reach == 0.0 || self.deviation.abs() <= reach { 0 } else { self.deviation.signum() as i32 };
+        self.beyond = if side == 0 || self.beyond.signum() == -side { side } else { self.beyond + side };
+        // As many outliers on one side as the mean goes back are no outliers, but a new level.
+        if f64::from(self.beyond).abs() >= reach_back {
+            self.mean = at;
+            self.beyond = 0;
+            return;
+        }
+        self.mean += rate * counted;
+        self.variance = (1.0 - rate) * (self.variance + rate * counted * counted);
     }
 
     /// Learns how the moving figures vary; `rate` is the weight of this reading.
@@ -101,5 +116,18 @@ mod tests {
         assert!((trend.spread() - 1.0).abs() < 0.1, "{}", trend.spread());
         trend.restart(50.0);
         assert_eq!(trend.mean(), 50.0);
+    }
+
+    #[test]
+    fn an_outlier_moves_little_and_a_new_level_is_followed() {
+        let mut trend = Trend::new(0.0);
+        for i in 0..2_000 {
+            trend.follow(f64::from(i % 5) - 2.0, 20.0);
+            trend.learn(0.01);
+        }
+        trend.follow(1_000.0, 20.0);
+        assert!(trend.mean().abs() < 1.0 && trend.spread() < 4.0, "{trend:?}");
+        (0..40).for_each(|_| trend.follow(1_000.0, 20.0));
+        assert!((trend.mean() - 1_000.0).abs() < 1.0, "{trend:?}");
     }
 }

@@ -12,7 +12,7 @@ use rrcf_rs::{Forest, Sampling, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{day_angle, week_angle};
-use crate::config::{ClockContext, DetectorConfig};
+use crate::config::DetectorConfig;
 use crate::scale::Scale;
 use crate::trend::Trend;
 
@@ -35,11 +35,23 @@ pub(crate) enum View {
     Spread,
 }
 
-/// Which of the clock's coordinates count by now.
+/// What part the clock has in what is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Calendar {
-    pub(crate) day: bool,
-    pub(crate) week: bool,
+    pub(crate) day: Context,
+    pub(crate) week: Context,
+}
+
+/// What part a period of the clock has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) enum Context {
+    /// None: the sensor's memory is too short for it.
+    #[default]
+    Absent,
+    /// It is kept for later: the sensor has not lived long enough.
+    Kept,
+    /// It counts.
+    Counts,
 }
 
 /// What the coordinates are made of.
@@ -51,6 +63,8 @@ pub(crate) struct Scene<'a> {
     /// Seconds of local time.
     pub(crate) local_seconds: i64,
     pub(crate) calendar: Calendar,
+    /// Whether no field has moved for long: then the clock rests too, or it alone would tell the points apart.
+    pub(crate) at_rest: bool,
 }
 
 /// What one dimension of a view belongs to.
@@ -79,13 +93,13 @@ impl View {
     }
 
     /// The dimensions of the view's points, in order.
-    pub(crate) fn axes(self, fields: usize, clock: ClockContext) -> Vec<Axis> {
+    pub(crate) fn axes(self, fields: usize, calendar: Calendar) -> Vec<Axis> {
         let fields = 0..fields;
-        let clock = clock != ClockContext::Off;
-        let days = (0..2).filter(|_| clock).map(Axis::Day);
+        let days = (0..2).filter(|_| calendar.day != Context::Absent).map(Axis::Day);
+        let weeks = (0..2).filter(|_| calendar.week != Context::Absent).map(Axis::Week);
         let own = fields.clone().map(Axis::Field);
         match self {
-            Self::Level => own.chain(days).chain((0..2).filter(|_| clock).map(Axis::Week)).collect(),
+            Self::Level => own.chain(days).chain(weeks).collect(),
             Self::Trend => fields.clone().map(Axis::Deviation).chain(fields.map(Axis::Mean)).collect(),
             Self::Spread => own.chain(fields.map(Axis::Spread)).chain(days).collect(),
         }
@@ -108,8 +122,14 @@ pub(crate) struct Outlook {
 
 impl Outlook {
     /// An empty forest for a view of so many fields.
-    pub(crate) fn new(view: View, fields: usize, config: &DetectorConfig, seed: u64) -> Result<Self, rrcf_rs::Error> {
-        let axes = view.axes(fields, config.clock);
+    pub(crate) fn new(
+        view: View,
+        fields: usize,
+        calendar: Calendar,
+        config: &DetectorConfig,
+        seed: u64,
+    ) -> Result<Self, rrcf_rs::Error> {
+        let axes = view.axes(fields, calendar);
         let shape = config.shape();
         let forest = Forest::builder(axes.len())
             .trees(shape.trees)
@@ -118,22 +138,34 @@ impl Outlook {
             .sampling(Sampling::TimeDecayed { rate: DECAY / shape.points as f64 })
             .seed(seed)
             .build()?;
-        let mut outlook =
-            Self { view, forest, weights: Vec::new(), axes: Vec::new(), point: Vec::new(), contributions: Vec::new() };
-        outlook.make_ready(fields, config);
+        let mut outlook = Self {
+            view,
+            forest,
+            weights: Vec::new(),
+            axes: Vec::new(),
+            point: Vec::new(),
+            contributions: Vec::new(),
+        };
+        outlook.make_ready(fields, calendar);
         Ok(outlook)
     }
 
     /// Makes what a snapshot leaves out.
-    pub(crate) fn make_ready(&mut self, fields: usize, config: &DetectorConfig) {
-        self.axes = self.view.axes(fields, config.clock);
+    pub(crate) fn make_ready(&mut self, fields: usize, calendar: Calendar) {
+        self.axes = self.view.axes(fields, calendar);
         self.point = vec![0.0; self.axes.len()];
         self.contributions = vec![0.0; self.axes.len() * self.forest.shingle()];
     }
 
     /// Whether it could be this view of so many fields.
-    pub(crate) fn fits(&self, view: View, fields: usize, config: &DetectorConfig) -> bool {
-        let (axes, shape) = (view.axes(fields, config.clock).len(), config.shape());
+    pub(crate) fn fits(
+        &self,
+        view: View,
+        fields: usize,
+        calendar: Calendar,
+        config: &DetectorConfig,
+    ) -> bool {
+        let (axes, shape) = (view.axes(fields, calendar).len(), config.shape());
         self.view == view
             && (self.weights.is_empty() || self.weights.len() == axes)
             && self.forest.dimensions() == axes
@@ -201,7 +233,10 @@ impl Outlook {
     }
 
     fn place(&mut self, scene: &Scene<'_>) {
-        let (day, week) = (day_angle(scene.local_seconds), week_angle(scene.local_seconds));
+        let (day, week) = match scene.at_rest {
+            true => ([0.0; 2], [0.0; 2]),
+            false => (day_angle(scene.local_seconds), week_angle(scene.local_seconds)),
+        };
         for (coordinate, &axis) in self.point.iter_mut().zip(&self.axes) {
             *coordinate = match axis {
                 Axis::Field(field) => scene.at[field] as f32,
@@ -221,8 +256,8 @@ impl Outlook {
             Axis::Mean(field) => scene.trends[field].weight_of_mean(scene.scales[field].spread()),
             Axis::Deviation(field) => scene.trends[field].weight_of_deviation(scene.scales[field].spread()),
             Axis::Spread(field) => scene.trends[field].weight_of_spread(scene.scales[field].spread()),
-            Axis::Day(_) if scene.calendar.day => CLOCK_WEIGHT,
-            Axis::Week(_) if scene.calendar.week => CLOCK_WEIGHT,
+            Axis::Day(_) if scene.calendar.day == Context::Counts => CLOCK_WEIGHT,
+            Axis::Week(_) if scene.calendar.week == Context::Counts => CLOCK_WEIGHT,
             Axis::Day(_) | Axis::Week(_) => DORMANT,
         };
         let is_stale = |(axis, &old): (&Axis, &f32)| {

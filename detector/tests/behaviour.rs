@@ -146,7 +146,8 @@ fn the_unit_of_a_field_changes_no_score() {
     for i in 0..400 {
         let (ts, values) = reading(i);
         let in_other_units = [values[0] * 1_024.0, values[1] / 64.0];
-        let (a, b) = (plain.apply(ts, &names, &values).unwrap(), scaled.apply(ts, &names, &in_other_units).unwrap());
+        let (a, b) =
+            (plain.apply(ts, &names, &values).unwrap(), scaled.apply(ts, &names, &in_other_units).unwrap());
         assert_eq!((a.score, a.grade, a.onset), (b.score, b.grade, b.onset));
     }
 }

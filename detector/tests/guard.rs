@@ -6,7 +6,7 @@ mod series;
 
 use std::time::Duration;
 
-use series::{HOUR, SECOND, Sensor, anomalous, config};
+use series::{HOUR, Sensor, alarms, anomalous, config};
 use thicket_detector::{Detection, DetectorConfig, Label, Suppression};
 
 /// A settled sensor with a reading each minute, whose level has just left where it was.
@@ -35,13 +35,14 @@ fn a_lasting_fault_is_not_learnt_as_normal() {
 #[test]
 fn a_level_that_stays_is_accepted_in_time() {
     let (mut sensor, shift) = shifted(&accept_after(2), 200);
-    let closed = shift.iter().position(|d| d.event.as_ref().is_some_and(|event| event.ended.is_some())).unwrap();
+    let closed =
+        shift.iter().position(|d| d.event.as_ref().is_some_and(|event| event.ended.is_some())).unwrap();
     let event = shift[closed].event.clone().unwrap();
     assert!(event.accepted);
     assert_eq!(event.ended.unwrap() - event.started, 2 * HOUR);
     assert!(!shift[closed + 1].marks.learning_slowed);
     let later = sensor.settle(600, 60.0);
-    assert_eq!(anomalous(&later), 0, "no second alarm for the same level");
+    assert!(alarms(&later) <= 1, "the level itself raises no second alarm: {}", alarms(&later));
     let known = sensor.settle(2_000, 60.0);
     assert!(known[1_999].grade < Some(0.7), "{:?}", known[1_999].grade);
     assert!(sensor.read(&[95.0]).anomaly, "what is worse than the new normal is an anomaly again");
@@ -64,10 +65,16 @@ fn a_label_ends_or_prolongs_what_lasts() {
 fn an_event_lasts_as_long_as_the_grade_does() {
     let (mut sensor, shift) = shifted(&accept_after(24), 50);
     let started = shift[0].event.as_ref().unwrap().started;
-    assert!(shift.iter().all(|detection| detection.event.as_ref().is_some_and(|event| event.started == started)));
-    assert!(shift[1..].iter().filter(|detection| detection.onset > 0.0).count() < 25, "an onset is a beginning");
+    let events = shift.iter().filter_map(|detection| detection.event.as_ref());
+    assert!(events.clone().count() > 40 && events.clone().all(|event| event.started == started));
+    assert!(
+        shift[1..].iter().filter(|detection| detection.onset > 0.0).count() < 25,
+        "an onset is a beginning"
+    );
     let after = sensor.settle(200, 20.0);
-    assert!(after.iter().any(|detection| detection.event.as_ref().is_some_and(|event| event.ended.is_some())));
+    assert!(
+        after.iter().any(|detection| detection.event.as_ref().is_some_and(|event| event.ended.is_some()))
+    );
 }
 
 fn suppressed(suppress: Suppression) -> Vec<Detection> {
@@ -103,8 +110,7 @@ fn quiet_hours_are_those_of_the_site() {
     let quiet = |hours: &str, zone: &str| {
         let quiet_hours = vec![hours.to_owned().try_into().unwrap()];
         let suppress = Suppression { quiet_hours, ..Suppression::default() };
-        let config =
-            DetectorConfig { suppress, time_zone: zone.parse().unwrap(), ..accept_after(24) };
+        let config = DetectorConfig { suppress, time_zone: zone.parse().unwrap(), ..accept_after(24) };
         anomalous(&shifted(&config, 30).1)
     };
     assert_eq!(quiet("02:00-03:00", "UTC"), 0);
@@ -120,5 +126,4 @@ fn maintenance_is_not_announced() {
     let detections = suppressed(serde_json::from_value(settings).unwrap());
     let first = detections.iter().position(|detection| detection.anomaly).unwrap();
     assert!((25..35).contains(&first), "{first}");
-    assert_eq!(60 * SECOND * 3_001, 180_060 * SECOND);
 }

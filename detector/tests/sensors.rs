@@ -4,7 +4,7 @@
 
 mod series;
 
-use series::{DAY, HOUR, Noise, SECOND, Sensor, anomalous, config};
+use series::{DAY, HOUR, Noise, SECOND, Sensor, alarms, anomalous, config};
 use thicket_detector::{ClockContext, DetectorConfig, Direction};
 
 #[test]
@@ -21,7 +21,7 @@ fn a_flat_signal_raises_no_alarm_and_its_first_tiny_change_is_no_catastrophe() {
 fn a_quantised_signal_is_judged_by_its_steps() {
     let mut sensor = Sensor::new(&config(), "a");
     let steps = sensor.run(3_000, |_, noise| vec![20.0 + (2.0 * noise.normal()).round() * 0.5]);
-    assert!(anomalous(&steps) <= 12, "{}", anomalous(&steps));
+    assert!(alarms(&steps) <= 3, "{}", alarms(&steps));
     assert!(sensor.read(&[32.0]).anomaly);
 }
 
@@ -69,7 +69,10 @@ fn a_missing_field_is_imputed_and_marked() {
     assert!(without.confidence < 0.55);
     let names = ["load".to_owned()];
     let absent = sensor.detector.apply(sensor.now + 1, &names, &[120.0]).unwrap();
-    assert!(absent.marks.imputed && absent.anomaly, "an anomaly of the other field is still found: {absent:?}");
+    assert!(
+        absent.marks.imputed && absent.anomaly,
+        "an anomaly of the other field is still found: {absent:?}"
+    );
     let power = absent.causes.iter().find(|cause| cause.field == "power").unwrap();
     assert!(power.actual.is_nan() && power.share == 0.0, "what was made up explains nothing: {power:?}");
 }
@@ -118,7 +121,7 @@ fn bursts_and_another_rate_of_readings_raise_no_alarm() {
     let slower = sensor.settle(500, 20.0);
     let silences = slower.iter().filter(|detection| detection.marks.after_silence).count();
     assert!(silences < 150, "another rate is not a silence for ever: {silences}");
-    assert!(anomalous(&burst) + anomalous(&slower) <= 3, "{} {}", anomalous(&burst), anomalous(&slower));
+    assert!(alarms(&burst) + alarms(&slower) <= 3, "{} {}", alarms(&burst), alarms(&slower));
 }
 
 /// High at night is usual in itself; that it is so by day is not.
@@ -152,7 +155,12 @@ fn the_clock_waits_for_two_days_and_can_be_turned_off() {
         let names = ["a".to_owned()];
         let (_, explanation) = sensor.detector.explain(sensor.now + 1, &names, &[30.0]).unwrap();
         let level = explanation.unwrap().views.remove(0);
-        level.contributions.iter().filter(|(name, _, _)| name == "time of day").map(|(_, _, part)| part).sum::<f64>()
+        level
+            .contributions
+            .iter()
+            .filter(|(name, _, _)| name == "time of day")
+            .map(|(_, _, part)| part)
+            .sum::<f64>()
     };
     assert_eq!(at_noon(ClockContext::Off), 0.0);
     assert!(at_noon(ClockContext::Auto) > 0.1);
@@ -173,7 +181,8 @@ fn a_single_outlier_and_a_change_of_level_are_found_and_named() {
     let event = spike.event.unwrap();
     assert_eq!((event.started, event.ended, event.readings), (sensor.now, None, 1));
     let after = sensor.run(60, calm);
-    let ended = after.iter().find_map(|detection| detection.event.as_ref().filter(|event| event.ended.is_some()));
+    let ended =
+        after.iter().find_map(|detection| detection.event.as_ref().filter(|event| event.ended.is_some()));
     assert_eq!(ended.unwrap().peak_score, event.peak_score);
     sensor.run(500, calm);
     let shifted = sensor.run(40, |_, noise| vec![45.0 - 8.0 + noise.normal(), 400.0 + 20.0 * noise.normal()]);

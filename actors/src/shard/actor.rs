@@ -289,13 +289,11 @@ impl Desk {
         let scored = result.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Scored(_))).count();
         metrics.readings_scored.with_label_values(&[&self.label]).inc_by(scored as u64);
         metrics.scoring_seconds.with_label_values(&[&self.label]).inc_by(result.elapsed.as_secs_f64());
-        let begun = |verdict: &&Verdict| match verdict {
-            Verdict::Scored(detection) => {
-                detection.anomaly && detection.event.as_ref().is_some_and(|event| event.readings == 1)
+        for verdict in &result.verdicts {
+            if let Verdict::Scored(detection) = verdict {
+                metrics.count_detection(detection);
             }
-            _ => false,
-        };
-        metrics.anomalies.inc_by(result.verdicts.iter().filter(begun).count() as u64);
+        }
     }
 
     /// Moves the partition's reading on; false if the partition is not what it was when the read began.

@@ -45,7 +45,8 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<Series>> {
         serde_json::from_str(&text).with_context(|| format!("{} is not as expected", path.display()))?;
     let mut all = Vec::new();
     for corpus in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        for file in entries(&corpus)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "csv")) {
+        for file in entries(&corpus)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "csv"))
+        {
             let relative = file.strip_prefix(folder).unwrap_or(&file);
             let name = relative.to_string_lossy().replace('\\', "/");
             let labels = windows.remove(&name).unwrap_or_default();

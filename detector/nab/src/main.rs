@@ -7,8 +7,8 @@ mod run;
 mod scoring;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -50,7 +50,8 @@ fn main() -> anyhow::Result<()> {
     let rows: usize = all.iter().map(|series| series.values.len()).sum();
     println!("{} series, {rows} rows, {windows} labelled windows, {} seeds\n", all.len(), args.seeds);
     let mut figures = serde_json::Map::new();
-    for (name, profile) in [("small", Profile::Small), ("medium", Profile::Medium), ("large", Profile::Large)] {
+    for (name, profile) in [("small", Profile::Small), ("medium", Profile::Medium), ("large", Profile::Large)]
+    {
         if args.profile.as_deref().is_some_and(|only| only != name) {
             continue;
         }
@@ -77,7 +78,9 @@ fn bench(
     let mut per_seed: Vec<[Best; 3]> = Vec::new();
     let (mut memory, mut spent, mut applied) = (0, Duration::ZERO, 0);
     let mut at_shipped = Vec::new();
-    println!("{name:8} seed   standard   low_FP   low_FN    found  false rows   shipped threshold: found  false alarms a week");
+    println!(
+        "{name:8} seed   standard   low_FP   low_FN    found  false rows   shipped threshold: found  false alarms a week"
+    );
     for seed in 0..args.seeds {
         let scored = run_all(all, config, seed)?;
         for (series, scored) in all.iter().zip(&scored) {
@@ -114,7 +117,8 @@ fn bench(
         medians[2],
         memory / 1_000
     );
-    let mean = |figure: fn(&Shipped) -> f64| at_shipped.iter().map(figure).sum::<f64>() / at_shipped.len() as f64;
+    let mean =
+        |figure: fn(&Shipped) -> f64| at_shipped.iter().map(figure).sum::<f64>() / at_shipped.len() as f64;
     let mut figure = serde_json::Map::new();
     for (profile, median) in PROFILES.iter().zip(medians) {
         figure.insert(profile.name.to_owned(), round(median).into());
@@ -136,7 +140,8 @@ impl Shipped {
     fn of(all: &[Series], scored: &[Scored]) -> Self {
         let (mut found, mut false_alarms, mut weeks) = (0, 0, 0.0);
         for (series, scored) in all.iter().zip(scored) {
-            let in_window = |row: usize| series.windows.iter().any(|&(left, right)| (left..=right).contains(&row));
+            let in_window =
+                |row: usize| series.windows.iter().any(|&(left, right)| (left..=right).contains(&row));
             let alarms = || scored.alarms.iter().filter(|&&row| row >= series.probation());
             found += series
                 .windows
@@ -155,9 +160,14 @@ fn print_files(all: &[Series], scored: &[Scored], threshold: f64) {
         let counted = series.probation()..series.values.len();
         let hits: Vec<usize> = counted.filter(|&row| scored.onsets[row] >= threshold).collect();
         let inside = |row: usize| series.windows.iter().any(|&(left, right)| (left..=right).contains(&row));
-        let found = series.windows.iter().filter(|w| hits.iter().any(|row| (w.0..=w.1).contains(row))).count();
+        let found =
+            series.windows.iter().filter(|w| hits.iter().any(|row| (w.0..=w.1).contains(row))).count();
         let false_rows = hits.iter().filter(|&&row| !inside(row)).count();
-        println!("           {:58} found {found}/{}  false rows {false_rows}", series.name, series.windows.len());
+        println!(
+            "           {:58} found {found}/{}  false rows {false_rows}",
+            series.name,
+            series.windows.len()
+        );
     }
 }
 

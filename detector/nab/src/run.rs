@@ -27,8 +27,7 @@ pub(crate) struct Scored {
 pub(crate) fn run(series: &Series, config: &DetectorConfig, seed: u64) -> anyhow::Result<Scored> {
     let mut detector = Detector::new(&format!("{}/{seed}", series.name), config);
     let names = ["value".to_owned()];
-    let mut scored =
-        Scored { onsets: Vec::new(), alarms: Vec::new(), memory: 0, spent: Duration::ZERO };
+    let mut scored = Scored { onsets: Vec::new(), alarms: Vec::new(), memory: 0, spent: Duration::ZERO };
     let mut last_event = None;
     let started = ThreadTime::now();
     for (row, (&ts, &value)) in series.micros.iter().zip(&series.values).enumerate() {

@@ -1,6 +1,10 @@
 //! Series that the tests share, and a detector that runs through them.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "no test file uses all of it; a test that cannot go on may panic")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "no test file uses all of it; a test that cannot go on may panic"
+)]
 
 use thicket_detector::{Detection, Detector, DetectorConfig, Profile};
 
@@ -29,7 +33,12 @@ impl Noise {
 
 /// A small detector that alarms about once a day at a reading each minute.
 pub(crate) fn config() -> DetectorConfig {
-    DetectorConfig { profile: Profile::Small, warm_up: 200, alarms_per_week: 7.0, ..DetectorConfig::default() }
+    DetectorConfig {
+        profile: Profile::Small,
+        warm_up: 200,
+        alarms_per_week: 7.0,
+        ..DetectorConfig::default()
+    }
 }
 
 /// A sensor, its clock and its noise.
@@ -61,7 +70,11 @@ impl Sensor {
     }
 
     /// Lets so many readings come, made of time and noise.
-    pub(crate) fn run(&mut self, readings: usize, mut of: impl FnMut(i64, &mut Noise) -> Vec<f64>) -> Vec<Detection> {
+    pub(crate) fn run(
+        &mut self,
+        readings: usize,
+        mut of: impl FnMut(i64, &mut Noise) -> Vec<f64>,
+    ) -> Vec<Detection> {
         (0..readings)
             .map(|_| {
                 let values = of(self.now + self.every, &mut self.noise);
@@ -79,4 +92,12 @@ impl Sensor {
 /// How many readings are part of an announced anomaly.
 pub(crate) fn anomalous(detections: &[Detection]) -> usize {
     detections.iter().filter(|detection| detection.anomaly).count()
+}
+
+/// How many alarms there were: announced anomalies that began.
+pub(crate) fn alarms(detections: &[Detection]) -> usize {
+    let mut started: Vec<i64> =
+        detections.iter().filter_map(|d| d.event.as_ref()).map(|event| event.started).collect();
+    started.dedup();
+    started.len()
 }

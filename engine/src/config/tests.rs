@@ -1,5 +1,8 @@
 use std::io::Write as _;
 
+use figment::Provider as _;
+use figment::providers::Format as _;
+
 use super::*;
 
 fn load_text(text: &str) -> Result<Config, ConfigError> {
@@ -13,6 +16,20 @@ fn the_shipped_defaults_are_valid() {
     let config = load_text("").unwrap();
     assert_eq!(config.queue.partitions, 64);
     assert_eq!(config.mqtt.address().unwrap(), ("127.0.0.1".to_owned(), 1883));
+}
+
+/// What ships says outright what holds anyway, key by key, so that it can be read as the reference.
+#[test]
+fn the_shipped_file_names_every_setting_of_a_detector_with_its_default() {
+    let shipped: figment::value::Dict =
+        figment::providers::Toml::string(include_str!("default.toml")).nested().data().map_or_else(
+            |error| panic!("{error}"),
+            |mut profiles| profiles.remove(&figment::Profile::new("detector")).unwrap(),
+        );
+    let code = figment::value::Value::serialize(thicket_detector::DetectorConfig::default()).unwrap();
+    let code = code.into_dict().unwrap();
+    assert_eq!(shipped.keys().collect::<Vec<_>>(), code.keys().collect::<Vec<_>>());
+    assert_eq!(load_text("").unwrap().detector, thicket_detector::DetectorConfig::default());
 }
 
 #[test]
@@ -31,7 +48,7 @@ fn a_bad_value_is_an_error_that_names_the_key() {
     assert!(key_of("[mqtt]\nurl = \"http://broker\"\n").starts_with("mqtt.url:"));
     assert!(key_of("[mqtt]\ntemplates = [\"a/{b...}/c\"]\n").starts_with("mqtt.templates:"));
     assert!(key_of("[shards]\nlease = \"soon\"\n").contains("shards.lease"));
-    assert!(key_of("[detector]\ntrees = 0\n").contains("trees"));
+    assert!(key_of("[detector]\ntrees = 2000\n").contains("trees"));
 }
 
 #[test]
