@@ -1,17 +1,19 @@
 //! Every message between actors, in the order that data flows: who sends it, who receives it, and what becomes of it on
 //! failure. Data flows one way; what flows back is acknowledgement and credit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Message;
-use thicket_detector::{Detection, DetectorConfig};
+use thicket_detector::Detection;
 use thicket_schema::{
     Checkpoint, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp,
 };
 use tokio::sync::oneshot;
 
 use crate::credit::{Credit, Credited};
+use crate::detector::NamedConfig;
 use crate::source::Delivery;
 use crate::writer::CommitBatch;
 
@@ -36,9 +38,28 @@ impl Credited for Append {
     }
 }
 
+/// `MqttIngress` → `QueueWriter`: from here on, sensors are configured so. Goes into the log of every partition that has not said so last. Answered
+/// when it is in the log; lost only with the process, and then announced again at the next start.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Announce {
+    /// The partitions to tell.
+    pub partitions: Vec<PartitionId>,
+    /// All rules, as JSON.
+    pub detectors: Arc<str>,
+}
+
+/// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress announces it if it is its node that writes the log.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reload {
+    /// All rules, as JSON.
+    pub detectors: Arc<str>,
+}
+
 /// `PartitionKeeper` → `Shard`: the partition is this node's, from the given place on. A shard that dies is restarted and
 /// asks for its partitions again.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Assign {
     /// Which partition.
@@ -47,6 +68,8 @@ pub struct Assign {
     pub epoch: i64,
     /// The committed position; reading goes on after it.
     pub position: Position,
+    /// How its sensors are configured there, as the log said; nothing if it has not said so yet.
+    pub detectors: Option<Arc<str>>,
 }
 
 /// `PartitionKeeper` → `Shard`: the partition is not this node's any more. What is in flight cannot commit.
@@ -118,7 +141,7 @@ pub enum Verdict {
 #[rtype(result = "Restored")]
 pub struct Restore {
     /// How the sensor is configured.
-    pub config: Arc<DetectorConfig>,
+    pub config: Arc<NamedConfig>,
     /// What the stores know of the sensor.
     pub history: History,
 }
@@ -132,6 +155,14 @@ pub struct Restored {
     pub replayed: u64,
     /// Rows whose recomputed score differs from the stored one. Anything but 0 is an alarm.
     pub mismatches: u64,
+}
+
+/// `Shard` → `Detector`: other settings of the same shape, from the next reading on.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reconfigure {
+    /// The settings.
+    pub config: Arc<NamedConfig>,
 }
 
 /// `Shard` → `Detector`: a reading that must not be applied. Only the newest timestamp moves.
@@ -204,15 +235,22 @@ pub struct Load {
     pub partition: PartitionId,
     /// Which sensor.
     pub sensor: SensorName,
+    /// How it is configured.
+    pub config: Arc<NamedConfig>,
 }
 
-/// What the stores know of a sensor: its checkpoint and the rows after it.
+/// What the stores know of a sensor: its checkpoint and the rows after it; or, where the shape of its detector has changed since, the rows
+/// to learn anew from.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The newest checkpoint, if it is readable.
+    /// The newest checkpoint, if it is readable and of the detector's present shape.
     pub checkpoint: Option<Checkpoint>,
-    /// Scored and poison rows newer than the checkpoint, oldest first.
+    /// The last rows before the detector got its present shape, oldest first: to be learnt, not to be compared.
+    pub before: Vec<StoredReading>,
+    /// Scored and poison rows newer than all of that, oldest first: to be applied as they were.
     pub rows: Vec<StoredReading>,
+    /// The configurations that rows name.
+    pub configs: BTreeMap<u64, Arc<NamedConfig>>,
 }
 
 /// A row of `readings`, as far as a restore needs it.
@@ -222,7 +260,7 @@ pub struct StoredReading {
     pub ts: Timestamp,
     /// Its number among the sensor's scored readings; nothing for a poison reading.
     pub seq: Option<u64>,
-    /// Fingerprint of the configuration it was scored with.
+    /// Identity of the configuration it was scored with.
     pub config: Option<u64>,
     /// The score that was stored.
     pub score: Option<f64>,

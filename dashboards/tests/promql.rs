@@ -51,6 +51,12 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Stored by what they are B", named("duplicate", 3.0)),
         ("Stored by what they are C", named("poison", 1.0)),
         ("Stored by what they are D", named("anomalies", 0.4)),
+        (
+            "Stored by what they are E",
+            ["after_silence", "imputed", "learning_slowed", "stuck", "suppressed"]
+                .map(|mark| (mark.to_owned(), if mark == "suppressed" { 2.0 } else { 0.0 }))
+                .to_vec(),
+        ),
         ("Scored by shard A", two(("shard 0", 120.0), ("shard 1", 60.0))),
         ("Records per entry A", named("records per entry", 20.0)),
         ("Lag in seconds A", two(("shard 0", 1.5), ("shard 1", 2.5))),

@@ -216,6 +216,25 @@ impl DetectorConfig {
         xxh3_64(text.as_bytes())
     }
 
+    /// All settings as JSON, the same for equal configurations.
+    pub fn to_json(&self) -> String {
+        #[allow(clippy::expect_used, reason = "every setting has a form in JSON")]
+        serde_json::to_string(self).expect("a configuration can be written")
+    }
+
+    /// The settings that [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// Identifies a configuration as a whole: the rows that it made name it.
+    pub fn identity(&self) -> u64 {
+        xxh3_64(self.to_json().as_bytes())
+    }
+
     /// The configured fields in the order in which the detector keeps them.
     pub(crate) fn sorted_fields(&self) -> Vec<String> {
         let mut names = self.fields.clone();
@@ -273,6 +292,18 @@ mod tests {
             let error = config.validate().expect_err(key).to_string();
             assert!(error.starts_with(key), "{error}");
         }
+    }
+
+    #[test]
+    fn a_configuration_comes_back_from_json_and_keeps_its_identity() {
+        let config = with(|c| {
+            c.time_zone = "Europe/Berlin".parse().expect("it is a time zone");
+            c.suppress.quiet_hours = vec!["22:00-06:00".to_owned().try_into().expect("it is a span")];
+            c.alarms_per_week = 0.1;
+        });
+        let back = DetectorConfig::from_json(&config.to_json()).expect("it was written so");
+        assert_eq!((back.identity(), &back), (config.identity(), &config));
+        assert_ne!(back.identity(), DetectorConfig::default().identity());
     }
 
     #[test]

@@ -151,6 +151,28 @@ impl Detector {
         Ok(detection)
     }
 
+    /// A detector that is ready at once: it learns what the sensor did before, as if it had been configured so all along. For a sensor whose
+    /// configuration has changed; `history` are its readings, oldest first, of which the last had this seq. Anomalies of the past
+    /// are over.
+    pub fn rebuild<'a>(
+        sensor: &str,
+        config: &DetectorConfig,
+        seq: u64,
+        history: impl IntoIterator<Item = (i64, &'a [String], &'a [f64])>,
+    ) -> Self {
+        let mut detector = Self::new(sensor, config);
+        for (ts, names, values) in history {
+            // What the new configuration does not take is not learnt; its time has passed all the same.
+            if detector.apply(ts, names, values).is_err() {
+                detector.skip(ts);
+            }
+        }
+        detector.state.seq = seq;
+        detector.state.regime = Regime::Calm;
+        detector.state.onset = Onset::default();
+        detector
+    }
+
     /// Passes over a reading that must not be applied: only the newest timestamp moves.
     pub fn skip(&mut self, ts_micros: i64) {
         self.state.newest = Some(ts_micros);

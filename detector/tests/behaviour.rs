@@ -153,6 +153,19 @@ fn the_unit_of_a_field_changes_no_score() {
 }
 
 #[test]
+fn a_rebuilt_detector_is_ready_at_once_and_goes_on_counting() {
+    let readings: Vec<(i64, Vec<f64>)> = (0..400).map(reading).collect();
+    let names = names("level pitch");
+    let history = readings.iter().map(|(ts, values)| (*ts, names.as_slice(), values.as_slice()));
+    let other = DetectorConfig { points: 96, smoothing: 0, ..small() };
+    let mut rebuilt = Detector::rebuild("s", &other, 1_400, history);
+    let (ts, values) = reading(400);
+    let next = rebuilt.apply(ts, &names, &values).unwrap();
+    assert_eq!(next.seq, 1_401);
+    assert!(next.grade.is_some() && next.confidence > 0.8, "{next:?}");
+}
+
+#[test]
 fn confidence_grows_with_the_past_and_falls_with_missing_fields() {
     let mut sensor = Sensor::new(&config(), "a b");
     let both = |_, noise: &mut Noise| vec![noise.normal(), noise.normal()];

@@ -7,6 +7,7 @@ mod deadletters;
 mod demo;
 mod http;
 mod migrate;
+mod reload;
 mod run;
 mod scrape;
 mod status;
@@ -35,7 +36,10 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let done = match cli.command {
-        Command::Run => run::run(&config),
+        Command::Run => {
+            let origin = reload::Origin { file: cli.config.clone(), overrides: cli.flags.overrides() };
+            run::run(&config, origin)
+        }
         Command::Check => on_threads(check::check(&config)),
         Command::Migrate => on_threads(migrate::migrate(&config)),
         Command::Status(format) => on_threads(status::status(&config, format)),

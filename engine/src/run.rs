@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::http::{self, Phase};
+use crate::reload::{self, Origin};
 use crate::topology;
 
 /// An actor gave up, or another node took over.
@@ -20,11 +21,11 @@ const GAVE_UP: u8 = 3;
 const DEADLINE_PASSED: u8 = 4;
 
 /// Runs the engine until it is told to stop or gives up.
-pub(crate) fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    actix::System::new().block_on(run_on_system(config))
+pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
+    actix::System::new().block_on(run_on_system(config, origin))
 }
 
-async fn run_on_system(config: &Config) -> anyhow::Result<ExitCode> {
+async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&registry)?;
@@ -39,6 +40,12 @@ async fn run_on_system(config: &Config) -> anyhow::Result<ExitCode> {
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
     phase.send_replace(Phase::Running);
+    let watching = reload::watch(origin, config.clone(), topology.ingress());
+    let watching = actix_rt::spawn(async move {
+        if let Err(error) = watching.await {
+            tracing::error!(%error, "changes of the configuration are not noticed");
+        }
+    });
 
     let code = tokio::select! {
         () = told_to_stop(&mut terminate, &mut interrupt) => ExitCode::SUCCESS,
@@ -47,6 +54,7 @@ async fn run_on_system(config: &Config) -> anyhow::Result<ExitCode> {
             ExitCode::from(GAVE_UP)
         }
     };
+    watching.abort();
     phase.send_replace(Phase::Stopping);
     tracing::info!("stopping: finishing what is in flight (a second signal ends at once, and loses nothing)");
     tokio::select! {

@@ -1,5 +1,6 @@
 //! Starts the actors, from the writer up to the source, and stops them in the order that data flows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
@@ -108,7 +109,7 @@ impl Site<'_> {
         stores: &Stores,
     ) -> anyhow::Result<Vec<Addr<Shard>>> {
         let config = self.config;
-        let detectors = config.detector_configs()?;
+        let detectors = Arc::new(config.detector_configs()?);
         let mut shards = Vec::new();
         for number in 0..count {
             let arbiter = arbiters[usize::from(number) % arbiters.len()].handle();
@@ -160,8 +161,9 @@ impl Site<'_> {
 
         let lease_key = self.keys.ingress_lease(&config.mqtt.client_id);
         let (leases, writer, metrics) = (self.leases(redis), queue.clone(), self.metrics.clone());
+        let announced = (postgres_pool(&config.postgres.url, 1)?, config.detector_configs()?.to_json());
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
-            MqttIngress::new(client, connection, mqtt, decode, writer, leases, lease_key, metrics)
+            MqttIngress::new(client, connection, mqtt, decode, writer, leases, lease_key, announced, metrics)
         });
         Ok((queue, ingress))
     }
@@ -192,6 +194,11 @@ impl Site<'_> {
 }
 
 impl Topology {
+    /// Where changes of the configuration go.
+    pub(crate) fn ingress(&self) -> Addr<MqttIngress> {
+        self.ingress.clone()
+    }
+
     /// Stops in the order that data flows: no more messages; what was taken is appended, acknowledged, scored, committed;
     /// every detector saved; the leases given back.
     pub(crate) async fn drain(self) {

@@ -19,6 +19,19 @@
 //! | · of a reading: values | 8 per field | bits of the 64-bit float, little endian |
 //! | · of a dead letter | four times varint length and bytes | reason (its name), topic, detail, payload |
 //! | · of a dead letter: payload length | varint | of the whole payload |
+//!
+//! A control entry holds one control instead of the parts from the field sets on:
+//!
+//! | part | bytes | what |
+//! |---|---|---|
+//! | kind | 1 | `2` = control |
+//! | received | zigzag varint | µs |
+//! | control | twice varint length and UTF-8 | its name and its body |
+//!
+//! Every entry ends with a checksum:
+//!
+//! | part | bytes | what |
+//! |---|---|---|
 //! | checksum | 4 | low half of the 64-bit XXH3 of everything before, little endian |
 //!
 //! Differences wrap around 64 bits. Other kinds of entries come with other features; a reader refuses what it does not
@@ -36,6 +49,9 @@ mod encode;
 
 const VERSION: u8 = 1;
 const KIND_RECORDS: u8 = 1;
+const KIND_CONTROL: u8 = 2;
+/// Where in an entry its kind stands.
+const KIND_AT: usize = 1;
 const CHECKSUM_BYTES: usize = 4;
 
 const DEAD_LETTER: u64 = 1;
@@ -50,6 +66,34 @@ pub enum Item {
     Reading(Reading),
     /// What could not become one.
     DeadLetter(DeadLetter),
+    /// What changes how the readings after it are scored. Stands alone in its entry.
+    Control(Control),
+}
+
+/// Whatever else than a reading changes state or output, effective at its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Control {
+    /// How sensors are configured from here on: all rules, as JSON.
+    Detectors(String),
+}
+
+impl Control {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Detectors(_) => "detectors",
+        }
+    }
+
+    fn body(&self) -> &str {
+        match self {
+            Self::Detectors(json) => json,
+        }
+    }
+
+    fn parse(name: &str, body: &str) -> Option<Self> {
+        (name == "detectors").then(|| Self::Detectors(body.to_owned()))
+    }
 }
 
 /// One reading or dead letter as it came from the broker.
@@ -106,10 +150,21 @@ impl From<WireError> for EntryError {
 }
 
 impl Entry {
+    /// The entry of a control.
+    pub fn of_control(received: i64, control: Control) -> Self {
+        let record = Record { received, redelivered: false, item: Item::Control(control) };
+        Self { predecessor: Position::default(), records: vec![record] }
+    }
+
+    /// Whether packed bytes are those of a control entry, as far as can be told without unpacking them.
+    pub fn is_control(bytes: &[u8]) -> bool {
+        bytes.get(KIND_AT) == Some(&KIND_CONTROL)
+    }
+
     /// Packs the entry.
     ///
     /// # Panics
-    /// If a reading has not exactly one value per field.
+    /// If a reading has not exactly one value per field, or a control does not stand alone.
     pub fn encode(&self) -> Vec<u8> {
         encode::encode(self)
     }

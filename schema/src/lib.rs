@@ -37,7 +37,7 @@ mod wire;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use dead_letter::{DeadLetter, Reason};
-pub use entry::{Entry, EntryError, Item, Record};
+pub use entry::{Control, Entry, EntryError, Item, Record};
 pub use field_set::{FieldSet, FieldSetError};
 pub use ids::{PartitionId, Position, PositionError, SensorId, SensorName, SensorNameError};
 pub use keys::Keys;

@@ -11,7 +11,7 @@ use actix::{
 use thicket_schema::SensorName;
 use tokio::sync::oneshot;
 
-use super::history::{HistoryError, PostgresPool, rows_after};
+use super::history::{HistoryError, PostgresPool, newest_of_others, rows_after, rows_up_to, stored_configs};
 use super::store::CheckpointStore;
 use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
@@ -20,6 +20,8 @@ use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+/// Readings, for each that a forest remembers, that a detector of a new shape learns from.
+const REBUILD_PER_POINT: usize = 4;
 /// Checkpoints that are on their way to Redis at once.
 const WRITES_IN_FLIGHT: usize = 8;
 
@@ -152,9 +154,31 @@ async fn history(
         Some(checkpoint) => Some(checkpoint),
         None => store.load(load.partition, &load.sensor).await?,
     };
+    let sensor = load.sensor.id();
+    let configs = stored_configs(pool).await?;
+    let of_this_shape =
+        |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
-    let rows = rows_after(pool, load.sensor.id(), after).await?;
-    Ok(History { checkpoint, rows })
+    let rows = rows_after(pool, sensor, after).await?;
+    let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
+        && rows.iter().filter_map(|row| row.config).all(of_this_shape);
+    if fits {
+        return Ok(History { checkpoint, before: Vec::new(), rows, configs });
+    }
+    // The shape has changed since: learn from what was before that, as the detector did that first had it.
+    let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
+    let Some(changed) = newest_of_others(pool, sensor, &alike).await? else {
+        return Ok(History {
+            checkpoint: None,
+            before: Vec::new(),
+            rows: rows_after(pool, sensor, None).await?,
+            configs,
+        });
+    };
+    let most = REBUILD_PER_POINT * load.config.config.shape().points;
+    let before = rows_up_to(pool, sensor, changed, most).await?;
+    let rows = rows_after(pool, sensor, Some(changed)).await?;
+    Ok(History { checkpoint: None, before, rows, configs })
 }
 
 impl Handler<Drain> for Checkpointer {

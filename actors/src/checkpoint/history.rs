@@ -1,13 +1,19 @@
 //! A sensor's stored rows, oldest first.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz};
-use diesel::{QueryableByName, sql_query};
+use diesel::{QueryDsl as _, QueryableByName, sql_query};
 use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use futures_util::FutureExt as _;
+use thicket_detector::DetectorConfig;
+use thicket_schema::postgres::configs;
 use thicket_schema::{FieldSet, SensorId, Timestamp};
 
+use crate::detector::NamedConfig;
 use crate::messages::StoredReading;
 use crate::writer::{connect_postgres, timestamptz};
 
@@ -65,6 +71,14 @@ struct Names {
     names: Vec<String>,
 }
 
+/// Which rows of a sensor, besides that late ones never touched its detector's state and are left out.
+enum Which {
+    /// Those newer than a time.
+    After(Timestamp),
+    /// The last so many up to a time.
+    UpTo(Timestamp, usize),
+}
+
 /// The scored and poison rows of a sensor that are newer than `after`, oldest first. Rows are in the order of their time,
 /// which is that of their seq. Late rows never touched the detector's state and are left out.
 pub async fn rows_after(
@@ -72,16 +86,82 @@ pub async fn rows_after(
     sensor: SensorId,
     after: Option<Timestamp>,
 ) -> Result<Vec<StoredReading>, HistoryError> {
-    let mut connection = pool.get().await?;
-    let after = timestamptz(after.unwrap_or(BEFORE_ALL));
-    let rows: Vec<Row> = sql_query(
-        r#"SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros, seq, config, score, field_set, "values"
-           FROM readings WHERE sensor = $1 AND ts > $2 AND (flags & 4) = 0 ORDER BY ts"#,
+    rows(&mut *pool.get().await?, sensor, Which::After(after.unwrap_or(BEFORE_ALL))).await
+}
+
+/// The last scored and poison rows of a sensor up to and including a time, at most so many, oldest first.
+pub async fn rows_up_to(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    newest: Timestamp,
+    most: usize,
+) -> Result<Vec<StoredReading>, HistoryError> {
+    rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, most)).await
+}
+
+/// The time of a sensor's newest scored row that was made with none of these configurations.
+pub async fn newest_of_others(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    configs: &[u64],
+) -> Result<Option<Timestamp>, HistoryError> {
+    #[derive(QueryableByName)]
+    struct Newest {
+        #[diesel(sql_type = BigInt)]
+        ts_micros: i64,
+    }
+    let newest: Vec<Newest> = sql_query(
+        "SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros FROM readings
+         WHERE sensor = $1 AND seq IS NOT NULL AND config <> ALL($2) ORDER BY ts DESC LIMIT 1",
     )
     .bind::<BigInt, _>(sensor.0)
-    .bind::<Timestamptz, _>(after)
-    .load(&mut connection)
+    .bind::<Array<BigInt>, _>(configs.iter().map(|id| id.cast_signed()).collect::<Vec<_>>())
+    .load(&mut *pool.get().await?)
     .await?;
+    Ok(newest.into_iter().next().map(|newest| Timestamp(newest.ts_micros)))
+}
+
+/// All configurations that rows were made with. One that cannot be read by this program is left out, and its rows count as others.
+pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
+    let stored: Vec<(i64, String)> =
+        configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?;
+    let named = stored.into_iter().filter_map(|(id, settings)| {
+        let config = DetectorConfig::from_json(&settings).ok()?;
+        let fingerprint = config.fingerprint();
+        Some((
+            id.cast_unsigned(),
+            Arc::new(NamedConfig { config, identity: id.cast_unsigned(), fingerprint }),
+        ))
+    });
+    Ok(named.collect())
+}
+
+async fn rows(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    which: Which,
+) -> Result<Vec<StoredReading>, HistoryError> {
+    const COLUMNS: &str = r#"SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros, seq, config, score, field_set, "values"
+           FROM readings WHERE sensor = $1 AND (flags & 4) = 0"#;
+    let rows: Vec<Row> = match which {
+        Which::After(after) => {
+            sql_query(format!("{COLUMNS} AND ts > $2 ORDER BY ts"))
+                .bind::<BigInt, _>(sensor.0)
+                .bind::<Timestamptz, _>(timestamptz(after))
+                .load(connection)
+                .await?
+        }
+        Which::UpTo(newest, most) => {
+            let mut rows: Vec<Row> = sql_query(format!("{COLUMNS} AND ts <= $2 ORDER BY ts DESC LIMIT $3"))
+                .bind::<BigInt, _>(sensor.0)
+                .bind::<Timestamptz, _>(timestamptz(newest))
+                .bind::<BigInt, _>(most as i64)
+                .load(connection)
+                .await?;
+            rows.reverse();
+            rows
+        }
+    };
     let mut ids: Vec<i64> = rows.iter().map(|row| row.field_set).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -89,7 +169,7 @@ pub async fn rows_after(
     if !ids.is_empty() {
         let names: Vec<Names> = sql_query("SELECT id, names FROM field_sets WHERE id = ANY($1)")
             .bind::<Array<BigInt>, _>(ids)
-            .load(&mut connection)
+            .load(connection)
             .await?;
         for Names { id, names } in names {
             field_sets

@@ -5,5 +5,7 @@ mod history;
 mod store;
 
 pub use checkpointer::Checkpointer;
-pub use history::{HistoryError, PostgresPool, postgres_pool, rows_after};
+pub use history::{
+    HistoryError, PostgresPool, newest_of_others, postgres_pool, rows_after, rows_up_to, stored_configs,
+};
 pub use store::CheckpointStore;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
-use thicket_detector::{Detector, DetectorConfig, Rejected};
+use thicket_detector::{Detector, Rejected};
 use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
+use super::configs::NamedConfig;
 use super::restore::{RestoreFacts, restore};
-use crate::messages::{NotRestored, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict};
+use crate::messages::{
+    NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
+};
 
 /// The detector of one sensor. Empty until it is restored, and again after a panic.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ pub struct DetectorActor {
 #[derive(Debug)]
 struct State {
     detector: Detector,
-    config: Arc<DetectorConfig>,
+    config: Arc<NamedConfig>,
 }
 
 impl DetectorActor {
@@ -88,6 +91,18 @@ impl Handler<Skip> for DetectorActor {
     }
 }
 
+impl Handler<Reconfigure> for DetectorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Reconfigure, _: &mut Context<Self>) {
+        if let Some(State { detector, config }) = &mut self.state {
+            // The shard sends only what has the same shape.
+            detector.reconfigure(&message.config.config);
+            *config = message.config;
+        }
+    }
+}
+
 impl Handler<TakeCheckpoint> for DetectorActor {
     type Result = Option<Checkpoint>;
 
@@ -103,7 +118,7 @@ impl DetectorActor {
             sensor: self.sensor.as_str().to_owned(),
             seq: detector.seq(),
             newest: detector.newest().map(Timestamp),
-            config: config.fingerprint(),
+            config: config.fingerprint,
             state: detector.snapshot(),
         })
     }

@@ -1,9 +1,10 @@
 //! Between checkpoints the rows are the log: a detector is its checkpoint plus the rows after it, applied again. Pure:
 //! facts that were already read come in, a detector and what was found come out.
 
-use thicket_detector::{Detector, DetectorConfig, RestoreError};
+use thicket_detector::Detector;
 use thicket_schema::SensorName;
 
+use super::configs::NamedConfig;
 use crate::messages::{History, Restored, StoredReading};
 
 /// What a restore starts from.
@@ -12,55 +13,55 @@ pub struct RestoreFacts<'a> {
     /// Which sensor.
     pub sensor: &'a SensorName,
     /// How it is configured now.
-    pub config: &'a DetectorConfig,
+    pub config: &'a NamedConfig,
     /// What the stores know.
     pub history: &'a History,
 }
 
-/// Rebuilds a sensor's detector. Its state is bit-identical to one that was never away.
+/// Rebuilds a sensor's detector. Its state is bit-identical to one that was never away: every row is applied with the configuration that
+/// it was made with.
 ///
-/// A checkpoint or rows of another configuration only hand over the sensor's seq and newest timestamp: the detector then
-/// learns anew, and it would have done so undisturbed, since a configuration takes effect by a restart.
+/// Where the configuration now shapes the state otherwise than before, the detector learns from the rows before that. It would have done
+/// so undisturbed, since such a change drops the detector.
 pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     let RestoreFacts { sensor, config, history } = *facts;
-    let fingerprint = config.fingerprint();
-    let foreign = |row: &StoredReading| row.config.is_some_and(|row_config| row_config != fingerprint);
-    let own_from = history.rows.iter().rposition(foreign).map_or(0, |last_foreign| last_foreign + 1);
-    let (before, own) = history.rows.split_at(own_from);
-
-    let mut detector = match &history.checkpoint {
-        Some(checkpoint) if before.is_empty() => {
-            match Detector::restore(sensor.as_str(), config, &checkpoint.state) {
-                Ok(detector) => detector,
-                Err(error) => {
-                    if !matches!(error, RestoreError::ConfigChanged { .. }) {
-                        tracing::error!(%sensor, %error, "the checkpoint cannot be used; the detector learns anew");
-                    }
-                    Detector::resume(
-                        sensor.as_str(),
-                        config,
-                        checkpoint.seq,
-                        checkpoint.newest.map(|ts| ts.0),
-                    )
-                }
-            }
-        }
-        checkpoint => {
-            let seq_before = before.iter().rev().find_map(|row| row.seq);
-            let seq = seq_before.or(checkpoint.as_ref().map(|checkpoint| checkpoint.seq)).unwrap_or(0);
-            let newest = before
-                .last()
-                .map(|row| row.ts.0)
-                .or(checkpoint.as_ref().and_then(|c| c.newest.map(|ts| ts.0)));
-            Detector::resume(sensor.as_str(), config, seq, newest)
-        }
-    };
+    let mut detector = beginning(sensor, config, history);
+    let mut at = config.identity;
     let mut mismatches = 0;
-    for row in own {
+    for row in &history.rows {
+        if let Some(made_with) = row.config.filter(|&made_with| made_with != at)
+            && let Some(then) = history.configs.get(&made_with)
+        {
+            detector.reconfigure(&then.config);
+            at = made_with;
+        }
         mismatches += u64::from(!apply_again(&mut detector, row));
     }
-    let restored = Restored { seq: detector.seq(), replayed: own.len() as u64, mismatches };
+    detector.reconfigure(&config.config);
+    let replayed = (history.before.len() + history.rows.len()) as u64;
+    let restored = Restored { seq: detector.seq(), replayed, mismatches };
     (detector, restored)
+}
+
+/// The detector before the rows that are applied again.
+fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> Detector {
+    let (name, config) = (sensor.as_str(), &config.config);
+    if let Some(last) = history.before.iter().rev().find_map(|row| row.seq) {
+        let learn = history.before.iter().filter(|row| row.seq.is_some());
+        let learn = learn.map(|row| (row.ts.0, row.fields.names(), row.values.as_slice()));
+        let mut detector = Detector::rebuild(name, config, last, learn);
+        if let Some(newest) = history.before.last() {
+            detector.skip(newest.ts.0);
+        }
+        return detector;
+    }
+    let Some(checkpoint) = &history.checkpoint else {
+        return Detector::new(name, config);
+    };
+    Detector::restore(name, config, &checkpoint.state).unwrap_or_else(|error| {
+        tracing::error!(%sensor, %error, "the checkpoint cannot be used; the detector learns anew");
+        Detector::resume(name, config, checkpoint.seq, checkpoint.newest.map(|ts| ts.0))
+    })
 }
 
 /// Applies a stored row again; false if the outcome is not, bit for bit, what was stored.

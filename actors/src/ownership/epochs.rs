@@ -1,7 +1,7 @@
 //! Fencing epochs: every takeover of a partition raises its epoch, and a commit names the epoch it was made under.
 
-use diesel::sql_types::{Array, BigInt, Integer};
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryableByName, sql_query};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text};
+use diesel::{ExpressionMethods as _, PgExpressionMethods as _, QueryDsl as _, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{deployment, partitions};
 use thicket_schema::{PartitionId, Position};
@@ -47,6 +47,20 @@ pub async fn check_deployment(
     Ok(())
 }
 
+/// The partitions whose sensors are configured otherwise than this JSON says, as far as their logs are committed.
+pub async fn partitions_configured_otherwise(
+    pool: &PostgresPool,
+    detectors: &str,
+) -> Result<Vec<PartitionId>, HistoryError> {
+    let ids: Vec<i32> = partitions::table
+        .filter(partitions::detectors.is_distinct_from(detectors))
+        .order(partitions::id)
+        .select(partitions::id)
+        .load(&mut *pool.get().await?)
+        .await?;
+    Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
+}
+
 #[derive(QueryableByName)]
 struct Claimed {
     #[diesel(sql_type = Integer)]
@@ -57,6 +71,8 @@ struct Claimed {
     generation: i64,
     #[diesel(sql_type = BigInt)]
     n: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    detectors: Option<String>,
 }
 
 /// Takes partitions over: whoever owned them before cannot commit any more.
@@ -64,7 +80,7 @@ pub(super) async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Ve
     let mut connection = pool.get().await?;
     let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
     let claimed: Vec<Claimed> = sql_query(
-        "UPDATE partitions SET epoch = epoch + 1 WHERE id = ANY($1) RETURNING id, epoch, generation, n",
+        "UPDATE partitions SET epoch = epoch + 1 WHERE id = ANY($1) RETURNING id, epoch, generation, n, detectors",
     )
     .bind::<Array<Integer>, _>(ids)
     .load(&mut connection)
@@ -73,6 +89,7 @@ pub(super) async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Ve
         partition: PartitionId(row.id as u16),
         epoch: row.epoch,
         position: Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() },
+        detectors: row.detectors.map(Into::into),
     };
     Ok(claimed.into_iter().map(assign).collect())
 }

@@ -3,5 +3,5 @@
 mod epochs;
 mod keeper;
 
-pub use epochs::{DeploymentError, check_deployment};
+pub use epochs::{DeploymentError, check_deployment, partitions_configured_otherwise};
 pub use keeper::{Join, PartitionKeeper};

@@ -11,10 +11,10 @@ use actix::{
 use chrono::Utc;
 use fred::clients::Client;
 use futures_util::future::join_all;
-use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
+use thicket_schema::{Control, Entry, Keys, PartitionId, Position, Record};
 
 use super::append::{AppendError, AppendOutcome, LogAppender};
-use crate::messages::{Append, Drain};
+use crate::messages::{Announce, Append, Drain};
 use crate::metrics::Metrics;
 use crate::source::Connection;
 use crate::supervision::release;
@@ -50,6 +50,7 @@ pub struct QueueWriter {
 #[derive(Debug, Default)]
 struct State {
     pending: Vec<Append>,
+    announcements: Vec<(Announce, tokio::sync::oneshot::Sender<()>)>,
     appenders: BTreeMap<PartitionId, LogAppender>,
     flushing: bool,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
@@ -90,13 +91,14 @@ impl QueueWriter {
             .into_actor(self)
             .then(|(), this, _| {
                 let batch = std::mem::take(&mut this.state.pending);
+                let announcements = std::mem::take(&mut this.state.announcements);
                 let appenders = std::mem::take(&mut this.state.appenders);
-                flush_batch(Rc::clone(&this.log), appenders, batch).into_actor(this)
+                flush_all(Rc::clone(&this.log), appenders, batch, announcements).into_actor(this)
             })
             .map(|appenders, this, context| {
                 this.state.appenders = appenders;
                 this.state.flushing = false;
-                if this.state.pending.is_empty() {
+                if this.state.pending.is_empty() && this.state.announcements.is_empty() {
                     release(this.state.drained.drain(..));
                 } else {
                     this.flush(context);
@@ -129,6 +131,19 @@ impl Handler<Append> for QueueWriter {
     }
 }
 
+impl Handler<Announce> for QueueWriter {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, announce: Announce, context: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.state.announcements.push((announce, sender));
+        if !self.state.flushing {
+            self.flush(context);
+        }
+        Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
+    }
+}
+
 impl Handler<Drain> for QueueWriter {
     type Result = ResponseActFuture<Self, ()>;
 
@@ -139,6 +154,35 @@ impl Handler<Drain> for QueueWriter {
         }
         Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
     }
+}
+
+/// Appends a batch, and after it what is announced.
+async fn flush_all(
+    log: Rc<Log>,
+    appenders: BTreeMap<PartitionId, LogAppender>,
+    batch: Vec<Append>,
+    announcements: Vec<(Announce, tokio::sync::oneshot::Sender<()>)>,
+) -> BTreeMap<PartitionId, LogAppender> {
+    let mut appenders =
+        if batch.is_empty() { appenders } else { flush_batch(Rc::clone(&log), appenders, batch).await };
+    for (Announce { partitions, detectors }, done) in announcements {
+        let received = Utc::now().timestamp_micros();
+        for partition in partitions {
+            let entry = Entry::of_control(received, Control::Detectors(detectors.to_string()));
+            let appender = appenders.remove(&partition);
+            let Ok(appender) = log.append_entry(partition, appender, entry).await else {
+                let what =
+                    "the log of a partition (a second ingress runs with the same client id?)".to_owned();
+                log.exit.raise(ExitReason::Fenced { what });
+                return appenders;
+            };
+            log.metrics.entries_appended.inc();
+            appenders.insert(partition, appender);
+        }
+        // Whoever announced it may not be waiting any more.
+        let _ = done.send(());
+    }
+    appenders
 }
 
 /// Appends a batch and acknowledges its messages in the order of their arrival.

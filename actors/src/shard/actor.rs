@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -11,16 +12,16 @@ use actix::{
 };
 use chrono::Utc;
 use futures_util::future::join_all;
-use thicket_schema::{PartitionId, Position};
+use thicket_schema::{Control, PartitionId, Position};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::assemble::{Judged, assemble};
 use super::partition::Partition;
 use super::residents::{DueCheckpoint, JobResult, Nursery, Residents, Unrecoverable};
-use super::work::{Collector, Gap, Job, Work};
+use super::work::{Collector, Gap, Job, Work, cut_at_control};
 use crate::checkpoint::Checkpointer;
 use crate::credit::{Credit, CreditPool, send_credited};
-use crate::detector::DetectorConfigs;
+use crate::detector::{DetectorConfigs, NamedConfig};
 use crate::messages::{Assign, Commit, CommitOutcome, Drain, Reopen, Revoke, Verdict};
 use crate::metrics::Metrics;
 use crate::ownership::PartitionKeeper;
@@ -43,8 +44,8 @@ const CHECKPOINT_KIB: u32 = 64 * 1_024;
 pub struct ShardOptions {
     /// Its number, from 0.
     pub number: u16,
-    /// How sensors are configured.
-    pub detectors: DetectorConfigs,
+    /// How sensors are configured where the log has not said so yet.
+    pub detectors: Arc<DetectorConfigs>,
     /// Readings between two checkpoints of a sensor.
     pub checkpoint_every: u64,
     /// How long a detector stays in memory without a reading.
@@ -132,11 +133,13 @@ impl Supervised for Shard {
 impl Handler<Assign> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Assign { partition, epoch, position }: Assign, context: &mut Context<Self>) {
+    fn handle(&mut self, assign: Assign, context: &mut Context<Self>) {
+        let Assign { partition, epoch, position, detectors } = assign;
+        let detectors = self.desk.detectors_of(partition, detectors.as_deref());
         tracing::debug!(%partition, epoch, %position, "partition assigned");
         let mut state = self.desk.state.borrow_mut();
         state.residents.drop_partition(partition);
-        state.partitions.insert(partition, Partition::new(epoch, position));
+        state.partitions.insert(partition, Partition::new(epoch, position, detectors));
         drop(state);
         let desk = Rc::clone(&self.desk);
         context.spawn(async move { desk.check_tail(partition, position).await }.into_actor(self));
@@ -206,6 +209,11 @@ impl Desk {
             credits.insert(stretch.partition, credit);
         }
         let Work { stretches, jobs } = work;
+        for stretch in &stretches {
+            if let Some(Control::Detectors(json)) = stretch.control() {
+                self.adopt(stretch.partition, json).await;
+            }
+        }
         let results = join_all(jobs.iter().map(|job| self.judge(job))).await;
         let mut judged = Vec::with_capacity(results.len());
         let mut checkpoints: BTreeMap<PartitionId, Vec<DueCheckpoint>> = BTreeMap::new();
@@ -219,7 +227,8 @@ impl Desk {
                 judged.push(Judged { verdicts: result.verdicts, config });
             } else {
                 self.reopen(job.partition);
-                judged.push(Judged { verdicts: Vec::new(), config: 0 });
+                let config = self.nursery.options.detectors.of(&job.sensor);
+                judged.push(Judged { verdicts: Vec::new(), config });
             }
         }
         let now = Instant::now();
@@ -246,6 +255,7 @@ impl Desk {
             let Some(partition) = state.partitions.get(&id) else { continue };
             // The partition may have been reopened at an earlier position while the read was on its way.
             entries.retain(|entry| entry.position > partition.read);
+            cut_at_control(&mut entries);
             if !entries.is_empty() {
                 collector.take(id, partition.epoch, partition.read, entries);
             }
@@ -254,21 +264,53 @@ impl Desk {
     }
 
     /// The verdicts on a job, whatever it takes, and the configuration they were made with.
-    async fn judge(&self, job: &Job) -> Result<(JobResult, u64), Unrecoverable> {
+    async fn judge(&self, job: &Job) -> Result<(JobResult, Arc<NamedConfig>), Unrecoverable> {
         let known = self.state.borrow().residents.get(&job.sensor);
         let resident = if let Some(resident) = known {
             resident
         } else {
-            let resident = self.nursery.bring_in(job.partition, &job.sensor).await?;
+            let config = self.config_of(job);
+            let resident = self.nursery.bring_in(job.partition, &job.sensor, config).await?;
             self.state.borrow_mut().residents.insert(job.sensor.clone(), resident.clone());
             resident
         };
         if let Some(result) = self.nursery.score(&resident, job).await {
-            return Ok((result, resident.fingerprint));
+            return Ok((result, resident.config));
         }
         self.settle(job.partition).await;
         let result = self.nursery.score_carefully(&resident, job).await?;
-        Ok((result, resident.fingerprint))
+        Ok((result, resident.config))
+    }
+
+    /// How a job's sensor is configured at its place in the log.
+    fn config_of(&self, job: &Job) -> Arc<NamedConfig> {
+        let state = self.state.borrow();
+        let partition = state.partitions.get(&job.partition);
+        partition.map_or(&self.nursery.options.detectors, |partition| &partition.detectors).of(&job.sensor)
+    }
+
+    /// What the log has said of the partition's detectors, or else what this node was started with.
+    fn detectors_of(&self, partition: PartitionId, json: Option<&str>) -> Arc<DetectorConfigs> {
+        let said = json.and_then(|json| match DetectorConfigs::from_json(json) {
+            Ok(detectors) => Some(Arc::new(detectors)),
+            Err(error) => {
+                tracing::error!(%partition, %error, "the log's configuration of detectors cannot be read; using this node's own");
+                None
+            }
+        });
+        said.unwrap_or_else(|| Arc::clone(&self.nursery.options.detectors))
+    }
+
+    /// Configures the partition's sensors otherwise from here on. Everything before is committed first: a detector that is brought in anew
+    /// starts from the rows.
+    async fn adopt(&self, id: PartitionId, json: &str) {
+        let detectors = self.detectors_of(id, Some(json));
+        self.settle(id).await;
+        let state = &mut *self.state.borrow_mut();
+        if let Some(partition) = state.partitions.get_mut(&id) {
+            state.residents.reconfigure(id, &detectors);
+            partition.detectors = detectors;
+        }
     }
 
     /// Waits until no commit of the partition is on its way.

@@ -1,10 +1,12 @@
 //! Verdicts in, a batch of rows out, in the order of the log. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use thicket_schema::{DeadLetter, Reading, Reason, flags};
+use thicket_schema::{Control, DeadLetter, Reading, Reason, flags};
 
-use super::work::{Content, Job, Stretch};
+use super::work::{Content, Job, Slot, Stretch};
+use crate::detector::NamedConfig;
 use crate::messages::Verdict;
 use crate::writer::{CommitBatch, EventRow, OfferedReading, ScoredReading, SeenSensor};
 
@@ -12,14 +14,15 @@ use crate::writer::{CommitBatch, EventRow, OfferedReading, ScoredReading, SeenSe
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) verdicts: Vec<Verdict>,
-    pub(super) config: u64,
+    pub(super) config: Arc<NamedConfig>,
 }
 
 /// What a stretch of the log commits.
 pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> CommitBatch {
     let mut batch = CommitBatch::new(stretch.partition, stretch.epoch, stretch.from);
     batch.to = stretch.to;
-    batch.delivered = stretch.slots.len() as u64;
+    let is_record = |slot: &&Slot| !matches!(slot.content, Content::Control(_));
+    batch.delivered = stretch.slots.iter().filter(is_record).count() as u64;
     let mut seen = BTreeSet::new();
     let mut events = BTreeMap::new();
     for slot in stretch.slots {
@@ -30,6 +33,12 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
                 batch.letters.push(row);
                 continue;
             }
+            Content::Control(Control::Detectors(json)) => {
+                batch.detectors = Some(json.clone());
+                continue;
+            }
+            // No other control comes out of this build's decoder.
+            Content::Control(_) => continue,
             Content::Reading { job, index } => (*job, *index),
         };
         let reading = &jobs[job].readings[index];
@@ -58,8 +67,10 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
                     onset: detection.onset,
                     anomaly: detection.anomaly,
                     marks: detection.marks,
-                    config: judged[job].config,
+                    config: judged[job].config.identity,
                 };
+                let config = &judged[job].config;
+                batch.configs.entry(config.identity).or_insert_with(|| config.config.to_json());
                 batch.rows.push_scored(reading, scored);
                 if let Some(event) = &detection.event {
                     events.insert((reading.sensor.id(), event.started), event.clone());

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use thicket_detector::DetectorConfig;
 use thicket_schema::{Checkpoint, PartitionId, Position, SensorName};
 
 use super::actor::{ShardOptions, ShardPeers};
 use super::work::Job;
 use crate::credit::{CreditPool, send_credited};
-use crate::detector::DetectorActor;
-use crate::messages::{Load, Restore, Save, Score, Skip, TakeCheckpoint, Verdict};
+use crate::detector::{DetectorActor, DetectorConfigs, NamedConfig};
+use crate::messages::{Load, Reconfigure, Restore, Save, Score, Skip, TakeCheckpoint, Verdict};
 use crate::metrics::Metrics;
 use crate::supervision::{Intensity, Supervision, start_here};
 
@@ -30,8 +29,7 @@ pub(super) struct Resident {
     pub(super) sensor: SensorName,
     pub(super) detector: Addr<DetectorActor>,
     pub(super) partition: PartitionId,
-    pub(super) config: Arc<DetectorConfig>,
-    pub(super) fingerprint: u64,
+    pub(super) config: Arc<NamedConfig>,
     pub(super) last_used: Instant,
     /// The last entry that held a reading of the sensor.
     pub(super) touched: Position,
@@ -70,6 +68,7 @@ impl Nursery {
         &self,
         partition: PartitionId,
         sensor: &SensorName,
+        config: Arc<NamedConfig>,
     ) -> Result<Resident, Unrecoverable> {
         let actor = DetectorActor::new(sensor.clone(), self.options.checkpoint_every);
         let supervision = Supervision {
@@ -78,12 +77,10 @@ impl Nursery {
             exit: self.peers.exit.clone(),
             restarts: self.metrics.actor_restarts.with_label_values(&["detector"]),
         };
-        let config = self.options.detectors.of(sensor);
         let mut resident = Resident {
             sensor: sensor.clone(),
             detector: start_here(actor, supervision),
             partition,
-            fingerprint: config.fingerprint(),
             config,
             last_used: Instant::now(),
             touched: Position::default(),
@@ -95,10 +92,11 @@ impl Nursery {
 
     /// Gives a detector its past; returns the seq of the checkpoint it was restored from.
     async fn restore(&self, resident: &Resident, sensor: &SensorName) -> Result<u64, Unrecoverable> {
-        let load = Load { partition: resident.partition, sensor: sensor.clone() };
+        let config = Arc::clone(&resident.config);
+        let load = Load { partition: resident.partition, sensor: sensor.clone(), config };
         let history = self.peers.checkpointer.send(load).await.map_err(|_| Unrecoverable)?;
         let saved = history.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
-        let is_new = history.checkpoint.is_none() && history.rows.is_empty();
+        let is_new = history.checkpoint.is_none() && history.rows.is_empty() && history.before.is_empty();
         let restore = Restore { config: Arc::clone(&resident.config), history };
         let restored = resident.detector.send(restore).await.map_err(|_| Unrecoverable)?;
         if !is_new {
@@ -202,6 +200,28 @@ impl Residents {
 
     pub(super) fn len(&self) -> usize {
         self.by_sensor.len()
+    }
+
+    /// Gives the detectors of a partition, of which nothing is in flight, the configuration that holds from here on. One that is shaped otherwise
+    /// now is dropped; its next reading brings it in anew.
+    pub(super) fn reconfigure(&mut self, partition: PartitionId, detectors: &DetectorConfigs) {
+        self.by_sensor.retain(|sensor, resident| {
+            let config = detectors.of(sensor);
+            if resident.partition != partition || resident.config.identity == config.identity {
+                return true;
+            }
+            if resident.config.fingerprint != config.fingerprint {
+                return false;
+            }
+            resident.config = Arc::clone(&config);
+            // The mailbox keeps order, and nothing else is in it.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "one for each detector and change of configuration"
+            )]
+            resident.detector.do_send(Reconfigure { config });
+            true
+        });
     }
 
     /// Drops the detectors of a partition that is not this shard's any more.

@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use thicket_compose::{Postgres, Redis};
 use thicket_detector::DetectorConfig;
 use thicket_schema::{
-    Entry, FieldSet, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
+    Control, Entry, FieldSet, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
 use super::*;
 use crate::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
-use crate::detector::DetectorConfigs;
 use crate::detector::actor_tests::POISON;
+use crate::detector::{DetectorConfigs, DetectorRule};
 use crate::metrics::Metrics;
 use crate::ownership::{Join, PartitionKeeper, check_deployment};
 use crate::queue::{AppendOutcome, Leases, LogAppender, LogReader, connect_redis};
@@ -57,7 +57,7 @@ impl Bench {
         let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {
             number: 0,
-            detectors: DetectorConfigs::new(config, Vec::new()),
+            detectors: std::sync::Arc::new(DetectorConfigs::new(config, Vec::new())),
             checkpoint_every: 20,
             retire_after: Duration::from_mins(1),
             max_resident: 100,
@@ -172,6 +172,54 @@ async fn a_reading_that_panics_its_detector_twice_is_skipped_and_nobody_else_not
     assert_eq!(ill, expected_ill, "the sensor goes on as if the reading had never been");
     assert_eq!(bench.rows("well", 90).await, expected_well);
     assert_eq!(bench.metrics.commit_conflicts.get(), 0);
+}
+
+#[actix_rt::test]
+async fn a_control_entry_takes_effect_where_it_stands() {
+    use diesel::sql_types::Array;
+    #[derive(QueryableByName)]
+    struct Configs {
+        #[diesel(sql_type = Array<BigInt>)]
+        configs: Vec<i64>,
+    }
+    let old = DetectorConfig { trees: 3, points: 32, warm_up: 32, ..DetectorConfig::default() };
+    let (stricter, wider) =
+        (DetectorConfig { alarms_per_week: 0.5, ..old.clone() }, DetectorConfig { points: 48, ..old });
+    let rule = DetectorRule { sensors: "b".to_owned(), config: wider.clone() };
+    let control =
+        Control::Detectors(DetectorConfigs::new(stricter.clone(), vec![rule]).to_json().to_string());
+
+    let bench = Bench::new().await;
+    let client = connect_redis(&bench.redis.url()).await;
+    let keys = Keys::default();
+    let mut appender = LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000).await.unwrap();
+    let readings = |range: std::ops::Range<i64>| {
+        range.flat_map(|i| [record("a", i, value(i)), record("b", i, value(i + 3))]).collect::<Vec<_>>()
+    };
+    let entries = [
+        Entry { predecessor: Position::default(), records: readings(0..50) },
+        Entry::of_control(START, control),
+        Entry { predecessor: Position::default(), records: readings(50..90) },
+    ];
+    for mut entry in entries {
+        let bytes = appender.pack(&mut entry);
+        appender.append(&client, &keys, &bytes, 1_000).await.unwrap();
+    }
+    for (sensor, config) in [("a", stricter), ("b", wider)] {
+        let rows = bench.rows(sensor, 90).await;
+        assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "numbering goes on");
+        let configs: Vec<Configs> = sql_query(
+            "SELECT array_agg(config ORDER BY ts) AS configs FROM readings r JOIN sensors s ON s.id = r.sensor WHERE s.name = $1",
+        )
+        .bind::<Text, _>(sensor)
+        .load(&mut connect_postgres(&bench.postgres.url()).await.unwrap())
+        .await
+        .unwrap();
+        let configs = &configs[0].configs;
+        assert!(configs[..50].iter().all(|&id| id == configs[0]) && configs[0] != configs[50]);
+        assert!(configs[50..].iter().all(|&id| id == config.identity().cast_signed()));
+    }
+    assert_eq!(bench.metrics.restore_mismatches.get(), 0);
 }
 
 #[actix_rt::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use thicket_schema::{DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, SensorName};
+use thicket_schema::{Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, SensorName};
 
 use crate::queue::LogEntry;
 use crate::writer::LetterRow;
@@ -35,6 +35,8 @@ pub(super) enum Content {
     Reading { job: usize, index: usize },
     /// A dead letter.
     Letter(DeadLetter),
+    /// What changes how the readings after it are scored.
+    Control(Control),
 }
 
 /// The readings of one sensor, in the order of the log.
@@ -60,6 +62,23 @@ pub(super) struct Gap {
     pub(super) after: Position,
     /// The entry that should have followed it was this one's predecessor.
     pub(super) before: Position,
+}
+
+/// Cuts a stretch of the log so that a control entry stands alone: what is before it is dealt with first, what is after it is read again.
+pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
+    if let Some(first) = entries.iter().position(|entry| Entry::is_control(&entry.bytes)) {
+        entries.truncate(first.max(1));
+    }
+}
+
+impl Stretch {
+    /// The control that it consists of.
+    pub(super) fn control(&self) -> Option<&Control> {
+        self.slots.iter().find_map(|slot| match &slot.content {
+            Content::Control(control) => Some(control),
+            _ => None,
+        })
+    }
 }
 
 /// Collects the work of one read.
@@ -92,6 +111,7 @@ impl Collector {
                         let content = match record.item {
                             Item::Reading(reading) => self.gather(partition, reading),
                             Item::DeadLetter(letter) => Content::Letter(letter),
+                            Item::Control(control) => Content::Control(control),
                         };
                         let (received, redelivered) = (record.received, record.redelivered);
                         slots.push(Slot { position, item: item as u32, received, redelivered, content });

@@ -1,6 +1,7 @@
 //! The MQTT subscription: one client id, a persistent session, QoS 1, acknowledgements by hand.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -14,10 +15,12 @@ use rumqttc::{
 };
 use tokio::sync::watch;
 
+use super::announce::Announcer;
 use super::connection::Connection;
 use super::decode::{DecodeOptions, MessageDecoder};
+use crate::checkpoint::PostgresPool;
 use crate::credit::{CreditPool, send_credited};
-use crate::messages::{Append, Drain};
+use crate::messages::{Append, Drain, Reload};
 use crate::metrics::Metrics;
 use crate::queue::{Held, Leases, QueueWriter};
 
@@ -67,6 +70,7 @@ struct Subscription {
     leases: Leases,
     lease_key: String,
     metrics: Metrics,
+    announcer: Rc<Announcer>,
     /// The event loop outlives a restart of the actor: a panic in decoding is no reason to lose the connection.
     event_loop: tokio::sync::Mutex<EventLoop>,
 }
@@ -109,11 +113,13 @@ impl MqttIngress {
         writer: Addr<QueueWriter>,
         leases: Leases,
         lease_key: String,
+        (pool, detectors): (PostgresPool, Arc<str>),
         metrics: Metrics,
     ) -> Self {
         let credits = CreditPool::new(options.max_in_flight);
         let MqttClient { client, event_loop } = client;
         let event_loop = tokio::sync::Mutex::new(event_loop);
+        let announcer = Rc::new(Announcer::new(pool, writer.clone(), detectors));
         let subscription = Subscription {
             options,
             decode,
@@ -124,6 +130,7 @@ impl MqttIngress {
             leases,
             lease_key,
             metrics,
+            announcer,
             event_loop,
         };
         Self {
@@ -149,6 +156,14 @@ impl Actor for MqttIngress {
 
 impl Supervised for MqttIngress {}
 
+impl Handler<Reload> for MqttIngress {
+    type Result = ();
+
+    fn handle(&mut self, Reload { detectors }: Reload, _: &mut Context<Self>) {
+        self.subscription.announcer.replace(detectors);
+    }
+}
+
 impl Handler<Drain> for MqttIngress {
     type Result = ResponseFuture<()>;
 
@@ -170,6 +185,7 @@ impl Subscription {
             if !self.hold_lease(&mut stop).await {
                 return;
             }
+            self.announcer.set_writes(true);
             let connected =
                 self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
             self.metrics.mqtt_connected.set(0);
@@ -189,6 +205,7 @@ impl Subscription {
             match self.leases.acquire(self.lease_key.clone()).await {
                 Ok(Held::Acquired | Held::Renewed) => return true,
                 Ok(Held::ByAnother) if !announced => {
+                    self.announcer.set_writes(false);
                     announced = true;
                     tracing::info!(
                         client_id = self.options.client_id,

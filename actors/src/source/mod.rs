@@ -1,5 +1,6 @@
 //! The way in: MQTT messages become records, and are acknowledged to the broker once the log holds them.
 
+mod announce;
 mod connection;
 mod decode;
 mod ingress;

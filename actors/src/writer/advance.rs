@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{Array, BigInt, Integer};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text};
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::partitions;
@@ -11,12 +11,14 @@ use thicket_schema::{PartitionId, Position};
 use super::batch::CommitBatch;
 
 /// How a transaction moves one partition on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Advance {
     pub(super) epoch: i64,
     pub(super) from: Position,
     pub(super) to: Position,
     pub(super) counts: Counts,
+    /// How its sensors are configured from there on, if that changes.
+    pub(super) detectors: Option<String>,
 }
 
 /// What a transaction adds to a partition's ledger.
@@ -66,15 +68,17 @@ pub(super) async fn advance(
         |value: fn(&Advance) -> u64| advances.values().map(|a| value(a).cast_signed()).collect::<Vec<i64>>();
     let ids: Vec<i32> = advances.keys().map(|partition| i32::from(partition.0)).collect();
     let epochs: Vec<i64> = advances.values().map(|advance| advance.epoch).collect();
+    let detectors: Vec<Option<&str>> =
+        advances.values().map(|advance| advance.detectors.as_deref()).collect();
     sql_query(
         "UPDATE partitions p
          SET generation = a.to_generation, n = a.to_n,
              delivered = p.delivered + a.delivered, scored = p.scored + a.scored, poison = p.poison + a.poison,
              late = p.late + a.late, duplicates = p.duplicates + a.duplicates,
-             dead_letters = p.dead_letters + a.dead_letters
+             dead_letters = p.dead_letters + a.dead_letters, detectors = coalesce(a.detectors, p.detectors)
          FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-                     $9::int8[], $10::int8[], $11::int8[], $12::int8[])
-              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, poison, late, duplicates, dead_letters)
+                     $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::text[])
+              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, poison, late, duplicates, dead_letters, detectors)
          WHERE p.id = a.id AND p.epoch = a.epoch AND p.generation = a.from_generation AND p.n = a.from_n",
     )
     .bind::<Array<Integer>, _>(ids)
@@ -89,6 +93,7 @@ pub(super) async fn advance(
     .bind::<Array<BigInt>, _>(column(|a| a.counts.late))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.duplicates))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.dead_letters))
+    .bind::<Array<Nullable<Text>>, _>(detectors)
     .execute(connection)
     .await
 }

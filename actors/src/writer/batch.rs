@@ -1,5 +1,7 @@
 //! What commits together: the outcomes of a stretch of one partition's log, in the shape that the statements want.
 
+use std::collections::BTreeMap;
+
 use diesel::pg::data_types::PgTimestamp;
 use thicket_detector::Marks;
 use thicket_schema::{DeadLetter, FieldSet, PartitionId, Position, Reading, SensorName, Timestamp, flags};
@@ -33,6 +35,10 @@ pub struct CommitBatch {
     pub sensors: Vec<SeenSensor>,
     /// When each record arrived, in µs since the Unix epoch.
     pub received: Vec<i64>,
+    /// The configurations that its rows name, as JSON.
+    pub configs: BTreeMap<u64, String>,
+    /// How the partition's sensors are configured from `to` on, if the log says so in this stretch.
+    pub detectors: Option<String>,
 }
 
 impl CommitBatch {
@@ -51,6 +57,8 @@ impl CommitBatch {
             letters: Vec::new(),
             sensors: Vec::new(),
             received: Vec::new(),
+            configs: BTreeMap::new(),
+            detectors: None,
         }
     }
 }
@@ -92,7 +100,7 @@ pub struct ScoredReading {
     pub anomaly: bool,
     /// What else is to be known of it.
     pub marks: Marks,
-    /// Fingerprint of the detector's configuration.
+    /// Identity of the detector's configuration.
     pub config: u64,
 }
 

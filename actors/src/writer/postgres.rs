@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::advance::Standing;
 use super::batch::CommitBatch;
 use super::connection::connect_postgres;
-use super::transaction::{Applied, KnownSensors, apply};
+use super::transaction::{Applied, Known, apply};
 use super::{offered, rows};
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
@@ -56,7 +56,7 @@ struct State {
 struct Session {
     connection: Option<AsyncPgConnection>,
     days: BTreeSet<i32>,
-    sensors: KnownSensors,
+    known: Known,
 }
 
 impl PostgresWriter {
@@ -143,7 +143,8 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, commits: Ve
         }
     };
     report(&metrics, &batches, &applied);
-    session.sensors.extend(applied.sensors);
+    session.known.sensors.extend(applied.known.sensors);
+    session.known.configs.extend(applied.known.configs);
     for (commit, standing) in commits.into_iter().zip(applied.standings) {
         let outcome = match standing {
             Standing::Next | Standing::Done => CommitOutcome::Committed,
@@ -171,7 +172,7 @@ impl Session {
             rows::ensure_days(connection, &missing).await?;
             self.days.extend(missing);
         }
-        Ok(apply(connection, batches, &self.sensors).await?)
+        Ok(apply(connection, batches, &self.known).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The statements that write readings, sensors, field sets and events. Thousands of rows a statement, one array a column.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use diesel::pg::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Float, Integer, Nullable, Text, Timestamptz};
@@ -30,6 +30,21 @@ pub(super) struct StoredKey {
     pub(super) sensor: i64,
     #[diesel(sql_type = BigInt)]
     pub(super) ts_micros: i64,
+}
+
+/// Keeps the configurations that rows name.
+pub(super) async fn insert_configs(
+    connection: &mut AsyncPgConnection,
+    configs: &BTreeMap<u64, &str>,
+) -> QueryResult<()> {
+    for (&id, &settings) in configs {
+        sql_query("INSERT INTO configs (id, settings) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind::<BigInt, _>(id.cast_signed())
+            .bind::<Text, _>(settings)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Inserts rows and returns how many were not there before.

@@ -10,7 +10,7 @@ use super::advance::{Advance, Committed, Counts, Standing, advance, lock_partiti
 use super::batch::{CommitBatch, LetterRow, OfferedReading, ReadingColumns, SeenSensor};
 use super::letters::insert_letters;
 use super::offered::{Fate, offer};
-use super::rows::{insert_readings, upsert_events, upsert_sensors};
+use super::rows::{insert_configs, insert_readings, upsert_events, upsert_sensors};
 
 /// What a transaction did.
 #[derive(Debug, Default)]
@@ -23,18 +23,24 @@ pub(super) struct Applied {
     pub(super) counts: Counts,
     /// The dead letters that were stored.
     pub(super) letters: Vec<Reason>,
-    /// Sensors that are known to the database now, by id and field set.
-    pub(super) sensors: Vec<(i64, i64)>,
+    /// What is known to the database now.
+    pub(super) known: Known,
 }
 
-/// Sensors, with their field sets, that need not be written again.
-pub(super) type KnownSensors = HashSet<(i64, i64)>;
+/// What need not be written again.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Sensors, with their field sets.
+    pub(super) sensors: HashSet<(i64, i64)>,
+    /// Configurations.
+    pub(super) configs: HashSet<u64>,
+}
 
 /// Writes the batches that follow on what is committed; the others are only classified.
 pub(super) async fn apply(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
-    known: &KnownSensors,
+    known: &Known,
 ) -> Result<Applied, DatabaseError> {
     connection.transaction(async |connection| write(connection, batches, known).await).await
 }
@@ -42,7 +48,7 @@ pub(super) async fn apply(
 async fn write(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
-    known: &KnownSensors,
+    known: &Known,
 ) -> Result<Applied, DatabaseError> {
     let ids: Vec<i32> = batches.iter().map(|batch| i32::from(batch.partition.0)).collect();
     let mut committed = lock_partitions(connection, ids).await?;
@@ -62,6 +68,7 @@ async fn write(
 
     let partition_of = |seen: &SeenSensor| work.sensor_partitions[&seen.sensor.id().0];
     upsert_sensors(connection, partition_of, &work.sensors).await?;
+    insert_configs(connection, &work.configs).await?;
     let inserted = insert_readings(connection, &work.rows).await?;
     applied.conflicts = work.rows.len() - inserted;
 
@@ -94,7 +101,8 @@ async fn write(
     for advance in work.advances.values() {
         applied.counts = sum(applied.counts, advance.counts);
     }
-    applied.sensors = work.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
+    applied.known.sensors = work.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
+    applied.known.configs = work.configs.keys().copied().collect();
     Ok(applied)
 }
 
@@ -109,13 +117,17 @@ struct Work<'a> {
     events_of: Vec<&'a CommitBatch>,
     sensors: Vec<SeenSensor>,
     sensor_partitions: BTreeMap<i64, i32>,
+    configs: BTreeMap<u64, &'a str>,
 }
 
 impl<'a> Work<'a> {
-    fn add(&mut self, batch: &'a CommitBatch, known: &KnownSensors) {
+    fn add(&mut self, batch: &'a CommitBatch, known: &Known) {
         let fresh = Advance { epoch: batch.epoch, from: batch.from, ..Advance::default() };
         let advance = self.advances.entry(batch.partition).or_insert(fresh);
         advance.to = batch.to;
+        if batch.detectors.is_some() {
+            advance.detectors.clone_from(&batch.detectors);
+        }
         advance.counts.delivered += batch.delivered;
         advance.counts.poison += batch.poison;
         advance.counts.scored += batch.rows.len() as u64 - batch.poison;
@@ -126,9 +138,14 @@ impl<'a> Work<'a> {
         if !batch.events.is_empty() {
             self.events_of.push(batch);
         }
+        for (&id, settings) in &batch.configs {
+            if !known.configs.contains(&id) {
+                self.configs.insert(id, settings);
+            }
+        }
         for seen in &batch.sensors {
             let key = (seen.sensor.id().0, seen.fields.id());
-            if !known.contains(&key) {
+            if !known.sensors.contains(&key) {
                 self.sensor_partitions.insert(key.0, i32::from(batch.partition.0));
                 self.sensors.push(seen.clone());
             }

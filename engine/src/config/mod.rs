@@ -8,7 +8,7 @@ pub(crate) use sections::{
     CheckpointConfig, HttpConfig, LogConfig, LogFormat, MqttConfig, NodeConfig, PostgresConfig, QueueConfig,
     RedisConfig, ShardsConfig, ShutdownConfig,
 };
-pub(crate) use sources::{ConfigError, Overrides, load};
+pub(crate) use sources::{ConfigError, DEFAULT_FILE, Overrides, load};
 
 use serde::{Deserialize, Serialize};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
@@ -67,6 +67,16 @@ impl Config {
                 .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
         config.validate().map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
         Ok(DetectorRule { sensors, config })
+    }
+
+    /// Everything but the configuration of detectors, for comparison.
+    pub(crate) fn without_detectors(&self) -> Result<serde_json::Value, serde_json::Error> {
+        let mut all = serde_json::to_value(self)?;
+        if let Some(sections) = all.as_object_mut() {
+            sections.remove("detector");
+            sections.remove("detectors");
+        }
+        Ok(all)
     }
 
     /// What no type can check.

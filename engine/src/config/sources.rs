@@ -10,7 +10,7 @@ use super::Config;
 const DEFAULTS: &str = include_str!("default.toml");
 const PREFIX: &str = "THICKET__";
 /// Read if it is there and no other file is named.
-const DEFAULT_FILE: &str = "thicket.toml";
+pub(crate) const DEFAULT_FILE: &str = "thicket.toml";
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -67,8 +67,8 @@ fn a_rule_is_merged_over_the_default() {
     .unwrap();
     let configs = config.detector_configs().unwrap();
     let of = |name: &str| configs.of(&thicket_schema::SensorName::new(name).unwrap());
-    assert_eq!((of("site-1/x").trees, of("site-1/x").points), (7, 512));
-    assert_eq!((of("site-2/x").trees, of("site-2/x").points), (7, 300));
+    assert_eq!((of("site-1/x").config.trees, of("site-1/x").config.points), (7, 512));
+    assert_eq!((of("site-2/x").config.trees, of("site-2/x").config.points), (7, 300));
 }
 
 #[test]

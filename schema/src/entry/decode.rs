@@ -1,8 +1,8 @@
 //! Unpacking an entry, from bytes that may be anything.
 
 use super::{
-    CHECKSUM_BYTES, DEAD_LETTER, Entry, EntryError, Item, KIND_RECORDS, REDELIVERED, Record, SERIES_SHIFT,
-    STAMPED, VERSION, checksum,
+    CHECKSUM_BYTES, Control, DEAD_LETTER, Entry, EntryError, Item, KIND_CONTROL, KIND_RECORDS, REDELIVERED,
+    Record, SERIES_SHIFT, STAMPED, VERSION, checksum,
 };
 use crate::dead_letter::DeadLetter;
 use crate::field_set::FieldSet;
@@ -28,10 +28,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
     }
     let mut reader = Reader::new(content);
     let [_version, kind] = reader.array()?;
-    if kind != KIND_RECORDS {
+    if kind != KIND_RECORDS && kind != KIND_CONTROL {
         return Err(EntryError::UnknownKind(kind));
     }
     let predecessor = Position { generation: reader.varint()?, n: reader.varint()? };
+    if kind == KIND_CONTROL {
+        let record = read_control(&mut reader)?;
+        if reader.remaining() > 0 {
+            return Err(EntryError::Corrupt("bytes follow the control"));
+        }
+        return Ok(Entry { predecessor, records: vec![record] });
+    }
     let field_sets = read_field_sets(&mut reader)?;
     let series = read_series(&mut reader, &field_sets)?;
     let records = read_records(&mut reader, &series)?;
@@ -39,6 +46,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
         return Err(EntryError::Corrupt("bytes follow the last record"));
     }
     Ok(Entry { predecessor, records })
+}
+
+fn read_control(reader: &mut Reader<'_>) -> Result<Record, EntryError> {
+    let received = reader.zigzag()?;
+    let (name, body) = (reader.text()?, reader.text()?);
+    let control = Control::parse(name, body).ok_or(EntryError::Corrupt("a control has an unknown name"))?;
+    Ok(Record { received, redelivered: false, item: Item::Control(control) })
 }
 
 fn read_field_sets(reader: &mut Reader<'_>) -> Result<Vec<FieldSet>, EntryError> {

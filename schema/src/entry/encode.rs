@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    DEAD_LETTER, Entry, Item, KIND_RECORDS, REDELIVERED, Record, SERIES_SHIFT, STAMPED, VERSION, checksum,
+    Control, DEAD_LETTER, Entry, Item, KIND_CONTROL, KIND_RECORDS, REDELIVERED, Record, SERIES_SHIFT,
+    STAMPED, VERSION, checksum,
 };
 use crate::dead_letter::DeadLetter;
 use crate::field_set::FieldSet;
@@ -12,6 +13,9 @@ use crate::reading::Reading;
 use crate::wire::{put_bytes, put_varint, put_zigzag};
 
 pub(super) fn encode(entry: &Entry) -> Vec<u8> {
+    if let [Record { received, item: Item::Control(control), .. }] = entry.records.as_slice() {
+        return encode_control(entry, *received, control);
+    }
     let dictionary = Dictionary::of(&entry.records);
     let mut out = Vec::with_capacity(dictionary.size_hint(&entry.records));
     out.extend([VERSION, KIND_RECORDS]);
@@ -19,6 +23,18 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
     put_varint(&mut out, entry.predecessor.n);
     dictionary.put(&mut out);
     put_records(&mut out, &entry.records, &dictionary.series_of_record);
+    let checksum = checksum(&out);
+    out.extend(checksum);
+    out
+}
+
+fn encode_control(entry: &Entry, received: i64, control: &Control) -> Vec<u8> {
+    let mut out = vec![VERSION, KIND_CONTROL];
+    put_varint(&mut out, entry.predecessor.generation);
+    put_varint(&mut out, entry.predecessor.n);
+    put_zigzag(&mut out, received);
+    put_bytes(&mut out, control.name().as_bytes());
+    put_bytes(&mut out, control.body().as_bytes());
     let checksum = checksum(&out);
     out.extend(checksum);
     out
@@ -78,6 +94,7 @@ impl<'a> Dictionary<'a> {
         let items = records.iter().map(|record| match &record.item {
             Item::Reading(reading) => 10 + 8 * reading.values.len(),
             Item::DeadLetter(letter) => 40 + letter.topic.len() + letter.detail.len() + letter.payload.len(),
+            Item::Control(_) => 0,
         });
         48 + names.chain(series).chain(items).sum::<usize>()
     }
@@ -106,6 +123,7 @@ fn put_records(out: &mut Vec<u8>, records: &[Record], series_of_record: &[usize]
                 put_zigzag(out, received);
                 put_dead_letter(out, letter);
             }
+            Item::Control(_) => panic!("a control stands alone in its entry"),
         }
     }
 }

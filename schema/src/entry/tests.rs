@@ -56,6 +56,18 @@ const GOLDEN: &[&[u8]] = &[
 ];
 
 #[test]
+fn a_control_entry_comes_back_and_is_told_from_records() {
+    let mut entry = Entry::of_control(5_000, Control::Detectors("{\"a\":1}".to_owned()));
+    entry.predecessor = Position { generation: 300, n: 4 };
+    let bytes = entry.encode();
+    assert!(Entry::is_control(&bytes) && !Entry::is_control(&sample().encode()));
+    assert_eq!(Entry::decode(&bytes), Ok(entry));
+    for cut in 0..bytes.len() {
+        assert!(Entry::decode(&bytes[..cut]).is_err());
+    }
+}
+
+#[test]
 fn the_format_is_pinned_byte_by_byte() {
     let golden = GOLDEN.concat();
     assert_eq!(sample().encode(), golden);

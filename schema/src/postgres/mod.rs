@@ -4,4 +4,6 @@ mod migrations;
 mod tables;
 
 pub use migrations::{MigrationError, migrate, pending_migrations};
-pub use tables::{anomalies, dead_letters, deployment, field_sets, partitions, readings, sensors};
+pub use tables::{
+    anomalies, configs, dead_letters, deployment, field_sets, labels, partitions, readings, sensors,
+};

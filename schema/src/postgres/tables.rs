@@ -21,6 +21,14 @@ diesel::table! {
         late -> BigInt,
         duplicates -> BigInt,
         dead_letters -> BigInt,
+        detectors -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    configs (id) {
+        id -> BigInt,
+        settings -> Text,
     }
 }
 
@@ -109,6 +117,7 @@ diesel::joinable!(anomalies -> sensors (sensor));
 diesel::joinable!(labels -> sensors (sensor));
 diesel::allow_tables_to_appear_in_same_query!(
     anomalies,
+    configs,
     dead_letters,
     deployment,
     field_sets,

@@ -1,5 +1,7 @@
 use thicket_schema::FieldSet;
 
+use thicket_detector::DetectorConfig;
+
 use super::*;
 use crate::messages::History;
 
@@ -18,7 +20,8 @@ fn reading(ts: i64, value: f64) -> Reading {
 
 async fn restored(checkpoint_every: u64) -> actix::Addr<DetectorActor> {
     let detector = crate::testing::start(DetectorActor::new(SensorName::new("s").unwrap(), checkpoint_every));
-    let config = Arc::new(DetectorConfig { trees: 2, points: 32, ..DetectorConfig::default() });
+    let config = DetectorConfig { trees: 2, points: 32, ..DetectorConfig::default() };
+    let config = Arc::new(NamedConfig::from(config));
     detector.send(Restore { config, history: History::default() }).await.unwrap();
     detector
 }

@@ -1,12 +1,19 @@
-use thicket_detector::Detection;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thicket_detector::{Detection, DetectorConfig};
 use thicket_schema::{Checkpoint, FieldSet, Timestamp};
 
 use super::*;
 
 const READINGS: i64 = 700;
 
-fn config() -> DetectorConfig {
+fn settings() -> DetectorConfig {
     DetectorConfig { trees: 4, points: 64, warm_up: 50, ..DetectorConfig::default() }
+}
+
+fn config() -> NamedConfig {
+    settings().into()
 }
 
 fn sensor() -> SensorName {
@@ -25,11 +32,11 @@ fn run(detector: &mut Detector, range: std::ops::Range<i64>) -> Vec<Detection> {
     range.map(|i| detector.apply(i, fields().names(), &values(i)).unwrap()).collect()
 }
 
-fn rows(detections: &[Detection], first: i64, config: &DetectorConfig) -> Vec<StoredReading> {
+fn rows(detections: &[Detection], first: i64, config: &NamedConfig) -> Vec<StoredReading> {
     let row = |(i, detection): (usize, &Detection)| StoredReading {
         ts: Timestamp(first + i as i64),
         seq: Some(detection.seq),
-        config: Some(config.fingerprint()),
+        config: Some(config.identity),
         score: Some(detection.score),
         fields: fields(),
         values: values(first + i as i64),
@@ -37,12 +44,12 @@ fn rows(detections: &[Detection], first: i64, config: &DetectorConfig) -> Vec<St
     detections.iter().enumerate().map(row).collect()
 }
 
-fn checkpoint(detector: &Detector, config: &DetectorConfig) -> Checkpoint {
+fn checkpoint(detector: &Detector, config: &NamedConfig) -> Checkpoint {
     Checkpoint {
         sensor: sensor().as_str().to_owned(),
         seq: detector.seq(),
         newest: detector.newest().map(Timestamp),
-        config: config.fingerprint(),
+        config: config.fingerprint,
         state: detector.snapshot(),
     }
 }
@@ -50,12 +57,12 @@ fn checkpoint(detector: &Detector, config: &DetectorConfig) -> Checkpoint {
 #[test]
 fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
     let config = config();
-    let mut undisturbed = Detector::new(sensor().as_str(), &config);
+    let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
     run(&mut undisturbed, 0..400);
     let saved = checkpoint(&undisturbed, &config);
     let after = run(&mut undisturbed, 400..READINGS);
 
-    let history = History { checkpoint: Some(saved), rows: rows(&after, 400, &config) };
+    let history = History { checkpoint: Some(saved), rows: rows(&after, 400, &config), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!(found, Restored { seq: READINGS as u64, replayed: 300, mismatches: 0 });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
@@ -64,9 +71,9 @@ fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
 #[test]
 fn rows_alone_give_it_too() {
     let config = config();
-    let mut undisturbed = Detector::new(sensor().as_str(), &config);
+    let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
     let all = run(&mut undisturbed, 0..READINGS);
-    let history = History { checkpoint: None, rows: rows(&all, 0, &config) };
+    let history = History { checkpoint: None, rows: rows(&all, 0, &config), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
@@ -74,39 +81,59 @@ fn rows_alone_give_it_too() {
 #[test]
 fn a_stored_score_that_is_not_reproduced_is_counted() {
     let config = config();
-    let all = run(&mut Detector::new(sensor().as_str(), &config), 0..100);
+    let all = run(&mut Detector::new(sensor().as_str(), &config.config), 0..100);
     let mut stored = rows(&all, 0, &config);
     stored[60].score = stored[60].score.map(|score| score + 1e-9);
-    let history = History { checkpoint: None, rows: stored };
+    let history = History { checkpoint: None, rows: stored, ..History::default() };
     let (_, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!(found.mismatches, 1);
 }
 
+/// What a sensor did before its detector got another shape is learnt, and what it did since is applied again.
 #[test]
-fn another_configuration_starts_anew_but_keeps_seq_and_newest() {
-    let (old, new) = (config(), DetectorConfig { points: 128, ..config() });
-    let before = run(&mut Detector::new(sensor().as_str(), &old), 0..100);
-    let mut undisturbed = Detector::resume(sensor().as_str(), &new, 100, Some(99));
+fn a_detector_of_another_shape_is_warm_and_keeps_seq() {
+    let (old, new) = (config(), NamedConfig::from(DetectorConfig { points: 128, ..settings() }));
+    let before = run(&mut Detector::new(sensor().as_str(), &old.config), 0..100);
+    let stored_before = rows(&before, 0, &old);
+    let at_once = History { before: stored_before.clone(), ..History::default() };
+    let (mut undisturbed, found) =
+        restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &at_once });
+    assert_eq!(found, Restored { seq: 100, replayed: 100, mismatches: 0 });
     let after = run(&mut undisturbed, 100..200);
     assert_eq!(after[0].seq, 101);
+    assert!(after[0].grade.is_some(), "it is warm");
 
-    let mut stored = rows(&before, 0, &old);
-    stored.extend(rows(&after, 100, &new));
-    let history = History { checkpoint: None, rows: stored };
+    let history = History { before: stored_before, rows: rows(&after, 100, &new), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &history });
-    assert_eq!(found, Restored { seq: 200, replayed: 100, mismatches: 0 });
+    assert_eq!(found, Restored { seq: 200, replayed: 200, mismatches: 0 });
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
+}
+
+/// A threshold decides what is learnt while an anomaly lasts: rows are applied with the one that they were made with.
+#[test]
+fn rows_are_applied_with_the_settings_that_they_were_made_with() {
+    let lenient = NamedConfig::from(DetectorConfig { alarms_per_week: 1e5, ..settings() });
+    let strict = NamedConfig::from(DetectorConfig { alarms_per_week: 1e-3, ..settings() });
+    let mut undisturbed = Detector::new(sensor().as_str(), &lenient.config);
+    let mut stored = rows(&run(&mut undisturbed, 0..400), 0, &lenient);
+    assert!(undisturbed.reconfigure(&strict.config));
+    stored.extend(rows(&run(&mut undisturbed, 400..READINGS), 400, &strict));
+    let named = [&lenient, &strict].map(|config| (config.identity, Arc::new(config.clone())));
+    let history = History { rows: stored, configs: BTreeMap::from(named), ..History::default() };
+    let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &strict, history: &history });
+    assert_eq!(found.mismatches, 0);
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
 #[test]
 fn a_damaged_checkpoint_is_not_trusted() {
     let config = config();
-    let mut detector = Detector::new(sensor().as_str(), &config);
+    let mut detector = Detector::new(sensor().as_str(), &config.config);
     run(&mut detector, 0..100);
     let mut saved = checkpoint(&detector, &config);
     let middle = saved.state.len() / 2;
     saved.state[middle] ^= 0x40;
-    let history = History { checkpoint: Some(saved), rows: Vec::new() };
+    let history = History { checkpoint: Some(saved), rows: Vec::new(), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!((restored.seq(), restored.newest()), (100, Some(99)), "seq and newest outlive the forest");
 }
@@ -122,7 +149,7 @@ fn a_poison_row_moves_only_the_newest_timestamp() {
         fields: fields(),
         values: values(5),
     };
-    let history = History { checkpoint: None, rows: vec![poison] };
+    let history = History { checkpoint: None, rows: vec![poison], ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!((restored.seq(), restored.newest()), (0, Some(5)));
 }

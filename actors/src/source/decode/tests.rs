@@ -22,7 +22,7 @@ fn decode(payload: &str) -> Vec<Record> {
 fn reasons(records: &[Record]) -> Vec<&'static str> {
     let letters = records.iter().filter_map(|record| match &record.item {
         Item::DeadLetter(letter) => Some(letter.reason.as_str()),
-        Item::Reading(_) => None,
+        Item::Reading(_) | Item::Control(_) => None,
     });
     letters.collect()
 }

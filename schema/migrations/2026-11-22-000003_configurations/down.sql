@@ -1,0 +1,2 @@
+ALTER TABLE partitions DROP COLUMN detectors;
+DROP TABLE configs;
