@@ -91,12 +91,7 @@ impl Tree {
 
     /// Makes the box of a node the smallest around its two children. Returns whether that changed it.
     #[inline(always)]
-    pub(super) fn fit_box<V: Eight, const NARROW: bool>(
-        &self,
-        index: usize,
-        pool: &mut Pool,
-        store: &Store,
-    ) -> bool {
+    fn fit_box<V: Eight, const NARROW: bool>(&self, index: usize, pool: &mut Pool, store: &Store) -> bool {
         let node = &self.nodes[index];
         let width = store.width();
         let own = pool.start(node.bounds);

@@ -63,6 +63,13 @@ impl Levels {
         (gap, leaf)
     }
 
+    /// Puts two subtrees side by side under a new root, the gap between them, of level 0. They are a stretch of leaves.
+    #[inline(always)]
+    pub(crate) fn nest(self, (first, last): (usize, usize), root: usize) -> Self {
+        debug_assert!(self.level(root) == 0);
+        Self(self.0 + (EACH & below(last) & !below(first) & !(15 << (4 * root))))
+    }
+
     /// The gaps `from..to`, which are a subtree, by themselves and one level up.
     pub(crate) fn part(self, from: usize, to: usize) -> Self {
         let part = below(to) & !below(from);

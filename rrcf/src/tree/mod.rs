@@ -9,6 +9,7 @@ mod bucket;
 mod descend;
 mod forget;
 mod insert;
+mod layout;
 mod levels;
 mod link;
 mod locate;
@@ -23,10 +24,10 @@ pub(crate) mod tests;
 
 pub(crate) use descend::{TOGETHER, Way, descend};
 pub(crate) use forget::Departure;
+pub(crate) use layout::{Layout, Malformed};
 pub(crate) use locate::Arrival;
 pub(crate) use placement::Placement;
 pub(crate) use pool::Pool;
-pub(crate) use restore::{Layout, Malformed};
 pub(crate) use work::Work;
 
 use alloc::vec;
