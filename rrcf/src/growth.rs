@@ -12,10 +12,10 @@ pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
     }
 }
 
-/// Makes room for at least `extra` more elements. Grows by a sixteenth: for what is large, and seldom grows.
+/// Makes room for at least `extra` more elements. Grows by a thirty-second: for what is large, and seldom grows.
 pub(crate) fn grow_slowly<T>(vec: &mut Vec<T>, extra: usize) {
     if vec.len() + extra > vec.capacity() {
-        vec.reserve_exact(extra.max(vec.len() / 16));
+        vec.reserve_exact(extra.max(vec.len() / 32));
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
         for i in 0..10_000 {
             grow_slowly(&mut vec, 1);
             vec.push(i);
-            assert!(vec.capacity() <= vec.len() + vec.len() / 16 + 1);
+            assert!(vec.capacity() <= vec.len() + vec.len() / 32 + 1);
         }
     }
 }

@@ -70,45 +70,69 @@ pub(crate) fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: us
 pub(crate) struct Probe {
     width: usize,
     values: Vec<f32>,
+    /// What else a point is compared by, eight dimensions at a time.
+    eights: Vec<Eights>,
+    /// The first of these, at hand: narrow points have no others.
+    first: Eights,
+}
+
+/// Eight values of a point in the ways it is compared.
+#[derive(Clone, Copy, Default)]
+struct Eights {
+    values: [f32; LANES],
     /// The values, and in the lanes behind them what is below no bound.
-    low: Vec<f32>,
+    low: [f32; LANES],
     /// The values, and in the lanes behind them what is above no bound.
-    high: Vec<f32>,
+    high: [f32; LANES],
     /// All ones in the lanes of the values, zeros behind.
-    real: Vec<f32>,
+    real: [f32; LANES],
 }
 
 impl Probe {
     pub(crate) fn new(width: usize) -> Self {
-        let pad = |value| {
-            let mut values = vec![value; padded(width)];
-            values[..width].fill(0.0);
-            values
+        let eights = |at: usize| {
+            let lanes =
+                |real: f32, behind: f32| core::array::from_fn(|i| if at + i < width { real } else { behind });
+            Eights {
+                values: [0.0; LANES],
+                low: lanes(0.0, f32::INFINITY),
+                high: lanes(0.0, f32::NEG_INFINITY),
+                real: lanes(f32::from_bits(u32::MAX), 0.0),
+            }
         };
-        let mut real = pad(0.0);
-        real[..width].fill(f32::from_bits(u32::MAX));
-        Self { width, values: pad(0.0), low: pad(f32::INFINITY), high: pad(f32::NEG_INFINITY), real }
+        let eights: Vec<Eights> = chunks::<false>(width).map(eights).collect();
+        Self { width, values: vec![0.0; width], first: eights.first().copied().unwrap_or_default(), eights }
     }
 
     pub(crate) fn set(&mut self, point: &[f32]) {
-        for values in [&mut self.values, &mut self.low, &mut self.high] {
-            values[..self.width].copy_from_slice(point);
+        self.values.copy_from_slice(point);
+        for (some, eights) in point.chunks(LANES).zip(&mut self.eights) {
+            for values in [&mut eights.values, &mut eights.low, &mut eights.high] {
+                values[..some.len()].copy_from_slice(some);
+            }
         }
+        self.first = self.eights.first().copied().unwrap_or_default();
     }
 
     #[inline(always)]
     pub(crate) fn point(&self) -> &[f32] {
-        &self.values[..self.width]
+        &self.values
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        heap_bytes(&self.values) + heap_bytes(&self.low) + heap_bytes(&self.high) + heap_bytes(&self.real)
+        heap_bytes(&self.values) + heap_bytes(&self.eights)
     }
 
-    /// Eight values, from that of index `at` on.
+    /// The eight values from that of index `at` on, a multiple of eight.
     #[inline(always)]
-    pub(crate) fn lanes<V: Eight>(&self, at: usize) -> V {
-        load(&self.values, at)
+    fn eights<const NARROW: bool>(&self, at: usize) -> &Eights {
+        if NARROW { &self.first } else { &self.eights[at / LANES] }
+    }
+
+    /// The values of a narrow point.
+    #[inline(always)]
+    pub(crate) fn narrow<V: Eight>(&self) -> V {
+        V::load(&self.first.values)
     }
 
     /// Whether the point lies outside of the box.
@@ -116,8 +140,9 @@ impl Probe {
     pub(crate) fn outside<V: Eight, const NARROW: bool>(&self, bounds: impl Boxed<V>) -> bool {
         let mut outside = 0;
         for at in chunks::<NARROW>(self.width) {
-            let below = load::<V>(&self.low, at).less(bounds.lower(at));
-            let above = bounds.upper(at).less(load(&self.high, at));
+            let eights = self.eights::<NARROW>(at);
+            let below = V::load(&eights.low).less(bounds.lower(at));
+            let above = bounds.upper(at).less(V::load(&eights.high));
             outside |= below.or(above).mask();
         }
         outside != 0
@@ -128,8 +153,9 @@ impl Probe {
     pub(crate) fn touches<V: Eight, const NARROW: bool>(&self, bounds: impl Boxed<V>) -> bool {
         let mut touching = 0;
         for at in chunks::<NARROW>(self.width) {
-            let below = load::<V>(&self.low, at).at_most(bounds.lower(at));
-            let above = bounds.upper(at).at_most(load(&self.high, at));
+            let eights = self.eights::<NARROW>(at);
+            let below = V::load(&eights.low).at_most(bounds.lower(at));
+            let above = bounds.upper(at).at_most(V::load(&eights.high));
             touching |= below.or(above).mask();
         }
         touching != 0
@@ -139,12 +165,30 @@ impl Probe {
     #[inline(always)]
     pub(crate) fn grow<V: Eight, const NARROW: bool>(&self, values: &mut [f32], lo: usize, hi: usize) {
         for at in chunks::<NARROW>(self.width) {
-            let point = self.lanes::<V>(at);
-            let lower = point.min(load(values, lo + at));
-            let upper = point.max(load(values, hi + at));
-            store(values, lo + at, lower, self.width - at);
-            store(values, hi + at, upper, self.width - at);
+            let eights = self.eights::<NARROW>(at);
+            // Behind the last dimension, what is there comes out as it is.
+            let lower = V::load(&eights.low).min(load(values, lo + at));
+            let upper = V::load(&eights.high).max(load(values, hi + at));
+            store(values, lo + at, lower, LANES);
+            store(values, hi + at, upper, LANES);
         }
+    }
+
+    /// Puts a box in place of that at `lo` and `hi` of the values, from the dimension `at` on. Returns whether they differ.
+    #[inline(always)]
+    pub(crate) fn replace<V: Eight, const NARROW: bool>(
+        &self,
+        values: &mut [f32],
+        (lo, hi): (usize, usize),
+        at: usize,
+        (lower, upper): (V, V),
+    ) -> bool {
+        let real = V::load(&self.eights::<NARROW>(at).real);
+        let (old_lower, old_upper) = (load::<V>(values, lo + at), load::<V>(values, hi + at));
+        let (lower, upper) = (V::choose(real, lower, old_lower), V::choose(real, upper, old_upper));
+        store(values, lo + at, lower, LANES);
+        store(values, hi + at, upper, LANES);
+        old_lower.differs(lower).or(old_upper.differs(upper)).mask() != 0
     }
 
     /// The ranges of the box before and after it takes in the point, weighted. `weights` has zeros behind the last.
@@ -157,16 +201,17 @@ impl Probe {
         let zero = V::splat(0.0);
         let (mut excess, mut inside) = (zero, zero);
         for at in chunks::<NARROW>(self.width) {
-            let (lo, hi, point) = (bounds.lower(at), bounds.upper(at), self.lanes::<V>(at));
+            let eights = self.eights::<NARROW>(at);
+            let (lo, hi, point) = (bounds.lower(at), bounds.upper(at), V::load(&eights.values));
             let weights = load::<V>(weights, at);
             let overhang = weights.mul(lo.sub(point).max(point.sub(hi)).max(zero));
-            let range = weights.mul(hi.sub(lo).and(load(&self.real, at)));
+            let range = weights.mul(hi.sub(lo).and(V::load(&eights.real)));
             (excess, inside) =
                 if NARROW { (overhang, range) } else { (excess.add(overhang), inside.add(range)) };
         }
         let (excess, inside) = (excess.sum(), inside.sum());
         let total = inside + excess;
-        if total > LEAST && total < MOST {
+        if total.to_bits().wrapping_sub(LEAST.to_bits() + 1) < MOST.to_bits() - LEAST.to_bits() - 1 {
             return Ranges { excess: f64::from(excess), total: f64::from(total), wide: false };
         }
         self.wide_ranges::<V>(bounds, weights)
@@ -198,13 +243,14 @@ impl Probe {
         &self,
         bounds: impl Boxed<V>,
         weights: &[f32],
-        ranges: Ranges,
+        wide: bool,
         mut at: f64,
     ) -> Cut {
         let mut last = Gap { dimension: 0, start: 0.0, end: 0.0, weight: 1.0 };
         for chunk in chunks::<NARROW>(self.width) {
             let (lo, hi) = (bounds.lower(chunk), bounds.upper(chunk));
-            let (low, high) = (load::<V>(&self.low, chunk), load::<V>(&self.high, chunk));
+            let eights = self.eights::<NARROW>(chunk);
+            let (low, high) = (V::load(&eights.low), V::load(&eights.high));
             let below = low.less(lo);
             let starts = V::choose(below, low, hi);
             let ends = V::choose(below, lo, high);
@@ -213,7 +259,7 @@ impl Probe {
                 continue;
             }
             let (starts, ends) = (starts.to_array(), ends.to_array());
-            let lengths: [f64; LANES] = if ranges.wide {
+            let lengths: [f64; LANES] = if wide {
                 let length =
                     |i: usize| f64::from(weights[chunk + i]) * (f64::from(ends[i]) - f64::from(starts[i]));
                 core::array::from_fn(|i| length(i).max(0.0))
@@ -315,7 +361,7 @@ pub(crate) struct Ranges {
     /// The box with the point.
     pub(crate) total: f64,
     /// Whether they are beyond what `f32` can sum.
-    wide: bool,
+    pub(crate) wide: bool,
 }
 
 /// A cut: points with `value` or less at `dimension` lie on the left side, all others on the right.
@@ -326,12 +372,14 @@ pub(crate) struct Cut {
 }
 
 /// The largest `f32` at most `real`, kept in `[start, end)`. Rounding down keeps every `f32` on the side of the real cut.
+#[inline(always)]
 fn round_down(real: f64, start: f32, end: f32) -> f32 {
     let nearest = real as f32;
-    let lower = nearest.next_down();
+    // Whether that is above is the toss of a coin, so the next one down is counted out: the bits of a finite number grow with its
+    // size. A zero above something has the sign of that.
     let above = u32::from(f64::from(nearest) > real).wrapping_neg();
-    let down = (lower.to_bits() & above) | (nearest.to_bits() & !above);
-    let down = f32::from_bits(down) + 0.0;
+    let towards_below = (nearest.to_bits() >> 31 << 1).wrapping_sub(1);
+    let down = f32::from_bits(nearest.to_bits().wrapping_add(towards_below & above)) + 0.0;
     if down < start {
         start
     } else if down >= end {

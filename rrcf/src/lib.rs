@@ -100,6 +100,7 @@ mod error;
 mod forest;
 mod growth;
 mod lanes;
+mod pass;
 mod query;
 mod reservoir;
 mod resize;

@@ -39,11 +39,25 @@ impl Rng {
     }
 
     /// A number in `[0, 1)`, uniform over the multiples of 2⁻⁵³.
+    #[inline(always)]
     pub(crate) fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+        self.skip(1);
+        to_uniform(mix(self.state))
+    }
+
+    /// Leaves so many numbers out.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, numbers: u64) {
+        self.state = self.state.wrapping_add(GOLDEN_GAMMA.wrapping_mul(numbers));
     }
 }
 
+#[inline(always)]
+fn to_uniform(bits: u64) -> f64 {
+    (bits >> 11) as i64 as f64 * (1.0 / (1_u64 << 53) as f64)
+}
+
+#[inline(always)]
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

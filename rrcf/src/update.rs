@@ -1,12 +1,7 @@
-//! A point comes: what leaves, what stays, and the pass over all trees.
+//! A point comes: what leaves and what stays.
 
-#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-use crate::eight::Avx2;
-use crate::eight::{Baseline, Eight, LANES};
 use crate::forest::check_length;
 use crate::reservoir::Verdict;
-use crate::score::Tally;
-use crate::tree::{Arrival, Departure, TOGETHER, Tree, Work, descend};
 use crate::window::Window;
 use crate::{Error, Forest, Score};
 
@@ -27,7 +22,7 @@ impl Leaving {
     }
 
     /// The slot of the leaf that goes.
-    fn leaf(self) -> Option<u32> {
+    pub(crate) fn leaf(self) -> Option<u32> {
         if let Self::Last(slot) = self { Some(slot) } else { None }
     }
 }
@@ -35,13 +30,13 @@ impl Leaving {
 /// What a pass does with the points at hand.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
-    leaving: Leaving,
+    pub(crate) leaving: Leaving,
     /// Where the point in `coming` stands if it stays; nothing if it is only looked at.
     pub(crate) staying: Option<u32>,
     /// Whether the slot of an equal point stands for the new one too, instead of the other way round.
-    shared_slots: bool,
+    pub(crate) shared_slots: bool,
     /// Whether credit is to be given to dimensions.
-    attribute: bool,
+    pub(crate) attribute: bool,
 }
 
 impl Forest {
@@ -187,107 +182,5 @@ impl Forest {
                 reservoir.release(slot);
             }
         }
-    }
-
-    /// Takes the point in `leaving` out of all trees.
-    pub(crate) fn let_go(&mut self, leaving: Leaving) {
-        let leaf = leaving.leaf();
-        let held = self.store.len() as u32;
-        for tree in &mut self.trees {
-            let ways = &mut self.work.ways;
-            descend::<-1>(core::slice::from_mut(tree), ways, self.leaving.point(), held);
-            let departure = Departure { probe: &self.leaving, leaf };
-            if self.store.width() <= LANES {
-                tree.forget::<Baseline, true>(&departure, &mut ways[0], &mut self.pool, &self.store);
-            } else {
-                tree.forget::<Baseline, false>(&departure, &mut ways[0], &mut self.pool, &self.store);
-            }
-        }
-    }
-
-    /// Takes the point in `leaving` out of all trees and the one in `coming` in, as the step says. Returns the score of the latter,
-    /// and the slot that stands for its value so far.
-    pub(crate) fn pass(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
-        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-        if self.wide_registers {
-            // SAFETY: the processor has been asked whether it has these.
-            #[allow(unsafe_code, reason = "wide registers save a fifth of an update")]
-            return unsafe { self.pass_wide(step, credit) };
-        }
-        self.pass_with::<Baseline>(step, credit)
-    }
-
-    /// The same for processors with AVX2 and the bit operations that came with it.
-    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn pass_wide(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
-        self.pass_with::<Avx2>(step, credit)
-    }
-
-    #[inline(always)]
-    fn pass_with<V: Eight>(
-        &mut self,
-        step: Step,
-        credit: &mut impl FnMut(usize, f64),
-    ) -> (Score, Option<u32>) {
-        if self.store.width() <= LANES {
-            self.pass_through::<V, true>(step, credit)
-        } else {
-            self.pass_through::<V, false>(step, credit)
-        }
-    }
-
-    #[inline(always)]
-    fn pass_through<V: Eight, const NARROW: bool>(
-        &mut self,
-        step: Step,
-        credit: &mut impl FnMut(usize, f64),
-    ) -> (Score, Option<u32>) {
-        let Self { store, pool, trees, wide_weights: weights, leaving, coming, work, .. } = self;
-        let store = &*store;
-        let departure = Departure { probe: leaving, leaf: step.leaving.leaf() };
-        let slot = step.staying.unwrap_or(0);
-        let mut arrival = Arrival { probe: coming, slot, twin: None, weights, attribute: step.attribute };
-        let held = store.len() as u32;
-        let Work { ways, aside } = work;
-        let mut tally = Tally::new();
-        let mut groups = trees.chunks_mut(TOGETHER).enumerate().peekable();
-        while let Some((group, trees)) = groups.next() {
-            if let Some((_, next)) = groups.peek() {
-                next.iter().for_each(Tree::prefetch_nodes);
-            }
-            if step.leaving != Leaving::Nobody {
-                descend::<-1>(trees, ways, departure.probe.point(), held);
-                trees.iter().zip(ways.iter()).for_each(|(tree, way)| tree.prefetch(way, pool));
-                for (tree, way) in trees.iter_mut().zip(ways.iter_mut()) {
-                    tree.forget::<V, NARROW>(&departure, way, pool, store);
-                }
-            }
-            if group == 0 {
-                // All trees hold the same points.
-                arrival.twin = trees[0].twin(arrival.probe.point(), pool, store);
-                if let (Some(twin), true) = (arrival.twin, step.shared_slots) {
-                    arrival.slot = twin;
-                }
-            }
-            if step.staying.is_some() {
-                descend::<1>(trees, ways, arrival.probe.point(), held);
-                trees.iter().zip(ways.iter()).for_each(|(tree, way)| tree.prefetch(way, pool));
-                for (tree, way) in trees.iter_mut().zip(ways.iter()) {
-                    let placement = tree.insert::<V, NARROW>(&arrival, way, pool, store, aside);
-                    credit(placement.dimension as usize, placement.codisp);
-                    tally.add(&placement);
-                }
-            } else {
-                descend::<0>(trees, ways, arrival.probe.point(), held);
-                trees.iter().zip(ways.iter()).for_each(|(tree, way)| tree.prefetch(way, pool));
-                for (tree, way) in trees.iter_mut().zip(ways.iter()) {
-                    let placement = tree.place::<V, NARROW>(&arrival, way, pool, store, aside);
-                    credit(placement.dimension as usize, placement.codisp);
-                    tally.add(&placement);
-                }
-            }
-        }
-        (tally.score(), arrival.twin)
     }
 }

@@ -10,7 +10,7 @@ use core::arch::x86_64::{
     _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
-use super::{Eight, LANES};
+use super::{Eight, Job, LANES};
 
 /// Eight numbers for processors with AVX2. A forest makes them only after it has asked the processor.
 #[derive(Clone, Copy)]
@@ -26,7 +26,20 @@ macro_rules! one {
     };
 }
 
+/// Does some work with AVX2 and the bit operations that came with it.
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn apart(job: impl Job) {
+    job.run();
+}
+
 impl Eight for Avx2 {
+    #[inline(always)]
+    fn apart(job: impl Job) {
+        // SAFETY: the processor has AVX2, and what is asked for together with it.
+        unsafe { apart(job) }
+    }
+
     one!(min, self, other, _mm256_min_ps(self.0, other.0));
     one!(max, self, other, _mm256_max_ps(self.0, other.0));
     one!(sub, self, other, _mm256_sub_ps(self.0, other.0));

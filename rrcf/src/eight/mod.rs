@@ -6,6 +6,7 @@
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod avx2;
+mod four;
 #[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 mod portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -16,6 +17,7 @@ mod tests;
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use avx2::Avx2;
+pub(crate) use four::{Four, Quotients};
 #[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 pub(crate) use portable::Portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -29,6 +31,12 @@ pub(crate) type Baseline = Portable;
 
 /// Numbers in an [`Eight`].
 pub(crate) const LANES: usize = 8;
+
+/// Some work that is worth a function of its own: see [`Eight::apart`].
+pub(crate) trait Job {
+    /// Does it. To be inlined, always.
+    fn run(self);
+}
 
 /// Eight numbers. Comparisons give all ones or all zeros per lane.
 pub(crate) trait Eight: Copy {
@@ -51,6 +59,12 @@ pub(crate) trait Eight: Copy {
     fn mask(self) -> u32;
     /// The sum of all lanes: halves first, then quarters, then pairs.
     fn sum(self) -> f32;
+
+    /// Does some work in a function of its own, compiled for the processors that these numbers are for.
+    ///
+    /// All inner loops are inlined into whoever chose the kind of numbers. Without some borders, that is one function of
+    /// thousands of lines, in which nothing is left in a register.
+    fn apart(job: impl Job);
 
     /// For every cut a bit: whether the point's value in the dimension of the same index is greater. Dimensions at or beyond eight give any
     /// bit.

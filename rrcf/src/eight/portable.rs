@@ -1,6 +1,6 @@
 //! Eight numbers as an array.
 
-use super::{Eight, LANES};
+use super::{Eight, Job, LANES};
 
 /// Eight numbers for any processor.
 #[derive(Clone, Copy)]
@@ -19,6 +19,11 @@ impl Portable {
 }
 
 impl Eight for Portable {
+    #[inline(never)]
+    fn apart(job: impl Job) {
+        job.run();
+    }
+
     #[inline(always)]
     fn splat(value: f32) -> Self {
         Self([value; LANES])

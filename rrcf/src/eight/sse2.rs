@@ -12,7 +12,7 @@ use core::arch::x86_64::{
     _mm_or_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm_sub_ps,
 };
 
-use super::{Eight, LANES};
+use super::{Eight, Job, LANES};
 
 /// Eight numbers for any `x86_64`.
 #[derive(Clone, Copy)]
@@ -29,6 +29,11 @@ macro_rules! both {
 }
 
 impl Eight for Sse2 {
+    #[inline(never)]
+    fn apart(job: impl Job) {
+        job.run();
+    }
+
     both!(min, _mm_min_ps);
     both!(max, _mm_max_ps);
     both!(sub, _mm_sub_ps);

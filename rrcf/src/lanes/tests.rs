@@ -40,7 +40,7 @@ impl Scene {
     }
 
     fn cut(&self, at: f64) -> Cut {
-        self.probe.cut::<Baseline, false>(self.bounds(), &self.weights, self.ranges(), at)
+        self.probe.cut::<Baseline, false>(self.bounds(), &self.weights, self.ranges().wide, at)
     }
 
     fn grow(&mut self) {

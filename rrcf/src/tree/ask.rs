@@ -24,7 +24,7 @@ impl Tree {
     pub(crate) fn rename(&mut self, point: &[f32], slot: u32, pool: &mut Pool) {
         let (mut parent, mut here) = (None, self.root);
         while here.is_node() {
-            parent = Some(here.node() as u32);
+            parent = Some(here.node());
             here = self.nodes[here.node()].side(point);
         }
         let mut leaf = LeafRecord::new();

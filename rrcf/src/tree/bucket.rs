@@ -27,8 +27,8 @@ pub(crate) struct Opening {
     pub(crate) slot: u32,
 }
 
-/// A bucket unpacked, to be rebuilt, split, joined or walked through.
-#[derive(Clone, Debug, PartialEq)]
+/// A bucket unpacked, to be rebuilt, split, joined or walked through. What stands behind the last leaf and the last gap means nothing.
+#[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     /// Leaves; one more than gaps.
     pub(crate) len: usize,
@@ -59,28 +59,24 @@ impl Bucket {
     /// Takes a leaf out, and with it the gap that is its parent. There must be two leaves.
     pub(crate) fn remove(&mut self, leaf: usize) {
         let gap = self.levels.close(leaf, self.len);
-        self.dimensions.copy_within(gap + 1.., gap);
-        self.cuts.copy_within(gap + 1.., gap);
-        self.slots.copy_within(leaf + 1.., leaf);
+        close(&mut self.dimensions, gap);
+        close(&mut self.cuts, gap);
+        close(&mut self.slots, leaf);
         self.len -= 1;
     }
 
     /// Parts the bucket at its root: the left half, dimension and value of the cut, the right half.
     pub(crate) fn split(&self) -> (Self, (u16, f32), Self) {
         let root = self.levels.root_of(0, 0, self.len - 1);
-        let left_len = root + 1;
-        let (mut left, mut right) = (Self::EMPTY, Self::EMPTY);
-        left.len = left_len;
-        left.levels = self.levels.part(0, root);
-        left.dimensions[..root].copy_from_slice(&self.dimensions[..root]);
-        left.cuts[..root].copy_from_slice(&self.cuts[..root]);
-        left.slots[..left_len].copy_from_slice(&self.slots[..left_len]);
         let (gaps, beyond) = (self.len - 1, root + 1);
-        right.len = self.len - left_len;
-        right.levels = self.levels.part(beyond, gaps);
-        right.dimensions[..gaps - beyond].copy_from_slice(&self.dimensions[beyond..gaps]);
-        right.cuts[..gaps - beyond].copy_from_slice(&self.cuts[beyond..gaps]);
-        right.slots[..self.len - left_len].copy_from_slice(&self.slots[left_len..self.len]);
+        let left = Self { len: root + 1, levels: self.levels.part(0, root), ..self.clone() };
+        let right = Self {
+            len: self.len - left.len,
+            levels: self.levels.part(beyond, gaps),
+            dimensions: from(&self.dimensions, beyond),
+            cuts: from(&self.cuts, beyond),
+            slots: from(&self.slots, left.len),
+        };
         (left, (self.dimensions[root], self.cuts[root]), right)
     }
 
@@ -88,22 +84,50 @@ impl Bucket {
     pub(crate) fn join(left: &Self, (dimension, cut): (u16, f32), right: &Self) -> Self {
         let (root, len) = (left.len - 1, left.len + right.len);
         debug_assert!(len <= CAPACITY);
-        let mut joined = left.clone();
-        joined.len = len;
-        joined.levels = Levels::join(left.levels, root, right.levels, right.len - 1);
+        let mut joined = Self {
+            len,
+            levels: Levels::join(left.levels, root, right.levels, right.len - 1),
+            dimensions: append(&left.dimensions, left.len, &right.dimensions),
+            cuts: append(&left.cuts, left.len, &right.cuts),
+            slots: append(&left.slots, left.len, &right.slots),
+        };
         joined.dimensions[root] = dimension;
         joined.cuts[root] = cut;
-        joined.dimensions[left.len..len - 1].copy_from_slice(&right.dimensions[..right.len - 1]);
-        joined.cuts[left.len..len - 1].copy_from_slice(&right.cuts[..right.len - 1]);
-        joined.slots[left.len..len].copy_from_slice(&right.slots[..right.len]);
         joined
     }
 }
 
+/// The elements from `at` on, and others behind them. Arrays are moved whole: how much of them means something differs every time.
+fn from<T: Copy + Default, const N: usize>(array: &[T; N], at: usize) -> [T; N] {
+    let mut room = [[T::default(); N]; 2];
+    room[0] = *array;
+    let mut moved = *array;
+    moved.copy_from_slice(&room.as_flattened()[at..at + N]);
+    moved
+}
+
+/// The first `len` elements of an array, and then those of another.
+fn append<T: Copy + Default, const N: usize>(array: &[T; N], len: usize, more: &[T; N]) -> [T; N] {
+    let mut room = [*array; 2];
+    room.as_flattened_mut()[len..len + N].copy_from_slice(more);
+    room[0]
+}
+
 /// Moves all elements behind `at` one place on and puts `value` there; the last element is dropped.
-fn open<T: Copy>(array: &mut [T], at: usize, value: T) {
-    array.copy_within(at..array.len() - 1, at + 1);
+fn open<T: Copy, const N: usize>(array: &mut [T; N], at: usize, value: T) {
+    let old = *array;
+    for i in 1..N {
+        array[i] = if i > at { old[i - 1] } else { old[i] };
+    }
     array[at] = value;
+}
+
+/// Moves all elements behind `at` one place down, over it.
+fn close<T: Copy, const N: usize>(array: &mut [T; N], at: usize) {
+    let old = *array;
+    for i in 0..N - 1 {
+        array[i] = if i >= at { old[i + 1] } else { old[i] };
+    }
 }
 
 /// One step of a walk through a bucket in pre-order.

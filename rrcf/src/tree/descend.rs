@@ -7,20 +7,30 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::placement::better;
-use super::view::View;
-use super::{CAPACITY, Link, Node, Tree};
-use crate::eight::Eight;
-use crate::lanes::Probe;
-use crate::store::Store;
+use super::{Link, Node, Tree};
+use crate::eight::{Four, Quotients};
 
 /// Trees that a point descends at once.
-pub(crate) const TOGETHER: usize = 4;
+pub(crate) const TOGETHER: usize = 8;
+
+/// The ways of a point through the nodes of a few trees.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    /// The nodes passed in each of the trees, level by level; what stands behind the end of a way means nothing.
+    paths: Vec<[u32; TOGETHER]>,
+    nodes: [u32; TOGETHER],
+    ends: [Link; TOGETHER],
+    codisps: [f64; TOGETHER],
+    masses: [u32; TOGETHER],
+}
 
 /// The way of a point through the nodes of one tree.
-#[derive(Clone)]
-pub(crate) struct Way {
-    /// The nodes passed, the root first; what stands behind the first `nodes` means nothing.
-    path: Vec<u32>,
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    /// Down to the last node at least.
+    paths: &'a [[u32; TOGETHER]],
+    tree: usize,
+    /// How many nodes it passes.
     pub(super) nodes: usize,
     /// What hangs below the last node.
     pub(super) end: Link,
@@ -30,103 +40,141 @@ pub(crate) struct Way {
     pub(super) mass: u32,
 }
 
-impl Way {
+impl Ways {
     pub(super) fn new() -> Self {
-        Self { path: vec![0; 32], nodes: 0, end: Link::NOTHING, codisp: 0.0, mass: 0 }
+        Self {
+            paths: vec![[0; TOGETHER]; 16],
+            nodes: [0; TOGETHER],
+            ends: [Link::NOTHING; TOGETHER],
+            codisps: [0.0; TOGETHER],
+            masses: [0; TOGETHER],
+        }
     }
 
+    /// The way through the tree of this number.
     #[inline(always)]
-    pub(super) fn nodes(&self) -> &[u32] {
-        &self.path[..self.nodes]
-    }
-
-    /// The last node.
-    #[inline(always)]
-    pub(super) fn last(&self) -> Option<u32> {
-        self.nodes.checked_sub(1).map(|last| self.path[last])
+    pub(crate) fn way(&self, tree: usize) -> Way<'_> {
+        let nodes = self.nodes[tree] as usize;
+        let (end, codisp, mass) = (self.ends[tree], self.codisps[tree], self.masses[tree]);
+        Way { paths: &self.paths[..nodes], tree, nodes, end, codisp, mass }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        crate::growth::heap_bytes(&self.path)
+        crate::growth::heap_bytes(&self.paths)
     }
 
     #[cold]
     #[inline(never)]
     fn lengthen(&mut self) {
-        self.path.resize(2 * self.path.len(), 0);
+        self.paths.resize(2 * self.paths.len(), [0; TOGETHER]);
+    }
+}
+
+impl Way<'_> {
+    /// Down to the last of so many nodes.
+    #[inline(always)]
+    pub(crate) fn first(self, nodes: usize) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// The node of this index, the root first.
+    #[inline(always)]
+    pub(super) fn node(&self, index: usize) -> usize {
+        self.paths[index][self.tree] as usize
+    }
+
+    /// All nodes, the root first.
+    #[inline(always)]
+    pub(super) fn path(&self) -> impl DoubleEndedIterator<Item = usize> {
+        self.paths[..self.nodes].iter().map(|level| level[self.tree] as usize)
+    }
+
+    /// The last node.
+    #[inline(always)]
+    pub(super) fn last(&self) -> Option<usize> {
+        self.nodes.checked_sub(1).map(|last| self.node(last))
     }
 }
 
 /// Lets a point descend at most [`TOGETHER`] trees of `held` points each, and adds `CHANGE` to the masses of the nodes it passes: −1
 /// if it is about to leave, 1 if it is about to come in, 0 if it is only looked at.
 #[inline(always)]
-pub(crate) fn descend<const CHANGE: i32>(
-    trees: &mut [Tree],
-    ways: &mut [Way; TOGETHER],
-    point: &[f32],
-    held: u32,
-) {
-    if let Ok(trees) = <&mut [Tree; TOGETHER]>::try_from(&mut *trees) {
-        descend_some::<CHANGE, TOGETHER>(trees, ways, point, held);
-        return;
+pub(crate) fn descend<const CHANGE: i32>(trees: &mut [Tree], ways: &mut Ways, point: &[f32], held: u32) {
+    let (eights, trees) = trees.as_chunks_mut::<{ 2 * FOUR }>();
+    let mut first = 0;
+    for eight in eights {
+        descend_some::<CHANGE, 2>(eight, first, ways, point, held);
+        first += 2 * FOUR;
     }
-    for (tree, way) in trees.iter_mut().zip(ways) {
-        descend_some::<CHANGE, 1>(core::array::from_mut(tree), core::array::from_mut(way), point, held);
+    let (fours, trees) = trees.as_chunks_mut::<FOUR>();
+    for four in fours {
+        descend_some::<CHANGE, 1>(four, first, ways, point, held);
+        first += FOUR;
+    }
+    for (number, tree) in (first..).zip(trees) {
+        tree.walk(point, held, ways, number);
+        for level in &ways.paths[..ways.nodes[number] as usize] {
+            let node = &mut tree.nodes[level[number] as usize];
+            node.mass = node.mass.wrapping_add_signed(CHANGE);
+        }
     }
 }
 
+const FOUR: usize = 4;
+
+/// The same for `FOURS` times four trees, of which the first is that of number `first`.
 #[inline(always)]
-fn descend_some<const CHANGE: i32, const COUNT: usize>(
-    trees: &mut [Tree; COUNT],
-    ways: &mut [Way; COUNT],
+fn descend_some<const CHANGE: i32, const FOURS: usize>(
+    trees: &mut [Tree],
+    first: usize,
+    ways: &mut Ways,
     point: &[f32],
     held: u32,
 ) {
-    let mut ends: [Link; COUNT] = core::array::from_fn(|i| trees[i].root);
-    let mut arenas = trees.each_mut().map(|tree| Arena::new(&mut tree.nodes));
-    let mut paths = ways.each_mut().map(|way| way.path.as_mut_slice());
-    let mut counts = [0_u32; COUNT];
-    let mut masses = [held as i32 + 1; COUNT];
-    let mut codisps = [0.0; COUNT];
-    let counted_in = i32::from(CHANGE == 0);
+    let (trees, _) = trees.as_chunks_mut::<FOUR>();
+    let Ok(trees) = <&mut [[Tree; FOUR]; FOURS]>::try_from(trees) else { return };
+    let mut ends = trees.each_ref().map(|four| Four::new(four.each_ref().map(|tree| tree.root.bits())));
+    let mut arenas =
+        trees.each_mut().map(|four| four.each_mut().map(|tree| Arena { nodes: &mut tree.nodes }));
+    let mut counts = [Four::new([0; FOUR]); FOURS];
+    let mut masses = [Four::new([held + 1; FOUR]); FOURS];
+    let mut codisps = [Quotients::zero(); FOURS];
+    let counted_in = Four::new([u32::from(CHANGE == 0); FOUR]);
     let mut level = 0;
-    loop {
-        let mut going = 0;
-        for i in 0..COUNT {
-            // No branch here depends on the tree. The first node of an arena is none of the tree's: a way that has come to its end
-            // steps on the spot there, because that node's children are made the end itself.
-            let end = ends[i];
-            let active = end.node_mask();
-            going |= active;
-            counts[i] = counts[i].wrapping_sub(active);
-            arenas[i].at(0).children = [end; 2];
-            let index = end.node_or_zero();
-            paths[i][level] = index as u32;
-            let node = arenas[i].at(index);
-            node.mass = node.mass.wrapping_add_signed(CHANGE);
-            if CHANGE >= 0 {
-                let mass = (node.mass as i32).wrapping_add(counted_in);
-                let sibling = masses[i].wrapping_sub(mass) & active as i32;
-                masses[i] = masses[i].wrapping_sub(sibling);
-                let ratio = f64::from(sibling) / f64::from(masses[i]);
-                codisps[i] = if ratio > codisps[i] { ratio } else { codisps[i] };
-            }
-            ends[i] = node.side(point);
+    while ends.iter().fold(false, |going, ends| going | ends.any_sign()) {
+        if level == ways.paths.len() {
+            ways.lengthen();
         }
-        if going == 0 {
-            break;
-        }
+        let path = &mut ways.paths[level][first..first + FOURS * FOUR];
         level += 1;
-        if level == paths.iter().map(|path| path.len()).min().unwrap_or(0) {
-            ways.iter_mut().for_each(Way::lengthen);
-            paths = ways.each_mut().map(|way| way.path.as_mut_slice());
+        for (some, path) in path.as_chunks_mut::<FOUR>().0.iter_mut().enumerate() {
+            // No branch here depends on a single tree. The first node of an arena is none of the tree's: a way that has come to its
+            // end steps on the spot there.
+            let active = ends[some].sign();
+            let indices = ends[some].and(active.half()).to_array();
+            *path = indices;
+            let (mut below, mut masses_below) = ([0; FOUR], [0; FOUR]);
+            for i in 0..FOUR {
+                let node = arenas[some][i].at(indices[i] as usize);
+                node.mass = node.mass.wrapping_add_signed(CHANGE);
+                masses_below[i] = node.mass;
+                below[i] = node.side(point).bits();
+            }
+            counts[some] = counts[some].sub(active);
+            ends[some] = Four::choose(active, Four::new(below), ends[some]);
+            if CHANGE >= 0 {
+                let siblings = masses[some].sub(Four::new(masses_below).add(counted_in)).and(active);
+                masses[some] = masses[some].sub(siblings);
+                codisps[some] = codisps[some].or_greater(siblings, masses[some]);
+            }
         }
     }
-    for (i, way) in ways.iter_mut().enumerate() {
-        way.nodes = counts[i] as usize;
-        way.end = ends[i];
-        way.mass = masses[i] as u32;
-        way.codisp = codisps[i];
+    for some in 0..FOURS {
+        let at = first + some * FOUR;
+        ways.nodes[at..at + FOUR].copy_from_slice(&counts[some].to_array());
+        ways.ends[at..at + FOUR].copy_from_slice(&ends[some].to_array().map(Link::from_bits));
+        ways.masses[at..at + FOUR].copy_from_slice(&masses[some].to_array());
+        ways.codisps[at..at + FOUR].copy_from_slice(&codisps[some].to_array());
     }
 }
 
@@ -135,11 +183,7 @@ struct Arena<'a> {
     nodes: &'a mut [Node],
 }
 
-impl<'a> Arena<'a> {
-    fn new(nodes: &'a mut [Node]) -> Self {
-        Self { nodes }
-    }
-
+impl Arena<'_> {
     #[inline(always)]
     #[allow(unsafe_code, reason = "the links of a tree lead to its nodes, and this is the innermost loop")]
     fn at(&mut self, index: usize) -> &mut Node {
@@ -151,112 +195,23 @@ impl<'a> Arena<'a> {
 }
 
 impl Tree {
-    /// Walks one tree of `held` points as [`descend`] does, and leaves it as it is.
-    pub(super) fn walk(&self, point: &[f32], held: u32, way: &mut Way) {
-        (way.nodes, way.end, way.mass, way.codisp) = (0, self.root, held + 1, 0.0);
-        while way.end.is_node() {
-            let index = way.end.node();
-            if way.nodes >= way.path.len() {
-                way.lengthen();
+    /// Walks one tree of `held` points as [`descend`] does, and leaves it as it is. The way is that of this number.
+    pub(super) fn walk(&self, point: &[f32], held: u32, ways: &mut Ways, number: usize) {
+        let (mut nodes, mut end, mut mass, mut codisp) = (0, self.root, held + 1, 0.0);
+        while end.is_node() {
+            let index = end.node();
+            if nodes >= ways.paths.len() {
+                ways.lengthen();
             }
-            way.path[way.nodes] = index as u32;
-            way.nodes += 1;
+            ways.paths[nodes][number] = index as u32;
+            nodes += 1;
             let node = &self.nodes[index];
-            let sibling = way.mass - node.mass - 1;
-            way.mass -= sibling;
-            way.codisp = better(way.codisp, sibling, way.mass);
-            way.end = node.side(point);
+            let sibling = mass.wrapping_sub(node.mass).wrapping_sub(1);
+            mass = mass.wrapping_sub(sibling);
+            codisp = better(codisp, sibling, mass);
+            end = node.side(point);
         }
-    }
-}
-
-/// The stretches of a bucket's leaves, each inside the one before, that a point passes on its way to a leaf.
-#[derive(Clone)]
-pub(crate) struct Nest {
-    /// Number of gaps passed; the stretch at this depth is the leaf.
-    pub(super) depth: usize,
-    /// The gap passed at each depth.
-    gaps: [u8; CAPACITY],
-    /// First leaf of the stretch at each depth, and the last one times 256: what is written as one is read back at once.
-    stretches: [u32; CAPACITY],
-    /// Points that stand in the stretch at each depth.
-    masses: [u32; CAPACITY],
-    /// The largest displacement per point down to each depth, with the point counted in.
-    codisps: [f64; CAPACITY],
-}
-
-impl Nest {
-    pub(super) const EMPTY: Self = Self {
-        depth: 0,
-        gaps: [0; CAPACITY],
-        stretches: [0; CAPACITY],
-        masses: [0; CAPACITY],
-        codisps: [0.0; CAPACITY],
-    };
-
-    /// Follows the way on in a bucket.
-    #[inline(always)]
-    pub(super) fn follow<V: Eight, const NARROW: bool>(
-        &mut self,
-        bucket: &View,
-        probe: &Probe,
-        way: &Way,
-        store: &Store,
-    ) {
-        // On which side of every cut the point is, whether the way comes by there or not: so no step waits for a comparison.
-        let right = bucket.sides::<V, NARROW>(probe);
-        let (mut first, mut last) = (0, bucket.len - 1);
-        let mut mass = bucket.mass(first, last, store);
-        let mut codisp = way.codisp;
-        if way.nodes > 0 {
-            codisp = better(codisp, way.mass - mass - 1, mass + 1);
-        }
-        let mut depth = 0;
-        loop {
-            self.stretches[depth % CAPACITY] = (first | last << 8) as u32;
-            self.masses[depth % CAPACITY] = mass;
-            self.codisps[depth % CAPACITY] = codisp;
-            if first >= last {
-                break;
-            }
-            let gap = bucket.levels.root_of(depth, first, last);
-            self.gaps[depth % CAPACITY] = gap as u8;
-            let right = ((right >> gap & 1) as usize).wrapping_neg();
-            first = ((gap + 1) & right) | (first & !right);
-            last = (last & right) | (gap & !right);
-            let above = mass;
-            mass = bucket.mass(first, last, store);
-            codisp = better(codisp, above - mass, mass + 1);
-            depth += 1;
-        }
-        self.depth = depth;
-    }
-
-    /// First and last leaf of the stretch at a depth.
-    #[inline(always)]
-    pub(super) fn stretch(&self, depth: usize) -> (usize, usize) {
-        let stretch = self.stretches[depth % CAPACITY] as usize;
-        (stretch & 0xff, stretch >> 8)
-    }
-
-    /// The leaf where the way ends.
-    #[inline(always)]
-    pub(super) fn leaf(&self) -> usize {
-        self.stretch(self.depth).0
-    }
-
-    #[inline(always)]
-    pub(super) fn gap(&self, depth: usize) -> usize {
-        usize::from(self.gaps[depth % CAPACITY])
-    }
-
-    #[inline(always)]
-    pub(super) fn mass(&self, depth: usize) -> u32 {
-        self.masses[depth % CAPACITY]
-    }
-
-    #[inline(always)]
-    pub(super) fn codisp(&self, depth: usize) -> f64 {
-        self.codisps[depth % CAPACITY]
+        ways.nodes[number] = nodes as u32;
+        (ways.ends[number], ways.masses[number], ways.codisps[number]) = (end, mass, codisp);
     }
 }

@@ -3,8 +3,8 @@
 use super::bucket::{Bucket, CAPACITY};
 use super::descend::Way;
 use super::{Link, Node, Pool, Tree};
-use crate::eight::{Eight, LANES};
-use crate::lanes::{Probe, chunks, load, store as write};
+use crate::eight::Eight;
+use crate::lanes::{Probe, chunks, load};
 use crate::store::Store;
 
 /// A point on its way out of the trees.
@@ -15,27 +15,20 @@ pub(crate) struct Departure<'a> {
 }
 
 impl Tree {
-    /// Takes a point out of the tree whose way through the nodes is known, and which is not counted in them any more.
+    /// Takes a point out of the tree whose way through the nodes is known, and which is not counted in them any more. Returns how many
+    /// nodes of the way are still there. Their boxes are yet [to shrink](Tree::shrink).
     #[inline(always)]
-    pub(crate) fn forget<V: Eight, const NARROW: bool>(
-        &mut self,
-        departure: &Departure,
-        way: &mut Way,
-        pool: &mut Pool,
-        store: &Store,
-    ) {
+    pub(crate) fn forget(&mut self, departure: &Departure, mut way: Way, pool: &mut Pool) -> usize {
         if let Some(slot) = departure.leaf {
-            self.take_out(slot, way, pool);
+            self.take_out(slot, &mut way, pool);
         }
         if let Some(last) = way.last()
-            && self.nodes[last as usize].mass <= CAPACITY as u32
+            && self.nodes[last].mass <= CAPACITY as u32
         {
             way.nodes -= 1;
             self.collapse(last, way.last(), pool);
         }
-        if departure.leaf.is_some() {
-            self.shrink::<V, NARROW>(departure.probe, pool, store, way.nodes());
-        }
+        way.nodes
     }
 
     /// Takes the leaf of a slot out of what the way ends in, and from the way the node that goes with it.
@@ -47,10 +40,10 @@ impl Tree {
                 return;
             };
             way.nodes -= 1;
-            let [left, right] = self.nodes[parent as usize].children;
+            let [left, right] = self.nodes[parent].children;
             let sibling = if left == way.end { right } else { left };
             self.free_node(parent, pool);
-            self.replace_child(way.last(), Link::to_node(parent), sibling);
+            self.replace_child(way.last(), Link::to_node(parent as u32), sibling);
             return;
         }
         let link = pool.remove_leaf(way.end, slot);
@@ -61,29 +54,28 @@ impl Tree {
 
     /// Makes one bucket of a node that has so few points left.
     #[inline(never)]
-    fn collapse(&mut self, index: u32, parent: Option<u32>, pool: &mut Pool) {
-        let Node { cut, dimension, children: [left, right], .. } = self.nodes[index as usize];
+    fn collapse(&mut self, index: usize, parent: Option<usize>, pool: &mut Pool) {
+        let Node { cut, dimension, children: [left, right], .. } = self.nodes[index];
         let joined = Bucket::join(&pool.bucket(left), (dimension as u16, cut), &pool.bucket(right));
         pool.discard(left);
         pool.discard(right);
         let link = pool.add(&joined);
         self.free_node(index, pool);
-        self.replace_child(parent, Link::to_node(index), link);
+        self.replace_child(parent, Link::to_node(index as u32), link);
     }
 
-    /// Shrinks boxes from the end of the path upwards, as far as the point was on their boundary.
+    /// Shrinks boxes from the end of what is left of a way upwards, as far as the point was on their boundary.
     #[inline(always)]
-    fn shrink<V: Eight, const NARROW: bool>(
-        &mut self,
+    pub(crate) fn shrink<V: Eight, const NARROW: bool>(
+        &self,
         probe: &Probe,
         pool: &mut Pool,
         store: &Store,
-        path: &[u32],
+        way: &Way,
     ) {
-        for &index in path.iter().rev() {
-            let bounds = pool.bounds(self.nodes[index as usize].bounds);
-            if !probe.touches::<V, NARROW>(bounds) || !self.fit_box::<V, NARROW>(index as usize, pool, store)
-            {
+        for index in way.path().rev() {
+            let bounds = pool.bounds(self.nodes[index].bounds);
+            if !probe.touches::<V, NARROW>(bounds) || !self.fit_box::<V, NARROW>(index, probe, pool, store) {
                 break;
             }
         }
@@ -91,9 +83,10 @@ impl Tree {
 
     /// Makes the box of a node the smallest around its two children. Returns whether that changed it.
     #[inline(always)]
-    pub(super) fn fit_box<V: Eight, const NARROW: bool>(
+    fn fit_box<V: Eight, const NARROW: bool>(
         &self,
         index: usize,
+        probe: &Probe,
         pool: &mut Pool,
         store: &Store,
     ) -> bool {
@@ -121,18 +114,8 @@ impl Tree {
                     hi = hi.max(lanes);
                 }
             }
-            let used = (width - at).min(LANES);
-            changed |= put(pool.boxes_mut(), own + at, lo, used);
-            changed |= put(pool.boxes_mut(), own + width + at, hi, used);
+            changed |= probe.replace::<V, NARROW>(pool.boxes_mut(), (own, own + width), at, (lo, hi));
         }
         changed
     }
-}
-
-/// Writes the first `used` lanes. Returns whether that changed any.
-#[inline(always)]
-fn put<V: Eight>(values: &mut [f32], at: usize, lanes: V, used: usize) -> bool {
-    let changed = load::<V>(values, at).differs(lanes).mask() & (u32::MAX >> (32 - used));
-    write(values, at, lanes, used);
-    changed != 0
 }

@@ -3,6 +3,7 @@
 use super::bucket::{Bucket, Opening};
 use super::descend::Way;
 use super::locate::{Arrival, Spot};
+use super::nest::Nest;
 use super::pool::Inserted;
 use super::work::Aside;
 use super::{Link, Node, Placement, Pool, Tree};
@@ -11,21 +12,20 @@ use crate::lanes::{Boxed, Cut, Probe, chunks, store as write};
 use crate::store::Store;
 
 impl Tree {
-    /// Inserts a point whose way through the nodes is known, and which they have counted already, and says where it came to lie.
+    /// Inserts a point whose way is known, and which the nodes have counted already, and says where it came to lie.
     #[inline(always)]
     pub(crate) fn insert<V: Eight, const NARROW: bool>(
         &mut self,
         arrival: &Arrival,
-        way: &Way,
+        (way, nest): (&Way, &Nest),
         pool: &mut Pool,
         store: &Store,
         aside: &mut Aside,
     ) -> Placement {
         let mut rng = self.rng;
         let (spot, placement) =
-            self.find::<V, NARROW, true>(arrival, way, &mut *pool, store, aside, &mut rng);
+            self.find::<V, NARROW, true>(arrival, (way, nest), &mut *pool, store, aside, &mut rng);
         self.rng = rng;
-        let Aside { nest, boxes, .. } = aside;
         let link = match spot {
             Spot::Root => Link::to_leaf(arrival.slot),
             Spot::Leaf => pool.rename(way.end, nest.leaf(), arrival.slot),
@@ -45,7 +45,7 @@ impl Tree {
                 match pool.insert_leaf(way.end, last + 1, &opening) {
                     Inserted::At(link) => link,
                     Inserted::TooLarge(bucket) => {
-                        let fitted = boxes.fit::<V, NARROW>(first, last);
+                        let fitted = aside.boxes.fit::<V, NARROW>(first, last);
                         self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, fitted)
                     }
                 }
@@ -60,26 +60,25 @@ impl Tree {
     /// Hangs a new node into the path that parts the point from all below.
     fn part(&mut self, above: usize, cut: Cut, arrival: &Arrival, way: &Way, pool: &mut Pool, store: &Store) {
         // The point does not come by here after all.
-        for &index in &way.nodes()[above..] {
-            self.nodes[index as usize].mass -= 1;
+        for index in way.path().skip(above) {
+            self.nodes[index].mass -= 1;
         }
         let (probe, width) = (arrival.probe, store.width());
-        let path = way.nodes();
-        let below = path[above];
+        let below = way.node(above);
         let right = probe.point()[cut.dimension] > cut.value;
-        let (old, leaf) = (Link::to_node(below), Link::to_leaf(arrival.slot));
+        let (old, leaf) = (Link::to_node(below as u32), Link::to_leaf(arrival.slot));
         let bounds = pool.add_box();
-        let (from, to) = (pool.start(self.nodes[below as usize].bounds), pool.start(bounds));
+        let (from, to) = (pool.start(self.nodes[below].bounds), pool.start(bounds));
         pool.boxes_mut().copy_within(from..from + 2 * width, to);
         probe.grow::<Baseline, false>(pool.boxes_mut(), to, to + width);
         let node = self.add_node(Node {
             cut: cut.value,
             dimension: cut.dimension as u32,
             children: if right { [old, leaf] } else { [leaf, old] },
-            mass: self.nodes[below as usize].mass + 1,
+            mass: self.nodes[below].mass + 1,
             bounds,
         });
-        self.replace_child(above.checked_sub(1).map(|parent| path[parent]), old, Link::to_node(node));
+        self.replace_child(above.checked_sub(1).map(|parent| way.node(parent)), old, Link::to_node(node));
     }
 
     /// Makes a node of a bucket that has grown too large. `bounds` is the box around it without the new point.

@@ -27,6 +27,12 @@ impl Levels {
         equal.trailing_zeros() as usize / 4
     }
 
+    /// A way down from the root of so many leaves. `sides` has a bit for every gap: whether the way goes on to the right of it.
+    #[inline(always)]
+    pub(crate) fn descent(self, leaves: usize, sides: u32) -> Descent {
+        Descent { levels: self.0, level: 0, within: EACH & below(leaves - 1), sides }
+    }
+
     /// Takes a leaf out of so many, and with it the gap that is its parent, which is returned. There must be two leaves.
     #[inline(always)]
     pub(crate) fn close(&mut self, leaf: usize, leaves: usize) -> usize {
@@ -36,13 +42,10 @@ impl Levels {
         let parent = leaf - usize::from(left_is_parent);
         // What was beside the leaf moves up by one: the gaps next to the parent, as far as they are deeper than it.
         let not_deeper = (!self.deeper_than(self.level(parent)) | !below(gaps)) & (EACH << 3);
-        let sibling = if left_is_parent {
-            let begin = (64 - (not_deeper & below(parent)).leading_zeros() as usize) / 4;
-            below(parent) & !below(begin)
-        } else {
-            let end = (not_deeper & !below(leaf + 1)).trailing_zeros() as usize / 4;
-            below(end) & !below(leaf + 1)
-        };
+        let begin = (64 - (not_deeper & below(parent)).leading_zeros() as usize) / 4;
+        let end = (not_deeper & !below(leaf + 1)).trailing_zeros() as usize / 4;
+        let (begin, end) = if left_is_parent { (begin, parent) } else { (leaf + 1, end) };
+        let sibling = below(end) & !below(begin);
         let levels = self.0 - (EACH & sibling);
         self.0 = (levels & below(parent)) | (levels >> 4 & !below(parent));
         parent
@@ -61,6 +64,13 @@ impl Levels {
         let (gap, leaf) = if right { (last, last + 1) } else { (first, first) };
         self.0 = (levels & below(gap)) | ((levels & !below(gap)) << 4) | (level as u64) << (4 * gap);
         (gap, leaf)
+    }
+
+    /// Puts two subtrees side by side under a new root, the gap between them, of level 0. They are a stretch of leaves.
+    #[inline(always)]
+    pub(crate) fn nest(self, (first, last): (usize, usize), root: usize) -> Self {
+        debug_assert!(self.level(root) == 0);
+        Self(self.0 + (EACH & below(last) & !below(first) & !(15 << (4 * root))))
     }
 
     /// The gaps `from..to`, which are a subtree, by themselves and one level up.
@@ -84,6 +94,38 @@ impl Levels {
         let even = ((self.0 & EVEN) | BYTE << 7) - least;
         let odd = ((self.0 >> 4 & EVEN) | BYTE << 7) - least;
         (even & BYTE << 7) >> 4 | (odd & BYTE << 7)
+    }
+}
+
+/// A way down through the gaps of a bucket.
+pub(crate) struct Descent {
+    levels: u64,
+    /// The level to come, four bits for every gap.
+    level: u64,
+    /// The lowest of every gap's four bits, in the stretch that the way has come to.
+    within: u64,
+    sides: u32,
+}
+
+impl Descent {
+    /// The gap that is passed next, and whether the way goes on to the right of it; nothing at a leaf.
+    #[inline(always)]
+    pub(crate) fn step(&mut self) -> Option<(usize, bool)> {
+        if self.within == 0 {
+            return None;
+        }
+        let differing = self.levels ^ self.level;
+        let differing = differing | differing >> 2;
+        let differing = differing | differing >> 1;
+        // Only the root of the stretch has this level.
+        let root = self.within & !differing;
+        debug_assert!(root.is_power_of_two());
+        let gap = root.trailing_zeros() as usize / 4;
+        let right = self.sides >> gap & 1 == 1;
+        let (on_left, on_right) = (root.wrapping_sub(1), !(root ^ root.wrapping_sub(1)));
+        self.within &= if right { on_right } else { on_left };
+        self.level += EACH;
+        Some((gap, right))
     }
 }
 

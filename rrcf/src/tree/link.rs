@@ -33,16 +33,15 @@ impl Link {
         Self((if large { LARGE } else { SMALL }) << KIND | record as u32)
     }
 
-    /// All ones if it leads to a node, otherwise all zeros.
+    /// The uppermost bit is set in links to nodes; the others are the index.
     #[inline(always)]
-    pub(super) fn node_mask(self) -> u32 {
-        ((self.0 as i32) >> 31) as u32
+    pub(super) fn bits(self) -> u32 {
+        self.0
     }
 
-    /// The index of a node, or zero.
     #[inline(always)]
-    pub(super) fn node_or_zero(self) -> usize {
-        (self.0 & self.node_mask() & !NODE) as usize
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 
     #[inline(always)]

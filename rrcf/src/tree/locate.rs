@@ -1,10 +1,11 @@
 //! Finding the place where a point belongs.
 
-use super::descend::{Nest, Way};
+use super::descend::Way;
+use super::nest::Nest;
 use super::placement::better;
 use super::view::View;
 use super::work::{Aside, Boxes, Work};
-use super::{Link, Placement, Pool, Tree};
+use super::{CAPACITY, Link, Placement, Pool, Tree};
 use crate::eight::Eight;
 use crate::lanes::{Cut, Probe};
 use crate::rng::Rng;
@@ -36,12 +37,12 @@ pub(super) enum Spot {
 }
 
 impl Tree {
-    /// Says where a point would come to lie if it were inserted. Its way through the nodes is known, and they have not counted it.
+    /// Says where a point would come to lie if it were inserted. Its way is known, and the nodes have not counted it.
     #[inline(always)]
     pub(crate) fn place<V: Eight, const NARROW: bool>(
         &mut self,
         arrival: &Arrival,
-        way: &Way,
+        way: (&Way, &Nest),
         pool: &Pool,
         store: &Store,
         aside: &mut Aside,
@@ -60,18 +61,21 @@ impl Tree {
         store: &Store,
         work: &mut Work,
     ) -> Placement {
-        let Work { ways: [way, ..], aside } = work;
-        self.walk(arrival.probe.point(), store.len() as u32, way);
-        self.find::<V, NARROW, false>(arrival, way, pool, store, aside, &mut self.rng.clone()).1
+        let Work { ways, aside } = work;
+        self.walk(arrival.probe.point(), store.len() as u32, ways, 0);
+        let (way, mut nest) = (ways.way(0), Nest::EMPTY);
+        nest.enter::<V, NARROW>(arrival, &way, pool, store, aside);
+        let mut rng = self.rng;
+        self.find::<V, NARROW, false>(arrival, (&way, &nest), pool, store, aside, &mut rng).1
     }
 
-    /// Finds the place of a point whose way through the nodes is known, and what that says about the point. `COUNTED` tells whether
-    /// the nodes on the way have counted it already.
+    /// Finds the place of a point whose way is known, and what that says about the point. `COUNTED` tells whether the nodes on the way
+    /// have counted it already.
     #[inline(always)]
     pub(super) fn find<V: Eight, const NARROW: bool, const COUNTED: bool>(
         &self,
         arrival: &Arrival,
-        way: &Way,
+        (way, nest): (&Way, &Nest),
         mut boxes_above: impl BoxesAbove,
         store: &Store,
         aside: &mut Aside,
@@ -80,12 +84,11 @@ impl Tree {
         if way.end == Link::NOTHING {
             return (Spot::Root, Placement::AT_ROOT);
         }
-        let Aside { nest, leaf, boxes } = aside;
-        let bucket = boxes_above.pool().view(way.end, leaf);
-        nest.follow::<V, NARROW>(&bucket, arrival.probe, way, store);
+        let Aside { leaf, boxes } = aside;
         let spot = if arrival.twin.is_some() {
             Spot::Leaf
         } else {
+            let bucket = boxes_above.pool().view(way.end, leaf);
             boxes.run::<V, NARROW>(&bucket, nest.leaf(), store);
             self.locate::<V, NARROW>(arrival, way, nest, &mut boxes_above, boxes, rng)
         };
@@ -123,37 +126,52 @@ impl Tree {
             depth += 1;
         }
         if depth == 0 {
-            let path = way.nodes();
-            let mut outside = path.len();
+            let mut outside = way.nodes;
             while outside > 0 {
-                let bounds = boxes_above.pool().bounds(self.nodes[path[outside - 1] as usize].bounds);
+                let bounds = boxes_above.pool().bounds(self.nodes[way.node(outside - 1)].bounds);
                 if !probe.outside::<V, NARROW>(bounds) {
                     break;
                 }
                 outside -= 1;
             }
-            for (i, &index) in path.iter().enumerate().skip(outside) {
-                let node = &self.nodes[index as usize];
-                let bounds = boxes_above.pool().bounds(node.bounds);
+            let mut hit = None;
+            for i in outside..way.nodes {
+                let index = self.nodes[way.node(i)].bounds;
+                let bounds = boxes_above.pool().bounds(index);
                 let ranges = probe.ranges::<V, NARROW>(bounds, weights);
-                let drawn = rng.uniform() * ranges.total;
-                if drawn < ranges.excess {
-                    let cut = probe.cut::<V, NARROW>(bounds, weights, ranges, drawn);
-                    return Spot::Node(i, cut);
+                let at = rng.uniform() * ranges.total;
+                if at < ranges.excess {
+                    hit = Some((i, ranges.wide, at));
+                    break;
                 }
-                boxes_above.take_in::<V, NARROW>(node.bounds, probe);
+                boxes_above.take_in::<V, NARROW>(index, probe);
+            }
+            if let Some((i, wide, at)) = hit {
+                let bounds = boxes_above.pool().bounds(self.nodes[way.node(i)].bounds);
+                return Spot::Node(i, probe.cut::<V, NARROW>(bounds, weights, wide, at));
             }
         }
-        loop {
-            let (first, last) = nest.stretch(depth);
-            let fitted = boxes.fit::<V, NARROW>(first, last);
-            let ranges = probe.ranges::<V, NARROW>(fitted, weights);
-            let drawn = rng.uniform() * ranges.total;
-            if drawn < ranges.excess || depth == nest.depth {
-                return Spot::Bucket(depth, probe.cut::<V, NARROW>(fitted, weights, ranges, drawn));
+        // Where a cut will part the point from the others nobody can foresee. So cuts are drawn for all stretches, and what was drawn
+        // below the first that does is as if it had not been.
+        let (mut hits, mut wide, mut draws) = (0_u32, 0_u32, [0.0; CAPACITY]);
+        let mut ahead = *rng;
+        for i in depth..=nest.depth {
+            if !NARROW && hits != 0 {
+                // Of many dimensions, what would be in vain costs more than not to foresee. The box is then still at hand.
+                break;
             }
-            depth += 1;
+            let (first, last) = nest.stretch(i);
+            let ranges = probe.ranges::<V, NARROW>(boxes.fit::<V, NARROW>(first, last), weights);
+            let at = ahead.uniform() * ranges.total;
+            draws[i % CAPACITY] = at;
+            hits |= u32::from(at < ranges.excess) << i;
+            wide |= u32::from(ranges.wide) << i;
         }
+        let hit = (hits | 1 << nest.depth).trailing_zeros() as usize % CAPACITY;
+        rng.skip((hit - depth) as u64 + 1);
+        let (first, last) = nest.stretch(hit);
+        let fitted = boxes.fit_again::<V, NARROW>(first, last);
+        Spot::Bucket(hit, probe.cut::<V, NARROW>(fitted, weights, wide >> hit & 1 == 1, draws[hit]))
     }
 
     /// The way from the root to the point, with the point counted in.
@@ -165,8 +183,8 @@ impl Tree {
             Spot::Bucket(depth, _) => (nest.codisp(depth), way.nodes + depth, nest.mass(depth)),
             Spot::Node(above, _) => {
                 let (mut codisp, mut mass) = (0.0, 0);
-                for &index in &way.nodes()[..=above] {
-                    let subtree = self.nodes[index as usize].mass + u32::from(!COUNTED);
+                for index in way.path().take(above + 1) {
+                    let subtree = self.nodes[index].mass + u32::from(!COUNTED);
                     codisp = better(codisp, mass.max(subtree) - subtree, subtree);
                     mass = subtree;
                 }
@@ -180,16 +198,15 @@ impl Tree {
     /// The dimension of the cut where the collusive displacement is attained: that nearest to the root, if there are several. To be
     /// asked before the point is put into its place; `COUNTED` says whether the nodes on the way count it already.
     fn origin<const COUNTED: bool>(&self, spot: &Spot, way: &Way, nest: &Nest, bucket: &View) -> u32 {
-        let path = way.nodes();
         let (nodes, depth) = match *spot {
             Spot::Root => return 0,
-            Spot::Leaf => (path.len(), Some(nest.depth)),
+            Spot::Leaf => (way.nodes, Some(nest.depth)),
             Spot::Node(above, _) => (above + 1, None),
-            Spot::Bucket(depth, _) => (path.len(), Some(depth)),
+            Spot::Bucket(depth, _) => (way.nodes, Some(depth)),
         };
         let mut trail = Trail { best: 0.0, from: 0, mass: 0, dimension: 0 };
-        for &index in &path[..nodes] {
-            let node = &self.nodes[index as usize];
+        for index in way.path().take(nodes) {
+            let node = &self.nodes[index];
             trail.step(node.mass + u32::from(!COUNTED), node.dimension);
         }
         for i in 0..depth.map_or(0, |depth| depth + 1) {

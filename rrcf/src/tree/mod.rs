@@ -9,9 +9,11 @@ mod bucket;
 mod descend;
 mod forget;
 mod insert;
+mod layout;
 mod levels;
 mod link;
 mod locate;
+mod nest;
 mod placement;
 mod pool;
 mod restore;
@@ -21,13 +23,14 @@ mod work;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use descend::{TOGETHER, Way, descend};
+pub(crate) use descend::{TOGETHER, Way, Ways, descend};
 pub(crate) use forget::Departure;
+pub(crate) use layout::{Layout, Malformed};
 pub(crate) use locate::Arrival;
+pub(crate) use nest::Nest;
 pub(crate) use placement::Placement;
 pub(crate) use pool::Pool;
-pub(crate) use restore::{Layout, Malformed};
-pub(crate) use work::Work;
+pub(crate) use work::{Aside, Work};
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -40,6 +43,8 @@ use crate::lanes::prefetch;
 use crate::rng::Rng;
 
 const NONE: u32 = u32::MAX;
+/// Bytes that a processor fetches at once.
+const LINE: usize = 64;
 
 /// An inner node of more than [`CAPACITY`] points: a cut and the two subtrees it separates.
 #[derive(Clone, Debug)]
@@ -78,28 +83,26 @@ impl Tree {
     #[inline(always)]
     pub(crate) fn prefetch(&self, way: &Way, pool: &Pool) {
         pool.prefetch(way.end);
-        for &node in way.nodes().iter().rev().take(2) {
-            pool.prefetch_box(self.nodes[node as usize].bounds);
+        for node in way.path().rev().take(2) {
+            pool.prefetch_box(self.nodes[node].bounds);
         }
     }
 
-    /// Lets the processor fetch the nodes.
+    /// Lets the processor fetch so many nodes, whether there are as many or not.
     #[inline(always)]
-    pub(crate) fn prefetch_nodes(&self) {
-        let mut at = 0;
-        while at < self.nodes.len() {
+    pub(crate) fn prefetch_nodes(&self, count: usize) {
+        for at in (0..count).step_by(LINE / size_of::<Node>() + 1) {
             prefetch(&self.nodes, at);
-            at += 3;
         }
     }
 
     /// Puts `new` where the child `old` of `parent` hangs, or at the root.
     #[inline(always)]
-    fn replace_child(&mut self, parent: Option<u32>, old: Link, new: Link) {
+    fn replace_child(&mut self, parent: Option<usize>, old: Link, new: Link) {
         match parent {
             None => self.root = new,
             Some(parent) => {
-                let children = &mut self.nodes[parent as usize].children;
+                let children = &mut self.nodes[parent].children;
                 let side = usize::from(children[1] == old);
                 debug_assert!(children[side] == old);
                 children[side] = new;
@@ -121,11 +124,11 @@ impl Tree {
     }
 
     /// Frees a node, and its box.
-    fn free_node(&mut self, index: u32, pool: &mut Pool) {
-        let node = &mut self.nodes[index as usize];
+    fn free_node(&mut self, index: usize, pool: &mut Pool) {
+        let node = &mut self.nodes[index];
         pool.free_box(node.bounds);
         node.bounds = self.free_node;
-        self.free_node = index;
+        self.free_node = index as u32;
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -140,7 +143,8 @@ impl Node {
     /// The child on the side of the cut where the point belongs.
     #[inline(always)]
     fn side(&self, point: &[f32]) -> Link {
-        self.children[usize::from(value(point, self.dimension as usize) > self.cut)]
+        let [left, right] = self.children;
+        core::hint::select_unpredictable(value(point, self.dimension as usize) > self.cut, right, left)
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Placement {
 
 impl Placement {
     /// The path that ends at the root.
-    pub(super) const AT_ROOT: Self = Self { codisp: 0.0, displacement: 0, depth: 0, dimension: 0 };
+    pub(crate) const AT_ROOT: Self = Self { codisp: 0.0, displacement: 0, depth: 0, dimension: 0 };
 }
 
 /// The displacement per point of a step into a subtree, where that is more than `best`.

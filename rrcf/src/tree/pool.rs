@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
 use super::link::Link;
-use super::view::{Shape, View};
+use super::view::{SPARE, Shape, View};
 use crate::eight::LANES;
 use crate::growth::{grow_slowly, heap_bytes};
 use crate::lanes::{Bounds, prefetch};
@@ -17,11 +17,11 @@ const UNIT: usize = 4;
 
 /// Room for a single leaf to stand in as a bucket would.
 #[derive(Clone)]
-pub(crate) struct LeafRecord([u8; Shape::LARGEST]);
+pub(crate) struct LeafRecord([u8; Shape::LARGEST + SPARE]);
 
 impl LeafRecord {
     pub(crate) fn new() -> Self {
-        Self([0; Shape::LARGEST])
+        Self([0; Shape::LARGEST + SPARE])
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Pool {
     /// Per box `lo` and then `hi`, each as wide as a point; and a few values behind the last, so that whole vectors can be read.
     boxes: Vec<f32>,
     free_box: u32,
-    /// Small and large records, in any order.
+    /// Small and large records, in any order; and [`SPARE`] bytes behind the last.
     records: Vec<u8>,
     shapes: [Shape; 2],
     /// By size, the first free record.
@@ -75,6 +75,11 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn start(&self, index: u32) -> usize {
         index as usize * 2 * self.width
+    }
+
+    /// Boxes there are, free ones included.
+    pub(crate) fn boxes_held(&self) -> usize {
+        self.boxes.len() / (2 * self.width)
     }
 
     /// Makes room for what so many more trees need, if they are like those there are.
@@ -145,7 +150,7 @@ impl Pool {
             leaf.0[8..12].copy_from_slice(&(link.record() as u32).to_le_bytes());
             return View::new(&leaf.0, shape);
         }
-        View::new(&self.records[at..at + shape.size], shape)
+        View::new(&self.records[at..at + shape.size + SPARE], shape)
     }
 
     /// The same if it is a bucket.
@@ -153,7 +158,7 @@ impl Pool {
     pub(crate) fn view_bucket(&self, link: Link) -> Option<View<'_>> {
         let (large, at) = (link.large(), link.record() * UNIT);
         let shape = &self.shapes[usize::from(large)];
-        if link.is_leaf() { None } else { Some(View::new(&self.records[at..at + shape.size], shape)) }
+        if link.is_leaf() { None } else { Some(View::new(&self.records[at..at + shape.size + SPARE], shape)) }
     }
 
     /// A copy of what a link to a bucket or a leaf leads to.
@@ -268,7 +273,7 @@ impl Pool {
 
     #[inline(always)]
     fn record_mut(&mut self, at: usize, shape: &Shape) -> &mut [u8] {
-        &mut self.records[at * UNIT..][..shape.size]
+        &mut self.records[at * UNIT..][..shape.size + SPARE]
     }
 
     /// Room for a record. Its content is left to the caller.
@@ -285,10 +290,15 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn new_record(&mut self, large: bool) -> usize {
-        let (held, size) = (self.records.len(), self.shapes[usize::from(large)].size);
-        grow_slowly(&mut self.records, size);
-        self.records.resize(held + size, 0);
+        let (held, size) = (self.held(), self.shapes[usize::from(large)].size);
+        grow_slowly(&mut self.records, size + SPARE);
+        self.records.resize(held + size + SPARE, 0);
         held / UNIT
+    }
+
+    /// Bytes of records, free ones included.
+    fn held(&self) -> usize {
+        self.records.len().saturating_sub(SPARE)
     }
 
     /// The free record behind a free record.
@@ -329,7 +339,7 @@ impl Pool {
             free
         });
         let boxes = self.boxes.len().saturating_sub(LANES) / (2 * self.width);
-        (boxes, free_boxes, free_records, self.records.len())
+        (boxes, free_boxes, free_records, self.held())
     }
 }
 

@@ -1,92 +1,24 @@
-//! A tree to and from its *layout*: the part of it that cannot be computed again.
+//! A tree from its layout.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::bucket::Step;
+use super::layout::{Layout, Malformed, Subtree};
 use super::pool::LeafRecord;
 use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Tree};
-use crate::eight::Baseline;
+use crate::eight::{Baseline, Eight, LANES};
+use crate::lanes::{chunks, load, padded, store as write};
 use crate::rng::Rng;
 use crate::store::Store;
 
-/// A tree in pre-order, without boxes, masses and links. Leaves come out from left to right.
+/// Room to build trees in.
 #[derive(Default)]
-pub(crate) struct Layout {
-    /// For every node and leaf in pre-order: whether it is an inner node.
-    pub(crate) inner: Vec<bool>,
-    /// The dimension of every inner node's cut, in pre-order.
-    pub(crate) dimensions: Vec<u16>,
-    /// The value of every inner node's cut, in pre-order.
-    pub(crate) cuts: Vec<f32>,
-    /// What the cut of every inner node has to part, in pre-order: the greatest value on its left and the least on its right.
-    pub(crate) gaps: Vec<(f32, f32)>,
-    /// The slot of every leaf.
-    pub(crate) slots: Vec<u32>,
-    /// Leaves below every inner node, in pre-order.
-    sizes: Vec<u32>,
-    /// Room to work in.
-    waiting: Vec<u32>,
+pub(super) struct Scratch {
     parts: Vec<Part>,
-    buckets: Vec<Bucket>,
-    /// For every inner node that is in a bucket: its gap, and the first and the last leaf below.
-    stretches: Vec<[u8; 3]>,
-}
-
-/// Why a layout is not a tree over the given points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(crate) &'static str);
-
-const SHAPE: Malformed = Malformed("the branches of a tree do not add up");
-
-impl Layout {
-    pub(crate) fn clear(&mut self) {
-        self.inner.clear();
-        self.dimensions.clear();
-        self.cuts.clear();
-        self.gaps.clear();
-        self.slots.clear();
-        self.sizes.clear();
-    }
-
-    /// Counts the leaves below every inner node, or says that this is no tree over points of so many values.
-    pub(crate) fn measure(&mut self, width: usize) -> Result<(), Malformed> {
-        if self.dimensions.iter().any(|&dimension| usize::from(dimension) >= width) {
-            return Err(Malformed("a cut has an impossible dimension"));
-        }
-        self.measure_sizes()
-    }
-
-    /// Counts the leaves below every inner node, or says that the branches are no tree.
-    fn measure_sizes(&mut self) -> Result<(), Malformed> {
-        self.sizes.clear();
-        self.sizes.resize(self.dimensions.len(), 0);
-        let mut inner = self.dimensions.len();
-        // The sizes of subtrees whose parent is yet to come, the next to be asked for last.
-        self.waiting.clear();
-        self.waiting.resize(self.inner.len() + 1, 0);
-        let mut count = 0;
-        for &is_inner in self.inner.iter().rev() {
-            if is_inner {
-                if count < 2 || inner == 0 {
-                    return Err(SHAPE);
-                }
-                (inner, count) = (inner - 1, count - 1);
-                let size = self.waiting[count] + self.waiting[count - 1];
-                (self.sizes[inner], self.waiting[count - 1]) = (size, size);
-            } else {
-                self.waiting[count] = 1;
-                count += 1;
-            }
-        }
-        let whole = self.inner.is_empty() || (count == 1 && self.waiting[0] as usize == self.slots.len());
-        if whole && inner == 0 { Ok(()) } else { Err(SHAPE) }
-    }
-
-    /// Inner nodes too large for a bucket.
-    fn nodes(&self) -> usize {
-        self.sizes.iter().filter(|&&size| size as usize > CAPACITY).count()
-    }
+    /// For every leaf of a bucket the box of the subtree that begins with it: eight by eight the lower bounds, then the upper ones.
+    boxes: Vec<f32>,
+    /// For every node what its cut has to part.
+    gaps: Vec<(f32, f32)>,
 }
 
 /// A part of a tree in the making, and where it is to hang.
@@ -94,7 +26,6 @@ impl Layout {
 struct Part {
     parent: u32,
     side: usize,
-    /// The node of this index, or a bucket that has its cuts not yet.
     what: What,
     /// The number of its uppermost cut in pre-order.
     inner: usize,
@@ -102,49 +33,16 @@ struct Part {
 
 #[derive(Clone, Copy)]
 enum What {
+    /// The node of this index.
     Node(usize),
-    /// The bucket of this number.
-    Bucket(usize),
+    /// A bucket of so many leaves, which begin with that of this number.
+    Bucket { leaf: usize, size: usize },
 }
 
 impl Tree {
     /// Bytes that the nodes and boxes of a tree with this layout will take.
     pub(crate) fn bytes_for(layout: &Layout, width: usize) -> u64 {
-        (layout.nodes() * (size_of::<Node>() + 2 * size_of::<f32>() * width)) as u64
-    }
-
-    /// Writes the tree down into `layout`, in place of what stands there.
-    pub(crate) fn lay_out(&self, pool: &Pool, store: &Store, layout: &mut Layout) {
-        layout.clear();
-        let mut ahead = vec![self.root];
-        while let Some(link) = ahead.pop() {
-            if link.is_node() {
-                let node = &self.nodes[link.node()];
-                let [left, right] = node.children;
-                let dimension = node.dimension as usize;
-                layout.inner.push(true);
-                layout.dimensions.push(dimension as u16);
-                layout.cuts.push(node.cut);
-                layout.gaps.push(self.gap(node, pool, store));
-                ahead.extend([right, left]);
-                continue;
-            }
-            let bucket = pool.bucket(link);
-            for step in bucket.walk() {
-                match step {
-                    Step::Gap { gap, first, last } => {
-                        layout.inner.push(true);
-                        layout.dimensions.push(bucket.dimensions[gap]);
-                        layout.cuts.push(bucket.cuts[gap]);
-                        layout.gaps.push(gap_within(&bucket, gap, first, last, store));
-                    }
-                    Step::Leaf(leaf) => {
-                        layout.inner.push(false);
-                        layout.slots.push(bucket.slots[leaf]);
-                    }
-                }
-            }
-        }
+        (layout.nodes * (size_of::<Node>() + 2 * size_of::<f32>() * width)) as u64
     }
 
     /// Builds the tree of a layout that has been measured.
@@ -156,81 +54,43 @@ impl Tree {
         layout: &mut Layout,
         pool: &mut Pool,
         store: &Store,
-        mut cut: impl FnMut(usize, (f32, f32)) -> Option<f32>,
+        cut: impl FnMut(usize, (f32, f32)) -> Option<f32>,
     ) -> Result<Self, Malformed> {
         let mut tree = Self::new(rng);
         if layout.slots.is_empty() {
             return Ok(tree);
         }
-        let mut next_cut = |number: usize, gap: (f32, f32)| match cut(number, gap) {
-            Some(cut) if gap.0 <= cut && cut < gap.1 => Ok(cut),
-            _ => Err(Malformed("a cut does not part its points")),
-        };
-        // Pre-order puts children behind their parents: from the back, all below a node is there before its box and its cut.
-        tree.sketch(layout);
-        for &Part { parent, side, what, inner } in layout.parts.iter().rev() {
-            let link = match what {
-                What::Bucket(number) => {
-                    let bucket = &mut layout.buckets[number];
-                    let stretches = &layout.stretches[inner..inner + bucket.len - 1];
-                    for (i, stretch) in stretches.iter().enumerate().rev() {
-                        let [gap, first, last] = stretch.map(usize::from);
-                        bucket.cuts[gap] = next_cut(inner + i, gap_within(bucket, gap, first, last, store))?;
-                    }
-                    pool.add(bucket)
-                }
-                What::Node(index) => {
-                    tree.nodes[index].bounds = pool.add_box();
-                    tree.fit_box::<Baseline, false>(index, pool, store);
-                    let node = &tree.nodes[index];
-                    let mass = if store.all_distinct() {
-                        layout.sizes[inner]
-                    } else {
-                        node.children.map(|child| tree.mass(child, pool, store)).iter().sum()
-                    };
-                    let gap = tree.gap(node, pool, store);
-                    (tree.nodes[index].mass, tree.nodes[index].cut) = (mass, next_cut(inner, gap)?);
-                    Link::to_node(index as u32)
-                }
-            };
-            match parent {
-                NONE => tree.root = link,
-                parent => tree.nodes[parent as usize].children[side] = link,
-            }
-        }
+        let mut scratch = core::mem::take(&mut layout.scratch);
+        scratch.boxes.resize(2 * CAPACITY * padded(store.width()), 0.0);
+        tree.sketch(layout, pool, &mut scratch);
+        let mut build = Build { tree: &mut tree, layout, pool, store, scratch: &mut scratch, cut };
+        if store.width() <= LANES { build.run::<Baseline, true>() } else { build.run::<Baseline, false>() }?;
+        layout.scratch = scratch;
         Ok(tree)
     }
 
-    /// Makes the nodes of a layout, without cuts and boxes, and finds out which parts the tree has, in pre-order.
-    fn sketch(&mut self, layout: &mut Layout) {
-        self.nodes.reserve_exact(layout.nodes());
-        layout.stretches.clear();
-        layout.stretches.resize(layout.dimensions.len(), [0; 3]);
-        let mut parts = core::mem::take(&mut layout.parts);
-        let mut buckets = core::mem::take(&mut layout.buckets);
-        parts.clear();
-        buckets.clear();
-        let mut ahead = vec![(NONE, 0)];
-        let (mut at, mut inner, mut leaf) = (0, 0, 0);
-        while let Some((parent, side)) = ahead.pop() {
-            let size = if layout.inner[at] { layout.sizes[inner] as usize } else { 1 };
-            let first = inner;
-            let what = if size > CAPACITY {
+    /// Makes the nodes of a layout, without cuts and with boxes that are not filled, and finds out which parts the tree has, in pre-order.
+    fn sketch(&mut self, layout: &Layout, pool: &mut Pool, scratch: &mut Scratch) {
+        self.nodes.reserve_exact(layout.nodes);
+        scratch.parts.clear();
+        scratch.gaps.clear();
+        scratch.gaps.resize(layout.nodes + 1, (0.0, 0.0));
+        let mut ahead = vec![(NONE, 0, layout.slots.len())];
+        let (mut inner, mut leaf) = (0, 0);
+        while let Some((parent, side, size)) = ahead.pop() {
+            if size > CAPACITY {
+                let left = layout.subtree(inner).left as usize;
                 let dimension = u32::from(layout.dimensions[inner]);
                 let node = self.nodes.len();
-                self.nodes.push(Node { dimension, ..Node::UNLINKED });
-                ahead.extend([(node as u32, 1), (node as u32, 0)]);
-                (at, inner) = (at + 1, inner + 1);
-                What::Node(node)
+                self.nodes.push(Node { dimension, bounds: pool.add_box(), ..Node::UNLINKED });
+                ahead.extend([(node as u32, 1, size - left), (node as u32, 0, left)]);
+                scratch.parts.push(Part { parent, side, what: What::Node(node), inner });
+                inner += 1;
             } else {
-                let bucket = unpack(layout, at, inner, leaf, size);
-                (at, inner, leaf) = (at + 2 * size - 1, inner + size - 1, leaf + size);
-                buckets.push(bucket);
-                What::Bucket(buckets.len() - 1)
-            };
-            parts.push(Part { parent, side, what, inner: first });
+                scratch.parts.push(Part { parent, side, what: What::Bucket { leaf, size }, inner });
+                (inner, leaf) = (inner + size - 1, leaf + size);
+            }
         }
-        (layout.parts, layout.buckets) = (parts, buckets);
     }
 
     /// The same tree over points with other slots, and in another pool.
@@ -245,28 +105,11 @@ impl Tree {
         for slot in &mut layout.slots {
             *slot = number(*slot);
         }
-        let same = layout.measure_sizes().and_then(|()| {
+        let same = layout.measure_branches().and_then(|()| {
             let cuts = core::mem::take(&mut layout.cuts);
             Self::restore(self.rng, layout, pool, store, |number, _| cuts.get(number).copied())
         });
         same.unwrap_or_else(|Malformed(reason)| unreachable!("a tree has the layout of a tree: {reason}"))
-    }
-
-    /// The greatest value on the left and the least on the right of a node, in the dimension of its cut.
-    fn gap(&self, node: &Node, pool: &Pool, store: &Store) -> (f32, f32) {
-        let dimension = node.dimension as usize;
-        let [left, right] = node.children;
-        (self.range(left, dimension, pool, store).1, self.range(right, dimension, pool, store).0)
-    }
-
-    /// The least and the greatest value of a subtree in one dimension.
-    fn range(&self, link: Link, dimension: usize, pool: &Pool, store: &Store) -> (f32, f32) {
-        if link.is_node() {
-            let lo = pool.start(self.nodes[link.node()].bounds) + dimension;
-            return (pool.boxes()[lo], pool.boxes()[lo + store.width()]);
-        }
-        let bucket = pool.bucket(link);
-        range_of(&bucket.slots[..bucket.len], dimension, store)
     }
 
     pub(super) fn mass(&self, link: Link, pool: &Pool, store: &Store) -> u32 {
@@ -279,58 +122,145 @@ impl Tree {
     }
 }
 
-/// The bucket of a subtree of `size` leaves that begins at these places of the layout.
-fn unpack(layout: &mut Layout, at: usize, inner: usize, leaf: usize, size: usize) -> Bucket {
-    let mut bucket = Bucket::EMPTY;
-    bucket.len = size;
-    bucket.slots[..size].copy_from_slice(&layout.slots[leaf..leaf + size]);
-    let (mut inner, mut passed) = (inner, 0);
-    // The levels of the subtrees yet to come, the next one last.
-    let mut levels = [0_u8; CAPACITY + 1];
-    let mut waiting = 1;
-    for i in at..at + 2 * size - 1 {
-        let is_inner = layout.inner[i];
-        waiting -= 1;
-        if !is_inner {
-            passed += 1;
-            continue;
+/// A tree being built.
+struct Build<'a, F> {
+    tree: &'a mut Tree,
+    layout: &'a Layout,
+    pool: &'a mut Pool,
+    store: &'a Store,
+    scratch: &'a mut Scratch,
+    cut: F,
+}
+
+impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
+    /// Builds the parts from the last to the first: in pre-order children are behind their parents, so all below a node is there
+    /// before its cut is asked for.
+    #[inline(always)]
+    fn run<V: Eight, const NARROW: bool>(&mut self) -> Result<(), Malformed> {
+        while let Some(part) = self.scratch.parts.pop() {
+            let (link, mass) = match part.what {
+                What::Bucket { leaf, size } => {
+                    let bucket = self.bucket::<V, NARROW>(part.inner, leaf, size)?;
+                    self.widen::<V, NARROW>(part, None);
+                    let mass = if self.store.all_distinct() {
+                        bucket.len as u32
+                    } else {
+                        bucket.slots[..bucket.len].iter().map(|&slot| self.store.count(slot)).sum()
+                    };
+                    (self.pool.add(&bucket), mass)
+                }
+                What::Node(index) => {
+                    let cut = self.next_cut(part.inner, self.scratch.gaps[index])?;
+                    let node = &mut self.tree.nodes[index];
+                    node.cut = cut;
+                    let (bounds, mass) = (node.bounds, node.mass);
+                    self.widen::<V, NARROW>(part, Some(bounds));
+                    (Link::to_node(index as u32), mass)
+                }
+            };
+            match part.parent {
+                NONE => self.tree.root = link,
+                parent => {
+                    let parent = &mut self.tree.nodes[parent as usize];
+                    parent.children[part.side] = link;
+                    parent.mass += mass;
+                }
+            }
         }
-        // The left child's leaves come next: as many as the sizes say, or a single one.
-        let left = if layout.inner[i + 1] { layout.sizes[inner + 1] as usize } else { 1 };
-        let gap = passed + left - 1;
-        bucket.levels.0 |= u64::from(levels[waiting]) << (4 * gap);
-        bucket.dimensions[gap] = layout.dimensions[inner];
-        layout.stretches[inner] =
-            [gap, passed, passed + layout.sizes[inner] as usize - 1].map(|leaf| leaf as u8);
-        inner += 1;
-        levels[waiting] += 1;
-        levels[waiting + 1] = levels[waiting];
-        waiting += 2;
+        Ok(())
     }
-    bucket
-}
 
-/// The least and the greatest of the points' values in one dimension.
-fn range_of(slots: &[u32], dimension: usize, store: &Store) -> (f32, f32) {
-    let mut range = (f32::INFINITY, f32::NEG_INFINITY);
-    for &slot in slots {
-        let value = store.point(slot)[dimension];
-        range =
-            (if value < range.0 { value } else { range.0 }, if value > range.1 { value } else { range.1 });
+    #[inline(always)]
+    fn next_cut(&mut self, number: usize, gap: (f32, f32)) -> Result<f32, Malformed> {
+        match (self.cut)(number, gap) {
+            Some(cut) if gap.0 <= cut && cut < gap.1 => Ok(cut),
+            _ => Err(Malformed("a cut does not part its points")),
+        }
     }
-    range
-}
 
-/// What a gap of a bucket has to part.
-fn gap_within(bucket: &Bucket, gap: usize, first: usize, last: usize, store: &Store) -> (f32, f32) {
-    let dimension = usize::from(bucket.dimensions[gap]);
-    let (mut left, mut right) = (f32::NEG_INFINITY, f32::INFINITY);
-    for leaf in first..=last {
-        let value = store.point(bucket.slots[leaf])[dimension];
-        let (on_left, on_right) =
-            if leaf <= gap { (value, f32::INFINITY) } else { (f32::NEG_INFINITY, value) };
-        left = left.max(on_left);
-        right = right.min(on_right);
+    /// Builds the bucket of so many leaves from this inner node and this leaf on, and at the first place of the boxes the box around it.
+    #[inline(always)]
+    fn bucket<V: Eight, const NARROW: bool>(
+        &mut self,
+        inner: usize,
+        leaf: usize,
+        size: usize,
+    ) -> Result<Bucket, Malformed> {
+        let Self { layout, store, .. } = *self;
+        let stride = if NARROW { 2 * LANES } else { 2 * padded(store.width()) };
+        let mut bucket = Bucket::EMPTY;
+        bucket.len = size;
+        for (i, &slot) in layout.slots[leaf..leaf + size].iter().enumerate() {
+            bucket.slots[i] = slot;
+            for chunk in chunks::<NARROW>(store.width()) {
+                let lanes: V = store.lanes(slot, chunk);
+                self.set_box(i * stride + 2 * chunk, lanes, lanes);
+            }
+        }
+        for number in (inner..inner + size - 1).rev() {
+            let Subtree { first, left, size } = layout.subtree(number);
+            let first = first as usize - leaf;
+            let (gap, beyond) = (first + left as usize - 1, first + left as usize);
+            bucket.levels = bucket.levels.nest((first, first + size as usize - 1), gap);
+            let dimension = layout.dimensions[number];
+            let lane = usize::from(dimension) / LANES * LANES + usize::from(dimension);
+            let boxes = &self.scratch.boxes;
+            let parted = (boxes[first * stride + lane + LANES], boxes[beyond * stride + lane]);
+            bucket.dimensions[gap] = dimension;
+            bucket.cuts[gap] = self.next_cut(number, parted)?;
+            for chunk in chunks::<NARROW>(store.width()) {
+                let [one, other] = [first, beyond].map(|leaf| leaf * stride + 2 * chunk);
+                let lanes = |at: usize| load::<V>(&self.scratch.boxes, at);
+                let (lo, hi) = (lanes(one).min(lanes(other)), lanes(one + LANES).max(lanes(other + LANES)));
+                self.set_box(one, lo, hi);
+            }
+        }
+        Ok(bucket)
     }
-    (left, right)
+
+    /// Lets the box of a part's parent take in that of the part, which is the first of the boxes if it is not in the pool.
+    #[inline(always)]
+    fn widen<V: Eight, const NARROW: bool>(&mut self, part: Part, bounds: Option<u32>) {
+        if part.parent == NONE {
+            return;
+        }
+        let width = self.store.width();
+        let parent = &self.tree.nodes[part.parent as usize];
+        let (dimension, to) = (parent.dimension as usize, self.pool.start(parent.bounds));
+        for chunk in chunks::<NARROW>(width) {
+            let (mut lo, mut hi): (V, V) = match bounds {
+                None => {
+                    let boxes = &self.scratch.boxes;
+                    (load(boxes, 2 * chunk), load(boxes, 2 * chunk + LANES))
+                }
+                Some(bounds) => {
+                    let from = self.pool.start(bounds) + chunk;
+                    (load(self.pool.boxes(), from), load(self.pool.boxes(), from + width))
+                }
+            };
+            if let Some(lane) = dimension.checked_sub(chunk)
+                && lane < LANES
+            {
+                let gap = &mut self.scratch.gaps[part.parent as usize];
+                if part.side == 0 {
+                    gap.0 = hi.to_array()[lane];
+                } else {
+                    gap.1 = lo.to_array()[lane];
+                }
+            }
+            // From the back, the right side comes first.
+            if part.side == 0 {
+                lo = lo.min(load(self.pool.boxes(), to + chunk));
+                hi = hi.max(load(self.pool.boxes(), to + width + chunk));
+            }
+            write(self.pool.boxes_mut(), to + chunk, lo, width - chunk);
+            write(self.pool.boxes_mut(), to + width + chunk, hi, width - chunk);
+        }
+    }
+
+    #[inline(always)]
+    fn set_box<V: Eight>(&mut self, at: usize, lo: V, hi: V) {
+        write(&mut self.scratch.boxes, at, lo, LANES);
+        write(&mut self.scratch.boxes, at + LANES, hi, LANES);
+    }
 }

@@ -9,6 +9,9 @@ use crate::eight::Eight;
 use crate::lanes::Probe;
 use crate::store::Store;
 
+/// Bytes that must be there behind a record: small ones are handled in the same steps as large ones, whose size nobody can foresee.
+pub(super) const SPARE: usize = 4 * (CAPACITY - SMALL) + 4;
+
 /// Where in a record of some size what stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -18,6 +21,8 @@ pub(crate) struct Shape {
     pub(crate) size: usize,
     /// Bits of the first word that are levels.
     levels: u64,
+    /// Bits of the first eight bytes that are the first word.
+    head: u64,
     /// Where in the first word the number of leaves stands.
     len: u32,
     slots_at: usize,
@@ -50,6 +55,7 @@ impl Shape {
             capacity,
             size,
             levels: (1 << len) - 1,
+            head: if capacity == SMALL { u64::from(u32::MAX) } else { u64::MAX },
             len,
             slots_at,
             slot_bytes,
@@ -71,11 +77,8 @@ impl Shape {
     #[inline(always)]
     fn set_head(&self, record: &mut [u8], levels: Levels, len: usize) {
         let word = levels.0 | (len as u64 - 1) << self.len;
-        if self.capacity == CAPACITY {
-            write(record, 0, word.to_le_bytes());
-        } else {
-            write(record, 0, (word as u32).to_le_bytes());
-        }
+        let others = u64::from_le_bytes(read(record, 0)) & !self.head;
+        write(record, 0, (word | others).to_le_bytes());
     }
 
     #[inline(always)]
@@ -92,12 +95,27 @@ impl Shape {
     /// Fills a record.
     pub(crate) fn pack(&self, record: &mut [u8], bucket: &Bucket) {
         self.set_head(record, bucket.levels, bucket.len);
-        for leaf in 0..bucket.len {
-            self.set_slot(record, leaf, bucket.slots[leaf]);
+        if self.capacity == SMALL {
+            self.pack_in::<SMALL>(record, bucket);
+        } else {
+            self.pack_in::<CAPACITY>(record, bucket);
         }
-        for gap in 0..bucket.len.saturating_sub(1) {
-            self.set_cut(record, gap, (usize::from(bucket.dimensions[gap]), bucket.cuts[gap]));
+    }
+
+    /// Fills the arrays of a record.
+    fn pack_in<const C: usize>(&self, record: &mut [u8], bucket: &Bucket) {
+        let slots = |leaf: usize| bucket.slots[leaf].to_le_bytes();
+        match self.slot_bytes {
+            1 => write::<[[u8; 1]; C]>(record, self.slots_at, array(|leaf| head(slots(leaf)))),
+            2 => write::<[[u8; 2]; C]>(record, self.slots_at, array(|leaf| head(slots(leaf)))),
+            _ => write::<[[u8; 4]; C]>(record, self.slots_at, array(slots)),
         }
+        let dimensions = |gap: usize| bucket.dimensions[gap].to_le_bytes();
+        match self.dimension_bytes {
+            1 => write::<[[u8; 1]; C]>(record, self.dimensions_at, array(|gap| head(dimensions(gap)))),
+            _ => write::<[[u8; 2]; C]>(record, self.dimensions_at, array(dimensions)),
+        }
+        write::<[[u8; 4]; C]>(record, self.cuts_at, array(|gap| bucket.cuts[gap].to_le_bytes()));
     }
 
     /// Fills a record with two leaves.
@@ -115,25 +133,16 @@ impl Shape {
         let (mut levels, len) = self.head(record);
         let gap = levels.close(leaf, len);
         self.set_head(record, levels, len - 1);
-        if self.capacity == SMALL {
-            self.close::<SMALL>(record, leaf, gap);
-        } else {
-            self.close::<CAPACITY>(record, leaf, gap);
-        }
-    }
-
-    #[inline(always)]
-    fn close<const C: usize>(&self, record: &mut [u8], leaf: usize, gap: usize) {
         match self.slot_bytes {
-            1 => close::<1, C>(record, self.slots_at, leaf),
-            2 => close::<2, C>(record, self.slots_at, leaf),
-            _ => close::<4, C>(record, self.slots_at, leaf),
+            1 => close::<1, CAPACITY>(record, self.slots_at, leaf, self.capacity),
+            2 => close::<2, { 2 * CAPACITY }>(record, self.slots_at, leaf, self.capacity),
+            _ => close::<4, { 4 * CAPACITY }>(record, self.slots_at, leaf, self.capacity),
         }
         match self.dimension_bytes {
-            1 => close::<1, C>(record, self.dimensions_at, gap),
-            _ => close::<2, C>(record, self.dimensions_at, gap),
+            1 => close::<1, CAPACITY>(record, self.dimensions_at, gap, self.capacity),
+            _ => close::<2, { 2 * CAPACITY }>(record, self.dimensions_at, gap, self.capacity),
         }
-        close::<4, C>(record, self.cuts_at, gap);
+        close::<4, { 4 * CAPACITY }>(record, self.cuts_at, gap, self.capacity);
     }
 
     /// Puts a new leaf in. There must be room.
@@ -143,27 +152,18 @@ impl Shape {
         debug_assert!(len < self.capacity);
         let (gap, leaf) = levels.open(opening.stretch, opening.level, opening.right);
         self.set_head(record, levels, len + 1);
-        if self.capacity == SMALL {
-            self.open::<SMALL>(record, leaf, gap);
-        } else {
-            self.open::<CAPACITY>(record, leaf, gap);
-        }
-        self.set_slot(record, leaf, opening.slot);
-        self.set_cut(record, gap, opening.cut);
-    }
-
-    #[inline(always)]
-    fn open<const C: usize>(&self, record: &mut [u8], leaf: usize, gap: usize) {
         match self.slot_bytes {
-            1 => open::<1, C>(record, self.slots_at, leaf),
-            2 => open::<2, C>(record, self.slots_at, leaf),
-            _ => open::<4, C>(record, self.slots_at, leaf),
+            1 => open::<1, CAPACITY>(record, self.slots_at, leaf, self.capacity),
+            2 => open::<2, { 2 * CAPACITY }>(record, self.slots_at, leaf, self.capacity),
+            _ => open::<4, { 4 * CAPACITY }>(record, self.slots_at, leaf, self.capacity),
         }
         match self.dimension_bytes {
-            1 => open::<1, C>(record, self.dimensions_at, gap),
-            _ => open::<2, C>(record, self.dimensions_at, gap),
+            1 => open::<1, CAPACITY>(record, self.dimensions_at, gap, self.capacity),
+            _ => open::<2, { 2 * CAPACITY }>(record, self.dimensions_at, gap, self.capacity),
         }
-        open::<4, C>(record, self.cuts_at, gap);
+        open::<4, { 4 * CAPACITY }>(record, self.cuts_at, gap, self.capacity);
+        self.set_slot(record, leaf, opening.slot);
+        self.set_cut(record, gap, opening.cut);
     }
 }
 
@@ -209,19 +209,10 @@ impl<'a> View<'a> {
         if !NARROW {
             return self.sides_one_by_one(probe.point());
         }
-        if self.shape.capacity == SMALL {
-            self.sides_in::<V, SMALL>(probe)
-        } else {
-            self.sides_in::<V, CAPACITY>(probe)
-        }
-    }
-
-    /// The same for points of at most eight values, whose dimensions take one byte.
-    #[inline(always)]
-    fn sides_in<V: Eight, const C: usize>(&self, probe: &Probe) -> u32 {
-        let dimensions: [[u8; 1]; C] = elements(self.record, self.shape.dimensions_at);
-        let cuts: [[u8; 4]; C] = elements(self.record, self.shape.cuts_at);
-        probe.lanes::<V>(0).sides(dimensions.as_flattened().first_chunk().unwrap_or(&[0; C]), &cuts)
+        // A small record is looked at like a large one: where its arrays end, something else is read.
+        let dimensions: [u8; CAPACITY] = read(self.record, self.shape.dimensions_at);
+        let cuts = self.elements::<4>(self.shape.cuts_at);
+        probe.narrow::<V>().sides(&dimensions, &cuts)
     }
 
     #[inline(always)]
@@ -236,20 +227,22 @@ impl<'a> View<'a> {
     /// The leaf of a slot.
     #[inline(always)]
     pub(crate) fn find(&self, slot: u32) -> usize {
-        let found = if self.shape.capacity == SMALL {
-            self.find_in::<SMALL>(slot)
-        } else {
-            self.find_in::<CAPACITY>(slot)
+        let found = match self.shape.slot_bytes {
+            1 => self.find_in::<1>(slot),
+            2 => self.find_in::<2>(slot),
+            _ => self.find_in::<4>(slot),
         };
         debug_assert!(found < self.len);
         found
     }
 
     #[inline(always)]
-    fn find_in<const C: usize>(&self, slot: u32) -> usize {
+    fn find_in<const N: usize>(&self, slot: u32) -> usize {
+        let slots = self.elements::<N>(self.shape.slots_at);
+        let wanted: [u8; N] = read(&slot.to_le_bytes(), 0);
         let mut hits = 0_u32;
-        for leaf in 0..C {
-            hits |= u32::from(self.slot(leaf) == slot) << leaf;
+        for (leaf, slot) in slots.iter().enumerate() {
+            hits |= u32::from(*slot == wanted) << leaf;
         }
         hits.trailing_zeros() as usize
     }
@@ -268,38 +261,82 @@ impl<'a> View<'a> {
         let mut bucket = Bucket::EMPTY;
         bucket.len = self.len;
         bucket.levels = self.levels;
-        for leaf in 0..self.len {
-            bucket.slots[leaf] = self.slot(leaf);
+        let shape = self.shape;
+        match shape.slot_bytes {
+            1 => widen(&mut bucket.slots, self.elements::<1>(shape.slots_at), |[slot]| u32::from(slot)),
+            2 => widen(&mut bucket.slots, self.elements::<2>(shape.slots_at), |slot| {
+                u32::from(u16::from_le_bytes(slot))
+            }),
+            _ => widen(&mut bucket.slots, self.elements::<4>(shape.slots_at), u32::from_le_bytes),
         }
-        for gap in 0..self.len - 1 {
-            bucket.dimensions[gap] = self.dimension(gap) as u16;
-            bucket.cuts[gap] = self.cut(gap);
+        match shape.dimension_bytes {
+            1 => widen(&mut bucket.dimensions, self.elements::<1>(shape.dimensions_at), |[dimension]| {
+                u16::from(dimension)
+            }),
+            _ => widen(&mut bucket.dimensions, self.elements::<2>(shape.dimensions_at), u16::from_le_bytes),
         }
+        widen(&mut bucket.cuts, self.elements::<4>(shape.cuts_at), f32::from_le_bytes);
         bucket
+    }
+
+    /// The elements of a large array, or those of a small one and something behind them.
+    #[inline(always)]
+    fn elements<const N: usize>(&self, start: usize) -> [[u8; N]; CAPACITY] {
+        read(self.record, start)
     }
 }
 
-/// Reads some bytes.
+#[inline(always)]
+fn widen<T, const N: usize>(wide: &mut [T], packed: [[u8; N]; CAPACITY], f: impl Fn([u8; N]) -> T) {
+    for (wide, packed) in wide.iter_mut().zip(packed) {
+        *wide = f(packed);
+    }
+}
+
+/// Like `array::from_fn`, which is not inlined everywhere.
+#[inline(always)]
+fn array<const N: usize, const C: usize>(f: impl Fn(usize) -> [u8; N]) -> [[u8; N]; C] {
+    let mut array = [[0; N]; C];
+    for (i, element) in array.iter_mut().enumerate() {
+        *element = f(i);
+    }
+    array
+}
+
+/// The first bytes of some.
+#[inline(always)]
+fn head<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; N] {
+    let mut head = [0; N];
+    head.copy_from_slice(&bytes[..N]);
+    head
+}
+
+/// Reads some bytes: an array of them, or of arrays.
 #[inline(always)]
 #[allow(
     unsafe_code,
     reason = "the bounds hold by construction, and checking them costs a tenth of an update"
 )]
-fn read<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
-    debug_assert!(at + N <= record.len());
-    // SAFETY: a record is as long as its shape says, and slots, dimensions and cuts are asked for by leaves and gaps that it has room
-    // for; behind each of the narrow ones, at least four bytes follow.
-    unsafe { record.as_ptr().add(at).cast::<[u8; N]>().read() }
+fn read<T: Bytes>(record: &[u8], at: usize) -> T {
+    debug_assert!(at + size_of::<T>() <= record.len());
+    // SAFETY: a record is as long as its shape says, and `SPARE` bytes are behind it; slots, dimensions and cuts are asked for by
+    // leaves and gaps that it has room for. All bytes are valid, and need no alignment.
+    unsafe { record.as_ptr().add(at).cast::<T>().read() }
 }
 
 /// Writes some bytes.
 #[inline(always)]
 #[allow(unsafe_code, reason = "as `read`")]
-fn write<const N: usize>(record: &mut [u8], at: usize, bytes: [u8; N]) {
-    debug_assert!(at + N <= record.len());
+fn write<T: Bytes>(record: &mut [u8], at: usize, bytes: T) {
+    debug_assert!(at + size_of::<T>() <= record.len());
     // SAFETY: as in `read`.
-    unsafe { record.as_mut_ptr().add(at).cast::<[u8; N]>().write(bytes) }
+    unsafe { record.as_mut_ptr().add(at).cast::<T>().write(bytes) }
 }
+
+/// Bytes and nothing else.
+trait Bytes {}
+impl<const N: usize> Bytes for [u8; N] {}
+impl<const N: usize, const C: usize> Bytes for [[u8; N]; C] {}
 
 /// Writes a number of 1, 2 or 4 bytes.
 #[inline(always)]
@@ -311,40 +348,43 @@ fn put(record: &mut [u8], at: usize, value: u32, bytes: usize) {
     }
 }
 
-/// Moves the elements from `at` on one place up, of `C` elements of `N` bytes; the last is dropped.
-#[inline(always)]
-fn open<const N: usize, const C: usize>(record: &mut [u8], start: usize, at: usize) {
-    let old: [[u8; N]; C] = elements(record, start);
-    let mut new = old;
-    for i in 1..C {
-        new[i] = if i > at { old[i - 1] } else { old[i] };
+/// All zeros and then all ones: a window into it is a mask of the bytes from some byte on.
+static FROM: [u8; 2 * MOST] = {
+    let mut from = [0; 2 * MOST];
+    let mut i = MOST;
+    while i < 2 * MOST {
+        from[i] = 0xff;
+        i += 1;
     }
-    set_elements(record, start, new);
-}
+    from
+};
 
-/// Moves the elements behind `at` one place down, over it, of `C` elements of `N` bytes.
+/// Bytes of the largest array in a record.
+const MOST: usize = 4 * CAPACITY;
+
+/// Puts `moved` in place of the bytes `from..to`.
 #[inline(always)]
-fn close<const N: usize, const C: usize>(record: &mut [u8], start: usize, at: usize) {
-    let old: [[u8; N]; C] = elements(record, start);
-    let mut new = old;
-    for i in 0..C - 1 {
-        new[i] = if i >= at { old[i + 1] } else { old[i] };
+fn merge<const BYTES: usize>(kept: [u8; BYTES], moved: [u8; BYTES], from: usize, to: usize) -> [u8; BYTES] {
+    let (from, behind): ([u8; BYTES], [u8; BYTES]) = (read(&FROM, MOST - from), read(&FROM, MOST - to));
+    let mut merged = kept;
+    for i in 0..BYTES {
+        let mask = from[i] & !behind[i];
+        merged[i] = (kept[i] & !mask) | (moved[i] & mask);
     }
-    set_elements(record, start, new);
+    merged
 }
 
+/// Moves the elements of `N` bytes from `at` on one place up, in an array of `len` elements and at most so many bytes; the last is
+/// dropped.
 #[inline(always)]
-#[allow(unsafe_code, reason = "as `read`")]
-fn elements<const N: usize, const C: usize>(record: &[u8], start: usize) -> [[u8; N]; C] {
-    debug_assert!(start + N * C <= record.len());
-    // SAFETY: as in `read`.
-    unsafe { record.as_ptr().add(start).cast::<[[u8; N]; C]>().read() }
+fn open<const N: usize, const BYTES: usize>(record: &mut [u8], start: usize, at: usize, len: usize) {
+    let (kept, moved) = (read::<[u8; BYTES]>(record, start), read::<[u8; BYTES]>(record, start - N));
+    write(record, start, merge(kept, moved, N * at, N * len));
 }
 
+/// Moves the elements of `N` bytes behind `at` one place down, over it, in an array of `len` elements and at most so many bytes.
 #[inline(always)]
-#[allow(unsafe_code, reason = "as `read`")]
-fn set_elements<const N: usize, const C: usize>(record: &mut [u8], start: usize, elements: [[u8; N]; C]) {
-    debug_assert!(start + N * C <= record.len());
-    // SAFETY: as in `read`.
-    unsafe { record.as_mut_ptr().add(start).cast::<[[u8; N]; C]>().write(elements) }
+fn close<const N: usize, const BYTES: usize>(record: &mut [u8], start: usize, at: usize, len: usize) {
+    let (kept, moved) = (read::<[u8; BYTES]>(record, start), read::<[u8; BYTES]>(record, start + N));
+    write(record, start, merge(kept, moved, N * at, N * len));
 }

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::bucket::CAPACITY;
-use super::descend::{Nest, TOGETHER, Way};
+use super::descend::Ways;
 use super::pool::LeafRecord;
 use super::view::View;
 use crate::eight::{Eight, LANES};
@@ -15,21 +15,20 @@ use crate::store::Store;
 /// Buffers for a point's way through some trees.
 #[derive(Clone)]
 pub(crate) struct Work {
-    pub(crate) ways: [Way; TOGETHER],
+    pub(crate) ways: Ways,
     pub(crate) aside: Aside,
 }
 
 /// Buffers for the end of a way, in a bucket.
 #[derive(Clone)]
 pub(crate) struct Aside {
-    pub(super) nest: Nest,
     pub(super) leaf: LeafRecord,
     pub(super) boxes: Boxes,
 }
 
 /// Boxes inside a bucket.
 #[derive(Clone)]
-pub(crate) struct Boxes {
+pub(super) struct Boxes {
     width: usize,
     /// For every leaf of a bucket the box around the leaves from it to the leaf that the point's way ends in.
     running: Vec<f32>,
@@ -41,10 +40,7 @@ impl Work {
     pub(crate) fn new(width: usize) -> Self {
         let padded = padded(width);
         let boxes = Boxes { width, running: vec![0.0; 2 * padded * CAPACITY], level: vec![0.0; 2 * padded] };
-        Self {
-            ways: core::array::from_fn(|_| Way::new()),
-            aside: Aside { nest: Nest::EMPTY, leaf: LeafRecord::new(), boxes },
-        }
+        Self { ways: Ways::new(), aside: Aside { leaf: LeafRecord::new(), boxes } }
     }
 
     /// Bytes of memory for points of so many values.
@@ -53,9 +49,7 @@ impl Work {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.ways.iter().map(Way::heap_bytes).sum::<usize>()
-            + heap_bytes(&self.aside.boxes.running)
-            + heap_bytes(&self.aside.boxes.level)
+        self.ways.heap_bytes() + heap_bytes(&self.aside.boxes.running) + heap_bytes(&self.aside.boxes.level)
     }
 }
 
@@ -111,6 +105,20 @@ impl Boxes {
             }
         }
         Fitted { narrow, wide: Bounds { values: &self.level, lo: 0, hi: upper } }
+    }
+
+    /// The same box once more, right after it has been asked for.
+    #[inline(always)]
+    pub(super) fn fit_again<V: Eight, const NARROW: bool>(
+        &mut self,
+        first: usize,
+        last: usize,
+    ) -> Fitted<'_, V, NARROW> {
+        if NARROW {
+            return self.fit(first, last);
+        }
+        let narrow = InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) };
+        Fitted { narrow, wide: Bounds { values: &self.level, lo: 0, hi: self.upper() } }
     }
 }
 

@@ -108,7 +108,7 @@ impl PlainTree {
             let ranges = probe.ranges::<Baseline, false>(bounds, &self.weights);
             let drawn = self.rng.uniform() * ranges.total;
             if drawn < ranges.excess || matches!(*here, Plain::Leaf(..)) {
-                let cut = probe.cut::<Baseline, false>(bounds, &self.weights, ranges, drawn);
+                let cut = probe.cut::<Baseline, false>(bounds, &self.weights, ranges.wide, drawn);
                 let path = vec![(1, mass(&here), cut.dimension)];
                 let leaf = Box::new(Plain::Leaf(point.to_vec(), 1));
                 let children = if point[cut.dimension] > cut.value { [here, leaf] } else { [leaf, here] };

@@ -1,0 +1,215 @@
+//! The pass over all trees that takes a point out and another one in.
+
+use core::marker::PhantomData;
+
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+use crate::eight::Avx2;
+use crate::eight::{Baseline, Eight, Job, LANES};
+use crate::score::Tally;
+use crate::store::Store;
+use crate::tree::{Arrival, Aside, Departure, Nest, Placement, Pool, TOGETHER, Tree, Ways, Work, descend};
+use crate::update::{Leaving, Step};
+use crate::{Forest, Score};
+
+impl Forest {
+    /// Takes the point in `leaving` out of all trees.
+    pub(crate) fn let_go(&mut self, leaving: Leaving) {
+        let Self { store, pool, trees, leaving: probe, work, .. } = self;
+        let departure = Departure { probe, leaf: leaving.leaf() };
+        let held = store.len() as u32;
+        for trees in trees.chunks_mut(TOGETHER) {
+            let ways = &mut work.ways;
+            descend::<-1>(trees, ways, departure.probe.point(), held);
+            Forget::<Baseline, false> { trees, ways, departure: &departure, pool, store, kind: PhantomData }
+                .run();
+        }
+    }
+
+    /// Takes the point in `leaving` out of all trees and the one in `coming` in, as the step says. Returns the score of the latter,
+    /// and the slot that stands for its value so far.
+    pub(crate) fn pass(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+        if self.wide_registers {
+            // SAFETY: the processor has been asked whether it has these.
+            #[allow(unsafe_code, reason = "wide registers save a fifth of an update")]
+            return unsafe { self.pass_wide(step, credit) };
+        }
+        self.pass_with::<Baseline>(step, credit)
+    }
+
+    /// The same for processors with AVX2 and the bit operations that came with it.
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn pass_wide(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
+        self.pass_with::<Avx2>(step, credit)
+    }
+
+    #[inline(always)]
+    fn pass_with<V: Eight>(
+        &mut self,
+        step: Step,
+        credit: &mut impl FnMut(usize, f64),
+    ) -> (Score, Option<u32>) {
+        if self.store.width() <= LANES {
+            self.pass_through::<V, true>(step, credit)
+        } else {
+            self.pass_through::<V, false>(step, credit)
+        }
+    }
+
+    #[inline(always)]
+    fn pass_through<V: Eight, const NARROW: bool>(
+        &mut self,
+        step: Step,
+        credit: &mut impl FnMut(usize, f64),
+    ) -> (Score, Option<u32>) {
+        let Self { store, pool, trees, wide_weights: weights, leaving, coming, work, .. } = self;
+        let store = &*store;
+        let departure = Departure { probe: leaving, leaf: step.leaving.leaf() };
+        let slot = step.staying.unwrap_or(0);
+        let mut arrival = Arrival { probe: coming, slot, twin: None, weights, attribute: step.attribute };
+        let held = store.len() as u32;
+        let Work { ways, aside } = work;
+        let mut tally = Tally::new();
+        // About as many as a tree has, and as many for every tree: a loop whose end can be foreseen.
+        let nodes = pool.boxes_held() / trees.len() * 9 / 8 + 2;
+        let mut groups = trees.chunks_mut(TOGETHER).enumerate().peekable();
+        while let Some((group, trees)) = groups.next() {
+            if let Some((_, next)) = groups.peek() {
+                next.iter().for_each(|tree| tree.prefetch_nodes(nodes));
+            }
+            if step.leaving != Leaving::Nobody {
+                V::apart(Descend::<-1> { trees, ways, point: departure.probe.point(), held });
+                prefetch(trees, ways, pool);
+                let departure = &departure;
+                V::apart(Forget::<V, NARROW> { trees, ways, departure, pool, store, kind: PhantomData });
+            }
+            if group == 0 {
+                // All trees hold the same points.
+                arrival.twin = trees[0].twin(arrival.probe.point(), pool, store);
+                if let (Some(twin), true) = (arrival.twin, step.shared_slots) {
+                    arrival.slot = twin;
+                }
+            }
+            let mut room = [Placement::AT_ROOT; TOGETHER];
+            let placements = &mut room[..trees.len()];
+            let (point, arrival) = (arrival.probe.point(), &arrival);
+            if step.staying.is_some() {
+                V::apart(Descend::<1> { trees, ways, point, held });
+                prefetch(trees, ways, pool);
+                let kind = PhantomData;
+                V::apart(Insert::<V, NARROW> { trees, ways, arrival, pool, store, aside, placements, kind });
+            } else {
+                V::apart(Descend::<0> { trees, ways, point, held });
+                prefetch(trees, ways, pool);
+                let kind = PhantomData;
+                V::apart(Place::<V, NARROW> { trees, ways, arrival, pool, store, aside, placements, kind });
+            }
+            for placement in &room[..trees.len()] {
+                credit(placement.dimension as usize, placement.codisp);
+                tally.add(placement);
+            }
+        }
+        (tally.score(), arrival.twin)
+    }
+}
+
+/// Lets the processor fetch what is needed after a descent.
+#[inline(always)]
+fn prefetch(trees: &[Tree], ways: &Ways, pool: &Pool) {
+    for (number, tree) in trees.iter().enumerate() {
+        tree.prefetch(&ways.way(number), pool);
+    }
+}
+
+/// A point goes down some trees: see [`descend`].
+struct Descend<'a, const CHANGE: i32> {
+    trees: &'a mut [Tree],
+    ways: &'a mut Ways,
+    point: &'a [f32],
+    held: u32,
+}
+
+impl<const CHANGE: i32> Job for Descend<'_, CHANGE> {
+    #[inline(always)]
+    fn run(self) {
+        descend::<CHANGE>(self.trees, self.ways, self.point, self.held);
+    }
+}
+
+/// Some trees forget a point that has gone down them.
+struct Forget<'a, V, const NARROW: bool> {
+    trees: &'a mut [Tree],
+    ways: &'a Ways,
+    departure: &'a Departure<'a>,
+    pool: &'a mut Pool,
+    store: &'a Store,
+    kind: PhantomData<V>,
+}
+
+impl<V: Eight, const NARROW: bool> Job for Forget<'_, V, NARROW> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { trees, ways, departure, pool, store, .. } = self;
+        let mut left = [0; TOGETHER];
+        for (number, tree) in trees.iter_mut().enumerate() {
+            left[number] = tree.forget(departure, ways.way(number), pool);
+        }
+        if departure.leaf.is_some() {
+            for (number, tree) in trees.iter().enumerate() {
+                let way = ways.way(number).first(left[number]);
+                tree.shrink::<V, NARROW>(departure.probe, pool, store, &way);
+            }
+        }
+    }
+}
+
+/// A point that has gone down some trees comes into them.
+struct Insert<'a, V, const NARROW: bool> {
+    trees: &'a mut [Tree],
+    ways: &'a Ways,
+    arrival: &'a Arrival<'a>,
+    pool: &'a mut Pool,
+    store: &'a Store,
+    aside: &'a mut Aside,
+    placements: &'a mut [Placement],
+    kind: PhantomData<V>,
+}
+
+impl<V: Eight, const NARROW: bool> Job for Insert<'_, V, NARROW> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { trees, ways, arrival, pool, store, aside, placements, .. } = self;
+        let mut nest = Nest::EMPTY;
+        for ((number, tree), placement) in trees.iter_mut().enumerate().zip(placements) {
+            let way = ways.way(number);
+            nest.enter::<V, NARROW>(arrival, &way, pool, store, aside);
+            *placement = tree.insert::<V, NARROW>(arrival, (&way, &nest), pool, store, aside);
+        }
+    }
+}
+
+/// A point that has gone down some trees is only looked at.
+struct Place<'a, V, const NARROW: bool> {
+    trees: &'a mut [Tree],
+    ways: &'a Ways,
+    arrival: &'a Arrival<'a>,
+    pool: &'a Pool,
+    store: &'a Store,
+    aside: &'a mut Aside,
+    placements: &'a mut [Placement],
+    kind: PhantomData<V>,
+}
+
+impl<V: Eight, const NARROW: bool> Job for Place<'_, V, NARROW> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { trees, ways, arrival, pool, store, aside, placements, .. } = self;
+        let mut nest = Nest::EMPTY;
+        for ((number, tree), placement) in trees.iter_mut().enumerate().zip(placements) {
+            let way = ways.way(number);
+            nest.enter::<V, NARROW>(arrival, &way, pool, store, aside);
+            *placement = tree.place::<V, NARROW>(arrival, (&way, &nest), pool, store, aside);
+        }
+    }
+}

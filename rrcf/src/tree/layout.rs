@@ -1,0 +1,183 @@
+//! The *layout* of a tree: the part of it that cannot be computed again.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::bucket::Step;
+use super::restore::Scratch;
+use super::{Bucket, CAPACITY, Link, Node, Pool, Tree};
+use crate::store::Store;
+
+/// A tree in pre-order, without boxes, masses and links. Leaves come out from left to right.
+#[derive(Default)]
+pub(crate) struct Layout {
+    /// For every node and leaf in pre-order: whether it is an inner node.
+    pub(crate) inner: Vec<bool>,
+    /// The dimension of every inner node's cut, in pre-order.
+    pub(crate) dimensions: Vec<u16>,
+    /// The value of every inner node's cut, in pre-order.
+    pub(crate) cuts: Vec<f32>,
+    /// What the cut of every inner node has to part, in pre-order: the greatest value on its left and the least on its right.
+    pub(crate) gaps: Vec<(f32, f32)>,
+    /// The slot of every leaf.
+    pub(crate) slots: Vec<u32>,
+    /// What is below every inner node, in pre-order, from the second place on.
+    subtrees: Vec<Subtree>,
+    /// Inner nodes too large for a bucket.
+    pub(super) nodes: usize,
+    /// Room to work in.
+    pub(super) scratch: Scratch,
+    waiting: Vec<u32>,
+}
+
+/// The leaves below an inner node.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Subtree {
+    /// The number of the first.
+    pub(super) first: u32,
+    /// How many are on the left of the cut.
+    pub(super) left: u32,
+    /// How many there are.
+    pub(super) size: u32,
+}
+
+/// Why a layout is not a tree over the given points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+const SHAPE: Malformed = Malformed("the branches of a tree do not add up");
+
+impl Layout {
+    pub(crate) fn clear(&mut self) {
+        self.inner.clear();
+        self.dimensions.clear();
+        self.cuts.clear();
+        self.gaps.clear();
+        self.slots.clear();
+        self.subtrees.clear();
+    }
+
+    /// Finds out what is below every inner node, or says that this is no tree over points of so many values.
+    pub(crate) fn measure(&mut self, width: usize) -> Result<(), Malformed> {
+        let greatest = self.dimensions.iter().fold(0, |greatest, &dimension| dimension.max(greatest));
+        if usize::from(greatest) >= width {
+            return Err(Malformed("a cut has an impossible dimension"));
+        }
+        self.measure_branches()
+    }
+
+    /// Finds out what is below every inner node, or says that the branches are no tree.
+    pub(super) fn measure_branches(&mut self) -> Result<(), Malformed> {
+        let Self { inner: branches, subtrees, waiting, .. } = self;
+        subtrees.clear();
+        subtrees.resize(self.dimensions.len() + 1, Subtree::default());
+        // The sizes of the subtrees whose parent is yet to come: of the next to be asked for in `size`, of the others here.
+        waiting.clear();
+        waiting.resize(branches.len() + 1, 0);
+        let (mut inner, mut first) = (self.dimensions.len(), self.slots.len() as u32);
+        let (mut count, mut size, mut nodes) = (0, 0, 0);
+        for &is_inner in branches.iter().rev() {
+            // What comes nobody can foresee, so nothing branches on it: a leaf writes, too, what the next inner node will overwrite.
+            let step = usize::from(is_inner);
+            if count < 2 * step || inner < step {
+                return Err(SHAPE);
+            }
+            let sibling = waiting[count - step];
+            waiting[count] = size;
+            let left = size;
+            size = if is_inner { size + sibling } else { 1 };
+            first = first.wrapping_sub(1 - step as u32);
+            subtrees[inner] = Subtree { first, left, size };
+            nodes += usize::from(size as usize > CAPACITY) & step;
+            inner -= step;
+            count = count + 1 - 2 * step;
+        }
+        self.nodes = nodes;
+        let whole = branches.is_empty() || (count == 1 && size as usize == self.slots.len());
+        if whole && inner == 0 { Ok(()) } else { Err(SHAPE) }
+    }
+
+    /// What is below the inner node of this number in pre-order.
+    #[inline(always)]
+    pub(super) fn subtree(&self, inner: usize) -> Subtree {
+        self.subtrees[inner + 1]
+    }
+}
+
+impl Tree {
+    /// Writes the tree down into `layout`, in place of what stands there.
+    pub(crate) fn lay_out(&self, pool: &Pool, store: &Store, layout: &mut Layout) {
+        layout.clear();
+        let mut ahead = vec![self.root];
+        while let Some(link) = ahead.pop() {
+            if link.is_node() {
+                let node = &self.nodes[link.node()];
+                let [left, right] = node.children;
+                let dimension = node.dimension as usize;
+                layout.inner.push(true);
+                layout.dimensions.push(dimension as u16);
+                layout.cuts.push(node.cut);
+                layout.gaps.push(self.gap(node, pool, store));
+                ahead.extend([right, left]);
+                continue;
+            }
+            let bucket = pool.bucket(link);
+            for step in bucket.walk() {
+                match step {
+                    Step::Gap { gap, first, last } => {
+                        layout.inner.push(true);
+                        layout.dimensions.push(bucket.dimensions[gap]);
+                        layout.cuts.push(bucket.cuts[gap]);
+                        layout.gaps.push(gap_within(&bucket, gap, first, last, store));
+                    }
+                    Step::Leaf(leaf) => {
+                        layout.inner.push(false);
+                        layout.slots.push(bucket.slots[leaf]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The greatest value on the left and the least on the right of a node, in the dimension of its cut.
+    fn gap(&self, node: &Node, pool: &Pool, store: &Store) -> (f32, f32) {
+        let dimension = node.dimension as usize;
+        let [left, right] = node.children;
+        (self.range(left, dimension, pool, store).1, self.range(right, dimension, pool, store).0)
+    }
+
+    /// The least and the greatest value of a subtree in one dimension.
+    fn range(&self, link: Link, dimension: usize, pool: &Pool, store: &Store) -> (f32, f32) {
+        if link.is_node() {
+            let lo = pool.start(self.nodes[link.node()].bounds) + dimension;
+            return (pool.boxes()[lo], pool.boxes()[lo + store.width()]);
+        }
+        let bucket = pool.bucket(link);
+        range_of(&bucket.slots[..bucket.len], dimension, store)
+    }
+}
+
+/// The least and the greatest of the points' values in one dimension.
+fn range_of(slots: &[u32], dimension: usize, store: &Store) -> (f32, f32) {
+    let mut range = (f32::INFINITY, f32::NEG_INFINITY);
+    for &slot in slots {
+        let value = store.point(slot)[dimension];
+        range =
+            (if value < range.0 { value } else { range.0 }, if value > range.1 { value } else { range.1 });
+    }
+    range
+}
+
+/// What a gap of a bucket has to part.
+fn gap_within(bucket: &Bucket, gap: usize, first: usize, last: usize, store: &Store) -> (f32, f32) {
+    let dimension = usize::from(bucket.dimensions[gap]);
+    let (mut left, mut right) = (f32::NEG_INFINITY, f32::INFINITY);
+    for leaf in first..=last {
+        let value = store.point(bucket.slots[leaf])[dimension];
+        let (on_left, on_right) =
+            if leaf <= gap { (value, f32::INFINITY) } else { (f32::NEG_INFINITY, value) };
+        left = left.max(on_left);
+        right = right.min(on_right);
+    }
+    (left, right)
+}

@@ -1,0 +1,127 @@
+//! The way of a point down to a leaf inside a bucket.
+
+use super::descend::Way;
+use super::locate::Arrival;
+use super::placement::better;
+use super::view::View;
+use super::work::Aside;
+use super::{CAPACITY, Link, Pool};
+use crate::eight::Eight;
+use crate::lanes::Probe;
+use crate::store::Store;
+
+/// The stretches of a bucket's leaves, each inside the one before, that a point passes on its way to a leaf.
+#[derive(Clone)]
+pub(crate) struct Nest {
+    /// Number of gaps passed; the stretch at this depth is the leaf.
+    pub(super) depth: usize,
+    levels: [Level; CAPACITY],
+    /// Points that stand in the stretch at each depth.
+    masses: [u32; CAPACITY],
+    /// The largest displacement per point down to each depth, with the point counted in.
+    codisps: [f64; CAPACITY],
+}
+
+/// What is passed at one depth.
+#[derive(Clone, Copy)]
+struct Level {
+    /// First and last leaf of the stretch.
+    first: u8,
+    last: u8,
+    /// The gap that parts it.
+    gap: u8,
+    /// Makes four bytes of it.
+    _spare: u8,
+}
+
+impl Nest {
+    pub(crate) const EMPTY: Self = Self {
+        depth: 0,
+        levels: [Level { first: 0, last: 0, gap: 0, _spare: 0 }; CAPACITY],
+        masses: [0; CAPACITY],
+        codisps: [0.0; CAPACITY],
+    };
+
+    /// Follows the way of a point on in the bucket, if there is one, that the way through the nodes ends in.
+    #[inline(always)]
+    pub(crate) fn enter<V: Eight, const NARROW: bool>(
+        &mut self,
+        arrival: &Arrival,
+        way: &Way,
+        pool: &Pool,
+        store: &Store,
+        aside: &mut Aside,
+    ) {
+        if way.end != Link::NOTHING {
+            let bucket = pool.view(way.end, &mut aside.leaf);
+            self.follow::<V, NARROW>(&bucket, arrival.probe, way, store);
+        }
+    }
+
+    #[inline(always)]
+    fn follow<V: Eight, const NARROW: bool>(
+        &mut self,
+        bucket: &View,
+        probe: &Probe,
+        way: &Way,
+        store: &Store,
+    ) {
+        // On which side of every cut the point is, whether the way comes by there or not: so no step waits for a comparison.
+        let mut descent = bucket.levels.descent(bucket.len, bucket.sides::<V, NARROW>(probe));
+        let (mut first, mut last) = (0, bucket.len - 1);
+        let distinct = store.all_distinct();
+        let mass_of = |first: usize, last: usize| {
+            if distinct { (last - first + 1) as u32 } else { bucket.mass(first, last, store) }
+        };
+        let mut mass = mass_of(first, last);
+        let mut codisp = way.codisp;
+        if way.nodes > 0 {
+            codisp = better(codisp, way.mass - mass - 1, mass + 1);
+        }
+        let mut depth = 0;
+        loop {
+            let step = descent.step();
+            let gap = step.map_or(0, |(gap, _)| gap);
+            self.levels[depth % CAPACITY] =
+                Level { first: first as u8, last: last as u8, gap: gap as u8, _spare: 0 };
+            self.masses[depth % CAPACITY] = mass;
+            self.codisps[depth % CAPACITY] = codisp;
+            let Some((gap, right)) = step else { break };
+            first = if right { gap + 1 } else { first };
+            last = if right { last } else { gap };
+            let above = mass;
+            mass = mass_of(first, last);
+            codisp = better(codisp, above - mass, mass + 1);
+            depth += 1;
+        }
+        self.depth = depth;
+    }
+
+    /// First and last leaf of the stretch at a depth.
+    #[inline(always)]
+    pub(super) fn stretch(&self, depth: usize) -> (usize, usize) {
+        let Level { first, last, .. } = self.levels[depth % CAPACITY];
+        (usize::from(first), usize::from(last))
+    }
+
+    /// The leaf where the way ends.
+    #[inline(always)]
+    pub(super) fn leaf(&self) -> usize {
+        self.stretch(self.depth).0
+    }
+
+    #[inline(always)]
+    pub(super) fn gap(&self, depth: usize) -> usize {
+        usize::from(self.levels[depth % CAPACITY].gap)
+    }
+
+    #[inline(always)]
+    pub(super) fn mass(&self, depth: usize) -> u32 {
+        self.masses[depth % CAPACITY]
+    }
+
+    #[inline(always)]
+    pub(super) fn codisp(&self, depth: usize) -> f64 {
+        self.codisps[depth % CAPACITY]
+    }
+}
