@@ -32,6 +32,7 @@ pub struct Detection {
 
 /// What is to be known of a reading beside its grade.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a bit of a row's flags")]
 pub struct Marks {
     /// It is part of an anomaly that a rule of [`Suppression`](crate::Suppression) holds back.
     pub suppressed: bool,

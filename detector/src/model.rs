@@ -196,7 +196,9 @@ impl Model {
         }
         let total: f64 = shares.iter().sum();
         if total > 0.0 {
-            shares.iter_mut().for_each(|share| *share /= total);
+            for share in &mut shares {
+                *share /= total;
+            }
         }
         shares
     }
@@ -272,10 +274,9 @@ fn calendar(opening: &[(i64, Vec<f64>)], config: &DetectorConfig) -> Calendar {
     let interval = intervals.get(intervals.len() / 2).map_or(0.0, |&interval| interval as f64);
     let memory = REACH_PER_POINT * config.shape().points as f64 * interval / MICROS_OF_DAY;
     let context = |needed: f64| match config.clock {
-        ClockContext::Off => Context::Absent,
         ClockContext::On => Context::Counts,
         ClockContext::Auto if memory >= needed => Context::Kept,
-        ClockContext::Auto => Context::Absent,
+        ClockContext::Auto | ClockContext::Off => Context::Absent,
     };
     Calendar { day: context(DAYS_FOR_DAY), week: context(DAYS_FOR_WEEK) }
 }

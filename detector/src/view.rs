@@ -233,9 +233,10 @@ impl Outlook {
     }
 
     fn place(&mut self, scene: &Scene<'_>) {
-        let (day, week) = match scene.at_rest {
-            true => ([0.0; 2], [0.0; 2]),
-            false => (day_angle(scene.local_seconds), week_angle(scene.local_seconds)),
+        let (day, week) = if scene.at_rest {
+            ([0.0; 2], [0.0; 2])
+        } else {
+            (day_angle(scene.local_seconds), week_angle(scene.local_seconds))
         };
         for (coordinate, &axis) in self.point.iter_mut().zip(&self.axes) {
             *coordinate = match axis {

@@ -53,7 +53,7 @@ pub(crate) async fn watch(
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the new configuration is not taken over; the old one holds")
+                tracing::error!(%error, "the new configuration is not taken over; the old one holds");
             }
         }
     }

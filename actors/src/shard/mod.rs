@@ -3,8 +3,11 @@
 
 mod actor;
 mod assemble;
+mod desk;
+mod housekeeping;
 mod partition;
 mod residents;
+mod scoring;
 #[cfg(test)]
 mod tests;
 mod work;

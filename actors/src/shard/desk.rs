@@ -1,0 +1,183 @@
+//! What a shard works at: the loop that reads, and what became of what it sent.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use thicket_schema::{PartitionId, Position};
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::partition::Partition;
+use super::residents::{DueCheckpoint, Nursery, Residents};
+use crate::credit::{Credit, CreditPool, send_credited};
+use crate::messages::{Commit, CommitOutcome, Reopen};
+use crate::queue::LogReader;
+use crate::writer::CommitBatch;
+
+/// How long a read waits for entries. A partition that is assigned meanwhile is read from then on.
+const READ_PATIENCE: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Readings that one read aims at.
+const READ_TARGET: u64 = 4_096;
+const MOST_ENTRIES: u64 = 256;
+
+/// What the loop, its jobs and its pending commits share. All of it lives on one arbiter; no borrow is held across an
+/// await.
+pub(super) struct Desk {
+    pub(super) label: String,
+    pub(super) reader: LogReader,
+    pub(super) nursery: Nursery,
+    pub(super) credits: CreditPool,
+    pub(super) state: RefCell<State>,
+    /// Signalled whenever a commit has been dealt with.
+    pub(super) settled: Notify,
+}
+
+/// What a restart throws away.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) partitions: BTreeMap<PartitionId, Partition>,
+    pub(super) residents: Residents,
+}
+
+impl Desk {
+    pub(super) async fn run(self: Rc<Self>, stop: watch::Receiver<bool>) {
+        let mut housekeeping = Instant::now();
+        let mut entries_per_partition = 16;
+        while !*stop.borrow() {
+            if housekeeping.elapsed() >= HOUSEKEEPING {
+                self.keep_house().await;
+                housekeeping = Instant::now();
+            }
+            let positions: Vec<(PartitionId, Position)> =
+                self.state.borrow().partitions.iter().map(|(&id, partition)| (id, partition.read)).collect();
+            if positions.is_empty() {
+                tokio::time::sleep(READ_PATIENCE).await;
+                continue;
+            }
+            match self.reader.read(&positions, entries_per_partition, READ_PATIENCE).await {
+                Ok(read) if read.is_empty() => {}
+                Ok(read) => {
+                    let entries: usize = read.iter().map(|(_, entries)| entries.len()).sum();
+                    let records = self.process(read).await;
+                    entries_per_partition = next_count(positions.len() as u64, entries as u64, records);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, shard = self.label, "the log cannot be read; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Moves the partition's reading on; false if the partition is not what it was when the read began.
+    pub(super) fn take_up(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
+        let mut state = self.state.borrow_mut();
+        match state.partitions.get_mut(&id) {
+            Some(partition) if partition.epoch == epoch => {
+                partition.read = to;
+                partition.in_flight += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
+        let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
+        let received = batch.received.last().copied().unwrap_or_default();
+        let (reply, outcome) = oneshot::channel();
+        let writers = &self.nursery.peers.writers;
+        let writer = &writers[usize::from(partition.0) % writers.len()];
+        send_credited(writer, Commit { batch, reply, credit });
+        let desk = Rc::clone(self);
+        actix_rt::spawn(async move {
+            let committed = matches!(outcome.await, Ok(CommitOutcome::Committed));
+            if committed {
+                desk.on_committed(partition, epoch, to, received, checkpoints);
+            } else {
+                desk.on_refused(partition, epoch);
+            }
+            desk.settled.notify_waiters();
+        });
+    }
+
+    fn on_committed(
+        &self,
+        id: PartitionId,
+        epoch: i64,
+        to: Position,
+        received: i64,
+        checkpoints: Vec<DueCheckpoint>,
+    ) {
+        let mut state = self.state.borrow_mut();
+        let current = state
+            .partitions
+            .get_mut(&id)
+            .is_some_and(|partition| partition.on_committed(epoch, to, received));
+        if !current {
+            return;
+        }
+        for due in checkpoints {
+            state.residents.note_saved(&due.sensor, due.checkpoint.seq);
+            self.nursery.save_if_room(id, due);
+        }
+    }
+
+    /// A commit was refused or its fate is unknown: what the detectors know may not be what the tables hold.
+    fn on_refused(&self, id: PartitionId, epoch: i64) {
+        let current =
+            self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.epoch == epoch);
+        if current {
+            self.reopen(id);
+        }
+    }
+
+    /// Forgets the partition and asks for it anew.
+    pub(super) fn reopen(&self, partition: PartitionId) {
+        self.close(partition);
+        // At most one for each partition until it is assigned again.
+        #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
+        self.nursery.peers.keeper.do_send(Reopen { partition });
+    }
+
+    pub(super) fn close(&self, partition: PartitionId) {
+        let mut state = self.state.borrow_mut();
+        state.partitions.remove(&partition);
+        state.residents.drop_partition(partition);
+    }
+
+    /// Waits until no commit of the partition is on its way.
+    pub(super) async fn settle(&self, partition: PartitionId) {
+        loop {
+            let settled = self.settled.notified();
+            let in_flight =
+                self.state.borrow().partitions.get(&partition).map_or(0, |partition| partition.in_flight);
+            if in_flight == 0 {
+                return;
+            }
+            settled.await;
+        }
+    }
+}
+
+/// How many entries of each partition the next read asks for, so that it brings about as many readings as it aims at.
+fn next_count(partitions: u64, entries: u64, records: u64) -> u64 {
+    let records_per_entry = (records / entries.max(1)).max(1);
+    (READ_TARGET / (partitions.max(1) * records_per_entry)).clamp(1, MOST_ENTRIES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_asks_for_fewer_entries_the_more_they_hold() {
+        assert_eq!(next_count(32, 64, 64), 128);
+        assert_eq!(next_count(32, 10, 1_000), 1);
+        assert_eq!(next_count(1, 0, 0), MOST_ENTRIES);
+    }
+}

@@ -1,0 +1,151 @@
+//! From what was read to what is committed: the log's entries become jobs, the jobs verdicts, the verdicts a batch of rows.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use thicket_schema::{Control, PartitionId};
+
+use super::assemble::{Judged, assemble};
+use super::desk::Desk;
+use super::residents::{DueCheckpoint, JobResult, Unrecoverable};
+use super::work::{Collector, Gap, Job, Work, cut_at_control};
+use crate::credit::Credit;
+use crate::detector::{DetectorConfigs, NamedConfig};
+use crate::messages::Verdict;
+
+impl Desk {
+    /// Scores what was read and sends its outcomes to the writer; returns the number of records.
+    pub(super) async fn process(
+        self: &Rc<Self>,
+        read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>,
+    ) -> u64 {
+        let (work, gaps) = self.collect(read);
+        for gap in &gaps {
+            self.report_gap(gap);
+        }
+        let records: usize = work.stretches.iter().map(|stretch| stretch.slots.len()).sum();
+        let mut credits = BTreeMap::new();
+        for stretch in &work.stretches {
+            let credit = self.credits.acquire(stretch.slots.len().max(1) as u32).await;
+            credits.insert(stretch.partition, credit);
+        }
+        let Work { stretches, jobs } = work;
+        for stretch in &stretches {
+            if let Some(Control::Detectors(json)) = stretch.control() {
+                self.adopt(stretch.partition, json).await;
+            }
+        }
+        let results = join_all(jobs.iter().map(|job| self.judge(job))).await;
+        let mut judged = Vec::with_capacity(results.len());
+        let mut checkpoints: BTreeMap<PartitionId, Vec<DueCheckpoint>> = BTreeMap::new();
+        for (job, result) in jobs.iter().zip(results) {
+            if let Ok((result, config)) = result {
+                self.count(&result);
+                let due = result
+                    .checkpoint
+                    .map(|checkpoint| DueCheckpoint { sensor: job.sensor.clone(), checkpoint });
+                checkpoints.entry(job.partition).or_default().extend(due);
+                judged.push(Judged { verdicts: result.verdicts, config });
+            } else {
+                self.reopen(job.partition);
+                let config = self.nursery.options.detectors.of(&job.sensor);
+                judged.push(Judged { verdicts: Vec::new(), config });
+            }
+        }
+        let now = Instant::now();
+        for stretch in stretches {
+            let partition = stretch.partition;
+            let credit = credits.remove(&partition).unwrap_or_else(Credit::unbounded);
+            if !self.take_up(partition, stretch.epoch, stretch.to) {
+                continue;
+            }
+            for job in jobs.iter().filter(|job| job.partition == partition) {
+                self.state.borrow_mut().residents.touch(&job.sensor, stretch.to, now);
+            }
+            let batch = assemble(stretch, &jobs, &judged);
+            self.send(batch, checkpoints.remove(&partition).unwrap_or_default(), credit);
+        }
+        records as u64
+    }
+
+    /// Takes the entries apart. Partitions that were lost while the read was on its way are left out.
+    fn collect(&self, read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>) -> (Work, Vec<Gap>) {
+        let state = self.state.borrow();
+        let mut collector = Collector::default();
+        for (id, mut entries) in read {
+            let Some(partition) = state.partitions.get(&id) else { continue };
+            // The partition may have been reopened at an earlier position while the read was on its way.
+            entries.retain(|entry| entry.position > partition.read);
+            cut_at_control(&mut entries);
+            if !entries.is_empty() {
+                collector.take(id, partition.epoch, partition.read, entries);
+            }
+        }
+        collector.finish()
+    }
+
+    /// The verdicts on a job, whatever it takes, and the configuration they were made with.
+    async fn judge(&self, job: &Job) -> Result<(JobResult, Arc<NamedConfig>), Unrecoverable> {
+        let known = self.state.borrow().residents.get(&job.sensor);
+        let resident = if let Some(resident) = known {
+            resident
+        } else {
+            let config = self.config_of(job);
+            let resident = self.nursery.bring_in(job.partition, &job.sensor, config).await?;
+            self.state.borrow_mut().residents.insert(job.sensor.clone(), resident.clone());
+            resident
+        };
+        if let Some(result) = self.nursery.score(&resident, job).await {
+            return Ok((result, resident.config));
+        }
+        self.settle(job.partition).await;
+        let result = self.nursery.score_carefully(&resident, job).await?;
+        Ok((result, resident.config))
+    }
+
+    /// How a job's sensor is configured at its place in the log.
+    fn config_of(&self, job: &Job) -> Arc<NamedConfig> {
+        let state = self.state.borrow();
+        let partition = state.partitions.get(&job.partition);
+        partition.map_or(&self.nursery.options.detectors, |partition| &partition.detectors).of(&job.sensor)
+    }
+
+    /// What the log has said of the partition's detectors, or else what this node was started with.
+    pub(super) fn detectors_of(&self, partition: PartitionId, json: Option<&str>) -> Arc<DetectorConfigs> {
+        let said = json.and_then(|json| match DetectorConfigs::from_json(json) {
+            Ok(detectors) => Some(Arc::new(detectors)),
+            Err(error) => {
+                tracing::error!(%partition, %error, "the log's configuration of detectors cannot be read; using this node's own");
+                None
+            }
+        });
+        said.unwrap_or_else(|| Arc::clone(&self.nursery.options.detectors))
+    }
+
+    /// Configures the partition's sensors otherwise from here on. Everything before is committed first: a detector that is brought in anew
+    /// starts from the rows.
+    async fn adopt(&self, id: PartitionId, json: &str) {
+        let detectors = self.detectors_of(id, Some(json));
+        self.settle(id).await;
+        let state = &mut *self.state.borrow_mut();
+        if let Some(partition) = state.partitions.get_mut(&id) {
+            state.residents.reconfigure(id, &detectors);
+            partition.detectors = detectors;
+        }
+    }
+
+    fn count(&self, result: &JobResult) {
+        let metrics = &self.nursery.metrics;
+        let scored = result.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Scored(_))).count();
+        metrics.readings_scored.with_label_values(&[&self.label]).inc_by(scored as u64);
+        metrics.scoring_seconds.with_label_values(&[&self.label]).inc_by(result.elapsed.as_secs_f64());
+        for verdict in &result.verdicts {
+            if let Verdict::Scored(detection) = verdict {
+                metrics.count_detection(detection);
+            }
+        }
+    }
+}
