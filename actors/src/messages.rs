@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Message;
-use thicket_detector::Detection;
+use thicket_detector::{Detection, Label};
 use thicket_schema::{
-    Checkpoint, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp,
+    Checkpoint, Control, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -38,15 +38,13 @@ impl Credited for Append {
     }
 }
 
-/// `MqttIngress` → `QueueWriter`: from here on, sensors are configured so. Goes into the log of every partition that has not said so last. Answered
-/// when it is in the log; lost only with the process, and then announced again at the next start.
+/// `MqttIngress` → `QueueWriter`: controls for the logs of partitions. Answered when they are in the log; lost only with the process, and then
+/// announced again.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Announce {
-    /// The partitions to tell.
-    pub partitions: Vec<PartitionId>,
-    /// All rules, as JSON.
-    pub detectors: Arc<str>,
+    /// Which partition is told what, in order.
+    pub controls: Vec<(PartitionId, Control)>,
 }
 
 /// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress announces it if it is its node that writes the log.
@@ -165,6 +163,16 @@ pub struct Reconfigure {
     pub config: Arc<NamedConfig>,
 }
 
+/// `Shard` → `Detector`: what a person says of an anomaly. Answered with the seq after which it was heard, if it changes anything.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<u64>")]
+pub struct HearLabel {
+    /// When the anomaly began.
+    pub started: Timestamp,
+    /// What it is.
+    pub label: Label,
+}
+
 /// `Shard` → `Detector`: a reading that must not be applied. Only the newest timestamp moves.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -251,6 +259,8 @@ pub struct History {
     pub rows: Vec<StoredReading>,
     /// The configurations that rows name.
     pub configs: BTreeMap<u64, Arc<NamedConfig>>,
+    /// Labels that the detector has heard, by the seq after which it did.
+    pub labels: BTreeMap<u64, Vec<HearLabel>>,
 }
 
 /// A row of `readings`, as far as a restore needs it.

@@ -54,6 +54,22 @@ pub enum Label {
     Maintenance,
 }
 
+impl Label {
+    /// Its name: `true`, `false` or `maintenance`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::False => "false",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// The label of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::True, Self::False, Self::Maintenance].into_iter().find(|label| label.name() == name)
+    }
+}
+
 /// What a reading does to what goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {

@@ -101,6 +101,44 @@ async fn a_change_takes_effect_at_its_place_keeps_what_was_learnt_and_survives_c
     assert_eq!(found.len(), expected.len());
 }
 
+/// A level that has risen and stays.
+async fn publish_shift(publisher: &mut Publisher, start: i64, readings: std::ops::Range<i64>) {
+    for i in readings {
+        let noise = (i * 7_919 % 101) as f64 / 50.0;
+        let level = if i < 200 { 50.0 } else { 80.0 };
+        let text = format!("{{\"ts\":{},\"level\":{}}}", start + i, level + noise);
+        publisher.publish("sensors/city/gauge", text).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_ends_the_learning_guard_at_its_place_in_the_log() {
+    let settings = format!("{SMALL}alarms_per_week = 2000.0\naccept_after = \"1y\"\n");
+    let start = now_seconds() - READINGS;
+    let slowed = "SELECT count(*) FROM readings WHERE seq > 232 AND (flags & 512) <> 0";
+    let label = "INSERT INTO labels (sensor, started, label) SELECT sensor, started, 'false' FROM anomalies WHERE ended IS NULL";
+
+    let bed = Bed::new().await;
+    let engine = bed.engine(&settings).await;
+    let mut publisher = bed.publisher();
+    publish_shift(&mut publisher, start, 0..230).await;
+    bed.until_accounted(230).await;
+    assert_eq!(bed.number("SELECT count(*) FROM anomalies WHERE ended IS NULL").await, 1, "it lasts");
+    bed.execute(label).await;
+    bed.until("SELECT count(*) FROM heard_labels", 1).await;
+    bed.until("SELECT count(*) FROM labels WHERE announced", 1).await;
+    publish_shift(&mut publisher, start, 230..READINGS).await;
+    bed.until_accounted(READINGS).await;
+    assert_eq!(bed.number(slowed).await, 0, "it is learnt as normal from the label on");
+    // What a detector has heard, it knows again after a crash: the checkpoint may be older.
+    engine.kill();
+    let engine = bed.engine(&settings).await;
+    publish_shift(&mut publisher, start, READINGS..READINGS + 40).await;
+    bed.until_accounted(READINGS + 40).await;
+    assert!(engine.metric("thicket_detector_restores_total").await > 0.5);
+    assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_wrong_is_refused_by_name_and_the_old_configuration_holds() {
     let bed = Bed::new().await;

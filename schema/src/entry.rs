@@ -37,11 +37,13 @@
 //! Differences wrap around 64 bits. Other kinds of entries come with other features; a reader refuses what it does not
 //! know, rather than skip it. Decoding never panics, and allocates in proportion to the bytes it is given.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::dead_letter::DeadLetter;
-use crate::ids::Position;
-use crate::reading::Reading;
+use crate::ids::{Position, SensorName};
+use crate::reading::{Reading, Timestamp};
 use crate::wire::WireError;
 
 mod decode;
@@ -76,23 +78,46 @@ pub enum Item {
 pub enum Control {
     /// How sensors are configured from here on: all rules, as JSON.
     Detectors(String),
+    /// What a person says of an anomaly.
+    Label {
+        /// Whose anomaly it is.
+        sensor: SensorName,
+        /// When it began.
+        started: Timestamp,
+        /// `true`, `false` or `maintenance`.
+        label: String,
+    },
 }
 
 impl Control {
     fn name(&self) -> &'static str {
         match self {
             Self::Detectors(_) => "detectors",
+            Self::Label { .. } => "label",
         }
     }
 
-    fn body(&self) -> &str {
+    /// Of a label: the label, the beginning in µs and the sensor, with a space between.
+    fn body(&self) -> Cow<'_, str> {
         match self {
-            Self::Detectors(json) => json,
+            Self::Detectors(json) => Cow::Borrowed(json),
+            Self::Label { sensor, started, label } => {
+                Cow::Owned(format!("{label} {} {}", started.0, sensor.as_str()))
+            }
         }
     }
 
     fn parse(name: &str, body: &str) -> Option<Self> {
-        (name == "detectors").then(|| Self::Detectors(body.to_owned()))
+        match name {
+            "detectors" => Some(Self::Detectors(body.to_owned())),
+            "label" => {
+                let mut parts = body.splitn(3, ' ');
+                let (label, started, sensor) = (parts.next()?, parts.next()?, parts.next()?);
+                let (started, sensor) = (Timestamp(started.parse().ok()?), SensorName::new(sensor).ok()?);
+                Some(Self::Label { sensor, started, label: label.to_owned() })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use actix::{
 use thicket_schema::SensorName;
 use tokio::sync::oneshot;
 
-use super::history::{HistoryError, PostgresPool, newest_of_others, rows_after, rows_up_to, stored_configs};
+use super::history::{
+    HistoryError, PostgresPool, heard_labels, newest_of_others, rows_after, rows_up_to, stored_configs,
+};
 use super::store::CheckpointStore;
 use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
@@ -156,6 +158,7 @@ async fn history(
     };
     let sensor = load.sensor.id();
     let configs = stored_configs(pool).await?;
+    let labels = heard_labels(pool, sensor).await?;
     let of_this_shape =
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
@@ -163,7 +166,7 @@ async fn history(
     let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
         && rows.iter().filter_map(|row| row.config).all(of_this_shape);
     if fits {
-        return Ok(History { checkpoint, before: Vec::new(), rows, configs });
+        return Ok(History { checkpoint, before: Vec::new(), rows, configs, labels });
     }
     // The shape has changed since: learn from what was before that, as the detector did that first had it.
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
@@ -173,12 +176,13 @@ async fn history(
             before: Vec::new(),
             rows: rows_after(pool, sensor, None).await?,
             configs,
+            labels,
         });
     };
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let before = rows_up_to(pool, sensor, changed, most).await?;
     let rows = rows_after(pool, sensor, Some(changed)).await?;
-    Ok(History { checkpoint: None, before, rows, configs })
+    Ok(History { checkpoint: None, before, rows, configs, labels })
 }
 
 impl Handler<Drain> for Checkpointer {

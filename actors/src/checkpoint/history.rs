@@ -9,12 +9,12 @@ use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use futures_util::FutureExt as _;
-use thicket_detector::DetectorConfig;
+use thicket_detector::{DetectorConfig, Label};
 use thicket_schema::postgres::configs;
 use thicket_schema::{FieldSet, SensorId, Timestamp};
 
 use crate::detector::NamedConfig;
-use crate::messages::StoredReading;
+use crate::messages::{HearLabel, StoredReading};
 use crate::writer::{connect_postgres, timestamptz};
 
 /// Connections that are shared by whoever reads.
@@ -134,6 +134,39 @@ pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<Nam
         ))
     });
     Ok(named.collect())
+}
+
+/// The labels that a sensor's detector has heard, by the seq after which it did.
+pub async fn heard_labels(
+    pool: &PostgresPool,
+    sensor: SensorId,
+) -> Result<BTreeMap<u64, Vec<HearLabel>>, HistoryError> {
+    #[derive(QueryableByName)]
+    struct Heard {
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+        #[diesel(sql_type = BigInt)]
+        started: i64,
+        #[diesel(sql_type = Text)]
+        label: String,
+    }
+    let heard: Vec<Heard> = sql_query(
+        "SELECT seq, (EXTRACT(EPOCH FROM started) * 1000000)::int8 AS started, label FROM heard_labels
+         WHERE sensor = $1 ORDER BY seq, started",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .load(&mut *pool.get().await?)
+    .await?;
+    let mut labels: BTreeMap<u64, Vec<HearLabel>> = BTreeMap::new();
+    for Heard { seq, started, label } in heard {
+        if let Some(label) = Label::from_name(&label) {
+            labels
+                .entry(seq.cast_unsigned())
+                .or_default()
+                .push(HearLabel { started: Timestamp(started), label });
+        }
+    }
+    Ok(labels)
 }
 
 async fn rows(

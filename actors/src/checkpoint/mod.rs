@@ -6,6 +6,7 @@ mod store;
 
 pub use checkpointer::Checkpointer;
 pub use history::{
-    HistoryError, PostgresPool, newest_of_others, postgres_pool, rows_after, rows_up_to, stored_configs,
+    HistoryError, PostgresPool, heard_labels, newest_of_others, postgres_pool, rows_after, rows_up_to,
+    stored_configs,
 };
 pub use store::CheckpointStore;

@@ -10,7 +10,7 @@ use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 use super::configs::NamedConfig;
 use super::restore::{RestoreFacts, restore};
 use crate::messages::{
-    NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
+    HearLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
 };
 
 /// The detector of one sensor. Empty until it is restored, and again after a panic.
@@ -100,6 +100,15 @@ impl Handler<Reconfigure> for DetectorActor {
             detector.reconfigure(&message.config.config);
             *config = message.config;
         }
+    }
+}
+
+impl Handler<HearLabel> for DetectorActor {
+    type Result = Option<u64>;
+
+    fn handle(&mut self, HearLabel { started, label }: HearLabel, _: &mut Context<Self>) -> Option<u64> {
+        let State { detector, .. } = self.state.as_mut()?;
+        detector.label(started.0, label).then(|| detector.seq())
     }
 }
 

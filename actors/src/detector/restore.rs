@@ -5,7 +5,7 @@ use thicket_detector::Detector;
 use thicket_schema::SensorName;
 
 use super::configs::NamedConfig;
-use crate::messages::{History, Restored, StoredReading};
+use crate::messages::{HearLabel, History, Restored, StoredReading};
 
 /// What a restore starts from.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     let mut at = config.identity;
     let mut mismatches = 0;
     for row in &history.rows {
+        hear_labels(&mut detector, history);
         if let Some(made_with) = row.config.filter(|&made_with| made_with != at)
             && let Some(then) = history.configs.get(&made_with)
         {
@@ -37,10 +38,18 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
         }
         mismatches += u64::from(!apply_again(&mut detector, row));
     }
+    hear_labels(&mut detector, history);
     detector.reconfigure(&config.config);
     let replayed = (history.before.len() + history.rows.len()) as u64;
     let restored = Restored { seq: detector.seq(), replayed, mismatches };
     (detector, restored)
+}
+
+/// Labels stand where they were heard: after so many readings. To hear one again changes nothing.
+fn hear_labels(detector: &mut Detector, history: &History) {
+    for &HearLabel { started, label } in history.labels.get(&detector.seq()).into_iter().flatten() {
+        detector.label(started.0, label);
+    }
 }
 
 /// The detector before the rows that are applied again.

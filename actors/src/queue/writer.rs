@@ -11,7 +11,7 @@ use actix::{
 use chrono::Utc;
 use fred::clients::Client;
 use futures_util::future::join_all;
-use thicket_schema::{Control, Entry, Keys, PartitionId, Position, Record};
+use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
 
 use super::append::{AppendError, AppendOutcome, LogAppender};
 use crate::messages::{Announce, Append, Drain};
@@ -165,10 +165,10 @@ async fn flush_all(
 ) -> BTreeMap<PartitionId, LogAppender> {
     let mut appenders =
         if batch.is_empty() { appenders } else { flush_batch(Rc::clone(&log), appenders, batch).await };
-    for (Announce { partitions, detectors }, done) in announcements {
+    for (Announce { controls }, done) in announcements {
         let received = Utc::now().timestamp_micros();
-        for partition in partitions {
-            let entry = Entry::of_control(received, Control::Detectors(detectors.to_string()));
+        for (partition, control) in controls {
+            let entry = Entry::of_control(received, control);
             let appender = appenders.remove(&partition);
             let Ok(appender) = log.append_entry(partition, appender, entry).await else {
                 let what =

@@ -21,6 +21,7 @@ pub(super) struct Judged {
 pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> CommitBatch {
     let mut batch = CommitBatch::new(stretch.partition, stretch.epoch, stretch.from);
     batch.to = stretch.to;
+    batch.heard.extend(stretch.heard);
     let is_record = |slot: &&Slot| !matches!(slot.content, Content::Control(_));
     batch.delivered = stretch.slots.iter().filter(is_record).count() as u64;
     let mut seen = BTreeSet::new();
@@ -37,7 +38,7 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
                 batch.detectors = Some(json.clone());
                 continue;
             }
-            // No other control comes out of this build's decoder.
+            // Its effect is in `heard`.
             Content::Control(_) => continue,
             Content::Reading { job, index } => (*job, *index),
         };

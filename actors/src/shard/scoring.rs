@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use thicket_schema::{Control, PartitionId};
+use thicket_detector::Label;
+use thicket_schema::{Control, PartitionId, SensorName, Timestamp};
 
 use super::assemble::{Judged, assemble};
 use super::desk::Desk;
-use super::residents::{DueCheckpoint, JobResult, Unrecoverable};
+use super::residents::{DueCheckpoint, JobResult, Resident, Unrecoverable};
 use super::work::{Collector, Gap, Job, Work, cut_at_control};
 use crate::credit::Credit;
 use crate::detector::{DetectorConfigs, NamedConfig};
-use crate::messages::Verdict;
+use crate::messages::{HearLabel, Verdict};
+use crate::writer::HeardLabel;
 
 impl Desk {
     /// Scores what was read and sends its outcomes to the writer; returns the number of records.
@@ -32,10 +34,14 @@ impl Desk {
             let credit = self.credits.acquire(stretch.slots.len().max(1) as u32).await;
             credits.insert(stretch.partition, credit);
         }
-        let Work { stretches, jobs } = work;
-        for stretch in &stretches {
-            if let Some(Control::Detectors(json)) = stretch.control() {
-                self.adopt(stretch.partition, json).await;
+        let Work { mut stretches, jobs } = work;
+        for stretch in &mut stretches {
+            match stretch.control().cloned() {
+                Some(Control::Detectors(json)) => self.adopt(stretch.partition, &json).await,
+                Some(Control::Label { sensor, started, label }) => {
+                    stretch.heard = self.tell(stretch.partition, &sensor, started, &label).await;
+                }
+                _ => {}
             }
         }
         let results = join_all(jobs.iter().map(|job| self.judge(job))).await;
@@ -89,15 +95,7 @@ impl Desk {
 
     /// The verdicts on a job, whatever it takes, and the configuration they were made with.
     async fn judge(&self, job: &Job) -> Result<(JobResult, Arc<NamedConfig>), Unrecoverable> {
-        let known = self.state.borrow().residents.get(&job.sensor);
-        let resident = if let Some(resident) = known {
-            resident
-        } else {
-            let config = self.config_of(job);
-            let resident = self.nursery.bring_in(job.partition, &job.sensor, config).await?;
-            self.state.borrow_mut().residents.insert(job.sensor.clone(), resident.clone());
-            resident
-        };
+        let resident = self.resident(job.partition, &job.sensor).await?;
         if let Some(result) = self.nursery.score(&resident, job).await {
             return Ok((result, resident.config));
         }
@@ -106,11 +104,42 @@ impl Desk {
         Ok((result, resident.config))
     }
 
-    /// How a job's sensor is configured at its place in the log.
-    fn config_of(&self, job: &Job) -> Arc<NamedConfig> {
+    /// A sensor's detector, brought in from its past if it is not in memory.
+    async fn resident(&self, partition: PartitionId, sensor: &SensorName) -> Result<Resident, Unrecoverable> {
+        let known = self.state.borrow().residents.get(sensor);
+        if let Some(resident) = known {
+            return Ok(resident);
+        }
+        let config = self.config_of(partition, sensor);
+        let resident = self.nursery.bring_in(partition, sensor, config).await?;
+        self.state.borrow_mut().residents.insert(sensor.clone(), resident.clone());
+        Ok(resident)
+    }
+
+    /// How a sensor is configured at the place in the log up to which its partition is read.
+    fn config_of(&self, partition: PartitionId, sensor: &SensorName) -> Arc<NamedConfig> {
         let state = self.state.borrow();
-        let partition = state.partitions.get(&job.partition);
-        partition.map_or(&self.nursery.options.detectors, |partition| &partition.detectors).of(&job.sensor)
+        let partition = state.partitions.get(&partition);
+        partition.map_or(&self.nursery.options.detectors, |partition| &partition.detectors).of(sensor)
+    }
+
+    /// Tells a detector what a person says of an anomaly of its sensor. Everything before is committed first: a detector that is brought in
+    /// starts from the rows.
+    async fn tell(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+        started: Timestamp,
+        label: &str,
+    ) -> Option<HeardLabel> {
+        let label = Label::from_name(label)?;
+        self.settle(partition).await;
+        let Ok(resident) = self.resident(partition, sensor).await else {
+            self.reopen(partition);
+            return None;
+        };
+        let seq = resident.detector.send(HearLabel { started, label }).await.ok()??;
+        Some(HeardLabel { sensor: sensor.id().0, seq, started, label })
     }
 
     /// What the log has said of the partition's detectors, or else what this node was started with.

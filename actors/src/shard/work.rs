@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thicket_schema::{Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, SensorName};
 
 use crate::queue::LogEntry;
-use crate::writer::LetterRow;
+use crate::writer::{HeardLabel, LetterRow};
 
 /// A stretch of one partition's log, with a slot for each of its records.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Stretch {
     pub(super) from: Position,
     pub(super) to: Position,
     pub(super) slots: Vec<Slot>,
+    /// The label that it consists of, if a detector has heard it.
+    pub(super) heard: Option<HeardLabel>,
 }
 
 /// A record and its place.
@@ -131,7 +133,7 @@ impl Collector {
             }
             last = position;
         }
-        self.stretches.push(Stretch { partition, epoch, from, to: last, slots });
+        self.stretches.push(Stretch { partition, epoch, from, to: last, slots, heard: None });
     }
 
     fn gather(&mut self, partition: PartitionId, reading: Reading) -> Content {

@@ -147,6 +147,7 @@ impl Actor for MqttIngress {
     fn started(&mut self, context: &mut Context<Self>) {
         let subscription = Rc::clone(&self.subscription);
         let stop = self.stop.subscribe();
+        context.spawn(Rc::clone(&subscription.announcer).run().into_actor(self));
         let run = async move { subscription.run(stop).await };
         context.spawn(run.into_actor(self).map(|(), this, _| {
             this.ended.send_replace(true);

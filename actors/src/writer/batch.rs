@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::pg::data_types::PgTimestamp;
-use thicket_detector::Marks;
+use thicket_detector::{Label, Marks};
 use thicket_schema::{DeadLetter, FieldSet, PartitionId, Position, Reading, SensorName, Timestamp, flags};
 
 use super::timestamptz;
@@ -37,6 +37,8 @@ pub struct CommitBatch {
     pub received: Vec<i64>,
     /// The configurations that its rows name, as JSON.
     pub configs: BTreeMap<u64, String>,
+    /// Labels that detectors have heard.
+    pub heard: Vec<HeardLabel>,
     /// How the partition's sensors are configured from `to` on, if the log says so in this stretch.
     pub detectors: Option<String>,
 }
@@ -58,9 +60,23 @@ impl CommitBatch {
             sensors: Vec::new(),
             received: Vec::new(),
             configs: BTreeMap::new(),
+            heard: Vec::new(),
             detectors: None,
         }
     }
+}
+
+/// A row of `heard_labels`.
+#[derive(Clone, Copy, Debug)]
+pub struct HeardLabel {
+    /// The sensor's id.
+    pub sensor: i64,
+    /// The sensor's readings before it was heard.
+    pub seq: u64,
+    /// When the anomaly began.
+    pub started: Timestamp,
+    /// What it is.
+    pub label: Label,
 }
 
 /// Rows of `readings` as one array per column. The values of all rows lie in one flat array, since UNNEST would flatten

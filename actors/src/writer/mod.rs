@@ -10,7 +10,7 @@ mod rows;
 mod transaction;
 
 pub use batch::{
-    CommitBatch, EventRow, LetterRow, OfferedReading, ReadingColumns, ScoredReading, SeenSensor,
+    CommitBatch, EventRow, HeardLabel, LetterRow, OfferedReading, ReadingColumns, ScoredReading, SeenSensor,
 };
 pub use connection::connect_postgres;
 pub use postgres::{PostgresWriter, PostgresWriterOptions};

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::Cause;
 use thicket_schema::Timestamp;
 
-use super::batch::{EventRow, ReadingColumns, SeenSensor};
+use super::batch::{EventRow, HeardLabel, ReadingColumns, SeenSensor};
 use super::timestamptz;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -43,6 +43,25 @@ pub(super) async fn insert_configs(
             .bind::<Text, _>(settings)
             .execute(connection)
             .await?;
+    }
+    Ok(())
+}
+
+/// Keeps the labels that detectors have heard.
+pub(super) async fn insert_heard_labels(
+    connection: &mut AsyncPgConnection,
+    heard: &[HeardLabel],
+) -> QueryResult<()> {
+    for HeardLabel { sensor, seq, started, label } in heard {
+        sql_query(
+            "INSERT INTO heard_labels (sensor, seq, started, label) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        )
+        .bind::<BigInt, _>(sensor)
+        .bind::<BigInt, _>(seq.cast_signed())
+        .bind::<Timestamptz, _>(timestamptz(*started))
+        .bind::<Text, _>(label.name())
+        .execute(connection)
+        .await?;
     }
     Ok(())
 }

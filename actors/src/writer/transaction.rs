@@ -10,7 +10,7 @@ use super::advance::{Advance, Committed, Counts, Standing, advance, lock_partiti
 use super::batch::{CommitBatch, LetterRow, OfferedReading, ReadingColumns, SeenSensor};
 use super::letters::insert_letters;
 use super::offered::{Fate, offer};
-use super::rows::{insert_configs, insert_readings, upsert_events, upsert_sensors};
+use super::rows::{insert_configs, insert_heard_labels, insert_readings, upsert_events, upsert_sensors};
 
 /// What a transaction did.
 #[derive(Debug, Default)]
@@ -93,6 +93,7 @@ async fn write(
     }
     for batch in &work.events_of {
         upsert_events(connection, &batch.events).await?;
+        insert_heard_labels(connection, &batch.heard).await?;
     }
     if advance(connection, &work.advances).await? != work.advances.len() {
         // The rows are locked and were checked, so this cannot be; if it is, nothing of this transaction may stand.
@@ -135,7 +136,7 @@ impl<'a> Work<'a> {
         self.offered.extend_from_slice(&batch.offered);
         self.offered_partitions.resize(self.offered.len(), batch.partition);
         self.letters.extend(batch.letters.iter().map(|letter| (batch.partition, letter.clone())));
-        if !batch.events.is_empty() {
+        if !batch.events.is_empty() || !batch.heard.is_empty() {
             self.events_of.push(batch);
         }
         for (&id, settings) in &batch.configs {

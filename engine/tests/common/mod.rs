@@ -103,6 +103,12 @@ impl Bed {
         row.number
     }
 
+    /// Changes the database.
+    pub async fn execute(&self, statement: &str) {
+        use diesel_async::RunQueryDsl as _;
+        diesel::sql_query(statement).execute(&mut self.postgres().await).await.unwrap();
+    }
+
     /// The rows of a query, each as text.
     pub async fn texts(&self, query: &str) -> Vec<String> {
         let rows: Vec<TextRow> = sql_query(format!("SELECT q::text AS text FROM ({query}) q"))

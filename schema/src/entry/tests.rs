@@ -57,13 +57,17 @@ const GOLDEN: &[&[u8]] = &[
 
 #[test]
 fn a_control_entry_comes_back_and_is_told_from_records() {
-    let mut entry = Entry::of_control(5_000, Control::Detectors("{\"a\":1}".to_owned()));
-    entry.predecessor = Position { generation: 300, n: 4 };
-    let bytes = entry.encode();
-    assert!(Entry::is_control(&bytes) && !Entry::is_control(&sample().encode()));
-    assert_eq!(Entry::decode(&bytes), Ok(entry));
-    for cut in 0..bytes.len() {
-        assert!(Entry::decode(&bytes[..cut]).is_err());
+    let sensor = SensorName::new("site 1/a b").unwrap();
+    let label = Control::Label { sensor, started: Timestamp(-5), label: "maintenance".to_owned() };
+    for control in [Control::Detectors("{\"a\":1}".to_owned()), label] {
+        let mut entry = Entry::of_control(5_000, control);
+        entry.predecessor = Position { generation: 300, n: 4 };
+        let bytes = entry.encode();
+        assert!(Entry::is_control(&bytes) && !Entry::is_control(&sample().encode()));
+        assert_eq!(Entry::decode(&bytes), Ok(entry));
+        for cut in 0..bytes.len() {
+            assert!(Entry::decode(&bytes[..cut]).is_err());
+        }
     }
 }
 

@@ -92,6 +92,7 @@ diesel::table! {
         note -> Text,
         author -> Text,
         set_at -> Timestamptz,
+        announced -> Bool,
     }
 }
 

@@ -1,0 +1,2 @@
+DROP TABLE heard_labels;
+ALTER TABLE labels DROP COLUMN announced;
