@@ -15,7 +15,7 @@ const PARTS: u64 = 5;
 const KINDS: usize = 3;
 const DAY: f64 = 86_400.0;
 
-/// Numbers that look random; SplitMix64.
+/// Numbers that look random; `SplitMix64`.
 struct Noise(u64);
 
 impl Noise {

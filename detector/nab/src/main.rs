@@ -21,7 +21,7 @@ use thicket_detector::{DetectorConfig, Profile};
 /// Scores the profiles of the detector on labelled series, as the Numenta Anomaly Benchmark does.
 #[derive(Parser)]
 struct Args {
-    /// A folder of <corpus>/<file>.csv with the columns timestamp and value, and combined_windows.json.
+    /// A folder of <corpus>/<file>.csv with the columns timestamp and value, and `combined_windows.json`.
     #[arg(long, env = "NAB", value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data"), hide_default_value = true)]
     data: PathBuf,
     /// Where the scores go: <OUT>/<profile>/<seed>/<corpus>/<file>.csv.
