@@ -4,8 +4,9 @@
 //! cargo run --release -p thicket-detector --example calibration
 //! ```
 //!
-//! Prints the table of docs/detection.md. A grade g stands for a rarity of g / (1 − g), so one reading in ten should reach 1, one in a
-//! hundred 2, one in a thousand 3, and `alarms_per_week` should be the alarms in a week.
+//! Prints two tables of docs/detection.md. The first: a grade g stands for a rarity of g / (1 − g), so one reading in ten should reach 1, one in a
+//! hundred 2, one in a thousand 3, and `alarms_per_week` should be the alarms in a week. The second: how often an outlier in
+//! one field is found among others that are as usual.
 
 use std::error::Error;
 
@@ -78,6 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    print_dilution();
     Ok(())
 }
 
@@ -92,4 +94,32 @@ fn sorted_rarities(detections: &[Detection]) -> Option<Vec<f64>> {
     let mut rarities: Vec<f64> = graded.map(|grade| grade / (1.0 - grade)).collect();
     rarities.sort_by(|a, b| b.total_cmp(a));
     (!rarities.is_empty()).then_some(rarities)
+}
+
+/// Outliers of one field of a sensor of many, each time with the same past.
+const TRIALS: usize = 40;
+const SIZES: [f64; 4] = [6.0, 8.0, 12.0, 20.0];
+
+fn print_dilution() {
+    println!("\n| fields | 6 σ | 8 σ | 12 σ | 20 σ |\n|---:|---:|---:|---:|---:|");
+    for fields in [1, 3, 13, 50] {
+        let names: Vec<String> = (0..fields).map(|field| format!("f{field:02}")).collect();
+        let mut sensor = Sensor::new(&DetectorConfig::default(), &names.join(" "));
+        let usual = |noise: &mut Noise| (0..fields).map(|_| noise.normal()).collect::<Vec<_>>();
+        sensor.run(12_000, |_, noise| usual(noise));
+        let found = SIZES.map(|size| {
+            let is_found = |_: &usize| {
+                sensor.run(1, |_, noise| usual(noise));
+                let before = (sensor.detector.clone(), sensor.now);
+                let mut values = usual(&mut sensor.noise);
+                values[0] = size;
+                let detection = sensor.read(&values);
+                (sensor.detector, sensor.now) = before;
+                detection.anomaly
+            };
+            (0..TRIALS).filter(is_found).count()
+        });
+        let found = found.map(|found| format!("{found} of {TRIALS}"));
+        println!("| {fields} | {} |", found.join(" | "));
+    }
 }
