@@ -4,10 +4,11 @@ FOR ?=
 SEED ?=
 SENSORS ?=
 DATA ?=
+NAB ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test lint sanitize fuzz bench bench-forest reference
+.PHONY: help servers demo test lint sanitize fuzz bench bench-forest bench-nab reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -47,6 +48,9 @@ bench: servers ## Benchmarks of the forest, the formats and the commit
 
 bench-forest: ## The forest beside krcflib, the Random Cut Forest of AWS in Rust (a few minutes)
 	@cargo run --release --locked -p rrcf-bench
+
+bench-nab: ## How well detectors detect, on 34 labelled series or on those of NAB=DIR; the last line is JSON (a minute)
+	@cargo run --release --locked -p thicket-nab $(if $(NAB),-- --data $(NAB))
 
 reference: ## Compare the forest with the reference values of the original implementation
 	cargo run --release --locked --quiet -p rrcf-rs --example reference -- rrcf/tests/reference/*.json

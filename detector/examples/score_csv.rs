@@ -62,8 +62,7 @@ fn score(sensor: &str, table: &Table, options: &Options) -> Result<Vec<Event>, B
         }
         if let Some(mut event) = detection.event {
             let row_of = |micros| table.micros.binary_search(&micros).map_or(0, |row| row as i64);
-            event.started = row_of(event.started);
-            event.ended = event.ended.map(row_of);
+            (event.started, event.ended) = (row_of(event.started), event.ended.map(row_of));
             match events.last_mut() {
                 Some(last) if last.started == event.started => *last = event,
                 _ => events.push(event),

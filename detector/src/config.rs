@@ -48,7 +48,7 @@ pub struct DetectorConfig {
     /// False alarms that a sensor may raise in a week in which nothing unusual happens, above 0 and up to 100,000. Fewer alarms, fewer
     /// finds. Together with the sensor's own rate of readings, this is the threshold of the grade. Changing it keeps what was learnt.
     pub alarms_per_week: f64,
-    /// How long an anomaly may last before it is taken for the new normal. Until then, a detector does not learn from it.
+    /// How long an anomaly may last before it is taken for the new normal. Until then, a detector learns but little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
     /// Anomalies that nobody wants to hear of. Their readings are stored and marked as suppressed.

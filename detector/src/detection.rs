@@ -18,7 +18,7 @@ pub struct Detection {
     /// every field that is missing.
     pub confidence: f64,
     /// How unusual the reading is, 0 to 1, if it is more so than every one of the last hundred, else 0: where something begins. Made for
-    /// ranking the moments of many sensors; the grade says how long it lasts.
+    /// ranking the moments of many sensors, on a scale of its own; the grade says how long it lasts.
     pub onset: f64,
     /// Whether the reading is part of an anomaly that is to be heard of.
     pub anomaly: bool,

@@ -1,5 +1,5 @@
-//! The learning guard: what lasts is not at once normal. While an anomaly lasts, nothing is learnt from it; when it has lasted longer
-//! than it may, or a person says that it is none, it is accepted as the new normal.
+//! The learning guard: what lasts is not at once normal. While an anomaly lasts, little is learnt from it (the forests learn one reading in
+//! four, the pasts of the measures none); when it has lasted longer than it may, or a person says that it is none, it is accepted as the new normal.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub(crate) struct Ongoing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Label {
-    /// It is one: nothing is learnt from it, however long it lasts.
+    /// It is one: it is not taken for the new normal, however long it lasts.
     True,
     /// It is none: from now on it is normal.
     False,

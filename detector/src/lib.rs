@@ -6,13 +6,13 @@
 //! 1. *Scale.* Each field has a running scale, so that fields of any unit and offset weigh alike, and a noise floor, so
 //!    that the first tiny change of a flat signal is no catastrophe.
 //! 2. *Views.* Three Robust Random Cut Forests (`rrcf-rs`) of few trees and many points look at the sensor: at its level and the time
-//!    of day, at the level beside its moving mean, and beside its moving spread. Each says in three ways how far the reading stands apart.
+//!    of day, at its moving mean and how far it is off, and at its moving spread. Each says in three ways how far the reading stands apart.
 //! 3. *Surprise.* Each measure, and the moving mean of each, becomes a tail probability against the sensor's whole past, kept in a
 //!    bounded sketch; the surprise is the mean of their −log10.
 //! 4. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected about once in 10^(g / (1 − g))
 //!    readings. `alarms_per_week` is the threshold.
 //! 5. *Events.* Consecutive anomalous readings are one [`Event`]. Once begun, it goes on while readings stay unusual, and what is part of
-//!    it is not learnt, until it has lasted so long that it is the new normal.
+//!    it is hardly learnt, until it has lasted so long that it is the new normal.
 //! 6. *Causes.* Each field's part in an anomaly, and what the forest would have expected instead.
 //!
 //! `docs/detection.md` has the mathematics, its sources and what each part buys.

@@ -3,10 +3,11 @@
 //! | view | coordinates | finds |
 //! |---|---|---|
 //! | level | fields, time of day, day of week | what is unusual in itself, or at this hour |
-//! | trend | fields, their moving means | what does not go with the recent past; levels that move |
-//! | spread | deviations from the moving means, moving spreads, time of day | jumps, unrest, and quiet where there was unrest, at any level |
+//! | trend | deviations from the moving means, moving means | jumps, at whatever level; levels that move |
+//! | spread | fields, their moving spreads, time of day | unrest, and quiet where there was unrest |
 //!
-//! The trend cannot tell a jump at a level that drifts, since cuts are parallel to the axes: hence the deviations. Three forests of few dimensions rather than one of many: a cut through one of many dimensions is mostly wasted.
+//! Fields beside their means could not tell a jump at a level that drifts, since cuts are parallel to the axes: hence the deviations.
+//! Three forests of few dimensions rather than one of many: a cut through one of many dimensions is mostly wasted.
 
 use rrcf_rs::{Forest, Sampling, Score};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! What real sensors do, one series each, with the flags that are to be expected.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![allow(clippy::float_cmp, reason = "tests mean the very bits")]
 
 mod series;
 

@@ -1,6 +1,8 @@
 //! A sensor that never ends: does detection fade, does memory grow? A long synthetic series with a daily and a weekly season, a level that drifts
 //! by many times its noise, and anomalies of three kinds, evenly spread.
 
+use std::io::Write;
+
 use thicket_detector::{Detector, DetectorConfig};
 
 /// Seconds between two readings.
@@ -13,7 +15,7 @@ const PARTS: u64 = 5;
 const KINDS: usize = 3;
 const DAY: f64 = 86_400.0;
 
-/// Numbers that look random; SplitMix64.
+/// Numbers that look random; `SplitMix64`.
 struct Noise(u64);
 
 impl Noise {
@@ -40,7 +42,7 @@ struct Part {
 }
 
 /// Runs the series and prints what became of its parts; the figures as JSON.
-pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
+pub(crate) fn report(readings: u64, out: &mut impl Write) -> anyhow::Result<serde_json::Value> {
     let mut parts = [Part::default(); PARTS as usize];
     let mut noise = Noise(11);
     let mut detector = Detector::new("endurance", &DetectorConfig::default());
@@ -69,7 +71,7 @@ pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
         since_anomaly = since_anomaly.saturating_add(1);
         part.memory = detector.memory_usage();
     }
-    println!("endurance, {readings} readings, one each {INTERVAL} s, medium profile");
+    writeln!(out, "endurance, {readings} readings, one each {INTERVAL} s, medium profile")?;
     let weeks = (readings / PARTS) as f64 * INTERVAL as f64 / (7.0 * DAY);
     let mut shares = Vec::new();
     for (number, part) in (1..).zip(&parts) {
@@ -78,14 +80,15 @@ pub(crate) fn report(readings: u64) -> anyhow::Result<serde_json::Value> {
         let kinds = ["spikes", "levels", "unrest"].iter().zip(found).zip(anomalies);
         let kinds: Vec<String> =
             kinds.map(|((kind, found), anomalies)| format!("{found:2} of {anomalies:2} {kind}")).collect();
-        println!(
+        writeln!(
+            out,
             "  part {number}: found {}; {a_week:.2} false alarms a week, {} KB",
             kinds.join(", "),
             memory / 1_000
-        );
+        )?;
         shares.push(f64::from(found.iter().sum::<u32>()) / f64::from(anomalies.iter().sum::<u32>().max(1)));
     }
-    println!();
+    writeln!(out)?;
     Ok(serde_json::json!({
         "found_in_first_part": shares[0],
         "found_in_last_part": shares[PARTS as usize - 1],

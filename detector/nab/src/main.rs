@@ -6,6 +6,7 @@ mod endurance;
 mod run;
 mod scoring;
 
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ use thicket_detector::{DetectorConfig, Profile};
 /// Scores the profiles of the detector on labelled series, as the Numenta Anomaly Benchmark does.
 #[derive(Parser)]
 struct Args {
-    /// A folder of <corpus>/<file>.csv with the columns timestamp and value, and combined_windows.json.
+    /// A folder of <corpus>/<file>.csv with the columns timestamp and value, and `combined_windows.json`.
     #[arg(long, env = "NAB", value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data"), hide_default_value = true)]
     data: PathBuf,
     /// Where the scores go: <OUT>/<profile>/<seed>/<corpus>/<file>.csv.
@@ -44,11 +45,19 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
+    match report(&Args::parse(), &mut io::stdout().lock()) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.downcast_ref().is_some_and(broken) => Ok(()),
+        result => result,
+    }
+}
+
+fn report(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     let all = dataset::read(&args.data)?;
     let windows: usize = all.iter().map(|series| series.windows.len()).sum();
     let rows: usize = all.iter().map(|series| series.values.len()).sum();
-    println!("{} series, {rows} rows, {windows} labelled windows, {} seeds\n", all.len(), args.seeds);
+    writeln!(out, "{} series, {rows} rows, {windows} labelled windows, {} seeds\n", all.len(), args.seeds)?;
     let mut figures = serde_json::Map::new();
     for (name, profile) in [("small", Profile::Small), ("medium", Profile::Medium), ("large", Profile::Large)]
     {
@@ -58,13 +67,13 @@ fn main() -> anyhow::Result<()> {
         let mut config: DetectorConfig = serde_json::from_str(&args.settings)?;
         config.profile = profile;
         config.validate()?;
-        let figure = bench(name, &config, &all, &args)?;
+        let figure = bench(name, &config, &all, args, out)?;
         figures.insert(name.to_owned(), figure);
     }
     if args.endurance > 0 {
-        figures.insert("endurance".to_owned(), endurance::report(args.endurance)?);
+        figures.insert("endurance".to_owned(), endurance::report(args.endurance, out)?);
     }
-    println!("{}", serde_json::Value::Object(figures));
+    writeln!(out, "{}", serde_json::Value::Object(figures))?;
     Ok(())
 }
 
@@ -74,13 +83,15 @@ fn bench(
     config: &DetectorConfig,
     all: &[Series],
     args: &Args,
+    out: &mut impl Write,
 ) -> anyhow::Result<serde_json::Value> {
     let mut per_seed: Vec<[Best; 3]> = Vec::new();
     let (mut memory, mut spent, mut applied) = (0, Duration::ZERO, 0);
     let mut at_shipped = Vec::new();
-    println!(
+    writeln!(
+        out,
         "{name:8} seed   standard   low_FP   low_FN    found  false rows   shipped threshold: found  false alarms a week"
-    );
+    )?;
     for seed in 0..args.seeds {
         let scored = run_all(all, config, seed)?;
         for (series, scored) in all.iter().zip(&scored) {
@@ -93,12 +104,13 @@ fn bench(
         let best = scoring::best(all, &onsets);
         let shipped = Shipped::of(all, &scored);
         let Best { found, windows, false_rows, .. } = best[0];
-        println!(
+        writeln!(
+            out,
             "         {seed:4}   {:8.1} {:8.1} {:8.1}   {found:3}/{windows:<3} {false_rows:10} {:29}/{windows:<3} {:12.2}",
             best[0].score, best[1].score, best[2].score, shipped.found, shipped.false_alarms_per_week
-        );
+        )?;
         if args.per_file {
-            print_files(all, &scored, best[0].threshold);
+            print_files(all, &scored, best[0].threshold, out)?;
         }
         per_seed.push(best);
         at_shipped.push(shipped);
@@ -110,13 +122,14 @@ fn bench(
     };
     let micros = spent.as_secs_f64() * 1e6 / applied as f64;
     let medians = [median(0), median(1), median(2)];
-    println!(
+    writeln!(
+        out,
         "       median   {:8.1} {:8.1} {:8.1}   {} KB a sensor at most, {micros:.1} µs a reading\n",
         medians[0],
         medians[1],
         medians[2],
         memory / 1_000
-    );
+    )?;
     let mean =
         |figure: fn(&Shipped) -> f64| at_shipped.iter().map(figure).sum::<f64>() / at_shipped.len() as f64;
     let mut figure = serde_json::Map::new();
@@ -155,7 +168,7 @@ impl Shipped {
     }
 }
 
-fn print_files(all: &[Series], scored: &[Scored], threshold: f64) {
+fn print_files(all: &[Series], scored: &[Scored], threshold: f64, out: &mut impl Write) -> io::Result<()> {
     for (series, scored) in all.iter().zip(scored) {
         let counted = series.probation()..series.values.len();
         let hits: Vec<usize> = counted.filter(|&row| scored.onsets[row] >= threshold).collect();
@@ -163,12 +176,14 @@ fn print_files(all: &[Series], scored: &[Scored], threshold: f64) {
         let found =
             series.windows.iter().filter(|w| hits.iter().any(|row| (w.0..=w.1).contains(row))).count();
         let false_rows = hits.iter().filter(|&&row| !inside(row)).count();
-        println!(
+        writeln!(
+            out,
             "           {:58} found {found}/{}  false rows {false_rows}",
             series.name,
             series.windows.len()
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// Two threads take the series in turn; the outcome does not depend on which takes which.
