@@ -274,22 +274,23 @@ impl Detector {
         let threshold = threshold(config.alarms_per_week, state.rhythm.readings_per_week());
         let limits =
             Limits { threshold, lasting: lasting(threshold), accept_after: config.accept_after.as_micros() };
+        detection.event = state.regime.take_closed().and_then(|ongoing| ongoing.report(true, true));
         let step = state.regime.step(reading, limits);
         state.regime.count_pause(limits.is_usual(reading));
         match step {
             Step::None | Step::Pause => return,
             Step::End => {
                 if let Regime::Anomalous(ongoing) = std::mem::take(&mut state.regime) {
-                    detection.event = ongoing.report(true, false);
+                    detection.event = ongoing.report(true, false).or(detection.event.take());
                 }
                 return;
             }
             Step::Begin | Step::GoOn | Step::Accept => {}
         }
-        let Rare { at, rarity, .. } = reading;
+        let Rare { at, rarity, now } = reading;
         let model = state.model.as_ref();
         let causes = model.map_or_else(Vec::new, |model| model.causes(&state.fields, row));
-        let flagged = Flagged { at, score: detection.score, grade: grade(rarity), causes: &causes };
+        let flagged = Flagged { at, score: detection.score, grade: grade(rarity), now, causes: &causes };
         let mut ongoing = match std::mem::take(&mut state.regime) {
             Regime::Anomalous(mut ongoing) => {
                 ongoing.event.extend(flagged);
@@ -310,7 +311,7 @@ impl Detector {
         detection.event = ongoing.report(accepted, accepted).map(|event| Event { is_new, ..event });
         detection.causes = causes;
         state.regime = if accepted {
-            Regime::Accepted { rarest: ongoing.rarest, pause: 0 }
+            Regime::Accepted { rarest: ongoing.rarest, pause: 0, closed: None }
         } else {
             Regime::Anomalous(ongoing)
         };

@@ -13,11 +13,11 @@ pub struct Event {
     pub ended: Option<i64>,
     /// Whether it ended because it has lasted so long that it is the new normal.
     pub accepted: bool,
-    /// Timestamp of the reading with the highest grade.
+    /// Timestamp of the reading that is the rarest by itself. The grade also remembers what was shortly before.
     pub peak_at: i64,
     /// Score of that reading.
     pub peak_score: f64,
-    /// Grade of that reading.
+    /// The highest grade.
     pub peak_grade: f64,
     /// Anomalous readings so far.
     pub readings: u32,
@@ -33,6 +33,8 @@ pub(crate) struct Flagged<'a> {
     pub(crate) at: i64,
     pub(crate) score: f64,
     pub(crate) grade: f64,
+    /// How rare it is by itself.
+    pub(crate) now: f64,
     pub(crate) causes: &'a [Cause],
 }
 
@@ -44,6 +46,7 @@ pub(crate) struct Open {
     peak_at: i64,
     peak_score: f64,
     peak_grade: f64,
+    peak_now: f64,
     readings: u32,
     causes: Vec<Cause>,
 }
@@ -57,6 +60,7 @@ impl Open {
             peak_at: reading.at,
             peak_score: reading.score,
             peak_grade: reading.grade,
+            peak_now: reading.now,
             readings: 1,
             causes: reading.causes.to_vec(),
         }
@@ -66,10 +70,11 @@ impl Open {
     pub(crate) fn extend(&mut self, reading: Flagged) {
         self.last = reading.at;
         self.readings = self.readings.saturating_add(1);
-        if (reading.grade, reading.score) > (self.peak_grade, self.peak_score) {
+        self.peak_grade = self.peak_grade.max(reading.grade);
+        if reading.now > self.peak_now {
             self.peak_at = reading.at;
             self.peak_score = reading.score;
-            self.peak_grade = reading.grade;
+            self.peak_now = reading.now;
             self.causes = reading.causes.to_vec();
         }
     }
@@ -101,7 +106,7 @@ mod tests {
     }
 
     fn flagged(at: i64, grade: f64, causes: &[Cause]) -> Flagged<'_> {
-        Flagged { at, score: grade * 10.0, grade, causes }
+        Flagged { at, score: grade * 10.0, grade, now: 5.0 * grade, causes }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) enum Regime {
         rarest: f64,
         /// Usual readings since the last unusual one.
         pause: u32,
+        /// The anomaly, if a label has ended it and nobody has heard of its end.
+        closed: Option<Box<Ongoing>>,
     },
 }
 
@@ -154,6 +156,11 @@ impl Regime {
         }
     }
 
+    /// The anomaly that a label has ended, once.
+    pub(crate) fn take_closed(&mut self) -> Option<Box<Ongoing>> {
+        if let Self::Accepted { closed, .. } = self { closed.take() } else { None }
+    }
+
     /// Hears what a person says of the anomaly that began then. Whether that is the one that lasts.
     pub(crate) fn label(&mut self, started: i64, label: Label) -> bool {
         let Self::Anomalous(ongoing) = self else { return false };
@@ -162,7 +169,10 @@ impl Regime {
         }
         match label {
             Label::True => ongoing.confirmed = true,
-            Label::False | Label::Maintenance => *self = Self::Accepted { rarest: ongoing.rarest, pause: 0 },
+            Label::False | Label::Maintenance => {
+                let closed = Some(Box::new(ongoing.clone()));
+                *self = Self::Accepted { rarest: ongoing.rarest, pause: 0, closed };
+            }
         }
         true
     }

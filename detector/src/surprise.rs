@@ -48,12 +48,15 @@ pub(crate) struct Judgement {
     pub(crate) mean: f64,
     /// The greatest mean rarity of one view's measures: what only one of them sees.
     pub(crate) loudest: f64,
-    /// The mean rarity of the measures without their moving means: what is surprising right now.
+    /// The mean rarity of the measures without their moving means, in the views without a memory of their own: what is surprising right now.
     pub(crate) now: f64,
 }
 
 /// How much of what only one view sees counts. At a half, it outweighs the mean of all only where it is far out.
 const ALONE: f64 = 0.5;
+
+/// The first so many views look at the present: level and trend. A moving spread remembers an outlier for long.
+const PRESENT: usize = 2;
 
 impl Judgement {
     /// The surprise: the mean, unless one view by itself is surprised by twice as much.
@@ -97,7 +100,7 @@ impl Surprise {
         Judgement {
             mean: mean(rarities.flatten()),
             loudest: of_views.fold(0.0, f64::max),
-            now: mean(self.verdicts.iter().map(|verdict| verdict.rarity)),
+            now: mean(self.verdicts.iter().take(WAYS * PRESENT).map(|verdict| verdict.rarity)),
         }
     }
 

@@ -184,7 +184,9 @@ mod tests {
         #[test]
         fn what_is_greater_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
             let mut tail = Tail::default();
-            values.iter().for_each(|&value| tail.learn(value));
+            for &value in &values {
+                tail.learn(value);
+            }
             asked.sort_by(f64::total_cmp);
             let [low, high] = [tail.rarity(asked[0]), tail.rarity(asked[1])];
             prop_assert!(low >= 0.0 && high.is_finite());

@@ -184,7 +184,14 @@ fn a_single_outlier_and_a_change_of_level_are_found_and_named() {
     let after = sensor.run(60, calm);
     let ended =
         after.iter().find_map(|detection| detection.event.as_ref().filter(|event| event.ended.is_some()));
-    assert_eq!(ended.unwrap().peak_score, event.peak_score);
+    let ended = ended.unwrap();
+    assert_eq!(
+        (ended.peak_at, ended.peak_score),
+        (event.peak_at, event.peak_score),
+        "the spike stays the peak"
+    );
+    let lasted = (ended.ended.unwrap() - ended.started) / sensor.every;
+    assert!(lasted <= 15, "a single outlier is soon over: {lasted} readings");
     sensor.run(500, calm);
     let shifted = sensor.run(40, |_, noise| vec![45.0 - 8.0 + noise.normal(), 400.0 + 20.0 * noise.normal()]);
     let cause = shifted.iter().find_map(|detection| detection.causes.first()).unwrap();

@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! `/metrics`, `/healthz` and `/readyz`, and below `/api` anomalies and their labels.
 
 use std::sync::Arc;
 
@@ -6,8 +6,15 @@ use actix_web::web::{Data, get};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Context as _;
 use prometheus::{Encoder as _, Registry, TextEncoder};
+use thicket_actors::checkpoint::postgres_pool;
 use thicket_actors::metrics::Metrics;
 use tokio::sync::watch;
+
+use crate::anomalies;
+use crate::config::Config;
+
+/// Connections for `/api`, made when they are needed.
+const API_CONNECTIONS: usize = 2;
 
 /// What the engine waits for before it is ready, in the words of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +35,13 @@ struct Health {
 
 /// Starts the server on the current arbiter.
 pub(crate) fn serve(
-    listen: std::net::SocketAddr,
+    config: &Config,
     registry: Registry,
     metrics: Metrics,
     phase: watch::Receiver<Phase>,
 ) -> anyhow::Result<()> {
+    let listen = config.http.listen;
+    let pool = postgres_pool(&config.postgres.url, API_CONNECTIONS)?;
     let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase });
     let app = move || {
         App::new()
@@ -40,6 +49,7 @@ pub(crate) fn serve(
             .route("/metrics", get().to(metrics_text))
             .route("/healthz", get().to(healthz))
             .route("/readyz", get().to(readyz))
+            .configure(|routes| anomalies::routes(routes, &pool))
     };
     let server = HttpServer::new(app)
         .workers(1)
@@ -47,7 +57,7 @@ pub(crate) fn serve(
         .bind(listen)
         .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?
         .run();
-    tracing::info!(%listen, "serving /metrics, /healthz and /readyz");
+    tracing::info!(%listen, "serving /metrics, /healthz, /readyz and /api");
     actix_rt::spawn(server);
     Ok(())
 }

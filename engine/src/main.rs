@@ -1,18 +1,24 @@
 //! The `thicket` binary: composition only. It reads the configuration, starts the actors and ends them.
 
+mod anomalies;
+mod backtest;
 mod check;
 mod cli;
 mod config;
 mod deadletters;
 mod demo;
+mod explain;
 mod http;
 mod migrate;
 mod reload;
 mod run;
 mod scrape;
+mod sensors;
 mod status;
 mod telemetry;
 mod topology;
+mod when;
+mod words;
 
 use std::process::ExitCode;
 
@@ -46,6 +52,9 @@ fn main() -> ExitCode {
         Command::Deadletter { command: DeadletterCommand::List { reason, limit, format } } => {
             on_threads(deadletters::list(&config, reason, limit, format))
         }
+        Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
+        Command::Explain(args) => on_threads(explain::explain(&config, args)),
+        Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
         Command::Demo(args) => on_threads(demo::demo(args)),
     };
     done.unwrap_or_else(|error| {

@@ -30,7 +30,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     registry.register(Box::new(ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&registry)?;
     let (phase, phase_seen) = watch::channel(Phase::WaitingForStores);
-    http::serve(config.http.listen, registry, metrics.clone(), phase_seen)?;
+    http::serve(config, registry, metrics.clone(), phase_seen)?;
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

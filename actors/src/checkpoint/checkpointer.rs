@@ -23,7 +23,7 @@ use crate::supervision::release;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Readings, for each that a forest remembers, that a detector of a new shape learns from.
-const REBUILD_PER_POINT: usize = 4;
+pub const REBUILD_PER_POINT: usize = 4;
 /// Checkpoints that are on their way to Redis at once.
 const WRITES_IN_FLIGHT: usize = 8;
 
@@ -170,7 +170,7 @@ async fn history(
     }
     // The shape has changed since: learn from what was before that, as the detector did that first had it.
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
-    let Some(changed) = newest_of_others(pool, sensor, &alike).await? else {
+    let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
         return Ok(History {
             checkpoint: None,
             before: Vec::new(),

@@ -32,6 +32,8 @@ pub fn postgres_pool(url: &str, size: usize) -> Result<PostgresPool, BuildError>
 
 /// Before every reading: none is older than the Unix epoch.
 const BEFORE_ALL: Timestamp = Timestamp(-1);
+/// After every reading: none is of the year 2263 or later.
+const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
 
 /// Why a sensor's rows could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +79,8 @@ enum Which {
     After(Timestamp),
     /// The last so many up to a time.
     UpTo(Timestamp, usize),
+    /// The first so many that are newer than the first time and older than the second.
+    Between(Timestamp, Timestamp, usize),
 }
 
 /// The scored and poison rows of a sensor that are newer than `after`, oldest first. Rows are in the order of their time,
@@ -89,6 +93,17 @@ pub async fn rows_after(
     rows(&mut *pool.get().await?, sensor, Which::After(after.unwrap_or(BEFORE_ALL))).await
 }
 
+/// The first `most` of the rows that [`rows_after`] gives, none at or after `before`.
+pub async fn page_of_rows(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    after: Option<Timestamp>,
+    before: Timestamp,
+    most: usize,
+) -> Result<Vec<StoredReading>, HistoryError> {
+    rows(connection, sensor, Which::Between(after.unwrap_or(BEFORE_ALL), before, most)).await
+}
+
 /// The last scored and poison rows of a sensor up to and including a time, at most so many, oldest first.
 pub async fn rows_up_to(
     pool: &PostgresPool,
@@ -99,11 +114,12 @@ pub async fn rows_up_to(
     rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, most)).await
 }
 
-/// The time of a sensor's newest scored row that was made with none of these configurations.
+/// The time of a sensor's newest scored row before a time, if one is given, that was made with none of these configurations.
 pub async fn newest_of_others(
     pool: &PostgresPool,
     sensor: SensorId,
     configs: &[u64],
+    before: Option<Timestamp>,
 ) -> Result<Option<Timestamp>, HistoryError> {
     #[derive(QueryableByName)]
     struct Newest {
@@ -112,10 +128,11 @@ pub async fn newest_of_others(
     }
     let newest: Vec<Newest> = sql_query(
         "SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros FROM readings
-         WHERE sensor = $1 AND seq IS NOT NULL AND config <> ALL($2) ORDER BY ts DESC LIMIT 1",
+         WHERE sensor = $1 AND seq IS NOT NULL AND config <> ALL($2) AND ts < $3 ORDER BY ts DESC LIMIT 1",
     )
     .bind::<BigInt, _>(sensor.0)
     .bind::<Array<BigInt>, _>(configs.iter().map(|id| id.cast_signed()).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(timestamptz(before.unwrap_or(AFTER_ALL)))
     .load(&mut *pool.get().await?)
     .await?;
     Ok(newest.into_iter().next().map(|newest| Timestamp(newest.ts_micros)))
@@ -181,6 +198,15 @@ async fn rows(
             sql_query(format!("{COLUMNS} AND ts > $2 ORDER BY ts"))
                 .bind::<BigInt, _>(sensor.0)
                 .bind::<Timestamptz, _>(timestamptz(after))
+                .load(connection)
+                .await?
+        }
+        Which::Between(after, before, most) => {
+            sql_query(format!("{COLUMNS} AND ts > $2 AND ts < $3 ORDER BY ts LIMIT $4"))
+                .bind::<BigInt, _>(sensor.0)
+                .bind::<Timestamptz, _>(timestamptz(after))
+                .bind::<Timestamptz, _>(timestamptz(before))
+                .bind::<BigInt, _>(most as i64)
                 .load(connection)
                 .await?
         }

@@ -103,10 +103,9 @@ impl Bed {
         row.number
     }
 
-    /// Changes the database.
+    /// Runs a statement.
     pub async fn execute(&self, statement: &str) {
-        use diesel_async::RunQueryDsl as _;
-        diesel::sql_query(statement).execute(&mut self.postgres().await).await.unwrap();
+        sql_query(statement).execute(&mut self.postgres().await).await.unwrap();
     }
 
     /// The rows of a query, each as text.
@@ -185,6 +184,25 @@ impl Engine {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.ok()?;
         Some(answer)
+    }
+
+    /// Status and JSON answer of its HTTP server.
+    pub async fn api(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> (u16, serde_json::Value) {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let head = format!("content-type: application/json\r\ncontent-length: {}", body.len());
+        let request = format!("{method} {path} HTTP/1.0\r\n{head}\r\n\r\n{body}");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}")))
     }
 
     /// The sum of a metric over its labels.

@@ -1,0 +1,114 @@
+//! A report for people.
+
+use super::report::{Cost, Example, Labels, Quality, Report, SensorReport, Totals};
+use crate::when;
+use crate::words::{bytes, count};
+
+/// Sensors that are shown, those with the most changes first.
+const SENSORS: usize = 40;
+/// Causes of an alarm that are shown.
+const CAUSES: usize = 2;
+
+/// Prints a report.
+pub(super) fn print(report: &Report) {
+    print_sensors(report);
+    let Totals { readings, warm_up_readings, rejected, late, old, new, kept, gained, lost } = report.totals;
+    print!("\n{} of {}", count(readings, "reading"), count(report.sensors.len() as u64, "sensor"));
+    for (readings, words) in [
+        (warm_up_readings, "before them to warm up"),
+        (rejected, "not taken by the detector"),
+        (late, "passed over: not newer than the one before"),
+    ] {
+        if readings > 0 {
+            print!(", {readings} {words}");
+        }
+    }
+    match old {
+        Some(old) => println!(
+            "\nalarms     {old} stored, {new} with the new configuration: {kept} kept, {lost} lost, {gained} gained"
+        ),
+        None => println!("\nalarms     {new}"),
+    }
+    let Cost { cpu_micros_per_reading, memory_bytes_per_sensor, memory_bytes } = report.cost;
+    println!(
+        "cost       {cpu_micros_per_reading:.1} µs of CPU a reading, {} a sensor, {} together",
+        bytes(memory_bytes_per_sensor),
+        bytes(memory_bytes as f64)
+    );
+    if let Some(labels) = &report.labels {
+        print_labels(labels);
+    } else if old.is_some() {
+        println!("labels     none: `thicket anomalies label` says which alarms are real");
+    }
+    let gained = if old.is_some() { "gained, the most severe first" } else { "found" };
+    print_examples(gained, &report.gained);
+    print_examples("lost, the most severe first", &report.lost);
+}
+
+fn print_sensors(report: &Report) {
+    let mut sensors: Vec<&SensorReport> = report.sensors.iter().collect();
+    sensors.sort_by_key(|sensor| std::cmp::Reverse(sensor.totals.gained + sensor.totals.lost));
+    let width = sensors.iter().map(|sensor| sensor.sensor.chars().count()).max().unwrap_or(0).max(6);
+    println!(
+        "{:<width$} {:>10} {:>7} {:>6} {:>6} {:>7} {:>6} {:>10} {:>9}",
+        "sensor", "readings", "stored", "new", "kept", "gained", "lost", "µs/reading", "memory"
+    );
+    for SensorReport { sensor, totals, cost } in sensors.iter().take(SENSORS) {
+        let old = totals.old.map_or_else(|| "-".to_owned(), |old| old.to_string());
+        println!(
+            "{sensor:<width$} {:>10} {old:>7} {:>6} {:>6} {:>7} {:>6} {:>10.1} {:>9}",
+            totals.readings,
+            totals.new,
+            totals.kept,
+            totals.gained,
+            totals.lost,
+            cost.cpu_micros_per_reading,
+            bytes(cost.memory_bytes as f64)
+        );
+    }
+    if sensors.len() > SENSORS {
+        println!("… and {} more, with fewer changes; --json has all", sensors.len() - SENSORS);
+    }
+}
+
+fn print_labels(labels: &Labels) {
+    let percent =
+        |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0));
+    for (name, Quality { judgement, precision, recall }) in [("stored", &labels.old), ("new", &labels.new)] {
+        println!(
+            "{:<10} precision {} ({} right, {} wrong, {} unlabelled), recall {} ({} of {} real anomalies)",
+            name,
+            percent(*precision),
+            judgement.right,
+            judgement.wrong,
+            judgement.unlabelled,
+            percent(*recall),
+            judgement.found,
+            judgement.found + judgement.missed
+        );
+    }
+    println!(
+        "           Labels are given to stored alarms, so these miss none of them: compare precision, and the new recall with 100 %."
+    );
+}
+
+fn print_examples(title: &str, examples: &[Example]) {
+    if examples.is_empty() {
+        return;
+    }
+    println!("\n{title}:");
+    for Example { sensor, alarm } in examples {
+        let end = alarm
+            .ended
+            .map_or_else(|| "and goes on".to_owned(), |ended| format!("until {}", when::show(ended)));
+        println!(
+            "  {}  {sensor}  grade {:.3}, {} {end}",
+            when::show(alarm.started),
+            alarm.peak_grade,
+            count(alarm.readings, "reading")
+        );
+        for why in alarm.causes.iter().filter(|why| why.share > 0.0).take(CAUSES) {
+            println!("      {:>3.0} %  {}", why.share * 100.0, why.words());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Scores a sensor's past with another configuration. Pure, but for the clock that tells what it costs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use thicket_actors::messages::StoredReading;
+use thicket_detector::{Detection, Detector, DetectorConfig, Event};
+use thicket_schema::Timestamp;
+
+use super::alarm::Alarm;
+use super::cpu::CpuClock;
+
+/// A detector on its way through a sensor's past.
+pub(super) struct Scorer {
+    detector: Detector,
+    /// What comes before only warms the detector up.
+    from: Timestamp,
+    events: BTreeMap<i64, Event>,
+    counts: Counts,
+    cpu: Duration,
+}
+
+/// Readings by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Scored and reported.
+    pub(super) scored: u64,
+    /// Scored to warm the detector up.
+    pub(super) warming: u64,
+    /// Not taken by the detector: none of its fields, an infinite value, or poison.
+    pub(super) rejected: u64,
+    /// Not newer than the one before.
+    pub(super) late: u64,
+}
+
+/// What came of a sensor's past.
+#[derive(Clone, Debug)]
+pub(super) struct Scored {
+    pub(super) alarms: Vec<Alarm>,
+    pub(super) counts: Counts,
+    pub(super) memory: usize,
+    pub(super) cpu: Duration,
+}
+
+impl Scorer {
+    pub(super) fn new(sensor: &str, config: &DetectorConfig, from: Timestamp) -> Self {
+        Self {
+            detector: Detector::new(sensor, config),
+            from,
+            events: BTreeMap::new(),
+            counts: Counts::default(),
+            cpu: Duration::ZERO,
+        }
+    }
+
+    /// Scores the next readings, in their order, and shows each that is reported.
+    pub(super) fn feed(
+        &mut self,
+        readings: &[StoredReading],
+        mut report: impl FnMut(&StoredReading, &Detection),
+    ) {
+        let clock = CpuClock::start();
+        for reading in readings {
+            self.take(reading, &mut report);
+        }
+        self.cpu += clock.elapsed();
+    }
+
+    fn take(&mut self, reading: &StoredReading, report: &mut impl FnMut(&StoredReading, &Detection)) {
+        if self.detector.newest().is_some_and(|newest| reading.ts.0 <= newest) {
+            self.counts.late += 1;
+            return;
+        }
+        if reading.seq.is_none() {
+            // Poison: the engine gave up on it, and passed over it.
+            self.detector.skip(reading.ts.0);
+            self.counts.rejected += 1;
+            return;
+        }
+        let Ok(detection) = self.detector.apply(reading.ts.0, reading.fields.names(), &reading.values) else {
+            self.counts.rejected += 1;
+            return;
+        };
+        let is_reported = reading.ts >= self.from;
+        if let Some(event) = &detection.event {
+            // An event that was over before is not reported; one that reaches in is.
+            let last = event.ended.unwrap_or(reading.ts.0);
+            if last >= self.from.0 {
+                self.events.insert(event.started, event.clone());
+            }
+        }
+        if is_reported {
+            self.counts.scored += 1;
+            report(reading, &detection);
+        } else {
+            self.counts.warming += 1;
+        }
+    }
+
+    pub(super) fn finish(self) -> Scored {
+        Scored {
+            alarms: self.events.values().map(Alarm::from).collect(),
+            counts: self.counts,
+            memory: self.detector.memory_usage(),
+            cpu: self.cpu,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thicket_detector::Profile;
+    use thicket_schema::FieldSet;
+
+    use super::*;
+
+    fn reading(i: i64, level: f64) -> StoredReading {
+        let fields = FieldSet::new(vec!["level".to_owned()]).unwrap();
+        StoredReading {
+            ts: Timestamp(i * 1_000_000),
+            seq: Some(1),
+            config: None,
+            score: None,
+            fields,
+            values: vec![level],
+        }
+    }
+
+    fn series() -> Vec<StoredReading> {
+        let level = |i: i64| if i == 150 || i == 700 { 95.0 } else { 50.0 + (i * 7_919 % 101) as f64 / 50.0 };
+        (0..800).map(|i| reading(i, level(i))).collect()
+    }
+
+    fn scored(from: i64, readings: &[StoredReading]) -> (Scored, Vec<i64>) {
+        let config = DetectorConfig { profile: Profile::Small, warm_up: 64, ..DetectorConfig::default() };
+        let mut scorer = Scorer::new("a", &config, Timestamp(from * 1_000_000));
+        let mut reported = Vec::new();
+        for page in readings.chunks(100) {
+            scorer.feed(page, |reading, _| reported.push(reading.ts.0 / 1_000_000));
+        }
+        (scorer.finish(), reported)
+    }
+
+    #[test]
+    fn what_comes_before_the_beginning_warms_up_and_is_not_reported() {
+        let (all, _) = scored(0, &series());
+        let begun = |scored: &Scored| scored.alarms.iter().map(|a| a.started.timestamp()).collect::<Vec<_>>();
+        assert_eq!(begun(&all), [150, 700]);
+        let (some, reported) = scored(400, &series());
+        assert_eq!(begun(&some), [700]);
+        assert_eq!((some.counts.warming, some.counts.scored, reported.len()), (400, 400, 400));
+        assert_eq!(some.alarms[0], all.alarms[1]);
+        assert!(some.memory > 0);
+    }
+
+    #[test]
+    fn readings_that_are_not_newer_or_not_taken_are_counted() {
+        let mut readings = series();
+        readings.insert(10, reading(5, 1.0));
+        readings.insert(20, StoredReading { values: vec![f64::NAN], ..reading(19, 1.0) });
+        readings.remove(21);
+        readings[30].seq = None;
+        let (scored, _) = scored(0, &readings);
+        assert_eq!((scored.counts.late, scored.counts.rejected, scored.counts.scored), (1, 2, 798));
+    }
+}

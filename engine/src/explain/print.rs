@@ -1,0 +1,125 @@
+//! An explanation for people.
+
+use thicket_detector::{Explanation, NeighbourExplanation, ViewExplanation};
+
+use super::{Explained, Verdict};
+use crate::when;
+use crate::words::{Why, by_share, number};
+
+/// Contributions of a view that are shown.
+const CONTRIBUTIONS: usize = 8;
+/// Contributions below this are not worth a line.
+const LEAST_CONTRIBUTION: f64 = 0.005;
+
+/// Prints an explanation.
+pub(super) fn print(explained: &Explained) {
+    let Explained { sensor, ts, seq, values, stored, flags, explanation, .. } = explained;
+    println!("{sensor} at {}, reading {seq}\n", when::show(*ts));
+    let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in values {
+        println!("  {name:<width$}  {value}");
+    }
+    println!();
+    let grade = stored.grade.map_or_else(|| "none yet".to_owned(), |grade| format!("{grade:.4}"));
+    println!("score       {}", number(stored.score));
+    println!("grade       {grade}");
+    println!("confidence  {:.2}", stored.confidence);
+    println!("onset       {:.4}", stored.onset);
+    println!("flags       {}", if flags.is_empty() { "none".to_owned() } else { flags.join(", ") });
+    print_rarity(explanation, explained.alarms_per_week);
+    println!("computed    {}", reproduction(explained));
+    let fields: Vec<&str> = explanation.causes.iter().map(|cause| cause.field.as_str()).collect();
+    let fields = fields.join(", ");
+    for view in &explanation.views {
+        print_view(view, &fields);
+    }
+    println!("\nwhat was expected");
+    for why in by_share(explanation.causes.iter().map(Why::from).collect()) {
+        println!("  {:>5.1} %  {} (usually {})", why.share * 100.0, why.words(), number(why.expected));
+    }
+}
+
+fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
+    let Explanation { surprise, loudest, rarity, threshold, past, interval_seconds, .. } = explanation;
+    let often = if *rarity < 12.0 {
+        format!("one reading in {}", number(10_f64.powf(*rarity).round()))
+    } else {
+        "less than one reading in 10^12".to_owned()
+    };
+    println!("rarity      {rarity:.3}: {often} is expected to be as rare");
+    println!(
+        "threshold   {threshold:.3}: alarms_per_week = {}, at a reading every {} s",
+        number(alarms_per_week),
+        number(*interval_seconds)
+    );
+    println!("surprise    {surprise:.3} over all views, {loudest:.3} in the loudest; {past} past readings");
+}
+
+fn reproduction(explained: &Explained) -> String {
+    let Explained { stored, computed, replayed, .. } = explained;
+    let from = replayed.checkpoint.map_or_else(
+        || format!("from {} stored rows", replayed.rows),
+        |seq| format!("from the checkpoint after reading {seq} and {} rows", replayed.rows),
+    );
+    if explained.reproduced {
+        return format!("the same, bit for bit, {from}");
+    }
+    let Verdict { score, grade, .. } = computed;
+    let gone = match replayed.oldest_seq {
+        Some(oldest) if oldest > 1 => {
+            format!(
+                " Rows before reading {oldest} are no longer stored, or were scored with another configuration."
+            )
+        }
+        _ => String::new(),
+    };
+    format!(
+        "DIFFERENT {from} ({} of them differ too): score {score} instead of {}, grade {} instead of {}.{gone}",
+        replayed.mismatches,
+        stored.score,
+        grade.map_or_else(|| "none".to_owned(), |grade| grade.to_string()),
+        stored.grade.map_or_else(|| "none".to_owned(), |grade| grade.to_string())
+    )
+}
+
+fn print_view(view: &ViewExplanation, fields: &str) {
+    println!(
+        "\n{:<14} {:>12} {:>8} {:>12} {:>16}",
+        format!("view {}", view.name),
+        "value",
+        "rarity",
+        "mean",
+        "rarity of mean"
+    );
+    for measure in &view.measures {
+        println!(
+            "  {:<12} {:>12} {:>8.3} {:>12} {:>16}",
+            measure.name,
+            number(measure.value),
+            measure.rarity,
+            number(measure.mean),
+            measure.mean_rarity.map_or_else(|| "-".to_owned(), |rarity| format!("{rarity:.3}"))
+        );
+    }
+    let mut parts: Vec<_> =
+        view.contributions.iter().filter(|(_, _, part)| *part >= LEAST_CONTRIBUTION).collect();
+    parts.sort_by(|a, b| b.2.total_cmp(&a.2));
+    for (name, lag, part) in parts.into_iter().take(CONTRIBUTIONS) {
+        let lag = if *lag == 0 { String::new() } else { format!(", {lag} readings before") };
+        println!("  {:>5.1} %  {name}{lag}", part * 100.0);
+    }
+    let Some(nearest) = view.neighbours.first() else { return };
+    let fields = if nearest.values.is_empty() { String::new() } else { format!(" ({fields})") };
+    println!("  nearest readings{fields}");
+    for nearest in &view.neighbours {
+        println!("    {}", neighbour(nearest));
+    }
+}
+
+fn neighbour(neighbour: &NeighbourExplanation) -> String {
+    let NeighbourExplanation { values, distance, count } = neighbour;
+    let values: Vec<String> = values.iter().map(|value| number(*value)).collect();
+    let times = if *count > 1 { format!(", {count} times") } else { String::new() };
+    let values = if values.is_empty() { String::new() } else { format!("({}) ", values.join(", ")) };
+    format!("{values}at distance {}{times}", number(*distance))
+}

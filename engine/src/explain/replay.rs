@@ -1,0 +1,228 @@
+//! Brings a detector to where it stood before a reading: the way in which the engine restores it, a page of rows after the
+//! other, so that a long past needs no more memory than a short one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use thicket_actors::checkpoint::{
+    CheckpointStore, PostgresPool, REBUILD_PER_POINT, heard_labels, newest_of_others, page_of_rows,
+    rows_up_to, stored_configs,
+};
+use thicket_actors::detector::{NamedConfig, RestoreFacts, restore};
+use thicket_actors::messages::{History, StoredReading};
+use thicket_actors::queue::try_connect_redis;
+use thicket_detector::Detector;
+use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
+
+use super::stored::StoredDetection;
+use crate::config::Config;
+use crate::sensors::Sensor;
+use crate::when;
+
+/// Rows that are read at a time.
+const PAGE: usize = 20_000;
+/// How long Redis may take: without it, the rows are enough.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a detector was brought back from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Replayed {
+    /// The reading after which the checkpoint was taken that it started from, if from any.
+    pub(super) checkpoint: Option<u64>,
+    /// Rows that were scored once more.
+    pub(super) rows: u64,
+    /// How many of them came out otherwise than they are stored.
+    pub(super) mismatches: u64,
+    /// The number of the oldest row, where there is no checkpoint: if it is not 1, older rows are gone.
+    pub(super) oldest_seq: Option<u64>,
+}
+
+/// The detector as it stood before a stored reading, and the configuration that the reading was scored with.
+pub(super) async fn before(
+    config: &Config,
+    pool: &PostgresPool,
+    sensor: &Sensor,
+    reading: &StoredDetection,
+) -> anyhow::Result<(Detector, Arc<NamedConfig>, Replayed)> {
+    let name = SensorName::new(&sensor.name)?;
+    let configs = stored_configs(pool).await?;
+    let target = Arc::clone(configs.get(&reading.config).with_context(|| {
+        format!(
+            "the reading of {name} at {} was scored with configuration {:016x}, which is not stored, or which this version cannot read",
+            when::show(reading.ts),
+            reading.config
+        )
+    })?);
+    let end = Timestamp::from(reading.ts);
+    let history = beginning(config, pool, sensor, &name, &target, configs, end).await?;
+    let newest_before = history.before.last().map(|row| row.ts);
+    let newest_saved = history.checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
+    let mut after = newest_saved.or(newest_before);
+    let mut replay = Replay::new(&name, &target, history);
+    let mut postgres = pool.get().await?;
+    loop {
+        let rows = page_of_rows(&mut postgres, SensorId(sensor.id), after, end, PAGE).await?;
+        after = rows.last().map(|row| row.ts).or(after);
+        let is_last = rows.len() < PAGE;
+        let mut detector = replay.take(rows);
+        if is_last {
+            detector.reconfigure(&target.config);
+            let replayed = replay.replayed;
+            return Ok((detector, target, replayed));
+        }
+        replay.save(&detector);
+    }
+}
+
+/// What there is before the first row that is applied again: a checkpoint, or the rows that a detector of a new shape learnt from, or
+/// nothing.
+async fn beginning(
+    config: &Config,
+    pool: &PostgresPool,
+    sensor: &Sensor,
+    name: &SensorName,
+    target: &NamedConfig,
+    configs: BTreeMap<u64, Arc<NamedConfig>>,
+    end: Timestamp,
+) -> anyhow::Result<History> {
+    let id = SensorId(sensor.id);
+    let alike = configs.iter().filter(|(_, config)| config.fingerprint == target.fingerprint);
+    let alike: Vec<u64> = alike.map(|(id, _)| *id).collect();
+    let changed = newest_of_others(pool, id, &alike, Some(end)).await?;
+    let usable = |checkpoint: &Checkpoint| {
+        checkpoint.config == target.fingerprint
+            && checkpoint.newest.is_some_and(|newest| newest < end && Some(newest) > changed)
+    };
+    let checkpoint = load_checkpoint(config, sensor, name).await.filter(usable);
+    let before = match changed {
+        Some(changed) if checkpoint.is_none() => {
+            rows_up_to(pool, id, changed, REBUILD_PER_POINT * target.config.shape().points).await?
+        }
+        _ => Vec::new(),
+    };
+    let labels = heard_labels(pool, id).await?;
+    Ok(History { checkpoint, before, rows: Vec::new(), configs, labels })
+}
+
+/// A restore in several steps: what each leads to is the checkpoint of the next.
+struct Replay<'a> {
+    name: &'a SensorName,
+    target: &'a Arc<NamedConfig>,
+    history: History,
+    replayed: Replayed,
+}
+
+impl<'a> Replay<'a> {
+    fn new(name: &'a SensorName, target: &'a Arc<NamedConfig>, history: History) -> Self {
+        let checkpoint = history.checkpoint.as_ref().map(|checkpoint| checkpoint.seq);
+        Self { name, target, history, replayed: Replayed { checkpoint, ..Replayed::default() } }
+    }
+
+    /// Applies the next rows. A detector begins with the configuration of its first row: some settings are those that it began with.
+    fn take(&mut self, rows: Vec<StoredReading>) -> Detector {
+        if self.history.checkpoint.is_none() && self.history.before.is_empty() {
+            self.replayed.oldest_seq = rows.iter().find_map(|row| row.seq);
+        }
+        let first = rows.iter().find_map(|row| self.history.configs.get(&row.config?));
+        let config = Arc::clone(first.unwrap_or(self.target));
+        self.history.rows = rows;
+        let facts = RestoreFacts { sensor: self.name, config: &config, history: &self.history };
+        let (detector, restored) = restore(&facts);
+        self.replayed.rows += restored.replayed;
+        self.replayed.mismatches += restored.mismatches;
+        detector
+    }
+
+    /// Remembers how far it is.
+    fn save(&mut self, detector: &Detector) {
+        self.history.before.clear();
+        self.history.checkpoint = Some(Checkpoint {
+            sensor: self.name.as_str().to_owned(),
+            seq: detector.seq(),
+            newest: detector.newest().map(Timestamp),
+            config: self.target.fingerprint,
+            state: detector.snapshot(),
+        });
+    }
+}
+
+/// The sensor's checkpoint, if Redis answers and has one.
+async fn load_checkpoint(config: &Config, sensor: &Sensor, name: &SensorName) -> Option<Checkpoint> {
+    let loading = async {
+        let redis = try_connect_redis(&config.redis.url).await?;
+        let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);
+        anyhow::Ok(store.load(PartitionId(sensor.partition as u16), name).await?)
+    };
+    match tokio::time::timeout(PATIENCE, loading).await {
+        Ok(Ok(checkpoint)) => checkpoint,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "redis does not give the checkpoint; replaying all stored rows");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("redis does not answer; replaying all stored rows");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thicket_detector::{DetectorConfig, Profile};
+    use thicket_schema::FieldSet;
+
+    use super::*;
+
+    /// Two configurations of the same shape, of which the second takes more readings for anomalies, and learns otherwise.
+    fn config(alarms_per_week: f64) -> Arc<NamedConfig> {
+        let settings = DetectorConfig { profile: Profile::Small, warm_up: 64, ..DetectorConfig::default() };
+        Arc::new(NamedConfig::from(DetectorConfig { alarms_per_week, ..settings }))
+    }
+
+    /// Scored rows and a poison one; the configuration changes with row 150.
+    fn rows(first: &NamedConfig, second: &NamedConfig) -> Vec<StoredReading> {
+        let fields = FieldSet::new(vec!["level".to_owned()]).unwrap();
+        let mut detector = Detector::new("a", &first.config);
+        let row = |i: i64| {
+            let values = vec![50.0 + (i * 7_919 % 101) as f64 / 50.0];
+            let (ts, fields) = (Timestamp(i * 1_000_000), fields.clone());
+            if i == 90 {
+                detector.skip(ts.0);
+                return StoredReading { ts, seq: None, config: None, score: None, fields, values };
+            }
+            let config = if i < 150 { first } else { second };
+            detector.reconfigure(&config.config);
+            let detection = detector.apply(ts.0, fields.names(), &values).unwrap();
+            let (seq, score) = (Some(detection.seq), Some(detection.score));
+            StoredReading { ts, seq, config: Some(config.identity), score, fields, values }
+        };
+        (0..300).map(row).collect()
+    }
+
+    #[test]
+    fn pages_of_any_size_lead_to_the_same_state_and_scores() {
+        let (name, first, second) = (SensorName::new("a").unwrap(), config(1.0), config(50_000.0));
+        let rows = rows(&first, &second);
+        let configs: BTreeMap<_, _> =
+            [&first, &second].map(|config| (config.identity, Arc::clone(config))).into();
+        let replay = |page: usize| {
+            let history = History { configs: configs.clone(), ..History::default() };
+            let mut replay = Replay::new(&name, &second, history);
+            let mut state = Vec::new();
+            for page in rows.chunks(page) {
+                let detector = replay.take(page.to_vec());
+                replay.save(&detector);
+                state = detector.snapshot();
+            }
+            assert_eq!((replay.replayed.mismatches, replay.replayed.rows), (0, 300), "{page}");
+            state
+        };
+        let whole = replay(rows.len());
+        for page in [1, 7, 50, 100, 299] {
+            assert!(replay(page) == whole, "{page}");
+        }
+    }
+}
