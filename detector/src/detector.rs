@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) regime: Regime,
 }
 
+/// An anomaly is felt for so many times the reach of the moving means after its end.
+const AFTERMATH: u32 = 3;
 /// While an anomaly lasts, the forests learn one reading in this many.
 const SLOWNESS: u64 = 4;
 
@@ -168,7 +170,7 @@ impl Detector {
             }
         }
         detector.state.seq = seq;
-        detector.state.regime = Regime::Calm;
+        detector.state.regime = Regime::default();
         detector.state.onset = Onset::default();
         detector
     }
@@ -276,11 +278,12 @@ impl Detector {
             Limits { threshold, lasting: lasting(threshold), accept_after: config.accept_after.as_micros() };
         detection.event = state.regime.take_closed().and_then(|ongoing| ongoing.report(true, true));
         let step = state.regime.step(reading, limits);
-        state.regime.count_pause(limits.is_usual(reading));
+        state.regime.count(limits.is_usual(reading));
         match step {
             Step::None | Step::Pause => return,
             Step::End => {
-                if let Regime::Anomalous(ongoing) = std::mem::take(&mut state.regime) {
+                let calm = Regime::Calm { aftermath: AFTERMATH * config.smoothing };
+                if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
                     detection.event = ongoing.report(true, false).or(detection.event.take());
                 }
                 return;
@@ -296,7 +299,7 @@ impl Detector {
                 ongoing.event.extend(flagged);
                 ongoing
             }
-            Regime::Calm | Regime::Accepted { .. } => {
+            Regime::Calm { .. } | Regime::Accepted { .. } => {
                 let event = Open::begin(flagged);
                 Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false }
             }

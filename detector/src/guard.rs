@@ -9,15 +9,19 @@ use crate::event::Open;
 const PAUSE: u32 = 10;
 /// A reading that is by itself as common as one in ten is usual, whatever was before it.
 const USUAL: f64 = 1.0;
+/// In the aftermath of an anomaly, a reading that is by itself as rare as one in a hundred begins another.
+const FRESH: f64 = 2.0;
 /// An accepted disturbance is an anomaly again when a reading is rarer than all of it by this much.
 const WORSE: f64 = 0.5;
 
 /// What goes on.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) enum Regime {
     /// Nothing.
-    #[default]
-    Calm,
+    Calm {
+        /// Readings that still stand under the impression of an anomaly that is over.
+        aftermath: u32,
+    },
     /// An anomaly.
     Anomalous(Ongoing),
     /// What was an anomaly, but has lasted so long that it is learnt.
@@ -118,6 +122,12 @@ impl Limits {
     }
 }
 
+impl Default for Regime {
+    fn default() -> Self {
+        Self::Calm { aftermath: 0 }
+    }
+}
+
 impl Regime {
     /// Whether readings are learnt.
     pub(crate) fn learns(&self) -> bool {
@@ -128,9 +138,12 @@ impl Regime {
     pub(crate) fn step(&self, reading: Rare, limits: Limits) -> Step {
         let Rare { at, rarity, now } = reading;
         match self {
-            Self::Calm if rarity >= limits.threshold => Step::Begin,
+            // The moving figures remember the last anomaly for a while: until then, a reading must be rare by itself.
+            Self::Calm { aftermath } if rarity >= limits.threshold && (*aftermath == 0 || now >= FRESH) => {
+                Step::Begin
+            }
             Self::Accepted { rarest, .. } if rarity >= limits.threshold.max(rarest + WORSE) => Step::Begin,
-            Self::Calm => Step::None,
+            Self::Calm { .. } => Step::None,
             Self::Accepted { pause, .. } => {
                 if limits.is_usual(reading) && pause + 1 >= PAUSE {
                     Step::End
@@ -149,8 +162,11 @@ impl Regime {
         }
     }
 
-    /// Counts usual readings in a row.
-    pub(crate) fn count_pause(&mut self, is_usual: bool) {
+    /// Counts usual readings in a row, and what is left of an aftermath.
+    pub(crate) fn count(&mut self, is_usual: bool) {
+        if let Self::Calm { aftermath } = self {
+            *aftermath = aftermath.saturating_sub(1);
+        }
         if let Self::Anomalous(Ongoing { pause, .. }) | Self::Accepted { pause, .. } = self {
             *pause = if is_usual { *pause + 1 } else { 0 };
         }
