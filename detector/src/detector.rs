@@ -276,7 +276,11 @@ impl Detector {
         let threshold = threshold(config.alarms_per_week, state.rhythm.readings_per_week());
         let limits =
             Limits { threshold, lasting: lasting(threshold), accept_after: config.accept_after.as_micros() };
-        detection.event = state.regime.take_closed().and_then(|ongoing| ongoing.report(true, true));
+        if let Some(closed) = state.regime.take_closed() {
+            // The end of one anomaly is told before another may begin.
+            detection.event = closed.report(true, true);
+            return;
+        }
         let step = state.regime.step(reading, limits);
         state.regime.count(limits.is_usual(reading));
         match step {
@@ -284,7 +288,7 @@ impl Detector {
             Step::End => {
                 let calm = Regime::Calm { aftermath: AFTERMATH * config.smoothing };
                 if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
-                    detection.event = ongoing.report(true, false).or(detection.event.take());
+                    detection.event = ongoing.report(true, false);
                 }
                 return;
             }

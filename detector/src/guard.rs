@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Open;
 
 /// Usual readings in a row after which an anomaly is over.
-const PAUSE: u32 = 10;
+const PAUSE: u32 = 5;
 /// A reading that is by itself as common as one in ten is usual, whatever was before it.
 const USUAL: f64 = 1.0;
 /// In the aftermath of an anomaly, a reading that is by itself as rare as one in a hundred begins another.

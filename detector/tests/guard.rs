@@ -70,10 +70,8 @@ fn an_event_lasts_as_long_as_the_grade_does() {
     let started = shift[0].event.as_ref().unwrap().started;
     let events = shift.iter().filter_map(|detection| detection.event.as_ref());
     assert!(events.clone().count() > 40 && events.clone().all(|event| event.started == started));
-    assert!(
-        shift[1..].iter().filter(|detection| detection.onset > 0.0).count() < 25,
-        "an onset is a beginning"
-    );
+    let late = shift[30..].iter().filter(|detection| detection.onset > 0.0).count();
+    assert!(late < 10, "an onset is a beginning: {late} of 20");
     let after = sensor.settle(200, 20.0);
     assert!(
         after.iter().any(|detection| detection.event.as_ref().is_some_and(|event| event.ended.is_some()))

@@ -122,7 +122,8 @@ fn bursts_and_another_rate_of_readings_raise_no_alarm() {
     let slower = sensor.settle(500, 20.0);
     let silences = slower.iter().filter(|detection| detection.marks.after_silence).count();
     assert!(silences < 150, "another rate is not a silence for ever: {silences}");
-    assert!(alarms(&burst) + alarms(&slower) <= 3, "{} {}", alarms(&burst), alarms(&slower));
+    // Half a week at seven alarms a week.
+    assert!(alarms(&burst) + alarms(&slower) <= 8, "{} {}", alarms(&burst), alarms(&slower));
 }
 
 /// High at night is usual in itself; that it is so by day is not.
