@@ -246,3 +246,31 @@ fn a_sample_may_take_back_more_points_than_it_has_room_for() {
     let after = forest.memory_usage();
     assert!(after < before + before / 8, "{after} bytes after {before}");
 }
+
+#[test]
+fn a_point_that_is_only_observed_is_scored_and_shingled_but_not_held() {
+    let builder = Forest::builder(1).trees(10).window(50).shingle(3).sampling(Sampling::Reservoir).seed(1);
+    let mut forest = builder.build().unwrap();
+    for point in series(2, 200, 1) {
+        forest.update(&point).unwrap();
+    }
+    let held = |forest: &Forest| {
+        let mut points: Vec<Vec<f32>> = forest.points().map(|(point, _)| point.to_vec()).collect();
+        points.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        points
+    };
+    let before = held(&forest);
+    assert_eq!(before.len(), 50);
+    assert_eq!(forest.points().map(|(_, count)| count).sum::<u32>(), 50);
+    let mut contributions = [0.0; 3];
+    let expected = forest.score(&[900.0]).unwrap();
+    assert_eq!(forest.observe(&[900.0], &mut contributions).unwrap(), expected);
+    assert!((contributions.iter().sum::<f64>() - 1.0).abs() < 1e-9 && contributions[2] > 0.5);
+    assert_eq!(held(&forest), before, "the trees hold what they held");
+    forest.observe(&[1.0], &mut contributions).unwrap();
+    assert!(contributions[1] > 0.5, "but the point is part of the next shingle: {contributions:?}");
+    assert_eq!(
+        forest.observe(&[1.0], &mut [0.0; 2]),
+        Err(Error::WrongLength { what: "contributions", got: 2, expected: 3 })
+    );
+}
