@@ -140,6 +140,27 @@ async fn a_label_ends_the_learning_guard_at_its_place_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_anomaly_that_lasts_ends_when_its_detector_is_made_anew() {
+    let settings = format!("{SMALL}alarms_per_week = 2000.0\naccept_after = \"1y\"\n");
+    let start = now_seconds() - READINGS;
+    let bed = Bed::new().await;
+    let engine = bed.engine(&settings).await;
+    let mut publisher = bed.publisher();
+    publish_shift(&mut publisher, start, 0..230).await;
+    bed.until_accounted(230).await;
+    assert_eq!(bed.number("SELECT count(*) FROM anomalies WHERE ended IS NULL").await, 1);
+    let file = bed.config(&settings);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("points = 128", "points = 96")).unwrap();
+    engine.signal("HUP");
+    bed.until("SELECT count(*) FROM partitions WHERE detectors LIKE '%\"points\":96%'", 4).await;
+    publish_shift(&mut publisher, start, 230..250).await;
+    bed.until_accounted(250).await;
+    let last = "SELECT count(*) FROM anomalies a WHERE ended = (SELECT max(ts) FROM readings WHERE seq <= 230 AND (flags & 2) <> 0)";
+    assert_eq!(bed.number(last).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_wrong_is_refused_by_name_and_the_old_configuration_holds() {
     let bed = Bed::new().await;
     let engine = bed.engine(SMALL).await;

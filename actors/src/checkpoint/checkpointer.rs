@@ -12,7 +12,8 @@ use thicket_schema::SensorName;
 use tokio::sync::oneshot;
 
 use super::history::{
-    HistoryError, PostgresPool, heard_labels, newest_of_others, rows_after, rows_up_to, stored_configs,
+    HistoryError, PostgresPool, end_anomalies, heard_labels, newest_of_others, rows_after, rows_up_to,
+    stored_configs,
 };
 use super::store::CheckpointStore;
 use crate::messages::{Drain, History, Load, Save};
@@ -179,6 +180,7 @@ async fn history(
             labels,
         });
     };
+    end_anomalies(pool, sensor, changed).await?;
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let before = rows_up_to(pool, sensor, changed, most).await?;
     let rows = rows_after(pool, sensor, Some(changed)).await?;

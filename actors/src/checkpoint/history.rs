@@ -138,6 +138,26 @@ pub async fn newest_of_others(
     Ok(newest.into_iter().next().map(|newest| Timestamp(newest.ts_micros)))
 }
 
+/// Ends the anomalies that lasted when a sensor's detector got another shape: with their last anomalous row up to then. The detector that
+/// watched them is gone, and to say so again changes nothing.
+pub async fn end_anomalies(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    changed: Timestamp,
+) -> Result<(), HistoryError> {
+    sql_query(
+        "UPDATE anomalies a SET ended = coalesce(
+             (SELECT max(r.ts) FROM readings r
+              WHERE r.sensor = a.sensor AND r.ts BETWEEN a.started AND $2 AND (r.flags & 2) <> 0), a.peak_at)
+         WHERE a.sensor = $1 AND a.ended IS NULL AND a.started <= $2",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(timestamptz(changed))
+    .execute(&mut *pool.get().await?)
+    .await?;
+    Ok(())
+}
+
 /// All configurations that rows were made with. One that cannot be read by this program is left out, and its rows count as others.
 pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
     let stored: Vec<(i64, String)> =
