@@ -25,8 +25,11 @@ pub struct RestoreFacts<'a> {
 /// so undisturbed, since such a change drops the detector.
 pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     let RestoreFacts { sensor, config, history } = *facts;
-    let mut detector = beginning(sensor, config, history);
-    let mut at = config.identity;
+    // Some settings are those that a detector began with: its first row says which.
+    let made_with = history.rows.iter().find_map(|row| history.configs.get(&row.config?));
+    let first = made_with.map_or(config, |first| first.as_ref());
+    let mut detector = beginning(sensor, first, history);
+    let mut at = first.identity;
     let mut mismatches = 0;
     for row in &history.rows {
         hear_labels(&mut detector, history);

@@ -125,6 +125,20 @@ fn rows_are_applied_with_the_settings_that_they_were_made_with() {
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
+/// A sensor keeps the warm-up that it began with, also when it comes back from its rows alone.
+#[test]
+fn a_detector_begins_with_the_settings_of_its_first_row() {
+    let longer = NamedConfig::from(DetectorConfig { warm_up: 300, ..settings() });
+    let mut undisturbed = Detector::new(sensor().as_str(), &config().config);
+    let mut stored = rows(&run(&mut undisturbed, 0..200), 0, &config());
+    assert!(undisturbed.reconfigure(&longer.config));
+    stored.extend(rows(&run(&mut undisturbed, 200..400), 200, &longer));
+    let named = [&config(), &longer].map(|config| (config.identity, Arc::new(config.clone())));
+    let history = History { rows: stored, configs: BTreeMap::from(named), ..History::default() };
+    let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &longer, history: &history });
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
+}
+
 #[test]
 fn a_damaged_checkpoint_is_not_trusted() {
     let config = config();
