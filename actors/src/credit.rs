@@ -17,13 +17,23 @@ pub struct CreditPool {
 /// Permission to have something in flight. Dropping it gives the permission back.
 #[derive(Debug)]
 pub struct Credit {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Credit {
     /// A credit of a pool without bounds, for what is bounded elsewhere.
     pub const fn unbounded() -> Self {
-        Self { _permit: None }
+        Self { permit: None }
+    }
+
+    /// Takes `units` out of this credit, or what there is left of them.
+    #[must_use]
+    pub fn split(&mut self, units: u32) -> Self {
+        let permit = self.permit.as_mut().and_then(|permit| {
+            let units = permit.num_permits().min(units as usize);
+            permit.split(units)
+        });
+        Self { permit }
     }
 }
 
@@ -39,14 +49,14 @@ impl CreditPool {
     pub async fn acquire(&self, units: u32) -> Credit {
         let units = units.min(self.capacity);
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(units).await;
-        Credit { _permit: permit.ok() }
+        Credit { permit: permit.ok() }
     }
 
     /// Takes `units` if they are free now.
     pub fn try_acquire(&self, units: u32) -> Option<Credit> {
         let units = units.min(self.capacity);
         let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(units).ok()?;
-        Some(Credit { _permit: Some(permit) })
+        Some(Credit { permit: Some(permit) })
     }
 
     /// Units not in flight now.
@@ -92,6 +102,19 @@ mod tests {
         let three = pool.acquire(3).await;
         assert_eq!(pool.available(), 1);
         assert!(pool.try_acquire(2).is_none());
+        drop(three);
+        assert_eq!(pool.available(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_credit_can_be_shared_out_and_comes_back_in_parts() {
+        let pool = CreditPool::new(4);
+        let mut all = pool.acquire(9).await;
+        let (three, rest) = (all.split(3), all.split(6));
+        drop(all);
+        assert_eq!(pool.available(), 0);
+        drop(rest);
+        assert_eq!(pool.available(), 1);
         drop(three);
         assert_eq!(pool.available(), 4);
     }

@@ -39,9 +39,9 @@ impl Credited for Append {
 }
 
 /// `MqttIngress` → `QueueWriter`: controls for the logs of partitions. Answered when they are in the log; lost only with the process, and then
-/// announced again.
+/// announced again. The answer says whether they are.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct Announce {
     /// Which partition is told what, in order.
     pub controls: Vec<(PartitionId, Control)>,

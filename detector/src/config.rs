@@ -230,9 +230,9 @@ impl DetectorConfig {
         serde_json::from_str(json)
     }
 
-    /// Identifies a configuration as a whole: the rows that it made name it.
+    /// Identifies a configuration as a whole, and the method: the rows that they made name it.
     pub fn identity(&self) -> u64 {
-        xxh3_64(self.to_json().as_bytes())
+        xxh3_64(format!("{ALGORITHM} {}", self.to_json()).as_bytes())
     }
 
     /// The configured fields in the order in which the detector keeps them.

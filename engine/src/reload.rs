@@ -14,6 +14,9 @@ use crate::config::{Config, Overrides};
 /// How often the file is looked at. Asking its time works on every file system, and over the mounts of an orchestrator.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long a file must stay as it is before it is read.
+const SETTLE: Duration = Duration::from_millis(500);
+
 /// Where a configuration comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
@@ -39,7 +42,13 @@ pub(crate) async fn watch(
         tokio::select! {
             _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),
             () = tokio::time::sleep(LOOK) => {
-                if look(&file) == seen {
+                let now = look(&file);
+                if now == seen {
+                    continue;
+                }
+                // A file that is away, empty or still being written is no configuration.
+                tokio::time::sleep(SETTLE).await;
+                if now.is_none_or(|(_, bytes)| bytes == 0) || look(&file) != now {
                     continue;
                 }
                 tracing::info!(file = %file.display(), "the configuration file has changed");

@@ -164,6 +164,10 @@ pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<Nam
         configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?;
     let named = stored.into_iter().filter_map(|(id, settings)| {
         let config = DetectorConfig::from_json(&settings).ok()?;
+        // What another version of the method has made is not of this shape, whatever its settings.
+        if config.identity() != id.cast_unsigned() {
+            return None;
+        }
         let fingerprint = config.fingerprint();
         Some((
             id.cast_unsigned(),

@@ -61,6 +61,13 @@ pub async fn partitions_configured_otherwise(
     Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
 }
 
+/// Every partition of the deployment.
+pub async fn all_partitions(pool: &PostgresPool) -> Result<Vec<PartitionId>, HistoryError> {
+    let ids: Vec<i32> =
+        partitions::table.order(partitions::id).select(partitions::id).load(&mut *pool.get().await?).await?;
+    Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
+}
+
 #[derive(QueryableByName)]
 struct Claimed {
     #[diesel(sql_type = Integer)]

@@ -4,6 +4,6 @@ mod epochs;
 mod keeper;
 mod labels;
 
-pub use epochs::{DeploymentError, check_deployment, partitions_configured_otherwise};
+pub use epochs::{DeploymentError, all_partitions, check_deployment, partitions_configured_otherwise};
 pub use keeper::{Join, PartitionKeeper};
 pub use labels::{UnannouncedLabel, mark_announced, unannounced_labels};

@@ -132,7 +132,7 @@ impl Handler<Append> for QueueWriter {
 }
 
 impl Handler<Announce> for QueueWriter {
-    type Result = ResponseActFuture<Self, ()>;
+    type Result = ResponseActFuture<Self, bool>;
 
     fn handle(&mut self, announce: Announce, context: &mut Context<Self>) -> Self::Result {
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -140,7 +140,7 @@ impl Handler<Announce> for QueueWriter {
         if !self.state.flushing {
             self.flush(context);
         }
-        Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
+        Box::pin(receiver.into_actor(self).map(|done, _, _| done.is_ok()))
     }
 }
 

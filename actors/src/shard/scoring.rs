@@ -12,7 +12,7 @@ use thicket_schema::{Control, PartitionId, SensorName, Timestamp};
 use super::assemble::{Judged, assemble};
 use super::desk::Desk;
 use super::residents::{DueCheckpoint, JobResult, Resident, Unrecoverable};
-use super::work::{Collector, Gap, Job, Work, cut_at_control};
+use super::work::{Collector, Gap, Job, Stretch, Work, cut_at_control};
 use crate::credit::Credit;
 use crate::detector::{DetectorConfigs, NamedConfig};
 use crate::messages::{HearLabel, Verdict};
@@ -29,17 +29,18 @@ impl Desk {
             self.report_gap(gap);
         }
         let records: usize = work.stretches.iter().map(|stretch| stretch.slots.len()).sum();
-        let mut credits = BTreeMap::new();
-        for stretch in &work.stretches {
-            let credit = self.credits.acquire(stretch.slots.len().max(1) as u32).await;
-            credits.insert(stretch.partition, credit);
-        }
+        // At once for all of them: one that waits while others hold what it waits for would wait for ever.
+        let units = |stretch: &Stretch| stretch.slots.len().max(1) as u32;
+        let mut all = self.credits.acquire(work.stretches.iter().map(units).sum()).await;
+        let mut credits: BTreeMap<PartitionId, Credit> =
+            work.stretches.iter().map(|stretch| (stretch.partition, all.split(units(stretch)))).collect();
+        drop(all);
         let Work { mut stretches, jobs } = work;
         for stretch in &mut stretches {
             match stretch.control().cloned() {
-                Some(Control::Detectors(json)) => self.adopt(stretch.partition, &json).await,
+                Some(Control::Detectors(json)) => self.adopt(stretch.partition, stretch.epoch, &json).await,
                 Some(Control::Label { sensor, started, label }) => {
-                    stretch.heard = self.tell(stretch.partition, &sensor, started, &label).await;
+                    stretch.heard = self.tell(stretch, &sensor, started, &label).await;
                 }
                 _ => {}
             }
@@ -66,6 +67,8 @@ impl Desk {
             let partition = stretch.partition;
             let credit = credits.remove(&partition).unwrap_or_else(Credit::unbounded);
             if !self.take_up(partition, stretch.epoch, stretch.to) {
+                // It was assigned anew meanwhile, from an earlier place: what detectors have just learnt is ahead of that.
+                self.state.borrow_mut().residents.drop_partition(partition);
                 continue;
             }
             for job in jobs.iter().filter(|job| job.partition == partition) {
@@ -127,17 +130,23 @@ impl Desk {
     /// starts from the rows.
     async fn tell(
         &self,
-        partition: PartitionId,
+        stretch: &Stretch,
         sensor: &SensorName,
         started: Timestamp,
         label: &str,
     ) -> Option<HeardLabel> {
         let label = Label::from_name(label)?;
+        let partition = stretch.partition;
         self.settle(partition).await;
+        if !self.is_current(partition, stretch.epoch) {
+            return None;
+        }
         let Ok(resident) = self.resident(partition, sensor).await else {
             self.reopen(partition);
             return None;
         };
+        // It is not to be retired before what it hears is committed.
+        self.state.borrow_mut().residents.touch(sensor, stretch.to, Instant::now());
         let seq = resident.detector.send(HearLabel { started, label }).await.ok()??;
         Some(HeardLabel { sensor: sensor.id().0, seq, started, label })
     }
@@ -154,11 +163,19 @@ impl Desk {
         said.unwrap_or_else(|| Arc::clone(&self.nursery.options.detectors))
     }
 
+    /// Whether the partition is still what it was when the read began.
+    fn is_current(&self, id: PartitionId, epoch: i64) -> bool {
+        self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.epoch == epoch)
+    }
+
     /// Configures the partition's sensors otherwise from here on. Everything before is committed first: a detector that is brought in anew
     /// starts from the rows.
-    async fn adopt(&self, id: PartitionId, json: &str) {
+    async fn adopt(&self, id: PartitionId, epoch: i64, json: &str) {
         let detectors = self.detectors_of(id, Some(json));
         self.settle(id).await;
+        if !self.is_current(id, epoch) {
+            return;
+        }
         let state = &mut *self.state.borrow_mut();
         if let Some(partition) = state.partitions.get_mut(&id) {
             state.residents.reconfigure(id, &detectors);

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::checkpoint::{HistoryError, PostgresPool};
 use crate::messages::Announce;
 use crate::ownership::{
-    UnannouncedLabel, mark_announced, partitions_configured_otherwise, unannounced_labels,
+    UnannouncedLabel, all_partitions, mark_announced, partitions_configured_otherwise, unannounced_labels,
 };
 use crate::queue::QueueWriter;
 
@@ -28,6 +28,7 @@ pub(super) struct Announcer {
     detectors: RefCell<Arc<str>>,
     /// Whether that has been announced, and not changed since.
     said: Cell<bool>,
+    changed_since_start: Cell<bool>,
     writes: Cell<bool>,
     changed: Notify,
 }
@@ -39,6 +40,7 @@ impl Announcer {
             writer,
             detectors: RefCell::new(detectors),
             said: Cell::new(false),
+            changed_since_start: Cell::new(false),
             writes: Cell::new(false),
             changed: Notify::new(),
         }
@@ -48,6 +50,7 @@ impl Announcer {
     pub(super) fn replace(&self, detectors: Arc<str>) {
         self.detectors.replace(detectors);
         self.said.set(false);
+        self.changed_since_start.set(true);
         self.changed.notify_one();
     }
 
@@ -77,7 +80,12 @@ impl Announcer {
     async fn announce(&self) -> Result<(), HistoryError> {
         if !self.said.get() {
             let detectors = Arc::clone(&self.detectors.borrow());
-            let partitions = partitions_configured_otherwise(&self.pool, &detectors).await?;
+            // After a change, all are told: what is in a log and not committed yet may say otherwise than the tables.
+            let partitions = if self.changed_since_start.get() {
+                all_partitions(&self.pool).await?
+            } else {
+                partitions_configured_otherwise(&self.pool, &detectors).await?
+            };
             let control = |partition| (partition, Control::Detectors(detectors.to_string()));
             if self.append(partitions.into_iter().map(control).collect()).await {
                 tracing::debug!("every log says how its sensors are configured");
@@ -101,6 +109,6 @@ impl Announcer {
             return true;
         }
         tracing::info!(entries = controls.len(), "controls go into the log");
-        self.writer.send(Announce { controls }).await.is_ok()
+        self.writer.send(Announce { controls }).await.unwrap_or(false)
     }
 }

@@ -54,7 +54,8 @@ pub(super) async fn insert_heard_labels(
 ) -> QueryResult<()> {
     for HeardLabel { sensor, seq, started, label } in heard {
         sql_query(
-            "INSERT INTO heard_labels (sensor, seq, started, label) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            "INSERT INTO heard_labels (sensor, seq, started, label) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (sensor, seq, started) DO UPDATE SET label = excluded.label",
         )
         .bind::<BigInt, _>(sensor)
         .bind::<BigInt, _>(seq.cast_signed())

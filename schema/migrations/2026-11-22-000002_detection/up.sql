@@ -52,7 +52,7 @@ LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
 -- One row per anomaly and field: each field's part at the peak, what came and what was expected.
 CREATE VIEW anomaly_causes AS
 SELECT s.name AS sensor, a.started, a.peak_at, c.field, c.share, c.actual, c.expected, c.low, c.high,
-       CASE WHEN c.actual > c.high THEN 'high' WHEN c.actual < c.low THEN 'low' ELSE 'within' END AS direction
+       CASE WHEN c.actual = 'NaN' THEN 'within' WHEN c.actual > c.high THEN 'high' WHEN c.actual < c.low THEN 'low' ELSE 'within' END AS direction
 FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high)
