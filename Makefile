@@ -24,12 +24,12 @@ demo: servers ## Start everything, replay a city of microphones, show what is fo
 	@cargo run --release --locked --quiet --bin thicket -- demo $(DEMO_FLAGS)
 
 test: servers lint ## Formatting, lints, unit, property and integration tests
-	cargo test --workspace --features rrcf-rs/serde --locked --doc
-	cargo test --workspace --features rrcf-rs/serde --locked --no-fail-fast --lib --bins --tests --examples
+	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
+	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 
 lint: ## Formatting and lints
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features rrcf-rs/serde --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features rrcf-rs/serde,thicket/faults --locked -- -D warnings
 	cargo check -p rrcf-rs --no-default-features --locked
 
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')

@@ -13,11 +13,13 @@
 //! - [`checkpoint`]: detectors' states in Redis, and the rows that bring them up to date.
 //!
 //! Beside the flow: [`messages`] lists what actors say to each other, [`credit`] bounds what is in flight,
-//! [`supervision`] restarts what panics, [`metrics`] counts.
+//! [`supervision`] restarts what panics, [`metrics`] counts, and
+//! [`faults`] is where crash tests put their fingers in.
 
 pub mod checkpoint;
 pub mod credit;
 pub mod detector;
+pub mod faults;
 pub mod messages;
 pub mod metrics;
 pub mod ownership;

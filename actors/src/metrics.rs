@@ -14,7 +14,7 @@ use thicket_detector::{Detection, Marks};
 pub struct Metrics {
     /// MQTT messages by what became of them: `appended` to the log or `retained` and dropped.
     pub mqtt_messages: IntCounterVec,
-    /// 1 while the ingress is connected to the broker.
+    /// 1 while the ingress is connected to the broker and subscribed.
     pub mqtt_connected: IntGauge,
     /// Connections made to the broker.
     pub mqtt_connects: IntCounter,
@@ -106,7 +106,8 @@ impl Metrics {
                 "MQTT messages by what became of them.",
                 &["result"],
             )?,
-            mqtt_connected: r.gauge("mqtt_connected", "1 while the ingress is connected to the broker.")?,
+            mqtt_connected: r
+                .gauge("mqtt_connected", "1 while the ingress is connected to the broker and subscribed.")?,
             mqtt_connects: r.counter("mqtt_connects_total", "Connections made to the broker.")?,
             broker_dropped: r.gauge(
                 "broker_dropped_messages",

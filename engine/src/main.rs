@@ -8,6 +8,8 @@ mod config;
 mod deadletters;
 mod demo;
 mod explain;
+#[cfg(feature = "faults")]
+mod faults;
 mod http;
 mod migrate;
 mod reload;
@@ -38,6 +40,11 @@ fn main() -> ExitCode {
         }
     };
     if let Err(error) = telemetry::start(&config.log) {
+        eprintln!("thicket: {error:#}");
+        return ExitCode::from(WRONG_USAGE);
+    }
+    #[cfg(feature = "faults")]
+    if let Err(error) = faults::set() {
         eprintln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }

@@ -7,6 +7,7 @@ use fred::types::Value;
 use fred::types::scripts::Script;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 
+use crate::faults;
 use crate::queue::RedisError;
 
 const SAVE: &str = "
@@ -40,7 +41,9 @@ impl CheckpointStore {
         let size = bytes.len();
         let key = self.keys.checkpoint(partition, sensor);
         let arguments: Vec<Value> = vec![checkpoint.seq.to_string().into(), Value::Bytes(bytes)];
+        faults::pass("checkpoint.before");
         let _: i64 = self.save.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
+        faults::pass("checkpoint.after");
         Ok(size)
     }
 

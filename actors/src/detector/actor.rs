@@ -9,6 +9,7 @@ use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
 use super::configs::NamedConfig;
 use super::restore::{RestoreFacts, restore};
+use crate::faults;
 use crate::messages::{
     HearLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
 };
@@ -74,7 +75,9 @@ impl Handler<Score> for DetectorActor {
         let State { detector, .. } = self.state.as_mut().ok_or(NotRestored)?;
         let seq_before = detector.seq();
         let readings = &message.readings[message.from..message.to];
+        faults::pass("score.before");
         let verdicts = readings.iter().map(|reading| verdict(detector, reading)).collect();
+        faults::pass("score.after");
         let seq_after = detector.seq();
         let checkpoint = self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
         Ok(Scores { verdicts, checkpoint, elapsed: started.elapsed() })
@@ -139,6 +142,7 @@ fn verdict(detector: &mut Detector, reading: &Reading) -> Verdict {
     }
     #[cfg(test)]
     assert!(reading.values.first() != Some(&tests::POISON), "poison");
+    faults::poison(reading.values.first().copied());
     match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
         Ok(detection) => Verdict::Scored(Box::new(detection)),
         Err(rejected) => Verdict::Rejected { reason: reason(&rejected), detail: rejected.to_string() },

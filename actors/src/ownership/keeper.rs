@@ -13,6 +13,7 @@ use thicket_schema::{Keys, PartitionId};
 
 use super::epochs::claim;
 use crate::checkpoint::PostgresPool;
+use crate::faults;
 use crate::messages::{Assign, Drain, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::queue::{Held, Leases, RedisError};
@@ -63,8 +64,10 @@ impl PartitionKeeper {
         let desk = Rc::clone(&self.desk);
         let all: Vec<PartitionId> = (0..self.partitions).map(PartitionId).collect();
         let ask = async move {
+            faults::pass("renewal.before");
             let asked = all.iter().map(|&partition| desk.leases.acquire(desk.keys.lease(partition)));
             let answers: LeaseAnswers = all.iter().copied().zip(join_all(asked).await).collect();
+            faults::pass("renewal.after");
             answers
         };
         let round = ask
@@ -76,8 +79,12 @@ impl PartitionKeeper {
                     if won.is_empty() {
                         return Vec::new();
                     }
+                    faults::pass("takeover.before");
                     match claim(&desk.pool, &won).await {
-                        Ok(assignments) => assignments,
+                        Ok(assignments) => {
+                            faults::pass("takeover.after");
+                            assignments
+                        }
                         Err(error) => {
                             tracing::warn!(%error, "partitions cannot be claimed; trying again");
                             Vec::new()

@@ -8,6 +8,7 @@ use fred::types::scripts::Script;
 use thicket_schema::{Entry, Keys, PartitionId, Position};
 
 use super::RedisError;
+use crate::faults;
 
 /// What the log said to an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,11 @@ impl LogAppender {
         entry: &Bytes,
         bound: u64,
     ) -> Result<AppendOutcome, AppendError> {
-        let n = self.n + 1;
+        let n = if faults::keeps("rule.append_once") {
+            self.n + 1
+        } else {
+            self.stored_n(redis, keys).await? + 1
+        };
         let script_keys = vec![keys.log(self.partition), keys.writer(self.partition)];
         let arguments: Vec<Value> = vec![
             self.nonce.as_str().into(),
@@ -85,7 +90,12 @@ impl LogAppender {
             Value::Bytes(entry.clone()),
             bound.to_string().into(),
         ];
+        faults::pass("append.before");
         let reply: String = self.append.evalsha_with_reload(redis, script_keys, arguments).await?;
+        if faults::fails("append.lost") {
+            return Err(AppendError::UnexpectedReply("a reply that a test took away".to_owned()));
+        }
+        faults::pass("append.after");
         match reply.as_str() {
             "ok" | "already" => {
                 self.n = n;
@@ -97,6 +107,13 @@ impl LogAppender {
             "lost" => Ok(AppendOutcome::Lost),
             _ => Err(AppendError::UnexpectedReply(reply)),
         }
+    }
+
+    /// How many entries of this writer the log holds, by its own word: only to break a rule with.
+    async fn stored_n(&self, redis: &Client, keys: &Keys) -> Result<u64, AppendError> {
+        use fred::interfaces::HashesInterface as _;
+        let n: Option<u64> = redis.hget(keys.writer(self.partition), "n").await?;
+        Ok(n.unwrap_or(self.n))
     }
 
     /// The place of the last entry that is known to be in the log.

@@ -11,6 +11,7 @@ use fred::types::streams::XCap;
 use thicket_schema::{Keys, PartitionId, Position};
 
 use super::RedisError;
+use crate::faults;
 
 /// One entry of a partition's log, not decoded yet.
 #[derive(Clone, Debug)]
@@ -49,12 +50,14 @@ impl LogReader {
         let logs: Vec<String> = positions.iter().map(|&(partition, _)| self.keys.log(partition)).collect();
         let after: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
         let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        faults::pass("read.before");
         let reply: Value = self.blocking.xread(Some(count), Some(patience_ms), logs.clone(), after).await?;
         if reply.is_null() {
             return Ok(Vec::new());
         }
         let mut streams: std::collections::HashMap<String, RawEntries> =
             reply.into_xread_response::<String, String, String, Bytes>()?;
+        faults::pass("read.after");
         let mut answer = Vec::new();
         for (log, &(partition, _)) in logs.iter().zip(positions) {
             if let Some(entries) = streams.remove(log) {
@@ -69,11 +72,13 @@ impl LogReader {
         let log = self.keys.log(partition);
         let pipeline = self.redis.pipeline();
         if committed > Position::default() {
+            faults::pass("trim.before");
             let keep_from = XCap::try_from(("MINID", "=", committed.next().to_string()))?;
             let () = pipeline.xtrim(log.clone(), keep_from).await?;
         }
         let () = pipeline.xlen(log).await?;
         let mut replies: Vec<u64> = pipeline.all().await?;
+        faults::pass("trim.after");
         Ok(replies.pop().unwrap_or(0))
     }
 

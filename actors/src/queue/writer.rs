@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
 
 use super::append::{AppendError, AppendOutcome, LogAppender};
+use crate::faults;
 use crate::messages::{Announce, Append, Drain};
 use crate::metrics::Metrics;
 use crate::source::Connection;
@@ -123,7 +124,12 @@ impl Supervised for QueueWriter {
 impl Handler<Append> for QueueWriter {
     type Result = ();
 
-    fn handle(&mut self, append: Append, context: &mut Context<Self>) {
+    fn handle(&mut self, mut append: Append, context: &mut Context<Self>) {
+        if !faults::keeps("rule.acknowledge_after_append")
+            && let Some(delivery) = append.delivery.take()
+        {
+            delivery.acknowledge();
+        }
         self.state.pending.push(append);
         if !self.state.flushing {
             self.flush(context);
@@ -220,7 +226,9 @@ async fn flush_batch(
     for (delivery, credit) in acknowledge {
         messages += 1;
         if let Some(delivery) = delivery {
+            faults::pass("ack.before");
             delivery.acknowledge();
+            faults::pass("ack.after");
         }
         drop(credit);
     }

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::partition::Partition;
 use super::residents::{DueCheckpoint, Nursery, Residents};
 use crate::credit::{Credit, CreditPool, send_credited};
+use crate::faults;
 use crate::messages::{Commit, CommitOutcome, Reopen};
 use crate::queue::LogReader;
 use crate::writer::CommitBatch;
@@ -89,6 +90,14 @@ impl Desk {
     pub(super) fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
         let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
         let received = batch.received.last().copied().unwrap_or_default();
+        let checkpoints = if faults::keeps("rule.rows_before_checkpoint") {
+            checkpoints
+        } else {
+            for due in checkpoints {
+                self.nursery.save_if_room(partition, due);
+            }
+            Vec::new()
+        };
         let (reply, outcome) = oneshot::channel();
         let writers = &self.nursery.peers.writers;
         let writer = &writers[usize::from(partition.0) % writers.len()];

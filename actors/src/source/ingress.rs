@@ -10,10 +10,11 @@ use actix::{
 };
 use chrono::Utc;
 use rumqttc::{
-    AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubscribeFilter,
+    AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubAck, SubscribeFilter,
     SubscribeReasonCode,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::announce::Announcer;
 use super::connection::Connection;
@@ -236,45 +237,58 @@ impl Subscription {
         renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let finish = self.finish(stop.clone());
         tokio::pin!(finish);
-        let mut finishing = false;
+        let mut give_up_at = None;
         loop {
-            tokio::select! {
-                event = event_loop.poll() => match event {
-                    Ok(Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. }))) => {
-                        connected = true;
-                        self.on_connected(session_present, subscribed);
-                    }
-                    Ok(Event::Incoming(Incoming::Publish(publish))) if !*stop.borrow() => {
-                        self.on_publish(publish, decoder).await;
-                    }
-                    Ok(Event::Incoming(Incoming::SubAck(answer))) if answer.return_codes.contains(&SubscribeReasonCode::Failure) => {
-                        tracing::error!(topics = ?self.options.topics, "the broker refused a subscription");
-                    }
-                    Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, host = self.options.host, port = self.options.port, "no connection to the broker; trying again");
+            // Not dropped before it ends: a connection that is being made, or a packet that is being sent, would be lost.
+            let poll = event_loop.poll();
+            tokio::pin!(poll);
+            let event = loop {
+                tokio::select! {
+                    event = &mut poll => break event,
+                    () = self.connection.redelivery_requested() => return connected,
+                    _ = renewal.tick() => if !self.renew().await {
                         return connected;
+                    },
+                    () = &mut finish, if give_up_at.is_none() => {
+                        give_up_at = Some(Instant::now() + DISCONNECT_PATIENCE);
+                        if !connected || self.client.try_disconnect().is_err() {
+                            return connected;
+                        }
                     }
-                },
-                () = self.connection.redelivery_requested() => return connected,
-                _ = renewal.tick() => match self.leases.acquire(self.lease_key.clone()).await {
-                    Ok(Held::ByAnother) => {
-                        tracing::warn!("another node took the subscription over");
-                        return connected;
-                    }
-                    Ok(_) => {}
-                    Err(error) => tracing::warn!(%error, "the subscription's lease was not renewed"),
-                },
-                () = &mut finish, if !finishing => {
-                    finishing = true;
-                    if !connected || self.client.try_disconnect().is_err() {
-                        return connected;
-                    }
+                    () = reached(give_up_at) => return connected,
                 }
-                () = tokio::time::sleep(DISCONNECT_PATIENCE), if finishing => return connected,
+            };
+            match event {
+                Ok(Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. }))) => {
+                    connected = true;
+                    self.on_connected(session_present, subscribed);
+                }
+                Ok(Event::Incoming(Incoming::Publish(publish))) if !*stop.borrow() => {
+                    self.on_publish(publish, decoder).await;
+                }
+                Ok(Event::Incoming(Incoming::SubAck(answer))) => self.on_subscribed(&answer),
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
+                Ok(_) => {}
+                Err(error) => {
+                    let (host, port) = (&self.options.host, self.options.port);
+                    tracing::warn!(%error, host, port, "no connection to the broker; trying again");
+                    return connected;
+                }
             }
         }
+    }
+
+    /// Renews the lease of the subscription; false if another node has it.
+    async fn renew(&self) -> bool {
+        match self.leases.acquire(self.lease_key.clone()).await {
+            Ok(Held::ByAnother) => {
+                tracing::warn!("another node took the subscription over");
+                return false;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the subscription's lease was not renewed"),
+        }
+        true
     }
 
     /// Ends once the ingress was told to stop and everything it took is in the log and acknowledged.
@@ -296,9 +310,9 @@ impl Subscription {
             "connected to the broker"
         );
         self.metrics.mqtt_connects.inc();
-        self.metrics.mqtt_connected.set(1);
         // The first time too, since the topics may have changed since the session began.
         if session_present && *subscribed {
+            self.metrics.mqtt_connected.set(1);
             return;
         }
         let mut filters: Vec<SubscribeFilter> = self
@@ -312,6 +326,14 @@ impl Subscription {
             Ok(()) => *subscribed = true,
             Err(error) => tracing::error!(%error, "subscription not sent"),
         }
+    }
+
+    /// Only now does the broker keep what is published: who waits for `/readyz` may publish.
+    fn on_subscribed(&self, answer: &SubAck) {
+        if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+            tracing::error!(topics = ?self.options.topics, "the broker refused a subscription");
+        }
+        self.metrics.mqtt_connected.set(1);
     }
 
     async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
@@ -335,5 +357,13 @@ impl Subscription {
         let now_micros = Utc::now().timestamp_micros();
         let (partition, records) = decoder.decode(&publish.topic, &publish.payload, publish.dup, now_micros);
         send_credited(&self.writer, Append { partition, records, delivery, credit });
+    }
+}
+
+/// Waits until a time that has been set.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

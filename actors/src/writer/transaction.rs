@@ -10,6 +10,8 @@ use super::advance::{Advance, Committed, Counts, Standing, advance, lock_partiti
 use super::batch::{CommitBatch, LetterRow, OfferedReading, ReadingColumns, SeenSensor};
 use super::letters::insert_letters;
 use super::offered::{Fate, offer};
+use crate::faults;
+
 use super::rows::{insert_configs, insert_heard_labels, insert_readings, upsert_events, upsert_sensors};
 
 /// What a transaction did.
@@ -25,6 +27,8 @@ pub(super) struct Applied {
     pub(super) letters: Vec<Reason>,
     /// What is known to the database now.
     pub(super) known: Known,
+    /// Positions that did not move with their rows, because a test wants it so.
+    left_behind: BTreeMap<PartitionId, Advance>,
 }
 
 /// What need not be written again.
@@ -42,7 +46,19 @@ pub(super) async fn apply(
     batches: &[&CommitBatch],
     known: &Known,
 ) -> Result<Applied, DatabaseError> {
-    connection.transaction(async |connection| write(connection, batches, known).await).await
+    let mut applied =
+        connection.transaction(async |connection| write(connection, batches, known).await).await?;
+    if !faults::keeps("rule.position_with_rows") {
+        faults::pass("commit.before");
+        advance(connection, &applied.left_behind).await?;
+        applied.left_behind.clear();
+    }
+    if faults::fails("commit.lost") {
+        let kind = diesel::result::DatabaseErrorKind::ClosedConnection;
+        return Err(DatabaseError::DatabaseError(kind, Box::new("a reply that a test took away".to_owned())));
+    }
+    faults::pass("commit.after");
+    Ok(applied)
 }
 
 async fn write(
@@ -52,6 +68,13 @@ async fn write(
 ) -> Result<Applied, DatabaseError> {
     let ids: Vec<i32> = batches.iter().map(|batch| i32::from(batch.partition.0)).collect();
     let mut committed = lock_partitions(connection, ids).await?;
+    let epochs: BTreeMap<PartitionId, i64> =
+        committed.iter().map(|(&partition, at)| (partition, at.epoch)).collect();
+    if !faults::keeps("rule.epoch_is_checked") {
+        for batch in batches {
+            committed.entry(batch.partition).and_modify(|at| at.epoch = batch.epoch);
+        }
+    }
     let mut applied = Applied::default();
     let mut work = Work::default();
     for &batch in batches {
@@ -66,6 +89,12 @@ async fn write(
         return Ok(applied);
     }
 
+    if !faults::keeps("rule.epoch_is_checked") {
+        for (partition, advance) in &mut work.advances {
+            advance.epoch = epochs[partition];
+        }
+    }
+    faults::pass("insert.before");
     let partition_of = |seen: &SeenSensor| work.sensor_partitions[&seen.sensor.id().0];
     upsert_sensors(connection, partition_of, &work.sensors).await?;
     insert_configs(connection, &work.configs).await?;
@@ -95,15 +124,19 @@ async fn write(
         upsert_events(connection, &batch.events).await?;
         insert_heard_labels(connection, &batch.heard).await?;
     }
-    if advance(connection, &work.advances).await? != work.advances.len() {
+    if !faults::keeps("rule.position_with_rows") {
+        applied.left_behind.clone_from(&work.advances);
+    } else if advance(connection, &work.advances).await? != work.advances.len() {
         // The rows are locked and were checked, so this cannot be; if it is, nothing of this transaction may stand.
         return Err(DatabaseError::RollbackTransaction);
     }
+    faults::pass("insert.after");
     for advance in work.advances.values() {
         applied.counts = sum(applied.counts, advance.counts);
     }
     applied.known.sensors = work.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
     applied.known.configs = work.configs.keys().copied().collect();
+    faults::pass("commit.before");
     Ok(applied)
 }
 

@@ -125,9 +125,30 @@ impl Bed {
             if found == expected {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{query} gives {found}, not {expected}\n{}", self.logs());
+            if started.elapsed() >= PATIENCE {
+                let ledger = self.texts("SELECT * FROM ledger").await.join("\n");
+                panic!(
+                    "{query} gives {found}, not {expected}\n{}\n{ledger}\n{}",
+                    self.backlog().await,
+                    self.logs()
+                );
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How many entries each partition's log holds, for a test that fails.
+    async fn backlog(&self) -> String {
+        use fred::interfaces::StreamsInterface as _;
+        let redis = thicket_actors::queue::try_connect_redis(&self.servers.redis.url()).await.unwrap();
+        let keys = thicket_schema::Keys::default();
+        let mut entries = Vec::new();
+        for partition in 0..self.number("SELECT count(*) FROM partitions").await {
+            let log = keys.log(thicket_schema::PartitionId(partition as u16));
+            let found: u64 = redis.xlen(log).await.unwrap();
+            entries.push(found);
+        }
+        format!("entries in the log: {entries:?}")
     }
 
     /// Waits until every one of `records` records has an outcome, and checks that the ledger balances.

@@ -22,6 +22,9 @@ diesel::table! {
         duplicates -> BigInt,
         dead_letters -> BigInt,
         detectors -> Nullable<Text>,
+        expired -> BigInt,
+        clean -> Bool,
+        algorithm -> Nullable<Integer>,
     }
 }
 
@@ -109,6 +112,7 @@ diesel::table! {
         payload -> Binary,
         payload_bytes -> BigInt,
         content -> BigInt,
+        replayed -> Nullable<Timestamptz>,
     }
 }
 

@@ -1,0 +1,71 @@
+//! What crash tests want of this process, from its environment. Only with the feature `faults`.
+//!
+//! | variable | what |
+//! |---|---|
+//! | `THICKET_FAULTS` | `append.after@17,…`: SIGKILL to itself when the place is passed for the 17th time; `commit.lost@3`: the third time fails; `poison`: poisonous readings work |
+//! | `THICKET_BREAK` | rules that are broken, such as `rule.epoch_is_checked` |
+//! | `THICKET_FIRED` | a file that the name of each place is appended to when it fires |
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use thicket_actors::faults::{PLACES, RULES};
+
+/// Places that fail instead of ending the process.
+const FAILING: [&str; 2] = ["append.lost", "commit.lost"];
+
+/// Sets what the environment says.
+pub(crate) fn set() -> anyhow::Result<()> {
+    let fired = std::env::var_os("THICKET_FIRED").map(PathBuf::from);
+    for fault in listed("THICKET_FAULTS") {
+        if fault == "poison" {
+            configure("poison", "return")?;
+            continue;
+        }
+        let (place, count) = fault.split_once('@').context("THICKET_FAULTS: place@count")?;
+        let count: u64 = count.parse().context("THICKET_FAULTS: place@count")?;
+        let place = PLACES.iter().find(|known| **known == place).context("THICKET_FAULTS: no such place")?;
+        if FAILING.contains(place) {
+            configure(place, &format!("{}*off->1*return->off", count - 1))?;
+        } else {
+            kill_at(place, count, fired.clone())?;
+        }
+    }
+    for rule in listed("THICKET_BREAK") {
+        anyhow::ensure!(RULES.contains(&rule.as_str()), "THICKET_BREAK: no such rule: {rule}");
+        configure(&rule, "return")?;
+    }
+    Ok(())
+}
+
+fn listed(variable: &str) -> Vec<String> {
+    let text = std::env::var(variable).unwrap_or_default();
+    text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn configure(place: &str, actions: &str) -> anyhow::Result<()> {
+    fail::cfg(place, actions).map_err(anyhow::Error::msg)
+}
+
+fn kill_at(place: &'static str, count: u64, fired: Option<PathBuf>) -> anyhow::Result<()> {
+    let passed = AtomicU64::new(0);
+    let pass = move || {
+        if passed.fetch_add(1, Ordering::Relaxed) + 1 != count {
+            return;
+        }
+        if let Some(file) = &fired {
+            note(file, place);
+        }
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    };
+    fail::cfg_callback(place, pass).map_err(anyhow::Error::msg)
+}
+
+fn note(file: &PathBuf, place: &str) {
+    let written = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    if let Err(error) = written.and_then(|mut file| writeln!(file, "{place}")) {
+        eprintln!("thicket: THICKET_FIRED: {error}");
+    }
+}
