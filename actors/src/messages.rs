@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::credit::{Credit, Credited};
 use crate::detector::NamedConfig;
+use crate::ownership::{Decision, Verdicts};
 use crate::source::Delivery;
 use crate::writer::CommitBatch;
 
@@ -68,6 +69,10 @@ pub struct Assign {
     pub position: Position,
     /// How its sensors are configured there, as the log said; nothing if it has not said so yet.
     pub detectors: Option<Arc<str>>,
+    /// Readings after that place that are to be skipped.
+    pub verdicts: Arc<Verdicts>,
+    /// Whether the last owner gave it back. If not, it may have died of what comes next.
+    pub left_in_order: bool,
 }
 
 /// `PartitionKeeper` → `Shard`: the partition is not this node's any more. What is in flight cannot commit.
@@ -86,6 +91,12 @@ pub struct Reopen {
     /// Which partition.
     pub partition: PartitionId,
 }
+
+/// `Shard` → `PartitionKeeper`: a reading is to be skipped. Answered once that is durable; false if the partition is another node's. Waits for
+/// the database for as long as it takes.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct Decide(pub Decision);
 
 /// `Shard` → `Detector`: readings to score, in the order of the log. Consumed if the detector panics; the shard keeps the
 /// readings and restores the detector.
@@ -130,7 +141,7 @@ pub enum Verdict {
         /// The detector's own words.
         detail: String,
     },
-    /// It panicked the detector twice and is skipped.
+    /// There is a verdict that it is skipped, since it panicked its detector twice or killed the process.
     Poison,
 }
 
@@ -173,9 +184,9 @@ pub struct HearLabel {
     pub label: Label,
 }
 
-/// `Shard` → `Detector`: a reading that must not be applied. Only the newest timestamp moves.
+/// `Shard` → `Detector`: a reading that must not be applied. Only the newest timestamp moves; answered with whether it does.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<bool, NotRestored>")]
 pub struct Skip {
     /// The reading's timestamp.
     pub ts: Timestamp,
@@ -210,6 +221,8 @@ impl Credited for Commit {
 pub enum CommitOutcome {
     /// It is durable.
     Committed,
+    /// A reading of it cannot be stored. There is a verdict on it now; the partition is to be reopened.
+    Withdrawn,
     /// The partition's epoch or position is not what the batch builds on: it is another node's now, or a reply was lost.
     Fenced,
 }
@@ -245,6 +258,8 @@ pub struct Load {
     pub sensor: SensorName,
     /// How it is configured.
     pub config: Arc<NamedConfig>,
+    /// Whether its checkpoint may be believed. If not, it is dropped, and the rows alone say what was.
+    pub trusted: bool,
 }
 
 /// What the stores know of a sensor: its checkpoint and the rows after it; or, where the shape of its detector has changed since, the rows

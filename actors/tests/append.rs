@@ -26,8 +26,8 @@ impl Bed {
         Self { _directory: directory, _redis: redis, client, keys: Keys::default() }
     }
 
-    async fn open(&self, nonce: &str, wall_ms: i64) -> LogAppender {
-        LogAppender::open(&self.client, &self.keys, P, nonce, wall_ms).await.unwrap()
+    async fn open(&self, nonce: &str, wall_ms: u64) -> LogAppender {
+        LogAppender::open(&self.client, &self.keys, P, nonce, wall_ms, Position::default()).await.unwrap()
     }
 
     async fn append(&self, appender: &mut LogAppender, what: &str, bound: u64) -> AppendOutcome {

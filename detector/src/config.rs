@@ -10,7 +10,7 @@ use crate::clock::TimeZone;
 use crate::suppress::Suppression;
 
 /// The number of the method itself: it changes when the same readings would no longer give the same scores.
-const ALGORITHM: u32 = 2;
+pub const ALGORITHM: u32 = 2;
 
 /// Settings of the detectors of one sensor pattern.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

@@ -177,7 +177,7 @@ impl Detector {
 
     /// Passes over a reading that must not be applied: only the newest timestamp moves.
     pub fn skip(&mut self, ts_micros: i64) {
-        self.state.newest = Some(ts_micros);
+        self.state.newest = self.state.newest.max(Some(ts_micros));
     }
 
     /// Hears what a person says of the anomaly that began then: it decides what a detector learns while that anomaly lasts. Returns

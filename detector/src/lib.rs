@@ -71,7 +71,7 @@ mod view;
 
 pub use cause::{Cause, Direction};
 pub use clock::{TimeZone, UnknownTimeZone};
-pub use config::{ClockContext, ConfigError, DetectorConfig, Profile, Shape};
+pub use config::{ALGORITHM, ClockContext, ConfigError, DetectorConfig, Profile, Shape};
 pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;

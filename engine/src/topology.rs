@@ -9,8 +9,10 @@ use fred::clients::Client;
 use thicket_actors::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, check_deployment};
-use thicket_actors::queue::{Leases, LogReader, QueueWriter, QueueWriterOptions, connect_redis};
+use thicket_actors::ownership::{Join, PartitionKeeper, check_deployment, newest_generation};
+use thicket_actors::queue::{
+    Leases, LogReader, NodeName, QueueWriter, QueueWriterOptions, Suspects, connect_redis,
+};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{DecodeOptions, MqttClient, MqttIngress, MqttOptions};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_in_arbiter};
@@ -40,9 +42,9 @@ pub(crate) struct Topology {
 
 /// Starts everything. Waits for PostgreSQL and Redis for as long as it takes; fails only where waiting does not help.
 pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> anyhow::Result<Topology> {
-    wait_for_tables(config).await?;
+    let newest_generation = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
-    let site = Site { config, metrics, exit, node: node_name(config), keys };
+    let site = Site { config, metrics, exit, node: node_name(config), keys, newest_generation };
 
     let store_arbiter = Arbiter::new();
     let stores = site.start_stores(&store_arbiter.handle()).await?;
@@ -64,8 +66,9 @@ struct Site<'a> {
     config: &'a Config,
     metrics: &'a Metrics,
     exit: &'a ExitSignal,
-    node: String,
+    node: NodeName,
     keys: Keys,
+    newest_generation: u64,
 }
 
 /// The actors beside the stores.
@@ -110,6 +113,7 @@ impl Site<'_> {
     ) -> anyhow::Result<Vec<Addr<Shard>>> {
         let config = self.config;
         let detectors = Arc::new(config.detector_configs()?);
+        let alone = Arc::new(tokio::sync::Mutex::new(()));
         let mut shards = Vec::new();
         for number in 0..count {
             let arbiter = arbiters[usize::from(number) % arbiters.len()].handle();
@@ -128,6 +132,8 @@ impl Site<'_> {
                 checkpointer: stores.checkpointer.clone(),
                 keeper: stores.keeper.clone(),
                 exit: self.exit.clone(),
+                suspects: Suspects::new(self.redis(&arbiter).await?, self.keys.clone(), self.node.clone()),
+                alone: Arc::clone(&alone),
             };
             let metrics = self.metrics.clone();
             shards.push(start_in_arbiter(&arbiter, self.supervise("shard"), move |_| {
@@ -151,7 +157,8 @@ impl Site<'_> {
             linger: config.queue.linger,
             max_records: config.queue.max_records,
             max_backlog: config.queue.max_backlog,
-            nonce: self.node.clone(),
+            nonce: self.node.to_string(),
+            newest_generation: self.newest_generation,
         };
         let (log, keys, acknowledging) = (redis.clone(), self.keys.clone(), connection.clone());
         let (metrics, exit) = (self.metrics.clone(), self.exit.clone());
@@ -214,8 +221,8 @@ impl Topology {
     }
 }
 
-/// Waits for PostgreSQL, and refuses tables that this binary does not know.
-async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
+/// Waits for PostgreSQL, and refuses tables that this binary does not know. Returns the newest generation of the log that is committed.
+async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
     loop {
         let url = config.postgres.url.clone();
         match tokio::task::spawn_blocking(move || migrate::pending(&url)).await? {
@@ -230,7 +237,8 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
         }
     }
     let mut connection = connect_postgres(&config.postgres.url).await?;
-    Ok(check_deployment(&mut connection, config.queue.partitions).await?)
+    check_deployment(&mut connection, config.queue.partitions).await?;
+    Ok(newest_generation(&mut connection).await?)
 }
 
 /// One thread for each shard, but not more than there are cores.
@@ -239,15 +247,14 @@ fn shard_threads(shards: u16) -> usize {
     usize::from(shards).min(cores).max(1)
 }
 
-/// A name that no other process has: it is what leases and the log know the node by.
-fn node_name(config: &Config) -> String {
+/// What leases and the log know the node by.
+fn node_name(config: &Config) -> NodeName {
     let name = if config.node.name.is_empty() {
         std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
     } else {
         config.node.name.clone()
     };
-    let started = chrono::Utc::now().timestamp_micros();
-    format!("{name}/{}/{started:x}", std::process::id())
+    NodeName::of_this_process(&name)
 }
 
 fn mqtt_options(config: &Config) -> anyhow::Result<MqttOptions> {

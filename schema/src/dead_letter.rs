@@ -50,11 +50,13 @@ pub enum Reason {
     MissingField,
     /// An entry of the log cannot be decoded.
     BadEntry,
+    /// `PostgreSQL` does not take the reading's row.
+    Unstorable,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -73,6 +75,7 @@ impl Reason {
         Self::TimestampConflict,
         Self::MissingField,
         Self::BadEntry,
+        Self::Unstorable,
     ];
 
     /// The stable name, as in the table `dead_letters` and in metrics.
@@ -96,6 +99,7 @@ impl Reason {
             Self::TimestampConflict => "timestamp_conflict",
             Self::MissingField => "missing_field",
             Self::BadEntry => "bad_entry",
+            Self::Unstorable => "unstorable",
         }
     }
 }

@@ -151,6 +151,32 @@ impl fmt::Display for Position {
     }
 }
 
+/// A record's place in a partition's log: its entry, and its number there, from 0. Written `generation-n/item`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Which entry.
+    pub position: Position,
+    /// Which record of it.
+    pub item: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.position, self.item)
+    }
+}
+
+impl FromStr for Place {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once('/').and_then(|(position, item)| {
+            Some(Self { position: position.parse().ok()?, item: item.parse().ok()? })
+        });
+        parsed.ok_or_else(|| PositionError(excerpt(text)))
+    }
+}
+
 /// A text that is no position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a position, which is written `generation-n` as in `1700000000000-5`: {0}")]

@@ -8,6 +8,7 @@
 //! | `thicket:{p07}:log` | stream | the partition's entries |
 //! | `thicket:{p07}:writer` | hash | which ingress may append, and what it appended last |
 //! | `thicket:{p07}:lease` | string | which node owns the partition, for the time being |
+//! | `thicket:{p07}:suspect` | hash | what its owner was about to apply, after an owner that died |
 //! | `thicket:{p07}:checkpoint:<sensor>` | string | a detector's [checkpoint](crate::Checkpoint) |
 //! | `thicket:ingress:<client id>:lease` | string | which node holds an MQTT subscription |
 //! | `thicket:meta` | hash | what the deployment fixed once and for all |
@@ -60,6 +61,11 @@ impl Keys {
     /// Which node owns the partition.
     pub fn lease(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "lease")
+    }
+
+    /// What the partition's owner was about to apply.
+    pub fn suspect(&self, partition: PartitionId) -> String {
+        self.of_partition(partition, "suspect")
     }
 
     /// The state of a sensor's detector. The partition is that of the sensor.

@@ -39,7 +39,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use dead_letter::{DeadLetter, Reason};
 pub use entry::{Control, Entry, EntryError, Item, Record};
 pub use field_set::{FieldSet, FieldSetError};
-pub use ids::{PartitionId, Position, PositionError, SensorId, SensorName, SensorNameError};
+pub use ids::{PartitionId, Place, Position, PositionError, SensorId, SensorName, SensorNameError};
 pub use keys::Keys;
 pub use payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
 pub use reading::{Reading, Timestamp, flags};

@@ -8,12 +8,12 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
     Supervised, WrapFuture as _,
 };
-use thicket_schema::SensorName;
+use thicket_schema::{Checkpoint, SensorName};
 use tokio::sync::oneshot;
 
 use super::history::{
-    HistoryError, PostgresPool, end_anomalies, heard_labels, newest_of_others, rows_after, rows_up_to,
-    stored_configs,
+    HistoryError, PostgresPool, end_anomalies, heard_labels, newest_of_others, newest_seq, rows_after,
+    rows_up_to, stored_configs,
 };
 use super::store::CheckpointStore;
 use crate::messages::{Drain, History, Load, Save};
@@ -151,13 +151,10 @@ async fn history(
     store: &CheckpointStore,
     pool: &PostgresPool,
     load: &Load,
-    waiting: Option<thicket_schema::Checkpoint>,
+    waiting: Option<Checkpoint>,
 ) -> Result<History, LoadError> {
-    let checkpoint = match waiting {
-        Some(checkpoint) => Some(checkpoint),
-        None => store.load(load.partition, &load.sensor).await?,
-    };
     let sensor = load.sensor.id();
+    let checkpoint = believable(store, pool, load, waiting).await?;
     let configs = stored_configs(pool).await?;
     let labels = heard_labels(pool, sensor).await?;
     let of_this_shape =
@@ -185,6 +182,33 @@ async fn history(
     let before = rows_up_to(pool, sensor, changed, most).await?;
     let rows = rows_after(pool, sensor, Some(changed)).await?;
     Ok(History { checkpoint: None, before, rows, configs, labels })
+}
+
+/// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped.
+async fn believable(
+    store: &CheckpointStore,
+    pool: &PostgresPool,
+    load: &Load,
+    waiting: Option<Checkpoint>,
+) -> Result<Option<Checkpoint>, LoadError> {
+    let found = match waiting {
+        Some(checkpoint) if load.trusted => Some(checkpoint),
+        _ if load.trusted => store.load(load.partition, &load.sensor).await?,
+        _ => None,
+    };
+    let is_ahead = match &found {
+        Some(checkpoint) => newest_seq(pool, load.sensor.id()).await?.unwrap_or(0) < checkpoint.seq,
+        None => false,
+    };
+    if is_ahead {
+        let seq = found.as_ref().map(|checkpoint| checkpoint.seq);
+        tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");
+    }
+    if is_ahead || !load.trusted {
+        store.forget(load.partition, &load.sensor).await?;
+        return Ok(None);
+    }
+    Ok(found)
 }
 
 impl Handler<Drain> for Checkpointer {

@@ -158,6 +158,25 @@ pub async fn end_anomalies(
     Ok(())
 }
 
+/// The seq that a sensor's newest scored row has; nothing if there is no such row. Where retention drops rows, `u64::MAX` then: there may have been any.
+pub(super) async fn newest_seq(pool: &PostgresPool, sensor: SensorId) -> Result<Option<u64>, HistoryError> {
+    #[derive(QueryableByName)]
+    struct Newest {
+        #[diesel(sql_type = Nullable<BigInt>)]
+        seq: Option<i64>,
+        #[diesel(sql_type = diesel::sql_types::Bool)]
+        dropped: bool,
+    }
+    let newest: Newest = sql_query(
+        "SELECT (SELECT seq FROM readings WHERE sensor = $1 AND seq IS NOT NULL ORDER BY ts DESC LIMIT 1) AS seq,
+                EXISTS (SELECT 1 FROM partitions WHERE expired > 0) AS dropped",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .get_result(&mut *pool.get().await?)
+    .await?;
+    Ok(newest.seq.map(i64::cast_unsigned).or(newest.dropped.then_some(u64::MAX)))
+}
+
 /// All configurations that rows were made with. One that cannot be read by this program is left out, and its rows count as others.
 pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
     let stored: Vec<(i64, String)> =

@@ -16,18 +16,23 @@ if seq > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'state', ARGV[2])
 return 1";
 
+const FORGET: &str = "
+if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])";
+
 /// Reads and writes checkpoints.
 #[derive(Clone, Debug)]
 pub struct CheckpointStore {
     redis: Client,
     keys: Keys,
     save: Script,
+    forget: Script,
 }
 
 impl CheckpointStore {
     /// A store under the given keys.
     pub fn new(redis: Client, keys: Keys) -> Self {
-        Self { redis, keys, save: Script::from_lua(SAVE) }
+        Self { redis, keys, save: Script::from_lua(SAVE), forget: Script::from_lua(FORGET) }
     }
 
     /// Writes a checkpoint unless a newer one is there; returns its size in bytes.
@@ -45,6 +50,16 @@ impl CheckpointStore {
         let _: i64 = self.save.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
         faults::pass("checkpoint.after");
         Ok(size)
+    }
+
+    /// Drops a checkpoint that is not to be believed, so that it stands in no other's way. One that has been written since stays.
+    pub async fn forget(&self, partition: PartitionId, sensor: &SensorName) -> Result<(), RedisError> {
+        let key = self.keys.checkpoint(partition, sensor);
+        let seq: Option<String> = self.redis.hget(key.clone(), "seq").await?;
+        if let Some(seq) = seq {
+            let _: i64 = self.forget.evalsha_with_reload(&self.redis, vec![key], vec![seq]).await?;
+        }
+        Ok(())
     }
 
     /// Reads a sensor's checkpoint. One that cannot be read is reported and treated as absent: the rows can replace it.

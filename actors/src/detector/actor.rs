@@ -85,12 +85,13 @@ impl Handler<Score> for DetectorActor {
 }
 
 impl Handler<Skip> for DetectorActor {
-    type Result = ();
+    type Result = Result<bool, NotRestored>;
 
-    fn handle(&mut self, Skip { ts }: Skip, _: &mut Context<Self>) {
-        if let Some(State { detector, .. }) = &mut self.state {
-            detector.skip(ts.0);
-        }
+    fn handle(&mut self, Skip { ts }: Skip, _: &mut Context<Self>) -> Self::Result {
+        let State { detector, .. } = self.state.as_mut().ok_or(NotRestored)?;
+        let is_newer = detector.newest().is_none_or(|newest| newest < ts.0);
+        detector.skip(ts.0);
+        Ok(is_newer)
     }
 }
 

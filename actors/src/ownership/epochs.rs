@@ -1,11 +1,16 @@
 //! Fencing epochs: every takeover of a partition raises its epoch, and a commit names the epoch it was made under.
 
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel::{ExpressionMethods as _, PgExpressionMethods as _, QueryDsl as _, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_detector::ALGORITHM;
 use thicket_schema::postgres::{deployment, partitions};
 use thicket_schema::{PartitionId, Position};
 
+use super::verdicts::pending_verdicts;
 use crate::checkpoint::{HistoryError, PostgresPool};
 use crate::messages::Assign;
 
@@ -80,23 +85,61 @@ struct Claimed {
     n: i64,
     #[diesel(sql_type = Nullable<Text>)]
     detectors: Option<String>,
+    #[diesel(sql_type = Bool)]
+    clean: bool,
 }
 
-/// Takes partitions over: whoever owned them before cannot commit any more.
+/// Takes partitions over: whoever owned them before cannot commit any more. One that a later version of the detection has scored is left
+/// alone; an earlier version ends at the committed position, and this program's begins there.
 pub(super) async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Assign>, HistoryError> {
     let mut connection = pool.get().await?;
     let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
     let claimed: Vec<Claimed> = sql_query(
-        "UPDATE partitions SET epoch = epoch + 1 WHERE id = ANY($1) RETURNING id, epoch, generation, n, detectors",
+        "WITH before AS (SELECT id, clean FROM partitions
+                         WHERE id = ANY($1) AND (algorithm IS NULL OR algorithm <= $2) ORDER BY id FOR UPDATE)
+         UPDATE partitions p SET epoch = p.epoch + 1, clean = false, algorithm = $2 FROM before b WHERE p.id = b.id
+         RETURNING p.id, p.epoch, p.generation, p.n, p.detectors, b.clean",
     )
-    .bind::<Array<Integer>, _>(ids)
+    .bind::<Array<Integer>, _>(&ids)
+    .bind::<Integer, _>(ALGORITHM.cast_signed())
     .load(&mut connection)
     .await?;
-    let assign = |row: Claimed| Assign {
-        partition: PartitionId(row.id as u16),
-        epoch: row.epoch,
-        position: Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() },
-        detectors: row.detectors.map(Into::into),
+    let mut verdicts = pending_verdicts(&mut connection, &ids).await?;
+    let assign = |row: Claimed| {
+        let partition = PartitionId(row.id as u16);
+        Assign {
+            partition,
+            epoch: row.epoch,
+            position: Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() },
+            detectors: row.detectors.map(Into::into),
+            verdicts: Arc::new(verdicts.remove(&partition).unwrap_or_default()),
+            left_in_order: row.clean,
+        }
     };
     Ok(claimed.into_iter().map(assign).collect())
+}
+
+/// Notes that partitions are given back in order, if they still are this owner's: everything that was taken up is committed.
+pub(super) async fn leave(
+    pool: &PostgresPool,
+    owned: &BTreeMap<PartitionId, i64>,
+) -> Result<(), HistoryError> {
+    let ids: Vec<i32> = owned.keys().map(|partition| i32::from(partition.0)).collect();
+    let epochs: Vec<i64> = owned.values().copied().collect();
+    sql_query(
+        "UPDATE partitions p SET clean = true FROM UNNEST($1::int4[], $2::int8[]) AS o (id, epoch)
+         WHERE p.id = o.id AND p.epoch = o.epoch",
+    )
+    .bind::<Array<Integer>, _>(ids)
+    .bind::<Array<BigInt>, _>(epochs)
+    .execute(&mut *pool.get().await?)
+    .await?;
+    Ok(())
+}
+
+/// The newest generation of which anything is committed.
+pub async fn newest_generation(connection: &mut AsyncPgConnection) -> Result<u64, DeploymentError> {
+    let newest: Option<i64> =
+        partitions::table.select(diesel::dsl::max(partitions::generation)).first(connection).await?;
+    Ok(newest.unwrap_or_default().cast_unsigned())
 }

@@ -1,8 +1,8 @@
 //! The actor that takes, renews and gives back partitions, and tells the shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseFuture,
@@ -11,13 +11,18 @@ use actix::{
 use futures_util::future::join_all;
 use thicket_schema::{Keys, PartitionId};
 
-use super::epochs::claim;
-use crate::checkpoint::PostgresPool;
+use super::epochs::{claim, leave};
+use super::verdicts::{Decision, decide};
+use crate::checkpoint::{HistoryError, PostgresPool};
 use crate::faults;
-use crate::messages::{Assign, Drain, Reopen, Revoke};
+use crate::messages::{Assign, Decide, Drain, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::queue::{Held, Leases, RedisError};
 use crate::shard::Shard;
+
+/// How often it is asked whether a partition that is another node's has become free: a node that ends in order is followed within a second.
+const LOOK: Duration = Duration::from_millis(250);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Engine → `PartitionKeeper`: the shards, once they have been started.
 #[derive(Clone, Debug, Message)]
@@ -34,6 +39,9 @@ pub struct PartitionKeeper {
     shards: Vec<Addr<Shard>>,
     /// The epoch of each partition that is this node's.
     owned: BTreeMap<PartitionId, i64>,
+    /// Those that a later version of the detection has scored, which this program does not know.
+    refused: BTreeSet<PartitionId>,
+    renewed: Instant,
     busy: bool,
     leaving: bool,
 }
@@ -46,27 +54,49 @@ struct Desk {
     metrics: Metrics,
 }
 
+impl Desk {
+    async fn release(&self, partitions: &[PartitionId]) {
+        let releases = partitions.iter().map(|&partition| self.leases.release(self.keys.lease(partition)));
+        for error in join_all(releases).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a partition's lease was not released");
+        }
+    }
+
+    async fn decide(&self, decision: &Decision) -> Result<bool, HistoryError> {
+        Ok(decide(&mut *self.pool.get().await?, decision).await?)
+    }
+}
+
 type LeaseAnswers = Vec<(PartitionId, Result<Held, RedisError>)>;
 
 impl PartitionKeeper {
     /// A keeper of `partitions` partitions that waits for its shards.
     pub fn new(partitions: u16, leases: Leases, keys: Keys, pool: PostgresPool, metrics: Metrics) -> Self {
         let desk = Rc::new(Desk { leases, keys, pool, metrics });
-        Self { desk, partitions, shards: Vec::new(), owned: BTreeMap::new(), busy: false, leaving: false }
+        Self {
+            desk,
+            partitions,
+            shards: Vec::new(),
+            owned: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            renewed: Instant::now(),
+            busy: false,
+            leaving: false,
+        }
     }
 
-    /// Renews what is held, tries for the rest, and claims what was won.
+    /// Renews what is held when that is due, tries for the rest, and claims what was won.
     fn round(&mut self, context: &mut Context<Self>) {
         if self.busy || self.leaving || self.shards.is_empty() {
             return;
         }
         self.busy = true;
         let desk = Rc::clone(&self.desk);
-        let all: Vec<PartitionId> = (0..self.partitions).map(PartitionId).collect();
+        let wanted = self.wanted();
         let ask = async move {
             faults::pass("renewal.before");
-            let asked = all.iter().map(|&partition| desk.leases.acquire(desk.keys.lease(partition)));
-            let answers: LeaseAnswers = all.iter().copied().zip(join_all(asked).await).collect();
+            let asked = wanted.iter().map(|&partition| desk.leases.acquire(desk.keys.lease(partition)));
+            let answers: LeaseAnswers = wanted.iter().copied().zip(join_all(asked).await).collect();
             faults::pass("renewal.after");
             answers
         };
@@ -74,30 +104,34 @@ impl PartitionKeeper {
             .into_actor(self)
             .then(|answers, this, _| {
                 let won = this.sort_out(answers);
+                let asked_for = won.clone();
                 let desk = Rc::clone(&this.desk);
                 let claim = async move {
                     if won.is_empty() {
-                        return Vec::new();
+                        return Ok(Vec::new());
                     }
                     faults::pass("takeover.before");
-                    match claim(&desk.pool, &won).await {
-                        Ok(assignments) => {
-                            faults::pass("takeover.after");
-                            assignments
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, "partitions cannot be claimed; trying again");
-                            Vec::new()
-                        }
-                    }
+                    let claimed = claim(&desk.pool, &won).await;
+                    faults::pass("takeover.after");
+                    claimed
                 };
-                claim.into_actor(this)
+                claim.into_actor(this).map(|claimed, _, _| (asked_for, claimed))
             })
-            .map(|assignments, this, _| {
+            .map(|(asked_for, claimed), this, context| {
                 this.busy = false;
-                this.assign(assignments);
+                this.on_claimed(&asked_for, claimed, context);
             });
         context.spawn(round);
+    }
+
+    /// What is to be asked for now.
+    fn wanted(&mut self) -> Vec<PartitionId> {
+        let renew = self.renewed.elapsed() >= self.desk.leases.ttl() / 3;
+        if renew {
+            self.renewed = Instant::now();
+        }
+        let all = (0..self.partitions).map(PartitionId).filter(|partition| !self.refused.contains(partition));
+        all.filter(|partition| renew || !self.owned.contains_key(partition)).collect()
     }
 
     /// Tells the shards what was lost and returns what was won and is not claimed yet.
@@ -122,7 +156,28 @@ impl PartitionKeeper {
         won
     }
 
-    fn assign(&mut self, assignments: Vec<Assign>) {
+    fn on_claimed(
+        &mut self,
+        asked_for: &[PartitionId],
+        claimed: Result<Vec<Assign>, HistoryError>,
+        context: &mut Context<Self>,
+    ) {
+        let assignments = match claimed {
+            Ok(assignments) => assignments,
+            Err(error) => {
+                tracing::warn!(%error, "partitions cannot be claimed; trying again");
+                return;
+            }
+        };
+        for &partition in asked_for {
+            if assignments.iter().all(|assignment| assignment.partition != partition) {
+                tracing::error!(%partition, "a later version of the detection has scored this partition; run that version, or a newer one");
+                self.refused.insert(partition);
+                let desk = Rc::clone(&self.desk);
+                let release = async move { desk.release(&[partition]).await };
+                context.spawn(release.into_actor(self));
+            }
+        }
         for assignment in assignments {
             self.owned.insert(assignment.partition, assignment.epoch);
             self.tell(assignment.partition, assignment);
@@ -147,7 +202,7 @@ impl Actor for PartitionKeeper {
 
     fn started(&mut self, context: &mut Context<Self>) {
         let interval = (self.desk.leases.ttl() / 3).max(Duration::from_millis(50));
-        context.run_interval(interval, Self::round);
+        context.run_interval(interval.min(LOOK), Self::round);
         self.round(context);
     }
 }
@@ -177,19 +232,38 @@ impl Handler<Reopen> for PartitionKeeper {
     }
 }
 
+impl Handler<Decide> for PartitionKeeper {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, Decide(decision): Decide, _: &mut Context<Self>) -> Self::Result {
+        let desk = Rc::clone(&self.desk);
+        Box::pin(async move {
+            loop {
+                match desk.decide(&decision).await {
+                    Ok(decided) => return decided,
+                    Err(error) => {
+                        tracing::warn!(%error, "the verdict on a reading is not durable yet; trying again");
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                    }
+                }
+            }
+        })
+    }
+}
+
 impl Handler<Drain> for PartitionKeeper {
     type Result = ResponseFuture<()>;
 
     /// Gives every lease back, so that another node need not wait for them to run out.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
         self.leaving = true;
-        let owned: Vec<PartitionId> = std::mem::take(&mut self.owned).into_keys().collect();
+        let owned = std::mem::take(&mut self.owned);
         let desk = Rc::clone(&self.desk);
         Box::pin(async move {
-            let releases = owned.iter().map(|&partition| desk.leases.release(desk.keys.lease(partition)));
-            for error in join_all(releases).await.into_iter().filter_map(Result::err) {
-                tracing::warn!(%error, "a partition's lease was not released");
+            if let Err(error) = leave(&desk.pool, &owned).await {
+                tracing::warn!(%error, "that the node ends in order is not noted; the next one will be careful");
             }
+            desk.release(&owned.into_keys().collect::<Vec<_>>()).await;
             desk.metrics.partitions_owned.set(0);
         })
     }

@@ -3,7 +3,11 @@
 mod epochs;
 mod keeper;
 mod labels;
+mod verdicts;
 
-pub use epochs::{DeploymentError, all_partitions, check_deployment, partitions_configured_otherwise};
+pub use epochs::{
+    DeploymentError, all_partitions, check_deployment, newest_generation, partitions_configured_otherwise,
+};
 pub use keeper::{Join, PartitionKeeper};
 pub use labels::{UnannouncedLabel, mark_announced, unannounced_labels};
+pub use verdicts::{Decision, Skipped, Verdicts, decide};

@@ -48,18 +48,25 @@ pub struct LogAppender {
 
 impl LogAppender {
     /// Takes over the writing end of a partition's log and opens a new generation of it.
+    ///
+    /// `earliest` is the generation's least number: the wall clock in ms, or more where a later one is known. `acknowledged` is the newest
+    /// place that this writer knows to have been in the log, which Redis may have lost: the next entry names it as its predecessor, so
+    /// that a reader that has not come so far notices.
     pub async fn open(
         redis: &Client,
         keys: &Keys,
         partition: PartitionId,
         nonce: &str,
-        wall_ms: i64,
+        earliest: u64,
+        acknowledged: Position,
     ) -> Result<Self, AppendError> {
         let open = Script::from_lua(include_str!("open.lua"));
         let script_keys = vec![keys.log(partition), keys.writer(partition)];
-        let (generation, last): (u64, String) =
-            open.evalsha_with_reload(redis, script_keys, vec![nonce.to_owned(), wall_ms.to_string()]).await?;
-        let predecessor = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
+        let (generation, last): (u64, String) = open
+            .evalsha_with_reload(redis, script_keys, vec![nonce.to_owned(), earliest.to_string()])
+            .await?;
+        let last: Position = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
+        let predecessor = last.max(acknowledged);
         let append = Script::from_lua(include_str!("append.lua"));
         Ok(Self { partition, nonce: nonce.to_owned(), generation, n: 0, predecessor, append })
     }

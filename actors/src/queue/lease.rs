@@ -3,19 +3,26 @@
 use std::time::Duration;
 
 use fred::clients::Client;
+use fred::interfaces::KeysInterface as _;
 use fred::types::scripts::Script;
 
-use super::RedisError;
+use super::{NodeName, RedisError};
 
-const ACQUIRE: &str = "
+const ACQUIRE: &str = "#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])
 if not holder then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 2 end
 if holder == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
 return 0";
 
-const RELEASE: &str = "
+const RELEASE: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
+
+/// Takes the lease from a holder that is known to be dead.
+const INHERIT: &str = "#!lua flags=allow-oom
+if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 2";
 
 /// Who holds a lease after an attempt to take or renew it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +39,19 @@ pub enum Held {
 #[derive(Clone, Debug)]
 pub struct Leases {
     redis: Client,
-    node: String,
+    node: NodeName,
     ttl: Duration,
     acquire: Script,
     release: Script,
+    inherit: Script,
 }
 
 impl Leases {
-    /// Leases held by `node` (a name that no other process has) for `ttl` after each renewal.
-    pub fn new(redis: Client, node: String, ttl: Duration) -> Self {
-        let (acquire, release) = (Script::from_lua(ACQUIRE), Script::from_lua(RELEASE));
-        Self { redis, node, ttl, acquire, release }
+    /// Leases held by `node` for `ttl` after each renewal.
+    pub fn new(redis: Client, node: NodeName, ttl: Duration) -> Self {
+        let script = Script::from_lua;
+        let (acquire, release, inherit) = (script(ACQUIRE), script(RELEASE), script(INHERIT));
+        Self { redis, node, ttl, acquire, release, inherit }
     }
 
     /// How long a lease lasts without renewal.
@@ -52,19 +61,30 @@ impl Leases {
 
     /// Takes the lease if it is free, renews it if this node holds it.
     pub async fn acquire(&self, key: String) -> Result<Held, RedisError> {
-        let arguments = vec![self.node.clone(), self.ttl.as_millis().to_string()];
-        let reply: i64 = self.acquire.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
-        Ok(match reply {
-            2 => Held::Acquired,
-            1 => Held::Renewed,
-            _ => Held::ByAnother,
-        })
+        let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string()];
+        let reply: i64 = self.acquire.evalsha_with_reload(&self.redis, vec![key.clone()], arguments).await?;
+        match reply {
+            2 => Ok(Held::Acquired),
+            1 => Ok(Held::Renewed),
+            _ => self.inherit(key).await,
+        }
+    }
+
+    /// Takes the lease over at once if its holder is a process of this machine that is no more.
+    async fn inherit(&self, key: String) -> Result<Held, RedisError> {
+        let holder: Option<String> = self.redis.get(key.clone()).await?;
+        let Some(holder) = holder.filter(|holder| self.node.outlived(holder)) else {
+            return Ok(Held::ByAnother);
+        };
+        let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string(), holder];
+        let reply: i64 = self.inherit.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
+        Ok(if reply == 2 { Held::Acquired } else { Held::ByAnother })
     }
 
     /// Gives the lease back if this node holds it.
     pub async fn release(&self, key: String) -> Result<(), RedisError> {
         let _: i64 =
-            self.release.evalsha_with_reload(&self.redis, vec![key], vec![self.node.clone()]).await?;
+            self.release.evalsha_with_reload(&self.redis, vec![key], vec![self.node.to_string()]).await?;
         Ok(())
     }
 }

@@ -2,12 +2,16 @@
 
 mod append;
 mod lease;
+mod node;
 mod reader;
 mod redis;
+mod suspects;
 mod writer;
 
 pub use append::{AppendError, AppendOutcome, LogAppender};
 pub use lease::{Held, Leases};
+pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use redis::{RedisError, connect_redis, try_connect_redis};
+pub use suspects::{Suspect, Suspects};
 pub use writer::{QueueWriter, QueueWriterOptions};

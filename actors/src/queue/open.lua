@@ -1,5 +1,5 @@
 -- Makes the caller the only writer of a partition's log, in a new generation.
--- KEYS: log, writer. ARGV: nonce, wall clock in ms. Returns the generation and the id of the log's last entry.
+-- KEYS: log, writer. ARGV: nonce, the earliest generation. Returns the generation and the id of the log's last entry.
 local last = '0-0'
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local info = redis.call('XINFO', 'STREAM', KEYS[1])

@@ -36,6 +36,8 @@ pub struct QueueWriterOptions {
     pub max_backlog: u64,
     /// A name that no other writer has.
     pub nonce: String,
+    /// The newest generation that is known from elsewhere: Redis may have forgotten it, and the clock may have been set back.
+    pub newest_generation: u64,
 }
 
 /// The actor that writes every partition's log. One flush is in flight at a time; what arrives meanwhile makes up the next.
@@ -259,7 +261,7 @@ impl Log {
         }
         let appender = match appender {
             Some(open) => open,
-            None => self.open(partition).await,
+            None => self.open(partition, Position::default()).await,
         };
         (partition, Ok(appender))
     }
@@ -272,7 +274,7 @@ impl Log {
     ) -> Result<LogAppender, Fenced> {
         let mut appender = match appender {
             Some(open) => open,
-            None => self.open(partition).await,
+            None => self.open(partition, Position::default()).await,
         };
         let mut bytes = appender.pack(&mut entry);
         let mut pause = RETRY_MIN;
@@ -289,7 +291,7 @@ impl Log {
                     let last = appender.last();
                     tracing::error!(%partition, %last, "redis lost entries that it had acknowledged; opening a new generation");
                     self.metrics.log_gaps.inc();
-                    appender = self.open(partition).await;
+                    appender = self.open(partition, last).await;
                     bytes = appender.pack(&mut entry);
                 }
                 Err(error) => self.pause_after(&error, partition, &mut pause).await,
@@ -297,11 +299,14 @@ impl Log {
         }
     }
 
-    async fn open(&self, partition: PartitionId) -> LogAppender {
+    /// Opens a new generation, after every other that is known, whatever the clock says.
+    async fn open(&self, partition: PartitionId, acknowledged: Position) -> LogAppender {
         let mut pause = RETRY_MIN;
         loop {
-            let now_ms = Utc::now().timestamp_millis();
-            match LogAppender::open(&self.redis, &self.keys, partition, &self.options.nonce, now_ms).await {
+            let newest = self.options.newest_generation.max(acknowledged.generation);
+            let earliest = Utc::now().timestamp_millis().cast_unsigned().max(newest + 1);
+            let nonce = &self.options.nonce;
+            match LogAppender::open(&self.redis, &self.keys, partition, nonce, earliest, acknowledged).await {
                 Ok(appender) => return appender,
                 Err(error) => self.pause_after(&error, partition, &mut pause).await,
             }

@@ -9,7 +9,7 @@ use actix::{
     Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture, Supervised,
     WrapFuture as _,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::desk::Desk;
 use super::partition::Partition;
@@ -20,7 +20,7 @@ use crate::detector::DetectorConfigs;
 use crate::messages::{Assign, Drain, Revoke};
 use crate::metrics::Metrics;
 use crate::ownership::PartitionKeeper;
-use crate::queue::LogReader;
+use crate::queue::{LogReader, Suspects};
 use crate::supervision::ExitSignal;
 use crate::writer::PostgresWriter;
 
@@ -55,6 +55,10 @@ pub struct ShardPeers {
     pub keeper: Addr<PartitionKeeper>,
     /// Told when the node must end.
     pub exit: ExitSignal,
+    /// Where a shard writes down what it is about to apply, after an owner that died.
+    pub suspects: Suspects,
+    /// Held by the one shard of the node that applies what may kill the process.
+    pub alone: Arc<Mutex<()>>,
 }
 
 /// Reads a set of partitions and owns their detectors.
@@ -109,15 +113,21 @@ impl Handler<Assign> for Shard {
     type Result = ();
 
     fn handle(&mut self, assign: Assign, context: &mut Context<Self>) {
-        let Assign { partition, epoch, position, detectors } = assign;
-        let detectors = self.desk.detectors_of(partition, detectors.as_deref());
+        let Assign { partition, epoch, position, left_in_order, .. } = assign;
+        let detectors = self.desk.detectors_of(partition, assign.detectors.as_deref());
         tracing::debug!(%partition, epoch, %position, "partition assigned");
         let mut state = self.desk.state.borrow_mut();
         state.residents.drop_partition(partition);
-        state.partitions.insert(partition, Partition::new(epoch, position, detectors));
+        state.partitions.insert(partition, Partition::new(&assign, detectors));
         drop(state);
         let desk = Rc::clone(&self.desk);
-        context.spawn(async move { desk.check_tail(partition, position).await }.into_actor(self));
+        let look = async move {
+            desk.check_tail(partition, position).await;
+            if !left_in_order {
+                desk.ask_what_killed(&assign).await;
+            }
+        };
+        context.spawn(look.into_actor(self));
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
     let mut batch = CommitBatch::new(stretch.partition, stretch.epoch, stretch.from);
     batch.to = stretch.to;
     batch.heard.extend(stretch.heard);
+    batch.losses = stretch.losses;
     let is_record = |slot: &&Slot| !matches!(slot.content, Content::Control(_));
     batch.delivered = stretch.slots.iter().filter(is_record).count() as u64;
     let mut seen = BTreeSet::new();
@@ -50,14 +51,13 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
             }
             Verdict::NotNewer => batch.offered.push(OfferedReading {
                 reading: reading.clone(),
-                position: slot.position,
-                item: slot.item,
+                place: slot.place,
                 received: slot.received,
                 redelivered: slot.redelivered,
             }),
             Verdict::Poison => {
                 batch.poison += 1;
-                batch.rows.push_unscored(reading, flags::POISON);
+                batch.rows.push_unscored(reading, slot.place, flags::POISON);
             }
             Verdict::Scored(detection) => {
                 let scored = ScoredReading {
@@ -72,7 +72,7 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
                 };
                 let config = &judged[job].config;
                 batch.configs.entry(config.identity).or_insert_with(|| config.config.to_json());
-                batch.rows.push_scored(reading, scored);
+                batch.rows.push_scored(reading, slot.place, scored);
                 if let Some(event) = &detection.event {
                     events.insert((reading.sensor.id(), event.started), event.clone());
                 }

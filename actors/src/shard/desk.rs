@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use thicket_schema::{PartitionId, Position};
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::partition::Partition;
+use super::partition::{Partition, Readiness};
 use super::residents::{DueCheckpoint, Nursery, Residents};
 use crate::credit::{Credit, CreditPool, send_credited};
 use crate::faults;
@@ -43,6 +43,14 @@ pub(super) struct State {
     pub(super) residents: Residents,
 }
 
+impl State {
+    /// The partitions that may be read, and from where on.
+    fn to_read(&self) -> Vec<(PartitionId, Position)> {
+        let ready = self.partitions.iter().filter(|(_, partition)| partition.readiness != Readiness::Asking);
+        ready.map(|(&id, partition)| (id, partition.read)).collect()
+    }
+}
+
 impl Desk {
     pub(super) async fn run(self: Rc<Self>, stop: watch::Receiver<bool>) {
         let mut housekeeping = Instant::now();
@@ -52,8 +60,7 @@ impl Desk {
                 self.keep_house().await;
                 housekeeping = Instant::now();
             }
-            let positions: Vec<(PartitionId, Position)> =
-                self.state.borrow().partitions.iter().map(|(&id, partition)| (id, partition.read)).collect();
+            let positions: Vec<(PartitionId, Position)> = self.state.borrow().to_read();
             if positions.is_empty() {
                 tokio::time::sleep(READ_PATIENCE).await;
                 continue;
@@ -115,7 +122,7 @@ impl Desk {
     }
 
     fn on_committed(
-        &self,
+        self: &Rc<Self>,
         id: PartitionId,
         epoch: i64,
         to: Position,
@@ -129,6 +136,12 @@ impl Desk {
             .is_some_and(|partition| partition.on_committed(epoch, to, received));
         if !current {
             return;
+        }
+        if let Some(partition) = state.partitions.get_mut(&id)
+            && partition.caution().is_some_and(|caution| caution.is_over(to))
+        {
+            partition.readiness = Readiness::Ready(None);
+            self.end_caution(id);
         }
         for due in checkpoints {
             state.residents.note_saved(&due.sensor, due.checkpoint.seq);

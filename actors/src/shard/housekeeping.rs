@@ -8,12 +8,15 @@ use thicket_schema::{PartitionId, Position};
 
 use super::desk::{Desk, State};
 use super::partition::Partition;
-use super::work::Gap;
+use super::work::Stretch;
+use crate::writer::Loss;
 
 impl Desk {
-    pub(super) fn report_gap(&self, Gap { partition, after, before }: &Gap) {
-        self.nursery.metrics.log_gaps.inc();
-        tracing::error!(%partition, %after, %before, "the log has a gap: entries between these were acknowledged and are gone");
+    pub(super) fn report_losses(&self, stretch: &Stretch) {
+        for Loss { after, before } in &stretch.losses {
+            self.nursery.metrics.log_gaps.inc();
+            tracing::error!(partition = %stretch.partition, %after, %before, "the log has a gap: entries between these were acknowledged and are gone");
+        }
     }
 
     /// Reports a log that ends below what was committed: Redis lost what it had acknowledged.

@@ -3,6 +3,7 @@
 
 mod actor;
 mod assemble;
+mod caution;
 mod desk;
 mod housekeeping;
 mod partition;
@@ -10,6 +11,7 @@ mod residents;
 mod scoring;
 #[cfg(test)]
 mod tests;
+mod wary;
 mod work;
 
 pub use actor::{Shard, ShardOptions, ShardPeers};

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use thicket_schema::Position;
 
+use super::caution::Caution;
 use crate::detector::DetectorConfigs;
+use crate::messages::Assign;
+use crate::ownership::Verdicts;
 
 /// The place of a partition in its log.
 #[derive(Clone, Debug)]
@@ -21,12 +24,42 @@ pub(super) struct Partition {
     pub(super) in_flight: usize,
     /// When the newest committed record arrived, in µs since the Unix epoch.
     pub(super) committed_received: i64,
+    /// Readings that are to be skipped.
+    pub(super) verdicts: Arc<Verdicts>,
+    pub(super) readiness: Readiness,
+}
+
+/// Whether a partition may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// Its last owner may have died of it, and what that owner left word of is not known yet.
+    Asking,
+    /// Yes, with caution where there is something to suspect.
+    Ready(Option<Caution>),
 }
 
 impl Partition {
     /// A partition of which nothing is in flight.
-    pub(super) const fn new(epoch: i64, position: Position, detectors: Arc<DetectorConfigs>) -> Self {
-        Self { epoch, read: position, committed: position, detectors, in_flight: 0, committed_received: 0 }
+    pub(super) fn new(assign: &Assign, detectors: Arc<DetectorConfigs>) -> Self {
+        let Assign { epoch, position, .. } = *assign;
+        Self {
+            epoch,
+            read: position,
+            committed: position,
+            detectors,
+            in_flight: 0,
+            committed_received: 0,
+            verdicts: Arc::clone(&assign.verdicts),
+            readiness: if assign.left_in_order { Readiness::Ready(None) } else { Readiness::Asking },
+        }
+    }
+
+    /// What there is to suspect.
+    pub(super) const fn caution(&self) -> Option<Caution> {
+        match self.readiness {
+            Readiness::Ready(caution) => caution,
+            Readiness::Asking => None,
+        }
     }
 
     /// Takes note of a commit; false if it belongs to an earlier ownership of the partition.

@@ -1,18 +1,21 @@
 //! The detectors that a shard holds in memory: brought in from their past when a reading comes, retired when idle.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use thicket_schema::{Checkpoint, PartitionId, Position, SensorName};
+use thicket_schema::{Checkpoint, PartitionId, Position, Reading, Reason, SensorName};
 
 use super::actor::{ShardOptions, ShardPeers};
 use super::work::Job;
 use crate::credit::{CreditPool, send_credited};
 use crate::detector::{DetectorActor, DetectorConfigs, NamedConfig};
+use crate::faults;
 use crate::messages::{Load, Reconfigure, Restore, Save, Score, Skip, TakeCheckpoint, Verdict};
 use crate::metrics::Metrics;
+use crate::ownership::Skipped;
 use crate::supervision::{Intensity, Supervision, start_here};
 
 /// A detector panics once for each try of a poison reading; only a flood of them is a reason to give the node up.
@@ -37,8 +40,23 @@ pub(super) struct Resident {
     pub(super) saved: u64,
 }
 
+/// Why a job could not be scored to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stumbled {
+    /// The reading of this index panicked the detector.
+    At(usize),
+    /// Nothing helps here.
+    Unrecoverable,
+}
+
+impl From<Unrecoverable> for Stumbled {
+    fn from(_: Unrecoverable) -> Self {
+        Self::Unrecoverable
+    }
+}
+
 /// What a job led to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct JobResult {
     pub(super) verdicts: Vec<Verdict>,
     pub(super) checkpoint: Option<Checkpoint>,
@@ -90,61 +108,101 @@ impl Nursery {
         Ok(resident)
     }
 
-    /// Gives a detector its past; returns the seq of the checkpoint it was restored from.
+    /// Gives a detector its past; returns the seq of the checkpoint it was restored from. A checkpoint that does not lead to the stored scores,
+    /// or that cannot be restored at all, is not believed: the rows alone then say what was.
     async fn restore(&self, resident: &Resident, sensor: &SensorName) -> Result<u64, Unrecoverable> {
-        let config = Arc::clone(&resident.config);
-        let load = Load { partition: resident.partition, sensor: sensor.clone(), config };
-        let history = self.peers.checkpointer.send(load).await.map_err(|_| Unrecoverable)?;
-        let saved = history.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
-        let is_new = history.checkpoint.is_none() && history.rows.is_empty() && history.before.is_empty();
-        let restore = Restore { config: Arc::clone(&resident.config), history };
-        let restored = resident.detector.send(restore).await.map_err(|_| Unrecoverable)?;
-        if !is_new {
-            self.metrics.detector_restores.inc();
-            self.metrics.restore_mismatches.inc_by(restored.mismatches);
+        faults::pass("restore.before");
+        let mut trusted = true;
+        loop {
+            let (config, partition) = (Arc::clone(&resident.config), resident.partition);
+            let load = Load { partition, sensor: sensor.clone(), config, trusted };
+            let history = self.peers.checkpointer.send(load).await.map_err(|_| Unrecoverable)?;
+            let saved = history.checkpoint.as_ref().map(|checkpoint| checkpoint.seq);
+            let is_new = saved.is_none() && history.rows.is_empty() && history.before.is_empty();
+            let restore = Restore { config: Arc::clone(&resident.config), history };
+            let restored = resident.detector.send(restore).await;
+            self.metrics
+                .restore_mismatches
+                .inc_by(restored.as_ref().map_or(0, |restored| restored.mismatches));
+            let agrees = restored.as_ref().is_ok_and(|restored| restored.mismatches == 0);
+            if !agrees && saved.is_some() && trusted {
+                tracing::error!(%sensor, "the checkpoint does not lead to the stored scores; rebuilding the detector from its rows");
+                trusted = false;
+                continue;
+            }
+            restored.map_err(|_| Unrecoverable)?;
+            if !is_new {
+                self.metrics.detector_restores.inc();
+            }
+            faults::pass("restore.after");
+            return Ok(saved.unwrap_or(0));
         }
-        Ok(saved)
     }
 
-    /// Scores a job at the first try, or says that the detector panicked.
+    /// Scores a job, but for what is to be skipped, or says that the detector panicked.
     pub(super) async fn score(&self, resident: &Resident, job: &Job) -> Option<JobResult> {
-        let everything = Score { readings: Arc::clone(&job.readings), from: 0, to: job.readings.len() };
-        let scores = resident.detector.send(everything).await.ok()?.ok()?;
-        Some(JobResult { verdicts: scores.verdicts, checkpoint: scores.checkpoint, elapsed: scores.elapsed })
+        let mut result = JobResult::default();
+        let mut from = 0;
+        for (&index, (skipped, detail)) in &job.skips {
+            self.score_range(resident, job, from..index, &mut result).await?;
+            result.verdicts.push(skip(resident, &job.readings[index], *skipped, detail).await?);
+            from = index + 1;
+        }
+        self.score_range(resident, job, from..job.readings.len(), &mut result).await?;
+        Some(result)
     }
 
-    /// Scores a job whose detector panicked: from its past, one reading at a time. A reading that panics again is poison
-    /// and is skipped. Everything that the detector scored before must be committed, since its past is read anew.
-    pub(super) async fn score_carefully(
+    async fn score_range(
         &self,
         resident: &Resident,
         job: &Job,
-    ) -> Result<JobResult, Unrecoverable> {
-        let mut poison = vec![false; job.readings.len()];
-        'from_the_past: loop {
-            self.restore(resident, &job.sensor).await?;
-            let mut result = JobResult { verdicts: Vec::new(), checkpoint: None, elapsed: Duration::ZERO };
-            for (index, reading) in job.readings.iter().enumerate() {
-                if poison[index] {
-                    resident.detector.send(Skip { ts: reading.ts }).await.map_err(|_| Unrecoverable)?;
-                    result.verdicts.push(Verdict::Poison);
-                    continue;
-                }
-                let one = Score { readings: Arc::clone(&job.readings), from: index, to: index + 1 };
-                let Ok(Ok(scores)) = resident.detector.send(one).await else {
-                    if !resident.detector.connected() {
-                        return Err(Unrecoverable);
-                    }
-                    tracing::error!(sensor = %job.sensor, ts = %reading.ts, "the reading panicked its detector twice; skipping it");
-                    poison[index] = true;
-                    continue 'from_the_past;
-                };
-                result.verdicts.extend(scores.verdicts);
-                result.elapsed += scores.elapsed;
-                result.checkpoint = scores.checkpoint.or(result.checkpoint);
-            }
-            return Ok(result);
+        range: Range<usize>,
+        result: &mut JobResult,
+    ) -> Option<()> {
+        if range.is_empty() {
+            return Some(());
         }
+        let score = Score { readings: Arc::clone(&job.readings), from: range.start, to: range.end };
+        let scores = resident.detector.send(score).await.ok()?.ok()?;
+        result.verdicts.extend(scores.verdicts);
+        result.elapsed += scores.elapsed;
+        result.checkpoint = scores.checkpoint.or(result.checkpoint.take());
+        Some(())
+    }
+
+    /// Scores a job one reading at a time. `before` is asked before each, and may have it skipped.
+    pub(super) async fn score_singly(
+        &self,
+        resident: &Resident,
+        job: &mut Job,
+        mut before: impl AsyncFnMut(usize) -> Result<Option<(Skipped, String)>, Unrecoverable>,
+    ) -> Result<JobResult, Stumbled> {
+        let mut result = JobResult::default();
+        for index in 0..job.readings.len() {
+            if let Some(verdict) = before(index).await? {
+                job.skips.entry(index).or_insert(verdict);
+            }
+            let scored = match job.skips.get(&index) {
+                Some((skipped, detail)) => {
+                    let verdict = skip(resident, &job.readings[index], *skipped, detail).await;
+                    verdict.map(|verdict| result.verdicts.push(verdict))
+                }
+                None => self.score_range(resident, job, index..index + 1, &mut result).await,
+            };
+            if scored.is_none() {
+                return Err(if resident.detector.connected() {
+                    Stumbled::At(index)
+                } else {
+                    Stumbled::Unrecoverable
+                });
+            }
+        }
+        Ok(result)
+    }
+
+    /// Gives a detector its past anew. Everything that it scored must be committed.
+    pub(super) async fn restore_again(&self, resident: &Resident) -> Result<(), Unrecoverable> {
+        self.restore(resident, &resident.sensor).await.map(drop)
     }
 
     /// Hands a checkpoint on if there is room for it; a checkpoint that is left out costs a longer replay.
@@ -162,6 +220,19 @@ impl Nursery {
             let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
             let (partition, sensor) = (resident.partition, resident.sensor.clone());
             send_credited(&self.peers.checkpointer, Save { partition, sensor, checkpoint, credit });
+        }
+    }
+}
+
+/// What becomes of a reading that is skipped; nothing if the detector holds no state.
+async fn skip(resident: &Resident, reading: &Reading, skipped: Skipped, detail: &str) -> Option<Verdict> {
+    match skipped {
+        Skipped::Poison => {
+            let is_newer = resident.detector.send(Skip { ts: reading.ts }).await.ok()?.ok()?;
+            Some(if is_newer { Verdict::Poison } else { Verdict::NotNewer })
+        }
+        Skipped::Unstorable => {
+            Some(Verdict::Rejected { reason: Reason::Unstorable, detail: detail.to_owned() })
         }
     }
 }

@@ -11,12 +11,16 @@ use thicket_schema::{Control, PartitionId, SensorName, Timestamp};
 
 use super::assemble::{Judged, assemble};
 use super::desk::Desk;
-use super::residents::{DueCheckpoint, JobResult, Resident, Unrecoverable};
-use super::work::{Collector, Gap, Job, Stretch, Work, cut_at_control};
+use super::residents::{DueCheckpoint, JobResult, Resident, Stumbled, Unrecoverable};
+use super::work::{Collector, Job, Stretch, Work, cut_at_control};
 use crate::credit::Credit;
 use crate::detector::{DetectorConfigs, NamedConfig};
-use crate::messages::{HearLabel, Verdict};
+use crate::messages::{Decide, HearLabel, Verdict};
+use crate::ownership::{Decision, Skipped};
 use crate::writer::HeardLabel;
+
+/// The verdicts on a job and the configuration they were made with.
+pub(super) type Outcome = Result<(JobResult, Arc<NamedConfig>), Unrecoverable>;
 
 impl Desk {
     /// Scores what was read and sends its outcomes to the writer; returns the number of records.
@@ -24,9 +28,9 @@ impl Desk {
         self: &Rc<Self>,
         read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>,
     ) -> u64 {
-        let (work, gaps) = self.collect(read);
-        for gap in &gaps {
-            self.report_gap(gap);
+        let work = self.collect(read);
+        for stretch in &work.stretches {
+            self.report_losses(stretch);
         }
         let records: usize = work.stretches.iter().map(|stretch| stretch.slots.len()).sum();
         // At once for all of them: one that waits while others hold what it waits for would wait for ever.
@@ -45,7 +49,7 @@ impl Desk {
                 _ => {}
             }
         }
-        let results = join_all(jobs.iter().map(|job| self.judge(job))).await;
+        let results = self.judge_all(&stretches, &jobs).await;
         let mut judged = Vec::with_capacity(results.len());
         let mut checkpoints: BTreeMap<PartitionId, Vec<DueCheckpoint>> = BTreeMap::new();
         for (job, result) in jobs.iter().zip(results) {
@@ -81,34 +85,111 @@ impl Desk {
     }
 
     /// Takes the entries apart. Partitions that were lost while the read was on its way are left out.
-    fn collect(&self, read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>) -> (Work, Vec<Gap>) {
+    fn collect(&self, read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>) -> Work {
         let state = self.state.borrow();
         let mut collector = Collector::default();
         for (id, mut entries) in read {
             let Some(partition) = state.partitions.get(&id) else { continue };
+            let limit = partition.caution().and_then(|caution| caution.limit(partition.read));
             // The partition may have been reopened at an earlier position while the read was on its way.
-            entries.retain(|entry| entry.position > partition.read);
+            entries.retain(|entry| {
+                entry.position > partition.read && limit.is_none_or(|limit| entry.position <= limit)
+            });
             cut_at_control(&mut entries);
             if !entries.is_empty() {
-                collector.take(id, partition.epoch, partition.read, entries);
+                collector.take(id, partition.epoch, partition.read, &partition.verdicts, entries);
             }
         }
         collector.finish()
     }
 
+    /// The verdicts on all jobs. What may kill the process goes first, and alone.
+    async fn judge_all(self: &Rc<Self>, stretches: &[Stretch], jobs: &[Job]) -> Vec<Outcome> {
+        let narrow = self.leave_word(stretches).await;
+        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        for job in jobs {
+            outcomes.push(match narrow.get(&job.partition) {
+                Some(&(epoch, caution, to)) => Some(self.judge_warily(job, epoch, caution, to).await),
+                None => None,
+            });
+        }
+        let rest = jobs.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_none());
+        let mut rest = join_all(rest.map(|(job, _)| self.judge(job))).await.into_iter();
+        outcomes.into_iter().filter_map(|outcome| outcome.or_else(|| rest.next())).collect()
+    }
+
     /// The verdicts on a job, whatever it takes, and the configuration they were made with.
-    async fn judge(&self, job: &Job) -> Result<(JobResult, Arc<NamedConfig>), Unrecoverable> {
+    async fn judge(&self, job: &Job) -> Outcome {
         let resident = self.resident(job.partition, &job.sensor).await?;
+        let epoch = self.epoch_of(job.partition).ok_or(Unrecoverable)?;
         if let Some(result) = self.nursery.score(&resident, job).await {
             return Ok((result, resident.config));
         }
         self.settle(job.partition).await;
-        let result = self.nursery.score_carefully(&resident, job).await?;
+        self.nursery.restore_again(&resident).await?;
+        let result = self.judge_singly(&resident, job, epoch, async |_| Ok(None)).await?;
         Ok((result, resident.config))
     }
 
+    /// Scores a job one reading at a time. One that panics its detector is poison and is skipped from then on, in every replay.
+    pub(super) async fn judge_singly(
+        &self,
+        resident: &Resident,
+        job: &Job,
+        epoch: i64,
+        mut before: impl AsyncFnMut(usize) -> Result<Option<(Skipped, String)>, Unrecoverable>,
+    ) -> Result<JobResult, Unrecoverable> {
+        let mut job = job.clone();
+        loop {
+            let index = match self.nursery.score_singly(resident, &mut job, &mut before).await {
+                Ok(result) => return Ok(result),
+                Err(Stumbled::At(index)) => index,
+                Err(Stumbled::Unrecoverable) => return Err(Unrecoverable),
+            };
+            let poison = (Skipped::Poison, "it panicked its detector twice".to_owned());
+            self.decide(&job, index, epoch, &poison).await?;
+            job.skips.insert(index, poison);
+            self.settle(job.partition).await;
+            self.nursery.restore_again(resident).await?;
+        }
+    }
+
+    /// Makes a verdict on a reading durable.
+    pub(super) async fn decide(
+        &self,
+        job: &Job,
+        index: usize,
+        epoch: i64,
+        (skipped, detail): &(Skipped, String),
+    ) -> Result<(), Unrecoverable> {
+        let Job { partition, sensor, readings, places, .. } = job;
+        let (place, ts) = (places[index], readings[index].ts);
+        tracing::error!(%sensor, %ts, %place, why = detail, "skipping a reading");
+        let decision = Decision {
+            partition: *partition,
+            epoch,
+            place,
+            skipped: *skipped,
+            sensor: sensor.clone(),
+            ts,
+            detail: detail.clone(),
+        };
+        match self.nursery.peers.keeper.send(Decide(decision)).await {
+            Ok(true) => Ok(()),
+            _ => Err(Unrecoverable),
+        }
+    }
+
+    fn epoch_of(&self, partition: PartitionId) -> Option<i64> {
+        self.state.borrow().partitions.get(&partition).map(|partition| partition.epoch)
+    }
+
     /// A sensor's detector, brought in from its past if it is not in memory.
-    async fn resident(&self, partition: PartitionId, sensor: &SensorName) -> Result<Resident, Unrecoverable> {
+    pub(super) async fn resident(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+    ) -> Result<Resident, Unrecoverable> {
         let known = self.state.borrow().residents.get(sensor);
         if let Some(resident) = known {
             return Ok(resident);

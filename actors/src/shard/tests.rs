@@ -20,7 +20,7 @@ use crate::detector::actor_tests::POISON;
 use crate::detector::{DetectorConfigs, DetectorRule};
 use crate::metrics::Metrics;
 use crate::ownership::{Join, PartitionKeeper, check_deployment};
-use crate::queue::{AppendOutcome, Leases, LogAppender, LogReader, connect_redis};
+use crate::queue::{AppendOutcome, Leases, LogAppender, LogReader, NodeName, Suspects, connect_redis};
 use crate::supervision::ExitSignal;
 use crate::testing::start;
 use crate::writer::{PostgresWriter, PostgresWriterOptions, connect_postgres};
@@ -52,7 +52,8 @@ impl Bench {
         let writers = vec![start(PostgresWriter::new(options, metrics.clone()))];
         let store = CheckpointStore::new(client.clone(), keys.clone());
         let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
-        let leases = Leases::new(client.clone(), "node".to_owned(), Duration::from_millis(600));
+        let leases =
+            Leases::new(client.clone(), NodeName::of_this_process("node"), Duration::from_millis(600));
         let keeper = start(PartitionKeeper::new(1, leases, keys.clone(), pool, metrics.clone()));
         let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {
@@ -64,7 +65,9 @@ impl Bench {
             max_in_flight: 1_000,
         };
         let (exit, _) = ExitSignal::new();
-        let peers = ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit };
+        let suspects = Suspects::new(client.clone(), keys.clone(), NodeName::of_this_process("node"));
+        let alone = std::sync::Arc::default();
+        let peers = ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit, suspects, alone };
         let reader = LogReader::new(connect_redis(&redis.url()).await, client, keys);
         let shard = start(Shard::new(options, peers, reader, metrics.clone()));
         keeper.send(Join { shards: vec![shard.clone()] }).await.unwrap();
@@ -75,7 +78,10 @@ impl Bench {
     async fn append(&self, readings: &[(&str, i64, f64)]) {
         let client = connect_redis(&self.redis.url()).await;
         let keys = Keys::default();
-        let mut appender = LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000).await.unwrap();
+        let mut appender =
+            LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000, Position::default())
+                .await
+                .unwrap();
         for readings in readings.chunks(7) {
             let records = readings.iter().map(|&(sensor, i, value)| record(sensor, i, value)).collect();
             let bytes = appender.pack(&mut Entry { predecessor: Position::default(), records });
@@ -192,7 +198,8 @@ async fn a_control_entry_takes_effect_where_it_stands() {
     let bench = Bench::new().await;
     let client = connect_redis(&bench.redis.url()).await;
     let keys = Keys::default();
-    let mut appender = LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000).await.unwrap();
+    let mut appender =
+        LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000, Position::default()).await.unwrap();
     let readings = |range: std::ops::Range<i64>| {
         range.flat_map(|i| [record("a", i, value(i)), record("b", i, value(i + 3))]).collect::<Vec<_>>()
     };
@@ -230,7 +237,8 @@ async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
     assert_eq!(bench.metrics.log_gaps.get(), 0);
     let client = connect_redis(&bench.redis.url()).await;
     let keys = Keys::default();
-    let mut appender = LogAppender::open(&client, &keys, PartitionId(0), "test", 2_000).await.unwrap();
+    let mut appender =
+        LogAppender::open(&client, &keys, PartitionId(0), "test", 2_000, Position::default()).await.unwrap();
     let mut entry = Entry { predecessor: Position::default(), records: vec![record("a", 3, 4.0)] };
     appender.pack(&mut entry);
     entry.predecessor = Position { generation: 1_500, n: 9 };

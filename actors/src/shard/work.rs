@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use thicket_schema::{Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, SensorName};
+use thicket_schema::{
+    Control, DeadLetter, Entry, Item, PartitionId, Place, Position, Reading, Reason, SensorName,
+};
 
+use crate::ownership::{Skipped, Verdicts};
 use crate::queue::LogEntry;
-use crate::writer::{HeardLabel, LetterRow};
+use crate::writer::{HeardLabel, LetterRow, Loss};
 
 /// A stretch of one partition's log, with a slot for each of its records.
 #[derive(Debug)]
@@ -18,13 +21,14 @@ pub(super) struct Stretch {
     pub(super) slots: Vec<Slot>,
     /// The label that it consists of, if a detector has heard it.
     pub(super) heard: Option<HeardLabel>,
+    /// What was lost before one of its entries.
+    pub(super) losses: Vec<Loss>,
 }
 
 /// A record and its place.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) position: Position,
-    pub(super) item: u32,
+    pub(super) place: Place,
     pub(super) received: i64,
     pub(super) redelivered: bool,
     pub(super) content: Content,
@@ -47,23 +51,20 @@ pub(super) struct Job {
     pub(super) partition: PartitionId,
     pub(super) sensor: SensorName,
     pub(super) readings: Arc<Vec<Reading>>,
+    /// Where each of them stands.
+    pub(super) places: Vec<Place>,
+    /// Those that are to be skipped.
+    pub(super) skips: Skips,
 }
+
+/// Readings of a job that are to be skipped, by their index, and why.
+pub(super) type Skips = BTreeMap<usize, (Skipped, String)>;
 
 /// Everything that one read brought.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) stretches: Vec<Stretch>,
     pub(super) jobs: Vec<Job>,
-}
-
-/// Entries that Redis acknowledged and then did not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) partition: PartitionId,
-    /// The last entry before the gap.
-    pub(super) after: Position,
-    /// The entry that should have followed it was this one's predecessor.
-    pub(super) before: Position,
 }
 
 /// Cuts a stretch of the log so that a control entry stands alone: what is before it is dealt with first, what is after it is read again.
@@ -87,9 +88,18 @@ impl Stretch {
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     stretches: Vec<Stretch>,
-    jobs: Vec<(PartitionId, SensorName, Vec<Reading>)>,
+    jobs: Vec<Gathered>,
     job_of: BTreeMap<SensorName, usize>,
-    gaps: Vec<Gap>,
+}
+
+/// A job in the making.
+#[derive(Debug)]
+struct Gathered {
+    partition: PartitionId,
+    sensor: SensorName,
+    readings: Vec<Reading>,
+    places: Vec<Place>,
+    skips: Skips,
 }
 
 impl Collector {
@@ -99,32 +109,36 @@ impl Collector {
         partition: PartitionId,
         epoch: i64,
         from: Position,
+        verdicts: &Verdicts,
         entries: Vec<LogEntry>,
     ) {
         let mut slots = Vec::new();
+        let mut losses = Vec::new();
         let mut last = from;
         for LogEntry { position, bytes } in entries {
             match Entry::decode(&bytes) {
                 Ok(entry) => {
                     if entry.predecessor != last {
-                        self.gaps.push(Gap { partition, after: last, before: position });
+                        losses.push(Loss { after: last, before: position });
                     }
                     for (item, record) in entry.records.into_iter().enumerate() {
+                        let place = Place { position, item: item as u32 };
                         let content = match record.item {
-                            Item::Reading(reading) => self.gather(partition, reading),
+                            Item::Reading(reading) => {
+                                self.gather(partition, reading, place, verdicts.get(&place))
+                            }
                             Item::DeadLetter(letter) => Content::Letter(letter),
                             Item::Control(control) => Content::Control(control),
                         };
                         let (received, redelivered) = (record.received, record.redelivered);
-                        slots.push(Slot { position, item: item as u32, received, redelivered, content });
+                        slots.push(Slot { place, received, redelivered, content });
                     }
                 }
                 Err(error) => {
                     let letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
                     // No arrival time can be read from it; a wall clock would make the row depend on when it was read.
                     slots.push(Slot {
-                        position,
-                        item: 0,
+                        place: Place { position, item: 0 },
                         received: 0,
                         redelivered: false,
                         content: Content::Letter(letter),
@@ -133,38 +147,55 @@ impl Collector {
             }
             last = position;
         }
-        self.stretches.push(Stretch { partition, epoch, from, to: last, slots, heard: None });
+        self.stretches.push(Stretch { partition, epoch, from, to: last, slots, heard: None, losses });
     }
 
-    fn gather(&mut self, partition: PartitionId, reading: Reading) -> Content {
+    fn gather(
+        &mut self,
+        partition: PartitionId,
+        reading: Reading,
+        place: Place,
+        verdict: Option<&(Skipped, String)>,
+    ) -> Content {
         let job = if let Some(&job) = self.job_of.get(&reading.sensor) {
             job
         } else {
             let job = self.jobs.len();
             self.job_of.insert(reading.sensor.clone(), job);
-            self.jobs.push((partition, reading.sensor.clone(), Vec::new()));
+            let sensor = reading.sensor.clone();
+            let (readings, places, skips) = (Vec::new(), Vec::new(), Skips::new());
+            self.jobs.push(Gathered { partition, sensor, readings, places, skips });
             job
         };
-        let readings = &mut self.jobs[job].2;
-        readings.push(reading);
-        Content::Reading { job, index: readings.len() - 1 }
+        let gathered = &mut self.jobs[job];
+        let index = gathered.readings.len();
+        gathered.readings.push(reading);
+        gathered.places.push(place);
+        gathered.skips.extend(verdict.map(|verdict| (index, verdict.clone())));
+        Content::Reading { job, index }
     }
 
-    /// The work, and the gaps that were met.
-    pub(super) fn finish(self) -> (Work, Vec<Gap>) {
+    /// The work.
+    pub(super) fn finish(self) -> Work {
         let jobs = self
             .jobs
             .into_iter()
-            .map(|(partition, sensor, readings)| Job { partition, sensor, readings: Arc::new(readings) })
+            .map(|Gathered { partition, sensor, readings, places, skips }| Job {
+                partition,
+                sensor,
+                readings: Arc::new(readings),
+                places,
+                skips,
+            })
             .collect();
-        (Work { stretches: self.stretches, jobs }, self.gaps)
+        Work { stretches: self.stretches, jobs }
     }
 }
 
 impl Slot {
     /// The dead letter's row.
     pub(super) fn letter_row(&self, letter: DeadLetter) -> LetterRow {
-        let Self { position, item, received, redelivered, .. } = *self;
+        let Self { place: Place { position, item }, received, redelivered, .. } = *self;
         LetterRow { position, item, received, redelivered, letter }
     }
 }

@@ -30,6 +30,8 @@ use crate::queue::{Held, Leases, QueueWriter};
 const LARGEST_PACKET: usize = 268_435_455;
 /// Packet ids are 16 bits: so many acknowledgements can be queued at once, and as many again while a connection breaks.
 const REQUEST_QUEUE: usize = 2 * 65_536;
+/// How often it is asked whether a subscription that is another node's has become free.
+const LEASE_LOOK: Duration = Duration::from_millis(250);
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 const DISCONNECT_PATIENCE: Duration = Duration::from_secs(2);
@@ -218,7 +220,7 @@ impl Subscription {
                 Err(error) => tracing::warn!(%error, "the subscription's lease cannot be read; trying again"),
             }
             tokio::select! {
-                () = tokio::time::sleep(self.leases.ttl() / 3) => {}
+                () = tokio::time::sleep((self.leases.ttl() / 3).min(LEASE_LOOK)) => {}
                 _ = stop.wait_for(|&stop| stop) => return false,
             }
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use diesel::pg::data_types::PgTimestamp;
 use thicket_detector::{Label, Marks};
-use thicket_schema::{DeadLetter, FieldSet, PartitionId, Position, Reading, SensorName, Timestamp, flags};
+use thicket_schema::{
+    DeadLetter, FieldSet, PartitionId, Place, Position, Reading, SensorName, Timestamp, flags,
+};
 
 use super::timestamptz;
 
@@ -39,6 +41,8 @@ pub struct CommitBatch {
     pub configs: BTreeMap<u64, String>,
     /// Labels that detectors have heard.
     pub heard: Vec<HeardLabel>,
+    /// What was lost of the log in that stretch.
+    pub losses: Vec<Loss>,
     /// How the partition's sensors are configured from `to` on, if the log says so in this stretch.
     pub detectors: Option<String>,
 }
@@ -61,9 +65,19 @@ impl CommitBatch {
             received: Vec::new(),
             configs: BTreeMap::new(),
             heard: Vec::new(),
+            losses: Vec::new(),
             detectors: None,
         }
     }
+}
+
+/// A row of `log_losses`: entries that Redis acknowledged and then did not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The last entry before the gap.
+    pub after: Position,
+    /// The first entry after it.
+    pub before: Position,
 }
 
 /// A row of `heard_labels`.
@@ -97,6 +111,8 @@ pub struct ReadingColumns {
     pub(super) config: Vec<Option<i64>>,
     pub(super) confidence: Vec<Option<f32>>,
     pub(super) onset: Vec<Option<f32>>,
+    /// Where in the log each of them stands. Not stored.
+    pub(super) places: Vec<Place>,
 }
 
 /// What a detector said of a reading.
@@ -122,8 +138,8 @@ pub struct ScoredReading {
 
 impl ReadingColumns {
     /// Appends a scored reading.
-    pub fn push_scored(&mut self, reading: &Reading, scored: ScoredReading) {
-        self.push(reading, flags_of(&scored));
+    pub fn push_scored(&mut self, reading: &Reading, place: Place, scored: ScoredReading) {
+        self.push(reading, place, flags_of(&scored));
         self.seq.push(Some(scored.seq.cast_signed()));
         self.score.push(Some(scored.score));
         self.grade.push(scored.grade);
@@ -133,8 +149,8 @@ impl ReadingColumns {
     }
 
     /// Appends a reading that is stored without a score: `flags` says why.
-    pub fn push_unscored(&mut self, reading: &Reading, flags: i32) {
-        self.push(reading, flags);
+    pub fn push_unscored(&mut self, reading: &Reading, place: Place, flags: i32) {
+        self.push(reading, place, flags);
         self.seq.push(None);
         self.score.push(None);
         self.grade.push(None);
@@ -168,9 +184,34 @@ impl ReadingColumns {
         self.config.append(&mut other.config);
         self.confidence.append(&mut other.confidence);
         self.onset.append(&mut other.onset);
+        self.places.append(&mut other.places);
     }
 
-    fn push(&mut self, reading: &Reading, flags: i32) {
+    /// Some of the rows.
+    pub(super) fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        let first = rows.clone().next().map_or(0, |row| self.first[row] as usize - 1);
+        let last = rows.clone().next_back().map_or(first, |row| self.last[row] as usize);
+        let shift = first as i32;
+        Self {
+            sensor: self.sensor[rows.clone()].to_vec(),
+            ts: self.ts[rows.clone()].to_vec(),
+            seq: self.seq[rows.clone()].to_vec(),
+            field_set: self.field_set[rows.clone()].to_vec(),
+            first: self.first[rows.clone()].iter().map(|index| index - shift).collect(),
+            last: self.last[rows.clone()].iter().map(|index| index - shift).collect(),
+            values: self.values[first..last].to_vec(),
+            score: self.score[rows.clone()].to_vec(),
+            grade: self.grade[rows.clone()].to_vec(),
+            flags: self.flags[rows.clone()].to_vec(),
+            config: self.config[rows.clone()].to_vec(),
+            confidence: self.confidence[rows.clone()].to_vec(),
+            onset: self.onset[rows.clone()].to_vec(),
+            places: self.places[rows].to_vec(),
+        }
+    }
+
+    fn push(&mut self, reading: &Reading, place: Place, flags: i32) {
+        self.places.push(place);
         let stamped = if reading.stamped { flags::STAMPED } else { 0 };
         self.sensor.push(reading.sensor.id().0);
         self.ts.push(timestamptz(reading.ts));
@@ -203,9 +244,7 @@ pub struct OfferedReading {
     /// The reading.
     pub reading: Reading,
     /// Where in the log it stands.
-    pub position: Position,
-    /// Which record of the entry.
-    pub item: u32,
+    pub place: Place,
     /// When it arrived, in µs since the Unix epoch.
     pub received: i64,
     /// Whether the broker delivered it again.

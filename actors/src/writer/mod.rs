@@ -2,6 +2,7 @@
 
 mod advance;
 mod batch;
+mod bisect;
 mod connection;
 mod letters;
 mod offered;
@@ -10,7 +11,8 @@ mod rows;
 mod transaction;
 
 pub use batch::{
-    CommitBatch, EventRow, HeardLabel, LetterRow, OfferedReading, ReadingColumns, ScoredReading, SeenSensor,
+    CommitBatch, EventRow, HeardLabel, LetterRow, Loss, OfferedReading, ReadingColumns, ScoredReading,
+    SeenSensor,
 };
 pub use connection::connect_postgres;
 pub use postgres::{PostgresWriter, PostgresWriterOptions};

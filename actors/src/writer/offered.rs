@@ -40,10 +40,7 @@ pub(super) async fn offer(
     if offered.is_empty() {
         return Ok(Vec::new());
     }
-    let mut rows = ReadingColumns::default();
-    for offer in offered {
-        rows.push_unscored(&offer.reading, flags::LATE);
-    }
+    let rows = late_rows(offered);
     let mut inserted = insert_readings_returning(connection, &rows).await?;
     let stored = stored_values(connection, &rows).await?;
     let fates = offered.iter().map(|offer| {
@@ -57,6 +54,15 @@ pub(super) async fn offer(
         }
     });
     Ok(fates.collect())
+}
+
+/// The rows that offered readings would be.
+pub(super) fn late_rows(offered: &[OfferedReading]) -> ReadingColumns {
+    let mut rows = ReadingColumns::default();
+    for offer in offered {
+        rows.push_unscored(&offer.reading, offer.place, flags::LATE);
+    }
+    rows
 }
 
 async fn stored_values(
@@ -88,8 +94,8 @@ fn conflict(offer: &OfferedReading) -> LetterRow {
     let reading = &offer.reading;
     let detail = format!("{} has another reading at {}", reading.sensor, reading.ts);
     LetterRow {
-        position: offer.position,
-        item: offer.item,
+        position: offer.place.position,
+        item: offer.place.item,
         received: offer.received,
         redelivered: offer.redelivered,
         letter: DeadLetter::of_reading(reading, Reason::TimestampConflict, &detail),

@@ -8,16 +8,20 @@ use actix::{
     WrapFuture as _,
 };
 use chrono::Utc;
+use diesel::result::Error as DatabaseError;
 use diesel_async::AsyncPgConnection;
+use thicket_schema::{PartitionId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::advance::Standing;
 use super::batch::CommitBatch;
+use super::bisect::{Unstorable, find_unstorable, rows_of};
 use super::connection::connect_postgres;
 use super::transaction::{Applied, Known, apply};
-use super::{offered, rows};
+use super::{POSTGRES_EPOCH_MICROS, offered, rows};
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
+use crate::ownership::{Decision, Skipped, decide};
 use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -124,11 +128,11 @@ impl Handler<Drain> for PostgresWriter {
 }
 
 /// Commits until the database has said what became of every batch.
-async fn commit(mut session: Session, url: String, metrics: Metrics, commits: Vec<Commit>) -> Session {
-    let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
+async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits: Vec<Commit>) -> Session {
     let mut pause = RETRY_MIN;
     let applied = loop {
         let started = Instant::now();
+        let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
         match session.try_apply(&url, &batches).await {
             Ok(applied) => {
                 metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
@@ -136,12 +140,18 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, commits: Ve
             }
             Err(error) => {
                 tracing::warn!(%error, "postgresql does not take the rows; they wait in the log");
+                let withdrawn = session.judge_refusal(&error, &batches).await;
+                if !withdrawn.is_empty() {
+                    commits = withdraw(commits, &withdrawn);
+                    continue;
+                }
                 session = Session::default();
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(RETRY_MAX);
             }
         }
     };
+    let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
     report(&metrics, &batches, &applied);
     session.known.sensors.extend(applied.known.sensors);
     session.known.configs.extend(applied.known.configs);
@@ -156,7 +166,39 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, commits: Ve
     session
 }
 
+/// Hands back the batches of partitions that are to be reopened; the others remain.
+fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Commit> {
+    let (withdrawn, rest): (Vec<Commit>, Vec<Commit>) =
+        commits.into_iter().partition(|commit| partitions.contains(&commit.batch.partition));
+    for commit in withdrawn {
+        // The shard may be gone; whoever has the partition next finds the verdict.
+        let _ = commit.reply.send(CommitOutcome::Withdrawn);
+    }
+    rest
+}
+
 impl Session {
+    /// Finds out whether readings are the reason for a refusal, makes the verdicts on them durable, and returns their partitions.
+    async fn judge_refusal(&mut self, error: &WriteError, batches: &[&CommitBatch]) -> BTreeSet<PartitionId> {
+        let mut partitions = BTreeSet::new();
+        let (WriteError::Database(DatabaseError::DatabaseError(..)), Some(connection)) =
+            (error, self.connection.as_mut())
+        else {
+            return partitions;
+        };
+        let Ok(found) = find_unstorable(connection, batches).await else { return partitions };
+        for unstorable in found {
+            let Some(decision) = decision(batches[unstorable.batch], unstorable) else { continue };
+            tracing::error!(sensor = %decision.sensor, ts = %decision.ts, place = %decision.place, why = decision.detail, "a reading cannot be stored; it becomes a dead letter");
+            // A verdict that somebody else's epoch refuses leads to the same: the partition is reopened.
+            match decide(connection, &decision).await {
+                Ok(_) => drop(partitions.insert(decision.partition)),
+                Err(error) => tracing::warn!(%error, "the verdict on a reading is not durable yet"),
+            }
+        }
+        partitions
+    }
+
     async fn try_apply(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
         if self.connection.is_none() {
             self.connection = Some(connect_postgres(url).await?);
@@ -174,6 +216,16 @@ impl Session {
         }
         Ok(apply(connection, batches, &self.known).await?)
     }
+}
+
+/// The verdict on a row that cannot be stored.
+fn decision(batch: &CommitBatch, unstorable: Unstorable) -> Option<Decision> {
+    let rows = rows_of(batch).slice(unstorable.row..unstorable.row + 1);
+    let (&sensor, &place) = (rows.sensor.first()?, rows.places.first()?);
+    let ts = Timestamp(rows.ts.first()?.0 + POSTGRES_EPOCH_MICROS);
+    let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == sensor)?.clone();
+    let (partition, epoch, detail) = (batch.partition, batch.epoch, unstorable.detail);
+    Some(Decision { partition, epoch, place, skipped: Skipped::Unstorable, sensor, ts, detail })
 }
 
 /// Why a transaction did not happen.

@@ -7,9 +7,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Float, Integer, Nulla
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::Cause;
-use thicket_schema::Timestamp;
+use thicket_schema::{PartitionId, Timestamp};
 
-use super::batch::{EventRow, HeardLabel, ReadingColumns, SeenSensor};
+use super::batch::{EventRow, HeardLabel, Loss, ReadingColumns, SeenSensor};
 use super::timestamptz;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -61,6 +61,28 @@ pub(super) async fn insert_heard_labels(
         .bind::<BigInt, _>(seq.cast_signed())
         .bind::<Timestamptz, _>(timestamptz(*started))
         .bind::<Text, _>(label.name())
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Keeps what is known of lost stretches of the log.
+pub(super) async fn insert_losses(
+    connection: &mut AsyncPgConnection,
+    partition: PartitionId,
+    losses: &[Loss],
+) -> QueryResult<()> {
+    for Loss { after, before } in losses {
+        sql_query(
+            "INSERT INTO log_losses (partition, after_generation, after_n, before_generation, before_n)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        )
+        .bind::<Integer, _>(i32::from(partition.0))
+        .bind::<BigInt, _>(after.generation.cast_signed())
+        .bind::<BigInt, _>(after.n.cast_signed())
+        .bind::<BigInt, _>(before.generation.cast_signed())
+        .bind::<BigInt, _>(before.n.cast_signed())
         .execute(connection)
         .await?;
     }

@@ -12,7 +12,9 @@ use super::letters::insert_letters;
 use super::offered::{Fate, offer};
 use crate::faults;
 
-use super::rows::{insert_configs, insert_heard_labels, insert_readings, upsert_events, upsert_sensors};
+use super::rows::{
+    insert_configs, insert_heard_labels, insert_losses, insert_readings, upsert_events, upsert_sensors,
+};
 
 /// What a transaction did.
 #[derive(Debug, Default)]
@@ -120,9 +122,10 @@ async fn write(
             counts.duplicates += 1;
         }
     }
-    for batch in &work.events_of {
+    for batch in &work.beside_rows_of {
         upsert_events(connection, &batch.events).await?;
         insert_heard_labels(connection, &batch.heard).await?;
+        insert_losses(connection, batch.partition, &batch.losses).await?;
     }
     if !faults::keeps("rule.position_with_rows") {
         applied.left_behind.clone_from(&work.advances);
@@ -148,7 +151,7 @@ struct Work<'a> {
     offered: Vec<OfferedReading>,
     offered_partitions: Vec<PartitionId>,
     letters: Vec<(PartitionId, LetterRow)>,
-    events_of: Vec<&'a CommitBatch>,
+    beside_rows_of: Vec<&'a CommitBatch>,
     sensors: Vec<SeenSensor>,
     sensor_partitions: BTreeMap<i64, i32>,
     configs: BTreeMap<u64, &'a str>,
@@ -169,8 +172,8 @@ impl<'a> Work<'a> {
         self.offered.extend_from_slice(&batch.offered);
         self.offered_partitions.resize(self.offered.len(), batch.partition);
         self.letters.extend(batch.letters.iter().map(|letter| (batch.partition, letter.clone())));
-        if !batch.events.is_empty() || !batch.heard.is_empty() {
-            self.events_of.push(batch);
+        if !batch.events.is_empty() || !batch.heard.is_empty() || !batch.losses.is_empty() {
+            self.beside_rows_of.push(batch);
         }
         for (&id, settings) in &batch.configs {
             if !known.configs.contains(&id) {

@@ -1,0 +1,124 @@
+//! After an owner that died: what is to be applied is written down first, and what it may have died of is gone through reading by reading.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use thicket_schema::{PartitionId, Position};
+
+use super::caution::{Caution, DEATHS};
+use super::desk::Desk;
+use super::partition::{Partition, Readiness};
+use super::residents::Unrecoverable;
+use super::scoring::Outcome;
+use super::work::{Job, Stretch};
+use crate::messages::Assign;
+use crate::ownership::Skipped;
+use crate::queue::{RedisError, Suspect};
+
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Partitions whose stretch is gone through reading by reading: their epoch, what is suspected, and the stretch's end.
+pub(super) type Narrow = BTreeMap<PartitionId, (i64, Caution, Position)>;
+
+impl Desk {
+    /// Finds out what a partition's last owner may have died of; the partition is not read before.
+    pub(super) async fn ask_what_killed(&self, assign: &Assign) {
+        let &Assign { partition, epoch, position, .. } = assign;
+        let caution = loop {
+            match self.caution(partition, position).await {
+                Ok(caution) => break caution,
+                Err(error) => {
+                    tracing::warn!(%error, %partition, "what the last owner did cannot be read; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        };
+        let mut state = self.state.borrow_mut();
+        if let Some(partition) = state.partitions.get_mut(&partition).filter(|now| now.epoch == epoch) {
+            partition.readiness = Readiness::Ready(caution);
+        }
+    }
+
+    async fn caution(
+        &self,
+        partition: PartitionId,
+        committed: Position,
+    ) -> Result<Option<Caution>, RedisError> {
+        let record = self.nursery.peers.suspects.load(partition).await?;
+        let newest = self.reader.newest(partition).await?;
+        if let Some(record) = record {
+            tracing::warn!(%partition, ?record, "the last owner died of, or during, this");
+        }
+        Ok(Caution::new(record, committed, newest))
+    }
+
+    /// Writes down the stretches of partitions that are treated with caution, and returns those that are to be gone through reading by
+    /// reading: there each reading is written down when its turn comes.
+    pub(super) async fn leave_word(&self, stretches: &[Stretch]) -> Narrow {
+        let mut narrow = Narrow::new();
+        let mut records = Vec::new();
+        for stretch in stretches {
+            let caution = self.state.borrow().partitions.get(&stretch.partition).and_then(Partition::caution);
+            match caution {
+                Some(caution) if caution.is_narrow(stretch.from) => {
+                    narrow.insert(stretch.partition, (stretch.epoch, caution, stretch.to));
+                }
+                Some(_) => {
+                    let suspect = Suspect::Stretch { after: stretch.from, to: stretch.to };
+                    records.push(self.record(stretch.partition, suspect));
+                }
+                None => {}
+            }
+        }
+        join_all(records).await;
+        narrow
+    }
+
+    /// The verdicts on a job of which a process has died: reading by reading, and no other such reading on this node at the same time, so that
+    /// what is written down is what it dies of.
+    pub(super) async fn judge_warily(
+        self: &Rc<Self>,
+        job: &Job,
+        epoch: i64,
+        caution: Caution,
+        to: Position,
+    ) -> Outcome {
+        let resident = self.resident(job.partition, &job.sensor).await?;
+        let alone = self.nursery.peers.alone.lock().await;
+        let before = async |index: usize| -> Result<_, Unrecoverable> {
+            let at = job.places[index];
+            let deaths = caution.deaths(at);
+            if deaths < DEATHS {
+                self.record(job.partition, Suspect::Reading { at, to, deaths }).await;
+                return Ok(None);
+            }
+            let poison = (Skipped::Poison, format!("{deaths} processes died while they applied it"));
+            self.decide(job, index, epoch, &poison).await?;
+            Ok(Some(poison))
+        };
+        let result = self.judge_singly(&resident, job, epoch, before).await?;
+        drop(alone);
+        Ok((result, resident.config))
+    }
+
+    /// Does not go on before it is written down.
+    async fn record(&self, partition: PartitionId, suspect: Suspect) {
+        while let Err(error) = self.nursery.peers.suspects.record(partition, suspect).await {
+            tracing::warn!(%error, %partition, "redis does not take down what comes next; trying again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Ends the caution about a partition that is committed beyond what was suspected.
+    pub(super) fn end_caution(self: &Rc<Self>, partition: PartitionId) {
+        let desk = Rc::clone(self);
+        actix_rt::spawn(async move {
+            // A record that stays is of what is committed: nobody will heed it.
+            if let Err(error) = desk.nursery.peers.suspects.clear(partition).await {
+                tracing::debug!(%error, %partition, "the record of what was suspected stays");
+            }
+        });
+    }
+}
