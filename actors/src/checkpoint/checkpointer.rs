@@ -18,6 +18,7 @@ use super::history::{
 use super::store::CheckpointStore;
 use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
+use crate::protocol::checkpoint::is_ahead;
 use crate::queue::RedisError;
 use crate::supervision::release;
 
@@ -197,7 +198,7 @@ async fn believable(
         _ => None,
     };
     let is_ahead = match &found {
-        Some(checkpoint) => newest_seq(pool, load.sensor.id()).await?.unwrap_or(0) < checkpoint.seq,
+        Some(checkpoint) => is_ahead(checkpoint.seq, newest_seq(pool, load.sensor.id()).await?),
         None => false,
     };
     if is_ahead {

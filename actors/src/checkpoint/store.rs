@@ -10,6 +10,7 @@ use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 use crate::faults;
 use crate::queue::RedisError;
 
+/// Decides as [`crate::protocol::checkpoint::is_written`] does.
 const SAVE: &str = "
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or '-1')
 if seq > tonumber(ARGV[1]) then return 0 end
