@@ -10,11 +10,7 @@ use super::{NodeName, RedisError};
 use crate::protocol::lease::Held;
 
 /// Decides as [`crate::protocol::lease::acquire`] does.
-const ACQUIRE: &str = "#!lua flags=allow-oom
-local holder = redis.call('GET', KEYS[1])
-if not holder then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 2 end
-if holder == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
-return 0";
+const ACQUIRE: &str = include_str!("acquire.lua");
 
 const RELEASE: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
