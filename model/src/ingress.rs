@@ -141,7 +141,7 @@ pub fn append(world: &mut World, node: usize, fate: Fate, setting: &Setting) {
             }
         }
         Appended::Full => {}
-        Appended::Fenced => crash(world, node),
+        Appended::Fenced => crash(world, node, setting),
         Appended::Lost => {
             world.nodes[node].appenders[partition] = None;
             open_after(world, node, partition, predecessor, true, setting);
