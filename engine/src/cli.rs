@@ -12,6 +12,7 @@ use thicket_schema::Timestamp;
 use crate::anomalies::{label_named, label_names};
 use crate::backtest::BacktestArgs;
 use crate::config::{LogFormat, Overrides};
+use crate::deadletters::DeadletterCommand;
 use crate::demo::DemoArgs;
 use crate::explain::ExplainArgs;
 use crate::when;
@@ -92,7 +93,7 @@ pub(crate) enum Command {
     Migrate,
     /// Shows partitions, positions, lag, detectors and dead letters.
     Status(Format),
-    /// Shows messages and readings that could not be processed.
+    /// Shows messages and readings that could not be processed, puts them back, or deletes them.
     Deadletter {
         #[command(subcommand)]
         command: DeadletterCommand,
@@ -116,22 +117,6 @@ pub(crate) struct Format {
     /// One JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// What to do with dead letters.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadletterCommand {
-    /// Lists dead letters, the newest first.
-    List {
-        /// Only those of this reason, such as malformed_json.
-        #[arg(long)]
-        reason: Option<String>,
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: i64,
-        #[command(flatten)]
-        format: Format,
-    },
 }
 
 /// What to do with anomalies.

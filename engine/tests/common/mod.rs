@@ -42,12 +42,19 @@ impl Bed {
         self.directory.path()
     }
 
-    /// A configuration on these servers: small, quick, with `extra` appended.
+    /// A configuration on these servers: small, quick, with `extra` appended. Its lines that begin with `mqtt.` go where they belong.
     pub fn config(&self, extra: &str) -> PathBuf {
         let name = format!("{:x}.toml", xxhash_rust::xxh3::xxh3_64(extra.as_bytes()));
         let path = self.path().join(name);
+        let mqtt: String = extra
+            .lines()
+            .filter_map(|line| line.strip_prefix("mqtt."))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let extra: String =
+            extra.lines().filter(|line| !line.starts_with("mqtt.")).map(|line| format!("{line}\n")).collect();
         let text = format!(
-            "[mqtt]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n{extra}",
+            "[mqtt]\nurl = \"{}\"\n{mqtt}[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n{extra}",
             self.servers.mosquitto.url(),
             self.servers.redis.url(),
             self.servers.postgres.url()
