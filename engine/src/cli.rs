@@ -37,7 +37,7 @@ const EXIT_CODES: &str = "Exit codes:
   0  all is well
   1  the command failed, or what it checked is not as it should be
   2  the command line or the configuration is wrong
-  3  the engine gave up: an actor panicked too often, or another node took over; start it anew
+  3  the engine gave up: an actor panicked too often, a thread stood still, or another node took over; start it anew
   4  the engine did not stop within shutdown.deadline; nothing is lost by that";
 
 /// Flags that every command takes stand apart from its own.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::supervision::ExitSignal;
+use thicket_actors::supervision::{ExitSignal, Frozen, Watchdog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -35,8 +35,9 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (exit, mut exits) = ExitSignal::new();
+    let watchdog = Watchdog::start(config.node.watchdog, give_up)?;
     let topology = tokio::select! {
-        started = topology::start(config, &metrics, &exit) => started?,
+        started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
     phase.send_replace(Phase::Running);
@@ -65,6 +66,16 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         () = told_to_stop(&mut terminate, &mut interrupt) => Ok(end_at_once("a second signal")),
         () = tokio::time::sleep(config.shutdown.deadline) => Ok(end_at_once("shutdown.deadline has passed")),
     }
+}
+
+/// Ends the process: an arbiter that stands still cannot be stopped, and what it holds would wait for ever.
+fn give_up(Frozen { arbiter, since, at }: Frozen) {
+    let seconds = since.as_secs();
+    tracing::error!(arbiter, seconds, "an arbiter stands still; ending, start the node anew");
+    if let Some((sensor, ts)) = at {
+        tracing::error!(%sensor, %ts, "the last that it scored is this sensor, from this reading on");
+    }
+    std::process::exit(i32::from(GAVE_UP));
 }
 
 fn end_at_once(why: &str) -> ExitCode {

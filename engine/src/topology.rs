@@ -15,7 +15,7 @@ use thicket_actors::queue::{
 };
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{DecodeOptions, MqttClient, MqttIngress, MqttOptions};
-use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_in_arbiter};
+use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions, connect_postgres};
 use thicket_schema::{Keys, PayloadLimits};
 
@@ -41,7 +41,12 @@ pub(crate) struct Topology {
 }
 
 /// Starts everything. Waits for PostgreSQL and Redis for as long as it takes; fails only where waiting does not help.
-pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal) -> anyhow::Result<Topology> {
+pub(crate) async fn start(
+    config: &Config,
+    metrics: &Metrics,
+    exit: &ExitSignal,
+    watchdog: &Watchdog,
+) -> anyhow::Result<Topology> {
     let newest_generation = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
     let site = Site { config, metrics, exit, node: node_name(config), keys, newest_generation };
@@ -50,9 +55,14 @@ pub(crate) async fn start(config: &Config, metrics: &Metrics, exit: &ExitSignal)
     let stores = site.start_stores(&store_arbiter.handle()).await?;
     let count = config.shards.resolved_count(config.queue.partitions);
     let shard_arbiters: Vec<Arbiter> = (0..shard_threads(count)).map(|_| Arbiter::new()).collect();
+    watchdog.watch(&store_arbiter.handle(), "stores");
+    for (number, arbiter) in shard_arbiters.iter().enumerate() {
+        watchdog.watch(&arbiter.handle(), &format!("shards {number}"));
+    }
     let shards = site.start_shards(count, &shard_arbiters, &stores).await?;
     stores.keeper.send(Join { shards: shards.clone() }).await.context("the partition keeper is gone")?;
     let ingress_arbiter = Arbiter::new();
+    watchdog.watch(&ingress_arbiter.handle(), "ingress");
     let (queue, ingress) = site.start_ingress(&ingress_arbiter.handle()).await?;
 
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");

@@ -13,6 +13,7 @@ use crate::faults;
 use crate::messages::{
     HearLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
 };
+use crate::supervision::about_to_score;
 
 /// The detector of one sensor. Empty until it is restored, and again after a panic.
 #[derive(Debug)]
@@ -75,6 +76,9 @@ impl Handler<Score> for DetectorActor {
         let State { detector, .. } = self.state.as_mut().ok_or(NotRestored)?;
         let seq_before = detector.seq();
         let readings = &message.readings[message.from..message.to];
+        if let Some(first) = readings.first() {
+            about_to_score(&self.sensor, first.ts);
+        }
         faults::pass("score.before");
         let verdicts = readings.iter().map(|reading| verdict(detector, reading)).collect();
         faults::pass("score.after");

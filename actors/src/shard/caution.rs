@@ -46,21 +46,16 @@ impl Caution {
         Some(Self { until, narrow: narrow.filter(|narrow| narrow.to > committed) })
     }
 
-    /// The last entry that a stretch after `read` may take in, so that what is to be gone through reading by reading stands alone.
-    pub(super) fn limit(&self, read: Position) -> Option<Position> {
+    /// The last entry that a stretch beginning with entry `first` may take in, so that what is to be gone through reading by reading stands
+    /// alone.
+    pub(super) fn limit(&self, first: Position) -> Option<Position> {
         let Narrow { after, to, .. } = self.narrow?;
-        if read < after {
-            Some(after)
-        } else if read < to {
-            Some(to)
-        } else {
-            None
-        }
+        [after, to].into_iter().find(|&end| first <= end)
     }
 
-    /// Whether the stretch after `read` is gone through reading by reading.
-    pub(super) fn is_narrow(&self, read: Position) -> bool {
-        self.narrow.is_some_and(|narrow| narrow.after <= read && read < narrow.to)
+    /// Whether the stretch beginning with entry `first` is gone through reading by reading.
+    pub(super) fn is_narrow(&self, first: Position) -> bool {
+        self.narrow.is_some_and(|narrow| narrow.after < first && first <= narrow.to)
     }
 
     /// How many processes have died of a reading.
@@ -88,8 +83,8 @@ mod tests {
         assert_eq!(Caution::new(None, at(5), Some(at(5))), None);
         assert_eq!(Caution::new(None, at(5), None), None);
         let caution = Caution::new(None, at(5), Some(at(9))).unwrap();
-        assert_eq!(caution.limit(at(5)), None);
-        assert!(!caution.is_narrow(at(5)));
+        assert_eq!(caution.limit(at(6)), None);
+        assert!(!caution.is_narrow(at(6)));
         assert!(!caution.is_over(at(8)) && caution.is_over(at(9)));
     }
 
@@ -97,11 +92,11 @@ mod tests {
     fn after_another_only_the_stretch_that_it_happened_in_is_gone_through_reading_by_reading() {
         let record = Suspect::Stretch { after: at(6), to: at(8) };
         let caution = Caution::new(Some(record), at(5), Some(at(9))).unwrap();
-        assert_eq!(caution.limit(at(5)), Some(at(6)));
-        assert!(!caution.is_narrow(at(5)));
-        assert_eq!(caution.limit(at(6)), Some(at(8)));
-        assert!(caution.is_narrow(at(6)) && caution.is_narrow(at(7)) && !caution.is_narrow(at(8)));
-        assert_eq!(caution.limit(at(8)), None);
+        assert_eq!(caution.limit(at(6)), Some(at(6)));
+        assert!(!caution.is_narrow(at(6)));
+        assert_eq!(caution.limit(at(7)), Some(at(8)));
+        assert!(caution.is_narrow(at(7)) && caution.is_narrow(at(8)) && !caution.is_narrow(at(9)));
+        assert_eq!(caution.limit(at(9)), None);
     }
 
     #[test]
@@ -111,7 +106,16 @@ mod tests {
         let caution = Caution::new(Some(record), at(5), Some(at(9))).unwrap();
         assert_eq!(caution.deaths(place), 2);
         assert_eq!(caution.deaths(Place { item: 1, ..place }), 0);
-        assert!(caution.is_narrow(at(6)) && !caution.is_narrow(at(5)));
+        assert!(caution.is_narrow(at(7)) && !caution.is_narrow(at(6)));
+    }
+
+    #[test]
+    fn a_death_at_the_first_entry_of_a_generation_is_narrow_from_there_on() {
+        let place = Place { position: at(1), item: 0 };
+        let record = Suspect::Reading { at: place, to: at(1), deaths: 1 };
+        let caution = Caution::new(Some(record), Position::default(), Some(at(4))).unwrap();
+        assert_eq!(caution.limit(at(1)), Some(at(1)));
+        assert!(caution.is_narrow(at(1)));
     }
 
     #[test]

@@ -90,11 +90,11 @@ impl Desk {
         let mut collector = Collector::default();
         for (id, mut entries) in read {
             let Some(partition) = state.partitions.get(&id) else { continue };
-            let limit = partition.caution().and_then(|caution| caution.limit(partition.read));
             // The partition may have been reopened at an earlier position while the read was on its way.
-            entries.retain(|entry| {
-                entry.position > partition.read && limit.is_none_or(|limit| entry.position <= limit)
-            });
+            entries.retain(|entry| entry.position > partition.read);
+            let first = entries.first().map(|entry| entry.position);
+            let limit = partition.caution().zip(first).and_then(|(caution, first)| caution.limit(first));
+            entries.retain(|entry| limit.is_none_or(|limit| entry.position <= limit));
             cut_at_control(&mut entries);
             if !entries.is_empty() {
                 collector.take(id, partition.epoch, partition.read, &partition.verdicts, entries);

@@ -62,7 +62,7 @@ impl Desk {
         for stretch in stretches {
             let caution = self.state.borrow().partitions.get(&stretch.partition).and_then(Partition::caution);
             match caution {
-                Some(caution) if caution.is_narrow(stretch.from) => {
+                Some(caution) if caution.is_narrow(stretch.first()) => {
                     narrow.insert(stretch.partition, (stretch.epoch, caution, stretch.to));
                 }
                 Some(_) => {

@@ -75,6 +75,11 @@ pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
 }
 
 impl Stretch {
+    /// Its first entry.
+    pub(super) fn first(&self) -> Position {
+        self.slots.first().map_or(self.to, |slot| slot.place.position)
+    }
+
     /// The control that it consists of.
     pub(super) fn control(&self) -> Option<&Control> {
         self.slots.iter().find_map(|slot| match &slot.content {

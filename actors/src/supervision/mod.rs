@@ -4,12 +4,15 @@
 mod exit;
 mod intensity;
 mod restart;
+mod watchdog;
 
 use tokio::sync::oneshot;
 
 pub use exit::{ExitReason, ExitSignal};
 pub use intensity::Intensity;
 pub use restart::{Supervision, start_here, start_in_arbiter};
+pub(crate) use watchdog::about_to_score;
+pub use watchdog::{Frozen, Watchdog};
 
 /// Tells those who wait for an actor to drain that it has. One that waits no more needs no telling.
 pub(crate) fn release(waiting: impl Iterator<Item = oneshot::Sender<()>>) {

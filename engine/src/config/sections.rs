@@ -15,6 +15,9 @@ use super::ConfigError;
 pub(crate) struct NodeConfig {
     /// A name for logs.
     pub(crate) name: String,
+    /// How long a thread may stand still.
+    #[serde(with = "humantime_serde")]
+    pub(crate) watchdog: Duration,
 }
 
 /// The way in.

@@ -83,12 +83,18 @@ impl Bed {
 
     /// Starts an engine.
     pub fn engine_unready(&self, extra: &str) -> Engine {
+        self.engine_with(extra, &[])
+    }
+
+    /// Starts an engine with more in its environment.
+    pub fn engine_with(&self, extra: &str, environment: &[(&str, &str)]) -> Engine {
         let port = free_port();
         let log = self.path().join(format!("engine-{port}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_thicket"))
             .arg("--config")
             .arg(self.config(extra))
             .arg("run")
+            .envs(environment.iter().copied())
             .env("THICKET__HTTP__LISTEN", format!("127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -252,6 +258,11 @@ impl Engine {
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// SIGKILL.
