@@ -3,6 +3,7 @@
 mod anomalies;
 mod backtest;
 mod check;
+mod checkpoints;
 mod cli;
 mod config;
 mod deadletters;
@@ -11,8 +12,10 @@ mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod http;
+mod ledger;
 mod migrate;
 mod reload;
+mod retention;
 mod run;
 mod scrape;
 mod sensors;
