@@ -15,6 +15,7 @@ use crate::config::{LogFormat, Overrides};
 use crate::deadletters::DeadletterCommand;
 use crate::demo::DemoArgs;
 use crate::explain::ExplainArgs;
+use crate::reconcile::ReconcileArgs;
 use crate::when;
 
 /// Thicket: a forest for every sensor.
@@ -91,8 +92,10 @@ pub(crate) enum Command {
     Check,
     /// Creates or updates the tables in PostgreSQL. Does nothing where they are up to date.
     Migrate,
-    /// Shows partitions, positions, lag, detectors and dead letters.
+    /// Shows partitions, positions, lag and detectors; the ledger, what is on its way, and what was lost.
     Status(Format),
+    /// Proves the ledger against the stores: every delivered message is where it should be.
+    Reconcile(ReconcileArgs),
     /// Shows messages and readings that could not be processed, puts them back, or deletes them.
     Deadletter {
         #[command(subcommand)]

@@ -12,8 +12,11 @@ mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod http;
+mod in_flight;
 mod ledger;
+mod losses;
 mod migrate;
+mod reconcile;
 mod reload;
 mod retention;
 mod run;
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Check => on_threads(check::check(&config)),
         Command::Migrate => on_threads(migrate::migrate(&config)),
         Command::Status(format) => on_threads(status::status(&config, format)),
+        Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),

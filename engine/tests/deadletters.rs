@@ -135,6 +135,8 @@ async fn dropped_letters_stay_in_the_ledger() {
     let counts = bed.texts("SELECT sum(dead_letters), sum(letters_kept), sum(unaccounted) FROM ledger").await;
     assert_eq!(counts, ["(3,2,0)"]);
     assert_eq!(bed.number("SELECT count(*) FROM dead_letters").await, 2);
+    let proven = bed.thicket(&["reconcile"], SMALL);
+    assert!(proven.status.success(), "{}", stdout(&proven));
 }
 
 #[tokio::test(flavor = "multi_thread")]

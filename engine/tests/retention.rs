@@ -45,6 +45,9 @@ async fn old_days_go_with_a_count_in_the_ledger() {
     assert_eq!(ledger, ["(12,3,3,12,0)"]);
     assert_eq!(bed.number("SELECT sum(expired_late) FROM partitions").await, 3);
 
+    let proven = bed.thicket(&["reconcile"], TWO_DAYS);
+    assert!(proven.status.success(), "{}", String::from_utf8_lossy(&proven.stdout));
+
     // The detectors go on where they were, and a reading of a day that is gone does not bring it back.
     let mut publisher = bed.publisher();
     publisher.publish("sensors/a", format!("{{\"ts\":{},\"x\":1}}", now_seconds())).await;
