@@ -148,13 +148,23 @@ fn print_whole(letter: &Letter) {
     println!("topic     {}", letter.topic);
     println!("replayed  {}", letter.replayed.map_or_else(|| "never".to_owned(), when::show));
     match std::str::from_utf8(&letter.payload) {
-        Ok(text) => println!("payload   {} bytes{kept}\n{text}", letter.payload_bytes),
+        Ok(text) => println!("payload   {} bytes{kept}\n{}", letter.payload_bytes, harmless(text)),
         Err(_) => println!(
             "payload   {} bytes{kept}, in hexadecimal\n{}",
             letter.payload_bytes,
             hex(&letter.payload)
         ),
     }
+}
+
+/// A text that a terminal takes for nothing else: control characters other than line feeds and tabs are escaped.
+fn harmless(text: &str) -> String {
+    let escaped = |character: char| match character {
+        '\n' | '\t' => character.to_string(),
+        control if control.is_control() => control.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// Thirty-two bytes a line.
