@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
 
+pub mod chaos;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -119,6 +121,14 @@ impl Bed {
     /// Runs a statement.
     pub async fn execute(&self, statement: &str) {
         sql_query(statement).execute(&mut self.postgres().await).await.unwrap();
+    }
+
+    /// Runs a statement after another in the same session.
+    pub async fn execute_in_session(&self, first: &str, then: &str) {
+        let mut connection = self.postgres().await;
+        for statement in [first, then] {
+            sql_query(statement).execute(&mut connection).await.unwrap();
+        }
     }
 
     /// The rows of a query, each as text.
