@@ -29,7 +29,7 @@ pub(super) struct How {
 
 /// What became of a letter.
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct LetterFate {
     key: String,
     /// `replayed`, `would_be_replayed` or `refused`.
     outcome: &'static str,
@@ -128,14 +128,14 @@ fn outcome(
     message: Result<Message, Refusal>,
     how: How,
     forecast: &mut MessageDecoder,
-) -> Outcome {
+) -> LetterFate {
     let key = letter.key().to_string();
     match message {
         Err(refusal) => {
             let detail = Some(refusal.to_string());
-            Outcome { key, outcome: "refused", topic: None, payload: None, detail }
+            LetterFate { key, outcome: "refused", topic: None, payload: None, detail }
         }
-        Ok(message) => Outcome {
+        Ok(message) => LetterFate {
             key,
             outcome: if how.dry_run { "would_be_replayed" } else { "replayed" },
             detail: still_wrong(&message, forecast),
@@ -157,8 +157,8 @@ fn still_wrong(message: &Message, forecast: &mut MessageDecoder) -> Option<Strin
     })
 }
 
-fn print(outcome: &Outcome, how: How) {
-    let Outcome { key, topic, payload, detail, .. } = outcome;
+fn print(outcome: &LetterFate, how: How) {
+    let LetterFate { key, topic, payload, detail, .. } = outcome;
     let detail = detail.as_deref().unwrap_or_default();
     match (topic, payload) {
         (Some(topic), Some(payload)) if how.dry_run => {

@@ -7,9 +7,9 @@ use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
 
-/// A verdict.
+/// A reading that is skipped.
 #[derive(Debug, QueryableByName, Serialize)]
-pub(super) struct Verdict {
+pub(super) struct Skipped {
     #[diesel(sql_type = Integer)]
     pub(super) partition: i32,
     #[diesel(sql_type = Text)]
@@ -36,7 +36,7 @@ pub(crate) struct VerdictCount {
 }
 
 /// The newest verdicts, at most so many.
-pub(super) async fn newest(postgres: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Verdict>> {
+pub(super) async fn newest(postgres: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Skipped>> {
     sql_query(
         "SELECT partition, generation || '-' || n || '/' || item AS place, verdict, sensor, ts, detail, decided
          FROM verdicts ORDER BY decided DESC, partition, generation DESC, n DESC, item DESC LIMIT $1",
