@@ -15,7 +15,7 @@ use crate::config::{LogFormat, Overrides};
 use crate::deadletters::DeadletterCommand;
 use crate::demo::DemoArgs;
 use crate::explain::ExplainArgs;
-use crate::reconcile::ReconcileArgs;
+use crate::reconcile::{self, ReconcileArgs};
 use crate::when;
 
 /// Thicket: a forest for every sensor.
@@ -95,6 +95,7 @@ pub(crate) enum Command {
     /// Shows partitions, positions, lag and detectors; the ledger, what is on its way, and what was lost.
     Status(Format),
     /// Proves the ledger against the stores: every delivered message is where it should be.
+    #[command(long_about = reconcile::ABOUT)]
     Reconcile(ReconcileArgs),
     /// Shows messages and readings that could not be processed, puts them back, or deletes them.
     Deadletter {

@@ -45,6 +45,7 @@ async fn old_days_go_with_a_count_in_the_ledger() {
     assert_eq!(ledger, ["(12,3,3,12,0)"]);
     assert_eq!(bed.number("SELECT sum(expired_late) FROM partitions").await, 3);
 
+    engine.until_metric("thicket_ledger_records{fate=\"delivered\"}", 15.0).await;
     let proven = bed.thicket(&["reconcile"], TWO_DAYS);
     assert!(proven.status.success(), "{}", String::from_utf8_lossy(&proven.stdout));
 

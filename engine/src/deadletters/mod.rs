@@ -101,7 +101,7 @@ async fn list(
             letter.reason,
             letter.topic,
             letter.payload_bytes,
-            payload.escape_debug(),
+            on_one_line(&payload),
             letter.replayed.map_or_else(String::new, |at| format!("  [replayed {}]", when::show(at))),
             letter.detail
         );
@@ -157,14 +157,23 @@ fn print_whole(letter: &Letter) {
     }
 }
 
-/// A text that a terminal takes for nothing else: control characters other than line feeds and tabs are escaped.
+/// A text that a terminal takes for nothing else: control characters other than line feeds are escaped.
 fn harmless(text: &str) -> String {
-    let escaped = |character: char| match character {
-        '\n' | '\t' => character.to_string(),
-        control if control.is_control() => control.escape_default().to_string(),
-        other => other.to_string(),
-    };
-    text.chars().map(escaped).collect()
+    let lines: Vec<String> = text.split('\n').map(on_one_line).collect();
+    lines.join("\n")
+}
+
+/// A text with every control character escaped.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Thirty-two bytes a line.

@@ -13,6 +13,7 @@ use thicket_schema::{Item, PayloadDecoder, PayloadLimits};
 
 use super::front_door::{AT_ONCE, FrontDoor};
 use super::letter::{KeyColumns, Letter, LetterKey, NAMED, of_keys};
+use super::on_one_line;
 use super::resend::{Message, Refusal, Rules, resend};
 use crate::cli::Format;
 use crate::config::Config;
@@ -162,7 +163,7 @@ fn print(outcome: &LetterFate, how: How) {
     let detail = detail.as_deref().unwrap_or_default();
     match (topic, payload) {
         (Some(topic), Some(payload)) if how.dry_run => {
-            println!("{key}  {topic}  {}", payload.escape_debug());
+            println!("{key}  {topic}  {}", on_one_line(payload));
             if !detail.is_empty() {
                 println!("    {detail}");
             }
