@@ -75,3 +75,23 @@ async fn a_day_that_a_detector_needs_is_kept() {
     assert_eq!(bed.number("SELECT count(*) FROM readings").await, 15);
     assert_eq!(bed.number("SELECT sum(expired) FROM ledger").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_that_was_on_its_way_when_its_day_went_is_stored_all_the_same() {
+    let bed = Bed::new().await;
+    let _engine = bed.engine(FOR_EVER).await;
+    let mut publisher = bed.publisher();
+    let old = now_seconds() - 4 * DAY;
+    for ts in [old, now_seconds()] {
+        publisher.publish("sensors/a", format!("{{\"ts\":{ts},\"x\":1}}")).await;
+    }
+    bed.until_accounted(2).await;
+    // As retention does it, behind the back of a writer that knows the day.
+    let day =
+        bed.texts(&format!("SELECT tableoid::regclass FROM readings WHERE ts = to_timestamp({old})")).await;
+    let day = day[0].trim_matches(['(', ')']);
+    bed.execute(&format!("DROP TABLE {day}")).await;
+    publisher.publish("sensors/a", format!("{{\"ts\":{old},\"x\":2}}")).await;
+    bed.until_accounted(3).await;
+    assert_eq!(bed.texts("SELECT sum(late), sum(dead_letters) FROM ledger").await, ["(1,0)"]);
+}
