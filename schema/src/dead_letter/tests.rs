@@ -73,3 +73,21 @@ fn cutting_twice_changes_nothing_more() {
         DeadLetter::of_excerpt(&once.topic, once.reason, &once.detail, &once.payload, once.payload_bytes);
     assert_eq!(once, twice);
 }
+
+#[test]
+fn a_letter_of_a_reading_says_when_it_was_measured_beside_what() {
+    let of = |fields: &[&str]| {
+        let reading = Reading {
+            sensor: crate::SensorName::new("site-1/mic").unwrap(),
+            ts: crate::Timestamp(1_795_345_200_000_001),
+            stamped: false,
+            fields: crate::FieldSet::new(fields.iter().map(|name| (*name).to_owned()).collect()).unwrap(),
+            values: vec![1.5; fields.len()],
+        };
+        let letter = DeadLetter::of_reading(&reading, Reason::TimestampConflict, "");
+        assert_eq!(letter.topic, "site-1/mic");
+        String::from_utf8(letter.payload.to_vec()).unwrap()
+    };
+    assert_eq!(of(&["level"]), r#"{"level":1.5,"ts":"2026-11-22T11:00:00.000001Z"}"#);
+    assert_eq!(of(&["ts"]), r#"{"timestamp":"2026-11-22T11:00:00.000001Z","ts":1.5}"#);
+}
