@@ -17,7 +17,7 @@ pub fn actions(world: &World, partition: usize, possible: &mut Vec<Action>) {
     for (node, it) in world.nodes.iter().enumerate() {
         let shard = &it.shards[partition];
         if shard.claiming {
-            possible.push(Action::Claim { node, partition });
+            possible.extend([true, false].map(|answered| Action::Claim { node, partition, answered }));
             continue;
         }
         let learns = match acquire(lease.as_ref(), &node) {
@@ -45,9 +45,12 @@ pub fn acquire_lease(world: &mut World, node: usize, partition: usize) {
 }
 
 /// Raises the epoch and begins at the committed position. The lease may be gone by now.
-pub fn claim(world: &mut World, node: usize, partition: usize) {
+pub fn claim(world: &mut World, node: usize, partition: usize, answered: bool) {
     let table = &mut world.tables[partition];
     table.epoch += 1;
+    if !answered {
+        return;
+    }
     let shard = &mut world.nodes[node].shards[partition];
     shard.claiming = false;
     shard.detector = None;

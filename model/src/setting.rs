@@ -54,6 +54,8 @@ pub struct Faults {
     pub late_appends: u8,
     /// The reply to the taking over of a log is lost.
     pub lost_opens: u8,
+    /// The reply to the claiming of a partition is lost.
+    pub lost_claims: u8,
     /// The reply to a commit is lost.
     pub lost_commits: u8,
     /// The writer to the tables hands back what it has not committed.
@@ -75,6 +77,7 @@ impl Faults {
             "lost-appends" => &mut self.lost_appends,
             "late-appends" => &mut self.late_appends,
             "lost-opens" => &mut self.lost_opens,
+            "lost-claims" => &mut self.lost_claims,
             "lost-commits" => &mut self.lost_commits,
             "refusals" => &mut self.refusals,
             "retirements" => &mut self.retirements,
@@ -109,6 +112,7 @@ impl Setting {
             lost_appends: 1,
             late_appends: 1,
             lost_opens: 1,
+            lost_claims: 1,
             lost_commits: 1,
             refusals: 1,
             retirements: 1,

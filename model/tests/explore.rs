@@ -2,11 +2,18 @@
 
 use thicket_model::{Faults, Report, Rule, Setting, explore};
 
+/// A lost reply of each kind.
+const EACH_REPLY: [(&str, u8); 4] =
+    [("lost-appends", 1), ("lost-opens", 1), ("lost-claims", 1), ("lost-commits", 1)];
 /// More than any of these worlds has.
 const MOST_STATES: usize = 1_000_000;
 
 fn holds(what: &str, setting: &Setting) -> Report {
-    let report = explore(setting, MOST_STATES);
+    holds_within(what, setting, MOST_STATES)
+}
+
+fn holds_within(what: &str, setting: &Setting, most_states: usize) -> Report {
+    let report = explore(setting, most_states);
     println!("{what}: {report}");
     if let Some(counterexample) = &report.counterexample {
         panic!("{what}: {counterexample}");
@@ -27,8 +34,8 @@ fn exactly_once_in_order_without_a_gap_though_one_fault_follows_another() {
     let two = Setting::new(2, 1, 2);
     holds("two crashes", &two.only(&[("crashes", 2)]));
     let three = Setting::new(2, 1, 3);
-    let replies = [("lost-appends", 1), ("lost-opens", 1), ("lost-commits", 1)];
-    holds("every reply lost once", &three.only(&replies));
+    holds("each kind of reply lost once", &Setting::new(2, 1, 4).only(&EACH_REPLY));
+    holds("two leases that run out", &two.only(&[("expiries", 2)]));
     let writers = [("lost-commits", 1), ("refusals", 1), ("retirements", 1)];
     holds("commits lost, refused, and detectors retired", &three.only(&writers));
     let crash = [("crashes", 1), ("lost-commits", 1), ("lost-appends", 1)];
@@ -67,4 +74,15 @@ fn without_faults_there_is_one_way_to_end() {
     let setting = Setting { faults: Faults::default(), ..Setting::new(2, 1, 0) };
     let report = holds("nothing goes wrong", &setting);
     assert!(report.settled <= 2, "with or without the last trimming: {}", report.settled);
+}
+
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn and_in_larger_worlds() {
+    const MANY: usize = 20_000_000;
+    let mut crashes = EACH_REPLY.to_vec();
+    crashes.push(("crashes", 2));
+    holds_within("two crashes among lost replies", &Setting::new(3, 1, 3).only(&crashes), MANY);
+    holds_within("two faults of any kind", &Setting::new(2, 1, 2), MANY);
+    holds_within("a loss and another fault of any kind", &Setting::lossy(3, 1, 2), MANY);
 }
