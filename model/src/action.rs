@@ -137,7 +137,7 @@ pub fn apply(world: &World, action: Action, setting: &Setting) -> World {
         Action::Acquire { node, partition } => ownership::acquire_lease(world, node, partition),
         Action::Claim { node, partition, answered } => ownership::claim(world, node, partition, answered),
         Action::AskAgain { node, partition } => shard::ask(world, node, partition),
-        Action::Answer { node, partition, all } => shard::score(world, node, partition, all),
+        Action::Answer { node, partition, all } => shard::score(world, node, partition, all, setting),
         Action::TakeUp { node, partition } => shard::take_up(world, node, partition, setting),
         Action::Commit { node, partition, answered } => {
             shard::commit(world, node, partition, answered, setting);

@@ -17,7 +17,7 @@ const MOST_FORGOTTEN: usize = 3;
 pub fn actions(world: &World, setting: &Setting, possible: &mut Vec<Action>) {
     let broker = &world.broker;
     // What is lost together with the only one who knew of it cannot be noticed: there the subscription stays where it is.
-    let may_connect = if setting.is_lossy() { 1 } else { NODES };
+    let may_connect = if setting.writer_stays { 1 } else { NODES };
     match broker.connected {
         None => possible.extend((0..may_connect).map(|node| Action::Connect { node })),
         Some(node) => {

@@ -9,6 +9,8 @@ pub enum Rule {
     AppendOnce,
     /// An append says which generation it belongs to, and Redis refuses one of another.
     AppendsNameTheirGeneration,
+    /// What is missing before an entry is reported.
+    LossesAreReported,
     /// Entries that were asked for before the partition was reopened are thrown away.
     AnswersAreCurrent,
     /// Rows and position commit in one transaction.
@@ -23,10 +25,11 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order that data flows.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AcknowledgeAfterAppend,
         Self::AppendOnce,
         Self::AppendsNameTheirGeneration,
+        Self::LossesAreReported,
         Self::AnswersAreCurrent,
         Self::PositionWithRows,
         Self::EpochIsChecked,
@@ -96,6 +99,8 @@ pub struct Setting {
     pub partitions: usize,
     /// What may go wrong.
     pub faults: Faults,
+    /// Whether the process that writes the log lives on, and keeps the subscription.
+    pub writer_stays: bool,
     /// A rule that is not kept.
     pub broken: Option<Rule>,
 }
@@ -118,7 +123,7 @@ impl Setting {
             retirements: 1,
             losses: 0,
         };
-        Self { readings, partitions, faults, broken: None }
+        Self { readings, partitions, faults, writer_stays: false, broken: None }
     }
 
     /// The same where Redis loses what it acknowledged, once. The process that writes the log lives on: what is lost together with the only one
@@ -126,6 +131,7 @@ impl Setting {
     pub fn lossy(readings: u8, partitions: usize, in_all: u8) -> Self {
         let mut setting = Self::new(readings, partitions, in_all);
         setting.faults.losses = 1;
+        setting.writer_stays = true;
         setting.faults.crashes = 0;
         setting.faults.restarts = 0;
         setting

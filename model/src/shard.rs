@@ -49,7 +49,7 @@ pub fn ask(world: &mut World, node: usize, partition: usize) {
 }
 
 /// The answer arrives and is scored.
-pub fn score(world: &mut World, node: usize, partition: usize, all: bool) {
+pub fn score(world: &mut World, node: usize, partition: usize, all: bool, setting: &Setting) {
     let shard = &world.nodes[node].shards[partition];
     let (Some((_, after)), Some(progress)) = (shard.asked, shard.progress) else { return };
     let answer = world.logs[partition].stored.entries.iter().filter(|entry| entry.at > after);
@@ -66,7 +66,7 @@ pub fn score(world: &mut World, node: usize, partition: usize, all: bool) {
     let (mut scored, mut offered, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = progress.read;
     for entry in read {
-        if is_gap(last, entry.predecessor) {
+        if is_gap(last, entry.predecessor) && setting.keeps(Rule::LossesAreReported) {
             losses.push((last, entry.at));
         }
         let score = detector.apply(entry.reading);
