@@ -86,7 +86,7 @@ fn and_in_larger_worlds() {
     crashes.push(("crashes", 2));
     holds_within("two crashes among lost replies", &Setting::new(3, 1, 3).only(&crashes), MANY);
     holds_within("two faults of any kind", &Setting::new(2, 1, 2), MANY);
-    holds_within("a loss and another fault of any kind", &Setting::lossy(3, 1, 2), MANY);
+    holds_within("a loss and another fault of any kind", &Setting::lossy(2, 1, 2), MANY);
 }
 
 /// The limit of what can be noticed: where Redis forgets an entry and whoever wrote it is gone, nobody is left who knows of it.
