@@ -21,6 +21,7 @@ use super::store::CheckpointStore;
 use crate::detector::NamedConfig;
 use crate::messages::{Drain, History, Load, Save, StoredReading};
 use crate::metrics::Metrics;
+use crate::protocol::checkpoint::is_ahead;
 use crate::queue::RedisError;
 use crate::supervision::release;
 
@@ -238,7 +239,7 @@ async fn believable(
         _ if load.trusted => store.load(load.partition, &load.sensor).await?,
         _ => None,
     };
-    let is_ahead = found.as_ref().is_some_and(|checkpoint| newest_seq.unwrap_or(0) < checkpoint.seq);
+    let is_ahead = found.as_ref().is_some_and(|checkpoint| is_ahead(checkpoint.seq, newest_seq));
     if is_ahead {
         let seq = found.as_ref().map(|checkpoint| checkpoint.seq);
         tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");

@@ -10,11 +10,8 @@ use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 use crate::faults;
 use crate::queue::RedisError;
 
-const SAVE: &str = "
-local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or '-1')
-if seq > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'state', ARGV[2])
-return 1";
+/// Decides as [`crate::protocol::checkpoint::is_written`] does.
+const SAVE: &str = include_str!("save.lua");
 
 const FORGET: &str = "
 if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return 0 end
