@@ -129,7 +129,7 @@ pub fn apply(world: &World, action: Action, setting: &Setting) -> World {
         Action::Acknowledge { node } => ingress::acknowledge(world, node),
         Action::RestartWriter { node } => ingress::restart(world, node),
         Action::Lose { partition, writes } => ingress::lose(world, partition, writes),
-        Action::Crash { node } => ownership::crash(world, node),
+        Action::Crash { node } => ownership::crash(world, node, setting),
         Action::Expire { partition } => world.logs[partition].lease = None,
         Action::Acquire { node, partition } => ownership::acquire_lease(world, node, partition),
         Action::Claim { node, partition } => ownership::claim(world, node, partition),

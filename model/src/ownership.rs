@@ -4,6 +4,7 @@ use thicket_actors::protocol::lease::{Held, acquire};
 use thicket_actors::protocol::progress::Progress;
 
 use crate::action::Action;
+use crate::setting::Setting;
 use crate::shard::close;
 use crate::world::{Node, World};
 
@@ -58,8 +59,10 @@ pub fn claim(world: &mut World, node: usize, partition: usize) {
 }
 
 /// A process dies; another starts in its place. What the first has sent may still arrive.
-pub fn crash(world: &mut World, node: usize) {
-    let newest = world.tables.iter().map(|table| table.position.generation).max().unwrap_or(0);
+pub fn crash(world: &mut World, node: usize, setting: &Setting) {
+    // Where Redis forgets nothing, it knows as much itself.
+    let generations = world.tables.iter().map(|table| table.position.generation);
+    let newest = generations.max().filter(|_| setting.is_lossy()).unwrap_or(0);
     world.nodes[node] = Node::new(world.logs.len(), newest);
     if world.broker.connected == Some(node) {
         world.broker.connected = None;

@@ -64,6 +64,26 @@ pub struct Faults {
     pub losses: u8,
 }
 
+impl Faults {
+    /// The budget of a kind, by its name.
+    pub fn kind(&mut self, name: &str) -> Option<&mut u8> {
+        Some(match name {
+            "crashes" => &mut self.crashes,
+            "restarts" => &mut self.restarts,
+            "disconnects" => &mut self.disconnects,
+            "expiries" => &mut self.expiries,
+            "lost-appends" => &mut self.lost_appends,
+            "late-appends" => &mut self.late_appends,
+            "lost-opens" => &mut self.lost_opens,
+            "lost-commits" => &mut self.lost_commits,
+            "refusals" => &mut self.refusals,
+            "retirements" => &mut self.retirements,
+            "losses" => &mut self.losses,
+            _ => return None,
+        })
+    }
+}
+
 /// Bounds of an exploration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Setting {
@@ -105,6 +125,21 @@ impl Setting {
         setting.faults.crashes = 0;
         setting.faults.restarts = 0;
         setting
+    }
+
+    /// The same with faults of these kinds only, each so often.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such kind.
+    #[must_use]
+    pub fn only(mut self, kinds: &[(&str, u8)]) -> Self {
+        self.faults = Faults { in_all: self.faults.in_all, ..Faults::default() };
+        for (name, most) in kinds {
+            let kind = self.faults.kind(name);
+            *kind.unwrap_or_else(|| panic!("there is no kind of faults {name}")) = *most;
+        }
+        self
     }
 
     /// The same with a rule broken.

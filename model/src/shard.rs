@@ -14,7 +14,7 @@ pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, 
     let shard = &world.nodes[node].shards[partition];
     let entries = &world.logs[partition].stored.entries;
     if let (Some((epoch, after)), Some(progress)) = (shard.asked, shard.progress) {
-        let current = epoch == progress.epoch;
+        let current = progress.is_answered(epoch);
         let waiting = entries.iter().filter(|entry| entry.at > after).count();
         if current || !setting.keeps(Rule::AnswersAreCurrent) {
             possible.extend((waiting > 0).then_some(Action::Answer { node, partition, all: true }));
@@ -48,7 +48,7 @@ pub fn ask(world: &mut World, node: usize, partition: usize) {
     shard.asked = shard.progress.map(|progress| (progress.epoch, progress.read));
 }
 
-/// The answer arrives and is scored. Between the two the partition may have been reopened: what is asked is who owns it now.
+/// The answer arrives and is scored.
 pub fn score(world: &mut World, node: usize, partition: usize, all: bool) {
     let shard = &world.nodes[node].shards[partition];
     let (Some((_, after)), Some(progress)) = (shard.asked, shard.progress) else { return };
