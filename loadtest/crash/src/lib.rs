@@ -11,8 +11,8 @@
 //! - [`matrix`]: every case there is, and the mutations; [`schedule`]: random cases.
 //! - [`case`]: what a case consists of; [`settings`]: how its engines are configured; [`traffic`]: what is published.
 //! - [`runner`]: runs cases side by side; [`stage`]: the private servers of one worker.
-//! - [`play`]: plays one case; `engine`, `publisher`, `queue` and `tables` are the hands and eyes for it.
-//! - [`verdict`]: what a run came to, and how it differs from the undisturbed one.
+//! - `play`: plays one case; `engine`, `publisher`, `queue` and `tables` are the hands and eyes for it.
+//! - `verdict`: what a run came to, and how it differs from the undisturbed one.
 //!
 //! A harness has no caller that could act on the kind of an error: errors are `anyhow`'s, with what was being done.
 
@@ -22,7 +22,7 @@ pub mod case;
 pub mod cli;
 mod engine;
 pub mod matrix;
-pub mod play;
+mod play;
 mod publisher;
 mod queue;
 pub mod runner;
@@ -31,4 +31,4 @@ pub mod settings;
 pub mod stage;
 mod tables;
 pub mod traffic;
-pub mod verdict;
+mod verdict;

@@ -65,11 +65,11 @@ impl Dice {
 /// Passes of a place among which a run that goes on long enough surely is.
 pub(crate) fn reached(place: &str) -> (u64, u64) {
     match place.split('.').next().unwrap_or_default() {
-        "append" => (20, 250),
-        "ack" => (200, 4_000),
-        "read" => (10, 70),
-        "score" => (40, 300),
-        "insert" | "commit" => (15, 90),
+        "append" => (20, 120),
+        "ack" => (200, 3_000),
+        "read" => (10, 50),
+        "score" => (40, 200),
+        "insert" | "commit" => (10, 40),
         "checkpoint" => (1, 10),
         "trim" => (1, 6),
         "renewal" => (3, 8),

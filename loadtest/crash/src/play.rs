@@ -24,13 +24,15 @@ use crate::verdict::Outcome;
 
 /// What came of a case.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// What stands in the tables, unless it did not come to that.
-    pub outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
     /// What went wrong on the way.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
+    /// What the engine did that it must not do.
+    pub(crate) findings: Vec<String>,
     /// The end of each engine's log.
-    pub logs: String,
+    pub(crate) logs: String,
 }
 
 /// A case being played.
@@ -49,11 +51,12 @@ struct Play<'a> {
     slowing: Option<JoinHandle<()>>,
     /// What went wrong without ending the case.
     complaints: Vec<String>,
+    findings: Vec<String>,
     patience: Duration,
 }
 
 /// Plays a case. Fails only where the harness itself cannot go on.
-pub async fn play(
+pub(crate) async fn play(
     stage: &mut Stage,
     binary: &Path,
     case: &Case,
@@ -76,11 +79,13 @@ pub async fn play(
         closed_past: None,
         slowing: None,
         complaints: Vec::new(),
+        findings: Vec::new(),
         patience,
     };
     let played = play.run().await;
     let logs = play.logs();
     let mut complaints = std::mem::take(&mut play.complaints);
+    let findings = std::mem::take(&mut play.findings);
     play.quiet().await;
     drop(play);
     let outcome = match played {
@@ -90,7 +95,7 @@ pub async fn play(
             None
         }
     };
-    Ok((Report { outcome, complaints, logs }, ground))
+    Ok((Report { outcome, complaints, findings, logs }, ground))
 }
 
 impl Play<'_> {
@@ -113,6 +118,25 @@ impl Play<'_> {
 
     async fn queue(&self) -> anyhow::Result<Queue> {
         Queue::connect(&self.ground.addresses.redis).await
+    }
+
+    /// No checkpoint may know more than the rows. The checkpoints are read first, so that rows of meanwhile do not accuse anybody.
+    async fn check_checkpoints(&mut self) -> anyhow::Result<()> {
+        let queue = self.queue().await?;
+        let mut checkpoints = Vec::new();
+        for sensor in &self.traffic.sensors {
+            checkpoints.push((sensor, queue.checkpoint(sensor).await?));
+        }
+        let mut tables = self.tables().await?;
+        for (sensor, checkpoint) in checkpoints {
+            let id = sensor.id().0;
+            let rows = tables.number(&format!("SELECT max(seq) FROM readings WHERE sensor = {id}")).await?;
+            if checkpoint > rows as u64 {
+                self.findings
+                    .push(format!("{sensor} has a checkpoint at {checkpoint}, its rows end at {rows}"));
+            }
+        }
+        Ok(())
     }
 
     /// Ends what disturbs in the background.

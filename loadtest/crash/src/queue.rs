@@ -1,9 +1,7 @@
 //! Redis as the harness looks at it: how far the logs go, what was trimmed, which checkpoints there are.
 
 use fred::clients::Client;
-use fred::interfaces::{
-    ClientLike as _, HashesInterface as _, KeysInterface as _, ServerInterface as _, StreamsInterface as _,
-};
+use fred::interfaces::{ClientLike as _, HashesInterface as _, KeysInterface as _, StreamsInterface as _};
 use fred::types::{Value, config::Config};
 use thicket_schema::{Keys, PartitionId, Position, SensorName};
 

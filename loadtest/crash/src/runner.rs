@@ -78,6 +78,8 @@ struct Done {
     took: Duration,
     /// Why it failed.
     complaints: Vec<String>,
+    /// Those of them that the tables and the checkpoints prove.
+    findings: Vec<String>,
     /// What is worth saying of one that did not.
     remark: String,
     schedule: Option<u64>,
@@ -135,7 +137,7 @@ async fn run_undisturbed(
     let Some(outcome) = report.outcome else {
         bail!("the undisturbed run failed: {}\n{}", report.complaints.join("\n"), report.logs)
     };
-    let mut complaints = report.complaints;
+    let mut complaints = [report.complaints, report.findings].concat();
     complaints.extend(outcome.contradictions(&traffic.expected, true));
     if outcome.digest.anomalies.rows == 0 {
         complaints.push("there is no anomaly in it".to_owned());

@@ -12,6 +12,8 @@ use crate::queue::Queue;
 use crate::settings::{Addresses, Settings};
 use crate::tables::{Tables, WATCH};
 
+/// The database from which others are made.
+const ADMIN: &str = "thicket";
 /// The database that every case's is a copy of.
 const TEMPLATE: &str = "crash_template";
 /// The engine's default.
@@ -42,7 +44,7 @@ impl Stage {
         let path = directory.to_owned();
         let servers = tokio::task::spawn_blocking(move || Servers::start(&path)).await??;
         let stage = Self { servers, directory: directory.to_owned(), cases: 0 };
-        let mut admin = Tables::open(&stage.url("postgres")).await?;
+        let mut admin = Tables::open(&stage.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
         let config = directory.join("migrate.toml");
         std::fs::write(&config, Settings::default().file(&stage.addresses(TEMPLATE), "migrate"))?;
@@ -63,7 +65,7 @@ impl Stage {
     pub(crate) async fn prepare(&mut self, name: &str) -> anyhow::Result<Ground> {
         self.cases += 1;
         let database = format!("crash_{}", self.cases);
-        let mut admin = Tables::open(&self.url("postgres")).await?;
+        let mut admin = Tables::open(&self.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await?;
         Queue::connect(&self.servers.redis.url()).await?.empty().await?;
         forget_session(CLIENT_ID, self.servers.mosquitto.port()).await?;
@@ -74,7 +76,7 @@ impl Stage {
 
     /// Removes what a case left, its files too.
     pub(crate) async fn clear(&mut self, ground: &Ground) -> anyhow::Result<()> {
-        let mut admin = Tables::open(&self.url("postgres")).await?;
+        let mut admin = Tables::open(&self.url(ADMIN)).await?;
         admin.execute(&format!("DROP DATABASE {} WITH (FORCE)", ground.database)).await?;
         Ok(std::fs::remove_dir_all(&ground.directory)?)
     }

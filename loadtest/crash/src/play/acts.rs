@@ -36,7 +36,10 @@ impl Play<'_> {
             Act::Dies(node) => self.dies(*node).await,
             Act::DiesOrIsKilled(node, patience) => self.dies_or_is_killed(*node, *patience).await,
             Act::Meets(node, sign) => self.meets(*node, sign).await,
-            Act::Kill(node) => self.engine(*node)?.kill(),
+            Act::Kill(node) => {
+                self.engine(*node)?.kill()?;
+                self.check_checkpoints().await
+            }
             Act::Stop(node) => self.stop(*node).await,
             Act::Freeze(node) => self.engine(*node)?.signal(Signal::STOP),
             Act::Thaw(node) => self.engine(*node)?.signal(Signal::CONT),
@@ -110,7 +113,7 @@ impl Play<'_> {
         let fired = engine.fired();
         let wanted = |place: &String| faults.iter().any(|fault| fault.place == place);
         ensure!(!fired.is_empty() && fired.iter().all(wanted), "fired: {fired:?}");
-        Ok(())
+        self.check_checkpoints().await
     }
 
     async fn dies_or_is_killed(&mut self, node: Node, patience: Duration) -> anyhow::Result<()> {
@@ -119,7 +122,7 @@ impl Play<'_> {
             Some(status) => ensure!(status.signal() == Some(9), "the engine ended otherwise: {status}"),
             None => engine.kill()?,
         }
-        Ok(())
+        self.check_checkpoints().await
     }
 
     async fn meets(&mut self, node: Node, sign: &str) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use crate::engine::LOOK;
 use crate::publisher::Publisher;
 use crate::settings::CHECKPOINT_EVERY;
 
-/// Checkpoints that every sensor must have run past.
+/// Checkpoints that every sensor must have run past. The first comes at a phase of the sensor's own, the others so many readings apart.
 const CHECKPOINTS: u64 = 2;
 
 impl Play<'_> {
@@ -30,11 +30,11 @@ impl Play<'_> {
         self.has_run_far_enough().await?;
         let mismatches = self.engine(node)?.metric("thicket_restore_mismatches_total").await;
         if mismatches.is_none_or(|mismatches| mismatches > 0.5) {
-            self.complaints.push(format!("scores that a restore did not reproduce: {mismatches:?}"));
+            self.findings.push(format!("scores that a restore did not reproduce: {mismatches:?}"));
         }
         for (engine, _) in self.engines.values() {
             if engine.log().contains("panicked at") && !self.case.shape.poison {
-                self.complaints.push("an actor panicked".to_owned());
+                self.findings.push("an actor panicked".to_owned());
             }
         }
         self.stop(node).await
@@ -92,8 +92,9 @@ impl Play<'_> {
         loop {
             let mut behind = Vec::new();
             for sensor in &self.traffic.sensors {
-                if queue.checkpoint(sensor).await? < CHECKPOINTS * CHECKPOINT_EVERY {
-                    behind.push(sensor.to_string());
+                let seq = queue.checkpoint(sensor).await?;
+                if seq <= (CHECKPOINTS - 1) * CHECKPOINT_EVERY {
+                    behind.push(format!("{sensor} ({seq})"));
                 }
             }
             let untrimmed = queue.logs().await?.iter().filter(|log| !log.trimmed).count();

@@ -38,6 +38,7 @@ async fn run_case(stage: &mut Stage, shared: &Shared, case: &Case, patience: Dur
         name: case.name.clone(),
         took: Duration::ZERO,
         complaints: Vec::new(),
+        findings: Vec::new(),
         remark: String::new(),
         schedule: None,
         kept: None,
@@ -56,11 +57,13 @@ async fn run_case(stage: &mut Stage, shared: &Shared, case: &Case, patience: Dur
             return done;
         }
     };
-    done.complaints.extend(report.complaints);
     if let Some(outcome) = report.outcome {
-        done.complaints.extend(outcome.differences(undisturbed, case.letters_may_repeat));
-        done.complaints.extend(miscount(case, outcome.delivered, traffic));
+        done.findings.extend(miscount(case, outcome.delivered, traffic));
+        done.findings.extend(outcome.differences(undisturbed, case.letters_may_repeat));
     }
+    done.findings.extend(report.findings);
+    done.complaints.extend(report.complaints);
+    done.complaints.extend(done.findings.iter().cloned());
     done.logs = report.logs;
     if done.complaints.is_empty() || case.broken.is_some() {
         done.complaints.extend(stage.revive().err().map(|error| format!("{error:#}")));
@@ -81,28 +84,29 @@ fn miscount(case: &Case, delivered: u64, traffic: &Traffic) -> Option<String> {
     is_wrong.then(|| format!("the ledger counts {delivered} records, published were {published}"))
 }
 
-/// Plays the mutation's cases until one turns red.
+/// Plays the mutation's cases until one turns red for what the engine did, not for a fault that was not met.
 async fn run_mutation(stage: &mut Stage, shared: &Shared, mutation: &Mutation) -> Done {
-    let mut last = None;
+    let (mut complaints, mut logs) = (Vec::new(), String::new());
+    let mut remark = String::new();
     for case in &mutation.cases {
-        let mut done = run_case(stage, shared, case, PATIENCE_WITH_MUTANTS).await;
-        if let Some(first) = done.complaints.first() {
-            done.remark = format!("caught by {}: {}", case.name, first.lines().next().unwrap_or_default());
-            done.name = format!("mutation {}", mutation.rule);
-            done.complaints.clear();
-            return done;
+        let done = run_case(stage, shared, case, PATIENCE_WITH_MUTANTS).await;
+        if let Some(finding) = done.findings.first() {
+            remark = format!("caught by {}: {}", case.name, finding.lines().next().unwrap_or_default());
+            complaints.clear();
+            break;
         }
-        last = Some(done);
+        complaints.push(format!("not caught by {}", case.name));
+        complaints.extend(done.complaints);
+        logs = done.logs;
     }
-    let names: Vec<&str> = mutation.cases.iter().map(|case| case.name.as_str()).collect();
-    let complaints = vec![format!("not caught by {}", names.join(", "))];
     Done {
         name: format!("mutation {}", mutation.rule),
         took: Duration::ZERO,
         complaints,
-        remark: String::new(),
+        findings: Vec::new(),
+        remark,
         schedule: None,
         kept: None,
-        logs: last.map(|done| done.logs).unwrap_or_default(),
+        logs,
     }
 }
