@@ -53,6 +53,8 @@ pub enum Act {
     Settle,
     /// Waits until this part of the scored readings is stored.
     Stored(f64),
+    /// Waits until everything in the logs is committed, and nothing comes.
+    Rests,
     /// The engine must die of its faults.
     Dies(Node),
     /// The engine dies of its faults within this time, or is killed.

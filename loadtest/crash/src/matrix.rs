@@ -65,11 +65,11 @@ impl Dice {
 /// Passes of a place among which a run that goes on long enough surely is.
 pub(crate) fn reached(place: &str) -> (u64, u64) {
     match place.split('.').next().unwrap_or_default() {
-        "append" => (20, 120),
+        "append" => (10, 100),
         "ack" => (200, 3_000),
-        "read" => (10, 50),
+        "read" => (5, 30),
         "score" => (40, 200),
-        "insert" | "commit" => (10, 40),
+        "insert" | "commit" => (5, 25),
         "checkpoint" => (1, 10),
         "trim" => (1, 6),
         "renewal" => (3, 8),

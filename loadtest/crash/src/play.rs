@@ -6,6 +6,7 @@ mod broker;
 mod finale;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,9 +161,9 @@ impl Play<'_> {
         for log in logs {
             let all = std::fs::read_to_string(log.path()).unwrap_or_default();
             let lines: Vec<&str> = all.lines().collect();
-            text.push_str(&format!("  {}\n", log.path().display()));
+            let _ = writeln!(text, "  {}", log.path().display());
             for line in &lines[lines.len().saturating_sub(LINES)..] {
-                text.push_str(&format!("    {line}\n"));
+                let _ = writeln!(text, "    {line}");
             }
         }
         text

@@ -100,7 +100,7 @@ pub(crate) struct Move {
 }
 
 /// The rows of each table, as text.
-pub type Rows = BTreeMap<&'static str, Vec<String>>;
+pub(crate) type Rows = BTreeMap<&'static str, Vec<String>>;
 
 impl Tables {
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {

@@ -147,7 +147,7 @@ impl Traffic {
                 let ahead = 7_258_118_400 + step as i64;
                 self.letter(sensor, format!("{{\"ts\":{ahead},\"level\":1}}"), 1);
             }
-            dice if dice < 0.10 && shape.twins => {
+            dice if dice < 0.16 && shape.twins => {
                 self.letter(sensor, format!("[{{\"word\":\"{step}\"}},{{\"word\":\"{step}\"}}]"), 2);
             }
             _ => {}

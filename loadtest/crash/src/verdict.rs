@@ -1,6 +1,7 @@
 //! What a run came to, and how it differs from the undisturbed one.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use thicket_loadtest::digest::{Digest, digest};
 
@@ -12,15 +13,15 @@ const SHOWN: usize = 3;
 
 /// Everything that stands in the tables at the end of a run.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// As `thicket-loadtest digest` says it.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// Row by row, to say what differs.
-    pub rows: Rows,
+    pub(crate) rows: Rows,
     /// Outcomes in the ledger.
-    pub delivered: u64,
+    pub(crate) delivered: u64,
     /// What is wrong with it whatever the undisturbed run gives.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
 }
 
 impl Outcome {
@@ -91,9 +92,9 @@ fn difference(table: &str, rows: &[String], expected: &[String]) -> String {
     let mut text = format!("{table}: {} rows, undisturbed {}", rows.len(), expected.len());
     for (sign, some) in [("-", wanted.difference(&found)), ("+", found.difference(&wanted))] {
         let all: Vec<_> = some.collect();
-        text.push_str(&format!("\n    {sign} {} rows", all.len()));
+        let _ = write!(text, "\n    {sign} {} rows", all.len());
         for row in all.iter().take(SHOWN) {
-            text.push_str(&format!("\n      {sign} {row}"));
+            let _ = write!(text, "\n      {sign} {row}");
         }
     }
     text

@@ -31,7 +31,8 @@ fn outages(name: String, server: Server, pauses: &[Duration]) -> Case {
 
 /// The engine that has lived through the outage dies soon after.
 fn with_engine(name: String, server: Server) -> Case {
-    let fault = Fault { place: "commit.after", count: 60 };
+    // In the second round of trims, a second after the first.
+    let fault = Fault { place: "trim.after", count: 6 };
     let acts = [
         Act::Start(Node::A, vec![fault]),
         Act::Flow(1.0),

@@ -17,8 +17,18 @@ pub(super) fn cases() -> Vec<Case> {
         .map(|(number, part)| frozen(&format!("zombie-{}", number + 1), part, false))
         .collect();
     cases.push(frozen("zombie-with-another-configuration", 0.25, true));
+    cases.push(frozen_at_rest("zombie-at-rest", false));
+    cases.push(frozen_at_rest("zombie-at-rest-with-another-configuration", true));
     cases.push(lease_lost(1));
     cases
+}
+
+/// The same of a node that has nothing to do when it is frozen.
+fn frozen_at_rest(name: &str, reconfigured: bool) -> Case {
+    let mut case = frozen(name, 0.25, reconfigured);
+    let freeze = case.acts.iter().position(|act| matches!(act, Act::Freeze(_))).unwrap_or_default();
+    case.acts.splice(freeze - 1..freeze, [Act::Settle, Act::Rests]);
+    case
 }
 
 /// A stands still for longer than a lease, and goes on when B has long taken over.

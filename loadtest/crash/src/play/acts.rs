@@ -16,6 +16,8 @@ use crate::tables::Tables;
 /// How long commits wait, and how long they do not.
 const SLOW: Duration = Duration::from_millis(150);
 const QUICK: Duration = Duration::from_millis(60);
+/// How long a takeover may take, far longer than a lease.
+const TAKEOVER: Duration = Duration::from_secs(15);
 /// How long an engine may take to notice that it was refused.
 const REFUSAL: Duration = Duration::from_secs(6);
 
@@ -33,6 +35,7 @@ impl Play<'_> {
             }
             Act::Settle => self.publisher.settle(self.patience).await,
             Act::Stored(part) => self.stored(*part).await,
+            Act::Rests => self.until_still().await,
             Act::Dies(node) => self.dies(*node).await,
             Act::DiesOrIsKilled(node, patience) => self.dies_or_is_killed(*node, *patience).await,
             Act::Meets(node, sign) => self.meets(*node, sign).await,
@@ -43,7 +46,7 @@ impl Play<'_> {
             Act::Stop(node) => self.stop(*node).await,
             Act::Freeze(node) => self.engine(*node)?.signal(Signal::STOP),
             Act::Thaw(node) => self.engine(*node)?.signal(Signal::CONT),
-            Act::Owns(node) => self.until_metric(*node, "thicket_partitions_owned", PARTITIONS).await,
+            Act::Owns(node) => self.owns(*node).await,
             Act::Leaves(node) => {
                 let patience = self.patience;
                 ensure!(self.engine(*node)?.end(patience).await?.is_some(), "the engine goes on");
@@ -145,11 +148,17 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn until_metric(&mut self, node: Node, name: &str, at_least: u16) -> anyhow::Result<()> {
-        let (patience, started) = (self.patience, Instant::now());
-        let engine = self.engine(node)?;
-        while engine.metric(name).await.unwrap_or_default() < f64::from(at_least) {
-            ensure!(started.elapsed() < patience, "{name} does not reach {at_least}");
+    /// Who does not get the partitions may be kept from them by another node's session, which is said then.
+    async fn owns(&mut self, node: Node) -> anyhow::Result<()> {
+        const SESSIONS: &str = "SELECT application_name, state, wait_event_type, now() - state_change AS since, query
+            FROM pg_stat_activity WHERE datname = current_database() AND state LIKE '%transaction%' OR wait_event_type = 'Lock'";
+        let started = Instant::now();
+        let owned = |number: Option<f64>| number.is_some_and(|owned| owned >= f64::from(PARTITIONS));
+        while !owned(self.engine(node)?.metric("thicket_partitions_owned").await) {
+            if started.elapsed() > TAKEOVER {
+                let sessions = self.tables().await?.texts(SESSIONS).await?.join("\n    ");
+                bail!("node {} does not get the partitions within {TAKEOVER:?}\n    {sessions}", node.name());
+            }
             tokio::time::sleep(LOOK).await;
         }
         Ok(())

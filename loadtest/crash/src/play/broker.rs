@@ -33,7 +33,7 @@ impl Play<'_> {
     }
 
     /// Waits until the engine has committed whatever it got.
-    async fn until_still(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn until_still(&mut self) -> anyhow::Result<()> {
         let (queue, mut tables) = (self.queue().await?, self.tables().await?);
         let started = Instant::now();
         let mut still_since: Option<(Vec<_>, Instant)> = None;
