@@ -78,6 +78,13 @@ pub struct Metrics {
     pub actor_restarts: IntCounterVec,
     /// Gaps in a partition's log: entries that Redis acknowledged and lost.
     pub log_gaps: IntCounter,
+    /// Records by what became of them, as the ledger in PostgreSQL counts them over all partitions, nodes and time: `delivered`,
+    /// `scored`, `poison`, `late`, `duplicate`, `dead_letter`, `unaccounted`; and `expired`, the rows that retention has dropped since.
+    pub ledger_records: IntGaugeVec,
+    /// Rows of readings that retention dropped.
+    pub readings_expired: IntCounter,
+    /// Days past their retention that are kept because a detector would need them.
+    pub retention_days_kept: IntGauge,
     /// Partitions this node owns.
     pub partitions_owned: IntGauge,
     /// Always 1; the label says which version runs.
@@ -169,6 +176,15 @@ impl Metrics {
             )?,
             actor_restarts: r.counters("actor_restarts_total", "Restarts after a panic.", &["actor"])?,
             log_gaps: r.counter("log_gaps_total", "Gaps in a partition's log.")?,
+            ledger_records: r.gauges(
+                "ledger_records",
+                "Records by what became of them, by the ledger.",
+                &["fate"],
+            )?,
+            readings_expired: r
+                .counter("readings_expired_total", "Rows of readings that retention dropped.")?,
+            retention_days_kept: r
+                .gauge("retention_days_kept", "Days past their retention that detectors still need.")?,
             partitions_owned: r.gauge("partitions_owned", "Partitions this node owns.")?,
             build_info: r.gauges("build_info", "The version that runs.", &["version"])?,
         };

@@ -86,6 +86,12 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Held back B", named("fenced", 1.2)),
         ("Held back C", named("connections", 0.2)),
         ("Held back D", named("retained, dropped", 1.0)),
+        (
+            "Ledger over time A",
+            engine::LEDGER.map(|(fate, records)| (fate.to_owned(), records as f64)).to_vec(),
+        ),
+        ("Retention A", named("rows dropped", 200.0)),
+        ("Retention B", named("days kept", 2.0)),
         ("CPU A", named(instance, 0.5)),
         ("Memory A", named(instance, 200_000_000.0)),
         ("Memory per detector A", named("per detector", 200_000.0)),

@@ -28,6 +28,8 @@ pub struct Detector {
     pub(crate) state: State,
     /// The values of the reading at hand, in the order of the fields.
     pub(crate) row: Vec<f64>,
+    /// Nothing has been scored since the state began: what is settled at the beginning can still change.
+    pub(crate) is_fresh: bool,
 }
 
 /// What a snapshot holds.
@@ -101,12 +103,12 @@ impl Detector {
 
             regime: Regime::default(),
         };
-        Self::with_state(sensor, config, state)
+        Self { is_fresh: true, ..Self::with_state(sensor, config, state) }
     }
 
     pub(crate) fn with_state(sensor: &str, config: &DetectorConfig, state: State) -> Self {
         let seed = xxh3_64_with_seed(sensor.as_bytes(), config.fingerprint());
-        Self { config: config.clone(), seed, state, row: Vec::new() }
+        Self { config: config.clone(), seed, state, row: Vec::new(), is_fresh: false }
     }
 
     /// Scores a reading and learns it.
@@ -124,6 +126,7 @@ impl Detector {
         let judged =
             self.judge(ts_micros, after_silence, learning).map_err(|e| Rejected::Forest(e.to_string()))?;
 
+        self.is_fresh = false;
         let state = &mut self.state;
         let is_over = state.learnt > u64::from(state.warm_up);
         let rarity = rarity(judged.judgement.surprise(), self.config.smoothing > 0);
@@ -172,6 +175,7 @@ impl Detector {
         detector.state.seq = seq;
         detector.state.regime = Regime::default();
         detector.state.onset = Onset::default();
+        detector.is_fresh = true;
         detector
     }
 
@@ -191,6 +195,9 @@ impl Detector {
         let alike = config.fingerprint() == self.config.fingerprint();
         if alike {
             self.config = config.clone();
+            if self.is_fresh {
+                self.state.warm_up = config.warm_up;
+            }
         }
         alike
     }
@@ -253,7 +260,7 @@ impl Detector {
 
     /// Feeds the row to the forests, or keeps it until there are enough to know the fields' scales by.
     fn judge(&mut self, ts: i64, after_silence: bool, learning: bool) -> Result<Judged, rrcf_rs::Error> {
-        let Self { config, seed, state, row } = self;
+        let Self { config, seed, state, row, .. } = self;
         if state.model.is_some() {
             return state.judge(config, ts, row, after_silence, learning);
         }

@@ -12,8 +12,10 @@ use thicket_schema::Timestamp;
 use crate::anomalies::{label_named, label_names};
 use crate::backtest::BacktestArgs;
 use crate::config::{LogFormat, Overrides};
+use crate::deadletters::DeadletterCommand;
 use crate::demo::DemoArgs;
 use crate::explain::ExplainArgs;
+use crate::reconcile::{self, ReconcileArgs};
 use crate::when;
 
 /// Thicket: a forest for every sensor.
@@ -90,9 +92,12 @@ pub(crate) enum Command {
     Check,
     /// Creates or updates the tables in PostgreSQL. Does nothing where they are up to date.
     Migrate,
-    /// Shows partitions, positions, lag, detectors and dead letters.
+    /// Shows partitions, positions, lag and detectors; the ledger, what is on its way, and what was lost.
     Status(Format),
-    /// Shows messages and readings that could not be processed.
+    /// Proves the ledger against the stores: every delivered message is where it should be.
+    #[command(long_about = reconcile::ABOUT)]
+    Reconcile(ReconcileArgs),
+    /// Shows messages and readings that could not be processed, puts them back, or deletes them.
     Deadletter {
         #[command(subcommand)]
         command: DeadletterCommand,
@@ -116,22 +121,6 @@ pub(crate) struct Format {
     /// One JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// What to do with dead letters.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadletterCommand {
-    /// Lists dead letters, the newest first.
-    List {
-        /// Only those of this reason, such as malformed_json.
-        #[arg(long)]
-        reason: Option<String>,
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: i64,
-        #[command(flatten)]
-        format: Format,
-    },
 }
 
 /// What to do with anomalies.

@@ -3,6 +3,7 @@
 mod anomalies;
 mod backtest;
 mod check;
+mod checkpoints;
 mod cli;
 mod config;
 mod deadletters;
@@ -11,8 +12,13 @@ mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod http;
+mod in_flight;
+mod ledger;
+mod losses;
 mod migrate;
+mod reconcile;
 mod reload;
+mod retention;
 mod run;
 mod scrape;
 mod sensors;
@@ -25,7 +31,7 @@ mod words;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Command, DeadletterCommand};
+use cli::{Cli, Command};
 
 /// The command line or the configuration is wrong.
 const WRONG_USAGE: u8 = 2;
@@ -56,9 +62,8 @@ fn main() -> ExitCode {
         Command::Check => on_threads(check::check(&config)),
         Command::Migrate => on_threads(migrate::migrate(&config)),
         Command::Status(format) => on_threads(status::status(&config, format)),
-        Command::Deadletter { command: DeadletterCommand::List { reason, limit, format } } => {
-            on_threads(deadletters::list(&config, reason, limit, format))
-        }
+        Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
+        Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),

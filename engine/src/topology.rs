@@ -282,7 +282,8 @@ fn mqtt_options(config: &Config) -> anyhow::Result<MqttOptions> {
     })
 }
 
-fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
+/// How messages are read.
+pub(crate) fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
     let mqtt = &config.mqtt;
     let limits = PayloadLimits {
         max_bytes: mqtt.max_payload_bytes,

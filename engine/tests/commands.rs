@@ -58,6 +58,7 @@ async fn status_counts_what_there_is() {
     assert_eq!(status["totals"]["delivered"], 21);
     assert_eq!(status["totals"]["scored"], 20);
     assert_eq!(status["totals"]["lag_entries"], 0);
+    assert_eq!((&status["totals"]["in_flight"], &status["totals"]["stored"]), (&0.into(), &20.into()));
     assert_eq!(status["sensors"], 4);
     assert_eq!(status["dead_letters"]["malformed_json"], 1);
     assert!(stdout(&bed.thicket(&["status"], SMALL)).contains("21 delivered"));

@@ -130,8 +130,11 @@ async fn late_duplicate_and_contradicting_readings_never_touch_a_forest() {
     let rows =
         bed.texts("SELECT seq, score IS NULL, \"values\"[1], flags & 4 FROM readings ORDER BY ts").await;
     assert_eq!(rows, ["(1,f,1,0)", "(,t,3,4)", "(2,f,2,0)", "(3,f,4,0)"]);
-    let conflict = bed.texts("SELECT reason, convert_from(payload, 'UTF8') FROM dead_letters").await;
-    assert_eq!(conflict, [r#"(timestamp_conflict,"{""level"":9.0}")"#]);
+    let payload = "convert_from(payload, 'UTF8')::json";
+    let seconds = format!("extract(epoch FROM ({payload}->>'ts')::timestamptz)::int8 - {now}");
+    let conflict =
+        bed.texts(&format!("SELECT reason, {payload}->>'level', {seconds} FROM dead_letters")).await;
+    assert_eq!(conflict, ["(timestamp_conflict,9.0,10)"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,8 +199,8 @@ async fn connections_that_break_off_in_the_middle_of_an_answer_change_no_row() {
     let bed = Bed::new().await;
     let seed = rand_seed();
     println!("seed {seed}");
-    let redis = Chaos::before(bed.servers.redis.port(), seed, 15_000).await;
-    let postgres = Chaos::before(bed.servers.postgres.port(), seed + 1, 8_000).await;
+    let redis = Chaos::before(bed.servers.redis.port(), seed, 2_000).await;
+    let postgres = Chaos::before(bed.servers.postgres.port(), seed + 1, 1_500).await;
     let through = |url: String, port: u16, chaos: &Chaos| {
         url.replace(&format!(":{port}"), &format!(":{}", chaos.port()))
     };

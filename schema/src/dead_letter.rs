@@ -104,6 +104,14 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether letters of this reason are made of readings that were decoded, by [`DeadLetter::of_reading`], rather than of
+    /// messages.
+    pub fn is_of_reading(self) -> bool {
+        matches!(self, Self::TimestampConflict | Self::MissingField | Self::Unstorable)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -170,6 +178,8 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// Names for the time in the payload of a letter that was made of a reading. A text there is the time, a number a field.
+    pub const TIME_NAMES: [&'static str; 3] = ["ts", "timestamp", "time"];
     /// How much of a topic is kept.
     pub const MAX_TOPIC_BYTES: usize = 1_024;
     /// How much of an explanation is kept.
@@ -182,13 +192,17 @@ impl DeadLetter {
         Self::of_excerpt(topic, reason, detail, payload, payload.len() as u64)
     }
 
-    /// Makes a dead letter of a reading that was decoded and cannot be stored or scored: its sensor stands for the topic, its
-    /// values as JSON for the payload.
+    /// Makes a dead letter of a reading that was decoded and cannot be stored or scored: its sensor stands for the topic, for
+    /// the payload its values as JSON, with its time under the first of [`DeadLetter::TIME_NAMES`] that is no field of it.
     pub fn of_reading(reading: &Reading, reason: Reason, detail: &str) -> Self {
-        let values = reading.fields.names().iter().zip(&reading.values);
-        let values: serde_json::Map<String, serde_json::Value> =
+        let names = reading.fields.names();
+        let values = names.iter().zip(&reading.values);
+        let mut members: serde_json::Map<String, serde_json::Value> =
             values.map(|(name, &value)| (name.clone(), serde_json::Value::from(value))).collect();
-        let payload = serde_json::Value::Object(values).to_string();
+        if let Some(time) = Self::TIME_NAMES.into_iter().find(|time| !members.contains_key(*time)) {
+            members.insert(time.to_owned(), reading.ts.to_string().into());
+        }
+        let payload = serde_json::Value::Object(members).to_string();
         Self::new(reading.sensor.as_str(), reason, detail, payload.as_bytes())
     }
 

@@ -44,4 +44,4 @@ pub use keys::Keys;
 pub use payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
 pub use reading::{Reading, Timestamp, flags};
 pub use timestamp::TimestampError;
-pub use topic::{TemplateError, TopicError, TopicTemplate, TopicTemplates};
+pub use topic::{NoTopicError, TemplateError, TopicError, TopicTemplate, TopicTemplates};

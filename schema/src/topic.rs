@@ -69,6 +69,14 @@ pub enum TopicError {
     BadSensorName(#[from] SensorNameError),
 }
 
+/// A sensor's name that no topic leads to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no topic template gives the sensor {sensor}; add one to mqtt.templates that does")]
+pub struct NoTopicError {
+    /// The name.
+    pub sensor: SensorName,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Level {
     Literal(String),
@@ -133,6 +141,24 @@ impl TopicTemplate {
     pub fn sensor(&self, topic: &str) -> Result<SensorName, TopicError> {
         let name = self.capture(topic).ok_or_else(|| no_template_matches(topic))?;
         Ok(SensorName::new(&name)?)
+    }
+
+    /// The topic on which a sensor of this name publishes: the inverse of [`sensor`](Self::sensor). `None` where the name has
+    /// too few levels, or too many.
+    pub fn topic(&self, sensor: &SensorName) -> Option<String> {
+        let mut names = sensor.as_str().split('/');
+        let mut levels = Vec::with_capacity(self.levels.len());
+        for level in &self.levels {
+            match level {
+                Level::Literal(text) => levels.push(text.as_str()),
+                Level::One => levels.push(names.next()?),
+                Level::Rest => {
+                    levels.push(names.next()?);
+                    levels.extend(names.by_ref());
+                }
+            }
+        }
+        names.next().is_none().then(|| levels.join("/"))
     }
 
     /// The captured levels joined by slashes; `None` where the topic has another form.
@@ -206,6 +232,14 @@ impl TopicTemplates {
             .find_map(|template| template.capture(topic))
             .ok_or_else(|| no_template_matches(topic))?;
         Ok(SensorName::new(&name)?)
+    }
+
+    /// A topic that [`sensor`](Self::sensor) takes for this sensor's: that of the first template that gives one. A topic which an
+    /// earlier template reads as another sensor's does not count.
+    pub fn topic(&self, sensor: &SensorName) -> Result<String, NoTopicError> {
+        let topics = self.0.iter().filter_map(|template| template.topic(sensor));
+        let mut leading_back = topics.filter(|topic| self.sensor(topic).as_ref() == Ok(sensor));
+        leading_back.next().ok_or_else(|| NoTopicError { sensor: sensor.clone() })
     }
 }
 

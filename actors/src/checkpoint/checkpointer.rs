@@ -1,7 +1,9 @@
 //! The actor between detectors and the stores of their past.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -12,11 +14,12 @@ use thicket_schema::{Checkpoint, SensorName};
 use tokio::sync::oneshot;
 
 use super::history::{
-    HistoryError, PostgresPool, end_anomalies, heard_labels, newest_of_others, newest_seq, rows_after,
+    FieldSets, HistoryError, PostgresPool, end_anomalies, facts, heard_labels, newest_of_others, rows_after,
     rows_up_to, stored_configs,
 };
 use super::store::CheckpointStore;
-use crate::messages::{Drain, History, Load, Save};
+use crate::detector::NamedConfig;
+use crate::messages::{Drain, History, Load, Save, StoredReading};
 use crate::metrics::Metrics;
 use crate::queue::RedisError;
 use crate::supervision::release;
@@ -33,7 +36,40 @@ pub struct Checkpointer {
     store: CheckpointStore,
     pool: PostgresPool,
     metrics: Metrics,
+    known: Rc<Known>,
     state: State,
+}
+
+/// What has been read of the tables and never changes.
+#[derive(Default)]
+struct Known {
+    field_sets: FieldSets,
+    configs: RefCell<BTreeMap<u64, Arc<NamedConfig>>>,
+}
+
+impl Known {
+    /// The configurations, those of the rows among them.
+    async fn configs(
+        &self,
+        pool: &PostgresPool,
+        rows: &[StoredReading],
+    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
+        let is_missing = |id| !self.configs.borrow().contains_key(&id);
+        if rows.iter().filter_map(|row| row.config).any(is_missing) {
+            return self.all_configs(pool).await;
+        }
+        Ok(self.configs.borrow().clone())
+    }
+
+    /// All configurations that there are now.
+    async fn all_configs(
+        &self,
+        pool: &PostgresPool,
+    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
+        let configs = stored_configs(pool).await?;
+        self.configs.replace(configs.clone());
+        Ok(configs)
+    }
 }
 
 /// What a restart throws away: a lost checkpoint costs a longer replay.
@@ -52,7 +88,7 @@ struct Waiting {
 impl Checkpointer {
     /// A checkpointer over the given stores.
     pub fn new(store: CheckpointStore, pool: PostgresPool, metrics: Metrics) -> Self {
-        Self { store, pool, metrics, state: State::default() }
+        Self { store, pool, metrics, known: Rc::default(), state: State::default() }
     }
 
     fn write_next(&mut self, context: &mut Context<Self>) {
@@ -119,13 +155,14 @@ impl Handler<Load> for Checkpointer {
     fn handle(&mut self, load: Load, _: &mut Context<Self>) -> Self::Result {
         let store = self.store.clone();
         let pool = self.pool.clone();
+        let known = Rc::clone(&self.known);
         // A checkpoint that still waits to be written is newer than the stored one.
         let waiting = self.state.waiting.get(&load.sensor).map(|waiting| waiting.save.checkpoint.clone());
         Box::pin(async move {
             let load = Rc::new(load);
             let mut pause = RETRY_MIN;
             loop {
-                match history(&store, &pool, &load, waiting.clone()).await {
+                match history(&store, &pool, &known, &load, waiting.clone()).await {
                     Ok(history) => return history,
                     Err(error) => {
                         tracing::warn!(%error, sensor = %load.sensor, "the sensor's past cannot be read; trying again");
@@ -150,29 +187,34 @@ enum LoadError {
 async fn history(
     store: &CheckpointStore,
     pool: &PostgresPool,
+    known: &Known,
     load: &Load,
     waiting: Option<Checkpoint>,
 ) -> Result<History, LoadError> {
     let sensor = load.sensor.id();
-    let checkpoint = believable(store, pool, load, waiting).await?;
-    let configs = stored_configs(pool).await?;
-    let labels = heard_labels(pool, sensor).await?;
+    let facts = facts(pool, sensor).await?;
+    let checkpoint = believable(store, load, waiting, facts.newest_seq).await?;
+    let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
+    let rows = rows_after(pool, sensor, after, &known.field_sets).await?;
+    let configs = known.configs(pool, &rows).await?;
+    let labels = if facts.has_labels { heard_labels(pool, sensor).await? } else { BTreeMap::new() };
     let of_this_shape =
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
-    let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
-    let rows = rows_after(pool, sensor, after).await?;
     let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
         && rows.iter().filter_map(|row| row.config).all(of_this_shape);
     if fits {
         return Ok(History { checkpoint, before: Vec::new(), rows, configs, labels });
     }
     // The shape has changed since: learn from what was before that, as the detector did that first had it.
+    let configs = known.all_configs(pool).await?;
+    let of_this_shape =
+        |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
     let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
         return Ok(History {
             checkpoint: None,
             before: Vec::new(),
-            rows: rows_after(pool, sensor, None).await?,
+            rows: rows_after(pool, sensor, None, &known.field_sets).await?,
             configs,
             labels,
         });
@@ -180,26 +222,23 @@ async fn history(
     end_anomalies(pool, sensor, changed).await?;
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let before = rows_up_to(pool, sensor, changed, most).await?;
-    let rows = rows_after(pool, sensor, Some(changed)).await?;
+    let rows = rows_after(pool, sensor, Some(changed), &known.field_sets).await?;
     Ok(History { checkpoint: None, before, rows, configs, labels })
 }
 
 /// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped.
 async fn believable(
     store: &CheckpointStore,
-    pool: &PostgresPool,
     load: &Load,
     waiting: Option<Checkpoint>,
+    newest_seq: Option<u64>,
 ) -> Result<Option<Checkpoint>, LoadError> {
     let found = match waiting {
         Some(checkpoint) if load.trusted => Some(checkpoint),
         _ if load.trusted => store.load(load.partition, &load.sensor).await?,
         _ => None,
     };
-    let is_ahead = match &found {
-        Some(checkpoint) => newest_seq(pool, load.sensor.id()).await?.unwrap_or(0) < checkpoint.seq,
-        None => false,
-    };
+    let is_ahead = found.as_ref().is_some_and(|checkpoint| newest_seq.unwrap_or(0) < checkpoint.seq);
     if is_ahead {
         let seq = found.as_ref().map(|checkpoint| checkpoint.seq);
         tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");

@@ -1,9 +1,9 @@
 //! A sensor's stored rows, oldest first.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Nullable, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryableByName, sql_query};
 use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
@@ -89,8 +89,10 @@ pub async fn rows_after(
     pool: &PostgresPool,
     sensor: SensorId,
     after: Option<Timestamp>,
+    field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, HistoryError> {
-    rows(&mut *pool.get().await?, sensor, Which::After(after.unwrap_or(BEFORE_ALL))).await
+    let which = Which::After(after.unwrap_or(BEFORE_ALL));
+    rows(&mut *pool.get().await?, sensor, which, field_sets).await
 }
 
 /// The first `most` of the rows that [`rows_after`] gives, none at or after `before`.
@@ -101,7 +103,8 @@ pub async fn page_of_rows(
     before: Timestamp,
     most: usize,
 ) -> Result<Vec<StoredReading>, HistoryError> {
-    rows(connection, sensor, Which::Between(after.unwrap_or(BEFORE_ALL), before, most)).await
+    rows(connection, sensor, Which::Between(after.unwrap_or(BEFORE_ALL), before, most), &FieldSets::default())
+        .await
 }
 
 /// The last scored and poison rows of a sensor up to and including a time, at most so many, oldest first.
@@ -111,7 +114,7 @@ pub async fn rows_up_to(
     newest: Timestamp,
     most: usize,
 ) -> Result<Vec<StoredReading>, HistoryError> {
-    rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, most)).await
+    rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, most), &FieldSets::default()).await
 }
 
 /// The time of a sensor's newest scored row before a time, if one is given, that was made with none of these configurations.
@@ -158,23 +161,35 @@ pub async fn end_anomalies(
     Ok(())
 }
 
-/// The seq that a sensor's newest scored row has; nothing if there is no such row. Where retention drops rows, `u64::MAX` then: there may have been any.
-pub(super) async fn newest_seq(pool: &PostgresPool, sensor: SensorId) -> Result<Option<u64>, HistoryError> {
+/// What is to be known of a sensor before its checkpoint is believed.
+pub(super) struct Facts {
+    /// The seq of its newest scored row; nothing if there is no such row. Where retention drops rows, `u64::MAX` then: there may have been any.
+    pub(super) newest_seq: Option<u64>,
+    /// Whether its detector has heard labels.
+    pub(super) has_labels: bool,
+}
+
+/// Asks for the facts.
+pub(super) async fn facts(pool: &PostgresPool, sensor: SensorId) -> Result<Facts, HistoryError> {
     #[derive(QueryableByName)]
-    struct Newest {
+    struct Found {
         #[diesel(sql_type = Nullable<BigInt>)]
         seq: Option<i64>,
-        #[diesel(sql_type = diesel::sql_types::Bool)]
+        #[diesel(sql_type = Bool)]
         dropped: bool,
+        #[diesel(sql_type = Bool)]
+        has_labels: bool,
     }
-    let newest: Newest = sql_query(
+    let found: Found = sql_query(
         "SELECT (SELECT seq FROM readings WHERE sensor = $1 AND seq IS NOT NULL ORDER BY ts DESC LIMIT 1) AS seq,
-                EXISTS (SELECT 1 FROM partitions WHERE expired > 0) AS dropped",
+                EXISTS (SELECT 1 FROM partitions WHERE expired > 0) AS dropped,
+                EXISTS (SELECT 1 FROM heard_labels WHERE sensor = $1) AS has_labels",
     )
     .bind::<BigInt, _>(sensor.0)
     .get_result(&mut *pool.get().await?)
     .await?;
-    Ok(newest.seq.map(i64::cast_unsigned).or(newest.dropped.then_some(u64::MAX)))
+    let newest_seq = found.seq.map(i64::cast_unsigned).or(found.dropped.then_some(u64::MAX));
+    Ok(Facts { newest_seq, has_labels: found.has_labels })
 }
 
 /// All configurations that rows were made with. One that cannot be read by this program is left out, and its rows count as others.
@@ -229,10 +244,45 @@ pub async fn heard_labels(
     Ok(labels)
 }
 
+/// Field sets that have been read: they never change.
+#[derive(Debug, Default)]
+pub struct FieldSets {
+    known: Mutex<BTreeMap<i64, FieldSet>>,
+}
+
+impl FieldSets {
+    async fn of(
+        &self,
+        connection: &mut AsyncPgConnection,
+        ids: impl Iterator<Item = i64>,
+    ) -> Result<BTreeMap<i64, FieldSet>, HistoryError> {
+        let ids: BTreeSet<i64> = ids.collect();
+        let mut found: BTreeMap<i64, FieldSet> = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().filter_map(|id| Some((*id, known.get(id)?.clone()))).collect()
+        };
+        let missing: Vec<i64> = ids.into_iter().filter(|id| !found.contains_key(id)).collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let names: Vec<Names> = sql_query("SELECT id, names FROM field_sets WHERE id = ANY($1)")
+            .bind::<Array<BigInt>, _>(missing)
+            .load(connection)
+            .await?;
+        for Names { id, names } in names {
+            let fields = FieldSet::new(names).map_err(|error| HistoryError::FieldSet(error.to_string()))?;
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id, fields.clone());
+            found.insert(id, fields);
+        }
+        Ok(found)
+    }
+}
+
 async fn rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
     which: Which,
+    field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, HistoryError> {
     const COLUMNS: &str = r#"SELECT (EXTRACT(EPOCH FROM ts) * 1000000)::int8 AS ts_micros, seq, config, score, field_set, "values"
            FROM readings WHERE sensor = $1 AND (flags & 4) = 0"#;
@@ -264,20 +314,8 @@ async fn rows(
             rows
         }
     };
-    let mut ids: Vec<i64> = rows.iter().map(|row| row.field_set).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut field_sets = std::collections::BTreeMap::new();
-    if !ids.is_empty() {
-        let names: Vec<Names> = sql_query("SELECT id, names FROM field_sets WHERE id = ANY($1)")
-            .bind::<Array<BigInt>, _>(ids)
-            .load(connection)
-            .await?;
-        for Names { id, names } in names {
-            field_sets
-                .insert(id, FieldSet::new(names).map_err(|error| HistoryError::FieldSet(error.to_string()))?);
-        }
-    }
+    let ids = rows.iter().map(|row| row.field_set);
+    let field_sets = field_sets.of(connection, ids).await?;
     let stored = rows.into_iter().map(|row| {
         let fields = field_sets.get(&row.field_set).cloned();
         Ok(StoredReading {

@@ -186,6 +186,9 @@ impl Session {
         else {
             return partitions;
         };
+        if error.is_missing_day() {
+            return partitions;
+        }
         let Ok(found) = find_unstorable(connection, batches).await else { return partitions };
         for unstorable in found {
             let Some(decision) = decision(batches[unstorable.batch], unstorable) else { continue };
@@ -235,6 +238,14 @@ enum WriteError {
     Connect(#[from] diesel::ConnectionError),
     #[error("{0}")]
     Database(#[from] diesel::result::Error),
+}
+
+impl WriteError {
+    /// Whether a day that the session knows has gone since, by retention. A new session makes it again.
+    fn is_missing_day(&self) -> bool {
+        matches!(self, Self::Database(DatabaseError::DatabaseError(_, information))
+            if information.message().starts_with("no partition of relation"))
+    }
 }
 
 fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {

@@ -27,6 +27,18 @@ const STEPS: u64 = 120;
 /// in real time (`up`, alerts) lies before it.
 const AHEAD: u64 = 60;
 
+/// The ledger at every step.
+pub(crate) const LEDGER: [(&str, i64); 8] = [
+    ("dead_letter", 60),
+    ("delivered", 1_000),
+    ("duplicate", 25),
+    ("expired", 300),
+    ("late", 10),
+    ("poison", 5),
+    ("scored", 900),
+    ("unaccounted", 0),
+];
+
 /// Serves the metrics on a loopback port until the process ends.
 pub(crate) struct Endpoint {
     pub(crate) port: u16,
@@ -112,6 +124,11 @@ fn advance(metrics: &Metrics) {
     metrics.actor_restarts.with_label_values(&["writer"]).inc_by(2);
     metrics.log_gaps.inc_by(1);
     metrics.partitions_owned.set(64);
+    for (fate, records) in LEDGER {
+        metrics.ledger_records.with_label_values(&[fate]).set(records);
+    }
+    metrics.readings_expired.inc_by(50);
+    metrics.retention_days_kept.set(2);
 }
 
 /// The text that Prometheus reads: every sample with its time, and those of the process, whose real values nobody knows.

@@ -79,6 +79,21 @@ impl Config {
         Ok(all)
     }
 
+    /// A reading of a day that is gone already would bring that day back.
+    fn validate_retention(&self) -> Result<(), ConfigError> {
+        let (retention, max_age) = (self.postgres.retention, self.mqtt.max_age);
+        if retention.is_zero() || max_age <= retention {
+            return Ok(());
+        }
+        let show = humantime_serde::re::humantime::format_duration;
+        let problem = format!(
+            "{} is shorter than mqtt.max_age, {}: readings would come in of days that are gone; set mqtt.max_age to at most that",
+            show(retention),
+            show(max_age)
+        );
+        Err(ConfigError::invalid("postgres.retention", &problem))
+    }
+
     /// What no type can check.
     fn validate(&self) -> Result<(), ConfigError> {
         self.mqtt.validate()?;
@@ -109,6 +124,7 @@ impl Config {
         if self.shards.lease < std::time::Duration::from_millis(300) {
             return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));
         }
+        self.validate_retention()?;
         self.detector.validate().map_err(|error| ConfigError::invalid("detector", &error.to_string()))?;
         self.detector_configs().map(drop)
     }

@@ -139,6 +139,9 @@ pub(crate) struct PostgresConfig {
     pub(crate) writers: usize,
     /// Most rows of one transaction.
     pub(crate) max_rows: usize,
+    /// How long readings are kept; zero: for ever.
+    #[serde(with = "humantime_serde")]
+    pub(crate) retention: Duration,
 }
 
 /// How the log is written.

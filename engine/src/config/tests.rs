@@ -90,3 +90,12 @@ fn a_password_is_never_printed() {
     let config = load_text("[mqtt]\npassword = \"hunter2\"\n").unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn readings_older_than_the_retention_may_not_come_in() {
+    let error = load_text("[postgres]\nretention = \"30d\"\n").unwrap_err().to_string();
+    assert!(error.starts_with("postgres.retention: 30days") && error.contains("mqtt.max_age"), "{error}");
+    let config = load_text("[postgres]\nretention = \"30d\"\n[mqtt]\nmax_age = \"30d\"\n").unwrap();
+    assert_eq!(config.postgres.retention, std::time::Duration::from_hours(30 * 24));
+    assert!(load_text("").unwrap().postgres.retention.is_zero());
+}

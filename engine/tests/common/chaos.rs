@@ -12,8 +12,8 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Listens before a server on this machine. Each connection breaks off once so many bytes have come back: up to twice the mean, by the seed.
-    pub async fn before(server: u16, seed: u64, mean_bytes: u64) -> Self {
+    /// Listens before a server on this machine. Each connection breaks off once so many bytes have come back: up to twice so many at first, by the seed.
+    pub async fn before(server: u16, seed: u64, most: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let broken = Arc::new(AtomicU64::new(0));
@@ -22,7 +22,8 @@ impl Chaos {
             for number in 0_u64.. {
                 let Ok((client, _)) = listener.accept().await else { return };
                 let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&number.to_le_bytes(), seed);
-                let bytes = 500 + hash % (2 * mean_bytes);
+                // Ever more, so that the longest answer gets through at last.
+                let bytes = 500 + hash % (2 * most * (1 + number / 8));
                 let count = Arc::clone(&count);
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };

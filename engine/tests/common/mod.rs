@@ -44,12 +44,15 @@ impl Bed {
         self.directory.path()
     }
 
-    /// A configuration on these servers: small, quick, with `extra` appended.
+    /// A configuration on these servers: small, quick, with `extra` appended. Its lines that begin with `mqtt.` go where they belong.
     pub fn config(&self, extra: &str) -> PathBuf {
         let name = format!("{:x}.toml", xxhash_rust::xxh3::xxh3_64(extra.as_bytes()));
         let path = self.path().join(name);
+        let (mqtt, extra): (Vec<&str>, Vec<&str>) = extra.lines().partition(|line| line.starts_with("mqtt."));
+        let mqtt: Vec<&str> = mqtt.into_iter().map(|line| line.trim_start_matches("mqtt.")).collect();
+        let (mqtt, extra) = (mqtt.join("\n"), extra.join("\n"));
         let text = format!(
-            "[mqtt]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n{extra}",
+            "[mqtt]\nurl = \"{}\"\n{mqtt}\n[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n{extra}",
             self.servers.mosquitto.url(),
             self.servers.redis.url(),
             self.servers.postgres.url()

@@ -14,7 +14,7 @@ fn every_reason_has_a_name_of_its_own_and_is_found_by_it() {
 #[test]
 fn the_list_of_reasons_is_in_order_and_complete() {
     assert!(Reason::ALL.is_sorted());
-    assert_eq!(Reason::ALL.len(), Reason::BadEntry as usize + 1);
+    assert_eq!(Reason::ALL.len(), Reason::Unstorable as usize + 1);
 }
 
 #[test]
@@ -72,4 +72,22 @@ fn cutting_twice_changes_nothing_more() {
     let twice =
         DeadLetter::of_excerpt(&once.topic, once.reason, &once.detail, &once.payload, once.payload_bytes);
     assert_eq!(once, twice);
+}
+
+#[test]
+fn a_letter_of_a_reading_says_when_it_was_measured_beside_what() {
+    let of = |fields: &[&str]| {
+        let reading = Reading {
+            sensor: crate::SensorName::new("site-1/mic").unwrap(),
+            ts: crate::Timestamp(1_795_345_200_000_001),
+            stamped: false,
+            fields: crate::FieldSet::new(fields.iter().map(|name| (*name).to_owned()).collect()).unwrap(),
+            values: vec![1.5; fields.len()],
+        };
+        let letter = DeadLetter::of_reading(&reading, Reason::TimestampConflict, "");
+        assert_eq!(letter.topic, "site-1/mic");
+        String::from_utf8(letter.payload.to_vec()).unwrap()
+    };
+    assert_eq!(of(&["level"]), r#"{"level":1.5,"ts":"2026-11-22T11:00:00.000001Z"}"#);
+    assert_eq!(of(&["ts"]), r#"{"timestamp":"2026-11-22T11:00:00.000001Z","ts":1.5}"#);
 }

@@ -25,6 +25,9 @@ diesel::table! {
         expired -> BigInt,
         clean -> Bool,
         algorithm -> Nullable<Integer>,
+        expired_poison -> BigInt,
+        expired_late -> BigInt,
+        dropped_letters -> BigInt,
     }
 }
 

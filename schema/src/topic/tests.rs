@@ -71,6 +71,31 @@ fn the_first_template_that_matches_wins() {
 }
 
 #[test]
+fn a_sensor_s_topic_is_that_of_the_first_template_which_leads_back_to_it() {
+    let templates = TopicTemplates::parse(&["plant/{site}/raw/{device}", "sensors/{sensor...}"]).unwrap();
+    let topic = |sensor: &str| templates.topic(&SensorName::new(sensor).unwrap());
+    assert_eq!(topic("north/pump").unwrap(), "plant/north/raw/pump");
+    assert_eq!(topic("pump").unwrap(), "sensors/pump");
+    assert_eq!(topic("a/b/c").unwrap(), "sensors/a/b/c");
+}
+
+#[test]
+fn a_sensor_that_no_template_gives_has_no_topic() {
+    let none = |templates: &[&str], sensor: &str| {
+        let sensor = SensorName::new(sensor).unwrap();
+        assert_eq!(
+            TopicTemplates::parse(templates).unwrap().topic(&sensor),
+            Err(NoTopicError { sensor: sensor.clone() })
+        );
+    };
+    none(&["a/{x}"], "north/pump");
+    none(&["a/{x}/{rest...}"], "north");
+    none(&[], "north");
+    // The second template would write this topic, but the first one reads it as another sensor's.
+    none(&["sensors/{site}/raw/{device}", "sensors/{sensor...}"], "north/raw/pump");
+}
+
+#[test]
 fn a_malformed_template_is_refused_with_the_level() {
     for level in ["{}", "{...}", "{a", "a}", "x{a}", "{a}x", "{a b}", "{a..}", "+", "#", "a+", "a\0", "{{a}}"]
     {
@@ -100,6 +125,19 @@ proptest! {
     fn no_template_and_no_topic_panics(template in "[a/{}.+#é]{0,16}", topic in "[a/é]{0,16}") {
         if let Ok(template) = TopicTemplate::parse(&template) {
             let _ = template.sensor(&topic);
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_given_leads_back_to_its_sensor(
+        templates in prop::collection::vec("(a|b|\\{x\\})(/(a|b|\\{y\\}|\\{z\\.\\.\\.\\})){0,2}", 0..4),
+        name in "[ab](/[ab]){0,4}",
+    ) {
+        let sensor = SensorName::new(&name).unwrap();
+        let templates: Vec<_> = templates.iter().filter_map(|text| TopicTemplate::parse(text).ok()).collect();
+        let templates = TopicTemplates(templates);
+        if let Ok(topic) = templates.topic(&sensor) {
+            prop_assert_eq!(templates.sensor(&topic), Ok(sensor));
         }
     }
 

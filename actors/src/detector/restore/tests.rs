@@ -140,6 +140,18 @@ fn a_detector_begins_with_the_settings_of_its_first_row() {
 }
 
 #[test]
+fn settings_that_change_before_the_first_row_are_those_of_the_first_row() {
+    let longer = NamedConfig::from(DetectorConfig { warm_up: 300, ..settings() });
+    let mut undisturbed = Detector::new(sensor().as_str(), &config().config);
+    assert!(undisturbed.reconfigure(&longer.config));
+    let stored = rows(&run(&mut undisturbed, 0..200), 0, &longer);
+    let configs = BTreeMap::from([(longer.identity, Arc::new(longer.clone()))]);
+    let history = History { rows: stored, configs, ..History::default() };
+    let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &longer, history: &history });
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
+}
+
+#[test]
 fn a_damaged_checkpoint_is_not_trusted() {
     let config = config();
     let mut detector = Detector::new(sensor().as_str(), &config.config);

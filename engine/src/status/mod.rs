@@ -1,4 +1,6 @@
-//! `thicket status`: partitions, positions, lag, detectors, dead letters.
+//! `thicket status`: partitions, positions, lag, detectors; the ledger, and what is on its way.
+
+mod print;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -16,6 +18,10 @@ use thicket_schema::{Keys, PartitionId};
 
 use crate::cli::Format;
 use crate::config::Config;
+use crate::deadletters;
+use crate::in_flight::{InFlight, in_flight};
+use crate::losses::{self, Loss};
+use crate::scrape::{self, Samples};
 
 /// What the stores say of the deployment.
 #[derive(Debug, Serialize)]
@@ -25,7 +31,14 @@ struct Status {
     /// Detectors in memory, where the engine of this configuration answers.
     detectors_resident: Option<u64>,
     anomalies: i64,
+    /// Those that are kept, by reason.
     dead_letters: BTreeMap<String, i64>,
+    /// Readings that were skipped, by verdict.
+    verdicts: BTreeMap<String, i64>,
+    /// Messages that the broker dropped since it started, as it says itself, where the engine answers.
+    broker_dropped: Option<u64>,
+    /// Stretches of the log that Redis acknowledged and lost.
+    losses: Vec<Loss>,
     totals: Totals,
 }
 
@@ -39,6 +52,8 @@ struct PartitionStatus {
     owner: Option<String>,
     /// Entries of the log that are not committed.
     lag_entries: u64,
+    /// Records in them; nothing where there are too many to count.
+    in_flight: Option<u64>,
     #[serde(flatten)]
     ledger: Ledger,
 }
@@ -61,6 +76,15 @@ struct Ledger {
     /// Must be 0.
     #[diesel(sql_type = BigInt)]
     unaccounted: i64,
+    /// Rows in `readings` now.
+    #[diesel(sql_type = BigInt)]
+    stored: i64,
+    /// Rows that retention dropped.
+    #[diesel(sql_type = BigInt)]
+    expired: i64,
+    /// Dead letters that no operator dropped.
+    #[diesel(sql_type = BigInt)]
+    letters_kept: i64,
 }
 
 /// The partitions together.
@@ -68,11 +92,37 @@ struct Ledger {
 struct Totals {
     delivered: i64,
     scored: i64,
+    poison: i64,
     late: i64,
     duplicates: i64,
     dead_letters: i64,
     unaccounted: i64,
+    stored: i64,
+    expired: i64,
+    letters_kept: i64,
     lag_entries: u64,
+    in_flight: Option<u64>,
+}
+
+impl Totals {
+    fn of(partitions: &[PartitionStatus]) -> Self {
+        let mut totals = Self::default();
+        let mut waiting = InFlight::NOTHING;
+        for PartitionStatus { ledger, lag_entries, in_flight, .. } in partitions {
+            totals.delivered += ledger.delivered;
+            totals.scored += ledger.scored;
+            totals.poison += ledger.poison;
+            totals.late += ledger.late;
+            totals.duplicates += ledger.duplicates;
+            totals.dead_letters += ledger.dead_letters;
+            totals.unaccounted += ledger.unaccounted.abs();
+            totals.stored += ledger.stored;
+            totals.expired += ledger.expired;
+            totals.letters_kept += ledger.letters_kept;
+            waiting = waiting.and(InFlight { entries: *lag_entries, records: *in_flight });
+        }
+        Self { lag_entries: waiting.entries, in_flight: waiting.records, ..totals }
+    }
 }
 
 #[derive(QueryableByName)]
@@ -115,7 +165,7 @@ pub(crate) async fn status(config: &Config, format: Format) -> anyhow::Result<Ex
     if format.json {
         println!("{}", serde_json::to_string(&status)?);
     } else {
-        print(&status);
+        print::print(&status);
     }
     Ok(if status.totals.unaccounted == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -134,76 +184,36 @@ async fn gather(config: &Config, postgres: &mut AsyncPgConnection, redis: &Clien
         let id = PartitionId(row.partition as u16);
         let position =
             thicket_schema::Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() };
+        let waiting = in_flight(&reader, id, position).await?;
         partitions.push(PartitionStatus {
             partition: row.partition,
             position: position.to_string(),
             epoch: row.epoch,
             owner: redis.get(keys.lease(id)).await?,
-            lag_entries: reader.lag(id, position).await?,
+            lag_entries: waiting.entries,
+            in_flight: waiting.records,
             ledger: row.ledger,
         });
     }
     let reasons: Vec<Reason> =
         sql_query("SELECT reason, letters FROM dead_letter_summary ORDER BY reason").load(postgres).await?;
-    let mut totals = Totals::default();
-    for PartitionStatus { ledger, lag_entries, .. } in &partitions {
-        totals.delivered += ledger.delivered;
-        totals.scored += ledger.scored;
-        totals.late += ledger.late;
-        totals.duplicates += ledger.duplicates;
-        totals.dead_letters += ledger.dead_letters;
-        totals.unaccounted += ledger.unaccounted;
-        totals.lag_entries += lag_entries;
-    }
+    let verdicts = deadletters::verdict_counts(postgres).await?;
+    let engine = scrape::scrape(config.http.listen).await.ok();
+    let of_engine = |metric: &str| engine.as_ref().map(|metrics: &Samples| metrics.sum(metric) as u64);
     Ok(Status {
         sensors: count(postgres, "SELECT count(*) FROM sensors").await?,
         anomalies: count(postgres, "SELECT count(*) FROM anomalies").await?,
-        detectors_resident: crate::scrape::scrape(config.http.listen)
-            .await
-            .ok()
-            .map(|metrics| metrics.sum("thicket_detectors") as u64),
+        detectors_resident: of_engine("thicket_detectors"),
+        broker_dropped: of_engine("thicket_broker_dropped_messages"),
+        verdicts: verdicts.into_iter().map(|row| (row.verdict, row.readings)).collect(),
+        losses: losses::since(postgres, None).await?,
         dead_letters: reasons.into_iter().map(|row| (row.reason, row.letters)).collect(),
+        totals: Totals::of(&partitions),
         partitions,
-        totals,
     })
 }
 
 async fn count(postgres: &mut AsyncPgConnection, query: &str) -> anyhow::Result<i64> {
     let count: Count = sql_query(query).get_result(postgres).await?;
     Ok(count.count)
-}
-
-fn print(status: &Status) {
-    let Totals { delivered, scored, late, duplicates, dead_letters, unaccounted, lag_entries } =
-        status.totals;
-    println!(
-        "{:<4} {:<22} {:>6} {:>8} {:>12} {:>12}  owner",
-        "part", "position", "epoch", "lag", "delivered", "scored"
-    );
-    for partition in &status.partitions {
-        println!(
-            "{:<4} {:<22} {:>6} {:>8} {:>12} {:>12}  {}",
-            partition.partition,
-            partition.position,
-            partition.epoch,
-            partition.lag_entries,
-            partition.ledger.delivered,
-            partition.ledger.scored,
-            partition.owner.as_deref().unwrap_or("nobody"),
-        );
-    }
-    println!();
-    println!("sensors      {}", status.sensors);
-    match status.detectors_resident {
-        Some(resident) => println!("detectors    {resident} in memory"),
-        None => println!("detectors    unknown: no engine answers at http.listen"),
-    }
-    println!("lag          {lag_entries} entries of the log");
-    println!("anomalies    {}", status.anomalies);
-    println!(
-        "ledger       {delivered} delivered = {scored} scored + {late} late + {duplicates} duplicate + {dead_letters} dead letters + poison; {unaccounted} unaccounted"
-    );
-    for (reason, letters) in &status.dead_letters {
-        println!("             {letters} × {reason}");
-    }
 }

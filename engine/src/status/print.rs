@@ -1,0 +1,76 @@
+//! The state of a deployment for people.
+
+use super::{Status, Totals};
+use crate::in_flight::InFlight;
+
+/// Lost stretches that are shown.
+const LOSSES_SHOWN: usize = 10;
+
+pub(super) fn print(status: &Status) {
+    print_partitions(status);
+    println!();
+    println!("sensors      {}", status.sensors);
+    match status.detectors_resident {
+        Some(resident) => println!("detectors    {resident} in memory"),
+        None => println!("detectors    unknown: no engine answers at http.listen"),
+    }
+    println!("lag          {} entries of the log", status.totals.lag_entries);
+    println!("anomalies    {}", status.anomalies);
+    print_ledger(status);
+    print_trouble(status);
+}
+
+fn print_partitions(status: &Status) {
+    println!(
+        "{:<4} {:<22} {:>6} {:>8} {:>9} {:>12} {:>12}  owner",
+        "part", "position", "epoch", "lag", "in flight", "delivered", "scored"
+    );
+    for partition in &status.partitions {
+        println!(
+            "{:<4} {:<22} {:>6} {:>8} {:>9} {:>12} {:>12}  {}",
+            partition.partition,
+            partition.position,
+            partition.epoch,
+            partition.lag_entries,
+            partition.in_flight.map_or_else(|| "many".to_owned(), |records| records.to_string()),
+            partition.ledger.delivered,
+            partition.ledger.scored,
+            partition.owner.as_deref().unwrap_or("nobody"),
+        );
+    }
+}
+
+fn print_ledger(status: &Status) {
+    let Totals { delivered, scored, poison, late, duplicates, dead_letters, unaccounted, .. } = status.totals;
+    let Totals { stored, expired, letters_kept, lag_entries, in_flight, .. } = status.totals;
+    println!(
+        "ledger       {delivered} delivered = {scored} scored + {poison} poison + {late} late + {duplicates} duplicates + {dead_letters} dead letters; {unaccounted} unaccounted"
+    );
+    println!("rows         {stored} stored now, {expired} expired by postgres.retention");
+    println!("in flight    {}", InFlight { entries: lag_entries, records: in_flight }.words());
+    let dropped = dead_letters - letters_kept;
+    println!("dead letters {letters_kept} kept, {dropped} dropped by `thicket deadletter drop`");
+    for (reason, letters) in &status.dead_letters {
+        println!("             {letters} × {reason}");
+    }
+}
+
+/// What lies outside of the ledger.
+fn print_trouble(status: &Status) {
+    match status.broker_dropped {
+        Some(dropped) => println!("broker       {dropped} messages dropped since it started"),
+        None => println!("broker       drops unknown: no engine answers at http.listen"),
+    }
+    if status.losses.is_empty() {
+        println!("log          nothing lost");
+    }
+    for (index, loss) in status.losses.iter().take(LOSSES_SHOWN).enumerate() {
+        println!("{}{}", if index == 0 { "log          LOST " } else { "             LOST " }, loss.words());
+    }
+    if status.losses.len() > LOSSES_SHOWN {
+        println!("             and {} more in the table log_losses", status.losses.len() - LOSSES_SHOWN);
+    }
+    for (verdict, readings) in &status.verdicts {
+        println!("verdicts     {readings} × {verdict}");
+    }
+}
