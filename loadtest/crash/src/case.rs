@@ -6,8 +6,8 @@ use crate::settings::Settings;
 use crate::stage::Server;
 use crate::traffic::Shape;
 
-/// Readings of each sensor: beyond two checkpoints, although some come late.
-pub const STEPS: usize = 560;
+/// Readings of each sensor: beyond two checkpoints, and beyond a last one after whatever disturbed.
+pub const STEPS: usize = 900;
 /// What most cases publish.
 pub const PLAIN: Shape = Shape { steps: STEPS, poison: false, twins: false };
 /// Messages a second: the traffic lasts long enough for a trim, which comes once a second.

@@ -139,6 +139,14 @@ impl Engine {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Runs a command of the binary with this engine's configuration; what it prints if it fails.
+    pub(crate) fn command(&self, binary: &Path, arguments: &[&str]) -> anyhow::Result<Option<String>> {
+        let output = Command::new(binary).arg("--config").arg(&self.config).args(arguments).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let printed = || format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+        Ok((!output.status.success()).then(printed))
+    }
+
     /// Puts another configuration in the place of its own.
     pub(crate) fn rewrite_config(&self, text: &str) -> anyhow::Result<()> {
         Ok(std::fs::write(&self.config, text)?)

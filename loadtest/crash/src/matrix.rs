@@ -66,13 +66,13 @@ impl Dice {
 pub(crate) fn reached(place: &str) -> (u64, u64) {
     match place.split('.').next().unwrap_or_default() {
         "append" => (10, 100),
-        "ack" => (200, 3_000),
+        "ack" => (200, 3_500),
         "read" => (5, 30),
         "score" => (40, 200),
         "insert" | "commit" => (5, 25),
         "checkpoint" => (1, 10),
-        "trim" => (1, 6),
-        "renewal" => (3, 8),
+        "trim" => (1, 5),
+        "renewal" => (3, 7),
         "restore" => (1, 8),
         "verdict" => (1, 4),
         _ => (1, 2),

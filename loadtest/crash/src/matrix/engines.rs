@@ -154,8 +154,8 @@ pub(super) fn comings_and_goings(dice: Dice, kill: bool) -> Vec<Act> {
     let mut acts = Vec::new();
     let mut part = 0.0;
     for step in 0..4 {
-        part += 0.1 + 0.12 * dice.0.at(900 + step).unit();
-        acts.extend([Act::Start(Node::A, vec![]), Act::Flow(part + 0.1), Act::Stored(part * 0.8)]);
+        part += 0.08 + 0.08 * dice.0.at(900 + step).unit();
+        acts.extend([Act::Start(Node::A, vec![]), Act::Flow(part + 0.05), Act::Stored(part * 0.8)]);
         acts.push(if kill { Act::Kill(Node::A) } else { Act::Stop(Node::A) });
         acts.push(Act::Pause(Duration::from_millis(dice.0.at(950 + step).bits() % 300)));
     }

@@ -32,6 +32,9 @@ impl Play<'_> {
         if mismatches.is_none_or(|mismatches| mismatches > 0.5) {
             self.findings.push(format!("scores that a restore did not reproduce: {mismatches:?}"));
         }
+        let binary = self.binary;
+        let reconciled = tokio::task::block_in_place(|| self.engine(node)?.command(binary, &["reconcile"]))?;
+        self.findings.extend(reconciled.map(|printed| format!("thicket reconcile: {printed}")));
         for (engine, _) in self.engines.values() {
             if engine.log().contains("panicked at") && !self.case.shape.poison {
                 self.findings.push("an actor panicked".to_owned());
