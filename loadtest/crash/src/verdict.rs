@@ -1,6 +1,6 @@
 //! What a run came to, and how it differs from the undisturbed one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use thicket_loadtest::digest::{Digest, digest};
@@ -87,11 +87,9 @@ fn distinct(rows: &[String]) -> Vec<String> {
 }
 
 fn difference(table: &str, rows: &[String], expected: &[String]) -> String {
-    let (found, wanted): (BTreeSet<&String>, BTreeSet<&String>) =
-        (rows.iter().collect(), expected.iter().collect());
     let mut text = format!("{table}: {} rows, undisturbed {}", rows.len(), expected.len());
-    for (sign, some) in [("-", wanted.difference(&found)), ("+", found.difference(&wanted))] {
-        let all: Vec<_> = some.collect();
+    for (sign, some, others) in [("-", expected, rows), ("+", rows, expected)] {
+        let all = beyond(some, others);
         let _ = write!(text, "\n    {sign} {} rows", all.len());
         for row in all.iter().take(SHOWN) {
             let _ = write!(text, "\n      {sign} {row}");
@@ -100,9 +98,25 @@ fn difference(table: &str, rows: &[String], expected: &[String]) -> String {
     text
 }
 
+/// The rows that the others lack, or have fewer of.
+fn beyond<'a>(rows: &'a [String], others: &[String]) -> Vec<&'a String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for row in others {
+        *counts.entry(row).or_default() += 1;
+    }
+    let is_alone = |row: &&String| match counts.get_mut(*row) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    };
+    rows.iter().filter(is_alone).collect()
+}
+
 /// Moves of a partition by another node than the one that its epoch was made by.
 fn trespasses(moves: &[Move]) -> Vec<String> {
-    let mut owners = std::collections::BTreeMap::new();
+    let mut owners = BTreeMap::new();
     let mut found = Vec::new();
     for Move { partition, epoch, node } in moves {
         match owners.get(partition) {
@@ -138,7 +152,7 @@ mod tests {
     #[test]
     fn a_difference_names_the_rows_on_both_sides() {
         let rows = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>();
-        let text = difference("readings", &rows(&["a", "c"]), &rows(&["a", "b"]));
-        assert!(text.contains("- b") && text.contains("+ c"), "{text}");
+        let text = difference("readings", &rows(&["a", "c", "c"]), &rows(&["a", "b", "c"]));
+        assert!(text.contains("- b") && text.contains("+ c") && !text.contains(" a"), "{text}");
     }
 }
