@@ -34,7 +34,7 @@ pub struct Plan {
     pub schedules: Vec<u64>,
     /// How many cases are run at a time.
     pub workers: usize,
-    /// No schedule is begun after this time; cases and mutations are all run.
+    /// Nothing is begun after this time. A case or mutation that is left out counts as failed, a schedule does not.
     pub limit: Duration,
     /// Where servers and cases have their files.
     pub directory: PathBuf,
@@ -119,7 +119,10 @@ pub async fn run(plan: Plan) -> anyhow::Result<Summary> {
         done.print();
         summary.add(&done);
     }
-    anyhow::ensure!(shared.next().is_none(), "the workers ended before everything was run");
+    if shared.left() > 0 {
+        println!("FAILED  {} cases were left out", shared.left());
+        summary.failed += shared.left();
+    }
     Ok(summary)
 }
 
@@ -161,13 +164,21 @@ async fn run_undisturbed(
 impl Shared {
     fn next(&self) -> Option<Job> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let job = jobs.pop_front()?;
-        if matches!(job, Job::Schedule(_)) && self.begun.elapsed() > self.limit {
-            println!("{} schedules were left out: time is up", jobs.len() + 1);
-            jobs.clear();
-            return None;
+        if self.begun.elapsed() <= self.limit {
+            return jobs.pop_front();
         }
-        Some(job)
+        let is_schedule = |job: &Job| matches!(job, Job::Schedule(_));
+        let schedules = jobs.iter().filter(|job| is_schedule(job)).count();
+        if schedules > 0 {
+            println!("time is up: {schedules} schedules are left out");
+            jobs.retain(|job| !is_schedule(job));
+        }
+        None
+    }
+
+    /// What was left out.
+    fn left(&self) -> usize {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

@@ -96,8 +96,8 @@ fn fault(dice: &mut Stream) -> Fault {
 fn settings(dice: &mut Stream) -> Settings {
     Settings {
         shards: [1, 2, 5][pick(dice, 3)],
-        max_records: [1, 10, 100, 1_000][pick(dice, 4)],
-        max_rows: [5, 200, 20_000][pick(dice, 3)],
+        max_records: [5, 40, 100, 1_000][pick(dice, 4)],
+        max_rows: [50, 500, 20_000][pick(dice, 3)],
         linger: ["0ms", "5ms", "30ms"][pick(dice, 3)],
         writers: [1, 2, 4][pick(dice, 3)],
         max_resident: [3, 20_000][pick(dice, 2)],

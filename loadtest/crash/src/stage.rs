@@ -138,4 +138,4 @@ pub(crate) struct Ground {
 }
 
 /// How long anything that must happen may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
