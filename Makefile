@@ -4,11 +4,12 @@ FOR ?=
 SEED ?=
 SENSORS ?=
 DATA ?=
+SCHEDULES ?=
 NAB ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test lint sanitize fuzz bench bench-forest bench-nab reference
+.PHONY: help servers demo test crash lint sanitize fuzz bench bench-forest bench-nab reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -26,6 +27,10 @@ demo: servers ## Start everything, replay a city of microphones, show what is fo
 test: servers lint ## Formatting, lints, unit, property and integration tests
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
+
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (a quarter of an hour)
+	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
+	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 lint: ## Formatting and lints
 	cargo fmt --all --check

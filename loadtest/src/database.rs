@@ -81,6 +81,15 @@ pub(crate) struct LetterRow {
     pub(crate) payload_bytes: i64,
 }
 
+/// A sensor's row.
+#[derive(Debug, diesel::Queryable)]
+pub(crate) struct SensorRow {
+    pub(crate) name: String,
+    pub(crate) partition: i32,
+    pub(crate) fields: Vec<String>,
+    pub(crate) first_seen: DateTime<Utc>,
+}
+
 /// The engine's own ledger, summed over all partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LedgerTotals {
@@ -126,6 +135,17 @@ impl Database {
     pub(crate) async fn sensors(&mut self) -> Result<BTreeMap<String, i64>, DatabaseError> {
         let rows = sensors::table.select((sensors::name, sensors::id)).load(&mut self.connection).await;
         rows.map(|rows: Vec<(String, i64)>| rows.into_iter().collect()).map_err(|error| self.failed(error))
+    }
+
+    /// All sensors' rows, in the order of the names' bytes.
+    pub(crate) async fn sensor_rows(&mut self) -> Result<Vec<SensorRow>, DatabaseError> {
+        let rows = sensors::table
+            .select((sensors::name, sensors::partition, sensors::fields, sensors::first_seen))
+            .load(&mut self.connection)
+            .await;
+        let mut rows: Vec<SensorRow> = rows.map_err(|error| self.failed(error))?;
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(rows)
     }
 
     /// The names of a field set, as of [`Database::freeze`].

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use crate::digest;
 
-/// Prints a SHA-256 over all readings, anomalies and dead letters, in an order of their own.
+/// Prints a SHA-256 over all readings, anomalies, dead letters and sensors, in an order of their own.
 ///
 /// Two databases have the same digest when they hold the same rows, whatever engine, shards, crashes and order of commits
 /// brought them there. It covers readings (sensor's name, time, field names, bits of the values, seq, bits of score and grade,
-/// flags; by name and time), anomalies (all columns; by name and beginning) and dead letters (topic, reason, payload, its
-/// length; without position and time of arrival, which do not follow from what was published). One flipped bit changes it.
+/// flags; by name and time), anomalies (all columns; by name and beginning), dead letters (topic, reason, payload, its
+/// length; without position and time of arrival, which do not follow from what was published) and sensors (name, partition,
+/// fields, first seen; by name). One flipped bit changes it.
 /// The tables are read as of one moment, and streamed.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -38,6 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             ("readings", &digest.readings),
             ("anomalies", &digest.anomalies),
             ("dead_letters", &digest.dead_letters),
+            ("sensors", &digest.sensors),
         ] {
             println!("{} {name} {}", table.sha256, table.rows);
         }

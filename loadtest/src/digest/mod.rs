@@ -10,12 +10,12 @@ use feed::Feed;
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{AnomalyRow, Database, DatabaseError, LetterRow, ReadingRow};
+use crate::database::{AnomalyRow, Database, DatabaseError, LetterRow, ReadingRow, SensorRow};
 
 /// The digest of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// Over the three others, in lower-case hexadecimal.
+    /// Over the four others, in lower-case hexadecimal.
     pub sha256: String,
     /// By sensor name and time.
     pub readings: TableDigest,
@@ -23,6 +23,8 @@ pub struct Digest {
     pub anomalies: TableDigest,
     /// By topic, reason, payload and its length.
     pub dead_letters: TableDigest,
+    /// By name.
+    pub sensors: TableDigest,
 }
 
 /// The digest of a table.
@@ -41,13 +43,14 @@ pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
     let readings = readings(&mut database).await?;
     let anomalies = anomalies(&mut database).await?;
     let dead_letters = dead_letters(&mut database).await?;
+    let sensors = sensors(&mut database).await?;
     database.thaw().await?;
 
     let mut all = Feed::new();
-    for table in [&readings, &anomalies, &dead_letters] {
+    for table in [&readings, &anomalies, &dead_letters, &sensors] {
         all.text(&table.sha256);
     }
-    Ok(Digest { sha256: all.finish(), readings, anomalies, dead_letters })
+    Ok(Digest { sha256: all.finish(), readings, anomalies, dead_letters, sensors })
 }
 
 async fn readings(database: &mut Database) -> Result<TableDigest, DatabaseError> {
@@ -123,6 +126,22 @@ fn letter(feed: &mut Feed, row: &LetterRow) {
     feed.text(&row.reason);
     feed.bytes(&row.payload);
     feed.integer(row.payload_bytes);
+}
+
+async fn sensors(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+    let mut feed = Feed::new();
+    let rows = database.sensor_rows().await?;
+    for row in &rows {
+        sensor(&mut feed, row);
+    }
+    Ok(TableDigest { rows: rows.len() as u64, sha256: feed.finish() })
+}
+
+fn sensor(feed: &mut Feed, row: &SensorRow) {
+    feed.text(&row.name);
+    feed.integer(i64::from(row.partition));
+    feed.texts(&row.fields);
+    feed.time(row.first_seen);
 }
 
 #[cfg(test)]

@@ -119,6 +119,31 @@ fn every_column_of_a_dead_letter_counts() {
 }
 
 #[test]
+fn every_column_of_a_sensor_counts() {
+    let changes: [fn(&mut SensorRow); 5] = [
+        |_| {},
+        |row| row.name.push('b'),
+        |row| row.partition = 2,
+        |row| row.fields.reverse(),
+        |row| row.first_seen = Timestamp(TS + 1).to_datetime(),
+    ];
+    let hashes: Vec<String> = changes
+        .iter()
+        .map(|change| {
+            let mut changed = SensorRow {
+                name: "site-1/a".to_owned(),
+                partition: 1,
+                fields: names(),
+                first_seen: Timestamp(TS).to_datetime(),
+            };
+            change(&mut changed);
+            hash(|feed| sensor(feed, &changed))
+        })
+        .collect();
+    assert_distinct(&hashes);
+}
+
+#[test]
 fn the_format_is_pinned() {
     let hash = hash(|feed| {
         reading(feed, "site-1/a", &names(), &row());

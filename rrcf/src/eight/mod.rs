@@ -87,8 +87,21 @@ pub(crate) trait Eight: Copy {
     }
 }
 
+/// Whether a test wants a processor without wide registers: `RRCF_LANES=plain`. Detection asks the processor itself, so nothing outside of
+/// this process could hide them from it.
+#[cfg(feature = "__plain-lanes")]
+fn plain_lanes_wanted() -> bool {
+    static WANTED: std::sync::LazyLock<bool> =
+        std::sync::LazyLock::new(|| std::env::var_os("RRCF_LANES").is_some_and(|lanes| lanes == "plain"));
+    *WANTED
+}
+
 /// Whether the processor has registers of eight lanes, and the bit operations that came with them. Only `std` can ask.
 pub(crate) fn wide_registers() -> bool {
+    #[cfg(feature = "__plain-lanes")]
+    if plain_lanes_wanted() {
+        return false;
+    }
     #[cfg(all(feature = "std", target_arch = "x86_64", target_feature = "sse2"))]
     return std::arch::is_x86_feature_detected!("avx2")
         && std::arch::is_x86_feature_detected!("bmi1")

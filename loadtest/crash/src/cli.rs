@@ -1,0 +1,115 @@
+//! The command line of `thicket-crash`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::matrix::{cases, mutations};
+use crate::runner::{Plan, run};
+
+/// Kills Thicket at every point, and compares what stands in PostgreSQL with an undisturbed run.
+///
+/// A case plays some seconds of traffic to an engine on private servers, while something goes wrong: the engine kills itself at a
+/// named place (before and after each append, acknowledgement, read, score, insert, commit, checkpoint, trim, verdict, lease
+/// renewal, takeover and restore), a server is killed, a node stands still for longer than its lease. Then an engine without
+/// faults goes on, and in the end readings, anomalies, dead letters and sensors must be, bit for bit, those of an engine that
+/// nothing happened to; nothing may be lost, and the ledger must say so.
+///
+/// Mutations are engines that break a rule on purpose. Each must turn a case red, or the harness proves nothing.
+///
+///   thicket-crash --engine target/debug/thicket
+///   thicket-crash --engine target/debug/thicket --only kill-commit --only zombie
+///   thicket-crash --engine target/debug/thicket --schedules 100 --seed 7 --only schedule
+///   thicket-crash --engine target/debug/thicket --schedule 7000017
+///
+/// The engine must be built with --features faults. The last line of the output is JSON:
+/// {"cases":…,"schedules":…,"failed":…,"seeds":[…]}. Exit codes: 0 nothing failed, 1 something did, 2 a mistake on the command line.
+#[derive(Parser)]
+#[command(name = "thicket-crash", version, verbatim_doc_comment)]
+struct Arguments {
+    /// The engine.
+    #[arg(long, value_name = "FILE", default_value = "target/debug/thicket")]
+    engine: PathBuf,
+    /// Decides the traffic, where fail points fire, and the schedules.
+    #[arg(long, env = "SEED", default_value_t = 1)]
+    seed: u64,
+    /// How many random schedules are run. Their seeds follow from --seed.
+    #[arg(long, env = "SCHEDULES", default_value_t = 24)]
+    schedules: u64,
+    /// Runs the schedule of this seed, as a failed run printed it, and nothing else. May be repeated.
+    #[arg(long, value_name = "SEED")]
+    schedule: Vec<u64>,
+    /// Runs only what has this in its name: a case, "mutation", "schedule". May be repeated.
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Prints the names of all cases and ends.
+    #[arg(long)]
+    list: bool,
+    /// How many cases are run at a time, each on servers of its own.
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
+    /// Nothing is begun after so many seconds. A case that is left out counts as failed, a schedule does not.
+    #[arg(long, value_name = "SECONDS", default_value_t = 780)]
+    limit: u64,
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    let outcome =
+        runtime.context("no runtime").and_then(|runtime| runtime.block_on(run_arguments(arguments)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { engine, seed, schedules, schedule, only, list, workers, limit } = arguments;
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text.as_str()));
+    let mut cases = cases(seed);
+    cases.retain(|case| wanted(&case.name));
+    let mut mutations = mutations(seed);
+    mutations.retain(|mutation| wanted(&format!("mutation {}", mutation.rule)));
+    let mut seeds: Vec<u64> = (0..schedules).map(|number| seed * 1_000_000 + number).collect();
+    seeds.retain(|seed| wanted(&format!("schedule-{seed}")));
+    if !schedule.is_empty() {
+        (cases, mutations, seeds) = (Vec::new(), Vec::new(), schedule);
+    }
+    if list {
+        let mutations = mutations.iter().map(|mutation| format!("mutation {}", mutation.rule));
+        cases.iter().map(|case| case.name.clone()).chain(mutations).for_each(|name| println!("{name}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let binary = engine.canonicalize().with_context(|| {
+        format!("{}: build it with: cargo build -p thicket --features faults", engine.display())
+    })?;
+    let directory = tempfile::Builder::new().prefix("thicket-crash-").tempdir()?;
+    // PostgreSQL may run as a user of its own, who must get through.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open)?;
+    println!("seed {seed}; files in {}", directory.path().display());
+    let plan = Plan {
+        binary,
+        seed,
+        cases,
+        mutations,
+        schedules: seeds,
+        workers,
+        limit: Duration::from_secs(limit),
+        directory: directory.path().to_owned(),
+    };
+    let summary = run(plan).await?;
+    if summary.failed > 0 {
+        println!("files are kept in {}", directory.keep().display());
+    }
+    println!("{}", serde_json::to_string(&summary)?);
+    Ok(if summary.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
