@@ -1,5 +1,6 @@
 //! Appends records to the log, grouped by partition, and acknowledges a message once the log holds all of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -68,6 +69,8 @@ struct Log {
     options: QueueWriterOptions,
     metrics: Metrics,
     exit: ExitSignal,
+    /// The newest place of each log that this process knows to have been acknowledged. Outlives a restart of the actor.
+    acknowledged: RefCell<BTreeMap<PartitionId, Position>>,
 }
 
 /// Another writer has taken the log over.
@@ -84,7 +87,8 @@ impl QueueWriter {
         exit: ExitSignal,
     ) -> Self {
         let linger = options.linger;
-        let log = Rc::new(Log { redis, keys, options, metrics, exit });
+        let acknowledged = RefCell::default();
+        let log = Rc::new(Log { redis, keys, options, metrics, exit, acknowledged });
         Self { log, linger, connection, state: State::default() }
     }
 
@@ -262,7 +266,7 @@ impl Log {
         }
         let appender = match appender {
             Some(open) => open,
-            None => self.open(partition, Position::default()).await,
+            None => self.open(partition).await,
         };
         (partition, Ok(appender))
     }
@@ -275,13 +279,16 @@ impl Log {
     ) -> Result<LogAppender, Fenced> {
         let mut appender = match appender {
             Some(open) => open,
-            None => self.open(partition, Position::default()).await,
+            None => self.open(partition).await,
         };
         let mut bytes = appender.pack(&mut entry);
         let mut pause = RETRY_MIN;
         loop {
             match appender.append(&self.redis, &self.keys, &bytes, self.options.max_backlog).await {
-                Ok(AppendOutcome::Appended) => return Ok(appender),
+                Ok(AppendOutcome::Appended) => {
+                    self.acknowledged.borrow_mut().insert(partition, appender.last());
+                    return Ok(appender);
+                }
                 Ok(AppendOutcome::Full) => {
                     self.metrics.backlog_full.inc();
                     tracing::warn!(%partition, bound = self.options.max_backlog, "the log is at its bound; messages wait with the broker");
@@ -292,7 +299,7 @@ impl Log {
                     let last = appender.last();
                     tracing::error!(%partition, %last, "redis lost entries that it had acknowledged; opening a new generation");
                     self.metrics.log_gaps.inc();
-                    appender = self.open(partition, last).await;
+                    appender = self.open(partition).await;
                     bytes = appender.pack(&mut entry);
                 }
                 Err(error) => self.pause_after(&error, partition, &mut pause).await,
@@ -301,7 +308,8 @@ impl Log {
     }
 
     /// Opens a new generation, after every other that is known, whatever the clock says.
-    async fn open(&self, partition: PartitionId, acknowledged: Position) -> LogAppender {
+    async fn open(&self, partition: PartitionId) -> LogAppender {
+        let acknowledged = self.acknowledged.borrow().get(&partition).copied().unwrap_or_default();
         let mut pause = RETRY_MIN;
         loop {
             let wall_ms = Utc::now().timestamp_millis().cast_unsigned();

@@ -94,6 +94,7 @@ impl Desk {
     pub(super) fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
         let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
         let received = batch.received.last().copied().unwrap_or_default();
+        let losses = batch.losses.clone();
         let checkpoints = if faults::keeps("rule.rows_before_checkpoint") {
             checkpoints
         } else {
@@ -110,6 +111,8 @@ impl Desk {
         actix_rt::spawn(async move {
             let committed = matches!(outcome.await, Ok(CommitOutcome::Committed));
             if committed {
+                // Not before: a node that lost the partition reads a log that its new owner has trimmed.
+                desk.report_losses(partition, &losses);
                 desk.on_committed(partition, epoch, to, received, checkpoints);
             } else {
                 desk.on_refused(partition, epoch);

@@ -8,15 +8,14 @@ use thicket_schema::{PartitionId, Position};
 
 use super::desk::{Desk, State};
 use super::partition::Partition;
-use super::work::Stretch;
 use crate::protocol::log::tail_is_lost;
 use crate::writer::Loss;
 
 impl Desk {
-    pub(super) fn report_losses(&self, stretch: &Stretch) {
-        for Loss { after, before } in &stretch.losses {
+    pub(super) fn report_losses(&self, partition: PartitionId, losses: &[Loss]) {
+        for Loss { after, before } in losses {
             self.nursery.metrics.log_gaps.inc();
-            tracing::error!(partition = %stretch.partition, %after, %before, "the log has a gap: entries between these were acknowledged and are gone");
+            tracing::error!(%partition, %after, %before, "the log has a gap: entries between these were acknowledged and are gone");
         }
     }
 

@@ -31,9 +31,6 @@ impl Desk {
         epochs: &BTreeMap<PartitionId, i64>,
     ) -> u64 {
         let work = self.collect(read, epochs);
-        for stretch in &work.stretches {
-            self.report_losses(stretch);
-        }
         let records: usize = work.stretches.iter().map(|stretch| stretch.slots.len()).sum();
         // At once for all of them: one that waits while others hold what it waits for would wait for ever.
         let units = |stretch: &Stretch| stretch.slots.len().max(1) as u32;
@@ -118,7 +115,7 @@ impl Desk {
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         for job in jobs {
             outcomes.push(match narrow.get(&job.partition) {
-                Some(&(epoch, caution, to)) => Some(self.judge_warily(job, epoch, caution, to).await),
+                Some(&(caution, to)) => Some(self.judge_warily(job, caution, to).await),
                 None => None,
             });
         }
@@ -130,13 +127,12 @@ impl Desk {
     /// The verdicts on a job, whatever it takes, and the configuration they were made with.
     async fn judge(&self, job: &Job) -> Outcome {
         let resident = self.resident(job.partition, &job.sensor).await?;
-        let epoch = self.epoch_of(job.partition).ok_or(Unrecoverable)?;
         if let Some(result) = self.nursery.score(&resident, job).await {
             return Ok((result, resident.config));
         }
         self.settle(job.partition).await;
         self.nursery.restore_again(&resident).await?;
-        let result = self.judge_singly(&resident, job, epoch, async |_| Ok(None)).await?;
+        let result = self.judge_singly(&resident, job, async |_| Ok(None)).await?;
         Ok((result, resident.config))
     }
 
@@ -145,7 +141,6 @@ impl Desk {
         &self,
         resident: &Resident,
         job: &Job,
-        epoch: i64,
         mut before: impl AsyncFnMut(usize) -> Result<Option<(Skipped, String)>, Unrecoverable>,
     ) -> Result<JobResult, Unrecoverable> {
         let mut job = job.clone();
@@ -156,7 +151,7 @@ impl Desk {
                 Err(Stumbled::Unrecoverable) => return Err(Unrecoverable),
             };
             let poison = (Skipped::Poison, "it panicked its detector twice".to_owned());
-            self.decide(&job, index, epoch, &poison).await?;
+            self.decide(&job, index, &poison).await?;
             job.skips.insert(index, poison);
             self.settle(job.partition).await;
             self.nursery.restore_again(resident).await?;
@@ -168,15 +163,14 @@ impl Desk {
         &self,
         job: &Job,
         index: usize,
-        epoch: i64,
         (skipped, detail): &(Skipped, String),
     ) -> Result<(), Unrecoverable> {
-        let Job { partition, sensor, readings, places, .. } = job;
+        let Job { partition, epoch, sensor, readings, places, .. } = job;
         let (place, ts) = (places[index], readings[index].ts);
         tracing::error!(%sensor, %ts, %place, why = detail, "skipping a reading");
         let decision = Decision {
             partition: *partition,
-            epoch,
+            epoch: *epoch,
             place,
             skipped: *skipped,
             sensor: sensor.clone(),
@@ -187,10 +181,6 @@ impl Desk {
             Ok(true) => Ok(()),
             _ => Err(Unrecoverable),
         }
-    }
-
-    fn epoch_of(&self, partition: PartitionId) -> Option<i64> {
-        self.state.borrow().partitions.get(&partition).map(|partition| partition.progress.epoch)
     }
 
     /// A sensor's detector, brought in from its past if it is not in memory.

@@ -50,6 +50,7 @@ pub(super) enum Content {
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) partition: PartitionId,
+    pub(super) epoch: i64,
     pub(super) sensor: SensorName,
     pub(super) readings: Arc<Vec<Reading>>,
     /// Where each of them stands.
@@ -102,6 +103,7 @@ pub(super) struct Collector {
 #[derive(Debug)]
 struct Gathered {
     partition: PartitionId,
+    epoch: i64,
     sensor: SensorName,
     readings: Vec<Reading>,
     places: Vec<Place>,
@@ -131,7 +133,7 @@ impl Collector {
                         let place = Place { position, item: item as u32 };
                         let content = match record.item {
                             Item::Reading(reading) => {
-                                self.gather(partition, reading, place, verdicts.get(&place))
+                                self.gather((partition, epoch), reading, place, verdicts.get(&place))
                             }
                             Item::DeadLetter(letter) => Content::Letter(letter),
                             Item::Control(control) => Content::Control(control),
@@ -158,7 +160,7 @@ impl Collector {
 
     fn gather(
         &mut self,
-        partition: PartitionId,
+        (partition, epoch): (PartitionId, i64),
         reading: Reading,
         place: Place,
         verdict: Option<&(Skipped, String)>,
@@ -170,7 +172,7 @@ impl Collector {
             self.job_of.insert(reading.sensor.clone(), job);
             let sensor = reading.sensor.clone();
             let (readings, places, skips) = (Vec::new(), Vec::new(), Skips::new());
-            self.jobs.push(Gathered { partition, sensor, readings, places, skips });
+            self.jobs.push(Gathered { partition, epoch, sensor, readings, places, skips });
             job
         };
         let gathered = &mut self.jobs[job];
@@ -186,8 +188,9 @@ impl Collector {
         let jobs = self
             .jobs
             .into_iter()
-            .map(|Gathered { partition, sensor, readings, places, skips }| Job {
+            .map(|Gathered { partition, epoch, sensor, readings, places, skips }| Job {
                 partition,
+                epoch,
                 sensor,
                 readings: Arc::new(readings),
                 places,

@@ -1,7 +1,7 @@
 //! Dead letters: keyed by their position, so that a replay of the log writes none twice; a letter that the broker
 //! delivered again is known by its content.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
@@ -16,6 +16,26 @@ use super::timestamptz;
 struct Content {
     #[diesel(sql_type = BigInt)]
     content: i64,
+    #[diesel(sql_type = BigInt)]
+    received: i64,
+}
+
+/// When letters of each content arrived, in µs since the Unix epoch. The letters of one message share that time: a message with the same mistake
+/// twice has two letters, while one that was delivered again arrived at another time.
+#[derive(Default)]
+struct Arrivals {
+    of: HashMap<i64, HashSet<i64>>,
+}
+
+impl Arrivals {
+    fn insert(&mut self, content: i64, received: i64) {
+        self.of.entry(content).or_default().insert(received);
+    }
+
+    /// Whether such a letter came at another time.
+    fn is_known(&self, content: i64, received: i64) -> bool {
+        self.of.get(&content).is_some_and(|times| times.iter().any(|&time| time != received))
+    }
 }
 
 /// Stores letters and returns, for each, whether it was stored; a redelivered one that is known already is not.
@@ -31,9 +51,9 @@ pub(super) async fn insert_letters(
     let mut stored = Vec::with_capacity(letters.len());
     let mut columns = Columns::default();
     for ((partition, row), &content) in letters.iter().zip(&contents) {
-        let is_new = !(row.redelivered && known.contains(&content));
+        let is_new = !(row.redelivered && known.is_known(content, row.received));
         if is_new {
-            known.insert(content);
+            known.insert(content, row.received);
             columns.push(*partition, row, content);
         }
         stored.push(is_new);
@@ -42,26 +62,33 @@ pub(super) async fn insert_letters(
     Ok(stored)
 }
 
-/// Which of the redelivered letters' contents are stored already.
+/// Which of the redelivered letters' contents are stored already, and when they arrived.
 async fn known_contents(
     connection: &mut AsyncPgConnection,
     letters: &[(PartitionId, LetterRow)],
     contents: &[i64],
-) -> QueryResult<HashSet<i64>> {
+) -> QueryResult<Arrivals> {
     let redelivered: Vec<i64> = letters
         .iter()
         .zip(contents)
         .filter(|((_, row), _)| row.redelivered)
         .map(|(_, &content)| content)
         .collect();
+    let mut known = Arrivals::default();
     if redelivered.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(known);
     }
-    let found: Vec<Content> = sql_query("SELECT DISTINCT content FROM dead_letters WHERE content = ANY($1)")
-        .bind::<Array<BigInt>, _>(redelivered)
-        .load(connection)
-        .await?;
-    Ok(found.into_iter().map(|row| row.content).collect())
+    let found: Vec<Content> = sql_query(
+        "SELECT DISTINCT content, (EXTRACT(EPOCH FROM received) * 1000000)::int8 AS received
+         FROM dead_letters WHERE content = ANY($1)",
+    )
+    .bind::<Array<BigInt>, _>(redelivered)
+    .load(connection)
+    .await?;
+    for Content { content, received } in found {
+        known.insert(content, received);
+    }
+    Ok(known)
 }
 
 fn content_of(letter: &DeadLetter) -> i64 {

@@ -9,7 +9,7 @@ use actix::{
 };
 use chrono::Utc;
 use diesel::result::Error as DatabaseError;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use thicket_schema::{PartitionId, Timestamp};
 use tokio::sync::oneshot;
 
@@ -26,6 +26,8 @@ use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How long PostgreSQL waits for the next statement of a transaction; less than a lease by default.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 /// Day tables that are made before the day begins.
 const DAYS_AHEAD: i32 = 2;
 
@@ -204,7 +206,7 @@ impl Session {
 
     async fn try_apply(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
         if self.connection.is_none() {
-            self.connection = Some(connect_postgres(url).await?);
+            self.connection = Some(connect_to_write(url).await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
         let days = batches
@@ -229,6 +231,14 @@ fn decision(batch: &CommitBatch, unstorable: Unstorable) -> Option<Decision> {
     let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == sensor)?.clone();
     let (partition, epoch, detail) = (batch.partition, batch.epoch, unstorable.detail);
     Some(Decision { partition, epoch, place, skipped: Skipped::Unstorable, sensor, ts, detail })
+}
+
+/// A connection whose transactions end with a node that stands still: the locks on its partitions would keep every other node out.
+async fn connect_to_write(url: &str) -> Result<AsyncPgConnection, WriteError> {
+    let mut connection = connect_postgres(url).await?;
+    let patience = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
+    connection.batch_execute(&patience).await?;
+    Ok(connection)
 }
 
 /// Why a transaction did not happen.

@@ -50,7 +50,7 @@ impl Bed {
         let path = self.path().join(name);
         let (mqtt, extra): (Vec<&str>, Vec<&str>) = extra.lines().partition(|line| line.starts_with("mqtt."));
         let mqtt: Vec<&str> = mqtt.into_iter().map(|line| line.trim_start_matches("mqtt.")).collect();
-        let (mqtt, extra) = (mqtt.join("\n"), extra.join("\n"));
+        let (mqtt, extra) = (mqtt.join("\n"), extra.join("\n") + "\n");
         let text = format!(
             "[mqtt]\nurl = \"{}\"\n{mqtt}\n[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n{extra}",
             self.servers.mosquitto.url(),
