@@ -12,7 +12,7 @@
 //! - [`writer`]: the commit point. Rows, events, dead letters, ledger and position in one PostgreSQL transaction.
 //! - [`checkpoint`]: detectors' states in Redis, and the rows that bring them up to date.
 //!
-//! Beside the flow: [`messages`] lists what actors say to each other, [`credit`] bounds what is in flight,
+//! Beside the flow: [`protocol`] decides what exactly-once rests on, [`messages`] lists what actors say to each other, [`credit`] bounds what is in flight,
 //! [`supervision`] restarts what panics, [`metrics`] counts, and
 //! [`faults`] is where crash tests put their fingers in.
 
@@ -23,6 +23,7 @@ pub mod faults;
 pub mod messages;
 pub mod metrics;
 pub mod ownership;
+pub mod protocol;
 pub mod queue;
 pub mod shard;
 pub mod source;

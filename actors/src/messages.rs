@@ -164,6 +164,8 @@ pub struct Restored {
     pub replayed: u64,
     /// Rows whose recomputed score differs from the stored one. Anything but 0 is an alarm.
     pub mismatches: u64,
+    /// Whether the detector in the checkpoint could not be brought to life.
+    pub unusable: bool,
 }
 
 /// `Shard` → `Detector`: other settings of the same shape, from the next reading on.

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub fenced: IntCounter,
     /// Checkpoints written.
     pub checkpoints: IntCounter,
+    /// Checkpoints that were not believed: damaged, ahead of the rows, or not leading to the stored scores.
+    pub checkpoints_rejected: IntCounter,
     /// Bytes of the checkpoints written.
     pub checkpoint_bytes: IntCounter,
     /// Age of the oldest checkpoint that waits to be written.
@@ -169,6 +171,8 @@ impl Metrics {
             commit_conflicts: r.counter("commit_conflicts_total", "Scored rows that were there already.")?,
             fenced: r.counter("fenced_total", "Commits refused because another node owns the partition.")?,
             checkpoints: r.counter("checkpoints_total", "Checkpoints written.")?,
+            checkpoints_rejected: r
+                .counter("checkpoints_rejected_total", "Checkpoints that were not believed.")?,
             checkpoint_bytes: r.counter("checkpoint_bytes_total", "Bytes of checkpoints written.")?,
             checkpoint_oldest_age_seconds: r.float_gauge(
                 "checkpoint_oldest_age_seconds",

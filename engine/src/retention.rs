@@ -73,6 +73,7 @@ impl Keeper {
         // Counting a day of readings may take long.
         postgres.batch_execute("SET statement_timeout = '1h'").await?;
         if !is_ours(&mut postgres).await? {
+            self.metrics.retention_days_kept.set(0);
             return Ok(true);
         }
         let (mut kept, mut is_free) = (0, true);

@@ -155,3 +155,26 @@ async fn verdicts_are_mentioned_and_listed() {
         "{verdicts}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_does_not_take_is_not_replayed() {
+    let mut bed = Bed::new().await;
+    bed.execute(
+        "INSERT INTO dead_letters (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
+         VALUES (1, 2, 3, 4, now(), 'no_topic_template', '', 'sensors/a', '21', 2, 0),
+                (1, 2, 3, 5, now(), 'no_topic_template', '', 'elsewhere/a', '21', 2, 0)",
+    )
+    .await;
+    let elsewhere = bed.thicket(&["deadletter", "replay", "01/2-3/5"], SMALL);
+    assert_eq!(elsewhere.status.code(), Some(1));
+    assert!(
+        stdout(&elsewhere).contains("nothing in mqtt.topics receives elsewhere/a"),
+        "{}",
+        stdout(&elsewhere)
+    );
+    bed.servers.mosquitto.stop().unwrap();
+    let away = bed.thicket(&["deadletter", "replay", "01/2-3/4"], SMALL);
+    assert_eq!(away.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&away.stderr).contains("start it or set mqtt.url"));
+    assert_eq!(bed.number("SELECT count(*) FROM dead_letters WHERE replayed IS NULL").await, 2);
+}

@@ -87,6 +87,8 @@ async fn a_reading_that_kills_the_process_is_found_and_skipped_and_costs_its_nei
         let wanted: Vec<String> =
             poison.iter().map(|(sensor, _, value)| format!("({sensor},{value})")).collect();
         assert_eq!(skipped, wanted, "{kind}");
+        let proven = bed.thicket(&["reconcile"], SMALL);
+        assert!(proven.status.success(), "{kind}: {}", String::from_utf8_lossy(&proven.stdout));
         assert_eq!(bed.number("SELECT count(*) FROM verdicts WHERE verdict = 'poison'").await, 2);
         // Without the poison's effect, a replay obeys the verdicts all the same.
         bed.execute("DELETE FROM verdicts").await;
@@ -116,5 +118,7 @@ async fn a_reading_that_postgresql_does_not_take_is_a_dead_letter_and_its_partit
     assert_eq!(letters.len(), 2);
     assert!(letters[0].contains("(a,unstorable") && letters[0].contains("constraint"), "{letters:?}");
     assert!(letters[1].contains("(d,unstorable") && letters[1].contains("this is odd"), "{letters:?}");
+    let proven = bed.thicket(&["reconcile"], SMALL);
+    assert!(proven.status.success(), "{}", String::from_utf8_lossy(&proven.stdout));
     assert!(engine.terminate().await.success());
 }

@@ -160,3 +160,28 @@ async fn what_was_lost_is_told_by_status_and_reconcile() {
     assert_eq!(status["broker_dropped"], serde_json::Value::Null);
     assert_eq!(status["totals"]["in_flight"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_was_killed_leaves_nothing_that_does_not_balance() {
+    let bed = Bed::new().await;
+    let mut publisher = bed.publisher();
+    let start = now_seconds() - 3_000;
+    let mut published = 0;
+    for round in 0..4 {
+        let engine = bed.engine(&format!("{SMALL}[shards]\nlease = \"500ms\"\n")).await;
+        for i in round * 400..(round + 1) * 400 {
+            for sensor in 0..6 {
+                publisher.publish(&format!("sensors/{sensor}"), payload(start, sensor, i)).await;
+                published += 1;
+            }
+        }
+        engine.kill();
+        let output = bed.thicket(&["reconcile"], SMALL);
+        assert!(output.status.success(), "round {round}: {}", stdout(&output));
+    }
+    let _engine = bed.engine(SMALL).await;
+    publisher.settle().await;
+    bed.until("SELECT sum(scored) FROM ledger", published).await;
+    let output = bed.thicket(&["reconcile"], SMALL);
+    assert!(output.status.success(), "{}", stdout(&output));
+}

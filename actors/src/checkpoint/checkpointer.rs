@@ -17,10 +17,11 @@ use super::history::{
     FieldSets, HistoryError, PostgresPool, end_anomalies, facts, heard_labels, newest_of_others, rows_after,
     rows_up_to, stored_configs,
 };
-use super::store::CheckpointStore;
+use super::store::{CheckpointStore, Stored};
 use crate::detector::NamedConfig;
 use crate::messages::{Drain, History, Load, Save, StoredReading};
 use crate::metrics::Metrics;
+use crate::protocol::checkpoint::is_ahead;
 use crate::queue::RedisError;
 use crate::supervision::release;
 
@@ -155,14 +156,17 @@ impl Handler<Load> for Checkpointer {
     fn handle(&mut self, load: Load, _: &mut Context<Self>) -> Self::Result {
         let store = self.store.clone();
         let pool = self.pool.clone();
-        let known = Rc::clone(&self.known);
+        let (known, metrics) = (Rc::clone(&self.known), self.metrics.clone());
+        if !load.trusted {
+            self.state.waiting.remove(&load.sensor);
+        }
         // A checkpoint that still waits to be written is newer than the stored one.
         let waiting = self.state.waiting.get(&load.sensor).map(|waiting| waiting.save.checkpoint.clone());
         Box::pin(async move {
             let load = Rc::new(load);
             let mut pause = RETRY_MIN;
             loop {
-                match history(&store, &pool, &known, &load, waiting.clone()).await {
+                match history(&store, &metrics, &pool, &known, &load, waiting.clone()).await {
                     Ok(history) => return history,
                     Err(error) => {
                         tracing::warn!(%error, sensor = %load.sensor, "the sensor's past cannot be read; trying again");
@@ -186,6 +190,7 @@ enum LoadError {
 
 async fn history(
     store: &CheckpointStore,
+    metrics: &Metrics,
     pool: &PostgresPool,
     known: &Known,
     load: &Load,
@@ -193,7 +198,7 @@ async fn history(
 ) -> Result<History, LoadError> {
     let sensor = load.sensor.id();
     let facts = facts(pool, sensor).await?;
-    let checkpoint = believable(store, load, waiting, facts.newest_seq).await?;
+    let checkpoint = believable(store, metrics, load, waiting, facts.newest_seq).await?;
     let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
     let rows = rows_after(pool, sensor, after, &known.field_sets).await?;
     let configs = known.configs(pool, &rows).await?;
@@ -226,28 +231,33 @@ async fn history(
     Ok(History { checkpoint: None, before, rows, configs, labels })
 }
 
-/// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped.
+/// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped, and counted.
 async fn believable(
     store: &CheckpointStore,
+    metrics: &Metrics,
     load: &Load,
     waiting: Option<Checkpoint>,
     newest_seq: Option<u64>,
 ) -> Result<Option<Checkpoint>, LoadError> {
     let found = match waiting {
-        Some(checkpoint) if load.trusted => Some(checkpoint),
-        _ if load.trusted => store.load(load.partition, &load.sensor).await?,
-        _ => None,
+        Some(checkpoint) => Stored::Checkpoint(checkpoint),
+        None => store.load(load.partition, &load.sensor).await?,
     };
-    let is_ahead = found.as_ref().is_some_and(|checkpoint| newest_seq.unwrap_or(0) < checkpoint.seq);
-    if is_ahead {
-        let seq = found.as_ref().map(|checkpoint| checkpoint.seq);
-        tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");
+    match found {
+        Stored::Nothing => return Ok(None),
+        Stored::Checkpoint(checkpoint) if load.trusted && !is_ahead(checkpoint.seq, newest_seq) => {
+            return Ok(Some(checkpoint));
+        }
+        Stored::Checkpoint(checkpoint) if load.trusted => {
+            let seq = checkpoint.seq;
+            tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");
+        }
+        // Whoever does not trust it has said why, and so has the store of one that cannot be read.
+        Stored::Checkpoint(_) | Stored::Unreadable => {}
     }
-    if is_ahead || !load.trusted {
-        store.forget(load.partition, &load.sensor).await?;
-        return Ok(None);
-    }
-    Ok(found)
+    metrics.checkpoints_rejected.inc();
+    store.forget(load.partition, &load.sensor).await?;
+    Ok(None)
 }
 
 impl Handler<Drain> for Checkpointer {

@@ -9,4 +9,4 @@ pub use history::{
     HistoryError, PostgresPool, end_anomalies, heard_labels, newest_of_others, page_of_rows, postgres_pool,
     rows_after, rows_up_to, stored_configs,
 };
-pub use store::CheckpointStore;
+pub use store::{CheckpointStore, Stored};

@@ -10,11 +10,8 @@ use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 use crate::faults;
 use crate::queue::RedisError;
 
-const SAVE: &str = "
-local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or '-1')
-if seq > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'state', ARGV[2])
-return 1";
+/// Decides as [`crate::protocol::checkpoint::is_written`] does.
+const SAVE: &str = include_str!("save.lua");
 
 const FORGET: &str = "
 if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return 0 end
@@ -62,24 +59,41 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Reads a sensor's checkpoint. One that cannot be read is reported and treated as absent: the rows can replace it.
-    pub async fn load(
-        &self,
-        partition: PartitionId,
-        sensor: &SensorName,
-    ) -> Result<Option<Checkpoint>, RedisError> {
+    /// Reads a sensor's checkpoint. One that cannot be read is reported: the rows can replace it.
+    pub async fn load(&self, partition: PartitionId, sensor: &SensorName) -> Result<Stored, RedisError> {
         let state: Option<Bytes> = self.redis.hget(self.keys.checkpoint(partition, sensor), "state").await?;
-        let Some(state) = state else { return Ok(None) };
-        match Checkpoint::decode(&state) {
-            Ok(checkpoint) if checkpoint.sensor == sensor.as_str() => Ok(Some(checkpoint)),
+        let Some(state) = state else { return Ok(Stored::Nothing) };
+        Ok(match Checkpoint::decode(&state) {
+            Ok(checkpoint) if checkpoint.sensor == sensor.as_str() => Stored::Checkpoint(checkpoint),
             Ok(checkpoint) => {
                 tracing::error!(%sensor, found = checkpoint.sensor, "the checkpoint is another sensor's; rebuilding from rows");
-                Ok(None)
+                Stored::Unreadable
             }
             Err(error) => {
                 tracing::error!(%sensor, %error, "the checkpoint cannot be read; rebuilding from rows");
-                Ok(None)
+                Stored::Unreadable
             }
+        })
+    }
+}
+
+/// What stands under a sensor's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Nothing.
+    Nothing,
+    /// Something that is no checkpoint of this sensor, or none that this build can read.
+    Unreadable,
+    /// A checkpoint.
+    Checkpoint(Checkpoint),
+}
+
+impl Stored {
+    /// The checkpoint, if it is one.
+    pub fn readable(self) -> Option<Checkpoint> {
+        match self {
+            Self::Checkpoint(checkpoint) => Some(checkpoint),
+            Self::Nothing | Self::Unreadable => None,
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     // Some settings are those that a detector began with: its first row says which.
     let made_with = history.rows.iter().find_map(|row| history.configs.get(&row.config?));
     let first = made_with.map_or(config, |first| first.as_ref());
-    let mut detector = beginning(sensor, first, history);
+    let (mut detector, unusable) = beginning(sensor, first, history);
     let mut at = first.identity;
     let mut mismatches = 0;
     for row in &history.rows {
@@ -44,7 +44,7 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     hear_labels(&mut detector, history);
     detector.reconfigure(&config.config);
     let replayed = (history.before.len() + history.rows.len()) as u64;
-    let restored = Restored { seq: detector.seq(), replayed, mismatches };
+    let restored = Restored { seq: detector.seq(), replayed, mismatches, unusable };
     (detector, restored)
 }
 
@@ -55,8 +55,8 @@ fn hear_labels(detector: &mut Detector, history: &History) {
     }
 }
 
-/// The detector before the rows that are applied again.
-fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> Detector {
+/// The detector before the rows that are applied again, and whether the checkpoint was of no use to it.
+fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> (Detector, bool) {
     let (name, config) = (sensor.as_str(), &config.config);
     if let Some(last) = history.before.iter().rev().find_map(|row| row.seq) {
         let learn = history.before.iter().filter(|row| row.seq.is_some());
@@ -65,15 +65,21 @@ fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> De
         if let Some(newest) = history.before.last() {
             detector.skip(newest.ts.0);
         }
-        return detector;
+        return (detector, false);
     }
     let Some(checkpoint) = &history.checkpoint else {
-        return Detector::new(name, config);
+        // Rows before these may have been dropped: the numbering goes on, and what they taught is gone.
+        let first = history.rows.iter().find_map(|row| row.seq).unwrap_or(1);
+        return (Detector::resume(name, config, first.saturating_sub(1), None), false);
     };
-    Detector::restore(name, config, &checkpoint.state).unwrap_or_else(|error| {
-        tracing::error!(%sensor, %error, "the checkpoint cannot be used; the detector learns anew");
-        Detector::resume(name, config, checkpoint.seq, checkpoint.newest.map(|ts| ts.0))
-    })
+    match Detector::restore(name, config, &checkpoint.state) {
+        Ok(detector) => (detector, false),
+        Err(error) => {
+            tracing::error!(%sensor, %error, "the detector in the checkpoint cannot be used");
+            let newest = checkpoint.newest.map(|ts| ts.0);
+            (Detector::resume(name, config, checkpoint.seq, newest), true)
+        }
+    }
 }
 
 /// Applies a stored row again; false if the outcome is not, bit for bit, what was stored.

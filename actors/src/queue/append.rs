@@ -9,6 +9,7 @@ use thicket_schema::{Entry, Keys, PartitionId, Position};
 
 use super::RedisError;
 use crate::faults;
+use crate::protocol::log::{self, Appended};
 
 /// What the log said to an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl LogAppender {
             .evalsha_with_reload(redis, script_keys, vec![nonce.to_owned(), earliest.to_string()])
             .await?;
         let last: Position = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
-        let predecessor = last.max(acknowledged);
+        let predecessor = log::predecessor(last, acknowledged);
         let append = Script::from_lua(include_str!("append.lua"));
         Ok(Self { partition, nonce: nonce.to_owned(), generation, n: 0, predecessor, append })
     }
@@ -103,16 +104,16 @@ impl LogAppender {
             return Err(AppendError::UnexpectedReply("a reply that a test took away".to_owned()));
         }
         faults::pass("append.after");
-        match reply.as_str() {
-            "ok" | "already" => {
+        match Appended::from_name(&reply) {
+            Some(Appended::Now | Appended::Before) => {
                 self.n = n;
                 self.predecessor = Position { generation: self.generation, n };
                 Ok(AppendOutcome::Appended)
             }
-            "full" => Ok(AppendOutcome::Full),
-            "fenced" => Ok(AppendOutcome::Fenced),
-            "lost" => Ok(AppendOutcome::Lost),
-            _ => Err(AppendError::UnexpectedReply(reply)),
+            Some(Appended::Full) => Ok(AppendOutcome::Full),
+            Some(Appended::Fenced) => Ok(AppendOutcome::Fenced),
+            Some(Appended::Lost) => Ok(AppendOutcome::Lost),
+            None => Err(AppendError::UnexpectedReply(reply)),
         }
     }
 

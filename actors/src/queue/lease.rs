@@ -7,12 +7,10 @@ use fred::interfaces::KeysInterface as _;
 use fred::types::scripts::Script;
 
 use super::{NodeName, RedisError};
+use crate::protocol::lease::Held;
 
-const ACQUIRE: &str = "#!lua flags=allow-oom
-local holder = redis.call('GET', KEYS[1])
-if not holder then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 2 end
-if holder == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
-return 0";
+/// Decides as [`crate::protocol::lease::acquire`] does.
+const ACQUIRE: &str = include_str!("acquire.lua");
 
 const RELEASE: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -23,17 +21,6 @@ const INHERIT: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 2";
-
-/// Who holds a lease after an attempt to take or renew it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// This node, since just now.
-    Acquired,
-    /// This node, as before.
-    Renewed,
-    /// Another node.
-    ByAnother,
-}
 
 /// Takes, renews and releases leases in the name of one node.
 #[derive(Clone, Debug)]
@@ -63,10 +50,9 @@ impl Leases {
     pub async fn acquire(&self, key: String) -> Result<Held, RedisError> {
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string()];
         let reply: i64 = self.acquire.evalsha_with_reload(&self.redis, vec![key.clone()], arguments).await?;
-        match reply {
-            2 => Ok(Held::Acquired),
-            1 => Ok(Held::Renewed),
-            _ => self.inherit(key).await,
+        match Held::from_code(reply) {
+            Held::ByAnother => self.inherit(key).await,
+            held => Ok(held),
         }
     }
 
@@ -78,7 +64,7 @@ impl Leases {
         };
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string(), holder];
         let reply: i64 = self.inherit.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
-        Ok(if reply == 2 { Held::Acquired } else { Held::ByAnother })
+        Ok(Held::from_code(reply))
     }
 
     /// Gives the lease back if this node holds it.

@@ -8,8 +8,9 @@ mod redis;
 mod suspects;
 mod writer;
 
+pub use crate::protocol::lease::Held;
 pub use append::{AppendError, AppendOutcome, LogAppender};
-pub use lease::{Held, Leases};
+pub use lease::Leases;
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use redis::{RedisError, connect_redis, try_connect_redis};

@@ -12,6 +12,7 @@ use thicket_schema::{Keys, PartitionId, Position};
 
 use super::RedisError;
 use crate::faults;
+use crate::protocol::log::keep_from;
 
 /// One entry of a partition's log, not decoded yet.
 #[derive(Clone, Debug)]
@@ -71,9 +72,9 @@ impl LogReader {
     pub async fn trim(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
         let log = self.keys.log(partition);
         let pipeline = self.redis.pipeline();
-        if committed > Position::default() {
+        if let Some(keep_from) = keep_from(committed) {
             faults::pass("trim.before");
-            let keep_from = XCap::try_from(("MINID", "=", committed.next().to_string()))?;
+            let keep_from = XCap::try_from(("MINID", "=", keep_from.to_string()))?;
             let () = pipeline.xtrim(log.clone(), keep_from).await?;
         }
         let () = pipeline.xlen(log).await?;

@@ -17,6 +17,7 @@ use super::append::{AppendError, AppendOutcome, LogAppender};
 use crate::faults;
 use crate::messages::{Announce, Append, Drain};
 use crate::metrics::Metrics;
+use crate::protocol::log::earliest_generation;
 use crate::source::Connection;
 use crate::supervision::release;
 use crate::supervision::{ExitReason, ExitSignal};
@@ -303,8 +304,8 @@ impl Log {
     async fn open(&self, partition: PartitionId, acknowledged: Position) -> LogAppender {
         let mut pause = RETRY_MIN;
         loop {
-            let newest = self.options.newest_generation.max(acknowledged.generation);
-            let earliest = Utc::now().timestamp_millis().cast_unsigned().max(newest + 1);
+            let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
+            let earliest = earliest_generation(wall_ms, self.options.newest_generation, acknowledged);
             let nonce = &self.options.nonce;
             match LogAppender::open(&self.redis, &self.keys, partition, nonce, earliest, acknowledged).await {
                 Ok(appender) => return appender,

@@ -47,7 +47,7 @@ impl State {
     /// The partitions that may be read, and from where on.
     fn to_read(&self) -> Vec<(PartitionId, Position)> {
         let ready = self.partitions.iter().filter(|(_, partition)| partition.readiness != Readiness::Asking);
-        ready.map(|(&id, partition)| (id, partition.read)).collect()
+        ready.map(|(&id, partition)| (id, partition.progress.read)).collect()
     }
 }
 
@@ -84,14 +84,7 @@ impl Desk {
     /// Moves the partition's reading on; false if the partition is not what it was when the read began.
     pub(super) fn take_up(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
         let mut state = self.state.borrow_mut();
-        match state.partitions.get_mut(&id) {
-            Some(partition) if partition.epoch == epoch => {
-                partition.read = to;
-                partition.in_flight += 1;
-                true
-            }
-            _ => false,
-        }
+        state.partitions.get_mut(&id).is_some_and(|partition| partition.progress.take_up(epoch, to))
     }
 
     pub(super) fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
@@ -151,8 +144,12 @@ impl Desk {
 
     /// A commit was refused or its fate is unknown: what the detectors know may not be what the tables hold.
     fn on_refused(&self, id: PartitionId, epoch: i64) {
-        let current =
-            self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.epoch == epoch);
+        let current = self
+            .state
+            .borrow()
+            .partitions
+            .get(&id)
+            .is_some_and(|partition| partition.progress.epoch == epoch);
         if current {
             self.reopen(id);
         }
@@ -176,8 +173,12 @@ impl Desk {
     pub(super) async fn settle(&self, partition: PartitionId) {
         loop {
             let settled = self.settled.notified();
-            let in_flight =
-                self.state.borrow().partitions.get(&partition).map_or(0, |partition| partition.in_flight);
+            let in_flight = self
+                .state
+                .borrow()
+                .partitions
+                .get(&partition)
+                .map_or(0, |partition| partition.progress.in_flight);
             if in_flight == 0 {
                 return;
             }

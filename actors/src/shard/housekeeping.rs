@@ -9,6 +9,7 @@ use thicket_schema::{PartitionId, Position};
 use super::desk::{Desk, State};
 use super::partition::Partition;
 use super::work::Stretch;
+use crate::protocol::log::tail_is_lost;
 use crate::writer::Loss;
 
 impl Desk {
@@ -25,7 +26,7 @@ impl Desk {
             return;
         }
         match self.reader.newest(partition).await {
-            Ok(newest) if newest.is_none_or(|newest| newest < committed) => {
+            Ok(newest) if tail_is_lost(newest, committed) => {
                 let newest = newest.unwrap_or_default();
                 self.nursery.metrics.log_gaps.inc();
                 tracing::error!(%partition, %newest, %committed, "the log ends below the committed position: redis lost it");
@@ -41,7 +42,7 @@ impl Desk {
         let partitions: Vec<(PartitionId, Position, i64)> = {
             let state = self.state.borrow();
             let place = |(&id, partition): (&PartitionId, &Partition)| {
-                (id, partition.committed, partition.committed_received)
+                (id, partition.progress.committed, partition.committed_received)
             };
             state.partitions.iter().map(place).collect()
         };
@@ -72,8 +73,9 @@ impl Desk {
         let idle = {
             let mut state = self.state.borrow_mut();
             let State { partitions, residents } = &mut *state;
-            let committed =
-                |id| partitions.get(&id).map_or(Position::default(), |partition| partition.committed);
+            let committed = |id| {
+                partitions.get(&id).map_or(Position::default(), |partition| partition.progress.committed)
+            };
             residents.take_idle(Instant::now(), options.retire_after, options.max_resident, committed)
         };
         for resident in idle {

@@ -8,20 +8,15 @@ use super::caution::Caution;
 use crate::detector::DetectorConfigs;
 use crate::messages::Assign;
 use crate::ownership::Verdicts;
+use crate::protocol::progress::Progress;
 
 /// The place of a partition in its log.
 #[derive(Clone, Debug)]
 pub(super) struct Partition {
-    /// Named by every commit.
-    pub(super) epoch: i64,
-    /// The last entry that was taken up.
-    pub(super) read: Position,
-    /// The last entry whose outcomes are durable.
-    pub(super) committed: Position,
+    /// How far it is read and committed, and under which epoch.
+    pub(super) progress: Progress,
     /// How its sensors are configured after what is read.
     pub(super) detectors: Arc<DetectorConfigs>,
-    /// Commits on their way.
-    pub(super) in_flight: usize,
     /// When the newest committed record arrived, in µs since the Unix epoch.
     pub(super) committed_received: i64,
     /// Readings that are to be skipped.
@@ -43,11 +38,8 @@ impl Partition {
     pub(super) fn new(assign: &Assign, detectors: Arc<DetectorConfigs>) -> Self {
         let Assign { epoch, position, .. } = *assign;
         Self {
-            epoch,
-            read: position,
-            committed: position,
+            progress: Progress::new(epoch, position),
             detectors,
-            in_flight: 0,
             committed_received: 0,
             verdicts: Arc::clone(&assign.verdicts),
             readiness: if assign.left_in_order { Readiness::Ready(None) } else { Readiness::Asking },
@@ -64,12 +56,10 @@ impl Partition {
 
     /// Takes note of a commit; false if it belongs to an earlier ownership of the partition.
     pub(super) fn on_committed(&mut self, epoch: i64, to: Position, received: i64) -> bool {
-        if self.epoch != epoch {
-            return false;
+        let current = self.progress.on_committed(epoch, to);
+        if current {
+            self.committed_received = received;
         }
-        self.in_flight -= 1;
-        self.committed = to;
-        self.committed_received = received;
-        true
+        current
     }
 }

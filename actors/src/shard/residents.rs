@@ -124,7 +124,8 @@ impl Nursery {
             self.metrics
                 .restore_mismatches
                 .inc_by(restored.as_ref().map_or(0, |restored| restored.mismatches));
-            let agrees = restored.as_ref().is_ok_and(|restored| restored.mismatches == 0);
+            let agrees =
+                restored.as_ref().is_ok_and(|restored| restored.mismatches == 0 && !restored.unusable);
             if !agrees && saved.is_some() && trusted {
                 tracing::error!(%sensor, "the checkpoint does not lead to the stored scores; rebuilding the detector from its rows");
                 trusted = false;

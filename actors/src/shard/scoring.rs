@@ -17,6 +17,7 @@ use crate::credit::Credit;
 use crate::detector::{DetectorConfigs, NamedConfig};
 use crate::messages::{Decide, HearLabel, Verdict};
 use crate::ownership::{Decision, Skipped};
+use crate::protocol::progress::Progress;
 use crate::writer::HeardLabel;
 
 /// The verdicts on a job and the configuration they were made with.
@@ -91,13 +92,14 @@ impl Desk {
         for (id, mut entries) in read {
             let Some(partition) = state.partitions.get(&id) else { continue };
             // The partition may have been reopened at an earlier position while the read was on its way.
-            entries.retain(|entry| entry.position > partition.read);
+            entries.retain(|entry| partition.progress.wants(entry.position));
             let first = entries.first().map(|entry| entry.position);
             let limit = partition.caution().zip(first).and_then(|(caution, first)| caution.limit(first));
             entries.retain(|entry| limit.is_none_or(|limit| entry.position <= limit));
             cut_at_control(&mut entries);
             if !entries.is_empty() {
-                collector.take(id, partition.epoch, partition.read, &partition.verdicts, entries);
+                let Progress { epoch, read, .. } = partition.progress;
+                collector.take(id, epoch, read, &partition.verdicts, entries);
             }
         }
         collector.finish()
@@ -181,7 +183,7 @@ impl Desk {
     }
 
     fn epoch_of(&self, partition: PartitionId) -> Option<i64> {
-        self.state.borrow().partitions.get(&partition).map(|partition| partition.epoch)
+        self.state.borrow().partitions.get(&partition).map(|partition| partition.progress.epoch)
     }
 
     /// A sensor's detector, brought in from its past if it is not in memory.
@@ -246,7 +248,7 @@ impl Desk {
 
     /// Whether the partition is still what it was when the read began.
     fn is_current(&self, id: PartitionId, epoch: i64) -> bool {
-        self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.epoch == epoch)
+        self.state.borrow().partitions.get(&id).is_some_and(|partition| partition.progress.epoch == epoch)
     }
 
     /// Configures the partition's sensors otherwise from here on. Everything before is committed first: a detector that is brought in anew

@@ -36,7 +36,9 @@ impl Desk {
             }
         };
         let mut state = self.state.borrow_mut();
-        if let Some(partition) = state.partitions.get_mut(&partition).filter(|now| now.epoch == epoch) {
+        if let Some(partition) =
+            state.partitions.get_mut(&partition).filter(|now| now.progress.epoch == epoch)
+        {
             partition.readiness = Readiness::Ready(caution);
         }
     }

@@ -8,6 +8,7 @@ use thicket_schema::{
 };
 
 use crate::ownership::{Skipped, Verdicts};
+use crate::protocol::log::is_gap;
 use crate::queue::LogEntry;
 use crate::writer::{HeardLabel, LetterRow, Loss};
 
@@ -123,7 +124,7 @@ impl Collector {
         for LogEntry { position, bytes } in entries {
             match Entry::decode(&bytes) {
                 Ok(entry) => {
-                    if entry.predecessor != last {
+                    if is_gap(last, entry.predecessor) {
                         losses.push(Loss { after: last, before: position });
                     }
                     for (item, record) in entry.records.into_iter().enumerate() {

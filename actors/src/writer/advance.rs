@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::partitions;
 use thicket_schema::{PartitionId, Position};
 
-use super::batch::CommitBatch;
+use crate::protocol::commit::Committed;
 
 /// How a transaction moves one partition on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,33 +30,6 @@ pub(super) struct Counts {
     pub(super) late: u64,
     pub(super) duplicates: u64,
     pub(super) dead_letters: u64,
-}
-
-/// A partition as PostgreSQL knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Committed {
-    pub(super) epoch: i64,
-    pub(super) position: Position,
-}
-
-/// What is to be done with a batch, in the light of what PostgreSQL says of its partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It follows on what is committed.
-    Next,
-    /// It is committed: an earlier reply was lost.
-    Done,
-    /// Somebody else moved the partition.
-    Fenced,
-}
-
-/// Pure: where a batch stands. `position` is where its predecessors leave the partition.
-pub(super) fn standing(batch: &CommitBatch, committed: Option<Committed>) -> Standing {
-    match committed {
-        Some(at) if at.epoch == batch.epoch && at.position == batch.from => Standing::Next,
-        Some(at) if at.epoch == batch.epoch && at.position >= batch.to => Standing::Done,
-        _ => Standing::Fenced,
-    }
 }
 
 /// Moves the partitions on; returns how many stood where the transaction believed them to stand.
@@ -116,34 +89,4 @@ pub(super) async fn lock_partitions(
         (PartitionId(id as u16), Committed { epoch, position })
     });
     Ok(committed.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(n: u64) -> Position {
-        Position { generation: 7, n }
-    }
-
-    fn batch(from: u64, to: u64) -> CommitBatch {
-        CommitBatch { to: at(to), ..CommitBatch::new(PartitionId(3), 5, at(from)) }
-    }
-
-    #[test]
-    fn a_batch_that_follows_on_is_next() {
-        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 5, position: at(4) })), Standing::Next);
-    }
-
-    #[test]
-    fn a_batch_whose_reply_was_lost_is_done() {
-        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 5, position: at(9) })), Standing::Done);
-    }
-
-    #[test]
-    fn another_epoch_a_gap_and_an_unknown_partition_are_fenced() {
-        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 6, position: at(4) })), Standing::Fenced);
-        assert_eq!(standing(&batch(4, 9), Some(Committed { epoch: 5, position: at(3) })), Standing::Fenced);
-        assert_eq!(standing(&batch(4, 9), None), Standing::Fenced);
-    }
 }

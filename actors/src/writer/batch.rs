@@ -9,6 +9,7 @@ use thicket_schema::{
 };
 
 use super::timestamptz;
+use crate::protocol::commit::Step;
 
 /// The outcomes of the log of one partition after `from`, up to and including `to`.
 #[derive(Clone, Debug)]
@@ -68,6 +69,11 @@ impl CommitBatch {
             losses: Vec::new(),
             detectors: None,
         }
+    }
+
+    /// The stretch that it commits.
+    pub(super) const fn step(&self) -> Step {
+        Step { epoch: self.epoch, from: self.from, to: self.to }
     }
 }
 

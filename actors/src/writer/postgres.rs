@@ -13,7 +13,6 @@ use diesel_async::AsyncPgConnection;
 use thicket_schema::{PartitionId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::advance::Standing;
 use super::batch::CommitBatch;
 use super::bisect::{Unstorable, find_unstorable, rows_of};
 use super::connection::connect_postgres;
@@ -22,6 +21,7 @@ use super::{POSTGRES_EPOCH_MICROS, offered, rows};
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
 use crate::ownership::{Decision, Skipped, decide};
+use crate::protocol::commit::Standing;
 use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);

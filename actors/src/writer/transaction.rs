@@ -6,11 +6,12 @@ use diesel::result::Error as DatabaseError;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use thicket_schema::{PartitionId, Reason};
 
-use super::advance::{Advance, Committed, Counts, Standing, advance, lock_partitions, standing};
+use super::advance::{Advance, Counts, advance, lock_partitions};
 use super::batch::{CommitBatch, LetterRow, OfferedReading, ReadingColumns, SeenSensor};
 use super::letters::insert_letters;
 use super::offered::{Fate, offer};
 use crate::faults;
+use crate::protocol::commit::{Committed, Standing, standing};
 
 use super::rows::{
     insert_configs, insert_heard_labels, insert_losses, insert_readings, upsert_events, upsert_sensors,
@@ -80,7 +81,7 @@ async fn write(
     let mut applied = Applied::default();
     let mut work = Work::default();
     for &batch in batches {
-        let standing = standing(batch, committed.get(&batch.partition).copied());
+        let standing = standing(batch.step(), committed.get(&batch.partition).copied());
         applied.standings.push(standing);
         if standing == Standing::Next {
             committed.insert(batch.partition, Committed { epoch: batch.epoch, position: batch.to });

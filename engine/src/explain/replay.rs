@@ -154,7 +154,7 @@ async fn load_checkpoint(config: &Config, sensor: &Sensor, name: &SensorName) ->
     let loading = async {
         let redis = try_connect_redis(&config.redis.url).await?;
         let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);
-        anyhow::Ok(store.load(PartitionId(sensor.partition as u16), name).await?)
+        anyhow::Ok(store.load(PartitionId(sensor.partition as u16), name).await?.readable())
     };
     match tokio::time::timeout(PATIENCE, loading).await {
         Ok(Ok(checkpoint)) => checkpoint,

@@ -64,7 +64,7 @@ fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
 
     let history = History { checkpoint: Some(saved), rows: rows(&after, 400, &config), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
-    assert_eq!(found, Restored { seq: READINGS as u64, replayed: 300, mismatches: 0 });
+    assert_eq!(found, Restored { seq: READINGS as u64, replayed: 300, mismatches: 0, unusable: false });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
@@ -98,14 +98,14 @@ fn a_detector_of_another_shape_is_warm_and_keeps_seq() {
     let at_once = History { before: stored_before.clone(), ..History::default() };
     let (mut undisturbed, found) =
         restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &at_once });
-    assert_eq!(found, Restored { seq: 100, replayed: 100, mismatches: 0 });
+    assert_eq!(found, Restored { seq: 100, replayed: 100, mismatches: 0, unusable: false });
     let after = run(&mut undisturbed, 100..200);
     assert_eq!(after[0].seq, 101);
     assert!(after[0].grade.is_some(), "it is warm");
 
     let history = History { before: stored_before, rows: rows(&after, 100, &new), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &history });
-    assert_eq!(found, Restored { seq: 200, replayed: 200, mismatches: 0 });
+    assert_eq!(found, Restored { seq: 200, replayed: 200, mismatches: 0, unusable: false });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
