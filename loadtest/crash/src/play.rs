@@ -32,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) complaints: Vec<String>,
     /// What the engine did that it must not do.
     pub(crate) findings: Vec<String>,
+    /// Whether a fail point was not reached.
+    pub(crate) unmet: bool,
     /// The end of each engine's log.
     pub(crate) logs: String,
 }
@@ -53,6 +55,7 @@ struct Play<'a> {
     /// What went wrong without ending the case.
     complaints: Vec<String>,
     findings: Vec<String>,
+    unmet: bool,
     patience: Duration,
 }
 
@@ -81,12 +84,13 @@ pub(crate) async fn play(
         slowing: None,
         complaints: Vec::new(),
         findings: Vec::new(),
+        unmet: false,
         patience,
     };
     let played = play.run().await;
     let logs = play.logs();
     let mut complaints = std::mem::take(&mut play.complaints);
-    let findings = std::mem::take(&mut play.findings);
+    let (findings, unmet) = (std::mem::take(&mut play.findings), play.unmet);
     play.quiet().await;
     drop(play);
     let outcome = match played {
@@ -96,7 +100,7 @@ pub(crate) async fn play(
             None
         }
     };
-    Ok((Report { outcome, complaints, findings, logs }, ground))
+    Ok((Report { outcome, complaints, findings, unmet, logs }, ground))
 }
 
 impl Play<'_> {
