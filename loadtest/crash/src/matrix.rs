@@ -67,9 +67,8 @@ pub(crate) fn reached(place: &str) -> (u64, u64) {
     match place.split('.').next().unwrap_or_default() {
         "append" => (8, 80),
         "ack" => (200, 3_500),
-        "read" => (3, 16),
         "score" => (40, 200),
-        "insert" | "commit" => (3, 16),
+        "read" | "insert" | "commit" => (3, 16),
         "checkpoint" => (1, 10),
         "trim" => (1, 5),
         "renewal" => (3, 7),
