@@ -49,6 +49,8 @@ struct Play<'a> {
     engines: BTreeMap<&'static str, (Engine, Vec<Fault>)>,
     publisher: Publisher,
     publishers: u32,
+    /// Messages with numbers below this one may go.
+    flowing: usize,
     /// The session that keeps detectors from their past.
     closed_past: Option<Tables>,
     slowing: Option<JoinHandle<()>>,
@@ -80,6 +82,7 @@ pub(crate) async fn play(
         engines: BTreeMap::new(),
         publisher,
         publishers: 1,
+        flowing: 0,
         closed_past: None,
         slowing: None,
         complaints: Vec::new(),
@@ -110,6 +113,13 @@ impl Play<'_> {
         }
         self.finale().await?;
         Outcome::read(&self.ground.addresses.postgres).await
+    }
+
+    /// Lets this part of the traffic through, from the first message on.
+    fn flow(&mut self, part: f64) {
+        let number = (self.traffic.messages.len() as f64 * part).round() as usize;
+        self.flowing = self.flowing.max(number);
+        self.publisher.let_through(self.flowing);
     }
 
     fn engine(&mut self, node: Node) -> anyhow::Result<&mut Engine> {

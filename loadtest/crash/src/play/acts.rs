@@ -32,7 +32,7 @@ impl Play<'_> {
                 Ok(())
             }
             Act::Flow(part) => {
-                self.publisher.let_through(*part);
+                self.flow(*part);
                 Ok(())
             }
             Act::Settle => self.publisher.settle(self.patience).await,

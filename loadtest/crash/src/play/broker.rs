@@ -28,7 +28,16 @@ impl Play<'_> {
         self.publishers += 1;
         self.publisher = Publisher::start(&name, self.stage.broker_port(), messages, RATE);
         self.stage.restart(Server::Mosquitto)?;
-        self.publisher.let_through(1.0);
+        // A broker that was killed soon after may have forgotten the session, and keeps nothing for it until the engine is back.
+        for (engine, _) in self.engines.values_mut() {
+            if engine.ended()?.is_none() {
+                engine.ready(self.patience).await?;
+            }
+            if engine.ended()?.is_none() {
+                self.publisher.let_through(self.flowing);
+            }
+        }
+        // If the engine has died meanwhile, the next one begins with letting them through.
         Ok(())
     }
 
