@@ -90,7 +90,7 @@ async fn a_retry_after_a_lost_reply_neither_doubles_nor_reorders() {
     let script = fred::types::scripts::Script::from_lua(include_str!("../src/queue/append.lua"));
     let keys = vec![bed.keys.log(P), bed.keys.writer(P)];
     let arguments: Vec<fred::types::Value> =
-        vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into()];
+        vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into(), "100".into()];
     let reply: String = script.evalsha_with_reload(&bed.client, keys, arguments).await.unwrap();
     assert_eq!(reply, "ok");
     assert_eq!(
@@ -146,4 +146,17 @@ async fn trimming_keeps_what_is_not_committed_and_forgets_no_position() {
     assert_eq!((length, reader.newest(P).await.unwrap()), (0, Some(at(100, 3))));
     let next = bed.open("b", 100).await;
     assert_eq!(next.last(), at(100, 3), "a new generation names the last entry there ever was");
+}
+
+#[tokio::test]
+async fn an_append_that_arrives_in_the_next_generation_of_the_same_process_is_not_taken_for_its_first() {
+    let bed = Bed::new().await;
+    let mut first = bed.open("a", 100).await;
+    assert_eq!(bed.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
+    let mut late = bed.open("a", 100).await;
+    let mut second = bed.open("a", 100).await;
+    // It was given up for lost, and has the number that the next entry has.
+    assert_eq!(bed.append(&mut late, "1", NO_BOUND).await, AppendOutcome::Lost);
+    assert_eq!(bed.append(&mut second, "2", NO_BOUND).await, AppendOutcome::Appended);
+    assert_eq!(bed.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);
 }

@@ -59,18 +59,21 @@ async fn an_append_is_decided_as_the_protocol_says() {
     let script = Script::from_lua(include_str!("../src/queue/append.lua"));
     let mut writers = vec![None];
     for n in 0..=3 {
-        writers.extend(["a", "b"].map(|nonce| Some(Writer { nonce, n, generation: 7 })));
+        let known = [("a", 7), ("a", 8), ("b", 7)];
+        writers.extend(known.map(|(nonce, generation)| Some(Writer { nonce, n, generation })));
     }
     let mut seen = std::collections::BTreeSet::new();
     for writer in &writers {
         for (length, bound, n) in
             (0..=3).flat_map(|length| (0..=3).flat_map(move |bound| (1..=5).map(move |n| (length, bound, n))))
         {
-            let last = writer.map(|writer| Position { generation: 7, n: writer.n }).filter(|last| last.n > 0);
+            let last = writer.map(|Writer { n, generation, .. }| Position { generation, n });
+            let last = last.filter(|last| last.n > 0);
             let length = last.map_or(0, |last| length.min(last.n));
             bed.lay(last, length, writer.as_ref()).await;
-            let said = append(writer.as_ref(), length, bound, &"a", n);
-            let arguments = ["a".to_owned(), n.to_string(), "entry".to_owned(), bound.to_string()];
+            let said = append(writer.as_ref(), length, bound, &Writer { nonce: "a", n, generation: 7 });
+            let arguments =
+                ["a".to_owned(), n.to_string(), "entry".to_owned(), bound.to_string(), "7".to_owned()];
             let done: String = bed.run(&script, &[LOG, WRITER], &arguments).await;
             let case = format!("{writer:?}, {length} of {bound}, n = {n}");
             assert_eq!(Appended::from_name(&done), Some(said), "{case}");

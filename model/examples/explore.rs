@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use thicket_model::{Rule, Setting, explore};
+use thicket_model::{Faults, Rule, Setting, explore};
 
 /// Tries every order of events of the exactly-once protocol.
 #[derive(Debug, Parser)]
@@ -21,6 +21,9 @@ struct Arguments {
     /// Redis loses what it acknowledged.
     #[arg(long)]
     lossy: bool,
+    /// Faults of this kind only, so often: `crashes=2`. Repeat it for several kinds.
+    #[arg(long, value_parser = kind)]
+    only: Vec<(String, u8)>,
     /// Breaks a rule, by its name.
     #[arg(long)]
     without: Option<String>,
@@ -29,10 +32,20 @@ struct Arguments {
     most_states: usize,
 }
 
+fn kind(text: &str) -> Result<(String, u8), String> {
+    let (name, most) = text.split_once('=').ok_or("a kind is written `crashes=2`")?;
+    Faults::default().kind(name).ok_or("there is no such kind of faults")?;
+    Ok((name.to_owned(), most.parse().map_err(|_| "not a number")?))
+}
+
 fn main() -> ExitCode {
-    let Arguments { readings, partitions, faults, lossy, without, most_states } = Arguments::parse();
+    let Arguments { readings, partitions, faults, lossy, only, without, most_states } = Arguments::parse();
     let setting = if lossy { Setting::lossy } else { Setting::new };
     let mut setting = setting(readings.min(7), partitions.max(1), faults);
+    if !only.is_empty() {
+        let kinds: Vec<(&str, u8)> = only.iter().map(|(name, most)| (name.as_str(), *most)).collect();
+        setting = setting.only(&kinds);
+    }
     if let Some(name) = without {
         let Some(rule) = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == name) else {
             eprintln!("there is no rule {name}; there are {:?}", Rule::ALL);

@@ -32,7 +32,7 @@ pub enum Action {
     Crash { node: usize },
     Expire { partition: usize },
     Acquire { node: usize, partition: usize },
-    Claim { node: usize, partition: usize },
+    Claim { node: usize, partition: usize, answered: bool },
     AskAgain { node: usize, partition: usize },
     Answer { node: usize, partition: usize, all: bool },
     TakeUp { node: usize, partition: usize },
@@ -48,7 +48,9 @@ impl Action {
     /// Whether something goes wrong. Everything else happens sooner or later.
     pub fn is_fault(&self) -> bool {
         match self {
-            Self::Open { answered, .. } | Self::Commit { answered, .. } => !answered,
+            Self::Open { answered, .. } | Self::Claim { answered, .. } | Self::Commit { answered, .. } => {
+                !answered
+            }
             Self::Append { fate, .. } => *fate != Fate::Answered,
             Self::Disconnect
             | Self::ArriveLate { .. }
@@ -67,6 +69,7 @@ impl Action {
         match self {
             _ if !self.is_fault() => None,
             Self::Open { .. } => Some(&mut left.lost_opens),
+            Self::Claim { .. } => Some(&mut left.lost_claims),
             Self::Commit { .. } => Some(&mut left.lost_commits),
             Self::Append { fate: Fate::Late, .. } => Some(&mut left.late_appends),
             Self::Append { .. } => Some(&mut left.lost_appends),
@@ -129,12 +132,12 @@ pub fn apply(world: &World, action: Action, setting: &Setting) -> World {
         Action::Acknowledge { node } => ingress::acknowledge(world, node),
         Action::RestartWriter { node } => ingress::restart(world, node),
         Action::Lose { partition, writes } => ingress::lose(world, partition, writes),
-        Action::Crash { node } => ownership::crash(world, node),
+        Action::Crash { node } => ownership::crash(world, node, setting),
         Action::Expire { partition } => world.logs[partition].lease = None,
         Action::Acquire { node, partition } => ownership::acquire_lease(world, node, partition),
-        Action::Claim { node, partition } => ownership::claim(world, node, partition),
+        Action::Claim { node, partition, answered } => ownership::claim(world, node, partition, answered),
         Action::AskAgain { node, partition } => shard::ask(world, node, partition),
-        Action::Answer { node, partition, all } => shard::score(world, node, partition, all),
+        Action::Answer { node, partition, all } => shard::score(world, node, partition, all, setting),
         Action::TakeUp { node, partition } => shard::take_up(world, node, partition, setting),
         Action::Commit { node, partition, answered } => {
             shard::commit(world, node, partition, answered, setting);
@@ -178,8 +181,9 @@ impl fmt::Display for Action {
             Self::Acquire { node, partition } => {
                 write!(f, "node {node} asks for the lease of partition {partition}")
             }
-            Self::Claim { node, partition } => {
-                write!(f, "node {node} claims partition {partition} under a new epoch")
+            Self::Claim { node, partition, answered } => {
+                let lost = lost(answered);
+                write!(f, "node {node} claims partition {partition} under a new epoch{lost}")
             }
             Self::AskAgain { node, partition } => {
                 write!(f, "node {node} asks log {partition} anew, from where it stands now")

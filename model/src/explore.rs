@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::action::{Action, actions, apply};
 use crate::properties::{violation, violation_when_settled};
@@ -54,6 +54,11 @@ impl fmt::Display for Counterexample {
     }
 }
 
+/// One world in so many is followed until it comes to rest.
+const ONE_IN: usize = 32;
+/// By then every world has come to rest.
+const LONG_ENOUGH: usize = 1_000;
+
 type Seen = HashMap<u64, Option<(u64, Action)>, BuildHasherDefault<Already>>;
 
 /// Tries every order of events that the setting allows, up to so many states.
@@ -61,14 +66,15 @@ pub fn explore(setting: &Setting, most_states: usize) -> Report {
     let initial = World::new(setting);
     let mut seen = Seen::default();
     seen.insert(key(&initial), None);
+    let initial = (key(&initial), initial);
     let mut report =
         Report { states: 0, steps: 0, depth: 0, settled: 0, complete: true, counterexample: None };
     let mut frontier = vec![initial];
     let mut possible = Vec::new();
     while !frontier.is_empty() && report.complete {
         let mut next = Vec::new();
-        for world in &frontier {
-            let from = key(world);
+        for (from, world) in &frontier {
+            let from = *from;
             possible.clear();
             actions(world, setting, &mut possible);
             if possible.iter().all(Action::is_fault) {
@@ -93,7 +99,13 @@ pub fn explore(setting: &Setting, most_states: usize) -> Report {
                     report.counterexample = Some(retrace(setting, &seen, to, violation));
                     return report;
                 }
-                next.push(after);
+                if seen.len().is_multiple_of(ONE_IN) && !comes_to_rest(&after, setting) {
+                    let violation = "whatever happens next, it goes on for ever".to_owned();
+                    report.states = seen.len();
+                    report.counterexample = Some(retrace(setting, &seen, to, violation));
+                    return report;
+                }
+                next.push((to, after));
             }
             report.complete = seen.len() <= most_states;
             if !report.complete {
@@ -107,6 +119,19 @@ pub fn explore(setting: &Setting, most_states: usize) -> Report {
     }
     report.states = seen.len();
     report
+}
+
+/// Whether a world comes to rest if nothing goes wrong any more.
+fn comes_to_rest(world: &World, setting: &Setting) -> bool {
+    let mut world = world.clone();
+    let mut possible = Vec::new();
+    for _ in 0..LONG_ENOUGH {
+        possible.clear();
+        actions(&world, setting, &mut possible);
+        let Some(&action) = possible.iter().find(|action| !action.is_fault()) else { return true };
+        world = apply(&world, action, setting);
+    }
+    false
 }
 
 fn retrace(setting: &Setting, seen: &Seen, mut to: u64, violation: String) -> Counterexample {
@@ -125,12 +150,12 @@ fn retrace(setting: &Setting, seen: &Seen, mut to: u64, violation: String) -> Co
 
 /// The same for two worlds that differ only by the names of the nodes.
 fn key(world: &World) -> u64 {
-    let of = |world: &World| {
+    let of = |exchanged: bool| {
         let mut mixer = Mixer(0);
-        world.hash(&mut mixer);
+        world.hash_as(exchanged, &mut mixer);
         mixer.finish()
     };
-    of(world).min(of(&world.mirrored()))
+    of(false).min(of(true))
 }
 
 /// A fast hash of good spread: multiply and fold, word by word, as wyhash does.

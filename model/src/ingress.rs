@@ -17,7 +17,7 @@ const MOST_FORGOTTEN: usize = 3;
 pub fn actions(world: &World, setting: &Setting, possible: &mut Vec<Action>) {
     let broker = &world.broker;
     // What is lost together with the only one who knew of it cannot be noticed: there the subscription stays where it is.
-    let may_connect = if setting.is_lossy() { 1 } else { NODES };
+    let may_connect = if setting.writer_stays { 1 } else { NODES };
     match broker.connected {
         None => possible.extend((0..may_connect).map(|node| Action::Connect { node })),
         Some(node) => {
@@ -141,7 +141,7 @@ pub fn append(world: &mut World, node: usize, fate: Fate, setting: &Setting) {
             }
         }
         Appended::Full => {}
-        Appended::Fenced => crash(world, node),
+        Appended::Fenced => crash(world, node, setting),
         Appended::Lost => {
             world.nodes[node].appenders[partition] = None;
             open_after(world, node, partition, predecessor, true, setting);
@@ -161,14 +161,10 @@ fn execute(world: &mut World, partition: usize, request: LateAppend, setting: &S
     let LateAppend { nonce, n, generation, reading, predecessor } = request;
     let stored = &world.logs[partition].stored;
     let length = stored.entries.len() as u64;
-    let of_another = stored.writer.is_some_and(|writer| writer.generation != generation);
-    let appended = log::append(stored.writer.as_ref(), length, NO_BOUND, &nonce, n);
-    let appended = match appended {
-        Appended::Now | Appended::Before if of_another && setting.keeps(Rule::AppendsNameTheirGeneration) => {
-            Appended::Lost
-        }
-        appended => appended,
-    };
+    let of_now = stored.writer.map_or(generation, |writer| writer.generation);
+    let named = if setting.keeps(Rule::AppendsNameTheirGeneration) { generation } else { of_now };
+    let entry = Writer { nonce, n, generation: named };
+    let appended = log::append(stored.writer.as_ref(), length, NO_BOUND, &entry);
     if appended != Appended::Now {
         return appended;
     }

@@ -4,6 +4,7 @@ use thicket_actors::protocol::lease::{Held, acquire};
 use thicket_actors::protocol::progress::Progress;
 
 use crate::action::Action;
+use crate::setting::Setting;
 use crate::shard::close;
 use crate::world::{Node, World};
 
@@ -16,7 +17,7 @@ pub fn actions(world: &World, partition: usize, possible: &mut Vec<Action>) {
     for (node, it) in world.nodes.iter().enumerate() {
         let shard = &it.shards[partition];
         if shard.claiming {
-            possible.push(Action::Claim { node, partition });
+            possible.extend([true, false].map(|answered| Action::Claim { node, partition, answered }));
             continue;
         }
         let learns = match acquire(lease.as_ref(), &node) {
@@ -44,9 +45,12 @@ pub fn acquire_lease(world: &mut World, node: usize, partition: usize) {
 }
 
 /// Raises the epoch and begins at the committed position. The lease may be gone by now.
-pub fn claim(world: &mut World, node: usize, partition: usize) {
+pub fn claim(world: &mut World, node: usize, partition: usize, answered: bool) {
     let table = &mut world.tables[partition];
     table.epoch += 1;
+    if !answered {
+        return;
+    }
     let shard = &mut world.nodes[node].shards[partition];
     shard.claiming = false;
     shard.detector = None;
@@ -58,8 +62,10 @@ pub fn claim(world: &mut World, node: usize, partition: usize) {
 }
 
 /// A process dies; another starts in its place. What the first has sent may still arrive.
-pub fn crash(world: &mut World, node: usize) {
-    let newest = world.tables.iter().map(|table| table.position.generation).max().unwrap_or(0);
+pub fn crash(world: &mut World, node: usize, setting: &Setting) {
+    // Where Redis forgets nothing, it knows as much itself.
+    let generations = world.tables.iter().map(|table| table.position.generation);
+    let newest = generations.max().filter(|_| setting.is_lossy()).unwrap_or(0);
     world.nodes[node] = Node::new(world.logs.len(), newest);
     if world.broker.connected == Some(node) {
         world.broker.connected = None;

@@ -13,7 +13,7 @@ pub fn violation(world: &World, setting: &Setting) -> Option<String> {
     for (partition, (log, table)) in world.logs.iter().zip(&world.tables).enumerate() {
         let wrong = rows_are_those_of_an_undisturbed_run(partition, table, setting)
             .or_else(|| position_and_rows_agree(log, table, setting))
-            .or_else(|| no_loss_is_made_up(log, table, setting))
+            .or_else(|| no_loss_is_made_up(table, setting))
             .or_else(|| checkpoint_is_behind_the_rows(log, table))
             .or_else(|| detectors_are_where_the_rows_lead(world, partition));
         if let Some(wrong) = wrong {
@@ -48,10 +48,9 @@ fn position_and_rows_agree(log: &Log, table: &Table, setting: &Setting) -> Optio
     if let Some(Row { reading, at, .. }) = table.rows.iter().find(|row| row.at > table.position) {
         return Some(format!("reading {reading} at {at} has a row, and the position is {}", table.position));
     }
+    let is_excused = |at: Position| setting.is_lossy() && is_reported(table, at);
     let committed = log.ever.iter().filter(|&&(_, at)| at <= table.position);
-    let missing = committed
-        .copied()
-        .find(|&(reading, at)| !stored(reading) && !(setting.is_lossy() && is_reported(table, at)));
+    let missing = committed.copied().find(|&(reading, at)| !stored(reading) && !is_excused(at));
     missing.map(|(reading, _)| format!("reading {reading} is passed over"))
 }
 
@@ -59,8 +58,8 @@ fn is_reported(table: &Table, at: Position) -> bool {
     table.losses.iter().any(|&(after, before)| after < at && at < before)
 }
 
-/// A reported loss names a stretch in which something may have been.
-fn no_loss_is_made_up(_: &Log, table: &Table, setting: &Setting) -> Option<String> {
+/// Where Redis loses nothing, nothing is reported as lost.
+fn no_loss_is_made_up(table: &Table, setting: &Setting) -> Option<String> {
     let &(after, before) = table.losses.first().filter(|_| !setting.is_lossy())?;
     Some(format!("a loss is reported between {after} and {before}, and there was none"))
 }
@@ -128,7 +127,8 @@ pub fn violation_when_settled(world: &World, setting: &Setting) -> Option<String
         let stored = table.rows.iter().any(|row| row.reading == reading);
         let excused = |at: Position| is_reported(table, at) || log.stored.last < at;
         let lost = log.ever.iter().any(|&(placed, at)| placed == reading && excused(at));
-        if !stored && !(setting.is_lossy() && lost) {
+        let is_excused = setting.is_lossy() && lost;
+        if !stored && !is_excused {
             return Some(format!("nothing is left to do, and reading {reading} has no row"));
         }
     }

@@ -9,6 +9,8 @@ pub enum Rule {
     AppendOnce,
     /// An append says which generation it belongs to, and Redis refuses one of another.
     AppendsNameTheirGeneration,
+    /// What is missing before an entry is reported.
+    LossesAreReported,
     /// Entries that were asked for before the partition was reopened are thrown away.
     AnswersAreCurrent,
     /// Rows and position commit in one transaction.
@@ -23,10 +25,11 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order that data flows.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AcknowledgeAfterAppend,
         Self::AppendOnce,
         Self::AppendsNameTheirGeneration,
+        Self::LossesAreReported,
         Self::AnswersAreCurrent,
         Self::PositionWithRows,
         Self::EpochIsChecked,
@@ -54,6 +57,8 @@ pub struct Faults {
     pub late_appends: u8,
     /// The reply to the taking over of a log is lost.
     pub lost_opens: u8,
+    /// The reply to the claiming of a partition is lost.
+    pub lost_claims: u8,
     /// The reply to a commit is lost.
     pub lost_commits: u8,
     /// The writer to the tables hands back what it has not committed.
@@ -62,6 +67,27 @@ pub struct Faults {
     pub retirements: u8,
     /// Redis forgets its latest writes to a log.
     pub losses: u8,
+}
+
+impl Faults {
+    /// The budget of a kind, by its name.
+    pub fn kind(&mut self, name: &str) -> Option<&mut u8> {
+        Some(match name {
+            "crashes" => &mut self.crashes,
+            "restarts" => &mut self.restarts,
+            "disconnects" => &mut self.disconnects,
+            "expiries" => &mut self.expiries,
+            "lost-appends" => &mut self.lost_appends,
+            "late-appends" => &mut self.late_appends,
+            "lost-opens" => &mut self.lost_opens,
+            "lost-claims" => &mut self.lost_claims,
+            "lost-commits" => &mut self.lost_commits,
+            "refusals" => &mut self.refusals,
+            "retirements" => &mut self.retirements,
+            "losses" => &mut self.losses,
+            _ => return None,
+        })
+    }
 }
 
 /// Bounds of an exploration.
@@ -73,6 +99,8 @@ pub struct Setting {
     pub partitions: usize,
     /// What may go wrong.
     pub faults: Faults,
+    /// Whether the process that writes the log lives on, and keeps the subscription.
+    pub writer_stays: bool,
     /// A rule that is not kept.
     pub broken: Option<Rule>,
 }
@@ -89,12 +117,13 @@ impl Setting {
             lost_appends: 1,
             late_appends: 1,
             lost_opens: 1,
+            lost_claims: 1,
             lost_commits: 1,
             refusals: 1,
             retirements: 1,
             losses: 0,
         };
-        Self { readings, partitions, faults, broken: None }
+        Self { readings, partitions, faults, writer_stays: false, broken: None }
     }
 
     /// The same where Redis loses what it acknowledged, once. The process that writes the log lives on: what is lost together with the only one
@@ -102,9 +131,25 @@ impl Setting {
     pub fn lossy(readings: u8, partitions: usize, in_all: u8) -> Self {
         let mut setting = Self::new(readings, partitions, in_all);
         setting.faults.losses = 1;
+        setting.writer_stays = true;
         setting.faults.crashes = 0;
         setting.faults.restarts = 0;
         setting
+    }
+
+    /// The same with faults of these kinds only, each so often.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such kind.
+    #[must_use]
+    pub fn only(mut self, kinds: &[(&str, u8)]) -> Self {
+        self.faults = Faults { in_all: self.faults.in_all, ..Faults::default() };
+        for (name, most) in kinds {
+            let kind = self.faults.kind(name);
+            *kind.unwrap_or_else(|| panic!("there is no kind of faults {name}")) = *most;
+        }
+        self
     }
 
     /// The same with a rule broken.

@@ -14,7 +14,7 @@ pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, 
     let shard = &world.nodes[node].shards[partition];
     let entries = &world.logs[partition].stored.entries;
     if let (Some((epoch, after)), Some(progress)) = (shard.asked, shard.progress) {
-        let current = epoch == progress.epoch;
+        let current = progress.is_answered(epoch);
         let waiting = entries.iter().filter(|entry| entry.at > after).count();
         if current || !setting.keeps(Rule::AnswersAreCurrent) {
             possible.extend((waiting > 0).then_some(Action::Answer { node, partition, all: true }));
@@ -48,8 +48,8 @@ pub fn ask(world: &mut World, node: usize, partition: usize) {
     shard.asked = shard.progress.map(|progress| (progress.epoch, progress.read));
 }
 
-/// The answer arrives and is scored. Between the two the partition may have been reopened: what is asked is who owns it now.
-pub fn score(world: &mut World, node: usize, partition: usize, all: bool) {
+/// The answer arrives and is scored.
+pub fn score(world: &mut World, node: usize, partition: usize, all: bool, setting: &Setting) {
     let shard = &world.nodes[node].shards[partition];
     let (Some((_, after)), Some(progress)) = (shard.asked, shard.progress) else { return };
     let answer = world.logs[partition].stored.entries.iter().filter(|entry| entry.at > after);
@@ -66,7 +66,7 @@ pub fn score(world: &mut World, node: usize, partition: usize, all: bool) {
     let (mut scored, mut offered, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = progress.read;
     for entry in read {
-        if is_gap(last, entry.predecessor) {
+        if is_gap(last, entry.predecessor) && setting.keeps(Rule::LossesAreReported) {
             losses.push((last, entry.at));
         }
         let score = detector.apply(entry.reading);

@@ -2,14 +2,14 @@
 
 use thicket_schema::Position;
 
-/// What Redis knows of the writing end of a log.
+/// What Redis knows of the writing end of a log, or an entry's author says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Writer<N> {
     /// The name of the process that may append.
     pub nonce: N,
-    /// The number of its last entry.
+    /// The number of its last entry, or of the entry.
     pub n: u64,
-    /// The generation that its entries belong to.
+    /// The generation that it belongs to.
     pub generation: u64,
 }
 
@@ -24,7 +24,7 @@ pub enum Appended {
     Full,
     /// Another writer has taken the log over.
     Fenced,
-    /// Redis does not know this writer any more, or fewer of its entries than it acknowledged.
+    /// Redis does not know this writer any more, or not in this generation, or fewer of its entries than it acknowledged.
     Lost,
 }
 
@@ -48,19 +48,22 @@ impl Appended {
     }
 }
 
-/// Whether the n-th entry of the writer `nonce` is appended to a log of `length` entries. Decided by `queue/append.lua`.
+/// Whether an entry is appended to a log of `length` entries. `entry` is who wants it, in which generation, as its how-manieth. Decided by
+/// `queue/append.lua`.
+///
+/// A process opens several generations if it must, and what it sent in one may arrive in the next: there the number alone would say nothing.
 pub fn append<N: PartialEq>(
     writer: Option<&Writer<N>>,
     length: u64,
     bound: u64,
-    nonce: &N,
-    n: u64,
+    entry: &Writer<N>,
 ) -> Appended {
     match writer {
         None => Appended::Lost,
-        Some(writer) if writer.nonce != *nonce => Appended::Fenced,
-        Some(writer) if n <= writer.n => Appended::Before,
-        Some(writer) if n > writer.n + 1 => Appended::Lost,
+        Some(writer) if writer.nonce != entry.nonce => Appended::Fenced,
+        Some(writer) if writer.generation != entry.generation => Appended::Lost,
+        Some(writer) if entry.n <= writer.n => Appended::Before,
+        Some(writer) if entry.n > writer.n + 1 => Appended::Lost,
         Some(_) if length >= bound => Appended::Full,
         Some(_) => Appended::Now,
     }

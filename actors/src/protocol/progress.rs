@@ -21,7 +21,13 @@ impl Progress {
         Self { epoch, read: committed, committed, in_flight: 0 }
     }
 
-    /// Whether an entry is still to be taken up. The partition may have been reopened while it was on its way.
+    /// Whether an answer is to a question that was asked under this epoch. If the partition was reopened while the answer was on its way, it follows
+    /// on an entry that was taken up before, not on the one where the partition begins now.
+    pub const fn is_answered(&self, asked_under: i64) -> bool {
+        self.epoch == asked_under
+    }
+
+    /// Whether an entry is still to be taken up.
     pub fn wants(&self, entry: Position) -> bool {
         entry > self.read
     }
@@ -44,5 +50,33 @@ impl Progress {
         self.in_flight -= 1;
         self.committed = to;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(n: u64) -> Position {
+        Position { generation: 7, n }
+    }
+
+    #[test]
+    fn what_was_asked_before_a_reopening_is_no_answer_after_it() {
+        let mut progress = Progress::new(5, at(2));
+        assert!(progress.take_up(5, at(4)));
+        let asked_under = progress.epoch;
+        assert!(progress.is_answered(asked_under) && progress.wants(at(5)));
+        // The commit of 3 and 4 was refused. What follows on 4 would pass them over.
+        let reopened = Progress::new(6, at(2));
+        assert!(!reopened.is_answered(asked_under) && reopened.wants(at(5)));
+    }
+
+    #[test]
+    fn what_belongs_to_an_earlier_ownership_moves_nothing() {
+        let mut progress = Progress::new(6, at(2));
+        let before = progress;
+        assert!(!progress.take_up(5, at(4)) && !progress.on_committed(5, at(4)));
+        assert_eq!(progress, before);
     }
 }

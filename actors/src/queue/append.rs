@@ -1,4 +1,4 @@
-//! The append protocol of one partition: (nonce, n) is accepted only if the nonce is current and n = last + 1, so that a
+//! The append protocol of one partition: (nonce, generation, n) is accepted only if both are current and n = last + 1, so that a
 //! retry after a lost reply neither doubles nor reorders.
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ pub enum AppendOutcome {
     Full,
     /// Another writer has taken the log over.
     Fenced,
-    /// Redis does not know this writer any more, or fewer of its entries than it acknowledged: the log was lost.
+    /// Redis does not know this writer any more, or not in this generation, or fewer of its entries than it acknowledged: the log was lost.
     Lost,
 }
 
@@ -97,6 +97,7 @@ impl LogAppender {
             n.to_string().into(),
             Value::Bytes(entry.clone()),
             bound.to_string().into(),
+            self.generation.to_string().into(),
         ];
         faults::pass("append.before");
         let reply: String = self.append.evalsha_with_reload(redis, script_keys, arguments).await?;

@@ -13,6 +13,7 @@ use super::residents::{DueCheckpoint, Nursery, Residents};
 use crate::credit::{Credit, CreditPool, send_credited};
 use crate::faults;
 use crate::messages::{Commit, CommitOutcome, Reopen};
+use crate::protocol::progress::Progress;
 use crate::queue::LogReader;
 use crate::writer::CommitBatch;
 
@@ -45,9 +46,9 @@ pub(super) struct State {
 
 impl State {
     /// The partitions that may be read, and from where on.
-    fn to_read(&self) -> Vec<(PartitionId, Position)> {
+    fn to_read(&self) -> Vec<(PartitionId, Progress)> {
         let ready = self.partitions.iter().filter(|(_, partition)| partition.readiness != Readiness::Asking);
-        ready.map(|(&id, partition)| (id, partition.progress.read)).collect()
+        ready.map(|(&id, partition)| (id, partition.progress)).collect()
     }
 }
 
@@ -60,7 +61,9 @@ impl Desk {
                 self.keep_house().await;
                 housekeeping = Instant::now();
             }
-            let positions: Vec<(PartitionId, Position)> = self.state.borrow().to_read();
+            let asked = self.state.borrow().to_read();
+            let positions: Vec<(PartitionId, Position)> =
+                asked.iter().map(|&(id, progress)| (id, progress.read)).collect();
             if positions.is_empty() {
                 tokio::time::sleep(READ_PATIENCE).await;
                 continue;
@@ -69,7 +72,8 @@ impl Desk {
                 Ok(read) if read.is_empty() => {}
                 Ok(read) => {
                     let entries: usize = read.iter().map(|(_, entries)| entries.len()).sum();
-                    let records = self.process(read).await;
+                    let epochs = asked.into_iter().map(|(id, progress)| (id, progress.epoch)).collect();
+                    let records = self.process(read, &epochs).await;
                     entries_per_partition = next_count(positions.len() as u64, entries as u64, records);
                 }
                 Err(error) => {

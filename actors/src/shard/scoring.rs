@@ -24,12 +24,13 @@ use crate::writer::HeardLabel;
 pub(super) type Outcome = Result<(JobResult, Arc<NamedConfig>), Unrecoverable>;
 
 impl Desk {
-    /// Scores what was read and sends its outcomes to the writer; returns the number of records.
+    /// Scores what was read, under the epochs at which it was asked for, and sends its outcomes to the writer; returns the number of records.
     pub(super) async fn process(
         self: &Rc<Self>,
         read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>,
+        epochs: &BTreeMap<PartitionId, i64>,
     ) -> u64 {
-        let work = self.collect(read);
+        let work = self.collect(read, epochs);
         for stretch in &work.stretches {
             self.report_losses(stretch);
         }
@@ -85,13 +86,19 @@ impl Desk {
         records as u64
     }
 
-    /// Takes the entries apart. Partitions that were lost while the read was on its way are left out.
-    fn collect(&self, read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>) -> Work {
+    /// Takes the entries apart. Partitions that were lost or reopened while the read was on its way are left out.
+    fn collect(
+        &self,
+        read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>,
+        epochs: &BTreeMap<PartitionId, i64>,
+    ) -> Work {
         let state = self.state.borrow();
         let mut collector = Collector::default();
         for (id, mut entries) in read {
             let Some(partition) = state.partitions.get(&id) else { continue };
-            // The partition may have been reopened at an earlier position while the read was on its way.
+            if !epochs.get(&id).is_some_and(|&asked_under| partition.progress.is_answered(asked_under)) {
+                continue;
+            }
             entries.retain(|entry| partition.progress.wants(entry.position));
             let first = entries.first().map(|entry| entry.position);
             let limit = partition.caution().zip(first).and_then(|(caution, first)| caution.limit(first));

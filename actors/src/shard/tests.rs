@@ -246,3 +246,37 @@ async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
     assert_eq!(bench.rows("a", 3).await[2].seq, 3);
     assert_eq!(bench.metrics.log_gaps.get(), 1);
 }
+
+#[actix_rt::test]
+async fn a_partition_that_is_reopened_while_its_shard_waits_for_entries_loses_none() {
+    const ROUNDS: i64 = 12;
+    let bench = Bench::new().await;
+    let mut connection = connect_postgres(&bench.postgres.url()).await.unwrap();
+    bench.append(&[("s", 0, 1.0)]).await;
+    bench.rows("s", 1).await;
+    for round in 0..ROUNDS {
+        // The commit of this entry waits for the lock, and is refused once that is released.
+        sql_query("BEGIN").execute(&mut connection).await.unwrap();
+        sql_query("UPDATE partitions SET epoch = epoch + 1").execute(&mut connection).await.unwrap();
+        bench.append(&[("s", 2 * round + 1, 1.0)]).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let before = epoch(&mut connection).await;
+        sql_query("COMMIT").execute(&mut connection).await.unwrap();
+        while epoch(&mut connection).await == before {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        bench.append(&[("s", 2 * round + 2, 1.0)]).await;
+        bench.rows("s", 2 * round as usize + 3).await;
+    }
+    assert_eq!(bench.metrics.log_gaps.get(), 0);
+}
+
+async fn epoch(connection: &mut diesel_async::AsyncPgConnection) -> i64 {
+    #[derive(QueryableByName)]
+    struct Epoch {
+        #[diesel(sql_type = BigInt)]
+        epoch: i64,
+    }
+    let row: Epoch = sql_query("SELECT epoch FROM partitions").get_result(connection).await.unwrap();
+    row.epoch
+}
