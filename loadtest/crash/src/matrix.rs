@@ -65,11 +65,10 @@ impl Dice {
 /// Passes of a place among which a run that goes on long enough surely is.
 pub(crate) fn reached(place: &str) -> (u64, u64) {
     match place.split('.').next().unwrap_or_default() {
-        "append" => (10, 100),
+        "append" => (8, 80),
         "ack" => (200, 3_500),
-        "read" => (5, 30),
         "score" => (40, 200),
-        "insert" | "commit" => (5, 25),
+        "read" | "insert" | "commit" => (3, 16),
         "checkpoint" => (1, 10),
         "trim" => (1, 5),
         "renewal" => (3, 7),

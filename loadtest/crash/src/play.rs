@@ -32,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) complaints: Vec<String>,
     /// What the engine did that it must not do.
     pub(crate) findings: Vec<String>,
+    /// Whether a fail point was not reached.
+    pub(crate) unmet: bool,
     /// The end of each engine's log.
     pub(crate) logs: String,
 }
@@ -47,12 +49,15 @@ struct Play<'a> {
     engines: BTreeMap<&'static str, (Engine, Vec<Fault>)>,
     publisher: Publisher,
     publishers: u32,
+    /// Messages with numbers below this one may go.
+    flowing: usize,
     /// The session that keeps detectors from their past.
     closed_past: Option<Tables>,
     slowing: Option<JoinHandle<()>>,
     /// What went wrong without ending the case.
     complaints: Vec<String>,
     findings: Vec<String>,
+    unmet: bool,
     patience: Duration,
 }
 
@@ -77,16 +82,18 @@ pub(crate) async fn play(
         engines: BTreeMap::new(),
         publisher,
         publishers: 1,
+        flowing: 0,
         closed_past: None,
         slowing: None,
         complaints: Vec::new(),
         findings: Vec::new(),
+        unmet: false,
         patience,
     };
     let played = play.run().await;
     let logs = play.logs();
     let mut complaints = std::mem::take(&mut play.complaints);
-    let findings = std::mem::take(&mut play.findings);
+    let (findings, unmet) = (std::mem::take(&mut play.findings), play.unmet);
     play.quiet().await;
     drop(play);
     let outcome = match played {
@@ -96,7 +103,7 @@ pub(crate) async fn play(
             None
         }
     };
-    Ok((Report { outcome, complaints, findings, logs }, ground))
+    Ok((Report { outcome, complaints, findings, unmet, logs }, ground))
 }
 
 impl Play<'_> {
@@ -106,6 +113,13 @@ impl Play<'_> {
         }
         self.finale().await?;
         Outcome::read(&self.ground.addresses.postgres).await
+    }
+
+    /// Lets this part of the traffic through, from the first message on.
+    fn flow(&mut self, part: f64) {
+        let number = (self.traffic.messages.len() as f64 * part).round() as usize;
+        self.flowing = self.flowing.max(number);
+        self.publisher.let_through(self.flowing);
     }
 
     fn engine(&mut self, node: Node) -> anyhow::Result<&mut Engine> {

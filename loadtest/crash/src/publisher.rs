@@ -19,7 +19,7 @@ pub(crate) struct Publisher {
     let_through: watch::Sender<usize>,
     acknowledged: watch::Receiver<usize>,
     tasks: [JoinHandle<()>; 2],
-    count: usize,
+    messages: Arc<Vec<Message>>,
 }
 
 impl Publisher {
@@ -30,17 +30,16 @@ impl Publisher {
         let (client, event_loop) = AsyncClient::new(options, 100);
         let (let_through, gate) = watch::channel(0);
         let (taken, acknowledged) = watch::channel(0);
-        let count = messages.len();
         let tasks = [
             tokio::spawn(connect(event_loop, taken)),
-            tokio::spawn(publish(client, messages, gate, per_second)),
+            tokio::spawn(publish(client, Arc::clone(&messages), gate, per_second)),
         ];
-        Self { let_through, acknowledged, tasks, count }
+        Self { let_through, acknowledged, tasks, messages }
     }
 
-    /// Lets this part of the messages through, from the first on.
-    pub(crate) fn let_through(&self, part: f64) {
-        let limit = (self.count as f64 * part).round() as usize;
+    /// Lets the messages with numbers below this one through.
+    pub(crate) fn let_through(&self, number: usize) {
+        let limit = self.messages.partition_point(|message| message.number < number);
         self.let_through.send_modify(|gate| *gate = limit.max(*gate));
     }
 

@@ -80,6 +80,8 @@ struct Done {
     complaints: Vec<String>,
     /// Those of them that the tables and the checkpoints prove.
     findings: Vec<String>,
+    /// Whether a fail point was not reached.
+    unmet: bool,
     /// What is worth saying of one that did not.
     remark: String,
     schedule: Option<u64>,

@@ -36,6 +36,8 @@ pub struct Shape {
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// Its place among all.
+    pub number: usize,
     /// Which sensor it is of.
     pub sensor: usize,
     /// Where it is published.
@@ -181,14 +183,15 @@ impl Traffic {
         let objects: Vec<String> = readings.iter().map(object).collect();
         let payload = if let [one] = &objects[..] { one.clone() } else { format!("[{}]", objects.join(",")) };
         let records = readings.len() as u64;
-        Message { sensor, topic: self.topic(sensor), payload, records, brings }
+        Message { number: self.messages.len(), sensor, topic: self.topic(sensor), payload, records, brings }
     }
 
     fn letter(&mut self, sensor: usize, payload: String, records: u64) {
         self.expected.letters += records;
         self.expected.records += records;
         let topic = self.topic(sensor);
-        self.messages.push(Message { sensor, topic, payload, records, brings: Vec::new() });
+        let number = self.messages.len();
+        self.messages.push(Message { number, sensor, topic, payload, records, brings: Vec::new() });
     }
 
     fn topic(&self, sensor: usize) -> String {

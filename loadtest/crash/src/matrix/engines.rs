@@ -127,7 +127,7 @@ pub(super) fn position_cases(dice: Dice) -> Vec<Case> {
     (1..4)
         .map(|salt| {
             let Fault { place, count } = dice.fault("commit.before", salt);
-            let fault = Fault { place, count: count / 2 * 2 };
+            let fault = Fault { place, count: 10 + count / 2 * 2 };
             let mut case = dies(format!("kill-commit.before-one-writer-{salt}"), vec![fault]);
             case.acts.insert(0, Act::Set(settings.clone()));
             case

@@ -16,6 +16,8 @@ use crate::tables::Tables;
 /// How long commits wait, and how long they do not.
 const SLOW: Duration = Duration::from_millis(150);
 const QUICK: Duration = Duration::from_millis(60);
+/// How long a fail point may take to be reached.
+const FIRING: Duration = Duration::from_secs(20);
 /// How long a takeover may take, far longer than a lease.
 const TAKEOVER: Duration = Duration::from_secs(15);
 /// How long an engine may take to notice that it was refused.
@@ -30,7 +32,7 @@ impl Play<'_> {
                 Ok(())
             }
             Act::Flow(part) => {
-                self.publisher.let_through(*part);
+                self.flow(*part);
                 Ok(())
             }
             Act::Settle => self.publisher.settle(self.patience).await,
@@ -105,11 +107,12 @@ impl Play<'_> {
     }
 
     async fn dies(&mut self, node: Node) -> anyhow::Result<()> {
-        let patience = self.patience;
+        let patience = self.patience.min(FIRING);
         let Some((engine, faults)) = self.engines.get_mut(node.name()) else {
             bail!("node {} was not started", node.name())
         };
         let Some(status) = engine.end(patience).await? else {
+            self.unmet = true;
             bail!("the fail point did not fire: the engine goes on");
         };
         ensure!(status.signal() == Some(9), "the engine ended otherwise: {status}");
@@ -129,11 +132,13 @@ impl Play<'_> {
     }
 
     async fn meets(&mut self, node: Node, sign: &str) -> anyhow::Result<()> {
-        let patience = self.patience;
-        let engine = self.engine(node)?;
+        let patience = self.patience.min(FIRING);
         let started = Instant::now();
-        while !engine.log().contains(sign) {
-            ensure!(started.elapsed() < patience, "the log does not say: {sign}");
+        while !self.engine(node)?.log().contains(sign) {
+            if started.elapsed() > patience {
+                self.unmet = true;
+                bail!("the log does not say: {sign}");
+            }
             tokio::time::sleep(LOOK).await;
         }
         Ok(())

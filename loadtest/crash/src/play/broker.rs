@@ -16,19 +16,25 @@ use crate::traffic::Message;
 const STILL: Duration = Duration::from_millis(400);
 
 impl Play<'_> {
-    /// The broker is dead; brings it back, and the devices with it.
+    /// The broker is dead; brings it back, and the devices with it. The engine must live.
     ///
-    /// The old publisher must go: what it has in flight would come behind a hole. What the broker still has of its queue is
-    /// older than what is published again, and delivered before it; so every sensor's order is kept, and what comes
-    /// twice is a duplicate.
+    /// The old publisher must go: what it has in flight would come behind a hole. The broker may have forgotten the session, and
+    /// keeps nothing for it until the engine is back; or it has an old state of its queue, which is dealt with before
+    /// anything is published again. So every sensor's order is kept, and what comes twice is a duplicate.
     pub(super) async fn outage_of_broker(&mut self) -> anyhow::Result<()> {
+        let nothing = Publisher::start("nobody", self.stage.broker_port(), Arc::default(), RATE);
+        drop(std::mem::replace(&mut self.publisher, nothing));
+        self.until_still().await?;
+        self.stage.restart(Server::Mosquitto)?;
+        for (engine, _) in self.engines.values_mut() {
+            engine.ready(self.patience).await?;
+        }
         self.until_still().await?;
         let messages = Arc::new(self.unproven().await?);
         let name = publisher_name(self.ground, self.publishers);
         self.publishers += 1;
         self.publisher = Publisher::start(&name, self.stage.broker_port(), messages, RATE);
-        self.stage.restart(Server::Mosquitto)?;
-        self.publisher.let_through(1.0);
+        self.publisher.let_through(self.flowing);
         Ok(())
     }
 

@@ -17,13 +17,13 @@ const CHECKPOINTS: u64 = 2;
 impl Play<'_> {
     pub(super) async fn finale(&mut self) -> anyhow::Result<()> {
         let node = self.survivor().await?;
-        self.publisher.let_through(1.0);
+        self.flow(1.0);
         self.publisher.settle(self.patience).await?;
         // Behind everything else, hence behind what the broker delivers again, too.
         let closing = Arc::new(self.traffic.closing.clone());
         let name = publisher_name(self.ground, self.publishers);
         let mut publisher = Publisher::start(&name, self.stage.broker_port(), closing, RATE);
-        publisher.let_through(1.0);
+        publisher.let_through(usize::MAX);
         publisher.settle(self.patience).await?;
         self.until_closed().await?;
         self.quiet().await;
