@@ -48,6 +48,15 @@ pub struct Announce {
     pub controls: Vec<(PartitionId, Control)>,
 }
 
+/// `MqttIngress` → `QueueWriter`: this node holds the subscription from now on and opens every log, so that whoever held it before can append no
+/// more. What waits from before is dropped: the broker delivers it again. Answers whether no later holder has done so already.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct TakeLogs {
+    /// The number of this holder.
+    pub tenure: u64,
+}
+
 /// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress announces it if it is its node that writes the log.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

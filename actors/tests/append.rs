@@ -27,7 +27,9 @@ impl Bed {
     }
 
     async fn open(&self, nonce: &str, wall_ms: u64) -> LogAppender {
-        LogAppender::open(&self.client, &self.keys, P, nonce, wall_ms, Position::default()).await.unwrap()
+        LogAppender::open(&self.client, &self.keys, P, nonce, (wall_ms, 0), Position::default())
+            .await
+            .unwrap()
     }
 
     async fn append(&self, appender: &mut LogAppender, what: &str, bound: u64) -> AppendOutcome {

@@ -7,7 +7,7 @@ use fred::prelude::Client;
 use fred::types::FromValue;
 use fred::types::scripts::Script;
 use thicket_actors::protocol::lease::{Held, acquire};
-use thicket_actors::protocol::log::{Appended, Writer, append, open};
+use thicket_actors::protocol::log::{Appended, Writer, append, may_open, open};
 use thicket_actors::protocol::{checkpoint, lease};
 use thicket_actors::queue::try_connect_redis;
 use thicket_compose::Redis;
@@ -89,6 +89,25 @@ async fn an_append_is_decided_as_the_protocol_says() {
 }
 
 #[tokio::test]
+async fn a_log_opens_to_the_newest_holder_of_the_subscription_as_the_protocol_says() {
+    let bed = Bed::new().await;
+    let script = Script::from_lua(include_str!("../src/queue/open.lua"));
+    for before in [None, Some(1), Some(2), Some(3)] {
+        for tenure in 1..4 {
+            bed.lay(None, 0, Some(&Writer { nonce: "a", n: 2, generation: 5 })).await;
+            if let Some(before) = before {
+                let () = bed.client.hset(WRITER, ("tenure", before)).await.unwrap();
+            }
+            let arguments = ["b".to_owned(), "1".to_owned(), tenure.to_string()];
+            let (_, said): (u64, String) = bed.run(&script, &[LOG, WRITER], &arguments).await;
+            assert_eq!(said != "fenced", may_open(before, tenure), "{before:?}, {tenure}");
+            let nonce: String = bed.client.hget(WRITER, "nonce").await.unwrap();
+            assert_eq!(nonce == "b", may_open(before, tenure), "{before:?}, {tenure}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_generation_is_chosen_as_the_protocol_says() {
     let bed = Bed::new().await;
     let script = Script::from_lua(include_str!("../src/queue/open.lua"));
@@ -102,14 +121,14 @@ async fn a_generation_is_chosen_as_the_protocol_says() {
             for earliest in [1, 2, 4, 9, 1_900_000_000_000] {
                 let writer = before.map(|generation| Writer { nonce: "a", n: 2, generation });
                 bed.lay(last, length, writer.as_ref()).await;
-                let arguments = ["b".to_owned(), earliest.to_string()];
+                let arguments = ["b".to_owned(), earliest.to_string(), "7".to_owned()];
                 let (generation, end): (u64, String) = bed.run(&script, &[LOG, WRITER], &arguments).await;
                 let case = format!("{last:?}, {before:?}, {earliest}");
                 assert_eq!(generation, open(before, last.unwrap_or_default(), earliest), "{case}");
                 assert_eq!(end.parse(), Ok(last.unwrap_or_default()), "{case}");
                 let stored: Vec<String> =
-                    bed.client.hmget(WRITER, vec!["nonce", "n", "generation"]).await.unwrap();
-                assert_eq!(stored, ["b", "0", &generation.to_string()], "{case}");
+                    bed.client.hmget(WRITER, vec!["nonce", "n", "generation", "tenure"]).await.unwrap();
+                assert_eq!(stored, ["b", "0", &generation.to_string(), "7"], "{case}");
             }
         }
     }

@@ -168,6 +168,7 @@ impl Site<'_> {
             max_records: config.queue.max_records,
             max_backlog: config.queue.max_backlog,
             nonce: self.node.to_string(),
+            partitions: config.queue.partitions,
             newest_generation: self.newest_generation,
         };
         let (log, keys, acknowledging) = (redis.clone(), self.keys.clone(), connection.clone());
@@ -176,11 +177,12 @@ impl Site<'_> {
             QueueWriter::new(log, keys, options, acknowledging, metrics, exit)
         });
 
-        let lease_key = self.keys.ingress_lease(&config.mqtt.client_id);
+        let client_id = &config.mqtt.client_id;
+        let lease_keys = (self.keys.ingress_lease(client_id), self.keys.ingress_tenure(client_id));
         let (leases, writer, metrics) = (self.leases(redis), queue.clone(), self.metrics.clone());
         let announced = (postgres_pool(&config.postgres.url, 1)?, config.detector_configs()?.to_json());
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
-            MqttIngress::new(client, connection, mqtt, decode, writer, leases, lease_key, announced, metrics)
+            MqttIngress::new(client, connection, mqtt, decode, writer, leases, lease_keys, announced, metrics)
         });
         Ok((queue, ingress))
     }

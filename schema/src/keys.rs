@@ -10,6 +10,7 @@
 //! | `thicket:{p07}:lease` | string | which node owns the partition, for the time being |
 //! | `thicket:{p07}:suspect` | hash | what its owner was about to apply, after an owner that died |
 //! | `thicket:{p07}:checkpoint:<sensor>` | string | a detector's [checkpoint](crate::Checkpoint) |
+//! | `thicket:ingress:<client id>:tenure` | string | the number of the newest holder of that lease |
 //! | `thicket:ingress:<client id>:lease` | string | which node holds an MQTT subscription |
 //! | `thicket:meta` | hash | what the deployment fixed once and for all |
 
@@ -76,6 +77,11 @@ impl Keys {
     /// Which node holds the MQTT subscription of a client id.
     pub fn ingress_lease(&self, client_id: &str) -> String {
         format!("{}:ingress:{client_id}:lease", self.prefix)
+    }
+
+    /// The number of the newest holder of a subscription.
+    pub fn ingress_tenure(&self, client_id: &str) -> String {
+        format!("{}:ingress:{client_id}:tenure", self.prefix)
     }
 
     /// What the deployment fixed once and for all, such as the number of partitions.

@@ -69,6 +69,11 @@ pub fn append<N: PartialEq>(
     }
 }
 
+/// Whether a holder of the subscription may open a log: not if a later one has. Decided by `queue/open.lua`.
+pub fn may_open(tenure_before: Option<u64>, tenure: u64) -> bool {
+    tenure_before.is_none_or(|before| before <= tenure)
+}
+
 /// The generation of a writer that takes a log over. `before` is its predecessor's, `last` the place of the last entry there ever was. Decided
 /// by `queue/open.lua`.
 pub fn open(before: Option<u64>, last: Position, earliest: u64) -> u64 {

@@ -30,6 +30,9 @@ pub enum AppendError {
     /// Redis is away or refused the command. The append may or may not have happened: try it again as it is.
     #[error("redis: {0}")]
     Redis(#[from] RedisError),
+    /// A later holder of the subscription writes this log. Trying again does not help.
+    #[error("a later ingress writes this log")]
+    Outlived,
     /// Redis answered with something that the script never says.
     #[error("unexpected reply of the append script: {0}")]
     UnexpectedReply(String),
@@ -52,20 +55,24 @@ impl LogAppender {
     ///
     /// `earliest` is the generation's least number: the wall clock in ms, or more where a later one is known. `acknowledged` is the newest
     /// place that this writer knows to have been in the log, which Redis may have lost: the next entry names it as its predecessor, so
-    /// that a reader that has not come so far notices.
+    /// that a reader that has not come so far notices. `tenure` numbers the holders of the subscription: a log that a later one has opened stays
+    /// closed to this one ([`AppendError::Outlived`]).
     pub async fn open(
         redis: &Client,
         keys: &Keys,
         partition: PartitionId,
         nonce: &str,
-        earliest: u64,
+        (earliest, tenure): (u64, u64),
         acknowledged: Position,
     ) -> Result<Self, AppendError> {
         let open = Script::from_lua(include_str!("open.lua"));
         let script_keys = vec![keys.log(partition), keys.writer(partition)];
-        let (generation, last): (u64, String) = open
-            .evalsha_with_reload(redis, script_keys, vec![nonce.to_owned(), earliest.to_string()])
-            .await?;
+        let arguments = vec![nonce.to_owned(), earliest.to_string(), tenure.to_string()];
+        let (generation, last): (u64, String) =
+            open.evalsha_with_reload(redis, script_keys, arguments).await?;
+        if last == "fenced" {
+            return Err(AppendError::Outlived);
+        }
         let last: Position = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
         let predecessor = log::predecessor(last, acknowledged);
         let append = Script::from_lua(include_str!("append.lua"));

@@ -22,6 +22,13 @@ if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 2";
 
+/// Numbers the holders of a lease.
+const TENURE: &str = "#!lua flags=allow-oom
+local tenure = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, tonumber(ARGV[1]))
+tenure = string.format('%.0f', tenure)
+redis.call('SET', KEYS[1], tenure)
+return tenure";
+
 /// Takes, renews and releases leases in the name of one node.
 #[derive(Clone, Debug)]
 pub struct Leases {
@@ -31,6 +38,7 @@ pub struct Leases {
     acquire: Script,
     release: Script,
     inherit: Script,
+    tenure: Script,
 }
 
 impl Leases {
@@ -38,7 +46,7 @@ impl Leases {
     pub fn new(redis: Client, node: NodeName, ttl: Duration) -> Self {
         let script = Script::from_lua;
         let (acquire, release, inherit) = (script(ACQUIRE), script(RELEASE), script(INHERIT));
-        Self { redis, node, ttl, acquire, release, inherit }
+        Self { redis, node, ttl, acquire, release, inherit, tenure: Script::from_lua(TENURE) }
     }
 
     /// How long a lease lasts without renewal.
@@ -65,6 +73,11 @@ impl Leases {
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string(), holder];
         let reply: i64 = self.inherit.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
         Ok(Held::from_code(reply))
+    }
+
+    /// Begins a new tenure: a number that is greater than that of every earlier holder, and at least `wall_ms`.
+    pub async fn begin_tenure(&self, key: String, wall_ms: u64) -> Result<u64, RedisError> {
+        self.tenure.evalsha_with_reload(&self.redis, vec![key], vec![wall_ms.to_string()]).await
     }
 
     /// Gives the lease back if this node holds it.

@@ -1,6 +1,6 @@
 //! Appends records to the log, grouped by partition, and acknowledges a message once the log holds all of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
 
 use super::append::{AppendError, AppendOutcome, LogAppender};
 use crate::faults;
-use crate::messages::{Announce, Append, Drain};
+use crate::messages::{Announce, Append, Drain, TakeLogs};
 use crate::metrics::Metrics;
 use crate::protocol::log::earliest_generation;
 use crate::source::Connection;
@@ -38,6 +38,8 @@ pub struct QueueWriterOptions {
     pub max_backlog: u64,
     /// A name that no other writer has.
     pub nonce: String,
+    /// Number of logs.
+    pub partitions: u16,
     /// The newest generation that is known from elsewhere: Redis may have forgotten it, and the clock may have been set back.
     pub newest_generation: u64,
 }
@@ -54,6 +56,8 @@ pub struct QueueWriter {
 /// What a restart throws away.
 #[derive(Debug, Default)]
 struct State {
+    /// The last that asked for the logs.
+    takeover: Option<(TakeLogs, tokio::sync::oneshot::Sender<bool>)>,
     pending: Vec<Append>,
     announcements: Vec<(Announce, tokio::sync::oneshot::Sender<()>)>,
     appenders: BTreeMap<PartitionId, LogAppender>,
@@ -71,6 +75,10 @@ struct Log {
     exit: ExitSignal,
     /// The newest place of each log that this process knows to have been acknowledged. Outlives a restart of the actor.
     acknowledged: RefCell<BTreeMap<PartitionId, Position>>,
+    /// The number of this holder of the subscription.
+    tenure: Cell<u64>,
+    /// Whether another has taken over. What is appended then could overtake what was refused: nothing is.
+    fenced: Cell<bool>,
 }
 
 /// Another writer has taken the log over.
@@ -88,7 +96,8 @@ impl QueueWriter {
     ) -> Self {
         let linger = options.linger;
         let acknowledged = RefCell::default();
-        let log = Rc::new(Log { redis, keys, options, metrics, exit, acknowledged });
+        let (tenure, fenced) = (Cell::new(0), Cell::new(false));
+        let log = Rc::new(Log { redis, keys, options, metrics, exit, acknowledged, tenure, fenced });
         Self { log, linger, connection, state: State::default() }
     }
 
@@ -98,15 +107,17 @@ impl QueueWriter {
         let flush = tokio::time::sleep(linger)
             .into_actor(self)
             .then(|(), this, _| {
+                let takeover = this.state.takeover.take();
                 let batch = std::mem::take(&mut this.state.pending);
                 let announcements = std::mem::take(&mut this.state.announcements);
                 let appenders = std::mem::take(&mut this.state.appenders);
-                flush_all(Rc::clone(&this.log), appenders, batch, announcements).into_actor(this)
+                flush_all(Rc::clone(&this.log), appenders, takeover, batch, announcements).into_actor(this)
             })
             .map(|appenders, this, context| {
                 this.state.appenders = appenders;
                 this.state.flushing = false;
-                if this.state.pending.is_empty() && this.state.announcements.is_empty() {
+                let State { takeover, pending, announcements, .. } = &this.state;
+                if takeover.is_none() && pending.is_empty() && announcements.is_empty() {
                     release(this.state.drained.drain(..));
                 } else {
                     this.flush(context);
@@ -144,6 +155,20 @@ impl Handler<Append> for QueueWriter {
     }
 }
 
+impl Handler<TakeLogs> for QueueWriter {
+    type Result = ResponseActFuture<Self, bool>;
+
+    fn handle(&mut self, take: TakeLogs, context: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.state.pending.clear();
+        self.state.takeover = Some((take, sender));
+        if !self.state.flushing {
+            self.flush(context);
+        }
+        Box::pin(receiver.into_actor(self).map(|taken, _, _| taken.unwrap_or(false)))
+    }
+}
+
 impl Handler<Announce> for QueueWriter {
     type Result = ResponseActFuture<Self, bool>;
 
@@ -169,25 +194,39 @@ impl Handler<Drain> for QueueWriter {
     }
 }
 
-/// Appends a batch, and after it what is announced.
+/// Takes the logs if that is asked for, appends a batch, and after it what is announced.
 async fn flush_all(
     log: Rc<Log>,
-    appenders: BTreeMap<PartitionId, LogAppender>,
+    mut appenders: BTreeMap<PartitionId, LogAppender>,
+    takeover: Option<(TakeLogs, tokio::sync::oneshot::Sender<bool>)>,
     batch: Vec<Append>,
     announcements: Vec<(Announce, tokio::sync::oneshot::Sender<()>)>,
 ) -> BTreeMap<PartitionId, LogAppender> {
-    let mut appenders =
-        if batch.is_empty() { appenders } else { flush_batch(Rc::clone(&log), appenders, batch).await };
+    if let Some((TakeLogs { tenure }, done)) = takeover {
+        log.tenure.set(tenure);
+        let opened = log.open_all().await;
+        log.fenced.set(opened.is_none());
+        // Whoever asked for it may not be waiting any more.
+        let _ = done.send(opened.is_some());
+        appenders = opened.unwrap_or_default();
+    }
+    if log.fenced.get() {
+        return BTreeMap::new();
+    }
+    if !batch.is_empty() {
+        appenders = flush_batch(Rc::clone(&log), appenders, batch).await;
+    }
+    if log.fenced.get() {
+        return BTreeMap::new();
+    }
     for (Announce { controls }, done) in announcements {
         let received = Utc::now().timestamp_micros();
         for (partition, control) in controls {
             let entry = Entry::of_control(received, control);
             let appender = appenders.remove(&partition);
             let Ok(appender) = log.append_entry(partition, appender, entry).await else {
-                let what =
-                    "the log of a partition (a second ingress runs with the same client id?)".to_owned();
-                log.exit.raise(ExitReason::Fenced { what });
-                return appenders;
+                log.end();
+                return BTreeMap::new();
             };
             log.metrics.entries_appended.inc();
             appenders.insert(partition, appender);
@@ -224,8 +263,7 @@ async fn flush_batch(
         }
     }
     if !all_appended {
-        let what = "the log of a partition (a second ingress runs with the same client id?)".to_owned();
-        log.exit.raise(ExitReason::Fenced { what });
+        log.end();
         return appenders;
     }
     log.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
@@ -244,6 +282,24 @@ async fn flush_batch(
 }
 
 impl Log {
+    /// Another has taken over: nothing is appended any more, and the node is to end.
+    fn end(&self) {
+        self.fenced.set(true);
+        let what = "the log of a partition (a second ingress runs with the same client id?)".to_owned();
+        self.exit.raise(ExitReason::Fenced { what });
+    }
+
+    /// Opens every log; nothing if a later holder of the subscription has opened one.
+    async fn open_all(&self) -> Option<BTreeMap<PartitionId, LogAppender>> {
+        let partitions: Vec<PartitionId> = (0..self.options.partitions).map(PartitionId).collect();
+        let opened = join_all(partitions.iter().map(|&partition| self.open(partition))).await;
+        partitions
+            .into_iter()
+            .zip(opened)
+            .map(|(partition, opened)| Some((partition, opened.ok()?)))
+            .collect()
+    }
+
     /// Appends records of one partition, in entries of bounded size, and does not give up before they are in the log.
     async fn append_all(
         &self,
@@ -265,10 +321,10 @@ impl Log {
             self.metrics.records_appended.inc_by(count);
         }
         let appender = match appender {
-            Some(open) => open,
+            Some(open) => Ok(open),
             None => self.open(partition).await,
         };
-        (partition, Ok(appender))
+        (partition, appender)
     }
 
     async fn append_entry(
@@ -279,7 +335,7 @@ impl Log {
     ) -> Result<LogAppender, Fenced> {
         let mut appender = match appender {
             Some(open) => open,
-            None => self.open(partition).await,
+            None => self.open(partition).await?,
         };
         let mut bytes = appender.pack(&mut entry);
         let mut pause = RETRY_MIN;
@@ -299,7 +355,7 @@ impl Log {
                     let last = appender.last();
                     tracing::error!(%partition, %last, "redis lost entries that it had acknowledged; opening a new generation");
                     self.metrics.log_gaps.inc();
-                    appender = self.open(partition).await;
+                    appender = self.open(partition).await?;
                     bytes = appender.pack(&mut entry);
                 }
                 Err(error) => self.pause_after(&error, partition, &mut pause).await,
@@ -308,15 +364,17 @@ impl Log {
     }
 
     /// Opens a new generation, after every other that is known, whatever the clock says.
-    async fn open(&self, partition: PartitionId) -> LogAppender {
+    async fn open(&self, partition: PartitionId) -> Result<LogAppender, Fenced> {
         let acknowledged = self.acknowledged.borrow().get(&partition).copied().unwrap_or_default();
         let mut pause = RETRY_MIN;
         loop {
             let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
             let earliest = earliest_generation(wall_ms, self.options.newest_generation, acknowledged);
             let nonce = &self.options.nonce;
-            match LogAppender::open(&self.redis, &self.keys, partition, nonce, earliest, acknowledged).await {
-                Ok(appender) => return appender,
+            let place = (earliest, self.tenure.get());
+            match LogAppender::open(&self.redis, &self.keys, partition, nonce, place, acknowledged).await {
+                Ok(appender) => return Ok(appender),
+                Err(AppendError::Outlived) => return Err(Fenced),
                 Err(error) => self.pause_after(&error, partition, &mut pause).await,
             }
         }

@@ -79,7 +79,7 @@ impl Bench {
         let client = connect_redis(&self.redis.url()).await;
         let keys = Keys::default();
         let mut appender =
-            LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000, Position::default())
+            LogAppender::open(&client, &keys, PartitionId(0), "test", (1_000, 0), Position::default())
                 .await
                 .unwrap();
         for readings in readings.chunks(7) {
@@ -199,7 +199,9 @@ async fn a_control_entry_takes_effect_where_it_stands() {
     let client = connect_redis(&bench.redis.url()).await;
     let keys = Keys::default();
     let mut appender =
-        LogAppender::open(&client, &keys, PartitionId(0), "test", 1_000, Position::default()).await.unwrap();
+        LogAppender::open(&client, &keys, PartitionId(0), "test", (1_000, 0), Position::default())
+            .await
+            .unwrap();
     let readings = |range: std::ops::Range<i64>| {
         range.flat_map(|i| [record("a", i, value(i)), record("b", i, value(i + 3))]).collect::<Vec<_>>()
     };
@@ -238,7 +240,9 @@ async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
     let client = connect_redis(&bench.redis.url()).await;
     let keys = Keys::default();
     let mut appender =
-        LogAppender::open(&client, &keys, PartitionId(0), "test", 2_000, Position::default()).await.unwrap();
+        LogAppender::open(&client, &keys, PartitionId(0), "test", (2_000, 0), Position::default())
+            .await
+            .unwrap();
     let mut entry = Entry { predecessor: Position::default(), records: vec![record("a", 3, 4.0)] };
     appender.pack(&mut entry);
     entry.predecessor = Position { generation: 1_500, n: 9 };

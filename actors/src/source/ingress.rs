@@ -1,5 +1,6 @@
 //! The MQTT subscription: one client id, a persistent session, QoS 1, acknowledgements by hand.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::connection::Connection;
 use super::decode::{DecodeOptions, MessageDecoder};
 use crate::checkpoint::PostgresPool;
 use crate::credit::{CreditPool, send_credited};
-use crate::messages::{Append, Drain, Reload};
+use crate::messages::{Append, Drain, Reload, TakeLogs};
 use crate::metrics::Metrics;
 use crate::queue::{Held, Leases, QueueWriter};
 
@@ -74,6 +75,9 @@ struct Subscription {
     lease_key: String,
     metrics: Metrics,
     announcer: Rc<Announcer>,
+    /// Whether the logs are this node's, since it last got the lease.
+    has_logs: Cell<bool>,
+    tenure_key: String,
     /// The event loop outlives a restart of the actor: a panic in decoding is no reason to lose the connection.
     event_loop: tokio::sync::Mutex<EventLoop>,
 }
@@ -115,7 +119,7 @@ impl MqttIngress {
         decode: DecodeOptions,
         writer: Addr<QueueWriter>,
         leases: Leases,
-        lease_key: String,
+        (lease_key, tenure_key): (String, String),
         (pool, detectors): (PostgresPool, Arc<str>),
         metrics: Metrics,
     ) -> Self {
@@ -134,6 +138,8 @@ impl MqttIngress {
             lease_key,
             metrics,
             announcer,
+            has_logs: Cell::new(false),
+            tenure_key,
             event_loop,
         };
         Self {
@@ -189,6 +195,10 @@ impl Subscription {
             if !self.hold_lease(&mut stop).await {
                 return;
             }
+            if !self.has_logs.get() && !self.take_logs().await {
+                tokio::time::sleep(pause).await;
+                continue;
+            }
             self.announcer.set_writes(true);
             let connected =
                 self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
@@ -207,7 +217,11 @@ impl Subscription {
         let mut announced = false;
         loop {
             match self.leases.acquire(self.lease_key.clone()).await {
-                Ok(Held::Acquired | Held::Renewed) => return true,
+                Ok(Held::Renewed) => return true,
+                Ok(Held::Acquired) => {
+                    self.has_logs.set(false);
+                    return true;
+                }
                 Ok(Held::ByAnother) if !announced => {
                     self.announcer.set_writes(false);
                     announced = true;
@@ -224,6 +238,16 @@ impl Subscription {
                 _ = stop.wait_for(|&stop| stop) => return false,
             }
         }
+    }
+
+    /// Opens every log, so that whoever held the subscription before appends nothing more; false if that did not succeed.
+    async fn take_logs(&self) -> bool {
+        let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
+        match self.leases.begin_tenure(self.tenure_key.clone(), wall_ms).await {
+            Ok(tenure) => self.has_logs.set(self.writer.send(TakeLogs { tenure }).await.unwrap_or(false)),
+            Err(error) => tracing::warn!(%error, "the logs cannot be taken over; trying again"),
+        }
+        self.has_logs.get()
     }
 
     /// Handles one connection until it ends; returns whether it ever was one.
@@ -280,14 +304,20 @@ impl Subscription {
         }
     }
 
-    /// Renews the lease of the subscription; false if another node has it.
+    /// Renews the lease of the subscription; false if another node has it, or may have had it meanwhile.
     async fn renew(&self) -> bool {
         match self.leases.acquire(self.lease_key.clone()).await {
             Ok(Held::ByAnother) => {
                 tracing::warn!("another node took the subscription over");
+                self.has_logs.set(false);
                 return false;
             }
-            Ok(_) => {}
+            Ok(Held::Acquired) => {
+                tracing::warn!("the subscription's lease had run out; connecting anew");
+                self.has_logs.set(false);
+                return false;
+            }
+            Ok(Held::Renewed) => {}
             Err(error) => tracing::warn!(%error, "the subscription's lease was not renewed"),
         }
         true
