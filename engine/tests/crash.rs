@@ -9,8 +9,14 @@ use thicket_crash::matrix::{cases, mutations};
 use thicket_crash::runner::{Plan, run};
 
 /// One place for each thing that is exactly once: append, acknowledgement, commit, checkpoint, takeover.
-const CASES: [&str; 6] =
-    ["append.lost", "commit.lost", "kill-ack.before", "kill-commit.after", "kill-checkpoint.after", "kill-redis"];
+const CASES: [&str; 6] = [
+    "append.lost",
+    "commit.lost",
+    "kill-ack.before",
+    "kill-commit.after",
+    "kill-checkpoint.after",
+    "kill-redis",
+];
 const MUTATION: &str = "rule.append_once";
 
 #[tokio::test(flavor = "multi_thread")]
