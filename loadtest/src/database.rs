@@ -85,9 +85,7 @@ pub(crate) struct LetterRow {
 #[derive(Debug, diesel::Queryable)]
 pub(crate) struct SensorRow {
     pub(crate) name: String,
-    pub(crate) partition: i32,
     pub(crate) fields: Vec<String>,
-    pub(crate) first_seen: DateTime<Utc>,
 }
 
 /// The engine's own ledger, summed over all partitions.
@@ -139,10 +137,7 @@ impl Database {
 
     /// All sensors' rows, in the order of the names' bytes.
     pub(crate) async fn sensor_rows(&mut self) -> Result<Vec<SensorRow>, DatabaseError> {
-        let rows = sensors::table
-            .select((sensors::name, sensors::partition, sensors::fields, sensors::first_seen))
-            .load(&mut self.connection)
-            .await;
+        let rows = sensors::table.select((sensors::name, sensors::fields)).load(&mut self.connection).await;
         let mut rows: Vec<SensorRow> = rows.map_err(|error| self.failed(error))?;
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(rows)

@@ -9,8 +9,8 @@ use crate::digest;
 /// Two databases have the same digest when they hold the same rows, whatever engine, shards, crashes and order of commits
 /// brought them there. It covers readings (sensor's name, time, field names, bits of the values, seq, bits of score and grade,
 /// flags; by name and time), anomalies (all columns; by name and beginning), dead letters (topic, reason, payload, its
-/// length; without position and time of arrival, which do not follow from what was published) and sensors (name, partition,
-/// fields, first seen; by name). One flipped bit changes it.
+/// length; without position and time of arrival, which do not follow from what was published) and sensors (name and
+/// fields; by name). One flipped bit changes it.
 /// The tables are read as of one moment, and streamed.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]

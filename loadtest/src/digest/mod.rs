@@ -139,9 +139,7 @@ async fn sensors(database: &mut Database) -> Result<TableDigest, DatabaseError> 
 
 fn sensor(feed: &mut Feed, row: &SensorRow) {
     feed.text(&row.name);
-    feed.integer(i64::from(row.partition));
     feed.texts(&row.fields);
-    feed.time(row.first_seen);
 }
 
 #[cfg(test)]
