@@ -115,7 +115,7 @@ impl Desk {
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         for job in jobs {
             outcomes.push(match narrow.get(&job.partition) {
-                Some(&(caution, to)) => Some(self.judge_warily(job, caution, to).await),
+                Some(&narrow) => Some(self.judge_warily(job, narrow).await),
                 None => None,
             });
         }

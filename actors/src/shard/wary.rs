@@ -19,8 +19,8 @@ use crate::queue::{RedisError, Suspect};
 
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Partitions whose stretch is gone through reading by reading: what is suspected, and the stretch's end.
-pub(super) type Narrow = BTreeMap<PartitionId, (Caution, Position)>;
+/// Partitions whose stretch is gone through reading by reading: what is suspected, and the stretch, after the first place and up to the second.
+pub(super) type Narrow = BTreeMap<PartitionId, (Caution, Position, Position)>;
 
 impl Desk {
     /// Finds out what a partition's last owner may have died of; the partition is not read before.
@@ -65,7 +65,7 @@ impl Desk {
             let caution = self.state.borrow().partitions.get(&stretch.partition).and_then(Partition::caution);
             match caution {
                 Some(caution) if caution.is_narrow(stretch.first()) => {
-                    narrow.insert(stretch.partition, (caution, stretch.to));
+                    narrow.insert(stretch.partition, (caution, stretch.from, stretch.to));
                 }
                 Some(_) => {
                     let suspect = Suspect::Stretch { after: stretch.from, to: stretch.to };
@@ -80,7 +80,11 @@ impl Desk {
 
     /// The verdicts on a job of which a process has died: reading by reading, and no other such reading on this node at the same time, so that
     /// what is written down is what it dies of.
-    pub(super) async fn judge_warily(self: &Rc<Self>, job: &Job, caution: Caution, to: Position) -> Outcome {
+    pub(super) async fn judge_warily(
+        self: &Rc<Self>,
+        job: &Job,
+        (caution, after, to): (Caution, Position, Position),
+    ) -> Outcome {
         let resident = self.resident(job.partition, &job.sensor).await?;
         let alone = self.nursery.peers.alone.lock().await;
         let before = async |index: usize| -> Result<_, Unrecoverable> {
@@ -95,6 +99,8 @@ impl Desk {
             Ok(Some(poison))
         };
         let result = self.judge_singly(&resident, job, before).await?;
+        // The last reading is past: what kills the process from here on is not that.
+        self.record(job.partition, Suspect::Stretch { after, to }).await;
         drop(alone);
         Ok((result, resident.config))
     }
