@@ -74,6 +74,9 @@ impl LogAppender {
             return Err(AppendError::Outlived);
         }
         let last: Position = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
+        if last < acknowledged {
+            tracing::error!(%partition, %last, %acknowledged, "redis lost entries that it had acknowledged: those after the last, up to the acknowledged");
+        }
         let predecessor = log::predecessor(last, acknowledged);
         let append = Script::from_lua(include_str!("append.lua"));
         Ok(Self { partition, nonce: nonce.to_owned(), generation, n: 0, predecessor, append })

@@ -352,8 +352,7 @@ impl Log {
                 }
                 Ok(AppendOutcome::Fenced) => return Err(Fenced),
                 Ok(AppendOutcome::Lost) => {
-                    let last = appender.last();
-                    tracing::error!(%partition, %last, "redis lost entries that it had acknowledged; opening a new generation");
+                    tracing::error!(%partition, "redis has forgotten what this node has written; opening a new generation");
                     self.metrics.log_gaps.inc();
                     appender = self.open(partition).await?;
                     bytes = appender.pack(&mut entry);
