@@ -9,7 +9,9 @@ use fred::clients::Client;
 use thicket_actors::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, check_deployment, newest_generation};
+use thicket_actors::ownership::{
+    DeploymentError, Join, PartitionKeeper, check_deployment, newest_generation,
+};
 use thicket_actors::queue::{
     Leases, LogReader, NodeName, QueueWriter, QueueWriterOptions, Suspects, connect_redis,
 };
@@ -248,9 +250,24 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
             }
         }
     }
+    loop {
+        match deployment(config).await {
+            Ok(newest) => return Ok(newest),
+            // That is for a person to mend; everything else may pass.
+            Err(error @ DeploymentError::PartitionsDiffer { .. }) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "postgresql does not answer any more; trying again");
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+        }
+    }
+}
+
+/// Checks the deployment; the newest generation of the log that is committed.
+async fn deployment(config: &Config) -> Result<u64, DeploymentError> {
     let mut connection = connect_postgres(&config.postgres.url).await?;
     check_deployment(&mut connection, config.queue.partitions).await?;
-    Ok(newest_generation(&mut connection).await?)
+    newest_generation(&mut connection).await
 }
 
 /// One thread for each shard, but not more than there are cores.

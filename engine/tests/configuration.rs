@@ -6,9 +6,9 @@ mod common;
 
 use common::{Bed, Engine, Publisher, now_seconds, payload};
 
-const SMALL: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"600ms\"\n[checkpoint]\nevery = 60\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
+const SMALL: &str = "[queue]\npartitions = 4\n[shards]\n[checkpoint]\nevery = 60\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
 /// Two of the sensors get forests of another size, the others only another threshold.
-const OTHER: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"600ms\"\n[checkpoint]\nevery = 60\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\nalarms_per_week = 20000.0\n[[detectors]]\nsensors = \"city/mic-0\"\npoints = 96\n[[detectors]]\nsensors = \"city/mic-1\"\npoints = 64\nsmoothing = 0\n";
+const OTHER: &str = "[queue]\npartitions = 4\n[shards]\n[checkpoint]\nevery = 60\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\nalarms_per_week = 20000.0\n[[detectors]]\nsensors = \"city/mic-0\"\npoints = 96\n[[detectors]]\nsensors = \"city/mic-1\"\npoints = 64\nsmoothing = 0\n";
 
 const SENSORS: usize = 5;
 const BEFORE: i64 = 150;

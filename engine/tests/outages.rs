@@ -6,7 +6,7 @@ mod common;
 
 use common::{Bed, Publisher, now_seconds, payload};
 
-const SMALL: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"900ms\"\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
+const SMALL: &str = "[queue]\npartitions = 4\n[shards]\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
 const SENSORS: usize = 3;
 
 async fn publish(publisher: &mut Publisher, start: i64, readings: std::ops::Range<i64>) {
@@ -65,7 +65,7 @@ async fn each_server_may_be_killed_in_the_middle_of_a_stream() {
         // The broker's own losses are outside the promise: it is killed once it has handed everything on.
         if server == "mosquitto" {
             publisher.settle().await;
-            bed.until("SELECT sum(delivered) FROM ledger", (published + 60) * SENSORS as i64).await;
+            bed.until("SELECT sum(scored) FROM ledger", (published + 60) * SENSORS as i64).await;
         }
         match server {
             "postgres" => bed.servers.postgres.kill().unwrap(),

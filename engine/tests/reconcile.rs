@@ -168,7 +168,7 @@ async fn an_engine_that_was_killed_leaves_nothing_that_does_not_balance() {
     let start = now_seconds() - 3_000;
     let mut published = 0;
     for round in 0..4 {
-        let engine = bed.engine(&format!("{SMALL}[shards]\nlease = \"500ms\"\n")).await;
+        let engine = bed.engine(&format!("{SMALL}[shards]\n")).await;
         for i in round * 400..(round + 1) * 400 {
             for sensor in 0..6 {
                 publisher.publish(&format!("sensors/{sensor}"), payload(start, sensor, i)).await;

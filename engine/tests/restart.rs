@@ -7,7 +7,7 @@ mod common;
 use common::{Bed, Publisher, now_seconds, payload};
 
 /// Small enough for a test, large enough to run past several checkpoints, trims and full windows.
-const SMALL: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"600ms\"\n[checkpoint]\nevery = 100\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
+const SMALL: &str = "[queue]\npartitions = 4\n[shards]\n[checkpoint]\nevery = 100\n[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\n";
 
 const SENSORS: usize = 6;
 const READINGS: i64 = 400;

@@ -13,7 +13,7 @@ use fred::prelude::Client;
 use thicket_detector::{Detector, DetectorConfig, Profile};
 use thicket_schema::{Checkpoint, Keys, SensorName, Timestamp};
 
-const SMALL: &str = "[queue]\npartitions = 4\n[shards]\nlease = \"900ms\"\n[checkpoint]\nevery = 50\n[detector]\nprofile = \"small\"\nwarm_up = 64\n";
+const SMALL: &str = "[queue]\npartitions = 4\n[shards]\n[checkpoint]\nevery = 50\n[detector]\nprofile = \"small\"\nwarm_up = 64\n";
 const SENSORS: usize = 3;
 
 async fn publish(publisher: &mut Publisher, start: i64, readings: std::ops::Range<i64>) {

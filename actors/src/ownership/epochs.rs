@@ -27,6 +27,9 @@ pub enum DeploymentError {
         /// What the database says.
         stored: i32,
     },
+    /// The database cannot be reached.
+    #[error("postgresql: {0}")]
+    Connect(#[from] diesel::ConnectionError),
     /// The database did not answer, or lacks its tables.
     #[error("postgresql: {0}")]
     Query(#[from] diesel::result::Error),
