@@ -9,7 +9,7 @@ NAB ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test crash lint sanitize fuzz bench bench-forest bench-nab reference
+.PHONY: help servers demo test crash model lint sanitize fuzz bench bench-forest bench-nab reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -31,6 +31,13 @@ test: servers lint ## Formatting, lints, unit, property and integration tests
 crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (a quarter of an hour)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
 	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+
+EXPLORE = cargo run --release --locked --quiet -p thicket-model --example explore --
+
+model: ## Try the protocol's events in every order, in larger worlds than make test has time for (minutes, 8 GB)
+	$(EXPLORE) --readings 3 --faults 3 $(addprefix --only ,crashes=2 lost-appends=1 lost-opens=1 lost-claims=1 lost-commits=1)
+	$(EXPLORE) --readings 2 --faults 2
+	$(EXPLORE) --readings 2 --faults 2 --lossy
 
 lint: ## Formatting and lints
 	cargo fmt --all --check

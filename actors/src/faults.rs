@@ -33,6 +33,9 @@ pub const PLACES: [&str; 26] = [
     "restore.after",
 ];
 
+/// Those of them that count a reply as lost instead of ending the process.
+pub const LOST_REPLIES: [&str; 2] = ["append.lost", "commit.lost"];
+
 /// Every rule that can be broken.
 pub const RULES: [&str; 5] = [
     "rule.acknowledge_after_append",

@@ -11,10 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use thicket_actors::faults::{PLACES, RULES};
-
-/// Places that fail instead of ending the process.
-const FAILING: [&str; 2] = ["append.lost", "commit.lost"];
+use thicket_actors::faults::{LOST_REPLIES, PLACES, RULES};
 
 /// Sets what the environment says.
 pub(crate) fn set() -> anyhow::Result<()> {
@@ -27,7 +24,7 @@ pub(crate) fn set() -> anyhow::Result<()> {
         let (place, count) = fault.split_once('@').context("THICKET_FAULTS: place@count")?;
         let count: u64 = count.parse().context("THICKET_FAULTS: place@count")?;
         let place = PLACES.iter().find(|known| **known == place).context("THICKET_FAULTS: no such place")?;
-        if FAILING.contains(place) {
+        if LOST_REPLIES.contains(place) {
             configure(place, &format!("{}*off->1*return->off", count - 1))?;
         } else {
             kill_at(place, count, fired.clone())?;

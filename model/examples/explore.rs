@@ -57,7 +57,11 @@ fn main() -> ExitCode {
     let report = explore(&setting, most_states);
     println!("{report}, {:.1} s", started.elapsed().as_secs_f64());
     match report.counterexample {
-        None => ExitCode::SUCCESS,
+        None if report.complete => ExitCode::SUCCESS,
+        None => {
+            println!("not all states were seen; see --most-states");
+            ExitCode::FAILURE
+        }
         Some(counterexample) => {
             println!("{counterexample}");
             ExitCode::FAILURE

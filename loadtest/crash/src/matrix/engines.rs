@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use thicket_actors::faults::{LOST_REPLIES, PLACES};
+
 use super::Dice;
 use crate::case::{Act, Case, Fault, Node, PLAIN};
 use crate::settings::Settings;
@@ -10,29 +12,6 @@ use crate::traffic::Shape;
 /// What an engine logs that takes a reply for lost.
 const LOST: &str = "a reply that a test took away";
 
-/// Places that a first engine passes while the traffic flows.
-const FLOWING: [&str; 20] = [
-    "append.before",
-    "append.after",
-    "ack.before",
-    "ack.after",
-    "read.before",
-    "read.after",
-    "score.before",
-    "score.after",
-    "insert.before",
-    "insert.after",
-    "commit.before",
-    "commit.after",
-    "checkpoint.before",
-    "checkpoint.after",
-    "trim.before",
-    "trim.after",
-    "renewal.before",
-    "renewal.after",
-    "takeover.before",
-    "takeover.after",
-];
 /// Places that an engine passes when it follows on one that was killed.
 const FOLLOWING: [&str; 4] = ["takeover.before", "takeover.after", "restore.before", "restore.after"];
 /// Places that an engine passes where a reading panics its detector.
@@ -40,7 +19,9 @@ const JUDGING: [&str; 2] = ["verdict.before", "verdict.after"];
 
 pub(super) fn cases(dice: Dice) -> Vec<Case> {
     let mut cases = vec![Case::new("undisturbed-again").exactly()];
-    for place in FLOWING {
+    // Those of a verdict and of a restore need more than traffic, and a reply that is lost kills nobody.
+    let flows = |place: &&str| !["verdict.", "restore."].iter().any(|step| place.starts_with(step));
+    for place in PLACES.into_iter().filter(flows).filter(|place| !LOST_REPLIES.contains(place)) {
         cases.push(dies(format!("kill-{place}"), vec![dice.fault(place, 0)]));
     }
     for place in FOLLOWING {
@@ -50,7 +31,7 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
         let shape = Shape { poison: true, ..PLAIN };
         cases.push(Case { shape, ..dies(format!("kill-{place}"), vec![dice.fault(place, 0)]) });
     }
-    for place in ["append.lost", "commit.lost"] {
+    for place in LOST_REPLIES {
         cases.push(lost(place.to_owned(), dice.fault(place, 0)));
     }
     // Not thrice: whoever is there for a third death while a reading is scored is held to be its cause, and may be.
