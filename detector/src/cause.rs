@@ -57,25 +57,17 @@ pub(crate) struct Precedent {
 /// Precedents that make an expectation: the nearest, and what is as near.
 const PRECEDENTS: u32 = 48;
 
-/// Low, median and high of the nearest precedents; nothing if there are none.
-pub(crate) fn expectation(mut precedents: Vec<Precedent>) -> Option<[f64; 3]> {
-    precedents.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.value.total_cmp(&b.value)));
-    let mut taken = 0;
-    let mut farthest = f64::INFINITY;
-    for precedent in &precedents {
-        taken += precedent.count;
-        if taken >= PRECEDENTS {
-            farthest = precedent.distance;
-            break;
-        }
-    }
-    precedents.retain(|precedent| precedent.distance <= farthest);
-    precedents.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let total: u64 = precedents.iter().map(|precedent| u64::from(precedent.count)).sum();
+/// Low, median and high of the nearest precedents; nothing if there are none. Puts them into another order.
+pub(crate) fn expectation(precedents: &mut [Precedent]) -> Option<[f64; 3]> {
+    let farthest = farthest(precedents);
+    let mut near: Vec<Precedent> =
+        precedents.iter().copied().filter(|precedent| precedent.distance <= farthest).collect();
+    near.sort_unstable_by(|a, b| a.value.total_cmp(&b.value));
+    let total: u64 = near.iter().map(|precedent| u64::from(precedent.count)).sum();
     let quantile = |share: f64| {
         let rank = (share * total.checked_sub(1)? as f64).round() as u64;
         let mut below = 0;
-        precedents.iter().find_map(|precedent| {
+        near.iter().find_map(|precedent| {
             below += u64::from(precedent.count);
             (below > rank).then_some(precedent.value)
         })
@@ -83,22 +75,76 @@ pub(crate) fn expectation(mut precedents: Vec<Precedent>) -> Option<[f64; 3]> {
     Some([quantile(0.05)?, quantile(0.5)?, quantile(0.95)?])
 }
 
+/// How far the farthest of the nearest [`PRECEDENTS`] is; infinitely far if there are fewer.
+fn farthest(precedents: &mut [Precedent]) -> f64 {
+    let by_distance = |a: &Precedent, b: &Precedent| a.distance.total_cmp(&b.distance);
+    // Every one counts at least once, so the nearest as many are enough.
+    let most = PRECEDENTS as usize;
+    let nearest = if precedents.len() > most {
+        precedents.select_nth_unstable_by(most - 1, by_distance);
+        &mut precedents[..most]
+    } else {
+        precedents
+    };
+    nearest.sort_unstable_by(by_distance);
+    let mut taken = 0;
+    let last = nearest.iter().find(|precedent| {
+        taken += precedent.count;
+        taken >= PRECEDENTS
+    });
+    last.map_or(f64::INFINITY, |precedent| precedent.distance)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn the_nearest_precedents_make_the_expectation() {
         let near = (0..100).map(|i| Precedent { distance: 0.0, value: f64::from(i), count: 1 });
         let far = (0..100).map(|_| Precedent { distance: 1.0, value: 1e6, count: 5 });
-        assert_eq!(expectation(near.chain(far).collect()), Some([5.0, 50.0, 94.0]));
-        assert_eq!(expectation(Vec::new()), None);
+        let mut precedents: Vec<Precedent> = near.chain(far).collect();
+        assert_eq!(expectation(&mut precedents), Some([5.0, 50.0, 94.0]));
+        assert_eq!(expectation(&mut []), None);
     }
 
     #[test]
     fn equal_points_count_as_many() {
         let precedent = |value, count| Precedent { distance: 0.0, value, count };
-        let [_, median, _] = expectation(vec![precedent(1.0, 1), precedent(2.0, 9)]).unwrap();
+        let [_, median, _] = expectation(&mut [precedent(1.0, 1), precedent(2.0, 9)]).unwrap();
         assert_eq!(median, 2.0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_as_near_as_the_last_that_is_needed_counts_too(
+            precedents in prop::collection::vec((0_u8..40, -50_i8..50, 1_u32..4), 0..300),
+        ) {
+            let mut precedents: Vec<Precedent> = precedents
+                .into_iter()
+                .map(|(distance, value, count)| {
+                    Precedent { distance: f64::from(distance) / 8.0, value: f64::from(value), count }
+                })
+                .collect();
+            // Of every distance, how many there are up to it.
+            let up_to = |distance: f64| -> u32 {
+                precedents.iter().filter(|other| other.distance <= distance).map(|other| other.count).sum()
+            };
+            let needed = |distance: &f64| up_to(*distance) >= PRECEDENTS;
+            let distances = precedents.iter().map(|precedent| precedent.distance);
+            let farthest = distances.filter(needed).fold(f64::INFINITY, f64::min);
+            let mut values: Vec<f64> = precedents
+                .iter()
+                .filter(|precedent| precedent.distance <= farthest)
+                .flat_map(|precedent| std::iter::repeat_n(precedent.value, precedent.count as usize))
+                .collect();
+            values.sort_by(f64::total_cmp);
+            let expected = (!values.is_empty()).then(|| {
+                [0.05, 0.5, 0.95].map(|share| values[(share * (values.len() - 1) as f64).round() as usize])
+            });
+            prop_assert_eq!(expectation(&mut precedents), expected);
+        }
     }
 }

@@ -205,13 +205,12 @@ impl Model {
 
     /// Each field's part in the last row, beside what was expected of it.
     pub(crate) fn causes(&self, names: &[String], values: &[f64]) -> Vec<Cause> {
-        let shares = self.shares();
-        let causes =
-            names.iter().zip(values).zip(shares).enumerate().map(|(field, ((name, &actual), share))| {
-                let [low, expected, high] = self.expectation(field).unwrap_or([actual; 3]);
-                let direction = Direction::of(actual, low, high);
-                Cause { field: name.clone(), share, actual, expected, low, high, direction }
-            });
+        let fields = names.iter().zip(values).zip(self.shares().into_iter().zip(self.expectations()));
+        let causes = fields.map(|((name, &actual), (share, expectation))| {
+            let [low, expected, high] = expectation.unwrap_or([actual; 3]);
+            let direction = Direction::of(actual, low, high);
+            Cause { field: name.clone(), share, actual, expected, low, high, direction }
+        });
         causes.collect()
     }
 
@@ -225,21 +224,39 @@ impl Model {
             + self.measures.capacity() * size_of::<[f64; WAYS]>()
     }
 
-    /// Low, median and high of a field among the points of the level's forest that are like the last one in everything else.
-    fn expectation(&self, field: usize) -> Option<[f64; 3]> {
+    /// Low, median and high of every field among the points of the level's forest that are like the last one in everything else.
+    fn expectations(&self) -> Vec<Option<[f64; 3]>> {
         let outlook = &self.outlooks[0];
         let axes = outlook.axes().len();
         // The newest reading of a shingle comes last.
-        let precedents = outlook.forest().points().map(|(held, count)| {
-            let held = &held[held.len() - axes..];
-            let apart = outlook.axes().iter().zip(held).zip(outlook.point()).zip(outlook.weights());
-            let others = apart.filter(|(((axis, _), _), _)| **axis != Axis::Field(field));
-            let distance = others.fold(0.0, |sum, (((_, &held), &own), &weight)| {
-                sum + f64::from(weight) * (f64::from(held) - f64::from(own)).abs()
-            });
-            Precedent { distance, value: f64::from(held[field]), count }
-        });
-        expectation(precedents.collect()).map(|band| band.map(|coordinate| self.value(field, coordinate)))
+        let held: Vec<(&[f32], u32)> =
+            outlook.forest().points().map(|(held, count)| (&held[held.len() - axes..], count)).collect();
+        // How far each point is in each coordinate, to be summed for every field over all others.
+        let apart: Vec<Vec<f64>> = (outlook.point().iter().zip(outlook.weights()).enumerate())
+            .map(|(axis, (&own, &weight))| {
+                let apart = |held: f32| f64::from(weight) * (f64::from(held) - f64::from(own)).abs();
+                held.iter().map(|(held, _)| apart(held[axis])).collect()
+            })
+            .collect();
+        let mut distances = vec![0.0; held.len()];
+        let mut precedents = Vec::with_capacity(held.len());
+        let expectation = |field: usize| {
+            distances.fill(0.0);
+            for (axis, apart) in outlook.axes().iter().zip(&apart) {
+                if *axis != Axis::Field(field) {
+                    distances.iter_mut().zip(apart).for_each(|(distance, apart)| *distance += apart);
+                }
+            }
+            let points = held.iter().zip(&distances);
+            precedents.clear();
+            precedents.extend(points.map(|(&(held, count), &distance)| Precedent {
+                distance,
+                value: f64::from(held[field]),
+                count,
+            }));
+            expectation(&mut precedents).map(|band| band.map(|coordinate| self.value(field, coordinate)))
+        };
+        (0..self.scales.len()).map(expectation).collect()
     }
 
     /// Lets the time of day, and the day of the week, count once the sensor has lived through enough of them.
