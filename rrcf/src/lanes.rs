@@ -14,11 +14,14 @@ pub(crate) fn padded(width: usize) -> usize {
     width.next_multiple_of(LANES)
 }
 
-/// Where the eights of so many dimensions begin. Narrow points have one.
+/// Dimensions of so many eights have code of their own.
+pub(crate) const MOST_EIGHTS: usize = 4;
+
+/// Where the eights of so many dimensions begin: `EIGHTS` of them, or any number if that is 0.
 #[inline(always)]
-pub(crate) fn chunks<const NARROW: bool>(width: usize) -> impl Iterator<Item = usize> {
-    debug_assert!(!NARROW || width <= LANES);
-    (0..if NARROW { 1 } else { width.div_ceil(LANES) }).map(|chunk| chunk * LANES)
+pub(crate) fn chunks<const EIGHTS: usize>(width: usize) -> impl Iterator<Item = usize> {
+    debug_assert!(EIGHTS == 0 || width.div_ceil(LANES) == EIGHTS);
+    (0..if EIGHTS > 0 { EIGHTS } else { width.div_ceil(LANES) }).map(|chunk| chunk * LANES)
 }
 
 /// Reads the lanes that begin at `at`.
@@ -100,7 +103,7 @@ impl Probe {
                 real: lanes(f32::from_bits(u32::MAX), 0.0),
             }
         };
-        let eights: Vec<Eights> = chunks::<false>(width).map(eights).collect();
+        let eights: Vec<Eights> = chunks::<0>(width).map(eights).collect();
         Self { width, values: vec![0.0; width], first: eights.first().copied().unwrap_or_default(), eights }
     }
 
@@ -125,8 +128,8 @@ impl Probe {
 
     /// The eight values from that of index `at` on, a multiple of eight.
     #[inline(always)]
-    fn eights<const NARROW: bool>(&self, at: usize) -> &Eights {
-        if NARROW { &self.first } else { &self.eights[at / LANES] }
+    fn eights<const EIGHTS: usize>(&self, at: usize) -> &Eights {
+        if EIGHTS == 1 { &self.first } else { &self.eights[at / LANES] }
     }
 
     /// The values of a narrow point.
@@ -137,10 +140,10 @@ impl Probe {
 
     /// Whether the point lies outside of the box.
     #[inline(always)]
-    pub(crate) fn outside<V: Eight, const NARROW: bool>(&self, bounds: impl Boxed<V>) -> bool {
+    pub(crate) fn outside<V: Eight, const EIGHTS: usize>(&self, bounds: impl Boxed<V>) -> bool {
         let mut outside = 0;
-        for at in chunks::<NARROW>(self.width) {
-            let eights = self.eights::<NARROW>(at);
+        for at in chunks::<EIGHTS>(self.width) {
+            let eights = self.eights::<EIGHTS>(at);
             let below = V::load(&eights.low).less(bounds.lower(at));
             let above = bounds.upper(at).less(V::load(&eights.high));
             outside |= below.or(above).mask();
@@ -150,10 +153,10 @@ impl Probe {
 
     /// Whether the point lies on the boundary of the box, or outside, in at least one dimension.
     #[inline(always)]
-    pub(crate) fn touches<V: Eight, const NARROW: bool>(&self, bounds: impl Boxed<V>) -> bool {
+    pub(crate) fn touches<V: Eight, const EIGHTS: usize>(&self, bounds: impl Boxed<V>) -> bool {
         let mut touching = 0;
-        for at in chunks::<NARROW>(self.width) {
-            let eights = self.eights::<NARROW>(at);
+        for at in chunks::<EIGHTS>(self.width) {
+            let eights = self.eights::<EIGHTS>(at);
             let below = V::load(&eights.low).at_most(bounds.lower(at));
             let above = bounds.upper(at).at_most(V::load(&eights.high));
             touching |= below.or(above).mask();
@@ -163,9 +166,9 @@ impl Probe {
 
     /// Makes the box at `lo` and `hi` of the values just large enough to contain the point.
     #[inline(always)]
-    pub(crate) fn grow<V: Eight, const NARROW: bool>(&self, values: &mut [f32], lo: usize, hi: usize) {
-        for at in chunks::<NARROW>(self.width) {
-            let eights = self.eights::<NARROW>(at);
+    pub(crate) fn grow<V: Eight, const EIGHTS: usize>(&self, values: &mut [f32], lo: usize, hi: usize) {
+        for at in chunks::<EIGHTS>(self.width) {
+            let eights = self.eights::<EIGHTS>(at);
             // Behind the last dimension, what is there comes out as it is.
             let lower = V::load(&eights.low).min(load(values, lo + at));
             let upper = V::load(&eights.high).max(load(values, hi + at));
@@ -176,14 +179,14 @@ impl Probe {
 
     /// Puts a box in place of that at `lo` and `hi` of the values, from the dimension `at` on. Returns whether they differ.
     #[inline(always)]
-    pub(crate) fn replace<V: Eight, const NARROW: bool>(
+    pub(crate) fn replace<V: Eight, const EIGHTS: usize>(
         &self,
         values: &mut [f32],
         (lo, hi): (usize, usize),
         at: usize,
         (lower, upper): (V, V),
     ) -> bool {
-        let real = V::load(&self.eights::<NARROW>(at).real);
+        let real = V::load(&self.eights::<EIGHTS>(at).real);
         let (old_lower, old_upper) = (load::<V>(values, lo + at), load::<V>(values, hi + at));
         let (lower, upper) = (V::choose(real, lower, old_lower), V::choose(real, upper, old_upper));
         store(values, lo + at, lower, LANES);
@@ -193,21 +196,21 @@ impl Probe {
 
     /// The ranges of the box before and after it takes in the point, weighted. `weights` has zeros behind the last.
     #[inline(always)]
-    pub(crate) fn ranges<V: Eight, const NARROW: bool>(
+    pub(crate) fn ranges<V: Eight, const EIGHTS: usize>(
         &self,
         bounds: impl Boxed<V>,
         weights: &[f32],
     ) -> Ranges {
         let zero = V::splat(0.0);
         let (mut excess, mut inside) = (zero, zero);
-        for at in chunks::<NARROW>(self.width) {
-            let eights = self.eights::<NARROW>(at);
+        for at in chunks::<EIGHTS>(self.width) {
+            let eights = self.eights::<EIGHTS>(at);
             let (lo, hi, point) = (bounds.lower(at), bounds.upper(at), V::load(&eights.values));
             let weights = load::<V>(weights, at);
             let overhang = weights.mul(lo.sub(point).max(point.sub(hi)).max(zero));
             let range = weights.mul(hi.sub(lo).and(V::load(&eights.real)));
             (excess, inside) =
-                if NARROW { (overhang, range) } else { (excess.add(overhang), inside.add(range)) };
+                if at == 0 { (overhang, range) } else { (excess.add(overhang), inside.add(range)) };
         }
         let (excess, inside) = (excess.sum(), inside.sum());
         let total = inside + excess;
@@ -222,7 +225,7 @@ impl Probe {
     #[inline(never)]
     fn wide_ranges<V: Eight>(&self, bounds: impl Boxed<V>, weights: &[f32]) -> Ranges {
         let (mut excess, mut inside) = (0.0, 0.0);
-        for at in chunks::<false>(self.width) {
+        for at in chunks::<0>(self.width) {
             let (lo, hi) = (bounds.lower(at).to_array(), bounds.upper(at).to_array());
             for (i, &value) in self.point()[at..].iter().take(LANES).enumerate() {
                 let (lo, hi, value) = (f64::from(lo[i]), f64::from(hi[i]), f64::from(value));
@@ -239,7 +242,7 @@ impl Probe {
     /// With `at` uniform in `[0, excess)` the cut is uniform over the gaps, each in proportion to its weight. It separates strictly:
     /// everything on the left is at most `value`, everything on the right is above it, even where the gap is a single ulp.
     #[inline(always)]
-    pub(crate) fn cut<V: Eight, const NARROW: bool>(
+    pub(crate) fn cut<V: Eight, const EIGHTS: usize>(
         &self,
         bounds: impl Boxed<V>,
         weights: &[f32],
@@ -247,9 +250,9 @@ impl Probe {
         mut at: f64,
     ) -> Cut {
         let mut last = Gap { dimension: 0, start: 0.0, end: 0.0, weight: 1.0 };
-        for chunk in chunks::<NARROW>(self.width) {
+        for chunk in chunks::<EIGHTS>(self.width) {
             let (lo, hi) = (bounds.lower(chunk), bounds.upper(chunk));
-            let eights = self.eights::<NARROW>(chunk);
+            let eights = self.eights::<EIGHTS>(chunk);
             let (low, high) = (V::load(&eights.low), V::load(&eights.high));
             let below = low.less(lo);
             let starts = V::choose(below, low, hi);
@@ -300,7 +303,7 @@ pub(crate) trait Boxed<V: Eight>: Copy {
     fn upper(&self, at: usize) -> V;
 }
 
-/// A box of at most eight dimensions, in registers.
+/// Eight dimensions of a box, in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct InRegisters<V> {
     pub(crate) lo: V,

@@ -20,7 +20,7 @@ impl Forest {
         for trees in trees.chunks_mut(TOGETHER) {
             let ways = &mut work.ways;
             descend::<-1>(trees, ways, departure.probe.point(), held);
-            Forget::<Baseline, false> { trees, ways, departure: &departure, pool, store, kind: PhantomData }
+            Forget::<Baseline, 0> { trees, ways, departure: &departure, pool, store, kind: PhantomData }
                 .run();
         }
     }
@@ -50,15 +50,17 @@ impl Forest {
         step: Step,
         credit: &mut impl FnMut(usize, f64),
     ) -> (Score, Option<u32>) {
-        if self.store.width() <= LANES {
-            self.pass_through::<V, true>(step, credit)
-        } else {
-            self.pass_through::<V, false>(step, credit)
+        match self.store.width().div_ceil(LANES) {
+            1 => self.pass_through::<V, 1>(step, credit),
+            2 if V::WIDE => self.pass_through::<V, 2>(step, credit),
+            3 if V::WIDE => self.pass_through::<V, 3>(step, credit),
+            4 if V::WIDE => self.pass_through::<V, 4>(step, credit),
+            _ => self.pass_through::<V, 0>(step, credit),
         }
     }
 
     #[inline(always)]
-    fn pass_through<V: Eight, const NARROW: bool>(
+    fn pass_through<V: Eight, const EIGHTS: usize>(
         &mut self,
         step: Step,
         credit: &mut impl FnMut(usize, f64),
@@ -82,7 +84,7 @@ impl Forest {
                 V::apart(Descend::<-1> { trees, ways, point: departure.probe.point(), held });
                 prefetch(trees, ways, pool);
                 let departure = &departure;
-                V::apart(Forget::<V, NARROW> { trees, ways, departure, pool, store, kind: PhantomData });
+                V::apart(Forget::<V, EIGHTS> { trees, ways, departure, pool, store, kind: PhantomData });
             }
             if group == 0 {
                 // All trees hold the same points.
@@ -98,12 +100,12 @@ impl Forest {
                 V::apart(Descend::<1> { trees, ways, point, held });
                 prefetch(trees, ways, pool);
                 let kind = PhantomData;
-                V::apart(Insert::<V, NARROW> { trees, ways, arrival, pool, store, aside, placements, kind });
+                V::apart(Insert::<V, EIGHTS> { trees, ways, arrival, pool, store, aside, placements, kind });
             } else {
                 V::apart(Descend::<0> { trees, ways, point, held });
                 prefetch(trees, ways, pool);
                 let kind = PhantomData;
-                V::apart(Place::<V, NARROW> { trees, ways, arrival, pool, store, aside, placements, kind });
+                V::apart(Place::<V, EIGHTS> { trees, ways, arrival, pool, store, aside, placements, kind });
             }
             for placement in &room[..trees.len()] {
                 credit(placement.dimension as usize, placement.codisp);
@@ -138,7 +140,7 @@ impl<const CHANGE: i32> Job for Descend<'_, CHANGE> {
 }
 
 /// Some trees forget a point that has gone down them.
-struct Forget<'a, V, const NARROW: bool> {
+struct Forget<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
     departure: &'a Departure<'a>,
@@ -147,7 +149,7 @@ struct Forget<'a, V, const NARROW: bool> {
     kind: PhantomData<V>,
 }
 
-impl<V: Eight, const NARROW: bool> Job for Forget<'_, V, NARROW> {
+impl<V: Eight, const EIGHTS: usize> Job for Forget<'_, V, EIGHTS> {
     #[inline(always)]
     fn run(self) {
         let Self { trees, ways, departure, pool, store, .. } = self;
@@ -158,14 +160,14 @@ impl<V: Eight, const NARROW: bool> Job for Forget<'_, V, NARROW> {
         if departure.leaf.is_some() {
             for (number, tree) in trees.iter().enumerate() {
                 let way = ways.way(number).first(left[number]);
-                tree.shrink::<V, NARROW>(departure.probe, pool, store, &way);
+                tree.shrink::<V, EIGHTS>(departure.probe, pool, store, &way);
             }
         }
     }
 }
 
 /// A point that has gone down some trees comes into them.
-struct Insert<'a, V, const NARROW: bool> {
+struct Insert<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
     arrival: &'a Arrival<'a>,
@@ -176,21 +178,21 @@ struct Insert<'a, V, const NARROW: bool> {
     kind: PhantomData<V>,
 }
 
-impl<V: Eight, const NARROW: bool> Job for Insert<'_, V, NARROW> {
+impl<V: Eight, const EIGHTS: usize> Job for Insert<'_, V, EIGHTS> {
     #[inline(always)]
     fn run(self) {
         let Self { trees, ways, arrival, pool, store, aside, placements, .. } = self;
         let mut nest = Nest::EMPTY;
         for ((number, tree), placement) in trees.iter_mut().enumerate().zip(placements) {
             let way = ways.way(number);
-            nest.enter::<V, NARROW>(arrival, &way, pool, store, aside);
-            *placement = tree.insert::<V, NARROW>(arrival, (&way, &nest), pool, store, aside);
+            nest.enter::<V, EIGHTS>(arrival, &way, pool, store, aside);
+            *placement = tree.insert::<V, EIGHTS>(arrival, (&way, &nest), pool, store, aside);
         }
     }
 }
 
 /// A point that has gone down some trees is only looked at.
-struct Place<'a, V, const NARROW: bool> {
+struct Place<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
     arrival: &'a Arrival<'a>,
@@ -201,15 +203,15 @@ struct Place<'a, V, const NARROW: bool> {
     kind: PhantomData<V>,
 }
 
-impl<V: Eight, const NARROW: bool> Job for Place<'_, V, NARROW> {
+impl<V: Eight, const EIGHTS: usize> Job for Place<'_, V, EIGHTS> {
     #[inline(always)]
     fn run(self) {
         let Self { trees, ways, arrival, pool, store, aside, placements, .. } = self;
         let mut nest = Nest::EMPTY;
         for ((number, tree), placement) in trees.iter_mut().enumerate().zip(placements) {
             let way = ways.way(number);
-            nest.enter::<V, NARROW>(arrival, &way, pool, store, aside);
-            *placement = tree.place::<V, NARROW>(arrival, (&way, &nest), pool, store, aside);
+            nest.enter::<V, EIGHTS>(arrival, &way, pool, store, aside);
+            *placement = tree.place::<V, EIGHTS>(arrival, (&way, &nest), pool, store, aside);
         }
     }
 }

@@ -40,9 +40,9 @@ impl Forest {
         let mut tally = Tally::new();
         for tree in &self.trees {
             let placement = if shingle.len() <= LANES {
-                tree.look::<Baseline, true>(&arrival, &self.pool, &self.store, &mut work)
+                tree.look::<Baseline, 1>(&arrival, &self.pool, &self.store, &mut work)
             } else {
-                tree.look::<Baseline, false>(&arrival, &self.pool, &self.store, &mut work)
+                tree.look::<Baseline, 0>(&arrival, &self.pool, &self.store, &mut work)
             };
             tally.add(&placement);
         }

@@ -34,6 +34,8 @@ fn apart(job: impl Job) {
 }
 
 impl Eight for Avx2 {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn apart(job: impl Job) {
         // SAFETY: the processor has AVX2, and what is asked for together with it.

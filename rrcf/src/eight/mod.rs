@@ -40,6 +40,9 @@ pub(crate) trait Job {
 
 /// Eight numbers. Comparisons give all ones or all zeros per lane.
 pub(crate) trait Eight: Copy {
+    /// Whether more than eight dimensions are worth code of their own.
+    const WIDE: bool = false;
+
     fn splat(value: f32) -> Self;
     fn load(lanes: &[f32; LANES]) -> Self;
     fn store(self, lanes: &mut [f32; LANES]);

@@ -28,23 +28,23 @@ impl Scene {
     }
 
     fn contains(&self) -> bool {
-        !self.probe.outside::<Baseline, false>(self.bounds())
+        !self.probe.outside::<Baseline, 0>(self.bounds())
     }
 
     fn touches(&self) -> bool {
-        self.probe.touches::<Baseline, false>(self.bounds())
+        self.probe.touches::<Baseline, 0>(self.bounds())
     }
 
     fn ranges(&self) -> Ranges {
-        self.probe.ranges::<Baseline, false>(self.bounds(), &self.weights)
+        self.probe.ranges::<Baseline, 0>(self.bounds(), &self.weights)
     }
 
     fn cut(&self, at: f64) -> Cut {
-        self.probe.cut::<Baseline, false>(self.bounds(), &self.weights, self.ranges().wide, at)
+        self.probe.cut::<Baseline, 0>(self.bounds(), &self.weights, self.ranges().wide, at)
     }
 
     fn grow(&mut self) {
-        self.probe.grow::<Baseline, false>(&mut self.values, 0, self.width);
+        self.probe.grow::<Baseline, 0>(&mut self.values, 0, self.width);
     }
 }
 

@@ -66,7 +66,7 @@ impl Tree {
 
     /// Shrinks boxes from the end of what is left of a way upwards, as far as the point was on their boundary.
     #[inline(always)]
-    pub(crate) fn shrink<V: Eight, const NARROW: bool>(
+    pub(crate) fn shrink<V: Eight, const EIGHTS: usize>(
         &self,
         probe: &Probe,
         pool: &mut Pool,
@@ -75,7 +75,7 @@ impl Tree {
     ) {
         for index in way.path().rev() {
             let bounds = pool.bounds(self.nodes[index].bounds);
-            if !probe.touches::<V, NARROW>(bounds) || !self.fit_box::<V, NARROW>(index, probe, pool, store) {
+            if !probe.touches::<V, EIGHTS>(bounds) || !self.fit_box::<V, EIGHTS>(index, probe, pool, store) {
                 break;
             }
         }
@@ -83,7 +83,7 @@ impl Tree {
 
     /// Makes the box of a node the smallest around its two children. Returns whether that changed it.
     #[inline(always)]
-    fn fit_box<V: Eight, const NARROW: bool>(
+    fn fit_box<V: Eight, const EIGHTS: usize>(
         &self,
         index: usize,
         probe: &Probe,
@@ -94,7 +94,7 @@ impl Tree {
         let width = store.width();
         let own = pool.start(node.bounds);
         let mut changed = false;
-        for at in chunks::<NARROW>(width) {
+        for at in chunks::<EIGHTS>(width) {
             let mut lo = V::splat(f32::INFINITY);
             let mut hi = V::splat(f32::NEG_INFINITY);
             for child in node.children {
@@ -114,7 +114,7 @@ impl Tree {
                     hi = hi.max(lanes);
                 }
             }
-            changed |= probe.replace::<V, NARROW>(pool.boxes_mut(), (own, own + width), at, (lo, hi));
+            changed |= probe.replace::<V, EIGHTS>(pool.boxes_mut(), (own, own + width), at, (lo, hi));
         }
         changed
     }

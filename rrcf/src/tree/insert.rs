@@ -14,7 +14,7 @@ use crate::store::Store;
 impl Tree {
     /// Inserts a point whose way is known, and which the nodes have counted already, and says where it came to lie.
     #[inline(always)]
-    pub(crate) fn insert<V: Eight, const NARROW: bool>(
+    pub(crate) fn insert<V: Eight, const EIGHTS: usize>(
         &mut self,
         arrival: &Arrival,
         (way, nest): (&Way, &Nest),
@@ -24,7 +24,7 @@ impl Tree {
     ) -> Placement {
         let mut rng = self.rng;
         let (spot, placement) =
-            self.find::<V, NARROW, true>(arrival, (way, nest), &mut *pool, store, aside, &mut rng);
+            self.find::<V, EIGHTS, true>(arrival, (way, nest), &mut *pool, store, aside, &mut rng);
         self.rng = rng;
         let link = match spot {
             Spot::Root => Link::to_leaf(arrival.slot),
@@ -45,7 +45,7 @@ impl Tree {
                 match pool.insert_leaf(way.end, last + 1, &opening) {
                     Inserted::At(link) => link,
                     Inserted::TooLarge(bucket) => {
-                        let fitted = aside.boxes.fit::<V, NARROW>(first, last);
+                        let fitted = aside.boxes.fit::<V, EIGHTS>(first, last);
                         self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, fitted)
                     }
                 }
@@ -70,7 +70,7 @@ impl Tree {
         let bounds = pool.add_box();
         let (from, to) = (pool.start(self.nodes[below].bounds), pool.start(bounds));
         pool.boxes_mut().copy_within(from..from + 2 * width, to);
-        probe.grow::<Baseline, false>(pool.boxes_mut(), to, to + width);
+        probe.grow::<Baseline, 0>(pool.boxes_mut(), to, to + width);
         let node = self.add_node(Node {
             cut: cut.value,
             dimension: cut.dimension as u32,
@@ -93,12 +93,12 @@ impl Tree {
     ) -> Link {
         let index = pool.add_box();
         let (lo, width) = (pool.start(index), probe.point().len());
-        for at in chunks::<false>(width) {
+        for at in chunks::<0>(width) {
             let (lower, upper) = (bounds.lower(at), bounds.upper(at));
             write(pool.boxes_mut(), lo + at, lower, width - at);
             write(pool.boxes_mut(), lo + width + at, upper, width - at);
         }
-        probe.grow::<V, false>(pool.boxes_mut(), lo, lo + width);
+        probe.grow::<V, 0>(pool.boxes_mut(), lo, lo + width);
         self.node_of(bucket, mass, index, pool)
     }
 

@@ -39,7 +39,7 @@ pub(super) enum Spot {
 impl Tree {
     /// Says where a point would come to lie if it were inserted. Its way is known, and the nodes have not counted it.
     #[inline(always)]
-    pub(crate) fn place<V: Eight, const NARROW: bool>(
+    pub(crate) fn place<V: Eight, const EIGHTS: usize>(
         &mut self,
         arrival: &Arrival,
         way: (&Way, &Nest),
@@ -48,13 +48,13 @@ impl Tree {
         aside: &mut Aside,
     ) -> Placement {
         let mut rng = self.rng;
-        let (_, placement) = self.find::<V, NARROW, false>(arrival, way, pool, store, aside, &mut rng);
+        let (_, placement) = self.find::<V, EIGHTS, false>(arrival, way, pool, store, aside, &mut rng);
         self.rng = rng;
         placement
     }
 
     /// The same for one who only asks, and moves no random numbers on.
-    pub(crate) fn look<V: Eight, const NARROW: bool>(
+    pub(crate) fn look<V: Eight, const EIGHTS: usize>(
         &self,
         arrival: &Arrival,
         pool: &Pool,
@@ -64,15 +64,15 @@ impl Tree {
         let Work { ways, aside } = work;
         self.walk(arrival.probe.point(), store.len() as u32, ways, 0);
         let (way, mut nest) = (ways.way(0), Nest::EMPTY);
-        nest.enter::<V, NARROW>(arrival, &way, pool, store, aside);
+        nest.enter::<V, EIGHTS>(arrival, &way, pool, store, aside);
         let mut rng = self.rng;
-        self.find::<V, NARROW, false>(arrival, (&way, &nest), pool, store, aside, &mut rng).1
+        self.find::<V, EIGHTS, false>(arrival, (&way, &nest), pool, store, aside, &mut rng).1
     }
 
     /// Finds the place of a point whose way is known, and what that says about the point. `COUNTED` tells whether the nodes on the way
     /// have counted it already.
     #[inline(always)]
-    pub(super) fn find<V: Eight, const NARROW: bool, const COUNTED: bool>(
+    pub(super) fn find<V: Eight, const EIGHTS: usize, const COUNTED: bool>(
         &self,
         arrival: &Arrival,
         (way, nest): (&Way, &Nest),
@@ -89,8 +89,8 @@ impl Tree {
             Spot::Leaf
         } else {
             let bucket = boxes_above.pool().view(way.end, leaf);
-            boxes.run::<V, NARROW>(&bucket, nest.leaf(), store);
-            self.locate::<V, NARROW>(arrival, way, nest, &mut boxes_above, boxes, rng)
+            boxes.run::<V, EIGHTS>(&bucket, nest.leaf(), store);
+            self.locate::<V, EIGHTS>(arrival, way, nest, &mut boxes_above, boxes, rng)
         };
         let mut placement = self.placement::<COUNTED>(&spot, way, nest);
         if arrival.attribute {
@@ -107,7 +107,7 @@ impl Tree {
     /// already there stays, which is what makes the tree a sample of the same distribution as one built anew (Guha et al. 2016,
     /// theorem 3).
     #[inline(always)]
-    fn locate<V: Eight, const NARROW: bool>(
+    fn locate<V: Eight, const EIGHTS: usize>(
         &self,
         arrival: &Arrival,
         way: &Way,
@@ -120,7 +120,7 @@ impl Tree {
         let mut depth = 0;
         while depth < nest.depth {
             let (first, last) = nest.stretch(depth);
-            if probe.outside::<V, NARROW>(boxes.fit::<V, NARROW>(first, last)) {
+            if probe.outside::<V, EIGHTS>(boxes.fit::<V, EIGHTS>(first, last)) {
                 break;
             }
             depth += 1;
@@ -129,7 +129,7 @@ impl Tree {
             let mut outside = way.nodes;
             while outside > 0 {
                 let bounds = boxes_above.pool().bounds(self.nodes[way.node(outside - 1)].bounds);
-                if !probe.outside::<V, NARROW>(bounds) {
+                if !probe.outside::<V, EIGHTS>(bounds) {
                     break;
                 }
                 outside -= 1;
@@ -138,17 +138,17 @@ impl Tree {
             for i in outside..way.nodes {
                 let index = self.nodes[way.node(i)].bounds;
                 let bounds = boxes_above.pool().bounds(index);
-                let ranges = probe.ranges::<V, NARROW>(bounds, weights);
+                let ranges = probe.ranges::<V, EIGHTS>(bounds, weights);
                 let at = rng.uniform() * ranges.total;
                 if at < ranges.excess {
                     hit = Some((i, ranges.wide, at));
                     break;
                 }
-                boxes_above.take_in::<V, NARROW>(index, probe);
+                boxes_above.take_in::<V, EIGHTS>(index, probe);
             }
             if let Some((i, wide, at)) = hit {
                 let bounds = boxes_above.pool().bounds(self.nodes[way.node(i)].bounds);
-                return Spot::Node(i, probe.cut::<V, NARROW>(bounds, weights, wide, at));
+                return Spot::Node(i, probe.cut::<V, EIGHTS>(bounds, weights, wide, at));
             }
         }
         // Where a cut will part the point from the others nobody can foresee. So cuts are drawn for all stretches, and what was drawn
@@ -156,12 +156,12 @@ impl Tree {
         let (mut hits, mut wide, mut draws) = (0_u32, 0_u32, [0.0; CAPACITY]);
         let mut ahead = *rng;
         for i in depth..=nest.depth {
-            if !NARROW && hits != 0 {
+            if EIGHTS != 1 && hits != 0 {
                 // Of many dimensions, what would be in vain costs more than not to foresee. The box is then still at hand.
                 break;
             }
             let (first, last) = nest.stretch(i);
-            let ranges = probe.ranges::<V, NARROW>(boxes.fit::<V, NARROW>(first, last), weights);
+            let ranges = probe.ranges::<V, EIGHTS>(boxes.fit::<V, EIGHTS>(first, last), weights);
             let at = ahead.uniform() * ranges.total;
             draws[i % CAPACITY] = at;
             hits |= u32::from(at < ranges.excess) << i;
@@ -170,8 +170,8 @@ impl Tree {
         let hit = (hits | 1 << nest.depth).trailing_zeros() as usize % CAPACITY;
         rng.skip((hit - depth) as u64 + 1);
         let (first, last) = nest.stretch(hit);
-        let fitted = boxes.fit_again::<V, NARROW>(first, last);
-        Spot::Bucket(hit, probe.cut::<V, NARROW>(fitted, weights, wide >> hit & 1 == 1, draws[hit]))
+        let fitted = boxes.fit_again::<V, EIGHTS>(first, last);
+        Spot::Bucket(hit, probe.cut::<V, EIGHTS>(fitted, weights, wide >> hit & 1 == 1, draws[hit]))
     }
 
     /// The way from the root to the point, with the point counted in.
@@ -265,7 +265,7 @@ pub(super) trait BoxesAbove {
     fn pool(&self) -> &Pool;
 
     /// The point has come by this box, and stays below.
-    fn take_in<V: Eight, const NARROW: bool>(&mut self, index: u32, probe: &Probe);
+    fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe);
 }
 
 /// Of a point that comes in.
@@ -276,9 +276,9 @@ impl BoxesAbove for &mut Pool {
     }
 
     #[inline(always)]
-    fn take_in<V: Eight, const NARROW: bool>(&mut self, index: u32, probe: &Probe) {
+    fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe) {
         let lo = self.start(index);
-        probe.grow::<V, NARROW>(self.boxes_mut(), lo, lo + probe.point().len());
+        probe.grow::<V, EIGHTS>(self.boxes_mut(), lo, lo + probe.point().len());
     }
 }
 
@@ -290,5 +290,5 @@ impl BoxesAbove for &Pool {
     }
 
     #[inline(always)]
-    fn take_in<V: Eight, const NARROW: bool>(&mut self, _: u32, _: &Probe) {}
+    fn take_in<V: Eight, const EIGHTS: usize>(&mut self, _: u32, _: &Probe) {}
 }

@@ -44,7 +44,7 @@ impl Nest {
 
     /// Follows the way of a point on in the bucket, if there is one, that the way through the nodes ends in.
     #[inline(always)]
-    pub(crate) fn enter<V: Eight, const NARROW: bool>(
+    pub(crate) fn enter<V: Eight, const EIGHTS: usize>(
         &mut self,
         arrival: &Arrival,
         way: &Way,
@@ -54,12 +54,12 @@ impl Nest {
     ) {
         if way.end != Link::NOTHING {
             let bucket = pool.view(way.end, &mut aside.leaf);
-            self.follow::<V, NARROW>(&bucket, arrival.probe, way, store);
+            self.follow::<V, EIGHTS>(&bucket, arrival.probe, way, store);
         }
     }
 
     #[inline(always)]
-    fn follow<V: Eight, const NARROW: bool>(
+    fn follow<V: Eight, const EIGHTS: usize>(
         &mut self,
         bucket: &View,
         probe: &Probe,
@@ -67,7 +67,7 @@ impl Nest {
         store: &Store,
     ) {
         // On which side of every cut the point is, whether the way comes by there or not: so no step waits for a comparison.
-        let mut descent = bucket.levels.descent(bucket.len, bucket.sides::<V, NARROW>(probe));
+        let mut descent = bucket.levels.descent(bucket.len, bucket.sides::<V, EIGHTS>(probe));
         let (mut first, mut last) = (0, bucket.len - 1);
         let distinct = store.all_distinct();
         let mass_of = |first: usize, last: usize| {

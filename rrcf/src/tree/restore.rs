@@ -64,7 +64,7 @@ impl Tree {
         scratch.boxes.resize(2 * CAPACITY * padded(store.width()), 0.0);
         tree.sketch(layout, pool, &mut scratch);
         let mut build = Build { tree: &mut tree, layout, pool, store, scratch: &mut scratch, cut };
-        if store.width() <= LANES { build.run::<Baseline, true>() } else { build.run::<Baseline, false>() }?;
+        if store.width() <= LANES { build.run::<Baseline, 1>() } else { build.run::<Baseline, 0>() }?;
         layout.scratch = scratch;
         Ok(tree)
     }
@@ -136,12 +136,12 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
     /// Builds the parts from the last to the first: in pre-order children are behind their parents, so all below a node is there
     /// before its cut is asked for.
     #[inline(always)]
-    fn run<V: Eight, const NARROW: bool>(&mut self) -> Result<(), Malformed> {
+    fn run<V: Eight, const EIGHTS: usize>(&mut self) -> Result<(), Malformed> {
         while let Some(part) = self.scratch.parts.pop() {
             let (link, mass) = match part.what {
                 What::Bucket { leaf, size } => {
-                    let bucket = self.bucket::<V, NARROW>(part.inner, leaf, size)?;
-                    self.widen::<V, NARROW>(part, None);
+                    let bucket = self.bucket::<V, EIGHTS>(part.inner, leaf, size)?;
+                    self.widen::<V, EIGHTS>(part, None);
                     let mass = if self.store.all_distinct() {
                         bucket.len as u32
                     } else {
@@ -154,7 +154,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
                     let node = &mut self.tree.nodes[index];
                     node.cut = cut;
                     let (bounds, mass) = (node.bounds, node.mass);
-                    self.widen::<V, NARROW>(part, Some(bounds));
+                    self.widen::<V, EIGHTS>(part, Some(bounds));
                     (Link::to_node(index as u32), mass)
                 }
             };
@@ -180,19 +180,19 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
 
     /// Builds the bucket of so many leaves from this inner node and this leaf on, and at the first place of the boxes the box around it.
     #[inline(always)]
-    fn bucket<V: Eight, const NARROW: bool>(
+    fn bucket<V: Eight, const EIGHTS: usize>(
         &mut self,
         inner: usize,
         leaf: usize,
         size: usize,
     ) -> Result<Bucket, Malformed> {
         let Self { layout, store, .. } = *self;
-        let stride = if NARROW { 2 * LANES } else { 2 * padded(store.width()) };
+        let stride = if EIGHTS == 1 { 2 * LANES } else { 2 * padded(store.width()) };
         let mut bucket = Bucket::EMPTY;
         bucket.len = size;
         for (i, &slot) in layout.slots[leaf..leaf + size].iter().enumerate() {
             bucket.slots[i] = slot;
-            for chunk in chunks::<NARROW>(store.width()) {
+            for chunk in chunks::<EIGHTS>(store.width()) {
                 let lanes: V = store.lanes(slot, chunk);
                 self.set_box(i * stride + 2 * chunk, lanes, lanes);
             }
@@ -208,7 +208,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
             let parted = (boxes[first * stride + lane + LANES], boxes[beyond * stride + lane]);
             bucket.dimensions[gap] = dimension;
             bucket.cuts[gap] = self.next_cut(number, parted)?;
-            for chunk in chunks::<NARROW>(store.width()) {
+            for chunk in chunks::<EIGHTS>(store.width()) {
                 let [one, other] = [first, beyond].map(|leaf| leaf * stride + 2 * chunk);
                 let lanes = |at: usize| load::<V>(&self.scratch.boxes, at);
                 let (lo, hi) = (lanes(one).min(lanes(other)), lanes(one + LANES).max(lanes(other + LANES)));
@@ -220,14 +220,14 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
 
     /// Lets the box of a part's parent take in that of the part, which is the first of the boxes if it is not in the pool.
     #[inline(always)]
-    fn widen<V: Eight, const NARROW: bool>(&mut self, part: Part, bounds: Option<u32>) {
+    fn widen<V: Eight, const EIGHTS: usize>(&mut self, part: Part, bounds: Option<u32>) {
         if part.parent == NONE {
             return;
         }
         let width = self.store.width();
         let parent = &self.tree.nodes[part.parent as usize];
         let (dimension, to) = (parent.dimension as usize, self.pool.start(parent.bounds));
-        for chunk in chunks::<NARROW>(width) {
+        for chunk in chunks::<EIGHTS>(width) {
             let (mut lo, mut hi): (V, V) = match bounds {
                 None => {
                     let boxes = &self.scratch.boxes;

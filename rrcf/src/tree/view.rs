@@ -205,8 +205,8 @@ impl<'a> View<'a> {
 
     /// For every gap a bit: whether the point is on the right of its cut. Bits that belong to no gap mean nothing.
     #[inline(always)]
-    pub(crate) fn sides<V: Eight, const NARROW: bool>(&self, probe: &Probe) -> u32 {
-        if !NARROW {
+    pub(crate) fn sides<V: Eight, const EIGHTS: usize>(&self, probe: &Probe) -> u32 {
+        if EIGHTS != 1 {
             return self.sides_one_by_one(probe.point());
         }
         // A small record is looked at like a large one: where its arrays end, something else is read.

@@ -9,7 +9,7 @@ use super::pool::LeafRecord;
 use super::view::View;
 use crate::eight::{Eight, LANES};
 use crate::growth::heap_bytes;
-use crate::lanes::{Bounds, Boxed, InRegisters, chunks, load, padded, store as write};
+use crate::lanes::{Bounds, Boxed, InRegisters, MOST_EIGHTS, chunks, load, padded, store as write};
 use crate::store::Store;
 
 /// Buffers for a point's way through some trees.
@@ -62,9 +62,9 @@ impl Boxes {
 
     /// Fills `running` for a bucket and a leaf of it.
     #[inline(always)]
-    pub(super) fn run<V: Eight, const NARROW: bool>(&mut self, bucket: &View, leaf: usize, store: &Store) {
-        let stride = if NARROW { 2 * LANES } else { self.level.len() };
-        for at in chunks::<NARROW>(self.width) {
+    pub(super) fn run<V: Eight, const EIGHTS: usize>(&mut self, bucket: &View, leaf: usize, store: &Store) {
+        let stride = if EIGHTS > 0 { 2 * LANES * EIGHTS } else { self.level.len() };
+        for at in chunks::<EIGHTS>(self.width) {
             let end: V = store.lanes(bucket.slot(leaf), at);
             for leaves in [0..leaf + 1, leaf + 1..bucket.len] {
                 // From the leaf to the left end, then from the leaf to the right end.
@@ -84,59 +84,59 @@ impl Boxes {
 
     /// The box of a stretch of leaves around the way's end.
     #[inline(always)]
-    pub(super) fn fit<V: Eight, const NARROW: bool>(
+    pub(super) fn fit<V: Eight, const EIGHTS: usize>(
         &mut self,
         first: usize,
         last: usize,
-    ) -> Fitted<'_, V, NARROW> {
-        let stride = if NARROW { 2 * LANES } else { self.level.len() };
+    ) -> Fitted<'_, V, EIGHTS> {
+        let stride = if EIGHTS > 0 { 2 * LANES * EIGHTS } else { self.level.len() };
         let upper = self.upper();
-        let mut narrow = InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) };
-        for at in chunks::<NARROW>(self.width) {
+        let mut held = [InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) }; MOST_EIGHTS];
+        for at in chunks::<EIGHTS>(self.width) {
             let (one, other) = (first * stride + 2 * at, last * stride + 2 * at);
             let lanes = |at: usize| load::<V>(&self.running, at);
             let lo = lanes(one).min(lanes(other));
             let hi = lanes(one + LANES).max(lanes(other + LANES));
-            if NARROW {
-                narrow = InRegisters { lo, hi };
+            if EIGHTS > 0 {
+                held[at / LANES] = InRegisters { lo, hi };
             } else {
                 write(&mut self.level, at, lo, LANES);
                 write(&mut self.level, upper + at, hi, LANES);
             }
         }
-        Fitted { narrow, wide: Bounds { values: &self.level, lo: 0, hi: upper } }
+        Fitted { held, wide: Bounds { values: &self.level, lo: 0, hi: upper } }
     }
 
     /// The same box once more, right after it has been asked for.
     #[inline(always)]
-    pub(super) fn fit_again<V: Eight, const NARROW: bool>(
+    pub(super) fn fit_again<V: Eight, const EIGHTS: usize>(
         &mut self,
         first: usize,
         last: usize,
-    ) -> Fitted<'_, V, NARROW> {
-        if NARROW {
+    ) -> Fitted<'_, V, EIGHTS> {
+        if EIGHTS > 0 {
             return self.fit(first, last);
         }
-        let narrow = InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) };
-        Fitted { narrow, wide: Bounds { values: &self.level, lo: 0, hi: self.upper() } }
+        let held = [InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) }; MOST_EIGHTS];
+        Fitted { held, wide: Bounds { values: &self.level, lo: 0, hi: self.upper() } }
     }
 }
 
-/// The box of a stretch of leaves: in registers if it is narrow.
+/// The box of a stretch of leaves: in registers where the number of eights is known.
 #[derive(Clone, Copy)]
-pub(super) struct Fitted<'a, V, const NARROW: bool> {
-    narrow: InRegisters<V>,
+pub(super) struct Fitted<'a, V, const EIGHTS: usize> {
+    held: [InRegisters<V>; MOST_EIGHTS],
     wide: Bounds<'a>,
 }
 
-impl<V: Eight, const NARROW: bool> Boxed<V> for Fitted<'_, V, NARROW> {
+impl<V: Eight, const EIGHTS: usize> Boxed<V> for Fitted<'_, V, EIGHTS> {
     #[inline(always)]
     fn lower(&self, at: usize) -> V {
-        if NARROW { self.narrow.lo } else { self.wide.lower(at) }
+        if EIGHTS > 0 { self.held[at / LANES].lo } else { self.wide.lower(at) }
     }
 
     #[inline(always)]
     fn upper(&self, at: usize) -> V {
-        if NARROW { self.narrow.hi } else { self.wide.upper(at) }
+        if EIGHTS > 0 { self.held[at / LANES].hi } else { self.wide.upper(at) }
     }
 }
