@@ -86,25 +86,28 @@ impl Forest {
                 let departure = &departure;
                 V::apart(Forget::<V, EIGHTS> { trees, ways, departure, pool, store, kind: PhantomData });
             }
+            let point = arrival.probe.point();
+            if step.staying.is_some() {
+                V::apart(Descend::<1> { trees, ways, point, held });
+            } else {
+                V::apart(Descend::<0> { trees, ways, point, held });
+            }
+            prefetch(trees, ways, pool);
             if group == 0 {
                 // All trees hold the same points.
-                arrival.twin = trees[0].twin(arrival.probe.point(), pool, store);
+                arrival.twin = ways.way(0).twin(point, pool, store);
                 if let (Some(twin), true) = (arrival.twin, step.shared_slots) {
                     arrival.slot = twin;
                 }
             }
+            if arrival.twin.is_none() && store.is_large() {
+                prefetch_points(trees.len(), ways, pool, store);
+            }
             let mut room = [Placement::AT_ROOT; TOGETHER];
-            let placements = &mut room[..trees.len()];
-            let (point, arrival) = (arrival.probe.point(), &arrival);
+            let (placements, arrival, kind) = (&mut room[..trees.len()], &arrival, PhantomData);
             if step.staying.is_some() {
-                V::apart(Descend::<1> { trees, ways, point, held });
-                prefetch(trees, ways, pool);
-                let kind = PhantomData;
                 V::apart(Insert::<V, EIGHTS> { trees, ways, arrival, pool, store, aside, placements, kind });
             } else {
-                V::apart(Descend::<0> { trees, ways, point, held });
-                prefetch(trees, ways, pool);
-                let kind = PhantomData;
                 V::apart(Place::<V, EIGHTS> { trees, ways, arrival, pool, store, aside, placements, kind });
             }
             for placement in &room[..trees.len()] {
@@ -121,6 +124,14 @@ impl Forest {
 fn prefetch(trees: &[Tree], ways: &Ways, pool: &Pool) {
     for (number, tree) in trees.iter().enumerate() {
         tree.prefetch(&ways.way(number), pool);
+    }
+}
+
+/// Lets the processor fetch the points in the buckets that some ways end in.
+#[inline(always)]
+fn prefetch_points(trees: usize, ways: &Ways, pool: &Pool, store: &Store) {
+    for number in 0..trees {
+        ways.way(number).prefetch_points(pool, store);
     }
 }
 

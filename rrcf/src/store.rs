@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::eight::{Eight, LANES};
 use crate::growth::{heap_bytes, make_room};
-use crate::lanes::load;
+use crate::lanes::{load, prefetch};
 
 /// The values of all points, and how many there are of each.
 #[derive(Clone)]
@@ -22,6 +22,9 @@ pub(crate) struct Store {
     len: usize,
     distinct: usize,
 }
+
+/// So many values are 16 kilobytes: of fewer, most are in the nearest cache once a few trees have asked for theirs.
+const LARGE: usize = 4_096;
 
 impl Store {
     pub(crate) fn new(stride: usize, width: usize) -> Self {
@@ -63,6 +66,19 @@ impl Store {
     #[inline(always)]
     pub(crate) fn lanes<V: Eight>(&self, slot: u32, at: usize) -> V {
         load(&self.values, self.start(slot) + at)
+    }
+
+    /// Whether there are so many points that it pays to ask for those of a bucket beforehand.
+    pub(crate) fn is_large(&self) -> bool {
+        self.values.len() > LARGE
+    }
+
+    /// Lets the processor fetch a point.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, slot: u32) {
+        let start = self.start(slot);
+        prefetch(&self.values, start);
+        prefetch(&self.values, start + self.width - 1);
     }
 
     /// How many points the leaf of a slot stands for.
