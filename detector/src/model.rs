@@ -240,7 +240,7 @@ impl Model {
             .collect();
         let mut distances = vec![0.0; held.len()];
         let mut precedents = Vec::with_capacity(held.len());
-        let expectation = |field: usize| {
+        let of_field = |field: usize| {
             distances.fill(0.0);
             for (axis, apart) in outlook.axes().iter().zip(&apart) {
                 if *axis != Axis::Field(field) {
@@ -256,7 +256,7 @@ impl Model {
             }));
             expectation(&mut precedents).map(|band| band.map(|coordinate| self.value(field, coordinate)))
         };
-        (0..self.scales.len()).map(expectation).collect()
+        (0..self.scales.len()).map(of_field).collect()
     }
 
     /// Lets the time of day, and the day of the week, count once the sensor has lived through enough of them.

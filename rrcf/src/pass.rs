@@ -44,6 +44,8 @@ impl Forest {
         self.pass_with::<Avx2>(step, credit)
     }
 
+    /// The same with vectors of a kind. From here on, `EIGHTS` is how many of them a point takes, if there is code of its own for so many,
+    /// and else 0: loops whose end the compiler knows take a quarter less time.
     #[inline(always)]
     fn pass_with<V: Eight>(
         &mut self,
