@@ -1,52 +1,53 @@
-//! An engine process: started with faults, asked, signalled, waited for.
+//! An engine process: started, asked, signalled, waited for. Every method returns an error instead of
+//! a panic; tests use [`Engine`](crate::Engine).
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-/// How often a condition is looked at.
-pub(crate) const LOOK: Duration = Duration::from_millis(20);
+use crate::http::{Response, request};
+use crate::metrics::Metrics;
+use crate::timing::POLL_INTERVAL;
+
+/// How long an engine may take to answer a request.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What an engine is started with.
-#[derive(Debug)]
-pub(crate) struct Launch<'a> {
-    /// The binary, built with the feature `faults`.
-    pub(crate) binary: &'a Path,
-    /// Where its configuration, its log and its notes go.
-    pub(crate) directory: &'a Path,
-    /// What PostgreSQL and its files know it by.
-    pub(crate) node: &'a str,
-    /// The configuration file's text.
-    pub(crate) config: &'a str,
-    /// `THICKET_FAULTS`
-    pub(crate) faults: &'a str,
-    /// `THICKET_BREAK`
-    pub(crate) broken: &'a str,
-    /// Anything else in its environment.
-    pub(crate) environment: &'a [(&'static str, &'static str)],
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// The binary.
+    pub binary: &'a Path,
+    /// Where its configuration, its log and its list of fired fail points are written.
+    pub directory: &'a Path,
+    /// The beginning of the names of these files.
+    pub name: &'a str,
+    /// The text of the configuration file.
+    pub config: &'a str,
+    /// Additional environment variables.
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 /// A running engine. Killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub struct EngineProcess {
     child: Child,
     port: u16,
+    binary: PathBuf,
     config: PathBuf,
     log: PathBuf,
     fired: PathBuf,
 }
 
-impl Engine {
-    pub(crate) fn start(launch: &Launch<'_>) -> anyhow::Result<Self> {
+impl EngineProcess {
+    /// Starts an engine that answers on a free port.
+    pub fn start(launch: &Launch<'_>) -> anyhow::Result<Self> {
         let port = free_port()?;
-        let file = |ending: &str| launch.directory.join(format!("{}-{port}.{ending}", launch.node));
+        let file = |ending: &str| launch.directory.join(format!("{}-{port}.{ending}", launch.name));
         let (config, log, fired) = (file("toml"), file("log"), file("fired"));
         std::fs::write(&config, launch.config)?;
         let mut command = Command::new(launch.binary);
@@ -55,8 +56,6 @@ impl Engine {
             .arg(&config)
             .arg("run")
             .env("THICKET__HTTP__LISTEN", format!("127.0.0.1:{port}"))
-            .env("THICKET_FAULTS", launch.faults)
-            .env("THICKET_BREAK", launch.broken)
             .env("THICKET_FIRED", &fired)
             .envs(launch.environment.iter().copied())
             .stdin(Stdio::null())
@@ -64,98 +63,105 @@ impl Engine {
             .stderr(File::create(&log)?);
         let child =
             command.spawn().with_context(|| format!("{} cannot be started", launch.binary.display()))?;
-        Ok(Self { child, port, config, log, fired })
+        Ok(Self { child, port, binary: launch.binary.to_owned(), config, log, fired })
     }
 
-    /// Waits until it is ready, or has died of its faults.
-    pub(crate) async fn ready(&mut self, patience: Duration) -> anyhow::Result<()> {
+    /// Waits until it is ready or was killed, be it by a fail point.
+    pub async fn ready_or_killed(&mut self, limit: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
-        loop {
-            if self.get("/readyz").await.is_some_and(|answer| answer.contains(" 200 ")) {
-                return Ok(());
-            }
+        while !self.is_ready().await {
             match self.ended()? {
-                Some(status) if status.signal() == Some(9) => return Ok(()),
+                Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => return Ok(()),
                 Some(status) => bail!("the engine ended at its start: {status}"),
-                None if started.elapsed() > patience => bail!("the engine does not become ready"),
-                None => tokio::time::sleep(LOOK).await,
+                None if started.elapsed() > limit => bail!("the engine does not become ready"),
+                None => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
+        Ok(())
     }
 
-    /// The sum of a metric over its labels; nothing if the engine does not answer.
-    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.get("/metrics").await?;
-        let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
-        Some(text.lines().filter(of).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    /// Whether `/readyz` answers 200.
+    pub async fn is_ready(&self) -> bool {
+        self.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
     }
 
-    async fn get(&self, path: &str) -> Option<String> {
-        let ask = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
-            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.ok()?;
-            Some(answer)
-        };
-        tokio::time::timeout(Duration::from_secs(2), ask).await.ok()?
+    /// Requests a path of its HTTP server.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
+        self.request("GET", path, None, ANSWER_LIMIT).await
     }
 
-    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    /// Sends a request to its HTTP server. A `body` is JSON.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+        limit: Duration,
+    ) -> anyhow::Result<Response> {
+        request(method, format!("http://127.0.0.1:{}{path}", self.port), body, limit).await
+    }
+
+    /// Its metrics at this moment.
+    pub async fn metrics(&self) -> anyhow::Result<Metrics> {
+        Metrics::parse(&self.get("/metrics").await?.body)
+    }
+
+    /// Its exit status, or `None` while it runs.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Waits until it has ended; nothing if it goes on.
-    pub(crate) async fn end(&mut self, patience: Duration) -> anyhow::Result<Option<ExitStatus>> {
+    /// Waits until it has ended. Returns `None` if it still runs after `limit`.
+    pub async fn wait(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let started = Instant::now();
-        while started.elapsed() < patience {
+        while started.elapsed() < limit {
             if let Some(status) = self.ended()? {
                 return Ok(Some(status));
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(None)
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let pid = Pid::from_raw(self.child.id().cast_signed()).context("no process id")?;
         Ok(kill_process(pid, signal)?)
     }
 
-    /// SIGKILL, and waits until it is gone.
-    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+    /// Sends SIGKILL and waits until it has ended.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// The places that have fired.
-    pub(crate) fn fired(&self) -> Vec<String> {
+    /// The fail points that have fired, in order.
+    pub fn fired(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.fired).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    pub(crate) fn log(&self) -> String {
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Runs a command of the binary with this engine's configuration; what it prints if it fails.
-    pub(crate) fn command(&self, binary: &Path, arguments: &[&str]) -> anyhow::Result<Option<String>> {
-        let output = Command::new(binary).arg("--config").arg(&self.config).args(arguments).output()?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        let printed = || format!("{}\n{}", text(&output.stdout), text(&output.stderr));
-        Ok((!output.status.success()).then(printed))
+    /// Runs a command of its binary with its configuration.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(Command::new(&self.binary).arg("--config").arg(&self.config).args(arguments).output()?)
     }
 
-    /// Puts another configuration in the place of its own.
-    pub(crate) fn rewrite_config(&self, text: &str) -> anyhow::Result<()> {
+    /// Replaces the text of its configuration file. The engine notices by itself after a while, and at
+    /// once after SIGHUP.
+    pub fn rewrite_config(&self, text: &str) -> anyhow::Result<()> {
         Ok(std::fs::write(&self.config, text)?)
     }
 }
 
-impl Drop for Engine {
+impl Drop for EngineProcess {
     fn drop(&mut self) {
-        // Dead already is as good.
+        // Fails if it has ended already.
         drop(self.kill());
     }
 }

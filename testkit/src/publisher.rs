@@ -1,110 +1,95 @@
-//! A device's side: publishes at QoS 1, in order, at a pace, up to where it is let, and knows what the broker has taken.
+//! A device's side: publishes at QoS 1 and counts what the broker has acknowledged.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use anyhow::Context as _;
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, QoS};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
-use crate::traffic::Message;
+use crate::timing::TIMEOUT;
 
+/// Messages that may be unacknowledged at a time.
 const IN_FLIGHT: u16 = 100;
+/// The largest message, above the limit of every engine under test.
+const MAX_PACKET: usize = 32 << 20;
+/// How long to wait before connecting again.
 const RECONNECT: Duration = Duration::from_millis(50);
+/// How long the broker may take to delete a session.
+const FORGET_LIMIT: Duration = Duration::from_secs(10);
 
-/// Publishes one list of messages.
+/// A client with a persistent session: what the broker has not acknowledged is sent again after the
+/// connection breaks.
 #[derive(Debug)]
-pub(crate) struct Publisher {
-    let_through: watch::Sender<usize>,
-    acknowledged: watch::Receiver<usize>,
-    tasks: [JoinHandle<()>; 2],
-    messages: Arc<Vec<Message>>,
+pub struct Publisher {
+    client: AsyncClient,
+    published: AtomicU64,
+    acknowledged: watch::Receiver<u64>,
+    connection: JoinHandle<()>,
 }
 
 impl Publisher {
-    /// Begins with nothing let through.
-    pub(crate) fn start(name: &str, port: u16, messages: Arc<Vec<Message>>, per_second: f64) -> Self {
-        let mut options = MqttOptions::new(name, "127.0.0.1", port);
-        options.set_clean_session(false).set_inflight(IN_FLIGHT);
-        let (client, event_loop) = AsyncClient::new(options, 100);
-        let (let_through, gate) = watch::channel(0);
-        let (taken, acknowledged) = watch::channel(0);
-        let tasks = [
-            tokio::spawn(connect(event_loop, taken)),
-            tokio::spawn(publish(client, Arc::clone(&messages), gate, per_second)),
-        ];
-        Self { let_through, acknowledged, tasks, messages }
+    /// Connects to the broker on a loopback port. Two clients with one id would close each other's
+    /// connection.
+    pub fn connect(client_id: &str, port: u16) -> Self {
+        let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+        options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_clean_session(false).set_inflight(IN_FLIGHT);
+        let (client, event_loop) = AsyncClient::new(options, usize::from(IN_FLIGHT));
+        let (counter, acknowledged) = watch::channel(0);
+        let connection = tokio::spawn(hold_connection(event_loop, counter));
+        Self { client, published: AtomicU64::new(0), acknowledged, connection }
     }
 
-    /// Lets the messages with numbers below this one through.
-    pub(crate) fn let_through(&self, number: usize) {
-        let limit = self.messages.partition_point(|message| message.number < number);
-        self.let_through.send_modify(|gate| *gate = limit.max(*gate));
-    }
-
-    /// Waits until the broker has taken all that is let through.
-    pub(crate) async fn settle(&mut self, patience: Duration) -> anyhow::Result<()> {
-        let limit = *self.let_through.borrow();
-        let settled = self.acknowledged.wait_for(|&count| count >= limit);
-        let settled = tokio::time::timeout(patience, settled).await;
-        anyhow::ensure!(
-            matches!(settled, Ok(Ok(_))),
-            "the broker did not take all messages within {patience:?}"
-        );
+    /// Hands a message to the client; waits while too many are unacknowledged.
+    pub async fn try_publish(&self, topic: &str, payload: impl Into<Vec<u8>>) -> anyhow::Result<()> {
+        self.client.publish(topic, QoS::AtLeastOnce, false, payload).await?;
+        self.published.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Waits until the broker has acknowledged the first `count` messages.
+    pub async fn until_acknowledged(&self, count: u64, limit: Duration) -> anyhow::Result<()> {
+        let mut acknowledged = self.acknowledged.clone();
+        let reached = acknowledged.wait_for(|&number| number >= count);
+        let reached = tokio::time::timeout(limit, reached).await;
+        let reached =
+            reached.with_context(|| format!("the broker did not take {count} messages in {limit:?}"))?;
+        reached.context("the publisher has ended")?;
+        Ok(())
+    }
+
+    /// Hands a message to the client, in a test.
+    pub async fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.try_publish(topic, payload).await.unwrap_or_else(|error| panic!("{topic}: {error:#}"));
+    }
+
+    /// Waits until the broker has acknowledged everything that was published, in a test.
+    pub async fn settle(&self) {
+        let published = self.published.load(Ordering::Relaxed);
+        let settled = self.until_acknowledged(published, TIMEOUT).await;
+        settled.unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.connection.abort();
     }
 }
 
-async fn connect(mut event_loop: EventLoop, taken: watch::Sender<usize>) {
+async fn hold_connection(mut event_loop: EventLoop, acknowledged: watch::Sender<u64>) {
     loop {
         match event_loop.poll().await {
-            Ok(Event::Incoming(Incoming::PubAck(_))) => taken.send_modify(|count| *count += 1),
+            Ok(Event::Incoming(Incoming::PubAck(_))) => acknowledged.send_modify(|count| *count += 1),
             Ok(_) => {}
             Err(_) => tokio::time::sleep(RECONNECT).await,
         }
     }
 }
 
-async fn publish(
-    client: AsyncClient,
-    messages: Arc<Vec<Message>>,
-    mut gate: watch::Receiver<usize>,
-    per_second: f64,
-) {
-    let mut begun = Instant::now();
-    let mut since = 0;
-    for (number, message) in messages.iter().enumerate() {
-        if *gate.borrow() <= number {
-            if gate.wait_for(|&limit| limit > number).await.is_err() {
-                return;
-            }
-            (begun, since) = (Instant::now(), number);
-        }
-        let due = begun + Duration::from_secs_f64((number - since) as f64 / per_second);
-        // Below the timer's resolution waiting would only slow it down.
-        if due > Instant::now() + Duration::from_millis(2) {
-            tokio::time::sleep_until(due).await;
-        }
-        let sent = client.publish(&message.topic, QoS::AtLeastOnce, false, message.payload.as_str()).await;
-        if sent.is_err() {
-            return;
-        }
-    }
-    // The client must outlive its messages; the publisher ends this task.
-    std::future::pending::<()>().await;
-}
-
-/// Makes the broker forget a persistent session.
-pub(crate) async fn forget_session(client_id: &str, port: u16) -> anyhow::Result<()> {
+/// Makes the broker delete a persistent session.
+pub async fn forget_session(client_id: &str, port: u16) -> anyhow::Result<()> {
     let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
     options.set_clean_session(true);
     let (client, mut event_loop) = AsyncClient::new(options, 10);
@@ -112,11 +97,11 @@ pub(crate) async fn forget_session(client_id: &str, port: u16) -> anyhow::Result
         loop {
             match event_loop.poll().await {
                 Ok(Event::Incoming(Incoming::ConnAck(_))) => client.try_disconnect()?,
-                Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return anyhow::Ok(()),
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return anyhow::Ok(()),
                 Ok(_) => {}
                 Err(_) => tokio::time::sleep(RECONNECT).await,
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), forget).await?
+    tokio::time::timeout(FORGET_LIMIT, forget).await?
 }

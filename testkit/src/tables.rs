@@ -1,75 +1,19 @@
-//! PostgreSQL as the harness looks at it: what stands in the tables, what the ledger says of it, and who moved which position.
+//! Queries to PostgreSQL: what an engine has stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
-use thicket_schema::Position;
+use thicket_schema::{Position, SensorName};
 
-/// Makes the database write down who claims and who moves a partition: sessions carry the name of their node.
-pub(crate) const WATCH: [&str; 3] = [
-    "CREATE TABLE crash_moves (step bigserial, partition int, epoch bigint, generation bigint, n bigint, node text)",
-    "CREATE FUNCTION crash_note() RETURNS trigger LANGUAGE plpgsql AS $$
-     BEGIN
-         INSERT INTO crash_moves (partition, epoch, generation, n, node)
-         VALUES (NEW.id, NEW.epoch, NEW.generation, NEW.n, current_setting('application_name'));
-         RETURN NULL;
-     END $$",
-    "CREATE TRIGGER crash_note AFTER UPDATE ON partitions FOR EACH ROW
-     WHEN ((OLD.epoch, OLD.generation, OLD.n) IS DISTINCT FROM (NEW.epoch, NEW.generation, NEW.n))
-     EXECUTE FUNCTION crash_note()",
-];
-
-/// Every row of the four tables that follows from what was published, bit for bit, in an order of its own.
-const ROWS: [(&str, &str); 4] = [
-    (
-        "readings",
-        "SELECT s.name, r.ts, r.seq, fs.names, r.values, r.flags, r.config, encode(float8send(r.score), 'hex') AS score,
-                encode(float8send(r.grade), 'hex') AS grade, encode(float4send(r.confidence), 'hex') AS confidence,
-                encode(float4send(r.onset), 'hex') AS onset
-         FROM readings r LEFT JOIN sensors s ON s.id = r.sensor LEFT JOIN field_sets fs ON fs.id = r.field_set
-         ORDER BY s.name, r.ts",
-    ),
-    ("anomalies", "SELECT * FROM anomalies ORDER BY sensor, started"),
-    (
-        "dead_letters",
-        "SELECT topic, reason, encode(payload, 'escape') AS payload, payload_bytes FROM dead_letters
-         ORDER BY topic, reason, payload",
-    ),
-    ("sensors", "SELECT name, id, partition, fields, first_seen FROM sensors ORDER BY name"),
-];
-
-/// What the ledger says and what the tables hold; each must be 0.
-const BALANCES: [(&str, &str); 6] = [
-    ("records without an outcome", "SELECT sum(unaccounted) FROM ledger"),
-    (
-        "scored readings in the ledger that have no row",
-        "SELECT sum(scored + poison) - (SELECT count(*) FROM readings WHERE seq IS NOT NULL OR flags & 8 <> 0) FROM ledger",
-    ),
-    (
-        "late readings in the ledger that have no row",
-        "SELECT sum(late) - (SELECT count(*) FROM readings WHERE seq IS NULL AND flags & 8 = 0) FROM ledger",
-    ),
-    (
-        "dead letters in the ledger that have no row",
-        "SELECT sum(dead_letters) - (SELECT count(*) FROM dead_letters) FROM ledger",
-    ),
-    (
-        "sensors whose rows are not numbered without a gap",
-        "SELECT count(*) FROM (SELECT sensor FROM readings WHERE seq IS NOT NULL GROUP BY sensor
-                               HAVING min(seq) <> 1 OR max(seq) <> count(*)) AS broken",
-    ),
-    ("stretches of the log that were lost", "SELECT count(*) FROM log_losses"),
-];
-
-/// A connection to a case's database.
-pub(crate) struct Tables {
-    connection: AsyncPgConnection,
+/// A session of one database.
+pub struct Tables {
+    pub(crate) connection: AsyncPgConnection,
 }
 
 #[derive(QueryableByName)]
-struct Number {
+struct NumberRow {
     #[diesel(sql_type = BigInt)]
     number: i64,
 }
@@ -81,89 +25,104 @@ struct TextRow {
 }
 
 #[derive(QueryableByName)]
-struct Brought {
+struct ReadingTime {
     #[diesel(sql_type = Text)]
-    name: String,
+    sensor: String,
     #[diesel(sql_type = BigInt)]
     seconds: i64,
 }
 
-/// A move of a partition's position or epoch.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct Move {
-    #[diesel(sql_type = BigInt)]
-    pub(crate) partition: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) epoch: i64,
-    #[diesel(sql_type = Text)]
-    pub(crate) node: String,
-}
-
-/// The rows of each table, as text.
-pub(crate) type Rows = BTreeMap<&'static str, Vec<String>>;
-
 impl Tables {
-    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+    /// Opens a session.
+    pub async fn open(url: &str) -> anyhow::Result<Self> {
         Ok(Self { connection: AsyncPgConnection::establish(url).await? })
     }
 
-    /// Runs statements.
-    pub(crate) async fn execute(&mut self, statements: &str) -> anyhow::Result<()> {
+    /// Executes one or several statements.
+    pub async fn execute(&mut self, statements: &str) -> anyhow::Result<()> {
         Ok(self.connection.batch_execute(statements).await?)
     }
 
-    /// The single number that a query asks for.
-    pub(crate) async fn number(&mut self, query: &str) -> anyhow::Result<i64> {
+    /// Returns the single number that a query selects; 0 for null.
+    pub async fn number(&mut self, query: &str) -> anyhow::Result<i64> {
         let query = format!("SELECT coalesce(({query}), 0)::int8 AS number");
-        let row: Number = sql_query(query).get_result(&mut self.connection).await?;
+        let row: NumberRow = sql_query(query).get_result(&mut self.connection).await?;
         Ok(row.number)
     }
 
-    /// The rows of a query, each as text.
-    pub(crate) async fn texts(&mut self, query: &str) -> anyhow::Result<Vec<String>> {
-        let query = format!("SELECT q::text AS text FROM ({query}) q");
+    /// Returns the rows of a query, each as the text of a PostgreSQL row, such as `(a,1,t)`.
+    pub async fn texts(&mut self, query: &str) -> anyhow::Result<Vec<String>> {
+        self.column(&format!("SELECT q::text AS text FROM ({query}) q")).await
+    }
+
+    /// Returns the column `text` of a query.
+    pub(crate) async fn column(&mut self, query: &str) -> anyhow::Result<Vec<String>> {
         let rows: Vec<TextRow> = sql_query(query).load(&mut self.connection).await?;
         Ok(rows.into_iter().map(|row| row.text).collect())
     }
 
-    /// Everything that is compared.
-    pub(crate) async fn rows(&mut self) -> anyhow::Result<Rows> {
-        let mut rows = Rows::new();
-        for (table, query) in ROWS {
-            rows.insert(table, self.texts(query).await?);
-        }
-        Ok(rows)
+    /// Returns a sum over all partitions of a column of the view `ledger`, such as `delivered`.
+    pub async fn ledger_sum(&mut self, column: &str) -> anyhow::Result<i64> {
+        self.number(&format!("SELECT sum({column}) FROM ledger")).await
     }
 
-    /// What the ledger and the tables do not agree on, in words.
-    pub(crate) async fn imbalances(&mut self) -> anyhow::Result<Vec<String>> {
-        let mut found = Vec::new();
-        for (what, query) in BALANCES {
-            match self.number(query).await? {
-                0 => {}
-                number => found.push(format!("{what}: {number}")),
-            }
-        }
-        Ok(found)
+    /// Returns the rows of the view `ledger` for an error message.
+    pub async fn ledger(&mut self) -> anyhow::Result<String> {
+        Ok(self.texts("SELECT * FROM ledger ORDER BY partition").await?.join("\n"))
     }
 
-    /// The committed position of each partition.
-    pub(crate) async fn positions(&mut self) -> anyhow::Result<Vec<Position>> {
+    /// Returns the committed position of each partition.
+    pub async fn positions(&mut self) -> anyhow::Result<Vec<Position>> {
         let query = "SELECT generation || '-' || n AS text FROM partitions ORDER BY id";
-        let rows: Vec<TextRow> = sql_query(query).load(&mut self.connection).await?;
-        Ok(rows.iter().filter_map(|row| row.text.parse().ok()).collect())
+        let positions = self.column(query).await?;
+        positions
+            .iter()
+            .map(|text| text.parse().map_err(|_| anyhow::anyhow!("no position: {text}")))
+            .collect()
     }
 
-    /// Of which sensors and seconds there are readings.
-    pub(crate) async fn brought(&mut self) -> anyhow::Result<BTreeSet<(String, i64)>> {
-        let query = "SELECT s.name, extract(epoch FROM r.ts)::int8 AS seconds FROM readings r JOIN sensors s ON s.id = r.sensor";
-        let rows: Vec<Brought> = sql_query(query).load(&mut self.connection).await?;
-        Ok(rows.into_iter().map(|row| (row.name, row.seconds)).collect())
+    /// Returns the sequence number of a sensor's newest scored reading; 0 if there is none.
+    pub async fn last_seq(&mut self, sensor: &SensorName) -> anyhow::Result<u64> {
+        let id = sensor.id().0;
+        let seq = self.number(&format!("SELECT max(seq) FROM readings WHERE sensor = {id}")).await?;
+        Ok(seq.cast_unsigned())
     }
 
-    /// Who moved what, in order.
-    pub(crate) async fn moves(&mut self) -> anyhow::Result<Vec<Move>> {
-        let query = "SELECT partition::int8, epoch, node FROM crash_moves ORDER BY step";
-        Ok(sql_query(query).load(&mut self.connection).await?)
+    /// Returns the number of readings with this time, in seconds since the Unix epoch.
+    pub async fn readings_at(&mut self, seconds: i64) -> anyhow::Result<u64> {
+        let query = format!("SELECT count(*) FROM readings WHERE ts = to_timestamp({seconds})");
+        Ok(self.number(&query).await?.cast_unsigned())
+    }
+
+    /// Returns sensor and time of every reading, in seconds since the Unix epoch.
+    pub async fn reading_times(&mut self) -> anyhow::Result<BTreeSet<(String, i64)>> {
+        let query = "SELECT s.name AS sensor, extract(epoch FROM r.ts)::int8 AS seconds
+             FROM readings r JOIN sensors s ON s.id = r.sensor";
+        let rows: Vec<ReadingTime> = sql_query(query).load(&mut self.connection).await?;
+        Ok(rows.into_iter().map(|row| (row.sensor, row.seconds)).collect())
+    }
+
+    /// Returns the sessions that may block others, for an error message.
+    pub async fn blocking_sessions(&mut self) -> anyhow::Result<String> {
+        let query = "SELECT application_name, state, wait_event_type, now() - state_change AS since, query
+             FROM pg_stat_activity
+             WHERE datname = current_database() AND state LIKE '%transaction%' OR wait_event_type = 'Lock'";
+        Ok(self.texts(query).await?.join("\n    "))
+    }
+
+    /// Begins a transaction that keeps every detector from reading the labels that were applied, and so
+    /// from being restored. It ends with the session.
+    pub async fn block_restores(&mut self) -> anyhow::Result<()> {
+        self.execute("BEGIN; LOCK TABLE applied_labels IN ACCESS EXCLUSIVE MODE").await
+    }
+
+    /// Begins a transaction that keeps every commit waiting. [`Self::release`] ends it.
+    pub async fn block_commits(&mut self) -> anyhow::Result<()> {
+        self.execute("BEGIN; SELECT 1 FROM partitions ORDER BY id FOR UPDATE").await
+    }
+
+    /// Ends a transaction.
+    pub async fn release(&mut self) -> anyhow::Result<()> {
+        self.execute("COMMIT").await
     }
 }

@@ -1,46 +1,43 @@
 //! `thicket anomalies` and the same through HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
-mod common;
-
-use common::Bed;
 use serde_json::{Value, json};
+use thicket_schema::SensorName;
+use thicket_testkit::{Config, TestEnv};
 
-const SMALL: &str = "[queue]\npartitions = 4\n";
+use crate::support::{json as parsed, start, stderr, stdout};
+
 const PEAK: &str = "'2026-11-22 10:00:05Z', 40, 0.9, 7";
 
-/// Three anomalies of two sensors.
-async fn bed_with_anomalies() -> Bed {
-    let bed = Bed::new().await;
+fn config() -> Config {
+    TestEnv::config()
+}
+
+/// Servers with three anomalies of two sensors.
+async fn start_with_anomalies() -> TestEnv {
+    let env = start(config()).await;
     for name in ["site-1/mic-7", "site-1/door"] {
-        let id = thicket_schema::SensorName::new(name).unwrap().id();
-        bed.execute(&format!("INSERT INTO sensors VALUES ({id}, '{name}', 1, '{{a,b}}', now())")).await;
+        let id = SensorName::new(name).unwrap().id();
+        env.execute(&format!("INSERT INTO sensors VALUES ({id}, '{name}', 1, '{{a,b}}', now())")).await;
         let causes = "'{a,b}', '{0.25,0.75}', false, '{1,71}', '{1,44}', '{0,40}', '{2,48}'";
-        bed.execute(&format!(
+        env.execute(&format!(
             "INSERT INTO anomalies VALUES ({id}, '2026-11-22 10:00:00.5Z', '2026-11-22 10:00:07Z', {PEAK}, {causes})"
         ))
         .await;
         if name == "site-1/mic-7" {
-            bed.execute(&format!(
+            env.execute(&format!(
                 "INSERT INTO anomalies VALUES ({id}, '2026-11-22 12:00:00Z', NULL, {PEAK}, {causes})"
             ))
             .await;
         }
     }
-    bed
-}
-
-fn parsed(output: &std::process::Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    env
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn anomalies_are_listed_labelled_and_unlabelled() {
-    let bed = bed_with_anomalies().await;
+    let env = start_with_anomalies().await;
     let list = |arguments: &[&str]| {
-        parsed(&bed.thicket(&[&["anomalies", "list", "--json"], arguments].concat(), SMALL))
+        parsed(&env.thicket(&[&["anomalies", "list", "--json"], arguments].concat()))
     };
     let all = list(&[]);
     assert_eq!(all.as_array().unwrap().len(), 3);
@@ -54,7 +51,7 @@ async fn anomalies_are_listed_labelled_and_unlabelled() {
     assert_eq!(list(&["--limit", "1"]).as_array().unwrap().len(), 1);
 
     let started = "2026-11-22T10:00:00.500Z";
-    let said = bed.thicket(
+    let said = env.thicket(
         &[
             "anomalies",
             "label",
@@ -70,24 +67,24 @@ async fn anomalies_are_listed_labelled_and_unlabelled() {
         SMALL,
     );
     assert_eq!(parsed(&said)["label"]["label"], "false");
-    assert_eq!(bed.texts("SELECT label, note, author FROM labels").await, ["(false,\"a festival\",ada)"]);
+    assert_eq!(env.texts("SELECT label, note, author FROM labels").await, ["(false,\"a festival\",ada)"]);
     assert_eq!(list(&["--unlabelled"]).as_array().unwrap().len(), 2);
-    let text = bed.thicket(&["anomalies", "list", "--sensor", "site-1/mic-7"], SMALL);
-    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let text = env.thicket(&["anomalies", "list", "--sensor", "site-1/mic-7"]);
+    let text = stdout(&text);
     assert!(text.contains("75 %  b was 71, expected 40 to 48"), "{text}");
     assert!(text.contains("[false by ada: a festival]"), "{text}");
 
-    let cleared = bed.thicket(&["anomalies", "label", "site-1/mic-7", started, "--clear"], SMALL);
+    let cleared = env.thicket(&["anomalies", "label", "site-1/mic-7", started, "--clear"]);
     assert!(cleared.status.success());
-    assert_eq!(bed.number("SELECT count(*) FROM labels").await, 0);
+    assert_eq!(env.number("SELECT count(*) FROM labels").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_anomaly_that_does_not_exist_is_an_error_that_names_the_nearest() {
-    let bed = bed_with_anomalies().await;
+    let env = start_with_anomalies().await;
     let refused = |sensor: &str, started: &str| {
-        let output = bed.thicket(&["anomalies", "label", sensor, started, "true"], SMALL);
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let output = env.thicket(&["anomalies", "label", sensor, started, "true"]);
+        (output.status.code(), stderr(&output))
     };
     let (code, text) = refused("site-1/mic-7", "2026-11-22T10:00:00Z");
     assert_eq!(code, Some(1));
@@ -100,8 +97,8 @@ async fn an_anomaly_that_does_not_exist_is_an_error_that_names_the_nearest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_through_http_with_errors_as_json() {
-    let mut bed = bed_with_anomalies().await;
-    let engine = bed.engine(SMALL).await;
+    let mut env = start_with_anomalies().await;
+    let engine = env.engine().await;
     let (status, list) = engine.api("GET", "/api/anomalies?sensor=site-1/*&limit=2", None).await;
     assert_eq!((status, list.as_array().unwrap().len()), (200, 2));
 
@@ -135,7 +132,7 @@ async fn the_same_through_http_with_errors_as_json() {
         assert!(answer["error"].is_string(), "{answer}");
     }
 
-    bed.servers.postgres.stop().unwrap();
+    env.servers.postgres.stop().unwrap();
     let (status, answer) = engine.api("GET", "/api/anomalies", None).await;
     assert_eq!(status, 503, "{answer}");
     assert!(answer["error"].as_str().unwrap().contains("postgresql"), "{answer}");

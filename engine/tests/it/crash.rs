@@ -1,8 +1,5 @@
 //! The short form of `make crash`: some fail points, one mutation, one outage, against an undisturbed run.
 
-#![cfg(feature = "faults")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
 use std::time::Duration;
 
 use thicket_crash::matrix::{cases, mutations};
