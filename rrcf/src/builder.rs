@@ -1,6 +1,6 @@
 //! Configuration of a forest and its limits.
 
-use crate::{Error, Forest};
+use crate::error::Error;
 
 /// Largest `dimensions * shingle`.
 pub(crate) const MAX_WIDTH: usize = 1 << 16;
@@ -85,16 +85,6 @@ impl ForestBuilder {
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
         self
-    }
-
-    /// Builds an empty forest.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`] if a size is zero or beyond its limit.
-    pub fn build(self) -> Result<Forest, Error> {
-        self.validate()?;
-        Ok(Forest::new(&self))
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {

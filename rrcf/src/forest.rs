@@ -4,8 +4,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::Error;
 use crate::builder::{ForestBuilder, Sampling};
+use crate::eight::wide_registers;
+use crate::error::Error;
 use crate::growth::heap_bytes;
 use crate::lanes::{Probe, padded};
 use crate::rng::Rng;
@@ -64,8 +65,18 @@ impl Forest {
         let width = store.width();
         let wide_weights = widen(&weights, width);
         let (leaving, coming, work) = (Probe::new(width), Probe::new(width), Work::new(width));
-        let wide_registers = crate::eight::wide_registers();
-        Self { window, store, pool, trees, weights, wide_weights, leaving, coming, work, wide_registers }
+        Self {
+            window,
+            store,
+            pool,
+            trees,
+            weights,
+            wide_weights,
+            leaving,
+            coming,
+            work,
+            wide_registers: wide_registers(),
+        }
     }
 
     /// Weighs the dimensions: from now on, a cut falls into a dimension with a probability in proportion to weight × range.
@@ -147,6 +158,18 @@ impl Forest {
             Some(dimension) => Err(Error::NotFinite { dimension }),
             None => Ok(()),
         }
+    }
+}
+
+impl ForestBuilder {
+    /// Builds an empty forest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] if a size is zero or beyond its limit.
+    pub fn build(self) -> Result<Forest, Error> {
+        self.validate()?;
+        Ok(Forest::new(&self))
     }
 }
 

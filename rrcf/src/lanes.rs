@@ -93,7 +93,7 @@ struct Eights {
 
 impl Probe {
     pub(crate) fn new(width: usize) -> Self {
-        let eights = |at: usize| {
+        let eights_at = |at: usize| {
             let lanes =
                 |real: f32, behind: f32| core::array::from_fn(|i| if at + i < width { real } else { behind });
             Eights {
@@ -103,7 +103,7 @@ impl Probe {
                 real: lanes(f32::from_bits(u32::MAX), 0.0),
             }
         };
-        let eights: Vec<Eights> = chunks::<0>(width).map(eights).collect();
+        let eights: Vec<Eights> = chunks::<0>(width).map(eights_at).collect();
         Self { width, values: vec![0.0; width], first: eights.first().copied().unwrap_or_default(), eights }
     }
 

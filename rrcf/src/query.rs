@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use crate::eight::{Baseline, LANES};
-use crate::forest::check_length;
+use crate::error::Error;
+use crate::forest::{Forest, check_length};
 use crate::lanes::Probe;
-use crate::score::Tally;
+use crate::score::{Score, Tally};
 use crate::tree::{Arrival, Work};
-use crate::{Error, Forest, Score};
 
 /// A point that the forest holds, as an answer to [`Forest::neighbours`].
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +34,9 @@ impl Forest {
         let Some(shingle) = self.window.shingle_with(&self.store, point) else { return Ok(Score::default()) };
         let mut probe = Probe::new(shingle.len());
         probe.set(&shingle);
-        let twin = self.trees[0].twin(&shingle, &self.pool, &self.store);
-        let arrival = Arrival { probe: &probe, slot: 0, twin, weights: &self.wide_weights, attribute: false };
+        let duplicate = self.trees[0].duplicate(&shingle, &self.pool, &self.store);
+        let arrival =
+            Arrival { probe: &probe, slot: 0, duplicate, weights: &self.wide_weights, attribute: false };
         let mut work = Work::new(shingle.len());
         let mut tally = Tally::new();
         for tree in &self.trees {

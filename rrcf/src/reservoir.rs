@@ -37,7 +37,7 @@ pub(crate) struct Held {
 
 /// What becomes of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
+pub(crate) enum Admission {
     /// There is room for it.
     Room,
     /// It takes the place of the point at this slot.
@@ -120,16 +120,16 @@ impl Reservoir {
     }
 
     /// Says what becomes of a point with this key. A point that has to make room is taken out of the sample.
-    pub(crate) fn offer(&mut self, key: f64) -> Verdict {
+    pub(crate) fn offer(&mut self, key: f64) -> Admission {
         if self.held.len() < self.window {
-            return Verdict::Room;
+            return Admission::Room;
         }
         match self.held.first() {
             Some(&Held { key: largest, slot }) if key < largest => {
                 self.take(0);
-                Verdict::Instead(slot)
+                Admission::Instead(slot)
             }
-            _ => Verdict::Refused,
+            _ => Admission::Refused,
         }
     }
 
@@ -203,7 +203,7 @@ impl Reservoir {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reservoir, Verdict};
+    use super::{Admission, Reservoir};
     use crate::rng::Rng;
 
     /// Feeds `points` numbers to a sample and returns those it holds in the end.
@@ -214,9 +214,9 @@ mod tests {
             assert!(reservoir.push(&[n as f32]));
             let key = reservoir.draw();
             let slot = match reservoir.offer(key) {
-                Verdict::Room => reservoir.held().len() as u32,
-                Verdict::Instead(slot) => slot,
-                Verdict::Refused => continue,
+                Admission::Room => reservoir.held().len() as u32,
+                Admission::Instead(slot) => slot,
+                Admission::Refused => continue,
             };
             numbers[slot as usize] = n;
             reservoir.add(key, slot);

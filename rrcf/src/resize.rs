@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::builder::{MAX_POINTS, MAX_WINDOW};
-use crate::forest::check_length;
+use crate::error::Error;
+use crate::forest::{Forest, check_length};
+use crate::pass::Leaving;
 use crate::ring::Ring;
-use crate::tree::{Layout, Pool};
-use crate::update::Leaving;
+use crate::tree::{Layout, Pool, Scratch};
 use crate::window::Window;
-use crate::{Error, Forest};
 
 impl Forest {
     /// Takes a point out before its time: the newest of those equal to `point`, if there is one. Returns whether there was.
@@ -28,7 +28,7 @@ impl Forest {
         if self.is_empty() || point.iter().any(|value| !value.is_finite()) {
             return Ok(false);
         }
-        let Some(stands) = self.trees[0].twin(&point, &self.pool, &self.store) else { return Ok(false) };
+        let Some(stands) = self.trees[0].duplicate(&point, &self.pool, &self.store) else { return Ok(false) };
         match &mut self.window {
             Window::Sampled(reservoir) => {
                 reservoir.take_slot(stands);
@@ -68,7 +68,7 @@ impl Forest {
         }
         while let Some(slot) = self.superfluous(window) {
             let point = self.store.point(slot).to_vec();
-            let stands = self.trees[0].twin(&point, &self.pool, &self.store).unwrap_or(slot);
+            let stands = self.trees[0].duplicate(&point, &self.pool, &self.store).unwrap_or(slot);
             self.forget(&point, stands);
         }
         self.rebuild(window);
@@ -133,9 +133,10 @@ impl Forest {
         let counts: Vec<(u32, u32)> = old.standing().map(|slot| (number(slot), old.count(slot))).collect();
         self.store.recount(self.store.places().min(self.window.slots()), &counts);
         let mut pool = Pool::new(self.store.width(), self.window.slots());
-        let mut layout = Layout::default();
+        let (mut layout, mut scratch) = (Layout::default(), Scratch::default());
         for tree in &mut self.trees {
-            *tree = tree.move_to(&number, (&self.pool, &old), (&mut pool, &self.store), &mut layout);
+            let (from, to) = ((&self.pool, &old), (&mut pool, &self.store));
+            *tree = tree.move_to(&number, from, to, &mut layout, &mut scratch);
         }
         self.pool = pool;
     }

@@ -6,7 +6,7 @@ use core::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Forest;
+use crate::forest::Forest;
 
 /// Bytes that room is made for on the word of a format alone.
 const CREDULITY: usize = 4_096;

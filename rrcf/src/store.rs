@@ -93,17 +93,17 @@ impl Store {
         self.distinct == self.len
     }
 
-    /// Counts a point in. `twin` is the slot that stood for its value so far; from now on, `slot` does.
-    pub(crate) fn enter(&mut self, slot: u32, twin: Option<u32>) {
+    /// Counts a point in. `duplicate` is the slot that stood for its value so far; from now on, `slot` does.
+    pub(crate) fn enter(&mut self, slot: u32, duplicate: Option<u32>) {
         let slots = slot as usize + 1;
         if slots > self.counts.len() {
             let missing = slots - self.counts.len();
             make_room(&mut self.counts, missing, usize::MAX);
             self.counts.resize(slots, 0);
         }
-        let before = twin.map_or(0, |twin| core::mem::take(&mut self.counts[twin as usize]));
+        let before = duplicate.map_or(0, |duplicate| core::mem::take(&mut self.counts[duplicate as usize]));
         self.counts[slot as usize] = before + 1;
-        self.distinct += usize::from(twin.is_none());
+        self.distinct += usize::from(duplicate.is_none());
         self.len += 1;
     }
 

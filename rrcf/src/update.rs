@@ -1,43 +1,11 @@
 //! A point comes: what leaves and what stays.
 
-use crate::forest::check_length;
-use crate::reservoir::Verdict;
+use crate::error::Error;
+use crate::forest::{Forest, check_length};
+use crate::pass::{Leaving, Pass};
+use crate::reservoir::Admission;
+use crate::score::Score;
 use crate::window::Window;
-use crate::{Error, Forest, Score};
-
-/// Who leaves the trees.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Leaving {
-    Nobody,
-    /// The point in `leaving`, of whose value there are others.
-    One,
-    /// The point in `leaving`, the last of its value, and with it the leaf of this slot.
-    Last(u32),
-}
-
-impl Leaving {
-    /// For a point for whose value `slot` stands.
-    pub(crate) fn new(last: bool, slot: u32) -> Self {
-        if last { Self::Last(slot) } else { Self::One }
-    }
-
-    /// The slot of the leaf that goes.
-    pub(crate) fn leaf(self) -> Option<u32> {
-        if let Self::Last(slot) = self { Some(slot) } else { None }
-    }
-}
-
-/// What a pass does with the points at hand.
-#[derive(Clone, Copy)]
-pub(crate) struct Step {
-    pub(crate) leaving: Leaving,
-    /// Where the point in `coming` stands if it stays; nothing if it is only looked at.
-    pub(crate) staying: Option<u32>,
-    /// Whether the slot of an equal point stands for the new one too, instead of the other way round.
-    pub(crate) shared_slots: bool,
-    /// Whether credit is to be given to dimensions.
-    pub(crate) attribute: bool,
-}
 
 impl Forest {
     /// Takes in a point and scores it among the points held, itself included.
@@ -105,19 +73,19 @@ impl Forest {
         attribute: bool,
         credit: &mut impl FnMut(usize, f64),
     ) -> Score {
-        let Some((step, key)) = self.step(point, learn, attribute) else { return Score::default() };
-        let (score, twin) = self.pass(step, credit);
-        if let Some(slot) = step.staying {
-            self.keep(slot, twin, key);
+        let Some((pass, key)) = self.plan(point, learn, attribute) else { return Score::default() };
+        let (score, duplicate) = self.run_pass(pass, credit);
+        if let Some(slot) = pass.staying {
+            self.keep(slot, duplicate, key);
         }
         score
     }
 
     /// Decides what becomes of a point and of those held, and counts out who leaves. Nothing if there is no shingle yet.
-    fn step(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Step, f64)> {
+    fn plan(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Pass, f64)> {
         let Self { window, store, pool, trees, leaving, coming, .. } = self;
-        let (mut step, mut key) =
-            (Step { leaving: Leaving::Nobody, staying: None, shared_slots: false, attribute }, 0.0);
+        let (mut pass, mut key) =
+            (Pass { leaving: Leaving::Nobody, staying: None, shared_slots: false, attribute }, 0.0);
         match window {
             Window::Sliding(ring) => {
                 if ring.len() == ring.window() {
@@ -127,58 +95,58 @@ impl Forest {
                     } else {
                         leaving.set(store.point(slot));
                         let stands = match store.count(slot) {
-                            0 => trees[0].twin(store.point(slot), pool, store).unwrap_or(slot),
+                            0 => trees[0].duplicate(store.point(slot), pool, store).unwrap_or(slot),
                             _ => slot,
                         };
-                        step.leaving = Leaving::new(store.leave(stands), stands);
+                        pass.leaving = Leaving::new(store.leave(stands), stands);
                     }
                 }
                 ring.push(store, point);
                 let newest = ring.len().checked_sub(1)?;
                 let slot = ring.slot(newest);
                 coming.set(store.point(slot));
-                step.staying = Some(slot);
+                pass.staying = Some(slot);
             }
             Window::Sampled(reservoir) => {
                 if !reservoir.push(point) {
                     return None;
                 }
                 coming.set(reservoir.recent());
-                step.shared_slots = true;
+                pass.shared_slots = true;
                 if !learn {
-                    return Some((step, key));
+                    return Some((pass, key));
                 }
                 key = reservoir.draw();
                 let free = match reservoir.offer(key) {
-                    Verdict::Refused => return Some((step, key)),
-                    Verdict::Room => None,
-                    Verdict::Instead(slot) => {
+                    Admission::Refused => return Some((pass, key)),
+                    Admission::Room => None,
+                    Admission::Instead(slot) => {
                         leaving.set(store.point(slot));
-                        step.leaving = Leaving::new(store.leave(slot), slot);
-                        step.leaving.leaf()
+                        pass.leaving = Leaving::new(store.leave(slot), slot);
+                        pass.leaving.leaf()
                     }
                 };
                 let slot = free.unwrap_or_else(|| reservoir.free_slot(store.places()));
                 let places = store.places().max(slot as usize + 1);
                 store.extend(places, reservoir.window() + 1);
                 store.write(slot as usize, reservoir.recent());
-                step.staying = Some(slot);
+                pass.staying = Some(slot);
             }
         }
-        Some((step, key))
+        Some((pass, key))
     }
 
-    /// Counts the point in `coming` in. Its place is `slot`, if not `twin` has one for it.
-    fn keep(&mut self, slot: u32, twin: Option<u32>, key: f64) {
-        match (&mut self.window, twin) {
-            (Window::Sliding(_), _) => self.store.enter(slot, twin),
+    /// Counts the point in `coming` in. Its place is `slot`, if not `duplicate` has one for it.
+    fn keep(&mut self, slot: u32, duplicate: Option<u32>, key: f64) {
+        match (&mut self.window, duplicate) {
+            (Window::Sliding(_), _) => self.store.enter(slot, duplicate),
             (Window::Sampled(reservoir), None) => {
                 self.store.enter(slot, None);
                 reservoir.add(key, slot);
             }
-            (Window::Sampled(reservoir), Some(twin)) => {
-                self.store.enter(twin, Some(twin));
-                reservoir.add(key, twin);
+            (Window::Sampled(reservoir), Some(duplicate)) => {
+                self.store.enter(duplicate, Some(duplicate));
+                reservoir.add(key, duplicate);
                 reservoir.release(slot);
             }
         }

@@ -6,7 +6,7 @@ mod series;
 
 use proptest::prelude::*;
 use rrcf_rs::{Error, Forest, ForestBuilder, Score};
-use series::{ALONE, noise, scores, series};
+use series::{ALONE, noise_from, scores, series};
 
 #[test]
 fn the_first_point_has_nothing_to_compare_with() {
@@ -178,7 +178,7 @@ fn contributions_are_shared_as_cuts_are() {
 fn weights_that_change_on_the_way_turn_attention_to_another_field() {
     let mut forest = Forest::builder(2).trees(60).window(200).seed(5).build().unwrap();
     let mut contributions = [0.0; 2];
-    let mut noise = noise(3);
+    let mut noise = noise_from(3);
     let mut shares = [0.0; 2];
     for (phase, weights) in [[1.0, 0.001], [0.001, 1.0]].into_iter().enumerate() {
         forest.set_weights(&weights).unwrap();
@@ -220,7 +220,7 @@ fn depth_grows_with_the_logarithm_of_the_window() {
     let mut depths = Vec::new();
     for window in [256_usize, 4_096, 65_536] {
         let mut forest = Forest::builder(1).trees(3).window(window).seed(1).build().unwrap();
-        let mut noise = noise(9);
+        let mut noise = noise_from(9);
         for _ in 0..window + window / 4 {
             forest.update(&[noise()]).unwrap();
         }

@@ -5,7 +5,7 @@
 mod series;
 
 use rrcf_rs::{Error, Forest, Sampling};
-use series::{noise, scores, series};
+use series::{noise_from, scores, series};
 
 const ALL_SAMPLINGS: [Sampling; 3] =
     [Sampling::SlidingWindow, Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.01 }];
@@ -22,7 +22,7 @@ fn a_reading_taken_back_is_as_if_never_learnt() {
     for sampling in ALL_SAMPLINGS {
         let builder = Forest::builder(2).trees(30).window(300).seed(5).sampling(sampling);
         let mut forest = builder.build().unwrap();
-        let mut noise = noise(2);
+        let mut noise = noise_from(2);
         for _ in 0..200 {
             forest.update(&[noise(), noise()]).unwrap();
         }

@@ -60,39 +60,39 @@ fn refuse_or_work(snapshot: &[u8], limit: u64) {
     if snapshot[MAGIC.len()] == NEWEST {
         assert_eq!(written, snapshot, "one state, one snapshot");
     }
-    let mut twin = Forest::restore_within(&written, u64::MAX).expect("a forest reads what it wrote");
-    assert_eq!(twin.snapshot(), written);
+    let mut restored = Forest::restore_within(&written, u64::MAX).expect("a forest reads what it wrote");
+    assert_eq!(restored.snapshot(), written);
 
     let dimensions = forest.dimensions();
     let width = dimensions * forest.shingle();
     let mut contributions = vec![0.0; width];
     for round in 0..4_u8 {
         let point = vec![[0.25, f32::MAX, -1e-40, f32::MIN][usize::from(round)]; dimensions];
-        assert_eq!(forest.score(&point), twin.score(&point));
+        assert_eq!(forest.score(&point), restored.score(&point));
         let nearest = forest.neighbours(&point, 3).expect("the point has the right length");
         if let Some(nearest) = nearest.first() {
             assert!(
                 forest.remove(&nearest.point).expect("as long as a point"),
                 "what is held can be taken out"
             );
-            assert!(twin.remove(&nearest.point).expect("as long as a point"));
+            assert!(restored.remove(&nearest.point).expect("as long as a point"));
         }
         let mut patchy = point.clone();
         patchy[dimensions - 1] = f32::NAN;
         forest.impute(&mut patchy).expect("a value that is missing is no error");
         for point in [&patchy, &point, &point] {
             let score = forest.update_attributed(point, &mut contributions).expect("the point is finite");
-            assert_eq!(twin.update(point).expect("the point is finite"), score);
+            assert_eq!(restored.update(point).expect("the point is finite"), score);
             assert!(score.codisp.is_finite() && score.codisp >= 0.0, "{score:?}");
         }
         if round == 2 && forest.memory_usage() < 1 << 22 {
             let window = (forest.window() / 2 + 1).min(64);
             forest.resize(window).expect("a smaller window is within the limits");
-            twin.resize(window).expect("a smaller window is within the limits");
+            restored.resize(window).expect("a smaller window is within the limits");
         }
     }
     let written = forest.snapshot();
-    assert_eq!(twin.snapshot(), written, "both went the same way");
+    assert_eq!(restored.snapshot(), written, "both went the same way");
     // A count of points that only a lie can reach: the snapshot of the next point is refused.
     if forest.updates() > MOST_POINTS {
         return;

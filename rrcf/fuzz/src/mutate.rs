@@ -147,15 +147,15 @@ fn overwrite(data: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 fn run(count: u64, seed: u64) -> ExitCode {
-    let seeds = seeds();
-    for input in &seeds {
+    let corpus = seeds();
+    for input in &corpus {
         assert!(Forest::restore(&input[1..]).is_ok(), "the inputs to begin with are snapshots");
         try_input(input);
     }
     let (mut rng, mut restored) = (Rng(seed), 0_u64);
     for number in 0..count {
-        let mut input = seeds[rng.below(seeds.len())].clone();
-        mutate(&mut input, &seeds, &mut rng);
+        let mut input = corpus[rng.below(corpus.len())].clone();
+        mutate(&mut input, &corpus, &mut rng);
         if rng.below(16) > 0 {
             seal(&mut input);
         }

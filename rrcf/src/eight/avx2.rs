@@ -10,7 +10,7 @@ use core::arch::x86_64::{
     _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
-use super::{Eight, Job, LANES};
+use super::vector::{Eight, Job, LANES};
 
 /// Eight numbers for processors with AVX2. A forest makes them only after it has asked the processor.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Eight numbers as an array.
 
-use super::{Eight, Job, LANES};
+use super::vector::{Eight, Job, LANES};
 
 /// Eight numbers for any processor.
 #[derive(Clone, Copy)]

@@ -12,7 +12,7 @@ use core::arch::x86_64::{
     _mm_or_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm_sub_ps,
 };
 
-use super::{Eight, Job, LANES};
+use super::vector::{Eight, Job, LANES};
 
 /// Eight numbers for any `x86_64`.
 #[derive(Clone, Copy)]

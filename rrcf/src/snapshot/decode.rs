@@ -4,17 +4,17 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::bits::{BitReader, bits_for, of_rank, rank};
+use super::format::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
 use super::reader::{CUT_SHORT, Reader, damaged};
-use super::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
 use crate::builder::{ForestBuilder, Sampling};
-use crate::forest::check_weights;
+use crate::error::Error;
+use crate::forest::{Forest, check_weights};
 use crate::reservoir::{Held, Reservoir};
 use crate::ring::Ring;
 use crate::rng::Rng;
 use crate::store::Store;
-use crate::tree::{Layout, Malformed, Pool, Tree, Work};
+use crate::tree::{Layout, Malformed, Pool, Scratch, Tree, Work};
 use crate::window::Window;
-use crate::{Error, Forest};
 
 pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
     let (format, body) = open(snapshot)?;
@@ -34,7 +34,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
     }
 
     let mut pool = Pool::new(store.width(), window.slots());
-    let mut layout = Layout::default();
+    let (mut layout, mut scratch) = (Layout::default(), Scratch::default());
     let mut seen = vec![u32::MAX; store.places()];
     let count = header.config.trees;
     let branches = (2 * store.distinct()).saturating_sub(1);
@@ -59,10 +59,14 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         layout.measure(store.width())?;
         memory.take(Tree::bytes_for(&layout, store.width()), pool.bucket_bytes() as u64)?;
         let tree = if format == 1 {
-            let cuts = core::mem::take(&mut layout.cuts);
-            Tree::restore(rng, &mut layout, &mut pool, &store, |number, _| cuts.get(number).copied())?
+            let cuts = &layout.cuts;
+            Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |number, _| {
+                cuts.get(number).copied()
+            })?
         } else {
-            let tree = Tree::restore(rng, &mut layout, &mut pool, &store, |_, gap| read_cut(&mut bits, gap))?;
+            let tree = Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |_, gap| {
+                read_cut(&mut bits, gap)
+            })?;
             reader.left = bits.finish().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
             tree
         };
@@ -265,8 +269,8 @@ fn order(store: &Store, a: u32, b: u32) -> core::cmp::Ordering {
 fn check_distinct(store: &Store, slots: &[u32]) -> Result<(), Error> {
     let mut sorted = slots.to_vec();
     sorted.sort_unstable_by(|&a, &b| order(store, a, b));
-    let twins = sorted.windows(2).any(|pair| order(store, pair[0], pair[1]).is_eq());
-    if twins { damaged("the number of distinct points is wrong") } else { Ok(()) }
+    let duplicates = sorted.windows(2).any(|pair| order(store, pair[0], pair[1]).is_eq());
+    if duplicates { damaged("the number of distinct points is wrong") } else { Ok(()) }
 }
 
 /// Counts the points of a ring: the newest of equal ones stands for all.

@@ -4,9 +4,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::bits::{BitWriter, bits_for, rank};
-use super::{DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum};
-use crate::Forest;
+use super::format::{DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum};
 use crate::builder::Sampling;
+use crate::forest::Forest;
 use crate::reservoir::Reservoir;
 use crate::store::Store;
 use crate::tree::Layout;

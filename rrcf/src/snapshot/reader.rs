@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::Error;
+use crate::error::Error;
 
 pub(super) const CUT_SHORT: &str = "it is cut short";
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::bits::rank;
-use super::{CHECKSUM, checksum, index_bytes};
+use super::format::{CHECKSUM, checksum, index_bytes};
 use crate::tree::tests::{check_forest, samplings, values, windows};
 use crate::{Error, Forest, Sampling};
 
@@ -241,8 +241,8 @@ fn the_second_format_stays_readable_and_the_cuts_stay_the_same() {
     let forest = Forest::restore(&bytes).unwrap();
     check_forest(&forest);
     assert_eq!(forest.snapshot(), bytes);
-    let grown = grown(2, 2, 6, 2, 50).snapshot();
-    assert_eq!(grown, bytes, "same seed, same points, same cuts: on every platform");
+    let again = grown(2, 2, 6, 2, 50).snapshot();
+    assert_eq!(again, bytes, "same seed, same points, same cuts: on every platform");
 }
 
 proptest! {

@@ -3,15 +3,16 @@
 use alloc::vec::Vec;
 
 use super::descend::Way;
-use super::pool::LeafRecord;
+use super::link::Link;
+use super::nodes::Tree;
+use super::pool::{LeafRecord, Pool};
 use super::view::View;
-use super::{Link, Pool, Tree};
 use crate::store::Store;
 
 impl Tree {
     /// The slot that stands for the value of the point, if the tree holds one.
-    pub(crate) fn twin(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
-        twin_at(self.end(point), point, pool, store)
+    pub(crate) fn duplicate(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
+        duplicate_at(self.end(point), point, pool, store)
     }
 
     /// Lets the leaf of the point have another slot.
@@ -85,24 +86,14 @@ impl Tree {
 }
 
 impl Way<'_> {
-    /// Lets the processor fetch the points in the bucket that it ends in.
-    #[inline(always)]
-    pub(crate) fn prefetch_points(&self, pool: &Pool, store: &Store) {
-        if let Some(bucket) = pool.view_bucket(self.end) {
-            for leaf in 0..bucket.len {
-                store.prefetch(bucket.slot(leaf));
-            }
-        }
-    }
-
     /// The slot that stands for the value of the point whose way this is, if the tree holds one.
-    pub(crate) fn twin(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
-        twin_at(self.end, point, pool, store)
+    pub(crate) fn duplicate(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
+        duplicate_at(self.end, point, pool, store)
     }
 }
 
 /// The slot that stands for the value of the point, if it is below what its way through the nodes ends in.
-fn twin_at(end: Link, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
+fn duplicate_at(end: Link, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
     if end == Link::NOTHING {
         return None;
     }

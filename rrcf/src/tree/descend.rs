@@ -6,8 +6,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::link::Link;
+use super::nodes::{Node, Tree};
 use super::placement::better;
-use super::{Link, Node, Tree};
 use crate::eight::{Four, Quotients};
 
 /// Trees that a point descends at once.

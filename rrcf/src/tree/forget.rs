@@ -2,7 +2,9 @@
 
 use super::bucket::{Bucket, CAPACITY};
 use super::descend::Way;
-use super::{Link, Node, Pool, Tree};
+use super::link::Link;
+use super::nodes::{Node, Tree};
+use super::pool::Pool;
 use crate::eight::Eight;
 use crate::lanes::{Probe, chunks, load};
 use crate::store::Store;

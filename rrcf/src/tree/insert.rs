@@ -1,12 +1,15 @@
 //! Putting a point into its place.
 
+use super::arrival::Arrival;
 use super::bucket::{Bucket, Opening};
 use super::descend::Way;
-use super::locate::{Arrival, Spot};
+use super::link::Link;
+use super::locate::Spot;
 use super::nest::Nest;
-use super::pool::Inserted;
+use super::nodes::{Node, Tree};
+use super::placement::Placement;
+use super::pool::{Inserted, Pool};
 use super::work::Aside;
-use super::{Link, Node, Placement, Pool, Tree};
 use crate::eight::{Baseline, Eight};
 use crate::lanes::{Boxed, Cut, Probe, chunks, store as write};
 use crate::store::Store;

@@ -3,9 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::bucket::Step;
-use super::restore::Scratch;
-use super::{Bucket, CAPACITY, Link, Node, Pool, Tree};
+use super::bucket::{Bucket, CAPACITY, Step};
+use super::link::Link;
+use super::nodes::{Node, Tree};
+use super::pool::Pool;
 use crate::store::Store;
 
 /// A tree in pre-order, without boxes, masses and links. Leaves come out from left to right.
@@ -25,8 +26,6 @@ pub(crate) struct Layout {
     subtrees: Vec<Subtree>,
     /// Inner nodes too large for a bucket.
     pub(super) nodes: usize,
-    /// Room to work in.
-    pub(super) scratch: Scratch,
     waiting: Vec<u32>,
 }
 

@@ -1,28 +1,19 @@
 //! Finding the place where a point belongs.
 
+use super::arrival::Arrival;
+use super::bucket::CAPACITY;
 use super::descend::Way;
+use super::link::Link;
 use super::nest::Nest;
-use super::placement::better;
+use super::nodes::Tree;
+use super::placement::{Placement, better};
+use super::pool::Pool;
 use super::view::View;
 use super::work::{Aside, Boxes, Work};
-use super::{CAPACITY, Link, Placement, Pool, Tree};
 use crate::eight::Eight;
 use crate::lanes::{Cut, Probe};
 use crate::rng::Rng;
 use crate::store::Store;
-
-/// A point on its way into the trees.
-pub(crate) struct Arrival<'a> {
-    pub(crate) probe: &'a Probe,
-    /// The slot where it stands, if it is to stay.
-    pub(crate) slot: u32,
-    /// The slot that stands for its value now, if there is one.
-    pub(crate) twin: Option<u32>,
-    /// Weights of the dimensions, with zeros behind the last.
-    pub(crate) weights: &'a [f32],
-    /// Whether it is to be said which dimension the collusive displacement comes from.
-    pub(crate) attribute: bool,
-}
 
 /// Where a point belongs.
 pub(super) enum Spot {
@@ -85,7 +76,7 @@ impl Tree {
             return (Spot::Root, Placement::AT_ROOT);
         }
         let Aside { leaf, boxes } = aside;
-        let spot = if arrival.twin.is_some() {
+        let spot = if arrival.duplicate.is_some() {
             Spot::Leaf
         } else {
             let bucket = boxes_above.pool().view(way.end, leaf);

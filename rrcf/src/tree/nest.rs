@@ -1,11 +1,13 @@
 //! The way of a point down to a leaf inside a bucket.
 
+use super::arrival::Arrival;
+use super::bucket::CAPACITY;
 use super::descend::Way;
-use super::locate::Arrival;
+use super::link::Link;
 use super::placement::better;
+use super::pool::Pool;
 use super::view::View;
 use super::work::Aside;
-use super::{CAPACITY, Link, Pool};
 use crate::eight::Eight;
 use crate::lanes::Probe;
 use crate::store::Store;

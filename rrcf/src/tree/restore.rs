@@ -1,43 +1,17 @@
 //! A tree from its layout.
 
 use alloc::vec;
-use alloc::vec::Vec;
 
+use super::bucket::{Bucket, CAPACITY};
 use super::layout::{Layout, Malformed, Subtree};
-use super::pool::LeafRecord;
-use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Tree};
+use super::link::Link;
+use super::nodes::{NONE, Node, Tree};
+use super::pool::{LeafRecord, Pool};
+use super::scratch::{Part, Scratch, What};
 use crate::eight::{Baseline, Eight, LANES};
 use crate::lanes::{chunks, load, padded, store as write};
 use crate::rng::Rng;
 use crate::store::Store;
-
-/// Room to build trees in.
-#[derive(Default)]
-pub(super) struct Scratch {
-    parts: Vec<Part>,
-    /// For every leaf of a bucket the box of the subtree that begins with it: eight by eight the lower bounds, then the upper ones.
-    boxes: Vec<f32>,
-    /// For every node what its cut has to part.
-    gaps: Vec<(f32, f32)>,
-}
-
-/// A part of a tree in the making, and where it is to hang.
-#[derive(Clone, Copy)]
-struct Part {
-    parent: u32,
-    side: usize,
-    what: What,
-    /// The number of its uppermost cut in pre-order.
-    inner: usize,
-}
-
-#[derive(Clone, Copy)]
-enum What {
-    /// The node of this index.
-    Node(usize),
-    /// A bucket of so many leaves, which begin with that of this number.
-    Bucket { leaf: usize, size: usize },
-}
 
 impl Tree {
     /// Bytes that the nodes and boxes of a tree with this layout will take.
@@ -51,7 +25,8 @@ impl Tree {
     /// value on its left and the least on its right.
     pub(crate) fn restore(
         rng: Rng,
-        layout: &mut Layout,
+        layout: &Layout,
+        scratch: &mut Scratch,
         pool: &mut Pool,
         store: &Store,
         cut: impl FnMut(usize, (f32, f32)) -> Option<f32>,
@@ -60,12 +35,10 @@ impl Tree {
         if layout.slots.is_empty() {
             return Ok(tree);
         }
-        let mut scratch = core::mem::take(&mut layout.scratch);
         scratch.boxes.resize(2 * CAPACITY * padded(store.width()), 0.0);
-        tree.sketch(layout, pool, &mut scratch);
-        let mut build = Build { tree: &mut tree, layout, pool, store, scratch: &mut scratch, cut };
+        tree.sketch(layout, pool, scratch);
+        let mut build = Build { tree: &mut tree, layout, pool, store, scratch, cut };
         if store.width() <= LANES { build.run::<Baseline, 1>() } else { build.run::<Baseline, 0>() }?;
-        layout.scratch = scratch;
         Ok(tree)
     }
 
@@ -100,14 +73,15 @@ impl Tree {
         (old_pool, old_store): (&Pool, &Store),
         (pool, store): (&mut Pool, &Store),
         layout: &mut Layout,
+        scratch: &mut Scratch,
     ) -> Self {
         self.lay_out(old_pool, old_store, layout);
         for slot in &mut layout.slots {
             *slot = number(*slot);
         }
         let same = layout.measure_branches().and_then(|()| {
-            let cuts = core::mem::take(&mut layout.cuts);
-            Self::restore(self.rng, layout, pool, store, |number, _| cuts.get(number).copied())
+            let cuts = &layout.cuts;
+            Self::restore(self.rng, layout, scratch, pool, store, |number, _| cuts.get(number).copied())
         });
         same.unwrap_or_else(|Malformed(reason)| unreachable!("a tree has the layout of a tree: {reason}"))
     }

@@ -4,8 +4,11 @@ mod oracle;
 
 use proptest::prelude::*;
 
+use super::bucket::CAPACITY;
+use super::link::Link;
+use super::nodes::NONE;
 use super::pool::LeafRecord;
-use super::{CAPACITY, Layout, Link, NONE, Pool, Tree};
+use super::{Layout, Pool, Tree};
 use crate::store::Store;
 use crate::window::Window;
 use crate::{Forest, Sampling};

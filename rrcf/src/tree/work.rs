@@ -38,8 +38,8 @@ pub(super) struct Boxes {
 
 impl Work {
     pub(crate) fn new(width: usize) -> Self {
-        let padded = padded(width);
-        let boxes = Boxes { width, running: vec![0.0; 2 * padded * CAPACITY], level: vec![0.0; 2 * padded] };
+        let lanes = padded(width);
+        let boxes = Boxes { width, running: vec![0.0; 2 * lanes * CAPACITY], level: vec![0.0; 2 * lanes] };
         Self { ways: Ways::new(), aside: Aside { leaf: LeafRecord::new(), boxes } }
     }
 

@@ -5,7 +5,7 @@
 use rrcf_rs::{Forest, Score};
 
 /// Numbers from 0 to below 1 that look random, from a seed.
-pub fn noise(seed: u64) -> impl FnMut() -> f32 {
+pub fn noise_from(seed: u64) -> impl FnMut() -> f32 {
     let mut state = seed.wrapping_mul(2) | 1;
     move || {
         state ^= state << 13;
@@ -17,7 +17,7 @@ pub fn noise(seed: u64) -> impl FnMut() -> f32 {
 
 /// A series with noise, a period and a few outliers, from a seed.
 pub fn series(seed: u64, points: usize, dimensions: usize) -> Vec<Vec<f32>> {
-    let mut noise = noise(seed);
+    let mut noise = noise_from(seed);
     let mut value = |n: usize, d: usize| {
         let phase = ((n + 17 * d) % 48) as f32 / 48.0;
         let outlier = if n % 131 == 130 { 9.0 } else { 0.0 };

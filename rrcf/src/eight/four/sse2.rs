@@ -106,8 +106,8 @@ impl Quotients {
         // SAFETY: SSE2 is part of x86_64.
         unsafe {
             let low = _mm_div_pd(_mm_cvtepi32_pd(dividends.0), _mm_cvtepi32_pd(divisors.0));
-            let high = |four: __m128i| _mm_cvtepi32_pd(_mm_unpackhi_epi64(four, four));
-            let high = _mm_div_pd(high(dividends.0), high(divisors.0));
+            let upper = |four: __m128i| _mm_cvtepi32_pd(_mm_unpackhi_epi64(four, four));
+            let high = _mm_div_pd(upper(dividends.0), upper(divisors.0));
             Self(_mm_max_pd(low, self.0), _mm_max_pd(high, self.1))
         }
     }

@@ -179,9 +179,9 @@ fn mass(here: &Plain) -> u32 {
 
 /// The box around all points below: `lo` from 0 on, `hi` from the padded width on.
 fn bounds(here: &Plain) -> Vec<f32> {
-    let leaves = leaves(here);
-    let width = leaves[0].0.len();
-    let side = |pick: fn(f32, f32) -> f32, d: usize| leaves.iter().map(|(values, _)| values[d]).reduce(pick);
+    let all = leaves(here);
+    let width = all[0].0.len();
+    let side = |pick: fn(f32, f32) -> f32, d: usize| all.iter().map(|(values, _)| values[d]).reduce(pick);
     let mut bounds = vec![0.0; 2 * padded(width) + LANES];
     for d in 0..width {
         bounds[d] = side(f32::min, d).unwrap_or(0.0);
