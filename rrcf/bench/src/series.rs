@@ -2,6 +2,9 @@
 
 use std::f64::consts::TAU;
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
 /// Points per wave, as of a day in steps of five minutes.
 const PERIOD: f64 = 288.0;
 const NOISE: f64 = 0.15;
@@ -61,7 +64,7 @@ impl Shape {
 pub struct Series {
     kind: Kind,
     phases: Vec<f64>,
-    random: Random,
+    random: SplitMix64,
     step: u64,
     held: Vec<f32>,
 }
@@ -69,25 +72,25 @@ pub struct Series {
 impl Series {
     /// A series of points with `fields` values. Same seed, same series.
     pub fn new(kind: Kind, fields: usize, seed: u64) -> Self {
-        let mut random = Random(seed);
-        let phases = (0..fields).map(|_| random.uniform() * PERIOD).collect();
+        let mut random = SplitMix64::seed_from_u64(seed);
+        let phases = (0..fields).map(|_| uniform(&mut random) * PERIOD).collect();
         Self { kind, phases, random, step: 0, held: Vec::new() }
     }
 
     /// A series that goes on from here with another noise.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
-        Self { random: Random(seed), ..self.clone() }
+        Self { random: SplitMix64::seed_from_u64(seed), ..self.clone() }
     }
 
     fn value(&mut self, field: usize) -> f32 {
         let angle = (self.step as f64 + self.phases[field]) / PERIOD * TAU;
-        let spike = match self.random.uniform() {
+        let spike = match uniform(&mut self.random) {
             chance if chance < SPIKE_PROBABILITY / 2.0 => SPIKE,
             chance if chance < SPIKE_PROBABILITY => -SPIKE,
             _ => 0.0,
         };
-        let value = 20.0 + 5.0 * libm::sin(angle) + NOISE * self.random.normal() + spike;
+        let value = 20.0 + 5.0 * libm::sin(angle) + NOISE * normal(&mut self.random) + spike;
         match self.kind {
             Kind::Cont => value as f32,
             Kind::Quant => (libm::round(value * 10.0) / 10.0) as f32,
@@ -107,26 +110,15 @@ impl Iterator for Series {
     }
 }
 
-/// `SplitMix64`: small, and every seed is a good one.
-#[derive(Clone, Debug)]
-struct Random(u64);
+/// Returns a number uniform in [0, 1).
+fn uniform(random: &mut SplitMix64) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
 
-impl Random {
-    /// Uniform in [0, 1).
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        (bits >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Standard normal, after Box and Muller.
-    fn normal(&mut self) -> f64 {
-        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
-        radius * libm::cos(TAU * self.uniform())
-    }
+/// Returns a standard normal number, by the method of Box and Muller.
+fn normal(random: &mut SplitMix64) -> f64 {
+    let radius = libm::sqrt(-2.0 * libm::log(1.0 - uniform(random)));
+    radius * libm::cos(TAU * uniform(random))
 }
 
 #[cfg(test)]
