@@ -1,4 +1,4 @@
-//! The pass over all trees that takes a point out and another one in.
+//! The pass over all trees that removes one point and inserts another.
 
 use core::marker::PhantomData;
 
@@ -10,42 +10,43 @@ use crate::score::{Score, Tally};
 use crate::store::Store;
 use crate::tree::{Arrival, Aside, Departure, Nest, Placement, Pool, TOGETHER, Tree, Ways, Work, descend};
 
-/// Who leaves the trees.
+/// The point that leaves the trees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Leaving {
     Nobody,
-    /// The point in `leaving`, of whose value there are others.
+    /// The point in `leaving`; equal points stay.
     One,
-    /// The point in `leaving`, the last of its value, and with it the leaf of this slot.
+    /// The point in `leaving`, the last of its value. The leaf of this slot leaves with it.
     Last(u32),
 }
 
 impl Leaving {
-    /// For a point for whose value `slot` stands.
+    /// Creates this for a point whose value is represented by `slot`.
     pub(crate) fn new(last: bool, slot: u32) -> Self {
         if last { Self::Last(slot) } else { Self::One }
     }
 
-    /// The slot of the leaf that goes.
+    /// Returns the slot of the leaf that leaves with the point.
     pub(crate) fn leaf(self) -> Option<u32> {
         if let Self::Last(slot) = self { Some(slot) } else { None }
     }
 }
 
-/// What a pass does with the points at hand.
+/// What a pass does with the points in `leaving` and `coming`.
 #[derive(Clone, Copy)]
 pub(crate) struct Pass {
     pub(crate) leaving: Leaving,
-    /// Where the point in `coming` stands if it stays; nothing if it is only looked at.
+    /// The slot of the point in `coming` if it stays, or `None` if it is only scored.
     pub(crate) staying: Option<u32>,
-    /// Whether the slot of an equal point stands for the new one too, instead of the other way round.
+    /// Whether the slot of an equal point represents the new point too, instead of the other way
+    /// round.
     pub(crate) shared_slots: bool,
-    /// Whether credit is to be given to dimensions.
+    /// Whether the pass credits the collusive displacement to dimensions.
     pub(crate) attribute: bool,
 }
 
 impl Forest {
-    /// Takes the point in `leaving` out of all trees.
+    /// Removes the point in `leaving` from all trees.
     pub(crate) fn let_go(&mut self, leaving: Leaving) {
         let Self { store, pool, trees, leaving: probe, work, .. } = self;
         let departure = Departure { probe, leaf: leaving.leaf() };
@@ -58,8 +59,8 @@ impl Forest {
         }
     }
 
-    /// Takes the point in `leaving` out of all trees and the one in `coming` in, as the step says. Returns the score of the latter,
-    /// and the slot that stands for its value so far.
+    /// Removes the point in `leaving` from all trees and inserts the one in `coming`, as `pass`
+    /// says. Returns the score of the new point, and the slot that represented its value before.
     pub(crate) fn run_pass(
         &mut self,
         pass: Pass,
@@ -67,22 +68,24 @@ impl Forest {
     ) -> (Score, Option<u32>) {
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         if self.wide_registers {
-            // SAFETY: the processor has been asked whether it has these.
+            // SAFETY: `wide_registers` is set only after the processor has been asked for these
+            // features.
             #[allow(unsafe_code, reason = "wide registers save a fifth of an update")]
             return unsafe { self.run_pass_wide(pass, credit) };
         }
         self.run_pass_with::<Baseline>(pass, credit)
     }
 
-    /// The same for processors with AVX2 and the bit operations that came with it.
+    /// Does the same on processors with AVX2 and the bit operations that came with it.
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn run_pass_wide(&mut self, pass: Pass, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
         self.run_pass_with::<Avx2>(pass, credit)
     }
 
-    /// The same with vectors of a kind. From here on, `EIGHTS` is how many of them a point takes, if there is code of its own for so many,
-    /// and else 0: loops whose end the compiler knows take a quarter less time.
+    /// Does the same with the vectors `V`. From here on, `EIGHTS` is the number of vectors that a
+    /// point takes if specialised code exists for that number, and 0 otherwise. Loops with a length
+    /// known at compile time take a quarter less time.
     #[inline(always)]
     fn run_pass_with<V: Eight>(
         &mut self,
@@ -113,7 +116,8 @@ impl Forest {
         let held = store.len() as u32;
         let Work { ways, aside } = work;
         let mut tally = Tally::new();
-        // About as many as a tree has, and as many for every tree: a loop whose end can be foreseen.
+        // An estimate of the nodes per tree, the same for every tree, so that the processor
+        // predicts the end of the loop.
         let nodes = pool.boxes_held() / trees.len() * 9 / 8 + 2;
         let mut groups = trees.chunks_mut(TOGETHER).enumerate().peekable();
         while let Some((group, trees)) = groups.next() {
@@ -159,7 +163,7 @@ impl Forest {
     }
 }
 
-/// Lets the processor fetch what is needed after a descent.
+/// Prefetches the memory that is needed after a descent.
 #[inline(always)]
 fn prefetch(trees: &[Tree], ways: &Ways, pool: &Pool) {
     for (number, tree) in trees.iter().enumerate() {
@@ -167,7 +171,7 @@ fn prefetch(trees: &[Tree], ways: &Ways, pool: &Pool) {
     }
 }
 
-/// Lets the processor fetch the points in the buckets that some ways end in.
+/// Prefetches the points in the buckets where some ways end.
 #[inline(always)]
 fn prefetch_points(trees: usize, ways: &Ways, pool: &Pool, store: &Store) {
     for number in 0..trees {
@@ -175,7 +179,7 @@ fn prefetch_points(trees: usize, ways: &Ways, pool: &Pool, store: &Store) {
     }
 }
 
-/// A point goes down some trees: see [`descend`].
+/// A point descends some trees: see [`descend`].
 struct Descend<'a, const CHANGE: i32> {
     trees: &'a mut [Tree],
     ways: &'a mut Ways,
@@ -190,7 +194,7 @@ impl<const CHANGE: i32> Job for Descend<'_, CHANGE> {
     }
 }
 
-/// Some trees forget a point that has gone down them.
+/// Some trees forget a point that has descended them.
 struct Forget<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
@@ -217,7 +221,7 @@ impl<V: Eight, const EIGHTS: usize> Job for Forget<'_, V, EIGHTS> {
     }
 }
 
-/// A point that has gone down some trees comes into them.
+/// Some trees insert a point that has descended them.
 struct Insert<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
@@ -242,7 +246,7 @@ impl<V: Eight, const EIGHTS: usize> Job for Insert<'_, V, EIGHTS> {
     }
 }
 
-/// A point that has gone down some trees is only looked at.
+/// Some trees score a point that has descended them, without inserting it.
 struct Place<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,

@@ -1,4 +1,4 @@
-//! Taking single points out of a forest, and giving it another window.
+//! Removing single points from a forest, and changing the size of its window.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -12,18 +12,20 @@ use crate::tree::{Layout, Pool, Scratch};
 use crate::window::Window;
 
 impl Forest {
-    /// Takes a point out before its time: the newest of those equal to `point`, if there is one. Returns whether there was.
+    /// Removes the newest point that is equal to `point`. Returns whether the forest held one.
     ///
-    /// `point` is a point of the trees, of `dimensions * shingle` values, the oldest of the shingle first; with a shingle of one it is what was
-    /// given to [`update`](Forest::update). The points after it keep their places: a sliding window is one point short until the time of
-    /// the missing one has come. So a reading that turned out to be false is not learnt.
+    /// `point` is a point of the trees with `dimensions * shingle` values, the oldest of the
+    /// shingle first. With a shingle of one it is the point that was given to
+    /// [`update`](Forest::update). Later points keep their places: a sliding window holds one point
+    /// less until the removed point would have left it. Use this to unlearn a reading that turned
+    /// out to be false.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`]; the forest is then unchanged.
+    /// Returns [`Error::WrongLength`], and leaves the forest unchanged.
     pub fn remove(&mut self, point: &[f32]) -> Result<bool, Error> {
         check_length("point", point.len(), self.store.width())?;
-        // As the store has it.
+        // Adding zero turns -0.0 into 0.0, as the store does.
         let point: Vec<f32> = point.iter().map(|value| value + 0.0).collect();
         if self.is_empty() || point.iter().any(|value| !value.is_finite()) {
             return Ok(false);
@@ -38,7 +40,7 @@ impl Forest {
                 }
             }
             Window::Sliding(ring) => {
-                // It is the newest that stands for all; now the one before it has to.
+                // The newest point represents all equal ones, so the one before it takes over.
                 let before =
                     ring.slots().rev().find(|&slot| slot != stands && self.store.point(slot) == point);
                 if let Some(before) = before {
@@ -56,11 +58,12 @@ impl Forest {
         Ok(true)
     }
 
-    /// Lets the forest hold another number of points. A smaller window forgets at once what a full one would have forgotten first.
+    /// Changes the number of points that the forest holds at most. A smaller window immediately
+    /// forgets the points that a full window would have forgotten first.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`]; the forest is then unchanged.
+    /// Returns [`Error::OutOfRange`], and leaves the forest unchanged.
     pub fn resize(&mut self, window: usize) -> Result<(), Error> {
         let most = MAX_WINDOW.min(MAX_POINTS / self.trees.len());
         if window == 0 || window > most {
@@ -75,7 +78,8 @@ impl Forest {
         Ok(())
     }
 
-    /// The slot of a point that is too much for a window, which the window does not hold any more.
+    /// Takes one point out of the window that exceeds the new size, and returns its slot. Returns
+    /// `None` if the points fit.
     fn superfluous(&mut self, window: usize) -> Option<u32> {
         match &mut self.window {
             Window::Sliding(ring) => {
@@ -89,14 +93,15 @@ impl Forest {
         }
     }
 
-    /// Takes one point out of all trees for whose value `stands` stands.
+    /// Removes one point from all trees. `stands` is the slot that represents its value.
     fn forget(&mut self, point: &[f32], stands: u32) {
         self.leaving.set(point);
         let leaving = Leaving::new(self.store.leave(stands), stands);
         self.let_go(leaving);
     }
 
-    /// Gives every point the slot it would have in a window of another size, and every tree the pool for it.
+    /// Gives every point the slot that it would have in a window of another size, and moves every
+    /// tree to a pool for these slots.
     fn rebuild(&mut self, size: usize) {
         let old = self.store.clone();
         let number: Box<dyn Fn(u32) -> u32> = match &mut self.window {

@@ -1,4 +1,4 @@
-//! A point comes: what leaves and what stays.
+//! Taking a new point: which point leaves, and whether the new one stays.
 
 use crate::error::Error;
 use crate::forest::{Forest, check_length};
@@ -8,42 +8,45 @@ use crate::score::Score;
 use crate::window::Window;
 
 impl Forest {
-    /// Takes in a point and scores it among the points held, itself included.
+    /// Inserts a point and scores it among the points held, itself included.
     ///
-    /// Until as many points have come as the shingle is long there is nothing to score: the score is zero in all parts. A point that the
-    /// [sample](crate::Sampling) does not take in is scored as if it were.
+    /// As long as fewer points than the shingle have come, all parts of the score are zero. A point
+    /// that the [sample](crate::Sampling) does not take is scored as if it were taken.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`] or [`Error::NotFinite`]; the forest is then unchanged.
+    /// Returns [`Error::WrongLength`] or [`Error::NotFinite`], and leaves the forest unchanged.
     pub fn update(&mut self, point: &[f32]) -> Result<Score, Error> {
         self.check(point)?;
         Ok(self.take_in(point, true, false, &mut |_, _| {}))
     }
 
-    /// Does what [`update`](Forest::update) does and also says which dimensions the score comes from.
+    /// Does the same as [`update`](Forest::update), and also tells which dimensions the score comes
+    /// from.
     ///
-    /// `contributions` has one value per dimension of the trees, `dimensions * shingle`: the fields of the oldest point of the shingle come
-    /// first, those of the point just given last. They are zero or more and sum to 1, or are all zero where the score is. Each tree
-    /// credits its collusive displacement to the dimension of the cut that parts the displaced subtree from its sibling.
+    /// `contributions` has one value per dimension of the trees, `dimensions * shingle` in all. The
+    /// fields of the oldest point of the shingle come first, the fields of the new point last. The
+    /// values are not negative and sum to 1, or are all zero if the score is zero. Each tree
+    /// credits its collusive displacement to the dimension of the cut between the displaced subtree
+    /// and its sibling.
     ///
     /// # Errors
     ///
-    /// Those of [`update`](Forest::update), and [`Error::WrongLength`] for `contributions`; the forest and `contributions` are then
-    /// unchanged.
+    /// Returns the errors of [`update`](Forest::update), and [`Error::WrongLength`] for
+    /// `contributions`. Leaves the forest and `contributions` unchanged.
     pub fn update_attributed(&mut self, point: &[f32], contributions: &mut [f64]) -> Result<Score, Error> {
         self.attribute(point, true, contributions)
     }
 
-    /// Lets a point pass: it is scored, and is part of the shingles to come, but the sample does not take it in. For points that are
-    /// known to be wrong, such as those of a sensor that is broken.
+    /// Scores a point and uses it in the following shingles, but does not let the sample take it.
+    /// Use this for points that are known to be wrong, such as those of a broken sensor.
     ///
-    /// `contributions` are those of [`update_attributed`](Forest::update_attributed). A sliding window holds what came, whatever it is:
-    /// there, the point is taken in.
+    /// `contributions` is filled as by [`update_attributed`](Forest::update_attributed). A sliding
+    /// window holds the last points in any case, so it inserts the point.
     ///
     /// # Errors
     ///
-    /// Those of [`update_attributed`](Forest::update_attributed).
+    /// Returns the errors of [`update_attributed`](Forest::update_attributed).
     pub fn observe(&mut self, point: &[f32], contributions: &mut [f64]) -> Result<Score, Error> {
         self.attribute(point, false, contributions)
     }
@@ -65,7 +68,8 @@ impl Forest {
         Ok(score)
     }
 
-    /// Takes in a valid point. `credit` hears, tree by tree, the collusive displacement and the dimension it comes from.
+    /// Inserts a valid point. Calls `credit` once per tree, with the dimension that the collusive
+    /// displacement comes from and its value.
     fn take_in(
         &mut self,
         point: &[f32],
@@ -81,7 +85,9 @@ impl Forest {
         score
     }
 
-    /// Decides what becomes of a point and of those held, and counts out who leaves. Nothing if there is no shingle yet.
+    /// Decides what happens to the new point and to the points held, and counts the leaving point
+    /// out of the store. Returns the pass and the key of the new point, or `None` if there is no
+    /// full shingle yet.
     fn plan(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Pass, f64)> {
         let Self { window, store, pool, trees, leaving, coming, .. } = self;
         let (mut pass, mut key) =
@@ -136,7 +142,8 @@ impl Forest {
         Some((pass, key))
     }
 
-    /// Counts the point in `coming` in. Its place is `slot`, if not `duplicate` has one for it.
+    /// Counts the point in `coming` into the store and the window. The point stands at `slot`, or
+    /// shares the slot `duplicate` of an equal point in a sample.
     fn keep(&mut self, slot: u32, duplicate: Option<u32>, key: f64) {
         match (&mut self.window, duplicate) {
             (Window::Sliding(_), _) => self.store.enter(slot, duplicate),

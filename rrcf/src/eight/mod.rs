@@ -1,8 +1,10 @@
-//! Eight `f32` at a time, and a few operations on small arrays of numbers: what the inner loops of the forest are made of.
+//! Vectors of eight `f32`, and a few operations on small integer arrays: the parts of the forest's
+//! inner loops.
 //!
-//! Every operation rounds as the same operation on single numbers does, and [`Eight::sum`] adds in a fixed order, so that all
-//! implementations give the same bits. `x86_64` has two: SSE2, which is part of it, and AVX2, which a forest uses where the processor
-//! has it. All other processors have the portable one, which compilers turn into vector instructions where there are some.
+//! Every operation rounds like the same operation on single numbers, and [`Eight::sum`] adds in a
+//! fixed order. So all implementations give the same bits. `x86_64` has two of them: SSE2, which
+//! every `x86_64` has, and AVX2, which a forest uses if the processor has it. All other processors
+//! use the portable one, which the compiler turns into vector instructions where it can.
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod avx2;
@@ -25,14 +27,14 @@ pub(crate) use portable::Portable;
 pub(crate) use sse2::Sse2;
 pub(crate) use vector::{Eight, Job, LANES};
 
-/// The implementation that every processor of this kind can run.
+/// The implementation that every processor of the target can run.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) type Baseline = Sse2;
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 pub(crate) type Baseline = Portable;
 
-/// Whether a test wants a processor without wide registers: `RRCF_LANES=plain`. Detection asks the processor itself, so nothing outside of
-/// this process could hide them from it.
+/// Returns whether a test asks for a processor without wide registers, with `RRCF_LANES=plain`. The
+/// detection asks the processor itself, so nothing outside of this process can hide the registers.
 #[cfg(feature = "__plain-lanes")]
 fn plain_lanes_wanted() -> bool {
     static WANTED: std::sync::LazyLock<bool> =
@@ -40,7 +42,8 @@ fn plain_lanes_wanted() -> bool {
     *WANTED
 }
 
-/// Whether the processor has registers of eight lanes, and the bit operations that came with them. Only `std` can ask.
+/// Returns whether the processor has registers of eight lanes and the bit operations that came with
+/// them. Detection needs `std`.
 pub(crate) fn wide_registers() -> bool {
     #[cfg(feature = "__plain-lanes")]
     if plain_lanes_wanted() {

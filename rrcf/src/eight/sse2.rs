@@ -1,4 +1,4 @@
-//! Eight numbers in two registers of SSE2, which is part of `x86_64`.
+//! Eight numbers in two SSE2 registers. Every `x86_64` has SSE2.
 
 #![allow(
     unsafe_code,

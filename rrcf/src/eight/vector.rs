@@ -1,17 +1,17 @@
-//! Eight numbers: what can be done with them.
+//! The trait of vectors of eight numbers.
 
 /// Numbers in an [`Eight`].
 pub(crate) const LANES: usize = 8;
 
-/// Some work that is worth a function of its own: see [`Eight::apart`].
+/// Work that runs in a function of its own: see [`Eight::apart`].
 pub(crate) trait Job {
-    /// Does it. To be inlined, always.
+    /// Does the work. Every implementation must be `#[inline(always)]`.
     fn run(self);
 }
 
-/// Eight numbers. Comparisons give all ones or all zeros per lane.
+/// Eight numbers. Comparisons return all ones or all zeros in each lane.
 pub(crate) trait Eight: Copy {
-    /// Whether more than eight dimensions are worth code of their own.
+    /// Whether points of more than eight dimensions have specialised code.
     const WIDE: bool = false;
 
     fn splat(value: f32) -> Self;
@@ -27,21 +27,21 @@ pub(crate) trait Eight: Copy {
     fn differs(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
     fn and(self, other: Self) -> Self;
-    /// `yes` where the comparison held, `no` elsewhere.
+    /// Returns `yes` in the lanes where the comparison held, and `no` in the others.
     fn choose(held: Self, yes: Self, no: Self) -> Self;
-    /// A bit per lane: whether the comparison held.
+    /// Returns one bit per lane: whether the comparison held.
     fn mask(self) -> u32;
-    /// The sum of all lanes: halves first, then quarters, then pairs.
+    /// Returns the sum of all lanes: adds halves first, then quarters, then pairs.
     fn sum(self) -> f32;
 
-    /// Does some work in a function of its own, compiled for the processors that these numbers are for.
+    /// Does some work in a separate function, compiled for the processors that have these vectors.
     ///
-    /// All inner loops are inlined into whoever chose the kind of numbers. Without some borders, that is one function of
-    /// thousands of lines, in which nothing is left in a register.
+    /// All inner loops are inlined into the function that chose the vectors. Without such borders,
+    /// that would be one function of thousands of lines, which keeps nothing in registers.
     fn apart(job: impl Job);
 
-    /// For every cut a bit: whether the point's value in the dimension of the same index is greater. Dimensions at or beyond eight give any
-    /// bit.
+    /// Returns one bit per cut: whether the point's value in the cut's dimension is greater than
+    /// the cut. The bit is arbitrary for dimensions of eight or more.
     #[inline(always)]
     fn sides<const C: usize>(self, dimensions: &[u8; C], cuts: &[[u8; 4]; C]) -> u32 {
         let point = self.to_array();
