@@ -1,4 +1,4 @@
-//! Bytes to a forest, trusting none of them.
+//! Decodes a forest from bytes, and trusts none of them.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -72,7 +72,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         };
         trees.push(tree);
         if number == 0 {
-            // The other trees will take about as much.
+            // The other trees will need about as much.
             pool.reserve(count - 1);
         }
     }
@@ -82,7 +82,8 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
     Ok(Forest::from_parts(window, store, pool, trees, weights))
 }
 
-/// Checks what frames the state, and takes it off. Returns the format, too.
+/// Checks the header and the checksum around the state and removes them. Returns the format and the
+/// state.
 fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
     let Some(rest) = snapshot.strip_prefix(&MAGIC) else {
         return damaged("it does not begin like a snapshot");
@@ -102,7 +103,8 @@ fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
     Ok((found, body))
 }
 
-/// Points taken in, at most: a million a second for a quarter of a million years. Leaves the count room to go on.
+/// Largest count of points: a million a second for a quarter of a million years. A count at this
+/// limit can still grow.
 const MOST_POINTS: u64 = 1 << 63;
 
 struct Header {
@@ -134,23 +136,24 @@ impl Header {
         Ok(Self { config, pushed, distinct })
     }
 
-    /// Memory of the forest without its trees, their boxes and their buckets.
+    /// Returns the memory of the forest without its trees, their boxes and their buckets.
     fn memory(&self, window: &Window, store: &Store) -> u64 {
         let trees = self.config.trees * size_of::<Tree>();
-        // Probes and weights: ten numbers per value.
+        // Probes and weights take ten numbers of four bytes per value.
         let aside = 40 * store.width() as u64 + Work::bytes_for(store.width() as u64);
         (size_of::<Forest>() + trees + window.heap_bytes() + store.heap_bytes()) as u64 + aside
     }
 }
 
-/// What the forest takes, against what it may.
+/// The memory that the forest takes, and its limit.
 struct Memory {
     taken: u64,
     limit: u64,
 }
 
 impl Memory {
-    /// Takes some more for good, with `besides` for now.
+    /// Adds `bytes` of permanent memory. Fails if the total and `besides`, which is temporary,
+    /// exceed the limit.
     fn take(&mut self, bytes: u64, besides: u64) -> Result<(), Error> {
         self.taken += bytes;
         let needed = self.taken + besides;
@@ -158,7 +161,7 @@ impl Memory {
     }
 }
 
-/// Reads the points of a sliding window, and returns the slot of each age.
+/// Reads the points of a sliding window, and returns the slot of each age rank.
 fn read_ring(
     reader: &mut Reader,
     header: &Header,
@@ -172,7 +175,7 @@ fn read_ring(
     if raw_len > most {
         return damaged("it has more points than there is room for");
     }
-    // No window is so small that it would not hold the shingle to come.
+    // Every window has room for the shingle that comes next.
     if raw_len < most.min(ring.shingle()) {
         return damaged("the newest points are missing");
     }
@@ -184,7 +187,7 @@ fn read_ring(
     if format != 1 {
         let gone = reader.u32()?;
         if gone > 0 {
-            // The bits that say so are as many as the window may once have points.
+            // The marks of removed points take one bit per point that the window has room for.
             Memory { taken: 0, limit }.take(ring.capacity() as u64 / 8, 0)?;
         }
         let mut next = 0;
@@ -219,7 +222,7 @@ fn read_sample(
     if held as u64 > shingles || held > header.config.window || header.distinct > held {
         return damaged("the number of points is wrong");
     }
-    // Twelve bytes an entry: that many must be there before room is made.
+    // An entry has twelve bytes. This checks that all of them exist before anything is allocated.
     let mut entries = Reader { left: reader.bytes(12 * held)? };
     let (mut sample, mut counts) = (Vec::with_capacity(held), vec![0_u32; header.distinct]);
     let mut next = 0;
@@ -273,9 +276,10 @@ fn check_distinct(store: &Store, slots: &[u32]) -> Result<(), Error> {
     if duplicates { damaged("the number of distinct points is wrong") } else { Ok(()) }
 }
 
-/// Counts the points of a ring: the newest of equal ones stands for all.
+/// Counts the points of a ring. The newest of equal points represents all of them.
 fn count_points(ring: &Ring, store: &mut Store) {
-    // By value, and by age where values are equal: sorting by age first and keeping that order.
+    // The slots come in the order of age and the sort is stable, so equal points stay in that
+    // order.
     let mut slots: Vec<u32> = ring.slots().collect();
     slots.sort_by(|&a, &b| order(store, a, b));
     let groups: Vec<(u32, u32)> = slots
@@ -285,7 +289,7 @@ fn count_points(ring: &Ring, store: &mut Store) {
     store.recount(ring.capacity().min(store.places()), &groups);
 }
 
-/// Reads all of a tree but its cuts.
+/// Reads a tree without its cuts.
 fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut Layout) {
     let leaves = store.distinct();
     let inner = leaves.saturating_sub(1);
@@ -301,11 +305,11 @@ fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut La
     layout.slots.extend((0..leaves).map(|_| named(slots, bits.take(name_bits))));
 }
 
-/// Reads the cut between these values.
+/// Reads a cut between the values `left` and `right`.
 fn read_cut(bits: &mut BitReader, (left, right): (f32, f32)) -> Option<f32> {
     let room = rank(right).checked_sub(rank(left))?;
     let cut = of_rank(rank(left).wrapping_add(bits.take(bits_for(room as usize))));
-    // A point at 0.0 would be on the left of a cut at -0.0, and its rank on the right.
+    // A point at 0.0 would be left of a cut at -0.0 by value, and right of it by rank.
     (!is_negative_zero(cut)).then_some(cut)
 }
 
@@ -327,14 +331,15 @@ fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut La
     Ok(())
 }
 
-/// The slot of this name, or none that exists.
+/// Returns the slot of a name, or an impossible slot if the name is unknown.
 fn named(slots: &[u32], name: u32) -> u32 {
     slots.get(name as usize).copied().unwrap_or(u32::MAX)
 }
 
-/// Checks that every leaf has a point of its own value. `seen` holds for every slot the last tree that had it.
+/// Checks that every leaf has a distinct slot that represents a value. `seen` holds for every slot
+/// the last tree that had it.
 ///
-/// There are as many leaves as distinct points, so that no value is left out either.
+/// There are as many leaves as distinct values, so no value is without a leaf.
 fn check_leaves(layout: &Layout, store: &Store, tree: u32, seen: &mut [u32]) -> Result<(), Error> {
     for &slot in &layout.slots {
         if store.count(slot) == 0 {

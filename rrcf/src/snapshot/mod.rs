@@ -1,4 +1,4 @@
-//! Snapshots: a forest as bytes, and back.
+//! Snapshots: a forest as bytes, and back. [`mod@format`] describes the bytes.
 
 mod bits;
 mod decode;
@@ -14,13 +14,15 @@ use alloc::vec::Vec;
 use crate::error::Error;
 use crate::forest::Forest;
 
-/// Memory that [`Forest::restore`] allows: 4 GiB.
+/// The memory limit of [`Forest::restore`]: 4 GiB.
 const RESTORE_LIMIT: u64 = 4 << 30;
 
 impl Forest {
-    /// The whole state as bytes, which [`restore`](Forest::restore) turns into a forest that continues as this one would, bit for bit.
+    /// Returns the whole state as bytes. [`restore`](Forest::restore) turns them into a forest that
+    /// continues as this one would, bit for bit.
     ///
-    /// The bytes are the same on every platform and carry a version and a checksum. Equal states give equal bytes.
+    /// The bytes are the same on every platform. They carry a version and a checksum. Equal states
+    /// give equal bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         encode::encode(self)
@@ -28,23 +30,24 @@ impl Forest {
 
     /// Rebuilds a forest from a snapshot.
     ///
-    /// Bytes that are no snapshot are an error, whatever they hold; nothing is allocated before the sizes they claim are checked.
-    /// A forest that would take more than 4 GiB is refused: see [`restore_within`](Forest::restore_within).
+    /// Any bytes that are not a snapshot give an error. Sizes in the bytes are checked before
+    /// memory is allocated for them. A forest that would take more than 4 GiB is refused: see
+    /// [`restore_within`](Forest::restore_within).
     ///
     /// # Errors
     ///
-    /// [`Error::DamagedSnapshot`], [`Error::NewerSnapshot`] or [`Error::TooMuchMemory`].
+    /// Returns [`Error::DamagedSnapshot`], [`Error::NewerSnapshot`] or [`Error::TooMuchMemory`].
     pub fn restore(snapshot: &[u8]) -> Result<Self, Error> {
         Self::restore_within(snapshot, RESTORE_LIMIT)
     }
 
-    /// Rebuilds a forest from a snapshot, if it takes no more than `limit` bytes of memory.
+    /// Rebuilds a forest from a snapshot if it takes at most `limit` bytes of memory.
     ///
-    /// Boxes are not stored, so that a forest with long shingles is many times larger than its snapshot.
+    /// Boxes are not stored, so a forest with long shingles is many times larger than its snapshot.
     ///
     /// # Errors
     ///
-    /// Those of [`restore`](Forest::restore).
+    /// Returns the errors of [`restore`](Forest::restore).
     pub fn restore_within(snapshot: &[u8], limit: u64) -> Result<Self, Error> {
         decode::decode(snapshot, limit)
     }

@@ -1,8 +1,9 @@
 //! One random cut tree over the points of a forest.
 //!
-//! The upper part is a binary tree of nodes, each with its cut, its mass and its bounding box. Every subtree of at most
-//! [`CAPACITY`] points below is a [bucket](Bucket) without nodes and boxes: what is asked of a box there, the points at hand
-//! answer sooner than memory would. A leaf stands for all points of equal value. There are no links upwards: the cuts lead to any point.
+//! The upper part is a binary tree of nodes ([`nodes`]), each with a cut, a mass and a bounding
+//! box. Below it, every subtree of at most sixteen points is a [`bucket`] without nodes and boxes,
+//! because computing a box from the points is faster there than reading it from memory. A leaf
+//! represents all points of equal value. There are no links upwards: the cuts lead to any point.
 
 mod arrival;
 mod ask;

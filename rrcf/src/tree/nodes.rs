@@ -10,16 +10,18 @@ use crate::rng::Rng;
 
 pub(super) const NONE: u32 = u32::MAX;
 
-/// An inner node of more than [`CAPACITY`] points: a cut and the two subtrees it separates.
+/// An inner node above more points than a bucket holds: a cut and the two subtrees that it
+/// separates.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     /// The left side holds `value <= cut`, the right side `value > cut`.
     pub(super) cut: f32,
     pub(super) dimension: u32,
     pub(super) children: [Link; 2],
-    /// Points below, duplicates counted.
+    /// Number of points below, including duplicates.
     pub(super) mass: u32,
-    /// The box around them, in the pool; of a free place, the next free place.
+    /// The index in the pool of the box around them. For a free node, the index of the next free
+    /// node.
     pub(super) bounds: u32,
 }
 
@@ -29,7 +31,8 @@ pub(crate) struct Tree {
     pub(super) rng: Rng,
     pub(super) root: Link,
     pub(super) free_node: u32,
-    /// The first is not part of the tree, but a place to be while other trees are walked.
+    /// The nodes. The first one is not part of the tree: a descent visits it after the way in this
+    /// tree has ended.
     pub(super) nodes: Vec<Node>,
 }
 
@@ -38,12 +41,12 @@ impl Tree {
         Self { rng, root: Link::NOTHING, free_node: NONE, nodes: vec![Node::UNLINKED] }
     }
 
-    /// The random numbers, which are part of a snapshot.
+    /// Returns the random numbers, which a snapshot stores.
     pub(crate) fn rng(&self) -> Rng {
         self.rng
     }
 
-    /// Puts `new` where the child `old` of `parent` hangs, or at the root.
+    /// Replaces the child `old` of `parent` by `new`. Without a parent, replaces the root.
     #[inline(always)]
     pub(super) fn replace_child(&mut self, parent: Option<usize>, old: Link, new: Link) {
         match parent {
@@ -70,7 +73,7 @@ impl Tree {
         index
     }
 
-    /// Frees a node, and its box.
+    /// Frees a node and its box.
     pub(super) fn free_node(&mut self, index: usize, pool: &mut Pool) {
         let node = &mut self.nodes[index];
         pool.free_box(node.bounds);
@@ -87,7 +90,7 @@ impl Node {
     pub(super) const UNLINKED: Self =
         Self { cut: 0.0, dimension: 0, children: [Link::NOTHING; 2], mass: 0, bounds: NONE };
 
-    /// The child on the side of the cut where the point belongs.
+    /// Returns the child on the point's side of the cut.
     #[inline(always)]
     pub(super) fn side(&self, point: &[f32]) -> Link {
         let [left, right] = self.children;
@@ -95,11 +98,12 @@ impl Node {
     }
 }
 
-/// A value of a point.
+/// Returns a value of a point.
 #[inline(always)]
 #[allow(unsafe_code, reason = "the dimensions of cuts exist, and this is the innermost loop")]
 fn value(point: &[f32], dimension: usize) -> f32 {
     debug_assert!(dimension < point.len());
-    // SAFETY: all points of a forest have the same number of values, and cuts are drawn in, or checked against, these.
+    // SAFETY: all points of a forest have the same number of values. The dimensions of cuts are
+    // drawn within this number, or checked against it when a snapshot is restored.
     unsafe { *point.get_unchecked(dimension) }
 }

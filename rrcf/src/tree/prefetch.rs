@@ -1,4 +1,4 @@
-//! Hints to the processor: what a tree will need soon.
+//! Hints to the processor about memory that a tree will need soon.
 
 use super::descend::Way;
 use super::nodes::{Node, Tree};
@@ -6,11 +6,12 @@ use super::pool::Pool;
 use crate::lanes::prefetch;
 use crate::store::Store;
 
-/// Bytes that a processor fetches at once.
+/// Bytes of a cache line.
 const LINE: usize = 64;
 
 impl Tree {
-    /// Lets the processor fetch what is needed after a descent.
+    /// Prefetches the memory that is needed after a descent: the bucket, and the boxes of the last
+    /// two nodes.
     #[inline(always)]
     pub(crate) fn prefetch(&self, way: &Way, pool: &Pool) {
         pool.prefetch(way.end);
@@ -19,7 +20,7 @@ impl Tree {
         }
     }
 
-    /// Lets the processor fetch so many nodes, whether there are as many or not.
+    /// Prefetches the first `count` nodes. The tree may have fewer.
     #[inline(always)]
     pub(crate) fn prefetch_nodes(&self, count: usize) {
         for at in (0..count).step_by(LINE / size_of::<Node>() + 1) {
@@ -29,7 +30,7 @@ impl Tree {
 }
 
 impl Way<'_> {
-    /// Lets the processor fetch the points in the bucket that it ends in.
+    /// Prefetches the points in the bucket where the way ends.
     #[inline(always)]
     pub(crate) fn prefetch_points(&self, pool: &Pool, store: &Store) {
         if let Some(bucket) = pool.view_bucket(self.end) {

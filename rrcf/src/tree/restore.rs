@@ -1,4 +1,4 @@
-//! A tree from its layout.
+//! Building a tree from its layout.
 
 use alloc::vec;
 
@@ -14,15 +14,15 @@ use crate::rng::Rng;
 use crate::store::Store;
 
 impl Tree {
-    /// Bytes that the nodes and boxes of a tree with this layout will take.
+    /// Returns the bytes that the nodes and boxes of a tree with this layout will take.
     pub(crate) fn bytes_for(layout: &Layout, width: usize) -> u64 {
         (layout.nodes * (size_of::<Node>() + 2 * size_of::<f32>() * width)) as u64
     }
 
     /// Builds the tree of a layout that has been measured.
     ///
-    /// `cut` is asked for the cuts from the last in pre-order to the first, by number, and is told what each has to part: the greatest
-    /// value on its left and the least on its right.
+    /// Calls `cut` for every cut, from the last in pre-order to the first, with the cut's number
+    /// and its limits: the greatest value on its left and the least value on its right.
     pub(crate) fn restore(
         rng: Rng,
         layout: &Layout,
@@ -42,7 +42,8 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Makes the nodes of a layout, without cuts and with boxes that are not filled, and finds out which parts the tree has, in pre-order.
+    /// Creates the nodes of a layout, without cuts and with empty boxes. Lists the parts of the
+    /// tree in pre-order.
     fn sketch(&mut self, layout: &Layout, pool: &mut Pool, scratch: &mut Scratch) {
         self.nodes.reserve_exact(layout.nodes);
         scratch.parts.clear();
@@ -66,7 +67,8 @@ impl Tree {
         }
     }
 
-    /// The same tree over points with other slots, and in another pool.
+    /// Returns the same tree over points with other slots, in another pool. `number` maps old slots
+    /// to new ones.
     pub(crate) fn move_to(
         &self,
         number: impl Fn(u32) -> u32,
@@ -107,8 +109,8 @@ struct Build<'a, F> {
 }
 
 impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
-    /// Builds the parts from the last to the first: in pre-order children are behind their parents, so all below a node is there
-    /// before its cut is asked for.
+    /// Builds the parts from the last to the first. In pre-order, children come after their
+    /// parents, so everything below a node exists before its cut is read.
     #[inline(always)]
     fn run<V: Eight, const EIGHTS: usize>(&mut self) -> Result<(), Malformed> {
         while let Some(part) = self.scratch.parts.pop() {
@@ -152,7 +154,8 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
         }
     }
 
-    /// Builds the bucket of so many leaves from this inner node and this leaf on, and at the first place of the boxes the box around it.
+    /// Builds the bucket of `size` leaves that begins with this inner node and this leaf. Writes
+    /// the box around it to the beginning of the scratch boxes.
     #[inline(always)]
     fn bucket<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -192,7 +195,8 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
         Ok(bucket)
     }
 
-    /// Lets the box of a part's parent take in that of the part, which is the first of the boxes if it is not in the pool.
+    /// Grows the box of a part's parent to contain the box of the part: the box in the pool with
+    /// the index `bounds`, or the first of the scratch boxes if that is `None`.
     #[inline(always)]
     fn widen<V: Eight, const EIGHTS: usize>(&mut self, part: Part, bounds: Option<u32>) {
         if part.parent == NONE {
@@ -222,7 +226,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
                     gap.1 = lo.to_array()[lane];
                 }
             }
-            // From the back, the right side comes first.
+            // The right child is built first and sets the box; the left child then extends it.
             if part.side == 0 {
                 lo = lo.min(load(self.pool.boxes(), to + chunk));
                 hi = hi.max(load(self.pool.boxes(), to + width + chunk));

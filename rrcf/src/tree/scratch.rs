@@ -1,18 +1,19 @@
-//! Room to build trees in.
+//! The memory that is needed while trees are built.
 
 use alloc::vec::Vec;
 
-/// Room to build trees in.
+/// Memory for building trees, reused from tree to tree.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(super) parts: Vec<Part>,
-    /// For every leaf of a bucket the box of the subtree that begins with it: eight by eight the lower bounds, then the upper ones.
+    /// For every leaf of a bucket, the box of the subtree that begins with that leaf: for each
+    /// eight dimensions, the lower bounds and then the upper ones.
     pub(super) boxes: Vec<f32>,
-    /// For every node what its cut has to part.
+    /// For every node, the limits of its cut.
     pub(super) gaps: Vec<(f32, f32)>,
 }
 
-/// A part of a tree in the making, and where it is to hang.
+/// A part of a tree to be built, and its parent.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub(super) parent: u32,
@@ -24,8 +25,8 @@ pub(super) struct Part {
 
 #[derive(Clone, Copy)]
 pub(super) enum What {
-    /// The node of this index.
+    /// The node with this index.
     Node(usize),
-    /// A bucket of so many leaves, which begin with that of this number.
+    /// A bucket of `size` leaves. `leaf` is the number of the first one.
     Bucket { leaf: usize, size: usize },
 }
