@@ -1,12 +1,12 @@
 //! Scores a series in a CSV file:
 //!
 //! ```text
-//! cargo run --release -p rrcf-rs --example csv -- --time time --value load --window 336 --shingle 12 --marks 3 \
-//!     --svg load.svg rrcf/examples/data/load.csv > scores.csv
+//! cargo run --release -p rrcf-rs --example csv -- --time time --value load \
+//!     --window 336 --shingle 12 --marks 3 --svg load.svg rrcf/examples/data/load.csv > scores.csv
 //! ```
 //!
-//! Writes every row of the table as its time, its values and its score. `--help` lists all options. Exits with 2
-//! if the arguments are wrong, and with 1 if the table cannot be scored.
+//! Writes every row of the table as its time, its values and its score. `--help` lists all options.
+//! Exits with 2 if the arguments are wrong, and with 1 if the table cannot be scored.
 
 #[path = "csv/args.rs"]
 mod args;
@@ -92,8 +92,8 @@ fn score_rows(options: &Options, values: &[Vec<Option<f64>>]) -> Result<Vec<f64>
         .sampling(options.sampling)
         .build()
         .map_err(|error| error.to_string())?;
-    // Scores depend on distances only. Subtracting the first value keeps the digits that a large offset
-    // would take from an `f32`.
+    // Scores depend on distances only. Subtracting the first value keeps the digits that an `f32`
+    // would lose to a large offset.
     let origins: Vec<f64> =
         values.iter().map(|column| column.iter().flatten().next().copied().unwrap_or(0.0)).collect();
     let rows = values.first().map_or(0, Vec::len);

@@ -46,7 +46,7 @@ pub enum Error {
     #[error("the snapshot is damaged: {0}")]
     DamagedSnapshot(&'static str),
     /// A newer version of this crate wrote the snapshot in a newer format.
-    #[error("the snapshot has format {found}, this version reads formats up to {newest}")]
+    #[error("the snapshot has format {found}, but this version reads only formats up to {newest}")]
     NewerSnapshot {
         /// The format of the snapshot.
         found: u16,
@@ -54,7 +54,7 @@ pub enum Error {
         newest: u16,
     },
     /// The forest in the snapshot needs more memory than the caller allows.
-    #[error("the forest of the snapshot needs {needed} bytes, more than the {limit} allowed")]
+    #[error("the forest in the snapshot needs {needed} bytes, but only {limit} are allowed")]
     TooMuchMemory {
         /// Bytes that the restored forest would take.
         needed: u64,

@@ -38,7 +38,7 @@ pub struct Forest {
     /// Whether the processor has registers of eight lanes.
     #[cfg_attr(
         not(all(target_arch = "x86_64", target_feature = "sse2")),
-        expect(dead_code, reason = "other processors have one kind of registers")
+        expect(dead_code, reason = "other processors have only one kind of registers")
     )]
     pub(crate) wide_registers: bool,
 }

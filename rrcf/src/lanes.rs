@@ -48,7 +48,7 @@ pub(crate) fn load<V: Eight>(values: &[f32], at: usize) -> V {
 #[inline(always)]
 pub(crate) fn prefetch<T>(values: &[T], at: usize) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    #[allow(unsafe_code, unused_unsafe, reason = "a hint, which no address makes fail")]
+    #[allow(unsafe_code, unused_unsafe, reason = "a prefetch is a hint and cannot fault")]
     // SAFETY: prefetching reads nothing and cannot fault.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -60,7 +60,7 @@ pub(crate) fn prefetch<T>(values: &[T], at: usize) {
 
 /// Writes the first `count` lanes.
 #[inline(always)]
-#[allow(unsafe_code, reason = "as `load`")]
+#[allow(unsafe_code, reason = "see `load`")]
 pub(crate) fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: usize) {
     if count >= LANES {
         debug_assert!(at + LANES <= values.len());

@@ -107,7 +107,7 @@
 )]
 #![allow(
     clippy::inline_always,
-    reason = "the inner loops are compiled once for each kind of processor, which only works on what is inlined"
+    reason = "the inner loops are compiled once per kind of processor, which needs inlining"
 )]
 
 extern crate alloc;

@@ -13,7 +13,7 @@ use crate::tree::{Arrival, Aside, Departure, Nest, Placement, Pool, TOGETHER, Tr
 /// The point that leaves the trees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Leaving {
-    Nobody,
+    NoPoint,
     /// The point in `leaving`; equal points stay.
     One,
     /// The point in `leaving`, the last of its value. The leaf of this slot leaves with it.
@@ -70,7 +70,7 @@ impl Forest {
         if self.wide_registers {
             // SAFETY: `wide_registers` is set only after the processor has been asked for these
             // features.
-            #[allow(unsafe_code, reason = "wide registers save a fifth of an update")]
+            #[allow(unsafe_code, reason = "wide registers save a fifth of the time of an update")]
             return unsafe { self.run_pass_wide(pass, credit) };
         }
         self.run_pass_with::<Baseline>(pass, credit)
@@ -124,7 +124,7 @@ impl Forest {
             if let Some((_, next)) = groups.peek() {
                 next.iter().for_each(|tree| tree.prefetch_nodes(nodes));
             }
-            if pass.leaving != Leaving::Nobody {
+            if pass.leaving != Leaving::NoPoint {
                 V::apart(Descend::<-1> { trees, ways, point: departure.probe.point(), held });
                 prefetch(trees, ways, pool);
                 let departure = &departure;

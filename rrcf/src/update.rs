@@ -91,7 +91,7 @@ impl Forest {
     fn plan(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Pass, f64)> {
         let Self { window, store, pool, trees, leaving, coming, .. } = self;
         let (mut pass, mut key) =
-            (Pass { leaving: Leaving::Nobody, staying: None, shared_slots: false, attribute }, 0.0);
+            (Pass { leaving: Leaving::NoPoint, staying: None, shared_slots: false, attribute }, 0.0);
         match window {
             Window::Sliding(ring) => {
                 if ring.len() == ring.window() {

@@ -1,6 +1,6 @@
-//! Questions that leave a forest as it is: scores of what might come, neighbours, and missing values.
+//! Queries that leave a forest unchanged: scores, neighbours and missing values.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
@@ -87,7 +87,7 @@ fn what_cannot_be_taken_in_cannot_be_asked_about() {
     assert_eq!(forest.neighbours(&[1.0, f32::NEG_INFINITY], 1), Err(Error::NotFinite { dimension: 1 }));
 }
 
-/// At most sixteen points are one bucket in every tree, so that all of them are found.
+/// At most sixteen points are one bucket in every tree, so every query finds all of them.
 #[test]
 fn of_a_few_points_the_nearest_come_first_by_weighted_distance() {
     let weights = [1.0_f32, 10.0];

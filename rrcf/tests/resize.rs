@@ -1,6 +1,6 @@
-//! Readings taken back, and windows of another size.
+//! Removing readings, and changing the size of the window.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
@@ -10,7 +10,7 @@ use series::{noise_from, scores, series};
 const ALL_SAMPLINGS: [Sampling; 3] =
     [Sampling::SlidingWindow, Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.01 }];
 
-/// The values of all points of a forest of one field, each as often as it is held.
+/// Returns the values of all points of a forest of one field, repeated by their counts.
 fn held(forest: &Forest) -> Vec<f32> {
     assert!(forest.window() <= 16 && forest.dimensions() == 1);
     let found = forest.neighbours(&[-1e6], 16).expect("the point is finite");

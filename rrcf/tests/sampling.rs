@@ -1,6 +1,6 @@
-//! Forests that hold a sample of the past instead of its last points.
+//! Forests that hold a sample of the past instead of the last points.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
@@ -17,7 +17,7 @@ fn sampled(sampling: Sampling, window: usize) -> Forest {
         .expect("the sizes are right")
 }
 
-/// All points a forest of at most sixteen holds: one bucket in every tree.
+/// Returns all points of a forest of at most sixteen points. They are one bucket in every tree.
 fn held(forest: &Forest) -> Vec<Neighbour> {
     assert!(forest.window() <= 16);
     forest.neighbours(&vec![0.0; forest.dimensions()], 16).expect("zeros are finite")
@@ -36,7 +36,8 @@ fn a_sample_fills_up_and_then_stays_as_large_as_the_window() {
     }
 }
 
-/// The score of a point equal to one that is held draws no random numbers: it says where the leaf of that point is, and what is above.
+/// Scoring a point that equals a point held draws no random numbers. The score tells where the leaf
+/// of that point is, and what is above it.
 #[test]
 fn a_refused_point_leaves_the_trees_as_they_were_and_is_scored_all_the_same() {
     let mut forest = sampled(Sampling::Reservoir, 50);
@@ -65,7 +66,7 @@ fn a_refused_point_leaves_the_trees_as_they_were_and_is_scored_all_the_same() {
         }
         assert_eq!(forest.len(), (n + 1).min(50));
     }
-    // Point n is taken in with the probability 50 / n: 50 ln 40 of the 1,950 are to be expected.
+    // Point n is taken with probability 50 / n, so about 50 ln 40 of the 1,950 points are expected.
     assert!((120..=250).contains(&taken), "{taken} taken in, {refused} refused");
     assert!(changed > taken / 2, "{changed} changes by {taken} points are seen at all");
 }
@@ -117,7 +118,7 @@ fn every_point_of_the_past_is_as_likely_to_be_held() {
             ages[neighbour.point[0] as usize / 100] += 1;
         }
     }
-    // Of 8,000, each quarter has 2,000 with a standard deviation of 38.
+    // Each quarter should hold 2,000 of the 8,000 points, with a standard deviation of 38.
     assert!(ages.iter().all(|count| (1_800..=2_200).contains(count)), "{ages:?}");
 }
 
@@ -135,7 +136,7 @@ fn the_faster_the_decay_the_younger_the_points_held() {
         }
         total / 100.0
     };
-    // About window / c, which is 1 / rate.
+    // The expected mean age is about window / c, which is 1 / rate.
     let ages = [0.005, 0.02, 0.05].map(|rate| mean_age(rate) * rate);
     assert!(ages.iter().all(|age| (0.75..1.25).contains(age)), "{ages:?} times 1 / rate");
     let uniform = mean_age(0.0);
@@ -201,7 +202,7 @@ fn memory_of_a_sample_is_bounded() {
         let mut noise = noise_from(8);
         let mut feed = |forest: &mut Forest, points: usize| {
             for n in 0..points {
-                // Half of them equal others, so that slots come and go.
+                // Half of the values equal others, so slots are freed and reused.
                 let value = if n % 2 == 0 { noise() } else { (noise() * 50.0).floor() };
                 forest.update(&[value]).unwrap();
             }
@@ -229,7 +230,7 @@ fn points_of_a_sample_are_taken_back_one_by_one() {
     assert_eq!(scores(&mut restored, &points), scores(&mut forest, &points));
 }
 
-/// 255 points and one that comes are the most that a byte can tell apart.
+/// 255 points and a new one are the most that one byte can distinguish.
 #[test]
 fn a_sample_may_take_back_more_points_than_it_has_room_for() {
     let mut forest = sampled(Sampling::Reservoir, 255);

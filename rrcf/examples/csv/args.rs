@@ -8,8 +8,8 @@ use rrcf_rs::Sampling;
 
 /// Scores the rows of a CSV table and writes them, each with its score, to standard output.
 ///
-/// A cell that is empty or holds NA, NaN or null is a missing value. The forest fills it in with the value
-/// that it expects.
+/// A cell that is empty or holds NA, NaN or null is a missing value. The forest fills it in with
+/// the value that it expects.
 #[derive(Debug, Parser)]
 #[command(name = "csv", version)]
 pub(crate) struct Options {

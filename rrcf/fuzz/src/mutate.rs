@@ -1,7 +1,9 @@
-//! A fuzzer for where there is no libFuzzer: changes valid snapshots at random, and watches memory too.
+//! A fuzzer that does not need libFuzzer: it changes valid snapshots at random, and also checks the
+//! use of memory.
 //!
-//! `mutate COUNT SEED` tries so many changed inputs; the same seed tries the same ones. An input that fails is written to
-//! `crash-SEED-NUMBER`; `mutate FILE` tries it again. `mutate --seeds FOLDER` writes the unchanged inputs, as a corpus for libFuzzer.
+//! `mutate COUNT SEED` tries COUNT changed inputs; the same seed tries the same inputs. An input
+//! that fails is written to `crash-SEED-NUMBER`, and `mutate FILE` tries it again. `mutate --seeds
+//! FOLDER` writes the unchanged inputs, as a corpus for libFuzzer.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::catch_unwind;
@@ -14,13 +16,13 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rrcf_fuzz::{parts, restore, seal, seeds};
 use rrcf_rs::Forest;
 
-/// The system's allocator, counting the bytes in use and how many they ever were.
+/// The system's allocator, counting the bytes in use and their peak.
 struct Counting;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes on to the system's allocator unchanged.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(USED.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
@@ -38,7 +40,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Memory that decoding may take beside the limit: so many bytes, and so many per byte of the snapshot.
+/// Memory that decoding may take beyond the limit: a fixed number of bytes, and a number per byte
+/// of the snapshot.
 const ASIDE: (usize, usize) = (1 << 20, 32);
 
 fn try_input(data: &[u8]) {
@@ -92,7 +95,7 @@ const LONG_WORDS: [u64; 8] = [
     0xfff0_0000_0000_0000,
     0x7fef_ffff_ffff_ffff,
 ];
-/// The limit, and sizes, points taken in and distinct points in the header.
+/// Bytes of the memory limit and of the sizes and counts in the header.
 const HEADER: usize = 44;
 
 fn mutate(data: &mut Vec<u8>, all: &[Vec<u8>], rng: &mut SplitMix64) {
@@ -158,7 +161,7 @@ fn run(count: u64, seed: u64) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    println!("{count} inputs of seed {seed}, {restored} of them restored: nothing found");
+    println!("{count} inputs of seed {seed}, {restored} of them restored: no failure found");
     ExitCode::SUCCESS
 }
 

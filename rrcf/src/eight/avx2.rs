@@ -1,6 +1,6 @@
 //! Eight numbers in one AVX2 register. Use it only if the processor has AVX2.
 
-#![allow(unsafe_code, unused_unsafe, reason = "intrinsics are unsafe where AVX2 is not known to be there")]
+#![allow(unsafe_code, unused_unsafe, reason = "intrinsics are unsafe if the target may lack AVX2")]
 
 use core::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LE_OQ, _CMP_LT_OQ, _CMP_NEQ_UQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32,
@@ -101,7 +101,7 @@ impl Eight for Avx2 {
             let (Some(dimensions), Some(cuts)) =
                 (dimensions[first..].first_chunk::<LANES>(), cuts[first..].first_chunk::<LANES>())
             else {
-                unreachable!("there are whole eights of cuts")
+                unreachable!("the number of cuts is a multiple of eight")
             };
             // SAFETY: the processor has AVX2; the loads read eight bytes and eight times four
             // bytes, and need no alignment.

@@ -3,7 +3,7 @@
 #![allow(
     unsafe_code,
     unused_unsafe,
-    reason = "intrinsics are unsafe on some compilers; SSE2 is there on every x86_64"
+    reason = "intrinsics are unsafe with some compilers; every x86_64 has SSE2"
 )]
 
 use core::arch::x86_64::{

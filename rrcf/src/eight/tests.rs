@@ -16,7 +16,7 @@ fn lanes() -> impl Strategy<Value = [f32; LANES]> {
     prop::array::uniform8(value)
 }
 
-#[allow(clippy::many_single_char_names, reason = "vectors have no other names here")]
+#[allow(clippy::many_single_char_names, reason = "the vectors have no better names")]
 /// Returns the results of all operations on three vectors, as bits, and the sides of sixteen cuts.
 fn everything<V: Eight>(
     a: &[f32; LANES],

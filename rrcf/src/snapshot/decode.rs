@@ -77,7 +77,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         }
     }
     if !reader.left.is_empty() {
-        return damaged("its length does not fit its sizes");
+        return damaged("it has bytes after the last tree");
     }
     Ok(Forest::from_parts(window, store, pool, trees, weights))
 }
@@ -86,7 +86,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
 /// state.
 fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
     let Some(rest) = snapshot.strip_prefix(&MAGIC) else {
-        return damaged("it does not begin like a snapshot");
+        return damaged("it does not begin with RRCF");
     };
     let Some((format, rest)) = rest.split_first_chunk() else { return damaged(CUT_SHORT) };
     let found = u16::from_le_bytes(*format);
@@ -94,7 +94,7 @@ fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
         return Err(Error::NewerSnapshot { found, newest: FORMAT });
     }
     if found == 0 {
-        return damaged("it has a format that never was");
+        return damaged("format 0 does not exist");
     }
     let Some((body, sum)) = rest.split_last_chunk::<CHECKSUM>() else { return damaged(CUT_SHORT) };
     if checksum(&snapshot[..snapshot.len() - CHECKSUM]) != u64::from_le_bytes(*sum) {
@@ -123,7 +123,7 @@ impl Header {
             SLIDING => Sampling::SlidingWindow,
             RESERVOIR => Sampling::Reservoir,
             DECAYED => Sampling::TimeDecayed { rate: reader.f64()? },
-            _ => return damaged("it has a way of sampling that is not known"),
+            _ => return damaged("the sampling is unknown"),
         };
         let config = ForestBuilder { dimensions, shingle, window, trees, seed: 0, sampling };
         let canonical = !matches!(sampling, Sampling::TimeDecayed { rate } if rate <= 0.0);
@@ -131,7 +131,7 @@ impl Header {
             return damaged("a size is zero or beyond its limit");
         }
         if pushed > MOST_POINTS {
-            return damaged("it claims more points than can ever come");
+            return damaged("the number of points received is too large");
         }
         Ok(Self { config, pushed, distinct })
     }
@@ -173,7 +173,7 @@ fn read_ring(
     let most = usize::try_from(header.pushed).map_or(ring.capacity(), |pushed| pushed.min(ring.capacity()));
     let raw_len = if format == 1 { most } else { reader.u32()? as usize };
     if raw_len > most {
-        return damaged("it has more points than there is room for");
+        return damaged("it has more points than the window has room for");
     }
     // Every window has room for the shingle that comes next.
     if raw_len < most.min(ring.shingle()) {
@@ -194,7 +194,7 @@ fn read_ring(
         for _ in 0..gone {
             let age = reader.u32()?;
             if age < next || age as usize >= ring.len() {
-                return damaged("a point is missing that never was there");
+                return damaged("a removed point has an impossible age rank");
             }
             next = age + 1;
             ring.set_gone(ring.slot(age as usize), true);
@@ -229,14 +229,14 @@ fn read_sample(
     for _ in 0..held {
         let (key, slot) = (entries.f64()?, entries.u32()?);
         if key.is_nan() || slot > next || slot as usize >= header.distinct {
-            return damaged("a point of the sample cannot be");
+            return damaged("a point of the sample is impossible");
         }
         next = next.max(slot + 1);
         counts[slot as usize] += 1;
         sample.push(Held { key, slot });
     }
     if next as usize != header.distinct || !Reservoir::is_heap(&sample) {
-        return damaged("the sample is not in order");
+        return damaged("the sample is not a heap of all distinct points");
     }
     let values = reader.floats(header.distinct * width)?;
     check_values(&values)?;
@@ -256,7 +256,11 @@ fn read_sample(
 
 fn check_values(values: &[f32]) -> Result<(), Error> {
     let impossible = |&value: &f32| !value.is_finite() || is_negative_zero(value);
-    if values.iter().any(impossible) { damaged("a point holds what no point can") } else { Ok(()) }
+    if values.iter().any(impossible) {
+        damaged("a point has a value that is not finite or is -0.0")
+    } else {
+        Ok(())
+    }
 }
 
 fn is_negative_zero(value: f32) -> bool {
@@ -321,7 +325,7 @@ fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut La
     let bytes = reader.bytes(branches.div_ceil(8))?;
     let bit = |n: usize| bytes[n / 8] >> (n % 8) & 1 == 1;
     if (branches..bytes.len() * 8).any(bit) {
-        return damaged("the branches of a tree do not add up");
+        return damaged("the branches do not form a tree");
     }
     layout.inner.extend((0..branches).map(bit));
     let dimensions = reader.indices(inner, index_bytes(store.width()))?;
@@ -346,7 +350,7 @@ fn check_leaves(layout: &Layout, store: &Store, tree: u32, seen: &mut [u32]) -> 
             return damaged("a leaf has no point");
         }
         if core::mem::replace(&mut seen[slot as usize], tree) == tree {
-            return damaged("a point stands in two leaves");
+            return damaged("a point has two leaves");
         }
     }
     Ok(())

@@ -188,7 +188,7 @@ struct Arena<'a> {
 
 impl Arena<'_> {
     #[inline(always)]
-    #[allow(unsafe_code, reason = "the links of a tree lead to its nodes, and this is the innermost loop")]
+    #[allow(unsafe_code, reason = "every link has the index of a node, and this is the innermost loop")]
     fn at(&mut self, index: usize) -> &mut Node {
         debug_assert!(index < self.nodes.len());
         // SAFETY: a tree has its first node from the beginning and never removes a node. Every link

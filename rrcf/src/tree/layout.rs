@@ -46,7 +46,7 @@ pub(super) struct Subtree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
-const SHAPE: Malformed = Malformed("the branches of a tree do not add up");
+const SHAPE: Malformed = Malformed("the branches do not form a tree");
 
 impl Layout {
     pub(crate) fn clear(&mut self) {

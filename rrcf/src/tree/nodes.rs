@@ -100,7 +100,7 @@ impl Node {
 
 /// Returns a value of a point.
 #[inline(always)]
-#[allow(unsafe_code, reason = "the dimensions of cuts exist, and this is the innermost loop")]
+#[allow(unsafe_code, reason = "every cut has a valid dimension, and this is the innermost loop")]
 fn value(point: &[f32], dimension: usize) -> f32 {
     debug_assert!(dimension < point.len());
     // SAFETY: all points of a forest have the same number of values. The dimensions of cuts are

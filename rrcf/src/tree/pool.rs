@@ -27,7 +27,7 @@ impl LeafRecord {
 }
 
 /// The result of inserting a leaf into a bucket.
-#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and a box would be an allocation")]
+#[allow(clippy::large_enum_variant, reason = "the value is short-lived, and boxing it would allocate")]
 pub(crate) enum Inserted {
     /// The bucket is at this link now.
     At(Link),

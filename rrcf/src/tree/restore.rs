@@ -85,7 +85,7 @@ impl Tree {
             let cuts = &layout.cuts;
             Self::restore(self.rng, layout, scratch, pool, store, |number, _| cuts.get(number).copied())
         });
-        same.unwrap_or_else(|Malformed(reason)| unreachable!("a tree has the layout of a tree: {reason}"))
+        same.unwrap_or_else(|Malformed(reason)| unreachable!("the layout of a tree is well-formed: {reason}"))
     }
 
     pub(super) fn mass(&self, link: Link, pool: &Pool, store: &Store) -> u32 {
@@ -150,7 +150,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
     fn next_cut(&mut self, number: usize, gap: (f32, f32)) -> Result<f32, Malformed> {
         match (self.cut)(number, gap) {
             Some(cut) if gap.0 <= cut && cut < gap.1 => Ok(cut),
-            _ => Err(Malformed("a cut does not part its points")),
+            _ => Err(Malformed("a cut does not separate its points")),
         }
     }
 

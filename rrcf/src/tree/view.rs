@@ -330,7 +330,7 @@ fn read<T: Bytes>(record: &[u8], at: usize) -> T {
 
 /// Writes bytes.
 #[inline(always)]
-#[allow(unsafe_code, reason = "as `read`")]
+#[allow(unsafe_code, reason = "see `read`")]
 fn write<T: Bytes>(record: &mut [u8], at: usize, bytes: T) {
     debug_assert!(at + size_of::<T>() <= record.len());
     // SAFETY: as in `read`.

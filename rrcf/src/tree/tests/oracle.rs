@@ -120,7 +120,7 @@ impl PlainTree {
             }
         }
         let Plain::Node { dimension, cut, children: [left, right] } = *here else {
-            unreachable!("a leaf of other values is parted from the point")
+            unreachable!("a cut separates the point from a leaf of other values")
         };
         let is_right = point[dimension] > cut;
         let (below, beside) = if is_right { (right, left) } else { (left, right) };
@@ -152,7 +152,7 @@ impl PlainTree {
     }
 }
 
-#[allow(clippy::boxed_local, reason = "it is taken out of a box and goes back into one")]
+#[allow(clippy::boxed_local, reason = "the node comes from a box and returns to one")]
 fn forget(here: Box<Plain>, point: &[f32]) -> Option<Box<Plain>> {
     match *here {
         Plain::Leaf(values, count) => {
