@@ -17,10 +17,10 @@ use crate::sections::{self, Effort};
 /// shingling, the smallest index types. One step of krcflib is `score`, then `update`. One step of
 /// rrcf-rs is `update`, which also scores. Two modes are compared:
 ///
-///     FIFO   rrcf-rs over a sliding window; krcflib with a `time_decay` of 1, so that nearly every
-///            tree inserts every point and removes about the oldest one, which is the same work
-///     decay  rrcf-rs over a time-decayed reservoir; krcflib with its default decay, 0.1 / window,
-///            so that about one tree in ten inserts a point
+///   FIFO   rrcf-rs over a sliding window; krcflib with a `time_decay` of 1, so that nearly every
+///          tree inserts every point and removes about the oldest one, which is the same work
+///   decay  rrcf-rs over a time-decayed reservoir; krcflib with its default decay, 0.1 / window,
+///          so that about one tree in ten inserts a point
 ///
 /// The full run takes a few minutes and up to 5 GB of memory, nearly all of it for the cold caches.
 #[derive(Parser)]

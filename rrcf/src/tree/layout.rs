@@ -73,8 +73,8 @@ impl Layout {
         let Self { inner: branches, subtrees, waiting, .. } = self;
         subtrees.clear();
         subtrees.resize(self.dimensions.len() + 1, Subtree::default());
-        // The sizes of subtrees whose parent has not come yet. The size of the last one is in
-        // `size`, the others are here.
+        // The sizes of subtrees whose parent has not come yet. The size of the next one to be used
+        // is in `size`, the others are here.
         waiting.clear();
         waiting.resize(branches.len() + 1, 0);
         let (mut inner, mut first) = (self.dimensions.len(), self.slots.len() as u32);
