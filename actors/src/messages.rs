@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use actix::Message;
 use thicket_detector::{Detection, Label};
-use thicket_schema::{
-    Checkpoint, Control, PartitionId, Reading, Reason, Record, SensorName, Timestamp,
-};
+use thicket_schema::{Checkpoint, Control, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::acknowledge::Delivery;
 use crate::credit::{Credit, Credited};
 use thicket_detector::NamedConfig;
 use thicket_store::postgres::{AppliedLabel, ClaimedPartition, CommitBatch, QuarantineEntry, StoredReading};
-use crate::acknowledge::Delivery;
 
 /// `MqttIngress` → `QueueWriter`: the records of one MQTT message. If the process or the writer dies, the message is
 /// not acknowledged, and the broker delivers it again.

@@ -62,10 +62,7 @@ impl Known {
     }
 
     /// All configurations that there are now.
-    async fn all_configs(
-        &self,
-        pool: &PostgresPool,
-    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
+    async fn all_configs(&self, pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
         let configs = stored_configs(pool).await?;
         self.configs.replace(configs.clone());
         Ok(configs)

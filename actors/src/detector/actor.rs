@@ -7,13 +7,14 @@ use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use thicket_detector::{Detector, Rejected};
 use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
-use thicket_detector::NamedConfig;
 use super::restore::{RestoreFacts, restore};
-use thicket_store::faults;
 use crate::messages::{
-    ApplyLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, ScoreOutcome,
+    ApplyLabel, NotRestored, Reconfigure, Restore, Restored, Score, ScoreOutcome, Scores, Skip,
+    TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
+use thicket_detector::NamedConfig;
+use thicket_store::faults;
 
 /// The detector of one sensor. Empty until it is restored, and again after a panic.
 #[derive(Debug)]

@@ -110,7 +110,8 @@ impl PartitionKeeper {
         let wanted = self.wanted();
         let ask = async move {
             faults::pass("renewal.before");
-            let acquires = wanted.iter().map(|&partition| stores.leases.acquire(stores.keys.lease(partition)));
+            let acquires =
+                wanted.iter().map(|&partition| stores.leases.acquire(stores.keys.lease(partition)));
             let answers: LeaseAnswers = wanted.iter().copied().zip(join_all(acquires).await).collect();
             faults::pass("renewal.after");
             answers
@@ -189,7 +190,8 @@ impl PartitionKeeper {
         };
         if self.leaving {
             // The drain began during the claim. No shard has read these partitions, so they leave as they came.
-            let claims = claimed.iter().map(|claimed| (claimed.partition, claimed.clean_shutdown, claimed.epoch));
+            let claims =
+                claimed.iter().map(|claimed| (claimed.partition, claimed.clean_shutdown, claimed.epoch));
             let clean = claims.filter(|&(_, clean, _)| clean).map(|(id, _, epoch)| (id, epoch)).collect();
             let all = asked_for.to_vec();
             return Box::pin(async move { leave(&stores, &clean, &all).await });
@@ -271,7 +273,8 @@ impl Handler<Quarantine> for PartitionKeeper {
     fn handle(&mut self, Quarantine(entry): Quarantine, _: &mut Context<Self>) -> Self::Result {
         let stores = Rc::clone(&self.stores);
         Box::pin(async move {
-            let warn = |error: &StoreError| tracing::warn!(%error, "the reading is not quarantined yet; retrying");
+            let warn =
+                |error: &StoreError| tracing::warn!(%error, "the reading is not quarantined yet; retrying");
             until_ok(async || stores.quarantine(&entry).await, warn).await
         })
     }

@@ -162,7 +162,8 @@ impl Log {
                 Some(open) => open,
                 None => self.open(partition).await?,
             };
-            let appender = self.append_entry(partition, appender, Entry::of_control(received, control)).await?;
+            let appender =
+                self.append_entry(partition, appender, Entry::of_control(received, control)).await?;
             appenders.insert(partition, appender);
             self.metrics.entries_appended.inc();
         }

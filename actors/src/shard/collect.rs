@@ -211,14 +211,7 @@ impl Collector {
     pub(super) fn finish(self) -> ReadBatch {
         let sensor_batch = |gathered: Gathered| {
             let Gathered { partition, epoch, sensor, readings, positions, quarantined } = gathered;
-            SensorBatch {
-                partition,
-                epoch,
-                sensor,
-                readings: Arc::new(readings),
-                positions,
-                quarantined,
-            }
+            SensorBatch { partition, epoch, sensor, readings: Arc::new(readings), positions, quarantined }
         };
         ReadBatch { ranges: self.ranges, sensors: self.sensors.into_iter().map(sensor_batch).collect() }
     }

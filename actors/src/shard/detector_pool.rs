@@ -205,7 +205,11 @@ impl DetectorPool {
             };
             if scored.is_none() {
                 let is_alive = cached.detector.connected();
-                return Err(if is_alive { ScoreError::Panicked { index } } else { ScoreError::Unrecoverable });
+                return Err(if is_alive {
+                    ScoreError::Panicked { index }
+                } else {
+                    ScoreError::Unrecoverable
+                });
             }
         }
         Ok(scores)

@@ -38,8 +38,7 @@ pub(super) enum Readiness {
 impl Partition {
     /// A partition without commits in flight.
     pub(super) fn new(claimed: Arc<ClaimedPartition>, detectors: Arc<DetectorConfigs>) -> Self {
-        let readiness =
-            if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
+        let readiness = if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
         let progress = Progress::new(claimed.epoch, claimed.position);
         Self { progress, detectors, committed_received: 0, claimed, readiness }
     }

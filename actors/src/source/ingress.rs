@@ -79,11 +79,7 @@ impl MqttIngress {
             controls,
             event_loop: tokio::sync::Mutex::new(client.event_loop),
         };
-        Self {
-            session: Rc::new(session),
-            stop: watch::Sender::new(false),
-            ended: watch::Sender::new(false),
-        }
+        Self { session: Rc::new(session), stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
     }
 }
 

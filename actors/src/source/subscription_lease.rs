@@ -41,11 +41,7 @@ pub(super) struct SubscriptionLease {
 }
 
 impl SubscriptionLease {
-    pub(super) const fn new(
-        leases: Leases,
-        keys: SubscriptionKeys,
-        fence: Recipient<FenceWriters>,
-    ) -> Self {
+    pub(super) const fn new(leases: Leases, keys: SubscriptionKeys, fence: Recipient<FenceWriters>) -> Self {
         Self { leases, keys, fence, writers_fenced: Cell::new(false) }
     }
 

@@ -10,14 +10,14 @@ use actix::{
 use chrono::Utc;
 use diesel::result::Error as DatabaseError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use thicket_schema::PartitionId;
-use tokio::sync::oneshot;
 use thicket_protocol::commit::CommitDecision;
+use thicket_schema::PartitionId;
 use thicket_store::postgres::{
-    Applied, CommitBatch, Known, QuarantineEntry, QuarantineReason, Unstorable, apply, connect_postgres, day_of,
-    ensure_days, find_unstorable, is_missing_day, quarantine,
+    Applied, CommitBatch, Known, QuarantineEntry, QuarantineReason, Unstorable, apply, connect_postgres,
+    day_of, ensure_days, find_unstorable, is_missing_day, quarantine,
 };
 use thicket_store::retry::Backoff;
+use tokio::sync::oneshot;
 
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
