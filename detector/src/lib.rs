@@ -34,7 +34,8 @@
 //!
 //! # Layout
 //!
-//! - `config`: what an operator may set; the reference documentation. `named_config`: a configuration with its identifiers.
+//! - `config`: what an operator may set; the reference documentation. `config_error`: what can be wrong with it. `named_config`: a
+//!   configuration with its identifiers.
 //! - `fields`: which of a reading's values make the point.
 //! - `rhythm`: how often the sensor speaks. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
@@ -50,6 +51,7 @@
 mod cause;
 mod clock;
 mod config;
+mod config_error;
 mod detection;
 mod detector;
 mod event;
@@ -72,7 +74,8 @@ mod view;
 
 pub use cause::{Cause, Direction};
 pub use clock::{TimeZone, UnknownTimeZone};
-pub use config::{ALGORITHM, ClockContext, ConfigError, DetectorConfig, Profile, Shape};
+pub use config::{ALGORITHM, ClockContext, DetectorConfig, Profile, Shape};
+pub use config_error::ConfigError;
 pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;

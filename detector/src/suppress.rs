@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cause::Cause;
 use crate::clock::{TimeZone, second_of_day};
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// Which anomalies are only stored, not announced. Every rule that is set can suppress.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
