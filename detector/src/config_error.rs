@@ -1,4 +1,4 @@
-//! What can be wrong with a setting.
+//! The error of a setting that cannot be used.
 
 /// A setting that cannot be used. The text names the key.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -9,30 +9,30 @@ pub enum ConfigError {
     OutOfRange {
         /// The key of the setting.
         key: &'static str,
-        /// What was given.
+        /// The configured value.
         value: u64,
-        /// Least value allowed.
+        /// Minimum value.
         least: u64,
-        /// Greatest value allowed.
+        /// Maximum value.
         most: u64,
     },
-    /// A number that may have a fraction lies outside its range.
+    /// A fractional number lies outside its range, or is not finite.
     #[error("{key} is {value}, but must be {range}")]
     BadNumber {
         /// The key of the setting.
         key: &'static str,
-        /// What was given.
+        /// The configured value.
         value: f64,
-        /// What is allowed.
+        /// The allowed range, as text.
         range: &'static str,
     },
-    /// The same field is listed twice.
+    /// `fields` lists the same field twice.
     #[error("fields lists `{0}` twice")]
     RepeatedField(String),
-    /// A counter that is none of the fields.
-    #[error("counters lists `{0}`, which is none of the fields")]
+    /// `counters` lists a name that `fields` does not list.
+    #[error("counters lists `{0}`, which fields does not list")]
     UnknownCounter(String),
-    /// A field without a name.
+    /// `fields` lists an empty name.
     #[error("fields lists an empty name")]
     EmptyField,
 }
