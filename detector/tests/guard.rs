@@ -1,15 +1,16 @@
-//! What is learnt while an anomaly lasts, and who hears of it.
+//! What a detector learns during an anomaly, and which anomalies it announces.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue may panic")]
 
 mod series;
 
 use std::time::Duration;
 
-use series::{HOUR, Sensor, alarms, anomalous, config};
+use series::{HOUR, Sensor, alarms, anomalous, test_config};
 use thicket_detector::{Detection, DetectorConfig, Label, Suppression};
 
-/// A settled sensor with a reading each minute, whose level has just left where it was.
+/// Returns a sensor with one reading per minute whose level jumps from 20 to 60 after a settled
+/// time, and the detections after the jump.
 fn shifted(config: &DetectorConfig, readings: usize) -> (Sensor, Vec<Detection>) {
     let mut sensor = Sensor::new(config, "a");
     sensor.settle(3_000, 20.0);
@@ -18,7 +19,7 @@ fn shifted(config: &DetectorConfig, readings: usize) -> (Sensor, Vec<Detection>)
 }
 
 fn accept_after(hours: u64) -> DetectorConfig {
-    DetectorConfig { accept_after: Duration::from_hours(hours), ..config() }
+    DetectorConfig { accept_after: Duration::from_hours(hours), ..test_config() }
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn what_is_too_small_to_matter_is_stored_as_suppressed() {
 }
 
 #[test]
-fn an_anomaly_must_last_to_be_heard_of() {
+fn an_anomaly_must_last_to_be_announced() {
     let hour = Duration::from_hours(1);
     let detections = suppressed(Suppression { min_duration: hour, ..Suppression::default() });
     let first = detections.iter().position(|detection| detection.anomaly).unwrap();
@@ -107,7 +108,8 @@ fn an_anomaly_must_last_to_be_heard_of() {
 
 #[test]
 fn quiet_hours_are_those_of_the_site() {
-    // The shift begins 3,001 minutes after midnight UTC: at 02:01 of the third day, at 03:01 in Berlin's winter.
+    // The shift begins 3,001 minutes after midnight UTC: at 02:01 UTC of the third day, which is
+    // 03:01 in Berlin in winter.
     let quiet = |hours: &str, zone: &str| {
         let quiet_hours = vec![hours.to_owned().try_into().unwrap()];
         let suppress = Suppression { quiet_hours, ..Suppression::default() };
