@@ -61,7 +61,7 @@ const PRECEDENTS: u32 = 48;
 
 /// Returns low, median and high of the nearest precedents, or `None` if there are none. Reorders
 /// the precedents.
-pub(crate) fn expectation(precedents: &mut [Precedent]) -> Option<[f64; 3]> {
+pub(crate) fn expected_band(precedents: &mut [Precedent]) -> Option<[f64; 3]> {
     let reach = reach_of_nearest(precedents);
     let mut near: Vec<Precedent> =
         precedents.iter().copied().filter(|precedent| precedent.distance <= reach).collect();
@@ -110,20 +110,20 @@ mod tests {
         let near = (0..100).map(|i| Precedent { distance: 0.0, value: f64::from(i), count: 1 });
         let far = (0..100).map(|_| Precedent { distance: 1.0, value: 1e6, count: 5 });
         let mut precedents: Vec<Precedent> = near.chain(far).collect();
-        assert_eq!(expectation(&mut precedents), Some([5.0, 50.0, 94.0]));
-        assert_eq!(expectation(&mut []), None);
+        assert_eq!(expected_band(&mut precedents), Some([5.0, 50.0, 94.0]));
+        assert_eq!(expected_band(&mut []), None);
     }
 
     #[test]
-    fn equal_points_count_as_many() {
+    fn equal_points_count_several_times() {
         let precedent = |value, count| Precedent { distance: 0.0, value, count };
-        let [_, median, _] = expectation(&mut [precedent(1.0, 1), precedent(2.0, 9)]).unwrap();
+        let [_, median, _] = expected_band(&mut [precedent(1.0, 1), precedent(2.0, 9)]).unwrap();
         assert_eq!(median, 2.0);
     }
 
     proptest! {
         #[test]
-        fn what_is_as_near_as_the_last_that_is_needed_counts_too(
+        fn all_precedents_at_the_last_needed_distance_count(
             precedents in prop::collection::vec((0_u8..40, -50_i8..50, 1_u32..4), 0..300),
         ) {
             let mut precedents: Vec<Precedent> = precedents
@@ -148,7 +148,7 @@ mod tests {
             let expected = (!values.is_empty()).then(|| {
                 [0.05, 0.5, 0.95].map(|share| values[(share * (values.len() - 1) as f64).round() as usize])
             });
-            prop_assert_eq!(expectation(&mut precedents), expected);
+            prop_assert_eq!(expected_band(&mut precedents), expected);
         }
     }
 }

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_knows_is_named() {
+    fn an_error_names_the_unknown_time_zone() {
         let error = "Europe/Atlantis".parse::<TimeZone>().unwrap_err().to_string();
         assert!(error.contains("Europe/Atlantis") && error.contains("IANA"), "{error}");
     }

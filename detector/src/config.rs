@@ -64,7 +64,7 @@ pub struct DetectorConfig {
     /// learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
-    /// Rules for anomalies that shall not be announced. Their readings are stored and marked as
+    /// Rules for anomalies that are not announced. Their readings are stored and marked as
     /// suppressed.
     pub suppress: Suppression,
 }
@@ -231,7 +231,7 @@ impl DetectorConfig {
 /// topic template than from a sensor.
 pub(crate) const MAX_FIELDS: usize = 256;
 
-/// Upper bound of `alarms_per_week`. More alarms than this would alarm nobody.
+/// Upper bound of `alarms_per_week`. A higher rate would not be an alarm any more.
 const MAX_ALARMS: f64 = 100_000.0;
 
 fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_says_nothing_is_refused() {
+    fn a_reading_without_a_usable_value_is_rejected() {
         let mut row = Vec::new();
         let nothing = Err(Rejected::NoField("a, b".to_owned()));
         assert_eq!(select(&names("a b"), &names("c"), &[1.0], &mut row), nothing);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_grows_by_what_was_counted_also_over_a_reset() {
+    fn a_counter_also_grows_over_a_reset() {
         let mut counter = Counter::default();
         assert!(counter.growth(0, 100.0).is_nan());
         assert_eq!(counter.growth(2_000_000, 110.0), 5.0);

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn confidence_begins_at_a_half_and_falls_with_what_is_missing() {
+    fn confidence_begins_at_a_half_and_falls_with_missing_fields() {
         assert_eq!(confidence(0, 256, 1, 1), 0.0);
         assert_eq!(confidence(128, 256, 1, 1), 0.5);
         assert!(confidence(100_000, 256, 2, 2) > 0.99);

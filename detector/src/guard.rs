@@ -83,7 +83,7 @@ impl Label {
     }
 }
 
-/// What a reading changes.
+/// The change that a reading causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transition {
     /// No anomaly is open, and the reading begins none.

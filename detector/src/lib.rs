@@ -52,7 +52,7 @@
 //!   `cause`: its causes. `suppress`: which events are not announced.
 //! - `detection`: the result for one reading. `detector`: all parts together. `explain`: the same,
 //!   step by step.
-//! - `snapshot`: the state as bytes.
+//! - `state`: what a detector knows of its sensor. `snapshot`: the state as bytes.
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact bits"))]
 
@@ -74,6 +74,7 @@ mod rhythm;
 mod scale;
 mod snapshot;
 mod spread;
+mod state;
 mod suppress;
 mod surprise;
 mod tail;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cause::{Cause, Direction, Precedent, expectation};
+use crate::cause::{Cause, Direction, Precedent, expected_band};
 use crate::config::{ClockContext, DetectorConfig};
 use crate::scale::Scale;
 use crate::surprise::{MEASURES, measures_of};
@@ -271,7 +271,7 @@ impl Model {
                 value: f64::from(point[field]),
                 count,
             }));
-            expectation(&mut precedents).map(|band| band.map(|coordinate| self.value(field, coordinate)))
+            expected_band(&mut precedents).map(|band| band.map(|coordinate| self.value(field, coordinate)))
         };
         (0..self.scales.len()).map(expectation_of).collect()
     }

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silence_is_told_and_does_not_become_the_rhythm() {
+    fn a_silence_is_detected_and_hardly_changes_the_usual_interval() {
         let mut rhythm = Rhythm::default();
         for _ in 0..100 {
             assert!(!rhythm.observe(1_000_000));
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn another_rate_becomes_the_rhythm() {
+    fn another_rate_becomes_the_usual_interval() {
         let mut rhythm = Rhythm::default();
         for _ in 0..100 {
             rhythm.observe(1_000_000);

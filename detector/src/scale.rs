@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_field_passes_on_only_what_exceeds_its_noise_floor() {
+    fn a_flat_field_moves_only_beyond_its_noise_floor() {
         let mut scale = Scale::calibrate(&[200.0; 16]);
         let rest = scale.next_coordinate(200.0);
         assert_eq!(scale.next_coordinate(200.1), rest);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_more_repetition_than_ever_is_stuck() {
+    fn only_more_repetition_than_ever_before_is_stuck() {
         let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
         let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0)).collect();
         let stuck = observed.iter().position(|&stuck| stuck).unwrap();

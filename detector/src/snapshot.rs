@@ -7,8 +7,9 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{DetectorConfig, MAX_FIELDS};
-use crate::detector::{Detector, State};
+use crate::detector::Detector;
 use crate::scale::CALIBRATION_ROWS;
+use crate::state::State;
 use crate::view::View;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_broken_reading_does_not_blind_and_a_new_scale_is_learnt() {
+    fn an_extreme_reading_hardly_changes_the_spread_and_a_new_scale_is_learnt() {
         let mut spread = Spread::new(0.0, 1.0);
         for i in 0..1_000 {
             spread.learn(f64::from(i % 7) - 3.0, 0.01);

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_apart_more_is_more_surprising() {
+    fn a_greater_measure_is_more_surprising() {
         let surprises: Vec<f64> = [1.0, 1.9, 3.0, 6.0]
             .iter()
             .map(|&value| after_calm().observe(&[[value; MEASURES]], 20.0).mean)
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_little_more_than_usual_again_and_again_is_surprising() {
+    fn a_small_excess_again_and_again_is_surprising() {
         let mut histories = after_calm();
         let first = histories.observe(&[[1.85; MEASURES]], 20.0).mean;
         let mut last = first;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_learnt_surprises_less() {
+    fn a_learnt_value_surprises_less() {
         let mut histories = after_calm();
         let first = histories.observe(&[[5.0; MEASURES]], 20.0).mean;
         for _ in 0..300 {

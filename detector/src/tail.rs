@@ -158,18 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn an_exponential_tail_is_told_as_it_is_far_beyond_what_was_seen() {
+    fn an_exponential_tail_is_estimated_well_far_beyond_the_past_values() {
         let mut tail = Tail::default();
         exponential(20_000).for_each(|value| tail.learn(value));
         for rarity in [0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0] {
             let value = rarity / core::f64::consts::LOG10_E;
-            let told = tail.rarity(value);
-            assert!((told - rarity).abs() < 0.12 * rarity + 0.05, "{rarity} told as {told}");
+            let estimated = tail.rarity(value);
+            assert!((estimated - rarity).abs() < 0.12 * rarity + 0.05, "{rarity} estimated as {estimated}");
         }
     }
 
     #[test]
-    fn memory_is_bounded_whatever_comes() {
+    fn memory_is_bounded_for_any_values() {
         let mut tail = Tail::default();
         for value in [0.0, 1e300, f64::MAX, 3.0] {
             for _ in 0..1_000 {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measure_that_hardly_varies_makes_no_wonder_of_a_whim() {
+    fn a_tiny_change_of_a_constant_measure_is_not_extreme() {
         let mut tail = Tail::default();
         (0..5_000).for_each(|_| tail.learn(2.0));
         assert!(tail.rarity(2.01) < 3.0, "{}", tail.rarity(2.01));
@@ -189,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_greater_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
+        fn a_greater_value_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
             let mut tail = Tail::default();
             for &value in &values {
                 tail.learn(value);

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_moving_figures_settle_on_those_of_the_series() {
+    fn the_moving_mean_and_spread_converge_to_those_of_the_series() {
         let mut trend = Trend::new(0.0);
         for i in 0..2_000 {
             trend.follow(10.0 + f64::from(i % 2) * 2.0, 20.0);

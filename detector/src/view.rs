@@ -27,7 +27,7 @@ pub(crate) const REACH_PER_POINT: f64 = 1.0 / DECAY;
 /// Weight of the clock's coordinates, which lie between −1 and 1. A field with a standard deviation
 /// of 1 weighs the same.
 const CLOCK_WEIGHT: f32 = 1.0;
-/// Weight of coordinates that the points already hold, but that shall not be cut yet.
+/// Weight of coordinates that the points hold but that the forest must not cut yet.
 const DORMANT: f32 = 1e-9;
 /// The weights are renewed when one of them has changed by more than this factor.
 const STALE: f32 = 1.125;
@@ -59,7 +59,7 @@ pub(crate) enum Context {
     Counts,
 }
 
-/// What a view makes the coordinates of its point from.
+/// The input from which a view computes its point.
 pub(crate) struct ViewInput<'a> {
     /// The fields' coordinates.
     pub(crate) coordinates: &'a [f64],
@@ -68,8 +68,8 @@ pub(crate) struct ViewInput<'a> {
     /// Seconds of local time since the local midnight of the Unix epoch.
     pub(crate) local_seconds: i64,
     pub(crate) calendar: Calendar,
-    /// Whether all fields hardly move. The clock's coordinates are then 0, or the clock alone would
-    /// tell the points apart.
+    /// Whether all fields hardly move. The clock's coordinates are then 0, because otherwise
+    /// only the clock would distinguish the points.
     pub(crate) at_rest: bool,
 }
 

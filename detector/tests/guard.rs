@@ -46,11 +46,11 @@ fn a_level_that_stays_is_accepted_in_time() {
     assert!(alarms(&later) <= 1, "the level itself raises no second alarm: {}", alarms(&later));
     let known = sensor.settle(2_000, 60.0);
     assert!(known[1_999].grade < Some(0.7), "{:?}", known[1_999].grade);
-    assert!(sensor.read(&[95.0]).anomaly, "what is worse than the new normal is an anomaly again");
+    assert!(sensor.read(&[95.0]).anomaly, "a reading beyond the new normal is an anomaly again");
 }
 
 #[test]
-fn a_label_ends_or_prolongs_what_lasts() {
+fn a_label_ends_or_prolongs_an_open_anomaly() {
     for (label, goes_on) in [(Label::False, false), (Label::Maintenance, false), (Label::True, true)] {
         let (mut sensor, shift) = shifted(&accept_after(2), 30);
         let started = shift[0].event.as_ref().unwrap().started;
@@ -66,7 +66,7 @@ fn a_label_ends_or_prolongs_what_lasts() {
 }
 
 #[test]
-fn an_event_lasts_as_long_as_the_grade_does() {
+fn an_event_lasts_as_long_as_readings_stay_unusual() {
     let (mut sensor, shift) = shifted(&accept_after(24), 50);
     let started = shift[0].event.as_ref().unwrap().started;
     let events = shift.iter().filter_map(|detection| detection.event.as_ref());
@@ -86,7 +86,7 @@ fn suppressed(suppress: Suppression) -> Vec<Detection> {
 }
 
 #[test]
-fn what_is_too_small_to_matter_is_stored_as_suppressed() {
+fn an_anomaly_within_the_tolerance_is_stored_as_suppressed() {
     let within = suppressed(Suppression { absolute: 50.0, ..Suppression::default() });
     assert_eq!(anomalous(&within), 0);
     assert!(within.iter().all(|detection| detection.event.is_none() && detection.grade.is_some()));
@@ -103,7 +103,7 @@ fn an_anomaly_must_last_to_be_announced() {
     assert_eq!(first, 60);
     assert!(detections[..60].iter().all(|detection| detection.marks.suppressed && detection.event.is_none()));
     let event = detections[60].event.as_ref().unwrap();
-    assert_eq!(event.readings, 61, "it began when it began");
+    assert_eq!(event.readings, 61, "the event began with the first anomalous reading");
 }
 
 #[test]

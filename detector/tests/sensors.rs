@@ -9,7 +9,7 @@ use series::{DAY, HOUR, Noise, SECOND, Sensor, alarms, anomalous, test_config};
 use thicket_detector::{ClockContext, DetectorConfig, Direction};
 
 #[test]
-fn a_flat_signal_raises_no_alarm_and_its_first_tiny_change_is_no_catastrophe() {
+fn a_flat_signal_and_its_first_tiny_change_raise_no_alarm() {
     let mut sensor = Sensor::new(&test_config(), "a");
     let flat = sensor.run(1_000, |_, _| vec![21.5]);
     assert_eq!(anomalous(&flat), 0);
@@ -19,7 +19,7 @@ fn a_flat_signal_raises_no_alarm_and_its_first_tiny_change_is_no_catastrophe() {
 }
 
 #[test]
-fn a_quantised_signal_is_judged_by_its_steps() {
+fn a_quantised_signal_raises_few_alarms() {
     let mut sensor = Sensor::new(&test_config(), "a");
     let steps = sensor.run(3_000, |_, noise| vec![20.0 + (2.0 * noise.normal()).round() * 0.5]);
     assert!(alarms(&steps) <= 3, "{}", alarms(&steps));
@@ -48,7 +48,7 @@ fn a_counter_that_resets_is_no_anomaly_and_a_burst_of_counts_is_one() {
 }
 
 #[test]
-fn a_reading_after_a_long_silence_is_marked_and_judged_by_itself() {
+fn a_reading_after_a_long_silence_is_marked_and_scored_without_the_old_means() {
     let mut sensor = Sensor::new(&test_config(), "a");
     sensor.settle(1_000, 20.0);
     sensor.now += 10 * HOUR;
@@ -75,7 +75,7 @@ fn a_missing_field_is_imputed_and_marked() {
         "an anomaly of the other field is still found: {absent:?}"
     );
     let power = absent.causes.iter().find(|cause| cause.field == "power").unwrap();
-    assert!(power.actual.is_nan() && power.share == 0.0, "what was made up explains nothing: {power:?}");
+    assert!(power.actual.is_nan() && power.share == 0.0, "an imputed field has no share: {power:?}");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_signal_that_often_rests_is_not_stuck() {
 }
 
 #[test]
-fn values_on_a_huge_offset_are_told_apart() {
+fn small_differences_on_a_huge_offset_are_detected() {
     let mut sensor = Sensor::new(&test_config(), "a");
     sensor.run(1_500, |_, noise| vec![1e9 + 0.01 * noise.normal()]);
     let detection = sensor.read(&[1e9 + 0.3]);
@@ -121,7 +121,7 @@ fn bursts_and_another_rate_of_readings_raise_no_alarm() {
     sensor.every = 600 * SECOND;
     let slower = sensor.settle(500, 20.0);
     let silences = slower.iter().filter(|detection| detection.marks.after_silence).count();
-    assert!(silences < 150, "another rate is not a silence for ever: {silences}");
+    assert!(silences < 150, "another rate soon stops being a silence: {silences}");
     // The readings span half a week, and the setting is seven alarms per week.
     assert!(alarms(&burst) + alarms(&slower) <= 8, "{} {}", alarms(&burst), alarms(&slower));
 }
@@ -133,7 +133,7 @@ fn by_night(at: i64, noise: &mut Noise) -> Vec<f64> {
 }
 
 #[test]
-fn what_is_usual_at_night_is_an_anomaly_by_day() {
+fn a_level_that_is_usual_at_night_is_an_anomaly_by_day() {
     let mut sensor = Sensor::new(&DetectorConfig { points: 512, trees: 10, ..test_config() }, "a");
     sensor.every = 300 * SECOND;
     let days = sensor.run(12 * 288, by_night);
@@ -170,7 +170,7 @@ fn the_clock_waits_for_two_days_and_can_be_turned_off() {
 }
 
 #[test]
-fn a_single_outlier_and_a_change_of_level_are_found_and_named() {
+fn a_single_outlier_and_a_change_of_level_are_detected_and_explained() {
     let mut sensor = Sensor::new(&test_config(), "level pitch");
     let calm = |_, noise: &mut Noise| vec![45.0 + noise.normal(), 400.0 + 20.0 * noise.normal()];
     sensor.run(2_000, calm);

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_find_is_perfect_and_silence_is_nothing() {
+    fn an_early_detection_scores_100_and_no_detection_scores_0() {
         let all = [series(vec![(500, 599)])];
         let mut scores = vec![vec![0.0; 1_000]];
         for best in best_scores(&all, &scores) {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_false_alarm_costs_what_the_profile_says_and_the_beginning_does_not_count() {
+    fn a_false_alarm_costs_as_the_profile_says_and_the_first_rows_do_not_count() {
         let all = [series(vec![(500, 599)])];
         let mut scores = vec![vec![0.0; 1_000]];
         scores[0][100] = 1.0;
