@@ -55,7 +55,8 @@ pub struct Marks {
     pub learning_slowed: bool,
 }
 
-/// The reason why a reading cannot be scored. The reading has not changed the detector.
+/// The reason why a reading cannot be scored. A reading without a usable field, or with an infinite
+/// value, leaves the detector unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {

@@ -12,8 +12,9 @@ use crate::view::{Axis, Calendar, Context, REACH_PER_POINT, View, ViewForest, Vi
 
 const MICROS_OF_DAY: f64 = 86_400e6;
 /// Days that the forests' memory must span, and that the sensor must have run, before the time of
-/// day counts; below, the same for the day of the week.
+/// day counts.
 const DAYS_FOR_DAY: f64 = 2.0;
+/// The same for the day of the week.
 const DAYS_FOR_WEEK: f64 = 14.0;
 
 /// A sensor's scales, trends and forests.
