@@ -11,8 +11,8 @@ use crate::spread::Spread;
 /// A deviation beyond this many usual ones counts as this many, so that a single outlier has no
 /// long after-effect.
 const CLIP: f64 = 5.0;
-/// Lower bound of the spread of a moving mean or spread, as a part of the field's own spread. Below
-/// it there is only rounding.
+/// Lower bound of the long-term spread of deviation, mean and spread, as a part of the field's own
+/// spread. Below it there is only rounding.
 const LEAST: f64 = 1e-3;
 
 /// The moving mean and spread of one field, in coordinates.
@@ -20,7 +20,7 @@ const LEAST: f64 = 1e-3;
 pub(crate) struct Trend {
     mean: f64,
     variance: f64,
-    /// Distance of the last coordinate from the mean before it.
+    /// Signed distance of the last coordinate from the mean before it.
     deviation: f64,
     /// How many coordinates in a row lay beyond [`CLIP`] on the same side of the mean. Negative
     /// below the mean.
@@ -73,7 +73,7 @@ impl Trend {
         self.of_spread.learn(self.spread(), rate);
     }
 
-    /// Returns the distance of the last coordinate from the mean before it.
+    /// Returns the signed distance of the last coordinate from the mean before it.
     pub(crate) fn deviation(&self) -> f64 {
         self.deviation
     }
