@@ -36,9 +36,8 @@ async fn start_with_anomalies() -> TestEnv {
 #[tokio::test(flavor = "multi_thread")]
 async fn anomalies_are_listed_labelled_and_unlabelled() {
     let env = start_with_anomalies().await;
-    let list = |arguments: &[&str]| {
-        parsed(&env.thicket(&[&["anomalies", "list", "--json"], arguments].concat()))
-    };
+    let list =
+        |arguments: &[&str]| parsed(&env.thicket(&[&["anomalies", "list", "--json"], arguments].concat()));
     let all = list(&[]);
     assert_eq!(all.as_array().unwrap().len(), 3);
     assert_eq!(all[0]["started"], "2026-11-22T12:00:00Z");

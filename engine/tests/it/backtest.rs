@@ -129,20 +129,13 @@ async fn files_need_no_servers_and_mistakes_are_named() {
     let first = 1_795_345_200;
     let row = |i: i64| {
         let reading: Value = serde_json::from_str(&sample(first, 1, i)).unwrap();
-        format!(
-            "{},{},{}\n",
-            Timestamp((first + i) * 1_000_000),
-            reading["pitch"],
-            reading["level"]
-        )
+        format!("{},{},{}\n", Timestamp((first + i) * 1_000_000), reading["pitch"], reading["level"])
     };
     let rows: String = (0..READINGS).map(row).collect();
     std::fs::write(&file, format!("time,pitch,level\n{rows}")).unwrap();
     let new = directory.path().join("new.toml");
     std::fs::write(&new, DETECTOR).unwrap();
-    let run = |arguments: &[&str]| {
-        Command::new(BINARY).arg("backtest").args(arguments).output().unwrap()
-    };
+    let run = |arguments: &[&str]| Command::new(BINARY).arg("backtest").args(arguments).output().unwrap();
     let (new, csv) = (new.to_str().unwrap(), file.to_str().unwrap());
     let output = run(&["--with", new, "--csv", csv, "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

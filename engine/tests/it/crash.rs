@@ -5,6 +5,8 @@ use std::time::Duration;
 use thicket_crash::matrix::{cases, mutations};
 use thicket_crash::runner::{Plan, run};
 
+use crate::support::BINARY;
+
 /// One place for each thing that is exactly once: append, acknowledgement, commit, checkpoint, takeover.
 const CASES: [&str; 6] = [
     "append.lost",
@@ -17,15 +19,12 @@ const CASES: [&str; 6] = [
 const MUTATION: &str = "rule.append_once";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_dies_the_rows_are_those_of_an_undisturbed_run_and_a_broken_rule_is_noticed() {
+async fn after_every_crash_the_rows_are_those_of_an_undisturbed_run_and_a_broken_rule_is_noticed() {
     let directory = tempfile::TempDir::with_prefix("thicket-crash-").unwrap();
-    // PostgreSQL may run as a user of its own, who must get through.
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), open).unwrap();
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let plan = Plan {
-        binary: env!("CARGO_BIN_EXE_thicket").into(),
+        binary: BINARY.into(),
         seed,
         cases: cases(seed).into_iter().filter(|case| CASES.contains(&case.name.as_str())).collect(),
         mutations: mutations(seed).into_iter().filter(|mutation| mutation.rule == MUTATION).collect(),

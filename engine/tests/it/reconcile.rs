@@ -68,7 +68,11 @@ async fn every_difference_is_found_and_named() {
     env.until_accounted(182).await;
     assert!(engine.terminate().await.success());
     let reconciled = env.thicket(&["reconcile"]);
-    assert!(reconciled.status.success() && printed(&reconciled).contains("everything balances"), "{}", printed(&reconciled));
+    assert!(
+        reconciled.status.success() && printed(&reconciled).contains("everything balances"),
+        "{}",
+        printed(&reconciled)
+    );
 
     let id = SensorName::new("s1").unwrap().id().0;
     env.execute("CREATE TABLE kept (LIKE readings)").await;
@@ -78,7 +82,8 @@ async fn every_difference_is_found_and_named() {
     );
     let back = "WITH back AS (DELETE FROM kept RETURNING *) INSERT INTO readings SELECT * FROM back";
     assert_found(&env, &keep, back, "scored rows", "59 stored").await;
-    assert_found(&env, &keep, back, "sequences", "sensor s1: gaps or repetitions between seq 1 and 60: 1").await;
+    assert_found(&env, &keep, back, "sequences", "sensor s1: gaps or repetitions between seq 1 and 60: 1")
+        .await;
     let last = keep.replace("seq = 30", "seq = 60");
     assert_found(
         &env,
@@ -88,7 +93,8 @@ async fn every_difference_is_found_and_named() {
         "sensor s1: its checkpoint is of seq 60, of the rows they end at 59",
     )
     .await;
-    let late = keep.replace(&format!("sensor = {id} AND seq = 30"), &format!("flags & {} <> 0", Flag::Late.bit()));
+    let late =
+        keep.replace(&format!("sensor = {id} AND seq = 30"), &format!("flags & {} <> 0", Flag::Late.bit()));
     assert_found(&env, &late, back, "late rows", "0 stored, 1 by the ledger").await;
     let other = format!("UPDATE readings SET score = NULL, seq = NULL WHERE sensor = {id} AND seq = 60");
     let undo = format!("UPDATE readings SET seq = 60 WHERE sensor = {id} AND seq IS NULL");

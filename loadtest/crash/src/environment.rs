@@ -1,4 +1,5 @@
-//! Private servers that many cases use one after the other, each with a database, a queue and a session of its own.
+//! Private servers that a worker uses for one case after the other, each with a database, a log and a session
+//! of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,23 +7,25 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use thicket_compose::Servers;
+use thicket_testkit::publisher::forget_session;
+use thicket_testkit::{Addresses, RedisProbe, Tables};
 
-use crate::publisher::forget_session;
-use crate::queue::Queue;
-use crate::settings::{Addresses, Settings};
-use crate::tables::{Tables, WATCH};
+use crate::settings::{PARTITIONS, Settings};
 
-/// The database from which others are made.
+/// The database from which the others are created.
 const ADMIN: &str = "thicket";
-/// The database that every case's is a copy of.
+/// The database that the database of every case is a copy of.
 const TEMPLATE: &str = "crash_template";
-/// The engine's default.
+/// The engine's default of `mqtt.client_id`.
 const CLIENT_ID: &str = "thicket";
+
+/// How long anything that must happen may take on a busy machine.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that can be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// The queue and the checkpoints.
+    /// The log and the checkpoints.
     Redis,
     /// The rows.
     Postgres,
@@ -31,57 +34,65 @@ pub enum Server {
 }
 
 /// Servers under a directory of their own.
-pub struct Stage {
+pub struct Environment {
     servers: Servers,
     directory: PathBuf,
     cases: u32,
 }
 
-impl Stage {
-    /// Starts the servers and makes the tables that every case begins with.
+/// What one case works on.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The servers, with the database of the case.
+    pub(crate) addresses: Addresses,
+    /// Where its engines write.
+    pub(crate) directory: PathBuf,
+    database: String,
+}
+
+impl Environment {
+    /// Starts the servers and creates the tables that every case begins with.
     pub async fn start(directory: &Path, binary: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let path = directory.to_owned();
         let servers = tokio::task::spawn_blocking(move || Servers::start(&path)).await??;
-        let stage = Self { servers, directory: directory.to_owned(), cases: 0 };
-        let mut admin = Tables::open(&stage.url(ADMIN)).await?;
+        let environment = Self { servers, directory: directory.to_owned(), cases: 0 };
+        let mut admin = Tables::open(&environment.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
         let config = directory.join("migrate.toml");
-        std::fs::write(&config, Settings::default().file(&stage.addresses(TEMPLATE), "migrate"))?;
+        std::fs::write(&config, Settings::default().file(&environment.addresses(TEMPLATE), "migrate"))?;
         let migrated = Command::new(binary).arg("--config").arg(&config).arg("migrate").output()?;
         ensure!(
             migrated.status.success(),
             "thicket migrate failed: {}",
             String::from_utf8_lossy(&migrated.stderr)
         );
-        let mut template = Tables::open(&stage.url(TEMPLATE)).await?;
-        for statement in WATCH {
-            template.execute(statement).await?;
-        }
-        Ok(stage)
+        Tables::open(&environment.url(TEMPLATE)).await?.record_moves().await?;
+        Ok(environment)
     }
 
-    /// Prepares what a case works on: empty tables, an empty queue, no session.
-    pub(crate) async fn prepare(&mut self, name: &str) -> anyhow::Result<Ground> {
+    /// Prepares the workspace of a case: empty tables, an empty Redis, no session at the broker.
+    pub(crate) async fn prepare(&mut self, name: &str) -> anyhow::Result<Workspace> {
         self.cases += 1;
         let database = format!("crash_{}", self.cases);
         let mut admin = Tables::open(&self.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await?;
-        Queue::connect(&self.servers.redis.url()).await?.empty().await?;
+        let redis = RedisProbe::connect(&self.servers.redis.url(), PARTITIONS).await?;
+        redis.delete_everything().await?;
         forget_session(CLIENT_ID, self.servers.mosquitto.port()).await?;
         let directory = self.directory.join(format!("{:03}-{name}", self.cases));
         std::fs::create_dir_all(&directory)?;
-        Ok(Ground { addresses: self.addresses(&database), database, directory })
+        Ok(Workspace { addresses: self.addresses(&database), directory, database })
     }
 
-    /// Removes what a case left, its files too.
-    pub(crate) async fn clear(&mut self, ground: &Ground) -> anyhow::Result<()> {
+    /// Deletes a workspace with its files.
+    pub(crate) async fn clear(&mut self, workspace: &Workspace) -> anyhow::Result<()> {
         let mut admin = Tables::open(&self.url(ADMIN)).await?;
-        admin.execute(&format!("DROP DATABASE {} WITH (FORCE)", ground.database)).await?;
-        Ok(std::fs::remove_dir_all(&ground.directory)?)
+        admin.execute(&format!("DROP DATABASE {} WITH (FORCE)", workspace.database)).await?;
+        Ok(std::fs::remove_dir_all(&workspace.directory)?)
     }
 
-    /// Kills a server; what it was doing is left as it is.
+    /// Kills a server with SIGKILL.
     pub(crate) fn kill(&mut self, server: Server) -> anyhow::Result<()> {
         match server {
             Server::Redis => self.servers.redis.kill(),
@@ -91,7 +102,7 @@ impl Stage {
         .context("a server cannot be killed")
     }
 
-    /// Starts it again with what it has on disk.
+    /// Starts a killed server again with what it has on disk.
     pub(crate) fn restart(&mut self, server: Server) -> anyhow::Result<()> {
         let restart = || match server {
             Server::Redis => self.servers.redis.restart_on_same_port(),
@@ -101,7 +112,7 @@ impl Stage {
         tokio::task::block_in_place(restart).context("a killed server does not come back")
     }
 
-    /// Brings back whatever does not run.
+    /// Restarts every server that does not run.
     pub(crate) fn revive(&mut self) -> anyhow::Result<()> {
         let Servers { mosquitto, redis, postgres } = &mut self.servers;
         let dead = [
@@ -121,21 +132,6 @@ impl Stage {
     }
 
     fn addresses(&self, database: &str) -> Addresses {
-        Addresses {
-            mqtt: self.servers.mosquitto.url(),
-            redis: self.servers.redis.url(),
-            postgres: self.url(database),
-        }
+        Addresses { postgres: self.url(database), ..Addresses::of(&self.servers) }
     }
 }
-
-/// What one case works on.
-#[derive(Debug)]
-pub(crate) struct Ground {
-    pub(crate) addresses: Addresses,
-    database: String,
-    pub(crate) directory: PathBuf,
-}
-
-/// How long anything that must happen may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

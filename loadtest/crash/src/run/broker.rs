@@ -1,83 +1,78 @@
-//! A broker that was killed may have forgotten what it acknowledged. Its own losses are outside the promise, so the devices begin
-//! again: each sensor from behind the last of its messages that is proven to be in the log.
+//! A broker that was killed may have forgotten messages that it acknowledged. Its own losses are outside the
+//! promise, so the devices begin again: each sensor after the last of its messages that is known to be stored.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
-use super::{Play, publisher_name};
-use crate::case::RATE;
-use crate::publisher::Publisher;
-use crate::stage::Server;
+use super::state::CaseRun;
+use crate::environment::Server;
 use crate::traffic::Message;
 
-/// How long nothing may move before it is taken for settled.
-const STILL: Duration = Duration::from_millis(400);
+/// How long nothing may change before the engine is taken for idle.
+const IDLE: Duration = Duration::from_millis(400);
+/// How often this is checked.
+const INTERVAL: Duration = Duration::from_millis(50);
 
-impl Play<'_> {
-    /// The broker is dead; brings it back, and the devices with it. The engine must live.
+impl CaseRun<'_> {
+    /// Restarts the killed broker and the devices. The engine must run.
     ///
-    /// The old publisher must go: what it has in flight would come behind a hole. The broker may have forgotten the session, and
-    /// keeps nothing for it until the engine is back; or it has an old state of its queue, which is dealt with before
-    /// anything is published again. So every sensor's order is kept, and what comes twice is a duplicate.
-    pub(super) async fn outage_of_broker(&mut self) -> anyhow::Result<()> {
-        let nothing = Publisher::start("nobody", self.stage.broker_port(), Arc::default(), RATE);
-        drop(std::mem::replace(&mut self.publisher, nothing));
-        self.until_still().await?;
-        self.stage.restart(Server::Mosquitto)?;
+    /// The old feeder must end first: its unacknowledged messages would arrive after a gap. The broker may have
+    /// forgotten the engine's session, and keeps nothing for it until the engine is back; or the broker has an old
+    /// state of its queue, which the engine processes before anything is published again. So the order of every
+    /// sensor's readings is kept, and a reading that arrives twice is a duplicate.
+    pub(super) async fn recover_broker(&mut self) -> anyhow::Result<()> {
+        self.feeder = None;
+        self.until_idle().await?;
+        self.environment.restart(Server::Mosquitto)?;
         for (engine, _) in self.engines.values_mut() {
-            engine.ready(self.patience).await?;
+            engine.ready_or_killed(self.timeout).await?;
         }
-        self.until_still().await?;
-        let messages = Arc::new(self.unproven().await?);
-        let name = publisher_name(self.ground, self.publishers);
-        self.publishers += 1;
-        self.publisher = Publisher::start(&name, self.stage.broker_port(), messages, RATE);
-        self.publisher.let_through(self.flowing);
+        self.until_idle().await?;
+        let messages = self.unproven().await?;
+        self.feeder = Some(self.start_feeder(messages));
         Ok(())
     }
 
-    /// Waits until the engine has committed whatever it got.
-    pub(super) async fn until_still(&mut self) -> anyhow::Result<()> {
-        let (queue, mut tables) = (self.queue().await?, self.tables().await?);
+    /// Waits until the engine has committed everything that is in the logs.
+    pub(super) async fn until_idle(&mut self) -> anyhow::Result<()> {
+        let (redis, mut tables) = (self.redis().await?, self.tables().await?);
         let started = Instant::now();
-        let mut still_since: Option<(Vec<_>, Instant)> = None;
+        let mut unchanged: Option<(Vec<_>, Instant)> = None;
         loop {
-            let newest: Vec<_> = queue.logs().await?.into_iter().map(|log| log.newest).collect();
-            let committed = tables.positions().await? == newest;
-            still_since = match still_since {
-                Some((before, since)) if committed && before == newest => {
-                    if since.elapsed() >= STILL {
+            let newest: Vec<_> = redis.logs().await?.into_iter().map(|log| log.newest).collect();
+            let is_committed = tables.positions().await? == newest;
+            unchanged = match unchanged {
+                Some((before, since)) if is_committed && before == newest => {
+                    if since.elapsed() >= IDLE {
                         return Ok(());
                     }
                     Some((before, since))
                 }
                 _ => Some((newest, Instant::now())),
             };
-            ensure!(started.elapsed() < self.patience, "the engine does not commit what it has got");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            ensure!(started.elapsed() < self.timeout, "the engine does not commit what is in the logs");
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 
-    /// The messages of each sensor behind the last of which a reading is stored. Order is kept on the way, so all before it came.
+    /// Returns the messages of each sensor after its last message of which a reading is stored. Messages keep
+    /// their order on the way, so all messages before that one have arrived.
     async fn unproven(&mut self) -> anyhow::Result<Vec<Message>> {
-        let stored = self.tables().await?.brought().await?;
+        let stored = self.tables().await?.reading_times().await?;
         let traffic = self.traffic;
         let is_stored = |message: &Message| {
             let sensor = traffic.sensors[message.sensor].to_string();
             message.brings.iter().any(|&second| stored.contains(&(sensor.clone(), second)))
         };
-        let mut proven = vec![0; traffic.sensors.len()];
+        let mut first_unproven = vec![0; traffic.sensors.len()];
         for (number, message) in traffic.messages.iter().enumerate() {
             if is_stored(message) {
-                proven[message.sensor] = number + 1;
+                first_unproven[message.sensor] = number + 1;
             }
         }
-        let rest = traffic.messages.iter().enumerate();
-        Ok(rest
-            .filter(|(n, message)| *n >= proven[message.sensor])
-            .map(|(_, message)| message.clone())
-            .collect())
+        let is_unproven = |(number, message): &(usize, &Message)| *number >= first_unproven[message.sensor];
+        let unproven = traffic.messages.iter().enumerate().filter(is_unproven);
+        Ok(unproven.map(|(_, message)| message.clone()).collect())
     }
 }
