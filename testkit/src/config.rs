@@ -64,8 +64,8 @@ impl Config {
         self.set("shards.count", i64::from(number))
     }
 
-    /// Gives every sensor a detector that warms up within 64 readings and whose forests of 4 trees hold
-    /// 128 readings: a few hundred readings fill them.
+    /// Gives every sensor a detector that warms up within 64 readings and whose forests of 4 trees
+    /// hold 128 readings: a few hundred readings fill them.
     #[must_use]
     pub fn small_detector(self) -> Self {
         self.set("detector.trees", 4).set("detector.points", 128).set("detector.warm_up", 64)

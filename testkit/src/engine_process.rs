@@ -1,5 +1,5 @@
-//! An engine process: started, asked, signalled, waited for. Every method returns an error instead of
-//! a panic; tests use [`Engine`](crate::Engine).
+//! An engine process: started, asked, signalled, waited for. Every method returns an error instead
+//! of a panic; tests use [`Engine`](crate::Engine).
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
@@ -152,8 +152,8 @@ impl EngineProcess {
         Ok(Command::new(&self.binary).arg("--config").arg(&self.config).args(arguments).output()?)
     }
 
-    /// Replaces the text of its configuration file. The engine notices by itself after a while, and at
-    /// once after SIGHUP.
+    /// Replaces the text of its configuration file. The engine notices by itself after a while, and
+    /// at once after SIGHUP.
     pub fn rewrite_config(&self, text: &str) -> anyhow::Result<()> {
         Ok(std::fs::write(&self.config, text)?)
     }

@@ -1,5 +1,5 @@
-//! Private servers with a directory for one test, and what a test does with them. What fails panics,
-//! with the engines' logs.
+//! Private servers with a directory for one test, and what a test does with them. What fails
+//! panics, with the engines' logs.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use crate::snapshot::Snapshot;
 use crate::tables::Tables;
 use crate::timing::{POLL_INTERVAL, TIMEOUT};
 
-/// Redis, Mosquitto and PostgreSQL with Thicket's tables, for one binary and one configuration. Deleted
-/// at the end of the test.
+/// Redis, Mosquitto and PostgreSQL with Thicket's tables, for one binary and one configuration.
+/// Deleted at the end of the test.
 pub struct TestEnv {
     /// The servers, to stop, kill and restart.
     pub servers: Servers,
@@ -34,8 +34,8 @@ impl TestEnv {
         Config::default().partitions(4)
     }
 
-    /// Starts the servers and creates the tables. `base` configures every engine and command that is
-    /// not given a configuration of its own.
+    /// Starts the servers and creates the tables. `base` configures every engine and command that
+    /// is not given a configuration of its own.
     pub async fn start(binary: &str, base: Config) -> Self {
         let directory = TempDir::with_prefix("thicket-test-");
         let directory = directory.unwrap_or_else(|error| panic!("no directory: {error}"));
@@ -156,14 +156,15 @@ impl TestEnv {
         }
     }
 
-    /// Waits until the ledger has this many outcomes, and checks that none of its records lacks one.
+    /// Waits until the ledger has this many outcomes, and checks that none of its records lacks
+    /// one.
     pub async fn until_accounted(&self, records: i64) {
         self.until("SELECT sum(delivered) FROM ledger", records).await;
         assert_eq!(self.unaccounted().await, 0);
     }
 
-    /// Waits until this many readings are scored, however many records came twice, and checks that no
-    /// record lacks an outcome.
+    /// Waits until this many readings are scored, however many records came twice, and checks that
+    /// no record lacks an outcome.
     pub async fn until_scored(&self, readings: i64) {
         self.until("SELECT sum(scored) FROM ledger", readings).await;
         assert_eq!(self.unaccounted().await, 0);

@@ -20,9 +20,9 @@ pub struct FlakyProxy {
 }
 
 impl FlakyProxy {
-    /// Listens on a free port and forwards to the `server` port. The seed decides after how many bytes of
-    /// answers each connection breaks: `mean` on average at first, and ever more later, so that the
-    /// longest answer gets through at last.
+    /// Listens on a free port and forwards to the `server` port. The seed decides after how many
+    /// bytes of answers each connection breaks: `mean` on average at first, and ever more later, so
+    /// that the longest answer gets through at last.
     pub async fn before(server: u16, seed: u64, mean: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
@@ -59,7 +59,8 @@ async fn accept(listener: TcpListener, server: u16, broken: Arc<AtomicU64>, byte
     }
 }
 
-/// Forwards until the server has sent so many bytes. Returns `false` if one of the ends closed before.
+/// Forwards until the server has sent so many bytes. Returns `false` if one of the ends closed
+/// before.
 async fn forward(mut client: TcpStream, mut server: TcpStream, bytes: u64) -> bool {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();

@@ -1,8 +1,8 @@
 //! The test kit: what the tests of several crates need to run an engine against real servers and to
 //! compare what it stores.
 //!
-//! The engine under test is a process of its own. Its tests (`engine/tests/it`) and the crash harness
-//! (`loadtest/crash`) start it, disturb it, and compare two snapshots of the tables.
+//! The engine under test is a process of its own. Its tests (`engine/tests/it`) and the crash
+//! harness (`loadtest/crash`) start it, disturb it, and compare two snapshots of the tables.
 //!
 //! # Layout
 //!
@@ -15,7 +15,8 @@
 //! - [`publisher`]: publishes at QoS 1 and counts what the broker has acknowledged.
 //! - [`samples`]: readings of several sensors, the same for the same arguments.
 //! - [`tables`]: queries to PostgreSQL; [`snapshot`]: the one definition of "the same rows";
-//!   [`balance`]: what the ledger and the tables must agree on; [`moves`]: which node moved a position.
+//!   [`balance`]: what the ledger and the tables must agree on; [`moves`]: which node moved a
+//!   position.
 //! - [`redis`]: reads and damages what the engine stores in Redis.
 //! - [`flaky_proxy`]: a TCP proxy that breaks its connections.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.

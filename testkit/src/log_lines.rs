@@ -1,14 +1,15 @@
 //! The texts of the engine's log that a test may wait for.
 //!
-//! A test prefers a view or a metric. Where the log is the only sign, the text is listed here, with the
-//! file that prints it; `tests/log_lines.rs` checks that the file still has it.
+//! A test prefers a view or a metric. Where the log is the only sign, the text is listed here, with
+//! the file that prints it; `tests/log_lines.rs` checks that the file still has it.
 
 /// A part of a line that the engine logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// The text, without its fields.
     pub text: &'static str,
-    /// The source file that prints it, from the root of the workspace. `None`: another program's text.
+    /// The source file that prints it, from the root of the workspace. `None`: another program's
+    /// text.
     pub source: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
-//! Redis as a test sees it: how far the logs go, what was trimmed, which checkpoints there are; and ways
-//! to damage them.
+//! Redis as a test sees it: how far the logs go, what was trimmed, which checkpoints there are; and
+//! ways to damage them.
 
 use std::collections::HashMap;
 

@@ -21,8 +21,8 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Sensors named `prefix` and their number. Their first reading is of `start`, in seconds since the
-    /// Unix epoch.
+    /// Sensors named `prefix` and their number. Their first reading is of `start`, in seconds since
+    /// the Unix epoch.
     pub fn new(prefix: &'static str, sensors: usize, start: i64) -> Self {
         Self { prefix, sensors, start }
     }
@@ -53,7 +53,8 @@ impl Samples {
         }
     }
 
-    /// Publishes a range of readings of each sensor and waits until the broker has acknowledged them.
+    /// Publishes a range of readings of each sensor and waits until the broker has acknowledged
+    /// them.
     pub async fn deliver(&self, publisher: &Publisher, readings: Range<i64>) {
         self.publish(publisher, readings).await;
         publisher.settle().await;

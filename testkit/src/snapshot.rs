@@ -12,11 +12,11 @@ const SHOWN: usize = 3;
 /// The table whose rows a broker can repeat.
 const DEAD_LETTERS: &str = "dead_letters";
 
-/// The rows of each table, in an order that does not depend on the run. A row is its text, and a hash of
-/// its binary form: the text of a NaN does not tell its bits.
+/// The rows of each table, in an order that does not depend on the run. A row is its text, and a
+/// hash of its binary form: the text of a NaN does not tell its bits.
 ///
-/// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and `item` (how
-/// readings were packed into entries), `received` (when they arrived) and `replayed`.
+/// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
+/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.
 const TABLES: [(&str, &str); 3] = [
     (
         "anomalies",
@@ -52,7 +52,8 @@ impl Tables {
         Ok(Snapshot { rows })
     }
 
-    /// Reads the rows of the table `readings`, named `r`, that meet a condition, as a snapshot has them.
+    /// Reads the rows of the table `readings`, named `r`, that meet a condition, as a snapshot has
+    /// them.
     pub async fn readings(&mut self, condition: &str) -> anyhow::Result<Vec<String>> {
         let query = format!(
             "SELECT concat_ws(' ', s.name, fs.names::text, r::text, encode(sha256(record_send(r)), 'hex')) AS text
@@ -81,7 +82,8 @@ impl Snapshot {
         );
     }
 
-    /// The same with each dead letter once: a broker that was killed may deliver a message again as a new one.
+    /// The same with each dead letter once: a broker that was killed may deliver a message again as
+    /// a new one.
     #[must_use]
     pub fn with_distinct_dead_letters(&self) -> Self {
         let mut rows = self.rows.clone();

@@ -1,5 +1,5 @@
-//! Another configuration in the middle of a stream, while the engine runs: it takes effect at one place in
-//! the log, whatever crashes.
+//! Another configuration in the middle of a stream, while the engine runs: it takes effect at one
+//! place in the log, whatever crashes.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The short form of `make crash`: some fail points, one mutation, one outage, against an undisturbed run.
+//! The short form of `make crash`: some fail points, one mutation, one outage, against an
+//! undisturbed run.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use thicket_crash::runner::{Plan, run};
 
 use crate::support::BINARY;
 
-/// One place for each thing that is exactly once: append, acknowledgement, commit, checkpoint, takeover.
+/// One place for each thing that is exactly once: append, acknowledgement, commit, checkpoint,
+/// takeover.
 const CASES: [&str; 6] = [
     "append.lost",
     "commit.lost",

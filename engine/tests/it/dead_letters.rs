@@ -1,5 +1,5 @@
-//! `thicket deadletter`: dead letters are shown, replayed and deleted. No reading is stored twice, and the ledger
-//! still balances. `thicket quarantine`: readings that are skipped.
+//! `thicket deadletter`: dead letters are shown, replayed and deleted. No reading is stored twice,
+//! and the ledger still balances. `thicket quarantine`: readings that are skipped.
 
 use std::process::Output;
 

@@ -37,7 +37,8 @@ async fn a_detection_is_computed_again_and_is_the_same_bit_for_bit() {
     publish(&publisher, first, 0..SPIKE + 1).await;
     env.until_accounted(SPIKE + 1).await;
     assert!(engine.terminate().await.success());
-    // The stop saved the detector after the spike. Later readings are explained from that checkpoint.
+    // The stop saved the detector after the spike. Later readings are explained from that
+    // checkpoint.
     let engine = env.engine().await;
     publish(&publisher, first, SPIKE + 1..SPIKE + 40).await;
     env.until_accounted(SPIKE + 40).await;
@@ -101,7 +102,8 @@ async fn a_detection_is_explained_with_the_configuration_that_it_was_made_with()
         assert!(engine.terminate().await.success());
     }
     assert_eq!(env.number("SELECT count(DISTINCT config) FROM readings").await, 3);
-    // Readings before the newest checkpoint, which are replayed from the first row, and one after it.
+    // Readings before the newest checkpoint, which are replayed from the first row, and one after
+    // it.
     for i in [100, 149, 151, 199, 201, 259] {
         let output = env.thicket(&["explain", "city/mic-1", "--at", &at(first, i), "--json"]);
         assert!(output.status.success(), "{i}: {}{}", stdout(&output), stderr(&output));
@@ -133,7 +135,8 @@ async fn a_reading_that_cannot_be_explained_is_refused_with_the_reason() {
     assert!(text.contains("no scored reading at or before") && text.contains("its first is at"), "{text}");
     let text = refused(&["city/mic-1", "--at", &at(first, 20)]);
     assert!(text.contains("was still warming up"), "{text}");
-    // A reading is explained with the configuration that it was made with, not with the current one.
+    // A reading is explained with the configuration that it was made with, not with the current
+    // one.
     let current = config().set("detector.points", 256);
     let output = env.thicket_with(&["explain", "city/mic-1"], &current);
     assert!(output.status.success(), "{}", stderr(&output));

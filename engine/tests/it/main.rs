@@ -1,5 +1,5 @@
-//! The engine's integration tests: an engine process on private servers, from an MQTT message to a row,
-//! and everything that may happen on the way. One binary, so that everything is linked once.
+//! The engine's integration tests: an engine process on private servers, from an MQTT message to a
+//! row, and everything that may happen on the way. One binary, so that everything is linked once.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 

@@ -1,5 +1,5 @@
-//! Servers that are away, at the start and later, and a second engine by mistake: no reading is lost, and
-//! none is stored twice.
+//! Servers that are away, at the start and later, and a second engine by mistake: no reading is
+//! lost, and none is stored twice.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ fn config() -> Config {
     TestEnv::config().small_detector()
 }
 
-/// Waits until every published reading has a row, and checks that each sensor's rows are numbered without
-/// a gap.
+/// Waits until every published reading has a row, and checks that each sensor's rows are numbered
+/// without a gap.
 async fn until_complete(env: &TestEnv, readings: i64) {
     env.until("SELECT count(*) FROM scores", readings * SENSORS as i64).await;
     assert_eq!(env.tables().await.gapless_sensors().await.unwrap(), SENSORS as i64);
@@ -53,7 +53,8 @@ async fn each_server_may_be_killed_in_the_middle_of_a_stream() {
     let mut published = 0;
     for server in ["postgres", "redis", "mosquitto"] {
         samples.publish(&publisher, published..published + 60).await;
-        // The broker's own losses are outside the promise: it is killed when it has delivered everything.
+        // The broker's own losses are outside the promise: it is killed when it has delivered
+        // everything.
         if server == "mosquitto" {
             publisher.settle().await;
             env.until("SELECT sum(scored) FROM ledger", samples.records(published + 60)).await;

@@ -1,5 +1,5 @@
-//! Readings that kill the process, and readings that PostgreSQL rejects: quarantined, skipped by every
-//! replay; the rest goes on.
+//! Readings that kill the process, and readings that PostgreSQL rejects: quarantined, skipped by
+//! every replay; the rest goes on.
 
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ async fn undisturbed(first: i64, harmful: &[Harmful]) -> Vec<String> {
     rows(&env).await
 }
 
-/// Starts an engine again and again, as an orchestrator would, until everything has an outcome. Returns
-/// how often it ended.
+/// Starts an engine again and again, as an orchestrator would, until everything has an outcome.
+/// Returns how often it ended.
 async fn supervise(env: &TestEnv, environment: &[(&str, &str)], records: i64) -> u32 {
     let mut deaths = 0;
     loop {

@@ -1,4 +1,5 @@
-//! Days of readings are deleted when they are old enough, and not before every detector can do without them.
+//! Days of readings are deleted when they are old enough, and not before every detector can do
+//! without them.
 
 use thicket_schema::SensorName;
 use thicket_testkit::samples::now_seconds;
@@ -22,8 +23,8 @@ fn two_days() -> Config {
     config().set("postgres.retention", "2d").set("mqtt.max_age", "2d")
 }
 
-/// Stores readings of five days ago, four days ago and now of three sensors, one of each late, and stops
-/// the engine.
+/// Stores readings of five days ago, four days ago and now of three sensors, one of each late, and
+/// stops the engine.
 async fn fill(env: &TestEnv) {
     let engine = env.engine().await;
     let publisher = env.publisher();

@@ -1,5 +1,5 @@
-//! Stores that lie, forget, fill up or break off in the middle of an answer: reported, and as far as they
-//! kept what they acknowledged, the same rows.
+//! Stores that lie, forget, fill up or break off in the middle of an answer: reported, and as far
+//! as they kept what they acknowledged, the same rows.
 
 use std::time::Duration;
 
@@ -117,7 +117,8 @@ async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
     samples.deliver(&publisher, 120..200).await;
     engine.until_logged(log_lines::APPEND_FAILED).await;
     env.servers.postgres.restart_on_same_port().unwrap();
-    // While nothing can be appended, the log is scored, committed and trimmed, and leases are renewed.
+    // While nothing can be appended, the log is scored, committed and trimmed, and leases are
+    // renewed.
     env.until("SELECT sum(delivered) FROM ledger", samples.records(120)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(engine.metric("thicket_partitions_owned").await > 3.5);

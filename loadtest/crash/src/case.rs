@@ -1,5 +1,5 @@
-//! A case: what is done to engines and servers while messages are published, and what must hold at the end
-//! beyond the same rows.
+//! A case: what is done to engines and servers while messages are published, and what must hold at
+//! the end beyond the same rows.
 
 use std::time::Duration;
 
@@ -80,7 +80,8 @@ pub enum Action {
     Reconfigure(Node),
     /// Deletes the leases of all partitions from Redis, as if they had expired.
     DropLeases,
-    /// Keeps every detector from being restored until [`Action::UnblockRestores`], so that a takeover is slow.
+    /// Keeps every detector from being restored until [`Action::UnblockRestores`], so that a
+    /// takeover is slow.
     BlockRestores,
     /// Ends [`Action::BlockRestores`].
     UnblockRestores,

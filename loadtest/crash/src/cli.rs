@@ -10,16 +10,19 @@ use clap::Parser;
 use crate::matrix::{cases, mutations};
 use crate::runner::{Plan, run};
 
-/// Kills Thicket at every point, and compares the rows in PostgreSQL with those of an undisturbed run.
+/// Kills Thicket at every point, and compares the rows in PostgreSQL with those of an undisturbed
+/// run.
 ///
-/// A case publishes some seconds of traffic to an engine on private servers while something goes wrong: the engine
-/// kills itself at a fail point (before and after each append, acknowledgement, read, score, insert, commit,
-/// checkpoint, trim, quarantine, lease renewal, takeover and restore, and between two appends of one flush), a server
-/// is killed, a node is frozen for longer than its lease. Then an engine without faults continues. At the end
-/// readings, anomalies, dead letters and sensors must be, bit for bit, those of an undisturbed engine; no record may be
-/// lost, and the ledger must balance.
+/// A case publishes some seconds of traffic to an engine on private servers while something goes
+/// wrong: the engine kills itself at a fail point (before and after each append, acknowledgement,
+/// read, score, insert, commit, checkpoint, trim, quarantine, lease renewal, takeover and restore,
+/// and between two appends of one flush), a server is killed, a node is frozen for longer than its
+/// lease. Then an engine without faults continues. At the end readings, anomalies, dead letters and
+/// sensors must be, bit for bit, those of an undisturbed engine; no record may be lost, and the
+/// ledger must balance.
 ///
-/// Mutations are engines that break a rule on purpose. Each must fail a case, or the harness proves nothing.
+/// Mutations are engines that break a rule on purpose. Each must fail a case, or the harness proves
+/// nothing.
 ///
 ///   thicket-crash --engine target/debug/thicket
 ///   thicket-crash --engine target/debug/thicket --only kill-commit --only zombie
@@ -27,7 +30,8 @@ use crate::runner::{Plan, run};
 ///   thicket-crash --engine target/debug/thicket --schedule 7000017
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
-/// {"cases":…,"schedules":…,"failed":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case failed, 2 wrong usage.
+/// {"cases":…,"schedules":…,"failed":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case failed, 2
+/// wrong usage.
 #[derive(Parser)]
 #[command(name = "thicket-crash", version, verbatim_doc_comment)]
 struct Arguments {
@@ -43,7 +47,8 @@ struct Arguments {
     /// Runs only the schedule with this seed, as a failed run printed it. May be repeated.
     #[arg(long, value_name = "SEED")]
     schedule: Vec<u64>,
-    /// Runs only cases whose name contains this text, such as "mutation" or "schedule". May be repeated.
+    /// Runs only cases whose name contains this text, such as "mutation" or "schedule". May be
+    /// repeated.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Prints the names of all cases.
@@ -52,7 +57,8 @@ struct Arguments {
     /// Number of cases that run at a time, each on servers of its own.
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// No case is started after this time. A case that is left out counts as failed, a schedule does not.
+    /// No case is started after this time. A case that is left out counts as failed, a schedule
+    /// does not.
     #[arg(long, value_name = "SECONDS", default_value_t = 780)]
     limit: u64,
 }

@@ -13,7 +13,8 @@ impl Dice {
         Self(Key::root(seed, purpose))
     }
 
-    /// Draws a fault at a place, at a pass that every run reaches. `salt` tells draws for the same place apart.
+    /// Draws a fault at a place, at a pass that every run reaches. `salt` tells draws for the same
+    /// place apart.
     pub(crate) fn fault(self, place: &'static str, salt: u64) -> Fault {
         let (low, high) = reached(place);
         let number = place.bytes().fold(salt, |hash, byte| hash.wrapping_mul(31) + u64::from(byte));

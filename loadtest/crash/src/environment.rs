@@ -1,5 +1,5 @@
-//! Private servers that a worker uses for one case after the other, each with a database, a log and a session
-//! of its own.
+//! Private servers that a worker uses for one case after the other, each with a database, a log and
+//! a session of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -53,8 +53,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Takes the next job. Returns `None` if there is none, or after the time limit. The schedules that are left
-    /// then are dropped.
+    /// Takes the next job. Returns `None` if there is none, or after the time limit. The schedules
+    /// that are left then are dropped.
     pub(crate) fn next(&self) -> Option<Job> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if self.started.elapsed() <= self.limit {

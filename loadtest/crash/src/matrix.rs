@@ -1,6 +1,8 @@
-//! Every case. Where a fail point fires follows from the seed, within a range that every run reaches.
+//! Every case. Where a fail point fires follows from the seed, within a range that every run
+//! reaches.
 //!
-//! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for dead
+//! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for
+//!   dead
 //! - `settings`: what may not change a row
 
 mod engines;

@@ -3,7 +3,8 @@
 //! - `state`: the engines, the feeder and the findings of a case while it runs
 //! - `actions`: what is done to engines and servers
 //! - `broker`: an outage of the broker
-//! - `settle`: an engine without faults processes everything that is left; then everything is checked
+//! - `settle`: an engine without faults processes everything that is left; then everything is
+//!   checked
 
 mod actions;
 mod broker;

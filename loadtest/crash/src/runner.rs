@@ -1,5 +1,5 @@
-//! Runs cases side by side, each worker on servers of its own, compares each with the undisturbed run, and
-//! prints the results.
+//! Runs cases side by side, each worker on servers of its own, compares each with the undisturbed
+//! run, and prints the results.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -35,8 +35,8 @@ pub struct Plan {
     pub schedules: Vec<u64>,
     /// How many cases are run at a time.
     pub workers: usize,
-    /// No job is started after this time. A case or mutation that is left out counts as failed, a schedule does
-    /// not.
+    /// No job is started after this time. A case or mutation that is left out counts as failed, a
+    /// schedule does not.
     pub limit: Duration,
     /// Where servers and cases have their files.
     pub directory: PathBuf,

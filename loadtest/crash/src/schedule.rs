@@ -1,5 +1,5 @@
-//! Random cases: engines with random settings are killed at random fail points or times, or stopped, while servers
-//! are killed and restarted.
+//! Random cases: engines with random settings are killed at random fail points or times, or
+//! stopped, while servers are killed and restarted.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::dice::reached;
 use crate::environment::Server;
 use crate::settings::Settings;
 
-/// The part that is published while engines and servers are disturbed. The rest is long enough for a checkpoint of
-/// every sensor.
+/// The part that is published while engines and servers are disturbed. The rest is long enough for
+/// a checkpoint of every sensor.
 const BEFORE_THE_END: f64 = 0.65;
 
 /// The schedule of a seed.

@@ -1,5 +1,6 @@
-//! The messages that are published: a pure function of a seed. Several sensors over all partitions, with late and
-//! repeated readings, readings that contradict each other, missing fields, arrays, spikes, and malformed messages.
+//! The messages that are published: a pure function of a seed. Several sensors over all partitions,
+//! with late and repeated readings, readings that contradict each other, missing fields, arrays,
+//! spikes, and malformed messages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

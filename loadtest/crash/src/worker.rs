@@ -40,8 +40,8 @@ pub(crate) async fn work(
     }
 }
 
-/// Runs a case. On a machine so busy that all readings arrive in few large batches, a fail point may not be
-/// reached: then the case runs once more with fail points that fire sooner.
+/// Runs a case. On a machine so busy that all readings arrive in few large batches, a fail point
+/// may not be reached: then the case runs once more with fail points that fire sooner.
 async fn run_twice(
     environment: &mut Environment,
     shared: &Shared,
@@ -102,8 +102,8 @@ fn miscount(case: &Case, delivered: u64, traffic: &Traffic) -> Option<String> {
     is_wrong.then(|| format!("the ledger counts {delivered} records, {published} were published"))
 }
 
-/// Runs the mutation's cases until one fails because of what the engine did, not of a fail point that was not
-/// reached.
+/// Runs the mutation's cases until one fails because of what the engine did, not of a fail point
+/// that was not reached.
 async fn run_mutation(environment: &mut Environment, shared: &Shared, mutation: &Mutation) -> JobResult {
     let mut result = JobResult { name: format!("mutation {}", mutation.rule), ..JobResult::default() };
     for case in &mutation.cases {

@@ -31,12 +31,14 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
     for place in LOST_REPLIES {
         cases.push(lost(place.to_owned(), dice.fault(place, 0)));
     }
-    // Not three times: a reading that is being scored at the third crash is quarantined as its cause.
+    // Not three times: a reading that is being scored at the third crash is quarantined as its
+    // cause.
     cases.push(again("kill-twice-at-the-first-score", "score.before", 2));
     cases.push(again("kill-thrice-at-the-first-insert", "insert.after", 3));
     cases.push(again("kill-thrice-at-the-first-commit", "commit.before", 3));
     cases.push(again("kill-thrice-at-the-first-read", "read.after", 3));
-    // Both dead letters of a redelivered message are marked as redelivered, although neither is stored yet.
+    // Both dead letters of a redelivered message are marked as redelivered, although neither is
+    // stored yet.
     let shape = Shape { twins: true, ..PLAIN };
     cases.extend(acknowledgement_cases(dice).into_iter().take(1).map(|case| Case {
         shape,
@@ -93,8 +95,8 @@ impl Case {
     }
 }
 
-/// With a long linger, an acknowledgement that does not wait for the append is sent long before the engine is
-/// killed.
+/// With a long linger, an acknowledgement that does not wait for the append is sent long before the
+/// engine is killed.
 pub(super) fn acknowledgement_cases(dice: Dice) -> Vec<Case> {
     let settings = Settings { linger: "60ms", ..Settings::default() };
     (1..4)
@@ -108,7 +110,8 @@ pub(super) fn acknowledgement_cases(dice: Dice) -> Vec<Case> {
         .collect()
 }
 
-/// If rows and position are in two transactions of one writer, an even pass is the one between them.
+/// If rows and position are in two transactions of one writer, an even pass is the one between
+/// them.
 pub(super) fn position_cases(dice: Dice) -> Vec<Case> {
     let settings = Settings { writers: 1, ..Settings::default() };
     (1..4)

@@ -32,8 +32,8 @@ fn outages(name: String, server: Server, pauses: &[Duration]) -> Case {
 /// The engine survives the outage and is killed soon after.
 fn with_engine(name: String, server: Server) -> Case {
     let is_broker = server == Server::Mosquitto;
-    // Fires in the second round of trims, a second after the first. The broker is recovered with a running engine,
-    // so the engine has no faults then.
+    // Fires in the second round of trims, a second after the first. The broker is recovered with a
+    // running engine, so the engine has no faults then.
     let fault = Fault { place: "trim.after", count: 6 };
     let faults = if is_broker { vec![] } else { vec![fault] };
     let actions = [

@@ -5,8 +5,8 @@ use crate::case::{Action, Case, Node};
 use crate::dice::Dice;
 use crate::settings::Settings;
 
-/// Hides AVX2 and FMA from glibc, under their old and their new names. Rust's detection asks the processor itself,
-/// so the forest's plain path has a switch of its own.
+/// Hides AVX2 and FMA from glibc, under their old and their new names. Rust's detection asks the
+/// processor itself, so the forest's plain path has a switch of its own.
 const MASKED: [(&str, &str); 2] = [
     ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2_Usable,-FMA_Usable,-AVX2,-FMA,-AVX512F,-BMI2"),
     ("RRCF_LANES", "plain"),

@@ -51,8 +51,9 @@ fn frozen(name: &str, part: f64, reconfigured: bool) -> Case {
     Case::new(name).then(takeover).then(reconfigure).then(back)
 }
 
-/// A renews its leases seldom, so it does not notice that they were deleted: it still appends to the log and
-/// scores. B owns the partitions and begins late. Only the epoch tells A's commits from B's.
+/// A renews its leases seldom, so it does not notice that they were deleted: it still appends to
+/// the log and scores. B owns the partitions and begins late. Only the epoch tells A's commits from
+/// B's.
 pub(super) fn lease_lost(number: u32) -> Case {
     let seldom = Settings { lease: "30s", ..Settings::default() };
     Case::new(format!("leases-lost-{number}")).then([

@@ -149,7 +149,8 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// The error lists the sessions of the database: one of them may keep the node from its partitions.
+    /// The error lists the sessions of the database: one of them may keep the node from its
+    /// partitions.
     async fn until_owner(&mut self, node: Node) -> anyhow::Result<()> {
         let started = Instant::now();
         while self.metric(node, "thicket_partitions_owned").await? < f64::from(PARTITIONS) {
@@ -165,7 +166,8 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// A node that is not fenced has broken no promise yet, so the case goes on; the tables will show it.
+    /// A node that is not fenced has broken no promise yet, so the case goes on; the tables will
+    /// show it.
     async fn until_fenced(&mut self, node: Node) -> anyhow::Result<()> {
         let started = Instant::now();
         while started.elapsed() < FENCE_LIMIT {

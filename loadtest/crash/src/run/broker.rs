@@ -1,5 +1,6 @@
-//! A broker that was killed may have forgotten messages that it acknowledged. Its own losses are outside the
-//! promise, so the devices begin again: each sensor after the last of its messages that is known to be stored.
+//! A broker that was killed may have forgotten messages that it acknowledged. Its own losses are
+//! outside the promise, so the devices begin again: each sensor after the last of its messages that
+//! is known to be stored.
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 impl CaseRun<'_> {
     /// Restarts the killed broker and the devices. The engine must run.
     ///
-    /// The old feeder must end first: its unacknowledged messages would arrive after a gap. The broker may have
-    /// forgotten the engine's session, and keeps nothing for it until the engine is back; or the broker has an old
-    /// state of its queue, which the engine processes before anything is published again. So the order of every
-    /// sensor's readings is kept, and a reading that arrives twice is a duplicate.
+    /// The old feeder must end first: its unacknowledged messages would arrive after a gap. The
+    /// broker may have forgotten the engine's session, and keeps nothing for it until the engine is
+    /// back; or the broker has an old state of its queue, which the engine processes before
+    /// anything is published again. So the order of every sensor's readings is kept, and a reading
+    /// that arrives twice is a duplicate.
     pub(super) async fn recover_broker(&mut self) -> anyhow::Result<()> {
         self.feeder = None;
         self.until_idle().await?;
@@ -56,8 +58,8 @@ impl CaseRun<'_> {
         }
     }
 
-    /// Returns the messages of each sensor after its last message of which a reading is stored. Messages keep
-    /// their order on the way, so all messages before that one have arrived.
+    /// Returns the messages of each sensor after its last message of which a reading is stored.
+    /// Messages keep their order on the way, so all messages before that one have arrived.
     async fn unproven(&mut self) -> anyhow::Result<Vec<Message>> {
         let stored = self.tables().await?.reading_times().await?;
         let traffic = self.traffic;

@@ -1,5 +1,5 @@
-//! How every case ends: an engine without faults, the rest of the traffic, a closing reading of each sensor,
-//! all checks, and a stop.
+//! How every case ends: an engine without faults, the rest of the traffic, a closing reading of
+//! each sensor, all checks, and a stop.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use super::state::CaseRun;
 use crate::case::Node;
 use crate::settings::CHECKPOINT_EVERY;
 
-/// Checkpoints that every sensor must have passed. The first comes at a phase of the sensor's own, the others
-/// [`CHECKPOINT_EVERY`] readings apart.
+/// Checkpoints that every sensor must have passed. The first comes at a phase of the sensor's own,
+/// the others [`CHECKPOINT_EVERY`] readings apart.
 const CHECKPOINTS: u64 = 2;
 /// How often it is checked whether everything is committed.
 const INTERVAL: Duration = Duration::from_millis(60);
@@ -22,7 +22,8 @@ impl CaseRun<'_> {
         let node = self.survivor().await?;
         self.release(1.0);
         self.settle().await?;
-        // The closing readings are published after everything else, so also after what the broker redelivers.
+        // The closing readings are published after everything else, so also after what the broker
+        // redelivers.
         let closing = self.start_feeder(self.traffic.closing.clone());
         closing.release(usize::MAX);
         closing.settle(self.timeout).await?;
@@ -96,8 +97,8 @@ impl CaseRun<'_> {
         }
     }
 
-    /// Waits until every sensor has passed its checkpoints, and every log was trimmed: otherwise the case proves
-    /// little.
+    /// Waits until every sensor has passed its checkpoints, and every log was trimmed: otherwise
+    /// the case proves little.
     async fn until_checkpointed_and_trimmed(&mut self) -> anyhow::Result<()> {
         let started = Instant::now();
         let redis = self.redis().await?;

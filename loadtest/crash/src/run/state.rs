@@ -116,8 +116,8 @@ impl<'a> CaseRun<'a> {
         RedisProbe::connect(&self.workspace.addresses.redis, PARTITIONS).await
     }
 
-    /// Checks that no checkpoint has seen a reading that is not stored. The checkpoints are read first, so that
-    /// rows which are stored meanwhile do no harm.
+    /// Checks that no checkpoint has seen a reading that is not stored. The checkpoints are read
+    /// first, so that rows which are stored meanwhile do no harm.
     pub(super) async fn check_checkpoints(&mut self) -> anyhow::Result<()> {
         let redis = self.redis().await?;
         let mut checkpoints = Vec::new();
