@@ -11,7 +11,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{Error, error::Context, private};
+use crate::{
+    error::{Context, Error},
+    private,
+};
 
 /// Below Linux's default range for outgoing connections (32768 and up).
 const FIRST: u16 = 15_000;

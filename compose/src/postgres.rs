@@ -9,16 +9,15 @@ use std::{
     path::Path,
 };
 
+use cluster::NAME;
+
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
     server::{Launch, Server, Service, Signal},
 };
 
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
-/// The user, trusted without a password, and the database.
-const NAME: &str = "thicket";
 
 /// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket` and the database `thicket`.
 /// It listens on 127.0.0.1 only and trusts whoever connects.

@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{Error, error::Context};
+use crate::error::{Context, Error};
 
 /// Makes sure that the subdirectory `name` of the private directory exists. An error when somebody else has put
 /// something in its place: others must not be able to plant what this user starts.

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -12,9 +12,13 @@ use std::{
     time::Duration,
 };
 
+use procfs::process::Process as ProcEntry;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::{Error, error::Context, program, wait};
+use crate::{
+    error::{Context, Error},
+    program, wait,
+};
 
 /// How long a server may take to end after it was asked to; more than the engine's own deadline.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
@@ -209,14 +213,14 @@ fn signal(send: impl Fn(Pid) -> rustix::io::Result<()>, child: &Child) -> io::Re
     }
 }
 
+/// Returns the process ids of a process's children, or none if it has ended.
 fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let main_thread = ProcEntry::new(pid.cast_signed()).and_then(|process| process.task_main_thread());
+    main_thread.and_then(|thread| thread.children()).unwrap_or_default()
 }
 
 /// Whether a process exists and is not merely waiting to be buried.
 fn is_alive(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
-    !matches!(state, Some("Z" | "X") | None)
+    let stat = ProcEntry::new(pid.cast_signed()).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }

@@ -1,17 +1,16 @@
 //! Prometheus: watches the engine.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     net::TcpStream,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
-    server::{Launch, Server, Service, Signal},
+    server::{Launch, PROBE_LIMIT, Server, Service, Signal},
     settings,
 };
 
@@ -59,11 +58,12 @@ impl Service for PrometheusService {
         Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
     }
 
-    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
-        connection.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
-        let mut answer = [0; 12];
-        connection.read_exact(&mut answer)?;
-        if answer.ends_with(b" 200") { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
+    fn probe(&self, connection: TcpStream) -> io::Result<()> {
+        // The HTTP client opens a connection of its own.
+        let address = connection.peer_addr()?;
+        let client = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PROBE_LIMIT)).build();
+        let answer = client.new_agent().get(format!("http://{address}/-/ready")).call();
+        answer.map(drop).map_err(io::Error::other)
     }
 
     fn url(&self, port: u16) -> String {

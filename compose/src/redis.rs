@@ -7,8 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
     server::{Launch, Server, Service, Signal},
     settings,

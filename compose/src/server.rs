@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{Error, error::Context, port::Port, process::Process, wait};
+use crate::{
+    error::{Context, Error},
+    port::Port,
+    process::Process,
+    wait,
+};
 
 pub use crate::process::{Account, Launch};
 pub use rustix::process::Signal;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, thread};
 
-use crate::{Error, Mosquitto, Postgres, Redis};
+use crate::{error::Error, mosquitto::Mosquitto, postgres::Postgres, redis::Redis};
 
 /// Mosquitto, Redis and PostgreSQL under one directory. Dropping it stops them in this order: first no more messages,
 /// then no more queue, then no more rows.

@@ -7,6 +7,7 @@ mod clients;
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, time::Instant};
 
 use clients::{Mqtt, prometheus_query, redis};
+use procfs::process::{Process, Stat};
 use tempfile::TempDir;
 use thicket_compose::{Mosquitto, Postgres, Prometheus, Redis, Server, Servers, server::Service};
 
@@ -18,10 +19,13 @@ fn sql(server: &Postgres) -> postgres::Client {
     postgres::Client::connect(&server.url(), postgres::NoTls).unwrap()
 }
 
+fn stat(pid: u32) -> procfs::ProcResult<Stat> {
+    Process::new(pid.cast_signed())?.stat()
+}
+
 /// Whether a process is there, and not a zombie.
 fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    !stat.is_empty() && !stat.contains(") Z ")
+    stat(pid).is_ok_and(|stat| stat.state != 'Z')
 }
 
 fn assert_gone<S: Service>(server: &mut Server<S>) {
@@ -223,9 +227,8 @@ fn a_directory_belongs_to_one_server() {
 fn a_server_is_in_a_process_group_of_its_own() {
     let directory = directory();
     let server = Redis::start(directory.path()).unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
-    let group = stat.rsplit(')').next().unwrap().split_whitespace().nth(2).unwrap();
-    assert_eq!(group, server.pid().to_string());
+    let group = stat(server.pid()).unwrap().pgrp;
+    assert_eq!(group, server.pid().cast_signed());
 }
 
 #[test]
@@ -239,6 +242,6 @@ fn a_server_that_cannot_start_shows_the_end_of_its_log() {
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    let process = Process::new(pid.cast_signed()).unwrap();
+    process.task_main_thread().unwrap().children().unwrap()
 }

@@ -8,9 +8,6 @@ mod engine;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    io::{Read, Write},
-    net::TcpStream,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -105,20 +102,11 @@ fn queries(dashboard: &str) -> Vec<Query> {
 }
 
 fn get(port: u16, path: &str, parameters: &[(&str, &str)]) -> Value {
-    let mut query = String::new();
-    for (name, value) in parameters {
-        write!(query, "{name}=").unwrap();
-        for byte in value.bytes() {
-            write!(query, "%{byte:02x}").unwrap();
-        }
-        query.push('&');
-    }
-    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    connection.write_all(format!("GET {path}?{query} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let body: Value = serde_json::from_str(body).unwrap();
+    // A refused expression is shown by the assertion below, with its reason.
+    let client = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let mut answer = client.get(url).query_pairs(parameters.iter().copied()).call().unwrap();
+    let body: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     assert_eq!(body["status"], "success", "{path} {parameters:?}: {body}");
     body["data"].clone()
 }

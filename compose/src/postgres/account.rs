@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, error::Context, process, server::Account};
+use crate::{
+    error::{Context, Error},
+    process::{self, Account},
+};
 
 /// The account to run as instead of the current one: the distribution's user `postgres` for root, else none.
 pub(super) fn unprivileged() -> Result<Option<Account>, Error> {

@@ -9,14 +9,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::NAME;
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     private,
     process::{self, Account},
 };
 
+/// The superuser, trusted without a password, and the database.
+pub(super) const NAME: &str = "thicket";
 /// Counts up when what is made below changes.
 const TEMPLATE_VERSION: u32 = 2;
 

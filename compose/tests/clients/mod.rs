@@ -42,12 +42,9 @@ pub(crate) fn redis(server: &Redis, command: &str) -> String {
 
 /// The answer of Prometheus's query API, as JSON text.
 pub(crate) fn prometheus_query(server: &Prometheus, expression: &str) -> String {
-    let mut connection = connect(server.port());
-    let request = format!("GET /api/v1/query?query={expression} HTTP/1.0\r\n\r\n");
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer
+    let client = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    let request = client.get(format!("{}/api/v1/query", server.url())).query("query", expression);
+    request.call().unwrap().body_mut().read_to_string().unwrap()
 }
 
 /// Waits until Mosquitto has saved its state after this call.
