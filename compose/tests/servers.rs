@@ -1,4 +1,5 @@
-//! The real servers: each starts, answers, keeps its data through a crash, and leaves nothing behind.
+//! Tests with the real servers: each starts, answers, keeps its data through a crash, and leaves
+//! nothing behind.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,7 +24,7 @@ fn stat(pid: u32) -> procfs::ProcResult<Stat> {
     Process::new(pid.cast_signed())?.stat()
 }
 
-/// Whether a process is there, and not a zombie.
+/// Returns whether a process exists and is not a zombie.
 fn is_alive(pid: u32) -> bool {
     stat(pid).is_ok_and(|stat| stat.state != 'Z')
 }
@@ -53,7 +54,7 @@ fn redis_keeps_what_it_acknowledged_through_a_crash() {
 
     server.stop().unwrap();
     assert_gone(&mut server);
-    // Stopping what is stopped is nothing.
+    // Stopping a stopped server does nothing.
     server.stop().unwrap();
 }
 
@@ -69,7 +70,7 @@ fn mosquitto_keeps_retained_and_queued_messages_through_a_crash() {
     for n in 0..3_000 {
         device.publish("sensors/a", format!("{n}").as_bytes(), false);
     }
-    // The broker saves by the second; a crash within that second may cost what came in it.
+    // The broker saves every second. A crash may lose the messages of the last second.
     clients::wait_for_save(directory.path());
     server.kill().unwrap();
     assert_gone(&mut server);
@@ -113,7 +114,7 @@ fn postgres_keeps_what_it_committed_through_a_crash() {
     server.restart_on_same_port().unwrap();
     assert_eq!(sql(&server).query_one("SELECT n FROM t", &[]).unwrap().get::<_, i32>(0), 7);
 
-    // An open session does not hold up a graceful stop.
+    // An open session does not block a graceful stop.
     let _session = sql(&server);
     server.stop().unwrap();
     assert_gone(&mut server);
@@ -135,7 +136,7 @@ fn prometheus_scrapes_a_target_and_evaluates_rules() {
     let directory = directory();
     let rules = directory.path().join("rules.yml");
     fs::write(&rules, "groups: [{name: g, rules: [{record: seven, expr: vector(7)}]}]").unwrap();
-    // It scrapes itself: the first instance's port is the second one's target.
+    // The second instance scrapes the first one.
     let mut first = Prometheus::start(&directory.path().join("first"), &[], &[]).unwrap();
     let service = thicket_compose::PrometheusService {
         targets: vec![format!("127.0.0.1:{}", first.port())],
@@ -178,7 +179,8 @@ fn two_of_each_run_side_by_side_and_nothing_is_left() {
 
 #[test]
 fn a_server_does_not_outlive_an_owner_that_is_killed() {
-    // This test starts itself as the owner, which prints its server's process id and waits to be killed.
+    // This test starts itself as the owner, which prints the process ids of its servers and waits
+    // to be killed.
     const VARIABLE: &str = "THICKET_COMPOSE_TEST_OWNER";
     if let Some(directory) = std::env::var_os(VARIABLE) {
         let servers = std::thread::spawn(move || Servers::start(Path::new(&directory)).unwrap());
@@ -207,7 +209,7 @@ fn a_server_does_not_outlive_an_owner_that_is_killed() {
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     owner.kill().unwrap();
     owner.wait().unwrap();
-    // The next owner does not start beside what is still stopping.
+    // The next owner waits for servers that are still stopping.
     let servers = Servers::start(directory.path()).unwrap();
     assert!(!pids.iter().any(|pid| is_alive(*pid)));
     sql(&servers.postgres).simple_query("SELECT 1").unwrap();
@@ -234,7 +236,7 @@ fn a_server_is_in_a_process_group_of_its_own() {
 #[test]
 fn a_server_that_cannot_start_shows_the_end_of_its_log() {
     let directory = directory();
-    // Its append-only directory is a file.
+    // A file takes the place of the append-only directory.
     fs::write(directory.path().join("appendonlydir"), "").unwrap();
     let error = Redis::start(directory.path()).unwrap_err().to_string();
     assert!(error.contains("redis ended while starting"), "{error}");
