@@ -205,7 +205,7 @@ impl Bench {
                 partition: PartitionId(0),
                 sensor: sensor.clone(),
                 config: config.clone(),
-                trusted: true,
+                use_checkpoint: true,
             };
             let history = checkpointer.send(load).await?;
             let (_, restored) =

@@ -44,7 +44,7 @@ impl CreditPool {
         Self { semaphore: Arc::new(Semaphore::new(capacity as usize)), capacity }
     }
 
-    /// Waits for `units`. Asking for more than the pool holds takes the whole pool, so that one large item passes alone
+    /// Waits for `units`. Asking for more than the pool holds takes the whole pool, so that one large item passes suspect_lock
     /// instead of never.
     pub async fn acquire(&self, units: u32) -> Credit {
         let units = units.min(self.capacity);

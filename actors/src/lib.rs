@@ -12,18 +12,17 @@
 //! - [`writer`]: the commit point. Rows, events, dead letters, ledger and position in one PostgreSQL transaction.
 //! - [`checkpoint`]: detectors' states in Redis, and the rows that bring them up to date.
 //!
-//! Beside the flow: [`protocol`] decides what exactly-once rests on, [`messages`] lists what actors say to each other, [`credit`] bounds what is in flight,
-//! [`supervision`] restarts what panics, [`metrics`] counts, and
-//! [`faults`] is where crash tests put their fingers in.
+//! Beside the flow: [`messages`] lists the messages between actors, [`acknowledge`] acknowledges MQTT messages,
+//! [`credit`] bounds what is in flight, [`supervision`] restarts what panics, and [`metrics`] counts.
+//! `thicket-protocol` decides what exactly-once rests on, `thicket-store` speaks to Redis and PostgreSQL.
 
+pub mod acknowledge;
 pub mod checkpoint;
 pub mod credit;
 pub mod detector;
-pub mod faults;
 pub mod messages;
 pub mod metrics;
 pub mod ownership;
-pub mod protocol;
 pub mod queue;
 pub mod shard;
 pub mod source;

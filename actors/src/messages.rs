@@ -13,10 +13,9 @@ use thicket_schema::{
 use tokio::sync::oneshot;
 
 use crate::credit::{Credit, Credited};
-use crate::detector::NamedConfig;
-use crate::ownership::{Decision, Verdicts};
-use crate::source::Delivery;
-use crate::writer::CommitBatch;
+use thicket_detector::NamedConfig;
+use thicket_store::postgres::{AppliedLabel, ClaimedPartition, CommitBatch, QuarantineEntry, StoredReading};
+use crate::acknowledge::Delivery;
 
 /// `MqttIngress` → `QueueWriter`: the records of one MQTT message. Lost only with the process or with a panic of the
 /// writer; the message was not acknowledged then, and the broker delivers it again.
@@ -43,7 +42,7 @@ impl Credited for Append {
 /// announced again. The answer says whether they are.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
-pub struct Announce {
+pub struct AppendControls {
     /// Which partition is told what, in order.
     pub controls: Vec<(PartitionId, Control)>,
 }
@@ -52,9 +51,9 @@ pub struct Announce {
 /// more. What waits from before is dropped: the broker delivers it again. Answers whether no later holder has done so already.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
-pub struct TakeLogs {
+pub struct FenceWriters {
     /// The number of this holder.
-    pub tenure: u64,
+    pub ingress_epoch: u64,
 }
 
 /// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress announces it if it is its node that writes the log.
@@ -65,24 +64,11 @@ pub struct Reload {
     pub detectors: Arc<str>,
 }
 
-/// `PartitionKeeper` → `Shard`: the partition is this node's, from the given place on. A shard that dies is restarted and
-/// asks for its partitions again.
+/// `PartitionKeeper` → `Shard`: this node owns the partition from now on. A shard that is restarted asks for its
+/// partitions again.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Assign {
-    /// Which partition.
-    pub partition: PartitionId,
-    /// The fencing epoch that every commit must name.
-    pub epoch: i64,
-    /// The committed position; reading goes on after it.
-    pub position: Position,
-    /// How its sensors are configured there, as the log said; nothing if it has not said so yet.
-    pub detectors: Option<Arc<str>>,
-    /// Readings after that place that are to be skipped.
-    pub verdicts: Arc<Verdicts>,
-    /// Whether the last owner gave it back. If not, it may have died of what comes next.
-    pub left_in_order: bool,
-}
+pub struct Assign(pub Arc<ClaimedPartition>);
 
 /// `PartitionKeeper` → `Shard`: the partition is not this node's any more. What is in flight cannot commit.
 #[derive(Clone, Copy, Debug, Message)]
@@ -105,7 +91,7 @@ pub struct Reopen {
 /// the database for as long as it takes.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
-pub struct Decide(pub Decision);
+pub struct Quarantine(pub QuarantineEntry);
 
 /// `Shard` → `Detector`: readings to score, in the order of the log. Consumed if the detector panics; the shard keeps the
 /// readings and restores the detector.
@@ -188,7 +174,7 @@ pub struct Reconfigure {
 /// `Shard` → `Detector`: what a person says of an anomaly. Answered with the seq after which it was heard, if it changes anything.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<u64>")]
-pub struct HearLabel {
+pub struct ApplyLabel {
     /// When the anomaly began.
     pub started: Timestamp,
     /// What it is.
@@ -208,7 +194,7 @@ pub struct Skip {
 #[rtype(result = "Option<Checkpoint>")]
 pub struct TakeCheckpoint;
 
-/// `Shard` → `PostgresWriter`: the outcomes of a stretch of one partition's log. Retried until the database answers; the
+/// `Shard` → `PostgresWriter`: the outcomes of a range of one partition's log. Retried until the database answers; the
 /// reply is dropped only with the writer, and the shard then reopens the partition.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -269,8 +255,8 @@ pub struct Load {
     pub sensor: SensorName,
     /// How it is configured.
     pub config: Arc<NamedConfig>,
-    /// Whether its checkpoint may be believed. If not, it is dropped, and the rows alone say what was.
-    pub trusted: bool,
+    /// Whether its checkpoint may be believed. If not, it is dropped, and the rows suspect_lock say what was.
+    pub use_checkpoint: bool,
 }
 
 /// What the stores know of a sensor: its checkpoint and the rows after it; or, where the shape of its detector has changed since, the rows
@@ -285,25 +271,11 @@ pub struct History {
     pub rows: Vec<StoredReading>,
     /// The configurations that rows name.
     pub configs: BTreeMap<u64, Arc<NamedConfig>>,
-    /// Labels that the detector has heard, by the seq after which it did.
-    pub labels: BTreeMap<u64, Vec<HearLabel>>,
-}
-
-/// A row of `readings`, as far as a restore needs it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredReading {
-    /// When.
-    pub ts: Timestamp,
-    /// Its number among the sensor's scored readings; nothing for a poison reading.
-    pub seq: Option<u64>,
-    /// Identity of the configuration it was scored with.
-    pub config: Option<u64>,
-    /// The score that was stored.
-    pub score: Option<f64>,
-    /// Names of the values.
-    pub fields: FieldSet,
-    /// The values.
-    pub values: Vec<f64>,
+    /// Labels that the detector has applied, in the order of its readings.
+    pub labels: Vec<AppliedLabel>,
+    /// The time of the last row of another shape, if the shape has changed: events that still lasted then
+    /// end with the next commit.
+    pub reshaped: Option<Timestamp>,
 }
 
 /// Engine → any actor at the end: finish what is in flight and take no more. Answered when that is done.

@@ -50,12 +50,12 @@ pub struct Metrics {
     pub shard_lag_entries: IntGaugeVec,
     /// Age of the newest committed reading while entries wait behind it, by shard.
     pub shard_lag_seconds: GaugeVec,
-    /// Resident detectors, by shard.
+    /// CachedDetector detectors, by shard.
     pub detectors: IntGaugeVec,
     /// Detectors restored from a checkpoint or from stored rows.
     pub detector_restores: IntCounter,
     /// Idle detectors that were checkpointed and dropped.
-    pub detector_retirements: IntCounter,
+    pub detector_evictions: IntCounter,
     /// Readings whose score, computed again at a restore, differs from the stored one. Must stay 0.
     pub restore_mismatches: IntCounter,
     /// Time from a message's arrival to the commit of its readings.
@@ -155,9 +155,9 @@ impl Metrics {
                 "How far the shard is behind the ingress.",
                 &["shard"],
             )?,
-            detectors: r.gauges("detectors", "Resident detectors.", &["shard"])?,
+            detectors: r.gauges("detectors", "CachedDetector detectors.", &["shard"])?,
             detector_restores: r.counter("detector_restores_total", "Detectors restored.")?,
-            detector_retirements: r
+            detector_evictions: r
                 .counter("detector_retirements_total", "Idle detectors checkpointed and dropped.")?,
             restore_mismatches: r
                 .counter("restore_mismatches_total", "Scores that a restore did not reproduce.")?,

@@ -34,7 +34,7 @@
 //!
 //! # Layout
 //!
-//! - `config`: what an operator may set; the reference documentation.
+//! - `config`: what an operator may set; the reference documentation. `named_config`: a configuration with its identifiers.
 //! - `fields`: which of a reading's values make the point.
 //! - `rhythm`: how often the sensor speaks. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
@@ -58,6 +58,7 @@ mod fields;
 mod grade;
 mod guard;
 mod model;
+mod named_config;
 mod onset;
 mod rhythm;
 mod scale;
@@ -77,5 +78,6 @@ pub use detector::Detector;
 pub use event::Event;
 pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, ViewExplanation};
 pub use guard::Label;
+pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;
 pub use suppress::{Maintenance, NotHours, QuietHours, Suppression};

@@ -169,7 +169,7 @@ impl Site<'_> {
             linger: config.queue.linger,
             max_records: config.queue.max_records,
             max_backlog: config.queue.max_backlog,
-            nonce: self.node.to_string(),
+            producer: self.node.to_string(),
             partitions: config.queue.partitions,
             newest_generation: self.newest_generation,
         };
@@ -180,7 +180,7 @@ impl Site<'_> {
         });
 
         let client_id = &config.mqtt.client_id;
-        let lease_keys = (self.keys.ingress_lease(client_id), self.keys.ingress_tenure(client_id));
+        let lease_keys = (self.keys.ingress_lease(client_id), self.keys.ingress_epoch(client_id));
         let (leases, writer, metrics) = (self.leases(redis), queue.clone(), self.metrics.clone());
         let announced = (postgres_pool(&config.postgres.url, 1)?, config.detector_configs()?.to_json());
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {

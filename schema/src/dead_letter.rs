@@ -5,10 +5,8 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::payload::PayloadError;
 use crate::reading::Reading;
 use crate::text::{excerpt, storable};
-use crate::topic::TopicError;
 
 /// Why a message or a reading became a dead letter. The names are stable: they are stored, counted and queried by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,33 +127,6 @@ impl FromStr for Reason {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let reason = Self::ALL.into_iter().find(|reason| reason.as_str() == name);
         reason.ok_or_else(|| ReasonError(excerpt(name)))
-    }
-}
-
-impl From<&PayloadError> for Reason {
-    fn from(error: &PayloadError) -> Self {
-        match error {
-            PayloadError::TooLarge { .. } => Self::PayloadTooLarge,
-            PayloadError::MalformedJson { .. } => Self::MalformedJson,
-            PayloadError::Empty => Self::Empty,
-            PayloadError::NoNumericField => Self::NoNumericField,
-            PayloadError::NotFinite { .. } => Self::NotFinite,
-            PayloadError::DuplicateField { .. } => Self::DuplicateField,
-            PayloadError::BadTimestamp(_) => Self::BadTimestamp,
-            PayloadError::TooManyFields { .. } => Self::TooManyFields,
-            PayloadError::TooManyReadings { .. } => Self::TooManyReadings,
-            PayloadError::BadFieldName(_) => Self::BadFieldName,
-            PayloadError::NotAReading => Self::NotAReading,
-        }
-    }
-}
-
-impl From<&TopicError> for Reason {
-    fn from(error: &TopicError) -> Self {
-        match error {
-            TopicError::NoTemplateMatches { .. } => Self::NoTopicTemplate,
-            TopicError::BadSensorName(_) => Self::BadSensorName,
-        }
     }
 }
 

@@ -138,7 +138,12 @@ pub struct Position {
 }
 
 impl Position {
-    /// The place after this one in the same generation.
+    /// The position that two columns of PostgreSQL hold: the bits of each as unsigned.
+    pub const fn from_columns(generation: i64, n: i64) -> Self {
+        Self { generation: generation.cast_unsigned(), n: n.cast_unsigned() }
+    }
+
+    /// The position after this one in the same generation.
     #[must_use]
     pub fn next(self) -> Self {
         Self { generation: self.generation, n: self.n + 1 }
@@ -153,20 +158,20 @@ impl fmt::Display for Position {
 
 /// A record's place in a partition's log: its entry, and its number there, from 0. Written `generation-n/item`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct RecordPosition {
     /// Which entry.
     pub position: Position,
     /// Which record of it.
     pub item: u32,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RecordPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.position, self.item)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for RecordPosition {
     type Err = PositionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

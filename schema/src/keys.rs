@@ -1,4 +1,4 @@
-//! The names of all keys in Redis. Nothing else formats one.
+//! The names of all keys in Redis. No other code formats a key.
 //!
 //! A partition's keys share the hash tag `{p07}`, so that a Redis Cluster keeps them in one slot and spreads the
 //! partitions.
@@ -6,13 +6,12 @@
 //! | key | type | what |
 //! |---|---|---|
 //! | `thicket:{p07}:log` | stream | the partition's entries |
-//! | `thicket:{p07}:writer` | hash | which ingress may append, and what it appended last |
-//! | `thicket:{p07}:lease` | string | which node owns the partition, for the time being |
-//! | `thicket:{p07}:suspect` | hash | what its owner was about to apply, after an owner that died |
-//! | `thicket:{p07}:checkpoint:<sensor>` | string | a detector's [checkpoint](crate::Checkpoint) |
-//! | `thicket:ingress:<client id>:tenure` | string | the number of the newest holder of that lease |
-//! | `thicket:ingress:<client id>:lease` | string | which node holds an MQTT subscription |
-//! | `thicket:meta` | hash | what the deployment fixed once and for all |
+//! | `thicket:{p07}:writer` | hash | the producer that may append, and the sequence number of its last entry |
+//! | `thicket:{p07}:lease` | string | the node that owns the partition |
+//! | `thicket:{p07}:crash_suspect` | hash | what the owner was about to apply, written after an owner that crashed |
+//! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
+//! | `thicket:ingress:<client id>:ingress_epoch` | string | the epoch of the newest holder of the MQTT subscription |
+//! | `thicket:ingress:<client id>:lease` | string | the node that holds the MQTT subscription |
 
 use crate::ids::{PartitionId, SensorName};
 use crate::text::excerpt;
@@ -21,6 +20,14 @@ use crate::text::excerpt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key prefix {0:?} cannot be used; write letters, digits, `_`, `-`, `.` and `:`, without braces")]
 pub struct KeyPrefixError(String);
+
+/// The key of a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseKey(pub String);
+
+/// The key of the counter that numbers the holders of an MQTT subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochKey(pub String);
 
 /// Makes the keys of one deployment; several can share a Redis under different prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,29 +51,24 @@ impl Keys {
         Ok(Self { prefix: prefix.to_owned() })
     }
 
-    /// What every key begins with.
-    pub fn prefix(&self) -> &str {
-        &self.prefix
-    }
-
     /// The partition's stream of entries.
     pub fn log(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "log")
     }
 
-    /// Which ingress may append to the partition, and what it appended last.
+    /// The producer that may append to the partition, and the sequence number of its last entry.
     pub fn writer(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "writer")
     }
 
-    /// Which node owns the partition.
-    pub fn lease(&self, partition: PartitionId) -> String {
-        self.of_partition(partition, "lease")
+    /// The lease of the node that owns the partition.
+    pub fn lease(&self, partition: PartitionId) -> LeaseKey {
+        LeaseKey(self.of_partition(partition, "lease"))
     }
 
     /// What the partition's owner was about to apply.
-    pub fn suspect(&self, partition: PartitionId) -> String {
-        self.of_partition(partition, "suspect")
+    pub fn crash_suspect(&self, partition: PartitionId) -> String {
+        self.of_partition(partition, "crash_suspect")
     }
 
     /// The state of a sensor's detector. The partition is that of the sensor.
@@ -74,19 +76,14 @@ impl Keys {
         format!("{}:{{p{partition}}}:checkpoint:{sensor}", self.prefix)
     }
 
-    /// Which node holds the MQTT subscription of a client id.
-    pub fn ingress_lease(&self, client_id: &str) -> String {
-        format!("{}:ingress:{client_id}:lease", self.prefix)
+    /// The lease of the node that holds the MQTT subscription of a client id.
+    pub fn ingress_lease(&self, client_id: &str) -> LeaseKey {
+        LeaseKey(format!("{}:ingress:{client_id}:lease", self.prefix))
     }
 
-    /// The number of the newest holder of a subscription.
-    pub fn ingress_tenure(&self, client_id: &str) -> String {
-        format!("{}:ingress:{client_id}:tenure", self.prefix)
-    }
-
-    /// What the deployment fixed once and for all, such as the number of partitions.
-    pub fn meta(&self) -> String {
-        format!("{}:meta", self.prefix)
+    /// The epoch of the newest holder of a subscription.
+    pub fn ingress_epoch(&self, client_id: &str) -> EpochKey {
+        EpochKey(format!("{}:ingress:{client_id}:ingress_epoch", self.prefix))
     }
 
     fn of_partition(&self, partition: PartitionId, what: &str) -> String {

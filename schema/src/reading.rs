@@ -9,6 +9,11 @@ use crate::ids::SensorName;
 
 /// A point in time: microseconds since the Unix epoch, the precision of `PostgreSQL`'s `timestamptz`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "postgres",
+    derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
+    diesel(sql_type = diesel::sql_types::Timestamptz)
+)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
@@ -30,6 +35,13 @@ impl From<DateTime<Utc>> for Timestamp {
     }
 }
 
+/// RFC 3339 in UTC, with as many decimals as needed of 0, 3 or 6: `2026-11-22T10:00:00Z`.
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.to_datetime().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
 /// RFC 3339 in UTC with six decimals: `2026-11-22T10:00:00.000000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,8 +51,8 @@ impl fmt::Display for Timestamp {
 
 /// One timestamped measurement of one sensor.
 ///
-/// There is one value for each name in `fields`, in the same order. Values that come out of a
-/// [`PayloadDecoder`](crate::PayloadDecoder) are finite.
+/// There is one value for each name in `fields`, in the same order. Values that `thicket-codecs`
+/// has decoded are finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// Whose measurement it is.
@@ -53,30 +65,6 @@ pub struct Reading {
     pub fields: FieldSet,
     /// How much of it.
     pub values: Vec<f64>,
-}
-
-/// Bits of the column `flags` of the table `readings`.
-pub mod flags {
-    /// The detector knew too little of the sensor for a verdict.
-    pub const WARMING_UP: i32 = 1;
-    /// The detector flagged the reading.
-    pub const ANOMALY: i32 = 2;
-    /// The reading was not newer than an earlier one of its sensor; stored, but not scored.
-    pub const LATE: i32 = 4;
-    /// The reading brought its detector down repeatedly; stored, but not scored.
-    pub const POISON: i32 = 8;
-    /// The timestamp was given by the engine.
-    pub const STAMPED: i32 = 16;
-    /// Part of an anomaly that a rule of the sensor's configuration holds back.
-    pub const SUPPRESSED: i32 = 32;
-    /// A field was missing and filled in by what is usual.
-    pub const IMPUTED: i32 = 64;
-    /// A field repeats itself for far longer than it ever did.
-    pub const STUCK: i32 = 128;
-    /// The first reading after a silence.
-    pub const AFTER_SILENCE: i32 = 256;
-    /// An anomaly lasts, and the detector learns but little.
-    pub const LEARNING_SLOWED: i32 = 512;
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 const EXCERPT_BYTES: usize = 64;
 
 /// The beginning of a text, for an error message.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     let end = boundary(text, EXCERPT_BYTES);
     if end == text.len() { text.to_owned() } else { format!("{}…", &text[..end]) }
 }

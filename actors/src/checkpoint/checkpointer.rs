@@ -13,16 +13,17 @@ use actix::{
 use thicket_schema::{Checkpoint, SensorName};
 use tokio::sync::oneshot;
 
-use super::history::{
-    FieldSets, HistoryError, PostgresPool, end_anomalies, facts, heard_labels, newest_of_others, rows_after,
-    rows_up_to, stored_configs,
+use thicket_detector::NamedConfig;
+use thicket_protocol::checkpoint::is_ahead;
+use thicket_store::postgres::{
+    CheckpointFacts, FieldSets, PostgresPool, StoreError, StoredReading, applied_labels, newest_of_others,
+    rows_after, rows_up_to, stored_configs,
 };
-use super::store::{CheckpointStore, Stored};
-use crate::detector::NamedConfig;
-use crate::messages::{Drain, History, Load, Save, StoredReading};
+use thicket_store::redis::{CheckpointStore, RedisError, Stored};
+
+use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
-use crate::protocol::checkpoint::is_ahead;
-use crate::queue::RedisError;
+use thicket_protocol::checkpoint::is_ahead;
 use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -54,7 +55,7 @@ impl Known {
         &self,
         pool: &PostgresPool,
         rows: &[StoredReading],
-    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
+    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
         let is_missing = |id| !self.configs.borrow().contains_key(&id);
         if rows.iter().filter_map(|row| row.config).any(is_missing) {
             return self.all_configs(pool).await;
@@ -66,7 +67,7 @@ impl Known {
     async fn all_configs(
         &self,
         pool: &PostgresPool,
-    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, HistoryError> {
+    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
         let configs = stored_configs(pool).await?;
         self.configs.replace(configs.clone());
         Ok(configs)
@@ -157,7 +158,7 @@ impl Handler<Load> for Checkpointer {
         let store = self.store.clone();
         let pool = self.pool.clone();
         let (known, metrics) = (Rc::clone(&self.known), self.metrics.clone());
-        if !load.trusted {
+        if !load.use_checkpoint {
             self.state.waiting.remove(&load.sensor);
         }
         // A checkpoint that still waits to be written is newer than the stored one.
@@ -185,7 +186,7 @@ enum LoadError {
     #[error("redis: {0}")]
     Redis(#[from] RedisError),
     #[error(transparent)]
-    Rows(#[from] HistoryError),
+    Rows(#[from] StoreError),
 }
 
 async fn history(
@@ -197,18 +198,18 @@ async fn history(
     waiting: Option<Checkpoint>,
 ) -> Result<History, LoadError> {
     let sensor = load.sensor.id();
-    let facts = facts(pool, sensor).await?;
-    let checkpoint = believable(store, metrics, load, waiting, facts.newest_seq).await?;
+    let facts = CheckpointFacts::load(pool, sensor).await?;
+    let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
     let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
     let rows = rows_after(pool, sensor, after, &known.field_sets).await?;
     let configs = known.configs(pool, &rows).await?;
-    let labels = if facts.has_labels { heard_labels(pool, sensor).await? } else { BTreeMap::new() };
+    let labels = if facts.has_labels { applied_labels(pool, sensor).await? } else { Vec::new() };
     let of_this_shape =
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
         && rows.iter().filter_map(|row| row.config).all(of_this_shape);
     if fits {
-        return Ok(History { checkpoint, before: Vec::new(), rows, configs, labels });
+        return Ok(History { checkpoint, rows, configs, labels, ..History::default() });
     }
     // The shape has changed since: learn from what was before that, as the detector did that first had it.
     let configs = known.all_configs(pool).await?;
@@ -216,23 +217,17 @@ async fn history(
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
     let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
-        return Ok(History {
-            checkpoint: None,
-            before: Vec::new(),
-            rows: rows_after(pool, sensor, None, &known.field_sets).await?,
-            configs,
-            labels,
-        });
+        let rows = rows_after(pool, sensor, None, &known.field_sets).await?;
+        return Ok(History { rows, configs, labels, ..History::default() });
     };
-    end_anomalies(pool, sensor, changed).await?;
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let before = rows_up_to(pool, sensor, changed, most).await?;
     let rows = rows_after(pool, sensor, Some(changed), &known.field_sets).await?;
-    Ok(History { checkpoint: None, before, rows, configs, labels })
+    Ok(History { checkpoint: None, before, rows, configs, labels, reshaped: Some(changed) })
 }
 
 /// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped, and counted.
-async fn believable(
+async fn load_valid_checkpoint(
     store: &CheckpointStore,
     metrics: &Metrics,
     load: &Load,
@@ -245,10 +240,10 @@ async fn believable(
     };
     match found {
         Stored::Nothing => return Ok(None),
-        Stored::Checkpoint(checkpoint) if load.trusted && !is_ahead(checkpoint.seq, newest_seq) => {
+        Stored::Checkpoint(checkpoint) if load.use_checkpoint && !is_ahead(checkpoint.seq, newest_seq) => {
             return Ok(Some(checkpoint));
         }
-        Stored::Checkpoint(checkpoint) if load.trusted => {
+        Stored::Checkpoint(checkpoint) if load.use_checkpoint => {
             let seq = checkpoint.seq;
             tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");
         }

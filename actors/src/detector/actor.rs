@@ -7,11 +7,11 @@ use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use thicket_detector::{Detector, Rejected};
 use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
-use super::configs::NamedConfig;
+use thicket_detector::NamedConfig;
 use super::restore::{RestoreFacts, restore};
-use crate::faults;
+use thicket_store::faults;
 use crate::messages::{
-    HearLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
+    ApplyLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
 };
 use crate::supervision::about_to_score;
 
@@ -30,7 +30,7 @@ struct State {
 }
 
 impl DetectorActor {
-    /// An empty detector that wants a checkpoint every so many readings.
+    /// An empty detector that is_unread a checkpoint every so many readings.
     pub const fn new(sensor: SensorName, checkpoint_every: u64) -> Self {
         Self { sensor, checkpoint_every, state: None }
     }
@@ -111,10 +111,10 @@ impl Handler<Reconfigure> for DetectorActor {
     }
 }
 
-impl Handler<HearLabel> for DetectorActor {
+impl Handler<ApplyLabel> for DetectorActor {
     type Result = Option<u64>;
 
-    fn handle(&mut self, HearLabel { started, label }: HearLabel, _: &mut Context<Self>) -> Option<u64> {
+    fn handle(&mut self, ApplyLabel { started, label }: ApplyLabel, _: &mut Context<Self>) -> Option<u64> {
         let State { detector, .. } = self.state.as_mut()?;
         detector.label(started.0, label).then(|| detector.seq())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thicket_detector::DetectorConfig;
+pub use thicket_detector::NamedConfig;
 use thicket_schema::SensorName;
 use wildmatch::WildMatch;
 
@@ -23,23 +24,6 @@ pub struct DetectorConfigs {
     default: Arc<NamedConfig>,
     rules: Vec<(WildMatch, Arc<NamedConfig>)>,
     json: Arc<str>,
-}
-
-/// A configuration and what identifies it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedConfig {
-    /// The settings.
-    pub config: DetectorConfig,
-    /// [`DetectorConfig::identity`].
-    pub identity: u64,
-    /// [`DetectorConfig::fingerprint`].
-    pub fingerprint: u64,
-}
-
-impl From<DetectorConfig> for NamedConfig {
-    fn from(config: DetectorConfig) -> Self {
-        Self { identity: config.identity(), fingerprint: config.fingerprint(), config }
-    }
 }
 
 /// The same as it stands in the log.

@@ -5,7 +5,7 @@ mod configs;
 mod restore;
 
 pub use actor::DetectorActor;
-pub use configs::{DetectorConfigs, DetectorRule, NamedConfig};
+pub use configs::{DetectorConfigs, DetectorRule};
 pub use restore::{RestoreFacts, restore};
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Between checkpoints the rows are the log: a detector is its checkpoint plus the rows after it, applied again. Pure:
 //! facts that were already read come in, a detector and what was found come out.
 
-use thicket_detector::Detector;
+use thicket_detector::{Detector, NamedConfig};
 use thicket_schema::SensorName;
+use thicket_store::postgres::StoredReading;
 
-use super::configs::NamedConfig;
-use crate::messages::{HearLabel, History, Restored, StoredReading};
+use crate::messages::{History, Restored};
 
 /// What a restore starts from.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     let mut at = first.identity;
     let mut mismatches = 0;
     for row in &history.rows {
-        hear_labels(&mut detector, history);
+        apply_labels(&mut detector, history);
         if let Some(made_with) = row.config.filter(|&made_with| made_with != at)
             && let Some(then) = history.configs.get(&made_with)
         {
@@ -41,17 +41,20 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
         }
         mismatches += u64::from(!apply_again(&mut detector, row));
     }
-    hear_labels(&mut detector, history);
+    apply_labels(&mut detector, history);
     detector.reconfigure(&config.config);
     let replayed = (history.before.len() + history.rows.len()) as u64;
     let restored = Restored { seq: detector.seq(), replayed, mismatches, unusable };
     (detector, restored)
 }
 
-/// Labels stand where they were heard: after so many readings. To hear one again changes nothing.
-fn hear_labels(detector: &mut Detector, history: &History) {
-    for &HearLabel { started, label } in history.labels.get(&detector.seq()).into_iter().flatten() {
-        detector.label(started.0, label);
+/// Applies the labels that the detector applied after as many readings as it has now. Applying a label twice
+/// changes nothing.
+fn apply_labels(detector: &mut Detector, history: &History) {
+    let seq = detector.seq();
+    let first = history.labels.partition_point(|applied| applied.seq < seq);
+    for applied in history.labels[first..].iter().take_while(|applied| applied.seq == seq) {
+        detector.label(applied.started.0, applied.label);
     }
 }
 

@@ -12,12 +12,12 @@ use futures_util::future::join_all;
 use thicket_schema::{Keys, PartitionId};
 
 use super::epochs::{claim, leave};
-use super::verdicts::{Decision, decide};
-use crate::checkpoint::{HistoryError, PostgresPool};
-use crate::faults;
-use crate::messages::{Assign, Decide, Drain, Reopen, Revoke};
+use super::verdicts::{QuarantineEntry, decide};
+use thicket_store::postgres::{PostgresPool, StoreError};
+use thicket_store::faults;
+use crate::messages::{Assign, Quarantine, Drain, Reopen, Revoke};
 use crate::metrics::Metrics;
-use crate::queue::{Held, Leases, RedisError};
+use thicket_store::redis::{LeaseState, Leases, RedisError};
 use crate::shard::Shard;
 
 /// How often it is asked whether a partition that is another node's has become free: a node that ends in order is followed within a second.
@@ -62,12 +62,12 @@ impl Desk {
         }
     }
 
-    async fn decide(&self, decision: &Decision) -> Result<bool, HistoryError> {
+    async fn decide(&self, decision: &QuarantineEntry) -> Result<bool, StoreError> {
         Ok(decide(&mut *self.pool.get().await?, decision).await?)
     }
 }
 
-type LeaseAnswers = Vec<(PartitionId, Result<Held, RedisError>)>;
+type LeaseAnswers = Vec<(PartitionId, Result<LeaseState, RedisError>)>;
 
 impl PartitionKeeper {
     /// A keeper of `partitions` partitions that waits for its shards.
@@ -139,14 +139,14 @@ impl PartitionKeeper {
         let mut won = Vec::new();
         for (partition, answer) in answers {
             match answer {
-                Ok(Held::Acquired | Held::Renewed) if !self.owned.contains_key(&partition) => {
+                Ok(LeaseState::Acquired | LeaseState::Renewed) if !self.owned.contains_key(&partition) => {
                     won.push(partition);
                 }
-                Ok(Held::Acquired | Held::Renewed) => {}
-                Ok(Held::ByAnother) => {
+                Ok(LeaseState::Acquired | LeaseState::Renewed) => {}
+                Ok(LeaseState::HeldByOther) => {
                     if self.owned.remove(&partition).is_some() {
                         tracing::warn!(%partition, "another node holds the partition's lease");
-                        self.tell(partition, Revoke { partition });
+                        self.apply_label(partition, Revoke { partition });
                     }
                 }
                 // Whether the lease still stands is unknown; the epoch keeps a commit of a lost partition out.
@@ -159,7 +159,7 @@ impl PartitionKeeper {
     fn on_claimed(
         &mut self,
         asked_for: &[PartitionId],
-        claimed: Result<Vec<Assign>, HistoryError>,
+        claimed: Result<Vec<Assign>, StoreError>,
         context: &mut Context<Self>,
     ) {
         let assignments = match claimed {
@@ -180,12 +180,12 @@ impl PartitionKeeper {
         }
         for assignment in assignments {
             self.owned.insert(assignment.partition, assignment.epoch);
-            self.tell(assignment.partition, assignment);
+            self.apply_label(assignment.partition, assignment);
         }
         self.desk.metrics.partitions_owned.set(self.owned.len() as i64);
     }
 
-    fn tell<M>(&self, partition: PartitionId, message: M)
+    fn apply_label<M>(&self, partition: PartitionId, message: M)
     where
         M: Message<Result = ()> + Send + 'static,
         Shard: Handler<M>,
@@ -232,10 +232,10 @@ impl Handler<Reopen> for PartitionKeeper {
     }
 }
 
-impl Handler<Decide> for PartitionKeeper {
+impl Handler<Quarantine> for PartitionKeeper {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, Decide(decision): Decide, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Quarantine(decision): Quarantine, _: &mut Context<Self>) -> Self::Result {
         let desk = Rc::clone(&self.desk);
         Box::pin(async move {
             loop {

@@ -15,11 +15,11 @@ use futures_util::future::join_all;
 use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
 
 use super::append::{AppendError, AppendOutcome, LogAppender};
-use crate::faults;
-use crate::messages::{Announce, Append, Drain, TakeLogs};
+use thicket_store::faults;
+use crate::messages::{AppendControls, Append, Drain, FenceWriters};
 use crate::metrics::Metrics;
-use crate::protocol::log::earliest_generation;
-use crate::source::Connection;
+use thicket_protocol::log::earliest_generation;
+use crate::acknowledge::Connection;
 use crate::supervision::release;
 use crate::supervision::{ExitReason, ExitSignal};
 
@@ -37,7 +37,7 @@ pub struct QueueWriterOptions {
     /// Most entries of a partition's log; beyond it messages stay unacknowledged with the broker.
     pub max_backlog: u64,
     /// A name that no other writer has.
-    pub nonce: String,
+    pub producer: String,
     /// Number of logs.
     pub partitions: u16,
     /// The newest generation that is known from elsewhere: Redis may have forgotten it, and the clock may have been set back.
@@ -57,9 +57,9 @@ pub struct QueueWriter {
 #[derive(Debug, Default)]
 struct State {
     /// The last that asked for the logs.
-    takeover: Option<(TakeLogs, tokio::sync::oneshot::Sender<bool>)>,
+    takeover: Option<(FenceWriters, tokio::sync::oneshot::Sender<bool>)>,
     pending: Vec<Append>,
-    announcements: Vec<(Announce, tokio::sync::oneshot::Sender<()>)>,
+    announcements: Vec<(AppendControls, tokio::sync::oneshot::Sender<()>)>,
     appenders: BTreeMap<PartitionId, LogAppender>,
     flushing: bool,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
@@ -76,7 +76,7 @@ struct Log {
     /// The newest place of each log that this process knows to have been acknowledged. Outlives a restart of the actor.
     acknowledged: RefCell<BTreeMap<PartitionId, Position>>,
     /// The number of this holder of the subscription.
-    tenure: Cell<u64>,
+    ingress_epoch: Cell<u64>,
     /// Whether another has taken over. What is appended then could overtake what was refused: nothing is.
     fenced: Cell<bool>,
 }
@@ -96,8 +96,8 @@ impl QueueWriter {
     ) -> Self {
         let linger = options.linger;
         let acknowledged = RefCell::default();
-        let (tenure, fenced) = (Cell::new(0), Cell::new(false));
-        let log = Rc::new(Log { redis, keys, options, metrics, exit, acknowledged, tenure, fenced });
+        let (ingress_epoch, fenced) = (Cell::new(0), Cell::new(false));
+        let log = Rc::new(Log { redis, keys, options, metrics, exit, acknowledged, ingress_epoch, fenced });
         Self { log, linger, connection, state: State::default() }
     }
 
@@ -155,10 +155,10 @@ impl Handler<Append> for QueueWriter {
     }
 }
 
-impl Handler<TakeLogs> for QueueWriter {
+impl Handler<FenceWriters> for QueueWriter {
     type Result = ResponseActFuture<Self, bool>;
 
-    fn handle(&mut self, take: TakeLogs, context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, take: FenceWriters, context: &mut Context<Self>) -> Self::Result {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.state.pending.clear();
         self.state.takeover = Some((take, sender));
@@ -169,10 +169,10 @@ impl Handler<TakeLogs> for QueueWriter {
     }
 }
 
-impl Handler<Announce> for QueueWriter {
+impl Handler<AppendControls> for QueueWriter {
     type Result = ResponseActFuture<Self, bool>;
 
-    fn handle(&mut self, announce: Announce, context: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, announce: AppendControls, context: &mut Context<Self>) -> Self::Result {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.state.announcements.push((announce, sender));
         if !self.state.flushing {
@@ -198,12 +198,12 @@ impl Handler<Drain> for QueueWriter {
 async fn flush_all(
     log: Rc<Log>,
     mut appenders: BTreeMap<PartitionId, LogAppender>,
-    takeover: Option<(TakeLogs, tokio::sync::oneshot::Sender<bool>)>,
+    takeover: Option<(FenceWriters, tokio::sync::oneshot::Sender<bool>)>,
     batch: Vec<Append>,
-    announcements: Vec<(Announce, tokio::sync::oneshot::Sender<()>)>,
+    announcements: Vec<(AppendControls, tokio::sync::oneshot::Sender<()>)>,
 ) -> BTreeMap<PartitionId, LogAppender> {
-    if let Some((TakeLogs { tenure }, done)) = takeover {
-        log.tenure.set(tenure);
+    if let Some((FenceWriters { ingress_epoch }, done)) = takeover {
+        log.ingress_epoch.set(ingress_epoch);
         let opened = log.open_all().await;
         log.fenced.set(opened.is_none());
         // Whoever asked for it may not be waiting any more.
@@ -219,7 +219,7 @@ async fn flush_all(
     if log.fenced.get() {
         return BTreeMap::new();
     }
-    for (Announce { controls }, done) in announcements {
+    for (AppendControls { controls }, done) in announcements {
         let received = Utc::now().timestamp_micros();
         for (partition, control) in controls {
             let entry = Entry::of_control(received, control);
@@ -369,11 +369,11 @@ impl Log {
         loop {
             let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
             let earliest = earliest_generation(wall_ms, self.options.newest_generation, acknowledged);
-            let nonce = &self.options.nonce;
-            let place = (earliest, self.tenure.get());
-            match LogAppender::open(&self.redis, &self.keys, partition, nonce, place, acknowledged).await {
+            let producer = &self.options.producer;
+            let place = (earliest, self.ingress_epoch.get());
+            match LogAppender::open(&self.redis, &self.keys, partition, producer, place, acknowledged).await {
                 Ok(appender) => return Ok(appender),
-                Err(AppendError::Outlived) => return Err(Fenced),
+                Err(AppendError::Fenced) => return Err(Fenced),
                 Err(error) => self.pause_after(&error, partition, &mut pause).await,
             }
         }

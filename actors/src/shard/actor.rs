@@ -13,14 +13,14 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use super::desk::Desk;
 use super::partition::Partition;
-use super::residents::Nursery;
+use super::cache::DetectorPool;
 use crate::checkpoint::Checkpointer;
 use crate::credit::CreditPool;
 use crate::detector::DetectorConfigs;
 use crate::messages::{Assign, Drain, Revoke};
 use crate::metrics::Metrics;
 use crate::ownership::PartitionKeeper;
-use crate::queue::{LogReader, Suspects};
+use thicket_store::redis::{LogReader, Suspects};
 use crate::supervision::ExitSignal;
 use crate::writer::PostgresWriter;
 
@@ -37,7 +37,7 @@ pub struct ShardOptions {
     /// Readings between two checkpoints of a sensor.
     pub checkpoint_every: u64,
     /// How long a detector stays in memory without a reading.
-    pub retire_after: Duration,
+    pub evict_after: Duration,
     /// Most detectors in memory.
     pub max_resident: usize,
     /// Most readings between log and database.
@@ -57,8 +57,8 @@ pub struct ShardPeers {
     pub exit: ExitSignal,
     /// Where a shard writes down what it is about to apply, after an owner that died.
     pub suspects: Suspects,
-    /// Held by the one shard of the node that applies what may kill the process.
-    pub alone: Arc<Mutex<()>>,
+    /// LeaseState by the one shard of the node that applies what may kill the process.
+    pub suspect_lock: Arc<Mutex<()>>,
 }
 
 /// Reads a set of partitions and owns their detectors.
@@ -74,14 +74,14 @@ impl Shard {
         let label = options.number.to_string();
         let credits = CreditPool::new(options.max_in_flight);
         let checkpoint_credits = CreditPool::new(CHECKPOINT_KIB);
-        let nursery = Nursery { options, peers, metrics, checkpoint_credits };
+        let pool = DetectorPool { options, peers, metrics, checkpoint_credits };
         let desk = Desk {
             label,
             reader,
-            nursery,
+            pool,
             credits,
             state: std::cell::RefCell::default(),
-            settled: Notify::new(),
+            commit_finished: Notify::new(),
         };
         Self { desk: Rc::new(desk), stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
     }
@@ -113,18 +113,18 @@ impl Handler<Assign> for Shard {
     type Result = ();
 
     fn handle(&mut self, assign: Assign, context: &mut Context<Self>) {
-        let Assign { partition, epoch, position, left_in_order, .. } = assign;
-        let detectors = self.desk.detectors_of(partition, assign.detectors.as_deref());
+        let Assign { partition, epoch, position, clean_shutdown, .. } = assign;
+        let detectors = self.desk.parse_config_or_default(partition, assign.detectors.as_deref());
         tracing::debug!(%partition, epoch, %position, "partition assigned");
         let mut state = self.desk.state.borrow_mut();
-        state.residents.drop_partition(partition);
+        state.cache.drop_partition(partition);
         state.partitions.insert(partition, Partition::new(&assign, detectors));
         drop(state);
         let desk = Rc::clone(&self.desk);
         let look = async move {
             desk.check_tail(partition, position).await;
-            if !left_in_order {
-                desk.ask_what_killed(&assign).await;
+            if !clean_shutdown {
+                desk.load_suspect(&assign).await;
             }
         };
         context.spawn(look.into_actor(self));

@@ -1,33 +1,33 @@
-//! Verdicts in, a batch of rows out, in the order of the log. Pure.
+//! QuarantineList in, a batch of rows out, in the order of the log. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thicket_schema::{Control, DeadLetter, Reading, Reason, flags};
 
-use super::work::{Content, Job, Slot, Stretch};
-use crate::detector::NamedConfig;
+use super::work::{Content, SensorBatch, RecordSlot, LogRange};
+use thicket_detector::NamedConfig;
 use crate::messages::Verdict;
-use crate::writer::{CommitBatch, EventRow, OfferedReading, ScoredReading, SeenSensor};
+use thicket_store::postgres::{CommitBatch, EventRow, LateReading, ScoredReading, SeenSensor};
 
 /// The verdicts of one job and the configuration they were made with.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct ScoredBatch {
     pub(super) verdicts: Vec<Verdict>,
     pub(super) config: Arc<NamedConfig>,
 }
 
-/// What a stretch of the log commits.
-pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> CommitBatch {
-    let mut batch = CommitBatch::new(stretch.partition, stretch.epoch, stretch.from);
-    batch.to = stretch.to;
-    batch.heard.extend(stretch.heard);
-    batch.losses = stretch.losses;
-    let is_record = |slot: &&Slot| !matches!(slot.content, Content::Control(_));
-    batch.delivered = stretch.slots.iter().filter(is_record).count() as u64;
+/// What a range of the log commits.
+pub(super) fn assemble(range: LogRange, jobs: &[SensorBatch], judged: &[ScoredBatch]) -> CommitBatch {
+    let mut batch = CommitBatch::new(range.partition, range.epoch, range.from);
+    batch.to = range.to;
+    batch.heard.extend(range.heard);
+    batch.losses = range.losses;
+    let is_record = |slot: &&RecordSlot| !matches!(slot.content, Content::Control(_));
+    batch.delivered = range.slots.iter().filter(is_record).count() as u64;
     let mut seen = BTreeSet::new();
     let mut events = BTreeMap::new();
-    for slot in stretch.slots {
+    for slot in range.slots {
         batch.received.push(slot.received);
         let (job, index) = match &slot.content {
             Content::Letter(letter) => {
@@ -49,7 +49,7 @@ pub(super) fn assemble(stretch: Stretch, jobs: &[Job], judged: &[Judged]) -> Com
                 batch.letters.push(slot.letter_row(rejected(reading, *reason, detail)));
                 continue;
             }
-            Verdict::NotNewer => batch.offered.push(OfferedReading {
+            Verdict::NotNewer => batch.offered.push(LateReading {
                 reading: reading.clone(),
                 place: slot.place,
                 received: slot.received,

@@ -9,13 +9,13 @@ use thicket_schema::{PartitionId, Position};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::partition::{Partition, Readiness};
-use super::residents::{DueCheckpoint, Nursery, Residents};
+use super::cache::{DueCheckpoint, DetectorPool, DetectorCache};
 use crate::credit::{Credit, CreditPool, send_credited};
-use crate::faults;
+use thicket_store::faults;
 use crate::messages::{Commit, CommitOutcome, Reopen};
-use crate::protocol::progress::Progress;
-use crate::queue::LogReader;
-use crate::writer::CommitBatch;
+use thicket_protocol::progress::Progress;
+use thicket_store::redis::LogReader;
+use thicket_store::postgres::CommitBatch;
 
 /// How long a read waits for entries. A partition that is assigned meanwhile is read from then on.
 const READ_PATIENCE: Duration = Duration::from_millis(100);
@@ -30,18 +30,18 @@ const MOST_ENTRIES: u64 = 256;
 pub(super) struct Desk {
     pub(super) label: String,
     pub(super) reader: LogReader,
-    pub(super) nursery: Nursery,
+    pub(super) pool: DetectorPool,
     pub(super) credits: CreditPool,
     pub(super) state: RefCell<State>,
     /// Signalled whenever a commit has been dealt with.
-    pub(super) settled: Notify,
+    pub(super) commit_finished: Notify,
 }
 
 /// What a restart throws away.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) partitions: BTreeMap<PartitionId, Partition>,
-    pub(super) residents: Residents,
+    pub(super) cache: DetectorCache,
 }
 
 impl State {
@@ -86,9 +86,9 @@ impl Desk {
     }
 
     /// Moves the partition's reading on; false if the partition is not what it was when the read began.
-    pub(super) fn take_up(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
+    pub(super) fn advance_read(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
         let mut state = self.state.borrow_mut();
-        state.partitions.get_mut(&id).is_some_and(|partition| partition.progress.take_up(epoch, to))
+        state.partitions.get_mut(&id).is_some_and(|partition| partition.progress.advance_read(epoch, to))
     }
 
     pub(super) fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
@@ -99,12 +99,12 @@ impl Desk {
             checkpoints
         } else {
             for due in checkpoints {
-                self.nursery.save_if_room(partition, due);
+                self.pool.save_if_room(partition, due);
             }
             Vec::new()
         };
         let (reply, outcome) = oneshot::channel();
-        let writers = &self.nursery.peers.writers;
+        let writers = &self.pool.peers.writers;
         let writer = &writers[usize::from(partition.0) % writers.len()];
         send_credited(writer, Commit { batch, reply, credit });
         let desk = Rc::clone(self);
@@ -117,7 +117,7 @@ impl Desk {
             } else {
                 desk.on_refused(partition, epoch);
             }
-            desk.settled.notify_waiters();
+            desk.commit_finished.notify_waiters();
         });
     }
 
@@ -144,8 +144,8 @@ impl Desk {
             self.end_caution(id);
         }
         for due in checkpoints {
-            state.residents.note_saved(&due.sensor, due.checkpoint.seq);
-            self.nursery.save_if_room(id, due);
+            state.cache.note_saved(&due.sensor, due.checkpoint.seq);
+            self.pool.save_if_room(id, due);
         }
     }
 
@@ -167,19 +167,19 @@ impl Desk {
         self.close(partition);
         // At most one for each partition until it is assigned again.
         #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
-        self.nursery.peers.keeper.do_send(Reopen { partition });
+        self.pool.peers.keeper.do_send(Reopen { partition });
     }
 
     pub(super) fn close(&self, partition: PartitionId) {
         let mut state = self.state.borrow_mut();
         state.partitions.remove(&partition);
-        state.residents.drop_partition(partition);
+        state.cache.drop_partition(partition);
     }
 
     /// Waits until no commit of the partition is on its way.
-    pub(super) async fn settle(&self, partition: PartitionId) {
+    pub(super) async fn wait_for_commits(&self, partition: PartitionId) {
         loop {
-            let settled = self.settled.notified();
+            let commit_finished = self.commit_finished.notified();
             let in_flight = self
                 .state
                 .borrow()
@@ -189,7 +189,7 @@ impl Desk {
             if in_flight == 0 {
                 return;
             }
-            settled.await;
+            commit_finished.await;
         }
     }
 }

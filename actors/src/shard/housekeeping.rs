@@ -8,13 +8,13 @@ use thicket_schema::{PartitionId, Position};
 
 use super::desk::{Desk, State};
 use super::partition::Partition;
-use crate::protocol::log::tail_is_lost;
-use crate::writer::Loss;
+use thicket_protocol::log::tail_is_lost;
+use thicket_store::postgres::LogLoss;
 
 impl Desk {
-    pub(super) fn report_losses(&self, partition: PartitionId, losses: &[Loss]) {
-        for Loss { after, before } in losses {
-            self.nursery.metrics.log_gaps.inc();
+    pub(super) fn report_losses(&self, partition: PartitionId, losses: &[LogLoss]) {
+        for LogLoss { after, before } in losses {
+            self.pool.metrics.log_gaps.inc();
             tracing::error!(%partition, %after, %before, "the log has a gap: entries between these were acknowledged and are gone");
         }
     }
@@ -27,7 +27,7 @@ impl Desk {
         match self.reader.newest(partition).await {
             Ok(newest) if tail_is_lost(newest, committed) => {
                 let newest = newest.unwrap_or_default();
-                self.nursery.metrics.log_gaps.inc();
+                self.pool.metrics.log_gaps.inc();
                 tracing::error!(%partition, %newest, %committed, "the log ends below the committed position: redis lost it");
             }
             Ok(_) => {}
@@ -59,27 +59,27 @@ impl Desk {
                 Err(error) => tracing::warn!(%error, shard = self.label, "the log was not trimmed"),
             }
         }
-        let metrics = &self.nursery.metrics;
+        let metrics = &self.pool.metrics;
         metrics.shard_lag_entries.with_label_values(&[&self.label]).set(lag_entries as i64);
         metrics.shard_lag_seconds.with_label_values(&[&self.label]).set(lag_seconds);
         self.retire().await;
-        let resident = self.state.borrow().residents.len();
-        metrics.detectors.with_label_values(&[&self.label]).set(resident as i64);
+        let cached = self.state.borrow().cache.len();
+        metrics.detectors.with_label_values(&[&self.label]).set(cached as i64);
     }
 
     async fn retire(&self) {
-        let options = &self.nursery.options;
+        let options = &self.pool.options;
         let idle = {
             let mut state = self.state.borrow_mut();
-            let State { partitions, residents } = &mut *state;
+            let State { partitions, cache } = &mut *state;
             let committed = |id| {
                 partitions.get(&id).map_or(Position::default(), |partition| partition.progress.committed)
             };
-            residents.take_idle(Instant::now(), options.retire_after, options.max_resident, committed)
+            cache.take_idle(Instant::now(), options.evict_after, options.max_resident, committed)
         };
-        for resident in idle {
-            self.nursery.save_last(&resident).await;
-            self.nursery.metrics.detector_retirements.inc();
+        for cached in idle {
+            self.pool.save_last(&cached).await;
+            self.pool.metrics.detector_evictions.inc();
         }
     }
 
@@ -87,11 +87,11 @@ impl Desk {
     pub(super) async fn finish(&self) {
         let ids: Vec<PartitionId> = self.state.borrow().partitions.keys().copied().collect();
         for id in ids {
-            self.settle(id).await;
+            self.wait_for_commits(id).await;
         }
-        let residents = self.state.borrow_mut().residents.take_all();
-        for resident in residents {
-            self.nursery.save_last(&resident).await;
+        let cache = self.state.borrow_mut().cache.take_all();
+        for cached in cache {
+            self.pool.save_last(&cached).await;
         }
     }
 }

@@ -7,7 +7,7 @@ mod caution;
 mod desk;
 mod housekeeping;
 mod partition;
-mod residents;
+mod cache;
 mod scoring;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use thicket_schema::Position;
 
-use super::caution::Caution;
+use super::caution::PoisonSearch;
 use crate::detector::DetectorConfigs;
 use crate::messages::Assign;
-use crate::ownership::Verdicts;
-use crate::protocol::progress::Progress;
+use thicket_store::postgres::QuarantineList;
+use thicket_protocol::progress::Progress;
 
 /// The place of a partition in its log.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Partition {
     /// When the newest committed record arrived, in µs since the Unix epoch.
     pub(super) committed_received: i64,
     /// Readings that are to be skipped.
-    pub(super) verdicts: Arc<Verdicts>,
+    pub(super) verdicts: Arc<QuarantineList>,
     pub(super) readiness: Readiness,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Readiness {
     /// Its last owner may have died of it, and what that owner left word of is not known yet.
     Asking,
     /// Yes, with caution where there is something to suspect.
-    Ready(Option<Caution>),
+    Ready(Option<PoisonSearch>),
 }
 
 impl Partition {
@@ -42,12 +42,12 @@ impl Partition {
             detectors,
             committed_received: 0,
             verdicts: Arc::clone(&assign.verdicts),
-            readiness: if assign.left_in_order { Readiness::Ready(None) } else { Readiness::Asking },
+            readiness: if assign.clean_shutdown { Readiness::Ready(None) } else { Readiness::Asking },
         }
     }
 
     /// What there is to suspect.
-    pub(super) const fn caution(&self) -> Option<Caution> {
+    pub(super) const fn caution(&self) -> Option<PoisonSearch> {
         match self.readiness {
             Readiness::Ready(caution) => caution,
             Readiness::Asking => None,

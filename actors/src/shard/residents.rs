@@ -9,13 +9,14 @@ use actix::Addr;
 use thicket_schema::{Checkpoint, PartitionId, Position, Reading, Reason, SensorName};
 
 use super::actor::{ShardOptions, ShardPeers};
-use super::work::Job;
+use super::work::SensorBatch;
 use crate::credit::{CreditPool, send_credited};
-use crate::detector::{DetectorActor, DetectorConfigs, NamedConfig};
-use crate::faults;
+use thicket_detector::NamedConfig;
+use crate::detector::{DetectorActor, DetectorConfigs};
+use thicket_store::faults;
 use crate::messages::{Load, Reconfigure, Restore, Save, Score, Skip, TakeCheckpoint, Verdict};
 use crate::metrics::Metrics;
-use crate::ownership::Skipped;
+use thicket_store::postgres::QuarantineReason;
 use crate::supervision::{Intensity, Supervision, start_here};
 
 /// A detector panics once for each try of a poison reading; only a flood of them is a reason to give the node up.
@@ -28,7 +29,7 @@ pub(super) struct Unrecoverable;
 
 /// A detector in memory.
 #[derive(Clone, Debug)]
-pub(super) struct Resident {
+pub(super) struct CachedDetector {
     pub(super) sensor: SensorName,
     pub(super) detector: Addr<DetectorActor>,
     pub(super) partition: PartitionId,
@@ -42,14 +43,14 @@ pub(super) struct Resident {
 
 /// Why a job could not be scored to its end.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stumbled {
+pub(super) enum ScoreError {
     /// The reading of this index panicked the detector.
     At(usize),
     /// Nothing helps here.
     Unrecoverable,
 }
 
-impl From<Unrecoverable> for Stumbled {
+impl From<Unrecoverable> for ScoreError {
     fn from(_: Unrecoverable) -> Self {
         Self::Unrecoverable
     }
@@ -72,7 +73,7 @@ pub(super) struct DueCheckpoint {
 
 /// Brings detectors in and talks to them.
 #[derive(Clone, Debug)]
-pub(super) struct Nursery {
+pub(super) struct DetectorPool {
     pub(super) options: ShardOptions,
     pub(super) peers: ShardPeers,
     pub(super) metrics: Metrics,
@@ -80,14 +81,14 @@ pub(super) struct Nursery {
     pub(super) checkpoint_credits: CreditPool,
 }
 
-impl Nursery {
+impl DetectorPool {
     /// Starts the detector of a sensor and gives it its past.
-    pub(super) async fn bring_in(
+    pub(super) async fn spawn_and_restore(
         &self,
         partition: PartitionId,
         sensor: &SensorName,
         config: Arc<NamedConfig>,
-    ) -> Result<Resident, Unrecoverable> {
+    ) -> Result<CachedDetector, Unrecoverable> {
         let actor = DetectorActor::new(sensor.clone(), self.options.checkpoint_every);
         let supervision = Supervision {
             actor: "detector",
@@ -95,7 +96,7 @@ impl Nursery {
             exit: self.peers.exit.clone(),
             restarts: self.metrics.actor_restarts.with_label_values(&["detector"]),
         };
-        let mut resident = Resident {
+        let mut cached = CachedDetector {
             sensor: sensor.clone(),
             detector: start_here(actor, supervision),
             partition,
@@ -104,31 +105,31 @@ impl Nursery {
             touched: Position::default(),
             saved: 0,
         };
-        resident.saved = self.restore(&resident, sensor).await?;
-        Ok(resident)
+        cached.saved = self.restore(&cached, sensor).await?;
+        Ok(cached)
     }
 
     /// Gives a detector its past; returns the seq of the checkpoint it was restored from. A checkpoint that does not lead to the stored scores,
-    /// or that cannot be restored at all, is not believed: the rows alone then say what was.
-    async fn restore(&self, resident: &Resident, sensor: &SensorName) -> Result<u64, Unrecoverable> {
+    /// or that cannot be restored at all, is not believed: the rows suspect_lock then say what was.
+    async fn restore(&self, cached: &CachedDetector, sensor: &SensorName) -> Result<u64, Unrecoverable> {
         faults::pass("restore.before");
-        let mut trusted = true;
+        let mut use_checkpoint = true;
         loop {
-            let (config, partition) = (Arc::clone(&resident.config), resident.partition);
-            let load = Load { partition, sensor: sensor.clone(), config, trusted };
+            let (config, partition) = (Arc::clone(&cached.config), cached.partition);
+            let load = Load { partition, sensor: sensor.clone(), config, use_checkpoint };
             let history = self.peers.checkpointer.send(load).await.map_err(|_| Unrecoverable)?;
             let saved = history.checkpoint.as_ref().map(|checkpoint| checkpoint.seq);
             let is_new = saved.is_none() && history.rows.is_empty() && history.before.is_empty();
-            let restore = Restore { config: Arc::clone(&resident.config), history };
-            let restored = resident.detector.send(restore).await;
+            let restore = Restore { config: Arc::clone(&cached.config), history };
+            let restored = cached.detector.send(restore).await;
             self.metrics
                 .restore_mismatches
                 .inc_by(restored.as_ref().map_or(0, |restored| restored.mismatches));
             let agrees =
                 restored.as_ref().is_ok_and(|restored| restored.mismatches == 0 && !restored.unusable);
-            if !agrees && saved.is_some() && trusted {
+            if !agrees && saved.is_some() && use_checkpoint {
                 tracing::error!(%sensor, "the checkpoint does not lead to the stored scores; rebuilding the detector from its rows");
-                trusted = false;
+                use_checkpoint = false;
                 continue;
             }
             restored.map_err(|_| Unrecoverable)?;
@@ -141,22 +142,22 @@ impl Nursery {
     }
 
     /// Scores a job, but for what is to be skipped, or says that the detector panicked.
-    pub(super) async fn score(&self, resident: &Resident, job: &Job) -> Option<JobResult> {
+    pub(super) async fn score(&self, cached: &CachedDetector, job: &SensorBatch) -> Option<JobResult> {
         let mut result = JobResult::default();
         let mut from = 0;
         for (&index, (skipped, detail)) in &job.skips {
-            self.score_range(resident, job, from..index, &mut result).await?;
-            result.verdicts.push(skip(resident, &job.readings[index], *skipped, detail).await?);
+            self.score_range(cached, job, from..index, &mut result).await?;
+            result.verdicts.push(skip(cached, &job.readings[index], *skipped, detail).await?);
             from = index + 1;
         }
-        self.score_range(resident, job, from..job.readings.len(), &mut result).await?;
+        self.score_range(cached, job, from..job.readings.len(), &mut result).await?;
         Some(result)
     }
 
     async fn score_range(
         &self,
-        resident: &Resident,
-        job: &Job,
+        cached: &CachedDetector,
+        job: &SensorBatch,
         range: Range<usize>,
         result: &mut JobResult,
     ) -> Option<()> {
@@ -164,7 +165,7 @@ impl Nursery {
             return Some(());
         }
         let score = Score { readings: Arc::clone(&job.readings), from: range.start, to: range.end };
-        let scores = resident.detector.send(score).await.ok()?.ok()?;
+        let scores = cached.detector.send(score).await.ok()?.ok()?;
         result.verdicts.extend(scores.verdicts);
         result.elapsed += scores.elapsed;
         result.checkpoint = scores.checkpoint.or(result.checkpoint.take());
@@ -174,10 +175,10 @@ impl Nursery {
     /// Scores a job one reading at a time. `before` is asked before each, and may have it skipped.
     pub(super) async fn score_singly(
         &self,
-        resident: &Resident,
-        job: &mut Job,
-        mut before: impl AsyncFnMut(usize) -> Result<Option<(Skipped, String)>, Unrecoverable>,
-    ) -> Result<JobResult, Stumbled> {
+        cached: &CachedDetector,
+        job: &mut SensorBatch,
+        mut before: impl AsyncFnMut(usize) -> Result<Option<(QuarantineReason, String)>, Unrecoverable>,
+    ) -> Result<JobResult, ScoreError> {
         let mut result = JobResult::default();
         for index in 0..job.readings.len() {
             if let Some(verdict) = before(index).await? {
@@ -185,16 +186,16 @@ impl Nursery {
             }
             let scored = match job.skips.get(&index) {
                 Some((skipped, detail)) => {
-                    let verdict = skip(resident, &job.readings[index], *skipped, detail).await;
+                    let verdict = skip(cached, &job.readings[index], *skipped, detail).await;
                     verdict.map(|verdict| result.verdicts.push(verdict))
                 }
-                None => self.score_range(resident, job, index..index + 1, &mut result).await,
+                None => self.score_range(cached, job, index..index + 1, &mut result).await,
             };
             if scored.is_none() {
-                return Err(if resident.detector.connected() {
-                    Stumbled::At(index)
+                return Err(if cached.detector.connected() {
+                    ScoreError::At(index)
                 } else {
-                    Stumbled::Unrecoverable
+                    ScoreError::Unrecoverable
                 });
             }
         }
@@ -202,8 +203,8 @@ impl Nursery {
     }
 
     /// Gives a detector its past anew. Everything that it scored must be committed.
-    pub(super) async fn restore_again(&self, resident: &Resident) -> Result<(), Unrecoverable> {
-        self.restore(resident, &resident.sensor).await.map(drop)
+    pub(super) async fn restore_again(&self, cached: &CachedDetector) -> Result<(), Unrecoverable> {
+        self.restore(cached, &cached.sensor).await.map(drop)
     }
 
     /// Hands a checkpoint on if there is room for it; a checkpoint that is left out costs a longer replay.
@@ -215,24 +216,24 @@ impl Nursery {
     }
 
     /// Takes a detector's state and hands it on, unless it is saved already. Everything it scored must be committed.
-    pub(super) async fn save_last(&self, resident: &Resident) {
-        let Ok(Some(checkpoint)) = resident.detector.send(TakeCheckpoint).await else { return };
-        if checkpoint.seq > resident.saved {
+    pub(super) async fn save_last(&self, cached: &CachedDetector) {
+        let Ok(Some(checkpoint)) = cached.detector.send(TakeCheckpoint).await else { return };
+        if checkpoint.seq > cached.saved {
             let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
-            let (partition, sensor) = (resident.partition, resident.sensor.clone());
+            let (partition, sensor) = (cached.partition, cached.sensor.clone());
             send_credited(&self.peers.checkpointer, Save { partition, sensor, checkpoint, credit });
         }
     }
 }
 
 /// What becomes of a reading that is skipped; nothing if the detector holds no state.
-async fn skip(resident: &Resident, reading: &Reading, skipped: Skipped, detail: &str) -> Option<Verdict> {
+async fn skip(cached: &CachedDetector, reading: &Reading, skipped: QuarantineReason, detail: &str) -> Option<Verdict> {
     match skipped {
-        Skipped::Poison => {
-            let is_newer = resident.detector.send(Skip { ts: reading.ts }).await.ok()?.ok()?;
+        QuarantineReason::Poison => {
+            let is_newer = cached.detector.send(Skip { ts: reading.ts }).await.ok()?.ok()?;
             Some(if is_newer { Verdict::Poison } else { Verdict::NotNewer })
         }
-        Skipped::Unstorable => {
+        QuarantineReason::Unstorable => {
             Some(Verdict::Rejected { reason: Reason::Unstorable, detail: detail.to_owned() })
         }
     }
@@ -244,29 +245,29 @@ fn kib(checkpoint: &Checkpoint) -> u32 {
 
 /// The detectors in memory, by sensor.
 #[derive(Debug, Default)]
-pub(super) struct Residents {
-    by_sensor: BTreeMap<SensorName, Resident>,
+pub(super) struct DetectorCache {
+    by_sensor: BTreeMap<SensorName, CachedDetector>,
 }
 
-impl Residents {
-    pub(super) fn get(&self, sensor: &SensorName) -> Option<Resident> {
+impl DetectorCache {
+    pub(super) fn get(&self, sensor: &SensorName) -> Option<CachedDetector> {
         self.by_sensor.get(sensor).cloned()
     }
 
-    pub(super) fn insert(&mut self, sensor: SensorName, resident: Resident) {
-        self.by_sensor.insert(sensor, resident);
+    pub(super) fn insert(&mut self, sensor: SensorName, cached: CachedDetector) {
+        self.by_sensor.insert(sensor, cached);
     }
 
     pub(super) fn touch(&mut self, sensor: &SensorName, position: Position, now: Instant) {
-        if let Some(resident) = self.by_sensor.get_mut(sensor) {
-            resident.touched = position;
-            resident.last_used = now;
+        if let Some(cached) = self.by_sensor.get_mut(sensor) {
+            cached.touched = position;
+            cached.last_used = now;
         }
     }
 
     pub(super) fn note_saved(&mut self, sensor: &SensorName, seq: u64) {
-        if let Some(resident) = self.by_sensor.get_mut(sensor) {
-            resident.saved = resident.saved.max(seq);
+        if let Some(cached) = self.by_sensor.get_mut(sensor) {
+            cached.saved = cached.saved.max(seq);
         }
     }
 
@@ -277,28 +278,28 @@ impl Residents {
     /// Gives the detectors of a partition, of which nothing is in flight, the configuration that holds from here on. One that is shaped otherwise
     /// now is dropped; its next reading brings it in anew.
     pub(super) fn reconfigure(&mut self, partition: PartitionId, detectors: &DetectorConfigs) {
-        self.by_sensor.retain(|sensor, resident| {
+        self.by_sensor.retain(|sensor, cached| {
             let config = detectors.of(sensor);
-            if resident.partition != partition || resident.config.identity == config.identity {
+            if cached.partition != partition || cached.config.identity == config.identity {
                 return true;
             }
-            if resident.config.fingerprint != config.fingerprint {
+            if cached.config.fingerprint != config.fingerprint {
                 return false;
             }
-            resident.config = Arc::clone(&config);
+            cached.config = Arc::clone(&config);
             // The mailbox keeps order, and nothing else is in it.
             #[expect(
                 clippy::disallowed_methods,
                 reason = "one for each detector and change of configuration"
             )]
-            resident.detector.do_send(Reconfigure { config });
+            cached.detector.do_send(Reconfigure { config });
             true
         });
     }
 
     /// Drops the detectors of a partition that is not this shard's any more.
     pub(super) fn drop_partition(&mut self, partition: PartitionId) {
-        self.by_sensor.retain(|_, resident| resident.partition != partition);
+        self.by_sensor.retain(|_, cached| cached.partition != partition);
     }
 
     /// Takes out the detectors that have been idle too long, and the longest idle ones beyond the cap, as far as
@@ -306,27 +307,27 @@ impl Residents {
     pub(super) fn take_idle(
         &mut self,
         now: Instant,
-        retire_after: Duration,
+        evict_after: Duration,
         cap: usize,
         committed: impl Fn(PartitionId) -> Position,
-    ) -> Vec<Resident> {
-        let mut settled: Vec<(Instant, SensorName)> = self
+    ) -> Vec<CachedDetector> {
+        let mut commit_finished: Vec<(Instant, SensorName)> = self
             .by_sensor
             .iter()
-            .filter(|(_, resident)| resident.touched <= committed(resident.partition))
-            .map(|(sensor, resident)| (resident.last_used, sensor.clone()))
+            .filter(|(_, cached)| cached.touched <= committed(cached.partition))
+            .map(|(sensor, cached)| (cached.last_used, sensor.clone()))
             .collect();
-        settled.sort();
+        commit_finished.sort();
         let beyond_cap = self.len().saturating_sub(cap);
         let idle = |(rank, (last_used, _)): &(usize, (Instant, SensorName))| {
-            *rank < beyond_cap || now.duration_since(*last_used) >= retire_after
+            *rank < beyond_cap || now.duration_since(*last_used) >= evict_after
         };
-        let leaving = settled.into_iter().enumerate().take_while(idle);
+        let leaving = commit_finished.into_iter().enumerate().take_while(idle);
         leaving.filter_map(|(_, (_, sensor))| self.by_sensor.remove(&sensor)).collect()
     }
 
     /// Takes out everything.
-    pub(super) fn take_all(&mut self) -> Vec<Resident> {
+    pub(super) fn take_all(&mut self) -> Vec<CachedDetector> {
         std::mem::take(&mut self.by_sensor).into_values().collect()
     }
 }

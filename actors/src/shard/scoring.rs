@@ -9,16 +9,17 @@ use futures_util::future::join_all;
 use thicket_detector::Label;
 use thicket_schema::{Control, PartitionId, SensorName, Timestamp};
 
-use super::assemble::{Judged, assemble};
+use super::assemble::{ScoredBatch, assemble};
 use super::desk::Desk;
-use super::residents::{DueCheckpoint, JobResult, Resident, Stumbled, Unrecoverable};
-use super::work::{Collector, Job, Stretch, Work, cut_at_control};
+use super::cache::{DueCheckpoint, JobResult, CachedDetector, ScoreError, Unrecoverable};
+use super::work::{Collector, SensorBatch, LogRange, Work, cut_at_control};
 use crate::credit::Credit;
-use crate::detector::{DetectorConfigs, NamedConfig};
-use crate::messages::{Decide, HearLabel, Verdict};
-use crate::ownership::{Decision, Skipped};
-use crate::protocol::progress::Progress;
-use crate::writer::HeardLabel;
+use thicket_detector::NamedConfig;
+use crate::detector::DetectorConfigs;
+use crate::messages::{Quarantine, ApplyLabel, Verdict};
+use thicket_store::postgres::{QuarantineEntry, QuarantineReason};
+use thicket_protocol::progress::Progress;
+use thicket_store::postgres::AppliedLabel;
 
 /// The verdicts on a job and the configuration they were made with.
 pub(super) type Outcome = Result<(JobResult, Arc<NamedConfig>), Unrecoverable>;
@@ -27,28 +28,28 @@ impl Desk {
     /// Scores what was read, under the epochs at which it was asked for, and sends its outcomes to the writer; returns the number of records.
     pub(super) async fn process(
         self: &Rc<Self>,
-        read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>,
+        read: Vec<(PartitionId, Vec<thicket_store::redis::LogEntry>)>,
         epochs: &BTreeMap<PartitionId, i64>,
     ) -> u64 {
         let work = self.collect(read, epochs);
-        let records: usize = work.stretches.iter().map(|stretch| stretch.slots.len()).sum();
+        let records: usize = work.ranges.iter().map(|range| range.slots.len()).sum();
         // At once for all of them: one that waits while others hold what it waits for would wait for ever.
-        let units = |stretch: &Stretch| stretch.slots.len().max(1) as u32;
-        let mut all = self.credits.acquire(work.stretches.iter().map(units).sum()).await;
+        let units = |range: &LogRange| range.slots.len().max(1) as u32;
+        let mut all = self.credits.acquire(work.ranges.iter().map(units).sum()).await;
         let mut credits: BTreeMap<PartitionId, Credit> =
-            work.stretches.iter().map(|stretch| (stretch.partition, all.split(units(stretch)))).collect();
+            work.ranges.iter().map(|range| (range.partition, all.split(units(range)))).collect();
         drop(all);
-        let Work { mut stretches, jobs } = work;
-        for stretch in &mut stretches {
-            match stretch.control().cloned() {
-                Some(Control::Detectors(json)) => self.adopt(stretch.partition, stretch.epoch, &json).await,
+        let Work { mut ranges, jobs } = work;
+        for range in &mut ranges {
+            match range.control().cloned() {
+                Some(Control::Detectors(json)) => self.apply_config(range.partition, range.epoch, &json).await,
                 Some(Control::Label { sensor, started, label }) => {
-                    stretch.heard = self.tell(stretch, &sensor, started, &label).await;
+                    range.heard = self.apply_label(range, &sensor, started, &label).await;
                 }
                 _ => {}
             }
         }
-        let results = self.judge_all(&stretches, &jobs).await;
+        let results = self.score_all(&ranges, &jobs).await;
         let mut judged = Vec::with_capacity(results.len());
         let mut checkpoints: BTreeMap<PartitionId, Vec<DueCheckpoint>> = BTreeMap::new();
         for (job, result) in jobs.iter().zip(results) {
@@ -58,26 +59,26 @@ impl Desk {
                     .checkpoint
                     .map(|checkpoint| DueCheckpoint { sensor: job.sensor.clone(), checkpoint });
                 checkpoints.entry(job.partition).or_default().extend(due);
-                judged.push(Judged { verdicts: result.verdicts, config });
+                judged.push(ScoredBatch { verdicts: result.verdicts, config });
             } else {
                 self.reopen(job.partition);
-                let config = self.nursery.options.detectors.of(&job.sensor);
-                judged.push(Judged { verdicts: Vec::new(), config });
+                let config = self.pool.options.detectors.of(&job.sensor);
+                judged.push(ScoredBatch { verdicts: Vec::new(), config });
             }
         }
         let now = Instant::now();
-        for stretch in stretches {
-            let partition = stretch.partition;
+        for range in ranges {
+            let partition = range.partition;
             let credit = credits.remove(&partition).unwrap_or_else(Credit::unbounded);
-            if !self.take_up(partition, stretch.epoch, stretch.to) {
+            if !self.advance_read(partition, range.epoch, range.to) {
                 // It was assigned anew meanwhile, from an earlier place: what detectors have just learnt is ahead of that.
-                self.state.borrow_mut().residents.drop_partition(partition);
+                self.state.borrow_mut().cache.drop_partition(partition);
                 continue;
             }
             for job in jobs.iter().filter(|job| job.partition == partition) {
-                self.state.borrow_mut().residents.touch(&job.sensor, stretch.to, now);
+                self.state.borrow_mut().cache.touch(&job.sensor, range.to, now);
             }
-            let batch = assemble(stretch, &jobs, &judged);
+            let batch = assemble(range, &jobs, &judged);
             self.send(batch, checkpoints.remove(&partition).unwrap_or_default(), credit);
         }
         records as u64
@@ -86,17 +87,17 @@ impl Desk {
     /// Takes the entries apart. Partitions that were lost or reopened while the read was on its way are left out.
     fn collect(
         &self,
-        read: Vec<(PartitionId, Vec<crate::queue::LogEntry>)>,
+        read: Vec<(PartitionId, Vec<thicket_store::redis::LogEntry>)>,
         epochs: &BTreeMap<PartitionId, i64>,
     ) -> Work {
         let state = self.state.borrow();
         let mut collector = Collector::default();
         for (id, mut entries) in read {
             let Some(partition) = state.partitions.get(&id) else { continue };
-            if !epochs.get(&id).is_some_and(|&asked_under| partition.progress.is_answered(asked_under)) {
+            if !epochs.get(&id).is_some_and(|&asked_under| partition.progress.is_current(asked_under)) {
                 continue;
             }
-            entries.retain(|entry| partition.progress.wants(entry.position));
+            entries.retain(|entry| partition.progress.is_unread(entry.position));
             let first = entries.first().map(|entry| entry.position);
             let limit = partition.caution().zip(first).and_then(|(caution, first)| caution.limit(first));
             entries.retain(|entry| limit.is_none_or(|limit| entry.position <= limit));
@@ -109,66 +110,66 @@ impl Desk {
         collector.finish()
     }
 
-    /// The verdicts on all jobs. What may kill the process goes first, and alone.
-    async fn judge_all(self: &Rc<Self>, stretches: &[Stretch], jobs: &[Job]) -> Vec<Outcome> {
-        let narrow = self.leave_word(stretches).await;
+    /// The verdicts on all jobs. What may kill the process goes first, and suspect_lock.
+    async fn score_all(self: &Rc<Self>, ranges: &[LogRange], jobs: &[SensorBatch]) -> Vec<Outcome> {
+        let narrow = self.record_suspects(ranges).await;
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         for job in jobs {
             outcomes.push(match narrow.get(&job.partition) {
-                Some(&narrow) => Some(self.judge_warily(job, narrow).await),
+                Some(&narrow) => Some(self.score_suspects(job, narrow).await),
                 None => None,
             });
         }
         let rest = jobs.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_none());
-        let mut rest = join_all(rest.map(|(job, _)| self.judge(job))).await.into_iter();
+        let mut rest = join_all(rest.map(|(job, _)| self.score_batch(job))).await.into_iter();
         outcomes.into_iter().filter_map(|outcome| outcome.or_else(|| rest.next())).collect()
     }
 
     /// The verdicts on a job, whatever it takes, and the configuration they were made with.
-    async fn judge(&self, job: &Job) -> Outcome {
-        let resident = self.resident(job.partition, &job.sensor).await?;
-        if let Some(result) = self.nursery.score(&resident, job).await {
-            return Ok((result, resident.config));
+    async fn score_batch(&self, job: &SensorBatch) -> Outcome {
+        let cached = self.cached(job.partition, &job.sensor).await?;
+        if let Some(result) = self.pool.score(&cached, job).await {
+            return Ok((result, cached.config));
         }
-        self.settle(job.partition).await;
-        self.nursery.restore_again(&resident).await?;
-        let result = self.judge_singly(&resident, job, async |_| Ok(None)).await?;
-        Ok((result, resident.config))
+        self.wait_for_commits(job.partition).await;
+        self.pool.restore_again(&cached).await?;
+        let result = self.score_one_by_one(&cached, job, async |_| Ok(None)).await?;
+        Ok((result, cached.config))
     }
 
     /// Scores a job one reading at a time. One that panics its detector is poison and is skipped from then on, in every replay.
-    pub(super) async fn judge_singly(
+    pub(super) async fn score_one_by_one(
         &self,
-        resident: &Resident,
-        job: &Job,
-        mut before: impl AsyncFnMut(usize) -> Result<Option<(Skipped, String)>, Unrecoverable>,
+        cached: &CachedDetector,
+        job: &SensorBatch,
+        mut before: impl AsyncFnMut(usize) -> Result<Option<(QuarantineReason, String)>, Unrecoverable>,
     ) -> Result<JobResult, Unrecoverable> {
         let mut job = job.clone();
         loop {
-            let index = match self.nursery.score_singly(resident, &mut job, &mut before).await {
+            let index = match self.pool.score_singly(cached, &mut job, &mut before).await {
                 Ok(result) => return Ok(result),
-                Err(Stumbled::At(index)) => index,
-                Err(Stumbled::Unrecoverable) => return Err(Unrecoverable),
+                Err(ScoreError::At(index)) => index,
+                Err(ScoreError::Unrecoverable) => return Err(Unrecoverable),
             };
-            let poison = (Skipped::Poison, "it panicked its detector twice".to_owned());
+            let poison = (QuarantineReason::Poison, "it panicked its detector twice".to_owned());
             self.decide(&job, index, &poison).await?;
             job.skips.insert(index, poison);
-            self.settle(job.partition).await;
-            self.nursery.restore_again(resident).await?;
+            self.wait_for_commits(job.partition).await;
+            self.pool.restore_again(cached).await?;
         }
     }
 
     /// Makes a verdict on a reading durable.
     pub(super) async fn decide(
         &self,
-        job: &Job,
+        job: &SensorBatch,
         index: usize,
-        (skipped, detail): &(Skipped, String),
+        (skipped, detail): &(QuarantineReason, String),
     ) -> Result<(), Unrecoverable> {
-        let Job { partition, epoch, sensor, readings, places, .. } = job;
+        let SensorBatch { partition, epoch, sensor, readings, places, .. } = job;
         let (place, ts) = (places[index], readings[index].ts);
         tracing::error!(%sensor, %ts, %place, why = detail, "skipping a reading");
-        let decision = Decision {
+        let decision = QuarantineEntry {
             partition: *partition,
             epoch: *epoch,
             place,
@@ -177,62 +178,62 @@ impl Desk {
             ts,
             detail: detail.clone(),
         };
-        match self.nursery.peers.keeper.send(Decide(decision)).await {
+        match self.pool.peers.keeper.send(Quarantine(decision)).await {
             Ok(true) => Ok(()),
             _ => Err(Unrecoverable),
         }
     }
 
     /// A sensor's detector, brought in from its past if it is not in memory.
-    pub(super) async fn resident(
+    pub(super) async fn cached(
         &self,
         partition: PartitionId,
         sensor: &SensorName,
-    ) -> Result<Resident, Unrecoverable> {
-        let known = self.state.borrow().residents.get(sensor);
-        if let Some(resident) = known {
-            return Ok(resident);
+    ) -> Result<CachedDetector, Unrecoverable> {
+        let known = self.state.borrow().cache.get(sensor);
+        if let Some(cached) = known {
+            return Ok(cached);
         }
         let config = self.config_of(partition, sensor);
-        let resident = self.nursery.bring_in(partition, sensor, config).await?;
-        self.state.borrow_mut().residents.insert(sensor.clone(), resident.clone());
-        Ok(resident)
+        let cached = self.pool.spawn_and_restore(partition, sensor, config).await?;
+        self.state.borrow_mut().cache.insert(sensor.clone(), cached.clone());
+        Ok(cached)
     }
 
     /// How a sensor is configured at the place in the log up to which its partition is read.
     fn config_of(&self, partition: PartitionId, sensor: &SensorName) -> Arc<NamedConfig> {
         let state = self.state.borrow();
         let partition = state.partitions.get(&partition);
-        partition.map_or(&self.nursery.options.detectors, |partition| &partition.detectors).of(sensor)
+        partition.map_or(&self.pool.options.detectors, |partition| &partition.detectors).of(sensor)
     }
 
     /// Tells a detector what a person says of an anomaly of its sensor. Everything before is committed first: a detector that is brought in
     /// starts from the rows.
-    async fn tell(
+    async fn apply_label(
         &self,
-        stretch: &Stretch,
+        range: &LogRange,
         sensor: &SensorName,
         started: Timestamp,
         label: &str,
-    ) -> Option<HeardLabel> {
+    ) -> Option<AppliedLabel> {
         let label = Label::from_name(label)?;
-        let partition = stretch.partition;
-        self.settle(partition).await;
-        if !self.is_current(partition, stretch.epoch) {
+        let partition = range.partition;
+        self.wait_for_commits(partition).await;
+        if !self.is_current(partition, range.epoch) {
             return None;
         }
-        let Ok(resident) = self.resident(partition, sensor).await else {
+        let Ok(cached) = self.cached(partition, sensor).await else {
             self.reopen(partition);
             return None;
         };
         // It is not to be retired before what it hears is committed.
-        self.state.borrow_mut().residents.touch(sensor, stretch.to, Instant::now());
-        let seq = resident.detector.send(HearLabel { started, label }).await.ok()??;
-        Some(HeardLabel { sensor: sensor.id().0, seq, started, label })
+        self.state.borrow_mut().cache.touch(sensor, range.to, Instant::now());
+        let seq = cached.detector.send(ApplyLabel { started, label }).await.ok()??;
+        Some(AppliedLabel { sensor: sensor.id().0, seq, started, label })
     }
 
     /// What the log has said of the partition's detectors, or else what this node was started with.
-    pub(super) fn detectors_of(&self, partition: PartitionId, json: Option<&str>) -> Arc<DetectorConfigs> {
+    pub(super) fn parse_config_or_default(&self, partition: PartitionId, json: Option<&str>) -> Arc<DetectorConfigs> {
         let said = json.and_then(|json| match DetectorConfigs::from_json(json) {
             Ok(detectors) => Some(Arc::new(detectors)),
             Err(error) => {
@@ -240,7 +241,7 @@ impl Desk {
                 None
             }
         });
-        said.unwrap_or_else(|| Arc::clone(&self.nursery.options.detectors))
+        said.unwrap_or_else(|| Arc::clone(&self.pool.options.detectors))
     }
 
     /// Whether the partition is still what it was when the read began.
@@ -250,21 +251,21 @@ impl Desk {
 
     /// Configures the partition's sensors otherwise from here on. Everything before is committed first: a detector that is brought in anew
     /// starts from the rows.
-    async fn adopt(&self, id: PartitionId, epoch: i64, json: &str) {
-        let detectors = self.detectors_of(id, Some(json));
-        self.settle(id).await;
+    async fn apply_config(&self, id: PartitionId, epoch: i64, json: &str) {
+        let detectors = self.parse_config_or_default(id, Some(json));
+        self.wait_for_commits(id).await;
         if !self.is_current(id, epoch) {
             return;
         }
         let state = &mut *self.state.borrow_mut();
         if let Some(partition) = state.partitions.get_mut(&id) {
-            state.residents.reconfigure(id, &detectors);
+            state.cache.reconfigure(id, &detectors);
             partition.detectors = detectors;
         }
     }
 
     fn count(&self, result: &JobResult) {
-        let metrics = &self.nursery.metrics;
+        let metrics = &self.pool.metrics;
         let scored = result.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Scored(_))).count();
         metrics.readings_scored.with_label_values(&[&self.label]).inc_by(scored as u64);
         metrics.scoring_seconds.with_label_values(&[&self.label]).inc_by(result.elapsed.as_secs_f64());

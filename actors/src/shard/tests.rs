@@ -60,14 +60,14 @@ impl Bench {
             number: 0,
             detectors: std::sync::Arc::new(DetectorConfigs::new(config, Vec::new())),
             checkpoint_every: 20,
-            retire_after: Duration::from_mins(1),
+            evict_after: Duration::from_mins(1),
             max_resident: 100,
             max_in_flight: 1_000,
         };
         let (exit, _) = ExitSignal::new();
         let suspects = Suspects::new(client.clone(), keys.clone(), NodeName::of_this_process("node"));
-        let alone = std::sync::Arc::default();
-        let peers = ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit, suspects, alone };
+        let suspect_lock = std::sync::Arc::default();
+        let peers = ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit, suspects, suspect_lock };
         let reader = LogReader::new(connect_redis(&redis.url()).await, client, keys);
         let shard = start(Shard::new(options, peers, reader, metrics.clone()));
         keeper.send(Join { shards: vec![shard.clone()] }).await.unwrap();

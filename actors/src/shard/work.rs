@@ -4,32 +4,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thicket_schema::{
-    Control, DeadLetter, Entry, Item, PartitionId, Place, Position, Reading, Reason, SensorName,
+    Control, DeadLetter, Entry, Item, PartitionId, RecordPosition, Position, Reading, Reason, SensorName,
 };
 
-use crate::ownership::{Skipped, Verdicts};
-use crate::protocol::log::is_gap;
-use crate::queue::LogEntry;
-use crate::writer::{HeardLabel, LetterRow, Loss};
+use thicket_store::postgres::{QuarantineReason, QuarantineList};
+use thicket_protocol::log::is_gap;
+use thicket_store::redis::LogEntry;
+use thicket_store::postgres::{AppliedLabel, LoggedDeadLetter, LogLoss};
 
-/// A stretch of one partition's log, with a slot for each of its records.
+/// A range of one partition's log, with a slot for each of its records.
 #[derive(Debug)]
-pub(super) struct Stretch {
+pub(super) struct LogRange {
     pub(super) partition: PartitionId,
     pub(super) epoch: i64,
     pub(super) from: Position,
     pub(super) to: Position,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<RecordSlot>,
     /// The label that it consists of, if a detector has heard it.
-    pub(super) heard: Option<HeardLabel>,
+    pub(super) heard: Option<AppliedLabel>,
     /// What was lost before one of its entries.
-    pub(super) losses: Vec<Loss>,
+    pub(super) losses: Vec<LogLoss>,
 }
 
 /// A record and its place.
 #[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) place: Place,
+pub(super) struct RecordSlot {
+    pub(super) place: RecordPosition,
     pub(super) received: i64,
     pub(super) redelivered: bool,
     pub(super) content: Content,
@@ -48,35 +48,35 @@ pub(super) enum Content {
 
 /// The readings of one sensor, in the order of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
+pub(super) struct SensorBatch {
     pub(super) partition: PartitionId,
     pub(super) epoch: i64,
     pub(super) sensor: SensorName,
     pub(super) readings: Arc<Vec<Reading>>,
     /// Where each of them stands.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<RecordPosition>,
     /// Those that are to be skipped.
     pub(super) skips: Skips,
 }
 
 /// Readings of a job that are to be skipped, by their index, and why.
-pub(super) type Skips = BTreeMap<usize, (Skipped, String)>;
+pub(super) type Skips = BTreeMap<usize, (QuarantineReason, String)>;
 
 /// Everything that one read brought.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    pub(super) stretches: Vec<Stretch>,
-    pub(super) jobs: Vec<Job>,
+    pub(super) ranges: Vec<LogRange>,
+    pub(super) jobs: Vec<SensorBatch>,
 }
 
-/// Cuts a stretch of the log so that a control entry stands alone: what is before it is dealt with first, what is after it is read again.
+/// Cuts a range of the log so that a control entry stands suspect_lock: what is before it is dealt with first, what is after it is read again.
 pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
     if let Some(first) = entries.iter().position(|entry| Entry::is_control(&entry.bytes)) {
         entries.truncate(first.max(1));
     }
 }
 
-impl Stretch {
+impl LogRange {
     /// Its first entry.
     pub(super) fn first(&self) -> Position {
         self.slots.first().map_or(self.to, |slot| slot.place.position)
@@ -94,7 +94,7 @@ impl Stretch {
 /// Collects the work of one read.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
-    stretches: Vec<Stretch>,
+    ranges: Vec<LogRange>,
     jobs: Vec<Gathered>,
     job_of: BTreeMap<SensorName, usize>,
 }
@@ -106,7 +106,7 @@ struct Gathered {
     epoch: i64,
     sensor: SensorName,
     readings: Vec<Reading>,
-    places: Vec<Place>,
+    places: Vec<RecordPosition>,
     skips: Skips,
 }
 
@@ -117,7 +117,7 @@ impl Collector {
         partition: PartitionId,
         epoch: i64,
         from: Position,
-        verdicts: &Verdicts,
+        verdicts: &QuarantineList,
         entries: Vec<LogEntry>,
     ) {
         let mut slots = Vec::new();
@@ -127,10 +127,10 @@ impl Collector {
             match Entry::decode(&bytes) {
                 Ok(entry) => {
                     if is_gap(last, entry.predecessor) {
-                        losses.push(Loss { after: last, before: position });
+                        losses.push(LogLoss { after: last, before: position });
                     }
                     for (item, record) in entry.records.into_iter().enumerate() {
-                        let place = Place { position, item: item as u32 };
+                        let place = RecordPosition { position, item: item as u32 };
                         let content = match record.item {
                             Item::Reading(reading) => {
                                 self.gather((partition, epoch), reading, place, verdicts.get(&place))
@@ -139,14 +139,14 @@ impl Collector {
                             Item::Control(control) => Content::Control(control),
                         };
                         let (received, redelivered) = (record.received, record.redelivered);
-                        slots.push(Slot { place, received, redelivered, content });
+                        slots.push(RecordSlot { place, received, redelivered, content });
                     }
                 }
                 Err(error) => {
                     let letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
                     // No arrival time can be read from it; a wall clock would make the row depend on when it was read.
-                    slots.push(Slot {
-                        place: Place { position, item: 0 },
+                    slots.push(RecordSlot {
+                        place: RecordPosition { position, item: 0 },
                         received: 0,
                         redelivered: false,
                         content: Content::Letter(letter),
@@ -155,15 +155,15 @@ impl Collector {
             }
             last = position;
         }
-        self.stretches.push(Stretch { partition, epoch, from, to: last, slots, heard: None, losses });
+        self.ranges.push(LogRange { partition, epoch, from, to: last, slots, heard: None, losses });
     }
 
     fn gather(
         &mut self,
         (partition, epoch): (PartitionId, i64),
         reading: Reading,
-        place: Place,
-        verdict: Option<&(Skipped, String)>,
+        place: RecordPosition,
+        verdict: Option<&(QuarantineReason, String)>,
     ) -> Content {
         let job = if let Some(&job) = self.job_of.get(&reading.sensor) {
             job
@@ -188,7 +188,7 @@ impl Collector {
         let jobs = self
             .jobs
             .into_iter()
-            .map(|Gathered { partition, epoch, sensor, readings, places, skips }| Job {
+            .map(|Gathered { partition, epoch, sensor, readings, places, skips }| SensorBatch {
                 partition,
                 epoch,
                 sensor,
@@ -197,14 +197,14 @@ impl Collector {
                 skips,
             })
             .collect();
-        Work { stretches: self.stretches, jobs }
+        Work { ranges: self.ranges, jobs }
     }
 }
 
-impl Slot {
+impl RecordSlot {
     /// The dead letter's row.
-    pub(super) fn letter_row(&self, letter: DeadLetter) -> LetterRow {
-        let Self { place: Place { position, item }, received, redelivered, .. } = *self;
-        LetterRow { position, item, received, redelivered, letter }
+    pub(super) fn letter_row(&self, letter: DeadLetter) -> LoggedDeadLetter {
+        let Self { place: RecordPosition { position, item }, received, redelivered, .. } = *self;
+        LoggedDeadLetter { position, item, received, redelivered, letter }
     }
 }

@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use thicket_schema::{
-    DeadLetter, Item, Measurement, PartitionId, PayloadDecoder, PayloadLimits, Reading, Reason, Record,
-    SensorName, TopicTemplates,
-};
+use thicket_codecs::{Measurement, PayloadDecoder, PayloadLimits, TopicTemplates};
+use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName};
 
 use super::stamp::Stamp;
 

@@ -17,14 +17,14 @@ use rumqttc::{
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::announce::Announcer;
-use super::connection::Connection;
+use super::controls::ControlPublisher;
+use crate::acknowledge::Connection;
 use super::decode::{DecodeOptions, MessageDecoder};
-use crate::checkpoint::PostgresPool;
+use thicket_store::postgres::PostgresPool;
 use crate::credit::{CreditPool, send_credited};
-use crate::messages::{Append, Drain, Reload, TakeLogs};
+use crate::messages::{Append, Drain, Reload, FenceWriters};
 use crate::metrics::Metrics;
-use crate::queue::{Held, Leases, QueueWriter};
+use crate::queue::{LeaseState, Leases, QueueWriter};
 
 /// MQTT's own limit of a packet. The payload limit is the decoder's: a library that refuses a large packet can only
 /// disconnect, and the broker would deliver it again for ever.
@@ -47,7 +47,7 @@ pub struct MqttOptions {
     pub port: u16,
     /// The client id, which names the persistent session.
     pub client_id: String,
-    /// User and password, where the broker wants them.
+    /// User and password, where the broker is_unread them.
     pub credentials: Option<(String, String)>,
     /// Topic filters.
     pub topics: Vec<String>,
@@ -74,10 +74,10 @@ struct Subscription {
     leases: Leases,
     lease_key: String,
     metrics: Metrics,
-    announcer: Rc<Announcer>,
+    announcer: Rc<ControlPublisher>,
     /// Whether the logs are this node's, since it last got the lease.
-    has_logs: Cell<bool>,
-    tenure_key: String,
+    writers_fenced: Cell<bool>,
+    ingress_epoch_key: String,
     /// The event loop outlives a restart of the actor: a panic in decoding is no reason to lose the connection.
     event_loop: tokio::sync::Mutex<EventLoop>,
 }
@@ -119,14 +119,14 @@ impl MqttIngress {
         decode: DecodeOptions,
         writer: Addr<QueueWriter>,
         leases: Leases,
-        (lease_key, tenure_key): (String, String),
+        (lease_key, ingress_epoch_key): (String, String),
         (pool, detectors): (PostgresPool, Arc<str>),
         metrics: Metrics,
     ) -> Self {
         let credits = CreditPool::new(options.max_in_flight);
         let MqttClient { client, event_loop } = client;
         let event_loop = tokio::sync::Mutex::new(event_loop);
-        let announcer = Rc::new(Announcer::new(pool, writer.clone(), detectors));
+        let announcer = Rc::new(ControlPublisher::new(pool, writer.clone(), detectors));
         let subscription = Subscription {
             options,
             decode,
@@ -138,8 +138,8 @@ impl MqttIngress {
             lease_key,
             metrics,
             announcer,
-            has_logs: Cell::new(false),
-            tenure_key,
+            writers_fenced: Cell::new(false),
+            ingress_epoch_key,
             event_loop,
         };
         Self {
@@ -195,11 +195,11 @@ impl Subscription {
             if !self.hold_lease(&mut stop).await {
                 return;
             }
-            if !self.has_logs.get() && !self.take_logs().await {
+            if !self.writers_fenced.get() && !self.fence_older_writers().await {
                 tokio::time::sleep(pause).await;
                 continue;
             }
-            self.announcer.set_writes(true);
+            self.announcer.set_writer(true);
             let connected =
                 self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
             self.metrics.mqtt_connected.set(0);
@@ -217,20 +217,20 @@ impl Subscription {
         let mut announced = false;
         loop {
             match self.leases.acquire(self.lease_key.clone()).await {
-                Ok(Held::Renewed) => return true,
-                Ok(Held::Acquired) => {
-                    self.has_logs.set(false);
+                Ok(LeaseState::Renewed) => return true,
+                Ok(LeaseState::Acquired) => {
+                    self.writers_fenced.set(false);
                     return true;
                 }
-                Ok(Held::ByAnother) if !announced => {
-                    self.announcer.set_writes(false);
+                Ok(LeaseState::HeldByOther) if !announced => {
+                    self.announcer.set_writer(false);
                     announced = true;
                     tracing::info!(
                         client_id = self.options.client_id,
                         "another node holds the subscription; waiting for its lease"
                     );
                 }
-                Ok(Held::ByAnother) => {}
+                Ok(LeaseState::HeldByOther) => {}
                 Err(error) => tracing::warn!(%error, "the subscription's lease cannot be read; trying again"),
             }
             tokio::select! {
@@ -241,13 +241,13 @@ impl Subscription {
     }
 
     /// Opens every log, so that whoever held the subscription before appends nothing more; false if that did not succeed.
-    async fn take_logs(&self) -> bool {
+    async fn fence_older_writers(&self) -> bool {
         let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
-        match self.leases.begin_tenure(self.tenure_key.clone(), wall_ms).await {
-            Ok(tenure) => self.has_logs.set(self.writer.send(TakeLogs { tenure }).await.unwrap_or(false)),
+        match self.leases.next_ingress_epoch(self.ingress_epoch_key.clone(), wall_ms).await {
+            Ok(ingress_epoch) => self.writers_fenced.set(self.writer.send(FenceWriters { ingress_epoch }).await.unwrap_or(false)),
             Err(error) => tracing::warn!(%error, "the logs cannot be taken over; trying again"),
         }
-        self.has_logs.get()
+        self.writers_fenced.get()
     }
 
     /// Handles one connection until it ends; returns whether it ever was one.
@@ -307,17 +307,17 @@ impl Subscription {
     /// Renews the lease of the subscription; false if another node has it, or may have had it meanwhile.
     async fn renew(&self) -> bool {
         match self.leases.acquire(self.lease_key.clone()).await {
-            Ok(Held::ByAnother) => {
+            Ok(LeaseState::HeldByOther) => {
                 tracing::warn!("another node took the subscription over");
-                self.has_logs.set(false);
+                self.writers_fenced.set(false);
                 return false;
             }
-            Ok(Held::Acquired) => {
+            Ok(LeaseState::Acquired) => {
                 tracing::warn!("the subscription's lease had run out; connecting anew");
-                self.has_logs.set(false);
+                self.writers_fenced.set(false);
                 return false;
             }
-            Ok(Held::Renewed) => {}
+            Ok(LeaseState::Renewed) => {}
             Err(error) => tracing::warn!(%error, "the subscription's lease was not renewed"),
         }
         true

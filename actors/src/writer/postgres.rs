@@ -20,8 +20,8 @@ use super::transaction::{Applied, Known, apply};
 use super::{POSTGRES_EPOCH_MICROS, offered, rows};
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
-use crate::ownership::{Decision, Skipped, decide};
-use crate::protocol::commit::Standing;
+use thicket_store::postgres::{QuarantineEntry, QuarantineReason, decide};
+use thicket_protocol::commit::Standing;
 use crate::supervision::release;
 
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -224,13 +224,13 @@ impl Session {
 }
 
 /// The verdict on a row that cannot be stored.
-fn decision(batch: &CommitBatch, unstorable: Unstorable) -> Option<Decision> {
+fn decision(batch: &CommitBatch, unstorable: Unstorable) -> Option<QuarantineEntry> {
     let rows = rows_of(batch).slice(unstorable.row..unstorable.row + 1);
     let (&sensor, &place) = (rows.sensor.first()?, rows.places.first()?);
     let ts = Timestamp(rows.ts.first()?.0 + POSTGRES_EPOCH_MICROS);
     let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == sensor)?.clone();
     let (partition, epoch, detail) = (batch.partition, batch.epoch, unstorable.detail);
-    Some(Decision { partition, epoch, place, skipped: Skipped::Unstorable, sensor, ts, detail })
+    Some(QuarantineEntry { partition, epoch, place, skipped: QuarantineReason::Unstorable, sensor, ts, detail })
 }
 
 /// A connection whose transactions end with a node that stands still: the locks on its partitions would keep every other node out.

@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Ti
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::{Serialize, Serializer};
-use thicket_schema::{PartitionId, Place, Timestamp};
+use thicket_schema::{PartitionId, RecordPosition, Timestamp};
 
 use super::args::{Filter, Selection};
 use crate::sensors::like;
@@ -17,7 +17,7 @@ use crate::sensors::like;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LetterKey {
     pub(super) partition: PartitionId,
-    pub(super) place: Place,
+    pub(super) place: RecordPosition,
 }
 
 impl fmt::Display for LetterKey {
@@ -79,7 +79,7 @@ impl Letter {
             generation: self.generation.cast_unsigned(),
             n: self.n.cast_unsigned(),
         };
-        let place = Place { position, item: self.item.cast_unsigned() };
+        let place = RecordPosition { position, item: self.item.cast_unsigned() };
         LetterKey { partition: PartitionId(self.partition as u16), place }
     }
 
@@ -150,7 +150,7 @@ pub(super) async fn chosen(
     let key = |row: Row| {
         let position =
             thicket_schema::Position { generation: row.generation.cast_unsigned(), n: row.n.cast_unsigned() };
-        let place = Place { position, item: row.item.cast_unsigned() };
+        let place = RecordPosition { position, item: row.item.cast_unsigned() };
         (LetterKey { partition: PartitionId(row.partition as u16), place }, row.was_replayed)
     };
     Ok(rows.into_iter().map(key).collect())

@@ -1,9 +1,17 @@
-//! The tables of PostgreSQL, as diesel sees them, and the migrations that make them.
+//! The tables of PostgreSQL as diesel sees them, one row struct per table, and the migrations.
+//!
+//! `schema/migrations` creates the tables and documents their columns. Each file here has a table's
+//! columns and the struct that every crate uses for its rows.
 
 mod migrations;
 mod tables;
+mod timestamp;
 
+pub use tables::anomalies::{AnomalyRow, anomalies};
+pub use tables::dead_letters::{DeadLetterRow, dead_letters};
+pub use tables::labels::{LabelRow, applied_labels, labels};
 pub use migrations::{MigrationError, migrate, pending_migrations};
-pub use tables::{
-    anomalies, configs, dead_letters, deployment, field_sets, labels, partitions, readings, sensors,
-};
+pub use tables::partitions::{Ledger, deployment, log_losses, partitions};
+pub use tables::quarantine::{QuarantineRow, quarantine};
+pub use tables::readings::{ReadingRow, configs, field_sets, readings};
+pub use tables::sensors::{SensorRow, sensors};

@@ -125,7 +125,7 @@ fn rows_are_applied_with_the_settings_that_they_were_made_with() {
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
-/// A sensor keeps the warm-up that it began with, also when it comes back from its rows alone.
+/// A sensor keeps the warm-up that it began with, also when it comes back from its rows suspect_lock.
 #[test]
 fn a_detector_begins_with_the_settings_of_its_first_row() {
     let longer = NamedConfig::from(DetectorConfig { warm_up: 300, ..settings() });

@@ -1,4 +1,5 @@
-use thicket_schema::{Timestamp, TopicTemplate};
+use thicket_codecs::TopicTemplate;
+use thicket_schema::Timestamp;
 
 use super::*;
 

@@ -1,0 +1,116 @@
+//! Writes the decisions of people into the log: the configuration of sensors and the labels of anomalies. So each
+//! takes effect at one position, and at the same position in every replay.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use thicket_schema::{Control, PartitionId};
+use tokio::sync::Notify;
+
+use thicket_store::postgres::{
+    PostgresPool, StoreError, UnloggedLabel, all_partitions, mark_logged, partitions_configured_otherwise,
+    unlogged_labels,
+};
+
+use crate::messages::AppendControls;
+use crate::queue::QueueWriter;
+
+/// Time between two queries for labels that are not in the log yet.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Publishes control entries while this node writes the log.
+pub(super) struct ControlPublisher {
+    pool: PostgresPool,
+    writer: Addr<QueueWriter>,
+    /// The configuration of all sensors that this node was given, as JSON.
+    detectors: RefCell<Arc<str>>,
+    /// Whether every log has this configuration.
+    published: Cell<bool>,
+    changed_since_start: Cell<bool>,
+    is_writer: Cell<bool>,
+    changed: Notify,
+}
+
+impl ControlPublisher {
+    pub(super) fn new(pool: PostgresPool, writer: Addr<QueueWriter>, detectors: Arc<str>) -> Self {
+        Self {
+            pool,
+            writer,
+            detectors: RefCell::new(detectors),
+            published: Cell::new(false),
+            changed_since_start: Cell::new(false),
+            is_writer: Cell::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Replaces the configuration and publishes the new one.
+    pub(super) fn replace(&self, detectors: Arc<str>) {
+        self.detectors.replace(detectors);
+        self.published.set(false);
+        self.changed_since_start.set(true);
+        self.changed.notify_one();
+    }
+
+    /// Tells the publisher whether this node writes the log.
+    pub(super) fn set_writer(&self, is_writer: bool) {
+        if self.is_writer.replace(is_writer) != is_writer {
+            self.published.set(false);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Publishes all that is not in the log yet. Never returns; readings do not wait for it.
+    pub(super) async fn run(self: Rc<Self>) {
+        loop {
+            if self.is_writer.get()
+                && let Err(error) = self.publish().await
+            {
+                tracing::warn!(%error, "cannot read from postgresql which controls to publish; trying again");
+            }
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn publish(&self) -> Result<(), StoreError> {
+        if !self.published.get() {
+            let detectors = Arc::clone(&self.detectors.borrow());
+            // After a change, every log gets the configuration: entries that are not committed yet may have
+            // another configuration than the tables.
+            let partitions = if self.changed_since_start.get() {
+                all_partitions(&self.pool).await?
+            } else {
+                partitions_configured_otherwise(&self.pool, &detectors).await?
+            };
+            let control = |partition| (partition, Control::Detectors(detectors.to_string()));
+            if self.append(partitions.into_iter().map(control).collect()).await {
+                tracing::debug!("every log has the configuration of its sensors");
+                self.published.set(Arc::ptr_eq(&detectors, &self.detectors.borrow()));
+            }
+        }
+        let labels = unlogged_labels(&self.pool).await?;
+        let control = |label: &UnloggedLabel| {
+            let UnloggedLabel { partition, sensor, started, label, .. } = label.clone();
+            (partition, Control::Label { sensor, started, label })
+        };
+        if !labels.is_empty() && self.append(labels.iter().map(control).collect()).await {
+            mark_logged(&self.pool, &labels).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends controls. Returns whether the log holds them.
+    async fn append(&self, controls: Vec<(PartitionId, Control)>) -> bool {
+        if controls.is_empty() {
+            return true;
+        }
+        tracing::info!(entries = controls.len(), "appending control entries to the log");
+        self.writer.send(AppendControls { controls }).await.unwrap_or(false)
+    }
+}

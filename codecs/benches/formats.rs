@@ -1,0 +1,71 @@
+//! Time per message, entry and reading of the formats on the data path.
+//!
+//! `cargo bench -p thicket-codecs`. Each line is the best of many short rounds, which is the least disturbed one.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use thicket_codecs::{PayloadDecoder, TopicTemplates};
+use thicket_schema::{Entry, FieldSet, Item, Position, Reading, Record, SensorName, Timestamp};
+
+const PAYLOAD: &[u8] =
+    br#"{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,"zcr":0.08,"centroid_hz":812.5,"flatness":0.2}"#;
+const ROUNDS: usize = 300;
+
+fn report<T>(what: &str, repeats: usize, mut work: impl FnMut() -> T) {
+    let round = |_| {
+        let start = Instant::now();
+        (0..repeats).for_each(|_| drop(black_box(work())));
+        start.elapsed().as_nanos() as f64 / repeats as f64
+    };
+    let best = (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min);
+    println!("{what:<58} {best:>9.0} ns");
+}
+
+/// Readings of a tenth of a second each, taken in turns by some sensors.
+fn entry(sensors: usize, readings: usize) -> Entry {
+    let names = ["centroid_hz", "flatness", "laeq_db", "zcr"].map(str::to_owned);
+    let fields = FieldSet::new(names.into()).unwrap();
+    let sensors: Vec<_> =
+        (0..sensors).map(|n| SensorName::new(&format!("site-1/microphone-{n}")).unwrap()).collect();
+    let start = 1_795_341_600_000_000;
+    let record = |n: usize| {
+        let reading = Reading {
+            sensor: sensors[n % sensors.len()].clone(),
+            ts: Timestamp(start + (n / sensors.len()) as i64 * 100_000),
+            stamped: false,
+            fields: fields.clone(),
+            values: vec![812.5, 0.2, 52.31, 0.08],
+        };
+        Record { received: start + n as i64 * 50, redelivered: false, item: Item::Reading(reading) }
+    };
+    let predecessor = Position { generation: 1_795_341_600_000, n: 100_000 };
+    Entry { predecessor, records: (0..readings).map(record).collect() }
+}
+
+fn main() {
+    let decoder = PayloadDecoder::default();
+    report("payload: object of four fields", 1_000, || decoder.decode(black_box(PAYLOAD)));
+    let array = [b"[", PAYLOAD, b",", &[PAYLOAD; 99].join(&b","[..]), b"]"].concat();
+    report("payload: array of 100 such objects", 10, || decoder.decode(black_box(&array)));
+    report("payload: bare number", 1_000, || decoder.decode(black_box(b"21.5")));
+
+    let templates = TopicTemplates::parse(&["sensors/{sensor...}"]).unwrap();
+    report("topic: to a sensor's name", 1_000, || templates.sensor(black_box("sensors/site-1/microphone-7")));
+    let name = SensorName::new("site-1/microphone-7").unwrap();
+    report("sensor's name: to its partition", 1_000, || black_box(&name).partition(64));
+
+    for sensors in [1, 16, 100] {
+        let entry = entry(sensors, 100);
+        let bytes = entry.encode();
+        report(&format!("entry: encode 100 readings of {sensors} sensors"), 50, || {
+            black_box(&entry).encode()
+        });
+        report(&format!("entry: decode 100 readings of {sensors} sensors"), 50, || {
+            Entry::decode(black_box(&bytes))
+        });
+        println!("entry: bytes per reading with {sensors} sensors {:>29.2} B", bytes.len() as f64 / 100.0);
+    }
+}

@@ -1,0 +1,18 @@
+//! What devices send: MQTT topics, payloads and timestamps, decoded into readings.
+//!
+//! Pure: no I/O and no clock. Bytes from outside become types that the other crates need not check
+//! again, or errors that say what the sender can do.
+//!
+//! # Layout
+//!
+//! - [`topic`]: from an MQTT topic to the sensor's name.
+//! - [`payload`]: from an MQTT payload to measurements, within limits.
+//! - [`timestamp`]: RFC 3339 and epoch numbers, read exactly.
+
+pub mod payload;
+pub mod timestamp;
+pub mod topic;
+
+pub use payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
+pub use timestamp::TimestampError;
+pub use topic::{NoTopicError, TemplateError, TopicError, TopicTemplate, TopicTemplates};

@@ -1,0 +1,110 @@
+//! Why a payload, or one element of it, is not a measurement.
+
+use thicket_schema::text::excerpt;
+use thicket_schema::{FieldSetError, Reason};
+
+use crate::timestamp::TimestampError;
+
+/// Why a payload, or one element of an array, is not a measurement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// The payload is longer than the limit.
+    #[error(
+        "the payload has {bytes} bytes, at most {limit} are allowed; send smaller batches or raise the limit"
+    )]
+    TooLarge {
+        /// Length of the payload.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The payload is not JSON; the detail names line and column.
+    #[error("malformed JSON: {detail}")]
+    MalformedJson {
+        /// What is wrong, and where.
+        detail: String,
+    },
+    /// There is nothing in the payload, or in its array.
+    #[error("the payload is empty; send an object of numbers, an array of such objects, or a number")]
+    Empty,
+    /// No member of the object is a number.
+    #[error("the object has no numeric member; numbers written as text are not read")]
+    NoNumericField,
+    /// A number is beyond the range of a 64-bit float.
+    #[error("the value of {field} is not a finite 64-bit float; leave the field out where there is no value")]
+    NotFinite {
+        /// The field, at least the beginning of its name.
+        field: String,
+    },
+    /// A member that counts occurs twice.
+    #[error("the object has two members named {field}; send each once")]
+    DuplicateField {
+        /// The member, at least the beginning of its name.
+        field: String,
+    },
+    /// The timestamp cannot be read.
+    #[error("bad timestamp: {0}")]
+    BadTimestamp(#[from] TimestampError),
+    /// The object has more numeric members than the limit.
+    #[error(
+        "the object has more than {limit} numeric members; split it over several sensors or raise the limit"
+    )]
+    TooManyFields {
+        /// The limit.
+        limit: usize,
+    },
+    /// The array has more elements than the limit.
+    #[error(
+        "the array has {readings} elements, at most {limit} are allowed; send smaller batches or raise the limit"
+    )]
+    TooManyReadings {
+        /// Elements of the array.
+        readings: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A field's name cannot be stored.
+    #[error("bad field name: {0}")]
+    BadFieldName(FieldSetError),
+    /// The payload, or the element, is JSON, but of a kind that holds no reading.
+    #[error("not a reading; send an object of numbers, an array of such objects, or a number")]
+    NotAReading,
+}
+
+impl PayloadError {
+    pub(super) fn malformed(error: &serde_json::Error) -> Self {
+        Self::MalformedJson { detail: error.to_string() }
+    }
+
+    pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Self {
+        Self::MalformedJson { detail: format!("not UTF-8 at byte {}", error.valid_up_to()) }
+    }
+}
+
+impl From<FieldSetError> for PayloadError {
+    fn from(error: FieldSetError) -> Self {
+        match error {
+            FieldSetError::Duplicate { name } => Self::DuplicateField { field: excerpt(&name) },
+            FieldSetError::NoFields => Self::NoNumericField,
+            error => Self::BadFieldName(error),
+        }
+    }
+}
+
+impl From<&PayloadError> for Reason {
+    fn from(error: &PayloadError) -> Self {
+        match error {
+            PayloadError::TooLarge { .. } => Self::PayloadTooLarge,
+            PayloadError::MalformedJson { .. } => Self::MalformedJson,
+            PayloadError::Empty => Self::Empty,
+            PayloadError::NoNumericField => Self::NoNumericField,
+            PayloadError::NotFinite { .. } => Self::NotFinite,
+            PayloadError::DuplicateField { .. } => Self::DuplicateField,
+            PayloadError::BadTimestamp(_) => Self::BadTimestamp,
+            PayloadError::TooManyFields { .. } => Self::TooManyFields,
+            PayloadError::TooManyReadings { .. } => Self::TooManyReadings,
+            PayloadError::BadFieldName(_) => Self::BadFieldName,
+            PayloadError::NotAReading => Self::NotAReading,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The forms of objects met before: devices send the same members in the same order again and again.
+
+use std::collections::HashMap;
+
+use super::PayloadError;
+use thicket_schema::{FieldSet, FieldSetError};
+use thicket_schema::text::excerpt;
+
+/// How much memory the known forms may take before all are forgotten: thousands of them, so that only a fleet that makes
+/// up names gets there.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Known forms by their names, in the order of the object, joined by line feeds.
+#[derive(Default)]
+pub(super) struct Shapes {
+    known: HashMap<Box<str>, Shape>,
+    bytes: usize,
+}
+
+struct Shape {
+    fields: FieldSet,
+    /// For each field the index of its value in the object; `None` where the object is in order.
+    order: Option<Box<[u32]>>,
+    /// How many values such an object has.
+    width: usize,
+}
+
+impl Shapes {
+    /// The field set for names in an object's order, and the values in the set's order.
+    pub(super) fn sort(&mut self, names: &str, values: &[f64]) -> Result<(FieldSet, Vec<f64>), PayloadError> {
+        // A name that contains a line feed makes the text longer by a name than there are values, which no known form is.
+        if let Some(shape) = self.known.get(names).filter(|shape| shape.width == values.len()) {
+            return Ok(shape.apply(values));
+        }
+        let shape = Shape::of(names, values.len())?;
+        let sorted = shape.apply(values);
+        self.remember(names, shape);
+        Ok(sorted)
+    }
+
+    fn remember(&mut self, names: &str, shape: Shape) {
+        let bytes = shape.bytes(names);
+        if self.bytes + bytes > MAX_BYTES {
+            self.known.clear();
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.known.insert(names.into(), shape);
+    }
+}
+
+impl Shape {
+    fn of(joined: &str, width: usize) -> Result<Self, PayloadError> {
+        let names: Vec<&str> = if width == 0 { Vec::new() } else { joined.split('\n').collect() };
+        if names.len() > width {
+            let error = FieldSetError::ControlCharacter { character: '\n', name: excerpt(joined) };
+            return Err(PayloadError::BadFieldName(error));
+        }
+        let mut order: Vec<u32> = (0..width as u32).collect();
+        order.sort_by_key(|index| names[*index as usize]);
+        let sorted = order.iter().map(|index| names[*index as usize].to_owned()).collect();
+        let in_order = order.is_sorted();
+        Ok(Self {
+            fields: FieldSet::new(sorted)?,
+            order: (!in_order).then(|| order.into_boxed_slice()),
+            width,
+        })
+    }
+
+    /// About what remembering the form takes: its names twice, and per name and per form what the allocator adds.
+    fn bytes(&self, names: &str) -> usize {
+        256 + 64 * self.width + 2 * names.len()
+    }
+
+    fn apply(&self, values: &[f64]) -> (FieldSet, Vec<f64>) {
+        let values = match &self.order {
+            None => values.to_vec(),
+            Some(order) => order.iter().map(|index| values[*index as usize]).collect(),
+        };
+        (self.fields.clone(), values)
+    }
+}

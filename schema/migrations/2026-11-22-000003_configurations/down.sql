@@ -1,2 +1,0 @@
-ALTER TABLE partitions DROP COLUMN detectors;
-DROP TABLE configs;

@@ -1,2 +1,0 @@
-DROP TABLE heard_labels;
-ALTER TABLE labels DROP COLUMN announced;

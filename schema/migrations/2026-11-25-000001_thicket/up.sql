@@ -1,0 +1,257 @@
+-- What a deployment fixes at its first start. One row.
+CREATE TABLE deployment (
+    id         int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    partitions int NOT NULL CHECK (partitions BETWEEN 1 AND 4096)
+);
+
+-- One row per partition: its committed position, its fencing epoch and its ledger. The transaction that writes rows also
+-- writes the ledger that accounts for them: delivered = scored + poison + late + duplicates + dead_letters.
+CREATE TABLE partitions (
+    id           int    PRIMARY KEY,
+    generation   bigint NOT NULL DEFAULT 0,
+    n            bigint NOT NULL DEFAULT 0,
+    epoch        bigint NOT NULL DEFAULT 0,
+    delivered    bigint NOT NULL DEFAULT 0,
+    scored       bigint NOT NULL DEFAULT 0,
+    poison       bigint NOT NULL DEFAULT 0,
+    late         bigint NOT NULL DEFAULT 0,
+    duplicates   bigint NOT NULL DEFAULT 0,
+    dead_letters bigint NOT NULL DEFAULT 0,
+    -- Configuration of the partition's sensors after the position: the newest control entry in its log. Null before the first.
+    detectors    text,
+    -- True if the last owner committed everything it had read before it stopped. False while the partition is owned, and
+    -- after an owner that died.
+    clean_shutdown boolean NOT NULL DEFAULT true,
+    -- Version of the detection algorithm that scores the partition after the position.
+    algorithm    int,
+    -- Rows of the ledger that were deleted on purpose since, so that reconcile can still prove the ledger. The transaction that
+    -- deletes the rows also writes these. expired_poison and expired_late: the part of expired that was not scored.
+    expired              bigint NOT NULL DEFAULT 0,
+    expired_poison       bigint NOT NULL DEFAULT 0,
+    expired_late         bigint NOT NULL DEFAULT 0,
+    dead_letters_deleted bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+
+-- Every configuration that a row was scored with; readings.config refers to it. Written with the first such row.
+CREATE TABLE configs (
+    id       bigint PRIMARY KEY,
+    settings text   NOT NULL
+);
+
+-- id is a stable hash of the name, so that no row depends on the order in which sensors were first seen.
+CREATE TABLE sensors (
+    id         bigint      PRIMARY KEY,
+    name       text        NOT NULL UNIQUE,
+    partition  int         NOT NULL,
+    fields     text[]      NOT NULL,
+    first_seen timestamptz NOT NULL
+);
+
+-- The names of the values of a reading. id is a stable hash of the sorted names.
+CREATE TABLE field_sets (
+    id    bigint PRIMARY KEY,
+    names text[] NOT NULL
+);
+
+-- One row per reading. seq numbers the scored readings of a sensor without gaps. flags: see the view scores and
+-- thicket_schema::Flag. confidence: how far the grade can be trusted. onset: high where something unusual begins.
+CREATE TABLE readings (
+    sensor     bigint      NOT NULL,
+    ts         timestamptz NOT NULL,
+    seq        bigint,
+    field_set  bigint      NOT NULL,
+    "values"   float8[]    NOT NULL,
+    score      float8,
+    grade      float8,
+    flags      int         NOT NULL,
+    config     bigint,
+    confidence float4,
+    onset      float4,
+    PRIMARY KEY (sensor, ts)
+) PARTITION BY RANGE (ts);
+
+-- Creates the day tables of readings that are missing for the given UTC days. Attaching a table takes a weaker lock than
+-- creating it in place, so queries and inserts on other days continue. The advisory lock lets one writer at a time do it.
+CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    day  date;
+    name text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('thicket.ensure_day_partitions'));
+    FOREACH day IN ARRAY days LOOP
+        name := 'readings_' || to_char(day, '"y"YYYY"m"MM"d"DD');
+        IF to_regclass(name) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I (LIKE readings INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+            EXECUTE format(
+                'ALTER TABLE readings ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                name, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+        END IF;
+    END LOOP;
+END $$;
+
+-- Tries to insert rows. Returns the SQLSTATE and the message of the error if PostgreSQL rejects them, and no row if it accepts
+-- them. The caller rolls back. A client cannot decide by the message, which is in the language of the server.
+CREATE FUNCTION try_insert_readings(new_rows readings[]) RETURNS TABLE (code text, message text, constraint_name text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO readings SELECT (unnest(new_rows)).* ON CONFLICT DO NOTHING;
+EXCEPTION WHEN OTHERS THEN
+    code := SQLSTATE;
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, constraint_name = CONSTRAINT_NAME;
+    RETURN NEXT;
+END $$;
+
+-- One row per event: consecutive anomalous readings of a sensor. ended is null while the event lasts. accepted: the event ended
+-- because it has become the new normal. The arrays have one element per field: its share of the peak, its value there,
+-- and the value and band that were expected.
+CREATE TABLE anomalies (
+    sensor        bigint      NOT NULL,
+    started       timestamptz NOT NULL,
+    ended         timestamptz,
+    peak_at       timestamptz NOT NULL,
+    peak_score    float8      NOT NULL,
+    peak_grade    float8      NOT NULL,
+    readings      int         NOT NULL,
+    fields        text[]      NOT NULL,
+    contributions float8[]    NOT NULL,
+    accepted      boolean     NOT NULL DEFAULT false,
+    actual        float8[]    NOT NULL DEFAULT '{}',
+    expected      float8[]    NOT NULL DEFAULT '{}',
+    low           float8[]    NOT NULL DEFAULT '{}',
+    high          float8[]    NOT NULL DEFAULT '{}',
+    PRIMARY KEY (sensor, started)
+);
+CREATE INDEX anomalies_started ON anomalies (started);
+
+-- What people say about anomalies; the newest label of an anomaly counts. Only people write this table, only the engine writes
+-- anomalies. logged: the label is in the log, from where the sensor's detector applies it.
+CREATE TABLE labels (
+    sensor  bigint      NOT NULL,
+    started timestamptz NOT NULL,
+    label   text        NOT NULL CHECK (label IN ('true', 'false', 'maintenance')),
+    note    text        NOT NULL DEFAULT '',
+    author  text        NOT NULL DEFAULT '',
+    set_at  timestamptz NOT NULL DEFAULT now(),
+    logged  boolean     NOT NULL DEFAULT false,
+    PRIMARY KEY (sensor, started)
+);
+
+-- Labels that changed what a detector learns, and after which of its sensor's readings. Replay applies them at the same place.
+CREATE TABLE applied_labels (
+    sensor  bigint      NOT NULL,
+    seq     bigint      NOT NULL,
+    started timestamptz NOT NULL,
+    label   text        NOT NULL,
+    PRIMARY KEY (sensor, seq, started)
+);
+
+-- Messages and readings that cannot be processed. The key is the position in the log, so a replay of the log writes none twice.
+-- content is a hash of the dead letter's content, which tells a redelivered message from a new one. replayed: when an operator
+-- last republished it.
+CREATE TABLE dead_letters (
+    partition     int         NOT NULL,
+    generation    bigint      NOT NULL,
+    n             bigint      NOT NULL,
+    item          int         NOT NULL,
+    received      timestamptz NOT NULL,
+    reason        text        NOT NULL,
+    detail        text        NOT NULL,
+    topic         text        NOT NULL,
+    payload       bytea       NOT NULL,
+    payload_bytes bigint      NOT NULL,
+    content       bigint      NOT NULL,
+    replayed      timestamptz,
+    PRIMARY KEY (partition, generation, n, item)
+);
+CREATE INDEX dead_letters_received ON dead_letters (received);
+CREATE INDEX dead_letters_content ON dead_letters (content);
+
+-- Readings that are skipped, by their position in the log. A row is durable before any later reading is processed, so every
+-- replay skips the same readings. poison: the reading panicked its detector, or killed the process, repeatedly.
+-- unstorable: PostgreSQL rejects its row.
+CREATE TABLE quarantine (
+    partition   int         NOT NULL,
+    generation  bigint      NOT NULL,
+    n           bigint      NOT NULL,
+    item        int         NOT NULL,
+    reason      text        NOT NULL CHECK (reason IN ('poison', 'unstorable')),
+    sensor      text        NOT NULL,
+    ts          timestamptz NOT NULL,
+    detail      text        NOT NULL,
+    quarantined timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (partition, generation, n, item)
+);
+
+-- Ranges of the log that Redis acknowledged and lost: after the first position and before the second.
+CREATE TABLE log_losses (
+    partition         int         NOT NULL,
+    after_generation  bigint      NOT NULL,
+    after_n           bigint      NOT NULL,
+    before_generation bigint      NOT NULL,
+    before_n          bigint      NOT NULL,
+    noticed           timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (partition, after_generation, after_n, before_generation, before_n)
+);
+
+-- Views with stable names: dashboards and people read these, so that the tables can change.
+
+CREATE VIEW reading_values AS
+SELECT s.name AS sensor, r.ts, f.field, f.value
+FROM readings r
+JOIN sensors s ON s.id = r.sensor
+JOIN field_sets fs ON fs.id = r.field_set
+CROSS JOIN LATERAL unnest(fs.names, r."values") AS f (field, value);
+
+CREATE VIEW scores AS
+SELECT s.name AS sensor, r.ts, r.seq, r.score, r.grade,
+       (r.flags & 2) <> 0 AS anomaly,
+       (r.flags & 1) <> 0 AS warming_up,
+       r.confidence, r.onset,
+       (r.flags & 32) <> 0 AS suppressed,
+       (r.flags & 64) <> 0 AS imputed,
+       (r.flags & 128) <> 0 AS stuck,
+       (r.flags & 256) <> 0 AS after_silence,
+       (r.flags & 512) <> 0 AS learning_slowed
+FROM readings r
+JOIN sensors s ON s.id = r.sensor
+WHERE r.seq IS NOT NULL;
+
+CREATE VIEW anomaly_events AS
+SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
+       (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,
+       (SELECT jsonb_object_agg(c.field, c.share) FROM unnest(a.fields, a.contributions) AS c (field, share)) AS contributions,
+       a.accepted, l.label, l.note,
+       (SELECT format('%s was %s, expected %s to %s', c.field, trim_scale(round(c.actual::numeric, 3)),
+                      trim_scale(round(c.low::numeric, 3)), trim_scale(round(c.high::numeric, 3)))
+        FROM unnest(a.fields, a.contributions, a.actual, a.low, a.high) AS c (field, share, actual, low, high)
+        WHERE c.actual <> 'NaN' AND c.low IS NOT NULL
+        ORDER BY c.share DESC, c.field LIMIT 1) AS why
+FROM anomalies a
+JOIN sensors s ON s.id = a.sensor
+LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
+
+-- One row per anomaly and field: the field's share of the peak, its value there, and the value that was expected.
+CREATE VIEW anomaly_causes AS
+SELECT s.name AS sensor, a.started, a.peak_at, c.field, c.share, c.actual, c.expected, c.low, c.high,
+       CASE WHEN c.actual = 'NaN' THEN 'within' WHEN c.actual > c.high THEN 'high' WHEN c.actual < c.low THEN 'low' ELSE 'within' END AS direction
+FROM anomalies a
+JOIN sensors s ON s.id = a.sensor
+CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high)
+    AS c (field, share, actual, expected, low, high);
+
+CREATE VIEW sensor_status AS
+SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields
+FROM sensors s
+LEFT JOIN LATERAL (SELECT r.ts FROM readings r WHERE r.sensor = s.id ORDER BY r.ts DESC LIMIT 1) newest ON true;
+
+CREATE VIEW dead_letter_summary AS
+SELECT reason, count(*) AS dead_letters, max(received) AS last_received
+FROM dead_letters
+GROUP BY reason;
+
+-- stored: rows that are in readings now. dead_letters_stored: rows that are in dead_letters now.
+CREATE VIEW ledger AS
+SELECT id AS partition, delivered, scored, poison, late, duplicates, dead_letters,
+       delivered - scored - poison - late - duplicates - dead_letters AS unaccounted,
+       scored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted AS dead_letters_stored
+FROM partitions;

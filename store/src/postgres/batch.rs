@@ -1,0 +1,134 @@
+//! What commits together: the outcomes of a range of one partition's log.
+
+use std::collections::BTreeMap;
+
+use thicket_protocol::commit::PositionAdvance;
+use thicket_schema::postgres::{AnomalyRow, ReadingRow};
+use thicket_schema::{
+    DeadLetter, FieldSet, PartitionId, Position, Reading, RecordPosition, SensorId, SensorName, Timestamp,
+};
+
+use super::labels::AppliedLabel;
+use super::log_losses::LogLoss;
+
+/// The outcomes of the log of one partition after `from`, up to and including `to`.
+#[derive(Clone, Debug)]
+pub struct CommitBatch {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The epoch of the partition's owner.
+    pub epoch: i64,
+    /// The position that the batch builds on.
+    pub from: Position,
+    /// The position that it leads to.
+    pub to: Position,
+    /// Records in that range, without control entries. Each has an outcome below.
+    pub delivered: u64,
+    /// Poison readings among `rows`.
+    pub poison: u64,
+    /// Scored and poison readings, in the order of the log.
+    pub rows: Vec<LoggedRow>,
+    /// Readings that were not newer than their sensor's newest, in the order of the log.
+    pub late: Vec<LateReading>,
+    /// Events that began, grew or ended; the last state of each.
+    pub anomalies: Vec<AnomalyRow>,
+    /// Dead letters, in the order of the log.
+    pub dead_letters: Vec<LoggedDeadLetter>,
+    /// The sensors that occur, each with its field sets.
+    pub sensors: Vec<SeenSensor>,
+    /// When each record arrived, in µs since the Unix epoch.
+    pub received: Vec<i64>,
+    /// The configurations that the rows refer to, as JSON.
+    pub configs: BTreeMap<u64, String>,
+    /// Labels that detectors have applied.
+    pub applied_labels: Vec<AppliedLabel>,
+    /// Sensors whose detectors got another shape, each with the time of the last row of the old shape:
+    /// events that still lasted then end.
+    pub reshaped: BTreeMap<SensorId, Timestamp>,
+    /// Ranges of the log that were lost within the batch.
+    pub losses: Vec<LogLoss>,
+    /// The configuration of the partition's sensors after `to`, if the batch changes it.
+    pub detectors: Option<String>,
+}
+
+impl CommitBatch {
+    /// Creates a batch without outcomes.
+    pub fn new(partition: PartitionId, epoch: i64, from: Position) -> Self {
+        Self {
+            partition,
+            epoch,
+            from,
+            to: from,
+            delivered: 0,
+            poison: 0,
+            rows: Vec::new(),
+            late: Vec::new(),
+            anomalies: Vec::new(),
+            dead_letters: Vec::new(),
+            sensors: Vec::new(),
+            received: Vec::new(),
+            configs: BTreeMap::new(),
+            applied_labels: Vec::new(),
+            reshaped: BTreeMap::new(),
+            losses: Vec::new(),
+            detectors: None,
+        }
+    }
+
+    /// How the batch moves its partition.
+    pub(super) const fn advance(&self) -> PositionAdvance {
+        PositionAdvance { epoch: self.epoch, from: self.from, to: self.to }
+    }
+
+    /// The rows that it inserts at most, each with its position in the log: `rows`, then `late`.
+    pub(super) fn all_rows(&self) -> Vec<LoggedRow> {
+        let late = self.late.iter().map(LateReading::row);
+        self.rows.iter().cloned().chain(late).collect()
+    }
+}
+
+/// A row of `readings`, and the position of its record in the log.
+#[derive(Clone, Debug)]
+pub struct LoggedRow {
+    /// Position of the record. Not stored.
+    pub position: RecordPosition,
+    /// The row.
+    pub row: ReadingRow,
+}
+
+/// A reading that is stored only if its sensor has no reading at its time.
+#[derive(Clone, Debug)]
+pub struct LateReading {
+    /// The reading.
+    pub reading: Reading,
+    /// Position of its record in the log.
+    pub position: RecordPosition,
+    /// When it arrived, in µs since the Unix epoch.
+    pub received: i64,
+    /// Whether the broker delivered it again.
+    pub redelivered: bool,
+}
+
+/// A dead letter, and where it stands in the log.
+#[derive(Clone, Debug)]
+pub struct LoggedDeadLetter {
+    /// Position of its record in the log.
+    pub position: RecordPosition,
+    /// When it arrived, in µs since the Unix epoch.
+    pub received: i64,
+    /// Whether the broker delivered it again.
+    pub redelivered: bool,
+    /// Its content.
+    pub letter: DeadLetter,
+}
+
+/// A sensor that occurs in a batch.
+#[derive(Clone, Debug)]
+pub struct SeenSensor {
+    /// Its name.
+    pub sensor: SensorName,
+    /// A field set of its readings in the batch.
+    pub fields: FieldSet,
+    /// The time of the first such reading.
+    pub first_seen: Timestamp,
+}

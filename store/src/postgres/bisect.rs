@@ -1,0 +1,125 @@
+//! Finds the rows that make PostgreSQL reject a transaction. An outage must not be mistaken for a bad row.
+
+use std::ops::Range;
+
+use diesel::result::{DatabaseErrorKind, Error as DatabaseError};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use thicket_schema::postgres::ReadingRow;
+
+use super::batch::{CommitBatch, LoggedRow};
+use super::readings::{Rejection, try_insert_readings};
+
+/// A reading whose row PostgreSQL rejects.
+#[derive(Clone, Debug)]
+pub struct Unstorable {
+    /// Index of its batch.
+    pub batch: usize,
+    /// Its row.
+    pub row: LoggedRow,
+    /// The message of PostgreSQL.
+    pub detail: String,
+}
+
+/// Finds the readings whose rows PostgreSQL rejects while it accepts others. Rolls back everything it tries.
+pub async fn find_unstorable(
+    connection: &mut AsyncPgConnection,
+    batches: &[&CommitBatch],
+) -> Result<Vec<Unstorable>, DatabaseError> {
+    let mut found = Vec::new();
+    let mut tried = 0;
+    for (batch, contents) in batches.iter().enumerate() {
+        let rows = contents.all_rows();
+        tried += rows.len();
+        for (row, detail) in search(connection, &rows).await? {
+            found.push(Unstorable { batch, row: rows[row].clone(), detail });
+        }
+    }
+    // Every rejected row is tried once more: a full disk may reject one row and accept the next.
+    let mut certain = Vec::new();
+    for suspect in found {
+        if let Some(refusal) = refusal(connection, std::slice::from_ref(&suspect.row)).await? {
+            certain.push((suspect, refusal.is_violation));
+        }
+    }
+    // If PostgreSQL rejects every row, a reading is to blame only if PostgreSQL says so.
+    let others_pass = certain.len() < tried;
+    Ok(certain.into_iter().filter(|(_, violation)| *violation || others_pass).map(|(row, _)| row).collect())
+}
+
+/// Halves a rejected range until single rows are left; returns their indexes and the messages.
+async fn search(
+    connection: &mut AsyncPgConnection,
+    rows: &[LoggedRow],
+) -> Result<Vec<(usize, String)>, DatabaseError> {
+    let mut found = Vec::new();
+    let mut open: Vec<Range<usize>> = Vec::from([Range { start: 0, end: rows.len() }]);
+    while let Some(range) = open.pop() {
+        let Some(refusal) = refusal(connection, &rows[range.clone()]).await? else { continue };
+        if range.len() == 1 {
+            found.push((range.start, refusal.detail));
+            continue;
+        }
+        let middle = range.start + range.len() / 2;
+        open.push(middle..range.end);
+        open.push(range.start..middle);
+    }
+    Ok(found)
+}
+
+struct Refusal {
+    detail: String,
+    /// Whether the row violates a constraint of the table.
+    is_violation: bool,
+}
+
+/// Returns why PostgreSQL rejects rows, `None` if it accepts them. An error says something about the
+/// connection or the server.
+async fn refusal(
+    connection: &mut AsyncPgConnection,
+    rows: &[LoggedRow],
+) -> Result<Option<Refusal>, DatabaseError> {
+    let rows: Vec<&ReadingRow> = rows.iter().map(|logged| &logged.row).collect();
+    let mut rejection = None;
+    let tried: Result<(), DatabaseError> = connection
+        .transaction(async |connection| {
+            rejection = try_insert_readings(connection, &rows).await?;
+            Err(DatabaseError::RollbackTransaction)
+        })
+        .await;
+    match tried {
+        Ok(()) | Err(DatabaseError::RollbackTransaction) => {}
+        Err(error) => return Err(error),
+    }
+    let Some(Rejection { code, message, constraint_name }) = rejection else { return Ok(None) };
+    let is_violation = code.starts_with(INTEGRITY_CONSTRAINT_VIOLATION) && !constraint_name.is_empty();
+    if !is_violation && is_outage(&code) {
+        return Err(DatabaseError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message)));
+    }
+    Ok(Some(Refusal { detail: message, is_violation }))
+}
+
+/// Class 23 of the SQLSTATEs.
+const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
+
+/// Whether a SQLSTATE says something about the server rather than about a row.
+///
+/// Source: PostgreSQL's manual, appendix A.
+fn is_outage(code: &str) -> bool {
+    /// No day table for the row: retention has dropped it. Class 23, but without a constraint.
+    const CHECK_VIOLATION: &str = "23514";
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    /// Connection exception; invalid transaction state (read-only among them); transaction rollback
+    /// (deadlocks among them); insufficient resources (disk full, out of memory); object not in
+    /// prerequisite state (lock not available); operator intervention; system error.
+    const SERVER_CLASSES: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
+    code == CHECK_VIOLATION
+        || code == INSUFFICIENT_PRIVILEGE
+        || SERVER_CLASSES.iter().any(|class| code.starts_with(class))
+}
+
+/// Whether a transaction failed because a day table is missing: retention has dropped it since the
+/// session created it. PostgreSQL reports a check violation without a constraint.
+pub fn is_missing_day(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::DatabaseError(DatabaseErrorKind::CheckViolation, information)
+        if information.constraint_name().is_none())
+}

@@ -1,0 +1,48 @@
+//! `configs`: every configuration that a row was scored with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryDsl as _, QueryResult, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_detector::{DetectorConfig, NamedConfig};
+use thicket_schema::postgres::configs;
+
+use super::connection::{PostgresPool, StoreError};
+
+/// Stores the configurations that rows refer to.
+pub(super) async fn insert_configs(
+    connection: &mut AsyncPgConnection,
+    configs: &BTreeMap<u64, &str>,
+) -> QueryResult<()> {
+    for (&id, &settings) in configs {
+        sql_query("INSERT INTO configs (id, settings) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind::<BigInt, _>(id.cast_signed())
+            .bind::<Text, _>(settings)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Reads all configurations that rows were scored with.
+///
+/// A configuration that this program cannot read is left out: its rows count as rows of another shape.
+pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
+    let stored: Vec<(i64, String)> =
+        configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?;
+    let named = stored.into_iter().filter_map(|(id, settings)| {
+        let config = DetectorConfig::from_json(&settings).ok()?;
+        // Another version of the algorithm gives another identity to the same settings.
+        if config.identity() != id.cast_unsigned() {
+            return None;
+        }
+        let fingerprint = config.fingerprint();
+        Some((
+            id.cast_unsigned(),
+            Arc::new(NamedConfig { config, identity: id.cast_unsigned(), fingerprint }),
+        ))
+    });
+    Ok(named.collect())
+}

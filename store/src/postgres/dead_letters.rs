@@ -1,0 +1,159 @@
+//! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead letter of a
+//! redelivered message is recognised by its content.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::{DeadLetter, PartitionId, Timestamp};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::batch::LoggedDeadLetter;
+
+#[derive(QueryableByName)]
+struct Content {
+    #[diesel(sql_type = BigInt)]
+    content: i64,
+    #[diesel(sql_type = Timestamptz)]
+    received: Timestamp,
+}
+
+/// Arrival times of the dead letters of each content, in µs since the Unix epoch.
+///
+/// The dead letters of one message share that time. So a message with the same mistake twice has two dead
+/// letters, while a redelivered message arrived at another time.
+#[derive(Default)]
+struct Arrivals {
+    of: HashMap<i64, HashSet<i64>>,
+}
+
+impl Arrivals {
+    fn insert(&mut self, content: i64, received: i64) {
+        self.of.entry(content).or_default().insert(received);
+    }
+
+    /// Whether a dead letter of this content arrived at another time.
+    fn is_known(&self, content: i64, received: i64) -> bool {
+        self.of.get(&content).is_some_and(|times| times.iter().any(|&time| time != received))
+    }
+}
+
+/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known is not.
+pub(super) async fn insert_dead_letters(
+    connection: &mut AsyncPgConnection,
+    letters: &[(PartitionId, &LoggedDeadLetter)],
+) -> QueryResult<Vec<bool>> {
+    if letters.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contents: Vec<i64> = letters.iter().map(|(_, row)| content_of(&row.letter)).collect();
+    let mut known = known_contents(connection, letters, &contents).await?;
+    let mut stored = Vec::with_capacity(letters.len());
+    let mut columns = Columns::default();
+    for ((partition, row), &content) in letters.iter().zip(&contents) {
+        let is_new = !(row.redelivered && known.is_known(content, row.received));
+        if is_new {
+            known.insert(content, row.received);
+            columns.push(*partition, row, content);
+        }
+        stored.push(is_new);
+    }
+    columns.insert(connection).await?;
+    Ok(stored)
+}
+
+/// Returns the stored contents of the redelivered dead letters, and when they arrived.
+async fn known_contents(
+    connection: &mut AsyncPgConnection,
+    letters: &[(PartitionId, &LoggedDeadLetter)],
+    contents: &[i64],
+) -> QueryResult<Arrivals> {
+    let redelivered: Vec<i64> = letters
+        .iter()
+        .zip(contents)
+        .filter(|((_, row), _)| row.redelivered)
+        .map(|(_, &content)| content)
+        .collect();
+    let mut known = Arrivals::default();
+    if redelivered.is_empty() {
+        return Ok(known);
+    }
+    let found: Vec<Content> = sql_query(
+        "SELECT DISTINCT content, received FROM dead_letters WHERE content = ANY($1)",
+    )
+    .bind::<Array<BigInt>, _>(redelivered)
+    .load(connection)
+    .await?;
+    for Content { content, received } in found {
+        known.insert(content, received.0);
+    }
+    Ok(known)
+}
+
+fn content_of(letter: &DeadLetter) -> i64 {
+    let mut hash = Xxh3::new();
+    for part in [letter.topic.as_bytes(), letter.reason.as_str().as_bytes(), &letter.payload] {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update(&letter.payload_bytes.to_le_bytes());
+    hash.digest().cast_signed()
+}
+
+#[derive(Default)]
+struct Columns<'a> {
+    partition: Vec<i32>,
+    generation: Vec<i64>,
+    n: Vec<i64>,
+    item: Vec<i32>,
+    received: Vec<Timestamp>,
+    reason: Vec<&'a str>,
+    detail: Vec<&'a str>,
+    topic: Vec<&'a str>,
+    payload: Vec<&'a [u8]>,
+    payload_bytes: Vec<i64>,
+    content: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, partition: PartitionId, row: &'a LoggedDeadLetter, content: i64) {
+        self.partition.push(i32::from(partition.0));
+        self.generation.push(row.position.position.generation.cast_signed());
+        self.n.push(row.position.position.n.cast_signed());
+        self.item.push(row.position.item.cast_signed());
+        self.received.push(Timestamp(row.received));
+        self.reason.push(row.letter.reason.as_str());
+        self.detail.push(&row.letter.detail);
+        self.topic.push(&row.letter.topic);
+        self.payload.push(&row.letter.payload);
+        self.payload_bytes.push(row.letter.payload_bytes.cast_signed());
+        self.content.push(content);
+    }
+
+    async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<usize> {
+        if self.partition.is_empty() {
+            return Ok(0);
+        }
+        sql_query(
+            "INSERT INTO dead_letters
+                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
+             SELECT * FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int4[], $5::timestamptz[], $6::text[],
+                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[])
+             ON CONFLICT DO NOTHING",
+        )
+        .bind::<Array<Integer>, _>(&self.partition)
+        .bind::<Array<BigInt>, _>(&self.generation)
+        .bind::<Array<BigInt>, _>(&self.n)
+        .bind::<Array<Integer>, _>(&self.item)
+        .bind::<Array<Timestamptz>, _>(&self.received)
+        .bind::<Array<Text>, _>(&self.reason)
+        .bind::<Array<Text>, _>(&self.detail)
+        .bind::<Array<Text>, _>(&self.topic)
+        .bind::<Array<Binary>, _>(&self.payload)
+        .bind::<Array<BigInt>, _>(&self.payload_bytes)
+        .bind::<Array<BigInt>, _>(&self.content)
+        .execute(connection)
+        .await
+    }
+}

@@ -1,0 +1,189 @@
+//! The questions about the stored rows of one sensor that a restore, `explain` and `backtest` ask.
+
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::ReadingRow;
+use thicket_schema::{FieldSet, Flag, SensorId, Timestamp};
+
+use super::connection::{PostgresPool, StoreError};
+use super::field_sets::FieldSets;
+
+/// Before every reading: no reading is older than the Unix epoch.
+const BEFORE_ALL: Timestamp = Timestamp(-1);
+/// After every reading: no reading is of the year 2263 or later.
+const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
+
+/// A scored or poison reading of a sensor, as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredReading {
+    /// When it was taken.
+    pub ts: Timestamp,
+    /// Its number among the sensor's scored readings; `None` for a poison reading.
+    pub seq: Option<u64>,
+    /// Identity of the configuration it was scored with.
+    pub config: Option<u64>,
+    /// The score that was stored.
+    pub score: Option<f64>,
+    /// Names of the values.
+    pub fields: FieldSet,
+    /// The values.
+    pub values: Vec<f64>,
+}
+
+/// Which rows of a sensor are read. Late rows never touched its detector and are always left out.
+enum Which {
+    /// Rows newer than a time.
+    After(Timestamp),
+    /// The newest rows up to and including a time, at most this many.
+    UpTo(Timestamp, usize),
+    /// The oldest rows that are newer than the first time and older than the second, at most this many.
+    Between(Timestamp, Timestamp, usize),
+}
+
+/// Returns the scored and poison rows of a sensor that are newer than `after`, oldest first.
+///
+/// The order of their time is that of their seq. Late rows are left out: they never touched the detector.
+pub async fn rows_after(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    after: Option<Timestamp>,
+    field_sets: &FieldSets,
+) -> Result<Vec<StoredReading>, StoreError> {
+    let which = Which::After(after.unwrap_or(BEFORE_ALL));
+    rows(&mut *pool.get().await?, sensor, which, field_sets).await
+}
+
+/// Returns the first `limit` rows of [`rows_after`], none at or after `before`.
+pub async fn page_of_rows(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    after: Option<Timestamp>,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<StoredReading>, StoreError> {
+    let which = Which::Between(after.unwrap_or(BEFORE_ALL), before, limit);
+    rows(connection, sensor, which, &FieldSets::default()).await
+}
+
+/// Returns the last `limit` scored and poison rows of a sensor up to and including a time, oldest first.
+pub async fn rows_up_to(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    newest: Timestamp,
+    limit: usize,
+) -> Result<Vec<StoredReading>, StoreError> {
+    rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, limit), &FieldSets::default()).await
+}
+
+/// Returns the time of a sensor's newest scored row that was scored with none of these configurations.
+/// `before` bounds the search to older rows.
+pub async fn newest_of_others(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    configs: &[u64],
+    before: Option<Timestamp>,
+) -> Result<Option<Timestamp>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Newest {
+        #[diesel(sql_type = Timestamptz)]
+        ts: Timestamp,
+    }
+    let newest: Vec<Newest> = sql_query(
+        "SELECT ts FROM readings
+         WHERE sensor = $1 AND seq IS NOT NULL AND config <> ALL($2) AND ts < $3 ORDER BY ts DESC LIMIT 1",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Array<BigInt>, _>(configs.iter().map(|id| id.cast_signed()).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(before.unwrap_or(AFTER_ALL))
+    .load(&mut *pool.get().await?)
+    .await?;
+    Ok(newest.into_iter().next().map(|newest| newest.ts))
+}
+
+/// What a restore must know about a sensor before it uses the sensor's checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointFacts {
+    /// The seq of its newest scored row, `None` if it has no such row. If retention has dropped rows, a
+    /// sensor without rows has `u64::MAX`: there may have been any number.
+    pub newest_seq: Option<u64>,
+    /// Whether its detector has applied labels.
+    pub has_labels: bool,
+}
+
+impl CheckpointFacts {
+    /// Reads the facts.
+    pub async fn load(pool: &PostgresPool, sensor: SensorId) -> Result<Self, StoreError> {
+        #[derive(QueryableByName)]
+        struct Found {
+            #[diesel(sql_type = Nullable<BigInt>)]
+            seq: Option<i64>,
+            #[diesel(sql_type = Bool)]
+            has_expired: bool,
+            #[diesel(sql_type = Bool)]
+            has_labels: bool,
+        }
+        let found: Found = sql_query(
+            "SELECT (SELECT seq FROM readings WHERE sensor = $1 AND seq IS NOT NULL ORDER BY ts DESC LIMIT 1) AS seq,
+                    EXISTS (SELECT 1 FROM partitions WHERE expired > 0) AS has_expired,
+                    EXISTS (SELECT 1 FROM applied_labels WHERE sensor = $1) AS has_labels",
+        )
+        .bind::<BigInt, _>(sensor.0)
+        .get_result(&mut *pool.get().await?)
+        .await?;
+        let newest_seq = found.seq.map(i64::cast_unsigned).or(found.has_expired.then_some(u64::MAX));
+        Ok(Self { newest_seq, has_labels: found.has_labels })
+    }
+}
+
+async fn rows(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    which: Which,
+    field_sets: &FieldSets,
+) -> Result<Vec<StoredReading>, StoreError> {
+    let select =
+        format!("SELECT * FROM readings WHERE sensor = $1 AND (flags & {}) = 0", Flag::Late.bit());
+    let rows: Vec<ReadingRow> = match which {
+        Which::After(after) => {
+            sql_query(format!("{select} AND ts > $2 ORDER BY ts"))
+                .bind::<BigInt, _>(sensor.0)
+                .bind::<Timestamptz, _>(after)
+                .load(connection)
+                .await?
+        }
+        Which::Between(after, before, limit) => {
+            sql_query(format!("{select} AND ts > $2 AND ts < $3 ORDER BY ts LIMIT $4"))
+                .bind::<BigInt, _>(sensor.0)
+                .bind::<Timestamptz, _>(after)
+                .bind::<Timestamptz, _>(before)
+                .bind::<BigInt, _>(limit as i64)
+                .load(connection)
+                .await?
+        }
+        Which::UpTo(newest, limit) => {
+            let mut rows: Vec<ReadingRow> =
+                sql_query(format!("{select} AND ts <= $2 ORDER BY ts DESC LIMIT $3"))
+                    .bind::<BigInt, _>(sensor.0)
+                    .bind::<Timestamptz, _>(newest)
+                    .bind::<BigInt, _>(limit as i64)
+                    .load(connection)
+                    .await?;
+            rows.reverse();
+            rows
+        }
+    };
+    let field_sets = field_sets.load(connection, rows.iter().map(|row| row.field_set)).await?;
+    let stored = rows.into_iter().map(|row| {
+        let fields = field_sets.get(&row.field_set).cloned();
+        Ok(StoredReading {
+            ts: row.ts,
+            seq: row.seq.map(i64::cast_unsigned),
+            config: row.config.map(i64::cast_unsigned),
+            score: row.score,
+            fields: fields.ok_or_else(|| StoreError::FieldSet(format!("{} has no names", row.field_set)))?,
+            values: row.values,
+        })
+    });
+    stored.collect()
+}

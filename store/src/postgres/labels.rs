@@ -1,0 +1,124 @@
+//! `labels`: what people say about anomalies, on its way into the log. `applied_labels`: the labels that
+//! detectors have applied.
+
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_detector::Label;
+use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
+
+use super::connection::{PostgresPool, StoreError};
+
+/// Labels that one query returns at most.
+const PAGE: i64 = 1_000;
+
+/// A label that is not in the log yet.
+#[derive(Clone, Debug)]
+pub struct UnloggedLabel {
+    /// The sensor's partition.
+    pub partition: PartitionId,
+    /// The sensor whose anomaly it is.
+    pub sensor: SensorName,
+    /// When the anomaly started.
+    pub started: Timestamp,
+    /// `true`, `false` or `maintenance`.
+    pub label: String,
+}
+
+/// A row of `applied_labels`.
+#[derive(Clone, Copy, Debug)]
+pub struct AppliedLabel {
+    /// The sensor's id.
+    pub sensor: SensorId,
+    /// The sensor's scored readings before the label was applied.
+    pub seq: u64,
+    /// When the anomaly started.
+    pub started: Timestamp,
+    /// The label.
+    pub label: Label,
+}
+
+/// Returns labels that are not in the log yet, the oldest first.
+pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Integer)]
+        partition: i32,
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = Timestamptz)]
+        started: Timestamp,
+        #[diesel(sql_type = Text)]
+        label: String,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT s.partition, s.name, l.started, l.label
+         FROM labels l JOIN sensors s ON s.id = l.sensor WHERE NOT l.logged ORDER BY l.set_at, s.name, l.started LIMIT $1",
+    )
+    .bind::<BigInt, _>(PAGE)
+    .load(&mut *pool.get().await?)
+    .await?;
+    let label = |Row { partition, name, started, label }: Row| {
+        let sensor = SensorName::new(&name).ok()?;
+        Some(UnloggedLabel { partition: PartitionId(partition as u16), sensor, started, label })
+    };
+    Ok(rows.into_iter().filter_map(label).collect())
+}
+
+/// Marks labels as logged. A label that was changed meanwhile stays unlogged.
+pub async fn mark_logged(pool: &PostgresPool, labels: &[UnloggedLabel]) -> Result<(), StoreError> {
+    let mut connection = pool.get().await?;
+    for UnloggedLabel { sensor, started, label, .. } in labels {
+        sql_query("UPDATE labels SET logged = true WHERE sensor = $1 AND started = $2 AND label = $3")
+            .bind::<BigInt, _>(sensor.id().0)
+            .bind::<Timestamptz, _>(started)
+            .bind::<Text, _>(label)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Stores the labels that detectors have applied.
+pub(super) async fn insert_applied_labels(
+    connection: &mut AsyncPgConnection,
+    applied: &[AppliedLabel],
+) -> QueryResult<()> {
+    for AppliedLabel { sensor, seq, started, label } in applied {
+        sql_query(
+            "INSERT INTO applied_labels (sensor, seq, started, label) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (sensor, seq, started) DO UPDATE SET label = excluded.label",
+        )
+        .bind::<BigInt, _>(sensor.0)
+        .bind::<BigInt, _>(seq.cast_signed())
+        .bind::<Timestamptz, _>(started)
+        .bind::<Text, _>(label.name())
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Returns the labels that a sensor's detector has applied, in the order of its readings.
+pub async fn applied_labels(pool: &PostgresPool, sensor: SensorId) -> Result<Vec<AppliedLabel>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+        #[diesel(sql_type = Timestamptz)]
+        started: Timestamp,
+        #[diesel(sql_type = Text)]
+        label: String,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT seq, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, started",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .load(&mut *pool.get().await?)
+    .await?;
+    let applied = |Row { seq, started, label }: Row| {
+        Some(AppliedLabel { sensor, seq: seq.cast_unsigned(), started, label: Label::from_name(&label)? })
+    };
+    Ok(rows.into_iter().filter_map(applied).collect())
+}
+

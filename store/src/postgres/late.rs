@@ -1,0 +1,104 @@
+//! Readings that are not newer than their sensor's newest. Each is stored without a score if its sensor
+//! has no reading at its time, counted as a duplicate if the same reading is stored already, and a dead
+//! letter if another reading is.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{Array, BigInt, Double, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::ReadingRow;
+use thicket_schema::{DeadLetter, Flag, Reading, Reason};
+
+use super::batch::{LateReading, LoggedDeadLetter, LoggedRow};
+use super::readings::{ReadingKey, insert_readings_returning};
+
+/// The outcome of a late reading.
+#[derive(Debug)]
+pub(super) enum LateOutcome {
+    /// It is stored without a score.
+    Late,
+    /// The same reading was stored before.
+    Duplicate,
+    /// Another reading is stored at its time.
+    Conflict(Box<LoggedDeadLetter>),
+}
+
+#[derive(QueryableByName)]
+struct StoredValues {
+    #[diesel(embed)]
+    key: ReadingKey,
+    #[diesel(sql_type = BigInt)]
+    field_set: i64,
+    #[diesel(sql_type = Array<Double>)]
+    values: Vec<f64>,
+}
+
+impl LateReading {
+    /// The row that it would be.
+    pub(super) fn row(&self) -> LoggedRow {
+        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit());
+        LoggedRow { position: self.position, row }
+    }
+}
+
+/// Inserts late readings in order and returns the outcome of each.
+pub(super) async fn insert_late(
+    connection: &mut AsyncPgConnection,
+    late: &[&LateReading],
+) -> QueryResult<Vec<LateOutcome>> {
+    if late.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<LoggedRow> = late.iter().map(|late| late.row()).collect();
+    let rows: Vec<&ReadingRow> = rows.iter().map(|logged| &logged.row).collect();
+    let mut inserted = insert_readings_returning(connection, &rows).await?;
+    let stored = stored_values(connection, &rows).await?;
+    let outcomes = late.iter().map(|late| {
+        let key = key_of(&late.reading);
+        if inserted.remove(&key) {
+            return LateOutcome::Late;
+        }
+        match stored.get(&key) {
+            Some((field_set, values)) if is_same(&late.reading, *field_set, values) => LateOutcome::Duplicate,
+            _ => LateOutcome::Conflict(Box::new(conflict(late))),
+        }
+    });
+    Ok(outcomes.collect())
+}
+
+async fn stored_values(
+    connection: &mut AsyncPgConnection,
+    rows: &[&ReadingRow],
+) -> QueryResult<HashMap<ReadingKey, (i64, Vec<f64>)>> {
+    let found: Vec<StoredValues> = sql_query(
+        r#"SELECT r.sensor, r.ts, r.field_set, r."values"
+           FROM UNNEST($1::int8[], $2::timestamptz[]) AS k (sensor, ts)
+           JOIN readings r ON r.sensor = k.sensor AND r.ts = k.ts"#,
+    )
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.sensor).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.ts).collect::<Vec<_>>())
+    .load(connection)
+    .await?;
+    Ok(found.into_iter().map(|row| (row.key, (row.field_set, row.values))).collect())
+}
+
+fn key_of(reading: &Reading) -> ReadingKey {
+    ReadingKey { sensor: reading.sensor.id().0, ts: reading.ts }
+}
+
+fn is_same(reading: &Reading, field_set: i64, values: &[f64]) -> bool {
+    let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    reading.fields.id() == field_set && bits(&reading.values) == bits(values)
+}
+
+fn conflict(late: &LateReading) -> LoggedDeadLetter {
+    let reading = &late.reading;
+    let detail = format!("{} has another reading at {}", reading.sensor, reading.ts);
+    LoggedDeadLetter {
+        position: late.position,
+        received: late.received,
+        redelivered: late.redelivered,
+        letter: DeadLetter::of_reading(reading, Reason::TimestampConflict, &detail),
+    }
+}

@@ -1,0 +1,172 @@
+//! `partitions`: who owns a partition. Every takeover raises the partition's fencing epoch, and a commit
+//! names the epoch it was made under. `deployment`: the number of partitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+use diesel::{ExpressionMethods as _, PgExpressionMethods as _, QueryDsl as _, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_detector::ALGORITHM;
+use thicket_schema::postgres::{deployment, partitions};
+use thicket_schema::{PartitionId, Position};
+
+use super::connection::{PostgresPool, StoreError};
+use super::quarantine::{QuarantineList, pending_quarantine};
+
+/// Why a node must not start on this database.
+#[derive(Debug, thiserror::Error)]
+pub enum DeploymentError {
+    /// The number of partitions is part of the deployment's identity.
+    #[error(
+        "queue.partitions is {configured}, but this deployment was made with {stored}; set it back, or start with an empty database"
+    )]
+    PartitionsDiffer {
+        /// What the configuration says.
+        configured: u16,
+        /// What the database says.
+        stored: i32,
+    },
+    /// The database cannot be reached.
+    #[error("postgresql: {0}")]
+    Connect(#[from] diesel::ConnectionError),
+    /// The database did not answer, or lacks its tables.
+    #[error("postgresql: {0}")]
+    Query(#[from] diesel::result::Error),
+}
+
+/// Records the number of partitions at the first start and checks it at every other.
+pub async fn check_deployment(
+    connection: &mut AsyncPgConnection,
+    configured: u16,
+) -> Result<(), DeploymentError> {
+    diesel::insert_into(deployment::table)
+        .values((deployment::id.eq(1), deployment::partitions.eq(i32::from(configured))))
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    let stored: i32 = deployment::table.select(deployment::partitions).first(connection).await?;
+    if stored != i32::from(configured) {
+        return Err(DeploymentError::PartitionsDiffer { configured, stored });
+    }
+    let ids: Vec<i32> = (0..i32::from(configured)).collect();
+    let rows: Vec<_> = ids.into_iter().map(|id| partitions::id.eq(id)).collect();
+    diesel::insert_into(partitions::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    Ok(())
+}
+
+/// Returns the partitions whose committed configuration differs from this JSON.
+pub async fn partitions_configured_otherwise(
+    pool: &PostgresPool,
+    detectors: &str,
+) -> Result<Vec<PartitionId>, StoreError> {
+    let ids: Vec<i32> = partitions::table
+        .filter(partitions::detectors.is_distinct_from(detectors))
+        .order(partitions::id)
+        .select(partitions::id)
+        .load(&mut *pool.get().await?)
+        .await?;
+    Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
+}
+
+/// Returns every partition of the deployment.
+pub async fn all_partitions(pool: &PostgresPool) -> Result<Vec<PartitionId>, StoreError> {
+    let ids: Vec<i32> =
+        partitions::table.order(partitions::id).select(partitions::id).load(&mut *pool.get().await?).await?;
+    Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
+}
+
+/// A partition that this node owns from now on.
+#[derive(Clone, Debug)]
+pub struct ClaimedPartition {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The fencing epoch that every commit must name.
+    pub epoch: i64,
+    /// The committed position; reading continues after it.
+    pub position: Position,
+    /// The configuration of its sensors there, as JSON; `None` before the log's first configuration.
+    pub detectors: Option<Arc<str>>,
+    /// Quarantined readings after the position.
+    pub quarantine: QuarantineList,
+    /// Whether the last owner committed everything it had read before it stopped. If not, the next
+    /// readings may have killed it.
+    pub clean_shutdown: bool,
+}
+
+#[derive(QueryableByName)]
+struct Claimed {
+    #[diesel(sql_type = Integer)]
+    id: i32,
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+    #[diesel(sql_type = BigInt)]
+    generation: i64,
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    detectors: Option<String>,
+    #[diesel(sql_type = Bool)]
+    clean_shutdown: bool,
+}
+
+/// Takes partitions over: their former owners cannot commit any more.
+///
+/// A partition that a later version of the detection algorithm has scored is left alone and not
+/// returned. An earlier version ends at the committed position, and this program's version begins there.
+pub async fn claim(
+    pool: &PostgresPool,
+    ids: &[PartitionId],
+) -> Result<Vec<ClaimedPartition>, StoreError> {
+    let mut connection = pool.get().await?;
+    let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
+    let claimed: Vec<Claimed> = sql_query(
+        "WITH before AS (SELECT id, clean_shutdown FROM partitions
+                         WHERE id = ANY($1) AND (algorithm IS NULL OR algorithm <= $2) ORDER BY id FOR UPDATE)
+         UPDATE partitions p SET epoch = p.epoch + 1, clean_shutdown = false, algorithm = $2 FROM before b WHERE p.id = b.id
+         RETURNING p.id, p.epoch, p.generation, p.n, p.detectors, b.clean_shutdown",
+    )
+    .bind::<Array<Integer>, _>(&ids)
+    .bind::<Integer, _>(ALGORITHM.cast_signed())
+    .load(&mut connection)
+    .await?;
+    let mut quarantine = pending_quarantine(&mut connection, &ids).await?;
+    let claimed = claimed.into_iter().map(|row| {
+        let partition = PartitionId(row.id as u16);
+        ClaimedPartition {
+            partition,
+            epoch: row.epoch,
+            position: Position::from_columns(row.generation, row.n),
+            detectors: row.detectors.map(Into::into),
+            quarantine: quarantine.remove(&partition).unwrap_or_default(),
+            clean_shutdown: row.clean_shutdown,
+        }
+    });
+    Ok(claimed.collect())
+}
+
+/// Marks partitions as cleanly shut down, unless another owner has taken them. Call it when all that was
+/// read is committed.
+pub async fn mark_clean_shutdown(
+    pool: &PostgresPool,
+    owned: &BTreeMap<PartitionId, i64>,
+) -> Result<(), StoreError> {
+    let ids: Vec<i32> = owned.keys().map(|partition| i32::from(partition.0)).collect();
+    let epochs: Vec<i64> = owned.values().copied().collect();
+    sql_query(
+        "UPDATE partitions p SET clean_shutdown = true FROM UNNEST($1::int4[], $2::int8[]) AS o (id, epoch)
+         WHERE p.id = o.id AND p.epoch = o.epoch",
+    )
+    .bind::<Array<Integer>, _>(ids)
+    .bind::<Array<BigInt>, _>(epochs)
+    .execute(&mut *pool.get().await?)
+    .await?;
+    Ok(())
+}
+
+/// Returns the newest generation of the committed positions.
+pub async fn newest_generation(connection: &mut AsyncPgConnection) -> Result<u64, DeploymentError> {
+    let newest: Option<i64> =
+        partitions::table.select(diesel::dsl::max(partitions::generation)).first(connection).await?;
+    Ok(newest.unwrap_or_default().cast_unsigned())
+}

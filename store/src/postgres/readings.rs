@@ -1,0 +1,160 @@
+//! `readings`: the statements that write rows. Thousands of rows per statement, one array per column.
+
+use std::collections::HashSet;
+
+use diesel::sql_types::{Array, BigInt, Double, Float, Integer, Nullable, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_detector::{Detection, Marks};
+use thicket_schema::postgres::ReadingRow;
+use thicket_schema::{Flag, Reading, Timestamp};
+
+/// The rows of [`Columns`]. `$6[first:last]` cuts a row's values out of the flat array: an array parameter
+/// without nulls is sliced in place, while an array of array literals has to be printed, sent as text
+/// and parsed again.
+const ROWS: &str = "
+SELECT r.sensor, r.ts, r.seq, r.field_set, ($6::float8[])[r.first:r.last], r.score, r.grade, r.flags, r.config, r.confidence, r.onset
+FROM UNNEST($1::int8[], $2::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $7::int4[], $8::float8[], $9::float8[], $10::int4[], $11::int8[], $12::float4[], $13::float4[])
+     AS r (sensor, ts, seq, field_set, first, last, score, grade, flags, config, confidence, onset)";
+
+fn insert() -> String {
+    format!(
+        r#"INSERT INTO readings (sensor, ts, seq, field_set, "values", score, grade, flags, config, confidence, onset)
+        {ROWS} ON CONFLICT DO NOTHING"#
+    )
+}
+
+/// The primary key of `readings`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, QueryableByName)]
+pub(super) struct ReadingKey {
+    #[diesel(sql_type = BigInt)]
+    pub(super) sensor: i64,
+    #[diesel(sql_type = Timestamptz)]
+    pub(super) ts: Timestamp,
+}
+
+/// The row of a scored reading. `config` is the identity of the detector's configuration.
+pub fn scored_row(reading: &Reading, detection: &Detection, config: u64) -> ReadingRow {
+    ReadingRow {
+        seq: Some(detection.seq.cast_signed()),
+        score: Some(detection.score),
+        grade: detection.grade,
+        config: Some(config.cast_signed()),
+        confidence: Some(detection.confidence as f32),
+        onset: Some(detection.onset as f32),
+        ..ReadingRow::unscored(reading, flags_of(detection))
+    }
+}
+
+/// The bits that say what the detector knows of a reading beside its score.
+fn flags_of(detection: &Detection) -> i32 {
+    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = detection.marks;
+    let marks = [
+        (detection.grade.is_none(), Flag::WarmingUp),
+        (detection.anomaly, Flag::Anomaly),
+        (suppressed, Flag::Suppressed),
+        (imputed, Flag::Imputed),
+        (stuck, Flag::Stuck),
+        (after_silence, Flag::AfterSilence),
+        (learning_slowed, Flag::LearningSlowed),
+    ];
+    marks.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, flag)| bits | flag.bit())
+}
+
+/// Inserts rows and returns how many were not there before.
+pub(super) async fn insert_readings(
+    connection: &mut AsyncPgConnection,
+    rows: &[&ReadingRow],
+) -> QueryResult<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    Columns::of(rows).bind(&insert()).execute(connection).await
+}
+
+/// Inserts rows and returns the keys of those that were not there before.
+pub(super) async fn insert_readings_returning(
+    connection: &mut AsyncPgConnection,
+    rows: &[&ReadingRow],
+) -> QueryResult<HashSet<ReadingKey>> {
+    let returning = format!("{} RETURNING sensor, ts", insert());
+    let keys: Vec<ReadingKey> = Columns::of(rows).bind(&returning).load(connection).await?;
+    Ok(keys.into_iter().collect())
+}
+
+/// Why PostgreSQL rejects rows.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub(super) struct Rejection {
+    /// The SQLSTATE.
+    #[diesel(sql_type = Text)]
+    pub(super) code: String,
+    /// The message, in the language of the server.
+    #[diesel(sql_type = Text)]
+    pub(super) message: String,
+    /// The violated constraint; empty if there is none.
+    #[diesel(sql_type = Text)]
+    pub(super) constraint_name: String,
+}
+
+/// Tries to insert rows; the caller rolls back. Returns `None` if PostgreSQL accepts them. An error says
+/// something about the connection or the server.
+pub(super) async fn try_insert_readings(
+    connection: &mut AsyncPgConnection,
+    rows: &[&ReadingRow],
+) -> QueryResult<Option<Rejection>> {
+    let attempt =
+        format!("SELECT * FROM try_insert_readings(ARRAY(SELECT ROW(r.*)::readings FROM ({ROWS}) r))");
+    Ok(Columns::of(rows).bind(&attempt).load(connection).await?.into_iter().next())
+}
+
+/// Rows, transposed into one array per column.
+///
+/// The values of all rows lie in one flat array, since UNNEST would flatten nested arrays. `first`
+/// and `last` are the indexes of a row's values, counted from 1.
+struct Columns<'a> {
+    rows: &'a [&'a ReadingRow],
+    first: Vec<i32>,
+    last: Vec<i32>,
+    values: Vec<f64>,
+}
+
+type Bound = diesel::query_builder::BoxedSqlQuery<'static, diesel::pg::Pg, diesel::query_builder::SqlQuery>;
+
+impl<'a> Columns<'a> {
+    fn of(rows: &'a [&'a ReadingRow]) -> Self {
+        let mut columns = Self {
+            rows,
+            first: Vec::with_capacity(rows.len()),
+            last: Vec::with_capacity(rows.len()),
+            values: Vec::with_capacity(rows.iter().map(|row| row.values.len()).sum()),
+        };
+        for row in rows {
+            columns.first.push(columns.values.len() as i32 + 1);
+            columns.values.extend_from_slice(&row.values);
+            columns.last.push(columns.values.len() as i32);
+        }
+        columns
+    }
+
+    fn column<T>(&self, value: impl Fn(&ReadingRow) -> T) -> Vec<T> {
+        self.rows.iter().map(|row| value(row)).collect()
+    }
+
+    fn bind(self, statement: &str) -> Bound {
+        sql_query(statement)
+            .into_boxed()
+            .bind::<Array<BigInt>, _>(self.column(|row| row.sensor))
+            .bind::<Array<Timestamptz>, _>(self.column(|row| row.ts))
+            .bind::<Array<Nullable<BigInt>>, _>(self.column(|row| row.seq))
+            .bind::<Array<BigInt>, _>(self.column(|row| row.field_set))
+            .bind::<Array<Integer>, _>(self.first.clone())
+            .bind::<Array<Double>, _>(self.values.clone())
+            .bind::<Array<Integer>, _>(self.last.clone())
+            .bind::<Array<Nullable<Double>>, _>(self.column(|row| row.score))
+            .bind::<Array<Nullable<Double>>, _>(self.column(|row| row.grade))
+            .bind::<Array<Integer>, _>(self.column(|row| row.flags))
+            .bind::<Array<Nullable<BigInt>>, _>(self.column(|row| row.config))
+            .bind::<Array<Nullable<Float>>, _>(self.column(|row| row.confidence))
+            .bind::<Array<Nullable<Float>>, _>(self.column(|row| row.onset))
+    }
+}

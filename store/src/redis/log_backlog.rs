@@ -1,0 +1,94 @@
+//! What waits in a partition's log: appended, and not committed yet.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use thicket_schema::{Entry, Item, PartitionId, Position};
+
+use super::{LogReader, RedisError};
+
+/// Entries that are unpacked to count their records.
+const COUNT_UP_TO: u64 = 2_000;
+/// Entries that are read at once.
+const PAGE: u64 = 200;
+/// A read waits so long where there is nothing.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InFlight {
+    /// Entries of the log.
+    pub entries: u64,
+    /// Readings and dead letters in them; nothing where there are too many entries to unpack them.
+    pub records: Option<u64>,
+}
+
+impl InFlight {
+    /// Two partitions together.
+    pub fn and(self, other: Self) -> Self {
+        let records = self.records.zip(other.records).map(|(a, b)| a + b);
+        Self { entries: self.entries + other.entries, records }
+    }
+
+    /// Of no partition.
+    pub const NOTHING: Self = Self { entries: 0, records: Some(0) };
+
+    /// For people.
+    pub fn words(self) -> String {
+        match self.records {
+            Some(records) => format!("{records} records in {} entries of the log", self.entries),
+            None => format!("{} entries of the log, too many to count their records", self.entries),
+        }
+    }
+}
+
+/// Counts what lies after a position.
+pub async fn in_flight(
+    reader: &LogReader,
+    partition: PartitionId,
+    committed: Position,
+) -> Result<InFlight, RedisError> {
+    let (mut at, mut entries, mut records) = (committed, 0, 0);
+    while entries < COUNT_UP_TO {
+        let page = reader.read(&[(partition, at)], PAGE, PATIENCE).await?;
+        let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
+        let Some(newest) = page.last() else { return Ok(InFlight { entries, records: Some(records) }) };
+        at = newest.position;
+        entries += page.len() as u64;
+        records += page.iter().map(|entry| records_of(&entry.bytes)).sum::<u64>();
+    }
+    Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
+}
+
+/// What an entry adds to what is delivered. One that cannot be read becomes a dead letter.
+fn records_of(bytes: &[u8]) -> u64 {
+    let Ok(entry) = Entry::decode(bytes) else { return 1 };
+    let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));
+    entry.records.iter().filter(|record| is_record(&record.item)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thicket_schema::{Control, DeadLetter, Reason, Record};
+
+    #[test]
+    fn controls_are_not_records_and_an_entry_that_cannot_be_read_is_one() {
+        let letter = Item::DeadLetter(DeadLetter::new("a", Reason::Empty, "", b""));
+        let record = Record { received: 0, redelivered: false, item: letter };
+        let entry = Entry { predecessor: Position::default(), records: vec![record.clone(), record] };
+        assert_eq!(records_of(&entry.encode()), 2);
+        let control = Entry::of_control(0, Control::Detectors("{}".to_owned()));
+        assert_eq!(records_of(&control.encode()), 0);
+        assert_eq!(records_of(b"damaged"), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_counted_in_one_partition_cannot_in_all() {
+        let counted = InFlight { entries: 2, records: Some(7) };
+        assert_eq!(InFlight::NOTHING.and(counted), counted);
+        let uncounted = InFlight { entries: 3_000, records: None };
+        assert_eq!(counted.and(uncounted), InFlight { entries: 3_002, records: None });
+    }
+}

@@ -1,0 +1,121 @@
+//! What a partition's owner is about to apply, written down before it does so: if the process dies of it, the next owner knows.
+
+use fred::clients::Client;
+use fred::interfaces::{HashesInterface as _, KeysInterface as _};
+use fred::types::scripts::Script;
+use thicket_schema::{Keys, PartitionId, RecordPosition, Position};
+
+use super::{NodeName, RedisError};
+
+/// Must work where memory is short: what waits for it may be what frees some.
+const RECORD: &str = "#!lua flags=allow-oom
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1";
+
+/// What an owner was about to apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspect {
+    /// All entries after the first position, up to and including the second.
+    Stretch {
+        /// Not suspected any more.
+        after: Position,
+        /// The last suspected entry.
+        to: Position,
+    },
+    /// One reading of such a stretch.
+    Reading {
+        /// Where it stands.
+        at: RecordPosition,
+        /// The last entry of the stretch.
+        to: Position,
+        /// Processes that have died while they applied it.
+        deaths: u32,
+    },
+}
+
+/// Reads and writes such records.
+#[derive(Clone, Debug)]
+pub struct Suspects {
+    redis: Client,
+    keys: Keys,
+    node: NodeName,
+    record: Script,
+}
+
+impl Suspects {
+    /// Records of this node under the given keys.
+    pub fn new(redis: Client, keys: Keys, node: NodeName) -> Self {
+        Self { redis, keys, node, record: Script::from_lua(RECORD) }
+    }
+
+    /// What the partition's last owner was about to apply, if it left word and died; the death is counted.
+    pub async fn load(&self, partition: PartitionId) -> Result<Option<Suspect>, RedisError> {
+        let key = self.keys.crash_suspect(partition);
+        let fields: Vec<Option<String>> =
+            self.redis.hmget(key, vec!["at", "after", "to", "deaths", "by"]).await?;
+        Ok(parse(&fields, self.node.as_str()))
+    }
+
+    /// Leaves word.
+    pub async fn record(&self, partition: PartitionId, suspect: Suspect) -> Result<(), RedisError> {
+        let mut fields = match suspect {
+            Suspect::Stretch { after, to } => {
+                vec!["after".to_owned(), after.to_string(), "to".to_owned(), to.to_string()]
+            }
+            Suspect::Reading { at, to, deaths } => vec![
+                "at".to_owned(),
+                at.to_string(),
+                "to".to_owned(),
+                to.to_string(),
+                "deaths".to_owned(),
+                deaths.to_string(),
+            ],
+        };
+        fields.extend(["by".to_owned(), self.node.to_string()]);
+        let key = self.keys.crash_suspect(partition);
+        let _: i64 = self.record.evalsha_with_reload(&self.redis, vec![key], fields).await?;
+        Ok(())
+    }
+
+    /// Nothing is suspected any more.
+    pub async fn clear(&self, partition: PartitionId) -> Result<(), RedisError> {
+        self.redis.del(self.keys.crash_suspect(partition)).await
+    }
+}
+
+/// Pure: what the fields of a record mean to this node, which lives.
+fn parse(fields: &[Option<String>], own: &str) -> Option<Suspect> {
+    let [at, after, to, deaths, by] = fields else { return None };
+    let died = by.as_deref() != Some(own);
+    let to = to.as_deref()?.parse().ok()?;
+    match (at, after) {
+        (Some(at), _) => {
+            let deaths = deaths.as_deref()?.parse::<u32>().ok()? + u32::from(died);
+            Some(Suspect::Reading { at: at.parse().ok()?, to, deaths })
+        }
+        (None, Some(after)) if died => Some(Suspect::Stretch { after: after.parse().ok()?, to }),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_death_counts_and_an_interruption_of_this_very_process_does_not() {
+        let fields = |at: Option<&str>, after: Option<&str>, deaths: Option<&str>| {
+            [at, after, Some("7-9"), deaths, Some("a")].map(|field| field.map(str::to_owned))
+        };
+        let (at, to) = ("7-8/3".parse().unwrap(), Position { generation: 7, n: 9 });
+        let reading = fields(Some("7-8/3"), None, Some("1"));
+        assert_eq!(parse(&reading, "b"), Some(Suspect::Reading { at, to, deaths: 2 }));
+        assert_eq!(parse(&reading, "a"), Some(Suspect::Reading { at, to, deaths: 1 }));
+        let stretch = fields(None, Some("7-4"), None);
+        let after = Position { generation: 7, n: 4 };
+        assert_eq!(parse(&stretch, "b"), Some(Suspect::Stretch { after, to }));
+        assert_eq!(parse(&stretch, "a"), None);
+        assert_eq!(parse(&[None, None, None, None, None], "a"), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! What Redis decides in a script is what `protocol` says of it: compared on a real Redis, over every small state.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use fred::interfaces::{HashesInterface as _, KeysInterface as _, StreamsInterface as _};
+use fred::prelude::Client;
+use fred::types::FromValue;
+use fred::types::scripts::Script;
+use thicket_actors::protocol::lease::{LeaseState, acquire};
+use thicket_actors::protocol::log::{Appended, Writer, append, may_open, open};
+use thicket_actors::protocol::{checkpoint, lease};
+use thicket_actors::queue::try_connect_redis;
+use thicket_compose::Redis;
+use thicket_schema::Position;
+
+const LOG: &str = "log";
+const WRITER: &str = "writer";
+
+struct Bed {
+    _directory: tempfile::TempDir,
+    _redis: Redis,
+    client: Client,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let redis = Redis::start(directory.path()).unwrap();
+        let client = try_connect_redis(&redis.url()).await.unwrap();
+        Self { _directory: directory, _redis: redis, client }
+    }
+
+    async fn run<R: FromValue>(&self, script: &Script, keys: &[&str], arguments: &[String]) -> R {
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        script.evalsha_with_reload(&self.client, keys, arguments.to_vec()).await.unwrap()
+    }
+
+    /// A log that ended at `last` and holds `length` entries, and its writer.
+    async fn lay(&self, last: Option<Position>, length: u64, writer: Option<&Writer<&str>>) {
+        let _: i64 = self.client.del(vec![LOG, WRITER]).await.unwrap();
+        if let Some(last) = last {
+            for n in last.n.saturating_sub(length.max(1)) + 1..=last.n {
+                let id = Position { n, ..last }.to_string();
+                let _: String = self.client.xadd(LOG, false, None::<()>, id, ("e", "x")).await.unwrap();
+            }
+            let _: i64 = self.client.xtrim(LOG, ("MAXLEN", "=", length as i64)).await.unwrap();
+        }
+        if let Some(&Writer { producer, n, generation }) = writer {
+            let fields =
+                [("producer", producer.to_owned()), ("n", n.to_string()), ("generation", generation.to_string())];
+            let () = self.client.hset(WRITER, fields.to_vec()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_append_is_decided_as_the_protocol_says() {
+    let bed = Bed::new().await;
+    let script = Script::from_lua(include_str!("../src/queue/append.lua"));
+    let mut writers = vec![None];
+    for n in 0..=3 {
+        let known = [("a", 7), ("a", 8), ("b", 7)];
+        writers.extend(known.map(|(producer, generation)| Some(Writer { producer, n, generation })));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for writer in &writers {
+        for (length, bound, n) in
+            (0..=3).flat_map(|length| (0..=3).flat_map(move |bound| (1..=5).map(move |n| (length, bound, n))))
+        {
+            let last = writer.map(|Writer { n, generation, .. }| Position { generation, n });
+            let last = last.filter(|last| last.n > 0);
+            let length = last.map_or(0, |last| length.min(last.n));
+            bed.lay(last, length, writer.as_ref()).await;
+            let said = append(writer.as_ref(), length, bound, &Writer { producer: "a", n, generation: 7 });
+            let arguments =
+                ["a".to_owned(), n.to_string(), "entry".to_owned(), bound.to_string(), "7".to_owned()];
+            let done: String = bed.run(&script, &[LOG, WRITER], &arguments).await;
+            let case = format!("{writer:?}, {length} of {bound}, n = {n}");
+            assert_eq!(Appended::from_name(&done), Some(said), "{case}");
+            let now: u64 = bed.client.xlen(LOG).await.unwrap();
+            let stored: Option<u64> = bed.client.hget(WRITER, "n").await.unwrap();
+            let added = said == Appended::Now;
+            assert_eq!(now, length + u64::from(added), "{case}");
+            assert_eq!(stored, if added { Some(n) } else { writer.map(|writer| writer.n) }, "{case}");
+            seen.insert(said.name());
+        }
+    }
+    assert_eq!(seen.len(), 5, "every verdict occurs");
+}
+
+#[tokio::test]
+async fn a_log_opens_to_the_newest_holder_of_the_subscription_as_the_protocol_says() {
+    let bed = Bed::new().await;
+    let script = Script::from_lua(include_str!("../src/queue/open.lua"));
+    for before in [None, Some(1), Some(2), Some(3)] {
+        for ingress_epoch in 1..4 {
+            bed.lay(None, 0, Some(&Writer { producer: "a", n: 2, generation: 5 })).await;
+            if let Some(before) = before {
+                let () = bed.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
+            }
+            let arguments = ["b".to_owned(), "1".to_owned(), ingress_epoch.to_string()];
+            let (_, said): (u64, String) = bed.run(&script, &[LOG, WRITER], &arguments).await;
+            assert_eq!(said != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
+            let producer: String = bed.client.hget(WRITER, "producer").await.unwrap();
+            assert_eq!(producer == "b", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_generation_is_chosen_as_the_protocol_says() {
+    let bed = Bed::new().await;
+    let script = Script::from_lua(include_str!("../src/queue/open.lua"));
+    let mut lasts = vec![(None, 0)];
+    for generation in [1, 3] {
+        // An empty log remembers its end all the same.
+        lasts.extend([(1, 1), (2, 2), (2, 0)].map(|(n, length)| (Some(Position { generation, n }), length)));
+    }
+    for (last, length) in lasts {
+        for before in [None, Some(1), Some(2), Some(5)] {
+            for earliest in [1, 2, 4, 9, 1_900_000_000_000] {
+                let writer = before.map(|generation| Writer { producer: "a", n: 2, generation });
+                bed.lay(last, length, writer.as_ref()).await;
+                let arguments = ["b".to_owned(), earliest.to_string(), "7".to_owned()];
+                let (generation, end): (u64, String) = bed.run(&script, &[LOG, WRITER], &arguments).await;
+                let case = format!("{last:?}, {before:?}, {earliest}");
+                assert_eq!(generation, open(before, last.unwrap_or_default(), earliest), "{case}");
+                assert_eq!(end.parse(), Ok(last.unwrap_or_default()), "{case}");
+                let stored: Vec<String> =
+                    bed.client.hmget(WRITER, vec!["producer", "n", "generation", "ingress_epoch"]).await.unwrap();
+                assert_eq!(stored, ["b", "0", &generation.to_string(), "7"], "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_given_as_the_protocol_says() {
+    let bed = Bed::new().await;
+    let script = Script::from_lua(include_str!("../src/queue/acquire.lua"));
+    for holder in [None, Some("a"), Some("b")] {
+        let _: i64 = bed.client.del("lease").await.unwrap();
+        if let Some(holder) = holder {
+            let () = bed.client.set("lease", holder, None, None, false).await.unwrap();
+        }
+        let code: i64 = bed.run(&script, &["lease"], &["a".to_owned(), "60000".to_owned()]).await;
+        let said = acquire(holder.as_ref(), &"a");
+        assert_eq!((LeaseState::from_code(code), code), (said, said.code()));
+        let now: String = bed.client.get("lease").await.unwrap();
+        assert_eq!(now, if said == lease::LeaseState::HeldByOther { "b" } else { "a" });
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_replaced_as_the_protocol_says() {
+    let bed = Bed::new().await;
+    let script = Script::from_lua(include_str!("../src/checkpoint/save.lua"));
+    for stored in [None, Some(0), Some(1), Some(2), Some(3)] {
+        for seq in 0..=3 {
+            let _: i64 = bed.client.del("checkpoint").await.unwrap();
+            if let Some(stored) = stored {
+                let fields = [("seq", stored.to_string()), ("state", "old".to_owned())];
+                let () = bed.client.hset("checkpoint", fields.to_vec()).await.unwrap();
+            }
+            let written: i64 = bed.run(&script, &["checkpoint"], &[seq.to_string(), "new".to_owned()]).await;
+            assert_eq!(written == 1, checkpoint::is_written(stored, seq), "{stored:?}, {seq}");
+            let state: String = bed.client.hget("checkpoint", "state").await.unwrap();
+            assert_eq!(state == "new", written == 1);
+        }
+    }
+}
