@@ -95,7 +95,7 @@ async fn a_retry_after_a_lost_reply_neither_doubles_nor_reorders() {
     let mut appender = env.open("a", 100).await;
     let bytes = appender.pack(&mut entry("1"));
     // The reply of this one is lost: the appender does not know of it.
-    let script = fred::types::scripts::Script::from_lua(include_str!("../src/queue/append.lua"));
+    let script = fred::types::scripts::Script::from_lua(include_str!("../src/redis/append.lua"));
     let keys = vec![env.keys.log(P), env.keys.writer(P)];
     let arguments: Vec<fred::types::Value> =
         vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into(), "100".into()];
