@@ -26,7 +26,8 @@ impl NodeName {
     pub fn of_this_process(name: &str) -> Self {
         let (pid, name) = (std::process::id(), name.replace('/', "-"));
         // Without /proc, the clock makes the name unique, and no node takes this one for dead.
-        let started = start_time(pid).unwrap_or_else(|| chrono::Utc::now().timestamp_micros().cast_unsigned());
+        let started =
+            start_time(pid).unwrap_or_else(|| chrono::Utc::now().timestamp_micros().cast_unsigned());
         Self { text: format!("{name}/{}/{pid}/{started}", host().unwrap_or_default()).into() }
     }
 
