@@ -1,7 +1,7 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `batch`, `commit`, `bisect`: the commit point. One transaction writes the rows of a batch.
+//! - `write_session`, `batch`, `commit`, `bisect`: the commit point. One transaction writes batches.
 //! - `partitions`: positions, epochs and ledgers.
 //! - `readings`, `late`, `day_tables`: rows of readings.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.
@@ -27,11 +27,11 @@ mod positions;
 mod quarantine;
 mod readings;
 mod sensors;
+mod write_session;
 
 pub use anomalies::anomaly_row;
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
-pub use bisect::{Unstorable, find_unstorable, is_missing_day};
-pub use commit::{Applied, Known, apply};
+pub use commit::Applied;
 pub use configs::stored_configs;
 pub use connection::{PostgresPool, StoreError, connect_postgres, postgres_pool};
 pub use day_tables::{day_of, ensure_days};
@@ -45,3 +45,4 @@ pub use partitions::{
 };
 pub use quarantine::{QuarantineEntry, QuarantineList, QuarantineReason, quarantine};
 pub use readings::scored_row;
+pub use write_session::{WriteError, WriteSession};
