@@ -24,12 +24,12 @@ pub const POSTGRES_AWAY: LogLine = LogLine::of("postgresql does not answer", "en
 /// The engine waits for Redis at its start.
 pub const REDIS_AWAY: LogLine = LogLine::of("redis does not answer", "store/src/redis/connection.rs");
 /// The ingress connects to the broker again and again.
-pub const BROKER_AWAY: LogLine = LogLine::of("no connection to the broker", "actors/src/source/ingress.rs");
+pub const BROKER_AWAY: LogLine = LogLine::of("no connection to the broker", "actors/src/source/session.rs");
 /// The ingress waits for the lease of the subscription.
 pub const SUBSCRIPTION_HELD: LogLine =
-    LogLine::of("another node holds the subscription", "actors/src/source/ingress.rs");
+    LogLine::of("another node holds the subscription", "actors/src/source/session.rs");
 /// An append is retried.
-pub const APPEND_FAILED: LogLine = LogLine::of("append failed", "actors/src/queue/writer.rs");
+pub const APPEND_FAILED: LogLine = LogLine::of("append failed", "actors/src/queue/flush.rs");
 /// The newest entries of a log are older than those that Redis acknowledged.
 pub const ENTRIES_LOST: LogLine =
     LogLine::of("redis lost entries that it had acknowledged", "store/src/redis/append.rs");
@@ -40,7 +40,7 @@ pub const CHECKPOINT_UNREADABLE: LogLine =
     LogLine::of("the checkpoint cannot be read", "store/src/redis/checkpoints.rs");
 /// A checkpoint has a state that does not reproduce the stored scores.
 pub const CHECKPOINT_MISMATCH: LogLine =
-    LogLine::of("the checkpoint does not lead to the stored scores", "actors/src/shard/residents.rs");
+    LogLine::of("the checkpoint does not lead to the stored scores", "actors/src/shard/detector_pool.rs");
 /// A checkpoint has seen readings that are not stored.
 pub const CHECKPOINT_AHEAD: LogLine =
     LogLine::of("the checkpoint is ahead of the stored rows", "actors/src/checkpoint/checkpointer.rs");

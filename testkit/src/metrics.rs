@@ -25,7 +25,7 @@ impl Metrics {
 
     fn sum_of(&self, name: &str, condition: impl Fn(&Sample) -> bool) -> f64 {
         let chosen = self.0.iter().filter(|sample| sample.metric == name && condition(sample));
-        chosen.map(|sample| number(&sample.value)).sum()
+        chosen.map(|sample| number(&sample.value)).fold(0.0, |sum, number| sum + number)
     }
 }
 

@@ -134,7 +134,9 @@ fn shortest_cycle(
     let cycles =
         others.filter_map(|other| Some([path(graph, start, other)?, path(graph, other, start)?].concat()));
     let shortest = cycles.min_by_key(Vec::len).unwrap_or_default();
-    shortest.iter().map(|(node, import)| format!("\n  {node}\n    {import}")).collect()
+    let lines: Vec<String> =
+        shortest.iter().map(|(node, import)| format!("\n  {node}\n    {import}")).collect();
+    lines.concat()
 }
 
 /// The nodes of a shortest path but the last, each with the import that leads to the next.

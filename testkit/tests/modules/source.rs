@@ -62,16 +62,10 @@ fn read_items(modules: &mut Modules, path: ModulePath, file: &Path, children: &P
                     Some((_, items)) => {
                         read_items(modules, child_path, file, &children.join(&name), items);
                     }
-                    None => match given_path(&child.attrs) {
-                        Some(given) => {
-                            let file = file.parent().unwrap().join(given);
-                            read_file(modules, child_path, &file, file.parent().unwrap());
-                        }
-                        None => {
-                            let file = child_file(children, &name);
-                            read_file(modules, child_path, &file, &children.join(&name));
-                        }
-                    },
+                    None => {
+                        let (file, children) = child_file(&child.attrs, &name, file, children);
+                        read_file(modules, child_path, &file, &children);
+                    }
                 }
             }
             _ if has_cfg_test(attributes(item)) => {}
@@ -126,9 +120,15 @@ fn given_path(attributes: &[Attribute]) -> Option<String> {
     }
 }
 
-fn child_file(directory: &Path, name: &str) -> PathBuf {
+/// The file of a child module and the directory of its children.
+fn child_file(attributes: &[Attribute], name: &str, file: &Path, directory: &Path) -> (PathBuf, PathBuf) {
+    if let Some(given) = given_path(attributes) {
+        let beside = file.parent().unwrap();
+        return (beside.join(given), beside.to_owned());
+    }
+    let children = directory.join(name);
     let flat = directory.join(format!("{name}.rs"));
-    if flat.exists() { flat } else { directory.join(name).join("mod.rs") }
+    if flat.exists() { (flat, children) } else { (children.join("mod.rs"), children) }
 }
 
 fn is_test(module: &ItemMod) -> bool {
