@@ -58,14 +58,11 @@ fn read_items(modules: &mut Modules, path: ModulePath, file: &Path, children: &P
                 }
                 let name = child.ident.to_string();
                 let child_path = [path.clone(), vec![name.clone()]].concat();
-                match &child.content {
-                    Some((_, items)) => {
-                        read_items(modules, child_path, file, &children.join(&name), items);
-                    }
-                    None => {
-                        let (file, children) = child_file(&child.attrs, &name, file, children);
-                        read_file(modules, child_path, &file, &children);
-                    }
+                if let Some((_, items)) = &child.content {
+                    read_items(modules, child_path, file, &children.join(&name), items);
+                } else {
+                    let (file, children) = child_file(&child.attrs, &name, file, children);
+                    read_file(modules, child_path, &file, &children);
                 }
             }
             _ if has_cfg_test(attributes(item)) => {}
