@@ -135,7 +135,7 @@ impl Site<'_> {
                 number,
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
-                retire_after: config.shards.retire_after,
+                retire_after: config.shards.evict_after,
                 max_resident: (config.shards.max_resident / usize::from(count)).max(1),
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };

@@ -109,11 +109,11 @@ async fn detectors_that_retire_and_come_back_score_as_if_they_had_stayed() {
 
     let bed = Bed::new().await;
     let mut publisher = bed.publisher();
-    let settings = SMALL.replace("[shards]", "[shards]\nretire_after = \"1s\"\nmax_resident = 4");
+    let settings = SMALL.replace("[shards]", "[shards]\nevict_after = \"1s\"\nmax_resident = 4");
     let engine = bed.engine(&settings).await;
     publish(&mut publisher, start, 0..130).await;
     bed.until_accounted(130 * SENSORS as i64).await;
-    engine.until_metric("thicket_detector_retirements_total", SENSORS as f64).await;
+    engine.until_metric("thicket_detector_evictions_total", SENSORS as f64).await;
     assert!(engine.metric("thicket_detectors").await < 0.5, "all are gone from memory");
     publish(&mut publisher, start, 130..READINGS).await;
     bed.until_accounted(scored()).await;

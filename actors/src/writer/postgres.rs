@@ -277,13 +277,13 @@ fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
         match standing {
             Standing::Next => {
                 for received in &batch.received {
-                    metrics.latency_seconds.observe((now_micros - received) as f64 / 1e6);
+                    metrics.ingest_to_commit_seconds.observe((now_micros - received) as f64 / 1e6);
                 }
             }
             Standing::Done => {}
             Standing::Fenced => {
                 tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: the partition is another owner's");
-                metrics.fenced.inc();
+                metrics.commits_fenced.inc();
             }
         }
     }

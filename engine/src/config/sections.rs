@@ -170,7 +170,7 @@ pub(crate) struct ShardsConfig {
     pub(crate) lease: Duration,
     /// How long a detector stays in memory without a reading.
     #[serde(with = "humantime_serde")]
-    pub(crate) retire_after: Duration,
+    pub(crate) evict_after: Duration,
     /// Most detectors in memory.
     pub(crate) max_resident: usize,
     /// Most readings between log and database.

@@ -16,8 +16,8 @@ pub struct Settings {
     pub lease: &'static str,
     /// `shards.max_resident`: below the number of sensors, detectors come and go.
     pub max_resident: usize,
-    /// `shards.retire_after`
-    pub retire_after: &'static str,
+    /// `shards.evict_after`
+    pub evict_after: &'static str,
     /// `queue.linger`
     pub linger: &'static str,
     /// `queue.max_records`
@@ -36,7 +36,7 @@ impl Default for Settings {
             shards: 2,
             lease: "600ms",
             max_resident: 20_000,
-            retire_after: "15m",
+            evict_after: "15m",
             linger: "5ms",
             max_records: 100,
             writers: 2,
@@ -96,7 +96,7 @@ impl Settings {
                 ("count", self.shards.to_string()),
                 ("lease", quoted(self.lease)),
                 ("max_resident", self.max_resident.to_string()),
-                ("retire_after", quoted(self.retire_after)),
+                ("evict_after", quoted(self.evict_after)),
             ],
         );
         section("checkpoint", &[("every", CHECKPOINT_EVERY.to_string())]);

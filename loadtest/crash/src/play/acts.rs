@@ -173,7 +173,7 @@ impl Play<'_> {
     async fn refused(&mut self, node: Node) -> anyhow::Result<()> {
         let started = Instant::now();
         while started.elapsed() < REFUSAL {
-            if self.engine(node)?.metric("thicket_fenced_total").await.unwrap_or_default() > 0.5 {
+            if self.engine(node)?.metric("thicket_commits_fenced_total").await.unwrap_or_default() > 0.5 {
                 return Ok(());
             }
             tokio::time::sleep(LOOK).await;
