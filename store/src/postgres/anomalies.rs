@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Timestamptz};
-use diesel::{QueryResult, sql_query};
+use diesel::{QueryDsl as _, QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::{Cause, Event};
-use thicket_schema::postgres::AnomalyRow;
+use thicket_schema::postgres::{AnomalyRow, anomalies};
 use thicket_schema::{Flag, SensorId, Timestamp};
 
 /// The row of an event in its present state.
@@ -86,4 +86,9 @@ pub(super) async fn close_open_anomalies(
         .await?;
     }
     Ok(())
+}
+
+/// Returns the number of rows of `anomalies`.
+pub async fn count_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+    anomalies::table.count().get_result(connection).await
 }

@@ -1,11 +1,13 @@
 //! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead letter of a
 //! redelivered message is recognised by its content.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel::dsl::count_star;
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::dead_letters;
 use thicket_schema::{DeadLetter, PartitionId, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -89,6 +91,26 @@ async fn known_contents(
         known.insert(content, received.0);
     }
     Ok(known)
+}
+
+/// Returns the number of stored dead letters of each reason.
+pub async fn dead_letters_by_reason(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<String, i64>> {
+    let counts: Vec<(String, i64)> = dead_letters::table
+        .group_by(dead_letters::reason)
+        .select((dead_letters::reason, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Returns the number of stored dead letters of each partition that has some.
+pub async fn dead_letters_by_partition(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<i32, i64>> {
+    let counts: Vec<(i32, i64)> = dead_letters::table
+        .group_by(dead_letters::partition)
+        .select((dead_letters::partition, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
 }
 
 fn content_of(letter: &DeadLetter) -> i64 {

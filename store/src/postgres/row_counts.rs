@@ -1,49 +1,56 @@
-//! The rows of readings, a day at a time: each is read once.
-
-use std::collections::BTreeMap;
+//! Counts of the rows of `readings` by sensor, for `reconcile`. Each row is read once, day by day.
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::Timestamp;
+use thicket_schema::{Flag, Timestamp};
 
-/// A sensor's rows.
+use super::day_tables::DayTable;
+
+/// Counts of a sensor's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, QueryableByName)]
-pub(super) struct SensorRows {
+pub struct SensorRows {
+    /// The sensor's id.
     #[diesel(sql_type = BigInt)]
-    pub(super) sensor: i64,
-    /// Nothing where the sensor is unknown.
+    pub sensor: i64,
+    /// The sensor's name; `None` if it has no row in `sensors`.
     #[diesel(sql_type = Nullable<Text>)]
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
+    /// Number of the sensor's partition; `None` if it has no row in `sensors`.
     #[diesel(sql_type = Nullable<Integer>)]
-    pub(super) partition: Option<i32>,
+    pub partition: Option<i32>,
+    /// Scored rows.
     #[diesel(sql_type = BigInt)]
-    pub(super) scored: i64,
+    pub scored: i64,
+    /// Poison rows.
     #[diesel(sql_type = BigInt)]
-    pub(super) poison: i64,
+    pub poison: i64,
+    /// Late rows.
     #[diesel(sql_type = BigInt)]
-    pub(super) late: i64,
-    /// Rows of no kind: unscored without a reason, or scored with one against it.
+    pub late: i64,
+    /// All other rows: unscored and neither poison nor late, or scored and one of the two.
     #[diesel(sql_type = BigInt)]
-    pub(super) other: i64,
+    pub other: i64,
+    /// Rows whose field set is not stored.
     #[diesel(sql_type = BigInt)]
-    pub(super) no_field_set: i64,
-    /// Scored rows whose configuration is unknown.
+    pub no_field_set: i64,
+    /// Scored rows whose configuration is not stored.
     #[diesel(sql_type = BigInt)]
-    pub(super) no_config: i64,
-    /// Scored rows whose seq is not one more than that of the one before.
+    pub no_config: i64,
+    /// Scored rows whose seq is not that of the scored row before plus 1.
     #[diesel(sql_type = BigInt)]
-    pub(super) breaks: i64,
-    /// The first seq and the greatest.
+    pub breaks: i64,
+    /// The smallest seq.
     #[diesel(sql_type = Nullable<BigInt>)]
-    pub(super) first: Option<i64>,
+    pub first: Option<i64>,
+    /// The largest seq.
     #[diesel(sql_type = Nullable<BigInt>)]
-    pub(super) last: Option<i64>,
+    pub last: Option<i64>,
 }
 
 impl SensorRows {
-    /// Takes in the rows of a later day.
-    pub(super) fn append(&mut self, later: &Self) {
+    /// Adds the counts of a later day.
+    pub fn append(&mut self, later: &Self) {
         if let (Some(last), Some(first)) = (self.last, later.first) {
             self.breaks += i64::from(first != last + 1);
         }
@@ -58,71 +65,44 @@ impl SensorRows {
         self.breaks += later.breaks;
     }
 
-    /// How many rows there are.
-    pub(super) const fn all(&self) -> i64 {
+    /// Number of all rows.
+    pub const fn all(&self) -> i64 {
         self.scored + self.poison + self.late + self.other
     }
 }
 
-/// Sensors by id.
-pub(super) type Sensors = BTreeMap<i64, SensorRows>;
-
-/// A table that holds a day of readings, and about how many.
-#[derive(Clone, Debug, QueryableByName)]
-pub(super) struct Table {
-    #[diesel(sql_type = Text)]
-    pub(super) name: String,
-    #[diesel(sql_type = BigInt)]
-    pub(super) rows: i64,
-}
-
-/// The tables that hold readings of a time or later, the oldest first.
-pub(super) async fn tables(
-    postgres: &mut AsyncPgConnection,
-    since: Option<Timestamp>,
-) -> QueryResult<Vec<Table>> {
-    sql_query(
-        r#"SELECT quote_ident(relname) AS name, greatest(reltuples, 0)::int8 AS rows FROM (
-              SELECT c.relname, c.reltuples,
-                     to_date(substring(c.relname FROM 'y\d+m\d\dd\d\d$'), '"y"YYYY"m"MM"d"DD') AS day
-              FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-              WHERE i.inhparent = 'readings'::regclass) days
-          WHERE $1 IS NULL OR day IS NULL OR (day + 1)::timestamp > ($1 AT TIME ZONE 'UTC')
-          ORDER BY relname"#,
-    )
-    .bind::<Nullable<Timestamptz>, _>(since.map(Timestamp::to_datetime))
-    .load(postgres)
-    .await
-}
-
-/// The rows of one table by sensor. The greatest seq before a row is that of the scored row before it, however many unscored ones stand between.
-pub(super) async fn of_table(
-    postgres: &mut AsyncPgConnection,
-    table: &Table,
+/// Counts the rows of one day table by sensor.
+///
+/// The largest seq before a row is that of the scored row before it, even if unscored rows lie between.
+pub async fn count_rows_of_day(
+    connection: &mut AsyncPgConnection,
+    day: &DayTable,
     since: Option<Timestamp>,
 ) -> QueryResult<Vec<SensorRows>> {
-    const KIND: &str = "(r.flags & 12)";
+    let (poison, late) = (Flag::Poison.bit(), Flag::Late.bit());
+    let kind = format!("(r.flags & {})", poison | late);
     sql_query(format!(
         "SELECT r.sensor, s.name, s.partition,
-                count(*) FILTER (WHERE r.seq IS NOT NULL AND {KIND} = 0) AS scored,
-                count(*) FILTER (WHERE r.seq IS NULL AND {KIND} = 8) AS poison,
-                count(*) FILTER (WHERE r.seq IS NULL AND {KIND} = 4) AS late,
-                count(*) FILTER (WHERE NOT (r.seq IS NOT NULL AND {KIND} = 0 OR r.seq IS NULL AND {KIND} IN (4, 8))) AS other,
+                count(*) FILTER (WHERE r.seq IS NOT NULL AND {kind} = 0) AS scored,
+                count(*) FILTER (WHERE r.seq IS NULL AND {kind} = {poison}) AS poison,
+                count(*) FILTER (WHERE r.seq IS NULL AND {kind} = {late}) AS late,
+                count(*) FILTER (WHERE NOT (r.seq IS NOT NULL AND {kind} = 0
+                                            OR r.seq IS NULL AND {kind} IN ({late}, {poison}))) AS other,
                 count(*) FILTER (WHERE f.id IS NULL) AS no_field_set,
                 count(*) FILTER (WHERE r.seq IS NOT NULL AND c.id IS NULL) AS no_config,
                 count(*) FILTER (WHERE r.seq <> r.before + 1) AS breaks,
                 min(r.seq) AS first, max(r.seq) AS last
          FROM (SELECT sensor, seq, flags, field_set, config,
                       max(seq) OVER (PARTITION BY sensor ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-               FROM {table} WHERE $1 IS NULL OR ts >= $1) r
+               FROM {day} WHERE $1 IS NULL OR ts >= $1) r
          LEFT JOIN sensors s ON s.id = r.sensor
          LEFT JOIN field_sets f ON f.id = r.field_set
          LEFT JOIN configs c ON c.id = r.config
          GROUP BY r.sensor, s.name, s.partition",
-        table = table.name
+        day = day.name
     ))
-    .bind::<Nullable<Timestamptz>, _>(since.map(Timestamp::to_datetime))
-    .load(postgres)
+    .bind::<Nullable<Timestamptz>, _>(since)
+    .load(connection)
     .await
 }
 

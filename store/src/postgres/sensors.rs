@@ -1,8 +1,9 @@
 //! `sensors`: every sensor that has rows, and the union of its fields.
 
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, sql_query};
+use diesel::{QueryDsl as _, QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::sensors;
 
 use super::batch::SeenSensor;
 
@@ -33,4 +34,9 @@ pub(super) async fn upsert_sensors(
         .await?;
     }
     Ok(())
+}
+
+/// Returns the number of rows of `sensors`.
+pub async fn count_sensors(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+    sensors::table.count().get_result(connection).await
 }

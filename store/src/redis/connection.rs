@@ -8,15 +8,18 @@ use fred::interfaces::ClientLike as _;
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy};
 
-/// An error of Redis or of the way to it.
+/// An error of Redis or of the connection to it.
 pub type RedisError = fred::error::Error;
+
+/// A connection to Redis. Clones share it.
+pub type RedisClient = Client;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_MIN_MS: u32 = 100;
 const RETRY_MAX_MS: u32 = 2_000;
 
-/// Connects once; the connection then reconnects by itself for ever.
+/// Connects once. The connection then reconnects by itself, without a limit.
 pub async fn try_connect_redis(url: &str) -> Result<Client, RedisError> {
     let mut builder = Builder::from_config(Config::from_url(url)?);
     builder

@@ -1,49 +1,41 @@
-//! What waits in a partition's log: appended, and not committed yet.
+//! The backlog of a partition's log: entries that are appended and not committed yet.
 
 use std::time::Duration;
 
 use serde::Serialize;
-
 use thicket_schema::{Entry, Item, PartitionId, Position};
 
 use super::{LogReader, RedisError};
 
-/// Entries that are unpacked to count their records.
+/// Most entries that are decoded to count their records.
 const COUNT_UP_TO: u64 = 2_000;
-/// Entries that are read at once.
+/// Entries per read.
 const PAGE: u64 = 200;
-/// A read waits so long where there is nothing.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a read waits for entries if there are none.
+const READ_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// How much waits.
+/// How much of a log is not committed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InFlight {
-    /// Entries of the log.
+    /// Entries.
     pub entries: u64,
-    /// Readings and dead letters in them; nothing where there are too many entries to unpack them.
+    /// Readings and dead letters in them; `None` if there are too many entries to decode them.
     pub records: Option<u64>,
 }
 
 impl InFlight {
-    /// Two partitions together.
+    /// Adds the backlog of another partition.
+    #[must_use]
     pub fn and(self, other: Self) -> Self {
         let records = self.records.zip(other.records).map(|(a, b)| a + b);
         Self { entries: self.entries + other.entries, records }
     }
 
-    /// Of no partition.
-    pub const NOTHING: Self = Self { entries: 0, records: Some(0) };
-
-    /// For people.
-    pub fn words(self) -> String {
-        match self.records {
-            Some(records) => format!("{records} records in {} entries of the log", self.entries),
-            None => format!("{} entries of the log, too many to count their records", self.entries),
-        }
-    }
+    /// The backlog of no partition.
+    pub const ZERO: Self = Self { entries: 0, records: Some(0) };
 }
 
-/// Counts what lies after a position.
+/// Counts the entries after a position, and their records.
 pub async fn in_flight(
     reader: &LogReader,
     partition: PartitionId,
@@ -51,7 +43,7 @@ pub async fn in_flight(
 ) -> Result<InFlight, RedisError> {
     let (mut at, mut entries, mut records) = (committed, 0, 0);
     while entries < COUNT_UP_TO {
-        let page = reader.read(&[(partition, at)], PAGE, PATIENCE).await?;
+        let page = reader.read(&[(partition, at)], PAGE, READ_TIMEOUT).await?;
         let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
         let Some(newest) = page.last() else { return Ok(InFlight { entries, records: Some(records) }) };
         at = newest.position;
@@ -61,7 +53,8 @@ pub async fn in_flight(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// What an entry adds to what is delivered. One that cannot be read becomes a dead letter.
+/// How many records the ledger counts as delivered for an entry. An entry that cannot be decoded becomes
+/// one dead letter.
 fn records_of(bytes: &[u8]) -> u64 {
     let Ok(entry) = Entry::decode(bytes) else { return 1 };
     let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));
@@ -87,7 +80,7 @@ mod tests {
     #[test]
     fn what_cannot_be_counted_in_one_partition_cannot_in_all() {
         let counted = InFlight { entries: 2, records: Some(7) };
-        assert_eq!(InFlight::NOTHING.and(counted), counted);
+        assert_eq!(InFlight::ZERO.and(counted), counted);
         let uncounted = InFlight { entries: 3_000, records: None };
         assert_eq!(counted.and(uncounted), InFlight { entries: 3_002, records: None });
     }
