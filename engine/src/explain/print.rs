@@ -2,19 +2,20 @@
 
 use thicket_detector::{Explanation, NeighbourExplanation, ViewExplanation};
 
-use super::{Explained, Verdict};
+use super::explained::Explained;
+use super::stored::ScoreValues;
 use crate::when;
 use crate::words::{Why, by_share, number};
 
-/// Contributions of a view that are shown.
+/// Most contributions of a view that are shown.
 const CONTRIBUTIONS: usize = 8;
-/// Contributions below this are not worth a line.
+/// Contributions below this share are not shown.
 const LEAST_CONTRIBUTION: f64 = 0.005;
 
 /// Prints an explanation.
 pub(super) fn print(explained: &Explained) {
     let Explained { sensor, ts, seq, values, stored, flags, explanation, .. } = explained;
-    println!("{sensor} at {}, reading {seq}\n", when::show(*ts));
+    println!("{sensor} at {}, reading {seq}\n", when::show(ts.to_datetime()));
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
         println!("  {name:<width$}  {value}");
@@ -64,7 +65,7 @@ fn reproduction(explained: &Explained) -> String {
     if explained.reproduced {
         return format!("the same, bit for bit, {from}");
     }
-    let Verdict { score, grade, .. } = computed;
+    let ScoreValues { score, grade, .. } = computed;
     let gone = match replayed.oldest_seq {
         Some(oldest) if oldest > 1 => {
             format!(

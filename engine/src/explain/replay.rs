@@ -1,5 +1,5 @@
-//! Brings a detector to where it stood before a reading: the way in which the engine restores it, a page of rows after the
-//! other, so that a long past needs no more memory than a short one.
+//! Restores a detector to its state before a reading. It is restored as the engine does it, but page by page,
+//! so that a long history needs no more memory than a short one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,41 +7,41 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use thicket_actors::checkpoint::{
-    CheckpointStore, PostgresPool, REBUILD_PER_POINT, heard_labels, newest_of_others, page_of_rows,
-    rows_up_to, stored_configs,
-};
-use thicket_actors::detector::{NamedConfig, RestoreFacts, restore};
-use thicket_actors::messages::{History, StoredReading};
-use thicket_actors::queue::try_connect_redis;
-use thicket_detector::Detector;
+use thicket_actors::checkpoint::REBUILD_PER_POINT;
+use thicket_actors::detector::{RestoreFacts, restore};
+use thicket_actors::messages::History;
+use thicket_detector::{Detector, NamedConfig};
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
+use thicket_store::postgres::{
+    PostgresPool, StoredReading, applied_labels, newest_of_others, page_of_rows, rows_up_to, stored_configs,
+};
+use thicket_store::redis::{CheckpointStore, try_connect_redis};
 
 use super::stored::StoredDetection;
 use crate::config::Config;
 use crate::sensors::Sensor;
 use crate::when;
 
-/// Rows that are read at a time.
+/// Rows per query.
 const PAGE: usize = 20_000;
-/// How long Redis may take: without it, the rows are enough.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long Redis may take. Without the checkpoint, the rows suffice.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a detector was brought back from.
+/// The sources of a restored detector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Replayed {
-    /// The reading after which the checkpoint was taken that it started from, if from any.
+    /// Seq of the checkpoint that the restore started from; `None` if it started from rows.
     pub(super) checkpoint: Option<u64>,
-    /// Rows that were scored once more.
+    /// Rows that were scored again.
     pub(super) rows: u64,
-    /// How many of them came out otherwise than they are stored.
+    /// Number of these rows whose score differs from the stored score.
     pub(super) mismatches: u64,
-    /// The number of the oldest row, where there is no checkpoint: if it is not 1, older rows are gone.
+    /// Seq of the oldest row, if there is no checkpoint. If it is not 1, older rows are no longer stored.
     pub(super) oldest_seq: Option<u64>,
 }
 
-/// The detector as it stood before a stored reading, and the configuration that the reading was scored with.
-pub(super) async fn before(
+/// Returns the detector in its state before a stored reading, and the configuration of the reading.
+pub(super) async fn state_before(
     config: &Config,
     pool: &PostgresPool,
     sensor: &Sensor,
@@ -52,11 +52,11 @@ pub(super) async fn before(
     let target = Arc::clone(configs.get(&reading.config).with_context(|| {
         format!(
             "the reading of {name} at {} was scored with configuration {:016x}, which is not stored, or which this version cannot read",
-            when::show(reading.ts),
+            when::show(reading.ts.to_datetime()),
             reading.config
         )
     })?);
-    let end = Timestamp::from(reading.ts);
+    let end = reading.ts;
     let history = beginning(config, pool, sensor, &name, &target, configs, end).await?;
     let newest_before = history.before.last().map(|row| row.ts);
     let newest_saved = history.checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
@@ -77,8 +77,8 @@ pub(super) async fn before(
     }
 }
 
-/// What there is before the first row that is applied again: a checkpoint, or the rows that a detector of a new shape learnt from, or
-/// nothing.
+/// Returns the history before the first row that is replayed: a checkpoint, or the rows from which a detector
+/// of another shape was rebuilt, or neither.
 async fn beginning(
     config: &Config,
     pool: &PostgresPool,
@@ -103,11 +103,11 @@ async fn beginning(
         }
         _ => Vec::new(),
     };
-    let labels = heard_labels(pool, id).await?;
+    let labels = applied_labels(pool, id).await?;
     Ok(History { checkpoint, before, rows: Vec::new(), configs, labels })
 }
 
-/// A restore in several steps: what each leads to is the checkpoint of the next.
+/// A restore in several steps. The state after a step is the checkpoint of the next step.
 struct Replay<'a> {
     name: &'a SensorName,
     target: &'a Arc<NamedConfig>,
@@ -121,7 +121,8 @@ impl<'a> Replay<'a> {
         Self { name, target, history, replayed: Replayed { checkpoint, ..Replayed::default() } }
     }
 
-    /// Applies the next rows. A detector begins with the configuration of its first row: some settings are those that it began with.
+    /// Applies the next rows. A detector starts with the configuration of its first row: some settings cannot
+    /// change later.
     fn take(&mut self, rows: Vec<StoredReading>) -> Detector {
         if self.history.checkpoint.is_none() && self.history.before.is_empty() {
             self.replayed.oldest_seq = rows.iter().find_map(|row| row.seq);
@@ -136,7 +137,7 @@ impl<'a> Replay<'a> {
         detector
     }
 
-    /// Remembers how far it is.
+    /// Makes the detector's state the checkpoint of the next step.
     fn save(&mut self, detector: &Detector) {
         self.history.before.clear();
         self.history.checkpoint = Some(Checkpoint {
@@ -149,17 +150,17 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// The sensor's checkpoint, if Redis answers and has one.
+/// Returns the sensor's checkpoint; `None` if it has none, or if Redis does not answer.
 async fn load_checkpoint(config: &Config, sensor: &Sensor, name: &SensorName) -> Option<Checkpoint> {
     let loading = async {
         let redis = try_connect_redis(&config.redis.url).await?;
         let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);
         anyhow::Ok(store.load(PartitionId(sensor.partition as u16), name).await?.readable())
     };
-    match tokio::time::timeout(PATIENCE, loading).await {
+    match tokio::time::timeout(REDIS_TIMEOUT, loading).await {
         Ok(Ok(checkpoint)) => checkpoint,
         Ok(Err(error)) => {
-            tracing::warn!(%error, "redis does not give the checkpoint; replaying all stored rows");
+            tracing::warn!(%error, "redis does not return the checkpoint; replaying all stored rows");
             None
         }
         Err(_) => {
@@ -176,13 +177,14 @@ mod tests {
 
     use super::*;
 
-    /// Two configurations of the same shape, of which the second takes more readings for anomalies, and learns otherwise.
+    /// A configuration. A larger rate of alarms makes more readings anomalies, so that the detector learns
+    /// differently.
     fn config(alarms_per_week: f64) -> Arc<NamedConfig> {
         let settings = DetectorConfig { profile: Profile::Small, warm_up: 64, ..DetectorConfig::default() };
         Arc::new(NamedConfig::from(DetectorConfig { alarms_per_week, ..settings }))
     }
 
-    /// Scored rows and a poison one; the configuration changes with row 150.
+    /// Scored rows and a poison row. The configuration changes at row 150.
     fn rows(first: &NamedConfig, second: &NamedConfig) -> Vec<StoredReading> {
         let fields = FieldSet::new(vec!["level".to_owned()]).unwrap();
         let mut detector = Detector::new("a", &first.config);

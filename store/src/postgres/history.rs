@@ -109,7 +109,7 @@ pub async fn newest_of_others(
 pub struct NamedReading {
     /// The row.
     #[diesel(embed)]
-    pub row: ReadingRow,
+    pub reading: ReadingRow,
     /// The names of its values, in the same order.
     #[diesel(sql_type = Array<Text>)]
     pub names: Vec<String>,

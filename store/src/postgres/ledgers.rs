@@ -1,6 +1,6 @@
 //! The ledgers in `partitions`: the outcomes of all records that were read from the log.
 
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _};
+use diesel::{QueryDsl as _, QueryResult, SelectableHelper as _};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{Ledger, partitions};
 use thicket_schema::{PartitionId, Position};

@@ -23,7 +23,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 2";
 
-/// Numbers the holders of a lease.
+/// Numbers the holders of an ingress lease.
 const INGRESS_EPOCH: &str = "#!lua flags=allow-oom
 local ingress_epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, tonumber(ARGV[1]))
 ingress_epoch = string.format('%.0f', ingress_epoch)
@@ -76,7 +76,8 @@ impl Leases {
         Ok(LeaseState::from_code(reply))
     }
 
-    /// Begins a new ingress_epoch: a number that is greater than that of every earlier holder, and at least `wall_ms`.
+    /// Returns the next ingress epoch: a number greater than that of every earlier holder, and at least
+    /// `wall_ms`.
     pub async fn next_ingress_epoch(&self, key: EpochKey, wall_ms: u64) -> Result<u64, RedisError> {
         self.ingress_epoch.evalsha_with_reload(&self.redis, vec![key.0], vec![wall_ms.to_string()]).await
     }

@@ -1,6 +1,6 @@
 //! What Thicket keeps in Redis. A file per structure.
 //!
-//! - [`connection`]: clients.
+//! - `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
 //! - `log_backlog`: how much of a log is not committed yet.
 //! - `leases`, `node`: who is alive.

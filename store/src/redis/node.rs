@@ -1,4 +1,5 @@
-//! The name of a node: no other process has it, and a process of the same machine can apply_label whether its owner still lives.
+//! The name of a node. No other process has it, and a process of the same machine can tell whether the node
+//! still runs.
 
 use std::fmt;
 use std::sync::Arc;
