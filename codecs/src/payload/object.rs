@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::shapes::Shapes;
 use super::{Measurement, PayloadError};
+use crate::timestamp::{TimestampError, parse_epoch, parse_rfc3339};
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
-use crate::timestamp::{TimestampError, parse_epoch, parse_rfc3339};
 
 /// What one object leaves to the next: the known forms, and buffers of the right size.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::PayloadError;
-use thicket_schema::{FieldSet, FieldSetError};
 use thicket_schema::text::excerpt;
+use thicket_schema::{FieldSet, FieldSetError};
 
 /// How much memory the known forms may take before all are forgotten: thousands of them, so that only a fleet that makes
 /// up names gets there.

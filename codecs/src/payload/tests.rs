@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use thicket_schema::FieldSetError;
 use crate::timestamp::TimestampError;
+use thicket_schema::FieldSetError;
 
 const TEN_O_CLOCK: Timestamp = Timestamp(1_795_341_600_000_000);
 

@@ -58,7 +58,7 @@ pub(super) async fn state_before(
     })?);
     let end = reading.ts;
     let history = beginning(config, pool, sensor, &name, &target, configs, end).await?;
-    let newest_before = history.before.last().map(|row| row.ts);
+    let newest_before = history.rebuild_from.last().map(|row| row.ts);
     let newest_saved = history.checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
     let mut after = newest_saved.or(newest_before);
     let mut replay = Replay::new(&name, &target, history);
@@ -97,14 +97,14 @@ async fn beginning(
             && checkpoint.newest.is_some_and(|newest| newest < end && Some(newest) > changed)
     };
     let checkpoint = load_checkpoint(config, sensor, name).await.filter(usable);
-    let before = match changed {
+    let rebuild_from = match changed {
         Some(changed) if checkpoint.is_none() => {
             rows_up_to(pool, id, changed, REBUILD_PER_POINT * target.config.shape().points).await?
         }
         _ => Vec::new(),
     };
     let labels = applied_labels(pool, id).await?;
-    Ok(History { checkpoint, before, rows: Vec::new(), configs, labels })
+    Ok(History { checkpoint, rebuild_from, configs, labels, ..History::default() })
 }
 
 /// A restore in several steps. The state after a step is the checkpoint of the next step.
@@ -124,12 +124,12 @@ impl<'a> Replay<'a> {
     /// Applies the next rows. A detector starts with the configuration of its first row: some settings cannot
     /// change later.
     fn take(&mut self, rows: Vec<StoredReading>) -> Detector {
-        if self.history.checkpoint.is_none() && self.history.before.is_empty() {
+        if self.history.checkpoint.is_none() && self.history.rebuild_from.is_empty() {
             self.replayed.oldest_seq = rows.iter().find_map(|row| row.seq);
         }
         let first = rows.iter().find_map(|row| self.history.configs.get(&row.config?));
         let config = Arc::clone(first.unwrap_or(self.target));
-        self.history.rows = rows;
+        self.history.replay = rows;
         let facts = RestoreFacts { sensor: self.name, config: &config, history: &self.history };
         let (detector, restored) = restore(&facts);
         self.replayed.rows += restored.replayed;
@@ -139,7 +139,7 @@ impl<'a> Replay<'a> {
 
     /// Makes the detector's state the checkpoint of the next step.
     fn save(&mut self, detector: &Detector) {
-        self.history.before.clear();
+        self.history.rebuild_from.clear();
         self.history.checkpoint = Some(Checkpoint {
             sensor: self.name.as_str().to_owned(),
             seq: detector.seq(),

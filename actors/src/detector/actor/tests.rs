@@ -36,10 +36,10 @@ async fn readings_that_are_not_newer_touch_nothing() {
     let detector = restored(1_000).await;
     let scores =
         detector.send(score(vec![reading(5, 1.0), reading(5, 2.0), reading(4, 3.0), reading(6, 4.0)])).await;
-    let verdicts = scores.unwrap().unwrap().verdicts;
-    assert!(matches!(&verdicts[0], Verdict::Scored(detection) if detection.seq == 1));
-    assert_eq!(verdicts[1..3], [Verdict::NotNewer, Verdict::NotNewer]);
-    assert!(matches!(&verdicts[3], Verdict::Scored(detection) if detection.seq == 2));
+    let outcomes = scores.unwrap().unwrap().outcomes;
+    assert!(matches!(&outcomes[0], ScoreOutcome::Scored(detection) if detection.seq == 1));
+    assert_eq!(outcomes[1..3], [ScoreOutcome::NotNewer, ScoreOutcome::NotNewer]);
+    assert!(matches!(&outcomes[3], ScoreOutcome::Scored(detection) if detection.seq == 2));
 }
 
 #[actix_rt::test]
