@@ -1,9 +1,9 @@
 //! The `thicket` binary: composition only. It reads the configuration, starts the actors and ends them.
 
 mod anomalies;
+mod backlog;
 mod backtest;
 mod check;
-mod checkpoints;
 mod cli;
 mod config;
 mod deadletters;
@@ -12,10 +12,10 @@ mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod http;
-mod in_flight;
 mod ledger;
 mod losses;
 mod migrate;
+mod progress_line;
 mod reconcile;
 mod reload;
 mod retention;

@@ -1,4 +1,4 @@
-//! An alarm, be it stored or found now.
+//! An alarm: a stored anomaly, or an event of the new detector.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,25 +13,25 @@ use crate::words::{Why, by_share};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Alarm {
     pub(super) started: DateTime<Utc>,
-    /// Nothing while it lasts.
+    /// Time of the last anomalous reading; `None` while the event lasts.
     pub(super) ended: Option<DateTime<Utc>>,
     pub(super) peak_at: DateTime<Utc>,
     pub(super) peak_grade: f64,
     pub(super) readings: i64,
-    /// The greatest share first.
+    /// The largest share first.
     pub(super) causes: Vec<Why>,
-    /// What people said of it, where it is stored.
+    /// The label of a stored anomaly.
     pub(super) label: Option<Label>,
 }
 
 impl Alarm {
-    /// The time it takes up. One that lasts has no end.
+    /// Its span of time. The span of an event that lasts has no end.
     pub(super) fn span(&self) -> Span {
         let to = self.ended.map_or(i64::MAX, |ended| ended.timestamp_micros());
         Span { from: self.started.timestamp_micros(), to }
     }
 
-    /// Whether people called it real, as far as they said anything.
+    /// Whether its label calls it real; `None` if it has no label.
     pub(super) fn is_real(&self) -> Option<bool> {
         self.label.map(|label| label == Label::True)
     }
@@ -61,7 +61,7 @@ impl From<Anomaly> for Alarm {
             peak_grade: anomaly.peak_grade,
             readings: i64::from(anomaly.readings),
             causes: anomaly.causes,
-            label: anomaly.label.map(|said| said.label),
+            label: anomaly.label.map(|labelled| labelled.label),
         }
     }
 }

@@ -1,59 +1,62 @@
-//! The new scores as a CSV file. Readings of a sensor are in order; sensors take turns.
+//! The new scores as a CSV file. The readings of a sensor are in order; the readings of several sensors are mixed.
 
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use thicket_actors::messages::StoredReading;
+use csv::Writer;
 use thicket_detector::Detection;
 use thicket_schema::SensorName;
+use thicket_store::postgres::StoredReading;
 
-/// The file. Shared by all threads, which bring pages.
+const HEADER: [&str; 7] = ["sensor", "ts", "score", "grade", "confidence", "onset", "anomaly"];
+
+/// The file. All threads share it; each appends a page at a time.
 #[derive(Debug)]
-pub(super) struct ScoresFile(Mutex<BufWriter<File>>);
+pub(super) struct ScoresFile(Mutex<Writer<File>>);
 
-/// Lines for the file.
+/// The lines of a page.
 #[derive(Debug, Default)]
-pub(super) struct Lines(String);
+pub(super) struct Lines(Vec<[String; 7]>);
 
 impl ScoresFile {
-    /// Makes the file, in place of one that is there.
+    /// Creates the file, or replaces it.
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
         let unwritable = || format!("--out: {} cannot be written", path.display());
-        let mut file = BufWriter::new(File::create(path).with_context(unwritable)?);
-        writeln!(file, "sensor,ts,score,grade,confidence,onset,anomaly").with_context(unwritable)?;
-        Ok(Self(Mutex::new(file)))
+        let mut writer = Writer::from_path(path).with_context(unwritable)?;
+        writer.write_record(HEADER).with_context(unwritable)?;
+        Ok(Self(Mutex::new(writer)))
     }
 
-    /// Appends lines and empties them.
+    /// Appends lines and clears them.
     pub(super) fn append(&self, lines: &mut Lines) -> anyhow::Result<()> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(lines.0.as_bytes()).context("--out: the file cannot be written")?;
-        lines.0.clear();
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines.0.drain(..) {
+            writer.write_record(line).context("--out: the file cannot be written")?;
+        }
         Ok(())
     }
 
-    /// Writes what is still held back.
+    /// Writes the buffered lines.
     pub(super) fn finish(&self) -> anyhow::Result<()> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.flush().context("--out: the file cannot be written")
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.flush().context("--out: the file cannot be written")
     }
 }
 
 impl Lines {
-    /// Adds a scored reading. Numbers are written so that they read back as the same bits.
+    /// Adds a scored reading. The text of a number is read back as the same bits.
     pub(super) fn push(&mut self, sensor: &SensorName, reading: &StoredReading, detection: &Detection) {
         let Detection { score, grade, confidence, onset, anomaly, .. } = detection;
-        let grade = grade.map(|grade| grade.to_string()).unwrap_or_default();
-        let (sensor, ts) = (quoted(sensor.as_str()), reading.ts);
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{sensor},{ts},{score},{grade},{confidence},{onset},{anomaly}");
+        self.0.push([
+            sensor.to_string(),
+            reading.ts.to_string(),
+            score.to_string(),
+            grade.map(|grade| grade.to_string()).unwrap_or_default(),
+            confidence.to_string(),
+            onset.to_string(),
+            anomaly.to_string(),
+        ]);
     }
-}
-
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }

@@ -19,10 +19,10 @@ fn alarm(from: i64, to: Option<i64>, grade: f64, label: Option<Label>) -> Alarm 
     }
 }
 
-fn outcome(stored: Option<Vec<Alarm>>, alarms: Vec<Alarm>) -> Outcome {
+fn outcome(stored: Option<Vec<Alarm>>, alarms: Vec<Alarm>) -> SensorOutcome {
     let counts = Counts { scored: 900, warming: 100, ..Counts::default() };
     let scored = Scored { alarms, counts, memory: 4_000, cpu: Duration::from_millis(2) };
-    Outcome { sensor: "a".to_owned(), scored, stored }
+    SensorOutcome { sensor: "a".to_owned(), scored, stored }
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn both_sides_are_compared_and_judged() {
     assert_eq!(report.gained[0].alarm.started, Timestamp(95).to_datetime());
     let Labels { old, new } = report.labels.unwrap();
     assert_eq!((old.precision, old.recall), (Some(0.5), Some(1.0)));
-    assert_eq!((new.precision, new.recall, new.judgement.unlabelled), (Some(1.0), Some(1.0), 2));
+    assert_eq!((new.precision, new.recall, new.counts.unlabelled), (Some(1.0), Some(1.0), 2));
     assert!((report.cost.cpu_micros_per_reading - 2.0).abs() < 1e-9);
 }
 
