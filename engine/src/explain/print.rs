@@ -41,7 +41,7 @@ pub(super) fn print(explained: &Explained) {
 }
 
 fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
-    let Explanation { surprise, loudest, rarity, threshold, past, interval_seconds, .. } = explanation;
+    let Explanation { surprise, strongest_view, rarity, threshold, past, interval_seconds, .. } = explanation;
     let often = if *rarity < 12.0 {
         format!("one reading in {}", number(10_f64.powf(*rarity).round()))
     } else {
@@ -53,7 +53,9 @@ fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
         number(alarms_per_week),
         number(*interval_seconds)
     );
-    println!("surprise    {surprise:.3} over all views, {loudest:.3} in the loudest; {past} past readings");
+    println!(
+        "surprise    {surprise:.3} over all views, {strongest_view:.3} in the loudest; {past} past readings"
+    );
 }
 
 fn reproduction(explained: &Explained) -> String {

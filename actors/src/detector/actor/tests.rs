@@ -5,8 +5,13 @@ use thicket_detector::DetectorConfig;
 use super::*;
 use crate::messages::History;
 
-/// A value that panics a detector in tests of this crate.
-pub(crate) const POISON: f64 = 666_666.0;
+/// A value that panics a detector while [`arm_poison`] holds.
+pub(crate) const POISON: f64 = faults::POISON[0].0;
+
+/// Lets poison values do their work in this process.
+pub(crate) fn arm_poison() {
+    fail::cfg("poison", "return").unwrap();
+}
 
 fn reading(ts: i64, value: f64) -> Reading {
     Reading {
