@@ -18,8 +18,12 @@
 pub mod audio;
 pub mod cli;
 mod database;
+pub mod demo;
 pub mod digest;
+mod http;
 pub mod ledger;
+pub mod metrics_page;
+mod progress_line;
 pub mod random;
 pub mod replay;
 pub mod scenario;

@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1 failure (also: `verify`
 //! found a loss), 2 a mistake on the command line.
 
+mod demo;
 mod digest;
 mod progress;
 mod replay;
@@ -38,6 +39,7 @@ enum Command {
     Replay(replay::Arguments),
     Verify(verify::Arguments),
     Digest(digest::Arguments),
+    Demo(demo::Arguments),
 }
 
 /// Runs the program on the process's arguments.
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => block_on(replay::run(arguments)),
         Command::Verify(arguments) => block_on(verify::run(arguments)),
         Command::Digest(arguments) => block_on(digest::run(arguments)),
+        Command::Demo(arguments) => block_on(demo::run(arguments)),
     };
     match outcome {
         Ok(code) => code,

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::{signal, sync::watch};
 
 use super::{
-    progress::ProgressLine,
+    progress::progress_line,
     source::{END_AT_NOW, SourceArguments},
 };
 use crate::{
@@ -133,13 +133,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         "seconds": (seconds * 1e3).round() / 1e3,
         "readings_per_second": (summary.published as f64 / seconds).round(),
     });
-    ProgressLine::new().finish("");
+    progress_line().finish("");
     println!("{report}");
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(progress: Arc<Progress>, sensors: usize) {
-    let mut line = ProgressLine::new();
+    let mut line = progress_line();
     let (mut before, mut at) = (0, Instant::now());
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;

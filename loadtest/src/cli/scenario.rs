@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 
-use super::{progress::ProgressLine, source::SourceArguments};
+use super::{progress::progress_line, source::SourceArguments};
 use crate::scenario::csv;
 
 /// Writes a scenario as CSV files, to work on detection without any server.
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let scenario = arguments.source.scenario("2026-01-01T00:00:00Z", arguments.frames)?;
     let sensors = scenario.sensors().len();
-    let mut line = ProgressLine::new();
+    let mut line = progress_line();
     let show = |index| line.show(|| format!("scenario: sensor {index} of {sensors}"));
     let events = csv::write(&scenario, &arguments.out, arguments.frames, show)
         .with_context(|| format!("cannot write to {}", arguments.out.display()))?;

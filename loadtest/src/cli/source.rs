@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 
-use super::progress::ProgressLine;
+use super::progress::progress_line;
 use crate::{
     audio::{Library, library::LoadOptions},
     scenario::{Scenario, ScenarioOptions},
@@ -51,7 +51,7 @@ impl SourceArguments {
     /// Reads the data set and sets up the scenario. `frames` is what `end-at-now` counts back.
     pub(super) fn scenario(&self, default_start: &str, frames: u64) -> anyhow::Result<Scenario> {
         let load = LoadOptions { frame_seconds: self.frame, clips_per_class: self.clips };
-        let mut line = ProgressLine::new();
+        let mut line = progress_line();
         let library = Library::load(&self.data, &load, |done, total| {
             line.show(|| format!("analysing clip {done} of {total}"));
         })?;

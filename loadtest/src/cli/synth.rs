@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::progress::ProgressLine;
+use super::progress::progress_line;
 use crate::synth::{self, SynthOptions, SynthOutcome};
 
 /// Writes a synthetic data set in UrbanSound8K's layout.
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         clips_per_class: arguments.clips_per_class,
         sample_rate: arguments.sample_rate,
     };
-    let mut line = ProgressLine::new();
+    let mut line = progress_line();
     let outcome = synth::write(&arguments.out, &options, |progress| {
         line.show(|| format!("synth: {} of {} clips", progress.written, progress.total));
     })?;

@@ -1,13 +1,26 @@
-//! The engine as a server of the demo: a process of this very program, started, asked and stopped like the others.
+//! The engine as a server of the demo: a process of the binary `thicket`, which the server
+//! starter starts, probes and stops like Redis, Mosquitto and PostgreSQL.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use thicket_compose::server::{Launch, Server, Service, Signal};
-use thicket_compose::{Error, Servers};
+use thicket_compose::{
+    Error, Servers,
+    server::{Launch, Server, Service, Signal},
+};
 
-use crate::scrape::{Samples, scrape};
+use super::blocking::blocking;
+use crate::{
+    http,
+    metrics_page::{MetricsError, MetricsPage},
+};
+
+/// How long the engine may take to answer a request.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A running engine.
 pub(super) struct Engine {
@@ -38,11 +51,10 @@ impl Service for EngineService {
         })
     }
 
-    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
-        connection.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer)?;
-        if answer.contains(" 200 ") { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    /// Succeeds once the engine reports that it is ready.
+    fn probe(&self, connection: TcpStream) -> io::Result<()> {
+        let url = format!("http://{}/readyz", connection.peer_addr()?);
+        http::get(&url, TIMEOUT).map(drop).map_err(io::Error::other)
     }
 
     fn url(&self, port: u16) -> String {
@@ -51,9 +63,11 @@ impl Service for EngineService {
 }
 
 impl Engine {
-    /// Starts the engine on the servers, with the settings that ship but for one, and waits until readings would flow. The demo lasts about
-    /// an hour of the sensors' time: the shipped quota of alarms, one a week, would leave most of what happens unsaid.
-    pub(super) async fn start(directory: &Path, servers: &Servers) -> anyhow::Result<Self> {
+    /// Starts the engine on the servers and waits until it accepts readings.
+    ///
+    /// The engine runs with its default settings except for the quota of alarms. The demo lasts
+    /// about an hour of event time: the default of one alarm a week would hide most anomalies.
+    pub(super) async fn start(program: PathBuf, directory: &Path, servers: &Servers) -> anyhow::Result<Self> {
         let settings = format!(
             "[mqtt]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n\
              [detector]\nalarms_per_week = 100\n",
@@ -61,9 +75,9 @@ impl Engine {
             servers.redis.url(),
             servers.postgres.url()
         );
-        let service = EngineService { program: std::env::current_exe()?, settings };
+        let service = EngineService { program, settings };
         let directory = directory.join("engine");
-        let server = super::blocking(move || Ok(Server::start_service(service, &directory)?)).await?;
+        let server = blocking(move || Ok(Server::start_service(service, &directory)?)).await?;
         Ok(Self { server })
     }
 
@@ -71,11 +85,11 @@ impl Engine {
         self.server.url()
     }
 
-    pub(super) async fn scrape(&self) -> anyhow::Result<Samples> {
-        scrape(SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.port()))).await
+    pub(super) async fn scrape(&self) -> Result<MetricsPage, MetricsError> {
+        MetricsPage::fetch(&format!("{}/metrics", self.url()), TIMEOUT).await
     }
 
-    /// Stops it gracefully.
+    /// Stops the engine gracefully.
     pub(super) fn stop(&mut self) -> anyhow::Result<()> {
         Ok(self.server.stop()?)
     }

@@ -1,19 +1,20 @@
-//! The reckoning: every row against what was published.
+//! The outcome of the demo: every row compared with what was published.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use thicket_compose::Servers;
-use thicket_loadtest::verify::{Latency, Performance, Report, VerifyOptions, verify};
 
-use crate::scrape::Samples;
+use crate::{
+    metrics_page::MetricsPage,
+    verify::{self, Performance, Report, VerifyOptions, metrics::latency_of},
+};
 
-/// How long rows may still be on their way when the comparison begins.
+/// How long to wait for rows that are not stored yet when the comparison begins.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Readings that have an outcome, as the engine counts them.
-pub(super) fn dealt_with(samples: &Samples) -> u64 {
+/// Returns the number of readings that have an outcome, as the engine counts them.
+pub(super) fn readings_done(metrics: &MetricsPage) -> u64 {
     let outcomes = [
         "thicket_readings_stored_total",
         "thicket_readings_late_total",
@@ -21,25 +22,22 @@ pub(super) fn dealt_with(samples: &Samples) -> u64 {
         "thicket_readings_poison_total",
         "thicket_dead_letters_total",
     ];
-    outcomes.iter().map(|metric| samples.sum(metric)).sum::<f64>() as u64
+    outcomes.iter().map(|metric| metrics.sum(metric)).sum::<f64>() as u64
 }
 
-/// Compares the ledger of the replay with the tables.
-pub(super) async fn reckon(
-    ledger: &Path,
+/// Compares the manifest of the replay with the tables. `rate` is the measured number of readings
+/// per second. Prints the first losses to standard error.
+pub(super) async fn compare(
+    manifest: &Path,
     servers: &Servers,
-    samples: &Samples,
+    metrics: &MetricsPage,
     rate: f64,
 ) -> anyhow::Result<Report> {
     let options =
-        VerifyOptions { ledgers: vec![ledger.to_owned()], database: servers.postgres.url(), wait: WAIT };
-    let milliseconds =
-        |quantile| samples.quantile("thicket_latency_seconds", quantile).map(|seconds| seconds * 1e3);
-    let performance = Performance {
-        readings_per_second: Some(rate),
-        latency_ms: Latency { p50: milliseconds(0.5), p99: milliseconds(0.99) },
-    };
-    let verification = verify(&options, Some(performance)).await.context("the rows cannot be compared")?;
+        VerifyOptions { ledgers: vec![manifest.to_owned()], database: servers.postgres.url(), wait: WAIT };
+    let performance = Performance { readings_per_second: Some(rate), latency_ms: latency_of(metrics) };
+    let verification =
+        verify::verify(&options, Some(performance)).await.context("the rows cannot be compared")?;
     for loss in &verification.losses {
         eprintln!("  lost: {loss}");
     }

@@ -1,39 +1,40 @@
-//! What is played: sounds, and the scenario that ends at the present.
+//! What the demo plays: the sounds, and a scenario whose history ends now.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use thicket_loadtest::audio::Library;
-use thicket_loadtest::audio::library::LoadOptions;
-use thicket_loadtest::scenario::{Scenario, ScenarioOptions};
-use thicket_loadtest::synth::{self, SynthOptions};
 
-use super::DemoArgs;
+use super::{blocking::blocking, options::DemoOptions};
+use crate::{
+    audio::{Library, library::LoadOptions},
+    scenario::{Scenario, ScenarioOptions},
+    synth::{self, SynthOptions},
+};
 
-/// Frames of the history.
-pub(super) fn frames(args: &DemoArgs) -> u64 {
-    (args.history.as_secs_f64() / LoadOptions::default().frame_seconds) as u64
+/// Returns the number of frames of the history.
+pub(super) fn history_frames(options: &DemoOptions) -> u64 {
+    (options.history.as_secs_f64() / LoadOptions::default().frame_seconds) as u64
 }
 
-/// Reads the sounds (and makes them, unless the user has some) and lays out the scenario: its history ends now.
-pub(super) async fn scenario(args: &DemoArgs, directory: &Path) -> anyhow::Result<Scenario> {
-    let sounds: PathBuf = args.data.clone().unwrap_or_else(|| directory.join("sounds"));
-    let make = args.data.is_none().then(|| SynthOptions { seed: args.seed, ..SynthOptions::default() });
-    let library = super::blocking(move || {
-        if let Some(options) = make {
-            synth::write(&sounds, &options, |_| {})?;
+/// Loads the user's sounds, or writes and loads synthetic ones, and returns the scenario.
+pub(super) async fn load(options: &DemoOptions, directory: &Path) -> anyhow::Result<Scenario> {
+    let sounds = options.data.clone().unwrap_or_else(|| directory.join("sounds"));
+    let synth_options =
+        options.data.is_none().then(|| SynthOptions { seed: options.seed, ..SynthOptions::default() });
+    let library = blocking(move || {
+        if let Some(synth_options) = synth_options {
+            synth::write(&sounds, &synth_options, |_| {})?;
         }
         Ok(Library::load(&sounds, &LoadOptions::default(), |_, _| {})?)
     })
     .await
     .context("the data set cannot be used")?;
-    let history_micros = i64::try_from(args.history.as_micros()).context("--history is too long")?;
-    let options = ScenarioOptions {
-        sensors: args.sensors,
-        seed: args.seed,
-        start_micros: chrono::Utc::now().timestamp_micros() - history_micros,
+    let history_micros = i64::try_from(options.history.as_micros()).context("--history is too long")?;
+    let scenario_options = ScenarioOptions {
+        sensors: options.sensors,
+        seed: options.seed,
+        start_micros: crate::time::now() - history_micros,
         ..ScenarioOptions::default()
     };
-    Ok(Scenario::new(Arc::new(library), options)?)
+    Ok(Scenario::new(Arc::new(library), scenario_options)?)
 }

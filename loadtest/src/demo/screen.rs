@@ -1,44 +1,45 @@
-//! What the demo shows while it runs, on standard error: standard output is for the reckoning.
+//! What the demo prints while it runs. It prints to standard error: standard output is for the
+//! report.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use thicket_compose::Servers;
-use thicket_loadtest::replay::Progress;
 
-use super::engine::Engine;
-use crate::scrape::Samples;
+use super::{engine::Engine, outcome};
+use crate::{
+    metrics_page::MetricsPage,
+    progress_line::{Intervals, ProgressLine},
+    replay::progress::Progress,
+};
 
-/// Between two lines of progress.
-pub(super) const INTERVAL: Duration = Duration::from_secs(1);
-/// Where there is no terminal, a line now and then is enough.
-const INTERVAL_IN_LOGS: Duration = Duration::from_secs(5);
+/// The time between two updates of the progress line on a terminal.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The time between two progress lines in a log.
+const INTERVAL_IN_LOG: Duration = Duration::from_secs(5);
 
-/// The terminal.
+/// The steps and the progress of the demo on standard error.
 pub(super) struct Screen {
-    is_terminal: bool,
-    last_shown: Option<Instant>,
+    line: ProgressLine,
+    /// When the last progress was shown, and the readings scored until then.
     last_count: Option<(Instant, f64)>,
-    line_open: bool,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
-        Self { is_terminal, last_shown: None, last_count: None, line_open: false }
+        let intervals = Intervals { on_terminal: INTERVAL, in_log: INTERVAL_IN_LOG, first_in_log: true };
+        Self { line: ProgressLine::new(intervals), last_count: None }
     }
 
-    /// Says what happens now.
-    pub(super) fn step(&mut self, what: &str) {
-        if std::mem::take(&mut self.line_open) {
-            eprintln!();
-        }
-        eprintln!("demo: {what}");
+    /// Prints what the demo does next.
+    pub(super) fn step(&mut self, text: &str) {
+        self.line.print_below(&format!("demo: {text}"));
     }
 
-    /// Says where to look.
-    pub(super) fn where_to_look(servers: &Servers, engine: &Engine, directory: &Path) {
+    /// Prints the addresses of the engine and the servers.
+    pub(super) fn addresses(servers: &Servers, engine: &Engine, directory: &Path) {
         let url = engine.url();
         let postgres = servers.postgres.url();
         eprintln!();
@@ -52,34 +53,22 @@ impl Screen {
         eprintln!("demo: replaying the last hour, then live; Ctrl-C ends it");
     }
 
-    /// Shows how far it is.
-    pub(super) fn progress(&mut self, sensors: u32, progress: &Progress, samples: &Samples) {
-        let now = Instant::now();
-        let interval = if self.is_terminal { INTERVAL } else { INTERVAL_IN_LOGS };
-        if self.last_shown.is_some_and(|shown| now.duration_since(shown) < interval) {
-            return;
-        }
-        self.last_shown = Some(now);
-        let scored = samples.sum("thicket_readings_scored_total");
-        let rate = self
-            .last_count
-            .map_or(0.0, |(then, count)| (scored - count) / now.duration_since(then).as_secs_f64());
-        self.last_count = Some((now, scored));
-        let line = format!(
-            "{:<7} {sensors} sensors · {} readings · {rate:.0}/s · lag {} · anomalies {} · dead letters {}",
-            if progress.live() { "live" } else { "history" },
-            progress.published(),
-            progress.published().saturating_sub(super::outcome::dealt_with(samples)),
-            samples.sum("thicket_anomalies_total"),
-            samples.sum("thicket_dead_letters_total"),
-        );
-        if self.is_terminal {
-            eprint!("\r\x1b[2K{line}");
-            self.line_open = true;
-        } else {
-            eprintln!("{line}");
-        }
-        // Nothing can be done about a terminal that does not take its line.
-        let _ = std::io::stderr().flush();
+    /// Shows the counts of the replay and of the engine.
+    pub(super) fn progress(&mut self, sensors: u32, progress: &Progress, metrics: &MetricsPage) {
+        let last_count = &mut self.last_count;
+        self.line.show(|| {
+            let (now, scored) = (Instant::now(), metrics.sum("thicket_readings_scored_total"));
+            let rate = last_count
+                .map_or(0.0, |(then, count)| (scored - count) / now.duration_since(then).as_secs_f64());
+            *last_count = Some((now, scored));
+            format!(
+                "{:<7} {sensors} sensors · {} readings · {rate:.0}/s · lag {} · anomalies {} · dead letters {}",
+                if progress.live() { "live" } else { "history" },
+                progress.published(),
+                progress.published().saturating_sub(outcome::readings_done(metrics)),
+                metrics.sum("thicket_anomalies_total"),
+                metrics.sum("thicket_dead_letters_total"),
+            )
+        });
     }
 }
