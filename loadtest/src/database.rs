@@ -74,7 +74,7 @@ pub(crate) struct AnomalyRow {
 
 /// What two dead letters of the same message have in common.
 #[derive(Debug, diesel::Queryable)]
-pub(crate) struct LetterRow {
+pub(crate) struct DeadLetterRow {
     pub(crate) topic: String,
     pub(crate) reason: String,
     pub(crate) payload: Vec<u8>,
@@ -228,7 +228,7 @@ impl Database {
     /// All dead letters, ordered by what they say: topic, reason, payload, its length.
     pub(crate) async fn dead_letters(
         &mut self,
-    ) -> Result<impl Stream<Item = Result<LetterRow, DatabaseError>> + use<>, DatabaseError> {
+    ) -> Result<impl Stream<Item = Result<DeadLetterRow, DatabaseError>> + use<>, DatabaseError> {
         let bytewise =
             |column: &str| diesel::dsl::sql::<diesel::sql_types::Bool>(&format!("{column} COLLATE \"C\""));
         let rows = dead_letters::table
@@ -244,7 +244,7 @@ impl Database {
                 dead_letters::payload,
                 dead_letters::payload_bytes,
             ))
-            .load_stream::<LetterRow>(&mut self.connection)
+            .load_stream::<DeadLetterRow>(&mut self.connection)
             .await
             .map_err(|error| self.failed(error))?;
         let server = self.server.clone();

@@ -6,7 +6,7 @@
 //! - [`synth`] writes a data set in `UrbanSound8K`'s layout from a seed.
 //! - [`audio`] turns sound files into spectral frames and those into features.
 //! - [`scenario`] mixes them into the readings of a city's sensors, with labelled events.
-//! - [`replay`] publishes the readings over MQTT and [`ledger`] remembers what the broker confirmed.
+//! - [`replay`] publishes the readings over MQTT and [`manifest`] remembers what the broker confirmed.
 //! - [`verify`] compares that with what PostgreSQL holds, and [`digest`] condenses all rows into one hash.
 //!
 //! [`random`] holds the deterministic numbers under all of it and [`sound_class`] the ten classes; [`cli`] is the program
@@ -21,7 +21,7 @@ mod database;
 pub mod demo;
 pub mod digest;
 mod http;
-pub mod ledger;
+pub mod manifest;
 pub mod metrics_page;
 mod progress_line;
 pub mod random;

@@ -15,9 +15,9 @@ use std::{
 use super::{analysis::Analyser, frame::SpectralFrame, wav};
 use crate::sound_class::SoundClass;
 
-mod table;
+mod metadata;
 
-pub use table::Row;
+pub use metadata::Row;
 
 /// One clip, analysed.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl Library {
             return Err(LibraryError::BadFrame(options.frame_seconds));
         }
         let root = Self::root(folder)?;
-        let rows = select(table::read(&root.join(table::PATH))?, options.clips_per_class);
+        let rows = select(metadata::read(&root.join(metadata::PATH))?, options.clips_per_class);
 
         let mut library =
             Self { frame_seconds: options.frame_seconds, clips: Default::default(), skipped: Vec::new() };
@@ -161,7 +161,7 @@ impl Library {
     fn root(folder: &Path) -> Result<PathBuf, LibraryError> {
         [folder.to_owned(), folder.join("UrbanSound8K")]
             .into_iter()
-            .find(|root| root.join(table::PATH).is_file())
+            .find(|root| root.join(metadata::PATH).is_file())
             .ok_or_else(|| LibraryError::NotADataSet { path: folder.to_owned() })
     }
 

@@ -22,8 +22,8 @@ use tracing_subscriber::EnvFilter;
 /// A first run, against an engine that listens to sensors/#:
 ///
 ///   thicket-loadtest synth --out /tmp/city
-///   thicket-loadtest replay --data /tmp/city --sensors 20 --frames 1800 --ledger /tmp/city.ledger
-///   thicket-loadtest verify --ledger /tmp/city.ledger --wait 60 --database postgres://thicket@localhost/thicket
+///   thicket-loadtest replay --data /tmp/city --sensors 20 --frames 1800 --manifest /tmp/city.manifest
+///   thicket-loadtest verify --manifest /tmp/city.manifest --wait 60 --database postgres://thicket@localhost/thicket
 ///   thicket-loadtest digest --database postgres://thicket@localhost/thicket
 #[derive(Parser)]
 #[command(name = "thicket-loadtest", version, verbatim_doc_comment)]

@@ -61,7 +61,7 @@ pub(super) struct Arguments {
     topic_prefix: String,
     /// Write down what was published, for `verify`. The file must not exist; the events go to FILE.labels.jsonl.
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    manifest: Option<PathBuf>,
     /// Share of messages that are published twice, 0 to 1.
     #[arg(
         long,
@@ -100,7 +100,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         batch: arguments.batch,
         in_flight: arguments.in_flight,
         topic_prefix: arguments.topic_prefix,
-        ledger: arguments.ledger,
+        manifest: arguments.manifest,
         faults: Faults {
             duplicates: arguments.duplicates,
             malformed: arguments.malformed,

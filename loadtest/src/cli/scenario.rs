@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 
 use super::{progress::progress_line, source::SourceArguments};
-use crate::scenario::csv;
+use crate::scenario::csv_files;
 
 /// Writes a scenario as CSV files, to work on detection without any server.
 ///
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let sensors = scenario.sensors().len();
     let mut line = progress_line();
     let show = |index| line.show(|| format!("scenario: sensor {index} of {sensors}"));
-    let events = csv::write(&scenario, &arguments.out, arguments.frames, show)
+    let events = csv_files::write(&scenario, &arguments.out, arguments.frames, show)
         .with_context(|| format!("cannot write to {}", arguments.out.display()))?;
     line.finish(&format!(
         "scenario: {sensors} sensors × {} frames with {events} events in {}",

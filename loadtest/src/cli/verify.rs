@@ -6,7 +6,7 @@ use crate::verify::{self, Performance, VerifyOptions, metrics};
 
 /// Compares what was published with what is stored, by identity and by value, and prints one JSON object.
 ///
-/// published: what the broker confirmed, by the ledgers. stored: rows of the ledgers' sensors within the ledgers' time.
+/// published: what the broker confirmed, by the manifests. stored: rows of the manifests' sensors within the manifests' time.
 /// lost: publications with neither an equal row (same time, same fields, same bits) nor a dead letter.
 /// anomalies: injected are the events that were published whole; found are those that a row of the table anomalies
 /// overlaps, give or take two frames; false_alarms are rows that overlap no event, give or take two frames.
@@ -17,9 +17,9 @@ use crate::verify::{self, Performance, VerifyOptions, metrics};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// What was published: the file that `replay --ledger` wrote. May be given several times.
-    #[arg(long = "ledger", required = true, value_name = "FILE")]
-    ledgers: Vec<PathBuf>,
+    /// What was published: the file that `replay --manifest` wrote. May be given several times.
+    #[arg(long = "manifest", required = true, value_name = "FILE")]
+    manifests: Vec<PathBuf>,
     /// What is stored: postgres://user[:password]@host[:port]/database.
     #[arg(
         long,
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let wait = Duration::try_from_secs_f64(arguments.wait)?;
-    let options = VerifyOptions { ledgers: arguments.ledgers, database: arguments.database, wait };
+    let options = VerifyOptions { manifests: arguments.manifests, database: arguments.database, wait };
     let mut outcome = verify::verify(&options, None::<Performance>).await?;
     if let Some(url) = &arguments.metrics {
         outcome.report.latency_ms = metrics::latency(url).await?;

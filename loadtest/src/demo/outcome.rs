@@ -34,7 +34,7 @@ pub(super) async fn compare(
     rate: f64,
 ) -> anyhow::Result<Report> {
     let options =
-        VerifyOptions { ledgers: vec![manifest.to_owned()], database: servers.postgres.url(), wait: WAIT };
+        VerifyOptions { manifests: vec![manifest.to_owned()], database: servers.postgres.url(), wait: WAIT };
     let performance = Performance { readings_per_second: Some(rate), latency_ms: latency_of(metrics) };
     let verification =
         verify::verify(&options, Some(performance)).await.context("the rows cannot be compared")?;

@@ -50,7 +50,7 @@ pub(super) async fn run(
     let done = Arc::new(AtomicU64::new(0));
     let replay_options = ReplayOptions {
         frames: history_frames(stage.options),
-        ledger: Some(manifest.clone()),
+        manifest: Some(manifest.clone()),
         max_lag: Some(MaxLag {
             readings: MAX_LAG,
             stored: {

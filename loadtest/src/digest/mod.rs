@@ -4,13 +4,13 @@
 //!
 //! What the hash covers, and in which order, is a format: it changes only with a note in CHANGELOG.md.
 
-mod feed;
+mod row_hasher;
 
-use feed::Feed;
 use futures_util::TryStreamExt as _;
+use row_hasher::RowHasher;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{AnomalyRow, Database, DatabaseError, LetterRow, ReadingRow, SensorRow};
+use crate::database::{AnomalyRow, Database, DatabaseError, DeadLetterRow, ReadingRow, SensorRow};
 
 /// The digest of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
     let sensors = sensors(&mut database).await?;
     database.thaw().await?;
 
-    let mut all = Feed::new();
+    let mut all = RowHasher::new();
     for table in [&readings, &anomalies, &dead_letters, &sensors] {
         all.text(&table.sha256);
     }
@@ -54,7 +54,7 @@ pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
 }
 
 async fn readings(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+    let mut feed = RowHasher::new();
     let mut rows = 0;
     for (name, id) in database.sensors().await? {
         let mut stream = Box::pin(database.readings(id, None).await?);
@@ -71,19 +71,19 @@ async fn readings(database: &mut Database) -> Result<TableDigest, DatabaseError>
     Ok(TableDigest { rows, sha256: feed.finish() })
 }
 
-fn reading(feed: &mut Feed, sensor: &str, fields: &[String], row: &ReadingRow) {
+fn reading(feed: &mut RowHasher, sensor: &str, fields: &[String], row: &ReadingRow) {
     feed.text(sensor);
     feed.time(row.ts);
     feed.texts(fields);
     feed.floats(&row.values);
-    feed.optional(row.seq, Feed::integer);
-    feed.optional(row.score, Feed::float);
-    feed.optional(row.grade, Feed::float);
+    feed.optional(row.seq, RowHasher::integer);
+    feed.optional(row.score, RowHasher::float);
+    feed.optional(row.grade, RowHasher::float);
     feed.integer(i64::from(row.flags));
 }
 
 async fn anomalies(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+    let mut feed = RowHasher::new();
     let mut rows = 0;
     for (name, id) in database.sensors().await? {
         for row in database.anomalies(id).await? {
@@ -98,10 +98,10 @@ async fn anomalies(database: &mut Database) -> Result<TableDigest, DatabaseError
     Ok(TableDigest { rows, sha256: feed.finish() })
 }
 
-fn anomaly(feed: &mut Feed, sensor: &str, row: &AnomalyRow) {
+fn anomaly(feed: &mut RowHasher, sensor: &str, row: &AnomalyRow) {
     feed.text(sensor);
     feed.time(row.started);
-    feed.optional(row.ended, Feed::time);
+    feed.optional(row.ended, RowHasher::time);
     feed.time(row.peak_at);
     feed.float(row.peak_score);
     feed.float(row.peak_grade);
@@ -111,7 +111,7 @@ fn anomaly(feed: &mut Feed, sensor: &str, row: &AnomalyRow) {
 }
 
 async fn dead_letters(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+    let mut feed = RowHasher::new();
     let mut rows = 0;
     let mut stream = Box::pin(database.dead_letters().await?);
     while let Some(row) = stream.try_next().await? {
@@ -121,7 +121,7 @@ async fn dead_letters(database: &mut Database) -> Result<TableDigest, DatabaseEr
     Ok(TableDigest { rows, sha256: feed.finish() })
 }
 
-fn letter(feed: &mut Feed, row: &LetterRow) {
+fn letter(feed: &mut RowHasher, row: &DeadLetterRow) {
     feed.text(&row.topic);
     feed.text(&row.reason);
     feed.bytes(&row.payload);
@@ -129,7 +129,7 @@ fn letter(feed: &mut Feed, row: &LetterRow) {
 }
 
 async fn sensors(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+    let mut feed = RowHasher::new();
     let rows = database.sensor_rows().await?;
     for row in &rows {
         sensor(&mut feed, row);
@@ -137,7 +137,7 @@ async fn sensors(database: &mut Database) -> Result<TableDigest, DatabaseError> 
     Ok(TableDigest { rows: rows.len() as u64, sha256: feed.finish() })
 }
 
-fn sensor(feed: &mut Feed, row: &SensorRow) {
+fn sensor(feed: &mut RowHasher, row: &SensorRow) {
     feed.text(&row.name);
     feed.texts(&row.fields);
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 /// A hash that is being fed.
-pub(super) struct Feed(Sha256);
+pub(super) struct RowHasher(Sha256);
 
-impl Feed {
+impl RowHasher {
     pub(super) fn new() -> Self {
         Self(Sha256::new())
     }

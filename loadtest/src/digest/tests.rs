@@ -33,8 +33,8 @@ fn names() -> Vec<String> {
     ["laeq_db", "zcr"].map(str::to_owned).to_vec()
 }
 
-fn hash(feed: impl FnOnce(&mut Feed)) -> String {
-    let mut hash = Feed::new();
+fn hash(feed: impl FnOnce(&mut RowHasher)) -> String {
+    let mut hash = RowHasher::new();
     feed(&mut hash);
     hash.finish()
 }
@@ -100,7 +100,7 @@ fn every_column_of_an_anomaly_counts() {
 
 #[test]
 fn every_column_of_a_dead_letter_counts() {
-    let row = |topic: &str, reason: &str, payload: &[u8], payload_bytes| LetterRow {
+    let row = |topic: &str, reason: &str, payload: &[u8], payload_bytes| DeadLetterRow {
         topic: topic.to_owned(),
         reason: reason.to_owned(),
         payload: payload.to_vec(),

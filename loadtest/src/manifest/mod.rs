@@ -1,62 +1,25 @@
-//! What was published, kept so that it can be compared with what was stored: every message that the broker confirmed, with
-//! the exact bits of its values.
+//! The manifest of a replay: every message that the broker confirmed, with the exact bits of its
+//! values. `verify` compares it with the rows in PostgreSQL.
 //!
 //! - `format`: the records and their bytes
-//! - [`writer`]: appends records; what is on disk is always a readable prefix
-//! - [`reader`]: reads them back, up to where a killed writer left off
-//! - [`labels`]: the injected events, as JSON lines in a file beside the ledger
+//! - [`writer`]: appends records; the file on disk always starts with whole records
+//! - [`reader`]: reads the records back, up to the point where a killed writer stopped
+//! - [`events`]: the injected events, as JSON lines in a file beside the manifest
+//! - [`error`]: why a manifest cannot be written or read
 //!
-//! A ledger is written by one replay and never overwritten; `verify` takes several.
+//! One replay writes one manifest and never overwrites another. `verify` takes several.
 
+pub mod error;
+pub mod events;
 mod format;
-pub mod labels;
 pub mod reader;
 pub mod writer;
 
-use std::{io, path::PathBuf};
-
-pub use format::{Disposition, Record, SensorRecord, StoredReading};
-pub use labels::Label;
-pub use reader::LedgerReader;
-pub use writer::LedgerWriter;
-
-/// Why a ledger cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// A ledger is never overwritten: it may be the only proof of another run.
-    #[error("{} exists already; give another name (verify takes several ledgers) or remove it", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The disk said no.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// `read` or `write`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Another file, or a ledger of another version.
-    #[error("{} is not a ledger that this program can read (version {})", path.display(), format::VERSION)]
-    NotALedger {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Bytes were changed after they were written. (A file that merely ends early is no error.)
-    #[error("{} is damaged at byte {offset}: {detail}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Where the damaged record begins.
-        offset: u64,
-        /// What is wrong.
-        detail: &'static str,
-    },
-}
+pub use error::ManifestError;
+pub use events::InjectedEvent;
+pub use format::{Disposition, PublishedReading, Record, SensorRecord};
+pub use reader::ManifestReader;
+pub use writer::ManifestWriter;
 
 #[cfg(test)]
 mod tests;

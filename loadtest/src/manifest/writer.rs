@@ -1,4 +1,4 @@
-//! Appends to a ledger and its labels.
+//! Appends to a manifest and to the file of its events.
 
 use std::{
     fs::{File, OpenOptions},
@@ -7,30 +7,31 @@ use std::{
 };
 
 use super::{
-    Disposition, Label, LedgerError, SensorRecord,
-    format::{Body, MAGIC, VERSION},
-    labels,
+    error::ManifestError,
+    events::{self, InjectedEvent},
+    format::{Body, Disposition, MAGIC, SensorRecord, VERSION},
 };
 
-/// Writes a ledger. Records reach the file when the buffer fills or at [`LedgerWriter::flush`]; a kill in between costs
-/// records at the end, never the readability of those before.
-pub struct LedgerWriter {
+/// Writes a manifest. Records reach the file when the buffer is full or at
+/// [`ManifestWriter::flush`]. A killed process loses the records in the buffer; the records before
+/// them stay readable.
+pub struct ManifestWriter {
     path: PathBuf,
     file: BufWriter<File>,
-    labels_path: PathBuf,
-    labels: BufWriter<File>,
+    events_path: PathBuf,
+    events: BufWriter<File>,
     body: Body,
 }
 
-impl LedgerWriter {
-    /// Creates a ledger, which must not exist yet.
-    pub fn create(path: &Path) -> Result<Self, LedgerError> {
-        let labels_path = labels::path_of(path);
+impl ManifestWriter {
+    /// Creates a manifest. The file must not exist.
+    pub fn create(path: &Path) -> Result<Self, ManifestError> {
+        let events_path = events::path_of(path);
         let mut writer = Self {
             file: BufWriter::with_capacity(1 << 17, create(path)?),
             path: path.to_owned(),
-            labels: BufWriter::new(create(&labels_path)?),
-            labels_path,
+            events: BufWriter::new(create(&events_path)?),
+            events_path,
             body: Body::default(),
         };
         let header = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
@@ -38,68 +39,68 @@ impl LedgerWriter {
         Ok(writer)
     }
 
-    /// Introduces a sensor; needed before its first message.
-    pub fn sensor(&mut self, sensor: &SensorRecord) -> Result<(), LedgerError> {
+    /// Writes the description of a sensor. Call it before the sensor's first message.
+    pub fn sensor(&mut self, sensor: &SensorRecord) -> Result<(), ManifestError> {
         self.body.sensor(sensor);
         self.append()
     }
 
-    /// Notes a confirmed message with readings.
+    /// Writes a confirmed message with readings: their event times in µs and their values.
     pub fn message<'a>(
         &mut self,
         disposition: Disposition,
         sensor: u32,
         readings: impl ExactSizeIterator<Item = (i64, &'a [f64])>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<(), ManifestError> {
         self.body.message(disposition, sensor, readings);
         self.append()
     }
 
-    /// Notes a confirmed message without meaning.
-    pub fn malformed(&mut self, topic: &str, payload: &[u8]) -> Result<(), LedgerError> {
+    /// Writes a confirmed malformed message.
+    pub fn malformed(&mut self, topic: &str, payload: &[u8]) -> Result<(), ManifestError> {
         self.body.malformed(topic, payload);
         self.append()
     }
 
-    /// Notes the wall clock, in µs since the Unix epoch.
-    pub fn clock(&mut self, micros: i64) -> Result<(), LedgerError> {
+    /// Writes the wall clock, in µs since the Unix epoch.
+    pub fn clock(&mut self, micros: i64) -> Result<(), ManifestError> {
         self.body.clock(micros);
         self.append()
     }
 
-    /// Notes an event whose first reading was published.
-    pub fn label(&mut self, label: &Label) -> Result<(), LedgerError> {
-        label.write_line(&mut self.labels).map_err(|source| LedgerError::File {
+    /// Writes an event whose first reading was confirmed.
+    pub fn event(&mut self, event: &InjectedEvent) -> Result<(), ManifestError> {
+        event.write_line(&mut self.events).map_err(|source| ManifestError::File {
             action: "write",
-            path: self.labels_path.clone(),
+            path: self.events_path.clone(),
             source,
         })
     }
 
-    /// Hands everything to the operating system.
-    pub fn flush(&mut self) -> Result<(), LedgerError> {
-        self.labels.flush().map_err(|source| LedgerError::File {
+    /// Hands all buffered records to the operating system.
+    pub fn flush(&mut self) -> Result<(), ManifestError> {
+        self.events.flush().map_err(|source| ManifestError::File {
             action: "write",
-            path: self.labels_path.clone(),
+            path: self.events_path.clone(),
             source,
         })?;
         self.file.flush().map_err(|source| self.failed(source))
     }
 
-    fn append(&mut self) -> Result<(), LedgerError> {
+    fn append(&mut self) -> Result<(), ManifestError> {
         let (prefix, body) = self.body.framed();
         let outcome = self.file.write_all(&prefix).and_then(|()| self.file.write_all(body));
         outcome.map_err(|source| self.failed(source))
     }
 
-    fn failed(&self, source: io::Error) -> LedgerError {
-        LedgerError::File { action: "write", path: self.path.clone(), source }
+    fn failed(&self, source: io::Error) -> ManifestError {
+        ManifestError::File { action: "write", path: self.path.clone(), source }
     }
 }
 
-fn create(path: &Path) -> Result<File, LedgerError> {
+fn create(path: &Path) -> Result<File, ManifestError> {
     OpenOptions::new().write(true).create_new(true).open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => LedgerError::Exists { path: path.to_owned() },
-        _ => LedgerError::File { action: "write", path: path.to_owned(), source },
+        io::ErrorKind::AlreadyExists => ManifestError::Exists { path: path.to_owned() },
+        _ => ManifestError::File { action: "write", path: path.to_owned(), source },
     })
 }

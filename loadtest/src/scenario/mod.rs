@@ -11,7 +11,7 @@
 //! a city does not report in one burst per second.
 
 mod ambience;
-pub mod csv;
+pub mod csv_files;
 pub mod events;
 pub mod options;
 

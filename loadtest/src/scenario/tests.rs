@@ -128,7 +128,7 @@ fn csv_has_a_row_per_frame_and_labels_agree() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(3, 9);
     let frames = 4_000;
-    let events = csv::write(&scenario, folder.path(), frames, |_| {}).unwrap();
+    let events = csv_files::write(&scenario, folder.path(), frames, |_| {}).unwrap();
     let labels = std::fs::read_to_string(folder.path().join("labels.csv")).unwrap();
     assert_eq!(labels.lines().count() as u64, 1 + events);
     assert!(events > 0);

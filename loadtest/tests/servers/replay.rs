@@ -1,4 +1,4 @@
-//! `replay` against a real Mosquitto: what a subscriber gets is what the ledger says.
+//! `replay` against a real Mosquitto: what a subscriber gets is what the manifest says.
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
@@ -6,7 +6,7 @@ use crate::support::{run, scenario};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use thicket_compose::Mosquitto;
 use thicket_loadtest::{
-    ledger::{LedgerReader, Record},
+    manifest::{ManifestReader, Record},
     replay::{Faults, Replay, ReplayOptions},
 };
 use thicket_schema::PayloadDecoder;
@@ -69,12 +69,12 @@ async fn hear(messages: &mut mpsc::UnboundedReceiver<(String, Vec<u8>)>, count: 
     heard
 }
 
-/// The same from a ledger, and the number of messages.
+/// The same from a manifest, and the number of messages.
 fn recorded(path: &Path) -> (Heard, u64) {
     let mut topics = HashMap::new();
     let mut heard = Heard::default();
     let mut messages = 0;
-    for record in LedgerReader::open(path).unwrap() {
+    for record in ManifestReader::open(path).unwrap() {
         match record.unwrap() {
             Record::Sensor(sensor) => {
                 topics.insert(sensor.index, sensor.topic);
@@ -102,13 +102,13 @@ async fn a_subscriber_gets_the_very_bits_of_the_ledger_in_order() {
     let scenario = scenario(folder.path(), 4);
     for (n, batch) in [1, 25].into_iter().enumerate() {
         let mut messages = subscribe(broker.port()).await;
-        let path = folder.path().join(format!("ledger-{n}"));
+        let path = folder.path().join(format!("manifest-{n}"));
         let options = ReplayOptions {
             frames: 300,
             live: false,
             batch,
             faults: Faults { duplicates: 0.05, malformed: 0.05, late: 0.05 },
-            ledger: Some(path.clone()),
+            manifest: Some(path.clone()),
             ..ReplayOptions::new(broker.url().parse().unwrap())
         };
         let (_stop, stopped) = watch::channel(false);
@@ -122,7 +122,7 @@ async fn a_subscriber_gets_the_very_bits_of_the_ledger_in_order() {
         heard.1.sort();
         let mut expected = recorded;
         expected.1.sort();
-        assert!(heard == expected, "batch {batch}: what arrived is not what the ledger says");
+        assert!(heard == expected, "batch {batch}: what arrived is not what the manifest says");
     }
 }
 
@@ -131,12 +131,12 @@ async fn a_replay_survives_a_restart_of_the_broker() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = mosquitto(folder.path()).await;
     let scenario = scenario(folder.path(), 4);
-    let path = folder.path().join("ledger");
+    let path = folder.path().join("manifest");
     let options = ReplayOptions {
         frames: 2_000,
         live: false,
         in_flight: 100,
-        ledger: Some(path.clone()),
+        manifest: Some(path.clone()),
         ..ReplayOptions::new(broker.url().parse().unwrap())
     };
     let replay = Replay::new(scenario.clone(), options).unwrap();
@@ -169,7 +169,7 @@ async fn the_program_goes_from_synth_to_replay() {
     let folder = tempfile::tempdir().unwrap();
     let broker = mosquitto(folder.path()).await;
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (data, ledger) = (path("city"), path("ledger"));
+    let (data, manifest) = (path("city"), path("manifest"));
     let synth = ["synth", "--out", &data, "--clips-per-class", "2", "--sample-rate", "8000"];
     assert!(run(&synth).status.success());
     let again = run(&synth);
@@ -189,8 +189,8 @@ async fn the_program_goes_from_synth_to_replay() {
         "3",
         "--frames",
         "50",
-        "--ledger",
-        &ledger,
+        "--manifest",
+        &manifest,
         "--start",
         "2026-11-22T10:00:00Z",
         "--batch",
@@ -209,7 +209,7 @@ async fn the_program_goes_from_synth_to_replay() {
     let csv = std::fs::read_to_string(folder.path().join("csv/city_old-town_microphone-01.csv")).unwrap();
     assert_eq!(csv.lines().count(), 51);
     // The same seed: what was replayed is what the file says.
-    let (recorded, _) = recorded(Path::new(&ledger));
+    let (recorded, _) = recorded(Path::new(&manifest));
     let first = &recorded.0["sensors/city/old-town/microphone-01"][0].1;
     let row: Vec<u64> = csv
         .lines()

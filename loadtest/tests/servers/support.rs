@@ -1,4 +1,4 @@
-//! What the integration tests share: a database like the engine's, and a ledger of a scenario.
+//! What the integration tests share: a database like the engine's, and a manifest of a scenario.
 
 use std::{
     fmt::Write as _,
@@ -11,7 +11,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnectio
 use thicket_compose::Postgres;
 use thicket_loadtest::{
     audio::{FIELDS, Library, library::LoadOptions},
-    ledger::{Disposition, Label, LedgerWriter, SensorRecord},
+    manifest::{Disposition, InjectedEvent, ManifestWriter, SensorRecord},
     scenario::{Reading, Scenario, ScenarioOptions},
     synth::{self, SynthOptions},
 };
@@ -91,14 +91,14 @@ pub(crate) fn readings(scenario: &Scenario, frames: usize) -> Vec<Reading> {
     scenario.readings(0).take(frames * scenario.sensors().len()).collect()
 }
 
-/// A ledger that says that the readings were published.
-pub(crate) fn ledger(
+/// A manifest that says that the readings were published.
+pub(crate) fn manifest(
     path: &Path,
     scenario: &Scenario,
     readings: &[Reading],
-    labels: &[Label],
-) -> LedgerWriter {
-    let mut writer = LedgerWriter::create(path).unwrap();
+    labels: &[InjectedEvent],
+) -> ManifestWriter {
+    let mut writer = ManifestWriter::create(path).unwrap();
     for (index, sensor) in scenario.sensors().iter().enumerate() {
         let record = SensorRecord {
             index: index as u32,

@@ -2,16 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::support::{Store, ledger, readings, run, scenario, sensor_id, time};
+use crate::support::{Store, manifest, readings, run, scenario, sensor_id, time};
 use thicket_loadtest::{
-    ledger::{Disposition, Label},
+    manifest::{Disposition, InjectedEvent},
     sound_class::SoundClass,
     verify::{Latency, Performance, Verification, VerifyOptions, verify},
 };
 
-async fn check(store: &Store, ledgers: &[PathBuf]) -> Verification {
+async fn check(store: &Store, manifests: &[PathBuf]) -> Verification {
     let options =
-        VerifyOptions { ledgers: ledgers.to_vec(), database: store.server.url(), wait: Duration::ZERO };
+        VerifyOptions { manifests: manifests.to_vec(), database: store.server.url(), wait: Duration::ZERO };
     verify(&options, None).await.unwrap()
 }
 
@@ -20,15 +20,15 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(folder.path(), 3);
     let all = readings(&scenario, 40);
-    let ledgers = [folder.path().join("ledger")];
-    drop(ledger(&ledgers[0], &scenario, &all, &[]));
+    let manifests = [folder.path().join("manifest")];
+    drop(manifest(&manifests[0], &scenario, &all, &[]));
     let mut store = Store::start().await;
 
-    let empty = check(&store, &ledgers).await.report;
+    let empty = check(&store, &manifests).await.report;
     assert_eq!((empty.published, empty.stored, empty.lost), (120, 0, 120));
 
     store.store(&scenario, &all).await;
-    let whole = check(&store, &ledgers).await.report;
+    let whole = check(&store, &manifests).await.report;
     assert_eq!((whole.published, whole.stored, whole.lost), (120, 120, 0));
     assert_eq!(whole.readings_per_second, Some(60.0));
 
@@ -36,17 +36,17 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     let (row, id) = (all[50], sensor_id(&scenario, all[50].sensor));
     let at = format!("WHERE sensor = {id} AND ts = {}", time(row.ts));
     store.execute(&format!("UPDATE readings SET ts = ts + interval '1 microsecond' {at}")).await;
-    let moved = check(&store, &ledgers).await;
+    let moved = check(&store, &manifests).await;
     assert_eq!((moved.report.stored, moved.report.lost), (120, 1));
     assert!(moved.losses[0].contains(&scenario.sensors()[row.sensor].name), "{:?}", moved.losses);
     let back = format!("WHERE sensor = {id} AND ts = {}", time(row.ts + 1));
     store.execute(&format!("UPDATE readings SET ts = ts - interval '1 microsecond' {back}")).await;
-    assert_eq!(check(&store, &ledgers).await.report.lost, 0);
+    assert_eq!(check(&store, &manifests).await.report.lost, 0);
 
     // One bit of one value.
     let other = f64::from_bits(row.values[4].to_bits() ^ 1);
     store.execute(&format!("UPDATE readings SET \"values\"[5] = {other} {at}")).await;
-    let changed = check(&store, &ledgers).await;
+    let changed = check(&store, &manifests).await;
     assert_eq!((changed.report.stored, changed.report.lost), (120, 1));
     assert!(changed.losses[0].contains("other values"), "{:?}", changed.losses);
 
@@ -62,7 +62,7 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
             payload.len()
         ))
         .await;
-    assert_eq!(check(&store, &ledgers).await.report.lost, 0);
+    assert_eq!(check(&store, &manifests).await.report.lost, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,8 +70,8 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(folder.path(), 1);
     let all = readings(&scenario, 5);
-    let ledgers = [folder.path().join("ledger")];
-    let mut writer = ledger(&ledgers[0], &scenario, &all, &[]);
+    let manifests = [folder.path().join("manifest")];
+    let mut writer = manifest(&manifests[0], &scenario, &all, &[]);
     let copy = [(all[0].ts, all[0].values.as_slice())];
     writer.message(Disposition::Duplicate, 0, copy.into_iter()).unwrap();
     writer.malformed("sensors/x", b"{\"ts\":").unwrap();
@@ -79,7 +79,7 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
     writer.flush().unwrap();
     let mut store = Store::start().await;
     store.store(&scenario, &all).await;
-    assert_eq!(check(&store, &ledgers).await.report.lost, 2);
+    assert_eq!(check(&store, &manifests).await.report.lost, 2);
 
     store
         .execute(
@@ -90,7 +90,7 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
              UPDATE partitions SET duplicates = 4, late = 7 WHERE id = 4;",
         )
         .await;
-    let report = check(&store, &ledgers).await.report;
+    let report = check(&store, &manifests).await.report;
     assert_eq!((report.published, report.stored, report.lost), (8, 5, 0));
     assert_eq!((report.duplicates, report.late, report.dead_letters), (5, 7, 2));
 }
@@ -100,7 +100,7 @@ async fn injected_events_are_matched_with_anomalies() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(folder.path(), 2);
     let all = readings(&scenario, 100);
-    let label = |sensor: usize, first: u64, last: u64| Label {
+    let label = |sensor: usize, first: u64, last: u64| InjectedEvent {
         sensor: scenario.sensors()[sensor].name.clone(),
         class: SoundClass::Siren,
         start: scenario.timestamp(sensor, first),
@@ -109,8 +109,8 @@ async fn injected_events_are_matched_with_anomalies() {
     };
     // Found; missed; not published whole.
     let labels = [label(0, 10, 20), label(1, 10, 20), label(1, 95, 105)];
-    let ledgers = [folder.path().join("ledger")];
-    drop(ledger(&ledgers[0], &scenario, &all, &labels));
+    let manifests = [folder.path().join("manifest")];
+    drop(manifest(&manifests[0], &scenario, &all, &labels));
     let mut store = Store::start().await;
     store.store(&scenario, &all).await;
     let mut anomaly = async |sensor: usize, started: u64, ended: Option<u64>| {
@@ -123,9 +123,9 @@ async fn injected_events_are_matched_with_anomalies() {
     anomaly(0, 22, Some(23)).await;
     anomaly(0, 50, Some(51)).await;
     anomaly(1, 97, None).await;
-    // Another run's, outside of the ledger's time.
+    // Another run's, outside of the manifest's time.
     anomaly(1, 200, Some(201)).await;
-    let found = check(&store, &ledgers).await.report.anomalies;
+    let found = check(&store, &manifests).await.report.anomalies;
     assert_eq!((found.injected, found.found, found.false_alarms), (2, 1, 1));
 }
 
@@ -134,12 +134,12 @@ async fn waiting_ends_when_everything_has_come() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(folder.path(), 2);
     let all = readings(&scenario, 30);
-    let ledgers = [folder.path().join("ledger")];
-    drop(ledger(&ledgers[0], &scenario, &all, &[]));
+    let manifests = [folder.path().join("manifest")];
+    drop(manifest(&manifests[0], &scenario, &all, &[]));
     let mut store = Store::start().await;
     store.store(&scenario, &all[..20]).await;
     let options = VerifyOptions {
-        ledgers: ledgers.to_vec(),
+        manifests: manifests.to_vec(),
         database: store.server.url(),
         wait: Duration::from_mins(1),
     };
@@ -160,12 +160,12 @@ async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(folder.path(), 2);
     let all = readings(&scenario, 10);
-    let path = folder.path().join("ledger");
-    drop(ledger(&path, &scenario, &all, &[]));
+    let path = folder.path().join("manifest");
+    drop(manifest(&path, &scenario, &all, &[]));
     let mut store = Store::start().await;
     store.store(&scenario, &all[..19]).await;
     let url = store.server.url();
-    let arguments = ["verify", "--ledger", path.to_str().unwrap(), "--database", &url];
+    let arguments = ["verify", "--manifest", path.to_str().unwrap(), "--database", &url];
 
     let output = run(&arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -179,7 +179,7 @@ async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
     store.store(&scenario, &all[19..]).await;
     assert_eq!(run(&arguments).status.code(), Some(0));
 
-    // A torn ledger is compared up to where it was torn.
+    // A torn manifest is compared up to where it was torn.
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
     let output = run(&arguments);

@@ -18,7 +18,7 @@ fn messages(feed: &mut Feed) -> Vec<Message> {
     std::iter::from_fn(|| feed.next()).collect()
 }
 
-/// The readings of all messages with the given disposition.
+/// Returns the readings of all messages with the given disposition.
 fn readings(messages: &[Message], wanted: Disposition) -> Vec<Reading> {
     let of = |message: &Message| match &message.content {
         Content::Readings { disposition, readings, .. } if *disposition == wanted => readings.clone(),
@@ -89,9 +89,9 @@ fn late_readings_come_after_newer_ones_and_all_come() {
                 panic!("malformed")
             };
             for reading in readings {
-                let newest = newest.entry(*sensor).or_insert(i64::MIN);
-                assert_eq!(reading.ts < *newest, *disposition == Disposition::Late);
-                *newest = reading.ts.max(*newest);
+                let newest_of_sensor = newest.entry(*sensor).or_insert(i64::MIN);
+                assert_eq!(reading.ts < *newest_of_sensor, *disposition == Disposition::Late);
+                *newest_of_sensor = reading.ts.max(*newest_of_sensor);
                 seen.push((reading.sensor, reading.frame));
             }
         }
@@ -104,12 +104,12 @@ fn late_readings_come_after_newer_ones_and_all_come() {
 }
 
 #[test]
-fn nonsense_comes_in_addition() {
+fn malformed_messages_come_in_addition() {
     let faults = Faults { malformed: 0.1, ..Faults::default() };
     let all = messages(&mut Feed::new(&scenario(3), &ReplayOptions { faults, ..options(100) }));
     assert_eq!(readings(&all, Disposition::Plain).len(), 300);
-    let nonsense = all.iter().filter(|message| matches!(message.content, Content::Malformed)).count();
-    assert!((15..50).contains(&nonsense), "{nonsense}");
+    let malformed = all.iter().filter(|message| matches!(message.content, Content::Malformed)).count();
+    assert!((15..50).contains(&malformed), "{malformed}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn the_same_seed_meets_the_same_trouble() {
 fn every_event_is_announced_when_it_begins_and_counted_when_it_ends() {
     let (scenario, frames) = (scenario(5), 3_000);
     let all = messages(&mut Feed::new(&scenario, &options(frames)));
-    let announced: Vec<&Label> = all.iter().flat_map(|message| &message.labels).collect();
+    let announced: Vec<&InjectedEvent> = all.iter().flat_map(|message| &message.events_begun).collect();
     let begun: usize =
         (0..5).map(|s| scenario.events(s).take_while(|event| event.first_frame < frames).count()).sum();
     let ended: usize =
