@@ -160,9 +160,9 @@ pub(super) fn checksum(body: &[u8]) -> u32 {
     xxh3_64(body) as u32
 }
 
-/// Decodes a body whose checksum is right. `width` returns the number of values per reading of a
+/// Decodes a body whose checksum is right. `width_of` returns the number of values per reading of a
 /// sensor that was described before.
-pub(super) fn decode(body: &[u8], width: impl Fn(u32) -> Option<usize>) -> Result<Record, &'static str> {
+pub(super) fn decode(body: &[u8], width_of: impl Fn(u32) -> Option<usize>) -> Result<Record, &'static str> {
     let mut cursor = Cursor(body);
     let record = match cursor.u8()? {
         0 => Record::Sensor(SensorRecord {
@@ -180,7 +180,7 @@ pub(super) fn decode(body: &[u8], width: impl Fn(u32) -> Option<usize>) -> Resul
                 _ => return Err("unknown disposition"),
             };
             let sensor = cursor.u32()?;
-            let width = width(sensor).ok_or("a message of an unknown sensor")?;
+            let width = width_of(sensor).ok_or("a message of an unknown sensor")?;
             let readings = (0..cursor.u32()?)
                 .map(|_| {
                     let ts = cursor.i64()?;

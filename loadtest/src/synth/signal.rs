@@ -75,12 +75,12 @@ pub(super) struct Pink([f32; 3]);
 
 impl Pink {
     pub(super) fn next(&mut self, random: &mut Stream) -> f32 {
-        let white = white(random);
+        let noise = white(random);
         let [slow, middle, fast] = &mut self.0;
-        *slow = 0.997_65 * *slow + white * 0.099_046;
-        *middle = 0.963 * *middle + white * 0.296_516_4;
-        *fast = 0.57 * *fast + white * 1.052_691_3;
-        0.38 * (*slow + *middle + *fast + white * 0.1848)
+        *slow = 0.997_65 * *slow + noise * 0.099_046;
+        *middle = 0.963 * *middle + noise * 0.296_516_4;
+        *fast = 0.57 * *fast + noise * 1.052_691_3;
+        0.38 * (*slow + *middle + *fast + noise * 0.1848)
     }
 }
 

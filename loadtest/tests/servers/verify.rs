@@ -1,8 +1,9 @@
-//! `verify` against a real PostgreSQL: what is equal is found, what differs by a bit is lost.
+//! `verify` against a real PostgreSQL: an equal row is found; a reading whose row differs in one bit is
+//! lost.
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::support::{Store, manifest, readings, run, scenario, sensor_id, time};
+use crate::support::{Store, first_readings, new_scenario, run, sensor_id, sql_time, write_manifest};
 use thicket_loadtest::{
     manifest::{Disposition, InjectedEvent},
     sound_class::SoundClass,
@@ -18,10 +19,10 @@ async fn check(store: &Store, manifests: &[PathBuf]) -> Verification {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 3);
-    let all = readings(&scenario, 40);
+    let scenario = new_scenario(folder.path(), 3);
+    let all = first_readings(&scenario, 40);
     let manifests = [folder.path().join("manifest")];
-    drop(manifest(&manifests[0], &scenario, &all, &[]));
+    drop(write_manifest(&manifests[0], &scenario, &all, &[]));
     let mut store = Store::start().await;
 
     let empty = check(&store, &manifests).await.report;
@@ -32,25 +33,25 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     assert_eq!((whole.published, whole.stored, whole.lost), (120, 120, 0));
     assert_eq!(whole.readings_per_second, Some(60.0));
 
-    // A row of another time does not stand in for a missing one.
+    // A row with another time does not replace a missing row.
     let (row, id) = (all[50], sensor_id(&scenario, all[50].sensor));
-    let at = format!("WHERE sensor = {id} AND ts = {}", time(row.ts));
+    let at = format!("WHERE sensor = {id} AND ts = {}", sql_time(row.ts));
     store.execute(&format!("UPDATE readings SET ts = ts + interval '1 microsecond' {at}")).await;
     let moved = check(&store, &manifests).await;
     assert_eq!((moved.report.stored, moved.report.lost), (120, 1));
     assert!(moved.losses[0].contains(&scenario.sensors()[row.sensor].name), "{:?}", moved.losses);
-    let back = format!("WHERE sensor = {id} AND ts = {}", time(row.ts + 1));
+    let back = format!("WHERE sensor = {id} AND ts = {}", sql_time(row.ts + 1));
     store.execute(&format!("UPDATE readings SET ts = ts - interval '1 microsecond' {back}")).await;
     assert_eq!(check(&store, &manifests).await.report.lost, 0);
 
-    // One bit of one value.
+    // Change one bit of one value.
     let other = f64::from_bits(row.values[4].to_bits() ^ 1);
     store.execute(&format!("UPDATE readings SET \"values\"[5] = {other} {at}")).await;
     let changed = check(&store, &manifests).await;
     assert_eq!((changed.report.stored, changed.report.lost), (120, 1));
     assert!(changed.losses[0].contains("other values"), "{:?}", changed.losses);
 
-    // The reading that was refused for its values is accounted for by its dead letter.
+    // A reading that was rejected for its values is not lost if it has a dead letter.
     let names = thicket_loadtest::audio::FIELDS;
     let members: Vec<String> =
         names.iter().zip(row.values).map(|(name, value)| format!("\"{name}\":{value}")).collect();
@@ -68,10 +69,10 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 1);
-    let all = readings(&scenario, 5);
+    let scenario = new_scenario(folder.path(), 1);
+    let all = first_readings(&scenario, 5);
     let manifests = [folder.path().join("manifest")];
-    let mut writer = manifest(&manifests[0], &scenario, &all, &[]);
+    let mut writer = write_manifest(&manifests[0], &scenario, &all, &[]);
     let copy = [(all[0].ts, all[0].values.as_slice())];
     writer.message(Disposition::Duplicate, 0, copy.into_iter()).unwrap();
     writer.malformed("sensors/x", b"{\"ts\":").unwrap();
@@ -98,23 +99,23 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn injected_events_are_matched_with_anomalies() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 2);
-    let all = readings(&scenario, 100);
-    let label = |sensor: usize, first: u64, last: u64| InjectedEvent {
+    let scenario = new_scenario(folder.path(), 2);
+    let all = first_readings(&scenario, 100);
+    let event = |sensor: usize, first: u64, last: u64| InjectedEvent {
         sensor: scenario.sensors()[sensor].name.clone(),
         class: SoundClass::Siren,
         start: scenario.timestamp(sensor, first),
         end: scenario.timestamp(sensor, last),
         salience_db: 10.0,
     };
-    // Found; missed; not published whole.
-    let labels = [label(0, 10, 20), label(1, 10, 20), label(1, 95, 105)];
+    // The first event is found, the second is missed, the third is published only in part.
+    let events = [event(0, 10, 20), event(1, 10, 20), event(1, 95, 105)];
     let manifests = [folder.path().join("manifest")];
-    drop(manifest(&manifests[0], &scenario, &all, &labels));
+    drop(write_manifest(&manifests[0], &scenario, &all, &events));
     let mut store = Store::start().await;
     store.store(&scenario, &all).await;
     let mut anomaly = async |sensor: usize, started: u64, ended: Option<u64>| {
-        let at = |frame| time(scenario.timestamp(sensor, frame));
+        let at = |frame| sql_time(scenario.timestamp(sensor, frame));
         let ended = ended.map_or("NULL".to_owned(), at);
         let (id, started) = (sensor_id(&scenario, sensor), at(started));
         let row = format!("({id}, {started}, {ended}, {started}, 1, 1, 1, '{{zcr}}', '{{1}}')");
@@ -123,7 +124,7 @@ async fn injected_events_are_matched_with_anomalies() {
     anomaly(0, 22, Some(23)).await;
     anomaly(0, 50, Some(51)).await;
     anomaly(1, 97, None).await;
-    // Another run's, outside of the manifest's time.
+    // An anomaly outside the manifest's time belongs to another run.
     anomaly(1, 200, Some(201)).await;
     let found = check(&store, &manifests).await.report.anomalies;
     assert_eq!((found.injected, found.found, found.false_alarms), (2, 1, 1));
@@ -132,10 +133,10 @@ async fn injected_events_are_matched_with_anomalies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_when_everything_has_come() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 2);
-    let all = readings(&scenario, 30);
+    let scenario = new_scenario(folder.path(), 2);
+    let all = first_readings(&scenario, 30);
     let manifests = [folder.path().join("manifest")];
-    drop(manifest(&manifests[0], &scenario, &all, &[]));
+    drop(write_manifest(&manifests[0], &scenario, &all, &[]));
     let mut store = Store::start().await;
     store.store(&scenario, &all[..20]).await;
     let options = VerifyOptions {
@@ -158,10 +159,10 @@ async fn waiting_ends_when_everything_has_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 2);
-    let all = readings(&scenario, 10);
+    let scenario = new_scenario(folder.path(), 2);
+    let all = first_readings(&scenario, 10);
     let path = folder.path().join("manifest");
-    drop(manifest(&path, &scenario, &all, &[]));
+    drop(write_manifest(&path, &scenario, &all, &[]));
     let mut store = Store::start().await;
     store.store(&scenario, &all[..19]).await;
     let url = store.server.url();
@@ -179,7 +180,7 @@ async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
     store.store(&scenario, &all[19..]).await;
     assert_eq!(run(&arguments).status.code(), Some(0));
 
-    // A torn manifest is compared up to where it was torn.
+    // A torn manifest is compared up to its last whole record.
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
     let output = run(&arguments);

@@ -1,71 +1,108 @@
-//! `metadata/UrbanSound8K.csv`.
+//! Reads `metadata/UrbanSound8K.csv`, the table of the clips.
 
 use std::path::Path;
 
-use super::{LibraryError, read_text};
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::error::LibraryError;
 use crate::sound_class::SoundClass;
 
-/// Where the table lies under the data set's root.
+/// The path of the table under the data set's root.
 pub(super) const PATH: &str = "metadata/UrbanSound8K.csv";
 
-/// What is used of a row of the table.
+/// The part of a clip's row that is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ClipMetadata {
     /// `[fsID]-[classID]-[occurrenceID]-[sliceID].wav`
     pub file_name: String,
-    /// Salience 1.
+    /// Whether the salience is 1 (foreground).
     pub foreground: bool,
     /// 1 to 10.
     pub fold: u8,
-    /// What is heard.
+    /// The class of the sound.
     pub class: SoundClass,
 }
 
-/// Reads the table; columns are found by their names, in whatever order they stand.
-pub(super) fn read(path: &Path) -> Result<Vec<Row>, LibraryError> {
-    parse(&read_text(path)?).map_err(|(line, detail)| LibraryError::BadTable {
-        path: path.to_owned(),
-        line,
-        detail,
-    })
+/// Why a table is not valid: the line, counted from 1, and what is wrong.
+type BadLine = (usize, String);
+
+/// Reads the table. Finds columns by their names, in any order.
+pub(super) fn read(path: &Path) -> Result<Vec<ClipMetadata>, LibraryError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| LibraryError::Read { path: path.to_owned(), source })?;
+    parse(&text).map_err(|(line, detail)| LibraryError::BadTable { path: path.to_owned(), line, detail })
 }
 
-fn parse(text: &str) -> Result<Vec<Row>, (usize, String)> {
-    let mut lines = text.lines().enumerate().map(|(n, line)| (n + 1, line));
-    let (_, header) = lines.next().ok_or((1, "the table is empty".to_owned()))?;
-    let names: Vec<&str> = header.trim_start_matches('\u{feff}').split(',').map(clean).collect();
-    let column = |name: &str| {
-        names.iter().position(|&found| found == name).ok_or((1, format!("the column {name} is missing")))
-    };
-    let (file, salience, fold, class) =
-        (column("slice_file_name")?, column("salience")?, column("fold")?, column("classID")?);
-
-    let mut rows = Vec::new();
-    for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
-        let cells: Vec<&str> = text.split(',').map(clean).collect();
-        let cell =
-            |column: usize| cells.get(column).copied().ok_or((line, "the row is too short".to_owned()));
-        let number = |column: usize| -> Result<u8, (usize, String)> {
-            let text = cell(column)?;
-            text.parse().map_err(|_| (line, format!("{} is {text:?}, not a small number", names[column])))
-        };
-        let file_name = cell(file)?.to_owned();
-        if file_name.is_empty() || file_name.contains(['/', '\\']) {
-            return Err((line, format!("{file_name:?} is not a file name")));
-        }
-        let id = number(class)?;
-        rows.push(Row {
-            file_name,
-            foreground: number(salience)? == 1,
-            fold: number(fold)?,
-            class: SoundClass::from_id(id).ok_or((line, format!("classID {id} is not one of the ten")))?,
-        });
+fn parse(text: &str) -> Result<Vec<ClipMetadata>, BadLine> {
+    // `flexible`: rows may lack columns that are not used. The reader skips a byte order mark.
+    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| (1, error.to_string()))?.clone();
+    if header.is_empty() {
+        return Err((1, "the table is empty".to_owned()));
     }
-    Ok(rows)
+    let columns = Columns::find(&header)?;
+    let mut clips = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| (line_of(text, error.position()), error.to_string()))?;
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        let line = line_of(text, record.position());
+        clips.push(columns.clip(&record).map_err(|detail| (line, detail))?);
+    }
+    Ok(clips)
 }
 
-fn clean(cell: &str) -> &str {
-    cell.trim().trim_matches('"')
+/// Returns the line of a position in `text`, counted from 1.
+fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+    position.map_or(1, |position| position.line() as usize)
+}
+
+/// The indices of the columns that are used.
+struct Columns<'a> {
+    header: &'a StringRecord,
+    file_name: usize,
+    salience: usize,
+    fold: usize,
+    class: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn find(header: &'a StringRecord) -> Result<Self, BadLine> {
+        let column = |name: &str| {
+            header.iter().position(|found| found == name).ok_or((1, format!("the column {name} is missing")))
+        };
+        Ok(Self {
+            header,
+            file_name: column("slice_file_name")?,
+            salience: column("salience")?,
+            fold: column("fold")?,
+            class: column("classID")?,
+        })
+    }
+
+    fn clip(&self, record: &StringRecord) -> Result<ClipMetadata, String> {
+        let file_name = cell(record, self.file_name)?.to_owned();
+        if file_name.is_empty() || file_name.contains(['/', '\\']) {
+            return Err(format!("{file_name:?} is not a file name"));
+        }
+        let id = self.number(record, self.class)?;
+        Ok(ClipMetadata {
+            file_name,
+            foreground: self.number(record, self.salience)? == 1,
+            fold: self.number(record, self.fold)?,
+            class: SoundClass::from_id(id).ok_or(format!("classID {id} is not one of the ten"))?,
+        })
+    }
+
+    fn number(&self, record: &StringRecord, column: usize) -> Result<u8, String> {
+        let text = cell(record, column)?;
+        text.parse().map_err(|_| format!("{} is {text:?}, not a small number", &self.header[column]))
+    }
+}
+
+fn cell(record: &StringRecord, column: usize) -> Result<&str, String> {
+    record.get(column).ok_or("the row is too short".to_owned())
 }
 
 #[cfg(test)]
@@ -78,18 +115,18 @@ mod tests {
 
     #[test]
     fn the_genuine_table_is_read() {
-        let rows = parse(GENUINE).unwrap();
-        assert_eq!(rows.len(), 2);
+        let clips = parse(GENUINE).unwrap();
+        assert_eq!(clips.len(), 2);
         assert_eq!(
-            rows[0],
-            Row {
+            clips[0],
+            ClipMetadata {
                 file_name: "100032-3-0-0.wav".into(),
                 foreground: true,
                 fold: 5,
                 class: SoundClass::DogBark
             }
         );
-        assert!(!rows[1].foreground);
+        assert!(!clips[1].foreground);
     }
 
     #[test]
@@ -107,5 +144,12 @@ mod tests {
         assert_eq!(refusal("100263-2", "../etc/2").0, 3);
         assert_eq!(refusal(",5,2,children_playing", ""), (3, "the row is too short".to_owned()));
         assert_eq!(parse("").unwrap_err().0, 1);
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        let bad = GENUINE.replace(",2,5,2,", ",2,5,12,");
+        assert_eq!(parse(&bad.replace('\n', "\r\n")).unwrap_err().0, 3);
+        assert_eq!(parse(&bad.replace("dog_bark\n", "dog_bark\n\n\n")).unwrap_err().0, 5);
     }
 }

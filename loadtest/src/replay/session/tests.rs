@@ -10,7 +10,7 @@ use super::{super::Replay, *};
 use crate::{
     manifest::{Disposition, ManifestReader, Record},
     replay::Rate,
-    scenario::{Reading, ScenarioOptions, tests::library},
+    scenario::{Reading, ScenarioOptions, tests::shared_library},
 };
 
 /// A broker for tests: confirms some messages of a connection, then cuts the connection.
@@ -82,9 +82,9 @@ async fn serve(
     }
 }
 
-fn scenario(sensors: u32) -> Arc<Scenario> {
+fn new_scenario(sensors: u32) -> Arc<Scenario> {
     let options = ScenarioOptions { sensors, seed: 3, ..ScenarioOptions::default() };
-    Arc::new(Scenario::new(library(), options).unwrap())
+    Arc::new(Scenario::new(shared_library(), options).unwrap())
 }
 
 /// Returns a stop signal that never becomes true.
@@ -100,7 +100,7 @@ fn payloads(scenario: &Scenario, frames: u64) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn everything_is_published_once_and_in_order() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(4));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(4));
     let replay = Replay::new(Arc::clone(&scenario), broker.options(200)).unwrap();
     let progress = replay.progress();
     let summary = replay.run(never()).await.unwrap();
@@ -115,7 +115,7 @@ async fn everything_is_published_once_and_in_order() {
 #[tokio::test]
 async fn what_a_lost_connection_left_unconfirmed_is_sent_again_in_order() {
     // Connections are cut after 0, 37, 74, … confirmations.
-    let (broker, scenario) = (FakeBroker::start(|n| (n < 6).then_some(n * 37)).await, scenario(3));
+    let (broker, scenario) = (FakeBroker::start(|n| (n < 6).then_some(n * 37)).await, new_scenario(3));
     let options = ReplayOptions { in_flight: 50, ..broker.options(300) };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("manifest");
@@ -154,7 +154,7 @@ async fn what_a_lost_connection_left_unconfirmed_is_sent_again_in_order() {
 
 #[tokio::test]
 async fn a_replay_waits_for_those_who_store() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(2));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(2));
     let stored = Arc::new(AtomicU64::new(0));
     let asked = Arc::new(AtomicUsize::new(0));
     let max_lag = MaxLag {
@@ -189,7 +189,7 @@ async fn a_replay_waits_for_those_who_store() {
 
 #[tokio::test]
 async fn a_message_larger_than_the_bound_still_goes() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(1));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(1));
     let progress = Arc::new(Mutex::new(None::<Arc<Progress>>));
     let stored = {
         let progress = Arc::clone(&progress);
@@ -229,7 +229,7 @@ async fn a_stopped_replay_drains_and_says_what_stayed_unconfirmed() {
         drain: Duration::from_millis(50),
         ..ReplayOptions::new(url.parse().unwrap())
     };
-    let replay = Replay::new(scenario(1), options).unwrap();
+    let replay = Replay::new(new_scenario(1), options).unwrap();
     let progress = replay.progress();
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(replay.run(stopped));
@@ -243,7 +243,7 @@ async fn a_stopped_replay_drains_and_says_what_stayed_unconfirmed() {
 
 #[tokio::test]
 async fn a_live_replay_ends_when_stopped_with_nothing_unconfirmed() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(2));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(2));
     let options = ReplayOptions { live: true, rate: Rate::PerSecond(1e6), ..broker.options(10) };
     let replay = Replay::new(scenario, options).unwrap();
     let progress = replay.progress();
@@ -266,7 +266,7 @@ async fn an_absent_broker_is_named_and_one_that_refuses_is_believed() {
         connect_timeout: Duration::ZERO,
         ..ReplayOptions::new(format!("mqtt://u:secret@127.0.0.1:{unused}").parse().unwrap())
     };
-    let error = Replay::new(scenario(1), options).unwrap().run(never()).await.unwrap_err().to_string();
+    let error = Replay::new(new_scenario(1), options).unwrap().run(never()).await.unwrap_err().to_string();
     assert!(
         error.contains(&format!("mqtt://127.0.0.1:{unused}")) && error.contains("mosquitto -p"),
         "{error}"
@@ -281,6 +281,6 @@ async fn an_absent_broker_is_named_and_one_that_refuses_is_believed() {
         std::future::pending::<()>().await;
     });
     let options = ReplayOptions::new(url.parse().unwrap());
-    let error = Replay::new(scenario(1), options).unwrap().run(never()).await.unwrap_err();
+    let error = Replay::new(new_scenario(1), options).unwrap().run(never()).await.unwrap_err();
     assert!(matches!(&error, ReplayError::Refused { reason, .. } if reason == "NotAuthorized"), "{error}");
 }

@@ -12,7 +12,7 @@ pub(super) fn car_horn(mut studio: Studio) -> Vec<f32> {
     let mut first = Partials::new(rate, &reed, recording);
     let mut second = Partials::new(rate, &reed, recording);
     let length = studio.samples as f64 / rate;
-    let blasts = blasts(length, &mut studio.slice);
+    let blasts = blast_spans(length, &mut studio.slice);
     let mut loudness = 0.0f32;
     studio.render(move |time, _| {
         let target = if blasts.iter().any(|&(from, to)| (from..to).contains(&time)) { 1.0 } else { 0.0 };
@@ -23,7 +23,7 @@ pub(super) fn car_horn(mut studio: Studio) -> Vec<f32> {
 }
 
 /// One to three spans within the clip; the first begins at once.
-fn blasts(length: f64, slice: &mut crate::random::Stream) -> Vec<(f64, f64)> {
+fn blast_spans(length: f64, slice: &mut crate::random::Stream) -> Vec<(f64, f64)> {
     let count = 1 + slice.choice(3);
     let share = length / count as f64;
     (0..count)
