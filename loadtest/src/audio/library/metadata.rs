@@ -43,18 +43,18 @@ fn parse(text: &str) -> Result<Vec<ClipMetadata>, BadLine> {
     let columns = Columns::find(&header)?;
     let mut clips = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| (line_of(text, error.position()), error.to_string()))?;
+        let record = record.map_err(|error| (line_of(error.position()), error.to_string()))?;
         if record.iter().all(str::is_empty) {
             continue;
         }
-        let line = line_of(text, record.position());
+        let line = line_of(record.position());
         clips.push(columns.clip(&record).map_err(|detail| (line, detail))?);
     }
     Ok(clips)
 }
 
-/// Returns the line of a position in `text`, counted from 1.
-fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+/// Returns the line of a position, counted from 1.
+fn line_of(position: Option<&csv::Position>) -> usize {
     position.map_or(1, |position| position.line() as usize)
 }
 
