@@ -6,12 +6,12 @@ use humantime::parse_duration;
 
 use crate::demo::{self, DemoOptions};
 
-/// Starts private servers and the engine, replays synthetic city sounds through the whole path and shows what is found.
+/// Starts private servers and the engine, replays synthetic city sounds and shows what is found.
 ///
-/// Prints addresses and progress to standard error. At the end, compares every row with what was published and prints
-/// one JSON object on standard output, as `verify` does.
+/// Prints addresses and progress to standard error. At the end, compares every row with what was
+/// published, and prints the JSON object of `verify` to standard output.
 ///
-/// Exit code 0 if nothing is lost, 1 if something is or on failure.
+/// Exit code 0 if nothing is lost, 1 if something is lost or on failure.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// End after this long, such as 60s. Without it, the demo goes on until Ctrl-C.
@@ -29,7 +29,8 @@ pub(super) struct Arguments {
     /// A folder in UrbanSound8K's layout. Without it, a synthetic data set is made.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where to keep the servers' data and logs. Without it, a temporary directory that is removed at the end.
+    /// Directory for the servers' data and logs. Without it, a temporary directory, which is removed at
+    /// the end.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The engine's binary [default: thicket beside this executable, or else on PATH].

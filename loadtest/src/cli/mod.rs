@@ -1,7 +1,7 @@
 //! The command line of `thicket-loadtest`, one file per command.
 //!
-//! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1 failure (also: `verify`
-//! found a loss), 2 a mistake on the command line.
+//! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1
+//! failure or a loss that `verify` or `demo` found, 2 a mistake on the command line.
 
 mod demo;
 mod digest;
@@ -17,9 +17,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Feeds Thicket with the sounds of a city, and proves that nothing was lost on the way.
+/// Publishes the sounds of a city to Thicket, and proves that no reading was lost.
 ///
-/// A first run, against an engine that listens to sensors/#:
+/// A first run, with an engine that subscribes to sensors/#:
 ///
 ///   thicket-loadtest synth --out /tmp/city
 ///   thicket-loadtest replay --data /tmp/city --sensors 20 --frames 1800 --manifest /tmp/city.manifest
@@ -42,7 +42,7 @@ enum Command {
     Demo(demo::Arguments),
 }
 
-/// Runs the program on the process's arguments.
+/// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();

@@ -9,11 +9,12 @@ use crate::scenario::csv_files;
 
 /// Writes a scenario as CSV files, to work on detection without any server.
 ///
-/// One file per sensor (city_harbour_microphone-01.csv) with ts, the fields of a reading, and label: the class of the event
-/// that is heard, or nothing. labels.csv lists the events. `replay` with the same options publishes the same readings.
+/// Writes one file per sensor (city_harbour_microphone-01.csv) with the columns ts, the fields of a
+/// reading, and label: the class of the event in the frame, or an empty cell. labels.csv lists the
+/// events. `replay` with the same options publishes the same readings.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The folder to write; it is created. Files of the same names are replaced.
+    /// The folder to write. It is created. Files of the same names are replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Readings per sensor.
