@@ -150,7 +150,8 @@ impl Database {
         })
     }
 
-    /// Streams a sensor's readings by event time: all, or those from the first to the last time of `span`.
+    /// Streams a sensor's readings by event time: all, or those from the first to the last time of
+    /// `span`.
     pub(crate) async fn readings(
         &mut self,
         sensor: i64,

@@ -1,5 +1,5 @@
-//! Synthetic city sounds, their replay as sensor readings over MQTT, and the comparison of the published
-//! readings with the stored rows.
+//! Synthetic city sounds, their replay as sensor readings over MQTT, and the comparison of the
+//! published readings with the stored rows.
 //!
 //! In the order of the data flow:
 //!

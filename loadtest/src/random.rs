@@ -1,9 +1,10 @@
-//! Random numbers as a pure function. Every synthetic quantity has a [`Key`], a hash of the seed and of
-//! the path to the quantity. So a reading does not depend on the readings that were generated before it.
+//! Random numbers as a pure function. Every synthetic quantity has a [`Key`], a hash of the seed
+//! and of the path to the quantity. So a reading does not depend on the readings that were
+//! generated before it.
 //!
-//! The generator is not from a crate: the readings of a seed must keep their bits, whatever version a
-//! dependency has. It uses only integer arithmetic and `+ − ×`, so the numbers are the same on every
-//! machine.
+//! The generator is not from a crate: the readings of a seed must keep their bits, whatever version
+//! a dependency has. It uses only integer arithmetic and `+ − ×`, so the numbers are the same on
+//! every machine.
 
 /// The name of a random quantity: a seed, and a path from the seed to the quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,8 @@ impl Key {
         Stream(self.0)
     }
 
-    /// Returns the value at `time` of a smooth random function with mean 0 and variance about 1. Values
-    /// more than two units of time apart are independent.
+    /// Returns the value at `time` of a smooth random function with mean 0 and variance about 1.
+    /// Values more than two units of time apart are independent.
     pub fn drift(self, time: f64) -> f64 {
         let cell = time.floor();
         let part = time - cell;

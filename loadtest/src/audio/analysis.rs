@@ -1,5 +1,5 @@
-//! Computes spectral frames from samples by Welch's method: the power spectra of overlapping windows
-//! are summed into the bands.
+//! Computes spectral frames from samples by Welch's method: the power spectra of overlapping
+//! windows are summed into the bands.
 //!
 //! The shape of a frame's spectrum comes from the windows whose centres lie in the frame. Its power
 //! comes from the samples themselves: the bands are scaled so that they sum to the frame's mean
@@ -18,7 +18,8 @@ use super::{
 /// The share of a frame that the last one must fill to count as a frame.
 const NEARLY_FULL: f64 = 0.9;
 
-/// Cuts sounds into frames and analyses them. Reuses its tables for sounds of the same sampling rate.
+/// Cuts sounds into frames and analyses them. Reuses its tables for sounds of the same sampling
+/// rate.
 pub struct Analyser {
     frame_seconds: f64,
     /// The scalar planner: the results of the SIMD planners depend on the machine.
@@ -51,8 +52,8 @@ impl Analyser {
         Self { frame_seconds, planner: FftPlannerScalar::new(), tables: HashMap::new() }
     }
 
-    /// Returns the whole frames of a sound. A sound shorter than a frame gives one frame, padded with
-    /// silence. The rest of a longer sound is ignored unless it nearly fills a frame.
+    /// Returns the whole frames of a sound. A sound shorter than a frame gives one frame, padded
+    /// with silence. The rest of a longer sound is ignored unless it nearly fills a frame.
     pub fn frames(&mut self, sound: &Sound) -> Vec<SpectralFrame> {
         let table = self.table(sound.rate);
         let length = ((self.frame_seconds * f64::from(sound.rate)).round() as usize).max(1);
@@ -153,8 +154,8 @@ impl Table {
         sum
     }
 
-    /// Loads two windows of samples as the real and the imaginary part of one complex window. A single
-    /// transform then gives the sum of both power spectra.
+    /// Loads two windows of samples as the real and the imaginary part of one complex window. A
+    /// single transform then gives the sum of both power spectra.
     fn load_windows(&self, buffer: &mut [Complex<f64>], first: &[f32], second: Option<&[f32]>) {
         buffer.fill(Complex::new(0.0, 0.0));
         // The window function is stretched over the length of a short sound.

@@ -1,5 +1,6 @@
-//! The frequency axis: 24 third-octave bands, which form the eight octave bands from 63 Hz to 8 kHz,
-//! one band below and one above. And the A-weighting, which weighs frequencies like the human ear.
+//! The frequency axis: 24 third-octave bands, which form the eight octave bands from 63 Hz to 8
+//! kHz, one band below and one above. And the A-weighting, which weighs frequencies like the human
+//! ear.
 
 /// Number of bands: `below | 24 third octaves | above`.
 pub const BANDS: usize = 26;
@@ -18,8 +19,8 @@ const CEILING_HZ: f64 = 20_000.0;
 
 /// Returns the edges of the bands in Hz, ascending. Band n lies between edge n and edge n + 1.
 ///
-/// The third octaves are those of IEC 61260 (base ten): the lower edge of the band k steps above the
-/// one at 1 kHz is `1000 · 10^((2k − 1)/20)` Hz.
+/// The third octaves are those of IEC 61260 (base ten): the lower edge of the band k steps above
+/// the one at 1 kHz is `1000 · 10^((2k − 1)/20)` Hz.
 pub fn band_edges() -> [f64; BANDS + 1] {
     let mut edges = [FLOOR_HZ; BANDS + 1];
     for (n, edge) in edges.iter_mut().enumerate().skip(1) {
@@ -36,8 +37,8 @@ pub fn of_octave(octave: usize) -> std::ops::Range<usize> {
     1 + 3 * octave..4 + 3 * octave
 }
 
-/// Returns the A-weighting of a frequency in Hz as a factor on power (IEC 61672-1, appendix E): 1 at
-/// 1 kHz.
+/// Returns the A-weighting of a frequency in Hz as a factor on power (IEC 61672-1, appendix E): 1
+/// at 1 kHz.
 pub fn a_weight(frequency: f64) -> f64 {
     let f2 = frequency * frequency;
     let high = 12_194.0 * 12_194.0;

@@ -74,8 +74,8 @@ fn level(power: f64, calibration_db: f64) -> f64 {
 }
 
 /// Returns the geometric over the arithmetic mean of the power density, from 45 Hz to 11 kHz. The
-/// density is taken as constant within each band, so the weight of a band is its width. The density of
-/// an empty band counts as 100 dB below the mean.
+/// density is taken as constant within each band, so the weight of a band is its width. The density
+/// of an empty band counts as 100 dB below the mean.
 fn flatness(power: &[f64; BANDS]) -> f64 {
     let inner = 1..BANDS - 1;
     let total: f64 = power[inner.clone()].iter().sum();

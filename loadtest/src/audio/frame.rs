@@ -2,8 +2,8 @@
 //! frequency band.
 //!
 //! Sounds of different sources are incoherent, so their powers add up in each band. A frame keeps
-//! everything that a feature needs in a form that adds up too. So a mixture of two frames is as exact
-//! as the assumption of incoherence:
+//! everything that a feature needs in a form that adds up too. So a mixture of two frames is as
+//! exact as the assumption of incoherence:
 //!
 //! | quantity | stored as | in a mixture |
 //! |---|---|---|
@@ -14,15 +14,16 @@
 //! | zero crossings | P·N², with N crossings per second | sum, divided by the sum of P (1) |
 //! | peak | squared peak | sum (2) |
 //!
-//! 1. Rice's formula says N² = 4·Σf²P/ΣP. So the rate of the mixture is the root of the mean square of
-//!    the rates, weighted by power.
-//! 2. The peaks of independent sources seldom coincide. So the true peak lies between the larger peak
-//!    and the sum of both peaks, and so does this estimate.
+//! 1. Rice's formula says N² = 4·Σf²P/ΣP. So the rate of the mixture is the root of the mean square
+//!    of the rates, weighted by power.
+//! 2. The peaks of independent sources seldom coincide. So the true peak lies between the larger
+//!    peak and the sum of both peaks, and so does this estimate.
 
 use super::bands::BANDS;
 
-/// The spectrum of one frame of sound, and the quantities that add up with it. Powers are mean squares
-/// over the frame. Power 1 is the reference level: full scale for a file, 0 dB SPL for a sensor.
+/// The spectrum of one frame of sound, and the quantities that add up with it. Powers are mean
+/// squares over the frame. Power 1 is the reference level: full scale for a file, 0 dB SPL for a
+/// sensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectralFrame {
     /// Power per band.

@@ -61,8 +61,8 @@ pub struct Library {
 pub struct LoadOptions {
     /// Seconds per frame, 0.05 to 4. It is also the time between two readings of a sensor.
     pub frame_seconds: f64,
-    /// The most clips to read per class, clips in the foreground first. The choice depends only on the
-    /// file names. (All 8,732 genuine clips would take minutes.)
+    /// The most clips to read per class, clips in the foreground first. The choice depends only on
+    /// the file names. (All 8,732 genuine clips would take minutes.)
     pub clips_per_class: usize,
 }
 
@@ -73,8 +73,8 @@ impl Default for LoadOptions {
 }
 
 impl Library {
-    /// Reads and analyses a data set on all cores. Skips and lists the files that cannot be used. Calls
-    /// `on_progress` with the number of analysed clips and their total.
+    /// Reads and analyses a data set on all cores. Skips and lists the files that cannot be used.
+    /// Calls `on_progress` with the number of analysed clips and their total.
     pub fn load(
         folder: &Path,
         options: &LoadOptions,
@@ -149,8 +149,8 @@ impl Library {
     }
 }
 
-/// Selects the clips to read: per class, clips in the foreground first, in an order that depends only
-/// on the names. Returns the selected clips by class and name.
+/// Selects the clips to read: per class, clips in the foreground first, in an order that depends
+/// only on the names. Returns the selected clips by class and name.
 fn select(all: Vec<ClipMetadata>, per_class: usize) -> Vec<ClipMetadata> {
     let mut by_class: BTreeMap<SoundClass, Vec<ClipMetadata>> = BTreeMap::new();
     for clip in all {

@@ -7,8 +7,8 @@
 //! - [`features`]: computes the fields of a reading from a spectral frame
 //! - [`library`]: a whole `UrbanSound8K` folder, analysed and sorted by class
 //!
-//! Mixing spectra instead of samples makes a long replay cheap: a data set is analysed once, and each
-//! reading then takes about a microsecond.
+//! Mixing spectra instead of samples makes a long replay cheap: a data set is analysed once, and
+//! each reading then takes about a microsecond.
 
 pub mod analysis;
 pub mod bands;

@@ -29,8 +29,8 @@ pub(super) struct Arguments {
     /// A folder in UrbanSound8K's layout. Without it, a synthetic data set is made.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Directory for the servers' data and logs. Without it, a temporary directory, which is removed at
-    /// the end.
+    /// Directory for the servers' data and logs. Without it, a temporary directory, which is
+    /// removed at the end.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The engine's binary [default: thicket beside this executable, or else on PATH].

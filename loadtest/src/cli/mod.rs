@@ -21,10 +21,11 @@ use tracing_subscriber::EnvFilter;
 ///
 /// A first run, with an engine that subscribes to sensors/#:
 ///
+///   export THICKET__POSTGRES__URL=postgres://thicket@localhost/thicket
 ///   thicket-loadtest synth --out /tmp/city
-///   thicket-loadtest replay --data /tmp/city --sensors 20 --frames 1800 --manifest /tmp/city.manifest
-///   thicket-loadtest verify --manifest /tmp/city.manifest --wait 60 --database postgres://thicket@localhost/thicket
-///   thicket-loadtest digest --database postgres://thicket@localhost/thicket
+///   thicket-loadtest replay --data /tmp/city --frames 1800 --manifest /tmp/city.manifest
+///   thicket-loadtest verify --manifest /tmp/city.manifest --wait 60
+///   thicket-loadtest digest
 #[derive(Parser)]
 #[command(name = "thicket-loadtest", version, verbatim_doc_comment)]
 struct Arguments {

@@ -20,8 +20,8 @@ pub(super) struct SourceArguments {
     /// A folder in UrbanSound8K's layout: the genuine data set, or one written by `synth`.
     #[arg(long, value_name = "DIR", env = "THICKET_DATA_SET")]
     data: PathBuf,
-    /// Number of sensors, named city/<district>/microphone-NN. The readings of a sensor do not depend
-    /// on the number of sensors.
+    /// Number of sensors, named city/<district>/microphone-NN. The readings of a sensor do not
+    /// depend on the number of sensors.
     #[arg(long, default_value_t = ScenarioOptions::default().sensors, value_name = "N")]
     sensors: u32,
     /// Seed of all random numbers. The same data and the same seed give the same readings.
@@ -49,8 +49,8 @@ pub(super) struct SourceArguments {
 }
 
 impl SourceArguments {
-    /// Reads the data set and returns the scenario. With `end-at-now` it starts `frames` frames before
-    /// now.
+    /// Reads the data set and returns the scenario. With `end-at-now` it starts `frames` frames
+    /// before now.
     pub(super) fn scenario(&self, default_start: &str, frames: u64) -> anyhow::Result<Scenario> {
         let load = LoadOptions { frame_seconds: self.frame, clips_per_class: self.clips };
         let mut line = progress_line();

@@ -9,8 +9,8 @@ use crate::synth::{self, SynthOptions, SynthOutcome};
 ///
 /// Writes metadata/UrbanSound8K.csv and audio/fold1 to fold10, with clips of ten classes of city
 /// sound over the sound of a street. The same options give the same bytes on every machine. If the
-/// folder already holds the same data set, nothing is written. An interrupted data set is completed.
-/// A folder with any other contents is refused.
+/// folder already holds the same data set, nothing is written. An interrupted data set is
+/// completed. A folder with any other contents is refused.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The folder to write. It is created.
@@ -19,8 +19,8 @@ pub(super) struct Arguments {
     /// Seed of all random numbers.
     #[arg(long, default_value_t = SynthOptions::default().seed)]
     seed: u64,
-    /// Clips per class, of up to 4 seconds. 12 per class take about 18 MB. The genuine data set has up
-    /// to 1,000.
+    /// Clips per class, of up to 4 seconds. 12 per class take about 18 MB. The genuine data set has
+    /// up to 1,000.
     #[arg(long, default_value_t = SynthOptions::default().clips_per_class, value_name = "N")]
     clips_per_class: u32,
     /// Samples per second, 8000 to 192000. The files are mono with 16 bits.

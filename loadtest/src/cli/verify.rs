@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use crate::verify::{self, Performance, VerifyOptions, metrics};
 
-/// Compares what was published with what is stored, by identity and by value, and prints one JSON object.
+/// Compares what was published with what is stored, value by value, and prints one JSON object.
 ///
 ///   published            publications that the broker confirmed, by the manifests
 ///   stored               rows of the manifests' sensors within the event times of the manifests

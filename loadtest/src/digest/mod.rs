@@ -2,7 +2,8 @@
 //!
 //! - `row_hasher`: hashes rows with SHA-256
 //!
-//! The columns in the hash and their order are a format: they change only with a note in CHANGELOG.md.
+//! The columns in the hash and their order are a format: they change only with a note in
+//! CHANGELOG.md.
 
 mod row_hasher;
 

@@ -1,5 +1,5 @@
-//! Hashes rows with SHA-256, without ambiguity: a length before each text and list, a mark before each
-//! optional value, the bits of each number.
+//! Hashes rows with SHA-256, without ambiguity: a length before each text and list, a mark before
+//! each optional value, the bits of each number.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};

@@ -43,8 +43,8 @@ impl FaultPlan {
         self.faults.duplicates > 0.0 && self.key(sensor, frame, 1).unit() < self.faults.duplicates
     }
 
-    /// Returns by how many frames a reading is held back (2 to 30), or `None`. A reading is never held
-    /// back together with its successor, so a newer reading is always published before it.
+    /// Returns by how many frames a reading is held back (2 to 30), or `None`. A reading is never
+    /// held back together with its successor, so a newer reading is always published before it.
     pub(super) fn held_back(&self, sensor: usize, frame: u64) -> Option<u64> {
         let held = |frame| self.key(sensor, frame, 2).unit() < self.faults.late;
         let late = self.faults.late > 0.0 && held(frame) && !held(frame + 1);

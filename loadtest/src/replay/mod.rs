@@ -1,5 +1,5 @@
-//! Publishes a scenario's readings over MQTT with quality of service 1, and counts only the readings
-//! that the broker confirmed.
+//! Publishes a scenario's readings over MQTT with quality of service 1, and counts only the
+//! readings that the broker confirmed.
 //!
 //! - [`options`]: the parameters of a replay
 //! - [`broker`]: the broker's address
@@ -13,10 +13,10 @@
 //! - [`summary`], [`error`]: how a replay ends
 //!
 //! The packets are those of `rumqttc`, but not the event loop. The loop of `rumqttc` forgets
-//! unconfirmed messages when the broker has no session for them, and it writes to the socket once per
-//! message. Here a message leaves the window only when it is confirmed. After a lost connection the
-//! window is sent again, in order, before anything new. So the readings of a sensor reach the broker in
-//! order and at least once. The engine counts a second copy as a duplicate.
+//! unconfirmed messages when the broker has no session for them, and it writes to the socket once
+//! per message. Here a message leaves the window only when it is confirmed. After a lost connection
+//! the window is sent again, in order, before anything new. So the readings of a sensor reach the
+//! broker in order and at least once. The engine counts a second copy as a duplicate.
 
 pub mod broker;
 pub mod error;
@@ -62,8 +62,8 @@ impl Replay {
         Arc::clone(&self.progress)
     }
 
-    /// Publishes until all frames are published or `stop` becomes true. Then waits a few seconds for
-    /// the outstanding confirmations.
+    /// Publishes until all frames are published or `stop` becomes true. Then waits a few seconds
+    /// for the outstanding confirmations.
     ///
     /// Computing readings can keep a core busy. Give the replay a thread, or a worker of a
     /// multi-threaded runtime, that it does not share with urgent tasks.

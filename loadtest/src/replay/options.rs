@@ -11,8 +11,8 @@ pub struct ReplayOptions {
     pub broker: Broker,
     /// The part of a topic before the sensor's name.
     pub topic_prefix: String,
-    /// The MQTT client id. Each client of a broker needs its own: the broker disconnects the older of
-    /// two clients with the same id.
+    /// The MQTT client id. Each client of a broker needs its own: the broker disconnects the older
+    /// of two clients with the same id.
     pub client_id: String,
     /// Number of frames of history, from frame 0 on. They are published at `rate`.
     pub frames: u64,

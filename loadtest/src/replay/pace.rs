@@ -20,8 +20,8 @@ impl Pace {
         Self { rate, began: None, first_due: 0, sent: 0 }
     }
 
-    /// Returns how long a message must still wait; `None` if it may be sent now. `wall_micros` is the
-    /// wall clock in µs since the Unix epoch.
+    /// Returns how long a message must still wait; `None` if it may be sent now. `wall_micros` is
+    /// the wall clock in µs since the Unix epoch.
     pub(super) fn wait(&mut self, message: &Message, now: Instant, wall_micros: i64) -> Option<Duration> {
         if message.live {
             return micros(message.due - wall_micros);

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
-/// The counters of a running replay. No counter ever decreases. Reading one is a relaxed atomic load.
+/// The counters of a running replay. No counter ever decreases. Reading one is a relaxed atomic
+/// load.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub(super) published: AtomicU64,
@@ -21,8 +22,8 @@ impl Progress {
         self.published.load(Relaxed)
     }
 
-    /// Returns the number of readings that were sent, confirmed or not. A reading that is sent again
-    /// after a lost connection counts once.
+    /// Returns the number of readings that were sent, confirmed or not. A reading that is sent
+    /// again after a lost connection counts once.
     pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
     }

@@ -154,8 +154,8 @@ impl Session {
         self.give_up_at.get_or_insert_with(|| Instant::now() + drain);
     }
 
-    /// Connects to the broker. The outer error ends the replay; after the inner one the session tries
-    /// again.
+    /// Connects to the broker. The outer error ends the replay; after the inner one the session
+    /// tries again.
     async fn connect(&self) -> Result<io::Result<TcpStream>, ReplayError> {
         let attempt = time::timeout(Duration::from_secs(10), self.try_connect());
         let stream = match attempt.await {
@@ -255,8 +255,8 @@ impl Session {
     }
 
     /// Appends all messages that may be sent now to `out`. Returns how long to wait for the next
-    /// message: zero if it waits only for room in the window or in `out`, `None` if there is no next
-    /// message.
+    /// message: zero if it waits only for room in the window or in `out`, `None` if there is no
+    /// next message.
     fn fill(&mut self, out: &mut BytesMut) -> Option<Duration> {
         if self.give_up_at.is_some() {
             return None;

@@ -37,8 +37,8 @@ impl Window {
         self.sent.len()
     }
 
-    /// Adds a message and appends its packet to `out`. The window is smaller than the range of packet
-    /// ids, so the next id is never in use.
+    /// Adds a message and appends its packet to `out`. The window is smaller than the range of
+    /// packet ids, so the next id is never in use.
     pub(super) fn send(&mut self, message: Message, out: &mut BytesMut) {
         self.last_id = if self.last_id == u16::MAX { 1 } else { self.last_id + 1 };
         let sent = Sent { id: self.last_id, confirmed: false, message };

@@ -1,5 +1,5 @@
-//! The everyday sound of a place: steady sources that swell and fade, passing vehicles, the rhythm of
-//! the day, and the random scatter of a measurement.
+//! The everyday sound of a place: steady sources that swell and fade, passing vehicles, the rhythm
+//! of the day, and the random scatter of a measurement.
 
 use std::{f64::consts::TAU, sync::LazyLock};
 

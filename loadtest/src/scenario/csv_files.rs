@@ -1,8 +1,8 @@
 //! Writes a scenario as CSV files, to develop and evaluate detection without a server.
 //!
-//! Each sensor has a file, such as `city_harbour_microphone-01.csv`, with the columns `ts`, the fields
-//! of a reading, and `label`: the class of the event in the frame, or an empty cell. `labels.csv` lists
-//! the events: `sensor,class,start,end,salience_db`.
+//! Each sensor has a file, such as `city_harbour_microphone-01.csv`, with the columns `ts`, the
+//! fields of a reading, and `label`: the class of the event in the frame, or an empty cell.
+//! `labels.csv` lists the events: `sensor,class,start,end,salience_db`.
 
 use std::{fs::File, io, path::Path};
 

@@ -5,11 +5,11 @@
 //! - [`events`]: the unusual events of a place, which are the labels
 //! - [`csv_files`]: writes a scenario as CSV files, to work on detection without servers
 //!
-//! A reading is a pure function of data set, seed, sensor and frame index. No state passes from frame
-//! to frame. So a scenario has no end, any frame can be computed directly, and a sensor has the same
-//! readings whatever the number of sensors. Only the timestamps depend on the start: frame n of a
-//! sensor is n periods after it, plus the phase of the sensor. The phases spread the sensors of a city
-//! over the period.
+//! A reading is a pure function of data set, seed, sensor and frame index. No state passes from
+//! frame to frame. So a scenario has no end, any frame can be computed directly, and a sensor has
+//! the same readings whatever the number of sensors. Only the timestamps depend on the start: frame
+//! n of a sensor is n periods after it, plus the phase of the sensor. The phases spread the sensors
+//! of a city over the period.
 
 mod ambience;
 pub mod csv_files;
@@ -81,7 +81,8 @@ impl Scenario {
     /// Sets up the sensors.
     pub fn new(library: Arc<Library>, options: ScenarioOptions) -> Result<Self, ScenarioError> {
         options.validate()?;
-        // A period of whole milliseconds keeps timestamps short, and no frame's time needs rounding.
+        // A period of whole milliseconds keeps timestamps short, and no frame's time needs
+        // rounding.
         let period_micros = (library.frame_seconds() * 1e3).round() as i64 * 1_000;
         let sensors: Vec<Sensor> = (0..options.sensors as usize)
             .map(|index| Sensor::new(index, &library, &options, period_micros))
@@ -134,13 +135,14 @@ impl Scenario {
         self.sensors[sensor].incidents.at(&self.library, frame)
     }
 
-    /// Returns all events of a sensor, in order. There is no end, unless the scenario has no events.
+    /// Returns all events of a sensor, in order. There is no end, unless the scenario has no
+    /// events.
     pub fn events(&self, sensor: usize) -> impl Iterator<Item = Event> + '_ {
         self.sensors[sensor].incidents.all(&self.library)
     }
 
-    /// Returns the readings of all sensors from a frame on, in the order of their timestamps, without
-    /// end. Computes each reading when it is taken.
+    /// Returns the readings of all sensors from a frame on, in the order of their timestamps,
+    /// without end. Computes each reading when it is taken.
     pub fn readings(&self, from_frame: u64) -> impl Iterator<Item = Reading> + '_ {
         (from_frame..)
             .flat_map(move |frame| self.order.iter().map(move |&sensor| self.reading(sensor, frame)))

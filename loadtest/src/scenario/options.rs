@@ -7,7 +7,8 @@ pub struct ScenarioOptions {
     pub sensors: u32,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Event time of frame 0, in µs since the Unix epoch. It changes only the timestamps of readings.
+    /// Event time of frame 0, in µs since the Unix epoch. It changes only the timestamps of
+    /// readings.
     pub start_micros: i64,
     /// Mean number of labelled events per sensor and hour, 0 to 60.
     pub events_per_hour: f64,

@@ -182,8 +182,8 @@ fn events_come_at_the_asked_rate_and_keep_apart() {
         }
         count += events.len();
     }
-    // 50 sensors × 10 hours × 4 per hour. Each slot has an event with probability one half: standard
-    // deviation 32.
+    // 50 sensors × 10 hours × 4 per hour. Each slot has an event with probability one half:
+    // standard deviation 32.
     assert!((1_850..=2_150).contains(&count), "{count}");
 }
 

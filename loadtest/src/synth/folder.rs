@@ -1,5 +1,5 @@
-//! The data set's folder: its paths, and the marker file, which says which data set the folder holds
-//! and whether it is complete.
+//! The data set's folder: its paths, and the marker file, which says which data set the folder
+//! holds and whether it is complete.
 
 use std::{
     fs, io,
@@ -14,7 +14,8 @@ use super::{
     options::SynthOptions,
 };
 
-/// The version of the recipes. Raise it when a recipe changes, so that older folders no longer match.
+/// The version of the recipes. Raise it when a recipe changes, so that older folders no longer
+/// match.
 const GENERATOR: u32 = 1;
 const MARKER: &str = "thicket-synth.json";
 const README: &str = "README.txt";

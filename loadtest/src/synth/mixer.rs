@@ -1,5 +1,5 @@
-//! Renders a planned clip: the sound of its recipe over the sound of the street, at the salience of the
-//! clip.
+//! Renders a planned clip: the sound of its recipe over the sound of the street, at the salience of
+//! the clip.
 
 use super::{
     plan::ClipPlan,

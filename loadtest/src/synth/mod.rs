@@ -9,9 +9,9 @@
 //! - `files`: creates directories and WAV files
 //! - [`error`]: why a data set could not be written
 //!
-//! The genuine data set must not be redistributed (its licence is non-commercial). The synthetic one
-//! replaces it where a download is not possible. Source of the layout: Salamon, Jacoby, Bello, *A
-//! Dataset and Taxonomy for Urban Sound Research*, 2014.
+//! The genuine data set must not be redistributed (its licence is non-commercial). The synthetic
+//! one replaces it where a download is not possible. Source of the layout: Salamon, Jacoby, Bello,
+//! *A Dataset and Taxonomy for Urban Sound Research*, 2014.
 
 pub mod error;
 mod files;
@@ -53,8 +53,8 @@ pub enum SynthOutcome {
     },
 }
 
-/// Writes the data set into `folder` and creates the folder. Leaves the same complete data set as it
-/// is, completes an interrupted one, and refuses a folder with any other contents.
+/// Writes the data set into `folder` and creates the folder. Leaves the same complete data set as
+/// it is, completes an interrupted one, and refuses a folder with any other contents.
 pub fn write(
     folder: &Path,
     options: &SynthOptions,

@@ -61,11 +61,11 @@ pub(super) fn plan_clips(seed: u64, clips_per_class: u32) -> Vec<ClipPlan> {
             recording += 1 + stream.choice(97) as u32;
             let slices = (1 + stream.choice(3) as u32).min(clips_per_class - made);
             let recording_key = key.at(u64::from(recordings));
-            // The folds take turns, shifted by class, so that even a small data set has clips in every
-            // fold.
+            // The folds take turns, shifted by class, so that even a small data set has clips in
+            // every fold.
             let fold = 1 + ((recordings + u32::from(class.id())) % 10) as u8;
-            // The first recording of a class is always in the foreground: a scenario takes its events
-            // from the foreground.
+            // The first recording of a class is always in the foreground: a scenario takes its
+            // events from the foreground.
             let salience = if stream.unit() < 0.75 || recordings == 0 { 1 } else { 2 };
             let parent = Recording { class, id: recording, fold, salience, key: recording_key };
             plans.extend(parent.cut(slices, &mut stream));

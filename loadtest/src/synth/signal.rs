@@ -37,8 +37,8 @@ impl Sine {
     }
 }
 
-/// A tone with overtones. Partial n has n times the pitch and the n-th amplitude. Partials above 0.45 of
-/// the sampling rate are silent.
+/// A tone with overtones. Partial n has n times the pitch and the n-th amplitude. Partials above
+/// 0.45 of the sampling rate are silent.
 #[derive(Clone, Debug)]
 pub(super) struct Partials {
     sines: Vec<(f64, f32, Sine)>,
@@ -70,7 +70,8 @@ pub(super) fn white(random: &mut Stream) -> f32 {
     random.gauss() as f32
 }
 
-/// Noise with equal power per octave and variance near 1 (the economy form of Paul Kellett's filter).
+/// Noise with equal power per octave and variance near 1 (the economy form of Paul Kellett's
+/// filter).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pink([f32; 3]);
 
@@ -94,8 +95,8 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Returns a filter that passes a band around `centre` Hz. A higher `quality` means a narrower band.
-    /// The gain at the centre is 1.
+    /// Returns a filter that passes a band around `centre` Hz. A higher `quality` means a narrower
+    /// band. The gain at the centre is 1.
     pub(super) fn band(rate: f64, centre: f64, quality: f64) -> Self {
         let (cosine, alpha) = Self::angle(rate, centre, quality);
         Self::normalised([alpha, 0.0, -alpha], [1.0 + alpha, -2.0 * cosine, 1.0 - alpha])

@@ -1,5 +1,5 @@
-//! `digest` against a real PostgreSQL: the same rows give the same hash, in whatever order they were
-//! stored; one flipped bit gives another hash.
+//! `digest` against a real PostgreSQL: the same rows give the same hash, in whatever order they
+//! were stored; one flipped bit gives another hash.
 
 use crate::support::{Store, first_readings, new_scenario, run, sensor_id, sql_time};
 use thicket_loadtest::digest::{Digest, digest};

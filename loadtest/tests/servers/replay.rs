@@ -12,8 +12,8 @@ use thicket_loadtest::{
 use thicket_schema::PayloadDecoder;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Per topic, the readings in order of arrival: event time in µs and the bits of the values. And the
-/// malformed messages: topic and payload.
+/// Per topic, the readings in order of arrival: event time in µs and the bits of the values. And
+/// the malformed messages: topic and payload.
 type Received = (HashMap<String, Vec<(i64, Vec<u64>)>>, Vec<(String, Vec<u8>)>);
 
 async fn mosquitto(folder: &Path) -> Mosquitto {
@@ -21,8 +21,8 @@ async fn mosquitto(folder: &Path) -> Mosquitto {
     tokio::task::spawn_blocking(move || Mosquitto::start(&directory)).await.unwrap().unwrap()
 }
 
-/// Subscribes to all sensors. Returns, once the broker has confirmed the subscription, the channel of
-/// received messages.
+/// Subscribes to all sensors. Returns, once the broker has confirmed the subscription, the channel
+/// of received messages.
 async fn subscribe(port: u16) -> mpsc::UnboundedReceiver<(String, Vec<u8>)> {
     let mut options = MqttOptions::new("listener", "127.0.0.1", port);
     options.set_inflight(1_000);

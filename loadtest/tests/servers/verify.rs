@@ -1,5 +1,5 @@
-//! `verify` against a real PostgreSQL: an equal row is found; a reading whose row differs in one bit is
-//! lost.
+//! `verify` against a real PostgreSQL: an equal row is found; a reading whose row differs in one
+//! bit is lost.
 
 use std::{path::PathBuf, time::Duration};
 

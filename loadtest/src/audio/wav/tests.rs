@@ -82,7 +82,8 @@ fn both_the_plain_and_the_extensible_header_are_understood() {
     assert_close(&read_bytes(plain_header(24, 2, &sine(80))).unwrap(), &sine(80), 1e-6);
 }
 
-/// Returns a PCM file with the plain format chunk of 16 bytes, and the same samples in every channel.
+/// Returns a PCM file with the plain format chunk of 16 bytes, and the same samples in every
+/// channel.
 fn plain_header(bits: u16, channels: u16, samples: &[f32]) -> Vec<u8> {
     let block = channels * bits / 8;
     let mut data = Vec::new();

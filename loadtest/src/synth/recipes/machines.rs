@@ -20,7 +20,8 @@ pub(super) fn air_conditioner(mut studio: Studio) -> Vec<f32> {
     })
 }
 
-/// Renders a masonry drill: blows at 50 to 100 Hz, which ring in the bit, and the whine of the motor.
+/// Renders a masonry drill: blows at 50 to 100 Hz, which ring in the bit, and the whine of the
+/// motor.
 pub(super) fn drilling(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let blows = recording.between(50.0, 100.0);

@@ -6,9 +6,9 @@
 //! - [`street`]: the sound of the street in every clip
 //! - [`studio`]: the inputs of a recipe
 //!
-//! A recipe takes its character (pitch, colour, tempo) from the random numbers of the recording, and its
-//! course (onsets, noise) from those of the clip. So the clips of a recording sound similar, as in the
-//! genuine data set.
+//! A recipe takes its character (pitch, colour, tempo) from the random numbers of the recording,
+//! and its course (onsets, noise) from those of the clip. So the clips of a recording sound
+//! similar, as in the genuine data set.
 
 mod machines;
 mod signals;

@@ -19,8 +19,8 @@ impl Studio {
         Self { rate: f64::from(rate), samples, recording: recording.stream(), slice: slice.stream() }
     }
 
-    /// Renders the clip sample by sample. Passes the time in seconds and the random numbers of the clip
-    /// to `next`.
+    /// Renders the clip sample by sample. Passes the time in seconds and the random numbers of the
+    /// clip to `next`.
     pub(super) fn render(self, mut next: impl FnMut(f64, &mut Stream) -> f32) -> Vec<f32> {
         let Self { rate, samples, mut slice, .. } = self;
         (0..samples).map(|n| next(n as f64 / rate, &mut slice)).collect()
