@@ -75,7 +75,9 @@ impl MetricsPage {
         for sample in samples {
             let Value::Histogram(counts) = &sample.value else { continue };
             for count in counts {
-                match buckets.iter_mut().find(|bucket| bucket.less_than == count.less_than) {
+                let same_bound =
+                    |bucket: &&mut HistogramCount| bucket.less_than.total_cmp(&count.less_than).is_eq();
+                match buckets.iter_mut().find(same_bound) {
                     Some(bucket) => bucket.count += count.count,
                     None => buckets.push(count.clone()),
                 }

@@ -71,7 +71,7 @@ fn every_column_of_a_reading_counts() {
         .collect();
     hashes.push(hash_of(|hasher| add_reading(hasher, "site-1/b", &names(), &row())));
     hashes.push(hash_of(|hasher| {
-        add_reading(hasher, "site-1/a", &["laeq_d".to_owned(), "bzcr".to_owned()], &row())
+        add_reading(hasher, "site-1/a", &["laeq_d".to_owned(), "bzcr".to_owned()], &row());
     }));
     assert_distinct(&hashes);
 }

@@ -43,19 +43,23 @@ fn parse(text: &str) -> Result<Vec<ClipMetadata>, BadLine> {
     let columns = Columns::find(&header)?;
     let mut clips = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| (line_of(error.position()), error.to_string()))?;
+        let record = record.map_err(|error| (line_of(text, error.position()), error.to_string()))?;
         if record.iter().all(str::is_empty) {
             continue;
         }
-        let line = line_of(record.position());
-        clips.push(columns.clip(&record).map_err(|detail| (line, detail))?);
+        let clip = columns.clip(&record).map_err(|detail| (line_of(text, record.position()), detail))?;
+        clips.push(clip);
     }
     Ok(clips)
 }
 
-/// Returns the line of a position, counted from 1.
-fn line_of(position: Option<&csv::Position>) -> usize {
-    position.map_or(1, |position| position.line() as usize)
+/// Returns the line of a record, counted from 1. The reader's own count is too low after `\r\n` and
+/// after empty lines: its position is before the line ends that it skips.
+fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+    let start = position.map_or(0, |position| position.byte() as usize).min(text.len());
+    let (before, rest) = text.as_bytes().split_at(start);
+    let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    1 + before.iter().chain(skipped).filter(|byte| **byte == b'\n').count()
 }
 
 /// The indices of the columns that are used.
@@ -150,6 +154,7 @@ mod tests {
     fn lines_are_counted_whatever_ends_them() {
         let bad = GENUINE.replace(",2,5,2,", ",2,5,12,");
         assert_eq!(parse(&bad.replace('\n', "\r\n")).unwrap_err().0, 3);
+        assert_eq!(parse(&format!("\u{feff}{}", bad.replace('\n', "\r\n"))).unwrap_err().0, 3);
         assert_eq!(parse(&bad.replace("dog_bark\n", "dog_bark\n\n\n")).unwrap_err().0, 5);
     }
 }
