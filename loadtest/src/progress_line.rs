@@ -40,10 +40,7 @@ impl ProgressLine {
             return;
         }
         match &self.bar {
-            Some(bar) => {
-                bar.set_message(text());
-                bar.tick();
-            }
+            Some(bar) => bar.set_message(text()),
             None if self.intervals.first_in_log || self.last_shown.is_some() => eprintln!("{}", text()),
             None => {}
         }

@@ -128,6 +128,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let summary = tokio::spawn(replay.run(stopped)).await??;
     display.abort();
+    // The display clears its line when it is dropped. Wait for that.
+    let _ = display.await;
     let seconds = began.elapsed().as_secs_f64();
     let report = json!({
         "published": summary.published,
@@ -137,7 +139,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         "seconds": (seconds * 1e3).round() / 1e3,
         "readings_per_second": (summary.published as f64 / seconds).round(),
     });
-    progress_line().finish("");
     println!("{report}");
     Ok(ExitCode::SUCCESS)
 }
