@@ -77,10 +77,10 @@ pub(super) async fn run(
             break end(&stop_replay, replaying).await;
         }
         let Ok(metrics) = stage.engine.scrape().await else { continue };
-        let readings_done = outcome::readings_done(&metrics);
-        done.store(readings_done, Ordering::Relaxed);
+        let done_now = outcome::readings_done(&metrics);
+        done.store(done_now, Ordering::Relaxed);
         if history.is_none() && progress.live() {
-            history = Some((readings_done, started.elapsed()));
+            history = Some((done_now, started.elapsed()));
         }
         screen.progress(stage.options.sensors, &progress, &metrics);
     };
