@@ -44,35 +44,6 @@ Examples:
   thicket explain site-1/mic-7 --at 2026-11-22T10:00:00Z
   thicket explain site-1/mic-7 --at 10m --json";
 
-<<<<<<< HEAD
-=======
-/// An explanation, as it is printed and as JSON.
-#[derive(Debug, Serialize)]
-struct Explained {
-    sensor: String,
-    ts: DateTime<Utc>,
-    seq: u64,
-    values: BTreeMap<String, f64>,
-    stored: ScoreValues,
-    computed: ScoreValues,
-    flags: Vec<&'static str>,
-    /// Whether the stored score and grade are the computed ones, bit for bit.
-    reproduced: bool,
-    replayed: Replayed,
-    alarms_per_week: f64,
-    explanation: Explanation,
-}
-
-/// What a detector said of the reading.
-#[derive(Debug, Serialize)]
-struct ScoreValues {
-    score: f64,
-    grade: Option<f64>,
-    confidence: f64,
-    onset: f64,
-}
-
->>>>>>> main
 /// Runs `thicket explain`.
 pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let pool = postgres_pool(&config.postgres.url, 1)?;
@@ -102,23 +73,8 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
         values: stored.names.iter().cloned().zip(stored.values.iter().copied()).collect(),
         reproduced: stored.is_equal_to(&detection),
         flags: stored.flag_names(),
-<<<<<<< HEAD
         stored: stored.scores,
         computed: (&detection).into(),
-=======
-        stored: ScoreValues {
-            score: stored.score,
-            grade: stored.grade,
-            confidence: stored.confidence,
-            onset: stored.onset,
-        },
-        computed: ScoreValues {
-            score: detection.score,
-            grade: detection.grade,
-            confidence: detection.confidence,
-            onset: detection.onset,
-        },
->>>>>>> main
         replayed,
         alarms_per_week: detector_config.alarms_per_week,
         explanation,
