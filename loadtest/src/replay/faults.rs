@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn malformed_payloads_differ_and_are_malformed() {
         let plan = FaultPlan::new(3, Faults { malformed: 1.0, ..Faults::default() });
-        let decoder = thicket_schema::PayloadDecoder::default();
+        let decoder = thicket_codecs::PayloadDecoder::default();
         let in_a_year = 1_798_761_600_000_000;
         let mut seen = std::collections::HashSet::new();
         for frame in 0..200 {

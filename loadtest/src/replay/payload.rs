@@ -40,7 +40,7 @@ fn object(text: &mut String, reading: &Reading) {
 
 #[cfg(test)]
 mod tests {
-    use thicket_schema::PayloadDecoder;
+    use thicket_codecs::PayloadDecoder;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use thicket_loadtest::{
     manifest::{ManifestReader, Record},
     replay::{Faults, Replay, ReplayOptions},
 };
-use thicket_schema::PayloadDecoder;
+use thicket_codecs::PayloadDecoder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Per topic, the readings in order of arrival: event time in µs and the bits of the values. And
