@@ -35,7 +35,8 @@ const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
 /// What dropping days needs.
 struct Retention {
     url: String,
-    retention: Duration,
+    /// `postgres.retention`.
+    max_age: Duration,
     redis: RedisClient,
     keys: Keys,
     metrics: Metrics,
@@ -43,15 +44,15 @@ struct Retention {
 
 /// Polls at once and then every hour. Returns `None` if readings are kept without a limit.
 pub(crate) fn start(config: &Config, metrics: &Metrics) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let retention = config.postgres.retention;
-    if retention.is_zero() {
+    let max_age = config.postgres.retention;
+    if max_age.is_zero() {
         return Ok(None);
     }
     let keys = Keys::new(&config.redis.prefix)?;
     let (redis, url, metrics) = (config.redis.url.clone(), config.postgres.url.clone(), metrics.clone());
     Ok(Some(actix_rt::spawn(async move {
         let redis = connect_redis(&redis).await;
-        let retention = Retention { url, retention, redis, keys, metrics };
+        let retention = Retention { url, max_age, redis, keys, metrics };
         loop {
             let interval = match retention.poll().await {
                 Ok(true) => POLL_INTERVAL,
@@ -74,7 +75,7 @@ impl Retention {
             self.metrics.retention_days_kept.set(0);
             return Ok(true);
         }
-        let expired = days_older_than(&mut postgres, self.retention + GRACE)
+        let expired = days_older_than(&mut postgres, self.max_age + GRACE)
             .await
             .context("postgresql does not return the days of readings")?;
         let (mut kept, mut has_failed) = (0, false);

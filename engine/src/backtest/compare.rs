@@ -144,7 +144,10 @@ mod tests {
             .map(|(from, to, real)| (Span { from, to }, real));
         let alarms = spans(&[(1, 2), (3, 4), (8, 22), (25, 25), (60, 70)]);
         let counts = compare_with_labels(&alarms, &labelled);
-        assert_eq!(counts, LabelCounts { true_positives: 3, false_positives: 1, unlabelled: 1, detected: 1, undetected: 1 });
+        assert_eq!(
+            counts,
+            LabelCounts { true_positives: 3, false_positives: 1, unlabelled: 1, detected: 1, undetected: 1 }
+        );
         assert_eq!((counts.precision(), counts.recall()), (Some(0.75), Some(0.5)));
         let nothing = compare_with_labels(&alarms, &[]);
         assert_eq!((nothing.precision(), nothing.recall(), nothing.unlabelled), (None, None, 5));

@@ -93,7 +93,8 @@ impl Report {
     pub(super) fn new(outcomes: &[SensorOutcome], examples: usize) -> Self {
         let mut sensors = Vec::with_capacity(outcomes.len());
         let (mut gained, mut lost) = (Vec::new(), Vec::new());
-        let (mut old_counts, mut new_counts, mut labels) = (LabelCounts::default(), LabelCounts::default(), 0);
+        let (mut old_counts, mut new_counts, mut labels) =
+            (LabelCounts::default(), LabelCounts::default(), 0);
         for outcome in outcomes {
             let compared = Compared::of(outcome);
             old_counts = old_counts.plus(compare_with_labels(&compared.old, &compared.labelled));

@@ -44,7 +44,8 @@ struct RunState {
 
 /// Scores all sensors. Returns the outcomes, ordered by the sensors' names.
 pub(super) async fn run(backtest: Backtest, threads: usize) -> anyhow::Result<Vec<SensorOutcome>> {
-    let mut progress = Progress::new(backtest.jobs.len() as u64, backtest.jobs.iter().map(|job| job.readings).sum());
+    let mut progress =
+        Progress::new(backtest.jobs.len() as u64, backtest.jobs.iter().map(|job| job.readings).sum());
     let (backtest, state) = (Arc::new(backtest), Arc::new(RunState::default()));
     let mut workers = JoinSet::new();
     for _ in 0..threads.min(backtest.jobs.len()).max(1) {

@@ -33,9 +33,7 @@ impl<'a> Source<'a> {
         match (&job.origin, postgres) {
             (Origin::Table(id), Some(postgres)) => {
                 let after = match range.from {
-                    Some(from) => {
-                        time_before(postgres, SensorId(*id), from, range.warm_up_readings).await?
-                    },
+                    Some(from) => time_before(postgres, SensorId(*id), from, range.warm_up_readings).await?,
                     None => None,
                 };
                 let before = Timestamp(range.to.0 + 1);

@@ -11,7 +11,6 @@ mod root;
 mod sections;
 mod sources;
 
-pub(crate) use error::ConfigError;
 pub(crate) use root::Config;
 pub(crate) use sections::{LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Overrides, load};

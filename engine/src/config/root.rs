@@ -6,8 +6,8 @@ use thicket_detector::DetectorConfig;
 
 use super::error::ConfigError;
 use super::sections::{
-    CheckpointConfig, HttpConfig, LogConfig, MqttConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
-    ShardsConfig, ShutdownConfig,
+    CheckpointConfig, HttpConfig, LogConfig, MqttConfig, NodeConfig, PostgresConfig, QueueConfig,
+    RedisConfig, ShardsConfig, ShutdownConfig,
 };
 
 /// The whole configuration.

@@ -53,10 +53,10 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
     let at = args.at.unwrap_or_else(|| Timestamp::from(Utc::now()));
     let stored = StoredDetection::read(&mut postgres, &sensor, at).await?;
     drop(postgres);
-    let (mut detector, detector_config, replayed) = replay::state_before(config, &pool, &sensor, &stored).await?;
+    let (mut detector, detector_config, replayed) =
+        replay::state_before(config, &pool, &sensor, &stored).await?;
     let detector_config = &detector_config.config;
-    let (detection, explanation) =
-        detector.explain(stored.ts.as_micros(), &stored.names, &stored.values)?;
+    let (detection, explanation) = detector.explain(stored.ts.as_micros(), &stored.names, &stored.values)?;
     let Some(explanation) = explanation else {
         bail!(
             "{} was still warming up at {}, with reading {}: a reading can be explained after half of detector.warm_up ({} readings); ask for a later time with --at",

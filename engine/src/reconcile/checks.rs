@@ -167,7 +167,8 @@ fn kinds(snapshot: &Snapshot) -> Check {
 
 /// A sensor's seqs begin with 1, unless retention has dropped rows of its partition.
 fn sequences(snapshot: &Snapshot) -> Check {
-    let expired: BTreeMap<i32, i64> = snapshot.ledgers.iter().map(|row| (row.partition, row.ledger.expired)).collect();
+    let expired: BTreeMap<i32, i64> =
+        snapshot.ledgers.iter().map(|row| (row.partition, row.ledger.expired)).collect();
     let begins_with_one = |counts: &SensorRows| {
         let expired = counts.partition.and_then(|partition| expired.get(&partition));
         snapshot.since.is_none() && expired == Some(&0)
@@ -179,7 +180,8 @@ fn sequences(snapshot: &Snapshot) -> Check {
             let last = counts.last.unwrap_or(first);
             return Some(format!("gaps or repetitions between seq {first} and {last}: {}", counts.breaks));
         }
-        (begins_with_one(counts) && first != 1).then(|| format!("begins with seq {first}, and nothing has expired"))
+        (begins_with_one(counts) && first != 1)
+            .then(|| format!("begins with seq {first}, and nothing has expired"))
     })
 }
 

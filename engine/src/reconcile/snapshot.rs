@@ -35,8 +35,7 @@ impl Snapshot {
         postgres: &mut PostgresConnection,
         since: Option<Timestamp>,
     ) -> anyhow::Result<Self> {
-        let at =
-            begin_snapshot(postgres).await.context("the tables are missing: run `thicket migrate`")?;
+        let at = begin_snapshot(postgres).await.context("the tables are missing: run `thicket migrate`")?;
         let ledgers =
             partition_ledgers(postgres).await.context("the tables are out of date: run `thicket migrate`")?;
         let dead_letters = dead_letters_by_partition(postgres).await?;

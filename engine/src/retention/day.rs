@@ -52,11 +52,7 @@ pub(super) async fn drop_unneeded_day(
 
 /// Returns the number of sensors whose detectors could not be restored without the day: they have no
 /// checkpoint that includes its newest row.
-async fn count_waiting(
-    newest: Vec<NewestRow>,
-    redis: &RedisClient,
-    keys: &Keys,
-) -> Result<usize, DayError> {
+async fn count_waiting(newest: Vec<NewestRow>, redis: &RedisClient, keys: &Keys) -> Result<usize, DayError> {
     let sensors: Vec<(PartitionId, SensorName)> = newest
         .iter()
         .map(|row| Ok((PartitionId(row.partition as u16), SensorName::new(&row.name)?)))

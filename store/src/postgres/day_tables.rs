@@ -43,7 +43,10 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'readings'::regclass"#;
 
 /// Returns the day tables whose day ended at least `age` ago, the oldest first.
-pub async fn days_older_than(connection: &mut AsyncPgConnection, age: Duration) -> QueryResult<Vec<DayTable>> {
+pub async fn days_older_than(
+    connection: &mut AsyncPgConnection,
+    age: Duration,
+) -> QueryResult<Vec<DayTable>> {
     sql_query(format!(
         "SELECT name, estimated_rows FROM ({DAY_TABLES}) days
          WHERE (day + 1)::timestamp <= (now() AT TIME ZONE 'UTC') - make_interval(secs => $1)

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
 use diesel::dsl::count_star;
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::dead_letters;
@@ -93,7 +93,9 @@ async fn known_contents(
 }
 
 /// Returns the number of stored dead letters of each reason.
-pub async fn dead_letters_by_reason(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<String, i64>> {
+pub async fn dead_letters_by_reason(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<BTreeMap<String, i64>> {
     let counts: Vec<(String, i64)> = dead_letters::table
         .group_by(dead_letters::reason)
         .select((dead_letters::reason, count_star()))
@@ -103,7 +105,9 @@ pub async fn dead_letters_by_reason(connection: &mut AsyncPgConnection) -> Query
 }
 
 /// Returns the number of stored dead letters of each partition that has some.
-pub async fn dead_letters_by_partition(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<i32, i64>> {
+pub async fn dead_letters_by_partition(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<BTreeMap<i32, i64>> {
     let counts: Vec<(i32, i64)> = dead_letters::table
         .group_by(dead_letters::partition)
         .select((dead_letters::partition, count_star()))

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
 use diesel::dsl::count_star;
+use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{QuarantineRow, quarantine as quarantine_table};

@@ -102,8 +102,9 @@ impl SnapshotReader {
             Ok(connection) => connection,
             Err(source) => return Err(SnapshotError::Unreachable { server, source }),
         };
-        let tables: QueryResult<Tables> =
-            sql_query("SELECT to_regclass('readings') IS NOT NULL AS exist").get_result(&mut connection).await;
+        let tables: QueryResult<Tables> = sql_query("SELECT to_regclass('readings') IS NOT NULL AS exist")
+            .get_result(&mut connection)
+            .await;
         match tables {
             Ok(Tables { exist: true }) => Ok(Self { connection, server, fields: HashMap::new() }),
             Ok(Tables { exist: false }) => Err(SnapshotError::NotMigrated { server }),
