@@ -17,7 +17,7 @@ use thicket_schema::Keys;
 use thicket_store::postgres::{
     DayOutcome, DayTable, PostgresConnection, begin_retention, connect_postgres, days_older_than,
 };
-use thicket_store::redis::{RedisClient, connect_redis};
+use thicket_store::redis::{Client, connect_redis};
 
 use crate::config::Config;
 use crate::words::count;
@@ -37,7 +37,7 @@ struct Retention {
     url: String,
     /// `postgres.retention`.
     max_age: Duration,
-    redis: RedisClient,
+    redis: Client,
     keys: Keys,
     metrics: Metrics,
 }

@@ -22,7 +22,7 @@ use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
 };
 use thicket_store::redis::{
-    CheckpointStore, Leases, LogReader, NodeName, RedisClient, Suspects, connect_redis,
+    CheckpointStore, Leases, LogReader, NodeName, Client, Suspects, connect_redis,
 };
 use thicket_store::retry::Backoff;
 
@@ -220,12 +220,12 @@ impl Starter<'_> {
         }
     }
 
-    fn leases(&self, redis: RedisClient) -> Leases {
+    fn leases(&self, redis: Client) -> Leases {
         Leases::new(redis, self.node.clone(), self.config.shards.lease)
     }
 
     /// A connection to Redis whose tasks run on the given arbiter.
-    async fn redis(&self, arbiter: &ArbiterHandle) -> anyhow::Result<RedisClient> {
+    async fn redis(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Client> {
         let url = self.config.redis.url.clone();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         arbiter.spawn(async move {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use thicket_schema::{Keys, PartitionId, Position, SensorName};
 use thicket_store::postgres::{PostgresConnection, QueryError, newest_seqs};
-use thicket_store::redis::{InFlight, LogReader, RedisClient, checkpoint_seqs, in_flight};
+use thicket_store::redis::{InFlight, LogReader, Client, checkpoint_seqs, in_flight};
 
 use super::snapshot::Snapshot;
 
@@ -35,7 +35,7 @@ pub(super) struct Ahead {
 impl RedisState {
     /// Reads the end of every log, and the checkpoint of every sensor with scored rows in the snapshot.
     pub(super) async fn read(
-        redis: &RedisClient,
+        redis: &Client,
         keys: &Keys,
         postgres: &mut PostgresConnection,
         snapshot: &Snapshot,

@@ -7,7 +7,7 @@ use thicket_store::postgres::{
     DayOutcome, DayTable, NewestRow, PostgresConnection, QueryError, RowsWithoutSensor, drop_day,
     is_lock_timeout,
 };
-use thicket_store::redis::{RedisClient, RedisError, checkpoint_seqs};
+use thicket_store::redis::{Client, RedisError, checkpoint_seqs};
 
 /// How long Redis may take to return the seqs of the checkpoints.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ impl DayError {
 pub(super) async fn drop_unneeded_day(
     postgres: &mut PostgresConnection,
     day: &DayTable,
-    redis: &RedisClient,
+    redis: &Client,
     keys: &Keys,
 ) -> Result<DayOutcome, DayError> {
     drop_day(postgres, day, |newest| count_waiting(newest, redis, keys)).await
@@ -52,7 +52,7 @@ pub(super) async fn drop_unneeded_day(
 
 /// Returns the number of sensors whose detectors could not be restored without the day: they have no
 /// checkpoint that includes its newest row.
-async fn count_waiting(newest: Vec<NewestRow>, redis: &RedisClient, keys: &Keys) -> Result<usize, DayError> {
+async fn count_waiting(newest: Vec<NewestRow>, redis: &Client, keys: &Keys) -> Result<usize, DayError> {
     let sensors: Vec<(PartitionId, SensorName)> = newest
         .iter()
         .map(|row| Ok((PartitionId(row.partition as u16), SensorName::new(&row.name)?)))

@@ -1,7 +1,7 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `batch`, `commit`, `bisect`: the commit point. One transaction writes the rows of a batch.
+//! - `write_session`, `batch`, `commit`, `bisect`: the commit point. One transaction writes batches.
 //! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of their days.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.
@@ -32,11 +32,11 @@ mod readings;
 mod row_counts;
 mod sensors;
 mod snapshot;
+mod write_session;
 
 pub use anomalies::{anomaly_row, count_anomalies};
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
-pub use bisect::{Unstorable, find_unstorable, is_missing_day};
-pub use commit::{Applied, Known, apply};
+pub use commit::Applied;
 pub use configs::stored_configs;
 pub use connection::{
     PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
@@ -61,3 +61,4 @@ pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensors::count_sensors;
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
+pub use write_session::{WriteError, WriteSession};

@@ -11,9 +11,6 @@ use fred::types::config::{Config, ReconnectPolicy};
 /// An error of Redis or of the connection to it.
 pub type RedisError = fred::error::Error;
 
-/// A connection to Redis. Clones share it.
-pub type RedisClient = Client;
-
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_MIN_MS: u32 = 100;

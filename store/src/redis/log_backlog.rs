@@ -9,22 +9,22 @@ use super::{LogReader, RedisError};
 
 /// Most entries that are decoded to count their records.
 const COUNT_UP_TO: u64 = 2_000;
-/// Entries per read.
+/// Entries that one read returns.
 const PAGE: u64 = 200;
-/// How long a read waits for entries if there are none.
-const READ_TIMEOUT: Duration = Duration::from_millis(1);
+/// How long a read waits for entries.
+const TIMEOUT: Duration = Duration::from_millis(1);
 
-/// How much of a log is not committed yet.
+/// The backlog of one partition, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InFlight {
     /// Entries.
     pub entries: u64,
-    /// Readings and dead letters in them; `None` if there are too many entries to decode them.
+    /// Readings and dead letters in them; `None` if there are too many entries to decode.
     pub records: Option<u64>,
 }
 
 impl InFlight {
-    /// Adds the backlog of another partition.
+    /// The sum of two backlogs.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let records = self.records.zip(other.records).map(|(a, b)| a + b);
@@ -35,7 +35,7 @@ impl InFlight {
     pub const ZERO: Self = Self { entries: 0, records: Some(0) };
 }
 
-/// Counts the entries after a position, and their records.
+/// Counts what is in a log after a position.
 pub async fn in_flight(
     reader: &LogReader,
     partition: PartitionId,
@@ -43,7 +43,7 @@ pub async fn in_flight(
 ) -> Result<InFlight, RedisError> {
     let (mut at, mut entries, mut records) = (committed, 0, 0);
     while entries < COUNT_UP_TO {
-        let page = reader.read(&[(partition, at)], PAGE, READ_TIMEOUT).await?;
+        let page = reader.read(&[(partition, at)], PAGE, TIMEOUT).await?;
         let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
         let Some(newest) = page.last() else { return Ok(InFlight { entries, records: Some(records) }) };
         at = newest.position;
@@ -53,8 +53,7 @@ pub async fn in_flight(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// How many records the ledger counts as delivered for an entry. An entry that cannot be decoded becomes
-/// one dead letter.
+/// Records of an entry that will count as delivered. An entry that cannot be decoded becomes one dead letter.
 fn records_of(bytes: &[u8]) -> u64 {
     let Ok(entry) = Entry::decode(bytes) else { return 1 };
     let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));

@@ -20,7 +20,8 @@ mod suspects;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use checkpoints::{CheckpointStore, Stored, checkpoint_seqs};
-pub use connection::{RedisClient, RedisError, connect_redis, try_connect_redis};
+pub use connection::{RedisError, connect_redis, try_connect_redis};
+pub use fred::clients::Client;
 pub use leases::{Leases, lease_holder};
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
