@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use actix::dev::{MessageResponse, ToEnvelope};
-use actix::{Actor, Addr, Handler, Message};
+use actix::{Message, Recipient};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much may be in flight at once, in a unit that its owner chooses (messages, readings, bytes).
@@ -44,8 +43,8 @@ impl CreditPool {
         Self { semaphore: Arc::new(Semaphore::new(capacity as usize)), capacity }
     }
 
-    /// Waits for `units`. Asking for more than the pool holds takes the whole pool, so that one large item passes suspect_lock
-    /// instead of never.
+    /// Waits for `units`. A request for more than the pool holds takes the whole pool, so that a large item
+    /// passes alone instead of never.
     pub async fn acquire(&self, units: u32) -> Credit {
         let units = units.min(self.capacity);
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(units).await;
@@ -79,12 +78,10 @@ pub trait Credited: Message {
 /// Sends a message whose number in flight is bounded by the credit it carries.
 ///
 /// Returns whether the receiver was alive; a dead receiver drops the message and thereby its credit.
-pub fn send_credited<A, M>(receiver: &Addr<A>, message: M) -> bool
+pub fn send_credited<M>(receiver: &Recipient<M>, message: M) -> bool
 where
-    A: Actor + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
     M: Credited + Send + 'static,
-    M::Result: MessageResponse<A, M> + Send,
+    M::Result: Send,
 {
     let alive = receiver.connected();
     #[expect(clippy::disallowed_methods, reason = "the message carries a credit, which is the bound")]

@@ -7,26 +7,22 @@ use std::time::Duration;
 
 use actix::Message;
 use thicket_detector::{Detection, Label};
-use thicket_schema::{
-    Checkpoint, Control, FieldSet, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp,
-};
+use thicket_schema::{Checkpoint, Control, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::acknowledge::Delivery;
 use crate::credit::{Credit, Credited};
 use thicket_detector::NamedConfig;
 use thicket_store::postgres::{AppliedLabel, ClaimedPartition, CommitBatch, QuarantineEntry, StoredReading};
-use crate::acknowledge::Delivery;
 
-/// `MqttIngress` → `QueueWriter`: the records of one MQTT message. Lost only with the process or with a panic of the
-/// writer; the message was not acknowledged then, and the broker delivers it again.
+/// `MqttIngress` → `QueueWriter`: the records of one MQTT message. If the process or the writer dies, the message is
+/// not acknowledged, and the broker delivers it again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Append {
-    /// The partition of all records.
-    pub partition: PartitionId,
-    /// What the message held.
-    pub records: Vec<Record>,
-    /// Acknowledged once the log holds the records.
+    /// The records of the message in its order, each with the partition of its sensor.
+    pub records: Vec<(PartitionId, Record)>,
+    /// Acknowledged once every partition has its records in the log.
     pub delivery: Option<Delivery>,
     /// Bounds the messages between broker and log.
     pub credit: Credit,
@@ -38,25 +34,27 @@ impl Credited for Append {
     }
 }
 
-/// `MqttIngress` → `QueueWriter`: controls for the logs of partitions. Answered when they are in the log; lost only with the process, and then
-/// announced again. The answer says whether they are.
+/// `MqttIngress` → `QueueWriter`: control entries for the logs of partitions. Returns whether the logs hold them.
+/// Lost only with the process; then they are published again.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct AppendControls {
-    /// Which partition is told what, in order.
+    /// Control entries to append, in order, each with its partition.
     pub controls: Vec<(PartitionId, Control)>,
 }
 
-/// `MqttIngress` → `QueueWriter`: this node holds the subscription from now on and opens every log, so that whoever held it before can append no
-/// more. What waits from before is dropped: the broker delivers it again. Answers whether no later holder has done so already.
+/// `MqttIngress` → `QueueWriter`: this node holds the subscription from now on. The writer opens every log, so that
+/// earlier writers can append nothing more. Messages that wait are dropped: the broker delivers them again. Returns
+/// false if a later holder of the subscription has opened a log already.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct FenceWriters {
-    /// The number of this holder.
+    /// The epoch of this holder of the subscription.
     pub ingress_epoch: u64,
 }
 
-/// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress announces it if it is its node that writes the log.
+/// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress publishes it if its node writes the
+/// log.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reload {
@@ -115,16 +113,16 @@ pub struct NotRestored;
 #[derive(Debug)]
 pub struct Scores {
     /// One for each reading, in order.
-    pub verdicts: Vec<Verdict>,
+    pub outcomes: Vec<ScoreOutcome>,
     /// The detector's state after the last reading, where a checkpoint is due.
     pub checkpoint: Option<Checkpoint>,
     /// Time spent.
     pub elapsed: Duration,
 }
 
-/// What became of one reading in its detector.
+/// The outcome of one reading in its detector.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum ScoreOutcome {
     /// It was scored.
     Scored(Box<Detection>),
     /// It is not newer than its sensor's newest reading and touched nothing.
@@ -136,7 +134,7 @@ pub enum Verdict {
         /// The detector's own words.
         detail: String,
     },
-    /// There is a verdict that it is skipped, since it panicked its detector twice or killed the process.
+    /// It is quarantined: it panicked its detector twice, or killed the process repeatedly.
     Poison,
 }
 
@@ -245,30 +243,32 @@ impl Credited for Save {
     }
 }
 
-/// `Shard` → `Checkpointer`: what the stores know of a sensor. Waits for the stores for as long as it takes.
+/// `Shard` → `Checkpointer`: asks for what the stores have about a sensor. Waits for the stores without end.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "History")]
 pub struct Load {
     /// The sensor's partition.
     pub partition: PartitionId,
-    /// Which sensor.
+    /// The sensor.
     pub sensor: SensorName,
-    /// How it is configured.
+    /// Its configuration.
     pub config: Arc<NamedConfig>,
-    /// Whether its checkpoint may be believed. If not, it is dropped, and the rows suspect_lock say what was.
+    /// Whether its checkpoint may be used. If not, the checkpoint is deleted, and the detector is rebuilt from rows.
     pub use_checkpoint: bool,
 }
 
-/// What the stores know of a sensor: its checkpoint and the rows after it; or, where the shape of its detector has changed since, the rows
-/// to learn anew from.
+/// What the stores have about a sensor: its checkpoint and the rows after it. If the shape of its detector has changed
+/// since, the rows to rebuild the detector from.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The newest checkpoint, if it is readable and of the detector's present shape.
     pub checkpoint: Option<Checkpoint>,
-    /// The last rows before the detector got its present shape, oldest first: to be learnt, not to be compared.
-    pub before: Vec<StoredReading>,
-    /// Scored and poison rows newer than all of that, oldest first: to be applied as they were.
-    pub rows: Vec<StoredReading>,
+    /// The last rows before the detector got its present shape, oldest first. The detector learns from them; their
+    /// scores are not compared.
+    pub rebuild_from: Vec<StoredReading>,
+    /// Scored and poison rows newer than all of that, oldest first. They are applied again, and the scores must be the
+    /// stored ones.
+    pub replay: Vec<StoredReading>,
     /// The configurations that rows name.
     pub configs: BTreeMap<u64, Arc<NamedConfig>>,
     /// Labels that the detector has applied, in the order of its readings.

@@ -1,12 +1,14 @@
-//! Does a grade mean what it says? Series in which nothing unusual happens, and how rare their rarest readings are said to be.
+//! Checks the calibration of the grade on series in which nothing unusual happens: how rare are
+//! their rarest readings, according to the grade?
 //!
 //! ```text
 //! cargo run --release -p thicket-detector --example calibration
 //! ```
 //!
-//! Prints two tables of docs/detection.md. The first: a grade g stands for a rarity of g / (1 − g), so one reading in ten should reach 1, one in a
-//! hundred 2, one in a thousand 3, and `alarms_per_week` should be the alarms in a week. The second: how often an outlier in
-//! one field is found among others that are as usual.
+//! Prints two tables of docs/detection.md. In the first, a grade g stands for a rarity of g / (1 −
+//! g). One reading in ten should reach a rarity of 1, one in a hundred 2, one in a thousand 3, and
+//! the alarms in a week should equal `alarms_per_week`. The second table shows how often an outlier
+//! in one field is detected while the other fields are as usual.
 
 use std::error::Error;
 
@@ -17,15 +19,16 @@ mod series;
 
 use series::{DAY, Noise, Sensor, alarms};
 
-/// Ten weeks at a reading a minute.
+/// Ten weeks at one reading per minute.
 const READINGS: usize = 100_800;
 const WEEKS: f64 = 10.0;
 
-/// A kind of series without anomalies.
+/// A kind of series that has no anomalies.
 struct Kind {
     name: &'static str,
     fields: &'static str,
-    /// The values at a time; the first argument is the series' memory.
+    /// Returns the values at a time, in microseconds since 1970. The first argument is the state
+    /// that the series keeps between readings.
     values: fn(&mut f64, i64, &mut Noise) -> Vec<f64>,
 }
 
@@ -69,8 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             for kind in &KINDS {
                 let detections = run(kind, &config);
                 let rarities = sorted_rarities(&detections).ok_or("no reading was graded")?;
-                let at = |one_in: usize| rarities[rarities.len() / one_in];
-                let (often, seldom, rare) = (at(10), at(100), at(1_000));
+                let rarity = |one_in: usize| rarities[rarities.len() / one_in];
+                let (often, seldom, rare) = (rarity(10), rarity(100), rarity(1_000));
                 let a_week = alarms(&detections) as f64 / WEEKS;
                 println!(
                     "| {name} | {smoothing} | {} | {often:.2} | {seldom:.2} | {rare:.2} | {a_week:.1} |",
@@ -88,7 +91,8 @@ fn run(kind: &Kind, config: &DetectorConfig) -> Vec<Detection> {
     Sensor::new(config, kind.fields).run(READINGS, |at, noise| (kind.values)(&mut memory, at, noise))
 }
 
-/// The rarities of all graded readings, the greatest first; nothing if there are none.
+/// Returns the rarities of all graded readings, the greatest first, or `None` if no reading is
+/// graded.
 fn sorted_rarities(detections: &[Detection]) -> Option<Vec<f64>> {
     let graded = detections.iter().filter_map(|detection| detection.grade);
     let mut rarities: Vec<f64> = graded.map(|grade| grade / (1.0 - grade)).collect();
@@ -96,8 +100,10 @@ fn sorted_rarities(detections: &[Detection]) -> Option<Vec<f64>> {
     (!rarities.is_empty()).then_some(rarities)
 }
 
-/// Outliers of one field of a sensor of many, each time with the same past.
+/// Number of outliers of each size. After each outlier, the detector returns to the state before
+/// it.
 const TRIALS: usize = 40;
+/// Sizes of the outliers, in standard deviations.
 const SIZES: [f64; 4] = [6.0, 8.0, 12.0, 20.0];
 
 fn print_dilution() {

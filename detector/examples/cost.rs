@@ -1,11 +1,14 @@
-//! What does a sensor cost? Memory, snapshot and processor time of a reading, by profile and number of fields.
+//! Measures the cost of a sensor: memory, size of the snapshot, and processor time per reading, by
+//! profile and number of fields.
 //!
 //! ```text
 //! cargo run --release -p thicket-detector --example cost
 //! ```
 //!
-//! Prints the table of docs/detection.md. Half the fields are smooth, half are noise; the forests are full when time is taken. `In turn` is
-//! the time where readings of many sensors come by turns, as they do in an engine: a sensor's forests are not in the cache then.
+//! Prints the table of docs/detection.md. Half the fields are smooth and half are noise. The
+//! forests are full before the time is measured. The column `in turn` is the time when readings of
+//! many sensors alternate, as they do in an engine, so that a sensor's forests are not in the
+//! processor's cache.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,12 +21,13 @@ mod series;
 
 use series::{Noise, SECOND};
 
-/// Readings that fill the forests, and those that are timed.
+/// Readings that fill the forests before the time is measured.
 const BEFORE: usize = 6_000;
+/// Readings whose time is measured.
 const TIMED: usize = 4_000;
-/// Readings after which a copy of a detector is as roomy as one that grew up.
+/// Readings after which a copied detector has as much spare capacity as the original.
 const SETTLING: usize = 100;
-/// Bytes that the sensors take together: more than any cache holds.
+/// Memory of all copied detectors together, in bytes: more than any cache holds.
 const TOGETHER: usize = 200_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let warm = source.feed(&mut detector, TIMED)?;
             let (memory, snapshot) = (detector.memory_usage(), detector.snapshot().len());
             let mut others = vec![detector; TOGETHER.div_ceil(memory)];
-            // A copy has no room to grow yet, and makes it with its first readings.
+            // A copy has no spare capacity. It allocates it during its first readings.
             let before = source.clone();
             for other in &mut others {
                 source = before.clone();
@@ -67,12 +71,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where readings come from.
+/// A source of readings.
 #[derive(Clone)]
 struct Source {
     names: Vec<String>,
     values: Vec<f64>,
-    noise: u64,
+    noise: Noise,
     now: i64,
 }
 
@@ -80,20 +84,18 @@ impl Source {
     fn new(fields: usize) -> Self {
         let mut names: Vec<String> = (0..fields).map(|field| format!("f{field}")).collect();
         names.sort();
-        Self { names, values: vec![0.0; fields], noise: 7, now: 0 }
+        Self { names, values: vec![0.0; fields], noise: Noise::new(7), now: 0 }
     }
 
-    /// Feeds so many readings to a detector; the processor time of that.
+    /// Applies the next `readings` readings to a detector. Returns the processor time that it took.
     fn feed(&mut self, detector: &mut Detector, readings: usize) -> Result<Duration, Box<dyn Error>> {
         let mut spent = Duration::ZERO;
         for _ in 0..readings {
             self.now += 60 * SECOND;
-            let mut noise = Noise(self.noise);
             for (field, value) in self.values.iter_mut().enumerate() {
                 let memory = if field % 2 == 0 { 0.8 } else { 0.0 };
-                *value = memory * *value + noise.normal();
+                *value = memory * *value + self.noise.normal();
             }
-            self.noise = noise.0;
             let begin = ThreadTime::now();
             detector.apply(self.now, &self.names, &self.values)?;
             spent += begin.elapsed();

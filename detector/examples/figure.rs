@@ -1,4 +1,5 @@
-//! Draws docs/detection.svg: days and nights with noise, three anomalies, and what a detector of the shipped settings says of them.
+//! Draws docs/detection.svg: days and nights with noise, three anomalies, and the detections of a
+//! detector with the default settings.
 //!
 //! ```text
 //! cargo run --release -p thicket-detector --example figure -- docs/detection.svg
@@ -7,7 +8,9 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::PathBuf;
 
+use clap::Parser;
 use thicket_detector::{Detection, DetectorConfig};
 
 #[path = "../tests/series/mod.rs"]
@@ -15,18 +18,27 @@ mod series;
 
 use series::{DAY, HOUR, Noise, SECOND, Sensor};
 
+/// Draws days and nights with three anomalies, and the detections of a detector with the default
+/// settings.
+#[derive(Parser)]
+struct Args {
+    /// SVG file to write.
+    output: PathBuf,
+}
+
 /// One reading in five minutes.
 const EVERY: i64 = 300 * SECOND;
 const READINGS_OF_DAY: usize = (DAY / EVERY) as usize;
-/// What comes before the drawing begins: the detector learns.
+/// Days that the detector learns before the drawing begins.
 const DAYS_BEFORE: usize = 14;
 const DAYS_SHOWN: usize = 3;
 
-/// An anomaly that is put in, from when to when.
+/// An injected anomaly.
 struct Injected {
     name: &'static str,
-    /// In microseconds since the drawing begins.
+    /// Its time, in microseconds since the drawing begins.
     span: Range<i64>,
+    /// Returns what it adds to a value.
     add: fn(&mut Noise) -> f64,
 }
 
@@ -36,14 +48,14 @@ const INJECTED: [Injected; 3] = [
     Injected { name: "unrest", span: 60 * HOUR..63 * HOUR, add: |noise| 5.0 * noise.normal() },
 ];
 
-/// A reading and what the detector says of it.
+/// A reading and its detection.
 struct Shown {
     value: f64,
     detection: Detection,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args().nth(1).ok_or("which file shall be written?")?;
+    let Args { output } = Args::parse();
     let mut sensor = Sensor::new(&DetectorConfig::default(), "value");
     sensor.every = EVERY;
     sensor.run(DAYS_BEFORE * READINGS_OF_DAY, |at, noise| vec![ordinary(at, noise)]);
@@ -57,14 +69,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         shown.push(Shown { value, detection: sensor.read(&[value]) });
     }
-    // What alarms_per_week demands stands in the explanation of the next reading.
+    // The explanation of a reading holds the threshold that alarms_per_week demands.
     let (_, explanation) = sensor.detector.explain(sensor.now + EVERY, &["value".to_owned()], &[40.0])?;
-    let threshold = explanation.ok_or("the detector has nothing to explain")?.threshold;
-    std::fs::write(path, draw(&shown, threshold / (1.0 + threshold))?)?;
+    let threshold = explanation.ok_or("the detector has no explanation: it is warming up")?.threshold;
+    std::fs::write(output, draw(&shown, threshold / (1.0 + threshold))?)?;
     Ok(())
 }
 
-/// Warmest at three in the afternoon, with noise of standard deviation 1.
+/// Returns a usual value: a daily wave with its maximum at 15:00, and noise of standard deviation
+/// 1.
 fn ordinary(at: i64, noise: &mut Noise) -> f64 {
     let angle = core::f64::consts::TAU * (at - 9 * HOUR) as f64 / DAY as f64;
     50.0 + 10.0 * libm::sin(angle) + noise.normal()
@@ -82,7 +95,7 @@ const BAND: &str = "#2f855a";
 const PALE: &str = "#e2e8f0";
 const AXIS: &str = "#a0aec0";
 
-/// Where values are drawn: between two heights, from the least to the greatest.
+/// An area of the drawing, with the range of values that it shows.
 #[derive(Clone, Copy)]
 struct Panel {
     top: f64,
@@ -100,7 +113,7 @@ impl Panel {
         self.bottom - part.clamp(0.0, 1.0) * (self.bottom - self.top)
     }
 
-    /// The frame, the name and the lines of an axis.
+    /// Draws the frame, the name and the lines of an axis.
     fn frame(self, svg: &mut String, name: &str, ticks: &[f64], decimals: usize) -> std::fmt::Result {
         let Self { top, bottom, .. } = self;
         let end = WIDTH - RIGHT;
@@ -124,9 +137,9 @@ fn draw(shown: &[Shown], threshold: f64) -> Result<String, std::fmt::Error> {
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" {font} fill="{INK}">"#
     )?;
     writeln!(svg, r#"<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>"#)?;
-    let flagged = flagged(shown);
-    for span in &flagged {
-        let (x, wide) = (x(span.start), x(span.end) - x(span.start));
+    let spans = flagged_spans(shown);
+    for span in &spans {
+        let (x, wide) = (x_of(span.start), x_of(span.end) - x_of(span.start));
         for Panel { top, bottom, .. } in [VALUES, GRADES] {
             let high = bottom - top;
             writeln!(
@@ -140,7 +153,7 @@ fn draw(shown: &[Shown], threshold: f64) -> Result<String, std::fmt::Error> {
     for injected in &INJECTED {
         label(&mut svg, injected)?;
     }
-    for span in &flagged {
+    for span in &spans {
         band(&mut svg, shown, span)?;
     }
     let values = shown.iter().enumerate().map(|(row, shown)| (row, VALUES.y(shown.value)));
@@ -151,9 +164,9 @@ fn draw(shown: &[Shown], threshold: f64) -> Result<String, std::fmt::Error> {
     let (y, end) = (GRADES.y(threshold), WIDTH - RIGHT);
     writeln!(svg, r#"<path d="M{LEFT} {y:.1}H{end}" stroke="{FLAG}" stroke-dasharray="5 4"/>"#)?;
     for (row, Shown { detection, .. }) in shown.iter().enumerate() {
-        // What ranks the beginnings is on a scale of its own, so the mark stands on the grade.
+        // The onset has a scale of its own, so its mark stands at the grade.
         if let Some(grade) = detection.grade.filter(|_| detection.onset > 0.0) {
-            let (x, y) = (x(row), GRADES.y(grade));
+            let (x, y) = (x_of(row), GRADES.y(grade));
             writeln!(
                 svg,
                 r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="white" stroke="{FLAG}" stroke-width="1.5"/>"#
@@ -166,12 +179,13 @@ fn draw(shown: &[Shown], threshold: f64) -> Result<String, std::fmt::Error> {
     Ok(svg)
 }
 
-/// Spans of readings that are part of an announced anomaly, from the first to the last of its event.
-fn flagged(shown: &[Shown]) -> Vec<Range<usize>> {
+/// Returns the spans of readings that are part of an announced anomaly, each from the first to the
+/// last reading of its event.
+fn flagged_spans(shown: &[Shown]) -> Vec<Range<usize>> {
     let mut spans: Vec<Range<usize>> = Vec::new();
     for (row, _) in shown.iter().enumerate().filter(|(_, shown)| shown.detection.anomaly) {
         match spans.last_mut() {
-            // Usual readings within an event are part of what is shaded.
+            // A span also covers the usual readings within an event.
             Some(span) if shown[span.end..row].iter().all(|shown| shown.detection.marks.learning_slowed) => {
                 span.end = row + 1;
             }
@@ -181,7 +195,7 @@ fn flagged(shown: &[Shown]) -> Vec<Range<usize>> {
     spans
 }
 
-/// What the detector expected in a flagged span: 5th percentile, median and 95th percentile.
+/// Draws the band that the detector expected in a flagged span: 5th to 95th percentile.
 fn band(svg: &mut String, shown: &[Shown], span: &Range<usize>) -> std::fmt::Result {
     let causes = span.clone().filter_map(|row| Some((row, shown[row].detection.causes.first()?)));
     let causes: Vec<_> = causes.collect();
@@ -190,12 +204,17 @@ fn band(svg: &mut String, shown: &[Shown], span: &Range<usize>) -> std::fmt::Res
     let highs = causes.iter().rev().map(|(row, cause)| (*row, cause.high));
     for (row, value) in lows.chain(highs) {
         let command = if path.is_empty() { 'M' } else { 'L' };
-        write!(path, "{command}{:.1} {:.1}", x(row), VALUES.y(value))?;
+        write!(path, "{command}{:.1} {:.1}", x_of(row), VALUES.y(value))?;
     }
-    // A single reading has a band, too.
+    // The band of a single reading needs a width.
     if let [(row, cause)] = causes[..] {
         let (low, high) = (VALUES.y(cause.low), VALUES.y(cause.high));
-        path = format!("M{:.1} {low:.1}H{:.1}V{high:.1}H{:.1}", x(row) - 2.0, x(row) + 2.0, x(row) - 2.0);
+        path = format!(
+            "M{:.1} {low:.1}H{:.1}V{high:.1}H{:.1}",
+            x_of(row) - 2.0,
+            x_of(row) + 2.0,
+            x_of(row) - 2.0
+        );
     }
     writeln!(svg, r#"<path d="{path}Z" fill="{BAND}" fill-opacity="0.3" stroke="{BAND}"/>"#)
 }
@@ -204,15 +223,15 @@ fn line(svg: &mut String, points: impl Iterator<Item = (usize, f64)>, color: &st
     let mut path = String::new();
     for (row, y) in points {
         let command = if path.is_empty() { 'M' } else { 'L' };
-        write!(path, "{command}{:.1} {y:.1}", x(row))?;
+        write!(path, "{command}{:.1} {y:.1}", x_of(row))?;
     }
     writeln!(svg, r#"<path d="{path}" fill="none" stroke="{color}" stroke-linejoin="round"/>"#)
 }
 
-/// Names an anomaly and where it was put in, above the values.
+/// Draws the name and the time of an injected anomaly, above the values.
 fn label(svg: &mut String, injected: &Injected) -> std::fmt::Result {
     let row = |at: i64| (at / EVERY - 1) as usize;
-    let (from, to) = (x(row(injected.span.start)), x(row(injected.span.end)) + 2.0);
+    let (from, to) = (x_of(row(injected.span.start)), x_of(row(injected.span.end)) + 2.0);
     let (y, middle) = (VALUES.top + 4.0, f64::midpoint(from, to));
     writeln!(svg, r#"<path d="M{from:.1} {y}H{to:.1}" stroke="{FLAG}" stroke-width="4"/>"#)?;
     let y = VALUES.top - 5.0;
@@ -254,11 +273,11 @@ fn legend(svg: &mut String, threshold: f64) -> std::fmt::Result {
     Ok(())
 }
 
-/// The hours of the day below the grades.
+/// Draws the hours of the day below the grades.
 fn hours(svg: &mut String) -> std::fmt::Result {
     let quarter = READINGS_OF_DAY / 4;
     for number in 0..=4 * DAYS_SHOWN {
-        let (x, y) = (x(number * quarter), GRADES.bottom);
+        let (x, y) = (x_of(number * quarter), GRADES.bottom);
         writeln!(svg, r#"<path d="M{x:.1} {y}v5" stroke="{AXIS}"/>"#)?;
         let (x, y, hour) = (x.min(WIDTH - RIGHT - 8.0), y + 20.0, number % 4 * 6);
         writeln!(svg, r#"<text x="{x:.1}" y="{y}" text-anchor="middle">{hour:02}:00</text>"#)?;
@@ -266,6 +285,7 @@ fn hours(svg: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn x(row: usize) -> f64 {
+/// Returns the horizontal position of a reading.
+fn x_of(row: usize) -> f64 {
     LEFT + row as f64 / (DAYS_SHOWN * READINGS_OF_DAY) as f64 * (WIDTH - LEFT - RIGHT)
 }

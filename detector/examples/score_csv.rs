@@ -1,64 +1,84 @@
-//! Scores CSV files, one sensor each, as the engine would, to see what a configuration finds before it is deployed.
+//! Scores CSV files as the engine would, to show what a configuration detects before it is
+//! deployed. Each file is one sensor.
 //!
 //! ```text
-//! cargo run --release -p thicket-detector --example score_csv -- [OPTIONS] FILE…
-//!   --fields A,B,…             columns to score (default: every column that holds a number in the first row)
-//!   --settings JSON            settings of the detector, such as '{"profile": "small", "alarms_per_week": 10}'
-//!   --label COLUMN             the rows where COLUMN is not empty are the anomalies to find: prints a summary
-//!   --slack N                  an event up to N readings off a labelled span still belongs to it (default 5)
-//!   --quiet                    no scores, only the summary
+//! cargo run --release -p thicket-detector --example score_csv -- --help
 //! ```
 //!
-//! The first row names the columns, the first column is the time in RFC 3339. Output: `time,score,grade,onset,anomaly,causes` per row.
+//! The first row names the columns. The first column is the time in RFC 3339. For each row, the
+//! output has `time,score,grade,onset,anomaly,causes`.
 
 use std::error::Error;
-use std::fs;
+use std::io;
 use std::ops::RangeInclusive;
 
 use chrono::DateTime;
+use clap::Parser;
+use csv::StringRecord;
 use thicket_detector::{Detection, Detector, DetectorConfig, Event};
 
+/// Scores CSV files as the engine would. Each file is one sensor.
+#[derive(Parser)]
+struct Args {
+    /// Columns to score, separated by commas. Default: all columns that hold a number in the first
+    /// row.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// Settings of the detector, such as `{"profile": "small", "alarms_per_week": 10}`.
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = DetectorConfig::from_json)]
+    settings: DetectorConfig,
+    /// The rows in which this column is not empty are the anomalies to detect. Prints a summary.
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// Maximum distance of an event from a labelled span, in readings, at which it still belongs to
+    /// the span.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    slack: i64,
+    /// Print only the summary, no scores.
+    #[arg(long)]
+    quiet: bool,
+    /// CSV files to score.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(std::env::args().skip(1))?;
-    options.config.validate()?;
+    let args = Args::parse();
+    let mut config = args.settings.clone();
+    if !args.fields.is_empty() {
+        config.fields.clone_from(&args.fields);
+    }
+    config.validate()?;
     let mut total = Tally::default();
-    for path in &options.files {
-        let table = Table::read(&fs::read_to_string(path)?, &options)?;
-        let events = score(path, &table, &options)?;
-        if options.label.is_some() {
-            let tally = Tally::new(&table.labelled, &events, options.slack);
+    for path in &args.files {
+        let table = Table::read(path, args.label.as_deref()).map_err(|error| format!("{path}: {error}"))?;
+        let events = score(path, &table, &config, args.quiet)?;
+        if args.label.is_some() {
+            let tally = Tally::new(&table.labelled, &events, args.slack);
             println!("{path}: {tally}");
             total.add(&tally);
         }
     }
-    if options.label.is_some() {
-        println!("{} files: {total}", options.files.len());
+    if args.label.is_some() {
+        println!("{} files: {total}", args.files.len());
     }
     Ok(())
 }
 
-/// Feeds a table to a detector, row by row. Returns the events; their times are numbers of rows.
-fn score(sensor: &str, table: &Table, options: &Options) -> Result<Vec<Event>, Box<dyn Error>> {
-    let mut detector = Detector::new(sensor, &options.config);
+/// Applies the rows of a table to a detector. Returns the events; their times are row numbers.
+fn score(
+    sensor: &str,
+    table: &Table,
+    config: &DetectorConfig,
+    quiet: bool,
+) -> Result<Vec<Event>, Box<dyn Error>> {
+    let mut detector = Detector::new(sensor, config);
+    let mut output = csv::Writer::from_writer(io::stdout().lock());
     let mut events: Vec<Event> = Vec::new();
     for (row, values) in table.rows.iter().enumerate() {
         let detection = detector.apply(table.micros[row], &table.names, values)?;
-        if !options.quiet {
-            let Detection { score, onset, anomaly, causes, .. } = &detection;
-            let grade = detection.grade.map_or(String::new(), |grade| grade.to_string());
-            let causes: Vec<String> = causes
-                .iter()
-                .filter(|cause| cause.share >= 0.1)
-                .map(|c| {
-                    format!("{} {:.2} was {} expected {} to {}", c.field, c.share, c.actual, c.low, c.high)
-                })
-                .collect();
-            println!(
-                "{},{score},{grade},{onset},{},{}",
-                table.times[row],
-                u8::from(*anomaly),
-                causes.join("; ")
-            );
+        if !quiet {
+            output.write_record(output_row(&table.times[row], &detection))?;
         }
         if let Some(mut event) = detection.event {
             let row_of = |micros| table.micros.binary_search(&micros).map_or(0, |row| row as i64);
@@ -69,15 +89,39 @@ fn score(sensor: &str, table: &Table, options: &Options) -> Result<Vec<Event>, B
             }
         }
     }
+    output.flush()?;
     Ok(events)
 }
 
-/// What was to be found, and what was found.
+/// Returns the cells of the output for one reading. The causes are the fields with a share of at
+/// least 0.1.
+fn output_row(time: &str, detection: &Detection) -> [String; 6] {
+    let Detection { score, grade, onset, anomaly, causes, .. } = detection;
+    let causes: Vec<String> = causes
+        .iter()
+        .filter(|cause| cause.share >= 0.1)
+        .map(|c| format!("{} {:.2} was {} expected {} to {}", c.field, c.share, c.actual, c.low, c.high))
+        .collect();
+    [
+        time.to_owned(),
+        score.to_string(),
+        grade.map_or(String::new(), |grade| grade.to_string()),
+        onset.to_string(),
+        u8::from(*anomaly).to_string(),
+        causes.join("; "),
+    ]
+}
+
+/// Detected and missed anomalies.
 #[derive(Default)]
 struct Tally {
+    /// Number of labelled spans.
     labelled: usize,
+    /// Labelled spans that an event meets.
     found: usize,
+    /// Events that meet no labelled span.
     false_alarms: usize,
+    /// Greatest number of false alarms in one file.
     worst: usize,
 }
 
@@ -107,26 +151,30 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// The numbers of a CSV file.
+/// The scored columns of a CSV file.
 struct Table {
+    /// Names of the scored columns, sorted.
     names: Vec<String>,
+    /// Times as the file holds them.
     times: Vec<String>,
+    /// Times in microseconds since 1970.
     micros: Vec<i64>,
     rows: Vec<Vec<f64>>,
+    /// First and last row of each labelled span.
     labelled: Vec<RangeInclusive<i64>>,
 }
 
 impl Table {
-    fn read(text: &str, options: &Options) -> Result<Self, Box<dyn Error>> {
-        let mut lines = text.lines();
-        let header: Vec<&str> = lines.next().ok_or("an empty file")?.split(',').collect();
-        let first: Vec<&str> = lines.clone().next().ok_or("a file without rows")?.split(',').collect();
-        let label = options.label.as_deref();
+    fn read(path: &str, label: Option<&str>) -> Result<Self, Box<dyn Error>> {
+        let mut reader = csv::Reader::from_path(path)?;
+        let header = reader.headers()?.clone();
+        let records = reader.records().collect::<Result<Vec<StringRecord>, _>>()?;
+        let first = records.first().ok_or("the file has no rows")?;
         let label_column = header.iter().position(|name| label == Some(name));
         let mut columns: Vec<usize> = (1..header.len())
             .filter(|&column| Some(column) != label_column && first[column].parse::<f64>().is_ok())
             .collect();
-        columns.sort_by_key(|&column| header[column]);
+        columns.sort_by_key(|&column| &header[column]);
         let mut table = Self {
             names: columns.iter().map(|&column| header[column].to_owned()).collect(),
             times: Vec::new(),
@@ -134,10 +182,9 @@ impl Table {
             rows: Vec::new(),
             labelled: Vec::new(),
         };
-        for (row, line) in lines.enumerate() {
-            let cells: Vec<&str> = line.split(',').collect();
+        for (row, cells) in records.iter().enumerate() {
             table.times.push(cells[0].to_owned());
-            table.micros.push(DateTime::parse_from_rfc3339(cells[0])?.timestamp_micros());
+            table.micros.push(DateTime::parse_from_rfc3339(&cells[0])?.timestamp_micros());
             let values: Result<Vec<f64>, _> = columns.iter().map(|&column| cells[column].parse()).collect();
             table.rows.push(values.map_err(|error| format!("row {}: {error}", row + 1))?);
             if label_column.is_some_and(|column| !cells[column].is_empty()) {
@@ -153,37 +200,5 @@ impl Table {
             Some(span) if *span.end() == row - 1 => *span = *span.start()..=row,
             _ => self.labelled.push(row..=row),
         }
-    }
-}
-
-#[derive(Default)]
-struct Options {
-    config: DetectorConfig,
-    label: Option<String>,
-    slack: i64,
-    quiet: bool,
-    files: Vec<String>,
-}
-
-impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut options = Self { slack: 5, ..Self::default() };
-        let (mut settings, mut fields) = ("{}".to_owned(), Vec::new());
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--fields" => fields = value()?.split(',').map(str::to_owned).collect(),
-                "--settings" => settings = value()?,
-                "--label" => options.label = Some(value()?),
-                "--slack" => options.slack = value()?.parse()?,
-                "--quiet" => options.quiet = true,
-                file => options.files.push(file.to_owned()),
-            }
-        }
-        options.config = serde_json::from_str(&settings)?;
-        if !fields.is_empty() {
-            options.config.fields = fields;
-        }
-        Ok(options)
     }
 }

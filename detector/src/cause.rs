@@ -1,27 +1,29 @@
-//! Why a reading is unusual: which field, in which direction, and what was expected instead.
+//! Causes: which field makes a reading unusual, in which direction, and which value was expected.
 
 use serde::{Deserialize, Serialize};
 
-/// One field's part in an anomaly.
+/// One field's share of an anomaly.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Cause {
     /// The field's name.
     pub field: String,
-    /// Its share of the score, 0 to 1; the shares of all fields sum to 1.
+    /// The field's share of the score, 0 to 1. The shares of all fields sum to 1.
     pub share: f64,
-    /// What came; of a counter, its growth per second. NaN where the reading lacked the field.
+    /// Value of the reading; for a counter, its growth per second. NaN if the reading lacked the
+    /// field.
     pub actual: f64,
-    /// The median of what the forest holds of the field under like circumstances: at this time, with the other fields near these.
+    /// Median of the field's values that the forest holds for similar circumstances: a similar time
+    /// of day, and similar values of the other fields.
     pub expected: f64,
-    /// The 5th percentile of the same.
+    /// 5th percentile of the same values.
     pub low: f64,
-    /// The 95th percentile of the same.
+    /// 95th percentile of the same values.
     pub high: f64,
-    /// Where `actual` lies.
+    /// Where `actual` lies, compared with `low` and `high`.
     pub direction: Direction,
 }
 
-/// Where a value lies, seen from what was expected.
+/// Where a value lies, compared with the expected band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -29,7 +31,7 @@ pub enum Direction {
     High,
     /// Below the band.
     Low,
-    /// Within the band: what is unusual is the company it keeps, or what it does over time.
+    /// Within the band. Unusual is its combination with other fields, or its course over time.
     Within,
 }
 
@@ -45,23 +47,24 @@ impl Direction {
     }
 }
 
-/// A value that the forest holds, and how far its circumstances are from those asked for.
+/// A value that the forest holds, with the distance of its circumstances from those of the reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Precedent {
     pub(crate) distance: f64,
     pub(crate) value: f64,
-    /// How many points have this value and these circumstances.
+    /// Number of points with this value and these circumstances.
     pub(crate) count: u32,
 }
 
-/// Precedents that make an expectation: the nearest, and what is as near.
+/// An expectation uses this many nearest precedents, and all others at the same distance.
 const PRECEDENTS: u32 = 48;
 
-/// Low, median and high of the nearest precedents; nothing if there are none. Puts them into another order.
-pub(crate) fn expectation(precedents: &mut [Precedent]) -> Option<[f64; 3]> {
-    let farthest = farthest(precedents);
+/// Returns low, median and high of the nearest precedents, or `None` if there are none. Reorders
+/// the precedents.
+pub(crate) fn expected_band(precedents: &mut [Precedent]) -> Option<[f64; 3]> {
+    let reach = reach_of_nearest(precedents);
     let mut near: Vec<Precedent> =
-        precedents.iter().copied().filter(|precedent| precedent.distance <= farthest).collect();
+        precedents.iter().copied().filter(|precedent| precedent.distance <= reach).collect();
     near.sort_unstable_by(|a, b| a.value.total_cmp(&b.value));
     let total: u64 = near.iter().map(|precedent| u64::from(precedent.count)).sum();
     let quantile = |share: f64| {
@@ -75,10 +78,11 @@ pub(crate) fn expectation(precedents: &mut [Precedent]) -> Option<[f64; 3]> {
     Some([quantile(0.05)?, quantile(0.5)?, quantile(0.95)?])
 }
 
-/// How far the farthest of the nearest [`PRECEDENTS`] is; infinitely far if there are fewer.
-fn farthest(precedents: &mut [Precedent]) -> f64 {
+/// Returns the distance of the farthest of the nearest [`PRECEDENTS`], or infinity if there are
+/// fewer.
+fn reach_of_nearest(precedents: &mut [Precedent]) -> f64 {
     let by_distance = |a: &Precedent, b: &Precedent| a.distance.total_cmp(&b.distance);
-    // Every one counts at least once, so the nearest as many are enough.
+    // Each precedent counts at least once, so the nearest `PRECEDENTS` elements are enough.
     let most = PRECEDENTS as usize;
     let nearest = if precedents.len() > most {
         precedents.select_nth_unstable_by(most - 1, by_distance);
@@ -106,20 +110,20 @@ mod tests {
         let near = (0..100).map(|i| Precedent { distance: 0.0, value: f64::from(i), count: 1 });
         let far = (0..100).map(|_| Precedent { distance: 1.0, value: 1e6, count: 5 });
         let mut precedents: Vec<Precedent> = near.chain(far).collect();
-        assert_eq!(expectation(&mut precedents), Some([5.0, 50.0, 94.0]));
-        assert_eq!(expectation(&mut []), None);
+        assert_eq!(expected_band(&mut precedents), Some([5.0, 50.0, 94.0]));
+        assert_eq!(expected_band(&mut []), None);
     }
 
     #[test]
-    fn equal_points_count_as_many() {
+    fn equal_points_count_several_times() {
         let precedent = |value, count| Precedent { distance: 0.0, value, count };
-        let [_, median, _] = expectation(&mut [precedent(1.0, 1), precedent(2.0, 9)]).unwrap();
+        let [_, median, _] = expected_band(&mut [precedent(1.0, 1), precedent(2.0, 9)]).unwrap();
         assert_eq!(median, 2.0);
     }
 
     proptest! {
         #[test]
-        fn what_is_as_near_as_the_last_that_is_needed_counts_too(
+        fn all_precedents_at_the_last_needed_distance_count(
             precedents in prop::collection::vec((0_u8..40, -50_i8..50, 1_u32..4), 0..300),
         ) {
             let mut precedents: Vec<Precedent> = precedents
@@ -128,7 +132,7 @@ mod tests {
                     Precedent { distance: f64::from(distance) / 8.0, value: f64::from(value), count }
                 })
                 .collect();
-            // Of every distance, how many there are up to it.
+            // Counts the points up to a distance.
             let up_to = |distance: f64| -> u32 {
                 precedents.iter().filter(|other| other.distance <= distance).map(|other| other.count).sum()
             };
@@ -144,7 +148,7 @@ mod tests {
             let expected = (!values.is_empty()).then(|| {
                 [0.05, 0.5, 0.95].map(|share| values[(share * (values.len() - 1) as f64).round() as usize])
             });
-            prop_assert_eq!(expectation(&mut precedents), expected);
+            prop_assert_eq!(expected_band(&mut precedents), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The clock and the calendar as part of what is usual: where in the day and in the week a reading lies, at the sensor's site.
+//! The time of day and the day of the week at the sensor's site, as coordinates of a point.
 //!
-//! An angle on a circle has no midnight at which it jumps: 23:59 and 00:01 are neighbours. Time is the reading's own.
+//! They are angles on a circle, so midnight is no jump: 23:59 and 00:01 are neighbours. The time is
+//! the timestamp of the reading.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,17 +15,17 @@ const SECONDS_OF_WEEK: i64 = 7 * SECONDS_OF_DAY;
 const EPOCH_IN_WEEK: i64 = 3 * SECONDS_OF_DAY;
 const MICROS: i64 = 1_000_000;
 
-/// A time zone of the IANA database, as this program knows it.
+/// A time zone of the IANA database that this program contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeZone(chrono_tz::Tz);
 
 impl TimeZone {
-    /// Its name, such as `Europe/Berlin`.
+    /// Returns the zone's name, such as `Europe/Berlin`.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// Seconds of local time since the Unix epoch's local midnight, for a time in microseconds since 1970.
+    /// Converts microseconds since 1970 to seconds of local time since 1970-01-01T00:00 local time.
     pub(crate) fn local_seconds(self, ts_micros: i64) -> i64 {
         let seconds = ts_micros.div_euclid(MICROS);
         let offset = DateTime::from_timestamp(seconds, 0)
@@ -45,7 +46,7 @@ impl fmt::Display for TimeZone {
     }
 }
 
-/// A name that is no time zone.
+/// A name that is not a time zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time zone of the IANA database, such as Europe/Berlin")]
 pub struct UnknownTimeZone(String);
@@ -70,17 +71,17 @@ impl<'de> Deserialize<'de> for TimeZone {
     }
 }
 
-/// Second of the local day, 0 to 86,399.
+/// Returns the second of the local day, 0 to 86,399.
 pub(crate) fn second_of_day(local_seconds: i64) -> u32 {
     local_seconds.rem_euclid(SECONDS_OF_DAY) as u32
 }
 
-/// Where in the day a time lies: a point on the unit circle.
+/// Returns the time of day as a point on the unit circle: cosine and sine.
 pub(crate) fn day_angle(local_seconds: i64) -> [f32; 2] {
     on_circle(local_seconds, SECONDS_OF_DAY)
 }
 
-/// Where in the week a time lies: a point on the unit circle.
+/// Returns the time of the week as a point on the unit circle: cosine and sine.
 pub(crate) fn week_angle(local_seconds: i64) -> [f32; 2] {
     on_circle(local_seconds + EPOCH_IN_WEEK, SECONDS_OF_WEEK)
 }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_knows_is_named() {
+    fn an_error_names_the_unknown_time_zone() {
         let error = "Europe/Atlantis".parse::<TimeZone>().unwrap_err().to_string();
         assert!(error.contains("Europe/Atlantis") && error.contains("IANA"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What an operator may set for a sensor's detector. The doc comment of a field is its reference documentation.
+//! The settings of a sensor's detector. The doc comment of a field is its reference documentation.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,51 +7,65 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::TimeZone;
+use crate::config_error::ConfigError;
 use crate::suppress::Suppression;
 
-/// The number of the method itself: it changes when the same readings would no longer give the same scores.
+/// Version of the detection method. It changes when the same readings no longer give the same
+/// scores.
 pub const ALGORITHM: u32 = 2;
 
-/// Settings of the detectors of one sensor pattern.
+/// Settings of the detectors whose sensors match one pattern.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DetectorConfig {
-    /// Names of the fields that make the point, in any order. Empty: every field of the sensor's first reading. Fields that are
-    /// not listed are stored but not scored. Fields are weighed alike whatever their units, so leave out those that say the
-    /// same thing twice.
+    /// Names of the fields that make the point, in any order. If empty, all fields of the sensor's
+    /// first reading make it. Fields that are not listed are stored but not scored. All fields have
+    /// equal weight whatever their units, so leave out a field that only repeats what another field
+    /// says.
     pub fields: Vec<String>,
-    /// Those of the fields that only ever count up, such as bytes sent or energy used. Their growth per second is scored instead
-    /// of their value, and a fall is a reset, not an anomaly.
+    /// Fields that only ever count up, such as bytes sent or energy used. The detector scores their
+    /// growth per second instead of their value. A fall of the value is a reset, not an anomaly.
     pub counters: Vec<String>,
-    /// How much a sensor may cost: `small`, `medium` or `large`. Sets `trees` and `points` where these are 0.
+    /// Size of a sensor's detector: `small`, `medium` or `large`. Sets `trees` and `points` where
+    /// these are 0.
     pub profile: Profile,
-    /// Trees of each of a sensor's three forests, 1 to 1,000, or 0 for the profile's. Time and memory grow in proportion. More trees
-    /// make the score steadier, but from 10 on, memory is better spent on `points`.
+    /// Trees of each of a sensor's three forests, 1 to 1,000. With 0, the profile sets it. Time and
+    /// memory grow in proportion. More trees make the score steadier, but from 10 on, memory is
+    /// better spent on `points`.
     pub trees: usize,
-    /// Readings that a forest remembers, 32 to 1,000,000, or 0 for the profile's. They are a sample of the past in which older
-    /// readings are ever fewer: their mean age is about ten times their number. Memory grows in proportion, time with the logarithm.
+    /// Readings that a forest remembers, 32 to 1,000,000. With 0, the profile sets it. They are a
+    /// sample of the past that holds fewer readings the older they are: the mean age, in readings,
+    /// is about ten times `points`. Memory grows in proportion, time with the logarithm.
     pub points: usize,
-    /// Consecutive readings that make one point, 1 to 64. 1 judges each reading by itself and by its moving mean and spread; more also
-    /// finds unusual sequences of usual readings, but blurs single outliers. Time and memory grow almost in proportion.
+    /// Consecutive readings that make one point, 1 to 64. With 1, each reading is scored by its own
+    /// values and by the moving mean and spread. A larger shingle also detects unusual sequences of
+    /// usual readings, but blurs single outliers. Time and memory grow almost in proportion.
     pub shingle: usize,
-    /// Readings that the moving mean and spread reach back, 2 to 10,000. 0: there are none, and a sensor has one forest instead of
-    /// three, at a third of the cost; lasting changes of level and unrest are then hardly found.
+    /// Readings that the moving mean and spread reach back, 2 to 10,000. With 0 there are no moving
+    /// means, and a sensor has one forest instead of three, at a third of the cost. Lasting changes
+    /// of level and unrest are then hardly detected.
     pub smoothing: u32,
-    /// Whether the time of day, and the day of the week, is part of what is usual: `off`, `on`, or `auto`: for sensors that speak so seldom
-    /// that their memory spans two days, or two weeks, and once they have lived as long.
+    /// Whether the time of day and the day of the week are part of the point: `off`, `on` or
+    /// `auto`. With `auto`, they count for a sensor whose memory spans two days (two weeks for the
+    /// day of the week), once it has run that long.
     pub clock: ClockContext,
-    /// The site's time zone, a name of the IANA database such as `Europe/Berlin`, for `clock` and for quiet hours.
+    /// Time zone of the sensor's site, a name of the IANA database such as `Europe/Berlin`. `clock`
+    /// and quiet hours use it.
     pub time_zone: TimeZone,
-    /// Readings before the first verdict, 32 to 1,000,000. Until then readings are scored and learnt, but get no
-    /// grade and raise no anomaly. A sensor keeps the value that it began with.
+    /// Readings before the first grade, 32 to 1,000,000. Readings of the warm-up are scored and
+    /// learnt, but get no grade and raise no anomaly. A sensor keeps the value that was set when
+    /// its state began.
     pub warm_up: u32,
-    /// False alarms that a sensor may raise in a week in which nothing unusual happens, above 0 and up to 100,000. Fewer alarms, fewer
-    /// finds. Together with the sensor's own rate of readings, this is the threshold of the grade. Changing it keeps what was learnt.
+    /// False alarms that a sensor may raise in a week in which nothing unusual happens, above 0 and
+    /// up to 100,000. Fewer alarms also mean fewer detected anomalies. Together with the sensor's
+    /// own rate of readings, this sets the threshold of the grade. A change keeps the learnt state.
     pub alarms_per_week: f64,
-    /// How long an anomaly may last before it is taken for the new normal. Until then, a detector learns but little of it.
+    /// Time after which an open anomaly is accepted as the new normal. Until then, a detector
+    /// learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
-    /// Anomalies that nobody wants to hear of. Their readings are stored and marked as suppressed.
+    /// Rules for anomalies that are not announced. Their readings are stored and marked as
+    /// suppressed.
     pub suppress: Suppression,
 }
 
@@ -75,80 +89,47 @@ impl Default for DetectorConfig {
     }
 }
 
-/// What a sensor may cost.
+/// Size of a sensor's detector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// 5 trees × 256 points: at most 150 KB a sensor of one field.
+    /// 5 trees × 256 points: at most 150 KB for a sensor with one field.
     Small,
-    /// 8 trees × 1,024 points: at most 700 KB a sensor of one field.
+    /// 8 trees × 1,024 points: at most 700 KB for a sensor with one field.
     #[default]
     Medium,
-    /// 24 trees × 2,048 points: a few MB a sensor.
+    /// 24 trees × 2,048 points: a few MB per sensor.
     Large,
 }
 
-/// Whether the time of day and the day of the week are part of what is usual.
+/// Whether the time of day and the day of the week are part of the point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockContext {
     /// Never.
     Off,
-    /// Where the sensor's memory spans two days, and two weeks for the day of the week.
+    /// The time of day if the sensor's memory spans two days, the day of the week if it spans two
+    /// weeks.
     #[default]
     Auto,
-    /// From the first reading on.
+    /// Always, from the first reading on.
     On,
 }
 
 /// Sizes of each of a detector's forests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Trees.
+    /// Number of trees.
     pub trees: usize,
-    /// Points that a tree holds.
+    /// Number of points that a tree holds.
     pub points: usize,
 }
 
-/// A setting that cannot be used. The text names the key.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A number lies outside its range.
-    #[error("{key} is {value}, but must be {least} to {most}")]
-    OutOfRange {
-        /// The key of the setting.
-        key: &'static str,
-        /// What was given.
-        value: u64,
-        /// Least value allowed.
-        least: u64,
-        /// Greatest value allowed.
-        most: u64,
-    },
-    /// A number that may have a fraction lies outside its range.
-    #[error("{key} is {value}, but must be {range}")]
-    BadNumber {
-        /// The key of the setting.
-        key: &'static str,
-        /// What was given.
-        value: f64,
-        /// What is allowed.
-        range: &'static str,
-    },
-    /// The same field is listed twice.
-    #[error("fields lists `{0}` twice")]
-    RepeatedField(String),
-    /// A counter that is none of the fields.
-    #[error("counters lists `{0}`, which is none of the fields")]
-    UnknownCounter(String),
-    /// A field without a name.
-    #[error("fields lists an empty name")]
-    EmptyField,
-}
-
 impl DetectorConfig {
-    /// Checks every setting; a [`Detector`](crate::Detector) may be built from a configuration that passes.
+    /// Checks every setting. A [`Detector`](crate::Detector) needs a configuration that passes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first setting that cannot be used.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Shape { trees, points } = self.shape();
         within("trees", trees as u64, 1, 1_000)?;
@@ -182,7 +163,8 @@ impl DetectorConfig {
         }
     }
 
-    /// The sizes of the forests: as configured, or else as the profile says.
+    /// Returns the sizes of the forests: the configured ones, or those of the profile where a
+    /// setting is 0.
     pub fn shape(&self) -> Shape {
         let Shape { trees, points } = match self.profile {
             Profile::Small => Shape { trees: 5, points: 256 },
@@ -193,8 +175,9 @@ impl DetectorConfig {
         Shape { trees: chosen(self.trees, trees), points: chosen(self.points, points) }
     }
 
-    /// Identifies what shapes a detector's state. State of another fingerprint cannot be continued. Neither `warm_up` nor
-    /// `alarms_per_week`, `accept_after` or `suppress` counts, so these can be changed at any time.
+    /// Returns a hash of the settings that shape a detector's state. A state with another
+    /// fingerprint cannot be continued. The hash does not cover `warm_up`, `alarms_per_week`,
+    /// `accept_after` and `suppress`, so these can be changed at any time.
     pub fn fingerprint(&self) -> u64 {
         let Shape { trees, points } = self.shape();
         let Self { shingle, smoothing, clock, time_zone, .. } = self;
@@ -216,26 +199,27 @@ impl DetectorConfig {
         xxh3_64(text.as_bytes())
     }
 
-    /// All settings as JSON, the same for equal configurations.
+    /// Returns all settings as JSON. Equal configurations give equal text.
     pub fn to_json(&self) -> String {
-        #[allow(clippy::expect_used, reason = "every setting has a form in JSON")]
-        serde_json::to_string(self).expect("a configuration can be written")
+        #[allow(clippy::expect_used, reason = "every setting can be written as JSON")]
+        serde_json::to_string(self).expect("every setting can be written as JSON")
     }
 
-    /// The settings that [`to_json`](Self::to_json) wrote.
+    /// Reads the settings that [`to_json`](Self::to_json) wrote.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// The error of `serde_json` if the text is not a configuration.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
     }
 
-    /// Identifies a configuration as a whole, and the method: the rows that they made name it.
+    /// Returns a hash of all settings and of the method's version. Stored rows name their
+    /// configuration by it.
     pub fn identity(&self) -> u64 {
         xxh3_64(format!("{ALGORITHM} {}", self.to_json()).as_bytes())
     }
 
-    /// The configured fields in the order in which the detector keeps them.
+    /// Returns the configured fields in the order in which the detector keeps them.
     pub(crate) fn sorted_fields(&self) -> Vec<String> {
         let mut names = self.fields.clone();
         names.sort();
@@ -243,10 +227,11 @@ impl DetectorConfig {
     }
 }
 
-/// Most fields of a point; more would be a mistake in the topic template rather than a sensor.
+/// Maximum number of fields of a point. More fields would more likely come from a mistake in the
+/// topic template than from a sensor.
 pub(crate) const MAX_FIELDS: usize = 256;
 
-/// Most alarms in a week that can be asked for: more would be no alarms.
+/// Upper bound of `alarms_per_week`. A higher rate would not be an alarm any more.
 const MAX_ALARMS: f64 = 100_000.0;
 
 fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
@@ -307,12 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_gives_way_to_what_is_said_outright() {
+    fn a_set_value_overrides_the_profile() {
         let config = with(|c| (c.profile, c.points) = (Profile::Small, 500));
         assert_eq!(config.shape(), Shape { trees: 5, points: 500 });
     }
 
-    /// A new value here orphans every stored checkpoint.
+    /// A new value here makes every stored checkpoint unusable.
     #[test]
     fn the_fingerprint_is_stable() {
         assert_eq!(DetectorConfig::default().fingerprint(), GOLDEN_DEFAULT);

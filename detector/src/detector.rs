@@ -1,73 +1,40 @@
 //! The detector of one sensor.
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::DetectorConfig;
 use crate::detection::{Detection, Marks, Rejected};
-use crate::event::{Event, Flagged, Open};
+use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields::{self, Counter};
-use crate::grade::{confidence, grade, lasting, rarity, threshold};
-use crate::guard::{Label, Limits, Ongoing, Rare, Regime, Step};
-use crate::model::{Model, Row};
+use crate::grade::{confidence, grade_of, lasting_threshold, rarity_of, rarity_threshold};
+use crate::guard::{Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
+use crate::model::Model;
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
-use crate::scale::OPENING;
+use crate::scale::CALIBRATION_ROWS;
+use crate::state::{ScoredRow, State};
 use crate::suppress::Candidate;
-use crate::surprise::{Judgement, Surprise};
-use crate::view::{REACH_PER_POINT, View};
+use crate::surprise::MeasureHistories;
+use crate::view::View;
 
-/// Everything that is known of one sensor.
+/// The detector of one sensor: its configuration and everything that it has learnt.
 ///
-/// Its state is a function of the readings applied to it, in their order, and of its configuration and name: see
-/// [`snapshot`](Self::snapshot).
+/// Its state depends only on its configuration, its name and the readings applied to it, in their
+/// order. [`snapshot`](Self::snapshot) returns the state as bytes.
 #[derive(Clone)]
 pub struct Detector {
     pub(crate) config: DetectorConfig,
     pub(crate) seed: u64,
     pub(crate) state: State,
-    /// The values of the reading at hand, in the order of the fields.
+    /// Values of the last reading, in the order of the fields. A counter's value is its growth.
     pub(crate) row: Vec<f64>,
-    /// Nothing has been scored since the state began: what is settled at the beginning can still change.
+    /// Whether no reading has been scored since the state began. Settings that are fixed at the
+    /// beginning can still change.
     pub(crate) is_fresh: bool,
 }
 
-/// What a snapshot holds.
-#[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct State {
-    /// Scored readings of the sensor, ever.
-    pub(crate) seq: u64,
-    /// Readings learnt by this state; fewer than `seq` where the configuration changed.
-    pub(crate) learnt: u64,
-    pub(crate) newest: Option<i64>,
-    /// As configured when the state began.
-    pub(crate) warm_up: u32,
-    /// Empty until the first reading decides, unless configured.
-    pub(crate) fields: Vec<String>,
-    /// By field, as far as it is a counter.
-    pub(crate) counters: Vec<Option<Counter>>,
-    pub(crate) rhythm: Rhythm,
-    /// The first readings, held back until the fields' scales are known.
-    pub(crate) opening: Vec<(i64, Vec<f64>)>,
-    pub(crate) model: Option<Model>,
-    pub(crate) surprise: Surprise,
-    pub(crate) onset: Onset,
-
-    pub(crate) regime: Regime,
-}
-
-/// An anomaly is felt for so many times the reach of the moving means after its end.
+/// The aftermath of an anomaly lasts this many times the reach of the moving means.
 const AFTERMATH: u32 = 3;
-/// While an anomaly lasts, the forests learn one reading in this many.
-const SLOWNESS: u64 = 4;
-
-/// What is known of the reading at hand before anything is decided.
-#[derive(Clone, Copy, Default)]
-struct Judged {
-    codisp: f64,
-    judgement: Judgement,
-    stuck: bool,
-}
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,13 +47,15 @@ impl std::fmt::Debug for Detector {
 }
 
 impl Detector {
-    /// A detector that knows nothing yet. The configuration must be [valid](DetectorConfig::validate).
+    /// Creates a detector that has learnt no reading. The configuration must be
+    /// [valid](DetectorConfig::validate).
     pub fn new(sensor: &str, config: &DetectorConfig) -> Self {
         Self::resume(sensor, config, 0, None)
     }
 
-    /// A detector that knows nothing but how many readings were scored before and when the newest was: for a sensor whose
-    /// configuration has changed. It learns anew, and its numbering goes on.
+    /// Creates a detector for a sensor whose configuration has changed, without its history. It has
+    /// learnt no reading, but it continues the numbering after `seq` and the time after `newest`
+    /// (microseconds since 1970).
     pub fn resume(sensor: &str, config: &DetectorConfig, seq: u64, newest: Option<i64>) -> Self {
         let state = State {
             seq,
@@ -96,11 +65,10 @@ impl Detector {
             fields: config.sorted_fields(),
             counters: Vec::new(),
             rhythm: Rhythm::default(),
-            opening: Vec::new(),
+            calibration_rows: Vec::new(),
             model: None,
-            surprise: Surprise::new(View::chosen(config).len()),
+            histories: MeasureHistories::new(View::chosen(config).len()),
             onset: Onset::default(),
-
             regime: Regime::default(),
         };
         Self { is_fresh: true, ..Self::with_state(sensor, config, state) }
@@ -113,35 +81,38 @@ impl Detector {
 
     /// Scores a reading and learns it.
     ///
-    /// `ts_micros` is newer than that of every reading before (the caller sees to that); `names` are sorted and distinct, and
-    /// `values` belong to them in order. Fields that make no part of the point are ignored; a field of the point that is absent or NaN is filled
-    /// in by what is usual.
+    /// `ts_micros` is the reading's timestamp in microseconds since 1970. The caller ensures that
+    /// it is newer than that of every earlier reading. `names` are sorted and distinct, and
+    /// `values` has one value per name, in the same order. Fields that are not part of the point
+    /// are ignored. A field of the point that is absent or NaN is imputed.
     ///
     /// # Errors
-    /// [`Rejected`] where the reading has no field of the point or a value is infinite. Nothing has changed then.
+    /// [`Rejected`] if the reading has no field of the point, or if a value is infinite. The
+    /// detector is then unchanged.
     pub fn apply(&mut self, ts_micros: i64, names: &[String], values: &[f64]) -> Result<Detection, Rejected> {
         let known = self.take_fields(names, values)?;
         let after_silence = self.take_time(ts_micros);
         let learning = self.state.regime.learns();
-        let judged =
-            self.judge(ts_micros, after_silence, learning).map_err(|e| Rejected::Forest(e.to_string()))?;
+        let scored = self
+            .score_or_keep(ts_micros, after_silence, learning)
+            .map_err(|e| Rejected::Forest(e.to_string()))?;
 
         self.is_fresh = false;
         let state = &mut self.state;
-        let is_over = state.learnt > u64::from(state.warm_up);
-        let rarity = rarity(judged.judgement.surprise(), self.config.smoothing > 0);
-        let begins = state.onset.begins(state.seq, judged.judgement.mean);
+        let is_warm = state.learnt > u64::from(state.warm_up);
+        let rarity = rarity_of(scored.surprise.value(), self.config.smoothing > 0);
+        let is_onset = state.onset.begins(state.seq, scored.surprise.mean);
         let fields = state.fields.len();
         let mut detection = Detection {
             seq: state.seq,
-            score: judged.codisp,
-            grade: is_over.then(|| grade(rarity)),
-            confidence: confidence(state.surprise.past(), state.warm_up, known, fields),
-            onset: if is_over && begins { grade(judged.judgement.mean) } else { 0.0 },
+            score: scored.codisp,
+            grade: is_warm.then(|| grade_of(rarity)),
+            confidence: confidence(state.histories.past_readings(), state.warm_up, known, fields),
+            onset: if is_warm && is_onset { grade_of(scored.surprise.mean) } else { 0.0 },
             anomaly: false,
             marks: Marks {
                 imputed: known < fields,
-                stuck: judged.stuck,
+                stuck: scored.stuck,
                 after_silence,
                 learning_slowed: !learning,
                 suppressed: false,
@@ -149,16 +120,17 @@ impl Detector {
             causes: Vec::new(),
             event: None,
         };
-        if is_over {
-            let now = self::rarity(judged.judgement.now, false);
-            self.follow(Rare { at: ts_micros, rarity, now }, &mut detection);
+        if is_warm {
+            let instantaneous = rarity_of(scored.surprise.instantaneous, false);
+            self.apply_guard(ReadingRarity { at: ts_micros, rarity, instantaneous }, &mut detection);
         }
         Ok(detection)
     }
 
-    /// A detector that is ready at once: it learns what the sensor did before, as if it had been configured so all along. For a sensor whose
-    /// configuration has changed; `history` are its readings, oldest first, of which the last had this seq. Anomalies of the past
-    /// are over.
+    /// Creates a detector for a sensor whose configuration has changed, and learns the sensor's
+    /// history, as if this configuration had always been in use. `history` holds timestamps, names
+    /// and values of the sensor's readings, oldest first; `seq` is the number of the last one.
+    /// Anomalies in the history are over.
     pub fn rebuild<'a>(
         sensor: &str,
         config: &DetectorConfig,
@@ -167,7 +139,8 @@ impl Detector {
     ) -> Self {
         let mut detector = Self::new(sensor, config);
         for (ts, names, values) in history {
-            // What the new configuration does not take is not learnt; its time has passed all the same.
+            // The new configuration may reject a reading. The detector then only takes over its
+            // timestamp.
             if detector.apply(ts, names, values).is_err() {
                 detector.skip(ts);
             }
@@ -179,18 +152,20 @@ impl Detector {
         detector
     }
 
-    /// Passes over a reading that must not be applied: only the newest timestamp moves.
+    /// Skips a reading that must not be applied. Only the newest timestamp changes.
     pub fn skip(&mut self, ts_micros: i64) {
         self.state.newest = self.state.newest.max(Some(ts_micros));
     }
 
-    /// Hears what a person says of the anomaly that began then: it decides what a detector learns while that anomaly lasts. Returns
-    /// whether it lasts; of others a detector has nothing to unlearn.
+    /// Applies a person's label to the anomaly that began at `started` (microseconds since 1970).
+    /// The label decides whether the detector accepts the anomaly as normal. Returns whether that
+    /// anomaly is open; a label of any other anomaly changes nothing.
     pub fn label(&mut self, started: i64, label: Label) -> bool {
         self.state.regime.label(started, label)
     }
 
-    /// Takes another configuration that shapes the state alike; whether it does.
+    /// Replaces the configuration if the new one has the same
+    /// [fingerprint](DetectorConfig::fingerprint). Returns whether it has.
     pub fn reconfigure(&mut self, config: &DetectorConfig) -> bool {
         let alike = config.fingerprint() == self.config.fingerprint();
         if alike {
@@ -202,34 +177,35 @@ impl Detector {
         alike
     }
 
-    /// Scored readings so far.
+    /// Returns the number of the sensor's scored readings so far.
     pub fn seq(&self) -> u64 {
         self.state.seq
     }
 
-    /// Timestamp of the newest reading, in microseconds since 1970.
+    /// Returns the timestamp of the newest reading, in microseconds since 1970.
     pub fn newest(&self) -> Option<i64> {
         self.state.newest
     }
 
-    /// The fields that make the point, sorted; empty until the first reading decides.
+    /// Returns the names of the point's fields, sorted. Empty until the first reading decides them.
     pub fn fields(&self) -> &[String] {
         &self.state.fields
     }
 
-    /// Bytes of memory, those of the forests included.
+    /// Returns the memory of the detector with its forests, in bytes.
     pub fn memory_usage(&self) -> usize {
         let state = &self.state;
         size_of::<Self>()
             + state.model.as_ref().map_or(0, Model::memory_usage)
-            + state.surprise.memory_usage()
+            + state.histories.memory_usage()
             + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
-            + state.opening.iter().map(|(_, row)| row.capacity() * size_of::<f64>()).sum::<usize>()
+            + state.calibration_rows.iter().map(|(_, row)| row.capacity() * size_of::<f64>()).sum::<usize>()
             + self.row.capacity() * size_of::<f64>()
     }
 
-    /// Reads the fields of the point into the row; the first reading decides which they are. Returns how many the reading has.
+    /// Copies the point's values into the row. The first reading decides the fields. Returns how
+    /// many of the fields the reading has.
     fn take_fields(&mut self, names: &[String], values: &[f64]) -> Result<usize, Rejected> {
         let state = &mut self.state;
         if state.learnt > 0 {
@@ -243,10 +219,11 @@ impl Detector {
         Ok(known)
     }
 
-    /// Counts the reading and turns counters into growth. Whether the reading comes after a silence.
+    /// Counts the reading, and replaces the values of counters by their growth. Returns whether the
+    /// reading comes after a silence.
     fn take_time(&mut self, ts: i64) -> bool {
         let state = &mut self.state;
-        let after_silence = state.newest.is_some_and(|newest| state.rhythm.hear(ts - newest));
+        let after_silence = state.newest.is_some_and(|newest| state.rhythm.observe(ts - newest));
         state.newest = Some(ts);
         state.seq += 1;
         state.learnt += 1;
@@ -258,70 +235,82 @@ impl Detector {
         after_silence
     }
 
-    /// Feeds the row to the forests, or keeps it until there are enough to know the fields' scales by.
-    fn judge(&mut self, ts: i64, after_silence: bool, learning: bool) -> Result<Judged, rrcf_rs::Error> {
+    /// Scores the row. The first rows are kept until there are enough of them to calibrate the
+    /// scales, and are then scored together.
+    fn score_or_keep(
+        &mut self,
+        ts: i64,
+        after_silence: bool,
+        learning: bool,
+    ) -> Result<ScoredRow, rrcf_rs::Error> {
         let Self { config, seed, state, row, .. } = self;
         if state.model.is_some() {
-            return state.judge(config, ts, row, after_silence, learning);
+            return state.score(config, ts, row, after_silence, learning);
         }
-        state.opening.push((ts, row.clone()));
-        if state.opening.len() < OPENING {
-            return Ok(Judged::default());
+        state.calibration_rows.push((ts, row.clone()));
+        if state.calibration_rows.len() < CALIBRATION_ROWS {
+            return Ok(ScoredRow::default());
         }
-        let opening = std::mem::take(&mut state.opening);
-        state.model = Some(Model::open(&opening, config, *seed)?);
-        let mut judged = Judged::default();
-        for (ts, row) in &opening {
-            judged = state.judge(config, *ts, row, false, true)?;
+        let rows = std::mem::take(&mut state.calibration_rows);
+        state.model = Some(Model::calibrate(&rows, config, *seed)?);
+        let mut scored = ScoredRow::default();
+        for (ts, row) in &rows {
+            scored = state.score(config, *ts, row, false, true)?;
         }
-        Ok(judged)
+        Ok(scored)
     }
 
-    /// Decides what the reading does to the anomaly that goes on, if any, and who shall hear of it.
-    fn follow(&mut self, reading: Rare, detection: &mut Detection) {
+    /// Lets the learning guard decide about the reading: updates the open anomaly, and fills in the
+    /// detection's anomaly, event and causes.
+    fn apply_guard(&mut self, reading: ReadingRarity, detection: &mut Detection) {
         let Self { config, state, row, .. } = self;
-        let threshold = threshold(config.alarms_per_week, state.rhythm.readings_per_week());
-        let limits =
-            Limits { threshold, lasting: lasting(threshold), accept_after: config.accept_after.as_micros() };
+        let threshold = rarity_threshold(config.alarms_per_week, state.rhythm.readings_per_week());
+        let limits = Limits {
+            threshold,
+            lasting_threshold: lasting_threshold(threshold),
+            accept_after: config.accept_after.as_micros(),
+        };
         if let Some(closed) = state.regime.take_closed() {
-            // The end of one anomaly is told before another may begin.
+            // One detection reports one event: the end of the old anomaly comes before the begin of
+            // a new one.
             detection.event = closed.report(true, true);
             return;
         }
-        let step = state.regime.step(reading, limits);
+        let transition = state.regime.decide(reading, limits);
         state.regime.count(limits.is_usual(reading));
-        match step {
-            Step::None | Step::Pause => return,
-            Step::End => {
+        match transition {
+            Transition::None | Transition::Pause => return,
+            Transition::End => {
                 let calm = Regime::Calm { aftermath: AFTERMATH * config.smoothing };
                 if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
                     detection.event = ongoing.report(true, false);
                 }
                 return;
             }
-            Step::Begin | Step::GoOn | Step::Accept => {}
+            Transition::Begin | Transition::Continue | Transition::Accept => {}
         }
-        let Rare { at, rarity, now } = reading;
+        let ReadingRarity { at, rarity, instantaneous } = reading;
         let model = state.model.as_ref();
         let causes = model.map_or_else(Vec::new, |model| model.causes(&state.fields, row));
-        let flagged = Flagged { at, score: detection.score, grade: grade(rarity), now, causes: &causes };
+        let flagged =
+            Flagged { at, score: detection.score, grade: grade_of(rarity), instantaneous, causes: &causes };
         let mut ongoing = match std::mem::take(&mut state.regime) {
             Regime::Anomalous(mut ongoing) => {
                 ongoing.event.extend(flagged);
                 ongoing
             }
             Regime::Calm { .. } | Regime::Accepted { .. } => {
-                let event = Open::begin(flagged);
+                let event = OpenEvent::begin(flagged);
                 Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false }
             }
         };
         ongoing.rarest = ongoing.rarest.max(rarity);
         let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
-        detection.marks.suppressed = config.suppress.holds_back(&candidate, config.time_zone);
+        detection.marks.suppressed = config.suppress.suppresses(&candidate, config.time_zone);
         detection.anomaly = !detection.marks.suppressed;
         let is_new = detection.anomaly && !ongoing.announced;
         ongoing.announced |= detection.anomaly;
-        let accepted = step == Step::Accept;
+        let accepted = transition == Transition::Accept;
         detection.event = ongoing.report(accepted, accepted).map(|event| Event { is_new, ..event });
         detection.causes = causes;
         state.regime = if accepted {
@@ -333,37 +322,9 @@ impl Detector {
 }
 
 impl Ongoing {
-    /// The event for those who have heard of it.
+    /// Returns the event, or `None` if no detection has announced it.
     fn report(&self, closed: bool, accepted: bool) -> Option<Event> {
         self.announced.then(|| self.event.report(closed, accepted))
-    }
-}
-
-impl State {
-    /// How surprising a row is.
-    fn judge(
-        &mut self,
-        config: &DetectorConfig,
-        ts: i64,
-        values: &[f64],
-        after_silence: bool,
-        learning: bool,
-    ) -> Result<Judged, rrcf_rs::Error> {
-        let Some(model) = &mut self.model else { return Ok(Judged::default()) };
-        let memory = REACH_PER_POINT * config.shape().points as f64;
-        let rate = 1.0 / (self.learnt as f64).clamp(OPENING as f64, memory);
-        let row = Row { ts, values, after_silence };
-        // While an anomaly lasts, learning slows down: the forests get to see some of it, the pasts of the measures nothing.
-        let seen = model.see(row, config, learning || self.learnt.is_multiple_of(SLOWNESS), rate)?;
-        // The first half of the warm-up fills the forests; measures are worth remembering from then on.
-        if self.learnt <= u64::from(self.warm_up) / 2 {
-            return Ok(Judged { codisp: seen.codisp, judgement: Judgement::default(), stuck: seen.stuck });
-        }
-        let judgement = self.surprise.judge(model.measures(), f64::from(config.smoothing));
-        if learning {
-            self.surprise.learn();
-        }
-        Ok(Judged { codisp: seen.codisp, judgement, stuck: seen.stuck })
     }
 }
 

@@ -1,58 +1,62 @@
-//! Consecutive anomalous readings are one event, with a start, an end, a peak and the causes of the peak.
+//! Events: consecutive anomalous readings form one event, with a start, an end, a peak and the
+//! causes of the peak.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cause::Cause;
 
-/// An anomaly: what stands, or will stand, in one row of the table of anomalies.
+/// An anomaly, as one row of the table of anomalies stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Timestamp of the first anomalous reading, in microseconds since 1970.
     pub started: i64,
-    /// Timestamp of the last anomalous reading, once the event is over.
+    /// Timestamp of the last anomalous reading, in microseconds since 1970. `None` while the event
+    /// is open.
     pub ended: Option<i64>,
-    /// Whether it ended because it has lasted so long that it is the new normal.
+    /// Whether the event ended because it lasted so long that it is accepted as the new normal.
     pub accepted: bool,
-    /// Timestamp of the reading that is the rarest by itself. The grade also remembers what was shortly before.
+    /// Timestamp of the reading that is rarest by itself, in microseconds since 1970. The highest
+    /// grade may belong to a later reading, because the grade also remembers recent readings.
     pub peak_at: i64,
-    /// Score of that reading.
+    /// Score of the reading at `peak_at`.
     pub peak_score: f64,
-    /// The highest grade.
+    /// Highest grade of all its readings.
     pub peak_grade: f64,
-    /// Anomalous readings so far.
+    /// Number of anomalous readings so far.
     pub readings: u32,
-    /// Whether it is announced for the first time.
+    /// Whether this detection announces the event for the first time.
     pub is_new: bool,
-    /// Each field's part in the anomaly at the peak and what was expected of it, in the detector's order of fields.
+    /// Share and expectation of each field at the peak, in the detector's order of fields.
     pub causes: Vec<Cause>,
 }
 
 /// One anomalous reading.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flagged<'a> {
+    /// Timestamp, in microseconds since 1970.
     pub(crate) at: i64,
     pub(crate) score: f64,
     pub(crate) grade: f64,
-    /// How rare it is by itself.
-    pub(crate) now: f64,
+    /// Rarity of the reading by itself.
+    pub(crate) instantaneous: f64,
     pub(crate) causes: &'a [Cause],
 }
 
-/// The event that is going on.
+/// The event that has not ended.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Open {
+pub(crate) struct OpenEvent {
     pub(crate) started: i64,
     last: i64,
     peak_at: i64,
     peak_score: f64,
     peak_grade: f64,
-    peak_now: f64,
+    peak_instantaneous: f64,
     readings: u32,
     causes: Vec<Cause>,
 }
 
-impl Open {
-    /// Begins an event.
+impl OpenEvent {
+    /// Opens an event with its first reading.
     pub(crate) fn begin(reading: Flagged) -> Self {
         Self {
             started: reading.at,
@@ -60,26 +64,27 @@ impl Open {
             peak_at: reading.at,
             peak_score: reading.score,
             peak_grade: reading.grade,
-            peak_now: reading.now,
+            peak_instantaneous: reading.instantaneous,
             readings: 1,
             causes: reading.causes.to_vec(),
         }
     }
 
-    /// Adds the next anomalous reading. Of two readings alike the earlier stays the peak.
+    /// Adds the next anomalous reading. If two readings are equally rare, the earlier one stays the
+    /// peak.
     pub(crate) fn extend(&mut self, reading: Flagged) {
         self.last = reading.at;
         self.readings = self.readings.saturating_add(1);
         self.peak_grade = self.peak_grade.max(reading.grade);
-        if reading.now > self.peak_now {
+        if reading.instantaneous > self.peak_instantaneous {
             self.peak_at = reading.at;
             self.peak_score = reading.score;
-            self.peak_now = reading.now;
+            self.peak_instantaneous = reading.instantaneous;
             self.causes = reading.causes.to_vec();
         }
     }
 
-    /// The event as it stands.
+    /// Returns the event in its present state.
     pub(crate) fn report(&self, closed: bool, accepted: bool) -> Event {
         Event {
             started: self.started,
@@ -106,12 +111,12 @@ mod tests {
     }
 
     fn flagged(at: i64, grade: f64, causes: &[Cause]) -> Flagged<'_> {
-        Flagged { at, score: grade * 10.0, grade, now: 5.0 * grade, causes }
+        Flagged { at, score: grade * 10.0, grade, instantaneous: 5.0 * grade, causes }
     }
 
     #[test]
     fn an_event_spans_its_readings_and_keeps_its_peak() {
-        let mut open = Open::begin(flagged(10, 0.8, &cause(1.0)));
+        let mut open = OpenEvent::begin(flagged(10, 0.8, &cause(1.0)));
         open.extend(flagged(20, 0.9, &cause(0.25)));
         open.extend(flagged(30, 0.9, &cause(0.5)));
         let running = open.report(false, false);

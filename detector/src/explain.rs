@@ -1,48 +1,51 @@
-//! The detection of one reading, shown step by step: for a person who asks why.
+//! Explains the detection of one reading step by step, for a person who asks why.
 
 use serde::Serialize;
 
 use crate::cause::Cause;
 use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
-use crate::grade::{rarity, threshold};
-use crate::surprise::{NAMES, WAYS};
-use crate::view::{Axis, Outlook};
+use crate::grade::{rarity_of, rarity_threshold};
+use crate::surprise::{MEASURE_NAMES, MEASURES, MeasureRarity};
+use crate::view::{Axis, ViewForest};
 
-/// Neighbours that are shown for each view.
+/// Number of neighbours in the explanation of a view.
 const NEIGHBOURS: usize = 5;
 
-/// How a detection came about.
+/// The steps that lead to a detection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
-    /// Every view of the sensor, the level first.
+    /// All views of the sensor, the level first.
     pub views: Vec<ViewExplanation>,
-    /// The mean of all rarities.
+    /// Mean of all rarities.
     pub surprise: f64,
-    /// The greatest mean rarity of one view's measures. Half of it counts where that is more than `surprise`.
-    pub loudest: f64,
+    /// For each view, the mean rarity of its measures; of these, the greatest. Half of it replaces
+    /// `surprise` if that is more. The key in JSON is `loudest`.
+    #[serde(rename = "loudest")]
+    pub strongest_view: f64,
     /// −log10 of the share of readings that are expected to be as rare.
     pub rarity: f64,
-    /// What `alarms_per_week` demands of the rarity.
+    /// Rarity from which a reading is an anomaly, as `alarms_per_week` demands.
     pub threshold: f64,
-    /// Readings that the sensor's past holds.
+    /// Number of readings in the past of the measures.
     pub past: u64,
     /// The sensor's usual interval, in seconds.
     pub interval_seconds: f64,
-    /// Each field's part, and what was expected of it.
+    /// Share and expectation of each field.
     pub causes: Vec<Cause>,
 }
 
-/// One way of looking at the sensor.
+/// One view of the sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ViewExplanation {
     /// `level`, `trend` or `spread`.
     pub name: &'static str,
     /// The forest's measures.
     pub measures: Vec<MeasureExplanation>,
-    /// Each dimension's part in the score, with the lag it comes from: 0 is the reading itself. Sums to 1.
+    /// Name, lag and part of each dimension. Lag 0 is the reading itself, lag 1 the reading before
+    /// it. The parts sum to 1.
     pub contributions: Vec<(String, usize, f64)>,
-    /// The nearest readings that the forest remembers.
+    /// The nearest points that the forest remembers.
     pub neighbours: Vec<NeighbourExplanation>,
 }
 
@@ -51,33 +54,35 @@ pub struct ViewExplanation {
 pub struct MeasureExplanation {
     /// `codisp`, `depth` or `displacement`.
     pub name: &'static str,
-    /// Its value.
+    /// Value of the measure.
     pub value: f64,
-    /// −log10 of its tail probability in the sensor's past.
+    /// −log10 of the value's tail probability in the sensor's past.
     pub rarity: f64,
-    /// Its moving mean.
+    /// Moving mean of the measure.
     pub mean: f64,
-    /// −log10 of the moving mean's tail probability.
+    /// −log10 of the moving mean's tail probability. `None` if the configuration has no moving
+    /// means.
     pub mean_rarity: Option<f64>,
 }
 
-/// A reading that a forest remembers.
+/// A point that a forest remembers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NeighbourExplanation {
-    /// The values of its fields; empty in a view that does not look at them.
+    /// Values of its fields, in their own units. Empty in a view without fields.
     pub values: Vec<f64>,
-    /// Its distance: the sum over all dimensions of the difference in units of the dimension's spread.
+    /// Distance from the reading: the sum over all dimensions of the difference in units of the
+    /// dimension's spread.
     pub distance: f64,
-    /// How many readings are the same.
+    /// Number of equal points.
     pub count: u32,
 }
 
 impl Detector {
-    /// What [`apply`](Self::apply) says of a reading, and how it comes about. Changes what `apply` changes. There is nothing to explain before the
-    /// first half of the warm-up is over.
+    /// Applies a reading as [`apply`](Self::apply) does, and explains the detection. The
+    /// explanation is `None` during the first half of the warm-up.
     ///
     /// # Errors
-    /// Those of [`apply`](Self::apply).
+    /// The same as [`apply`](Self::apply).
     pub fn explain(
         &mut self,
         ts_micros: i64,
@@ -90,39 +95,30 @@ impl Detector {
         let (Some(model), Some(model_before)) = (&state.model, &before.state.model) else {
             return Ok((detection, None));
         };
-        let verdicts = state.surprise.verdicts();
-        let outlooks = model.outlooks().iter().zip(model_before.outlooks()).zip(verdicts.chunks(WAYS));
-        let views: Vec<ViewExplanation> = outlooks
-            .map(|((outlook, outlook_before), verdicts)| ViewExplanation {
-                name: outlook.view().name(),
-                measures: verdicts
-                    .iter()
-                    .zip(NAMES)
-                    .map(|(verdict, name)| MeasureExplanation {
-                        name,
-                        value: verdict.value,
-                        rarity: verdict.rarity,
-                        mean: verdict.mean,
-                        mean_rarity: verdict.mean_rarity,
-                    })
-                    .collect(),
-                contributions: contributions(outlook, &state.fields),
-                neighbours: neighbours(outlook_before, outlook.point(), |field, coordinate| {
+        let rarities = state.histories.rarities();
+        let view_forests =
+            model.view_forests().iter().zip(model_before.view_forests()).zip(rarities.chunks(MEASURES));
+        let views: Vec<ViewExplanation> = view_forests
+            .map(|((view_forest, forest_before), rarities)| ViewExplanation {
+                name: view_forest.view().name(),
+                measures: rarities.iter().zip(MEASURE_NAMES).map(measure_explanation).collect(),
+                contributions: contributions(view_forest, &state.fields),
+                neighbours: neighbours(forest_before, view_forest.point(), |field, coordinate| {
                     model.value(field, coordinate)
                 }),
             })
             .collect();
-        if views.is_empty() || verdicts.is_empty() {
+        if views.is_empty() || rarities.is_empty() {
             return Ok((detection, None));
         }
-        let judgement = state.surprise.judgement();
+        let surprise = state.histories.surprise();
         let explanation = Explanation {
             views,
-            surprise: judgement.mean,
-            loudest: judgement.loudest,
-            rarity: rarity(judgement.surprise(), self.config.smoothing > 0),
-            threshold: threshold(self.config.alarms_per_week, state.rhythm.readings_per_week()),
-            past: state.surprise.past(),
+            surprise: surprise.mean,
+            strongest_view: surprise.strongest_view,
+            rarity: rarity_of(surprise.value(), self.config.smoothing > 0),
+            threshold: rarity_threshold(self.config.alarms_per_week, state.rhythm.readings_per_week()),
+            past: state.histories.past_readings(),
             interval_seconds: state.rhythm.interval() / 1e6,
             causes: model.causes(&state.fields, &self.row),
         };
@@ -130,22 +126,27 @@ impl Detector {
     }
 }
 
-fn contributions(outlook: &Outlook, fields: &[String]) -> Vec<(String, usize, f64)> {
-    let axes = outlook.axes().len();
-    let lags = outlook.contributions().len() / axes;
-    let parts = outlook.contributions().chunks(axes).enumerate();
+fn measure_explanation((measure, name): (&MeasureRarity, &'static str)) -> MeasureExplanation {
+    let MeasureRarity { value, rarity, mean, mean_rarity } = *measure;
+    MeasureExplanation { name, value, rarity, mean, mean_rarity }
+}
+
+fn contributions(view_forest: &ViewForest, fields: &[String]) -> Vec<(String, usize, f64)> {
+    let axes = view_forest.axes().len();
+    let lags = view_forest.contributions().len() / axes;
+    let parts = view_forest.contributions().chunks(axes).enumerate();
     parts
         .flat_map(|(age, parts)| {
-            outlook
+            view_forest
                 .axes()
                 .iter()
                 .zip(parts)
-                .map(move |(axis, &part)| (name(*axis, fields), lags - 1 - age, part))
+                .map(move |(axis, &part)| (axis_name(*axis, fields), lags - 1 - age, part))
         })
         .collect()
 }
 
-fn name(axis: Axis, fields: &[String]) -> String {
+fn axis_name(axis: Axis, fields: &[String]) -> String {
     match axis {
         Axis::Field(field) => fields[field].clone(),
         Axis::Mean(field) => format!("mean of {}", fields[field]),
@@ -157,20 +158,21 @@ fn name(axis: Axis, fields: &[String]) -> String {
 }
 
 fn neighbours(
-    outlook: &Outlook,
+    view_forest: &ViewForest,
     point: &[f32],
     value: impl Fn(usize, f64) -> f64,
 ) -> Vec<NeighbourExplanation> {
-    let found = outlook.forest().neighbours(point, NEIGHBOURS).unwrap_or_default();
-    let axes = outlook.axes().len();
+    let found = view_forest.forest().neighbours(point, NEIGHBOURS).unwrap_or_default();
+    let axes = view_forest.axes().len();
     found
         .into_iter()
         .map(|neighbour| {
             let newest = &neighbour.point[neighbour.point.len() - axes..];
-            let fields = outlook.axes().iter().zip(newest).filter_map(|(axis, &at)| match *axis {
-                Axis::Field(field) => Some(value(field, f64::from(at))),
-                _ => None,
-            });
+            let fields =
+                view_forest.axes().iter().zip(newest).filter_map(|(axis, &coordinate)| match *axis {
+                    Axis::Field(field) => Some(value(field, f64::from(coordinate))),
+                    _ => None,
+                });
             NeighbourExplanation {
                 values: fields.collect(),
                 distance: neighbour.distance,

@@ -1,11 +1,13 @@
-//! Which of a reading's named values make the point, and what a counter's value says.
+//! Selects the fields of a reading that make the point, and converts a counter's value to its
+//! growth.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::MAX_FIELDS;
 use crate::detection::Rejected;
 
-/// Decides the fields of a sensor from its configuration, or else from its first reading.
+/// Returns the fields of a sensor: the configured ones, or all of its first reading if none are
+/// configured.
 pub(crate) fn choose(configured: Vec<String>, names: &[String]) -> Result<Vec<String>, Rejected> {
     let fields = if configured.is_empty() { names.to_vec() } else { configured };
     if fields.is_empty() || fields.len() > MAX_FIELDS {
@@ -14,8 +16,8 @@ pub(crate) fn choose(configured: Vec<String>, names: &[String]) -> Result<Vec<St
     Ok(fields)
 }
 
-/// Copies the values of `fields` into `row`, NaN for those that are missing; returns how many there are. Both lists of names are
-/// sorted, so one walk over them is enough.
+/// Copies the values of `fields` into `row`, with NaN for a missing field. Returns how many fields
+/// are present. Both lists of names are sorted, so one walk over them is enough.
 pub(crate) fn select(
     fields: &[String],
     names: &[String],
@@ -40,15 +42,17 @@ pub(crate) fn select(
     Ok(known)
 }
 
-/// A field that only ever counts up: what was last seen of it.
+/// A field that only ever counts up, with the timestamp (in microseconds since 1970) and value of
+/// its last reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Counter {
     last: Option<(i64, f64)>,
 }
 
 impl Counter {
-    /// The growth per second since the last reading, for a time in microseconds. A fall is a reset: what is counted since is the growth.
-    /// NaN for the first reading.
+    /// Returns the growth per second since the last reading; NaN for the first one. `ts` is in
+    /// microseconds since 1970. A fall of the value is a reset: the counter then has grown from 0
+    /// to the new value.
     pub(crate) fn growth(&mut self, ts: i64, value: f64) -> f64 {
         if value.is_nan() {
             return value;
@@ -87,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_says_nothing_is_refused() {
+    fn a_reading_without_a_usable_value_is_rejected() {
         let mut row = Vec::new();
         let nothing = Err(Rejected::NoField("a, b".to_owned()));
         assert_eq!(select(&names("a b"), &names("c"), &[1.0], &mut row), nothing);
@@ -97,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_grows_by_what_was_counted_also_over_a_reset() {
+    fn a_counter_also_grows_over_a_reset() {
         let mut counter = Counter::default();
         assert!(counter.growth(0, 100.0).is_nan());
         assert_eq!(counter.growth(2_000_000, 110.0), 5.0);

@@ -1,67 +1,74 @@
-//! The learning guard: what lasts is not at once normal. While an anomaly lasts, little is learnt from it (the forests learn one reading in
-//! four, the pasts of the measures none); when it has lasted longer than it may, or a person says that it is none, it is accepted as the new normal.
+//! The learning guard: an anomaly that lasts does not become normal at once. While it lasts, the
+//! forests learn only one reading in four, and the histories of the measures learn none. The guard
+//! accepts the anomaly as the new normal when it has lasted for `accept_after`, or when a person
+//! labels it as no anomaly.
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Open;
+use crate::event::OpenEvent;
 
 /// Usual readings in a row after which an anomaly is over.
 const PAUSE: u32 = 5;
-/// A reading that is by itself as common as one in ten is usual, whatever was before it.
+/// A reading that by itself is at least as common as one in ten is usual, whatever the readings
+/// before it were.
 const USUAL: f64 = 1.0;
-/// In the aftermath of an anomaly, a reading that is by itself as rare as one in a hundred begins another.
+/// In the aftermath of an anomaly, only a reading that by itself is as rare as one in a hundred
+/// begins another anomaly.
 const FRESH: f64 = 2.0;
-/// An accepted disturbance is an anomaly again when a reading is rarer than all of it by this much.
+/// After acceptance, a reading begins a new anomaly only if it is rarer than the accepted ones by
+/// this much.
 const WORSE: f64 = 0.5;
 
-/// What goes on.
+/// The state of the guard.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) enum Regime {
-    /// Nothing.
+    /// No anomaly is open.
     Calm {
-        /// Readings that still stand under the impression of an anomaly that is over.
+        /// Coming readings whose moving means still remember the last anomaly.
         aftermath: u32,
     },
-    /// An anomaly.
+    /// An anomaly is open.
     Anomalous(Ongoing),
-    /// What was an anomaly, but has lasted so long that it is learnt.
+    /// The last anomaly was accepted as the new normal: its readings are learnt.
     Accepted {
-        /// The rarest of its readings.
+        /// Rarity of its rarest reading.
         rarest: f64,
         /// Usual readings since the last unusual one.
         pause: u32,
-        /// The anomaly, if a label has ended it and nobody has heard of its end.
+        /// The anomaly, if a label ended it and no detection has reported its end yet.
         closed: Option<Box<Ongoing>>,
     },
 }
 
-/// An anomaly that lasts.
+/// An open anomaly.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Ongoing {
-    pub(crate) event: Open,
+    pub(crate) event: OpenEvent,
+    /// Rarity of its rarest reading.
     pub(crate) rarest: f64,
     /// Usual readings since the last unusual one.
     pub(crate) pause: u32,
-    /// Whether somebody has heard of it.
+    /// Whether a detection has announced it.
     pub(crate) announced: bool,
-    /// Whether a person has said that it is an anomaly: then it is not accepted, however long it lasts.
+    /// Whether a person has labelled it as a true anomaly. It is then never accepted, however long
+    /// it lasts.
     pub(crate) confirmed: bool,
 }
 
-/// What a person says of an anomaly.
+/// A person's label for an anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Label {
-    /// It is one: it is not taken for the new normal, however long it lasts.
+    /// A true anomaly. It is not accepted as the new normal, however long it lasts.
     True,
-    /// It is none: from now on it is normal.
+    /// No anomaly. From now on it is normal.
     False,
-    /// It is planned work: from now on it is normal.
+    /// Planned work. From now on it is normal.
     Maintenance,
 }
 
 impl Label {
-    /// Its name: `true`, `false` or `maintenance`.
+    /// Returns the label's name: `true`, `false` or `maintenance`.
     pub fn name(self) -> &'static str {
         match self {
             Self::True => "true",
@@ -70,55 +77,56 @@ impl Label {
         }
     }
 
-    /// The label of this name.
+    /// Returns the label with this name, or `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::True, Self::False, Self::Maintenance].into_iter().find(|label| label.name() == name)
     }
 }
 
-/// What a reading does to what goes on.
+/// The change that a reading causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Nothing unusual goes on.
+pub(crate) enum Transition {
+    /// No anomaly is open, and the reading begins none.
     None,
-    /// An anomaly begins.
+    /// The reading begins an anomaly.
     Begin,
-    /// It goes on.
-    GoOn,
-    /// It pauses: this reading is not part of it, but it is not over.
+    /// The reading continues the open anomaly.
+    Continue,
+    /// The reading is not part of the open anomaly, but the anomaly is not over.
     Pause,
-    /// It is over: there have been usual readings for long enough.
+    /// The anomaly is over: enough usual readings in a row have come.
     End,
-    /// It is accepted as the new normal with this reading, which is part of it.
+    /// The reading is part of the open anomaly, which is now accepted as the new normal.
     Accept,
 }
 
 /// How unusual a reading is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rare {
-    /// Its timestamp, in microseconds since 1970.
+pub(crate) struct ReadingRarity {
+    /// Timestamp of the reading, in microseconds since 1970.
     pub(crate) at: i64,
-    /// −log10 of the share of readings as rare, by all that is known.
+    /// −log10 of the share of readings that are as rare. Recent readings count too, through the
+    /// moving means.
     pub(crate) rarity: f64,
-    /// The same by the reading alone, without what was shortly before.
-    pub(crate) now: f64,
+    /// The same for the reading by itself, without the readings before it.
+    pub(crate) instantaneous: f64,
 }
 
-/// What makes an anomaly begin and last.
+/// Limits at which an anomaly begins, continues and is accepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Rarity at which one begins.
+    /// Rarity from which an anomaly begins.
     pub(crate) threshold: f64,
-    /// Rarity at which it goes on.
-    pub(crate) lasting: f64,
-    /// Microseconds after which it is accepted.
+    /// Rarity from which an open anomaly continues.
+    pub(crate) lasting_threshold: f64,
+    /// Microseconds after which an anomaly is accepted.
     pub(crate) accept_after: u128,
 }
 
 impl Limits {
-    /// Whether a reading is no part of an anomaly that lasts.
-    pub(crate) fn is_usual(self, reading: Rare) -> bool {
-        reading.rarity < self.lasting || reading.now < USUAL
+    /// Returns whether a reading is too common to be part of an open anomaly.
+    pub(crate) fn is_usual(self, reading: ReadingRarity) -> bool {
+        reading.rarity < self.lasting_threshold || reading.instantaneous < USUAL
     }
 }
 
@@ -129,40 +137,45 @@ impl Default for Regime {
 }
 
 impl Regime {
-    /// Whether readings are learnt.
+    /// Returns whether readings are learnt at full speed.
     pub(crate) fn learns(&self) -> bool {
         !matches!(self, Self::Anomalous(_))
     }
 
-    /// Decides what a reading does.
-    pub(crate) fn step(&self, reading: Rare, limits: Limits) -> Step {
-        let Rare { at, rarity, now } = reading;
+    /// Decides what a reading changes. The state itself stays as it is.
+    pub(crate) fn decide(&self, reading: ReadingRarity, limits: Limits) -> Transition {
+        let ReadingRarity { at, rarity, instantaneous } = reading;
         match self {
-            // The moving figures remember the last anomaly for a while: until then, a reading must be rare by itself.
-            Self::Calm { aftermath } if rarity >= limits.threshold && (*aftermath == 0 || now >= FRESH) => {
-                Step::Begin
+            // The moving means remember the last anomaly for a while. Until then, a reading must be
+            // rare by itself.
+            Self::Calm { aftermath }
+                if rarity >= limits.threshold && (*aftermath == 0 || instantaneous >= FRESH) =>
+            {
+                Transition::Begin
             }
-            Self::Accepted { rarest, .. } if rarity >= limits.threshold.max(rarest + WORSE) => Step::Begin,
-            Self::Calm { .. } => Step::None,
+            Self::Accepted { rarest, .. } if rarity >= limits.threshold.max(rarest + WORSE) => {
+                Transition::Begin
+            }
+            Self::Calm { .. } => Transition::None,
             Self::Accepted { pause, .. } => {
                 if limits.is_usual(reading) && pause + 1 >= PAUSE {
-                    Step::End
+                    Transition::End
                 } else {
-                    Step::None
+                    Transition::None
                 }
             }
             Self::Anomalous(ongoing) => {
                 let lasted = u128::from((at - ongoing.event.started).max(0).cast_unsigned());
-                if !limits.is_usual(Rare { at, rarity, now }) {
+                if !limits.is_usual(reading) {
                     let is_long = lasted >= limits.accept_after && !ongoing.confirmed;
-                    return if is_long { Step::Accept } else { Step::GoOn };
+                    return if is_long { Transition::Accept } else { Transition::Continue };
                 }
-                if ongoing.pause + 1 >= PAUSE { Step::End } else { Step::Pause }
+                if ongoing.pause + 1 >= PAUSE { Transition::End } else { Transition::Pause }
             }
         }
     }
 
-    /// Counts usual readings in a row, and what is left of an aftermath.
+    /// Counts a reading: usual readings in a row, and the rest of an aftermath.
     pub(crate) fn count(&mut self, is_usual: bool) {
         if let Self::Calm { aftermath } = self {
             *aftermath = aftermath.saturating_sub(1);
@@ -172,12 +185,13 @@ impl Regime {
         }
     }
 
-    /// The anomaly that a label has ended, once.
+    /// Takes the anomaly that a label has ended. Returns it once.
     pub(crate) fn take_closed(&mut self) -> Option<Box<Ongoing>> {
         if let Self::Accepted { closed, .. } = self { closed.take() } else { None }
     }
 
-    /// Hears what a person says of the anomaly that began then. Whether that is the one that lasts.
+    /// Applies a label to the anomaly that began at `started`. Returns whether that anomaly is the
+    /// open one; else nothing changes.
     pub(crate) fn label(&mut self, started: i64, label: Label) -> bool {
         let Self::Anomalous(ongoing) = self else { return false };
         if ongoing.event.started != started {

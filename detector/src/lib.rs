@@ -1,21 +1,26 @@
-//! The pure core of a Thicket detector: a reading in, a [`Detection`] out. No I/O, no clock, no randomness but the forest's
-//! own: the same readings give the same bits, on every machine, with any number of snapshots and restores in between.
+//! The pure core of a Thicket detector: a reading in, a [`Detection`] out. It has no I/O, no clock
+//! and no randomness but the forest's own. The same readings give the same bits on every machine,
+//! with any number of snapshots and restores in between.
 //!
 //! # The method
 //!
-//! 1. *Scale.* Each field has a running scale, so that fields of any unit and offset weigh alike, and a noise floor, so
-//!    that the first tiny change of a flat signal is no catastrophe.
-//! 2. *Views.* Three Robust Random Cut Forests (`rrcf-rs`) of few trees and many points look at the sensor: at its level and the time
-//!    of day, at its moving mean and how far it is off, and at its moving spread. Each says in three ways how far the reading stands apart.
-//! 3. *Surprise.* Each measure, and the moving mean of each, becomes a tail probability against the sensor's whole past, kept in a
-//!    bounded sketch; the surprise is the mean of their −log10.
-//! 4. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected about once in 10^(g / (1 − g))
-//!    readings. `alarms_per_week` is the threshold.
-//! 5. *Events.* Consecutive anomalous readings are one [`Event`]. Once begun, it goes on while readings stay unusual, and what is part of
-//!    it is hardly learnt, until it has lasted so long that it is the new normal.
-//! 6. *Causes.* Each field's part in an anomaly, and what the forest would have expected instead.
+//! 1. *Scale.* Each field has a running scale, so that fields of any unit and offset have equal
+//!    weight. A noise floor keeps the first tiny change of a flat signal from looking extreme.
+//! 2. *Views.* Three Robust Random Cut Forests (`rrcf-rs`) of few trees and many points watch the
+//!    sensor: its level and the time of day; its moving mean and the deviation from it; its moving
+//!    spread. Each forest measures in three ways how far the reading stands apart.
+//! 3. *Surprise.* Each measure, and the moving mean of each measure, becomes a tail probability
+//!    against the sensor's whole past, which is kept in a bounded sketch. The surprise is the mean
+//!    of their −log10.
+//! 4. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected
+//!    about once in 10^(g / (1 − g)) readings. `alarms_per_week` sets the threshold.
+//! 5. *Events.* Consecutive anomalous readings form one [`Event`]. It continues while readings stay
+//!    unusual. The detector hardly learns its readings, until the event has lasted so long that it
+//!    is accepted as the new normal.
+//! 6. *Causes.* Each field's share of an anomaly, and the value that the forest would have
+//!    expected.
 //!
-//! `docs/detection.md` has the mathematics, its sources and what each part buys.
+//! `docs/detection.md` has the mathematics, its sources, and the measured benefit of each part.
 //!
 //! ```
 //! use thicket_detector::{Detector, DetectorConfig, Profile};
@@ -34,22 +39,27 @@
 //!
 //! # Layout
 //!
-//! - `config`: what an operator may set; the reference documentation. `named_config`: a configuration with its identifiers.
+//! - `config`: the settings, with their reference documentation. `config_error`: why a setting
+//!   cannot be used. `named_config`: a configuration with its identifiers.
 //! - `fields`: which of a reading's values make the point.
-//! - `rhythm`: how often the sensor speaks. `clock`: the time of day and of the week at its site.
+//! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
-//! - `view`: three ways of looking at a sensor, each with its forest. `model`: all of them together.
-//! - `tail`: how rare a value is among all that were ever seen. `surprise`: from many measures to one figure.
-//! - `grade`: what the figure means. `onset`: where something begins.
-//! - `cause`: why. `guard`: what is learnt while it lasts. `suppress`: who hears of it. `event`: consecutive anomalous readings.
-//! - `detector`: all of it together. `explain`: the same, shown step by step.
-//! - `snapshot`: the state as bytes.
+//! - `view`: the three views, each with its forest. `model`: all forests of a sensor.
+//! - `tail`: how rare a value is among all past values. `surprise`: from many measures to one
+//!   number.
+//! - `grade`: from surprise to grade and threshold. `onset`: where something begins.
+//! - `guard`: when an anomaly begins and ends, and what is learnt of it. `event`: the event itself.
+//!   `cause`: its causes. `suppress`: which events are not announced.
+//! - `detection`: the result for one reading. `detector`: all parts together. `explain`: the same,
+//!   step by step.
+//! - `state`: what a detector knows of its sensor. `snapshot`: the state as bytes.
 
-#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests mean the very bits"))]
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact bits"))]
 
 mod cause;
 mod clock;
 mod config;
+mod config_error;
 mod detection;
 mod detector;
 mod event;
@@ -64,6 +74,7 @@ mod rhythm;
 mod scale;
 mod snapshot;
 mod spread;
+mod state;
 mod suppress;
 mod surprise;
 mod tail;
@@ -72,7 +83,8 @@ mod view;
 
 pub use cause::{Cause, Direction};
 pub use clock::{TimeZone, UnknownTimeZone};
-pub use config::{ALGORITHM, ClockContext, ConfigError, DetectorConfig, Profile, Shape};
+pub use config::{ALGORITHM, ClockContext, DetectorConfig, Profile, Shape};
+pub use config_error::ConfigError;
 pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;

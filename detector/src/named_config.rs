@@ -9,7 +9,8 @@ pub struct NamedConfig {
     pub config: DetectorConfig,
     /// The value of [`DetectorConfig::identity`]: stored rows name their configuration by it.
     pub identity: u64,
-    /// The value of [`DetectorConfig::fingerprint`]: a detector's state can be continued only under an equal fingerprint.
+    /// The value of [`DetectorConfig::fingerprint`]: a detector's state can be continued only under
+    /// an equal fingerprint.
     pub fingerprint: u64,
 }
 

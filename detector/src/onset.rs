@@ -1,23 +1,25 @@
-//! Tells the beginning of something unusual from its going on: the *rest rule*. Only what is more unusual than everything
-//! in the last hundred readings is an onset.
+//! The *rest rule*: distinguishes the beginning of something unusual from its continuation. A
+//! reading is an onset only if it is more unusual than each of the last hundred readings.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Readings that an onset must exceed.
+/// Number of earlier readings that an onset must exceed.
 const REST: u64 = 100;
 
-/// The record holders among the last readings: each is the greatest of all that came after it.
+/// The record holders among the last readings, oldest first. Each record is greater than all later
+/// values. The number beside it is its reading's `seq`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Onset {
     records: VecDeque<(u64, f64)>,
 }
 
 impl Onset {
-    /// Whether this is more than anything in the last readings. `seq` counts them.
+    /// Adds a value. Returns whether it is greater than each of the last [`REST`] values. `seq` is
+    /// the number of the reading.
     pub(crate) fn begins(&mut self, seq: u64, value: f64) -> bool {
-        while self.records.front().is_some_and(|&(at, _)| at + REST < seq) {
+        while self.records.front().is_some_and(|&(record_seq, _)| record_seq + REST < seq) {
             self.records.pop_front();
         }
         let begins = self.records.front().is_none_or(|&(_, record)| value > record);

@@ -1,46 +1,48 @@
-//! A field's running scale: turns its values into coordinates of the forest, and says how much the field should weigh.
+//! A field's running scale: converts its values to coordinates of the forest, and gives the field
+//! its weight.
 //!
-//! A random cut forest cuts the widest dimension most often, so a field in hertz would drown one in ratios. Three things
-//! put that right, for units of any size and offset:
+//! A random cut forest cuts the widest dimension most often, so a field in hertz would drown a
+//! field of ratios. Three means correct that, for units of any size and offset:
 //!
-//! - *Coordinates.* The first readings fix an offset (their median) and a unit (a power of two near their spread);
-//!   a value becomes `(value − offset) / unit`, computed in `f64`, before the forest keeps it as `f32`. So 1e9 + 0.01 is
-//!   told from 1e9, and multiplying a field by a power of two changes no score at all.
-//! - *Spread.* A running standard deviation of the coordinates, over about as many readings as the forest's memory spans.
-//!   The field's cuts are weighed by 1 / spread.
-//! - *Noise floor.* A field that hardly ever moves has no spread to speak of, and its first tiny change would look
-//!   infinite. While fewer than one reading in 64 differs from its predecessor, changes below [`FLOOR`] of the
-//!   field's magnitude are not passed on.
+//! - *Coordinates.* The first readings fix an offset (their median) and a unit (a power of two near
+//!   their spread). The coordinate of a value is `(value − offset) / unit`, computed in `f64`,
+//!   before the forest keeps it as `f32`. So the forest can distinguish 1e9 + 0.01 from 1e9, and
+//!   multiplying a field by a power of two changes no score at all.
+//! - *Spread.* A running standard deviation of the coordinates, over about as many readings as the
+//!   forest's memory spans. The field's cuts are weighed by 1 / spread.
+//! - *Noise floor.* A field that hardly ever moves has almost no spread, so its first tiny change
+//!   would look infinite. While fewer than one reading in 64 differs from its predecessor, the
+//!   forest does not see changes below [`FLOOR`] of the field's magnitude.
 //!
-//! A scale also notices a field that is *stuck*: it repeats itself far longer than it ever did.
+//! A scale also detects a field that is *stuck*: it repeats its value far longer than ever before.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spread::Spread;
 use crate::trend::weight;
 
-/// Readings held back until offsets and units are known.
-pub(crate) const OPENING: usize = 16;
+/// Readings that fix the offsets and units.
+pub(crate) const CALIBRATION_ROWS: usize = 16;
 
-/// What a field that hardly moves is allowed to move, as a part of its magnitude.
+/// Noise floor of a field that hardly moves, as a part of its magnitude.
 const FLOOR: f64 = 1e-3;
 
-/// A field is restless when more than this share of its readings differ from the one before.
+/// A field is restless if at least this share of its readings differ from the reading before.
 const RESTLESS: f64 = 1.0 / 64.0;
 
-/// Repetitions below this many say nothing.
+/// A field is not stuck with fewer repetitions than this.
 const LEAST_RUN: u32 = 8;
 
-/// A field is stuck when its repetitions are rarer than one in ten to this power.
+/// A field is stuck if its row of repetitions has a probability of at most one in 10 to this power.
 const STUCK: f64 = 6.0;
 
-/// A field that differs from reading to reading by more than this share is as good as always on the move.
+/// Upper bound of the share of differing readings, for the probability of repetitions.
 const ALWAYS_MOVING: f64 = 0.999;
 
-/// Coordinates stay within ± this; what lies beyond is as far out as anything can be.
+/// Coordinates are clamped to ± this value.
 const FARTHEST: f64 = 1e15;
 
-/// Median absolute deviation to standard deviation, for a normal distribution.
+/// Ratio of the standard deviation to the median absolute deviation of a normal distribution.
 const MAD_TO_DEVIATION: f64 = 1.482_6;
 
 /// The running scale of one field. All numbers but `offset` and `unit` are in coordinates.
@@ -48,24 +50,24 @@ const MAD_TO_DEVIATION: f64 = 1.482_6;
 pub(crate) struct Scale {
     /// The value whose coordinate is 0.
     offset: f64,
-    /// The size of one coordinate in the field's own unit: a power of two.
+    /// The size of one coordinate step in the field's own unit: a power of two.
     unit: f64,
     spread: Spread,
-    /// Running share of readings that differ from the one before.
+    /// Running share of readings that differ from the reading before.
     restless: f64,
     /// Coordinate of the last reading.
     last: f64,
-    /// Coordinate last passed on to the forest.
+    /// Coordinate that the forest saw last.
     held: f64,
-    /// How many readings in a row the last one has repeated.
+    /// How many readings in a row have repeated the value before them.
     run: u32,
-    /// The longest such row that has ended.
+    /// The longest row of repetitions that has ended.
     longest: u32,
 }
 
 impl Scale {
-    /// Fixes offset and unit by a sensor's first values of a field; those that are missing are NaN.
-    pub(crate) fn open(values: &[f64]) -> Self {
+    /// Fixes offset and unit by a field's first values. Missing values are NaN.
+    pub(crate) fn calibrate(values: &[f64]) -> Self {
         let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let offset = median(&values);
         let deviations: Vec<f64> = values.iter().map(|value| (value - offset).abs().min(f64::MAX)).collect();
@@ -91,56 +93,58 @@ impl Scale {
         scale
     }
 
-    /// The coordinate that the forest shall see for a value; a missing one has none, and gets none.
-    pub(crate) fn pass(&mut self, value: f64) -> f64 {
+    /// Converts the field's next value to a forest coordinate and applies the noise floor. NaN
+    /// stays NaN.
+    pub(crate) fn next_coordinate(&mut self, value: f64) -> f64 {
         if value.is_nan() {
             return f64::NAN;
         }
-        let at = self.coordinate(value);
-        if !self.is_at_rest() || (at - self.held).abs() > self.floor() {
-            self.held = at;
+        let coordinate = self.coordinate(value);
+        if !self.is_at_rest() || (coordinate - self.held).abs() > self.floor() {
+            self.held = coordinate;
         }
         self.held
     }
 
-    /// Hears of a value that came; whether the field is stuck.
-    pub(crate) fn hear(&mut self, value: f64) -> bool {
-        let at = self.coordinate(value);
-        if differ(at, self.last) {
+    /// Observes the field's next value, which is not NaN. Returns whether the field is stuck.
+    pub(crate) fn observe(&mut self, value: f64) -> bool {
+        let coordinate = self.coordinate(value);
+        if differ(coordinate, self.last) {
             self.longest = self.longest.max(self.run);
             self.run = 0;
         } else {
             self.run = self.run.saturating_add(1);
         }
-        self.last = at;
+        self.last = coordinate;
         let rarity = -libm::log10(1.0 - self.restless.min(ALWAYS_MOVING)) * f64::from(self.run);
         self.run >= LEAST_RUN && self.run / 2 > self.longest && rarity >= STUCK
     }
 
-    /// Learns the value last heard of; `rate` is its weight in the running figures.
+    /// Learns the value that was observed last. `rate` is its weight in the running means.
     pub(crate) fn learn(&mut self, rate: f64) {
         let moved = f64::from(u8::from(self.run == 0));
         self.restless += rate * (moved - self.restless);
         self.spread.learn(self.last, rate);
     }
 
-    /// Whether the field hardly ever moves.
+    /// Returns whether the field hardly ever moves.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.restless < RESTLESS
     }
 
-    /// How much a cut through this field weighs: fields of any scale are cut alike.
+    /// Returns the weight of a cut through this field. It makes the forest cut fields of any scale
+    /// equally often.
     pub(crate) fn weight(&self) -> f32 {
         weight(self.spread())
     }
 
-    /// The field's spread, in coordinates.
+    /// Returns the field's spread, in coordinates.
     pub(crate) fn spread(&self) -> f64 {
         let spread = self.spread.deviation();
         if self.is_at_rest() { spread.max(self.floor()) } else { spread }
     }
 
-    /// The value of a coordinate.
+    /// Returns the value of a coordinate, in the field's own unit.
     pub(crate) fn value(&self, coordinate: f64) -> f64 {
         self.offset + coordinate * self.unit
     }
@@ -154,20 +158,22 @@ impl Scale {
     }
 }
 
-/// Whether a value is another than the one before, to the last bit of the number.
+/// Returns whether two values differ, without any tolerance.
 #[allow(clippy::float_cmp)]
 fn differ(a: f64, b: f64) -> bool {
     a != b
 }
 
-/// The middle value, always one of the values themselves: no rounding. 0 if there are none.
+/// Returns the middle value, or 0 if there are none. It is always one of the values: of an even
+/// number, the upper middle one.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The greatest power of two not above a positive value, within the range of normal numbers.
+/// Returns the greatest power of two that is not above a positive value, within the range of normal
+/// numbers.
 fn power_of_two_below(value: f64) -> f64 {
     let exponent = libm::ilogb(value.clamp(f64::MIN_POSITIVE, f64::MAX));
     libm::ldexp(1.0, exponent)
@@ -180,36 +186,36 @@ mod tests {
     #[test]
     fn coordinates_keep_small_differences_on_a_huge_offset() {
         let values: Vec<f64> = (0..16).map(|i| 1e9 + f64::from(i % 4) * 0.01).collect();
-        let mut scale = Scale::open(&values);
-        let near = scale.pass(1e9) as f32;
-        let far = scale.pass(1e9 + 0.01) as f32;
+        let mut scale = Scale::calibrate(&values);
+        let near = scale.next_coordinate(1e9) as f32;
+        let far = scale.next_coordinate(1e9 + 0.01) as f32;
         assert!((far - near).abs() > 0.5, "{near} {far}");
         assert!((scale.value(f64::from(far)) - (1e9 + 0.01)).abs() < 1e-3);
     }
 
     #[test]
-    fn a_flat_field_passes_on_only_what_exceeds_its_noise_floor() {
-        let mut scale = Scale::open(&[200.0; 16]);
-        let rest = scale.pass(200.0);
-        assert_eq!(scale.pass(200.1), rest);
-        assert_ne!(scale.pass(201.0), rest);
+    fn a_flat_field_moves_only_beyond_its_noise_floor() {
+        let mut scale = Scale::calibrate(&[200.0; 16]);
+        let rest = scale.next_coordinate(200.0);
+        assert_eq!(scale.next_coordinate(200.1), rest);
+        assert_ne!(scale.next_coordinate(201.0), rest);
     }
 
     #[test]
     fn missing_values_have_no_coordinate_and_make_no_scale() {
-        let mut scale = Scale::open(&[f64::NAN, 4.0, f64::NAN, 6.0]);
-        assert!(scale.pass(f64::NAN).is_nan());
-        assert!(scale.pass(5.0).is_finite());
-        assert!(Scale::open(&[f64::NAN; 16]).pass(3.0).is_finite());
+        let mut scale = Scale::calibrate(&[f64::NAN, 4.0, f64::NAN, 6.0]);
+        assert!(scale.next_coordinate(f64::NAN).is_nan());
+        assert!(scale.next_coordinate(5.0).is_finite());
+        assert!(Scale::calibrate(&[f64::NAN; 16]).next_coordinate(3.0).is_finite());
     }
 
     #[test]
-    fn only_more_repetition_than_ever_is_stuck() {
-        let mut scale = Scale::open(&[1.0, 2.0, 3.0, 4.0]);
-        let heard: Vec<bool> = (0..40).map(|_| scale.hear(9.0)).collect();
-        let stuck = heard.iter().position(|&stuck| stuck).unwrap();
+    fn only_more_repetition_than_ever_before_is_stuck() {
+        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
+        let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0)).collect();
+        let stuck = observed.iter().position(|&stuck| stuck).unwrap();
         assert!((LEAST_RUN as usize..20).contains(&stuck), "{stuck}");
-        scale.hear(10.0);
-        assert!((0..60).all(|_| !scale.hear(9.0)), "it has rested that long before");
+        scale.observe(10.0);
+        assert!((0..60).all(|_| !scale.observe(9.0)), "it has rested that long before");
     }
 }

@@ -1,13 +1,15 @@
-//! A detector's whole state as bytes: versioned, checksummed, and continued bit-identically.
+//! Snapshots: a detector's whole state as bytes, with a version and a checksum. A restored detector
+//! continues bit for bit.
 //!
-//! Magic number, version, fingerprint of the configuration, the state as `postcard` writes it, XXH3-64 of everything before; numbers
-//! are little-endian.
+//! Layout: magic number, version, fingerprint of the configuration, the state as `postcard` writes
+//! it, and the XXH3-64 of all bytes before. Numbers are little-endian.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{DetectorConfig, MAX_FIELDS};
-use crate::detector::{Detector, State};
-use crate::scale::OPENING;
+use crate::detector::Detector;
+use crate::scale::CALIBRATION_ROWS;
+use crate::state::State;
 use crate::view::View;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");
@@ -41,7 +43,7 @@ pub enum RestoreError {
 }
 
 impl Detector {
-    /// The whole state. Its size is that of the forests' snapshots and a few KB.
+    /// Returns the whole state as bytes. Its size is that of the forests' snapshots plus a few KB.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = Vec::from(MAGIC.to_le_bytes());
         bytes.extend(VERSION.to_le_bytes());
@@ -56,10 +58,10 @@ impl Detector {
         bytes
     }
 
-    /// Continues from a snapshot, with the sensor's present configuration.
+    /// Restores a detector from a snapshot, with the sensor's present configuration.
     ///
     /// # Errors
-    /// [`RestoreError`] says why it cannot be continued.
+    /// [`RestoreError`] if the snapshot cannot be continued.
     pub fn restore(sensor: &str, config: &DetectorConfig, bytes: &[u8]) -> Result<Self, RestoreError> {
         let split = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(RestoreError::Damaged)?;
         let (content, checksum) = bytes.split_at(split);
@@ -78,7 +80,8 @@ impl Detector {
         }
         let found = u64::from_le_bytes(fingerprint.try_into().map_err(|_| RestoreError::Damaged)?);
         let expected = config.fingerprint();
-        // The fingerprint covers the number of the algorithm, so a snapshot of an earlier format has another.
+        // The fingerprint covers the number of the algorithm, so a snapshot of an earlier format
+        // has another fingerprint.
         if found != expected || version < VERSION {
             return Err(RestoreError::ConfigChanged { found, expected });
         }
@@ -94,18 +97,19 @@ impl Detector {
 }
 
 impl State {
-    /// Whether a detector of this configuration could be in this state, as far as anything else would make it panic.
+    /// Returns whether this state fits the configuration. A state that does not fit would make a
+    /// detector panic.
     fn is_sound(&self, config: &DetectorConfig) -> bool {
         let fields = self.fields.len();
-        let rows_fit = self.opening.iter().all(|(_, row)| row.len() == fields);
+        let rows_fit = self.calibration_rows.iter().all(|(_, row)| row.len() == fields);
         let parts_fit = match &self.model {
-            Some(model) => self.opening.is_empty() && model.is_sound(fields, config),
-            None => self.opening.len() < OPENING,
+            Some(model) => self.calibration_rows.is_empty() && model.is_sound(fields, config),
+            None => self.calibration_rows.len() < CALIBRATION_ROWS,
         };
         fields <= MAX_FIELDS
             && (self.learnt == 0 || self.counters.len() == fields && fields > 0)
             && rows_fit
             && parts_fit
-            && self.surprise.is_sound(View::chosen(config).len())
+            && self.histories.is_sound(View::chosen(config).len())
     }
 }

@@ -1,8 +1,8 @@
-//! A running mean and standard deviation that one broken reading cannot blind.
+//! A running mean and standard deviation. A single extreme reading hardly changes them.
 
 use serde::{Deserialize, Serialize};
 
-/// Deviations beyond this many standard deviations are counted as this many.
+/// A deviation beyond this many standard deviations counts as this many.
 const CLIP: f64 = 5.0;
 
 /// The running mean and variance of a number.
@@ -13,12 +13,12 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Begins with a guess.
+    /// Creates a running mean and deviation that start at these values.
     pub(crate) fn new(mean: f64, deviation: f64) -> Self {
         Self { mean, variance: deviation * deviation }
     }
 
-    /// Learns a value; `rate` is its weight in the running figures.
+    /// Learns a value. `rate` is its weight in the running mean and variance.
     pub(crate) fn learn(&mut self, value: f64, rate: f64) {
         let reach = CLIP * self.deviation();
         let deviation =
@@ -27,7 +27,7 @@ impl Spread {
         self.variance = (1.0 - rate) * (self.variance + rate * deviation * deviation);
     }
 
-    /// The running standard deviation.
+    /// Returns the running standard deviation.
     pub(crate) fn deviation(&self) -> f64 {
         self.variance.sqrt()
     }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_broken_reading_does_not_blind_and_a_new_scale_is_learnt() {
+    fn an_extreme_reading_hardly_changes_the_spread_and_a_new_scale_is_learnt() {
         let mut spread = Spread::new(0.0, 1.0);
         for i in 0..1_000 {
             spread.learn(f64::from(i % 7) - 3.0, 0.01);

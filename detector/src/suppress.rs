@@ -1,6 +1,7 @@
-//! Anomalies that nobody wants to hear of: too small, too short, at night, during maintenance.
+//! Suppression rules: anomalies that are too small, too short, within quiet hours or during
+//! maintenance are not announced.
 //!
-//! Suppression changes what is announced, never what is learnt or scored.
+//! Suppression changes only what is announced. It never changes what is learnt or scored.
 
 use std::time::Duration;
 
@@ -9,54 +10,57 @@ use serde::{Deserialize, Serialize};
 
 use crate::cause::Cause;
 use crate::clock::{TimeZone, second_of_day};
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
-/// Which anomalies are only stored, not announced. Every rule that is set can suppress.
+/// Rules for anomalies that are stored but not announced. An anomaly is suppressed if any rule that
+/// is set applies to it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Suppression {
-    /// Absolute tolerance, in the field's own unit, from 0: an anomaly of which no field lies farther than this from
-    /// what was expected.
+    /// Absolute tolerance, in the field's own unit, from 0. An anomaly is suppressed if each field
+    /// lies within the absolute or the relative tolerance of its expected value. With both at 0,
+    /// this rule is off.
     pub absolute: f64,
-    /// Relative tolerance, from 0: an anomaly of which no field lies farther than this part of the expected value from it, such as
-    /// 0.05 for five percent.
+    /// Relative tolerance, as a part of the expected value, from 0, such as 0.05 for five percent.
+    /// See `absolute`.
     pub relative: f64,
-    /// An anomaly that has not lasted so long yet.
+    /// Minimum duration. Suppresses an anomaly until it has lasted this long.
     #[serde(with = "humantime_serde")]
     pub min_duration: Duration,
-    /// Hours of the local day, such as `["22:00-06:00"]`.
+    /// Hours of the local day in which anomalies are suppressed, such as `["22:00-06:00"]`.
     pub quiet_hours: Vec<QuietHours>,
-    /// Planned work, such as `[{ from = "2026-12-01T08:00:00Z", to = "2026-12-01T12:00:00Z" }]`.
+    /// Times of planned work in which anomalies are suppressed, such as
+    /// `[{ from = "2026-12-01T08:00:00Z", to = "2026-12-01T12:00:00Z" }]`.
     pub maintenance: Vec<Maintenance>,
 }
 
-/// A span of the local day, which may reach over midnight; the end is not part of it.
+/// A span of the local day. It may reach over midnight. The end is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QuietHours {
-    /// Seconds of the day.
+    /// Start, in seconds of the day.
     from: u32,
-    /// Seconds of the day.
+    /// End, in seconds of the day.
     to: u32,
 }
 
-/// A span of time; the end is not part of it.
+/// A span of time. The end is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
-    /// Its beginning, in RFC 3339.
+    /// Start, in RFC 3339.
     pub from: DateTime<Utc>,
-    /// Its end, in RFC 3339.
+    /// End, in RFC 3339.
     pub to: DateTime<Utc>,
 }
 
-/// An anomaly, as far as a rule may ask.
+/// The facts of an anomaly that the rules use.
 pub(crate) struct Candidate<'a> {
-    /// Timestamp of the reading at hand, in microseconds since 1970.
+    /// Timestamp of the last reading, in microseconds since 1970.
     pub(crate) at: i64,
-    /// Timestamp of the anomaly's first reading.
+    /// Timestamp of the anomaly's first reading, in microseconds since 1970.
     pub(crate) started: i64,
-    /// What was expected, and what came.
+    /// Expected and actual value of each field.
     pub(crate) causes: &'a [Cause],
 }
 
@@ -70,8 +74,8 @@ impl Suppression {
         Ok(())
     }
 
-    /// Whether a rule holds an anomaly back.
-    pub(crate) fn holds_back(&self, candidate: &Candidate<'_>, zone: TimeZone) -> bool {
+    /// Returns whether a rule suppresses an anomaly.
+    pub(crate) fn suppresses(&self, candidate: &Candidate<'_>, zone: TimeZone) -> bool {
         let Candidate { at, started, causes } = *candidate;
         let lasted = u128::from((at - started).max(0).cast_unsigned());
         let tolerable = |cause: &Cause| {
@@ -102,7 +106,7 @@ impl Maintenance {
     }
 }
 
-/// Text that is no span of a day.
+/// A text that is not a span of the day.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a span of the day such as 22:00-06:00")]
 pub struct NotHours(String);
@@ -148,8 +152,8 @@ mod tests {
         }
     }
 
-    fn holds_back(rules: &Suppression, at: i64, causes: &[Cause]) -> bool {
-        rules.holds_back(&Candidate { at, started: 0, causes }, TimeZone::default())
+    fn suppresses(rules: &Suppression, at: i64, causes: &[Cause]) -> bool {
+        rules.suppresses(&Candidate { at, started: 0, causes }, TimeZone::default())
     }
 
     #[test]
@@ -163,24 +167,24 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_can_hold_an_anomaly_back() {
+    fn every_rule_can_suppress_an_anomaly() {
         let none = Suppression::default();
-        assert!(!holds_back(&none, 0, &[off_by(40.0, 71.0)]));
+        assert!(!suppresses(&none, 0, &[off_by(40.0, 71.0)]));
         let absolute = Suppression { absolute: 2.0, ..Suppression::default() };
-        assert!(holds_back(&absolute, 0, &[off_by(40.0, 41.0)]));
-        assert!(!holds_back(&absolute, 0, &[off_by(40.0, 41.0), off_by(40.0, 71.0)]));
+        assert!(suppresses(&absolute, 0, &[off_by(40.0, 41.0)]));
+        assert!(!suppresses(&absolute, 0, &[off_by(40.0, 41.0), off_by(40.0, 71.0)]));
         let relative = Suppression { relative: 0.05, ..Suppression::default() };
-        assert!(holds_back(&relative, 0, &[off_by(40.0, 41.9)]));
-        assert!(!holds_back(&relative, 0, &[off_by(40.0, 42.1)]));
+        assert!(suppresses(&relative, 0, &[off_by(40.0, 41.9)]));
+        assert!(!suppresses(&relative, 0, &[off_by(40.0, 42.1)]));
         let lasting = Suppression { min_duration: Duration::from_secs(2), ..Suppression::default() };
-        assert!(holds_back(&lasting, 1_999_999, &[off_by(40.0, 71.0)]));
-        assert!(!holds_back(&lasting, 2_000_000, &[off_by(40.0, 71.0)]));
+        assert!(suppresses(&lasting, 1_999_999, &[off_by(40.0, 71.0)]));
+        assert!(!suppresses(&lasting, 2_000_000, &[off_by(40.0, 71.0)]));
         let work = Maintenance {
             from: DateTime::from_timestamp_micros(10).unwrap(),
             to: DateTime::from_timestamp_micros(20).unwrap(),
         };
         let maintenance = Suppression { maintenance: vec![work], ..Suppression::default() };
-        assert!(holds_back(&maintenance, 10, &[off_by(40.0, 71.0)]));
-        assert!(!holds_back(&maintenance, 20, &[off_by(40.0, 71.0)]));
+        assert!(suppresses(&maintenance, 10, &[off_by(40.0, 71.0)]));
+        assert!(!suppresses(&maintenance, 20, &[off_by(40.0, 71.0)]));
     }
 }

@@ -1,157 +1,179 @@
-//! From the measures of a sensor's forests to one figure: how surprising is a reading, given the sensor's whole past?
+//! Turns the measures of a sensor's forests into one number: how surprising a reading is, given the
+//! sensor's whole past.
 //!
-//! Each forest measures in three ways how far a point stands apart. A single point that stands far apart shows in these at once; a
-//! series that has changed shows in them as a little more than usual, again and again, so the exponentially moving mean of
-//! each measure is a measure too. Each becomes −log10 of its [tail probability](crate::tail) against all its past values, and the surprise is
-//! the mean over all. The measures err in different ways, and agree on what matters: their mean finds more than any of them. Only what
-//! one view sees alone, and sees clearly, such as a spike on a level that drifts, would drown in it, so it counts by itself too.
+//! Each forest measures in three ways how far a point stands apart. A single outlier shows in these
+//! measures at once. A series that has changed shows in them as a small excess, again and again.
+//! Therefore the exponentially moving mean of each measure is a measure too. Each measure becomes
+//! −log10 of its [tail probability](crate::tail) against all its past values. The surprise is the
+//! mean of all these rarities.
+//!
+//! The measures err in different ways and agree on real anomalies, so their mean detects more than
+//! any single one. One case would drown in the mean: an anomaly that one view shows clearly and the
+//! other views do not show, such as a spike on a level that drifts. Therefore the strongest view
+//! also counts by itself.
 
 use rrcf_rs::Score;
 use serde::{Deserialize, Serialize};
 
 use crate::tail::Tail;
 
-/// Ways in which a forest measures.
-pub(crate) const WAYS: usize = 3;
-/// Their names, in order.
-pub(crate) const NAMES: [&str; WAYS] = ["codisp", "depth", "displacement"];
-/// Leaves lie deeper the more points a tree holds: depths are brought to those of a tree of this many doublings.
+/// Measures of each forest.
+pub(crate) const MEASURES: usize = 3;
+/// Names of a forest's measures, in order.
+pub(crate) const MEASURE_NAMES: [&str; MEASURES] = ["codisp", "depth", "displacement"];
+/// Leaves lie deeper in a tree with more points. Depths are scaled to those in a tree of 2^11
+/// points.
 const DOUBLINGS: f64 = 11.0;
-/// Brings the inverse depth to about the size of the other two measures, whose bins have the same width.
+/// Scales the inverse depth to about the size of the other two measures, because all histograms
+/// have the same bin width.
 const DEPTH_UNIT: f64 = 30.0;
 
-/// One measure's past, and that of its moving mean.
+/// The past of one measure and of its moving mean.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-struct Gauge {
+struct MeasureHistory {
     past: Tail,
     mean: f64,
     past_means: Tail,
 }
 
-/// What one measure said of the last reading.
+/// One measure of the last reading, and how rare it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Verdict {
-    /// The measure.
+pub(crate) struct MeasureRarity {
+    /// Value of the measure.
     pub(crate) value: f64,
-    /// −log10 of its tail probability.
+    /// −log10 of the value's tail probability.
     pub(crate) rarity: f64,
-    /// Its moving mean.
+    /// Moving mean of the measure.
     pub(crate) mean: f64,
-    /// −log10 of the moving mean's tail probability; nothing if there are no means.
+    /// −log10 of the moving mean's tail probability. `None` if the configuration has no moving
+    /// means.
     pub(crate) mean_rarity: Option<f64>,
 }
 
 /// How surprising a reading is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Judgement {
-    /// The mean of all rarities: what all views agree on.
+pub(crate) struct Surprise {
+    /// Mean of all rarities: what all views agree on.
     pub(crate) mean: f64,
-    /// The greatest mean rarity of one view's measures: what only one of them sees.
-    pub(crate) loudest: f64,
-    /// The mean rarity of the measures without their moving means, in the views without a memory of their own: what is surprising right now.
-    pub(crate) now: f64,
+    /// For each view, the mean rarity of its measures; of these, the greatest.
+    pub(crate) strongest_view: f64,
+    /// Mean rarity of the measures without their moving means, over the views that remember no
+    /// earlier readings. It says how surprising the reading is by itself.
+    pub(crate) instantaneous: f64,
 }
 
-/// How much of what only one view sees counts. At a half, it outweighs the mean of all only where it is far out.
-const ALONE: f64 = 0.5;
+/// Weight of the strongest view by itself. With 0.5, it outweighs the mean only if the view is
+/// twice as surprised.
+const STRONGEST_VIEW_WEIGHT: f64 = 0.5;
 
-/// The first so many views look at the present: level and trend. A moving spread remembers an outlier for long.
-const PRESENT: usize = 2;
+/// The first two views, level and trend, show the present reading. The third, the moving spread,
+/// remembers an outlier for many readings.
+const PRESENT_VIEWS: usize = 2;
 
-impl Judgement {
-    /// The surprise: the mean, unless one view by itself is surprised by twice as much.
-    pub(crate) fn surprise(self) -> f64 {
-        self.mean.max(ALONE * self.loudest)
+impl Surprise {
+    /// Returns the surprise as one number: the mean, or half of the strongest view if that is more.
+    pub(crate) fn value(self) -> f64 {
+        self.mean.max(STRONGEST_VIEW_WEIGHT * self.strongest_view)
     }
 }
 
 /// The pasts of all measures of a sensor.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Surprise {
-    gauges: Vec<Gauge>,
+pub(crate) struct MeasureHistories {
+    /// Forest by forest, [`MEASURES`] each.
+    histories: Vec<MeasureHistory>,
+    /// Of the last reading, in the same order.
     #[serde(skip)]
-    verdicts: Vec<Verdict>,
+    rarities: Vec<MeasureRarity>,
 }
 
-impl Surprise {
-    /// For so many forests.
+impl MeasureHistories {
+    /// Creates empty histories for the measures of `forests` forests.
     pub(crate) fn new(forests: usize) -> Self {
-        Self { gauges: vec![Gauge::default(); WAYS * forests], verdicts: Vec::new() }
+        Self { histories: vec![MeasureHistory::default(); MEASURES * forests], rarities: Vec::new() }
     }
 
-    /// The surprise of a reading, by what the forests say of it. `reach` is how many readings the moving means go back; 0: there are none.
-    pub(crate) fn judge(&mut self, measures: &[[f64; WAYS]], reach: f64) -> Judgement {
-        self.verdicts.clear();
-        for (gauge, &value) in self.gauges.iter_mut().zip(measures.as_flattened()) {
-            let rarity = gauge.past.rarity(value);
+    /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
+    /// readings that the moving means reach back; with 0 there are no means. The past itself
+    /// changes in [`learn`](Self::learn).
+    pub(crate) fn observe(&mut self, measures: &[[f64; MEASURES]], reach: f64) -> Surprise {
+        self.rarities.clear();
+        for (history, &value) in self.histories.iter_mut().zip(measures.as_flattened()) {
+            let rarity = history.past.rarity(value);
             let mean_rarity = (reach > 0.0).then(|| {
-                gauge.mean += (value - gauge.mean) / reach;
-                gauge.past_means.rarity(gauge.mean)
+                history.mean += (value - history.mean) / reach;
+                history.past_means.rarity(history.mean)
             });
-            self.verdicts.push(Verdict { value, rarity, mean: gauge.mean, mean_rarity });
+            self.rarities.push(MeasureRarity { value, rarity, mean: history.mean, mean_rarity });
         }
-        self.judgement()
+        self.surprise()
     }
 
-    /// How surprising the last reading was.
-    pub(crate) fn judgement(&self) -> Judgement {
-        let rarities = self.verdicts.iter().flat_map(|verdict| [Some(verdict.rarity), verdict.mean_rarity]);
-        let of_views = self.verdicts.chunks(WAYS).map(|view| mean(view.iter().map(|verdict| verdict.rarity)));
-        Judgement {
-            mean: mean(rarities.flatten()),
-            loudest: of_views.fold(0.0, f64::max),
-            now: mean(self.verdicts.iter().take(WAYS * PRESENT).map(|verdict| verdict.rarity)),
+    /// Returns how surprising the last observed reading was.
+    pub(crate) fn surprise(&self) -> Surprise {
+        let all = self.rarities.iter().flat_map(|measure| [Some(measure.rarity), measure.mean_rarity]);
+        let of_views =
+            self.rarities.chunks(MEASURES).map(|view| mean_of(view.iter().map(|measure| measure.rarity)));
+        let present = self.rarities.iter().take(MEASURES * PRESENT_VIEWS);
+        Surprise {
+            mean: mean_of(all.flatten()),
+            strongest_view: of_views.fold(0.0, f64::max),
+            instantaneous: mean_of(present.map(|measure| measure.rarity)),
         }
     }
 
-    /// Adds the reading judged last to the past.
+    /// Adds the last observed reading to the past.
     pub(crate) fn learn(&mut self) {
-        for (gauge, verdict) in self.gauges.iter_mut().zip(&self.verdicts) {
-            if gauge.past.total() == 0 {
-                gauge.mean = verdict.value;
+        for (history, measure) in self.histories.iter_mut().zip(&self.rarities) {
+            if history.past.total() == 0 {
+                history.mean = measure.value;
             }
-            gauge.past.learn(verdict.value);
-            if verdict.mean_rarity.is_some() {
-                gauge.past_means.learn(gauge.mean);
+            history.past.learn(measure.value);
+            if measure.mean_rarity.is_some() {
+                history.past_means.learn(history.mean);
             }
         }
     }
 
-    /// What each measure said of the last reading, forest by forest.
-    pub(crate) fn verdicts(&self) -> &[Verdict] {
-        &self.verdicts
+    /// Returns the rarity of each measure of the last observed reading, forest by forest.
+    pub(crate) fn rarities(&self) -> &[MeasureRarity] {
+        &self.rarities
     }
 
-    /// Readings that the pasts rest on.
-    pub(crate) fn past(&self) -> u64 {
-        self.gauges.first().map_or(0, |gauge| gauge.past.total())
+    /// Returns the number of readings in the past.
+    pub(crate) fn past_readings(&self) -> u64 {
+        self.histories.first().map_or(0, |history| history.past.total())
     }
 
-    /// Whether it could be the past of so many forests.
+    /// Returns whether these histories fit `forests` forests and are consistent.
     pub(crate) fn is_sound(&self, forests: usize) -> bool {
-        let sound =
-            |gauge: &Gauge| gauge.past.is_sound() && gauge.past_means.is_sound() && gauge.mean.is_finite();
-        self.gauges.len() == WAYS * forests && self.gauges.iter().all(sound)
+        let sound = |history: &MeasureHistory| {
+            history.past.is_sound() && history.past_means.is_sound() && history.mean.is_finite()
+        };
+        self.histories.len() == MEASURES * forests && self.histories.iter().all(sound)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        let pasts =
-            self.gauges.iter().map(|gauge| gauge.past.memory_usage() + gauge.past_means.memory_usage());
+        let pasts = self
+            .histories
+            .iter()
+            .map(|history| history.past.memory_usage() + history.past_means.memory_usage());
         pasts.sum::<usize>()
-            + self.gauges.capacity() * size_of::<Gauge>()
-            + self.verdicts.capacity() * size_of::<Verdict>()
+            + self.histories.capacity() * size_of::<MeasureHistory>()
+            + self.rarities.capacity() * size_of::<MeasureRarity>()
     }
 }
 
-/// The mean of some figures, summed in their order; 0 if there are none.
-fn mean(figures: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = figures.fold((0.0, 0.0), |(sum, count), figure| (sum + figure, count + 1.0));
+/// Returns the mean of the values, summed in their order; 0 if there are none.
+fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
-/// Three views of how far a point stands apart, each growing with it and compressed, tree by tree, so that a tail fits. `points` is
-/// how many the forest holds.
-pub(crate) fn measures(score: &Score, points: usize) -> [f64; WAYS] {
+/// Returns three measures of how far a point stands apart. Each grows with the distance, and is
+/// compressed tree by tree so that an exponential tail fits it. `points` is the number of points
+/// that the forest holds.
+pub(crate) fn measures_of(score: &Score, points: usize) -> [f64; MEASURES] {
     let doublings = libm::log2(points.max(2) as f64);
     [score.log_codisp, DEPTH_UNIT * score.inverse_depth * doublings / DOUBLINGS, score.log_displacement]
 }
@@ -160,46 +182,48 @@ pub(crate) fn measures(score: &Score, points: usize) -> [f64; WAYS] {
 mod tests {
     use super::*;
 
-    fn calm(i: u32) -> [[f64; WAYS]; 1] {
-        [[f64::from(i * 7_919 % 97) / 50.0; WAYS]]
+    fn calm(i: u32) -> [[f64; MEASURES]; 1] {
+        [[f64::from(i * 7_919 % 97) / 50.0; MEASURES]]
     }
 
-    fn settled() -> Surprise {
-        let mut surprise = Surprise::new(1);
+    fn after_calm() -> MeasureHistories {
+        let mut histories = MeasureHistories::new(1);
         for i in 0..2_000 {
-            surprise.judge(&calm(i), 20.0);
-            surprise.learn();
+            histories.observe(&calm(i), 20.0);
+            histories.learn();
         }
-        surprise
+        histories
     }
 
     #[test]
-    fn what_stands_apart_more_is_more_surprising() {
-        let judged: Vec<f64> =
-            [1.0, 1.9, 3.0, 6.0].iter().map(|&value| settled().judge(&[[value; WAYS]], 20.0).mean).collect();
-        assert!(judged.is_sorted_by(|a, b| a < b), "{judged:?}");
+    fn a_greater_measure_is_more_surprising() {
+        let surprises: Vec<f64> = [1.0, 1.9, 3.0, 6.0]
+            .iter()
+            .map(|&value| after_calm().observe(&[[value; MEASURES]], 20.0).mean)
+            .collect();
+        assert!(surprises.is_sorted_by(|a, b| a < b), "{surprises:?}");
     }
 
     #[test]
-    fn a_little_more_than_usual_again_and_again_is_surprising() {
-        let mut surprise = settled();
-        let first = surprise.judge(&[[1.85; WAYS]], 20.0).mean;
+    fn a_small_excess_again_and_again_is_surprising() {
+        let mut histories = after_calm();
+        let first = histories.observe(&[[1.85; MEASURES]], 20.0).mean;
         let mut last = first;
         for _ in 0..30 {
-            last = surprise.judge(&[[1.85; WAYS]], 20.0).mean;
+            last = histories.observe(&[[1.85; MEASURES]], 20.0).mean;
         }
         assert!(last > 2.0 * first, "{first} became {last}");
     }
 
     #[test]
-    fn what_is_learnt_surprises_less() {
-        let mut surprise = settled();
-        let first = surprise.judge(&[[5.0; WAYS]], 20.0).mean;
+    fn a_learnt_value_surprises_less() {
+        let mut histories = after_calm();
+        let first = histories.observe(&[[5.0; MEASURES]], 20.0).mean;
         for _ in 0..300 {
-            surprise.judge(&[[5.0; WAYS]], 20.0);
-            surprise.learn();
+            histories.observe(&[[5.0; MEASURES]], 20.0);
+            histories.learn();
         }
-        let last = surprise.judge(&[[5.0; WAYS]], 20.0).mean;
+        let last = histories.observe(&[[5.0; MEASURES]], 20.0).mean;
         assert!(last < 0.2 * first, "{first} became {last}");
     }
 }

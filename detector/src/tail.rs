@@ -1,17 +1,20 @@
-//! How rare is a value among all that were ever seen? A bounded sketch of a measure's whole past, and its tail.
+//! How rare is a value among all past values of a measure? A bounded sketch of the whole past, and
+//! its tail.
 //!
-//! The past is a histogram with bins of fixed width, which grows only upwards to the greatest value seen. It never forgets,
-//! so a tail that builds up over months stays known (forgetting costs more detection than anything else that was tried).
-//! Up to a high quantile u the tail probability is counted. Beyond u there is too little to count, and the
-//! excess over u is taken as exponential with the mean excess e that was seen:
+//! The past is a histogram with bins of fixed width. It grows only upwards, to the greatest value
+//! seen. It never forgets, so a tail that builds up over months stays known (of all changes that
+//! were tried, forgetting cost the most detections). Up to a high quantile u, the tail probability
+//! is counted. Beyond u there are too few values to count. There, the excess over u is modelled as
+//! exponential, with the mean excess e of the past values:
 //!
 //! ```text
 //! P(M > m) = q · exp(−(m − u) / e),   q = the share of values above u
 //! −log10 P = −log10 q + 0.434 · (m − u) / e
 //! ```
 //!
-//! That is the peaks-over-threshold method with shape 0, as in SPOT (Siffer et al., KDD 2017), over the whole past. The
-//! share q is chosen so that e rests on [`ENOUGH`] values: the longer the past, the farther out the tail begins.
+//! This is the peaks-over-threshold method with shape 0, as in SPOT (Siffer et al., KDD 2017), over
+//! the whole past. The share q is chosen so that e rests on [`ENOUGH`] values: the longer the past,
+//! the farther out the tail begins.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,19 +24,20 @@ const BINS_PER_UNIT: f64 = 16.0;
 /// Width of a bin.
 const WIDTH: f64 = 1.0 / BINS_PER_UNIT;
 
-/// Bins at most; values beyond fall into the last.
+/// Maximum number of bins. Greater values fall into the last bin.
 const MAX_BINS: usize = 512;
 
-/// Share of values that make the tail, at least.
+/// Minimum share of values in the tail.
 const LEAST_TAIL: f64 = 1e-5;
 
-/// Share of values that make the tail of a young sensor, at most.
+/// Maximum share of values in the tail. It applies while the past is short.
 const YOUNG_TAIL: f64 = 0.2;
 
-/// Values that the mean excess should rest on.
+/// Number of values that the mean excess should rest on.
 const ENOUGH: f64 = 50.0;
 
-/// A mean excess below this is taken as this: a measure that hardly varies must not turn each whim into a wonder.
+/// Lower bound of the mean excess. Without it, each tiny change of a measure that hardly varies
+/// would be extremely rare.
 const LEAST_EXCESS: f64 = 0.05;
 
 /// Counts of all past values of a measure that is never negative.
@@ -44,19 +48,19 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// The share of values that make the tail.
+    /// Returns the share of values in the tail.
     fn share(&self) -> f64 {
         (ENOUGH / self.total as f64).clamp(LEAST_TAIL, YOUNG_TAIL)
     }
 
-    /// How many values were seen.
+    /// Returns the number of past values.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
     /// Adds a value to the past.
     pub(crate) fn learn(&mut self, value: f64) {
-        let (bin, _) = place(value);
+        let (bin, _) = bin_of(value);
         if bin >= self.counts.len() {
             self.counts.reserve_exact(bin + 1 - self.counts.len());
             self.counts.resize(bin + 1, 0);
@@ -68,7 +72,8 @@ impl Tail {
         self.total += 1;
     }
 
-    /// −log10 of the probability that a value drawn from the past is at least this great; 0 without a past.
+    /// Returns −log10 of the probability that a value drawn from the past is at least this great; 0
+    /// without a past.
     pub(crate) fn rarity(&self, value: f64) -> f64 {
         if self.total == 0 {
             return 0.0;
@@ -76,16 +81,17 @@ impl Tail {
         let total = self.total as f64;
         let share = self.share();
         let (quantile, excess) = self.split(share * total);
-        let (bin, within) = place(value);
-        let at = (bin as f64 + within) * WIDTH;
-        if at > quantile {
-            -libm::log10(share) + core::f64::consts::LOG10_E * (at - quantile) / excess.max(LEAST_EXCESS)
+        let (bin, within) = bin_of(value);
+        let clamped = (bin as f64 + within) * WIDTH;
+        if clamped > quantile {
+            -libm::log10(share) + core::f64::consts::LOG10_E * (clamped - quantile) / excess.max(LEAST_EXCESS)
         } else {
             -libm::log10((self.count_from(bin, within) / total).min(1.0))
         }
     }
 
-    /// The value above which `wanted` of the past values lie, and their mean excess over it.
+    /// Returns the value above which `wanted` of the past values lie, and their mean excess over
+    /// it.
     fn split(&self, wanted: f64) -> (f64, f64) {
         let mut above = 0.0;
         let mut moment = 0.0;
@@ -96,7 +102,7 @@ impl Tail {
                 moment += count * (bin as f64 + 0.5);
                 continue;
             }
-            // The quantile lies within this bin, whose values count as evenly spread.
+            // The quantile lies within this bin. Its values are taken as evenly spread.
             let taken = wanted - above;
             let reach = taken / count;
             let quantile = (bin + 1) as f64 - reach;
@@ -106,14 +112,15 @@ impl Tail {
         (0.0, 0.0)
     }
 
-    /// How many past values are at least as great as the place `within` a `bin`.
+    /// Returns how many past values are at least as great as the position `within` (0 to 1) of a
+    /// `bin`.
     fn count_from(&self, bin: usize, within: f64) -> f64 {
         let own = self.counts.get(bin).map_or(0.0, |&count| f64::from(count) * (1.0 - within));
         let above: u64 = self.counts.iter().skip(bin + 1).map(|&count| u64::from(count)).sum();
         own + above as f64
     }
 
-    /// Keeps the shape of the past when a counter is full.
+    /// Halves all counts when one of them is full. The shape of the past stays.
     fn halve(&mut self) {
         for count in &mut self.counts {
             *count /= 2;
@@ -121,20 +128,20 @@ impl Tail {
         self.total = self.counts.iter().map(|&count| u64::from(count)).sum();
     }
 
-    /// Whether a past could be so: for what comes out of a snapshot.
+    /// Returns whether the past is consistent. A restored snapshot is checked with it.
     pub(crate) fn is_sound(&self) -> bool {
         let total: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
         self.counts.len() <= MAX_BINS && total == self.total
     }
 
-    /// Bytes on the heap.
+    /// Returns the memory on the heap, in bytes.
     pub(crate) fn memory_usage(&self) -> usize {
         self.counts.capacity() * size_of::<u32>()
     }
 }
 
-/// The bin of a value, and how far into it the value lies, 0 to 1.
-fn place(value: f64) -> (usize, f64) {
+/// Returns the bin of a value, and the value's position within it, 0 to 1.
+fn bin_of(value: f64) -> (usize, f64) {
     let bins = value.max(0.0) * BINS_PER_UNIT;
     let bin = (bins as usize).min(MAX_BINS - 1);
     (bin, (bins - bin as f64).min(1.0))
@@ -145,24 +152,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// So many values, exponential with mean 1, in an order that looks random.
+    /// Returns `count` values, exponential with mean 1, in an order that looks random.
     fn exponential(count: u64) -> impl Iterator<Item = f64> {
         (0..count).map(move |i| -libm::log((((i * 7_919) % count) as f64 + 0.5) / count as f64))
     }
 
     #[test]
-    fn an_exponential_tail_is_told_as_it_is_far_beyond_what_was_seen() {
+    fn an_exponential_tail_is_estimated_well_far_beyond_the_past_values() {
         let mut tail = Tail::default();
         exponential(20_000).for_each(|value| tail.learn(value));
         for rarity in [0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0] {
             let value = rarity / core::f64::consts::LOG10_E;
-            let told = tail.rarity(value);
-            assert!((told - rarity).abs() < 0.12 * rarity + 0.05, "{rarity} told as {told}");
+            let estimated = tail.rarity(value);
+            assert!((estimated - rarity).abs() < 0.12 * rarity + 0.05, "{rarity} estimated as {estimated}");
         }
     }
 
     #[test]
-    fn memory_is_bounded_whatever_comes() {
+    fn memory_is_bounded_for_any_values() {
         let mut tail = Tail::default();
         for value in [0.0, 1e300, f64::MAX, 3.0] {
             for _ in 0..1_000 {
@@ -174,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measure_that_hardly_varies_makes_no_wonder_of_a_whim() {
+    fn a_tiny_change_of_a_constant_measure_is_not_extreme() {
         let mut tail = Tail::default();
         (0..5_000).for_each(|_| tail.learn(2.0));
         assert!(tail.rarity(2.01) < 3.0, "{}", tail.rarity(2.01));
@@ -182,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_greater_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
+        fn a_greater_value_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
             let mut tail = Tail::default();
             for &value in &values {
                 tail.learn(value);

@@ -1,15 +1,18 @@
 //! A field's recent past in two numbers: its exponentially moving mean and spread.
 //!
-//! They make up what a single reading cannot show: a level that has moved within the usual range, a field that has become
-//! restless or quiet. A moving mean costs two numbers, where a window of readings would cost as many as it is long.
+//! They show what a single reading cannot show: a level that has moved within the usual range, or a
+//! field that has become restless or quiet. A moving mean and spread need two numbers. A window of
+//! readings would need one number per reading.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spread::Spread;
 
-/// Deviations beyond this many usual ones count as this many: a single outlier is over when it is over.
+/// A deviation beyond this many usual ones counts as this many, so that a single outlier has no
+/// long after-effect.
 const CLIP: f64 = 5.0;
-/// The spread of a moving figure counts as at least this part of the field's own: below it there is only rounding.
+/// Lower bound of the long-term spread of deviation, mean and spread, as a part of the field's own
+/// spread. Below it there is only rounding.
 const LEAST: f64 = 1e-3;
 
 /// The moving mean and spread of one field, in coordinates.
@@ -17,41 +20,45 @@ const LEAST: f64 = 1e-3;
 pub(crate) struct Trend {
     mean: f64,
     variance: f64,
-    /// How far the last coordinate was from the mean before it.
+    /// Signed distance of the last coordinate from the mean before it.
     deviation: f64,
-    /// How many coordinates in a row were beyond what counts, on the same side: below the mean, a negative number.
+    /// How many coordinates in a row lay beyond [`CLIP`] on the same side of the mean. Negative
+    /// below the mean.
     beyond: i32,
-    /// How such deviations vary over the past.
+    /// Long-term spread of the deviations.
     of_deviation: Spread,
-    /// How the mean itself varies over the past.
+    /// Long-term spread of the moving mean.
     of_mean: Spread,
-    /// How the moving spread varies over the past.
+    /// Long-term spread of the moving spread.
     of_spread: Spread,
 }
 
 impl Trend {
-    /// Begins at a field's first coordinate.
-    pub(crate) fn new(at: f64) -> Self {
-        Self { mean: at, of_mean: Spread::new(at, 0.0), ..Self::default() }
+    /// Creates a trend that starts at a field's first coordinate.
+    pub(crate) fn new(coordinate: f64) -> Self {
+        Self { mean: coordinate, of_mean: Spread::new(coordinate, 0.0), ..Self::default() }
     }
 
-    /// Passes over a silence: what was before it says nothing of the present level.
-    pub(crate) fn restart(&mut self, at: f64) {
-        self.mean = at;
+    /// Restarts the mean after a silence. The readings before it say nothing about the present
+    /// level.
+    pub(crate) fn restart(&mut self, coordinate: f64) {
+        self.mean = coordinate;
     }
 
-    /// Takes in the next coordinate; `reach_back` is how many readings the mean goes back.
-    pub(crate) fn follow(&mut self, at: f64, reach_back: f64) {
+    /// Moves the mean and the spread by the next coordinate. `reach_back` is the number of readings
+    /// that the mean reaches back.
+    pub(crate) fn follow(&mut self, coordinate: f64, reach_back: f64) {
         let rate = 1.0 / reach_back;
-        self.deviation = at - self.mean;
+        self.deviation = coordinate - self.mean;
         let reach = CLIP * self.of_deviation.deviation();
         let counted = if reach > 0.0 { self.deviation.clamp(-reach, reach) } else { self.deviation };
         let side =
             if reach == 0.0 || self.deviation.abs() <= reach { 0 } else { self.deviation.signum() as i32 };
         self.beyond = if side == 0 || self.beyond.signum() == -side { side } else { self.beyond + side };
-        // As many outliers on one side as the mean goes back are no outliers, but a new level.
+        // If a whole reach of readings lies beyond the clip on one side, they are a new level and
+        // not outliers.
         if f64::from(self.beyond).abs() >= reach_back {
-            self.mean = at;
+            self.mean = coordinate;
             self.beyond = 0;
             return;
         }
@@ -59,45 +66,45 @@ impl Trend {
         self.variance = (1.0 - rate) * (self.variance + rate * counted * counted);
     }
 
-    /// Learns how the moving figures vary; `rate` is the weight of this reading.
+    /// Learns how deviation, mean and spread vary. `rate` is the weight of this reading.
     pub(crate) fn learn(&mut self, rate: f64) {
         self.of_deviation.learn(self.deviation, rate);
         self.of_mean.learn(self.mean, rate);
         self.of_spread.learn(self.spread(), rate);
     }
 
-    /// How far the last coordinate was from the mean before it.
+    /// Returns the signed distance of the last coordinate from the mean before it.
     pub(crate) fn deviation(&self) -> f64 {
         self.deviation
     }
 
-    /// The moving mean.
+    /// Returns the moving mean.
     pub(crate) fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// The moving standard deviation.
+    /// Returns the moving standard deviation.
     pub(crate) fn spread(&self) -> f64 {
         self.variance.sqrt()
     }
 
-    /// How much a cut through the deviation weighs, given the spread of the field itself.
+    /// Returns the weight of a cut through the deviation, given the spread of the field itself.
     pub(crate) fn weight_of_deviation(&self, field_spread: f64) -> f32 {
         weight(self.of_deviation.deviation().max(LEAST * field_spread))
     }
 
-    /// How much a cut through the mean weighs, given the spread of the field itself.
+    /// Returns the weight of a cut through the mean, given the spread of the field itself.
     pub(crate) fn weight_of_mean(&self, field_spread: f64) -> f32 {
         weight(self.of_mean.deviation().max(LEAST * field_spread))
     }
 
-    /// How much a cut through the moving spread weighs, given the spread of the field itself.
+    /// Returns the weight of a cut through the moving spread, given the spread of the field itself.
     pub(crate) fn weight_of_spread(&self, field_spread: f64) -> f32 {
         weight(self.of_spread.deviation().max(LEAST * field_spread))
     }
 }
 
-/// The weight that makes numbers of any spread count alike.
+/// Returns the weight that makes dimensions of any spread count alike.
 pub(crate) fn weight(spread: f64) -> f32 {
     if spread > 0.0 { (1.0 / spread).clamp(1e-12, 1e12) as f32 } else { 1.0 }
 }
@@ -107,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_moving_figures_settle_on_those_of_the_series() {
+    fn the_moving_mean_and_spread_converge_to_those_of_the_series() {
         let mut trend = Trend::new(0.0);
         for i in 0..2_000 {
             trend.follow(10.0 + f64::from(i % 2) * 2.0, 20.0);

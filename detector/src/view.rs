@@ -1,13 +1,15 @@
-//! A sensor is looked at in three ways, each with a forest of its own.
+//! The three views of a sensor. Each view has a forest of its own.
 //!
-//! | view | coordinates | finds |
+//! | view | coordinates | detects |
 //! |---|---|---|
-//! | level | fields, time of day, day of week | what is unusual in itself, or at this hour |
-//! | trend | deviations from the moving means, moving means | jumps, at whatever level; levels that move |
-//! | spread | fields, their moving spreads, time of day | unrest, and quiet where there was unrest |
+//! | level | fields, time of day, day of week | values that are unusual in themselves, or at this hour |
+//! | trend | deviations from the moving means, moving means | jumps at any level; levels that move |
+//! | spread | fields, their moving spreads, time of day | unrest, and quiet after unrest |
 //!
-//! Fields beside their means could not tell a jump at a level that drifts, since cuts are parallel to the axes: hence the deviations.
-//! Three forests of few dimensions rather than one of many: a cut through one of many dimensions is mostly wasted.
+//! The trend view uses deviations because cuts are parallel to the axes: a forest over fields and
+//! their means could not detect a jump on a level that drifts. There are three forests of few
+//! dimensions instead of one of many, because most cuts in a forest of many dimensions fall on a
+//! dimension that does not matter.
 
 use rrcf_rs::{Forest, Sampling, Score};
 use serde::{Deserialize, Serialize};
@@ -17,18 +19,20 @@ use crate::config::DetectorConfig;
 use crate::scale::Scale;
 use crate::trend::Trend;
 
-/// Decay of the sample over the time in which as many readings come as it holds: its mean age is about ten times that.
+/// Decay of the sample during as many readings as it holds points. The mean age of the sample is
+/// about ten times that number of readings.
 const DECAY: f64 = 0.1;
-/// How many readings back a forest's memory reaches on average, for each point that it holds.
+/// Mean age of a forest's memory, in readings per point that it holds.
 pub(crate) const REACH_PER_POINT: f64 = 1.0 / DECAY;
-/// Weight of the clock's coordinates, which lie between −1 and 1, against fields of a standard deviation of 1.
+/// Weight of the clock's coordinates, which lie between −1 and 1. A field with a standard deviation
+/// of 1 weighs the same.
 const CLOCK_WEIGHT: f32 = 1.0;
-/// Weight of coordinates that are kept for later but not cut by yet.
+/// Weight of coordinates that the points hold but that the forest must not cut yet.
 const DORMANT: f32 = 1e-9;
-/// Weights are renewed when one of them is off by more than this factor.
+/// The weights are renewed when one of them has changed by more than this factor.
 const STALE: f32 = 1.125;
 
-/// A way of looking at a sensor.
+/// A view of a sensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum View {
     Level,
@@ -36,39 +40,41 @@ pub(crate) enum View {
     Spread,
 }
 
-/// What part the clock has in what is usual.
+/// The part of the time of day and the day of the week in the points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Calendar {
     pub(crate) day: Context,
     pub(crate) week: Context,
 }
 
-/// What part a period of the clock has.
+/// The part of one period of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum Context {
-    /// None: the sensor's memory is too short for it.
+    /// The points do not hold it: the forest's memory is shorter than the period needs.
     #[default]
     Absent,
-    /// It is kept for later: the sensor has not lived long enough.
+    /// The points hold it, but it has no weight yet: the sensor has not run long enough.
     Kept,
-    /// It counts.
+    /// The points hold it, and it has its weight.
     Counts,
 }
 
-/// What the coordinates are made of.
-pub(crate) struct Scene<'a> {
+/// The input from which a view computes its point.
+pub(crate) struct ViewInput<'a> {
     /// The fields' coordinates.
-    pub(crate) at: &'a [f64],
+    pub(crate) coordinates: &'a [f64],
     pub(crate) scales: &'a [Scale],
     pub(crate) trends: &'a [Trend],
-    /// Seconds of local time.
+    /// Seconds of local time since the local midnight of the Unix epoch.
     pub(crate) local_seconds: i64,
     pub(crate) calendar: Calendar,
-    /// Whether no field has moved for long: then the clock rests too, or it alone would tell the points apart.
+    /// Whether all fields hardly move. The clock's coordinates are then 0, because otherwise
+    /// only the clock would distinguish the points.
     pub(crate) at_rest: bool,
 }
 
-/// What one dimension of a view belongs to.
+/// Meaning of one dimension of a view. The number is the field's, or 0 for the cosine and 1 for the
+/// sine of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Axis {
     Field(usize),
@@ -80,7 +86,7 @@ pub(crate) enum Axis {
 }
 
 impl View {
-    /// The views that a configuration asks for.
+    /// Returns the views that a configuration uses, the level first.
     pub(crate) fn chosen(config: &DetectorConfig) -> &'static [Self] {
         if config.smoothing == 0 { &[Self::Level] } else { &[Self::Level, Self::Trend, Self::Spread] }
     }
@@ -93,7 +99,7 @@ impl View {
         }
     }
 
-    /// The dimensions of the view's points, in order.
+    /// Returns the dimensions of the view's points, in order.
     pub(crate) fn axes(self, fields: usize, calendar: Calendar) -> Vec<Axis> {
         let fields = 0..fields;
         let days = (0..2).filter(|_| calendar.day != Context::Absent).map(Axis::Day);
@@ -107,9 +113,9 @@ impl View {
     }
 }
 
-/// One view's forest.
+/// The forest of one view.
 #[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct Outlook {
+pub(crate) struct ViewForest {
     view: View,
     forest: Forest,
     weights: Vec<f32>,
@@ -121,8 +127,8 @@ pub(crate) struct Outlook {
     contributions: Vec<f64>,
 }
 
-impl Outlook {
-    /// An empty forest for a view of so many fields.
+impl ViewForest {
+    /// Creates an empty forest for a view of a sensor with this many fields.
     pub(crate) fn new(
         view: View,
         fields: usize,
@@ -139,7 +145,7 @@ impl Outlook {
             .sampling(Sampling::TimeDecayed { rate: DECAY / shape.points as f64 })
             .seed(seed)
             .build()?;
-        let mut outlook = Self {
+        let mut view_forest = Self {
             view,
             forest,
             weights: Vec::new(),
@@ -147,18 +153,18 @@ impl Outlook {
             point: Vec::new(),
             contributions: Vec::new(),
         };
-        outlook.make_ready(fields, calendar);
-        Ok(outlook)
+        view_forest.make_ready(fields, calendar);
+        Ok(view_forest)
     }
 
-    /// Makes what a snapshot leaves out.
+    /// Creates the parts that a snapshot does not hold.
     pub(crate) fn make_ready(&mut self, fields: usize, calendar: Calendar) {
         self.axes = self.view.axes(fields, calendar);
         self.point = vec![0.0; self.axes.len()];
         self.contributions = vec![0.0; self.axes.len() * self.forest.shingle()];
     }
 
-    /// Whether it could be this view of so many fields.
+    /// Returns whether this forest has the shape that the arguments demand.
     pub(crate) fn fits(
         &self,
         view: View,
@@ -175,12 +181,13 @@ impl Outlook {
             && self.forest.shingle() == shingle(view, config)
     }
 
-    /// Fills in the coordinates of fields that are NaN, by the points that are like the rest.
-    pub(crate) fn impute(&mut self, scene: &Scene<'_>, at: &mut [f64]) {
-        self.place(scene);
-        // No coordinate is infinite, and there are as many as there are dimensions.
+    /// Replaces each coordinate that is NaN by that of the remembered points that resemble the
+    /// other coordinates.
+    pub(crate) fn impute(&mut self, input: &ViewInput<'_>, coordinates: &mut [f64]) {
+        self.set_point(input);
+        // The forest accepts the point: no coordinate is infinite, and there is one per dimension.
         if self.forest.impute(&mut self.point).is_ok() {
-            for (coordinate, &value) in at.iter_mut().zip(&self.point) {
+            for (coordinate, &value) in coordinates.iter_mut().zip(&self.point) {
                 if coordinate.is_nan() {
                     *coordinate = f64::from(value);
                 }
@@ -188,10 +195,10 @@ impl Outlook {
         }
     }
 
-    /// Scores a scene; the forest learns it if told to.
-    pub(crate) fn score(&mut self, scene: &Scene<'_>, learn: bool) -> Result<Score, rrcf_rs::Error> {
-        self.renew_weights(scene)?;
-        self.place(scene);
+    /// Scores the point of an input. The forest learns the point if `learn` is true.
+    pub(crate) fn score(&mut self, input: &ViewInput<'_>, learn: bool) -> Result<Score, rrcf_rs::Error> {
+        self.renew_weights(input)?;
+        self.set_point(input);
         if learn {
             self.forest.update_attributed(&self.point, &mut self.contributions)
         } else {
@@ -207,12 +214,12 @@ impl Outlook {
         &self.forest
     }
 
-    /// Dimensions of one reading, in order.
+    /// Returns the dimensions of one reading, in order.
     pub(crate) fn axes(&self) -> &[Axis] {
         &self.axes
     }
 
-    /// The last point, as the forest saw it.
+    /// Returns the last point that the forest scored, without the earlier readings of a shingle.
     pub(crate) fn point(&self) -> &[f32] {
         &self.point
     }
@@ -221,7 +228,7 @@ impl Outlook {
         &self.weights
     }
 
-    /// Each dimension's part in the last score, the oldest reading of a shingle first.
+    /// Returns each dimension's part in the last score, the oldest reading of a shingle first.
     pub(crate) fn contributions(&self) -> &[f64] {
         &self.contributions
     }
@@ -233,33 +240,34 @@ impl Outlook {
             + self.axes.capacity() * size_of::<Axis>()
     }
 
-    fn place(&mut self, scene: &Scene<'_>) {
-        let (day, week) = if scene.at_rest {
+    /// Computes the point of an input.
+    fn set_point(&mut self, input: &ViewInput<'_>) {
+        let (day, week) = if input.at_rest {
             ([0.0; 2], [0.0; 2])
         } else {
-            (day_angle(scene.local_seconds), week_angle(scene.local_seconds))
+            (day_angle(input.local_seconds), week_angle(input.local_seconds))
         };
         for (coordinate, &axis) in self.point.iter_mut().zip(&self.axes) {
             *coordinate = match axis {
-                Axis::Field(field) => scene.at[field] as f32,
-                Axis::Mean(field) => scene.trends[field].mean() as f32,
-                Axis::Deviation(field) => scene.trends[field].deviation() as f32,
-                Axis::Spread(field) => scene.trends[field].spread() as f32,
+                Axis::Field(field) => input.coordinates[field] as f32,
+                Axis::Mean(field) => input.trends[field].mean() as f32,
+                Axis::Deviation(field) => input.trends[field].deviation() as f32,
+                Axis::Spread(field) => input.trends[field].spread() as f32,
                 Axis::Day(side) => day[side],
                 Axis::Week(side) => week[side],
             };
         }
     }
 
-    /// Gives the forest its present weights once they have moved enough to matter.
-    fn renew_weights(&mut self, scene: &Scene<'_>) -> Result<(), rrcf_rs::Error> {
+    /// Gives the forest the present weights if one of them has changed by more than [`STALE`].
+    fn renew_weights(&mut self, input: &ViewInput<'_>) -> Result<(), rrcf_rs::Error> {
         let weight = |axis: &Axis| match *axis {
-            Axis::Field(field) => scene.scales[field].weight(),
-            Axis::Mean(field) => scene.trends[field].weight_of_mean(scene.scales[field].spread()),
-            Axis::Deviation(field) => scene.trends[field].weight_of_deviation(scene.scales[field].spread()),
-            Axis::Spread(field) => scene.trends[field].weight_of_spread(scene.scales[field].spread()),
-            Axis::Day(_) if scene.calendar.day == Context::Counts => CLOCK_WEIGHT,
-            Axis::Week(_) if scene.calendar.week == Context::Counts => CLOCK_WEIGHT,
+            Axis::Field(field) => input.scales[field].weight(),
+            Axis::Mean(field) => input.trends[field].weight_of_mean(input.scales[field].spread()),
+            Axis::Deviation(field) => input.trends[field].weight_of_deviation(input.scales[field].spread()),
+            Axis::Spread(field) => input.trends[field].weight_of_spread(input.scales[field].spread()),
+            Axis::Day(_) if input.calendar.day == Context::Counts => CLOCK_WEIGHT,
+            Axis::Week(_) if input.calendar.week == Context::Counts => CLOCK_WEIGHT,
             Axis::Day(_) | Axis::Week(_) => DORMANT,
         };
         let is_stale = |(axis, &old): (&Axis, &f32)| {
@@ -275,7 +283,8 @@ impl Outlook {
     }
 }
 
-/// Only the level looks at shingles: the others know the recent past by its moving figures.
+/// Returns the shingle of a view's forest. Only the level uses shingles: the moving means and
+/// spreads of the other views already hold the recent past.
 fn shingle(view: View, config: &DetectorConfig) -> usize {
     if view == View::Level { config.shingle } else { 1 }
 }

@@ -1,22 +1,24 @@
-//! What whoever embeds a detector may count on: determinism, snapshots, refusals, what a change of configuration keeps.
+//! Guarantees for a program that embeds a detector: determinism, snapshots, rejected readings, and
+//! the effect of a changed configuration.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue may panic")]
 
 mod series;
 
 use proptest::prelude::*;
-use series::{Noise, SECOND, Sensor, config};
+use series::{Noise, SECOND, Sensor, test_config};
 use thicket_detector::{ClockContext, Detection, Detector, DetectorConfig, Rejected, RestoreError};
 
 fn small() -> DetectorConfig {
-    DetectorConfig { trees: 3, points: 64, warm_up: 50, ..config() }
+    DetectorConfig { trees: 3, points: 64, warm_up: 50, ..test_config() }
 }
 
-fn names(text: &str) -> Vec<String> {
+fn split_names(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Two fields, deterministic, with a spike, a gap and a missing field now and then.
+/// Returns the timestamp and values of reading `i`: two fields, deterministic, with occasional
+/// spikes, gaps and missing fields.
 fn reading(i: i64) -> (i64, Vec<f64>) {
     let hash = |salt: i64| ((i + salt) * 7_919 % 1_009) as f64 / 1_009.0;
     let spike = if i % 97 > 90 { 30.0 } else { 0.0 };
@@ -25,12 +27,12 @@ fn reading(i: i64) -> (i64, Vec<f64>) {
 }
 
 fn run(detector: &mut Detector, range: std::ops::Range<i64>) -> Vec<Detection> {
-    let names = names("level pitch");
+    let names = split_names("level pitch");
     let readings = range.map(reading);
     readings.map(|(ts, values)| detector.apply(ts, &names, &values).unwrap()).collect()
 }
 
-/// NaN is a possible cause, and not equal to itself.
+/// Returns detections as text for a comparison. NaN occurs in causes, and is not equal to itself.
 fn text(detections: &[Detection]) -> String {
     format!("{detections:?}")
 }
@@ -46,7 +48,7 @@ proptest! {
         clock in prop::sample::select(vec![ClockContext::Off, ClockContext::Auto, ClockContext::On]),
         counter: bool,
     ) {
-        let counters = if counter { names("level") } else { Vec::new() };
+        let counters = if counter { split_names("level") } else { Vec::new() };
         let config = DetectorConfig { shingle, smoothing, clock, counters, alarms_per_week: 10_000.0, ..small() };
         let mut undisturbed = Detector::new("s", &config);
         run(&mut undisturbed, 0..cut);
@@ -78,7 +80,7 @@ proptest! {
         let mut now = 0;
         for (&value, &step) in values.iter().zip(&steps) {
             now += step;
-            match detector.apply(now, &names("a b"), &[value, 1.0]) {
+            match detector.apply(now, &split_names("a b"), &[value, 1.0]) {
                 Ok(detection) => {
                     prop_assert!(detection.grade.is_none_or(|grade| (0.0..1.0).contains(&grade)));
                     prop_assert!((0.0..=1.0).contains(&detection.confidence));
@@ -93,14 +95,14 @@ proptest! {
 }
 
 #[test]
-fn a_reading_without_any_field_is_refused_and_changes_nothing() {
+fn a_reading_without_any_field_is_rejected_and_changes_nothing() {
     let mut detector = Detector::new("s", &small());
     run(&mut detector, 0..100);
     let before = detector.snapshot();
-    let refused = detector.apply(100 * SECOND, &names("other"), &[1.0]);
-    assert_eq!(refused, Err(Rejected::NoField("level, pitch".to_owned())));
-    let refused = detector.apply(100 * SECOND, &names("level pitch"), &[1.0, f64::INFINITY]);
-    assert_eq!(refused, Err(Rejected::NotFinite("pitch".to_owned())));
+    let rejected = detector.apply(100 * SECOND, &split_names("other"), &[1.0]);
+    assert_eq!(rejected, Err(Rejected::NoField("level, pitch".to_owned())));
+    let rejected = detector.apply(100 * SECOND, &split_names("level pitch"), &[1.0, f64::INFINITY]);
+    assert_eq!(rejected, Err(Rejected::NotFinite("pitch".to_owned())));
     assert_eq!(detector.snapshot(), before);
 }
 
@@ -130,7 +132,7 @@ fn a_skipped_reading_moves_only_the_newest_timestamp() {
 }
 
 #[test]
-fn a_resumed_detector_goes_on_counting_and_warms_up_anew() {
+fn a_resumed_detector_continues_counting_and_warms_up_again() {
     let mut detector = Detector::resume("s", &small(), 1_000, Some(-1));
     let detections = run(&mut detector, 0..60);
     assert_eq!(detections[0].seq, 1_001);
@@ -138,11 +140,12 @@ fn a_resumed_detector_goes_on_counting_and_warms_up_anew() {
     assert!(detections[50..].iter().all(|detection| detection.grade.is_some()));
 }
 
-/// Powers of two change no bit of a score: coordinates are taken in units that are powers of two.
+/// A power of two as a factor changes no bit of a score, because the units of coordinates are
+/// powers of two.
 #[test]
 fn the_unit_of_a_field_changes_no_score() {
     let (mut plain, mut scaled) = (Detector::new("s", &small()), Detector::new("s", &small()));
-    let names = names("level pitch");
+    let names = split_names("level pitch");
     for i in 0..400 {
         let (ts, values) = reading(i);
         let in_other_units = [values[0] * 1_024.0, values[1] / 64.0];
@@ -153,9 +156,9 @@ fn the_unit_of_a_field_changes_no_score() {
 }
 
 #[test]
-fn a_rebuilt_detector_is_ready_at_once_and_goes_on_counting() {
+fn a_rebuilt_detector_is_ready_at_once_and_continues_counting() {
     let readings: Vec<(i64, Vec<f64>)> = (0..400).map(reading).collect();
-    let names = names("level pitch");
+    let names = split_names("level pitch");
     let history = readings.iter().map(|(ts, values)| (*ts, names.as_slice(), values.as_slice()));
     let other = DetectorConfig { points: 96, smoothing: 0, ..small() };
     let mut rebuilt = Detector::rebuild("s", &other, 1_400, history);
@@ -167,7 +170,7 @@ fn a_rebuilt_detector_is_ready_at_once_and_goes_on_counting() {
 
 #[test]
 fn confidence_grows_with_the_past_and_falls_with_missing_fields() {
-    let mut sensor = Sensor::new(&config(), "a b");
+    let mut sensor = Sensor::new(&test_config(), "a b");
     let both = |_, noise: &mut Noise| vec![noise.normal(), noise.normal()];
     let young = sensor.run(201, both);
     assert!((0.45..0.55).contains(&young[200].confidence), "{}", young[200].confidence);
@@ -178,12 +181,12 @@ fn confidence_grows_with_the_past_and_falls_with_missing_fields() {
 
 #[test]
 fn every_step_of_a_detection_can_be_explained() {
-    let mut sensor = Sensor::new(&config(), "a b");
+    let mut sensor = Sensor::new(&test_config(), "a b");
     sensor.run(1_000, |_, noise| vec![noise.normal(), 100.0 + noise.normal()]);
     let mut other = sensor.detector.clone();
     let now = sensor.now + sensor.every;
-    let (detection, explanation) = sensor.detector.explain(now, &names("a b"), &[0.0, 130.0]).unwrap();
-    assert_eq!(detection, other.apply(now, &names("a b"), &[0.0, 130.0]).unwrap());
+    let (detection, explanation) = sensor.detector.explain(now, &split_names("a b"), &[0.0, 130.0]).unwrap();
+    assert_eq!(detection, other.apply(now, &split_names("a b"), &[0.0, 130.0]).unwrap());
     assert_eq!(sensor.detector.snapshot(), other.snapshot(), "explaining is applying");
     let explanation = explanation.unwrap();
     let views: Vec<&str> = explanation.views.iter().map(|view| view.name).collect();

@@ -1,5 +1,5 @@
-//! A grade means what it says: on series in which nothing unusual happens, a reading as rare as one in n comes about once in n readings,
-//! whatever the series looks like.
+//! The grade is calibrated: on a series in which nothing unusual happens, a reading as rare as one
+//! in n occurs about once in n readings, for any kind of series.
 
 mod series;
 
@@ -7,9 +7,10 @@ use series::{Noise, Sensor};
 use thicket_detector::{DetectorConfig, Profile};
 
 const READINGS: usize = 15_000;
-/// What is counted: readings as rare as one in so many.
+/// The test counts readings that are at least as rare as one in this many.
 const ONE_IN: f64 = 300.0;
-/// How far the count may lie from its expectation: skewed series, and those with a memory, have a few times as many.
+/// Allowed factor between the count and its expectation. Skewed series, and series with a memory,
+/// have a few times as many rare readings.
 const FACTOR: f64 = 5.0;
 
 fn check<S: FnMut(i64, &mut Noise) -> Vec<f64>>(name: &str, fields: &str, series: impl Fn() -> S) {

@@ -1,15 +1,16 @@
-//! What is learnt while an anomaly lasts, and who hears of it.
+//! What a detector learns during an anomaly, and which anomalies it announces.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue may panic")]
 
 mod series;
 
 use std::time::Duration;
 
-use series::{HOUR, Sensor, alarms, anomalous, config};
+use series::{HOUR, Sensor, alarms, anomalous, test_config};
 use thicket_detector::{Detection, DetectorConfig, Label, Suppression};
 
-/// A settled sensor with a reading each minute, whose level has just left where it was.
+/// Returns a sensor with one reading per minute whose level jumps from 20 to 60 after a settled
+/// time, and the detections after the jump.
 fn shifted(config: &DetectorConfig, readings: usize) -> (Sensor, Vec<Detection>) {
     let mut sensor = Sensor::new(config, "a");
     sensor.settle(3_000, 20.0);
@@ -18,7 +19,7 @@ fn shifted(config: &DetectorConfig, readings: usize) -> (Sensor, Vec<Detection>)
 }
 
 fn accept_after(hours: u64) -> DetectorConfig {
-    DetectorConfig { accept_after: Duration::from_hours(hours), ..config() }
+    DetectorConfig { accept_after: Duration::from_hours(hours), ..test_config() }
 }
 
 #[test]
@@ -45,11 +46,11 @@ fn a_level_that_stays_is_accepted_in_time() {
     assert!(alarms(&later) <= 1, "the level itself raises no second alarm: {}", alarms(&later));
     let known = sensor.settle(2_000, 60.0);
     assert!(known[1_999].grade < Some(0.7), "{:?}", known[1_999].grade);
-    assert!(sensor.read(&[95.0]).anomaly, "what is worse than the new normal is an anomaly again");
+    assert!(sensor.read(&[95.0]).anomaly, "a reading beyond the new normal is an anomaly again");
 }
 
 #[test]
-fn a_label_ends_or_prolongs_what_lasts() {
+fn a_label_ends_or_prolongs_an_open_anomaly() {
     for (label, goes_on) in [(Label::False, false), (Label::Maintenance, false), (Label::True, true)] {
         let (mut sensor, shift) = shifted(&accept_after(2), 30);
         let started = shift[0].event.as_ref().unwrap().started;
@@ -65,7 +66,7 @@ fn a_label_ends_or_prolongs_what_lasts() {
 }
 
 #[test]
-fn an_event_lasts_as_long_as_the_grade_does() {
+fn an_event_lasts_as_long_as_readings_stay_unusual() {
     let (mut sensor, shift) = shifted(&accept_after(24), 50);
     let started = shift[0].event.as_ref().unwrap().started;
     let events = shift.iter().filter_map(|detection| detection.event.as_ref());
@@ -85,7 +86,7 @@ fn suppressed(suppress: Suppression) -> Vec<Detection> {
 }
 
 #[test]
-fn what_is_too_small_to_matter_is_stored_as_suppressed() {
+fn an_anomaly_within_the_tolerance_is_stored_as_suppressed() {
     let within = suppressed(Suppression { absolute: 50.0, ..Suppression::default() });
     assert_eq!(anomalous(&within), 0);
     assert!(within.iter().all(|detection| detection.event.is_none() && detection.grade.is_some()));
@@ -95,19 +96,20 @@ fn what_is_too_small_to_matter_is_stored_as_suppressed() {
 }
 
 #[test]
-fn an_anomaly_must_last_to_be_heard_of() {
+fn an_anomaly_must_last_to_be_announced() {
     let hour = Duration::from_hours(1);
     let detections = suppressed(Suppression { min_duration: hour, ..Suppression::default() });
     let first = detections.iter().position(|detection| detection.anomaly).unwrap();
     assert_eq!(first, 60);
     assert!(detections[..60].iter().all(|detection| detection.marks.suppressed && detection.event.is_none()));
     let event = detections[60].event.as_ref().unwrap();
-    assert_eq!(event.readings, 61, "it began when it began");
+    assert_eq!(event.readings, 61, "the event began with the first anomalous reading");
 }
 
 #[test]
 fn quiet_hours_are_those_of_the_site() {
-    // The shift begins 3,001 minutes after midnight UTC: at 02:01 of the third day, at 03:01 in Berlin's winter.
+    // The shift begins 3,001 minutes after midnight UTC: at 02:01 UTC of the third day, which is
+    // 03:01 in Berlin in winter.
     let quiet = |hours: &str, zone: &str| {
         let quiet_hours = vec![hours.to_owned().try_into().unwrap()];
         let suppress = Suppression { quiet_hours, ..Suppression::default() };

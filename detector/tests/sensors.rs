@@ -1,16 +1,16 @@
-//! What real sensors do, one series each, with the flags that are to be expected.
+//! Typical behaviour of real sensors, with one series each and the expected flags.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-#![allow(clippy::float_cmp, reason = "tests mean the very bits")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue may panic")]
+#![allow(clippy::float_cmp, reason = "tests compare exact bits")]
 
 mod series;
 
-use series::{DAY, HOUR, Noise, SECOND, Sensor, alarms, anomalous, config};
+use series::{DAY, HOUR, Noise, SECOND, Sensor, alarms, anomalous, test_config};
 use thicket_detector::{ClockContext, DetectorConfig, Direction};
 
 #[test]
-fn a_flat_signal_raises_no_alarm_and_its_first_tiny_change_is_no_catastrophe() {
-    let mut sensor = Sensor::new(&config(), "a");
+fn a_flat_signal_and_its_first_tiny_change_raise_no_alarm() {
+    let mut sensor = Sensor::new(&test_config(), "a");
     let flat = sensor.run(1_000, |_, _| vec![21.5]);
     assert_eq!(anomalous(&flat), 0);
     let tiny = sensor.read(&[21.500_01]);
@@ -19,8 +19,8 @@ fn a_flat_signal_raises_no_alarm_and_its_first_tiny_change_is_no_catastrophe() {
 }
 
 #[test]
-fn a_quantised_signal_is_judged_by_its_steps() {
-    let mut sensor = Sensor::new(&config(), "a");
+fn a_quantised_signal_raises_few_alarms() {
+    let mut sensor = Sensor::new(&test_config(), "a");
     let steps = sensor.run(3_000, |_, noise| vec![20.0 + (2.0 * noise.normal()).round() * 0.5]);
     assert!(alarms(&steps) <= 3, "{}", alarms(&steps));
     assert!(sensor.read(&[32.0]).anomaly);
@@ -28,7 +28,7 @@ fn a_quantised_signal_is_judged_by_its_steps() {
 
 #[test]
 fn a_counter_that_resets_is_no_anomaly_and_a_burst_of_counts_is_one() {
-    let counted = DetectorConfig { counters: vec!["bytes".to_owned()], ..config() };
+    let counted = DetectorConfig { counters: vec!["bytes".to_owned()], ..test_config() };
     let mut sensor = Sensor::new(&counted, "bytes");
     let mut bytes = 1e9;
     let mut count = |noise: &mut Noise, times: f64| {
@@ -48,8 +48,8 @@ fn a_counter_that_resets_is_no_anomaly_and_a_burst_of_counts_is_one() {
 }
 
 #[test]
-fn a_reading_after_a_long_silence_is_marked_and_judged_by_itself() {
-    let mut sensor = Sensor::new(&config(), "a");
+fn a_reading_after_a_long_silence_is_marked_and_scored_without_the_old_means() {
+    let mut sensor = Sensor::new(&test_config(), "a");
     sensor.settle(1_000, 20.0);
     sensor.now += 10 * HOUR;
     let first = sensor.read(&[20.3]);
@@ -60,7 +60,7 @@ fn a_reading_after_a_long_silence_is_marked_and_judged_by_itself() {
 
 #[test]
 fn a_missing_field_is_imputed_and_marked() {
-    let mut sensor = Sensor::new(&config(), "load power");
+    let mut sensor = Sensor::new(&test_config(), "load power");
     sensor.run(2_000, |_, noise| {
         let load = 50.0 + 10.0 * noise.normal();
         vec![load, 4.0 * load + noise.normal()]
@@ -75,12 +75,12 @@ fn a_missing_field_is_imputed_and_marked() {
         "an anomaly of the other field is still found: {absent:?}"
     );
     let power = absent.causes.iter().find(|cause| cause.field == "power").unwrap();
-    assert!(power.actual.is_nan() && power.share == 0.0, "what was made up explains nothing: {power:?}");
+    assert!(power.actual.is_nan() && power.share == 0.0, "an imputed field has no share: {power:?}");
 }
 
 #[test]
 fn a_stuck_sensor_is_marked_once_it_repeats_itself_too_often() {
-    let mut sensor = Sensor::new(&config(), "a");
+    let mut sensor = Sensor::new(&test_config(), "a");
     let moving = sensor.settle(1_000, 20.0);
     assert!(moving.iter().all(|detection| !detection.marks.stuck));
     let stuck = sensor.run(30, |_, _| vec![20.25]);
@@ -90,7 +90,7 @@ fn a_stuck_sensor_is_marked_once_it_repeats_itself_too_often() {
 
 #[test]
 fn a_signal_that_often_rests_is_not_stuck() {
-    let mut sensor = Sensor::new(&config(), "a");
+    let mut sensor = Sensor::new(&test_config(), "a");
     let mut value = 0.0;
     let resting = sensor.run(4_000, |_, noise| {
         if noise.uniform() < 0.1 {
@@ -103,8 +103,8 @@ fn a_signal_that_often_rests_is_not_stuck() {
 }
 
 #[test]
-fn values_on_a_huge_offset_are_told_apart() {
-    let mut sensor = Sensor::new(&config(), "a");
+fn small_differences_on_a_huge_offset_are_detected() {
+    let mut sensor = Sensor::new(&test_config(), "a");
     sensor.run(1_500, |_, noise| vec![1e9 + 0.01 * noise.normal()]);
     let detection = sensor.read(&[1e9 + 0.3]);
     assert!(detection.anomaly, "{detection:?}");
@@ -114,27 +114,27 @@ fn values_on_a_huge_offset_are_told_apart() {
 
 #[test]
 fn bursts_and_another_rate_of_readings_raise_no_alarm() {
-    let mut sensor = Sensor::new(&config(), "a");
+    let mut sensor = Sensor::new(&test_config(), "a");
     sensor.settle(1_000, 20.0);
     sensor.every = 1;
     let burst = sensor.settle(100, 20.0);
     sensor.every = 600 * SECOND;
     let slower = sensor.settle(500, 20.0);
     let silences = slower.iter().filter(|detection| detection.marks.after_silence).count();
-    assert!(silences < 150, "another rate is not a silence for ever: {silences}");
-    // Half a week at seven alarms a week.
+    assert!(silences < 150, "another rate soon stops being a silence: {silences}");
+    // The readings span half a week, and the setting is seven alarms per week.
     assert!(alarms(&burst) + alarms(&slower) <= 8, "{} {}", alarms(&burst), alarms(&slower));
 }
 
-/// High at night is usual in itself; that it is so by day is not.
+/// Returns a value that is high at night and low by day.
 fn by_night(at: i64, noise: &mut Noise) -> Vec<f64> {
     let by_day = (8..20).contains(&(at / HOUR % 24));
     vec![if by_day { 10.0 } else { 30.0 } + noise.normal()]
 }
 
 #[test]
-fn what_is_usual_at_night_is_an_anomaly_by_day() {
-    let mut sensor = Sensor::new(&DetectorConfig { points: 512, trees: 10, ..config() }, "a");
+fn a_level_that_is_usual_at_night_is_an_anomaly_by_day() {
+    let mut sensor = Sensor::new(&DetectorConfig { points: 512, trees: 10, ..test_config() }, "a");
     sensor.every = 300 * SECOND;
     let days = sensor.run(12 * 288, by_night);
     assert!(anomalous(&days[1_500..]) < 30, "{}", anomalous(&days[1_500..]));
@@ -150,7 +150,7 @@ fn what_is_usual_at_night_is_an_anomaly_by_day() {
 #[test]
 fn the_clock_waits_for_two_days_and_can_be_turned_off() {
     let at_noon = |clock| {
-        let mut sensor = Sensor::new(&DetectorConfig { clock, ..config() }, "a");
+        let mut sensor = Sensor::new(&DetectorConfig { clock, ..test_config() }, "a");
         sensor.every = 300 * SECOND;
         sensor.run(10 * 288, by_night);
         sensor.now = sensor.now / DAY * DAY + 12 * HOUR;
@@ -170,8 +170,8 @@ fn the_clock_waits_for_two_days_and_can_be_turned_off() {
 }
 
 #[test]
-fn a_single_outlier_and_a_change_of_level_are_found_and_named() {
-    let mut sensor = Sensor::new(&config(), "level pitch");
+fn a_single_outlier_and_a_change_of_level_are_detected_and_explained() {
+    let mut sensor = Sensor::new(&test_config(), "level pitch");
     let calm = |_, noise: &mut Noise| vec![45.0 + noise.normal(), 400.0 + 20.0 * noise.normal()];
     sensor.run(2_000, calm);
     let spike = sensor.read(&[71.0, 405.0]);

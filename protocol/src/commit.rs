@@ -57,18 +57,30 @@ mod tests {
 
     #[test]
     fn a_batch_that_follows_the_committed_position_is_applied() {
-        assert_eq!(decide(advance(4, 9), Some(Committed { epoch: 5, position: at(4) })), CommitDecision::Apply);
+        assert_eq!(
+            decide(advance(4, 9), Some(Committed { epoch: 5, position: at(4) })),
+            CommitDecision::Apply
+        );
     }
 
     #[test]
     fn a_batch_whose_reply_was_lost_is_already_applied() {
-        assert_eq!(decide(advance(4, 9), Some(Committed { epoch: 5, position: at(9) })), CommitDecision::AlreadyApplied);
+        assert_eq!(
+            decide(advance(4, 9), Some(Committed { epoch: 5, position: at(9) })),
+            CommitDecision::AlreadyApplied
+        );
     }
 
     #[test]
     fn another_epoch_a_gap_and_an_unknown_partition_are_fenced() {
-        assert_eq!(decide(advance(4, 9), Some(Committed { epoch: 6, position: at(4) })), CommitDecision::Fenced);
-        assert_eq!(decide(advance(4, 9), Some(Committed { epoch: 5, position: at(3) })), CommitDecision::Fenced);
+        assert_eq!(
+            decide(advance(4, 9), Some(Committed { epoch: 6, position: at(4) })),
+            CommitDecision::Fenced
+        );
+        assert_eq!(
+            decide(advance(4, 9), Some(Committed { epoch: 5, position: at(3) })),
+            CommitDecision::Fenced
+        );
         assert_eq!(decide(advance(4, 9), None), CommitDecision::Fenced);
     }
 }

@@ -1,17 +1,17 @@
-//! How far a shard has come in a partition's log.
+//! How far a shard has read a partition's log, and how far it is committed: Kafka's position and committed offset.
 
 use thicket_schema::Position;
 
-/// A shard's place in the log of a partition that it owns under an epoch.
+/// The progress of a shard in the log of a partition that it owns under an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// Named by every commit.
+    /// The fencing epoch, which every commit names.
     pub epoch: i64,
-    /// The last entry that was taken up.
+    /// The last entry that was read.
     pub read: Position,
     /// The last entry whose outcomes are durable.
     pub committed: Position,
-    /// Commits on their way.
+    /// Commits without an answer.
     pub in_flight: usize,
 }
 
@@ -21,18 +21,19 @@ impl Progress {
         Self { epoch, read: committed, committed, in_flight: 0 }
     }
 
-    /// Whether an answer is to a question that was asked under this epoch. If the partition was reopened while the answer was on its way, it follows
-    /// on an entry that was taken up before, not on the one where the partition begins now.
-    pub const fn is_answered(&self, asked_under: i64) -> bool {
-        self.epoch == asked_under
+    /// Whether a reply of Redis is to a read under this epoch. A reply to an earlier read follows another entry: the partition was
+    /// reopened meanwhile and continues elsewhere.
+    pub const fn is_current(&self, read_under: i64) -> bool {
+        self.epoch == read_under
     }
 
-    /// Whether an entry is still to be taken up.
+    /// Whether an entry has not been read yet.
     pub fn is_unread(&self, entry: Position) -> bool {
         entry > self.read
     }
 
-    /// Moves on to `to`, whose outcomes are now sent to the writer; false if they belong to an earlier ownership of the partition.
+    /// Advances to `to`, whose outcomes are now sent to the writer. Returns false if they belong to an earlier ownership of the
+    /// partition.
     pub fn advance_read(&mut self, epoch: i64, to: Position) -> bool {
         if self.epoch != epoch {
             return false;
@@ -42,7 +43,7 @@ impl Progress {
         true
     }
 
-    /// Takes note of a commit; false if it belongs to an earlier ownership of the partition.
+    /// Records a commit. Returns false if it belongs to an earlier ownership of the partition.
     pub fn on_committed(&mut self, epoch: i64, to: Position) -> bool {
         if self.epoch != epoch {
             return false;
@@ -62,18 +63,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_before_a_reopening_is_no_answer_after_it() {
+    fn a_reply_to_a_read_before_a_reopening_is_not_current() {
         let mut progress = Progress::new(5, at(2));
         assert!(progress.advance_read(5, at(4)));
-        let asked_under = progress.epoch;
-        assert!(progress.is_answered(asked_under) && progress.is_unread(at(5)));
-        // The commit of 3 and 4 was refused. What follows on 4 would pass them over.
+        let read_under = progress.epoch;
+        assert!(progress.is_current(read_under) && progress.is_unread(at(5)));
+        // The commit of 3 and 4 was refused. A reply that follows 4 would skip them.
         let reopened = Progress::new(6, at(2));
-        assert!(!reopened.is_answered(asked_under) && reopened.is_unread(at(5)));
+        assert!(!reopened.is_current(read_under) && reopened.is_unread(at(5)));
     }
 
     #[test]
-    fn what_belongs_to_an_earlier_ownership_moves_nothing() {
+    fn a_commit_of_an_earlier_ownership_changes_nothing() {
         let mut progress = Progress::new(6, at(2));
         let before = progress;
         assert!(!progress.advance_read(5, at(4)) && !progress.on_committed(5, at(4)));

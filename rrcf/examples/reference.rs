@@ -1,6 +1,8 @@
-//! Compares the forest with reference values: `cargo run --release -p rrcf-rs --example reference -- FILE…`.
+//! Compares the forest with reference values: `cargo run --release -p rrcf-rs --example reference
+//! -- FILE…`.
 //!
-//! Prints a line per case. Exit code 1 if a case is out of bounds, 2 if a file cannot be read.
+//! Prints one line per case. Exits with 1 if a case is out of bounds, and with 2 if a file cannot
+//! be read.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -16,7 +18,7 @@ const TREES: usize = 20_000;
 fn main() -> ExitCode {
     let files: Vec<_> = std::env::args_os().skip(1).collect();
     if files.is_empty() {
-        eprintln!("usage: reference FILE…, each a reference case as in tests/reference/");
+        eprintln!("usage: reference FILE…    each file is a reference case, as in tests/reference/");
         return ExitCode::from(2);
     }
     let cases: Result<Vec<_>, _> = files.iter().map(|file| Case::read(Path::new(file))).collect();

@@ -1,19 +1,19 @@
-//! Configuration of a forest and its limits.
+//! The configuration of a forest, and its limits.
 
-use crate::{Error, Forest};
+use crate::error::Error;
 
 /// Largest `dimensions * shingle`.
 pub(crate) const MAX_WIDTH: usize = 1 << 16;
 /// Largest number of trees.
 pub(crate) const MAX_TREES: usize = 1 << 20;
-/// Largest rate of decay: beyond it, not even the point before the last would stay.
+/// Largest rate of decay. With a greater rate, even the previous point would not stay.
 const MAX_RATE: f64 = 1e6;
 /// Largest number of points in all trees together.
 pub(crate) const MAX_POINTS: usize = 1 << 26;
 /// Largest window.
 pub(crate) const MAX_WINDOW: usize = 1 << 24;
 
-/// Sizes and seed of a forest to be built.
+/// Configures the sizes and the seed of a forest.
 ///
 /// ```
 /// let forest = rrcf_rs::Forest::builder(3).trees(50).window(512).shingle(4).seed(42).build()?;
@@ -31,20 +31,23 @@ pub struct ForestBuilder {
     pub(crate) sampling: Sampling,
 }
 
-/// Which points of the past a forest holds.
+/// Chooses which points of the past a forest holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Sampling {
-    /// The last ones, as many as the window has room for. Every point is taken in.
+    /// The forest holds the last points, as many as the window has room for. It takes every point.
     #[default]
     SlidingWindow,
-    /// As many as the window has room for, of all that ever came, each with the same probability: nothing is ever wholly forgotten.
+    /// The forest holds a uniform sample of all points so far, as many as the window has room for.
+    /// No part of the past is ever completely forgotten.
     Reservoir,
-    /// As many as the window has room for, each with a probability that fades with its age.
+    /// The forest holds a sample, as many points as the window has room for. The probability of a
+    /// point fades with its age.
     TimeDecayed {
-        /// By how much the logarithm of the odds falls with every point that comes. With `c / window`, about one point in 1 / (1 - e^-c) is taken
-        /// in, and the mean age of those held is about window / c, for c up to 1. The default of the field is c = 0.1.
+        /// Decrease of the logarithm of the odds with every new point. With a rate of `c / window`,
+        /// the sample takes about one point in 1 / (1 - e^-c), and the mean age of the points held
+        /// is about window / c, for c up to 1. The usual default in the literature is c = 0.1.
         rate: f64,
     },
 }
@@ -54,47 +57,41 @@ impl ForestBuilder {
         Self { dimensions, trees: 100, window: 256, shingle: 1, seed: 0, sampling: Sampling::SlidingWindow }
     }
 
-    /// Sets the number of trees, 100 unless told otherwise and at most 2²⁰. The noise of a score falls with its square root.
+    /// Sets the number of trees: 100 by default, at most 2²⁰. The noise of a score falls with the
+    /// square root of this number.
     pub fn trees(mut self, trees: usize) -> Self {
         self.trees = trees;
         self
     }
 
-    /// Sets how many points the forest remembers, 256 unless told otherwise and at most 2²⁴. All trees together hold
-    /// at most 2²⁶.
+    /// Sets how many points the forest holds: 256 by default, at most 2²⁴. All trees together hold
+    /// at most 2²⁶ points.
     pub fn window(mut self, window: usize) -> Self {
         self.window = window;
         self
     }
 
-    /// Sets how many consecutive points make one point of the trees, 1 unless told otherwise. With more than one, the forest sees the
-    /// shape of the series, not only its values. `dimensions * shingle` is at most 65,536.
+    /// Sets how many consecutive points make one point of the trees: 1 by default. With more than
+    /// 1, the forest sees the shape of the series, not only its values. `dimensions * shingle` is
+    /// at most 65,536.
     pub fn shingle(mut self, shingle: usize) -> Self {
         self.shingle = shingle;
         self
     }
 
-    /// Sets the seed of the random cuts, 0 unless told otherwise. Same seed and same points, same scores, to the bit.
+    /// Sets the seed of the random cuts: 0 by default. The same seed and the same points give the
+    /// same scores, bit for bit.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets which points the forest holds, [the last ones](Sampling::SlidingWindow) unless told otherwise. A point that a
-    /// sample does not take in is scored as if it were, and leaves no trace but the random numbers it drew.
+    /// Sets which points the forest holds: [the last points](Sampling::SlidingWindow) by default. A
+    /// point that a sample does not take is scored as if it were taken. It leaves no trace except
+    /// the random numbers that it used.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
         self
-    }
-
-    /// Builds an empty forest.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`] if a size is zero or beyond its limit.
-    pub fn build(self) -> Result<Forest, Error> {
-        self.validate()?;
-        Ok(Forest::new(&self))
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {

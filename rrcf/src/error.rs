@@ -1,17 +1,18 @@
-//! What can go wrong. An error never changes a forest.
+//! The errors of this crate. No error changes a forest.
 
-/// Why a forest was not built, a point not taken, or a snapshot not read.
+/// The reason why a forest was not built, a point not accepted, or a snapshot not read.
 ///
-/// Whatever the error, the forest is exactly as it was before the call.
+/// After any error the forest is exactly as it was before the call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A size of the configuration is zero or beyond its limit.
     #[error("{what} is {got}, but must be between 1 and {most}")]
     OutOfRange {
-        /// The size in question: `dimensions`, `trees`, `window`, `shingle`, `trees * window` or `dimensions * shingle`.
+        /// The size: `dimensions`, `trees`, `window`, `shingle`, `trees * window` or `dimensions *
+        /// shingle`.
         what: &'static str,
-        /// What was asked for.
+        /// The value that the caller asked for.
         got: usize,
         /// The largest value allowed.
         most: usize,
@@ -19,11 +20,11 @@ pub enum Error {
     /// A slice has the wrong number of values.
     #[error("{what} has {got} values, but the forest needs {expected}")]
     WrongLength {
-        /// The slice in question: `point`, `contributions` or `weights`.
+        /// The slice: `point`, `contributions` or `weights`.
         what: &'static str,
-        /// How many values came.
+        /// Number of values given.
         got: usize,
-        /// How many the forest needs.
+        /// Number of values that the forest needs.
         expected: usize,
     },
     /// A value of a point is NaN or infinite.
@@ -38,26 +39,26 @@ pub enum Error {
         /// Index of the first such weight.
         dimension: usize,
     },
-    /// The rate of a time-decayed sample is not a number between zero and a million.
+    /// The rate of decay of a time-decayed sample is not a number between 0 and 1,000,000.
     #[error("the rate of decay is not a number between 0 and 1,000,000")]
     BadRate,
-    /// The bytes are no snapshot, or were changed on their way.
+    /// The bytes are not a snapshot, or have been changed.
     #[error("the snapshot is damaged: {0}")]
     DamagedSnapshot(&'static str),
-    /// The snapshot was written by a version of this crate that knows a newer format.
-    #[error("the snapshot has format {found}, this version reads formats up to {newest}")]
+    /// A newer version of this crate wrote the snapshot in a newer format.
+    #[error("the snapshot has format {found}, but this version reads only formats up to {newest}")]
     NewerSnapshot {
         /// The format of the snapshot.
         found: u16,
-        /// The newest format this version reads.
+        /// The newest format that this version reads.
         newest: u16,
     },
-    /// The forest in the snapshot would take more memory than the caller allows.
-    #[error("the forest of the snapshot needs {needed} bytes, more than the {limit} allowed")]
+    /// The forest in the snapshot needs more memory than the caller allows.
+    #[error("the forest in the snapshot needs {needed} bytes, but only {limit} are allowed")]
     TooMuchMemory {
-        /// Bytes the restored forest would take.
+        /// Bytes that the restored forest would take.
         needed: u64,
-        /// Bytes allowed.
+        /// Bytes that the caller allows.
         limit: u64,
     },
 }

@@ -1,8 +1,8 @@
-//! How vectors grow: with what they hold, and without much slack.
+//! Growth of vectors: in proportion to their content, with little slack.
 
 use alloc::vec::Vec;
 
-/// Makes room for `extra` more elements. Grows by half, up to `limit` elements in all.
+/// Makes room for `extra` more elements. Grows by half, to at most `limit` elements in all.
 pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
     let needed = vec.len() + extra;
     if needed > vec.capacity() {
@@ -12,14 +12,15 @@ pub(crate) fn make_room<T>(vec: &mut Vec<T>, extra: usize, limit: usize) {
     }
 }
 
-/// Makes room for at least `extra` more elements. Grows by a thirty-second: for what is large, and seldom grows.
+/// Makes room for at least `extra` more elements. Grows by a thirty-second, for large vectors that
+/// seldom grow.
 pub(crate) fn grow_slowly<T>(vec: &mut Vec<T>, extra: usize) {
     if vec.len() + extra > vec.capacity() {
         vec.reserve_exact(extra.max(vec.len() / 32));
     }
 }
 
-/// Bytes behind a vector.
+/// Returns the bytes that a vector occupies on the heap.
 pub(crate) fn heap_bytes<T>(vec: &Vec<T>) -> usize {
     vec.capacity() * size_of::<T>()
 }

@@ -1,7 +1,8 @@
 //! Arithmetic on bounding boxes: the inner loops of the forest.
 //!
-//! A box is `lo` and `hi`, a value per dimension each. All loops work on eight dimensions at a time and read whole eights even where
-//! fewer dimensions are left: what lies behind belongs to a neighbour and is masked.
+//! A box is `lo` and `hi`, each with one value per dimension. All loops handle eight dimensions at
+//! a time, and read eight values even if fewer dimensions are left. The surplus values belong to a
+//! neighbour and are masked.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,15 +10,17 @@ use alloc::vec::Vec;
 use crate::eight::{Eight, LANES};
 use crate::growth::heap_bytes;
 
-/// Dimensions rounded up to whole lanes. Every vector of values has so many to spare behind its last.
+/// Rounds the number of dimensions up to whole lanes. Every vector of values has this much space
+/// after its last value.
 pub(crate) fn padded(width: usize) -> usize {
     width.next_multiple_of(LANES)
 }
 
-/// Dimensions of so many eights have code of their own.
+/// Points of up to this many eights have specialised code.
 pub(crate) const MOST_EIGHTS: usize = 4;
 
-/// Where the eights of so many dimensions begin: `EIGHTS` of them, or any number if that is 0.
+/// Returns the first dimension of each eight: `EIGHTS` of them, or as many as `width` needs if
+/// `EIGHTS` is 0.
 #[inline(always)]
 pub(crate) fn chunks<const EIGHTS: usize>(width: usize) -> impl Iterator<Item = usize> {
     debug_assert!(EIGHTS == 0 || width.div_ceil(LANES) == EIGHTS);
@@ -26,7 +29,8 @@ pub(crate) fn chunks<const EIGHTS: usize>(width: usize) -> impl Iterator<Item = 
 
 /// Reads the lanes that begin at `at`.
 ///
-/// `at + LANES` must not exceed the number of values. This is the innermost access of all: checking it costs a seventh of an update.
+/// `at + LANES` must not exceed the number of values. This is the innermost access of the forest;
+/// checking it would cost a seventh of an update.
 #[inline(always)]
 #[allow(
     unsafe_code,
@@ -34,16 +38,17 @@ pub(crate) fn chunks<const EIGHTS: usize>(width: usize) -> impl Iterator<Item = 
 )]
 pub(crate) fn load<V: Eight>(values: &[f32], at: usize) -> V {
     debug_assert!(at + LANES <= values.len());
-    // SAFETY: all values that are read by lanes have `LANES` values to spare behind the last (`Store::extend`, `Pool::new_box`,
-    // `padded`), and `at` comes from a slot, a box or a dimension that is there: each is checked where it enters the forest.
+    // SAFETY: all values that are read in lanes have `LANES` values of space after the last
+    // (`Store::extend`, `Pool::new_box`, `padded`). `at` comes from a slot, a box or a dimension
+    // that exists; each of these is checked when it enters the forest.
     V::load(unsafe { &*values.as_ptr().add(at).cast() })
 }
 
-/// Lets the processor fetch the cache line at this index of some values, which may be beyond their end.
+/// Prefetches the cache line of the value at index `at`, which may be beyond the end.
 #[inline(always)]
 pub(crate) fn prefetch<T>(values: &[T], at: usize) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    #[allow(unsafe_code, unused_unsafe, reason = "a hint, which no address makes fail")]
+    #[allow(unsafe_code, unused_unsafe, reason = "a prefetch is a hint and cannot fault")]
     // SAFETY: prefetching reads nothing and cannot fault.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -55,7 +60,7 @@ pub(crate) fn prefetch<T>(values: &[T], at: usize) {
 
 /// Writes the first `count` lanes.
 #[inline(always)]
-#[allow(unsafe_code, reason = "as `load`")]
+#[allow(unsafe_code, reason = "see `load`")]
 pub(crate) fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: usize) {
     if count >= LANES {
         debug_assert!(at + LANES <= values.len());
@@ -68,32 +73,32 @@ pub(crate) fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: us
     }
 }
 
-/// A point made ready for comparison with many boxes.
+/// A point prepared for comparison with many boxes.
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
     width: usize,
     values: Vec<f32>,
-    /// What else a point is compared by, eight dimensions at a time.
+    /// The point in the forms that comparisons need, eight dimensions at a time.
     eights: Vec<Eights>,
-    /// The first of these, at hand: narrow points have no others.
+    /// A copy of the first element; narrow points have no others.
     first: Eights,
 }
 
-/// Eight values of a point in the ways it is compared.
+/// Eight values of a point in the forms that comparisons need.
 #[derive(Clone, Copy, Default)]
 struct Eights {
     values: [f32; LANES],
-    /// The values, and in the lanes behind them what is below no bound.
+    /// The values; in the lanes after the last dimension, a value that is below no bound.
     low: [f32; LANES],
-    /// The values, and in the lanes behind them what is above no bound.
+    /// The values; in the lanes after the last dimension, a value that is above no bound.
     high: [f32; LANES],
-    /// All ones in the lanes of the values, zeros behind.
+    /// All ones in the lanes of the values, zeros in the lanes after them.
     real: [f32; LANES],
 }
 
 impl Probe {
     pub(crate) fn new(width: usize) -> Self {
-        let eights = |at: usize| {
+        let eights_at = |at: usize| {
             let lanes =
                 |real: f32, behind: f32| core::array::from_fn(|i| if at + i < width { real } else { behind });
             Eights {
@@ -103,7 +108,7 @@ impl Probe {
                 real: lanes(f32::from_bits(u32::MAX), 0.0),
             }
         };
-        let eights: Vec<Eights> = chunks::<0>(width).map(eights).collect();
+        let eights: Vec<Eights> = chunks::<0>(width).map(eights_at).collect();
         Self { width, values: vec![0.0; width], first: eights.first().copied().unwrap_or_default(), eights }
     }
 
@@ -126,19 +131,19 @@ impl Probe {
         heap_bytes(&self.values) + heap_bytes(&self.eights)
     }
 
-    /// The eight values from that of index `at` on, a multiple of eight.
+    /// Returns the eight values from index `at` on. `at` is a multiple of eight.
     #[inline(always)]
     fn eights<const EIGHTS: usize>(&self, at: usize) -> &Eights {
         if EIGHTS == 1 { &self.first } else { &self.eights[at / LANES] }
     }
 
-    /// The values of a narrow point.
+    /// Returns the values of a point of at most eight dimensions.
     #[inline(always)]
     pub(crate) fn narrow<V: Eight>(&self) -> V {
         V::load(&self.first.values)
     }
 
-    /// Whether the point lies outside of the box.
+    /// Returns whether the point lies outside of the box.
     #[inline(always)]
     pub(crate) fn outside<V: Eight, const EIGHTS: usize>(&self, bounds: impl Boxed<V>) -> bool {
         let mut outside = 0;
@@ -151,7 +156,8 @@ impl Probe {
         outside != 0
     }
 
-    /// Whether the point lies on the boundary of the box, or outside, in at least one dimension.
+    /// Returns whether the point lies on the boundary of the box or outside of it in at least one
+    /// dimension.
     #[inline(always)]
     pub(crate) fn touches<V: Eight, const EIGHTS: usize>(&self, bounds: impl Boxed<V>) -> bool {
         let mut touching = 0;
@@ -164,12 +170,12 @@ impl Probe {
         touching != 0
     }
 
-    /// Makes the box at `lo` and `hi` of the values just large enough to contain the point.
+    /// Grows the box at `lo` and `hi` in `values` just enough to contain the point.
     #[inline(always)]
     pub(crate) fn grow<V: Eight, const EIGHTS: usize>(&self, values: &mut [f32], lo: usize, hi: usize) {
         for at in chunks::<EIGHTS>(self.width) {
             let eights = self.eights::<EIGHTS>(at);
-            // Behind the last dimension, what is there comes out as it is.
+            // The values after the last dimension stay as they are.
             let lower = V::load(&eights.low).min(load(values, lo + at));
             let upper = V::load(&eights.high).max(load(values, hi + at));
             store(values, lo + at, lower, LANES);
@@ -177,7 +183,8 @@ impl Probe {
         }
     }
 
-    /// Puts a box in place of that at `lo` and `hi` of the values, from the dimension `at` on. Returns whether they differ.
+    /// Replaces eight dimensions of the box at `lo` and `hi` in `values`, from dimension `at` on.
+    /// Returns whether this changed the box.
     #[inline(always)]
     pub(crate) fn replace<V: Eight, const EIGHTS: usize>(
         &self,
@@ -194,7 +201,8 @@ impl Probe {
         old_lower.differs(lower).or(old_upper.differs(upper)).mask() != 0
     }
 
-    /// The ranges of the box before and after it takes in the point, weighted. `weights` has zeros behind the last.
+    /// Returns the weighted ranges of the box before and after it contains the point. `weights` has
+    /// zeros after the last dimension.
     #[inline(always)]
     pub(crate) fn ranges<V: Eight, const EIGHTS: usize>(
         &self,
@@ -220,7 +228,7 @@ impl Probe {
         self.wide_ranges::<V>(bounds, weights)
     }
 
-    /// The same where sums of `f32` overflow, or lose what is left of them.
+    /// Does the same in `f64`, for sums that overflow or underflow in `f32`.
     #[cold]
     #[inline(never)]
     fn wide_ranges<V: Eight>(&self, bounds: impl Boxed<V>, weights: &[f32]) -> Ranges {
@@ -237,10 +245,12 @@ impl Probe {
         Ranges { excess, total: inside + excess, wide: true }
     }
 
-    /// The cut at offset `at` of the gaps between the box and the point outside of it, laid end to end.
+    /// Returns the cut at offset `at` of the gaps between the box and the point outside of it, laid
+    /// end to end.
     ///
-    /// With `at` uniform in `[0, excess)` the cut is uniform over the gaps, each in proportion to its weight. It separates strictly:
-    /// everything on the left is at most `value`, everything on the right is above it, even where the gap is a single ulp.
+    /// If `at` is uniform in `[0, excess)`, the cut is uniform over the gaps, each in proportion to
+    /// its weight. It separates strictly: everything on the left is at most `value`, everything on
+    /// the right is above it, even if the gap is a single ulp.
     #[inline(always)]
     pub(crate) fn cut<V: Eight, const EIGHTS: usize>(
         &self,
@@ -270,7 +280,8 @@ impl Probe {
                 let length = V::load(&ends).sub(V::load(&starts)).max(V::splat(0.0));
                 load::<V>(weights, chunk).mul(length).to_array().map(f64::from)
             };
-            // Which gap it is, nobody can foresee: so all are looked at, without a branch.
+            // The gap that is hit is random, so a branch on it would be mispredicted. This checks
+            // all gaps without a branch.
             let mut hits = 0_u32;
             let mut offsets = [0.0; LANES];
             for i in 0..LANES {
@@ -289,17 +300,18 @@ impl Probe {
                 return Cut { dimension: last.dimension, value: round_down(real, last.start, last.end) };
             }
         }
-        // Rounding has left `at` a hair beyond the last gap: the cut is the last value of that.
+        // Rounding can move `at` slightly beyond the last gap. The cut is then the last value of
+        // that gap.
         Cut { dimension: last.dimension, value: last.end.next_down() + 0.0 }
     }
 }
 
-/// A box, wherever it is kept.
+/// A box, in memory or in registers.
 pub(crate) trait Boxed<V: Eight>: Copy {
-    /// Eight lower bounds, from that of index `at` on.
+    /// Returns eight lower bounds, from index `at` on.
     fn lower(&self, at: usize) -> V;
 
-    /// Eight upper bounds, from that of index `at` on.
+    /// Returns eight upper bounds, from index `at` on.
     fn upper(&self, at: usize) -> V;
 }
 
@@ -322,13 +334,13 @@ impl<V: Eight> Boxed<V> for InRegisters<V> {
     }
 }
 
-/// A box somewhere in some values.
+/// A box within a slice of values.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'a> {
     pub(crate) values: &'a [f32],
-    /// Where the lower bounds begin.
+    /// Index of the first lower bound.
     pub(crate) lo: usize,
-    /// Where the upper bounds begin.
+    /// Index of the first upper bound.
     pub(crate) hi: usize,
 }
 
@@ -344,7 +356,7 @@ impl<V: Eight> Boxed<V> for Bounds<'_> {
     }
 }
 
-/// The stretch between a box and a point outside of it, in one dimension.
+/// The interval between a box and a point outside of it, in one dimension.
 struct Gap {
     dimension: usize,
     start: f32,
@@ -352,34 +364,36 @@ struct Gap {
     weight: f64,
 }
 
-/// Sums of ranges between these are formed in `f32`.
+/// Sums of ranges between these two limits are formed in `f32`.
 const LEAST: f32 = 1e-25;
 const MOST: f32 = 1e35;
 
-/// Weighted sums of ranges of a box that is about to take in a point.
+/// Weighted sums of ranges, for a box and a point that it is about to contain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ranges {
-    /// By how much the point would make the box grow.
+    /// The growth of the box if it contains the point.
     pub(crate) excess: f64,
-    /// The box with the point.
+    /// The size of the box with the point.
     pub(crate) total: f64,
-    /// Whether they are beyond what `f32` can sum.
+    /// Whether the sums are outside of the limits for `f32`.
     pub(crate) wide: bool,
 }
 
-/// A cut: points with `value` or less at `dimension` lie on the left side, all others on the right.
+/// A cut: points with at most `value` in `dimension` lie on the left side, all others on the right.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cut {
     pub(crate) dimension: usize,
     pub(crate) value: f32,
 }
 
-/// The largest `f32` at most `real`, kept in `[start, end)`. Rounding down keeps every `f32` on the side of the real cut.
+/// Returns the largest `f32` that is at most `real`, limited to `[start, end)`. Rounding down keeps
+/// every `f32` on the same side as the exact cut does.
 #[inline(always)]
 fn round_down(real: f64, start: f32, end: f32) -> f32 {
     let nearest = real as f32;
-    // Whether that is above is the toss of a coin, so the next one down is counted out: the bits of a finite number grow with its
-    // size. A zero above something has the sign of that.
+    // Whether `nearest` is above `real` is random, so the next value down is computed without a
+    // branch. The bits of a finite number grow with its magnitude. A zero that is above `real` has
+    // the negative sign of `real`.
     let above = u32::from(f64::from(nearest) > real).wrapping_neg();
     let towards_below = (nearest.to_bits() >> 31 << 1).wrapping_sub(1);
     let down = f32::from_bits(nearest.to_bits().wrapping_add(towards_below & above)) + 0.0;

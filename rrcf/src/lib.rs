@@ -1,7 +1,8 @@
 //! Exact Robust Random Cut Forest (RRCF) for streaming anomaly detection.
 //!
-//! A [`Forest`] watches a series of points, remembers the last few hundred or thousand of them, and says of each new one how far it
-//! stands out. It needs no training, copes with drift because it forgets, and with several fields at once.
+//! A [`Forest`] reads a series of points, keeps the last few hundred or thousand of them, and
+//! scores how far each new point stands out. It needs no training. It adapts to drift because it
+//! forgets old points. A point can have several fields.
 //!
 //! ```
 //! use rrcf_rs::Forest;
@@ -19,68 +20,85 @@
 //!
 //! # How it works
 //!
-//! **A random cut tree** holds the points of the window. Draw the smallest box around them; pick a dimension with a probability
-//! in proportion to the length of that side; cut the box there at a uniformly random place; go on with each half until every point
-//! is alone. A point far from all others is cut off early, with almost the whole window on the other side of the cut.
+//! **A random cut tree** holds the points of the window. To build one, draw the smallest box around
+//! all points. Pick a dimension with a probability in proportion to the length of that side, and
+//! cut the box there at a uniformly random place. Repeat this on both halves until every point is
+//! alone. A point far from all others is cut off early, with almost the whole window on the other
+//! side of the cut.
 //!
-//! **Inserting and forgetting.** The tree follows the stream: a new point goes down from the root, and at each box that it makes
-//! grow, chance decides whether a cut parts it from everything in there or whether the cut that is there stays. Forgetting a point
-//! takes out its leaf and the cut above it. Both leave exactly the distribution that building a new tree from the same points has
-//! (Guha, Mishra, Roy, Schrijvers: *Robust Random Cut Forest Based Anomaly Detection On Streams*, ICML 2016); that is what "exact"
-//! means here, and what the tests compare with the original implementation.
+//! **Inserting and forgetting.** The tree follows the stream. A new point goes down from the root.
+//! At each box that the point makes grow, chance decides: either a new cut separates the point from
+//! everything in the box, or the existing cut stays and the point goes on. Forgetting a point
+//! removes its leaf and the cut above the leaf. Both operations keep exactly the distribution of a
+//! tree that is built from the same points (Guha, Mishra, Roy, Schrijvers: *Robust Random Cut
+//! Forest Based Anomaly Detection On Streams*, ICML 2016). This is what "exact" means here, and the
+//! tests compare it with the original implementation.
 //!
-//! **Displacement.** If a point were taken out, the subtree beside it would move up by one: as many points as that subtree
-//! holds would have a simpler description. An outlier displaces many. But two outliers side by side displace only each other.
-//! *Collusive displacement* (`CoDisp`) therefore asks of every subtree that holds the point: how many points are displaced, per
-//! point taken out, if all of it goes? The largest answer is the tree's score, and [`Score::codisp`] is the mean over all trees,
-//! with the new point already in place. Ordinary points score low, in the order of 1 to 10; a point unlike all others comes near the
-//! number of points in the window. What is high for *your* series depends on its noise: compare with its own past scores.
+//! **Displacement.** If a point were removed, its sibling subtree would move up by one level. The
+//! displacement of the point is the number of points in that subtree. An outlier displaces many
+//! points. But two outliers side by side displace only each other. *Collusive displacement*
+//! (`CoDisp`) therefore looks at every subtree that holds the point: if the whole subtree is
+//! removed, how many points are displaced per removed point? The largest ratio is the tree's score.
+//! [`Score::codisp`] is the mean over all trees, with the new point already inserted. Ordinary
+//! points score about 1 to 10. A point unlike all others comes near the number of points in the
+//! window. Which score is high for *your* series depends on its noise, so compare with its own past
+//! scores.
 //!
-//! **Shingles.** With a shingle of 4, the trees see the last four points as one. A value that is ordinary by itself but not in its
-//! place, such as a missing beat, then stands out.
+//! **Shingles.** With a shingle of 4, the trees see the last four points as one. A value that is
+//! ordinary by itself but wrong at its place in the sequence, such as a missing beat, then stands
+//! out.
 //!
-//! **Several fields** share the cuts in proportion to their ranges, so that a field in millions drowns one in percent. Give comparable
-//! scales to what is to count alike, or set [weights](Forest::set_weights). [`Forest::update_attributed`] says which field a score
-//! comes from, and [`Forest::neighbours`] which points are near: what would have been ordinary there.
+//! **Several fields** share the cuts in proportion to their ranges, so a field in millions hides a
+//! field in percent. Scale the fields alike if they should count alike, or set
+//! [weights](Forest::set_weights). [`Forest::update_attributed`] tells which field a score comes
+//! from. [`Forest::neighbours`] returns the nearest points that the forest holds, which show what
+//! would have been ordinary.
 //!
-//! **What it remembers** is up to you: the last points, a uniform sample of all that ever came, or a [sample](Sampling) in which old points
-//! fade. A point that the sample does not take in is scored as if it were, and costs a good half of an update.
+//! **Sampling.** You choose which points the forest keeps: the last points, a uniform sample of all
+//! points so far, or a [sample](Sampling) in which old points fade. A point that the sample does
+//! not take is scored as if it were taken. It costs a little more than half of an update.
 //!
 //! ```
 //! use rrcf_rs::{Forest, Sampling};
 //!
 //! let mut forest = Forest::builder(1).window(128).sampling(Sampling::Reservoir).build()?;
 //! for n in 0..5_000_u16 {
-//!     // A week of one kind, then many of another.
+//!     // A week of one kind, then many weeks of another kind.
 //!     forest.update(&[if n < 700 { 50.0 + f32::from(n % 7) } else { f32::from(n % 11) }])?;
 //! }
 //! assert_eq!(forest.len(), 128);
-//! // It has not forgotten the first week: a point like those has company.
+//! // The forest still holds points of the first week.
 //! assert!(forest.neighbours(&[53.0], 1)?[0].distance < 10.0);
 //! # Ok::<(), rrcf_rs::Error>(())
 //! ```
 //!
-//! **Readings that are not there** can be [filled in](Forest::impute) as the forest would expect them; readings that turn out to be false can
-//! be [taken back](Forest::remove). [`Forest::score`] scores a point without taking it in.
+//! **Missing and false readings.** [`Forest::impute`] fills missing values with the values that the
+//! forest expects. [`Forest::remove`] removes a reading that turned out to be false.
+//! [`Forest::score`] scores a point without inserting it.
 //!
 //! # Properties
 //!
-//! - A way down by the cuts, a way back up along the boxes that a point is outside of: that is an update. Subtrees of at most sixteen
-//!   points are flat arrays without links or boxes, so that little memory is touched.
-//! - Equal points share a leaf that counts them: quantised series make small, quick trees.
-//! - Same seed and same points give the same scores, to the bit, on every platform and with every kind of vector registers: only
-//!   `+ - * /` reach a score, in a fixed order, and logarithms come from `libm`.
-//! - [`Forest::snapshot`] holds the whole state, random numbers included; the restored forest continues bit for bit. With the feature `serde` a
-//!   forest is serialised as these bytes.
-//! - Values must be finite `f32`; anything else is an [`Error`] and changes nothing. `-0.0` counts as `0.0`. An `f32` has 24 significant
-//!   bits: subtract a large constant offset (a counter, an epoch time) in `f64` first.
-//! - Without the feature `std`, which is on unless turned off, the crate needs no more than `alloc`; processors are then not asked for AVX2.
+//! - An update goes down along the cuts, and back up along the boxes that the point lies outside
+//!   of. Subtrees of at most sixteen points are flat arrays without links or boxes, so an update
+//!   touches little memory.
+//! - Equal points share a leaf with a count. Quantised series make small, fast trees.
+//! - The same seed and the same points give the same scores, bit for bit, on every platform and
+//!   with every kind of vector registers. Scores use only `+ - * /` in a fixed order, and
+//!   logarithms from `libm`.
+//! - [`Forest::snapshot`] holds the whole state, including the random numbers. The restored forest
+//!   continues bit for bit. With the feature `serde`, a forest is serialised as these bytes.
+//! - Values must be finite `f32`. Any other value is an [`Error`] and changes nothing. `-0.0`
+//!   counts as `0.0`. An `f32` has 24 significant bits: subtract a large constant offset (a
+//!   counter, an epoch time) in `f64` first.
+//! - Without the default feature `std`, the crate needs only `alloc`. It then does not detect AVX2.
 //!
 //! # Choosing sizes
 //!
-//! The window is what "ordinary" is measured against; it should span some periods of the series. More trees make scores
-//! less noisy: 40 to 100 where single scores matter, 10 to 20 where many points per tree make up for it. Time per point grows with
-//! trees × log(window), and slowly with dimensions × shingle: about 0.4 µs per tree. A tree takes 15 bytes per point of one dimension, 20 of three, 30 of eight.
+//! The window defines what is ordinary; it should span several periods of the series. More trees
+//! make scores less noisy: use 40 to 100 where single scores matter, and 10 to 20 where each tree
+//! holds many points. The time per point grows with trees × log(window), and slowly with dimensions
+//! × shingle: about 0.4 µs per tree. A tree takes 15 bytes per point of one dimension, 20 bytes for
+//! three dimensions, and 30 bytes for eight.
 
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![cfg_attr(
@@ -89,7 +107,7 @@
 )]
 #![allow(
     clippy::inline_always,
-    reason = "the inner loops are compiled once for each kind of processor, which only works on what is inlined"
+    reason = "the inner loops are compiled once per kind of processor, which needs inlining"
 )]
 
 extern crate alloc;

@@ -1,18 +1,52 @@
-//! The pass over all trees that takes a point out and another one in.
+//! The pass over all trees that removes one point and inserts another.
 
 use core::marker::PhantomData;
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use crate::eight::Avx2;
 use crate::eight::{Baseline, Eight, Job, LANES};
-use crate::score::Tally;
+use crate::forest::Forest;
+use crate::score::{Score, Tally};
 use crate::store::Store;
 use crate::tree::{Arrival, Aside, Departure, Nest, Placement, Pool, TOGETHER, Tree, Ways, Work, descend};
-use crate::update::{Leaving, Step};
-use crate::{Forest, Score};
+
+/// The point that leaves the trees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Leaving {
+    NoPoint,
+    /// The point in `leaving`; equal points stay.
+    One,
+    /// The point in `leaving`, the last of its value. The leaf of this slot leaves with it.
+    Last(u32),
+}
+
+impl Leaving {
+    /// Creates this for a point whose value is represented by `slot`.
+    pub(crate) fn new(last: bool, slot: u32) -> Self {
+        if last { Self::Last(slot) } else { Self::One }
+    }
+
+    /// Returns the slot of the leaf that leaves with the point.
+    pub(crate) fn leaf(self) -> Option<u32> {
+        if let Self::Last(slot) = self { Some(slot) } else { None }
+    }
+}
+
+/// What a pass does with the points in `leaving` and `coming`.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass {
+    pub(crate) leaving: Leaving,
+    /// The slot of the point in `coming` if it stays, or `None` if it is only scored.
+    pub(crate) staying: Option<u32>,
+    /// Whether the slot of an equal point represents the new point too, instead of the other way
+    /// round.
+    pub(crate) shared_slots: bool,
+    /// Whether the pass credits the collusive displacement to dimensions.
+    pub(crate) attribute: bool,
+}
 
 impl Forest {
-    /// Takes the point in `leaving` out of all trees.
+    /// Removes the point in `leaving` from all trees.
     pub(crate) fn let_go(&mut self, leaving: Leaving) {
         let Self { store, pool, trees, leaving: probe, work, .. } = self;
         let departure = Departure { probe, leaf: leaving.leaf() };
@@ -25,71 +59,79 @@ impl Forest {
         }
     }
 
-    /// Takes the point in `leaving` out of all trees and the one in `coming` in, as the step says. Returns the score of the latter,
-    /// and the slot that stands for its value so far.
-    pub(crate) fn pass(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
+    /// Removes the point in `leaving` from all trees and inserts the one in `coming`, as `pass`
+    /// says. Returns the score of the new point, and the slot that represented its value before.
+    pub(crate) fn run_pass(
+        &mut self,
+        pass: Pass,
+        credit: &mut impl FnMut(usize, f64),
+    ) -> (Score, Option<u32>) {
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         if self.wide_registers {
-            // SAFETY: the processor has been asked whether it has these.
-            #[allow(unsafe_code, reason = "wide registers save a fifth of an update")]
-            return unsafe { self.pass_wide(step, credit) };
+            // SAFETY: `wide_registers` is set only after the processor has been asked for these
+            // features.
+            #[allow(unsafe_code, reason = "wide registers save a fifth of the time of an update")]
+            return unsafe { self.run_pass_wide(pass, credit) };
         }
-        self.pass_with::<Baseline>(step, credit)
+        self.run_pass_with::<Baseline>(pass, credit)
     }
 
-    /// The same for processors with AVX2 and the bit operations that came with it.
+    /// Does the same on processors with AVX2 and the bit operations that came with it.
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn pass_wide(&mut self, step: Step, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
-        self.pass_with::<Avx2>(step, credit)
+    fn run_pass_wide(&mut self, pass: Pass, credit: &mut impl FnMut(usize, f64)) -> (Score, Option<u32>) {
+        self.run_pass_with::<Avx2>(pass, credit)
     }
 
-    /// The same with vectors of a kind. From here on, `EIGHTS` is how many of them a point takes, if there is code of its own for so many,
-    /// and else 0: loops whose end the compiler knows take a quarter less time.
+    /// Does the same with the vectors `V`. From here on, `EIGHTS` is the number of vectors that a
+    /// point takes if specialised code exists for that number, and 0 otherwise. Loops with a length
+    /// known at compile time take a quarter less time.
     #[inline(always)]
-    fn pass_with<V: Eight>(
+    fn run_pass_with<V: Eight>(
         &mut self,
-        step: Step,
+        pass: Pass,
         credit: &mut impl FnMut(usize, f64),
     ) -> (Score, Option<u32>) {
         match self.store.width().div_ceil(LANES) {
-            1 => self.pass_through::<V, 1>(step, credit),
-            2 if V::WIDE => self.pass_through::<V, 2>(step, credit),
-            3 if V::WIDE => self.pass_through::<V, 3>(step, credit),
-            4 if V::WIDE => self.pass_through::<V, 4>(step, credit),
-            _ => self.pass_through::<V, 0>(step, credit),
+            1 => self.run_pass_through::<V, 1>(pass, credit),
+            2 if V::WIDE => self.run_pass_through::<V, 2>(pass, credit),
+            3 if V::WIDE => self.run_pass_through::<V, 3>(pass, credit),
+            4 if V::WIDE => self.run_pass_through::<V, 4>(pass, credit),
+            _ => self.run_pass_through::<V, 0>(pass, credit),
         }
     }
 
     #[inline(always)]
-    fn pass_through<V: Eight, const EIGHTS: usize>(
+    fn run_pass_through<V: Eight, const EIGHTS: usize>(
         &mut self,
-        step: Step,
+        pass: Pass,
         credit: &mut impl FnMut(usize, f64),
     ) -> (Score, Option<u32>) {
         let Self { store, pool, trees, wide_weights: weights, leaving, coming, work, .. } = self;
         let store = &*store;
-        let departure = Departure { probe: leaving, leaf: step.leaving.leaf() };
-        let slot = step.staying.unwrap_or(0);
-        let mut arrival = Arrival { probe: coming, slot, twin: None, weights, attribute: step.attribute };
+        let departure = Departure { probe: leaving, leaf: pass.leaving.leaf() };
+        let slot = pass.staying.unwrap_or(0);
+        let mut arrival =
+            Arrival { probe: coming, slot, duplicate: None, weights, attribute: pass.attribute };
         let held = store.len() as u32;
         let Work { ways, aside } = work;
         let mut tally = Tally::new();
-        // About as many as a tree has, and as many for every tree: a loop whose end can be foreseen.
+        // An estimate of the nodes per tree, the same for every tree, so that the processor
+        // predicts the end of the loop.
         let nodes = pool.boxes_held() / trees.len() * 9 / 8 + 2;
         let mut groups = trees.chunks_mut(TOGETHER).enumerate().peekable();
         while let Some((group, trees)) = groups.next() {
             if let Some((_, next)) = groups.peek() {
                 next.iter().for_each(|tree| tree.prefetch_nodes(nodes));
             }
-            if step.leaving != Leaving::Nobody {
+            if pass.leaving != Leaving::NoPoint {
                 V::apart(Descend::<-1> { trees, ways, point: departure.probe.point(), held });
                 prefetch(trees, ways, pool);
                 let departure = &departure;
                 V::apart(Forget::<V, EIGHTS> { trees, ways, departure, pool, store, kind: PhantomData });
             }
             let point = arrival.probe.point();
-            if step.staying.is_some() {
+            if pass.staying.is_some() {
                 V::apart(Descend::<1> { trees, ways, point, held });
             } else {
                 V::apart(Descend::<0> { trees, ways, point, held });
@@ -97,17 +139,17 @@ impl Forest {
             prefetch(trees, ways, pool);
             if group == 0 {
                 // All trees hold the same points.
-                arrival.twin = ways.way(0).twin(point, pool, store);
-                if let (Some(twin), true) = (arrival.twin, step.shared_slots) {
-                    arrival.slot = twin;
+                arrival.duplicate = ways.way(0).duplicate(point, pool, store);
+                if let (Some(duplicate), true) = (arrival.duplicate, pass.shared_slots) {
+                    arrival.slot = duplicate;
                 }
             }
-            if arrival.twin.is_none() && store.is_large() {
+            if arrival.duplicate.is_none() && store.is_large() {
                 prefetch_points(trees.len(), ways, pool, store);
             }
             let mut room = [Placement::AT_ROOT; TOGETHER];
             let (placements, arrival, kind) = (&mut room[..trees.len()], &arrival, PhantomData);
-            if step.staying.is_some() {
+            if pass.staying.is_some() {
                 V::apart(Insert::<V, EIGHTS> { trees, ways, arrival, pool, store, aside, placements, kind });
             } else {
                 V::apart(Place::<V, EIGHTS> { trees, ways, arrival, pool, store, aside, placements, kind });
@@ -117,11 +159,11 @@ impl Forest {
                 tally.add(placement);
             }
         }
-        (tally.score(), arrival.twin)
+        (tally.score(), arrival.duplicate)
     }
 }
 
-/// Lets the processor fetch what is needed after a descent.
+/// Prefetches the memory that is needed after a descent.
 #[inline(always)]
 fn prefetch(trees: &[Tree], ways: &Ways, pool: &Pool) {
     for (number, tree) in trees.iter().enumerate() {
@@ -129,7 +171,7 @@ fn prefetch(trees: &[Tree], ways: &Ways, pool: &Pool) {
     }
 }
 
-/// Lets the processor fetch the points in the buckets that some ways end in.
+/// Prefetches the points in the buckets where some ways end.
 #[inline(always)]
 fn prefetch_points(trees: usize, ways: &Ways, pool: &Pool, store: &Store) {
     for number in 0..trees {
@@ -137,7 +179,7 @@ fn prefetch_points(trees: usize, ways: &Ways, pool: &Pool, store: &Store) {
     }
 }
 
-/// A point goes down some trees: see [`descend`].
+/// A point descends some trees: see [`descend`].
 struct Descend<'a, const CHANGE: i32> {
     trees: &'a mut [Tree],
     ways: &'a mut Ways,
@@ -152,7 +194,7 @@ impl<const CHANGE: i32> Job for Descend<'_, CHANGE> {
     }
 }
 
-/// Some trees forget a point that has gone down them.
+/// Some trees forget a point that has descended them.
 struct Forget<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
@@ -179,7 +221,7 @@ impl<V: Eight, const EIGHTS: usize> Job for Forget<'_, V, EIGHTS> {
     }
 }
 
-/// A point that has gone down some trees comes into them.
+/// Some trees insert a point that has descended them.
 struct Insert<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,
@@ -204,7 +246,7 @@ impl<V: Eight, const EIGHTS: usize> Job for Insert<'_, V, EIGHTS> {
     }
 }
 
-/// A point that has gone down some trees is only looked at.
+/// Some trees score a point that has descended them, without inserting it.
 struct Place<'a, V, const EIGHTS: usize> {
     trees: &'a mut [Tree],
     ways: &'a Ways,

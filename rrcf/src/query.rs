@@ -1,41 +1,45 @@
-//! Questions to a forest that leave it as it is.
+//! Queries that leave the forest unchanged.
 
 use alloc::vec::Vec;
 
 use crate::eight::{Baseline, LANES};
-use crate::forest::check_length;
+use crate::error::Error;
+use crate::forest::{Forest, check_length};
 use crate::lanes::Probe;
-use crate::score::Tally;
+use crate::score::{Score, Tally};
 use crate::tree::{Arrival, Work};
-use crate::{Error, Forest, Score};
 
-/// A point that the forest holds, as an answer to [`Forest::neighbours`].
+/// A point that the forest holds, as returned by [`Forest::neighbours`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Neighbour {
-    /// Its values: the fields of the oldest point of the shingle first.
+    /// The values of the point; the fields of the oldest point of the shingle come first.
     pub point: Vec<f32>,
-    /// Its weighted distance: the sum over all dimensions of weight × difference, which is what cuts measure by.
+    /// The weighted distance: the sum of weight × difference over all dimensions. Cuts use the same
+    /// measure.
     pub distance: f64,
-    /// How many points of this value the forest holds.
+    /// The number of points of this value that the forest holds.
     pub count: u32,
 }
 
 impl Forest {
-    /// Scores a point as [`update`](Forest::update) would if it came next and nothing had to leave for it, and leaves the forest as it is.
+    /// Scores a point as [`update`](Forest::update) would if no point had to leave for it. Leaves
+    /// the forest unchanged.
     ///
-    /// The score is a function of the point and the forest's state: asked twice, the answer is the same.
+    /// The score depends only on the point and on the state of the forest. Two equal queries give
+    /// equal answers.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`] or [`Error::NotFinite`].
+    /// Returns [`Error::WrongLength`] or [`Error::NotFinite`].
     pub fn score(&self, point: &[f32]) -> Result<Score, Error> {
         self.check(point)?;
         let Some(shingle) = self.window.shingle_with(&self.store, point) else { return Ok(Score::default()) };
         let mut probe = Probe::new(shingle.len());
         probe.set(&shingle);
-        let twin = self.trees[0].twin(&shingle, &self.pool, &self.store);
-        let arrival = Arrival { probe: &probe, slot: 0, twin, weights: &self.wide_weights, attribute: false };
+        let duplicate = self.trees[0].duplicate(&shingle, &self.pool, &self.store);
+        let arrival =
+            Arrival { probe: &probe, slot: 0, duplicate, weights: &self.wide_weights, attribute: false };
         let mut work = Work::new(shingle.len());
         let mut tally = Tally::new();
         for tree in &self.trees {
@@ -49,14 +53,15 @@ impl Forest {
         Ok(tally.score())
     }
 
-    /// Finds points near to one that might come next, nearest first: at most `count` different ones.
+    /// Returns at most `count` distinct points that are near to `point`, nearest first.
     ///
-    /// Every tree offers the points that it has cut off together with it, sixteen at most, and the nearest of all these are the answer.
-    /// That is not an exact search: a near point that chance has cut off in every tree is missed. The more trees, the less likely.
+    /// Every tree proposes the points in the bucket where `point` would go, at most sixteen. The
+    /// result holds the nearest of all proposed points. The search is not exact: it misses a near
+    /// point if every tree has cut it off. More trees make this less likely.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`] or [`Error::NotFinite`].
+    /// Returns [`Error::WrongLength`] or [`Error::NotFinite`].
     pub fn neighbours(&self, point: &[f32], count: usize) -> Result<Vec<Neighbour>, Error> {
         self.check(point)?;
         let Some(shingle) = self.window.shingle_with(&self.store, point) else { return Ok(Vec::new()) };
@@ -75,8 +80,9 @@ impl Forest {
         Ok(found)
     }
 
-    /// All different points that the forest holds, with how many there are of each, in no particular order: that of a restored forest may
-    /// be another. The fields of the oldest point of a shingle come first.
+    /// Returns all distinct points that the forest holds, each with its count. The order is
+    /// arbitrary; a restored forest may have another order. The fields of the oldest point of a
+    /// shingle come first.
     pub fn points(&self) -> impl Iterator<Item = (&[f32], u32)> {
         let slots = (0..self.store.slots()).map(|slot| (slot, self.store.count(slot)));
         slots.filter(|&(_, count)| count > 0).map(|(slot, count)| (self.store.point(slot), count))
@@ -87,11 +93,12 @@ impl Forest {
         Neighbour { point: values, distance: self.distance(point, slot), count: self.store.count(slot) }
     }
 
-    /// Fills in the missing values of a point, given as NaN, and returns how many there were.
+    /// Fills in the missing values of a point, given as NaN, and returns how many were missing.
     ///
-    /// Every tree leads the point down by the values that are there, and to the side with more points where a missing one would
-    /// have to decide. Where that went wrong, the point found there differs in what is known: of the nearer half of the points found, the
-    /// median is filled in. A forest without points fills in zeros.
+    /// Every tree leads the point down by the known values. Where a missing value would decide, the
+    /// point goes to the side with more points. Each tree so finds one candidate. Candidates that
+    /// differ much in the known values are wrong, so only the nearer half of them is used. The
+    /// result is the median of their values. A forest without points fills in zeros.
     ///
     /// ```
     /// use rrcf_rs::Forest;
@@ -110,7 +117,7 @@ impl Forest {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`], or [`Error::NotFinite`] if a value is infinite.
+    /// Returns [`Error::WrongLength`], or [`Error::NotFinite`] if a value is infinite.
     pub fn impute(&self, point: &mut [f32]) -> Result<usize, Error> {
         check_length("point", point.len(), self.dimensions())?;
         if let Some(dimension) = point.iter().position(|value| value.is_infinite()) {
@@ -132,8 +139,8 @@ impl Forest {
         Ok(missing.len())
     }
 
-    /// The slots of what the trees take a point with gaps for: of all found, the half that is nearest in the values that are there, and what
-    /// is as near.
+    /// Returns the slots of the points that the trees find for a point with missing values: the
+    /// half that is nearest in the known values, and all others at the same distance.
     fn likely(&self, point: &[f32]) -> Vec<u32> {
         let found = self.trees.iter().map(|tree| tree.likely(point, &self.pool, &self.store));
         let mut found: Vec<(f64, u32)> = found.map(|slot| (self.distance(point, slot), slot)).collect();
@@ -142,7 +149,8 @@ impl Forest {
         found.into_iter().take_while(|&(distance, _)| distance <= farthest).map(|(_, slot)| slot).collect()
     }
 
-    /// The weighted distance of a point from the one at a slot, as far as its values are known.
+    /// Returns the weighted distance between a point and the point at a slot, over the known values
+    /// only.
     fn distance(&self, point: &[f32], slot: u32) -> f64 {
         let terms = point.iter().zip(self.store.point(slot)).zip(&self.wide_weights);
         terms

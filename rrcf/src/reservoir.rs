@@ -1,9 +1,11 @@
-//! A sample of a series: which points the trees hold, if not simply the last ones.
+//! A sample of a series: the points that the trees hold if the window does not slide.
 //!
-//! Every point draws a *key*, `ln(−ln u) − rate × n` with `u` uniform and `n` the number of the point, and the points with the
-//! smallest keys are held: Efraimidis and Spirakis, *Weighted random sampling with a reservoir*, IPL 2006, with weights that grow as
-//! e^(rate × n). At rate 0 every point of the past is held with the same probability; otherwise a point's chance fades with its age. A
-//! point that is not taken in costs no tree anything but the way down.
+//! Every point draws a *key*, `ln(−ln u) − rate × n`, where `u` is uniform and `n` is the number of
+//! the point. The sample holds the points with the smallest keys: Efraimidis and Spirakis,
+//! *Weighted random sampling with a reservoir*, IPL 2006, with weights that grow as e^(rate × n).
+//! At rate 0, every point of the past is held with the same probability. Otherwise the probability
+//! fades with the age of the point. A point that the sample does not take costs each tree only the
+//! descent.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,11 +22,11 @@ pub(crate) struct Reservoir {
     rate: f64,
     rng: Rng,
     pushed: u64,
-    /// The last raw points, as many as the shingle is long, oldest first.
+    /// The last raw points, one shingle of them, oldest first.
     recent: Vec<f32>,
     /// The points held, as a heap with the largest key first.
     held: Vec<Held>,
-    /// Slots below those ever used that are free.
+    /// Free slots below the largest slot ever used.
     free: Vec<u32>,
 }
 
@@ -35,14 +37,14 @@ pub(crate) struct Held {
     pub(crate) slot: u32,
 }
 
-/// What becomes of a point.
+/// Whether the sample takes a new point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
-    /// There is room for it.
+pub(crate) enum Admission {
+    /// The sample takes the point and has room for it.
     Room,
-    /// It takes the place of the point at this slot.
+    /// The sample takes the point in place of the point at this slot.
     Instead(u32),
-    /// It is not taken in.
+    /// The sample does not take the point.
     Refused,
 }
 
@@ -52,7 +54,8 @@ impl Reservoir {
         Self { dimensions, window, rate, rng, pushed: 0, recent, held: Vec::new(), free: Vec::new() }
     }
 
-    /// Continues from what a snapshot holds: the random numbers, the points pushed, the recent points, and the heap as it stood.
+    /// Continues from the state of a snapshot: the random numbers, the number of points received,
+    /// the recent points, and the heap.
     pub(crate) fn resume(&mut self, rng: Rng, pushed: u64, recent: &[f32], held: Vec<Held>) {
         self.rng = rng;
         self.pushed = pushed;
@@ -60,12 +63,12 @@ impl Reservoir {
         self.held = held;
     }
 
-    /// Whether the entries are a heap, as [`Reservoir::resume`] needs them.
+    /// Returns whether the entries are a heap, as [`Reservoir::resume`] requires.
     pub(crate) fn is_heap(held: &[Held]) -> bool {
         (1..held.len()).all(|i| held[i].key <= held[(i - 1) / 2].key)
     }
 
-    /// A store for the points of the sample.
+    /// Creates a store for the points of the sample.
     pub(crate) fn store(&self) -> Store {
         Store::new(self.recent.len(), self.recent.len())
     }
@@ -102,7 +105,7 @@ impl Reservoir {
         &self.held
     }
 
-    /// Lets a raw point come. Returns whether there are enough for a shingle.
+    /// Receives a raw point. Returns whether enough points have come for a shingle.
     pub(crate) fn push(&mut self, point: &[f32]) -> bool {
         self.recent.copy_within(self.dimensions.., 0);
         let newest = self.recent.len() - self.dimensions;
@@ -113,32 +116,33 @@ impl Reservoir {
         self.pushed >= self.shingle() as u64
     }
 
-    /// The key of the newest point.
+    /// Draws the key of the newest point.
     pub(crate) fn draw(&mut self) -> f64 {
         let uniform = self.rng.uniform();
         libm::log(-libm::log(uniform)) - self.rate * self.pushed as f64
     }
 
-    /// Says what becomes of a point with this key. A point that has to make room is taken out of the sample.
-    pub(crate) fn offer(&mut self, key: f64) -> Verdict {
+    /// Decides whether the sample takes a point with this key. Removes the point that it replaces
+    /// from the heap.
+    pub(crate) fn offer(&mut self, key: f64) -> Admission {
         if self.held.len() < self.window {
-            return Verdict::Room;
+            return Admission::Room;
         }
         match self.held.first() {
             Some(&Held { key: largest, slot }) if key < largest => {
                 self.take(0);
-                Verdict::Instead(slot)
+                Admission::Instead(slot)
             }
-            _ => Verdict::Refused,
+            _ => Admission::Refused,
         }
     }
 
-    /// A slot that no point stands at.
+    /// Returns a slot that no point uses.
     pub(crate) fn free_slot(&mut self, used: usize) -> u32 {
         self.free.pop().unwrap_or(used as u32)
     }
 
-    /// Says that a slot is free again.
+    /// Marks a slot as free.
     pub(crate) fn release(&mut self, slot: u32) {
         self.free.push(slot);
     }
@@ -154,19 +158,19 @@ impl Reservoir {
         }
     }
 
-    /// Takes out the point with the largest key, and returns its slot.
+    /// Removes the point with the largest key and returns its slot.
     pub(crate) fn evict(&mut self) -> Option<u32> {
         (!self.held.is_empty()).then(|| self.take(0))
     }
 
-    /// Takes a point out whose value stands at this slot.
+    /// Removes one point with this slot.
     pub(crate) fn take_slot(&mut self, slot: u32) {
         if let Some(at) = self.held.iter().position(|held| held.slot == slot) {
             self.take(at);
         }
     }
 
-    /// Lets slots have other numbers.
+    /// Gives all points new slots, and the sample a new size.
     pub(crate) fn renumber(&mut self, window: usize, number: impl Fn(u32) -> u32) {
         self.window = window;
         self.free.clear();
@@ -203,10 +207,10 @@ impl Reservoir {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reservoir, Verdict};
+    use super::{Admission, Reservoir};
     use crate::rng::Rng;
 
-    /// Feeds `points` numbers to a sample and returns those it holds in the end.
+    /// Feeds `points` numbers to a sample and returns the numbers that it holds at the end.
     fn sample(window: usize, rate: f64, points: u64, seed: u64) -> Vec<u64> {
         let mut reservoir = Reservoir::new(1, 1, window, rate, Rng::for_sampling(seed));
         let mut numbers = vec![0; window];
@@ -214,9 +218,9 @@ mod tests {
             assert!(reservoir.push(&[n as f32]));
             let key = reservoir.draw();
             let slot = match reservoir.offer(key) {
-                Verdict::Room => reservoir.held().len() as u32,
-                Verdict::Instead(slot) => slot,
-                Verdict::Refused => continue,
+                Admission::Room => reservoir.held().len() as u32,
+                Admission::Instead(slot) => slot,
+                Admission::Refused => continue,
             };
             numbers[slot as usize] = n;
             reservoir.add(key, slot);
@@ -244,7 +248,7 @@ mod tests {
                 count += 1.0;
             }
         }
-        // Where the window is a tenth of 1 / rate, the ages are all but exponential.
+        // The window is a tenth of 1 / rate, so the ages are almost exponential.
         let mean = ages / count * rate;
         assert!((0.9..1.1).contains(&mean), "mean age times rate is {mean}");
     }

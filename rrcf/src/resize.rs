@@ -1,34 +1,36 @@
-//! Taking single points out of a forest, and giving it another window.
+//! Removing single points from a forest, and changing the size of its window.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::builder::{MAX_POINTS, MAX_WINDOW};
-use crate::forest::check_length;
+use crate::error::Error;
+use crate::forest::{Forest, check_length};
+use crate::pass::Leaving;
 use crate::ring::Ring;
-use crate::tree::{Layout, Pool};
-use crate::update::Leaving;
+use crate::tree::{Layout, Pool, Scratch};
 use crate::window::Window;
-use crate::{Error, Forest};
 
 impl Forest {
-    /// Takes a point out before its time: the newest of those equal to `point`, if there is one. Returns whether there was.
+    /// Removes the newest point that is equal to `point`. Returns whether the forest held one.
     ///
-    /// `point` is a point of the trees, of `dimensions * shingle` values, the oldest of the shingle first; with a shingle of one it is what was
-    /// given to [`update`](Forest::update). The points after it keep their places: a sliding window is one point short until the time of
-    /// the missing one has come. So a reading that turned out to be false is not learnt.
+    /// `point` is a point of the trees with `dimensions * shingle` values, the oldest of the
+    /// shingle first. With a shingle of one it is the point that was given to
+    /// [`update`](Forest::update). Later points keep their places: a sliding window holds one point
+    /// less until the removed point would have left it. Use this to unlearn a reading that turned
+    /// out to be false.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`]; the forest is then unchanged.
+    /// Returns [`Error::WrongLength`], and leaves the forest unchanged.
     pub fn remove(&mut self, point: &[f32]) -> Result<bool, Error> {
         check_length("point", point.len(), self.store.width())?;
-        // As the store has it.
+        // Adding zero turns -0.0 into 0.0, as the store does.
         let point: Vec<f32> = point.iter().map(|value| value + 0.0).collect();
         if self.is_empty() || point.iter().any(|value| !value.is_finite()) {
             return Ok(false);
         }
-        let Some(stands) = self.trees[0].twin(&point, &self.pool, &self.store) else { return Ok(false) };
+        let Some(stands) = self.trees[0].duplicate(&point, &self.pool, &self.store) else { return Ok(false) };
         match &mut self.window {
             Window::Sampled(reservoir) => {
                 reservoir.take_slot(stands);
@@ -38,7 +40,7 @@ impl Forest {
                 }
             }
             Window::Sliding(ring) => {
-                // It is the newest that stands for all; now the one before it has to.
+                // The newest point represents all equal ones, so the one before it takes over.
                 let before =
                     ring.slots().rev().find(|&slot| slot != stands && self.store.point(slot) == point);
                 if let Some(before) = before {
@@ -56,11 +58,12 @@ impl Forest {
         Ok(true)
     }
 
-    /// Lets the forest hold another number of points. A smaller window forgets at once what a full one would have forgotten first.
+    /// Changes the number of points that the forest holds at most. A smaller window immediately
+    /// forgets the points that a full window would have forgotten first.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`]; the forest is then unchanged.
+    /// Returns [`Error::OutOfRange`], and leaves the forest unchanged.
     pub fn resize(&mut self, window: usize) -> Result<(), Error> {
         let most = MAX_WINDOW.min(MAX_POINTS / self.trees.len());
         if window == 0 || window > most {
@@ -68,14 +71,15 @@ impl Forest {
         }
         while let Some(slot) = self.superfluous(window) {
             let point = self.store.point(slot).to_vec();
-            let stands = self.trees[0].twin(&point, &self.pool, &self.store).unwrap_or(slot);
+            let stands = self.trees[0].duplicate(&point, &self.pool, &self.store).unwrap_or(slot);
             self.forget(&point, stands);
         }
         self.rebuild(window);
         Ok(())
     }
 
-    /// The slot of a point that is too much for a window, which the window does not hold any more.
+    /// Takes one point out of the window that exceeds the new size, and returns its slot. Returns
+    /// `None` if the points fit.
     fn superfluous(&mut self, window: usize) -> Option<u32> {
         match &mut self.window {
             Window::Sliding(ring) => {
@@ -89,14 +93,15 @@ impl Forest {
         }
     }
 
-    /// Takes one point out of all trees for whose value `stands` stands.
+    /// Removes one point from all trees. `stands` is the slot that represents its value.
     fn forget(&mut self, point: &[f32], stands: u32) {
         self.leaving.set(point);
         let leaving = Leaving::new(self.store.leave(stands), stands);
         self.let_go(leaving);
     }
 
-    /// Gives every point the slot it would have in a window of another size, and every tree the pool for it.
+    /// Gives every point the slot that it would have in a window of another size, and moves every
+    /// tree to a pool for these slots.
     fn rebuild(&mut self, size: usize) {
         let old = self.store.clone();
         let number: Box<dyn Fn(u32) -> u32> = match &mut self.window {
@@ -133,9 +138,10 @@ impl Forest {
         let counts: Vec<(u32, u32)> = old.standing().map(|slot| (number(slot), old.count(slot))).collect();
         self.store.recount(self.store.places().min(self.window.slots()), &counts);
         let mut pool = Pool::new(self.store.width(), self.window.slots());
-        let mut layout = Layout::default();
+        let (mut layout, mut scratch) = (Layout::default(), Scratch::default());
         for tree in &mut self.trees {
-            *tree = tree.move_to(&number, (&self.pool, &old), (&mut pool, &self.store), &mut layout);
+            let (from, to) = ((&self.pool, &old), (&mut pool, &self.store));
+            *tree = tree.move_to(&number, from, to, &mut layout, &mut scratch);
         }
         self.pool = pool;
     }

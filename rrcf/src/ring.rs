@@ -1,16 +1,17 @@
-//! A sliding window over a series: which points the trees hold, and where they stand.
+//! A sliding window over a series: which points the trees hold, and in which slots.
 //!
-//! A point of the trees is a *shingle*: the last `shingle` raw points, oldest first, one after the other. Neighbouring
-//! shingles overlap, so only the raw points are stored, in a ring, and a shingle is a stretch of it. The first `shingle - 1` raw
-//! points of the ring are repeated behind its end, so that a shingle that runs over the end is a stretch too. The slot of a
-//! shingle is the ring position of its first raw point.
+//! A point of the trees is a *shingle*: the last `shingle` raw points, oldest first, in one slice.
+//! Neighbouring shingles overlap, so the store keeps only the raw points, in a ring. A shingle is a
+//! slice of the ring. The first `shingle - 1` raw points of the ring are repeated after its end, so
+//! a shingle that runs over the end is a slice too. The slot of a shingle is the ring position of
+//! its first raw point.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::store::Store;
 
-/// The places of a ring of raw points, of which the last `pushed` came in.
+/// The positions of a ring of raw points.
 #[derive(Clone, Debug)]
 pub(crate) struct Ring {
     dimensions: usize,
@@ -19,9 +20,10 @@ pub(crate) struct Ring {
     pushed: u64,
     /// Raw points held.
     raw_len: usize,
-    /// The number of a raw point that stands at the first place.
+    /// The number of a raw point that stands at position 0.
     base: u64,
-    /// Slots whose points were taken out before their time, a bit each; empty as long as there are none.
+    /// One bit per slot: whether its point was removed before it would have left the window. Empty
+    /// until the first such removal.
     gone: Vec<u64>,
 }
 
@@ -30,12 +32,13 @@ impl Ring {
         Self { dimensions, shingle, window, pushed: 0, raw_len: 0, base: 0, gone: Vec::new() }
     }
 
-    /// Whether the point at a slot was taken out before its time.
+    /// Returns whether the point at a slot was removed before it would have left the window.
     pub(crate) fn is_gone(&self, slot: u32) -> bool {
         self.gone.get(slot as usize / 64).is_some_and(|bits| bits >> (slot % 64) & 1 == 1)
     }
 
-    /// Notes that the point at a slot was taken out before its time, or that its time has come.
+    /// Marks the point at a slot as removed early, or clears the mark when the point would have
+    /// left.
     pub(crate) fn set_gone(&mut self, slot: u32, gone: bool) {
         if self.gone.is_empty() {
             if !gone {
@@ -47,7 +50,7 @@ impl Ring {
         *bits = *bits & !(1 << (slot % 64)) | u64::from(gone) << (slot % 64);
     }
 
-    /// The slots of the points held, oldest first.
+    /// Returns the slots of the points held, oldest first.
     pub(crate) fn slots(&self) -> impl DoubleEndedIterator<Item = u32> {
         (0..self.len()).map(|age| self.slot(age)).filter(|&slot| !self.is_gone(slot))
     }
@@ -56,14 +59,15 @@ impl Ring {
         crate::growth::heap_bytes(&self.gone)
     }
 
-    /// A store for the points of the ring.
+    /// Creates a store for the points of the ring.
     pub(crate) fn store(&self) -> Store {
         Store::new(self.dimensions, self.dimensions * self.shingle)
     }
 
-    /// Fills an empty ring and its store with the raw points it held, oldest first, after `pushed` points in all.
+    /// Fills an empty ring and its store from the raw points that a ring held, oldest first.
+    /// `pushed` is the number of points that it had received.
     ///
-    /// `raw` must hold no more points than the ring can hold, and no more than `pushed`.
+    /// `raw` must hold at most as many points as the ring has room for, and at most `pushed`.
     pub(crate) fn refill(&mut self, store: &mut Store, pushed: u64, raw: &[f32]) {
         let held = raw.len() / self.dimensions;
         let places = if held == self.capacity() { held + self.shingle - 1 } else { held };
@@ -77,7 +81,7 @@ impl Ring {
         }
     }
 
-    /// Raw points the ring can hold.
+    /// Returns the number of raw points that the ring has room for.
     pub(crate) fn capacity(&self) -> usize {
         self.window + self.shingle - 1
     }
@@ -94,38 +98,38 @@ impl Ring {
         self.window
     }
 
-    /// Raw points pushed so far.
+    /// Returns the number of raw points received so far.
     pub(crate) fn pushed(&self) -> u64 {
         self.pushed
     }
 
-    /// Raw points held.
+    /// Returns the number of raw points held.
     pub(crate) fn raw_len(&self) -> usize {
         self.raw_len
     }
 
-    /// Shingles in the ring, those taken out before their time included.
+    /// Returns the number of shingles in the ring, including those whose points were removed early.
     pub(crate) fn len(&self) -> usize {
         (self.raw_len() + 1).saturating_sub(self.shingle)
     }
 
-    /// The slot of the shingle of age rank `age`: 0 is the oldest.
+    /// Returns the slot of the shingle with the age rank `age`; 0 is the oldest.
     pub(crate) fn slot(&self, age: usize) -> u32 {
         self.position(self.pushed - self.raw_len() as u64 + age as u64) as u32
     }
 
-    /// The inverse of [`Ring::slot`].
+    /// Returns the age rank of a slot; the inverse of [`Ring::slot`].
     pub(crate) fn age(&self, slot: u32) -> usize {
         let (oldest, slot) = (self.slot(0) as usize, slot as usize);
         if slot >= oldest { slot - oldest } else { slot + self.capacity() - oldest }
     }
 
-    /// Raw points held, oldest first.
+    /// Returns the raw points held, oldest first.
     pub(crate) fn raw<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = &'a [f32]> {
         (0..self.raw_len()).map(|age| store.read(self.slot(age) as usize))
     }
 
-    /// Adds a raw point, in place of the oldest once the ring is full.
+    /// Adds a raw point. It replaces the oldest one if the ring is full.
     pub(crate) fn push(&mut self, store: &mut Store, point: &[f32]) {
         let limit = self.capacity() + self.shingle - 1;
         let places = store.places();
@@ -161,7 +165,8 @@ impl Ring {
 mod tests {
     use super::Ring;
 
-    /// Pushes 0, 1, 2, … as points `(n, n + 0.5)` and compares every shingle with what it must be.
+    /// Pushes point `n` as `n + d / 16` in dimension `d` and compares every shingle with the
+    /// expected one.
     fn check(dimensions: usize, shingle: usize, window: usize) {
         let raw = |n: u64| (0..dimensions).map(move |d| n as f32 + d as f32 / 16.0);
         let mut ring = Ring::new(dimensions, shingle, window);

@@ -1,7 +1,8 @@
-//! The random numbers of one tree: `SplitMix64`, eight bytes of state.
+//! The random numbers of one tree: `SplitMix64`, with eight bytes of state.
 //!
-//! Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014. It passes `BigCrush`, its state is
-//! one word that fits into a snapshot, and its output is the same on every platform.
+//! Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014. It passes
+//! `BigCrush`. Its state is one word, which a snapshot stores, and its output is the same on every
+//! platform.
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -12,23 +13,25 @@ pub(crate) struct Rng {
 }
 
 impl Rng {
-    /// Continues the sequence of a generator whose state was saved.
+    /// Continues the sequence of a generator from its saved state.
     pub(crate) fn from_state(state: u64) -> Self {
         Self { state }
     }
 
-    /// The whole state.
+    /// Returns the whole state.
     pub(crate) fn state(self) -> u64 {
         self.state
     }
 
-    /// Generators for the trees of a forest. The seed is mixed first, so that neighbouring seeds share nothing.
+    /// Returns the generators for the trees of a forest. The seed is mixed first, so that
+    /// neighbouring seeds have no generator in common.
     pub(crate) fn for_trees(seed: u64) -> impl Iterator<Item = Self> {
         let mut seeder = Self { state: mix(seed ^ 0x5252_4346_5f72_7321) };
         core::iter::repeat_with(move || Self { state: seeder.next() })
     }
 
-    /// A generator for the choice of the points, which has nothing to do with those of the trees.
+    /// Returns the generator for the choice of the points, which is independent of those of the
+    /// trees.
     pub(crate) fn for_sampling(seed: u64) -> Self {
         Self { state: mix(seed ^ 0x7361_6d70_6c69_6e67) }
     }
@@ -38,14 +41,14 @@ impl Rng {
         mix(self.state)
     }
 
-    /// A number in `[0, 1)`, uniform over the multiples of 2⁻⁵³.
+    /// Returns a number in `[0, 1)`, uniform over the multiples of 2⁻⁵³.
     #[inline(always)]
     pub(crate) fn uniform(&mut self) -> f64 {
         self.skip(1);
         to_uniform(mix(self.state))
     }
 
-    /// Leaves so many numbers out.
+    /// Skips the next `numbers` numbers.
     #[inline(always)]
     pub(crate) fn skip(&mut self, numbers: u64) {
         self.state = self.state.wrapping_add(GOLDEN_GAMMA.wrapping_mul(numbers));

@@ -1,38 +1,40 @@
-//! What the forest says about a point.
+//! The score of a point.
 
 use crate::tree::Placement;
 
-/// How a point lies among the points of the window, itself included: means over all trees.
+/// How a point lies among the points of the window, itself included. All values are means over the
+/// trees.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Score {
-    /// Collusive displacement (`CoDisp`), the anomaly score of RRCF: how many points per removed point would move up if the point, or any
-    /// group of neighbours with it, were taken out. About 1 to a few for ordinary points; an outlier approaches the number of points in
-    /// the window.
+    /// Collusive displacement (`CoDisp`), the anomaly score of RRCF. It is the number of points
+    /// that would move up, per removed point, if the point or any subtree around it were removed.
+    /// Ordinary points have about 1 to a few; an outlier comes near the number of points in the
+    /// window.
     pub codisp: f64,
     /// Displacement of the point alone: the mass of the sibling of its leaf.
     pub displacement: f64,
-    /// Cuts between the root and the point. An outlier is cut off early.
+    /// Number of cuts between the root and the point. An outlier is cut off early.
     pub depth: f64,
-    /// Mean of ln(1 + collusive displacement) of the single trees: a steadier figure than the logarithm of the mean, which one tree
-    /// in which the point happens to be cut off first can dominate.
+    /// Mean over the trees of ln(1 + collusive displacement). It is steadier than the logarithm of
+    /// the mean, which a single tree can dominate if the point happens to be cut off first there.
     pub log_codisp: f64,
-    /// Mean of ln(1 + displacement) of the single trees.
+    /// Mean over the trees of ln(1 + displacement).
     pub log_displacement: f64,
-    /// Mean of 1 / (1 + depth) of the single trees.
+    /// Mean over the trees of 1 / (1 + depth).
     pub inverse_depth: f64,
 }
 
-/// Trees whose factors make one product: with 2²⁴ points, 16 factors stay below 10¹²¹.
+/// Number of factors in one product. With 2²⁴ points, 16 factors stay below 10¹²¹.
 const FACTORS: u32 = 16;
 
-/// Sums over trees, on the way to a [`Score`].
+/// Sums over the trees, which become a [`Score`].
 #[derive(Clone, Copy)]
 pub(crate) struct Tally {
     trees: u32,
     sum: Score,
-    /// Products of 1 + collusive displacement and of 1 + displacement whose logarithms are yet to be summed: one logarithm for many
-    /// trees.
+    /// Products of 1 + collusive displacement and of 1 + displacement over the last trees. One
+    /// logarithm of a product replaces many logarithms.
     codisp_factors: f64,
     displacement_factors: f64,
 }
@@ -42,7 +44,7 @@ impl Tally {
         Self { trees: 0, sum: Score::default(), codisp_factors: 1.0, displacement_factors: 1.0 }
     }
 
-    /// Adds what one tree says.
+    /// Adds the result of one tree.
     #[inline(always)]
     pub(crate) fn add(&mut self, placement: &Placement) {
         let (codisp, displacement) = (placement.codisp, f64::from(placement.displacement));
@@ -65,7 +67,7 @@ impl Tally {
         (self.codisp_factors, self.displacement_factors) = (1.0, 1.0);
     }
 
-    /// The means over all trees added.
+    /// Returns the means over all trees added.
     pub(crate) fn score(mut self) -> Score {
         self.take_logarithms();
         let (sum, trees) = (self.sum, f64::from(self.trees));

@@ -1,4 +1,4 @@
-//! A forest in any format of `serde`: the bytes of its [snapshot](Forest::snapshot).
+//! Serialises a forest in any `serde` format, as the bytes of its [snapshot](Forest::snapshot).
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -6,9 +6,9 @@ use core::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Forest;
+use crate::forest::Forest;
 
-/// Bytes that room is made for on the word of a format alone.
+/// Most bytes to allocate because of a length that a format announces.
 const CREDULITY: usize = 4_096;
 
 impl Serialize for Forest {
@@ -17,7 +17,7 @@ impl Serialize for Forest {
     }
 }
 
-/// Takes what [`Forest::restore`] takes, and refuses the rest with its words.
+/// Accepts the bytes that [`Forest::restore`] accepts, and reports its errors for all others.
 impl<'de> Deserialize<'de> for Forest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_bytes(SnapshotVisitor)
@@ -37,7 +37,7 @@ impl<'de> Visitor<'de> for SnapshotVisitor {
         Forest::restore(snapshot).map_err(E::custom)
     }
 
-    /// Formats without bytes of their own, such as JSON, have a list of numbers.
+    /// Reads a list of numbers, for formats without a byte type, such as JSON.
     fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Forest, A::Error> {
         let mut snapshot = Vec::with_capacity(bytes.size_hint().unwrap_or(0).min(CREDULITY));
         while let Some(byte) = bytes.next_element()? {
@@ -64,7 +64,8 @@ mod tests {
         forest
     }
 
-    /// Both forests score the next points alike, to the bit, and end up in the same state.
+    /// Checks that both forests score the next points alike, bit for bit, and end in the same
+    /// state.
     fn continue_alike(mut one: Forest, mut other: Forest) {
         for n in 0..80_u16 {
             let point = [f32::from(n * n % 13), f32::from(n)];
@@ -107,7 +108,7 @@ mod tests {
         );
     }
 
-    /// Bytes of which a format claims that there are as many as fit into memory.
+    /// A few bytes whose announced length is larger than the memory.
     struct Boastful(std::vec::IntoIter<u8>);
 
     impl Iterator for Boastful {

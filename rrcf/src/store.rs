@@ -1,6 +1,7 @@
 //! The points that all trees of a forest share.
 //!
-//! A point has a *slot*. Points of equal value are one to the trees: one slot stands for all of them, and has their count.
+//! A point has a *slot*. For the trees, points of equal value are one point: one slot represents
+//! all of them and has their count.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,21 +10,23 @@ use crate::eight::{Eight, LANES};
 use crate::growth::{heap_bytes, make_room};
 use crate::lanes::{load, prefetch};
 
-/// The values of all points, and how many there are of each.
+/// The values of all points, and the count of each value.
 #[derive(Clone)]
 pub(crate) struct Store {
-    /// Point after point; a few zeros behind the last, so that whole vectors can be read.
+    /// The points, one after the other, then a few zeros, so that whole vectors can be read.
     values: Vec<f32>,
-    /// Values from the beginning of one slot to that of the next. Less than `width` where points overlap.
+    /// Number of values between the starts of two slots. Less than `width` if points overlap.
     stride: usize,
     width: usize,
-    /// By slot: points equal to that at the slot, itself included; zero where another slot stands for it.
+    /// For each slot, the number of points equal to the point at the slot, itself included. Zero if
+    /// another slot represents the value.
     counts: Vec<u32>,
     len: usize,
     distinct: usize,
 }
 
-/// So many values are 16 kilobytes: of fewer, most are in the nearest cache once a few trees have asked for theirs.
+/// Number of values in 16 kilobytes. A smaller store is mostly in the first-level cache after a few
+/// trees have read it.
 const LARGE: usize = 4_096;
 
 impl Store {
@@ -31,27 +34,27 @@ impl Store {
         Self { values: Vec::new(), stride, width, counts: Vec::new(), len: 0, distinct: 0 }
     }
 
-    /// Values of one point.
+    /// Returns the number of values of one point.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// Points the trees hold.
+    /// Returns the number of points that the trees hold.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// One more than the largest slot that ever stood for a point.
+    /// Returns one more than the largest slot that ever represented a point.
     pub(crate) fn slots(&self) -> u32 {
         self.counts.len() as u32
     }
 
-    /// Different points the trees hold.
+    /// Returns the number of distinct points that the trees hold.
     pub(crate) fn distinct(&self) -> usize {
         self.distinct
     }
 
-    /// Where in the values a point begins.
+    /// Returns the index of the first value of a point.
     #[inline(always)]
     pub(crate) fn start(&self, slot: u32) -> usize {
         slot as usize * self.stride
@@ -62,18 +65,18 @@ impl Store {
         &self.values[self.start(slot)..][..self.width]
     }
 
-    /// Eight values of a point, from that of index `at` on.
+    /// Returns eight values of a point, from index `at` on.
     #[inline(always)]
     pub(crate) fn lanes<V: Eight>(&self, slot: u32, at: usize) -> V {
         load(&self.values, self.start(slot) + at)
     }
 
-    /// Whether there are so many points that it pays to ask for those of a bucket beforehand.
+    /// Returns whether the store is so large that prefetching the points of a bucket saves time.
     pub(crate) fn is_large(&self) -> bool {
         self.values.len() > LARGE
     }
 
-    /// Lets the processor fetch a point.
+    /// Prefetches a point.
     #[inline(always)]
     pub(crate) fn prefetch(&self, slot: u32) {
         let start = self.start(slot);
@@ -81,33 +84,35 @@ impl Store {
         prefetch(&self.values, start + self.width - 1);
     }
 
-    /// How many points the leaf of a slot stands for.
+    /// Returns the number of points that the leaf of a slot represents.
     #[inline(always)]
     pub(crate) fn count(&self, slot: u32) -> u32 {
         self.counts.get(slot as usize).copied().unwrap_or(0)
     }
 
-    /// Whether no two points are equal.
+    /// Returns whether no two points are equal.
     #[inline(always)]
     pub(crate) fn all_distinct(&self) -> bool {
         self.distinct == self.len
     }
 
-    /// Counts a point in. `twin` is the slot that stood for its value so far; from now on, `slot` does.
-    pub(crate) fn enter(&mut self, slot: u32, twin: Option<u32>) {
+    /// Counts a point in. `duplicate` is the slot that represented its value so far; from now on,
+    /// `slot` does.
+    pub(crate) fn enter(&mut self, slot: u32, duplicate: Option<u32>) {
         let slots = slot as usize + 1;
         if slots > self.counts.len() {
             let missing = slots - self.counts.len();
             make_room(&mut self.counts, missing, usize::MAX);
             self.counts.resize(slots, 0);
         }
-        let before = twin.map_or(0, |twin| core::mem::take(&mut self.counts[twin as usize]));
+        let before = duplicate.map_or(0, |duplicate| core::mem::take(&mut self.counts[duplicate as usize]));
         self.counts[slot as usize] = before + 1;
-        self.distinct += usize::from(twin.is_none());
+        self.distinct += usize::from(duplicate.is_none());
         self.len += 1;
     }
 
-    /// Counts a point out whose value `slot` stands for. Returns whether it was the last of its value.
+    /// Counts out one point of the value that `slot` represents. Returns whether it was the last of
+    /// its value.
     pub(crate) fn leave(&mut self, slot: u32) -> bool {
         let count = &mut self.counts[slot as usize];
         *count -= 1;
@@ -117,17 +122,18 @@ impl Store {
         last
     }
 
-    /// Lets another slot stand for the value that `from` stands for.
+    /// Lets the slot `to` represent the value that `from` represents.
     pub(crate) fn hand_over(&mut self, from: u32, to: u32) {
         self.counts[to as usize] = core::mem::take(&mut self.counts[from as usize]);
     }
 
-    /// The slots that stand for values.
+    /// Returns the slots that represent values.
     pub(crate) fn standing(&self) -> impl Iterator<Item = u32> {
         (0..self.counts.len() as u32).filter(|&slot| self.count(slot) > 0)
     }
 
-    /// Sets all counts: slots that stand for values, each with the number of points of its value.
+    /// Sets all counts. `counts` has the slots that represent values, each with the number of
+    /// points of its value.
     pub(crate) fn recount(&mut self, slots: usize, counts: &[(u32, u32)]) {
         self.counts = vec![0; slots];
         for &(slot, count) in counts {
@@ -137,12 +143,13 @@ impl Store {
         self.distinct = counts.len();
     }
 
-    /// Places of one stride each that are there to be written.
+    /// Returns the number of places, of one stride each, that can be written.
     pub(crate) fn places(&self) -> usize {
         self.values.len().saturating_sub(LANES) / self.stride
     }
 
-    /// Makes places up to `places` in all, of at most `limit` ever, filled with zeros.
+    /// Grows the store to `places` places, filled with zeros. `limit` is the largest number that it
+    /// will ever need.
     pub(crate) fn extend(&mut self, places: usize, limit: usize) {
         let size = places * self.stride + LANES;
         if size > self.values.len() {
@@ -152,14 +159,15 @@ impl Store {
         }
     }
 
-    /// Writes a stride of values at a place. `-0.0` becomes `0.0`, so that equal means same bits.
+    /// Writes one stride of values at a place. Turns `-0.0` into `0.0`, so that equal values have
+    /// equal bits.
     pub(crate) fn write(&mut self, place: usize, values: &[f32]) {
         for (stored, &value) in self.values[place * self.stride..][..self.stride].iter_mut().zip(values) {
             *stored = value + 0.0;
         }
     }
 
-    /// The values at a place.
+    /// Returns the values at a place.
     pub(crate) fn read(&self, place: usize) -> &[f32] {
         &self.values[place * self.stride..][..self.stride]
     }

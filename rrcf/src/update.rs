@@ -1,81 +1,52 @@
-//! A point comes: what leaves and what stays.
+//! Taking a new point: which point leaves, and whether the new one stays.
 
-use crate::forest::check_length;
-use crate::reservoir::Verdict;
+use crate::error::Error;
+use crate::forest::{Forest, check_length};
+use crate::pass::{Leaving, Pass};
+use crate::reservoir::Admission;
+use crate::score::Score;
 use crate::window::Window;
-use crate::{Error, Forest, Score};
-
-/// Who leaves the trees.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Leaving {
-    Nobody,
-    /// The point in `leaving`, of whose value there are others.
-    One,
-    /// The point in `leaving`, the last of its value, and with it the leaf of this slot.
-    Last(u32),
-}
-
-impl Leaving {
-    /// For a point for whose value `slot` stands.
-    pub(crate) fn new(last: bool, slot: u32) -> Self {
-        if last { Self::Last(slot) } else { Self::One }
-    }
-
-    /// The slot of the leaf that goes.
-    pub(crate) fn leaf(self) -> Option<u32> {
-        if let Self::Last(slot) = self { Some(slot) } else { None }
-    }
-}
-
-/// What a pass does with the points at hand.
-#[derive(Clone, Copy)]
-pub(crate) struct Step {
-    pub(crate) leaving: Leaving,
-    /// Where the point in `coming` stands if it stays; nothing if it is only looked at.
-    pub(crate) staying: Option<u32>,
-    /// Whether the slot of an equal point stands for the new one too, instead of the other way round.
-    pub(crate) shared_slots: bool,
-    /// Whether credit is to be given to dimensions.
-    pub(crate) attribute: bool,
-}
 
 impl Forest {
-    /// Takes in a point and scores it among the points held, itself included.
+    /// Inserts a point and scores it among the points held, itself included.
     ///
-    /// Until as many points have come as the shingle is long there is nothing to score: the score is zero in all parts. A point that the
-    /// [sample](crate::Sampling) does not take in is scored as if it were.
+    /// As long as fewer points than the shingle have come, all parts of the score are zero. A point
+    /// that the [sample](crate::Sampling) does not take is scored as if it were taken.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongLength`] or [`Error::NotFinite`]; the forest is then unchanged.
+    /// Returns [`Error::WrongLength`] or [`Error::NotFinite`], and leaves the forest unchanged.
     pub fn update(&mut self, point: &[f32]) -> Result<Score, Error> {
         self.check(point)?;
         Ok(self.take_in(point, true, false, &mut |_, _| {}))
     }
 
-    /// Does what [`update`](Forest::update) does and also says which dimensions the score comes from.
+    /// Does the same as [`update`](Forest::update), and also tells which dimensions the score comes
+    /// from.
     ///
-    /// `contributions` has one value per dimension of the trees, `dimensions * shingle`: the fields of the oldest point of the shingle come
-    /// first, those of the point just given last. They are zero or more and sum to 1, or are all zero where the score is. Each tree
-    /// credits its collusive displacement to the dimension of the cut that parts the displaced subtree from its sibling.
+    /// `contributions` has one value per dimension of the trees, `dimensions * shingle` in all. The
+    /// fields of the oldest point of the shingle come first, the fields of the new point last. The
+    /// values are not negative and sum to 1, or are all zero if the score is zero. Each tree
+    /// credits its collusive displacement to the dimension of the cut between the displaced subtree
+    /// and its sibling.
     ///
     /// # Errors
     ///
-    /// Those of [`update`](Forest::update), and [`Error::WrongLength`] for `contributions`; the forest and `contributions` are then
-    /// unchanged.
+    /// Returns the errors of [`update`](Forest::update), and [`Error::WrongLength`] for
+    /// `contributions`. Leaves the forest and `contributions` unchanged.
     pub fn update_attributed(&mut self, point: &[f32], contributions: &mut [f64]) -> Result<Score, Error> {
         self.attribute(point, true, contributions)
     }
 
-    /// Lets a point pass: it is scored, and is part of the shingles to come, but the sample does not take it in. For points that are
-    /// known to be wrong, such as those of a sensor that is broken.
+    /// Scores a point and uses it in the following shingles, but does not let the sample take it.
+    /// Use this for points that are known to be wrong, such as those of a broken sensor.
     ///
-    /// `contributions` are those of [`update_attributed`](Forest::update_attributed). A sliding window holds what came, whatever it is:
-    /// there, the point is taken in.
+    /// `contributions` is filled as by [`update_attributed`](Forest::update_attributed). A sliding
+    /// window holds the last points in any case, so it inserts the point.
     ///
     /// # Errors
     ///
-    /// Those of [`update_attributed`](Forest::update_attributed).
+    /// Returns the errors of [`update_attributed`](Forest::update_attributed).
     pub fn observe(&mut self, point: &[f32], contributions: &mut [f64]) -> Result<Score, Error> {
         self.attribute(point, false, contributions)
     }
@@ -97,7 +68,8 @@ impl Forest {
         Ok(score)
     }
 
-    /// Takes in a valid point. `credit` hears, tree by tree, the collusive displacement and the dimension it comes from.
+    /// Inserts a valid point. Calls `credit` once per tree, with the dimension that the collusive
+    /// displacement comes from and its value.
     fn take_in(
         &mut self,
         point: &[f32],
@@ -105,19 +77,21 @@ impl Forest {
         attribute: bool,
         credit: &mut impl FnMut(usize, f64),
     ) -> Score {
-        let Some((step, key)) = self.step(point, learn, attribute) else { return Score::default() };
-        let (score, twin) = self.pass(step, credit);
-        if let Some(slot) = step.staying {
-            self.keep(slot, twin, key);
+        let Some((pass, key)) = self.plan(point, learn, attribute) else { return Score::default() };
+        let (score, duplicate) = self.run_pass(pass, credit);
+        if let Some(slot) = pass.staying {
+            self.keep(slot, duplicate, key);
         }
         score
     }
 
-    /// Decides what becomes of a point and of those held, and counts out who leaves. Nothing if there is no shingle yet.
-    fn step(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Step, f64)> {
+    /// Decides what happens to the new point and to the points held, and counts the leaving point
+    /// out of the store. Returns the pass and the key of the new point, or `None` if there is no
+    /// full shingle yet.
+    fn plan(&mut self, point: &[f32], learn: bool, attribute: bool) -> Option<(Pass, f64)> {
         let Self { window, store, pool, trees, leaving, coming, .. } = self;
-        let (mut step, mut key) =
-            (Step { leaving: Leaving::Nobody, staying: None, shared_slots: false, attribute }, 0.0);
+        let (mut pass, mut key) =
+            (Pass { leaving: Leaving::NoPoint, staying: None, shared_slots: false, attribute }, 0.0);
         match window {
             Window::Sliding(ring) => {
                 if ring.len() == ring.window() {
@@ -127,58 +101,59 @@ impl Forest {
                     } else {
                         leaving.set(store.point(slot));
                         let stands = match store.count(slot) {
-                            0 => trees[0].twin(store.point(slot), pool, store).unwrap_or(slot),
+                            0 => trees[0].duplicate(store.point(slot), pool, store).unwrap_or(slot),
                             _ => slot,
                         };
-                        step.leaving = Leaving::new(store.leave(stands), stands);
+                        pass.leaving = Leaving::new(store.leave(stands), stands);
                     }
                 }
                 ring.push(store, point);
                 let newest = ring.len().checked_sub(1)?;
                 let slot = ring.slot(newest);
                 coming.set(store.point(slot));
-                step.staying = Some(slot);
+                pass.staying = Some(slot);
             }
             Window::Sampled(reservoir) => {
                 if !reservoir.push(point) {
                     return None;
                 }
                 coming.set(reservoir.recent());
-                step.shared_slots = true;
+                pass.shared_slots = true;
                 if !learn {
-                    return Some((step, key));
+                    return Some((pass, key));
                 }
                 key = reservoir.draw();
                 let free = match reservoir.offer(key) {
-                    Verdict::Refused => return Some((step, key)),
-                    Verdict::Room => None,
-                    Verdict::Instead(slot) => {
+                    Admission::Refused => return Some((pass, key)),
+                    Admission::Room => None,
+                    Admission::Instead(slot) => {
                         leaving.set(store.point(slot));
-                        step.leaving = Leaving::new(store.leave(slot), slot);
-                        step.leaving.leaf()
+                        pass.leaving = Leaving::new(store.leave(slot), slot);
+                        pass.leaving.leaf()
                     }
                 };
                 let slot = free.unwrap_or_else(|| reservoir.free_slot(store.places()));
                 let places = store.places().max(slot as usize + 1);
                 store.extend(places, reservoir.window() + 1);
                 store.write(slot as usize, reservoir.recent());
-                step.staying = Some(slot);
+                pass.staying = Some(slot);
             }
         }
-        Some((step, key))
+        Some((pass, key))
     }
 
-    /// Counts the point in `coming` in. Its place is `slot`, if not `twin` has one for it.
-    fn keep(&mut self, slot: u32, twin: Option<u32>, key: f64) {
-        match (&mut self.window, twin) {
-            (Window::Sliding(_), _) => self.store.enter(slot, twin),
+    /// Counts the point in `coming` into the store and the window. The point stands at `slot`, or
+    /// shares the slot `duplicate` of an equal point in a sample.
+    fn keep(&mut self, slot: u32, duplicate: Option<u32>, key: f64) {
+        match (&mut self.window, duplicate) {
+            (Window::Sliding(_), _) => self.store.enter(slot, duplicate),
             (Window::Sampled(reservoir), None) => {
                 self.store.enter(slot, None);
                 reservoir.add(key, slot);
             }
-            (Window::Sampled(reservoir), Some(twin)) => {
-                self.store.enter(twin, Some(twin));
-                reservoir.add(key, twin);
+            (Window::Sampled(reservoir), Some(duplicate)) => {
+                self.store.enter(duplicate, Some(duplicate));
+                reservoir.add(key, duplicate);
                 reservoir.release(slot);
             }
         }

@@ -1,4 +1,4 @@
-//! The points that a forest holds, however they are chosen.
+//! The points that a forest holds: a sliding window or a sample.
 
 use alloc::vec::Vec;
 
@@ -8,12 +8,12 @@ use crate::ring::Ring;
 use crate::rng::Rng;
 use crate::store::Store;
 
-/// Which points are held.
+/// The points that a forest holds.
 #[derive(Clone, Debug)]
 pub(crate) enum Window {
-    /// The last ones.
+    /// The last points.
     Sliding(Ring),
-    /// A sample of all.
+    /// A sample of all points.
     Sampled(Reservoir),
 }
 
@@ -35,7 +35,7 @@ impl Window {
         }
     }
 
-    /// Slots there can be.
+    /// Returns the largest number of slots.
     pub(crate) fn slots(&self) -> usize {
         match self {
             Self::Sliding(ring) => ring.capacity(),
@@ -67,7 +67,7 @@ impl Window {
         }
     }
 
-    /// Points held at most.
+    /// Returns the largest number of points held.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Sliding(ring) => ring.window(),
@@ -75,7 +75,7 @@ impl Window {
         }
     }
 
-    /// Raw points that ever came.
+    /// Returns the number of raw points received so far.
     pub(crate) fn pushed(&self) -> u64 {
         match self {
             Self::Sliding(ring) => ring.pushed(),
@@ -83,7 +83,8 @@ impl Window {
         }
     }
 
-    /// The shingle that would end in `point` if it came next, or nothing while there are too few points.
+    /// Returns the shingle that would end in `point` if it came next, or `None` if too few points
+    /// have come.
     pub(crate) fn shingle_with(&self, store: &Store, point: &[f32]) -> Option<Vec<f32>> {
         let before = self.shingle() - 1;
         if self.pushed() < before as u64 {

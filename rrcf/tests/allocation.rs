@@ -1,4 +1,5 @@
-//! Once the window is full, an update allocates next to nothing: only now and then room for more boxes or buckets than ever before.
+//! A forest with a full window allocates almost nothing during an update: only sometimes, when it
+//! needs more boxes or buckets than ever before.
 
 #![allow(unsafe_code, reason = "only the global allocator sees every allocation, and its trait is unsafe")]
 
@@ -7,14 +8,14 @@ use std::cell::Cell;
 
 use rrcf_rs::Forest;
 
-/// The system's allocator, counting per thread.
+/// The system's allocator, counting allocations per thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes on to the system's allocator unchanged.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

@@ -1,12 +1,12 @@
-//! The forest as its users see it.
+//! Tests of the forest's public API.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
 use proptest::prelude::*;
 use rrcf_rs::{Error, Forest, ForestBuilder, Score};
-use series::{ALONE, noise, scores, series};
+use series::{ALONE, noise_from, scores, series};
 
 #[test]
 fn the_first_point_has_nothing_to_compare_with() {
@@ -16,7 +16,7 @@ fn the_first_point_has_nothing_to_compare_with() {
 }
 
 #[test]
-fn a_window_of_one_scores_zero_for_ever() {
+fn a_window_of_one_always_scores_zero() {
     let mut forest = Forest::builder(1).window(1).trees(3).build().unwrap();
     for score in scores(&mut forest, &series(1, 50, 1)) {
         assert_eq!(score, ALONE);
@@ -101,7 +101,8 @@ fn until_the_shingle_is_full_there_is_no_score() {
     assert_eq!((forest.len(), forest.updates()), (1, 4));
 }
 
-/// Powers of two scale `f32` exactly, so weighing a field must do to the bit what scaling its values does.
+/// Powers of two scale `f32` exactly, so weighting a field must give the same bits as scaling its
+/// values.
 #[test]
 fn weighing_a_field_is_scaling_it() {
     let points = series(11, 400, 3);
@@ -148,7 +149,7 @@ fn scores_are_the_same_on_every_platform() {
     assert_eq!(total.to_bits(), 0x4095_7a58_6528_b78c, "{total}");
 }
 
-/// Three points on a line and a fourth beyond: every tree can be told by hand.
+/// Three points on a line and a fourth beyond: every possible tree is known.
 #[test]
 fn contributions_of_points_in_one_plane_all_go_to_the_field_that_varies() {
     let mut forest = Forest::builder(3).trees(30).seed(6).build().unwrap();
@@ -160,8 +161,8 @@ fn contributions_of_points_in_one_plane_all_go_to_the_field_that_varies() {
     assert_eq!(contributions, [0.0, 1.0, 0.0]);
 }
 
-/// The box around the two values is 1 wide and 3 high. The only cut falls into the second field in three trees of four, and displaces
-/// the ten equal points wherever it falls.
+/// The box around the two values is 1 wide and 3 high. The only cut falls into the second field in
+/// three of four trees, and always displaces the ten equal points.
 #[test]
 fn contributions_are_shared_as_cuts_are() {
     let mut forest = Forest::builder(2).trees(4_000).seed(6).build().unwrap();
@@ -178,7 +179,7 @@ fn contributions_are_shared_as_cuts_are() {
 fn weights_that_change_on_the_way_turn_attention_to_another_field() {
     let mut forest = Forest::builder(2).trees(60).window(200).seed(5).build().unwrap();
     let mut contributions = [0.0; 2];
-    let mut noise = noise(3);
+    let mut noise = noise_from(3);
     let mut shares = [0.0; 2];
     for (phase, weights) in [[1.0, 0.001], [0.001, 1.0]].into_iter().enumerate() {
         forest.set_weights(&weights).unwrap();
@@ -192,7 +193,8 @@ fn weights_that_change_on_the_way_turn_attention_to_another_field() {
     assert!(shares[0] > 0.95 && shares[1] < 0.05, "{shares:?}");
 }
 
-/// At 1.7 billion, neighbouring `f32` are 128 apart: a counter that grows by 1 stands still, and then makes one step.
+/// At 1.7 billion, neighbouring `f32` are 128 apart. A counter that grows by 1 stands still and
+/// then makes one step.
 #[test]
 fn a_counter_at_a_large_offset_is_seen_as_coarsely_as_an_f32_can_hold_it() {
     let mut forest = Forest::builder(1).trees(20).window(1_000).seed(1).build().unwrap();
@@ -200,7 +202,7 @@ fn a_counter_at_a_large_offset_is_seen_as_coarsely_as_an_f32_can_hold_it() {
         let score = forest.update(&[(1_700_000_000.0 + f64::from(n)) as f32]).unwrap();
         assert!(score.codisp.is_finite() && score.depth < 12.0, "{score:?} at {n}");
     }
-    // A thousand counts cover eight or nine values; what is 100,000 counts away stands alone.
+    // A thousand counts cover eight or nine values. A value 100,000 counts away stands alone.
     assert!(forest.score(&[1_700_001_999.0]).unwrap().codisp < 20.0);
     assert_eq!(forest.score(&[1_700_100_000.0]).unwrap().displacement.round(), 1_000.0);
     let mut centred = Forest::builder(1).trees(20).window(1_000).seed(1).build().unwrap();
@@ -214,13 +216,13 @@ fn a_counter_at_a_large_offset_is_seen_as_coarsely_as_an_f32_can_hold_it() {
     assert!(depths[1] > depths[0] + 3.0, "the offset taken away, single counts are told apart: {depths:?}");
 }
 
-/// Of uniformly random points, a random cut tree of n has leaves about 2 ln n deep.
+/// For uniformly random points, the leaves of a random cut tree of n points are about 2 ln n deep.
 #[test]
 fn depth_grows_with_the_logarithm_of_the_window() {
     let mut depths = Vec::new();
     for window in [256_usize, 4_096, 65_536] {
         let mut forest = Forest::builder(1).trees(3).window(window).seed(1).build().unwrap();
-        let mut noise = noise(9);
+        let mut noise = noise_from(9);
         for _ in 0..window + window / 4 {
             forest.update(&[noise()]).unwrap();
         }

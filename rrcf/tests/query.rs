@@ -1,11 +1,11 @@
-//! Questions that leave a forest as it is: scores of what might come, neighbours, and missing values.
+//! Queries that leave a forest unchanged: scores, neighbours and missing values.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
 use rrcf_rs::{Error, Forest, Neighbour, Sampling, Score};
-use series::{ALONE, noise, scores, series};
+use series::{ALONE, noise_from, scores, series};
 
 const ALL_SAMPLINGS: [Sampling; 3] =
     [Sampling::SlidingWindow, Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.01 }];
@@ -87,13 +87,13 @@ fn what_cannot_be_taken_in_cannot_be_asked_about() {
     assert_eq!(forest.neighbours(&[1.0, f32::NEG_INFINITY], 1), Err(Error::NotFinite { dimension: 1 }));
 }
 
-/// At most sixteen points are one bucket in every tree, so that all of them are found.
+/// At most sixteen points are one bucket in every tree, so every query finds all of them.
 #[test]
 fn of_a_few_points_the_nearest_come_first_by_weighted_distance() {
     let weights = [1.0_f32, 10.0];
     let mut forest = Forest::builder(2).trees(5).seed(2).build().unwrap();
     forest.set_weights(&weights).unwrap();
-    let mut noise = noise(5);
+    let mut noise = noise_from(5);
     let points: Vec<[f32; 2]> = (0..16).map(|_| [noise() * 10.0, noise()]).collect();
     for point in &points {
         forest.update(point).unwrap();
@@ -120,7 +120,7 @@ fn of_a_few_points_the_nearest_come_first_by_weighted_distance() {
 #[test]
 fn the_nearest_of_many_points_is_nearly_always_found() {
     let mut forest = Forest::builder(2).trees(50).window(1_000).seed(2).build().unwrap();
-    let mut noise = noise(5);
+    let mut noise = noise_from(5);
     let points: Vec<[f32; 2]> = (0..1_000).map(|_| [noise(), noise()]).collect();
     for point in &points {
         forest.update(point).unwrap();
@@ -165,7 +165,7 @@ fn an_empty_forest_has_no_neighbours() {
 #[test]
 fn a_neighbour_in_a_shingle_is_the_stretch_of_the_past_that_is_most_like_now() {
     let mut forest = Forest::builder(1).trees(60).window(300).shingle(3).seed(8).build().unwrap();
-    let mut noise = noise(2);
+    let mut noise = noise_from(2);
     for n in 0..299_u16 {
         forest.update(&[f32::from(n % 10) * 10.0 + noise()]).unwrap();
     }
@@ -189,7 +189,7 @@ fn a_point_without_gaps_is_left_alone() {
 #[test]
 fn a_missing_value_is_filled_in_from_what_goes_with_it() {
     let mut forest = Forest::builder(3).trees(50).window(400).seed(1).build().unwrap();
-    let mut noise = noise(4);
+    let mut noise = noise_from(4);
     for _ in 0..600 {
         let (load, jitter) = (noise() * 100.0, noise());
         forest.update(&[load, 200.0 - load, load + jitter]).unwrap();
@@ -210,7 +210,7 @@ fn a_missing_value_is_filled_in_from_what_goes_with_it() {
 #[test]
 fn where_all_is_missing_the_answer_is_a_usual_value() {
     let mut forest = Forest::builder(2).trees(50).window(400).seed(1).build().unwrap();
-    let mut noise = noise(4);
+    let mut noise = noise_from(4);
     for n in 0..400 {
         let far = if n % 100 == 0 { 1_000.0 } else { 0.0 };
         forest.update(&[50.0 + noise() + far, -3.0 + noise() * 0.1]).unwrap();

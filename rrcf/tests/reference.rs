@@ -1,4 +1,5 @@
-//! The forest against reference values of the original implementation: tests/reference/README.md.
+//! Compares the forest with reference values of the original implementation: see
+//! tests/reference/README.md.
 
 mod support;
 

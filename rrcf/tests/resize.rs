@@ -1,16 +1,16 @@
-//! Readings taken back, and windows of another size.
+//! Removing readings, and changing the size of the window.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
 use rrcf_rs::{Error, Forest, Sampling};
-use series::{noise, scores, series};
+use series::{noise_from, scores, series};
 
 const ALL_SAMPLINGS: [Sampling; 3] =
     [Sampling::SlidingWindow, Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.01 }];
 
-/// The values of all points of a forest of one field, each as often as it is held.
+/// Returns the values of all points of a forest of one field, repeated by their counts.
 fn held(forest: &Forest) -> Vec<f32> {
     assert!(forest.window() <= 16 && forest.dimensions() == 1);
     let found = forest.neighbours(&[-1e6], 16).expect("the point is finite");
@@ -22,7 +22,7 @@ fn a_reading_taken_back_is_as_if_never_learnt() {
     for sampling in ALL_SAMPLINGS {
         let builder = Forest::builder(2).trees(30).window(300).seed(5).sampling(sampling);
         let mut forest = builder.build().unwrap();
-        let mut noise = noise(2);
+        let mut noise = noise_from(2);
         for _ in 0..200 {
             forest.update(&[noise(), noise()]).unwrap();
         }

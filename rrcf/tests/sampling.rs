@@ -1,13 +1,13 @@
-//! Forests that hold a sample of the past instead of its last points.
+//! Forests that hold a sample of the past instead of the last points.
 
-#![allow(clippy::float_cmp, reason = "what is deterministic is compared to the bit")]
+#![allow(clippy::float_cmp, reason = "deterministic results are compared bit for bit")]
 
 mod series;
 
 use rrcf_rs::{Error, Forest, Neighbour, Sampling, Score};
-use series::{noise, scores, series};
+use series::{noise_from, scores, series};
 
-fn forest(sampling: Sampling, window: usize) -> Forest {
+fn sampled(sampling: Sampling, window: usize) -> Forest {
     Forest::builder(1)
         .trees(30)
         .window(window)
@@ -17,7 +17,7 @@ fn forest(sampling: Sampling, window: usize) -> Forest {
         .expect("the sizes are right")
 }
 
-/// All points a forest of at most sixteen holds: one bucket in every tree.
+/// Returns all points of a forest of at most sixteen points. They are one bucket in every tree.
 fn held(forest: &Forest) -> Vec<Neighbour> {
     assert!(forest.window() <= 16);
     forest.neighbours(&vec![0.0; forest.dimensions()], 16).expect("zeros are finite")
@@ -26,7 +26,7 @@ fn held(forest: &Forest) -> Vec<Neighbour> {
 #[test]
 fn a_sample_fills_up_and_then_stays_as_large_as_the_window() {
     for sampling in [Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.003 }] {
-        let mut forest = forest(sampling, 64);
+        let mut forest = sampled(sampling, 64);
         assert_eq!(forest.sampling(), sampling);
         for (n, point) in series(5, 1_000, 1).iter().enumerate() {
             forest.update(point).unwrap();
@@ -36,11 +36,12 @@ fn a_sample_fills_up_and_then_stays_as_large_as_the_window() {
     }
 }
 
-/// The score of a point equal to one that is held draws no random numbers: it says where the leaf of that point is, and what is above.
+/// Scoring a point that equals a point held draws no random numbers. The score tells where the leaf
+/// of that point is, and what is above it.
 #[test]
 fn a_refused_point_leaves_the_trees_as_they_were_and_is_scored_all_the_same() {
-    let mut forest = forest(Sampling::Reservoir, 50);
-    let mut noise = noise(1);
+    let mut forest = sampled(Sampling::Reservoir, 50);
+    let mut noise = noise_from(1);
     let leaves = |forest: &Forest| -> Vec<(Neighbour, Score)> {
         let near = forest.neighbours(&[0.5], 20).unwrap().into_iter();
         near.map(|found| (found.clone(), forest.score(&found.point).unwrap())).collect()
@@ -65,15 +66,15 @@ fn a_refused_point_leaves_the_trees_as_they_were_and_is_scored_all_the_same() {
         }
         assert_eq!(forest.len(), (n + 1).min(50));
     }
-    // Point n is taken in with the probability 50 / n: 50 ln 40 of the 1,950 are to be expected.
+    // Point n is taken with probability 50 / n, so about 50 ln 40 of the 1,950 points are expected.
     assert!((120..=250).contains(&taken), "{taken} taken in, {refused} refused");
     assert!(changed > taken / 2, "{changed} changes by {taken} points are seen at all");
 }
 
 #[test]
 fn a_refused_outlier_scores_higher_than_what_is_ordinary() {
-    let mut forest = forest(Sampling::Reservoir, 200);
-    let mut noise = noise(1);
+    let mut forest = sampled(Sampling::Reservoir, 200);
+    let mut noise = noise_from(1);
     for _ in 0..5_000 {
         forest.update(&[noise()]).unwrap();
     }
@@ -87,8 +88,8 @@ fn a_refused_outlier_scores_higher_than_what_is_ordinary() {
 fn a_sample_remembers_what_a_sliding_window_has_forgotten() {
     let mut scores_of_old = [0.0; 2];
     for (n, sampling) in [Sampling::Reservoir, Sampling::SlidingWindow].into_iter().enumerate() {
-        let mut forest = forest(sampling, 200);
-        let mut noise = noise(3);
+        let mut forest = sampled(sampling, 200);
+        let mut noise = noise_from(3);
         for _ in 0..1_000 {
             forest.update(&[noise()]).unwrap();
         }
@@ -111,13 +112,13 @@ fn every_point_of_the_past_is_as_likely_to_be_held() {
         for n in 0..400_u16 {
             forest.update(&[f32::from(n)]).unwrap();
         }
-        let held = held(&forest);
-        assert_eq!(held.len(), 16);
-        for neighbour in held {
+        let neighbours = held(&forest);
+        assert_eq!(neighbours.len(), 16);
+        for neighbour in neighbours {
             ages[neighbour.point[0] as usize / 100] += 1;
         }
     }
-    // Of 8,000, each quarter has 2,000 with a standard deviation of 38.
+    // Each quarter should hold 2,000 of the 8,000 points, with a standard deviation of 38.
     assert!(ages.iter().all(|count| (1_800..=2_200).contains(count)), "{ages:?}");
 }
 
@@ -135,7 +136,7 @@ fn the_faster_the_decay_the_younger_the_points_held() {
         }
         total / 100.0
     };
-    // About window / c, which is 1 / rate.
+    // The expected mean age is about window / c, which is 1 / rate.
     let ages = [0.005, 0.02, 0.05].map(|rate| mean_age(rate) * rate);
     assert!(ages.iter().all(|age| (0.75..1.25).contains(age)), "{ages:?} times 1 / rate");
     let uniform = mean_age(0.0);
@@ -146,8 +147,8 @@ fn the_faster_the_decay_the_younger_the_points_held() {
 fn a_very_fast_decay_is_a_sliding_window() {
     let points = series(6, 400, 1);
     for rate in [1e2, 1e4, 1e6] {
-        let mut decayed = forest(Sampling::TimeDecayed { rate }, 16);
-        let mut sliding = forest(Sampling::SlidingWindow, 16);
+        let mut decayed = sampled(Sampling::TimeDecayed { rate }, 16);
+        let mut sliding = sampled(Sampling::SlidingWindow, 16);
         for point in &points {
             decayed.update(point).unwrap();
             sliding.update(point).unwrap();
@@ -197,11 +198,11 @@ fn same_seed_same_sample_other_seed_another() {
 #[test]
 fn memory_of_a_sample_is_bounded() {
     for sampling in [Sampling::Reservoir, Sampling::TimeDecayed { rate: 0.01 }] {
-        let mut forest = forest(sampling, 300);
-        let mut noise = noise(8);
+        let mut forest = sampled(sampling, 300);
+        let mut noise = noise_from(8);
         let mut feed = |forest: &mut Forest, points: usize| {
             for n in 0..points {
-                // Half of them equal others, so that slots come and go.
+                // Half of the values equal others, so slots are freed and reused.
                 let value = if n % 2 == 0 { noise() } else { (noise() * 50.0).floor() };
                 forest.update(&[value]).unwrap();
             }
@@ -215,7 +216,7 @@ fn memory_of_a_sample_is_bounded() {
 
 #[test]
 fn points_of_a_sample_are_taken_back_one_by_one() {
-    let mut forest = forest(Sampling::Reservoir, 16);
+    let mut forest = sampled(Sampling::Reservoir, 16);
     for value in [1.0, 2.0, 2.0, 3.0] {
         forest.update(&[value]).unwrap();
     }
@@ -229,10 +230,10 @@ fn points_of_a_sample_are_taken_back_one_by_one() {
     assert_eq!(scores(&mut restored, &points), scores(&mut forest, &points));
 }
 
-/// 255 points and one that comes are the most that a byte can tell apart.
+/// 255 points and a new one are the most that one byte can distinguish.
 #[test]
 fn a_sample_may_take_back_more_points_than_it_has_room_for() {
-    let mut forest = forest(Sampling::Reservoir, 255);
+    let mut forest = sampled(Sampling::Reservoir, 255);
     scores(&mut forest, &series(1, 200, 1));
     let before = forest.memory_usage();
     let neighbours = forest.neighbours(&[22.0], 10).unwrap();

@@ -37,6 +37,6 @@ pub use dead_letter::{DeadLetter, Reason};
 pub use entry::{Control, Entry, EntryError, Item, Record};
 pub use field_set::{FieldSet, FieldSetError};
 pub use flag::Flag;
-pub use ids::{PartitionId, RecordPosition, Position, PositionError, SensorId, SensorName, SensorNameError};
+pub use ids::{PartitionId, Position, PositionError, RecordPosition, SensorId, SensorName, SensorNameError};
 pub use keys::{EpochKey, Keys, LeaseKey};
 pub use reading::{Reading, Timestamp};

@@ -4,9 +4,10 @@
 use fail::fail_point;
 
 /// Every place, in the order that data flows.
-pub const PLACES: [&str; 26] = [
+pub const PLACES: [&str; 27] = [
     "append.before",
     "append.lost",
+    "append.partial",
     "append.after",
     "ack.before",
     "ack.after",

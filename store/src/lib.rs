@@ -7,8 +7,10 @@
 //!
 //! - [`redis`]: the log of each partition, leases, checkpoints, crash suspects. A file per structure.
 //! - [`postgres`]: the commit point and every other statement. A file per table.
+//! - [`retry`]: the one retry policy.
 //! - [`faults`]: fail points for the crash tests.
 
 pub mod faults;
 pub mod postgres;
 pub mod redis;
+pub mod retry;

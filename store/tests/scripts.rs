@@ -46,8 +46,11 @@ impl Bed {
             let _: i64 = self.client.xtrim(LOG, ("MAXLEN", "=", length as i64)).await.unwrap();
         }
         if let Some(&Writer { producer, n, generation }) = writer {
-            let fields =
-                [("producer", producer.to_owned()), ("n", n.to_string()), ("generation", generation.to_string())];
+            let fields = [
+                ("producer", producer.to_owned()),
+                ("n", n.to_string()),
+                ("generation", generation.to_string()),
+            ];
             let () = self.client.hset(WRITER, fields.to_vec()).await.unwrap();
         }
     }
@@ -126,8 +129,11 @@ async fn a_generation_is_chosen_as_the_protocol_says() {
                 let case = format!("{last:?}, {before:?}, {earliest}");
                 assert_eq!(generation, open(before, last.unwrap_or_default(), earliest), "{case}");
                 assert_eq!(end.parse(), Ok(last.unwrap_or_default()), "{case}");
-                let stored: Vec<String> =
-                    bed.client.hmget(WRITER, vec!["producer", "n", "generation", "ingress_epoch"]).await.unwrap();
+                let stored: Vec<String> = bed
+                    .client
+                    .hmget(WRITER, vec!["producer", "n", "generation", "ingress_epoch"])
+                    .await
+                    .unwrap();
                 assert_eq!(stored, ["b", "0", &generation.to_string(), "7"], "{case}");
             }
         }

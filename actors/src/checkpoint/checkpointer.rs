@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
@@ -20,14 +20,12 @@ use thicket_store::postgres::{
     rows_after, rows_up_to, stored_configs,
 };
 use thicket_store::redis::{CheckpointStore, RedisError, Stored};
+use thicket_store::retry::until_ok;
 
 use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
-use thicket_protocol::checkpoint::is_ahead;
 use crate::supervision::release;
 
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Readings, for each that a forest remembers, that a detector of a new shape learns from.
 pub const REBUILD_PER_POINT: usize = 4;
 /// Checkpoints that are on their way to Redis at once.
@@ -64,10 +62,7 @@ impl Known {
     }
 
     /// All configurations that there are now.
-    async fn all_configs(
-        &self,
-        pool: &PostgresPool,
-    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
+    async fn all_configs(&self, pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
         let configs = stored_configs(pool).await?;
         self.configs.replace(configs.clone());
         Ok(configs)
@@ -98,7 +93,7 @@ impl Checkpointer {
             let Some((_, waiting)) = self.state.waiting.pop_first() else { break };
             self.state.in_flight += 1;
             let (store, metrics) = (self.store.clone(), self.metrics.clone());
-            let write = async move { write(&store, &metrics, waiting.save).await };
+            let write = async move { write(&store, &metrics, &waiting.save).await };
             context.spawn(write.into_actor(self).map(|(), this, context| {
                 this.state.in_flight -= 1;
                 this.write_next(context);
@@ -113,22 +108,14 @@ impl Checkpointer {
     }
 }
 
-async fn write(store: &CheckpointStore, metrics: &Metrics, save: Save) {
-    let mut pause = RETRY_MIN;
-    loop {
-        match store.save(save.partition, &save.sensor, &save.checkpoint).await {
-            Ok(bytes) => {
-                metrics.checkpoints.inc();
-                metrics.checkpoint_bytes.inc_by(bytes as u64);
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, sensor = %save.sensor, "checkpoint not written; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RETRY_MAX);
-            }
-        }
-    }
+async fn write(store: &CheckpointStore, metrics: &Metrics, save: &Save) {
+    let warn = |error: &RedisError| {
+        tracing::warn!(%error, sensor = %save.sensor, "the checkpoint was not written; retrying");
+    };
+    let bytes =
+        until_ok(async || store.save(save.partition, &save.sensor, &save.checkpoint).await, warn).await;
+    metrics.checkpoints.inc();
+    metrics.checkpoint_bytes.inc_by(bytes as u64);
 }
 
 impl Actor for Checkpointer {
@@ -164,18 +151,11 @@ impl Handler<Load> for Checkpointer {
         // A checkpoint that still waits to be written is newer than the stored one.
         let waiting = self.state.waiting.get(&load.sensor).map(|waiting| waiting.save.checkpoint.clone());
         Box::pin(async move {
-            let load = Rc::new(load);
-            let mut pause = RETRY_MIN;
-            loop {
-                match history(&store, &metrics, &pool, &known, &load, waiting.clone()).await {
-                    Ok(history) => return history,
-                    Err(error) => {
-                        tracing::warn!(%error, sensor = %load.sensor, "the sensor's past cannot be read; trying again");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(RETRY_MAX);
-                    }
-                }
-            }
+            let warn = |error: &LoadError| {
+                tracing::warn!(%error, sensor = %load.sensor, "cannot read the sensor's past; retrying");
+            };
+            let ask = async || history(&store, &metrics, &pool, &known, &load, waiting.clone()).await;
+            until_ok(ask, warn).await
         })
     }
 }
@@ -209,7 +189,7 @@ async fn history(
     let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
         && rows.iter().filter_map(|row| row.config).all(of_this_shape);
     if fits {
-        return Ok(History { checkpoint, rows, configs, labels, ..History::default() });
+        return Ok(History { checkpoint, replay: rows, configs, labels, ..History::default() });
     }
     // The shape has changed since: learn from what was before that, as the detector did that first had it.
     let configs = known.all_configs(pool).await?;
@@ -218,12 +198,12 @@ async fn history(
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
     let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
         let rows = rows_after(pool, sensor, None, &known.field_sets).await?;
-        return Ok(History { rows, configs, labels, ..History::default() });
+        return Ok(History { replay: rows, configs, labels, ..History::default() });
     };
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
-    let before = rows_up_to(pool, sensor, changed, most).await?;
-    let rows = rows_after(pool, sensor, Some(changed), &known.field_sets).await?;
-    Ok(History { checkpoint: None, before, rows, configs, labels, reshaped: Some(changed) })
+    let rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
+    let replay = rows_after(pool, sensor, Some(changed), &known.field_sets).await?;
+    Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped: Some(changed) })
 }
 
 /// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped, and counted.

@@ -1,4 +1,4 @@
-//! The actor of one sensor. It does no I/O: its past is brought to it, its verdicts are carried away.
+//! The actor of one sensor. It does no I/O: messages bring its past and take its outcomes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,13 +7,14 @@ use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use thicket_detector::{Detector, Rejected};
 use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
-use thicket_detector::NamedConfig;
 use super::restore::{RestoreFacts, restore};
-use thicket_store::faults;
 use crate::messages::{
-    ApplyLabel, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, TakeCheckpoint, Verdict,
+    ApplyLabel, NotRestored, Reconfigure, Restore, Restored, Score, ScoreOutcome, Scores, Skip,
+    TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
+use thicket_detector::NamedConfig;
+use thicket_store::faults;
 
 /// The detector of one sensor. Empty until it is restored, and again after a panic.
 #[derive(Debug)]
@@ -80,11 +81,11 @@ impl Handler<Score> for DetectorActor {
             about_to_score(&self.sensor, first.ts);
         }
         faults::pass("score.before");
-        let verdicts = readings.iter().map(|reading| verdict(detector, reading)).collect();
+        let outcomes = readings.iter().map(|reading| outcome(detector, reading)).collect();
         faults::pass("score.after");
         let seq_after = detector.seq();
         let checkpoint = self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
-        Ok(Scores { verdicts, checkpoint, elapsed: started.elapsed() })
+        Ok(Scores { outcomes, checkpoint, elapsed: started.elapsed() })
     }
 }
 
@@ -141,16 +142,14 @@ impl DetectorActor {
     }
 }
 
-fn verdict(detector: &mut Detector, reading: &Reading) -> Verdict {
+fn outcome(detector: &mut Detector, reading: &Reading) -> ScoreOutcome {
     if detector.newest().is_some_and(|newest| reading.ts.0 <= newest) {
-        return Verdict::NotNewer;
+        return ScoreOutcome::NotNewer;
     }
-    #[cfg(test)]
-    assert!(reading.values.first() != Some(&tests::POISON), "poison");
     faults::poison(reading.values.first().copied());
     match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
-        Ok(detection) => Verdict::Scored(Box::new(detection)),
-        Err(rejected) => Verdict::Rejected { reason: reason(&rejected), detail: rejected.to_string() },
+        Ok(detection) => ScoreOutcome::Scored(Box::new(detection)),
+        Err(rejected) => ScoreOutcome::Rejected { reason: reason(&rejected), detail: rejected.to_string() },
     }
 }
 

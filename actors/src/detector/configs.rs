@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thicket_detector::DetectorConfig;
-pub use thicket_detector::NamedConfig;
+use thicket_detector::NamedConfig;
 use thicket_schema::SensorName;
 use wildmatch::WildMatch;
 

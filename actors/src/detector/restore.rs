@@ -26,12 +26,12 @@ pub struct RestoreFacts<'a> {
 pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     let RestoreFacts { sensor, config, history } = *facts;
     // Some settings are those that a detector began with: its first row says which.
-    let made_with = history.rows.iter().find_map(|row| history.configs.get(&row.config?));
+    let made_with = history.replay.iter().find_map(|row| history.configs.get(&row.config?));
     let first = made_with.map_or(config, |first| first.as_ref());
     let (mut detector, unusable) = beginning(sensor, first, history);
     let mut at = first.identity;
     let mut mismatches = 0;
-    for row in &history.rows {
+    for row in &history.replay {
         apply_labels(&mut detector, history);
         if let Some(made_with) = row.config.filter(|&made_with| made_with != at)
             && let Some(then) = history.configs.get(&made_with)
@@ -43,7 +43,7 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     }
     apply_labels(&mut detector, history);
     detector.reconfigure(&config.config);
-    let replayed = (history.before.len() + history.rows.len()) as u64;
+    let replayed = (history.rebuild_from.len() + history.replay.len()) as u64;
     let restored = Restored { seq: detector.seq(), replayed, mismatches, unusable };
     (detector, restored)
 }
@@ -61,18 +61,18 @@ fn apply_labels(detector: &mut Detector, history: &History) {
 /// The detector before the rows that are applied again, and whether the checkpoint was of no use to it.
 fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> (Detector, bool) {
     let (name, config) = (sensor.as_str(), &config.config);
-    if let Some(last) = history.before.iter().rev().find_map(|row| row.seq) {
-        let learn = history.before.iter().filter(|row| row.seq.is_some());
+    if let Some(last) = history.rebuild_from.iter().rev().find_map(|row| row.seq) {
+        let learn = history.rebuild_from.iter().filter(|row| row.seq.is_some());
         let learn = learn.map(|row| (row.ts.0, row.fields.names(), row.values.as_slice()));
         let mut detector = Detector::rebuild(name, config, last, learn);
-        if let Some(newest) = history.before.last() {
+        if let Some(newest) = history.rebuild_from.last() {
             detector.skip(newest.ts.0);
         }
         return (detector, false);
     }
     let Some(checkpoint) = &history.checkpoint else {
         // Rows before these may have been dropped: the numbering goes on, and what they taught is gone.
-        let first = history.rows.iter().find_map(|row| row.seq).unwrap_or(1);
+        let first = history.replay.iter().find_map(|row| row.seq).unwrap_or(1);
         return (Detector::resume(name, config, first.saturating_sub(1), None), false);
     };
     match Detector::restore(name, config, &checkpoint.state) {

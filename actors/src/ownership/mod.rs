@@ -2,4 +2,4 @@
 
 mod keeper;
 
-pub use keeper::{Join, PartitionKeeper};
+pub use keeper::{Join, PartitionKeeper, ShardHandle};

@@ -1,27 +1,20 @@
-//! QuarantineList in, a batch of rows out, in the order of the log. Pure.
+//! Score outcomes in, a batch of rows out, in the order of the log. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use thicket_schema::{Control, DeadLetter, Reading, Reason, flags};
+use thicket_schema::postgres::ReadingRow;
+use thicket_schema::{Control, DeadLetter, Flag, Reading, Reason};
+use thicket_store::postgres::{CommitBatch, LateReading, LoggedRow, SeenSensor, anomaly_row, scored_row};
 
-use super::work::{Content, SensorBatch, RecordSlot, LogRange};
-use thicket_detector::NamedConfig;
-use crate::messages::Verdict;
-use thicket_store::postgres::{CommitBatch, EventRow, LateReading, ScoredReading, SeenSensor};
+use super::collect::{Content, LogRange, RecordSlot, SensorBatch};
+use super::scoring::ScoredBatch;
+use crate::messages::ScoreOutcome;
 
-/// The verdicts of one job and the configuration they were made with.
-#[derive(Debug)]
-pub(super) struct ScoredBatch {
-    pub(super) verdicts: Vec<Verdict>,
-    pub(super) config: Arc<NamedConfig>,
-}
-
-/// What a range of the log commits.
-pub(super) fn assemble(range: LogRange, jobs: &[SensorBatch], judged: &[ScoredBatch]) -> CommitBatch {
+/// Makes the batch that commits a range of the log. `sensors` and `scored` have the same length.
+pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[ScoredBatch]) -> CommitBatch {
     let mut batch = CommitBatch::new(range.partition, range.epoch, range.from);
     batch.to = range.to;
-    batch.heard.extend(range.heard);
+    batch.applied_labels.extend(range.applied);
     batch.losses = range.losses;
     let is_record = |slot: &&RecordSlot| !matches!(slot.content, Content::Control(_));
     batch.delivered = range.slots.iter().filter(is_record).count() as u64;
@@ -29,50 +22,41 @@ pub(super) fn assemble(range: LogRange, jobs: &[SensorBatch], judged: &[ScoredBa
     let mut events = BTreeMap::new();
     for slot in range.slots {
         batch.received.push(slot.received);
-        let (job, index) = match &slot.content {
-            Content::Letter(letter) => {
-                let row = slot.letter_row(letter.clone());
-                batch.letters.push(row);
+        let (sensor, index) = match &slot.content {
+            Content::DeadLetter(letter) => {
+                batch.dead_letters.push(slot.dead_letter(letter.clone()));
                 continue;
             }
             Content::Control(Control::Detectors(json)) => {
                 batch.detectors = Some(json.clone());
                 continue;
             }
-            // Its effect is in `heard`.
+            // Its effect is in `applied`.
             Content::Control(_) => continue,
-            Content::Reading { job, index } => (*job, *index),
+            Content::Reading { sensor, index } => (*sensor, *index),
         };
-        let reading = &jobs[job].readings[index];
-        match &judged[job].verdicts[index] {
-            Verdict::Rejected { reason, detail } => {
-                batch.letters.push(slot.letter_row(rejected(reading, *reason, detail)));
+        let reading = &sensors[sensor].readings[index];
+        let ScoredBatch { outcomes, config, .. } = &scored[sensor];
+        match &outcomes[index] {
+            ScoreOutcome::Rejected { reason, detail } => {
+                batch.dead_letters.push(slot.dead_letter(rejected(reading, *reason, detail)));
                 continue;
             }
-            Verdict::NotNewer => batch.offered.push(LateReading {
+            ScoreOutcome::NotNewer => batch.late.push(LateReading {
                 reading: reading.clone(),
-                place: slot.place,
+                position: slot.position,
                 received: slot.received,
                 redelivered: slot.redelivered,
             }),
-            Verdict::Poison => {
+            ScoreOutcome::Poison => {
                 batch.poison += 1;
-                batch.rows.push_unscored(reading, slot.place, flags::POISON);
+                let row = ReadingRow::unscored(reading, Flag::Poison.bit());
+                batch.rows.push(LoggedRow { position: slot.position, row });
             }
-            Verdict::Scored(detection) => {
-                let scored = ScoredReading {
-                    seq: detection.seq,
-                    score: detection.score,
-                    grade: detection.grade,
-                    confidence: detection.confidence,
-                    onset: detection.onset,
-                    anomaly: detection.anomaly,
-                    marks: detection.marks,
-                    config: judged[job].config.identity,
-                };
-                let config = &judged[job].config;
+            ScoreOutcome::Scored(detection) => {
                 batch.configs.entry(config.identity).or_insert_with(|| config.config.to_json());
-                batch.rows.push_scored(reading, slot.place, scored);
+                let row = scored_row(reading, detection, config.identity);
+                batch.rows.push(LoggedRow { position: slot.position, row });
                 if let Some(event) = &detection.event {
                     events.insert((reading.sensor.id(), event.started), event.clone());
                 }
@@ -83,8 +67,7 @@ pub(super) fn assemble(range: LogRange, jobs: &[SensorBatch], judged: &[ScoredBa
             batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
         }
     }
-    batch.events =
-        events.into_iter().map(|((sensor, _), event)| EventRow { sensor: sensor.0, event }).collect();
+    batch.anomalies = events.iter().map(|((sensor, _), event)| anomaly_row(*sensor, event)).collect();
     batch
 }
 
@@ -92,3 +75,6 @@ fn rejected(reading: &Reading, reason: Reason, detail: &str) -> DeadLetter {
     let detail = format!("the detector of {} at {}: {detail}", reading.sensor, reading.ts);
     DeadLetter::of_reading(reading, reason, &detail)
 }
+
+#[cfg(test)]
+mod tests;

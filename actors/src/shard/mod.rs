@@ -1,17 +1,31 @@
-//! A shard reads a set of partitions, owns their detectors and hands their outcomes to the writer. It is the unit of
-//! parallelism: a shard and its detectors live on one arbiter, and only batches leave it.
+//! A shard reads partitions, owns the detectors of their sensors, and turns scores into batches of rows.
+//!
+//! - `actor`: the messages to a shard.
+//! - `worker`: the loop. It reads, collects, scores, assembles and sends.
+//! - `partitions`: how far each partition is read and committed.
+//! - `collect`: log entries in, readings by sensor out.
+//! - `scoring`: readings in, score outcomes out.
+//! - `detector_pool`, `detector_cache`: the detectors in memory.
+//! - `poison_search`, `suspect_log`: finds the reading that kills the process.
+//! - `assemble`: score outcomes in, a batch of rows out.
+//! - `housekeeping`: trims logs, measures lag, evicts idle detectors.
 
 mod actor;
 mod assemble;
-mod caution;
-mod desk;
+#[cfg(feature = "faults")]
+mod broken;
+mod collect;
+mod detector_cache;
+mod detector_pool;
 mod housekeeping;
-mod partition;
-mod cache;
+mod options;
+mod partitions;
+mod poison_search;
 mod scoring;
+mod suspect_log;
 #[cfg(test)]
 mod tests;
-mod wary;
-mod work;
+mod worker;
 
-pub use actor::{Shard, ShardOptions, ShardPeers};
+pub use actor::Shard;
+pub use options::{ShardOptions, ShardPeers};

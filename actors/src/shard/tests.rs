@@ -67,7 +67,8 @@ impl Bench {
         let (exit, _) = ExitSignal::new();
         let suspects = Suspects::new(client.clone(), keys.clone(), NodeName::of_this_process("node"));
         let suspect_lock = std::sync::Arc::default();
-        let peers = ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit, suspects, suspect_lock };
+        let peers =
+            ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit, suspects, suspect_lock };
         let reader = LogReader::new(connect_redis(&redis.url()).await, client, keys);
         let shard = start(Shard::new(options, peers, reader, metrics.clone()));
         keeper.send(Join { shards: vec![shard.clone()] }).await.unwrap();

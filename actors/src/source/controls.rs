@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
+use actix::Recipient;
 use thicket_schema::{Control, PartitionId};
 use tokio::sync::Notify;
 
@@ -16,7 +16,6 @@ use thicket_store::postgres::{
 };
 
 use crate::messages::AppendControls;
-use crate::queue::QueueWriter;
 
 /// Time between two queries for labels that are not in the log yet.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -24,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Publishes control entries while this node writes the log.
 pub(super) struct ControlPublisher {
     pool: PostgresPool,
-    writer: Addr<QueueWriter>,
+    writer: Recipient<AppendControls>,
     /// The configuration of all sensors that this node was given, as JSON.
     detectors: RefCell<Arc<str>>,
     /// Whether every log has this configuration.
@@ -35,7 +34,7 @@ pub(super) struct ControlPublisher {
 }
 
 impl ControlPublisher {
-    pub(super) fn new(pool: PostgresPool, writer: Addr<QueueWriter>, detectors: Arc<str>) -> Self {
+    pub(super) fn new(pool: PostgresPool, writer: Recipient<AppendControls>, detectors: Arc<str>) -> Self {
         Self {
             pool,
             writer,

@@ -1,5 +1,5 @@
-//! One MQTT message in, records out. Pure: whatever cannot be decoded becomes a dead letter with its reason and goes
-//! through the log like a reading.
+//! One MQTT message in, records out. Pure. A message that cannot be decoded becomes a dead letter with its reason and goes
+//! through the log as readings do.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, Sen
 
 use super::stamp::Stamp;
 
-/// What shapes decoding.
+/// The settings of decoding.
 #[derive(Clone, Debug)]
 pub struct DecodeOptions {
     /// Number of partitions of the deployment.
@@ -26,7 +26,7 @@ pub struct DecodeOptions {
     pub max_age: Duration,
 }
 
-/// Decodes messages and stamps those that bring no time.
+/// Decodes messages. Stamps readings without a time with their arrival.
 #[derive(Debug)]
 pub struct MessageDecoder {
     options: DecodeOptions,
@@ -35,30 +35,31 @@ pub struct MessageDecoder {
 }
 
 impl MessageDecoder {
-    /// A decoder that has stamped nothing yet.
+    /// Creates a decoder.
     pub fn new(options: DecodeOptions) -> Self {
         let payload = PayloadDecoder::new(options.limits.clone(), options.timestamp_keys.clone());
         Self { options, payload, stamp: Stamp::default() }
     }
 
-    /// The records of one message, all of one partition, in the order of the message.
+    /// Decodes one message into records, in the order of the message, each with the partition of its sensor.
     ///
-    /// `now_micros` is the arrival time in µs since the Unix epoch; `redelivered` is the broker's own word (MQTT's DUP).
+    /// `now_micros` is the arrival time in µs since the Unix epoch. `redelivered` is MQTT's DUP flag.
     pub fn decode(
         &mut self,
         topic: &str,
         payload: &Bytes,
         redelivered: bool,
         now_micros: i64,
-    ) -> (PartitionId, Vec<Record>) {
+    ) -> Vec<(PartitionId, Record)> {
         let letter =
             |reason: Reason, detail: &str| Item::DeadLetter(DeadLetter::new(topic, reason, detail, payload));
-        let (partition, items) = match self.options.templates.sensor(topic) {
+        let partitions = self.options.partitions;
+        // The partition of the message's dead letters: that of the sensor in its topic, if there is one.
+        let (of_message, items) = match self.options.templates.sensor(topic) {
             Err(error) => {
                 (self.partition_of_topic(topic), vec![letter(Reason::from(&error), &error.to_string())])
             }
             Ok(sensor) => {
-                let partition = sensor.partition(self.options.partitions);
                 let items = match self.payload.decode(payload) {
                     Err(error) => vec![letter(Reason::from(&error), &error.to_string())],
                     Ok(elements) => elements
@@ -69,13 +70,17 @@ impl MessageDecoder {
                         })
                         .collect(),
                 };
-                (partition, items)
+                (sensor.partition(partitions), items)
             }
         };
-        (
-            partition,
-            items.into_iter().map(|item| Record { received: now_micros, redelivered, item }).collect(),
-        )
+        let record = |item: Item| {
+            let partition = match &item {
+                Item::Reading(reading) => reading.sensor.partition(partitions),
+                Item::DeadLetter(_) | Item::Control(_) => of_message,
+            };
+            (partition, Record { received: now_micros, redelivered, item })
+        };
+        items.into_iter().map(record).collect()
     }
 
     fn item(
@@ -108,7 +113,7 @@ impl MessageDecoder {
         })
     }
 
-    /// A message without a sensor has a partition too, by its topic.
+    /// The partition of a message without a sensor.
     fn partition_of_topic(&self, topic: &str) -> PartitionId {
         let hash = xxhash_rust::xxh3::xxh3_64(topic.as_bytes());
         PartitionId((hash % u64::from(self.options.partitions)) as u16)

@@ -10,45 +10,42 @@ use actix::{
 use chrono::Utc;
 use diesel::result::Error as DatabaseError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use thicket_schema::{PartitionId, Timestamp};
+use thicket_protocol::commit::CommitDecision;
+use thicket_schema::PartitionId;
+use thicket_store::postgres::{
+    Applied, CommitBatch, Known, QuarantineEntry, QuarantineReason, Unstorable, apply, connect_postgres,
+    day_of, ensure_days, find_unstorable, is_missing_day, quarantine,
+};
+use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
-use super::batch::CommitBatch;
-use super::bisect::{Unstorable, find_unstorable, rows_of};
-use super::connection::connect_postgres;
-use super::transaction::{Applied, Known, apply};
-use super::{POSTGRES_EPOCH_MICROS, offered, rows};
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
-use thicket_store::postgres::{QuarantineEntry, QuarantineReason, decide};
-use thicket_protocol::commit::Standing;
 use crate::supervision::release;
 
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
-/// How long PostgreSQL waits for the next statement of a transaction; less than a lease by default.
+/// How long PostgreSQL waits for the next statement of a transaction. Shorter than a lease by default.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
-/// Day tables that are made before the day begins.
+/// Day tables that are created before their day begins.
 const DAYS_AHEAD: i32 = 2;
 
-/// How rows are written.
+/// The settings of a writer.
 #[derive(Clone, Debug)]
 pub struct PostgresWriterOptions {
-    /// Where the database is.
+    /// URL of the database.
     pub url: String,
     /// Most rows of one transaction.
     pub max_rows: usize,
 }
 
-/// Commits batches. What waits in the mailbox is merged into one transaction, so that a slow disk makes larger
-/// transactions, not a longer queue.
+/// Commits batches. Batches that wait are merged into one transaction, so that a slow disk makes larger
+/// transactions instead of a longer queue.
 pub struct PostgresWriter {
     options: PostgresWriterOptions,
     metrics: Metrics,
     state: State,
 }
 
-/// What a restart throws away. Shards whose replies are dropped reopen their partitions.
+/// Lost in a restart. Shards whose replies are dropped reopen their partitions.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Commit>,
@@ -57,7 +54,7 @@ struct State {
     drained: Vec<oneshot::Sender<()>>,
 }
 
-/// A connection and what is known to hold on its database.
+/// A connection, and what is known about its database.
 #[derive(Default)]
 struct Session {
     connection: Option<AsyncPgConnection>,
@@ -66,7 +63,7 @@ struct Session {
 }
 
 impl PostgresWriter {
-    /// A writer that connects when the first batch comes.
+    /// Creates a writer that connects for its first batch.
     pub fn new(options: PostgresWriterOptions, metrics: Metrics) -> Self {
         Self { options, metrics, state: State::default() }
     }
@@ -75,7 +72,7 @@ impl PostgresWriter {
         let mut rows = 0;
         let mut commits = Vec::new();
         while let Some(next) = self.state.waiting.front() {
-            rows += next.batch.rows.len() + next.batch.offered.len();
+            rows += next.batch.rows.len() + next.batch.late.len();
             if rows > self.options.max_rows && !commits.is_empty() {
                 break;
             }
@@ -129,9 +126,9 @@ impl Handler<Drain> for PostgresWriter {
     }
 }
 
-/// Commits until the database has said what became of every batch.
+/// Commits batches. Returns once the outcome of every batch is known.
 async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits: Vec<Commit>) -> Session {
-    let mut pause = RETRY_MIN;
+    let mut backoff = Backoff::default();
     let applied = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
@@ -141,15 +138,14 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits
                 break applied;
             }
             Err(error) => {
-                tracing::warn!(%error, "postgresql does not take the rows; they wait in the log");
-                let withdrawn = session.judge_refusal(&error, &batches).await;
+                tracing::warn!(%error, "postgresql does not accept the rows; they wait in the log");
+                let withdrawn = session.quarantine_unstorable(&error, &batches).await;
                 if !withdrawn.is_empty() {
                     commits = withdraw(commits, &withdrawn);
                     continue;
                 }
                 session = Session::default();
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RETRY_MAX);
+                backoff.wait().await;
             }
         }
     };
@@ -157,10 +153,10 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits
     report(&metrics, &batches, &applied);
     session.known.sensors.extend(applied.known.sensors);
     session.known.configs.extend(applied.known.configs);
-    for (commit, standing) in commits.into_iter().zip(applied.standings) {
-        let outcome = match standing {
-            Standing::Next | Standing::Done => CommitOutcome::Committed,
-            Standing::Fenced => CommitOutcome::Fenced,
+    for (commit, decision) in commits.into_iter().zip(applied.decisions) {
+        let outcome = match decision {
+            CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
+            CommitDecision::Fenced => CommitOutcome::Fenced,
         };
         // The shard may be gone; the batch is durable all the same.
         let _ = commit.reply.send(outcome);
@@ -168,37 +164,42 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits
     session
 }
 
-/// Hands back the batches of partitions that are to be reopened; the others remain.
+/// Returns the batches of partitions that are to be reopened to their shards. The other batches remain.
 fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Commit> {
     let (withdrawn, rest): (Vec<Commit>, Vec<Commit>) =
         commits.into_iter().partition(|commit| partitions.contains(&commit.batch.partition));
     for commit in withdrawn {
-        // The shard may be gone; whoever has the partition next finds the verdict.
+        // The shard may be gone; the next owner of the partition finds the quarantine.
         let _ = commit.reply.send(CommitOutcome::Withdrawn);
     }
     rest
 }
 
 impl Session {
-    /// Finds out whether readings are the reason for a refusal, makes the verdicts on them durable, and returns their partitions.
-    async fn judge_refusal(&mut self, error: &WriteError, batches: &[&CommitBatch]) -> BTreeSet<PartitionId> {
+    /// Finds the rows that made PostgreSQL reject the batches, quarantines them, and returns their partitions.
+    async fn quarantine_unstorable(
+        &mut self,
+        error: &WriteError,
+        batches: &[&CommitBatch],
+    ) -> BTreeSet<PartitionId> {
         let mut partitions = BTreeSet::new();
-        let (WriteError::Database(DatabaseError::DatabaseError(..)), Some(connection)) =
+        let (WriteError::Database(error @ DatabaseError::DatabaseError(..)), Some(connection)) =
             (error, self.connection.as_mut())
         else {
             return partitions;
         };
-        if error.is_missing_day() {
+        // Retention has dropped a day table that this session knew. A new session creates it again.
+        if is_missing_day(error) {
             return partitions;
         }
         let Ok(found) = find_unstorable(connection, batches).await else { return partitions };
         for unstorable in found {
-            let Some(decision) = decision(batches[unstorable.batch], unstorable) else { continue };
-            tracing::error!(sensor = %decision.sensor, ts = %decision.ts, place = %decision.place, why = decision.detail, "a reading cannot be stored; it becomes a dead letter");
-            // A verdict that somebody else's epoch refuses leads to the same: the partition is reopened.
-            match decide(connection, &decision).await {
-                Ok(_) => drop(partitions.insert(decision.partition)),
-                Err(error) => tracing::warn!(%error, "the verdict on a reading is not durable yet"),
+            let Some(entry) = quarantine_entry(batches[unstorable.batch], unstorable) else { continue };
+            tracing::error!(sensor = %entry.sensor, ts = %entry.ts, position = %entry.position, reason = entry.detail, "postgresql rejects a reading; it becomes a dead letter");
+            // Another epoch refuses the entry: the partition is reopened all the same.
+            match quarantine(connection, &entry).await {
+                Ok(_) => drop(partitions.insert(entry.partition)),
+                Err(error) => tracing::warn!(%error, "the reading is not quarantined yet"),
             }
         }
         partitions
@@ -209,39 +210,46 @@ impl Session {
             self.connection = Some(connect_to_write(url).await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
-        let days = batches
-            .iter()
-            .flat_map(|batch| rows::days_of(&batch.rows).chain(offered::days_of(&batch.offered)));
+        let days = batches.iter().flat_map(|batch| {
+            let rows = batch.rows.iter().map(|logged| logged.row.ts);
+            rows.chain(batch.late.iter().map(|late| late.reading.ts)).map(day_of)
+        });
         let mut missing: BTreeSet<i32> = days.filter(|day| !self.days.contains(day)).collect();
         if let Some(&newest) = missing.last() {
             missing.extend(newest + 1..=newest + DAYS_AHEAD);
             let missing: Vec<i32> = missing.into_iter().collect();
-            rows::ensure_days(connection, &missing).await?;
+            ensure_days(connection, &missing).await?;
             self.days.extend(missing);
         }
         Ok(apply(connection, batches, &self.known).await?)
     }
 }
 
-/// The verdict on a row that cannot be stored.
-fn decision(batch: &CommitBatch, unstorable: Unstorable) -> Option<QuarantineEntry> {
-    let rows = rows_of(batch).slice(unstorable.row..unstorable.row + 1);
-    let (&sensor, &place) = (rows.sensor.first()?, rows.places.first()?);
-    let ts = Timestamp(rows.ts.first()?.0 + POSTGRES_EPOCH_MICROS);
-    let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == sensor)?.clone();
-    let (partition, epoch, detail) = (batch.partition, batch.epoch, unstorable.detail);
-    Some(QuarantineEntry { partition, epoch, place, skipped: QuarantineReason::Unstorable, sensor, ts, detail })
+/// The quarantine of a row that cannot be stored.
+fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<QuarantineEntry> {
+    let Unstorable { row, detail, .. } = unstorable;
+    let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == row.row.sensor)?;
+    Some(QuarantineEntry {
+        partition: batch.partition,
+        epoch: batch.epoch,
+        position: row.position,
+        reason: QuarantineReason::Unstorable,
+        sensor: sensor.clone(),
+        ts: row.row.ts,
+        detail,
+    })
 }
 
-/// A connection whose transactions end with a node that stands still: the locks on its partitions would keep every other node out.
+/// Connects with a timeout for idle transactions: the locks of a node that is frozen must not keep every other node
+/// from its partitions.
 async fn connect_to_write(url: &str) -> Result<AsyncPgConnection, WriteError> {
     let mut connection = connect_postgres(url).await?;
-    let patience = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
-    connection.batch_execute(&patience).await?;
+    let timeout = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
+    connection.batch_execute(&timeout).await?;
     Ok(connection)
 }
 
-/// Why a transaction did not happen.
+/// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
 enum WriteError {
     #[error("{0}")]
@@ -250,39 +258,32 @@ enum WriteError {
     Database(#[from] diesel::result::Error),
 }
 
-impl WriteError {
-    /// Whether a day that the session knows has gone since, by retention. A new session makes it again.
-    fn is_missing_day(&self) -> bool {
-        matches!(self, Self::Database(DatabaseError::DatabaseError(_, information))
-            if information.message().starts_with("no partition of relation"))
-    }
-}
-
 fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
     metrics.commits.inc();
     if applied.conflicts > 0 {
         let rows = applied.conflicts;
-        tracing::error!(rows, "scored rows were there already: a detector's past and the table disagree");
+        tracing::error!(rows, "scored rows were stored before: a detector's past and the table disagree");
         metrics.commit_conflicts.inc_by(rows as u64);
     }
-    metrics.readings_stored.inc_by(applied.counts.scored);
-    metrics.readings_poison.inc_by(applied.counts.poison);
-    metrics.readings_late.inc_by(applied.counts.late);
-    metrics.readings_duplicate.inc_by(applied.counts.duplicates);
-    for reason in &applied.letters {
+    let ledger = &applied.ledger;
+    metrics.readings_stored.inc_by(ledger.scored.cast_unsigned());
+    metrics.readings_poison.inc_by(ledger.poison.cast_unsigned());
+    metrics.readings_late.inc_by(ledger.late.cast_unsigned());
+    metrics.readings_duplicate.inc_by(ledger.duplicates.cast_unsigned());
+    for reason in &applied.dead_letters {
         metrics.dead_letters.with_label_values(&[reason.as_str()]).inc();
     }
     let now_micros = Utc::now().timestamp_micros();
-    for (batch, standing) in batches.iter().zip(&applied.standings) {
-        match standing {
-            Standing::Next => {
+    for (batch, decision) in batches.iter().zip(&applied.decisions) {
+        match decision {
+            CommitDecision::Apply => {
                 for received in &batch.received {
                     metrics.latency_seconds.observe((now_micros - received) as f64 / 1e6);
                 }
             }
-            Standing::Done => {}
-            Standing::Fenced => {
-                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: the partition is another owner's");
+            CommitDecision::AlreadyApplied => {}
+            CommitDecision::Fenced => {
+                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: the partition has another owner");
                 metrics.fenced.inc();
             }
         }

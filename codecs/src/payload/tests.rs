@@ -4,6 +4,7 @@ use thicket_schema::FieldSetError;
 
 use super::*;
 use crate::timestamp::TimestampError;
+use thicket_schema::FieldSetError;
 
 const TEN_O_CLOCK: Timestamp = Timestamp(1_795_341_600_000_000);
 

@@ -1,36 +1,23 @@
-//! A sensor that never ends: does detection fade, does memory grow? A long synthetic series with a daily and a weekly season, a level that drifts
-//! by many times its noise, and anomalies of three kinds, evenly spread.
+//! Endurance: does detection fade over years, and does memory grow? A long synthetic series with a
+//! daily and a weekly season, a level that drifts by many times its noise, and anomalies of three
+//! kinds, evenly spread.
 
 use std::io::Write;
 
 use thicket_detector::{Detector, DetectorConfig};
 
+use crate::noise::Noise;
+
 /// Seconds between two readings.
 const INTERVAL: i64 = 300;
-/// Readings between two anomalies, on average.
+/// Mean number of readings between two anomalies.
 const SPACING: u64 = 10_000;
 /// Parts into which the series is divided for the report.
 const PARTS: u64 = 5;
-/// Spikes, levels that are off, unrest.
+/// Number of kinds of anomalies: spikes, shifted levels and unrest.
 const KINDS: usize = 3;
+/// In seconds.
 const DAY: f64 = 86_400.0;
-
-/// Numbers that look random; `SplitMix64`.
-struct Noise(u64);
-
-impl Noise {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
-    }
-}
 
 /// One part of the series.
 #[derive(Clone, Copy, Default)]
@@ -41,10 +28,10 @@ struct Part {
     memory: usize,
 }
 
-/// Runs the series and prints what became of its parts; the figures as JSON.
+/// Runs the series, prints the results of each part, and returns the figures as JSON.
 pub(crate) fn report(readings: u64, out: &mut impl Write) -> anyhow::Result<serde_json::Value> {
     let mut parts = [Part::default(); PARTS as usize];
-    let mut noise = Noise(11);
+    let mut noise = Noise::new(11);
     let mut detector = Detector::new("endurance", &DetectorConfig::default());
     let names = ["value".to_owned()];
     let (mut last_event, mut since_anomaly, mut kind) = (None, u64::MAX, 0_u64);
@@ -97,7 +84,7 @@ pub(crate) fn report(readings: u64, out: &mut impl Write) -> anyhow::Result<serd
     }))
 }
 
-/// Seasons, drift and noise of standard deviation 1.
+/// Returns a value without anomaly: seasons, drift and noise of standard deviation 1.
 fn ordinary(seconds: f64, noise: &mut Noise) -> f64 {
     let angle = |period: f64| core::f64::consts::TAU * seconds / period;
     let day = 10.0 * libm::sin(angle(DAY));
@@ -106,7 +93,8 @@ fn ordinary(seconds: f64, noise: &mut Noise) -> f64 {
     100.0 + day + week + drift + noise.normal()
 }
 
-/// What an anomaly adds, so many readings after its beginning: a spike, a level that is off for 40 readings, or unrest for 40.
+/// Returns what an anomaly adds to the value, `since` readings after its beginning: a spike of one
+/// reading, a shifted level for 40 readings, or unrest for 40 readings.
 fn anomaly(kind: u64, since: u64, noise: &mut Noise) -> f64 {
     match kind % 3 {
         0 if since == 0 => 12.0,

@@ -1,8 +1,11 @@
-//! How well does a detector detect? `make bench-nab` streams labelled real series through the detector's core, scores the outcome as the
-//! Numenta Anomaly Benchmark does, and says what each profile costs.
+//! Measures how well a detector detects. `make bench-nab` streams labelled series through the
+//! detector's core, scores the detections as the Numenta Anomaly Benchmark does, and measures the
+//! cost of each profile.
 
 mod dataset;
 mod endurance;
+#[path = "../../tests/series/noise.rs"]
+mod noise;
 mod run;
 mod scoring;
 
@@ -21,25 +24,25 @@ use thicket_detector::{DetectorConfig, Profile};
 /// Scores the profiles of the detector on labelled series, as the Numenta Anomaly Benchmark does.
 #[derive(Parser)]
 struct Args {
-    /// A folder of <corpus>/<file>.csv with the columns timestamp and value, and `combined_windows.json`.
+    /// Folder with <corpus>/<file>.csv (columns timestamp and value) and `combined_windows.json`.
     #[arg(long, env = "NAB", value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data"), hide_default_value = true)]
     data: PathBuf,
-    /// Where the scores go: <OUT>/<profile>/<seed>/<corpus>/<file>.csv.
+    /// Folder for the scores: <OUT>/<profile>/<seed>/<corpus>/<file>.csv.
     #[arg(long, value_name = "OUT", default_value = "target/nab")]
     out: PathBuf,
-    /// Only this profile: small, medium or large.
+    /// Runs only this profile: small, medium or large.
     #[arg(long)]
     profile: Option<String>,
-    /// Seeds of each profile; the median counts.
+    /// Number of seeds of each profile. The result is the median over the seeds.
     #[arg(long, default_value_t = 3)]
     seeds: u64,
-    /// Each series with its alarms, too.
+    /// Also prints the result of each series.
     #[arg(long)]
     per_file: bool,
-    /// Readings of the synthetic series that shows whether detection fades; 0: none.
+    /// Readings of the synthetic series that shows whether detection fades over time. 0 skips it.
     #[arg(long, default_value_t = 1_000_000)]
     endurance: u64,
-    /// Settings of the detector to be tried instead of the shipped ones, as JSON, such as {"smoothing": 40}.
+    /// Settings of the detector instead of the defaults, as JSON, such as {"smoothing": 40}.
     #[arg(long, default_value = "{}")]
     settings: String,
 }
@@ -47,7 +50,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
     match report(&Args::parse(), &mut io::stdout().lock()) {
-        // Whoever reads has read enough, as `head` does.
+        // The reader of the output, such as `head`, has closed it.
         Err(error) if error.downcast_ref().is_some_and(broken) => Ok(()),
         result => result,
     }
@@ -77,7 +80,7 @@ fn report(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Scores one profile with every seed and prints what came out.
+/// Scores one profile with every seed, prints the results, and returns the figures as JSON.
 fn bench(
     name: &str,
     config: &DetectorConfig,
@@ -101,7 +104,7 @@ fn bench(
             applied += scored.onsets.len();
         }
         let onsets: Vec<Vec<f64>> = scored.iter().map(|scored| scored.onsets.clone()).collect();
-        let best = scoring::best(all, &onsets);
+        let best = scoring::best_scores(all, &onsets);
         let shipped = Shipped::of(all, &scored);
         let Best { found, windows, false_rows, .. } = best[0];
         writeln!(
@@ -143,7 +146,7 @@ fn bench(
     Ok(figure.into())
 }
 
-/// The alarms that a user would have had.
+/// The alarms at the default threshold, as a user would have received them.
 struct Shipped {
     found: usize,
     false_alarms_per_week: f64,
@@ -186,27 +189,29 @@ fn print_files(all: &[Series], scored: &[Scored], threshold: f64, out: &mut impl
     Ok(())
 }
 
-/// Two threads take the series in turn; the outcome does not depend on which takes which.
+/// Scores all series, on as many threads as there are processors. The result does not depend on
+/// which thread takes which series.
 fn run_all(all: &[Series], config: &DetectorConfig, seed: u64) -> anyhow::Result<Vec<Scored>> {
     let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
+    let scored = Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(series) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let scored = run::run(series, config, seed);
-                    let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    done.push((series.name.clone(), scored));
+                    let result = run::run(series, config, seed);
+                    let mut scored = scored.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    scored.push((series.name.clone(), result));
                 }
             });
         }
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_by(|a, b| a.0.cmp(&b.0));
-    done.into_iter().map(|(_, scored)| scored).collect()
+    let mut scored = scored.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    scored.sort_by(|a, b| a.0.cmp(&b.0));
+    scored.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Rounds to two decimals.
 fn round(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
 }

@@ -1,4 +1,4 @@
-//! Streams series through detectors, as the engine would.
+//! Streams series through detectors as the engine does.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,19 +11,20 @@ use thicket_detector::{Detector, DetectorConfig};
 
 use crate::dataset::Series;
 
-/// What a detector made of a series.
+/// The result of a detector on one series.
 pub(crate) struct Scored {
-    /// `onset`, row by row.
+    /// The `onset` of each row.
     pub(crate) onsets: Vec<f64>,
-    /// First rows of the events that it raised.
+    /// First row of each event.
     pub(crate) alarms: Vec<usize>,
-    /// Bytes in the end.
+    /// Memory of the detector after the last row, in bytes.
     pub(crate) memory: usize,
-    /// Processor time.
+    /// Processor time of the whole series.
     pub(crate) spent: Duration,
 }
 
-/// Applies a detector to a series. Another seed makes another sensor of it.
+/// Applies a new detector to a series. The seed is part of the sensor's name, so each seed gives
+/// other random cuts.
 pub(crate) fn run(series: &Series, config: &DetectorConfig, seed: u64) -> anyhow::Result<Scored> {
     let mut detector = Detector::new(&format!("{}/{seed}", series.name), config);
     let names = ["value".to_owned()];
@@ -32,7 +33,7 @@ pub(crate) fn run(series: &Series, config: &DetectorConfig, seed: u64) -> anyhow
     let started = ThreadTime::now();
     for (row, (&ts, &value)) in series.micros.iter().zip(&series.values).enumerate() {
         if detector.newest().is_some_and(|newest| ts <= newest) {
-            // Late readings and repeated ones never reach a detector.
+            // The engine does not give a detector late or repeated readings.
             scored.onsets.push(0.0);
             continue;
         }
@@ -50,7 +51,7 @@ pub(crate) fn run(series: &Series, config: &DetectorConfig, seed: u64) -> anyhow
     Ok(scored)
 }
 
-/// Writes a series' scores in the benchmark's layout.
+/// Writes the scores of a series in the benchmark's layout.
 pub(crate) fn write(folder: &Path, series: &Series, scored: &Scored) -> anyhow::Result<()> {
     let path = folder.join(&series.name);
     fs::create_dir_all(path.parent().unwrap_or(folder))?;

@@ -1,41 +1,45 @@
-//! The benchmark's score: Lavin & Ahmad, *Evaluating Real-time Anomaly Detection Algorithms: the Numenta Anomaly Benchmark*, ICMLA 2015.
+//! The benchmark's score: Lavin & Ahmad, *Evaluating Real-time Anomaly Detection Algorithms: the
+//! Numenta Anomaly Benchmark*, ICMLA 2015.
 //!
-//! A row is a detection if its score reaches a threshold, one for all files. Of all detections within a window the best counts:
-//! 1 at the window's beginning, less towards its end; a window without one costs. A detection outside costs, less so shortly after a window.
-//! The threshold is the best one for the whole set, and the sum is scaled so that detecting nothing is 0 and perfection 100.
+//! A row is a detection if its score reaches a threshold. The threshold is the same for all files.
+//! Of all detections within a window, only the best counts: 1 at the window's beginning, less
+//! towards its end. A window without a detection costs. A detection outside all windows costs too,
+//! but less shortly after a window. The threshold is the best one for the whole set. The sum is
+//! scaled so that a detector without any detection gets 0, and a perfect one 100.
 
 use crate::dataset::Series;
 
-/// What hits, false alarms and misses are worth.
+/// The costs of false alarms and misses, relative to the gain of a hit.
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
     false_positive: f64,
     false_negative: f64,
 }
 
-/// The benchmark's three.
+/// The benchmark's three profiles.
 pub(crate) const PROFILES: [Profile; 3] = [
     Profile { name: "standard", false_positive: 0.11, false_negative: 1.0 },
     Profile { name: "reward_low_FP", false_positive: 0.22, false_negative: 1.0 },
     Profile { name: "reward_low_FN", false_positive: 0.11, false_negative: 2.0 },
 ];
 
-/// Outside every window.
+/// Number of the window for a row outside all windows.
 const NONE: usize = usize::MAX;
 
-/// What a detection at each row is worth: up to 1 in a window, down to −1 outside; with the window's number.
+/// The gain of a detection at each row: up to 1 in a window, down to −1 outside; and the number of
+/// the row's window.
 struct Truth {
     gain: Vec<f64>,
     window: Vec<usize>,
 }
 
-/// 1 at −∞, 0 at 0, −1 at ∞.
+/// Returns 1 at −∞, 0 at 0, −1 at ∞.
 fn sigmoid(y: f64) -> f64 {
     2.0 / (1.0 + libm::exp(5.0 * y)) - 1.0
 }
 
 impl Truth {
-    /// Windows are numbered from `first` on.
+    /// Creates the gains of one series. Its windows are numbered from `first` on.
     fn new(series: &Series, first: usize) -> Self {
         let rows = series.values.len();
         let mut truth = Self { gain: vec![-1.0; rows], window: vec![NONE; rows] };
@@ -55,7 +59,7 @@ impl Truth {
     }
 }
 
-/// The best score of a profile and where it was reached.
+/// The best score of a profile, with the threshold at which it is reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Best {
     pub(crate) score: f64,
@@ -65,8 +69,8 @@ pub(crate) struct Best {
     pub(crate) false_rows: usize,
 }
 
-/// The best score of each profile; `scores` has one per row of each series.
-pub(crate) fn best(all: &[Series], scores: &[Vec<f64>]) -> [Best; 3] {
+/// Returns the best score of each profile. `scores` has one score per row of each series.
+pub(crate) fn best_scores(all: &[Series], scores: &[Vec<f64>]) -> [Best; 3] {
     let mut rows = Vec::new();
     let mut windows = 0;
     for (series, scores) in all.iter().zip(scores) {
@@ -120,26 +124,26 @@ mod tests {
     }
 
     #[test]
-    fn an_early_find_is_perfect_and_silence_is_nothing() {
+    fn an_early_detection_scores_100_and_no_detection_scores_0() {
         let all = [series(vec![(500, 599)])];
         let mut scores = vec![vec![0.0; 1_000]];
-        for best in best(&all, &scores) {
+        for best in best_scores(&all, &scores) {
             assert!(best.score.abs() < 1e-9, "{best:?}");
         }
         scores[0][500] = 1.0;
-        for best in best(&all, &scores) {
+        for best in best_scores(&all, &scores) {
             assert!((best.score - 100.0).abs() < 1e-9, "{best:?}");
         }
     }
 
     #[test]
-    fn a_false_alarm_costs_what_the_profile_says_and_the_beginning_does_not_count() {
+    fn a_false_alarm_costs_as_the_profile_says_and_the_first_rows_do_not_count() {
         let all = [series(vec![(500, 599)])];
         let mut scores = vec![vec![0.0; 1_000]];
         scores[0][100] = 1.0;
         scores[0][300] = 1.0;
         scores[0][500] = 1.0;
-        let found = best(&all, &scores).map(|best| best.score);
+        let found = best_scores(&all, &scores).map(|best| best.score);
         let expected = [100.0 * 1.89 / 2.0, 100.0 * 1.78 / 2.0, 100.0 * 2.89 / 3.0];
         for (found, expected) in found.into_iter().zip(expected) {
             assert!((found - expected).abs() < 1e-9, "{found} {expected}");

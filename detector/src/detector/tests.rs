@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn there_is_no_verdict_before_the_warm_up_is_over() {
+fn there_is_no_grade_during_the_warm_up() {
     let config = DetectorConfig { warm_up: 40, points: 64, trees: 4, ..DetectorConfig::default() };
     let mut detector = Detector::new("s", &config);
     let names = ["a".to_owned()];

@@ -49,8 +49,8 @@ struct Explained {
     ts: DateTime<Utc>,
     seq: u64,
     values: BTreeMap<String, f64>,
-    stored: Verdict,
-    computed: Verdict,
+    stored: ScoreValues,
+    computed: ScoreValues,
     flags: Vec<&'static str>,
     /// Whether the stored score and grade are the computed ones, bit for bit.
     reproduced: bool,
@@ -61,7 +61,7 @@ struct Explained {
 
 /// What a detector said of the reading.
 #[derive(Debug, Serialize)]
-struct Verdict {
+struct ScoreValues {
     score: f64,
     grade: Option<f64>,
     confidence: f64,
@@ -97,13 +97,13 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
         values: stored.names.iter().cloned().zip(stored.values.iter().copied()).collect(),
         reproduced: same(&stored, &detection),
         flags: stored.flag_names(),
-        stored: Verdict {
+        stored: ScoreValues {
             score: stored.score,
             grade: stored.grade,
             confidence: stored.confidence,
             onset: stored.onset,
         },
-        computed: Verdict {
+        computed: ScoreValues {
             score: detection.score,
             grade: detection.grade,
             confidence: detection.confidence,

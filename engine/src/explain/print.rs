@@ -2,7 +2,7 @@
 
 use thicket_detector::{Explanation, NeighbourExplanation, ViewExplanation};
 
-use super::{Explained, Verdict};
+use super::{Explained, ScoreValues};
 use crate::when;
 use crate::words::{Why, by_share, number};
 
@@ -40,7 +40,7 @@ pub(super) fn print(explained: &Explained) {
 }
 
 fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
-    let Explanation { surprise, loudest, rarity, threshold, past, interval_seconds, .. } = explanation;
+    let Explanation { surprise, strongest_view, rarity, threshold, past, interval_seconds, .. } = explanation;
     let often = if *rarity < 12.0 {
         format!("one reading in {}", number(10_f64.powf(*rarity).round()))
     } else {
@@ -52,7 +52,9 @@ fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
         number(alarms_per_week),
         number(*interval_seconds)
     );
-    println!("surprise    {surprise:.3} over all views, {loudest:.3} in the loudest; {past} past readings");
+    println!(
+        "surprise    {surprise:.3} over all views, {strongest_view:.3} in the loudest; {past} past readings"
+    );
 }
 
 fn reproduction(explained: &Explained) -> String {
@@ -64,7 +66,7 @@ fn reproduction(explained: &Explained) -> String {
     if explained.reproduced {
         return format!("the same, bit for bit, {from}");
     }
-    let Verdict { score, grade, .. } = computed;
+    let ScoreValues { score, grade, .. } = computed;
     let gone = match replayed.oldest_seq {
         Some(oldest) if oldest > 1 => {
             format!(

@@ -14,7 +14,7 @@ pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, 
     let shard = &world.nodes[node].shards[partition];
     let entries = &world.logs[partition].stored.entries;
     if let (Some((epoch, after)), Some(progress)) = (shard.asked, shard.progress) {
-        let current = progress.is_answered(epoch);
+        let current = progress.is_current(epoch);
         let waiting = entries.iter().filter(|entry| entry.at > after).count();
         if current || !setting.keeps(Rule::AnswersAreCurrent) {
             possible.extend((waiting > 0).then_some(Action::Answer { node, partition, all: true }));
@@ -34,7 +34,9 @@ pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, 
     }
     if let Some(progress) = shard.progress {
         let commit_finished = progress.in_flight == 0 && shard.scored.is_none();
-        possible.extend((commit_finished && shard.detector.is_some()).then_some(Action::Retire { node, partition }));
+        possible.extend(
+            (commit_finished && shard.detector.is_some()).then_some(Action::Retire { node, partition }),
+        );
         let keep = keep_from(trimmed_to(&progress, setting));
         if keep.is_some_and(|keep| entries.iter().any(|entry| entry.at < keep)) {
             possible.push(Action::Trim { node, partition });
@@ -104,7 +106,8 @@ fn restore(world: &mut World, node: usize, partition: usize) -> Detector {
 pub fn advance_read(world: &mut World, node: usize, partition: usize, setting: &Setting) {
     let shard = &mut world.nodes[node].shards[partition];
     let Some(batch) = shard.scored.take() else { return };
-    let current = shard.progress.as_mut().is_some_and(|progress| progress.advance_read(batch.epoch, batch.to));
+    let current =
+        shard.progress.as_mut().is_some_and(|progress| progress.advance_read(batch.epoch, batch.to));
     if current {
         if !setting.keeps(Rule::RowsBeforeCheckpoint) {
             shard.saving = Some(batch.after);

@@ -1,10 +1,11 @@
-//! Update, score, snapshot and restore of rrcf-rs at its main sizes, in CPU time of the thread.
+//! Benchmarks of update, score, snapshot and restore of rrcf-rs at its main sizes, in CPU time of
+//! the thread.
 //!
-//! `update` takes in a point and scores it; `score` says in addition which dimensions the score comes from.
+//! `update` inserts and scores a point; `score` also tells which dimensions the score comes from.
 //!
-//! `cargo bench -p rrcf-bench`; `cargo bench -p rrcf-bench -- snapshot` for a part of it. Criterion keeps the
-//! figures of the last run and says what changed since. The comparison with krcflib is `cargo run --release
-//! -p rrcf-bench`.
+//! Run `cargo bench -p rrcf-bench`, or `cargo bench -p rrcf-bench -- snapshot` for a part.
+//! Criterion keeps the figures of the last run and reports the changes. The comparison with krcflib
+//! is `cargo run --release -p rrcf-bench`.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const SIZES: [Size; 4] = [
     Size { fields: 8, shingle: 1, trees: 16, window: 2_048 },
 ];
 
-/// CPU time of the thread, so that the figures hold on a machine that does other things too.
+/// Measures CPU time of the thread, so that other load on the machine does not count.
 struct CpuTime;
 
 impl Measurement for CpuTime {

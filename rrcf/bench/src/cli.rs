@@ -1,4 +1,4 @@
-//! The command line: which sections run, with how much effort, and in which order they print.
+//! The command line: the sections to run, the effort, and the order of the output.
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -6,35 +6,37 @@ use crate::machine;
 use crate::results::Results;
 use crate::sections::{self, Effort};
 
-/// Measures rrcf-rs beside krcflib 4, the Random Cut Forest of AWS in Rust.
+/// Compares rrcf-rs with krcflib 4, the Random Cut Forest of AWS in Rust.
 ///
-/// Each section prints a table; the last line of the output is JSON with the figures that matter most.
-/// Both forests take in the same points, in turns, chunk by chunk. Times are CPU time of the thread:
-/// the median over the chunks and, in brackets, the least disturbed chunk. A ratio is the median of the
-/// ratios of chunks of the same turn; above 1, rrcf-rs is faster.
+/// Each section prints a table. The last line of the output is JSON with the most important
+/// figures. Both forests insert the same points, in turns, chunk by chunk. Times are CPU times of
+/// the thread: the median over the chunks and, in brackets, the least disturbed chunk. A ratio is
+/// the median of the ratios between chunks of the same turn; above 1, rrcf-rs is faster.
 ///
-/// krcflib runs at its best: one thread, all bounding boxes cached, internal shingling, the smallest
-/// index types. A step of it is `score`, then `update`; one of rrcf-rs is `update`, which scores.
-/// Two modes are compared:
+/// krcflib runs in its fastest configuration: one thread, all bounding boxes cached, internal
+/// shingling, the smallest index types. One step of krcflib is `score`, then `update`. One step of
+/// rrcf-rs is `update`, which also scores. Two modes are compared:
 ///
-///   FIFO   rrcf-rs over a sliding window; krcflib with a `time_decay` of 1, so that nearly every tree
-///          takes in every point and gives up about the oldest one, which is the same work
-///   decay  rrcf-rs over a time-decayed reservoir; krcflib with its default decay, 0.1 / window, so
-///          that about one tree in ten takes in a point
+///   FIFO   rrcf-rs over a sliding window; krcflib with a `time_decay` of 1, so that nearly every
+///          tree inserts every point and removes about the oldest one, which is the same work
+///   decay  rrcf-rs over a time-decayed reservoir; krcflib with its default decay, 0.1 / window,
+///          so that about one tree in ten inserts a point
 ///
 /// The full run takes a few minutes and up to 5 GB of memory, nearly all of it for the cold caches.
 #[derive(Parser)]
 #[command(name = "rrcf-bench", version, verbatim_doc_comment)]
 struct Arguments {
-    /// Runs only these sections, separated by commas; the JSON then holds only what was measured
+    /// Runs only these sections, separated by commas; the JSON then holds only their figures
     #[arg(long, value_delimiter = ',', value_name = "SECTIONS")]
     only: Vec<Section>,
 
-    /// Measures fewer and shorter chunks, fewer sizes and 200 cold forests: under a minute, and noisier
+    /// Measures fewer and shorter chunks, fewer sizes and 200 cold forests: under a minute, but
+    /// noisier
     #[arg(long)]
     quick: bool,
 
-    /// Forests of each side fed round-robin in the section `cold` [default: 2000, quick: 200]
+    /// Number of forests of each library, fed round-robin in the section `cold` [default: 2000,
+    /// quick: 200]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     forests: Option<u32>,
 
@@ -42,31 +44,31 @@ struct Arguments {
     command: Option<Command>,
 }
 
-/// What can be measured.
+/// A section of the benchmark.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
     /// 100 trees, window 256, shingle 8: time per point in both modes
     Main,
     /// The same size: memory of a warm forest, size and time of its snapshot
     Memory,
-    /// Thousands of forests in turn, so that none is in the caches when its point comes
+    /// Thousands of forests in turn, so that each has left the caches when its next point comes
     Cold,
     /// 10 and 16 trees over 1,024 to 4,096 points of 3 and 8 fields
     Few,
     /// Growth of depth and time with the window, rrcf-rs alone
     Window,
-    /// Continuous and quantised data in six shapes and three forest sizes: the worst case
+    /// Continuous and quantised data in six shapes and three forest sizes: finds the worst case
     Matrix,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures warm forests of one kind and prints JSON; the section `memory` starts this
+    /// Measures warm forests of one kind and prints JSON; the section `memory` starts this command
     #[command(hide = true)]
     Weigh(sections::memory::Weigh),
 }
 
-/// Runs the program on the process's arguments.
+/// Runs the program with the arguments of the process.
 pub fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if let Some(Command::Weigh(weigh)) = arguments.command {

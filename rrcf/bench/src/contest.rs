@@ -1,4 +1,4 @@
-//! What both forests have in common here: their size, how they forget, and taking in a point.
+//! The common interface of both forests: size, mode, and scoring a point.
 
 use clap::ValueEnum;
 
@@ -7,9 +7,9 @@ use crate::series::Series;
 /// Size of a forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Values of a point as given.
+    /// Number of values of a raw point.
     pub fields: usize,
-    /// Consecutive points that make one of the trees.
+    /// Number of consecutive points that make one point of the trees.
     pub shingle: usize,
     /// Number of trees.
     pub trees: usize,
@@ -18,14 +18,14 @@ pub struct Size {
 }
 
 impl Size {
-    /// The size that most is said about: 100 trees of 256 points, a shingle of 8 over one field.
+    /// The main size: 100 trees of 256 points, a shingle of 8 over one field.
     pub const MAIN: Self = Self { fields: 1, shingle: 8, trees: 100, window: 256 };
 
-    /// Points after which a forest is warm: all trees full and, in [`Mode::Decay`], the ages of their points
-    /// spread as they will stay.
+    /// Returns the number of points after which a forest is warm. All trees are then full and, in
+    /// [`Mode::Decay`], the ages of their points have their final distribution.
     ///
-    /// krcflib fills its trees ever more hesitantly: after k windows about exp(−k / 0.875) of a tree is still
-    /// empty, which is 0.1 % after six.
+    /// krcflib fills its trees more and more slowly: after k windows, about exp(−k / 0.875) of a
+    /// tree is still empty, which is 0.1 % after six.
     pub fn warm_after(&self, mode: Mode) -> usize {
         self.shingle
             + match mode {
@@ -35,17 +35,19 @@ impl Size {
     }
 }
 
-/// How a forest forgets.
+/// The rule by which a forest forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// The oldest point leaves every tree when a new one comes; krcflib comes close to it with a decay of 1.
+    /// The oldest point leaves every tree when a new one comes. krcflib comes close to this with a
+    /// decay of 1.
     Fifo,
-    /// Each tree samples for itself, recent points with more weight: the default of krcflib, 0.1 / window.
+    /// Each tree takes its own sample, in which recent points have more weight: the default of
+    /// krcflib, 0.1 / window.
     Decay,
 }
 
 impl Mode {
-    /// Its name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fifo => "FIFO",
@@ -54,13 +56,13 @@ impl Mode {
     }
 }
 
-/// A forest in the race.
+/// A forest that takes part in a race.
 pub trait Contestant {
-    /// Scores a point and takes it in.
+    /// Scores a point and inserts it.
     fn step(&mut self, point: &[f32]) -> f64;
 }
 
-/// Feeds all contestants the same points.
+/// Feeds the same points to all contestants.
 pub fn warm(contestants: &mut [&mut dyn Contestant], series: &mut Series, points: usize) {
     for point in series.take(points) {
         for contestant in &mut *contestants {

@@ -1,9 +1,9 @@
-//! `rrcf-rs` side by side with `krcflib`, the Random Cut Forest of AWS in Rust.
+//! Compares `rrcf-rs` with `krcflib`, the Random Cut Forest of AWS in Rust.
 //!
-//! The binary prints one table per question ([`sections`]) and ends with one line of JSON ([`results`]). Both
-//! forests see the same points ([`series`]) in turns, chunk by chunk, and are charged the CPU time of the
-//! thread ([`race`]), so that a busy machine disturbs both alike. [`peer`] says how the other side is
-//! configured, [`contest`] what "warm" means.
+//! The binary prints one table per question ([`sections`]) and ends with one line of JSON
+//! ([`results`]). Both forests see the same points ([`series`]) in turns, chunk by chunk. The CPU
+//! time of the thread is measured ([`race`]), so that a busy machine disturbs both alike. [`peer`]
+//! describes the configuration of krcflib, and [`contest`] the meaning of "warm".
 
 pub mod cli;
 pub mod contest;

@@ -1,12 +1,12 @@
-//! The first lines of the output: what the figures were measured with, and on.
+//! The first lines of the output: the machine, the versions and the build.
 
 use std::fs;
 use std::thread::available_parallelism;
 
-/// The versions that this build is locked to.
+/// The lock file, which has the versions of this build.
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// Prints processor, cores, versions and how this was built.
+/// Prints the processor, the cores, the versions and the build.
 pub fn print() {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cores = available_parallelism().map_or(0, usize::from);
@@ -14,7 +14,7 @@ pub fn print() {
     println!("versions   rrcf-rs {}, krcflib {}", locked(LOCK, "rrcf-rs"), locked(LOCK, "krcflib"));
     let vectors = if cfg!(target_feature = "avx2") { "AVX2 allowed" } else { "baseline instructions" };
     println!("built for  {}, {vectors}", std::env::consts::ARCH);
-    println!("data       a wave with noise and spikes; continuous values unless said otherwise");
+    println!("data       a wave with noise and spikes; continuous values unless the table says otherwise");
     if cfg!(debug_assertions) {
         println!("           WITHOUT OPTIMISATION: use --release");
     }

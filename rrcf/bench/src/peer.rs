@@ -1,8 +1,9 @@
-//! The forests of `krcflib` that are measured, configured as they are fastest.
+//! The forests of `krcflib` that are measured, in their fastest configuration.
 //!
-//! That is: no thread pool, bounding boxes cached for all nodes, internal shingling, no rotation, and of the
-//! four sets of index types the smallest that holds the size. Its `build_default` chooses the same way but
-//! hides the type, without which a forest can be neither cloned nor serialised; hence [`PeerForest`].
+//! This is: no thread pool, cached bounding boxes for all nodes, internal shingling, no rotation,
+//! and the smallest of the four sets of index types that holds the size. The library's
+//! `build_default` chooses in the same way but hides the type. A forest of hidden type can be
+//! neither cloned nor serialised, so [`PeerForest`] names the types.
 
 use rcflib::rcf::{AugmentedRCF, RCFBuilder, RCFLarge, RCFMedium, RCFOptionsBuilder, RCFSmall, RCFTiny};
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ fn time_decay(mode: Mode, window: usize) -> f64 {
 }
 
 impl PeerForest {
-    /// Bytes it says that it occupies.
+    /// Returns the bytes that the forest reports to occupy.
     pub fn memory_usage(&self) -> usize {
         match self {
             Self::Tiny(forest) => forest.size(),
@@ -56,12 +57,12 @@ impl PeerForest {
         }
     }
 
-    /// Its state in the postcard format, the smallest that keeps every bit.
+    /// Returns the state in the postcard format, the smallest format that keeps every bit.
     pub fn snapshot(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("every field can be serialised")
     }
 
-    /// The forest a snapshot was taken of.
+    /// Restores a forest from a snapshot.
     pub fn restore(snapshot: &[u8]) -> Self {
         postcard::from_bytes(snapshot).expect("a snapshot of this process")
     }

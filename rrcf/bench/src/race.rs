@@ -1,7 +1,8 @@
-//! Timing: CPU time of the thread, contestants in turns.
+//! Timing in CPU time of the thread, with the contestants taking turns.
 //!
-//! Turns are what makes ratios hold on a busy or a throttled machine: what disturbs a chunk of the one side
-//! most likely disturbs the next chunk of the other as well. The first to start changes from chunk to chunk.
+//! Turns keep the ratios right on a busy or throttled machine: a disturbance of one side's chunk
+//! probably also disturbs the other side's next chunk. The contestant that starts changes from
+//! chunk to chunk.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::contest::Contestant;
 use crate::series::Series;
 
-/// How long a race is.
+/// The length of a race.
 #[derive(Clone, Copy, Debug)]
 pub struct Length {
     /// Chunks per contestant.
@@ -21,7 +22,7 @@ pub struct Length {
     pub points: usize,
 }
 
-/// Microseconds of each chunk of a contestant, per point or whatever one step is.
+/// Microseconds per step of each chunk of a contestant. A step is usually one point.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Laps(Vec<f64>);
 
@@ -31,27 +32,28 @@ impl Laps {
         self.0.push(time.as_secs_f64() * 1e6 / steps as f64);
     }
 
-    /// Microseconds of the chunk in the middle.
+    /// Returns the median chunk, in microseconds per step.
     pub fn median(&self) -> f64 {
         median(self.0.clone())
     }
 
-    /// Microseconds of the quickest chunk, the least disturbed one.
+    /// Returns the fastest chunk, which was disturbed least, in microseconds per step.
     pub fn least(&self) -> f64 {
         self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// How many times as long as `other` this takes: the median of the ratios of chunks of the same turn.
+    /// Returns how many times as long as `other` this takes: the median of the ratios between
+    /// chunks of the same turn.
     pub fn ratio_to(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(this, that)| this / that).collect())
     }
 }
 
-/// The median; of an even number of values, the mean of the two in the middle.
+/// Returns the median. For an even number of values, this is the mean of the two middle ones.
 ///
 /// # Panics
 ///
-/// If there are none.
+/// Panics if there are no values.
 fn median(mut values: Vec<f64>) -> f64 {
     assert!(!values.is_empty(), "a median needs a value");
     values.sort_by(f64::total_cmp);
@@ -59,14 +61,14 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[upper] } else { f64::midpoint(values[upper - 1], values[upper]) }
 }
 
-/// CPU time this thread spends on `work`.
+/// Returns the CPU time that this thread spends on `work`.
 pub fn cpu_time<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = ThreadTime::now();
     let outcome = black_box(work());
     (outcome, start.elapsed())
 }
 
-/// Lets warm contestants take in the same points, in turns.
+/// Feeds the same points to all contestants, in turns. The contestants must be warm.
 pub fn race<const N: usize>(
     mut contestants: [&mut dyn Contestant; N],
     series: &mut Series,

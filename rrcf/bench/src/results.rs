@@ -1,34 +1,36 @@
-//! The last line of the output: the figures that matter most, for programs to read.
+//! The last line of the output: the most important figures, for programs to read.
 
 use serde::{Serialize, Serializer};
 
-/// What was measured; what was not is left out. A speedup is how many times as long as rrcf-rs krcflib takes.
+/// The measured figures; figures that were not measured are left out. A speedup is the time of
+/// krcflib divided by the time of rrcf-rs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Results {
     /// Sliding window against FIFO-like, 100 trees × 256 points, shingle 8.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub speedup_fifo: Option<f64>,
-    /// Time-decayed reservoir against default decay, the same size.
+    /// Time-decayed reservoir against default decay, at the same size.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub speedup_decay: Option<f64>,
-    /// Resident memory of a warm forest of rrcf-rs of that size, sliding window.
+    /// Resident memory of a warm rrcf-rs forest of that size, with a sliding window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// Size of its snapshot.
+    /// Size of that forest's snapshot, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_bytes: Option<u64>,
-    /// Microseconds of restoring it.
+    /// Time to restore that snapshot, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub restore_us: Option<f64>,
-    /// Sliding window against FIFO-like where every forest is cold, 50 trees × 256 points, shingle 8.
+    /// Sliding window against FIFO-like with cold caches, 50 trees × 256 points, shingle 8.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub speedup_cold: Option<f64>,
-    /// Least speedup of sliding window against FIFO-like over all data, shapes and numbers of trees.
+    /// Least speedup of the sliding window against FIFO-like over all data, shapes and numbers of
+    /// trees.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub worst_case_speedup: Option<f64>,
 }
 
-#[expect(clippy::ref_option, reason = "the signature serde asks for")]
+#[expect(clippy::ref_option, reason = "serde requires this signature")]
 fn rounded<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(|value| (value * 100.0).round() / 100.0).serialize(serializer)
 }

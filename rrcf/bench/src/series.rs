@@ -1,29 +1,33 @@
-//! The data both forests see: a daily wave with noise and spikes, continuous or quantised.
+//! The data for both forests: a daily wave with noise and spikes, continuous or quantised.
 
 use std::f64::consts::TAU;
 
-/// Points per wave, as of a day in steps of five minutes.
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+/// Points per wave: a day in steps of five minutes.
 const PERIOD: f64 = 288.0;
 const NOISE: f64 = 0.15;
 const SPIKE: f64 = 8.0;
 const SPIKE_PROBABILITY: f64 = 0.005;
-/// Points for which a quantised value stays.
+/// Number of points for which a quantised value stays the same.
 const HELD: u64 = 3;
 
-/// How values are written down.
+/// The resolution of the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// As they are: hardly ever are two points equal.
+    /// Full resolution: two points are hardly ever equal.
     Cont,
-    /// Rounded to tenths and held for three points, as of a slow digital sensor: many equal points.
+    /// Rounded to tenths and held for three points, like a slow digital sensor: many points are
+    /// equal.
     Quant,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 2] = [Self::Cont, Self::Quant];
 
-    /// Its name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cont => "cont",
@@ -32,19 +36,20 @@ impl Kind {
     }
 }
 
-/// How many values make a point of the trees: `sN` one field with a shingle of N, `mN` N fields.
+/// The number of values in a point of the trees: `sN` is one field with a shingle of N, `mN` is N
+/// fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Its name in tables.
+    /// The name in tables.
     pub name: &'static str,
-    /// Values of a point as given.
+    /// Number of values of a raw point.
     pub fields: usize,
-    /// Consecutive points that make one of the trees.
+    /// Number of consecutive points that make one point of the trees.
     pub shingle: usize,
 }
 
 impl Shape {
-    /// All that are measured.
+    /// All shapes that are measured.
     pub const ALL: [Self; 6] = [
         Self { name: "s1", fields: 1, shingle: 1 },
         Self { name: "s4", fields: 1, shingle: 4 },
@@ -55,39 +60,39 @@ impl Shape {
     ];
 }
 
-/// An endless series: 20 + 5 sin(2πt / 288) + N(0, 0.15), and one value in 200 a spike of ±8. Every field has
-/// a phase and a noise of its own.
+/// An endless series: 20 + 5 sin(2πt / 288) + N(0, 0.15), where one value in 200 is a spike of ±8.
+/// Every field has its own phase and noise.
 #[derive(Clone, Debug)]
 pub struct Series {
     kind: Kind,
     phases: Vec<f64>,
-    random: Random,
+    random: SplitMix64,
     step: u64,
     held: Vec<f32>,
 }
 
 impl Series {
-    /// A series of points with `fields` values. Same seed, same series.
+    /// Creates a series of points with `fields` values. The same seed gives the same series.
     pub fn new(kind: Kind, fields: usize, seed: u64) -> Self {
-        let mut random = Random(seed);
-        let phases = (0..fields).map(|_| random.uniform() * PERIOD).collect();
+        let mut random = SplitMix64::seed_from_u64(seed);
+        let phases = (0..fields).map(|_| uniform(&mut random) * PERIOD).collect();
         Self { kind, phases, random, step: 0, held: Vec::new() }
     }
 
-    /// A series that goes on from here with another noise.
+    /// Returns a series that continues from here with different noise.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
-        Self { random: Random(seed), ..self.clone() }
+        Self { random: SplitMix64::seed_from_u64(seed), ..self.clone() }
     }
 
     fn value(&mut self, field: usize) -> f32 {
         let angle = (self.step as f64 + self.phases[field]) / PERIOD * TAU;
-        let spike = match self.random.uniform() {
+        let spike = match uniform(&mut self.random) {
             chance if chance < SPIKE_PROBABILITY / 2.0 => SPIKE,
             chance if chance < SPIKE_PROBABILITY => -SPIKE,
             _ => 0.0,
         };
-        let value = 20.0 + 5.0 * libm::sin(angle) + NOISE * self.random.normal() + spike;
+        let value = 20.0 + 5.0 * libm::sin(angle) + NOISE * normal(&mut self.random) + spike;
         match self.kind {
             Kind::Cont => value as f32,
             Kind::Quant => (libm::round(value * 10.0) / 10.0) as f32,
@@ -107,26 +112,15 @@ impl Iterator for Series {
     }
 }
 
-/// `SplitMix64`: small, and every seed is a good one.
-#[derive(Clone, Debug)]
-struct Random(u64);
+/// Returns a number uniform in [0, 1).
+fn uniform(random: &mut SplitMix64) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
 
-impl Random {
-    /// Uniform in [0, 1).
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        (bits >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Standard normal, after Box and Muller.
-    fn normal(&mut self) -> f64 {
-        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
-        radius * libm::cos(TAU * self.uniform())
-    }
+/// Returns a standard normal number, by the method of Box and Muller.
+fn normal(random: &mut SplitMix64) -> f64 {
+    let radius = libm::sqrt(-2.0 * libm::log(1.0 - uniform(random)));
+    radius * libm::cos(TAU * uniform(random))
 }
 
 #[cfg(test)]

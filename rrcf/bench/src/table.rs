@@ -1,6 +1,6 @@
 //! Tables of aligned text.
 
-/// A table: the first columns, which hold words, are aligned to the left, the rest to the right.
+/// A table. The first columns hold words and are aligned left; the others are aligned right.
 #[derive(Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -8,7 +8,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table, the first `words` columns of which hold words.
+    /// Creates an empty table whose first `words` columns hold words.
     pub fn new(words: usize, header: &[&str]) -> Self {
         Self { rows: vec![header.iter().map(|title| (*title).to_owned()).collect()], words }
     }
@@ -19,7 +19,7 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// Prints a title, the table and an empty line before both.
+    /// Prints an empty line, a title and the table.
     pub fn print(&self, title: &str) {
         println!("\n{title}\n\n{}", self.text());
     }
@@ -38,7 +38,7 @@ impl Table {
     }
 }
 
-/// Microseconds with about three digits.
+/// Formats microseconds with about three digits.
 pub fn micros(value: f64) -> String {
     if value < 10.0 {
         format!("{value:.2}")
@@ -49,12 +49,12 @@ pub fn micros(value: f64) -> String {
     }
 }
 
-/// A ratio, as "12.3 x".
+/// Formats a ratio as "12.3 x".
 pub fn times(ratio: f64) -> String {
     format!("{ratio:.1} x")
 }
 
-/// A count with commas.
+/// Formats a count with commas.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();

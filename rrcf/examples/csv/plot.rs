@@ -1,4 +1,4 @@
-//! A drawing of series and scores in SVG, one above the other.
+//! An SVG drawing of series and scores, one above the other.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ const SERIES: &str = "#2b6cb0";
 const SCORE: &str = "#4a5568";
 const MARK: &str = "#c53030";
 
-/// A series to be drawn.
+/// A series to draw.
 pub(crate) struct Panel<'a> {
     pub(crate) name: &'a str,
-    /// A value per row; the line has a gap where there is none.
+    /// One value per row. The line has a gap where the value is `None`.
     pub(crate) values: &'a [Option<f64>],
 }
 
@@ -24,13 +24,13 @@ pub(crate) struct Panel<'a> {
 pub(crate) struct Plot<'a> {
     pub(crate) panels: Vec<Panel<'a>>,
     pub(crate) scores: &'a [f64],
-    /// What a row is called below the drawing.
+    /// The labels of the rows, below the last panel.
     pub(crate) labels: Vec<String>,
-    /// How many of the highest scores are marked.
+    /// Number of highest scores to mark.
     pub(crate) marks: usize,
 }
 
-/// Where the values of a panel are drawn.
+/// The position and the range of a panel's axis.
 struct Scale {
     top: f64,
     lo: f64,
@@ -81,7 +81,7 @@ impl Plot<'_> {
         for &row in &marks {
             let (x, y) = (self.x(row), scale.y(self.scores[row]));
             self.dot(&mut svg, row, y);
-            // Beside the line, and inside the drawing.
+            // The text stands beside the line and inside the drawing.
             let (x, anchor) = if x > WIDTH - RIGHT - 40.0 { (x - 6.0, "end") } else { (x + 6.0, "start") };
             let score = self.scores[row];
             put(
@@ -97,7 +97,7 @@ impl Plot<'_> {
         svg
     }
 
-    /// A frame, its axis, and a line through the values.
+    /// Draws a frame, its axis, and a line through the values.
     fn panel(&self, svg: &mut String, name: &str, values: &[Option<f64>], scale: &Scale, color: &str) {
         let (top, end) = (scale.top, WIDTH - RIGHT);
         for (value, text) in scale.ticks() {
@@ -132,7 +132,7 @@ impl Plot<'_> {
             let _ = write!(path, "{command}{:.1} {:.1}", self.x(row), scale.y(*value));
             let after = values.get(row + 1).copied().flatten();
             if before.is_none() && after.is_none() {
-                // A value between two gaps is a point, as long as the line is wide.
+                // A value between two gaps is drawn as a dot, as wide as the line.
                 path.push_str("h0.01");
             }
         }
@@ -149,7 +149,7 @@ impl Plot<'_> {
         put(svg, format_args!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" fill="{MARK}"/>"#));
     }
 
-    /// The names of some rows below the last panel.
+    /// Draws the labels of some rows below the last panel.
     fn rows(&self, svg: &mut String, bottom: f64) {
         let longest = self.labels.iter().map(|label| label.chars().count()).max().unwrap_or(1);
         let room = (longest as f64 * 7.0 + 24.0).max(60.0);
@@ -158,7 +158,7 @@ impl Plot<'_> {
         for (row, label) in self.labels.iter().enumerate().step_by(step) {
             let x = self.x(row);
             put(svg, format_args!(r##"<path d="M{x:.1} {bottom}v5" stroke="#a0aec0"/>"##));
-            // The text may reach beyond the axis, but not beyond the drawing.
+            // The text may extend beyond the axis, but not beyond the drawing.
             let half = label.chars().count() as f64 * 3.5;
             let x = x.clamp(half + 4.0, (WIDTH - half - 4.0).max(half + 4.0));
             put(
@@ -177,7 +177,8 @@ impl Plot<'_> {
         LEFT + row as f64 / last * (WIDTH - LEFT - RIGHT)
     }
 
-    /// The rows of the highest scores, each the highest in its neighbourhood, so that one event has one mark.
+    /// Returns the rows of the highest scores. Each is the highest in its neighbourhood, so that
+    /// one event has one mark.
     pub(crate) fn highest(&self) -> Vec<usize> {
         let near = (self.scores.len() / 50).max(1);
         let mut rows: Vec<usize> = (0..self.scores.len()).filter(|&row| self.scores[row] > 0.0).collect();
@@ -196,7 +197,7 @@ impl Plot<'_> {
 }
 
 impl Scale {
-    /// A scale with round ends, from zero on if asked to.
+    /// Creates a scale with round ends, which starts at zero if `from_zero` is set.
     fn around(top: f64, values: &[Option<f64>], from_zero: bool) -> Self {
         let known = || values.iter().flatten().copied();
         let start = if from_zero { 0.0 } else { f64::INFINITY };
@@ -209,7 +210,7 @@ impl Scale {
             (0.0, 1.0)
         };
         let step = round_step((hi - lo) / 4.0);
-        // A score of zero is at the bottom; a little room above the highest is for its figure.
+        // The space above the highest score is for its label.
         let hi = if from_zero { hi + (hi - lo) * 0.08 } else { hi };
         Self { top, lo: (lo / step).floor() * step, hi: (hi / step).ceil() * step, step }
     }
@@ -218,7 +219,7 @@ impl Scale {
         self.top + (self.hi - value) / (self.hi - self.lo) * PANEL
     }
 
-    /// Values on the axis, and how they are written.
+    /// Returns the values on the axis with their labels.
     fn ticks(&self) -> Vec<(f64, String)> {
         let decimals = (-self.step.log10().floor()).clamp(0.0, 9.0) as usize;
         let count = ((self.hi - self.lo) / self.step).round().clamp(0.0, 20.0) as u32;
@@ -227,7 +228,7 @@ impl Scale {
     }
 }
 
-/// The least of 1, 2, 5, 10, 20, … (and tenths) that is not below.
+/// Returns the least of 1, 2, 5, 10, 20, … (also 0.1, 0.2, …) that is not below `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.max(f64::MIN_POSITIVE).log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= least * (1.0 - 1e-9));

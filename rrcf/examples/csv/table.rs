@@ -1,140 +1,83 @@
-//! A table in CSV (RFC 4180), and numbers in it.
+//! A CSV table, and the numbers in it.
 
-/// Rows of equally many cells, and perhaps a name for each column.
+use std::io::Read;
+
+use csv::{Position, ReaderBuilder, StringRecord};
+
+/// Rows with the same number of cells, and a name for each column if the table has a header.
 #[derive(Debug)]
 pub(crate) struct Table {
-    names: Option<Vec<String>>,
-    pub(crate) rows: Vec<Row>,
-}
-
-/// A row, and the line of the file where it begins.
-#[derive(Debug, Default)]
-pub(crate) struct Row {
-    line: usize,
-    pub(crate) cells: Vec<String>,
+    names: Option<StringRecord>,
+    pub(crate) rows: Vec<StringRecord>,
 }
 
 impl Table {
     /// Reads a table of at least one row.
-    pub(crate) fn parse(text: &str, header: bool) -> Result<Self, String> {
-        let mut rows = rows(text.strip_prefix('\u{feff}').unwrap_or(text))?;
-        let (first_line, width) = rows.first().map_or((1, 0), |row| (row.line, row.cells.len()));
-        if let Some(row) = rows.iter().find(|row| row.cells.len() != width) {
-            let (line, cells) = (row.line, row.cells.len());
-            return Err(format!(
-                "line {line}: the number of cells is {cells}, but in line {first_line} it is {width}"
-            ));
-        }
-        let names = (header && !rows.is_empty()).then(|| rows.remove(0).cells);
+    pub(crate) fn read(input: impl Read, header: bool) -> Result<Self, String> {
+        let mut reader = ReaderBuilder::new().has_headers(header).from_reader(input);
+        let names = header.then(|| reader.headers().cloned()).transpose();
+        let names = names.map_err(|error| error.to_string())?;
+        let rows: Result<Vec<_>, _> = reader.records().collect();
+        let rows = rows.map_err(|error| error.to_string())?;
         if rows.is_empty() {
             return Err("the table has no rows".to_owned());
         }
         Ok(Self { names, rows })
     }
 
-    /// The index of a column, given by its name or its number from 1.
+    /// Returns the index of a column. `given` is the name of the column, or its number from 1.
     pub(crate) fn column(&self, given: &str) -> Result<usize, String> {
-        let width = self.rows[0].cells.len();
+        let width = self.rows[0].len();
         let named = self.names.iter().flatten().position(|name| name == given);
         let numbered = || given.parse().ok().and_then(|number: usize| number.checked_sub(1));
         match named.or_else(numbered).filter(|&column| column < width) {
             Some(column) => Ok(column),
             None => Err(match &self.names {
-                Some(names) => format!("there is no column `{given}`; there are {}", names.join(", ")),
-                None => format!("there is no column `{given}`; they are numbered from 1 to {width}"),
+                Some(names) => {
+                    let names: Vec<&str> = names.iter().collect();
+                    format!("there is no column `{given}`; the columns are {}", names.join(", "))
+                }
+                None => format!("there is no column `{given}`; the columns are numbered from 1 to {width}"),
             }),
         }
     }
 
-    /// The first column, apart from that of the time, that begins with a number, as far as it has cells that are not missing.
+    /// Returns the first column, other than `time`, whose first cell with a value is a number.
     pub(crate) fn first_of_numbers(&self, time: Option<usize>) -> Result<usize, String> {
-        let width = self.rows[0].cells.len();
+        let width = self.rows[0].len();
         let begins_with_number = |&column: &usize| {
-            let mut cells = self.rows.iter().map(|row| number(&row.cells[column]));
+            let mut cells = self.rows.iter().map(|row| parse_number(&row[column]));
             cells.find(|cell| *cell != Ok(None)).is_some_and(|cell| cell.is_ok())
         };
         let mut columns = (0..width).filter(|&column| Some(column) != time);
         columns
             .find(begins_with_number)
-            .ok_or_else(|| "no column holds numbers; name one by --value".to_owned())
+            .ok_or_else(|| "no column holds numbers; pass one with --value".to_owned())
     }
 
-    /// What a column is called: by its name, or by its number where it has none.
+    /// Returns the name of a column, or `column N` if it has no name.
     pub(crate) fn name(&self, column: usize) -> String {
         let name = self.names.as_ref().map(|names| names[column].trim()).filter(|name| !name.is_empty());
         name.map_or_else(|| format!("column {}", column + 1), str::to_owned)
     }
 
-    /// The numbers of a column; nothing where one is missing.
+    /// Returns the numbers of a column, with `None` for each missing value.
     pub(crate) fn numbers(&self, column: usize) -> Result<Vec<Option<f64>>, String> {
-        let number = |row: &Row| {
-            let cell = number(&row.cells[column]);
-            cell.map_err(|cell| format!("line {}, {}: `{cell}` is no number", row.line, self.name(column)))
+        let value = |row: &StringRecord| {
+            parse_number(&row[column]).map_err(|cell| {
+                let line = row.position().map_or(0, Position::line);
+                format!("line {line}, {}: `{cell}` is not a number", self.name(column))
+            })
         };
-        self.rows.iter().map(number).collect()
+        self.rows.iter().map(value).collect()
     }
 }
 
-/// The number in a cell, or nothing if it is missing. The error is the cell.
-fn number(cell: &str) -> Result<Option<f64>, &str> {
+/// Returns the number in a cell, or `None` if the value is missing. The error is the cell's text.
+fn parse_number(cell: &str) -> Result<Option<f64>, &str> {
     let cell = cell.trim();
     if ["", "na", "nan", "null"].iter().any(|missing| cell.eq_ignore_ascii_case(missing)) {
         return Ok(None);
     }
     cell.parse().ok().filter(|value: &f64| value.is_finite()).map(Some).ok_or(cell)
-}
-
-/// A cell as it has to be written.
-pub(crate) fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
-    }
-}
-
-/// The rows of a text; empty lines are none.
-fn rows(text: &str) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
-    let mut row = Row { line: 1, cells: Vec::new() };
-    let (mut cell, mut line) = (String::new(), 1);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if cell.is_empty() => {
-                let opened = line;
-                loop {
-                    match characters.next() {
-                        Some('"') if characters.next_if_eq(&'"').is_some() => cell.push('"'),
-                        Some('"') => break,
-                        Some(inside) => {
-                            line += usize::from(inside == '\n');
-                            cell.push(inside);
-                        }
-                        None => return Err(format!("line {opened}: a quote is never closed")),
-                    }
-                }
-                if characters.peek().is_some_and(|next| !matches!(next, ',' | '\r' | '\n')) {
-                    return Err(format!("line {line}: a comma is missing behind a closing quote"));
-                }
-            }
-            ',' => row.cells.push(std::mem::take(&mut cell)),
-            '\r' if characters.peek().is_none_or(|&next| next == '\n') => {}
-            '\n' => {
-                finish(&mut rows, &mut row, &mut cell);
-                line += 1;
-                row.line = line;
-            }
-            other => cell.push(other),
-        }
-    }
-    finish(&mut rows, &mut row, &mut cell);
-    Ok(rows)
-}
-
-fn finish(rows: &mut Vec<Row>, row: &mut Row, cell: &mut String) {
-    if !(row.cells.is_empty() && cell.is_empty()) {
-        row.cells.push(std::mem::take(cell));
-        rows.push(std::mem::take(row));
-    }
 }

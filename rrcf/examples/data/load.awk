@@ -1,7 +1,8 @@
 # Makes load.csv: awk -f load.awk > load.csv
 #
-# Four weeks of hours: a wave over the day, more on working days from 7 to 18 o'clock, and some noise. Out of the ordinary are a working
-# day that looks like a Sunday (the 17th), a spike (the 21st) and half a day of one value (the 24th); two values are missing (the 10th).
+# Four weeks of hours: a daily wave, a higher load on working days from 7 to 18 o'clock, and some noise.
+# Anomalies: a working day that looks like a Sunday (the 17th), a spike (the 21st) and half a day with
+# one value (the 24th). Two values are missing (the 10th).
 BEGIN {
   print "time,load"
   for (n = 0; n < 672; n++) {

@@ -1,4 +1,4 @@
-//! Any bytes as a snapshot. Few get past the checksum: see `restore_sealed`.
+//! Restores any bytes. Few of them pass the checksum: see `restore_sealed`.
 
 #![no_main]
 

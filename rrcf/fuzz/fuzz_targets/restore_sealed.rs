@@ -1,4 +1,4 @@
-//! Any bytes as what a snapshot holds, behind a right beginning and before a right checksum.
+//! Restores any bytes after correcting their header and checksum.
 
 #![no_main]
 

@@ -1,7 +1,9 @@
-//! A fuzzer for where there is no libFuzzer: changes valid snapshots at random, and watches memory too.
+//! A fuzzer that does not need libFuzzer: it changes valid snapshots at random, and also checks the
+//! use of memory.
 //!
-//! `mutate COUNT SEED` tries so many changed inputs; the same seed tries the same ones. An input that fails is written to
-//! `crash-SEED-NUMBER`; `mutate FILE` tries it again. `mutate --seeds FOLDER` writes the unchanged inputs, as a corpus for libFuzzer.
+//! `mutate COUNT SEED` tries COUNT changed inputs; the same seed tries the same inputs. An input
+//! that fails is written to `crash-SEED-NUMBER`, and `mutate FILE` tries it again. `mutate --seeds
+//! FOLDER` writes the unchanged inputs, as a corpus for libFuzzer.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::catch_unwind;
@@ -9,16 +11,18 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::{env, fs};
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rrcf_fuzz::{parts, restore, seal, seeds};
 use rrcf_rs::Forest;
 
-/// The system's allocator, counting the bytes in use and how many they ever were.
+/// The system's allocator, counting the bytes in use and their peak.
 struct Counting;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes on to the system's allocator unchanged.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(USED.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
@@ -36,7 +40,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Memory that decoding may take beside the limit: so many bytes, and so many per byte of the snapshot.
+/// Memory that decoding may take beyond the limit: a fixed number of bytes, and a number per byte
+/// of the snapshot.
 const ASIDE: (usize, usize) = (1 << 20, 32);
 
 fn try_input(data: &[u8]) {
@@ -51,25 +56,12 @@ fn try_input(data: &[u8]) {
     restore(data);
 }
 
-/// `SplitMix64`.
-struct Rng(u64);
+fn below(rng: &mut SplitMix64, limit: usize) -> usize {
+    (rng.next_u64() % limit.max(1) as u64) as usize
+}
 
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
+fn one_of<T: Copy>(rng: &mut SplitMix64, all: &[T]) -> T {
+    all[below(rng, all.len())]
 }
 
 const WORDS: [u32; 18] = [
@@ -103,39 +95,39 @@ const LONG_WORDS: [u64; 8] = [
     0xfff0_0000_0000_0000,
     0x7fef_ffff_ffff_ffff,
 ];
-/// The limit, and sizes, points taken in and distinct points in the header.
+/// Bytes of the memory limit and of the sizes and counts in the header.
 const HEADER: usize = 44;
 
-fn mutate(data: &mut Vec<u8>, all: &[Vec<u8>], rng: &mut Rng) {
-    for _ in 0..1 + rng.next().trailing_zeros() {
+fn mutate(data: &mut Vec<u8>, all: &[Vec<u8>], rng: &mut SplitMix64) {
+    for _ in 0..1 + rng.next_u64().trailing_zeros() {
         if data.is_empty() {
             return;
         }
-        let reach = if rng.below(4) == 0 { HEADER.min(data.len()) } else { data.len() };
-        let at = rng.below(reach);
-        let count = 1 + rng.below(data.len() - at).min(rng.one_of(&[1, 4, 8, 64]) - 1);
-        match rng.below(12) {
-            0 | 1 => data[at] ^= 1 << rng.below(8),
-            2 => data[at] = rng.next() as u8,
-            3 => data[at] = data[at].wrapping_add(rng.one_of(&[1, 255, 2, 254])),
-            4 | 5 => overwrite(data, at, &rng.one_of(&WORDS).to_le_bytes()),
-            6 => overwrite(data, at, &rng.one_of(&LONG_WORDS).to_le_bytes()),
+        let reach = if below(rng, 4) == 0 { HEADER.min(data.len()) } else { data.len() };
+        let at = below(rng, reach);
+        let count = 1 + below(rng, data.len() - at).min(one_of(rng, &[1, 4, 8, 64]) - 1);
+        match below(rng, 12) {
+            0 | 1 => data[at] ^= 1 << below(rng, 8),
+            2 => data[at] = rng.next_u64() as u8,
+            3 => data[at] = data[at].wrapping_add(one_of(rng, &[1, 255, 2, 254])),
+            4 | 5 => overwrite(data, at, &one_of(rng, &WORDS).to_le_bytes()),
+            6 => overwrite(data, at, &one_of(rng, &LONG_WORDS).to_le_bytes()),
             7 => {
                 data.drain(at..at + count);
             }
             8 => {
                 let copied = data[at..at + count].to_vec();
-                let to = rng.below(data.len());
+                let to = below(rng, data.len());
                 data.splice(to..to, copied);
             }
             9 => {
-                let other = &all[rng.below(all.len())];
-                let from = rng.below(other.len());
+                let other = &all[below(rng, all.len())];
+                let from = below(rng, other.len());
                 let end = (from + count).min(other.len());
                 overwrite(data, at, &other[from..end]);
             }
             10 => data[at..at + count].fill(0),
-            _ => data[0] = rng.next() as u8,
+            _ => data[0] = rng.next_u64() as u8,
         }
     }
 }
@@ -147,16 +139,16 @@ fn overwrite(data: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 fn run(count: u64, seed: u64) -> ExitCode {
-    let seeds = seeds();
-    for input in &seeds {
+    let corpus = seeds();
+    for input in &corpus {
         assert!(Forest::restore(&input[1..]).is_ok(), "the inputs to begin with are snapshots");
         try_input(input);
     }
-    let (mut rng, mut restored) = (Rng(seed), 0_u64);
+    let (mut rng, mut restored) = (SplitMix64::seed_from_u64(seed), 0_u64);
     for number in 0..count {
-        let mut input = seeds[rng.below(seeds.len())].clone();
-        mutate(&mut input, &seeds, &mut rng);
-        if rng.below(16) > 0 {
+        let mut input = corpus[below(&mut rng, corpus.len())].clone();
+        mutate(&mut input, &corpus, &mut rng);
+        if below(&mut rng, 16) > 0 {
             seal(&mut input);
         }
         restored += u64::from(
@@ -169,7 +161,7 @@ fn run(count: u64, seed: u64) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    println!("{count} inputs of seed {seed}, {restored} of them restored: nothing found");
+    println!("{count} inputs of seed {seed}, {restored} of them restored: no failure found");
     ExitCode::SUCCESS
 }
 

@@ -1,11 +1,11 @@
-//! Inputs to begin with: forests of all kinds, in all stages of life.
+//! The inputs to start with: forests of all kinds, at several times of their life.
 
 use rrcf_rs::{Forest, Sampling};
 
-/// A limit of 64 MiB.
+/// The limit byte for 64 MiB.
 const ROOMY: u8 = 26;
 
-/// Snapshots of both formats with the byte for the limit before them.
+/// Returns snapshots of both formats, each after its limit byte.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = vec![format_1()];
@@ -58,7 +58,7 @@ fn input(forest: &Forest) -> Vec<u8> {
     input
 }
 
-/// The snapshot that the crate's tests keep of the first format.
+/// Returns the snapshot of format 1 that the tests of the crate use.
 fn format_1() -> Vec<u8> {
     let digits = include_str!("../../src/snapshot/format-1.hex").trim();
     let byte =

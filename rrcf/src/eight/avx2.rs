@@ -1,6 +1,6 @@
-//! Eight numbers in one register of AVX2. Only to be used where the processor has that.
+//! Eight numbers in one AVX2 register. Use it only if the processor has AVX2.
 
-#![allow(unsafe_code, unused_unsafe, reason = "intrinsics are unsafe where AVX2 is not known to be there")]
+#![allow(unsafe_code, unused_unsafe, reason = "intrinsics are unsafe if the target may lack AVX2")]
 
 use core::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LE_OQ, _CMP_LT_OQ, _CMP_NEQ_UQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32,
@@ -10,9 +10,9 @@ use core::arch::x86_64::{
     _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
-use super::{Eight, Job, LANES};
+use super::vector::{Eight, Job, LANES};
 
-/// Eight numbers for processors with AVX2. A forest makes them only after it has asked the processor.
+/// Eight numbers for processors with AVX2. A forest uses it only after detecting AVX2.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256);
 
@@ -38,7 +38,7 @@ impl Eight for Avx2 {
 
     #[inline(always)]
     fn apart(job: impl Job) {
-        // SAFETY: the processor has AVX2, and what is asked for together with it.
+        // SAFETY: the processor has AVX2 and the other features, which are detected together.
         unsafe { apart(job) }
     }
 
@@ -61,13 +61,14 @@ impl Eight for Avx2 {
 
     #[inline(always)]
     fn load(lanes: &[f32; LANES]) -> Self {
-        // SAFETY: the processor has AVX2; the read is the array and needs no alignment.
+        // SAFETY: the processor has AVX2; the load reads exactly the array and needs no alignment.
         unsafe { Self(_mm256_loadu_ps(lanes.as_ptr())) }
     }
 
     #[inline(always)]
     fn store(self, lanes: &mut [f32; LANES]) {
-        // SAFETY: the processor has AVX2; the write is the array and needs no alignment.
+        // SAFETY: the processor has AVX2; the store writes exactly the array and needs no
+        // alignment.
         unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) }
     }
 
@@ -100,9 +101,10 @@ impl Eight for Avx2 {
             let (Some(dimensions), Some(cuts)) =
                 (dimensions[first..].first_chunk::<LANES>(), cuts[first..].first_chunk::<LANES>())
             else {
-                unreachable!("there are whole eights of cuts")
+                unreachable!("the number of cuts is a multiple of eight")
             };
-            // SAFETY: the processor has AVX2; the reads are eight bytes and eight times four bytes, and need no alignment.
+            // SAFETY: the processor has AVX2; the loads read eight bytes and eight times four
+            // bytes, and need no alignment.
             let greater = unsafe {
                 let dimensions = _mm256_cvtepu8_epi32(_mm_loadl_epi64(dimensions.as_ptr().cast()));
                 let values = _mm256_permutevar8x32_ps(self.0, dimensions);

@@ -1,8 +1,10 @@
-//! Eight `f32` at a time, and a few operations on small arrays of numbers: what the inner loops of the forest are made of.
+//! Vectors of eight `f32`, and a few operations on small integer arrays: the parts of the forest's
+//! inner loops.
 //!
-//! Every operation rounds as the same operation on single numbers does, and [`Eight::sum`] adds in a fixed order, so that all
-//! implementations give the same bits. `x86_64` has two: SSE2, which is part of it, and AVX2, which a forest uses where the processor
-//! has it. All other processors have the portable one, which compilers turn into vector instructions where there are some.
+//! Every operation rounds like the same operation on single numbers, and [`Eight::sum`] adds in a
+//! fixed order. So all implementations give the same bits. `x86_64` has two of them: SSE2, which
+//! every `x86_64` has, and AVX2, which a forest uses if the processor has it. All other processors
+//! use the portable one, which the compiler turns into vector instructions where it can.
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod avx2;
@@ -11,6 +13,7 @@ mod four;
 mod portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod sse2;
+mod vector;
 
 #[cfg(test)]
 mod tests;
@@ -22,76 +25,16 @@ pub(crate) use four::{Four, Quotients};
 pub(crate) use portable::Portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use sse2::Sse2;
+pub(crate) use vector::{Eight, Job, LANES};
 
-/// The implementation that every processor of this kind can run.
+/// The implementation that every processor of the target can run.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) type Baseline = Sse2;
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 pub(crate) type Baseline = Portable;
 
-/// Numbers in an [`Eight`].
-pub(crate) const LANES: usize = 8;
-
-/// Some work that is worth a function of its own: see [`Eight::apart`].
-pub(crate) trait Job {
-    /// Does it. To be inlined, always.
-    fn run(self);
-}
-
-/// Eight numbers. Comparisons give all ones or all zeros per lane.
-pub(crate) trait Eight: Copy {
-    /// Whether more than eight dimensions are worth code of their own.
-    const WIDE: bool = false;
-
-    fn splat(value: f32) -> Self;
-    fn load(lanes: &[f32; LANES]) -> Self;
-    fn store(self, lanes: &mut [f32; LANES]);
-    fn min(self, other: Self) -> Self;
-    fn max(self, other: Self) -> Self;
-    fn sub(self, other: Self) -> Self;
-    fn add(self, other: Self) -> Self;
-    fn mul(self, other: Self) -> Self;
-    fn less(self, other: Self) -> Self;
-    fn at_most(self, other: Self) -> Self;
-    fn differs(self, other: Self) -> Self;
-    fn or(self, other: Self) -> Self;
-    fn and(self, other: Self) -> Self;
-    /// `yes` where the comparison held, `no` elsewhere.
-    fn choose(held: Self, yes: Self, no: Self) -> Self;
-    /// A bit per lane: whether the comparison held.
-    fn mask(self) -> u32;
-    /// The sum of all lanes: halves first, then quarters, then pairs.
-    fn sum(self) -> f32;
-
-    /// Does some work in a function of its own, compiled for the processors that these numbers are for.
-    ///
-    /// All inner loops are inlined into whoever chose the kind of numbers. Without some borders, that is one function of
-    /// thousands of lines, in which nothing is left in a register.
-    fn apart(job: impl Job);
-
-    /// For every cut a bit: whether the point's value in the dimension of the same index is greater. Dimensions at or beyond eight give any
-    /// bit.
-    #[inline(always)]
-    fn sides<const C: usize>(self, dimensions: &[u8; C], cuts: &[[u8; 4]; C]) -> u32 {
-        let point = self.to_array();
-        let mut sides = 0;
-        for i in 0..C {
-            let value = point[usize::from(dimensions[i]) % LANES];
-            sides |= u32::from(value > f32::from_le_bytes(cuts[i])) << i;
-        }
-        sides
-    }
-
-    #[inline(always)]
-    fn to_array(self) -> [f32; LANES] {
-        let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
-        lanes
-    }
-}
-
-/// Whether a test wants a processor without wide registers: `RRCF_LANES=plain`. Detection asks the processor itself, so nothing outside of
-/// this process could hide them from it.
+/// Returns whether a test asks for a processor without wide registers, with `RRCF_LANES=plain`. The
+/// detection asks the processor itself, so nothing outside of this process can hide the registers.
 #[cfg(feature = "__plain-lanes")]
 fn plain_lanes_wanted() -> bool {
     static WANTED: std::sync::LazyLock<bool> =
@@ -99,7 +42,8 @@ fn plain_lanes_wanted() -> bool {
     *WANTED
 }
 
-/// Whether the processor has registers of eight lanes, and the bit operations that came with them. Only `std` can ask.
+/// Returns whether the processor has registers of eight lanes and the bit operations that came with
+/// them. Detection needs `std`.
 pub(crate) fn wide_registers() -> bool {
     #[cfg(feature = "__plain-lanes")]
     if plain_lanes_wanted() {

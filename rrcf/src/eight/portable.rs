@@ -1,6 +1,6 @@
 //! Eight numbers as an array.
 
-use super::{Eight, Job, LANES};
+use super::vector::{Eight, Job, LANES};
 
 /// Eight numbers for any processor.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ impl Eight for Portable {
     }
 
     #[inline(always)]
-    #[allow(clippy::float_cmp, reason = "exact equality is what is asked")]
+    #[allow(clippy::float_cmp, reason = "the comparison is exact on purpose")]
     fn differs(self, other: Self) -> Self {
         self.compare(other, |a, b| a != b)
     }

@@ -1,9 +1,9 @@
-//! Eight numbers in two registers of SSE2, which is part of `x86_64`.
+//! Eight numbers in two SSE2 registers. Every `x86_64` has SSE2.
 
 #![allow(
     unsafe_code,
     unused_unsafe,
-    reason = "intrinsics are unsafe on some compilers; SSE2 is there on every x86_64"
+    reason = "intrinsics are unsafe with some compilers; every x86_64 has SSE2"
 )]
 
 use core::arch::x86_64::{
@@ -12,7 +12,7 @@ use core::arch::x86_64::{
     _mm_or_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm_sub_ps,
 };
 
-use super::{Eight, Job, LANES};
+use super::vector::{Eight, Job, LANES};
 
 /// Eight numbers for any `x86_64`.
 #[derive(Clone, Copy)]

@@ -16,8 +16,8 @@ fn lanes() -> impl Strategy<Value = [f32; LANES]> {
     prop::array::uniform8(value)
 }
 
-#[allow(clippy::many_single_char_names, reason = "vectors have no other names here")]
-/// What all operations give for three vectors, as bits, and for sixteen cuts.
+#[allow(clippy::many_single_char_names, reason = "the vectors have no better names")]
+/// Returns the results of all operations on three vectors, as bits, and the sides of sixteen cuts.
 fn everything<V: Eight>(
     a: &[f32; LANES],
     b: &[f32; LANES],
@@ -39,7 +39,7 @@ fn everything<V: Eight>(
     ]
     .iter()
     .flat_map(|vector| vector.to_array())
-    // Which NaN it is, nobody asks.
+    // The bits of a NaN may differ.
     .map(|lane| if lane.is_nan() { u32::MAX } else { lane.to_bits() })
     .collect();
     bits.extend([x.less(y), x.at_most(y), x.differs(y)].map(Eight::mask));
@@ -66,7 +66,7 @@ proptest! {
     }
 }
 
-/// The switch is read once for each process, so the test starts itself in one of its own.
+/// A process reads the switch only once, so the test starts a process of its own.
 #[cfg(feature = "__plain-lanes")]
 #[test]
 fn a_crash_test_can_hide_the_wide_registers() {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{Bounds, Cut, Probe, Ranges, padded};
 use crate::eight::{Baseline, LANES};
 
-/// A box and a point, laid out as in a forest, with a neighbour's values behind.
+/// A box and a point, laid out as in a forest, followed by the values of a neighbour.
 struct Scene {
     values: Vec<f32>,
     probe: Probe,
@@ -48,7 +48,8 @@ impl Scene {
     }
 }
 
-/// Values that are hard on arithmetic: neighbours, denormals, extremes, large offsets.
+/// Values that are hard for floating-point arithmetic: neighbours, denormals, extremes, large
+/// offsets.
 fn value() -> impl Strategy<Value = f32> {
     prop_oneof![
         (-4_i8..4).prop_map(f32::from),
@@ -63,7 +64,7 @@ fn value() -> impl Strategy<Value = f32> {
     ]
 }
 
-/// A box and a point, as wide as asked for.
+/// A box and a point with a width in the given range.
 fn box_and_point(widths: std::ops::Range<usize>) -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>)> {
     prop::collection::vec((value(), value(), value()), widths).prop_map(|sides| {
         let lo = sides.iter().map(|(a, b, _)| a.min(*b)).collect();
@@ -87,7 +88,8 @@ proptest! {
     ) {
         let scene = Scene::new(&lo, &hi, &point, &vec![weight; point.len()]);
         let Ranges { excess, total, .. } = scene.ranges();
-        // A sliver of a gap may be lost beside a range of another order of magnitude, but not the other way round.
+        // A range of a larger order of magnitude may absorb a tiny gap, but not the other way
+        // round.
         prop_assert!(!scene.contains() || excess == 0.0);
         prop_assert!(scene.contains() || excess > 0.0 || total > 1e-25);
         prop_assert!(total.is_finite() && excess <= total);

@@ -1,8 +1,8 @@
-//! Numbers of any number of bits, one after the other, least significant bit first.
+//! Numbers of any bit width, packed one after the other, least significant bit first.
 
 use alloc::vec::Vec;
 
-/// Writes bits behind the bytes of a vector.
+/// Appends bits to a vector of bytes.
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     held: u64,
@@ -26,13 +26,13 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// Fills the last byte up with zeros.
+    /// Fills the last byte with zeros.
     pub(super) fn finish(self) {
         self.out.extend(&self.held.to_le_bytes()[..self.count.div_ceil(8) as usize]);
     }
 }
 
-/// Reads bits from the front of some bytes.
+/// Reads bits from the front of a slice of bytes.
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
     taken: usize,
@@ -43,7 +43,8 @@ impl<'a> BitReader<'a> {
         Self { bytes, taken: 0 }
     }
 
-    /// The next number of `bits` bits, at most 32. Behind the end there are zeros: [`BitReader::finish`] tells.
+    /// Returns the next number of `bits` bits, at most 32. Reading beyond the end gives zeros,
+    /// which [`BitReader::is_sound`] and [`BitReader::finish`] report.
     #[inline]
     pub(super) fn take(&mut self, bits: u32) -> u32 {
         let (byte, shift) = (self.taken / 8, self.taken % 8);
@@ -64,12 +65,13 @@ impl<'a> BitReader<'a> {
         u64::from_le_bytes(eight)
     }
 
-    /// Whether all that was taken was there.
+    /// Returns whether all bits that were read existed.
     pub(super) fn is_sound(&self) -> bool {
         self.taken <= self.bytes.len() * 8
     }
 
-    /// The bytes behind the last one that bits were taken of, if all bits were there and the others of that byte are zero.
+    /// Returns the bytes after the last byte that was read. Returns `None` if the reader went
+    /// beyond the end, or if the unread bits of the last byte are not zero.
     pub(super) fn finish(mut self) -> Option<&'a [u8]> {
         let fill = self.taken.next_multiple_of(8) - self.taken;
         let clean = self.take(fill as u32) == 0;
@@ -78,18 +80,19 @@ impl<'a> BitReader<'a> {
     }
 }
 
-/// Bits that tell `count` things apart.
+/// Returns the number of bits that distinguish `count` values.
 pub(super) fn bits_for(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 
-/// The number of a finite `f32` in the order of all of them, so that neighbours differ by one.
+/// Returns the position of a finite `f32` in the order of all finite `f32`. Neighbours differ by
+/// one.
 pub(super) fn rank(value: f32) -> u32 {
     let bits = value.to_bits();
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
-/// The inverse of [`rank`].
+/// Returns the `f32` of a [`rank`]; its inverse.
 pub(super) fn of_rank(rank: u32) -> f32 {
     f32::from_bits(if rank >> 31 == 1 { rank & !(1 << 31) } else { !rank })
 }

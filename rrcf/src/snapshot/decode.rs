@@ -1,20 +1,20 @@
-//! Bytes to a forest, trusting none of them.
+//! Decodes a forest from bytes, and trusts none of them.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::bits::{BitReader, bits_for, of_rank, rank};
+use super::format::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
 use super::reader::{CUT_SHORT, Reader, damaged};
-use super::{CHECKSUM, DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum, index_bytes};
 use crate::builder::{ForestBuilder, Sampling};
-use crate::forest::check_weights;
+use crate::error::Error;
+use crate::forest::{Forest, check_weights};
 use crate::reservoir::{Held, Reservoir};
 use crate::ring::Ring;
 use crate::rng::Rng;
 use crate::store::Store;
-use crate::tree::{Layout, Malformed, Pool, Tree, Work};
+use crate::tree::{Layout, Malformed, Pool, Scratch, Tree, Work};
 use crate::window::Window;
-use crate::{Error, Forest};
 
 pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
     let (format, body) = open(snapshot)?;
@@ -34,7 +34,7 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
     }
 
     let mut pool = Pool::new(store.width(), window.slots());
-    let mut layout = Layout::default();
+    let (mut layout, mut scratch) = (Layout::default(), Scratch::default());
     let mut seen = vec![u32::MAX; store.places()];
     let count = header.config.trees;
     let branches = (2 * store.distinct()).saturating_sub(1);
@@ -59,29 +59,34 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         layout.measure(store.width())?;
         memory.take(Tree::bytes_for(&layout, store.width()), pool.bucket_bytes() as u64)?;
         let tree = if format == 1 {
-            let cuts = core::mem::take(&mut layout.cuts);
-            Tree::restore(rng, &mut layout, &mut pool, &store, |number, _| cuts.get(number).copied())?
+            let cuts = &layout.cuts;
+            Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |number, _| {
+                cuts.get(number).copied()
+            })?
         } else {
-            let tree = Tree::restore(rng, &mut layout, &mut pool, &store, |_, gap| read_cut(&mut bits, gap))?;
+            let tree = Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |_, gap| {
+                read_cut(&mut bits, gap)
+            })?;
             reader.left = bits.finish().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
             tree
         };
         trees.push(tree);
         if number == 0 {
-            // The other trees will take about as much.
+            // The other trees will need about as much.
             pool.reserve(count - 1);
         }
     }
     if !reader.left.is_empty() {
-        return damaged("its length does not fit its sizes");
+        return damaged("it has bytes after the last tree");
     }
     Ok(Forest::from_parts(window, store, pool, trees, weights))
 }
 
-/// Checks what frames the state, and takes it off. Returns the format, too.
+/// Checks the header and the checksum around the state and removes them. Returns the format and the
+/// state.
 fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
     let Some(rest) = snapshot.strip_prefix(&MAGIC) else {
-        return damaged("it does not begin like a snapshot");
+        return damaged("it does not begin with RRCF");
     };
     let Some((format, rest)) = rest.split_first_chunk() else { return damaged(CUT_SHORT) };
     let found = u16::from_le_bytes(*format);
@@ -89,7 +94,7 @@ fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
         return Err(Error::NewerSnapshot { found, newest: FORMAT });
     }
     if found == 0 {
-        return damaged("it has a format that never was");
+        return damaged("format 0 does not exist");
     }
     let Some((body, sum)) = rest.split_last_chunk::<CHECKSUM>() else { return damaged(CUT_SHORT) };
     if checksum(&snapshot[..snapshot.len() - CHECKSUM]) != u64::from_le_bytes(*sum) {
@@ -98,7 +103,8 @@ fn open(snapshot: &[u8]) -> Result<(u16, &[u8]), Error> {
     Ok((found, body))
 }
 
-/// Points taken in, at most: a million a second for a quarter of a million years. Leaves the count room to go on.
+/// Largest count of points: a million a second for a quarter of a million years. A count at this
+/// limit can still grow.
 const MOST_POINTS: u64 = 1 << 63;
 
 struct Header {
@@ -117,7 +123,7 @@ impl Header {
             SLIDING => Sampling::SlidingWindow,
             RESERVOIR => Sampling::Reservoir,
             DECAYED => Sampling::TimeDecayed { rate: reader.f64()? },
-            _ => return damaged("it has a way of sampling that is not known"),
+            _ => return damaged("the sampling is unknown"),
         };
         let config = ForestBuilder { dimensions, shingle, window, trees, seed: 0, sampling };
         let canonical = !matches!(sampling, Sampling::TimeDecayed { rate } if rate <= 0.0);
@@ -125,28 +131,29 @@ impl Header {
             return damaged("a size is zero or beyond its limit");
         }
         if pushed > MOST_POINTS {
-            return damaged("it claims more points than can ever come");
+            return damaged("the number of points received is too large");
         }
         Ok(Self { config, pushed, distinct })
     }
 
-    /// Memory of the forest without its trees, their boxes and their buckets.
+    /// Returns the memory of the forest without its trees, their boxes and their buckets.
     fn memory(&self, window: &Window, store: &Store) -> u64 {
         let trees = self.config.trees * size_of::<Tree>();
-        // Probes and weights: ten numbers per value.
+        // Probes and weights take ten numbers of four bytes per value.
         let aside = 40 * store.width() as u64 + Work::bytes_for(store.width() as u64);
         (size_of::<Forest>() + trees + window.heap_bytes() + store.heap_bytes()) as u64 + aside
     }
 }
 
-/// What the forest takes, against what it may.
+/// The memory that the forest takes, and its limit.
 struct Memory {
     taken: u64,
     limit: u64,
 }
 
 impl Memory {
-    /// Takes some more for good, with `besides` for now.
+    /// Adds `bytes` of permanent memory. Fails if the total and `besides`, which is temporary,
+    /// exceed the limit.
     fn take(&mut self, bytes: u64, besides: u64) -> Result<(), Error> {
         self.taken += bytes;
         let needed = self.taken + besides;
@@ -154,7 +161,7 @@ impl Memory {
     }
 }
 
-/// Reads the points of a sliding window, and returns the slot of each age.
+/// Reads the points of a sliding window, and returns the slot of each age rank.
 fn read_ring(
     reader: &mut Reader,
     header: &Header,
@@ -166,9 +173,9 @@ fn read_ring(
     let most = usize::try_from(header.pushed).map_or(ring.capacity(), |pushed| pushed.min(ring.capacity()));
     let raw_len = if format == 1 { most } else { reader.u32()? as usize };
     if raw_len > most {
-        return damaged("it has more points than there is room for");
+        return damaged("it has more points than the window has room for");
     }
-    // No window is so small that it would not hold the shingle to come.
+    // Every window has room for the shingle that comes next.
     if raw_len < most.min(ring.shingle()) {
         return damaged("the newest points are missing");
     }
@@ -180,14 +187,14 @@ fn read_ring(
     if format != 1 {
         let gone = reader.u32()?;
         if gone > 0 {
-            // The bits that say so are as many as the window may once have points.
+            // The marks of removed points take one bit per point that the window has room for.
             Memory { taken: 0, limit }.take(ring.capacity() as u64 / 8, 0)?;
         }
         let mut next = 0;
         for _ in 0..gone {
             let age = reader.u32()?;
             if age < next || age as usize >= ring.len() {
-                return damaged("a point is missing that never was there");
+                return damaged("a removed point has an impossible age rank");
             }
             next = age + 1;
             ring.set_gone(ring.slot(age as usize), true);
@@ -215,21 +222,21 @@ fn read_sample(
     if held as u64 > shingles || held > header.config.window || header.distinct > held {
         return damaged("the number of points is wrong");
     }
-    // Twelve bytes an entry: that many must be there before room is made.
+    // An entry has twelve bytes. This checks that all of them exist before anything is allocated.
     let mut entries = Reader { left: reader.bytes(12 * held)? };
     let (mut sample, mut counts) = (Vec::with_capacity(held), vec![0_u32; header.distinct]);
     let mut next = 0;
     for _ in 0..held {
         let (key, slot) = (entries.f64()?, entries.u32()?);
         if key.is_nan() || slot > next || slot as usize >= header.distinct {
-            return damaged("a point of the sample cannot be");
+            return damaged("a point of the sample is impossible");
         }
         next = next.max(slot + 1);
         counts[slot as usize] += 1;
         sample.push(Held { key, slot });
     }
     if next as usize != header.distinct || !Reservoir::is_heap(&sample) {
-        return damaged("the sample is not in order");
+        return damaged("the sample is not a heap of all distinct points");
     }
     let values = reader.floats(header.distinct * width)?;
     check_values(&values)?;
@@ -249,7 +256,11 @@ fn read_sample(
 
 fn check_values(values: &[f32]) -> Result<(), Error> {
     let impossible = |&value: &f32| !value.is_finite() || is_negative_zero(value);
-    if values.iter().any(impossible) { damaged("a point holds what no point can") } else { Ok(()) }
+    if values.iter().any(impossible) {
+        damaged("a point has a value that is not finite or is -0.0")
+    } else {
+        Ok(())
+    }
 }
 
 fn is_negative_zero(value: f32) -> bool {
@@ -265,13 +276,14 @@ fn order(store: &Store, a: u32, b: u32) -> core::cmp::Ordering {
 fn check_distinct(store: &Store, slots: &[u32]) -> Result<(), Error> {
     let mut sorted = slots.to_vec();
     sorted.sort_unstable_by(|&a, &b| order(store, a, b));
-    let twins = sorted.windows(2).any(|pair| order(store, pair[0], pair[1]).is_eq());
-    if twins { damaged("the number of distinct points is wrong") } else { Ok(()) }
+    let duplicates = sorted.windows(2).any(|pair| order(store, pair[0], pair[1]).is_eq());
+    if duplicates { damaged("the number of distinct points is wrong") } else { Ok(()) }
 }
 
-/// Counts the points of a ring: the newest of equal ones stands for all.
+/// Counts the points of a ring. The newest of equal points represents all of them.
 fn count_points(ring: &Ring, store: &mut Store) {
-    // By value, and by age where values are equal: sorting by age first and keeping that order.
+    // The slots come in the order of age and the sort is stable, so equal points stay in that
+    // order.
     let mut slots: Vec<u32> = ring.slots().collect();
     slots.sort_by(|&a, &b| order(store, a, b));
     let groups: Vec<(u32, u32)> = slots
@@ -281,7 +293,7 @@ fn count_points(ring: &Ring, store: &mut Store) {
     store.recount(ring.capacity().min(store.places()), &groups);
 }
 
-/// Reads all of a tree but its cuts.
+/// Reads a tree without its cuts.
 fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut Layout) {
     let leaves = store.distinct();
     let inner = leaves.saturating_sub(1);
@@ -297,11 +309,11 @@ fn read_bits(bits: &mut BitReader, slots: &[u32], store: &Store, layout: &mut La
     layout.slots.extend((0..leaves).map(|_| named(slots, bits.take(name_bits))));
 }
 
-/// Reads the cut between these values.
+/// Reads a cut between the values `left` and `right`.
 fn read_cut(bits: &mut BitReader, (left, right): (f32, f32)) -> Option<f32> {
     let room = rank(right).checked_sub(rank(left))?;
     let cut = of_rank(rank(left).wrapping_add(bits.take(bits_for(room as usize))));
-    // A point at 0.0 would be on the left of a cut at -0.0, and its rank on the right.
+    // A point at 0.0 would be left of a cut at -0.0 by value, and right of it by rank.
     (!is_negative_zero(cut)).then_some(cut)
 }
 
@@ -313,7 +325,7 @@ fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut La
     let bytes = reader.bytes(branches.div_ceil(8))?;
     let bit = |n: usize| bytes[n / 8] >> (n % 8) & 1 == 1;
     if (branches..bytes.len() * 8).any(bit) {
-        return damaged("the branches of a tree do not add up");
+        return damaged("the branches do not form a tree");
     }
     layout.inner.extend((0..branches).map(bit));
     let dimensions = reader.indices(inner, index_bytes(store.width()))?;
@@ -323,21 +335,22 @@ fn read_bytes(reader: &mut Reader, slots: &[u32], store: &Store, layout: &mut La
     Ok(())
 }
 
-/// The slot of this name, or none that exists.
+/// Returns the slot of a name, or an impossible slot if the name is unknown.
 fn named(slots: &[u32], name: u32) -> u32 {
     slots.get(name as usize).copied().unwrap_or(u32::MAX)
 }
 
-/// Checks that every leaf has a point of its own value. `seen` holds for every slot the last tree that had it.
+/// Checks that every leaf has a distinct slot that represents a value. `seen` holds for every slot
+/// the last tree that had it.
 ///
-/// There are as many leaves as distinct points, so that no value is left out either.
+/// There are as many leaves as distinct values, so no value is without a leaf.
 fn check_leaves(layout: &Layout, store: &Store, tree: u32, seen: &mut [u32]) -> Result<(), Error> {
     for &slot in &layout.slots {
         if store.count(slot) == 0 {
             return damaged("a leaf has no point");
         }
         if core::mem::replace(&mut seen[slot as usize], tree) == tree {
-            return damaged("a point stands in two leaves");
+            return damaged("a point has two leaves");
         }
     }
     Ok(())

@@ -1,12 +1,12 @@
-//! A forest to bytes.
+//! Encodes a forest as bytes.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::bits::{BitWriter, bits_for, rank};
-use super::{DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum};
-use crate::Forest;
+use super::format::{DECAYED, FORMAT, MAGIC, RESERVOIR, SLIDING, checksum};
 use crate::builder::Sampling;
+use crate::forest::Forest;
 use crate::reservoir::Reservoir;
 use crate::store::Store;
 use crate::tree::Layout;
@@ -67,7 +67,8 @@ fn write_floats(out: &mut Vec<u8>, values: &[f32]) {
     }
 }
 
-/// Writes a sample, and returns the number of the point at every slot: in the order in which the heap first names them.
+/// Writes a sample. Returns for every slot the number of its point. Points are numbered in the
+/// order in which the heap first refers to them.
 fn write_sample(out: &mut Vec<u8>, reservoir: &Reservoir, store: &Store) -> Vec<u32> {
     out.extend(reservoir.rng().state().to_le_bytes());
     write_floats(out, reservoir.recent());
@@ -89,7 +90,8 @@ fn write_sample(out: &mut Vec<u8>, reservoir: &Reservoir, store: &Store) -> Vec<
     numbers
 }
 
-/// Writes a tree whose leaves have one of so many names.
+/// Writes a tree. `names` is the number of possible leaves, and `numbers` has the name of each
+/// slot.
 fn write_tree(out: &mut Vec<u8>, layout: &Layout, width: usize, names: usize, numbers: &[u32]) {
     let mut bits = BitWriter::new(out);
     for &inner in &layout.inner {

@@ -1,17 +1,17 @@
-//! Numbers off the front of some bytes.
+//! Reads numbers from the front of a slice of bytes.
 
 use alloc::vec::Vec;
 
-use crate::Error;
+use crate::error::Error;
 
 pub(super) const CUT_SHORT: &str = "it is cut short";
 
-/// The error of a snapshot that is none.
+/// Returns the error of a damaged snapshot.
 pub(super) fn damaged<T>(reason: &'static str) -> Result<T, Error> {
     Err(Error::DamagedSnapshot(reason))
 }
 
-/// Takes numbers off the front of the bytes.
+/// Takes numbers from the front of a slice of bytes.
 pub(super) struct Reader<'a> {
     pub(super) left: &'a [u8],
 }
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         Ok(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     }
 
-    /// Numbers of `size` bytes each, at most four.
+    /// Returns `count` numbers of `size` bytes each, at most four.
     pub(super) fn indices(
         &mut self,
         count: usize,

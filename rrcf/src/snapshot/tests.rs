@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
 use super::bits::rank;
-use super::{CHECKSUM, checksum, index_bytes};
+use super::format::{CHECKSUM, checksum, index_bytes};
 use crate::tree::tests::{check_forest, samplings, values, windows};
 use crate::{Error, Forest, Sampling};
 
-/// A forest that has seen a few hundred points, some of them equal.
+/// A forest that has received `points` points, some of them equal.
 fn grown(dimensions: usize, trees: usize, window: usize, shingle: usize, points: usize) -> Forest {
     let builder = Forest::builder(dimensions).trees(trees).window(window).shingle(shingle);
     let mut forest = builder.seed(5).build().unwrap();
@@ -16,14 +16,14 @@ fn grown(dimensions: usize, trees: usize, window: usize, shingle: usize, points:
     forest
 }
 
-/// Makes the checksum right again, as an attacker would.
+/// Corrects the checksum, as an attacker would.
 fn seal(snapshot: &mut [u8]) {
     let end = snapshot.len() - CHECKSUM;
     let sum = checksum(&snapshot[..end]);
     snapshot[end..].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Whatever the bytes: an error, or a forest that is sound, writes the same bytes and works on.
+/// Checks that any bytes give an error, or a forest that is sound, writes the same bytes and works.
 fn refuse_or_work(snapshot: &[u8]) {
     let Ok(mut forest) = Forest::restore_within(snapshot, 1 << 24) else { return };
     check_forest(&forest);
@@ -98,7 +98,7 @@ fn sizes_that_lie_are_refused_before_anything_is_allocated() {
     }
 }
 
-/// Found by fuzzing: the next shingle was then sought among points that were not there.
+/// Found by fuzzing: the next shingle was read from points that did not exist.
 #[test]
 fn points_taken_in_of_which_none_are_left_are_refused() {
     let mut snapshot = grown(1, 1, 1, 3, 0).snapshot();
@@ -108,14 +108,15 @@ fn points_taken_in_of_which_none_are_left_are_refused() {
     assert_eq!(Forest::restore(&snapshot).unwrap_err(), missing);
 }
 
-/// Found by fuzzing: a point at 0.0 goes to the left of such a cut, which could then not be written as a distance from that point.
+/// Found by fuzzing: a point at 0.0 goes to the left of such a cut, and the distance of the cut
+/// from that point could not be written.
 #[test]
 fn a_cut_at_negative_zero_is_refused() {
     let mut forest = Forest::builder(1).trees(1).window(2).build().unwrap();
     forest.update(&[-1.0]).unwrap();
     forest.update(&[1.0]).unwrap();
     let mut snapshot = forest.snapshot();
-    // Three branches and two names of one bit each, and then the cut.
+    // The tree has three branches and two names of one bit each, then the cut.
     let tree = snapshot.len() - CHECKSUM - 5;
     let head = snapshot[tree] & 0x1f;
     for (cut, sound) in [(-0.0, false), (0.0, true)] {
@@ -181,7 +182,7 @@ fn a_forest_larger_than_allowed_is_refused() {
     assert!(matches!(refused, Error::TooMuchMemory { limit, .. } if limit == short), "{refused}");
 }
 
-/// Found by fuzzing: the bits that say which points are gone are as many as the window that is claimed.
+/// Found by fuzzing: the marks of removed points take one bit per point of the announced window.
 #[test]
 fn the_memory_of_a_window_that_is_only_claimed_counts() {
     let mut forest = grown(1, 1, 20, 1, 10);
@@ -224,7 +225,7 @@ fn bytes_of(hex: &str) -> Vec<u8> {
     digits.map(|hex| u8::from_str_radix(str::from_utf8(hex).unwrap(), 16).unwrap()).collect()
 }
 
-/// A snapshot of format 1, written once and for all: later versions must read it.
+/// A stored snapshot of format 1, which later versions must read.
 #[test]
 fn the_first_format_stays_readable() {
     let forest = Forest::restore(&bytes_of(include_str!("format-1.hex"))).unwrap();
@@ -234,15 +235,15 @@ fn the_first_format_stays_readable() {
     assert_eq!(forest.snapshot(), Forest::restore(&forest.snapshot()).unwrap().snapshot());
 }
 
-/// The same forest in format 2, and one of each way of sampling.
+/// The same forest in format 2.
 #[test]
 fn the_second_format_stays_readable_and_the_cuts_stay_the_same() {
     let bytes = bytes_of(include_str!("format-2.hex"));
     let forest = Forest::restore(&bytes).unwrap();
     check_forest(&forest);
     assert_eq!(forest.snapshot(), bytes);
-    let grown = grown(2, 2, 6, 2, 50).snapshot();
-    assert_eq!(grown, bytes, "same seed, same points, same cuts: on every platform");
+    let again = grown(2, 2, 6, 2, 50).snapshot();
+    assert_eq!(again, bytes, "same seed, same points, same cuts: on every platform");
 }
 
 proptest! {

@@ -1,20 +1,22 @@
-//! What a tree can be asked about a point without being changed.
+//! Queries to a tree about a point.
 
 use alloc::vec::Vec;
 
 use super::descend::Way;
-use super::pool::LeafRecord;
+use super::link::Link;
+use super::nodes::Tree;
+use super::pool::{LeafRecord, Pool};
 use super::view::View;
-use super::{Link, Pool, Tree};
 use crate::store::Store;
 
 impl Tree {
-    /// The slot that stands for the value of the point, if the tree holds one.
-    pub(crate) fn twin(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
-        twin_at(self.end(point), point, pool, store)
+    /// Returns the slot that represents the value of the point, or `None` if the tree holds no
+    /// equal point.
+    pub(crate) fn duplicate(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
+        duplicate_at(self.end(point), point, pool, store)
     }
 
-    /// Lets the leaf of the point have another slot.
+    /// Gives the leaf of the point another slot.
     pub(crate) fn rename(&mut self, point: &[f32], slot: u32, pool: &mut Pool) {
         let (mut parent, mut here) = (None, self.root);
         while here.is_node() {
@@ -27,7 +29,7 @@ impl Tree {
         self.replace_child(parent, here, link);
     }
 
-    /// The slots of the points in the bucket that the point would come to.
+    /// Returns the slots of the points in the bucket that the point would go to.
     pub(crate) fn company(&self, point: &[f32], pool: &Pool) -> Vec<u32> {
         let end = self.end(point);
         if end == Link::NOTHING {
@@ -38,8 +40,9 @@ impl Tree {
         (0..bucket.len).map(|leaf| bucket.slot(leaf)).collect()
     }
 
-    /// The slot of the leaf that the point comes to if wherever a value is missing it goes where more points are, and to the left
-    /// of equally many. The tree must hold a point.
+    /// Returns the slot of the leaf that a point with missing values goes to. Where a missing value
+    /// would decide, the point goes to the side with more points, or to the left if both sides have
+    /// equally many. The tree must hold a point.
     pub(crate) fn likely(&self, point: &[f32], pool: &Pool, store: &Store) -> u32 {
         let mut here = self.root;
         while here.is_node() {
@@ -74,7 +77,8 @@ impl Tree {
         bucket.slot(first)
     }
 
-    /// The bucket, leaf or nothing that the cuts of the nodes lead a point to.
+    /// Returns the bucket or leaf that the cuts of the nodes lead a point to, or [`Link::NOTHING`]
+    /// in an empty tree.
     fn end(&self, point: &[f32]) -> Link {
         let mut here = self.root;
         while here.is_node() {
@@ -85,24 +89,16 @@ impl Tree {
 }
 
 impl Way<'_> {
-    /// Lets the processor fetch the points in the bucket that it ends in.
-    #[inline(always)]
-    pub(crate) fn prefetch_points(&self, pool: &Pool, store: &Store) {
-        if let Some(bucket) = pool.view_bucket(self.end) {
-            for leaf in 0..bucket.len {
-                store.prefetch(bucket.slot(leaf));
-            }
-        }
-    }
-
-    /// The slot that stands for the value of the point whose way this is, if the tree holds one.
-    pub(crate) fn twin(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
-        twin_at(self.end, point, pool, store)
+    /// Returns the slot that represents the value of the point of this way, or `None` if the tree
+    /// holds no equal point.
+    pub(crate) fn duplicate(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
+        duplicate_at(self.end, point, pool, store)
     }
 }
 
-/// The slot that stands for the value of the point, if it is below what its way through the nodes ends in.
-fn twin_at(end: Link, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
+/// Returns the slot that represents the value of the point, or `None` if no equal point is at
+/// `end`, where its way through the nodes ends.
+fn duplicate_at(end: Link, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
     if end == Link::NOTHING {
         return None;
     }
@@ -112,7 +108,7 @@ fn twin_at(end: Link, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> 
     (store.point(slot) == point).then_some(slot)
 }
 
-/// The leaf of a bucket that the cuts lead a point to.
+/// Returns the leaf of a bucket that the cuts lead a point to.
 fn leaf_of(bucket: &View, point: &[f32]) -> usize {
     let (mut first, mut last, mut level) = (0, bucket.len - 1, 0);
     while first < last {

@@ -1,44 +1,48 @@
 //! A bucket: a small subtree as a few flat arrays, without links and without boxes.
 //!
-//! Its leaves stand from left to right. Between every two neighbours lies one *gap*, which is one inner node of the subtree: its
-//! cut parts what is left of the gap from what is right of it. Which node is above which, the gaps' *levels* tell: the gap of
-//! level 0 is the root, and the root of any stretch of leaves is the one gap within it that has the least level (a Cartesian
-//! tree). Levels are four bits wide and live in one word, so that finding, opening and closing a gap take a few word operations.
+//! The leaves are stored from left to right. Between two neighbouring leaves lies one *gap*, which
+//! is one inner node of the subtree. Its cut separates the leaves left of the gap from the leaves
+//! right of it. The *levels* of the gaps tell which node is above which: the gap of level 0 is the
+//! root, and the root of any range of leaves is the single gap within it with the least level (a
+//! Cartesian tree). Levels are four bits wide and share one word, so finding, opening and closing a
+//! gap takes a few word operations.
 
 use super::levels::Levels;
 
-/// Leaves of a bucket at rest. While a point is inserted there may be one more.
+/// Largest number of leaves of a bucket. There may be one more during an insertion.
 pub(crate) const CAPACITY: usize = 16;
-/// Leaves of a small record, at most.
+/// Largest number of leaves of a small record.
 pub(crate) const SMALL: usize = CAPACITY / 2;
 const LEAVES: usize = CAPACITY + 1;
 const GAPS: usize = CAPACITY;
 
-/// Where a new leaf comes to stand: beside a stretch of leaves, parted from it by a new gap above the root of the stretch.
+/// The place of a new leaf: beside a stretch of leaves. A new gap above the root of the stretch
+/// separates them.
 pub(crate) struct Opening {
-    /// First and last leaf of the stretch.
+    /// The first and the last leaf of the stretch.
     pub(crate) stretch: (usize, usize),
-    /// Level of its root.
+    /// The level of the root of the stretch.
     pub(crate) level: usize,
     /// Whether the new leaf is on the right.
     pub(crate) right: bool,
-    /// Dimension and value of the cut.
+    /// The dimension and the value of the cut.
     pub(crate) cut: (usize, f32),
     pub(crate) slot: u32,
 }
 
-/// A bucket unpacked, to be rebuilt, split, joined or walked through. What stands behind the last leaf and the last gap means nothing.
+/// An unpacked bucket, to be rebuilt, split, joined or walked. The array elements after the last
+/// leaf and the last gap are arbitrary.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
-    /// Leaves; one more than gaps.
+    /// The number of leaves, which is one more than the number of gaps.
     pub(crate) len: usize,
-    /// Level of every gap, four bits each.
+    /// The level of every gap, four bits each.
     pub(crate) levels: Levels,
-    /// Dimension of every gap's cut.
+    /// The dimension of every gap's cut.
     pub(crate) dimensions: [u16; GAPS],
-    /// Value of every gap's cut: points with `value <= cut` are on the left.
+    /// The value of every gap's cut: points with `value <= cut` are on the left.
     pub(crate) cuts: [f32; GAPS],
-    /// Slot of every leaf's point.
+    /// The slot of every leaf's point.
     pub(crate) slots: [u32; LEAVES],
 }
 
@@ -46,7 +50,7 @@ impl Bucket {
     pub(crate) const EMPTY: Self =
         Self { len: 0, levels: Levels::NONE, dimensions: [0; GAPS], cuts: [0.0; GAPS], slots: [0; LEAVES] };
 
-    /// Puts a new leaf in.
+    /// Inserts a new leaf.
     pub(crate) fn insert(&mut self, opening: &Opening) {
         debug_assert!(self.len <= CAPACITY);
         let (gap, leaf) = self.levels.open(opening.stretch, opening.level, opening.right);
@@ -56,7 +60,7 @@ impl Bucket {
         self.len += 1;
     }
 
-    /// Takes a leaf out, and with it the gap that is its parent. There must be two leaves.
+    /// Removes a leaf and the gap that is its parent. The bucket must have at least two leaves.
     pub(crate) fn remove(&mut self, leaf: usize) {
         let gap = self.levels.close(leaf, self.len);
         close(&mut self.dimensions, gap);
@@ -65,7 +69,8 @@ impl Bucket {
         self.len -= 1;
     }
 
-    /// Parts the bucket at its root: the left half, dimension and value of the cut, the right half.
+    /// Splits the bucket at its root. Returns the left half, the dimension and value of the cut,
+    /// and the right half.
     pub(crate) fn split(&self) -> (Self, (u16, f32), Self) {
         let root = self.levels.root_of(0, 0, self.len - 1);
         let (gaps, beyond) = (self.len - 1, root + 1);
@@ -80,7 +85,7 @@ impl Bucket {
         (left, (self.dimensions[root], self.cuts[root]), right)
     }
 
-    /// Joins two buckets under a new root. They have [`CAPACITY`] leaves at most together.
+    /// Joins two buckets under a new root. Together they have at most [`CAPACITY`] leaves.
     pub(crate) fn join(left: &Self, (dimension, cut): (u16, f32), right: &Self) -> Self {
         let (root, len) = (left.len - 1, left.len + right.len);
         debug_assert!(len <= CAPACITY);
@@ -97,7 +102,8 @@ impl Bucket {
     }
 }
 
-/// The elements from `at` on, and others behind them. Arrays are moved whole: how much of them means something differs every time.
+/// Returns the elements from `at` on, followed by arbitrary ones. It moves whole arrays, because
+/// the number of elements that matter is different every time.
 fn from<T: Copy + Default, const N: usize>(array: &[T; N], at: usize) -> [T; N] {
     let mut room = [[T::default(); N]; 2];
     room[0] = *array;
@@ -106,14 +112,15 @@ fn from<T: Copy + Default, const N: usize>(array: &[T; N], at: usize) -> [T; N] 
     moved
 }
 
-/// The first `len` elements of an array, and then those of another.
+/// Returns the first `len` elements of an array, followed by those of another.
 fn append<T: Copy + Default, const N: usize>(array: &[T; N], len: usize, more: &[T; N]) -> [T; N] {
     let mut room = [*array; 2];
     room.as_flattened_mut()[len..len + N].copy_from_slice(more);
     room[0]
 }
 
-/// Moves all elements behind `at` one place on and puts `value` there; the last element is dropped.
+/// Moves all elements from `at` on up by one place and puts `value` at `at`. Drops the last
+/// element.
 fn open<T: Copy, const N: usize>(array: &mut [T; N], at: usize, value: T) {
     let old = *array;
     for i in 1..N {
@@ -122,7 +129,7 @@ fn open<T: Copy, const N: usize>(array: &mut [T; N], at: usize, value: T) {
     array[at] = value;
 }
 
-/// Moves all elements behind `at` one place down, over it.
+/// Moves all elements after `at` down by one place, over the element at `at`.
 fn close<T: Copy, const N: usize>(array: &mut [T; N], at: usize) {
     let old = *array;
     for i in 0..N - 1 {
@@ -133,7 +140,7 @@ fn close<T: Copy, const N: usize>(array: &mut [T; N], at: usize) {
 /// One step of a walk through a bucket in pre-order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// A gap, and the stretch of leaves that it parts.
+    /// A gap, and the stretch of leaves that it divides.
     Gap {
         gap: usize,
         first: usize,
@@ -143,7 +150,7 @@ pub(crate) enum Step {
 }
 
 impl Bucket {
-    /// Its gaps and leaves, in pre-order.
+    /// Returns the gaps and leaves in pre-order.
     pub(crate) fn walk(&self) -> impl Iterator<Item = Step> {
         let mut ahead = [(0, self.len.wrapping_sub(1), 0); CAPACITY + 1];
         let mut waiting = usize::from(self.len > 0);

@@ -1,22 +1,25 @@
-//! The way of a point down by the cuts, in several trees at once.
+//! The descent of a point along the cuts, in several trees at once.
 //!
-//! Every step of a way waits for the one before, and how many there are cannot be foreseen. So a few trees take their steps in
-//! turns: while one waits for memory the others go on, and the processor mispredicts the end of the longest way only.
+//! Every step of a descent waits for the step before, and the number of steps cannot be predicted.
+//! So several trees take their steps in turns. While one tree waits for memory the others continue,
+//! and the processor mispredicts only the end of the longest way.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::link::Link;
+use super::nodes::{Node, Tree};
 use super::placement::better;
-use super::{Link, Node, Tree};
 use crate::eight::{Four, Quotients};
 
-/// Trees that a point descends at once.
+/// Number of trees that a point descends at once.
 pub(crate) const TOGETHER: usize = 8;
 
-/// The ways of a point through the nodes of a few trees.
+/// The ways of a point through the nodes of several trees.
 #[derive(Clone)]
 pub(crate) struct Ways {
-    /// The nodes passed in each of the trees, level by level; what stands behind the end of a way means nothing.
+    /// The nodes passed in each tree, level by level. Elements after the end of a way are
+    /// arbitrary.
     paths: Vec<[u32; TOGETHER]>,
     nodes: [u32; TOGETHER],
     ends: [Link; TOGETHER],
@@ -27,16 +30,16 @@ pub(crate) struct Ways {
 /// The way of a point through the nodes of one tree.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
-    /// Down to the last node at least.
+    /// The levels, at least down to the last node.
     paths: &'a [[u32; TOGETHER]],
     tree: usize,
-    /// How many nodes it passes.
+    /// The number of nodes on the way.
     pub(super) nodes: usize,
-    /// What hangs below the last node.
+    /// The link below the last node.
     pub(super) end: Link,
-    /// The largest displacement per point down to the last node, with the point counted in.
+    /// The largest displacement per point down to the last node, including the point itself.
     pub(super) codisp: f64,
-    /// Mass of the last node, with the point counted in.
+    /// The mass of the last node, including the point itself.
     pub(super) mass: u32,
 }
 
@@ -51,7 +54,7 @@ impl Ways {
         }
     }
 
-    /// The way through the tree of this number.
+    /// Returns the way through the tree with this number.
     #[inline(always)]
     pub(crate) fn way(&self, tree: usize) -> Way<'_> {
         let nodes = self.nodes[tree] as usize;
@@ -71,33 +74,33 @@ impl Ways {
 }
 
 impl Way<'_> {
-    /// Down to the last of so many nodes.
+    /// Returns the first `nodes` nodes of the way.
     #[inline(always)]
     pub(crate) fn first(self, nodes: usize) -> Self {
         Self { nodes, ..self }
     }
 
-    /// The node of this index, the root first.
+    /// Returns the node with this index; the root has index 0.
     #[inline(always)]
     pub(super) fn node(&self, index: usize) -> usize {
         self.paths[index][self.tree] as usize
     }
 
-    /// All nodes, the root first.
+    /// Returns all nodes, beginning with the root.
     #[inline(always)]
     pub(super) fn path(&self) -> impl DoubleEndedIterator<Item = usize> {
         self.paths[..self.nodes].iter().map(|level| level[self.tree] as usize)
     }
 
-    /// The last node.
+    /// Returns the last node, or `None` if the way has no nodes.
     #[inline(always)]
     pub(super) fn last(&self) -> Option<usize> {
         self.nodes.checked_sub(1).map(|last| self.node(last))
     }
 }
 
-/// Lets a point descend at most [`TOGETHER`] trees of `held` points each, and adds `CHANGE` to the masses of the nodes it passes: −1
-/// if it is about to leave, 1 if it is about to come in, 0 if it is only looked at.
+/// Leads a point down at most [`TOGETHER`] trees of `held` points each. Adds `CHANGE` to the masses
+/// of the nodes on its way: −1 if the point leaves, 1 if it enters, 0 if it is only scored.
 #[inline(always)]
 pub(crate) fn descend<const CHANGE: i32>(trees: &mut [Tree], ways: &mut Ways, point: &[f32], held: u32) {
     let (eights, trees) = trees.as_chunks_mut::<{ 2 * FOUR }>();
@@ -122,7 +125,7 @@ pub(crate) fn descend<const CHANGE: i32>(trees: &mut [Tree], ways: &mut Ways, po
 
 const FOUR: usize = 4;
 
-/// The same for `FOURS` times four trees, of which the first is that of number `first`.
+/// Does the same for `FOURS` times four trees. The first of them has the number `first`.
 #[inline(always)]
 fn descend_some<const CHANGE: i32, const FOURS: usize>(
     trees: &mut [Tree],
@@ -148,8 +151,8 @@ fn descend_some<const CHANGE: i32, const FOURS: usize>(
         let path = &mut ways.paths[level][first..first + FOURS * FOUR];
         level += 1;
         for (some, path) in path.as_chunks_mut::<FOUR>().0.iter_mut().enumerate() {
-            // No branch here depends on a single tree. The first node of an arena is none of the tree's: a way that has come to its
-            // end steps on the spot there.
+            // No branch here depends on a single tree. The first node of an arena is not part of
+            // its tree: a way that has ended keeps visiting that node.
             let active = ends[some].sign();
             let indices = ends[some].and(active.half()).to_array();
             *path = indices;
@@ -178,24 +181,25 @@ fn descend_some<const CHANGE: i32, const FOURS: usize>(
     }
 }
 
-/// The nodes of a tree, for who walks through several trees at once.
+/// The nodes of one tree, during a descent of several trees.
 struct Arena<'a> {
     nodes: &'a mut [Node],
 }
 
 impl Arena<'_> {
     #[inline(always)]
-    #[allow(unsafe_code, reason = "the links of a tree lead to its nodes, and this is the innermost loop")]
+    #[allow(unsafe_code, reason = "every link has the index of a node, and this is the innermost loop")]
     fn at(&mut self, index: usize) -> &mut Node {
         debug_assert!(index < self.nodes.len());
-        // SAFETY: a tree has its first node from the beginning, never gives one up, and every link is made from the index of a node
-        // that is there (`Tree::add_node`, `Tree::restore`).
+        // SAFETY: a tree has its first node from the beginning and never removes a node. Every link
+        // has the index of an existing node (`Tree::add_node`, `Tree::restore`).
         unsafe { self.nodes.get_unchecked_mut(index) }
     }
 }
 
 impl Tree {
-    /// Walks one tree of `held` points as [`descend`] does, and leaves it as it is. The way is that of this number.
+    /// Walks one tree of `held` points like [`descend`], without changing it. Writes the way with
+    /// the number `number`.
     pub(super) fn walk(&self, point: &[f32], held: u32, ways: &mut Ways, number: usize) {
         let (mut nodes, mut end, mut mass, mut codisp) = (0, self.root, held + 1, 0.0);
         while end.is_node() {

@@ -1,22 +1,25 @@
-//! Forgetting a point.
+//! Removing a point from a tree.
 
 use super::bucket::{Bucket, CAPACITY};
 use super::descend::Way;
-use super::{Link, Node, Pool, Tree};
+use super::link::Link;
+use super::nodes::{Node, Tree};
+use super::pool::Pool;
 use crate::eight::Eight;
 use crate::lanes::{Probe, chunks, load};
 use crate::store::Store;
 
-/// A point on its way out of the trees.
+/// A point that leaves the trees.
 pub(crate) struct Departure<'a> {
     pub(crate) probe: &'a Probe,
-    /// The slot of its leaf, if it is the last of its value.
+    /// The slot of its leaf, or `None` if equal points remain.
     pub(crate) leaf: Option<u32>,
 }
 
 impl Tree {
-    /// Takes a point out of the tree whose way through the nodes is known, and which is not counted in them any more. Returns how many
-    /// nodes of the way are still there. Their boxes are yet [to shrink](Tree::shrink).
+    /// Removes a point from the tree. Its way through the nodes is known, and the nodes do not
+    /// count it any more. Returns how many nodes of the way remain. The caller must then
+    /// [shrink](Tree::shrink) their boxes.
     #[inline(always)]
     pub(crate) fn forget(&mut self, departure: &Departure, mut way: Way, pool: &mut Pool) -> usize {
         if let Some(slot) = departure.leaf {
@@ -31,7 +34,8 @@ impl Tree {
         way.nodes
     }
 
-    /// Takes the leaf of a slot out of what the way ends in, and from the way the node that goes with it.
+    /// Removes the leaf of a slot from the end of the way. If the end is a single leaf, removes its
+    /// parent node too, also from the way.
     #[inline(always)]
     fn take_out(&mut self, slot: u32, way: &mut Way, pool: &mut Pool) {
         if way.end.is_leaf() {
@@ -52,7 +56,7 @@ impl Tree {
         }
     }
 
-    /// Makes one bucket of a node that has so few points left.
+    /// Replaces a node that has few enough points by one bucket.
     #[inline(never)]
     fn collapse(&mut self, index: usize, parent: Option<usize>, pool: &mut Pool) {
         let Node { cut, dimension, children: [left, right], .. } = self.nodes[index];
@@ -64,7 +68,7 @@ impl Tree {
         self.replace_child(parent, Link::to_node(index as u32), link);
     }
 
-    /// Shrinks boxes from the end of what is left of a way upwards, as far as the point was on their boundary.
+    /// Shrinks the boxes along the way, from the last node upwards, until a box does not change.
     #[inline(always)]
     pub(crate) fn shrink<V: Eight, const EIGHTS: usize>(
         &self,
@@ -81,7 +85,7 @@ impl Tree {
         }
     }
 
-    /// Makes the box of a node the smallest around its two children. Returns whether that changed it.
+    /// Fits the box of a node to its two children. Returns whether this changed the box.
     #[inline(always)]
     fn fit_box<V: Eight, const EIGHTS: usize>(
         &self,

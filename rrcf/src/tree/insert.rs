@@ -1,18 +1,22 @@
-//! Putting a point into its place.
+//! Inserting a point into a tree.
 
+use super::arrival::Arrival;
 use super::bucket::{Bucket, Opening};
 use super::descend::Way;
-use super::locate::{Arrival, Spot};
+use super::link::Link;
+use super::locate::Spot;
 use super::nest::Nest;
-use super::pool::Inserted;
+use super::nodes::{Node, Tree};
+use super::placement::Placement;
+use super::pool::{Inserted, Pool};
 use super::work::Aside;
-use super::{Link, Node, Placement, Pool, Tree};
 use crate::eight::{Baseline, Eight};
 use crate::lanes::{Boxed, Cut, Probe, chunks, store as write};
 use crate::store::Store;
 
 impl Tree {
-    /// Inserts a point whose way is known, and which the nodes have counted already, and says where it came to lie.
+    /// Inserts a point and returns its placement. Its way is known, and the nodes on the way count
+    /// it already.
     #[inline(always)]
     pub(crate) fn insert<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -57,9 +61,9 @@ impl Tree {
         placement
     }
 
-    /// Hangs a new node into the path that parts the point from all below.
+    /// Inserts a node into the path that separates the point from everything below.
     fn part(&mut self, above: usize, cut: Cut, arrival: &Arrival, way: &Way, pool: &mut Pool, store: &Store) {
-        // The point does not come by here after all.
+        // The nodes below are not on the point's path after all.
         for index in way.path().skip(above) {
             self.nodes[index].mass -= 1;
         }
@@ -81,7 +85,8 @@ impl Tree {
         self.replace_child(above.checked_sub(1).map(|parent| way.node(parent)), old, Link::to_node(node));
     }
 
-    /// Makes a node of a bucket that has grown too large. `bounds` is the box around it without the new point.
+    /// Turns a bucket that has grown too large into a node. `bounds` is the box of the bucket
+    /// without the new point.
     #[inline(always)]
     fn split<V: Eight>(
         &mut self,

@@ -1,14 +1,16 @@
-//! The *layout* of a tree: the part of it that cannot be computed again.
+//! The *layout* of a tree: the part of it that cannot be computed from the rest.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::bucket::Step;
-use super::restore::Scratch;
-use super::{Bucket, CAPACITY, Link, Node, Pool, Tree};
+use super::bucket::{Bucket, CAPACITY, Step};
+use super::link::Link;
+use super::nodes::{Node, Tree};
+use super::pool::Pool;
 use crate::store::Store;
 
-/// A tree in pre-order, without boxes, masses and links. Leaves come out from left to right.
+/// A tree in pre-order, without boxes, masses and links. Leaves are in the order from left to
+/// right.
 #[derive(Default)]
 pub(crate) struct Layout {
     /// For every node and leaf in pre-order: whether it is an inner node.
@@ -17,35 +19,34 @@ pub(crate) struct Layout {
     pub(crate) dimensions: Vec<u16>,
     /// The value of every inner node's cut, in pre-order.
     pub(crate) cuts: Vec<f32>,
-    /// What the cut of every inner node has to part, in pre-order: the greatest value on its left and the least on its right.
+    /// The limits of every inner node's cut, in pre-order: the greatest value on its left and the
+    /// least value on its right.
     pub(crate) gaps: Vec<(f32, f32)>,
     /// The slot of every leaf.
     pub(crate) slots: Vec<u32>,
-    /// What is below every inner node, in pre-order, from the second place on.
+    /// The leaves below every inner node, in pre-order, from index 1 on.
     subtrees: Vec<Subtree>,
-    /// Inner nodes too large for a bucket.
+    /// Number of inner nodes that are too large for a bucket.
     pub(super) nodes: usize,
-    /// Room to work in.
-    pub(super) scratch: Scratch,
     waiting: Vec<u32>,
 }
 
 /// The leaves below an inner node.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Subtree {
-    /// The number of the first.
+    /// The number of the first leaf.
     pub(super) first: u32,
-    /// How many are on the left of the cut.
+    /// The number of leaves on the left of the cut.
     pub(super) left: u32,
-    /// How many there are.
+    /// The number of all leaves.
     pub(super) size: u32,
 }
 
-/// Why a layout is not a tree over the given points.
+/// The reason why a layout is not a tree over the given points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
-const SHAPE: Malformed = Malformed("the branches of a tree do not add up");
+const SHAPE: Malformed = Malformed("the branches do not form a tree");
 
 impl Layout {
     pub(crate) fn clear(&mut self) {
@@ -57,7 +58,8 @@ impl Layout {
         self.subtrees.clear();
     }
 
-    /// Finds out what is below every inner node, or says that this is no tree over points of so many values.
+    /// Computes the leaves below every inner node. Returns an error if the layout is not a tree
+    /// over points of `width` values.
     pub(crate) fn measure(&mut self, width: usize) -> Result<(), Malformed> {
         let greatest = self.dimensions.iter().fold(0, |greatest, &dimension| dimension.max(greatest));
         if usize::from(greatest) >= width {
@@ -66,18 +68,20 @@ impl Layout {
         self.measure_branches()
     }
 
-    /// Finds out what is below every inner node, or says that the branches are no tree.
+    /// Computes the leaves below every inner node. Returns an error if the branches are not a tree.
     pub(super) fn measure_branches(&mut self) -> Result<(), Malformed> {
         let Self { inner: branches, subtrees, waiting, .. } = self;
         subtrees.clear();
         subtrees.resize(self.dimensions.len() + 1, Subtree::default());
-        // The sizes of the subtrees whose parent is yet to come: of the next to be asked for in `size`, of the others here.
+        // The sizes of subtrees whose parent has not come yet. The size of the next one to be used
+        // is in `size`, the others are here.
         waiting.clear();
         waiting.resize(branches.len() + 1, 0);
         let (mut inner, mut first) = (self.dimensions.len(), self.slots.len() as u32);
         let (mut count, mut size, mut nodes) = (0, 0, 0);
         for &is_inner in branches.iter().rev() {
-            // What comes nobody can foresee, so nothing branches on it: a leaf writes, too, what the next inner node will overwrite.
+            // The next branch cannot be predicted, so this code has no branch on it. A leaf also
+            // writes an element, which the next inner node overwrites.
             let step = usize::from(is_inner);
             if count < 2 * step || inner < step {
                 return Err(SHAPE);
@@ -97,7 +101,7 @@ impl Layout {
         if whole && inner == 0 { Ok(()) } else { Err(SHAPE) }
     }
 
-    /// What is below the inner node of this number in pre-order.
+    /// Returns the leaves below the inner node with this number in pre-order.
     #[inline(always)]
     pub(super) fn subtree(&self, inner: usize) -> Subtree {
         self.subtrees[inner + 1]
@@ -105,7 +109,7 @@ impl Layout {
 }
 
 impl Tree {
-    /// Writes the tree down into `layout`, in place of what stands there.
+    /// Writes the tree into `layout` and replaces its content.
     pub(crate) fn lay_out(&self, pool: &Pool, store: &Store, layout: &mut Layout) {
         layout.clear();
         let mut ahead = vec![self.root];
@@ -139,14 +143,15 @@ impl Tree {
         }
     }
 
-    /// The greatest value on the left and the least on the right of a node, in the dimension of its cut.
+    /// Returns the limits of a node's cut: the greatest value on its left and the least value on
+    /// its right, in the dimension of the cut.
     fn gap(&self, node: &Node, pool: &Pool, store: &Store) -> (f32, f32) {
         let dimension = node.dimension as usize;
         let [left, right] = node.children;
         (self.range(left, dimension, pool, store).1, self.range(right, dimension, pool, store).0)
     }
 
-    /// The least and the greatest value of a subtree in one dimension.
+    /// Returns the least and the greatest value of a subtree in one dimension.
     fn range(&self, link: Link, dimension: usize, pool: &Pool, store: &Store) -> (f32, f32) {
         if link.is_node() {
             let lo = pool.start(self.nodes[link.node()].bounds) + dimension;
@@ -157,7 +162,7 @@ impl Tree {
     }
 }
 
-/// The least and the greatest of the points' values in one dimension.
+/// Returns the least and the greatest value of the points in one dimension.
 fn range_of(slots: &[u32], dimension: usize, store: &Store) -> (f32, f32) {
     let mut range = (f32::INFINITY, f32::NEG_INFINITY);
     for &slot in slots {
@@ -168,7 +173,7 @@ fn range_of(slots: &[u32], dimension: usize, store: &Store) -> (f32, f32) {
     range
 }
 
-/// What a gap of a bucket has to part.
+/// Returns the limits of the cut of a bucket's gap.
 fn gap_within(bucket: &Bucket, gap: usize, first: usize, last: usize, store: &Store) -> (f32, f32) {
     let dimension = usize::from(bucket.dimensions[gap]);
     let (mut left, mut right) = (f32::NEG_INFINITY, f32::INFINITY);

@@ -1,10 +1,10 @@
-//! Which inner node of a bucket is above which: the levels of its gaps, in one word.
+//! The levels of a bucket's gaps in one word. They tell which inner node is above which.
 
 const EACH: u64 = 0x1111_1111_1111_1111;
 const EVEN: u64 = 0x0f0f_0f0f_0f0f_0f0f;
 const BYTE: u64 = 0x0101_0101_0101_0101;
 
-/// The levels of up to sixteen gaps, four bits each. Behind the last gap there are zeros.
+/// The levels of up to sixteen gaps, four bits each. The bits after the last gap are zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Levels(pub(crate) u64);
 
@@ -16,7 +16,8 @@ impl Levels {
         (self.0 >> (4 * gap) & 15) as usize
     }
 
-    /// The gap that parts a stretch of leaves whose root has this level.
+    /// Returns the gap that divides a stretch of leaves. `level` is the level of the stretch's
+    /// root.
     #[inline(always)]
     pub(crate) fn root_of(self, level: usize, first: usize, last: usize) -> usize {
         let differing = self.0 ^ (EACH * level as u64);
@@ -27,20 +28,23 @@ impl Levels {
         equal.trailing_zeros() as usize / 4
     }
 
-    /// A way down from the root of so many leaves. `sides` has a bit for every gap: whether the way goes on to the right of it.
+    /// Starts a descent from the root of `leaves` leaves. `sides` has one bit per gap: whether the
+    /// way goes to the right of it.
     #[inline(always)]
     pub(crate) fn descent(self, leaves: usize, sides: u32) -> Descent {
         Descent { levels: self.0, level: 0, within: EACH & below(leaves - 1), sides }
     }
 
-    /// Takes a leaf out of so many, and with it the gap that is its parent, which is returned. There must be two leaves.
+    /// Removes one of `leaves` leaves and the gap that is its parent. Returns that gap. There must
+    /// be at least two leaves.
     #[inline(always)]
     pub(crate) fn close(&mut self, leaf: usize, leaves: usize) -> usize {
         debug_assert!(leaves >= 2 && leaf < leaves);
         let gaps = leaves - 1;
         let left_is_parent = leaf == gaps || (leaf > 0 && self.level(leaf - 1) > self.level(leaf));
         let parent = leaf - usize::from(left_is_parent);
-        // What was beside the leaf moves up by one: the gaps next to the parent, as far as they are deeper than it.
+        // The sibling of the leaf moves up by one level. Its gaps are the gaps next to the parent
+        // that are deeper than the parent.
         let not_deeper = (!self.deeper_than(self.level(parent)) | !below(gaps)) & (EACH << 3);
         let begin = (64 - (not_deeper & below(parent)).leading_zeros() as usize) / 4;
         let end = (not_deeper & !below(leaf + 1)).trailing_zeros() as usize / 4;
@@ -51,8 +55,8 @@ impl Levels {
         parent
     }
 
-    /// Puts a new leaf to the left or right of a stretch of leaves whose root has this level, and a gap above that root.
-    /// Returns where the gap and the leaf are now.
+    /// Inserts a new leaf to the left or right of a stretch of leaves, and a gap above the root of
+    /// the stretch. `level` is the level of that root. Returns the indices of the new gap and leaf.
     #[inline(always)]
     pub(crate) fn open(
         &mut self,
@@ -66,28 +70,30 @@ impl Levels {
         (gap, leaf)
     }
 
-    /// Puts two subtrees side by side under a new root, the gap between them, of level 0. They are a stretch of leaves.
+    /// Joins two subtrees that lie side by side under a new root, the gap between them, whose level
+    /// is 0. `first` and `last` limit the leaves of both.
     #[inline(always)]
     pub(crate) fn nest(self, (first, last): (usize, usize), root: usize) -> Self {
         debug_assert!(self.level(root) == 0);
         Self(self.0 + (EACH & below(last) & !below(first) & !(15 << (4 * root))))
     }
 
-    /// The gaps `from..to`, which are a subtree, by themselves and one level up.
+    /// Returns the gaps `from..to`, which must be a subtree, by themselves and one level higher.
     pub(crate) fn part(self, from: usize, to: usize) -> Self {
         let part = below(to) & !below(from);
         let levels = (self.0 & part) - (EACH & part);
         Self(levels.checked_shr(4 * from as u32).unwrap_or(0))
     }
 
-    /// Two subtrees of so many gaps, under a new root between them.
+    /// Joins two subtrees, with the given numbers of gaps, under a new root between them.
     pub(crate) fn join(left: Self, left_gaps: usize, right: Self, right_gaps: usize) -> Self {
         let deeper = right.0 + (EACH & below(right_gaps));
         let left = left.0 + (EACH & below(left_gaps));
         Self(left | deeper.checked_shl(4 * (left_gaps as u32 + 1)).unwrap_or(0))
     }
 
-    /// The uppermost bit of every gap's four bits, where its level is greater.
+    /// Returns the uppermost of each gap's four bits, set if the gap's level is greater than
+    /// `level`.
     #[inline(always)]
     fn deeper_than(self, level: usize) -> u64 {
         let least = BYTE * (level as u64 + 1);
@@ -97,18 +103,18 @@ impl Levels {
     }
 }
 
-/// A way down through the gaps of a bucket.
+/// A descent through the gaps of a bucket.
 pub(crate) struct Descent {
     levels: u64,
-    /// The level to come, four bits for every gap.
+    /// The level of the next gap, repeated in every gap's four bits.
     level: u64,
-    /// The lowest of every gap's four bits, in the stretch that the way has come to.
+    /// The lowest of each gap's four bits, set if the gap is in the current stretch.
     within: u64,
     sides: u32,
 }
 
 impl Descent {
-    /// The gap that is passed next, and whether the way goes on to the right of it; nothing at a leaf.
+    /// Returns the next gap, and whether the way goes to the right of it. Returns `None` at a leaf.
     #[inline(always)]
     pub(crate) fn step(&mut self) -> Option<(usize, bool)> {
         if self.within == 0 {
@@ -129,7 +135,7 @@ impl Descent {
     }
 }
 
-/// All bits of the gaps below `gap`.
+/// Returns all bits of the gaps below `gap`.
 #[inline(always)]
 fn below(gap: usize) -> u64 {
     if gap >= 16 { u64::MAX } else { (1 << (4 * gap)) - 1 }

@@ -1,43 +1,37 @@
-//! Finding the place where a point belongs.
+//! Finding the place of a point in a tree.
 
+use super::arrival::Arrival;
+use super::bucket::CAPACITY;
 use super::descend::Way;
+use super::link::Link;
 use super::nest::Nest;
-use super::placement::better;
+use super::nodes::Tree;
+use super::placement::{Placement, better};
+use super::pool::Pool;
 use super::view::View;
 use super::work::{Aside, Boxes, Work};
-use super::{CAPACITY, Link, Placement, Pool, Tree};
 use crate::eight::Eight;
 use crate::lanes::{Cut, Probe};
 use crate::rng::Rng;
 use crate::store::Store;
 
-/// A point on its way into the trees.
-pub(crate) struct Arrival<'a> {
-    pub(crate) probe: &'a Probe,
-    /// The slot where it stands, if it is to stay.
-    pub(crate) slot: u32,
-    /// The slot that stands for its value now, if there is one.
-    pub(crate) twin: Option<u32>,
-    /// Weights of the dimensions, with zeros behind the last.
-    pub(crate) weights: &'a [f32],
-    /// Whether it is to be said which dimension the collusive displacement comes from.
-    pub(crate) attribute: bool,
-}
-
-/// Where a point belongs.
+/// The place of a point.
 pub(super) enum Spot {
-    /// In an empty tree.
+    /// The root of an empty tree.
     Root,
-    /// In the leaf where the way ends, whose points are equal to it.
+    /// The leaf at the end of the way, whose points are equal to this one.
     Leaf,
-    /// Above the node of this index in the path, parted from all below by the cut.
+    /// Above the node with this index in the path. The cut separates the point from everything
+    /// below.
     Node(usize, Cut),
-    /// Above the stretch of the bucket at this depth.
+    /// Above the stretch of the bucket at this depth. The cut separates the point from that
+    /// stretch.
     Bucket(usize, Cut),
 }
 
 impl Tree {
-    /// Says where a point would come to lie if it were inserted. Its way is known, and the nodes have not counted it.
+    /// Returns the placement that a point would have if it were inserted. Its way is known, and the
+    /// nodes on the way do not count it.
     #[inline(always)]
     pub(crate) fn place<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -53,7 +47,7 @@ impl Tree {
         placement
     }
 
-    /// The same for one who only asks, and moves no random numbers on.
+    /// Does the same for a query: it finds the way itself and keeps the random numbers of the tree.
     pub(crate) fn look<V: Eight, const EIGHTS: usize>(
         &self,
         arrival: &Arrival,
@@ -69,8 +63,8 @@ impl Tree {
         self.find::<V, EIGHTS, false>(arrival, (&way, &nest), pool, store, aside, &mut rng).1
     }
 
-    /// Finds the place of a point whose way is known, and what that says about the point. `COUNTED` tells whether the nodes on the way
-    /// have counted it already.
+    /// Returns the place of a point whose way is known, and its placement. `COUNTED` tells whether
+    /// the nodes on the way count it already.
     #[inline(always)]
     pub(super) fn find<V: Eight, const EIGHTS: usize, const COUNTED: bool>(
         &self,
@@ -85,7 +79,7 @@ impl Tree {
             return (Spot::Root, Placement::AT_ROOT);
         }
         let Aside { leaf, boxes } = aside;
-        let spot = if arrival.twin.is_some() {
+        let spot = if arrival.duplicate.is_some() {
             Spot::Leaf
         } else {
             let bucket = boxes_above.pool().view(way.end, leaf);
@@ -100,12 +94,14 @@ impl Tree {
         (spot, placement)
     }
 
-    /// Finds the place for a point that is like no other. If it is to stay, all boxes on its way take it in.
+    /// Finds the place of a point that has no equal. If the point stays, all boxes on its way grow
+    /// to contain it.
     ///
-    /// From the uppermost box on that does not contain the point, a cut through the box grown by the point is drawn at every
-    /// subtree; where the cut falls between the old box and the point, it parts the two and the way ends. Otherwise the cut that is
-    /// already there stays, which is what makes the tree a sample of the same distribution as one built anew (Guha et al. 2016,
-    /// theorem 3).
+    /// The search begins at the uppermost box that does not contain the point. At each subtree it
+    /// draws a cut through the box grown by the point. If the cut falls between the old box and the
+    /// point, it separates the two and the search ends. Otherwise the existing cut stays. This
+    /// makes the tree a sample of the same distribution as a tree built from scratch (Guha et al.
+    /// 2016, theorem 3).
     #[inline(always)]
     fn locate<V: Eight, const EIGHTS: usize>(
         &self,
@@ -151,13 +147,14 @@ impl Tree {
                 return Spot::Node(i, probe.cut::<V, EIGHTS>(bounds, weights, wide, at));
             }
         }
-        // Where a cut will part the point from the others nobody can foresee. So cuts are drawn for all stretches, and what was drawn
-        // below the first that does is as if it had not been.
+        // The depth of the separating cut cannot be predicted. So this draws a cut at every stretch
+        // and ignores the draws below the first separating one.
         let (mut hits, mut wide, mut draws) = (0_u32, 0_u32, [0.0; CAPACITY]);
         let mut ahead = *rng;
         for i in depth..=nest.depth {
             if EIGHTS != 1 && hits != 0 {
-                // Of many dimensions, what would be in vain costs more than not to foresee. The box is then still at hand.
+                // With many dimensions, the ignored draws cost more than a mispredicted branch.
+                // `boxes` then still holds the box of this stretch.
                 break;
             }
             let (first, last) = nest.stretch(i);
@@ -174,7 +171,7 @@ impl Tree {
         Spot::Bucket(hit, probe.cut::<V, EIGHTS>(fitted, weights, wide >> hit & 1 == 1, draws[hit]))
     }
 
-    /// The way from the root to the point, with the point counted in.
+    /// Returns the placement at the end of the path from the root to the point, the point included.
     #[inline(always)]
     fn placement<const COUNTED: bool>(&self, spot: &Spot, way: &Way, nest: &Nest) -> Placement {
         let (codisp, depth, displacement) = match *spot {
@@ -195,8 +192,9 @@ impl Tree {
         Placement { codisp, depth: depth as u32 + 1, displacement, dimension: 0 }
     }
 
-    /// The dimension of the cut where the collusive displacement is attained: that nearest to the root, if there are several. To be
-    /// asked before the point is put into its place; `COUNTED` says whether the nodes on the way count it already.
+    /// Returns the dimension of the cut with the collusive displacement, the one nearest to the
+    /// root if there are several. Call it before the point is inserted. `COUNTED` tells whether the
+    /// nodes on the way count the point already.
     fn origin<const COUNTED: bool>(&self, spot: &Spot, way: &Way, nest: &Nest, bucket: &View) -> u32 {
         let (nodes, depth) = match *spot {
             Spot::Root => return 0,
@@ -221,7 +219,7 @@ impl Tree {
     }
 }
 
-/// The way from the root to a leaf whose points are equal to the new one.
+/// Returns the placement in a leaf whose points are equal to the new one.
 #[inline(always)]
 fn at_leaf(way: &Way, nest: &Nest) -> Placement {
     let leaf = nest.mass(nest.depth);
@@ -238,19 +236,19 @@ fn at_leaf(way: &Way, nest: &Nest) -> Placement {
     }
 }
 
-/// A path in search of the step with the largest displacement per point.
+/// A walk along a path that finds the step with the largest displacement per point.
 struct Trail {
     best: f64,
     /// The dimension of the cut at the best step.
     from: u32,
-    /// Mass of the last subtree.
+    /// The mass of the last subtree.
     mass: u32,
-    /// Dimension of its cut.
+    /// The dimension of the last subtree's cut.
     dimension: u32,
 }
 
 impl Trail {
-    /// Goes on into a subtree of so many points that is itself cut in this dimension.
+    /// Steps into a subtree with `subtree` points, whose own cut is in `dimension`.
     fn step(&mut self, subtree: u32, dimension: u32) {
         let ratio = better(self.best, self.mass.saturating_sub(subtree), subtree);
         if ratio > self.best {
@@ -260,15 +258,15 @@ impl Trail {
     }
 }
 
-/// The boxes of the nodes that a point comes by.
+/// The boxes of the nodes on a point's way.
 pub(super) trait BoxesAbove {
     fn pool(&self) -> &Pool;
 
-    /// The point has come by this box, and stays below.
+    /// Grows the box with this index to contain the point, if the point stays in the tree.
     fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe);
 }
 
-/// Of a point that comes in.
+/// For a point that is inserted.
 impl BoxesAbove for &mut Pool {
     #[inline(always)]
     fn pool(&self) -> &Pool {
@@ -282,7 +280,7 @@ impl BoxesAbove for &mut Pool {
     }
 }
 
-/// Of a point that is only looked at.
+/// For a point that is only scored.
 impl BoxesAbove for &Pool {
     #[inline(always)]
     fn pool(&self) -> &Pool {

@@ -1,36 +1,38 @@
-//! The way of a point down to a leaf inside a bucket.
+//! The way of a point through a bucket, down to a leaf.
 
+use super::arrival::Arrival;
+use super::bucket::CAPACITY;
 use super::descend::Way;
-use super::locate::Arrival;
+use super::link::Link;
 use super::placement::better;
+use super::pool::Pool;
 use super::view::View;
 use super::work::Aside;
-use super::{CAPACITY, Link, Pool};
 use crate::eight::Eight;
 use crate::lanes::Probe;
 use crate::store::Store;
 
-/// The stretches of a bucket's leaves, each inside the one before, that a point passes on its way to a leaf.
+/// The nested stretches of a bucket's leaves that a point passes on its way to a leaf.
 #[derive(Clone)]
 pub(crate) struct Nest {
-    /// Number of gaps passed; the stretch at this depth is the leaf.
+    /// Number of gaps passed. The stretch at this depth is a single leaf.
     pub(super) depth: usize,
     levels: [Level; CAPACITY],
-    /// Points that stand in the stretch at each depth.
+    /// Number of points in the stretch at each depth.
     masses: [u32; CAPACITY],
-    /// The largest displacement per point down to each depth, with the point counted in.
+    /// The largest displacement per point down to each depth, including the point itself.
     codisps: [f64; CAPACITY],
 }
 
-/// What is passed at one depth.
+/// The stretch at one depth.
 #[derive(Clone, Copy)]
 struct Level {
     /// First and last leaf of the stretch.
     first: u8,
     last: u8,
-    /// The gap that parts it.
+    /// The gap that divides the stretch.
     gap: u8,
-    /// Makes four bytes of it.
+    /// Pads the struct to four bytes.
     _spare: u8,
 }
 
@@ -42,7 +44,8 @@ impl Nest {
         codisps: [0.0; CAPACITY],
     };
 
-    /// Follows the way of a point on in the bucket, if there is one, that the way through the nodes ends in.
+    /// Follows the way of a point through the bucket where its way through the nodes ends. Does
+    /// nothing in an empty tree.
     #[inline(always)]
     pub(crate) fn enter<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -66,7 +69,8 @@ impl Nest {
         way: &Way,
         store: &Store,
     ) {
-        // On which side of every cut the point is, whether the way comes by there or not: so no step waits for a comparison.
+        // Computes the side of the point at every cut, also at cuts that are not on its way, so
+        // that no step waits for a comparison.
         let mut descent = bucket.levels.descent(bucket.len, bucket.sides::<V, EIGHTS>(probe));
         let (mut first, mut last) = (0, bucket.len - 1);
         let distinct = store.all_distinct();
@@ -97,14 +101,14 @@ impl Nest {
         self.depth = depth;
     }
 
-    /// First and last leaf of the stretch at a depth.
+    /// Returns the first and the last leaf of the stretch at a depth.
     #[inline(always)]
     pub(super) fn stretch(&self, depth: usize) -> (usize, usize) {
         let Level { first, last, .. } = self.levels[depth % CAPACITY];
         (usize::from(first), usize::from(last))
     }
 
-    /// The leaf where the way ends.
+    /// Returns the leaf where the way ends.
     #[inline(always)]
     pub(super) fn leaf(&self) -> usize {
         self.stretch(self.depth).0

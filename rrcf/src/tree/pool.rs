@@ -1,6 +1,7 @@
-//! What all trees of a forest keep in common vectors: the boxes of their nodes, and their buckets.
+//! The memory that all trees of a forest share: the boxes of their nodes, and their buckets.
 //!
-//! Shared by the trees, because what one tree has too much another has too little: room for all together needs little slack.
+//! Sharing saves space: one tree uses what another has freed, so all trees together need little
+//! slack.
 
 use alloc::vec::Vec;
 
@@ -12,10 +13,10 @@ use crate::growth::{grow_slowly, heap_bytes};
 use crate::lanes::{Bounds, prefetch};
 
 const NONE: u32 = u32::MAX;
-/// Records begin at multiples of so many bytes.
+/// Records begin at multiples of this number of bytes.
 const UNIT: usize = 4;
 
-/// Room for a single leaf to stand in as a bucket would.
+/// Space for a single leaf in the form of a bucket's record.
 #[derive(Clone)]
 pub(crate) struct LeafRecord([u8; Shape::LARGEST + SPARE]);
 
@@ -25,31 +26,32 @@ impl LeafRecord {
     }
 }
 
-/// What has become of a bucket that a leaf was put into.
-#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and a box would be an allocation")]
+/// The result of inserting a leaf into a bucket.
+#[allow(clippy::large_enum_variant, reason = "the value is short-lived, and boxing it would allocate")]
 pub(crate) enum Inserted {
-    /// It is here now.
+    /// The bucket is at this link now.
     At(Link),
-    /// It is too large for a record, and has been taken out.
+    /// The bucket is too large for a record and has been removed from the pool.
     TooLarge(Bucket),
 }
 
-/// Boxes and buckets of a forest.
+/// The boxes and buckets of a forest.
 #[derive(Clone)]
 pub(crate) struct Pool {
     width: usize,
-    /// Per box `lo` and then `hi`, each as wide as a point; and a few values behind the last, so that whole vectors can be read.
+    /// For each box `lo` and then `hi`, each as wide as a point. A few values follow the last box,
+    /// so that whole vectors can be read.
     boxes: Vec<f32>,
     free_box: u32,
-    /// Small and large records, in any order; and [`SPARE`] bytes behind the last.
+    /// Small and large records in any order, then [`SPARE`] bytes.
     records: Vec<u8>,
     shapes: [Shape; 2],
-    /// By size, the first free record.
+    /// The first free record of each size.
     free_records: [u32; 2],
 }
 
 impl Pool {
-    /// For points of `width` values with slots below `slots`.
+    /// Creates a pool for points of `width` values with slots below `slots`.
     pub(crate) fn new(width: usize, slots: usize) -> Self {
         Self {
             width,
@@ -61,7 +63,7 @@ impl Pool {
         }
     }
 
-    /// All boxes; that of index `i` begins at [`Pool::start`]`(i)`.
+    /// Returns all boxes. The box with index `i` begins at [`Pool::start`]`(i)`.
     #[inline(always)]
     pub(crate) fn boxes(&self) -> &[f32] {
         &self.boxes
@@ -77,26 +79,27 @@ impl Pool {
         index as usize * 2 * self.width
     }
 
-    /// Boxes there are, free ones included.
+    /// Returns the number of boxes, including free ones.
     pub(crate) fn boxes_held(&self) -> usize {
         self.boxes.len() / (2 * self.width)
     }
 
-    /// Makes room for what so many more trees need, if they are like those there are.
+    /// Reserves memory for `trees` more trees, assuming that they need as much as the existing
+    /// ones.
     pub(crate) fn reserve(&mut self, trees: usize) {
         let held = self.boxes.len().saturating_sub(LANES);
         self.boxes.reserve_exact(held * trees + held * trees / 64);
         self.records.reserve_exact(self.records.len() * trees + self.records.len() * trees / 64);
     }
 
-    /// A box.
+    /// Returns a box.
     #[inline(always)]
     pub(crate) fn bounds(&self, index: u32) -> Bounds<'_> {
         let lo = self.start(index);
         Bounds { values: &self.boxes, lo, hi: lo + self.width }
     }
 
-    /// Room for a box. Its values are left to the caller.
+    /// Adds a box and returns its index. The caller fills in its values.
     #[inline(always)]
     pub(crate) fn add_box(&mut self) -> u32 {
         let index = self.free_box;
@@ -123,7 +126,7 @@ impl Pool {
         self.free_box = index;
     }
 
-    /// Lets the processor fetch a record that will be looked at soon.
+    /// Prefetches the record of a bucket.
     #[inline(always)]
     pub(crate) fn prefetch(&self, link: Link) {
         if !link.is_leaf() {
@@ -133,27 +136,27 @@ impl Pool {
         }
     }
 
-    /// Lets the processor fetch a box.
+    /// Prefetches a box.
     #[inline(always)]
     pub(crate) fn prefetch_box(&self, index: u32) {
         prefetch(&self.boxes, self.start(index));
         prefetch(&self.boxes, self.start(index) + self.width);
     }
 
-    /// Looks at what a link to a bucket or a leaf leads to. A leaf needs some bytes to stand in.
+    /// Returns a view of a bucket or a leaf. `leaf` is the space for a leaf's record.
     #[inline(always)]
     pub(crate) fn view<'a>(&'a self, link: Link, leaf: &'a mut LeafRecord) -> View<'a> {
         let (large, at) = (link.large(), link.record() * UNIT);
         let shape = &self.shapes[usize::from(large)];
         if link.is_leaf() {
-            // As in a large record: no levels, one leaf, its slot.
+            // The record of a leaf is like a large one: no levels, one leaf, its slot.
             leaf.0[8..12].copy_from_slice(&(link.record() as u32).to_le_bytes());
             return View::new(&leaf.0, shape);
         }
         View::new(&self.records[at..at + shape.size + SPARE], shape)
     }
 
-    /// The same if it is a bucket.
+    /// Returns a view of a bucket, or `None` for a leaf.
     #[inline(always)]
     pub(crate) fn view_bucket(&self, link: Link) -> Option<View<'_>> {
         let (large, at) = (link.large(), link.record() * UNIT);
@@ -161,12 +164,12 @@ impl Pool {
         if link.is_leaf() { None } else { Some(View::new(&self.records[at..at + shape.size + SPARE], shape)) }
     }
 
-    /// A copy of what a link to a bucket or a leaf leads to.
+    /// Returns an unpacked copy of a bucket or a leaf.
     pub(crate) fn bucket(&self, link: Link) -> Bucket {
         if link == Link::NOTHING { Bucket::EMPTY } else { self.view(link, &mut LeafRecord::new()).unpack() }
     }
 
-    /// Stores a bucket.
+    /// Stores a bucket and returns its link.
     pub(crate) fn add(&mut self, bucket: &Bucket) -> Link {
         match bucket.len {
             0 => Link::NOTHING,
@@ -181,13 +184,13 @@ impl Pool {
         }
     }
 
-    /// Stores a bucket in place of the one that `link` leads to, and returns where it is now.
+    /// Stores a bucket in place of the one at `link`. Returns its new link.
     pub(crate) fn replace(&mut self, link: Link, bucket: &Bucket) -> Link {
         self.discard(link);
         self.add(bucket)
     }
 
-    /// Frees the place of a bucket; a leaf takes none.
+    /// Frees the record of a bucket. A leaf has no record.
     pub(crate) fn discard(&mut self, link: Link) {
         if link.is_bucket() {
             let (large, at) = (usize::from(link.large()), link.record());
@@ -197,7 +200,7 @@ impl Pool {
         }
     }
 
-    /// Takes a leaf out of a bucket, and returns where the rest is now.
+    /// Removes a leaf from a bucket. Returns the link to the rest.
     #[inline(always)]
     pub(crate) fn remove_leaf(&mut self, link: Link, slot: u32) -> Link {
         let shape = self.shapes[usize::from(link.large())];
@@ -206,8 +209,8 @@ impl Pool {
             let view = View::new(record, &shape);
             (view.len, view.find(slot))
         };
-        // A large record is kept until it has a few leaves less than a small one has room for: who stands at the border shall not
-        // move to and fro.
+        // A large record stays until it has a few leaves less than a small one has room for.
+        // Otherwise a bucket near that size would move to and fro.
         let least = if shape.capacity == SMALL { 2 } else { SMALL - 2 };
         if len > least {
             shape.remove(record, leaf);
@@ -229,7 +232,7 @@ impl Pool {
         self.replace(link, &bucket)
     }
 
-    /// Puts a new leaf into a bucket of `len` leaves.
+    /// Inserts a new leaf into a bucket of `len` leaves.
     #[inline(always)]
     pub(crate) fn insert_leaf(&mut self, link: Link, len: usize, opening: &Opening) -> Inserted {
         let Opening { right, slot, cut, .. } = *opening;
@@ -260,7 +263,7 @@ impl Pool {
         Inserted::At(self.replace(link, &bucket))
     }
 
-    /// Lets a leaf have another slot, and returns where it is now.
+    /// Gives a leaf another slot. Returns the new link.
     #[inline(always)]
     pub(crate) fn rename(&mut self, link: Link, leaf: usize, slot: u32) -> Link {
         if link.is_leaf() {
@@ -276,7 +279,7 @@ impl Pool {
         &mut self.records[at * UNIT..][..shape.size + SPARE]
     }
 
-    /// Room for a record. Its content is left to the caller.
+    /// Adds a record and returns its position. The caller fills in its content.
     #[inline(always)]
     fn add_record(&mut self, large: bool) -> usize {
         let at = self.free_records[usize::from(large)];
@@ -296,12 +299,12 @@ impl Pool {
         held / UNIT
     }
 
-    /// Bytes of records, free ones included.
+    /// Returns the bytes of all records, including free ones.
     fn held(&self) -> usize {
         self.records.len().saturating_sub(SPARE)
     }
 
-    /// The free record behind a free record.
+    /// Returns the next free record after a free record.
     fn next(&self, at: u32) -> u32 {
         self.records[at as usize * UNIT..].first_chunk().map_or(NONE, |&next| u32::from_le_bytes(next))
     }
@@ -310,18 +313,19 @@ impl Pool {
         heap_bytes(&self.boxes) + heap_bytes(&self.records)
     }
 
-    /// Bytes of the buckets.
+    /// Returns the bytes of memory that the buckets occupy.
     pub(crate) fn bucket_bytes(&self) -> usize {
         heap_bytes(&self.records)
     }
 
-    /// Bytes of small and large records.
+    /// Returns the bytes of a small and of a large record.
     #[cfg(test)]
     pub(crate) fn record_sizes(&self) -> [usize; 2] {
         self.shapes.map(|shape| shape.size)
     }
 
-    /// Boxes, free boxes, free small and large records, and the bytes of records in all.
+    /// Returns the numbers of boxes, of free boxes, of free small and large records, and the bytes
+    /// of all records.
     #[cfg(test)]
     pub(crate) fn census(&self) -> (usize, usize, [usize; 2], usize) {
         let mut free_boxes = 0;
@@ -343,7 +347,8 @@ impl Pool {
     }
 }
 
-/// The next free box, kept in a free box as a finite number: whole vectors are read, and may reach into it.
+/// Encodes the index of the next free box as a finite number. Free boxes store it, and whole
+/// vectors may read into a free box.
 fn chain(next: u32) -> f32 {
     f32::from_bits(next.wrapping_add(1))
 }

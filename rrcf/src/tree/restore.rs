@@ -1,57 +1,32 @@
-//! A tree from its layout.
+//! Building a tree from its layout.
 
 use alloc::vec;
-use alloc::vec::Vec;
 
+use super::bucket::{Bucket, CAPACITY};
 use super::layout::{Layout, Malformed, Subtree};
-use super::pool::LeafRecord;
-use super::{Bucket, CAPACITY, Link, NONE, Node, Pool, Tree};
+use super::link::Link;
+use super::nodes::{NONE, Node, Tree};
+use super::pool::{LeafRecord, Pool};
+use super::scratch::{Part, Scratch, What};
 use crate::eight::{Baseline, Eight, LANES};
 use crate::lanes::{chunks, load, padded, store as write};
 use crate::rng::Rng;
 use crate::store::Store;
 
-/// Room to build trees in.
-#[derive(Default)]
-pub(super) struct Scratch {
-    parts: Vec<Part>,
-    /// For every leaf of a bucket the box of the subtree that begins with it: eight by eight the lower bounds, then the upper ones.
-    boxes: Vec<f32>,
-    /// For every node what its cut has to part.
-    gaps: Vec<(f32, f32)>,
-}
-
-/// A part of a tree in the making, and where it is to hang.
-#[derive(Clone, Copy)]
-struct Part {
-    parent: u32,
-    side: usize,
-    what: What,
-    /// The number of its uppermost cut in pre-order.
-    inner: usize,
-}
-
-#[derive(Clone, Copy)]
-enum What {
-    /// The node of this index.
-    Node(usize),
-    /// A bucket of so many leaves, which begin with that of this number.
-    Bucket { leaf: usize, size: usize },
-}
-
 impl Tree {
-    /// Bytes that the nodes and boxes of a tree with this layout will take.
+    /// Returns the bytes that the nodes and boxes of a tree with this layout will take.
     pub(crate) fn bytes_for(layout: &Layout, width: usize) -> u64 {
         (layout.nodes * (size_of::<Node>() + 2 * size_of::<f32>() * width)) as u64
     }
 
     /// Builds the tree of a layout that has been measured.
     ///
-    /// `cut` is asked for the cuts from the last in pre-order to the first, by number, and is told what each has to part: the greatest
-    /// value on its left and the least on its right.
+    /// Calls `cut` for every cut, from the last in pre-order to the first, with the cut's number
+    /// and its limits: the greatest value on its left and the least value on its right.
     pub(crate) fn restore(
         rng: Rng,
-        layout: &mut Layout,
+        layout: &Layout,
+        scratch: &mut Scratch,
         pool: &mut Pool,
         store: &Store,
         cut: impl FnMut(usize, (f32, f32)) -> Option<f32>,
@@ -60,16 +35,15 @@ impl Tree {
         if layout.slots.is_empty() {
             return Ok(tree);
         }
-        let mut scratch = core::mem::take(&mut layout.scratch);
         scratch.boxes.resize(2 * CAPACITY * padded(store.width()), 0.0);
-        tree.sketch(layout, pool, &mut scratch);
-        let mut build = Build { tree: &mut tree, layout, pool, store, scratch: &mut scratch, cut };
+        tree.sketch(layout, pool, scratch);
+        let mut build = Build { tree: &mut tree, layout, pool, store, scratch, cut };
         if store.width() <= LANES { build.run::<Baseline, 1>() } else { build.run::<Baseline, 0>() }?;
-        layout.scratch = scratch;
         Ok(tree)
     }
 
-    /// Makes the nodes of a layout, without cuts and with boxes that are not filled, and finds out which parts the tree has, in pre-order.
+    /// Creates the nodes of a layout, without cuts and with empty boxes. Lists the parts of the
+    /// tree in pre-order.
     fn sketch(&mut self, layout: &Layout, pool: &mut Pool, scratch: &mut Scratch) {
         self.nodes.reserve_exact(layout.nodes);
         scratch.parts.clear();
@@ -93,23 +67,25 @@ impl Tree {
         }
     }
 
-    /// The same tree over points with other slots, and in another pool.
+    /// Returns the same tree over points with other slots, in another pool. `number` maps old slots
+    /// to new ones.
     pub(crate) fn move_to(
         &self,
         number: impl Fn(u32) -> u32,
         (old_pool, old_store): (&Pool, &Store),
         (pool, store): (&mut Pool, &Store),
         layout: &mut Layout,
+        scratch: &mut Scratch,
     ) -> Self {
         self.lay_out(old_pool, old_store, layout);
         for slot in &mut layout.slots {
             *slot = number(*slot);
         }
         let same = layout.measure_branches().and_then(|()| {
-            let cuts = core::mem::take(&mut layout.cuts);
-            Self::restore(self.rng, layout, pool, store, |number, _| cuts.get(number).copied())
+            let cuts = &layout.cuts;
+            Self::restore(self.rng, layout, scratch, pool, store, |number, _| cuts.get(number).copied())
         });
-        same.unwrap_or_else(|Malformed(reason)| unreachable!("a tree has the layout of a tree: {reason}"))
+        same.unwrap_or_else(|Malformed(reason)| unreachable!("the layout of a tree is well-formed: {reason}"))
     }
 
     pub(super) fn mass(&self, link: Link, pool: &Pool, store: &Store) -> u32 {
@@ -133,8 +109,8 @@ struct Build<'a, F> {
 }
 
 impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
-    /// Builds the parts from the last to the first: in pre-order children are behind their parents, so all below a node is there
-    /// before its cut is asked for.
+    /// Builds the parts from the last to the first. In pre-order, children come after their
+    /// parents, so everything below a node exists before its cut is read.
     #[inline(always)]
     fn run<V: Eight, const EIGHTS: usize>(&mut self) -> Result<(), Malformed> {
         while let Some(part) = self.scratch.parts.pop() {
@@ -174,11 +150,12 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
     fn next_cut(&mut self, number: usize, gap: (f32, f32)) -> Result<f32, Malformed> {
         match (self.cut)(number, gap) {
             Some(cut) if gap.0 <= cut && cut < gap.1 => Ok(cut),
-            _ => Err(Malformed("a cut does not part its points")),
+            _ => Err(Malformed("a cut does not separate its points")),
         }
     }
 
-    /// Builds the bucket of so many leaves from this inner node and this leaf on, and at the first place of the boxes the box around it.
+    /// Builds the bucket of `size` leaves that begins with this inner node and this leaf. Writes
+    /// the box around it to the beginning of the scratch boxes.
     #[inline(always)]
     fn bucket<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -218,7 +195,8 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
         Ok(bucket)
     }
 
-    /// Lets the box of a part's parent take in that of the part, which is the first of the boxes if it is not in the pool.
+    /// Grows the box of a part's parent to contain the box of the part: the box in the pool with
+    /// the index `bounds`, or the first of the scratch boxes if that is `None`.
     #[inline(always)]
     fn widen<V: Eight, const EIGHTS: usize>(&mut self, part: Part, bounds: Option<u32>) {
         if part.parent == NONE {
@@ -248,7 +226,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
                     gap.1 = lo.to_array()[lane];
                 }
             }
-            // From the back, the right side comes first.
+            // The right child is built first and sets the box; the left child then extends it.
             if part.side == 0 {
                 lo = lo.min(load(self.pool.boxes(), to + chunk));
                 hi = hi.max(load(self.pool.boxes(), to + width + chunk));

@@ -1,16 +1,19 @@
-//! The structure of trees, compared with what brute force says it must be.
+//! Compares the structure of trees with what brute force computes.
 
 mod oracle;
 
 use proptest::prelude::*;
 
+use super::bucket::CAPACITY;
+use super::link::Link;
+use super::nodes::NONE;
 use super::pool::LeafRecord;
-use super::{CAPACITY, Layout, Link, NONE, Pool, Tree};
+use super::{Layout, Pool, Tree};
 use crate::store::Store;
 use crate::window::Window;
 use crate::{Forest, Sampling};
 
-/// What is found on a walk through a tree.
+/// The parts found on a walk through a tree.
 #[derive(Default)]
 struct Found {
     nodes: usize,
@@ -20,7 +23,7 @@ struct Found {
     leaves: Vec<u32>,
 }
 
-/// Checks all invariants of all trees of a forest, and that nothing of the pool is lost.
+/// Checks all invariants of all trees of a forest, and that the pool has no lost boxes or records.
 pub(crate) fn check_forest(forest: &Forest) {
     let (pool, store) = (&forest.pool, &forest.store);
     check_counts(forest);
@@ -117,7 +120,8 @@ fn check_subtree(tree: &Tree, pool: &Pool, store: &Store, link: Link, found: &mu
     bucket.slots[..bucket.len].to_vec()
 }
 
-/// Series of a kind each: quantised, neighbours an ulp apart, denormals, large offsets, extremes, and everything at once.
+/// Several kinds of series: quantised, neighbours an ulp apart, denormals, large offsets, extremes,
+/// and a mixture of all.
 pub(crate) fn values() -> impl Strategy<Value = Vec<f32>> {
     let neighbours = |base: f32| (0_u32..6).prop_map(move |ulps| f32::from_bits(base.to_bits() + ulps));
     let extremes = prop::sample::select(vec![f32::MAX, f32::MIN, f32::MAX.next_down(), 0.0, -0.0, 1.0]);
@@ -151,7 +155,7 @@ pub(crate) fn samplings() -> impl Strategy<Value = Sampling> {
     ]
 }
 
-/// Sizes of windows: the smallest, and some around the sizes of buckets.
+/// Sizes of windows: the smallest ones, and some around the size of a bucket.
 pub(crate) fn windows() -> impl Strategy<Value = usize> {
     prop_oneof![1 => Just(1_usize), 1 => Just(2), 6 => 3_usize..80]
 }
@@ -289,7 +293,7 @@ fn a_ramp_of_many_points_keeps_its_depth_logarithmic() {
 
 #[test]
 fn a_way_may_be_longer_than_foreseen() {
-    // Every point is far beyond all before: each is cut off from the rest near the root.
+    // Every point is far beyond all earlier ones, so a cut near the root separates it from them.
     let mut forest = Forest::builder(1).trees(5).window(300).seed(1).build().unwrap();
     let mut value = 1e-30_f32;
     for _ in 0..240 {

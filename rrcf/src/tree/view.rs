@@ -1,7 +1,8 @@
-//! A packed bucket, read and changed where it lies.
+//! A packed bucket, which is read and changed in place.
 //!
-//! A record of up to `C` leaves holds the levels of the gaps, four bits each, with the number of leaves in the last four; then the slots of the
-//! leaves, the dimensions of the cuts, each with as few bytes as do, and the cuts.
+//! A record of up to `C` leaves holds, in this order: the levels of the gaps, four bits each, with
+//! the number of leaves in the last four bits; the slots of the leaves; the dimensions of the cuts;
+//! the cuts. Slots and dimensions have as few bytes as they need.
 
 use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
 use super::levels::Levels;
@@ -9,21 +10,22 @@ use crate::eight::Eight;
 use crate::lanes::Probe;
 use crate::store::Store;
 
-/// Bytes that must be there behind a record: small ones are handled in the same steps as large ones, whose size nobody can foresee.
+/// Bytes after a record that must exist. The same code handles small and large records, because a
+/// branch on the size would be mispredicted, so it reads beyond a small record.
 pub(super) const SPARE: usize = 4 * (CAPACITY - SMALL) + 4;
 
-/// Where in a record of some size what stands.
+/// The positions of the fields in a record of one size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Leaves, at most.
+    /// Largest number of leaves.
     pub(crate) capacity: usize,
     /// Bytes of the record.
     pub(crate) size: usize,
-    /// Bits of the first word that are levels.
+    /// A mask of the levels in the first word.
     levels: u64,
-    /// Bits of the first eight bytes that are the first word.
+    /// A mask of the first word in the first eight bytes.
     head: u64,
-    /// Where in the first word the number of leaves stands.
+    /// The position of the number of leaves in the first word.
     len: u32,
     slots_at: usize,
     slot_bytes: usize,
@@ -35,10 +37,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Bytes of the largest record there is.
+    /// Bytes of the largest possible record.
     pub(crate) const LARGEST: usize = CAPACITY / 2 + CAPACITY * (4 + 2 + 4);
 
-    /// The record of up to `capacity` leaves: [`SMALL`] or [`CAPACITY`].
+    /// Creates the shape of a record for up to `capacity` leaves, which is [`SMALL`] or
+    /// [`CAPACITY`].
     pub(crate) fn new(capacity: usize, slots: usize, dimensions: usize) -> Self {
         let (slot_bytes, slot_mask) = match slots {
             0..=0x100 => (1, 0xff),
@@ -67,7 +70,7 @@ impl Shape {
         }
     }
 
-    /// The levels and the number of leaves of a record.
+    /// Returns the levels and the number of leaves of a record.
     #[inline(always)]
     fn head(&self, record: &[u8]) -> (Levels, usize) {
         let word = u64::from_le_bytes(read(record, 0));
@@ -92,7 +95,6 @@ impl Shape {
         write(record, self.cuts_at + 4 * gap, cut.to_le_bytes());
     }
 
-    /// Fills a record.
     pub(crate) fn pack(&self, record: &mut [u8], bucket: &Bucket) {
         self.set_head(record, bucket.levels, bucket.len);
         if self.capacity == SMALL {
@@ -102,7 +104,7 @@ impl Shape {
         }
     }
 
-    /// Fills the arrays of a record.
+    /// Writes the arrays of a record.
     fn pack_in<const C: usize>(&self, record: &mut [u8], bucket: &Bucket) {
         let slots = |leaf: usize| bucket.slots[leaf].to_le_bytes();
         match self.slot_bytes {
@@ -118,7 +120,7 @@ impl Shape {
         write::<[[u8; 4]; C]>(record, self.cuts_at, array(|gap| bucket.cuts[gap].to_le_bytes()));
     }
 
-    /// Fills a record with two leaves.
+    /// Writes a record with two leaves.
     #[inline(always)]
     pub(crate) fn pack_two(&self, record: &mut [u8], slots: [u32; 2], cut: (usize, f32)) {
         self.set_head(record, Levels::NONE, 2);
@@ -127,7 +129,7 @@ impl Shape {
         self.set_cut(record, 0, cut);
     }
 
-    /// Takes a leaf out, and with it the gap that is its parent. There must be two leaves.
+    /// Removes a leaf and the gap that is its parent. The record must have at least two leaves.
     #[inline(always)]
     pub(crate) fn remove(&self, record: &mut [u8], leaf: usize) {
         let (mut levels, len) = self.head(record);
@@ -145,7 +147,7 @@ impl Shape {
         close::<4, { 4 * CAPACITY }>(record, self.cuts_at, gap, self.capacity);
     }
 
-    /// Puts a new leaf in. There must be room.
+    /// Inserts a new leaf. The record must have room for it.
     #[inline(always)]
     pub(crate) fn insert(&self, record: &mut [u8], opening: &Opening) {
         let (mut levels, len) = self.head(record);
@@ -167,11 +169,11 @@ impl Shape {
     }
 }
 
-/// A bucket, or a single leaf as one.
+/// A view of a bucket, or of a single leaf in the form of a bucket.
 pub(crate) struct View<'a> {
     record: &'a [u8],
     shape: &'a Shape,
-    /// Leaves; one more than gaps.
+    /// The number of leaves, which is one more than the number of gaps.
     pub(crate) len: usize,
     pub(crate) levels: Levels,
 }
@@ -183,33 +185,34 @@ impl<'a> View<'a> {
         Self { record, shape, len, levels }
     }
 
-    /// The slot of a leaf's point.
+    /// Returns the slot of a leaf's point.
     #[inline(always)]
     pub(crate) fn slot(&self, leaf: usize) -> u32 {
         let at = self.shape.slots_at + leaf * self.shape.slot_bytes;
         u32::from_le_bytes(read(self.record, at)) & self.shape.slot_mask
     }
 
-    /// The dimension of a gap's cut.
+    /// Returns the dimension of a gap's cut.
     #[inline(always)]
     pub(crate) fn dimension(&self, gap: usize) -> usize {
         let at = self.shape.dimensions_at + gap * self.shape.dimension_bytes;
         usize::from(u16::from_le_bytes(read(self.record, at)) & self.shape.dimension_mask)
     }
 
-    /// The value of a gap's cut: points with `value <= cut` are on the left.
+    /// Returns the value of a gap's cut: points with `value <= cut` are on the left.
     #[inline(always)]
     pub(crate) fn cut(&self, gap: usize) -> f32 {
         f32::from_le_bytes(read(self.record, self.shape.cuts_at + 4 * gap))
     }
 
-    /// For every gap a bit: whether the point is on the right of its cut. Bits that belong to no gap mean nothing.
+    /// Returns one bit per gap: whether the point is on the right of its cut. Bits beyond the last
+    /// gap are arbitrary.
     #[inline(always)]
     pub(crate) fn sides<V: Eight, const EIGHTS: usize>(&self, probe: &Probe) -> u32 {
         if EIGHTS != 1 {
             return self.sides_one_by_one(probe.point());
         }
-        // A small record is looked at like a large one: where its arrays end, something else is read.
+        // A small record is read like a large one. The elements after its arrays are arbitrary.
         let dimensions: [u8; CAPACITY] = read(self.record, self.shape.dimensions_at);
         let cuts = self.elements::<4>(self.shape.cuts_at);
         probe.narrow::<V>().sides(&dimensions, &cuts)
@@ -224,7 +227,7 @@ impl<'a> View<'a> {
         sides
     }
 
-    /// The leaf of a slot.
+    /// Returns the leaf of a slot.
     #[inline(always)]
     pub(crate) fn find(&self, slot: u32) -> usize {
         let found = match self.shape.slot_bytes {
@@ -247,7 +250,7 @@ impl<'a> View<'a> {
         hits.trailing_zeros() as usize
     }
 
-    /// Points that the leaves of a stretch stand for.
+    /// Returns the number of points that the leaves of a stretch represent.
     #[inline(always)]
     pub(crate) fn mass(&self, first: usize, last: usize, store: &Store) -> u32 {
         if store.all_distinct() {
@@ -279,7 +282,7 @@ impl<'a> View<'a> {
         bucket
     }
 
-    /// The elements of a large array, or those of a small one and something behind them.
+    /// Returns the elements of an array. The second half is arbitrary if the record is a small one.
     #[inline(always)]
     fn elements<const N: usize>(&self, start: usize) -> [[u8; N]; CAPACITY] {
         read(self.record, start)
@@ -293,7 +296,7 @@ fn widen<T, const N: usize>(wide: &mut [T], packed: [[u8; N]; CAPACITY], f: impl
     }
 }
 
-/// Like `array::from_fn`, which is not inlined everywhere.
+/// Does the same as `array::from_fn`, which is not always inlined.
 #[inline(always)]
 fn array<const N: usize, const C: usize>(f: impl Fn(usize) -> [u8; N]) -> [[u8; N]; C] {
     let mut array = [[0; N]; C];
@@ -303,7 +306,7 @@ fn array<const N: usize, const C: usize>(f: impl Fn(usize) -> [u8; N]) -> [[u8; 
     array
 }
 
-/// The first bytes of some.
+/// Returns the first bytes of an array.
 #[inline(always)]
 fn head<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; N] {
     let mut head = [0; N];
@@ -311,7 +314,7 @@ fn head<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; N] {
     head
 }
 
-/// Reads some bytes: an array of them, or of arrays.
+/// Reads bytes: an array of them, or an array of arrays.
 #[inline(always)]
 #[allow(
     unsafe_code,
@@ -319,21 +322,22 @@ fn head<const N: usize, const M: usize>(bytes: [u8; M]) -> [u8; N] {
 )]
 fn read<T: Bytes>(record: &[u8], at: usize) -> T {
     debug_assert!(at + size_of::<T>() <= record.len());
-    // SAFETY: a record is as long as its shape says, and `SPARE` bytes are behind it; slots, dimensions and cuts are asked for by
-    // leaves and gaps that it has room for. All bytes are valid, and need no alignment.
+    // SAFETY: a record is as long as its shape says, and `SPARE` bytes follow it. Slots, dimensions
+    // and cuts are read at leaves and gaps for which the record has room. Any bytes are valid, and
+    // bytes need no alignment.
     unsafe { record.as_ptr().add(at).cast::<T>().read() }
 }
 
-/// Writes some bytes.
+/// Writes bytes.
 #[inline(always)]
-#[allow(unsafe_code, reason = "as `read`")]
+#[allow(unsafe_code, reason = "see `read`")]
 fn write<T: Bytes>(record: &mut [u8], at: usize, bytes: T) {
     debug_assert!(at + size_of::<T>() <= record.len());
     // SAFETY: as in `read`.
     unsafe { record.as_mut_ptr().add(at).cast::<T>().write(bytes) }
 }
 
-/// Bytes and nothing else.
+/// Types that consist of bytes only.
 trait Bytes {}
 impl<const N: usize> Bytes for [u8; N] {}
 impl<const N: usize, const C: usize> Bytes for [[u8; N]; C] {}
@@ -348,7 +352,7 @@ fn put(record: &mut [u8], at: usize, value: u32, bytes: usize) {
     }
 }
 
-/// All zeros and then all ones: a window into it is a mask of the bytes from some byte on.
+/// All zeros and then all ones. A slice of it is a mask of the bytes from some byte on.
 static FROM: [u8; 2 * MOST] = {
     let mut from = [0; 2 * MOST];
     let mut i = MOST;
@@ -362,7 +366,7 @@ static FROM: [u8; 2 * MOST] = {
 /// Bytes of the largest array in a record.
 const MOST: usize = 4 * CAPACITY;
 
-/// Puts `moved` in place of the bytes `from..to`.
+/// Returns `kept` with the bytes `from..to` replaced by those of `moved`.
 #[inline(always)]
 fn merge<const BYTES: usize>(kept: [u8; BYTES], moved: [u8; BYTES], from: usize, to: usize) -> [u8; BYTES] {
     let (from, behind): ([u8; BYTES], [u8; BYTES]) = (read(&FROM, MOST - from), read(&FROM, MOST - to));
@@ -374,15 +378,16 @@ fn merge<const BYTES: usize>(kept: [u8; BYTES], moved: [u8; BYTES], from: usize,
     merged
 }
 
-/// Moves the elements of `N` bytes from `at` on one place up, in an array of `len` elements and at most so many bytes; the last is
-/// dropped.
+/// Moves the elements of `N` bytes from `at` on up by one place, in an array of `len` elements and
+/// at most `BYTES` bytes. Drops the last element.
 #[inline(always)]
 fn open<const N: usize, const BYTES: usize>(record: &mut [u8], start: usize, at: usize, len: usize) {
     let (kept, moved) = (read::<[u8; BYTES]>(record, start), read::<[u8; BYTES]>(record, start - N));
     write(record, start, merge(kept, moved, N * at, N * len));
 }
 
-/// Moves the elements of `N` bytes behind `at` one place down, over it, in an array of `len` elements and at most so many bytes.
+/// Moves the elements of `N` bytes after `at` down by one place, over the element at `at`, in an
+/// array of `len` elements and at most `BYTES` bytes.
 #[inline(always)]
 fn close<const N: usize, const BYTES: usize>(record: &mut [u8], start: usize, at: usize, len: usize) {
     let (kept, moved) = (read::<[u8; BYTES]>(record, start), read::<[u8; BYTES]>(record, start + N));

@@ -1,4 +1,4 @@
-//! Room to work in, kept from one point to the next.
+//! Buffers that are reused from point to point.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::growth::heap_bytes;
 use crate::lanes::{Bounds, Boxed, InRegisters, MOST_EIGHTS, chunks, load, padded, store as write};
 use crate::store::Store;
 
-/// Buffers for a point's way through some trees.
+/// Buffers for a point's way through several trees.
 #[derive(Clone)]
 pub(crate) struct Work {
     pub(crate) ways: Ways,
@@ -30,20 +30,22 @@ pub(crate) struct Aside {
 #[derive(Clone)]
 pub(super) struct Boxes {
     width: usize,
-    /// For every leaf of a bucket the box around the leaves from it to the leaf that the point's way ends in.
+    /// For every leaf of a bucket, the box around all leaves between it and the leaf where the
+    /// point's way ends.
     running: Vec<f32>,
-    /// The box of one stretch of leaves, unless it fits registers: `lo` from 0 on, `hi` from [`Boxes::upper`] on.
+    /// The box of one stretch of leaves, if it is not in registers: `lo` from index 0 on, `hi` from
+    /// [`Boxes::upper`] on.
     level: Vec<f32>,
 }
 
 impl Work {
     pub(crate) fn new(width: usize) -> Self {
-        let padded = padded(width);
-        let boxes = Boxes { width, running: vec![0.0; 2 * padded * CAPACITY], level: vec![0.0; 2 * padded] };
+        let lanes = padded(width);
+        let boxes = Boxes { width, running: vec![0.0; 2 * lanes * CAPACITY], level: vec![0.0; 2 * lanes] };
         Self { ways: Ways::new(), aside: Aside { leaf: LeafRecord::new(), boxes } }
     }
 
-    /// Bytes of memory for points of so many values.
+    /// Returns the bytes that the buffers need for points of `width` values.
     pub(crate) fn bytes_for(width: u64) -> u64 {
         2 * (CAPACITY as u64 + 1) * (width + LANES as u64) * size_of::<f32>() as u64
     }
@@ -54,20 +56,20 @@ impl Work {
 }
 
 impl Boxes {
-    /// Where in `level` the upper bounds begin.
+    /// Returns the index in `level` of the first upper bound.
     #[inline(always)]
     fn upper(&self) -> usize {
         self.level.len() / 2
     }
 
-    /// Fills `running` for a bucket and a leaf of it.
+    /// Fills `running` for a bucket. `leaf` is the leaf where the way ends.
     #[inline(always)]
     pub(super) fn run<V: Eight, const EIGHTS: usize>(&mut self, bucket: &View, leaf: usize, store: &Store) {
         let stride = if EIGHTS > 0 { 2 * LANES * EIGHTS } else { self.level.len() };
         for at in chunks::<EIGHTS>(self.width) {
             let end: V = store.lanes(bucket.slot(leaf), at);
             for leaves in [0..leaf + 1, leaf + 1..bucket.len] {
-                // From the leaf to the left end, then from the leaf to the right end.
+                // First from the leaf to the left end, then from the leaf to the right end.
                 let (begin, count) = (leaves.start, leaves.end - leaves.start);
                 let (mut lo, mut hi) = (end, end);
                 for step in 0..count {
@@ -82,7 +84,7 @@ impl Boxes {
         }
     }
 
-    /// The box of a stretch of leaves around the way's end.
+    /// Returns the box of a stretch of leaves that contains the end of the way.
     #[inline(always)]
     pub(super) fn fit<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -107,7 +109,7 @@ impl Boxes {
         Fitted { held, wide: Bounds { values: &self.level, lo: 0, hi: upper } }
     }
 
-    /// The same box once more, right after it has been asked for.
+    /// Returns the same box again, directly after a call of [`Boxes::fit`].
     #[inline(always)]
     pub(super) fn fit_again<V: Eight, const EIGHTS: usize>(
         &mut self,
@@ -122,7 +124,8 @@ impl Boxes {
     }
 }
 
-/// The box of a stretch of leaves: in registers where the number of eights is known.
+/// The box of a stretch of leaves. It is in registers if the number of eights is known at compile
+/// time.
 #[derive(Clone, Copy)]
 pub(super) struct Fitted<'a, V, const EIGHTS: usize> {
     held: [InRegisters<V>; MOST_EIGHTS],

@@ -1,11 +1,11 @@
 //! Series that several tests feed to a forest.
 
-#![allow(unreachable_pub, dead_code, reason = "compiled into several programs, each of which uses a part")]
+#![allow(unreachable_pub, dead_code, reason = "compiled into several programs that each use a part")]
 
 use rrcf_rs::{Forest, Score};
 
-/// Numbers from 0 to below 1 that look random, from a seed.
-pub fn noise(seed: u64) -> impl FnMut() -> f32 {
+/// Returns a generator of pseudo-random numbers in `[0, 1)`.
+pub fn noise_from(seed: u64) -> impl FnMut() -> f32 {
     let mut state = seed.wrapping_mul(2) | 1;
     move || {
         state ^= state << 13;
@@ -15,9 +15,9 @@ pub fn noise(seed: u64) -> impl FnMut() -> f32 {
     }
 }
 
-/// A series with noise, a period and a few outliers, from a seed.
+/// Returns a series with noise, a period and a few outliers.
 pub fn series(seed: u64, points: usize, dimensions: usize) -> Vec<Vec<f32>> {
-    let mut noise = noise(seed);
+    let mut noise = noise_from(seed);
     let mut value = |n: usize, d: usize| {
         let phase = ((n + 17 * d) % 48) as f32 / 48.0;
         let outlier = if n % 131 == 130 { 9.0 } else { 0.0 };
@@ -26,12 +26,12 @@ pub fn series(seed: u64, points: usize, dimensions: usize) -> Vec<Vec<f32>> {
     (0..points).map(|n| (0..dimensions).map(|d| value(n, d)).collect()).collect()
 }
 
-/// Takes all points in.
+/// Inserts all points and returns their scores.
 pub fn scores(forest: &mut Forest, points: &[Vec<f32>]) -> Vec<Score> {
     points.iter().map(|point| forest.update(point).expect("the series is finite")).collect()
 }
 
-/// The score of a point alone: at the root of every tree.
+/// The score of a point that is alone: at the root of every tree.
 pub const ALONE: Score = Score {
     codisp: 0.0,
     displacement: 0.0,

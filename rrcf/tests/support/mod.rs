@@ -1,6 +1,7 @@
-//! Reference cases: how one is read, run and compared. Shared by the test and the example of that name.
+//! Reading, running and comparing reference cases. The test and the example `reference` share this
+//! module.
 
-#![allow(unreachable_pub, dead_code, reason = "compiled into two programs, each of which uses a part")]
+#![allow(unreachable_pub, dead_code, reason = "compiled into two programs that each use a part")]
 
 use std::fmt;
 use std::num::NonZero;
@@ -9,10 +10,10 @@ use std::thread;
 
 use rrcf_rs::Forest;
 
-/// Points with varying scores from which the means over a case are judged.
+/// Least number of points with varying scores for which the means over a case are judged.
 const ENOUGH: usize = 30;
 
-/// One reference case, as it stands in its file.
+/// One reference case, in the format of its file.
 #[derive(serde::Deserialize)]
 pub struct Case {
     #[serde(rename = "case")]
@@ -24,20 +25,20 @@ pub struct Case {
     codisp_standard_error: Vec<f64>,
 }
 
-/// How a forest compares with a case, over all its points.
+/// The comparison of a forest with a case, over all points.
 pub struct Comparison {
     pub points: usize,
-    /// Points whose score varies from tree to tree; only these have a z.
+    /// Number of points whose score varies from tree to tree. Only these have a z.
     pub varying: usize,
     pub largest_z: f64,
     pub mean_z: f64,
     pub mean_square_z: f64,
-    /// Points without spread on either side whose values differ.
+    /// Number of points with different values and no spread on either side.
     pub unequal: usize,
 }
 
 impl Case {
-    /// Reads a case, or says what is wrong with the file.
+    /// Reads and checks a case. The error says what is wrong with the file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let case: Self =
@@ -46,11 +47,13 @@ impl Case {
         Ok(case)
     }
 
-    /// Says what keeps the case from being run, if anything does.
+    /// Returns an error if the case cannot be run.
     fn check(&self) -> Result<(), String> {
         let points = self.points.len();
         if points == 0 || self.codisp_mean.len() != points || self.codisp_standard_error.len() != points {
-            return Err("needs as many means and standard errors as points, and at least one".to_owned());
+            return Err(
+                "the file needs at least one point, and a mean and a standard error for each".to_owned()
+            );
         }
         let mut forest = Forest::builder(self.dimensions).trees(1).window(self.window).build();
         let forest = forest.as_mut().map_err(|error| error.to_string())?;
@@ -60,26 +63,28 @@ impl Case {
         Ok(())
     }
 
-    /// Multiplies all expected scores: a case no right forest agrees with.
+    /// Multiplies all expected scores, which makes a case that no correct forest agrees with.
     pub fn distort(&mut self, factor: f64) {
         for expected in &mut self.codisp_mean {
             *expected *= factor;
         }
     }
 
-    /// Turns a case whose points are shingles of a series back into that series, to be shingled by the forest.
+    /// Returns the raw series of a case whose points are shingles, to let the forest form the
+    /// shingles.
     pub fn raw_series(&self) -> Vec<Vec<f32>> {
         let first = self.points[0].iter().take(self.dimensions - 1);
         let last = self.points.iter().map(|point| &point[self.dimensions - 1]);
         first.chain(last).map(|&value| vec![value]).collect()
     }
 
-    /// Runs `trees` independent trees over the points and compares.
+    /// Runs `trees` independent trees over the points and compares the scores.
     pub fn compare(&self, trees: usize) -> Comparison {
         self.compare_fed(trees, &self.points, 1)
     }
 
-    /// As [`Case::compare`], but feeds `raw` points that the forest turns into shingles.
+    /// Does the same as [`Case::compare`], but feeds the points of `raw`, from which the forest
+    /// forms shingles.
     pub fn compare_fed(&self, trees: usize, raw: &[Vec<f32>], shingle: usize) -> Comparison {
         let sums = self.sums_of_trees(trees, raw, shingle);
         let trees = trees as f64;
@@ -96,7 +101,7 @@ impl Case {
             let mean = sum / trees;
             let variance = ((squares - sum * mean) / (trees - 1.0)).max(0.0);
             let error = (expected_error * expected_error + variance / trees).sqrt();
-            // Sums of equal values leave a trace of rounding where the spread is none.
+            // Sums of equal values have a small rounding error, although their spread is zero.
             let spread = error > 1e-9 * (1.0 + expected);
             if spread {
                 let z = (mean - expected) / error;
@@ -114,7 +119,7 @@ impl Case {
         comparison
     }
 
-    /// For every point the sum of the scores of the trees, and of their squares.
+    /// Returns for every point the sum of the trees' scores, and the sum of their squares.
     fn sums_of_trees(&self, trees: usize, raw: &[Vec<f32>], shingle: usize) -> Vec<(f64, f64)> {
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
         let mut totals = vec![(0.0, 0.0); self.points.len()];
@@ -164,10 +169,11 @@ impl Case {
 }
 
 impl Comparison {
-    /// Whether the forest agrees with the case.
+    /// Returns whether the forest agrees with the case.
     ///
-    /// The means are judged where at least [`ENOUGH`] points vary. The z of a handful of points hang on the same one or two cuts: they are
-    /// one draw, not a sample, and only their size says something.
+    /// The means are judged if at least [`ENOUGH`] points vary. With fewer points, all z depend on
+    /// the same one or two cuts. They are then one draw instead of a sample, and only their size is
+    /// judged.
     pub fn agrees(&self) -> bool {
         let few = self.varying < ENOUGH;
         let unbiased = self.mean_z.abs() < 0.7 && (0.5..=1.7).contains(&self.mean_square_z);

@@ -7,10 +7,10 @@ mod migrations;
 mod tables;
 mod timestamp;
 
+pub use migrations::{MigrationError, migrate, pending_migrations};
 pub use tables::anomalies::{AnomalyRow, anomalies};
 pub use tables::dead_letters::{DeadLetterRow, dead_letters};
 pub use tables::labels::{LabelRow, applied_labels, labels};
-pub use migrations::{MigrationError, migrate, pending_migrations};
 pub use tables::partitions::{Ledger, deployment, log_losses, partitions};
 pub use tables::quarantine::{QuarantineRow, quarantine};
 pub use tables::readings::{ReadingRow, configs, field_sets, readings};

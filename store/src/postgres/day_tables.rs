@@ -1,8 +1,8 @@
 //! The day tables of `readings`: one partition of the table per UTC day.
 
+use diesel::QueryResult;
 use diesel::pg::data_types::PgDate;
 use diesel::sql_query;
-use diesel::QueryResult;
 use diesel::sql_types::{Array, Date};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;

@@ -79,12 +79,11 @@ async fn known_contents(
     if redelivered.is_empty() {
         return Ok(known);
     }
-    let found: Vec<Content> = sql_query(
-        "SELECT DISTINCT content, received FROM dead_letters WHERE content = ANY($1)",
-    )
-    .bind::<Array<BigInt>, _>(redelivered)
-    .load(connection)
-    .await?;
+    let found: Vec<Content> =
+        sql_query("SELECT DISTINCT content, received FROM dead_letters WHERE content = ANY($1)")
+            .bind::<Array<BigInt>, _>(redelivered)
+            .load(connection)
+            .await?;
     for Content { content, received } in found {
         known.insert(content, received.0);
     }

@@ -142,8 +142,7 @@ async fn rows(
     which: Which,
     field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let select =
-        format!("SELECT * FROM readings WHERE sensor = $1 AND (flags & {}) = 0", Flag::Late.bit());
+    let select = format!("SELECT * FROM readings WHERE sensor = $1 AND (flags & {}) = 0", Flag::Late.bit());
     let rows: Vec<ReadingRow> = match which {
         Which::After(after) => {
             sql_query(format!("{select} AND ts > $2 ORDER BY ts"))

@@ -110,15 +110,13 @@ pub async fn applied_labels(pool: &PostgresPool, sensor: SensorId) -> Result<Vec
         #[diesel(sql_type = Text)]
         label: String,
     }
-    let rows: Vec<Row> = sql_query(
-        "SELECT seq, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, started",
-    )
-    .bind::<BigInt, _>(sensor.0)
-    .load(&mut *pool.get().await?)
-    .await?;
+    let rows: Vec<Row> =
+        sql_query("SELECT seq, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, started")
+            .bind::<BigInt, _>(sensor.0)
+            .load(&mut *pool.get().await?)
+            .await?;
     let applied = |Row { seq, started, label }: Row| {
         Some(AppliedLabel { sensor, seq: seq.cast_unsigned(), started, label: Label::from_name(&label)? })
     };
     Ok(rows.into_iter().filter_map(applied).collect())
 }
-

@@ -114,10 +114,7 @@ struct Claimed {
 ///
 /// A partition that a later version of the detection algorithm has scored is left alone and not
 /// returned. An earlier version ends at the committed position, and this program's version begins there.
-pub async fn claim(
-    pool: &PostgresPool,
-    ids: &[PartitionId],
-) -> Result<Vec<ClaimedPartition>, StoreError> {
+pub async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<ClaimedPartition>, StoreError> {
     let mut connection = pool.get().await?;
     let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
     let claimed: Vec<Claimed> = sql_query(

@@ -8,8 +8,8 @@ use fred::types::scripts::Script;
 use futures_util::future::try_join_all;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 
-use crate::faults;
 use super::RedisError;
+use crate::faults;
 
 /// Decides as [`thicket_protocol::checkpoint::is_written`] does.
 const SAVE: &str = include_str!("save.lua");

@@ -46,8 +46,17 @@ impl Leases {
     /// Leases held by `node` for `ttl` after each renewal.
     pub fn new(redis: Client, node: NodeName, ttl: Duration) -> Self {
         let script = Script::from_lua;
-        let (acquire, release, take_from_dead_holder) = (script(ACQUIRE), script(RELEASE), script(TAKE_FROM_DEAD_HOLDER));
-        Self { redis, node, ttl, acquire, release, take_from_dead_holder, ingress_epoch: Script::from_lua(INGRESS_EPOCH) }
+        let (acquire, release, take_from_dead_holder) =
+            (script(ACQUIRE), script(RELEASE), script(TAKE_FROM_DEAD_HOLDER));
+        Self {
+            redis,
+            node,
+            ttl,
+            acquire,
+            release,
+            take_from_dead_holder,
+            ingress_epoch: Script::from_lua(INGRESS_EPOCH),
+        }
     }
 
     /// How long a lease lasts without renewal.
@@ -58,7 +67,8 @@ impl Leases {
     /// Takes the lease if it is free, renews it if this node holds it.
     pub async fn acquire(&self, key: LeaseKey) -> Result<LeaseState, RedisError> {
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string()];
-        let reply: i64 = self.acquire.evalsha_with_reload(&self.redis, vec![key.0.clone()], arguments).await?;
+        let reply: i64 =
+            self.acquire.evalsha_with_reload(&self.redis, vec![key.0.clone()], arguments).await?;
         match LeaseState::from_code(reply) {
             LeaseState::HeldByOther => self.take_from_dead_holder(key).await,
             held => Ok(held),
@@ -72,7 +82,8 @@ impl Leases {
             return Ok(LeaseState::HeldByOther);
         };
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string(), holder];
-        let reply: i64 = self.take_from_dead_holder.evalsha_with_reload(&self.redis, vec![key.0], arguments).await?;
+        let reply: i64 =
+            self.take_from_dead_holder.evalsha_with_reload(&self.redis, vec![key.0], arguments).await?;
         Ok(LeaseState::from_code(reply))
     }
 

@@ -1,40 +1,41 @@
-//! What a partition's owner is about to apply, written down before it does so: if the process dies of it, the next owner knows.
+//! What a partition's owner is about to apply. The owner records it first: if the process then crashes, the next
+//! owner knows what to suspect.
 
 use fred::clients::Client;
 use fred::interfaces::{HashesInterface as _, KeysInterface as _};
 use fred::types::scripts::Script;
-use thicket_schema::{Keys, PartitionId, RecordPosition, Position};
+use thicket_schema::{Keys, PartitionId, Position, RecordPosition};
 
 use super::{NodeName, RedisError};
 
-/// Must work where memory is short: what waits for it may be what frees some.
+/// Must also run when Redis is short of memory: the commit that waits for it may free some.
 const RECORD: &str = "#!lua flags=allow-oom
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1";
 
-/// What an owner was about to apply.
+/// What an owner was about to apply when it died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspect {
-    /// All entries after the first position, up to and including the second.
-    Stretch {
-        /// Not suspected any more.
+    /// All entries after `after`, up to and including `to`.
+    Range {
+        /// The last entry that is not suspected.
         after: Position,
         /// The last suspected entry.
         to: Position,
     },
-    /// One reading of such a stretch.
+    /// One reading of such a range.
     Reading {
-        /// Where it stands.
+        /// Its position.
         at: RecordPosition,
-        /// The last entry of the stretch.
+        /// The last entry of the range.
         to: Position,
-        /// Processes that have died while they applied it.
+        /// How many processes have died while they applied it.
         deaths: u32,
     },
 }
 
-/// Reads and writes such records.
+/// Reads and writes the crash suspects of partitions.
 #[derive(Clone, Debug)]
 pub struct Suspects {
     redis: Client,
@@ -44,12 +45,12 @@ pub struct Suspects {
 }
 
 impl Suspects {
-    /// Records of this node under the given keys.
+    /// Creates the records of this node under the given keys.
     pub fn new(redis: Client, keys: Keys, node: NodeName) -> Self {
         Self { redis, keys, node, record: Script::from_lua(RECORD) }
     }
 
-    /// What the partition's last owner was about to apply, if it left word and died; the death is counted.
+    /// Returns what the partition's last owner was about to apply, if it recorded that and died. Counts the death.
     pub async fn load(&self, partition: PartitionId) -> Result<Option<Suspect>, RedisError> {
         let key = self.keys.crash_suspect(partition);
         let fields: Vec<Option<String>> =
@@ -57,10 +58,10 @@ impl Suspects {
         Ok(parse(&fields, self.node.as_str()))
     }
 
-    /// Leaves word.
+    /// Records what this node is about to apply.
     pub async fn record(&self, partition: PartitionId, suspect: Suspect) -> Result<(), RedisError> {
         let mut fields = match suspect {
-            Suspect::Stretch { after, to } => {
+            Suspect::Range { after, to } => {
                 vec!["after".to_owned(), after.to_string(), "to".to_owned(), to.to_string()]
             }
             Suspect::Reading { at, to, deaths } => vec![
@@ -78,13 +79,13 @@ impl Suspects {
         Ok(())
     }
 
-    /// Nothing is suspected any more.
+    /// Deletes the record.
     pub async fn clear(&self, partition: PartitionId) -> Result<(), RedisError> {
         self.redis.del(self.keys.crash_suspect(partition)).await
     }
 }
 
-/// Pure: what the fields of a record mean to this node, which lives.
+/// Interprets the fields of a record. `own` is this node, which lives. Pure.
 fn parse(fields: &[Option<String>], own: &str) -> Option<Suspect> {
     let [at, after, to, deaths, by] = fields else { return None };
     let died = by.as_deref() != Some(own);
@@ -94,7 +95,7 @@ fn parse(fields: &[Option<String>], own: &str) -> Option<Suspect> {
             let deaths = deaths.as_deref()?.parse::<u32>().ok()? + u32::from(died);
             Some(Suspect::Reading { at: at.parse().ok()?, to, deaths })
         }
-        (None, Some(after)) if died => Some(Suspect::Stretch { after: after.parse().ok()?, to }),
+        (None, Some(after)) if died => Some(Suspect::Range { after: after.parse().ok()?, to }),
         (None, _) => None,
     }
 }
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(parse(&reading, "a"), Some(Suspect::Reading { at, to, deaths: 1 }));
         let stretch = fields(None, Some("7-4"), None);
         let after = Position { generation: 7, n: 4 };
-        assert_eq!(parse(&stretch, "b"), Some(Suspect::Stretch { after, to }));
+        assert_eq!(parse(&stretch, "b"), Some(Suspect::Range { after, to }));
         assert_eq!(parse(&stretch, "a"), None);
         assert_eq!(parse(&[None, None, None, None, None], "a"), None);
     }

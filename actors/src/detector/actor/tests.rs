@@ -5,8 +5,13 @@ use thicket_detector::DetectorConfig;
 use super::*;
 use crate::messages::History;
 
-/// A value that panics a detector in tests of this crate.
-pub(crate) const POISON: f64 = 666_666.0;
+/// A value that panics a detector while [`arm_poison`] holds.
+pub(crate) const POISON: f64 = faults::POISON[0].0;
+
+/// Lets poison values do their work in this process.
+pub(crate) fn arm_poison() {
+    fail::cfg("poison", "return").unwrap();
+}
 
 fn reading(ts: i64, value: f64) -> Reading {
     Reading {
@@ -36,10 +41,10 @@ async fn readings_that_are_not_newer_touch_nothing() {
     let detector = restored(1_000).await;
     let scores =
         detector.send(score(vec![reading(5, 1.0), reading(5, 2.0), reading(4, 3.0), reading(6, 4.0)])).await;
-    let verdicts = scores.unwrap().unwrap().verdicts;
-    assert!(matches!(&verdicts[0], Verdict::Scored(detection) if detection.seq == 1));
-    assert_eq!(verdicts[1..3], [Verdict::NotNewer, Verdict::NotNewer]);
-    assert!(matches!(&verdicts[3], Verdict::Scored(detection) if detection.seq == 2));
+    let outcomes = scores.unwrap().unwrap().outcomes;
+    assert!(matches!(&outcomes[0], ScoreOutcome::Scored(detection) if detection.seq == 1));
+    assert_eq!(outcomes[1..3], [ScoreOutcome::NotNewer, ScoreOutcome::NotNewer]);
+    assert!(matches!(&outcomes[3], ScoreOutcome::Scored(detection) if detection.seq == 2));
 }
 
 #[actix_rt::test]

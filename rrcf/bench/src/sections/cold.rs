@@ -1,4 +1,5 @@
-//! Thousands of forests in turn: when the next point of a forest comes, its memory has long left the caches.
+//! Thousands of forests in turn. When a forest gets its next point, its memory has left the caches
+//! long ago.
 
 use std::time::Duration;
 
@@ -11,20 +12,21 @@ use crate::table::{Table, count, times};
 use crate::{ours, peer};
 
 const SIZE: Size = Size { trees: 50, ..Size::MAIN };
-/// Differently seeded forests that are warmed; all others are deep copies of one of them with a noise of
-/// their own from then on.
+/// Number of forests with different seeds that are warmed. All others are deep copies of one of
+/// them, and get their own noise from then on.
 const ORIGINALS: u64 = 8;
-/// Forests of a turn: small enough that neighbours in time are compared, large enough to fill any cache.
+/// Number of forests in a turn: small enough to compare neighbours in time, large enough to fill
+/// any cache.
 const TURN: usize = 100;
 
-/// A sensor with a forest of each side.
+/// A sensor with one forest of each library.
 struct Sensor<A, B> {
     ours: A,
     theirs: B,
     series: Series,
 }
 
-/// Feeds all forests round-robin, one point each, sides in turns.
+/// Feeds one point to every forest, round-robin. The libraries take turns.
 pub fn run(effort: &Effort, results: &mut Results) {
     let mut originals: Vec<_> = (0..ORIGINALS).map(original).collect();
     progress(&format!("cold: copying them to {} forests of each side", count(effort.cold_forests as u64)));
@@ -35,7 +37,7 @@ pub fn run(effort: &Effort, results: &mut Results) {
         })
         .collect();
 
-    progress("cold: one round that does not count");
+    progress("cold: one uncounted round");
     let mut uncounted = (Laps::default(), Laps::default());
     round(&mut sensors, &mut uncounted);
     let mut cold = (Laps::default(), Laps::default());
@@ -71,7 +73,7 @@ fn original(seed: u64) -> Sensor<rrcf_rs::Forest, peer::PeerForest> {
     sensor
 }
 
-/// One point for every forest; a lap is a turn.
+/// Feeds one point to every forest. A lap is a turn.
 fn round<A: Contestant, B: Contestant>(sensors: &mut [Sensor<A, B>], laps: &mut (Laps, Laps)) {
     for turn in sensors.chunks_mut(TURN) {
         let points: Vec<Vec<f32>> = turn.iter_mut().filter_map(|sensor| sensor.series.next()).collect();

@@ -1,4 +1,5 @@
-//! Few trees over many points of several fields: what a detector with many readings per second uses.
+//! Few trees over many points of several fields, as a detector with many readings per second uses
+//! them.
 
 use crate::contest::{Mode, Size, warm};
 use crate::race::race;
@@ -7,7 +8,7 @@ use crate::series::{Kind, Series};
 use crate::table::{Table, count, times};
 use crate::{ours, peer};
 
-/// Smallest first: a quick run takes only that.
+/// The smallest window comes first. A quick run takes only that one.
 const WINDOWS: [usize; 3] = [1_024, 2_048, 4_096];
 const TREES: [usize; 2] = [10, 16];
 const FIELDS: [usize; 2] = [3, 8];

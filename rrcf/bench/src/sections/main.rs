@@ -1,4 +1,4 @@
-//! Time per point at the size that most is said about.
+//! Time per point at the main size.
 
 use crate::contest::{Mode, Size, warm};
 use crate::race::race;
@@ -8,7 +8,7 @@ use crate::series::{Kind, Series};
 use crate::table::{Table, times};
 use crate::{ours, peer};
 
-/// Races all four forests, so that every ratio is one of neighbouring chunks.
+/// Races all four forests together, so that every ratio is between neighbouring chunks.
 pub fn run(effort: &Effort, results: &mut Results) {
     progress("main: warming");
     let size = Size::MAIN;

@@ -1,4 +1,4 @@
-//! All kinds of data, shapes and numbers of trees: where the advantage is least.
+//! All kinds of data, shapes and numbers of trees, to find the smallest advantage.
 
 use crate::contest::{Mode, Size, warm};
 use crate::race::race;
@@ -8,7 +8,7 @@ use crate::series::{Kind, Series, Shape};
 use crate::table::{Table, micros, times};
 use crate::{ours, peer};
 
-/// A quick run takes only the first.
+/// A quick run takes only the first number.
 const TREES: [usize; 3] = [100, 40, 50];
 
 /// Races the sliding window against FIFO-like in every combination.

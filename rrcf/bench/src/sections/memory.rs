@@ -1,7 +1,7 @@
 //! Memory of a warm forest, and its snapshot.
 //!
-//! All of it is measured in a process of its own for each kind of forest: what an allocator does depends on
-//! what it has done before, in bytes and in time.
+//! Each kind of forest is measured in a process of its own, because an allocator's use of memory
+//! and time depends on its past.
 
 use std::fs;
 use std::process::Command;
@@ -21,7 +21,7 @@ use crate::series::{Kind, Series};
 use crate::table::{Table, count};
 use crate::{ours, peer};
 
-/// Whose forest.
+/// The library that a forest belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Side {
     Ours,
@@ -37,7 +37,7 @@ impl Side {
     }
 }
 
-/// Measures warm forests of one kind, in the process started for it.
+/// Measures warm forests of one kind, in a process started for this.
 #[derive(Args)]
 pub struct Weigh {
     #[arg(value_enum)]
@@ -48,13 +48,13 @@ pub struct Weigh {
     rounds: usize,
 }
 
-/// What a warm forest weighs.
+/// The memory and the snapshot of a warm forest.
 #[derive(Serialize, Deserialize)]
 struct Weight {
-    /// Bytes as the system counts.
+    /// Resident bytes, as counted by the system.
     resident: u64,
-    /// Bytes as the forest itself reckons.
-    reckoned: u64,
+    /// Bytes as the forest itself reports them.
+    reported: u64,
     /// Bytes of a snapshot.
     snapshot: u64,
     take: Laps,
@@ -63,7 +63,7 @@ struct Weight {
 
 /// Prints memory and snapshots of all four kinds.
 pub fn run(effort: &Effort, results: &mut Results) -> anyhow::Result<()> {
-    let titles = ["", "mode", "resident", "as it reckons", "snapshot", "snapshot µs", "restore µs"];
+    let titles = ["", "mode", "resident", "as reported", "snapshot", "snapshot µs", "restore µs"];
     let mut table = Table::new(2, &titles);
     for (side, mode) in [
         (Side::Ours, Mode::Fifo),
@@ -82,7 +82,7 @@ pub fn run(effort: &Effort, results: &mut Results) -> anyhow::Result<()> {
             side.name().to_owned(),
             mode.name().to_owned(),
             count(weight.resident),
-            count(weight.reckoned),
+            count(weight.reported),
             count(weight.snapshot),
             spread(&weight.take),
             spread(&weight.restore),
@@ -110,7 +110,7 @@ fn weight_of(side: Side, mode: Mode, effort: &Effort) -> anyhow::Result<Weight> 
 }
 
 impl Weigh {
-    /// Builds the forests and prints what each weighs, in JSON.
+    /// Builds the forests and prints the measurements of one forest as JSON.
     pub fn run(&self) -> anyhow::Result<()> {
         let restore = |snapshot: &[u8]| Forest::restore(snapshot).expect("a snapshot of this process");
         let weight = match self.side {
@@ -126,7 +126,7 @@ impl Weigh {
     fn weigh<F: Contestant>(
         &self,
         build: impl Fn(Size, Mode, u64) -> F,
-        reckon: impl Fn(&F) -> usize,
+        report: impl Fn(&F) -> usize,
         take: impl Fn(&F) -> Vec<u8>,
         restore: impl Fn(&[u8]) -> F,
     ) -> anyhow::Result<Weight> {
@@ -138,12 +138,12 @@ impl Weigh {
         let forest = forests.first().context("at least one forest is needed")?;
         let mut weight = Weight {
             resident: grown / self.forests as u64,
-            reckoned: reckon(forest) as u64,
+            reported: report(forest) as u64,
             snapshot: 0,
             take: Laps::default(),
             restore: Laps::default(),
         };
-        // Restored forests stay, so that each takes new memory, as after a restart.
+        // Keeping the restored forests makes each of them take new memory, as after a restart.
         let mut kept = Vec::new();
         for _ in 0..self.rounds {
             let (snapshot, time) = cpu_time(|| take(forest));
@@ -163,12 +163,13 @@ fn warmed<F: Contestant>(mut forest: F, mode: Mode) -> F {
     forest
 }
 
-/// Resident bytes of this process. `smaps_rollup` counts pages, unlike `statm`, which lags behind.
+/// Returns the resident bytes of this process. `smaps_rollup` counts pages, while `statm` lags
+/// behind.
 fn resident() -> anyhow::Result<u64> {
     let text =
         fs::read_to_string("/proc/self/smaps_rollup").context("memory can only be measured on Linux")?;
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("smaps_rollup has no Rss")?;
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("Rss is no number")?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("Rss is not a number")?;
     Ok(kilobytes * 1_024)
 }
 

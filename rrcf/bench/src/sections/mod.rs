@@ -1,4 +1,4 @@
-//! One table each: what is measured, at which sizes.
+//! The sections of the benchmark. Each prints one table.
 
 pub mod cold;
 pub mod few;
@@ -13,22 +13,22 @@ use crate::table::micros;
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Whether fewer sizes will do.
+    /// Whether to measure fewer sizes.
     pub quick: bool,
-    /// Chunks of the main table.
+    /// Length of the race for the main table.
     pub main: Length,
-    /// Chunks of every other one.
+    /// Length of the race for every other table.
     pub other: Length,
-    /// Forests of each side in the round of the cold ones.
+    /// Number of cold forests of each side.
     pub cold_forests: usize,
-    /// Rounds through them.
+    /// Number of rounds over the cold forests.
     pub cold_rounds: usize,
-    /// Forests of a kind whose memory is measured.
+    /// Number of forests of each kind whose memory is measured.
     pub memory_forests: usize,
 }
 
 impl Effort {
-    /// The effort of a quick or a full run, with `forests` cold forests if given.
+    /// Returns the effort of a quick or a full run. `forests` overrides the number of cold forests.
     pub fn new(quick: bool, forests: Option<u32>) -> Self {
         let length = |chunks, points| Length { chunks, points };
         let (main, other, cold_forests, cold_rounds, memory_forests) = if quick {
@@ -40,18 +40,18 @@ impl Effort {
         Self { quick, main, other, cold_forests, cold_rounds, memory_forests }
     }
 
-    /// All of the sizes, or only the first few of them.
+    /// Returns all sizes, or only the first `quick` of them in a quick run.
     fn sizes<'a, T>(&self, all: &'a [T], quick: usize) -> &'a [T] {
         if self.quick { &all[..quick] } else { all }
     }
 }
 
-/// "median (least)" of a race, in microseconds.
+/// Formats a race as "median (least)", in microseconds.
 fn spread(laps: &Laps) -> String {
     format!("{} ({})", micros(laps.median()), micros(laps.least()))
 }
 
-/// Says on standard error what is going on.
+/// Reports progress on standard error.
 fn progress(what: &str) {
     eprintln!("rrcf-bench: {what}");
 }

@@ -1,4 +1,5 @@
-//! Growth with the window, of rrcf-rs alone: depth and time should grow with its logarithm.
+//! Growth with the window, for rrcf-rs alone. Depth and time should grow with the logarithm of the
+//! window.
 
 use crate::contest::{Mode, Size, warm};
 use crate::ours;
@@ -10,7 +11,7 @@ use crate::table::{Table, count};
 const WINDOWS: [usize; 5] = [256, 1_024, 4_096, 16_384, 65_536];
 const TREES: usize = 10;
 
-/// Measures each window with one field and with three.
+/// Measures each window with one field and with three fields.
 pub fn run(effort: &Effort) {
     let titles = ["fields", "window", "mean depth", "depth/log2(window)", "µs per point", "ns/tree/level"];
     let mut table = Table::new(0, &titles);

@@ -1,4 +1,5 @@
-//! Four whole numbers at a time, and four quotients: steps in four trees. Both implementations give the same bits.
+//! Vectors of four integers and of four quotients, for steps in four trees at a time. Both
+//! implementations give the same bits.
 
 #[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 mod portable;

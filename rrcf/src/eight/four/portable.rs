@@ -1,6 +1,6 @@
 //! Four numbers as an array.
 
-/// Four numbers of 32 bits.
+/// Four integers of 32 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Four([u32; 4]);
 
@@ -15,13 +15,13 @@ impl Four {
         self.0
     }
 
-    /// All ones where the uppermost bit is set, all zeros elsewhere.
+    /// Returns all ones in the lanes whose uppermost bit is set, and zeros in the others.
     #[inline(always)]
     pub(crate) fn sign(self) -> Self {
         Self(self.0.map(|number| ((number as i32) >> 31) as u32))
     }
 
-    /// Whether an uppermost bit is set.
+    /// Returns whether the uppermost bit of any lane is set.
     #[inline(always)]
     pub(crate) fn any_sign(self) -> bool {
         self.0.iter().any(|number| number >> 31 == 1)
@@ -47,7 +47,7 @@ impl Four {
         self.zip(other, |one, other| one & other)
     }
 
-    /// `yes` where the mask is all ones, `no` where it is all zeros.
+    /// Returns `yes` in the lanes where the mask is all ones, and `no` where it is all zeros.
     #[inline(always)]
     pub(crate) fn choose(mask: Self, yes: Self, no: Self) -> Self {
         Self(core::array::from_fn(|i| (yes.0[i] & mask.0[i]) | (no.0[i] & !mask.0[i])))
@@ -74,7 +74,8 @@ impl Quotients {
         self.0
     }
 
-    /// What is greater, these or the quotients of the numbers, which must be below 2³¹.
+    /// Returns in each lane the greater of this quotient and `dividends / divisors`. All numbers
+    /// must be below 2³¹.
     #[inline(always)]
     pub(crate) fn or_greater(self, dividends: Four, divisors: Four) -> Self {
         Self(core::array::from_fn(|i| {

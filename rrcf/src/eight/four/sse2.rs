@@ -1,9 +1,9 @@
-//! Four numbers in a register of SSE2, which is part of `x86_64`.
+//! Four numbers in one SSE2 register. Every `x86_64` has SSE2.
 
 #![allow(
     unsafe_code,
     unused_unsafe,
-    reason = "intrinsics are unsafe on some compilers; SSE2 is there on every x86_64"
+    reason = "intrinsics are unsafe with some compilers; every x86_64 has SSE2"
 )]
 
 use core::arch::x86_64::{
@@ -12,7 +12,7 @@ use core::arch::x86_64::{
     _mm_srli_epi32, _mm_storeu_pd, _mm_storeu_si128, _mm_sub_epi32, _mm_unpackhi_epi64,
 };
 
-/// Four numbers of 32 bits.
+/// Four integers of 32 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Four(__m128i);
 
@@ -31,14 +31,14 @@ impl Four {
         numbers
     }
 
-    /// All ones where the uppermost bit is set, all zeros elsewhere.
+    /// Returns all ones in the lanes whose uppermost bit is set, and zeros in the others.
     #[inline(always)]
     pub(crate) fn sign(self) -> Self {
         // SAFETY: SSE2 is part of x86_64.
         Self(unsafe { _mm_srai_epi32::<31>(self.0) })
     }
 
-    /// Whether an uppermost bit is set.
+    /// Returns whether the uppermost bit of any lane is set.
     #[inline(always)]
     pub(crate) fn any_sign(self) -> bool {
         // SAFETY: SSE2 is part of x86_64.
@@ -69,7 +69,7 @@ impl Four {
         Self(unsafe { _mm_and_si128(self.0, other.0) })
     }
 
-    /// `yes` where the mask is all ones, `no` where it is all zeros.
+    /// Returns `yes` in the lanes where the mask is all ones, and `no` where it is all zeros.
     #[inline(always)]
     pub(crate) fn choose(mask: Self, yes: Self, no: Self) -> Self {
         // SAFETY: SSE2 is part of x86_64.
@@ -100,14 +100,15 @@ impl Quotients {
         numbers
     }
 
-    /// What is greater, these or the quotients of the numbers, which must be below 2³¹.
+    /// Returns in each lane the greater of this quotient and `dividends / divisors`. All numbers
+    /// must be below 2³¹.
     #[inline(always)]
     pub(crate) fn or_greater(self, dividends: Four, divisors: Four) -> Self {
         // SAFETY: SSE2 is part of x86_64.
         unsafe {
             let low = _mm_div_pd(_mm_cvtepi32_pd(dividends.0), _mm_cvtepi32_pd(divisors.0));
-            let high = |four: __m128i| _mm_cvtepi32_pd(_mm_unpackhi_epi64(four, four));
-            let high = _mm_div_pd(high(dividends.0), high(divisors.0));
+            let upper = |four: __m128i| _mm_cvtepi32_pd(_mm_unpackhi_epi64(four, four));
+            let high = _mm_div_pd(upper(dividends.0), upper(divisors.0));
             Self(_mm_max_pd(low, self.0), _mm_max_pd(high, self.1))
         }
     }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{Four, Quotients, portable};
 
-/// What all operations of one implementation give.
+/// Returns the results of all operations of one implementation.
 macro_rules! everything {
     ($four:ty, $quotients:ty, $a:expr, $b:expr, $best:expr) => {{
         let [a, b] = [$a, $b].map(<$four>::new);

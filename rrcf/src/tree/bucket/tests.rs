@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{Bucket, CAPACITY, Opening, Step};
 
-/// The same subtree with links.
+/// The same subtree, with links.
 #[derive(Clone, Debug, PartialEq)]
 enum Model {
     Leaf(u32),
@@ -71,7 +71,7 @@ impl Model {
     }
 }
 
-/// The stretch of leaves and the level that turns lead to.
+/// Returns the stretch of leaves that the turns lead to, and its level.
 fn follow(bucket: &Bucket, turns: &[bool]) -> (usize, usize, usize) {
     let (mut first, mut last, mut level) = (0, bucket.len - 1, 0);
     for &turn in turns {

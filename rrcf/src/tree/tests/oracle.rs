@@ -1,6 +1,8 @@
-//! The plain algorithm: linked nodes, boxes computed from the points whenever one is asked for, one step after the other.
+//! The plain algorithm: linked nodes, and boxes that are computed from the points whenever they are
+//! needed.
 //!
-//! It shares the forest's random numbers and its arithmetic on a single box, and nothing else, so that the results must be equal to the bit.
+//! It shares only the random numbers and the arithmetic on a single box with the forest, so the
+//! results must be equal bit for bit.
 
 use crate::Forest;
 use crate::eight::{Baseline, LANES};
@@ -27,7 +29,7 @@ pub(super) struct PlainTree {
 }
 
 enum Plain {
-    /// The values of the points, and how many of them there are.
+    /// The values of the points, and their number.
     Leaf(Vec<f32>, u32),
     Node {
         dimension: usize,
@@ -36,7 +38,8 @@ enum Plain {
     },
 }
 
-/// A path from the root: for each step the masses of subtree and sibling, and the dimension that parts them.
+/// A path from the root. Each step has the mass of the subtree, the mass of its sibling, and the
+/// dimension of the cut between them.
 type Path = Vec<(u32, u32, usize)>;
 
 impl Oracle {
@@ -117,7 +120,7 @@ impl PlainTree {
             }
         }
         let Plain::Node { dimension, cut, children: [left, right] } = *here else {
-            unreachable!("a leaf of other values is parted from the point")
+            unreachable!("a cut separates the point from a leaf of other values")
         };
         let is_right = point[dimension] > cut;
         let (below, beside) = if is_right { (right, left) } else { (left, right) };
@@ -128,7 +131,7 @@ impl PlainTree {
         (Box::new(Plain::Node { dimension, cut, children }), path)
     }
 
-    /// Dimension and value of all cuts in pre-order.
+    /// Returns the dimension and the value of all cuts in pre-order.
     pub(super) fn cuts(&self) -> Vec<(u16, f32)> {
         let mut cuts = Vec::new();
         let mut ahead: Vec<&Plain> = self.root.iter().map(|root| &**root).collect();
@@ -141,7 +144,7 @@ impl PlainTree {
         cuts
     }
 
-    /// The distinct points from left to right.
+    /// Returns the distinct points from left to right.
     pub(super) fn points(&self) -> Vec<&[f32]> {
         self.root
             .as_ref()
@@ -149,7 +152,7 @@ impl PlainTree {
     }
 }
 
-#[allow(clippy::boxed_local, reason = "it is taken out of a box and goes back into one")]
+#[allow(clippy::boxed_local, reason = "the node comes from a box and returns to one")]
 fn forget(here: Box<Plain>, point: &[f32]) -> Option<Box<Plain>> {
     match *here {
         Plain::Leaf(values, count) => {
@@ -177,11 +180,11 @@ fn mass(here: &Plain) -> u32 {
     leaves(here).iter().map(|&(_, count)| count).sum()
 }
 
-/// The box around all points below: `lo` from 0 on, `hi` from the padded width on.
+/// Returns the box around all points below: `lo` from index 0 on, `hi` from the padded width on.
 fn bounds(here: &Plain) -> Vec<f32> {
-    let leaves = leaves(here);
-    let width = leaves[0].0.len();
-    let side = |pick: fn(f32, f32) -> f32, d: usize| leaves.iter().map(|(values, _)| values[d]).reduce(pick);
+    let all = leaves(here);
+    let width = all[0].0.len();
+    let side = |pick: fn(f32, f32) -> f32, d: usize| all.iter().map(|(values, _)| values[d]).reduce(pick);
     let mut bounds = vec![0.0; 2 * padded(width) + LANES];
     for d in 0..width {
         bounds[d] = side(f32::min, d).unwrap_or(0.0);

@@ -1,0 +1,271 @@
+//! One flush: takes the logs over if a new holder of the subscription asks for it, appends messages, acknowledges
+//! them, and appends control entries.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use chrono::Utc;
+use fred::clients::Client;
+use futures_util::future::join_all;
+use thicket_protocol::log::earliest_generation;
+use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
+use thicket_store::faults;
+use thicket_store::redis::{AppendError, AppendOutcome, LogAppender, Opening};
+use thicket_store::retry::Backoff;
+use tokio::sync::oneshot;
+
+use super::options::QueueWriterOptions;
+use crate::messages::{Append, AppendControls, FenceWriters};
+use crate::metrics::Metrics;
+use crate::supervision::{ExitReason, ExitSignal};
+
+/// What waits for the next flush.
+#[derive(Debug, Default)]
+pub(super) struct Flush {
+    /// The newest takeover of the logs.
+    pub(super) fence: Option<(FenceWriters, oneshot::Sender<bool>)>,
+    pub(super) appends: Vec<Append>,
+    pub(super) controls: Vec<(AppendControls, oneshot::Sender<()>)>,
+}
+
+/// What every append needs.
+#[derive(Debug)]
+pub(super) struct Log {
+    redis: Client,
+    keys: Keys,
+    options: QueueWriterOptions,
+    metrics: Metrics,
+    exit: ExitSignal,
+    /// The newest position of each log that Redis has acknowledged to this process. Survives a restart of the actor.
+    acknowledged: RefCell<BTreeMap<PartitionId, Position>>,
+    /// The epoch of this holder of the subscription.
+    ingress_epoch: Cell<u64>,
+    /// Whether a later holder of the subscription has opened a log. Then nothing more is appended: it could overtake
+    /// what was refused.
+    fenced: Cell<bool>,
+}
+
+/// Another writer has taken the log over.
+struct Fenced;
+
+type Appenders = BTreeMap<PartitionId, LogAppender>;
+
+impl Flush {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.fence.is_none() && self.appends.is_empty() && self.controls.is_empty()
+    }
+
+    /// Runs the flush. Returns the open appenders, none if this writer is fenced.
+    pub(super) async fn run(self, log: &Log, mut appenders: Appenders) -> Appenders {
+        if let Some((FenceWriters { ingress_epoch }, done)) = self.fence {
+            log.ingress_epoch.set(ingress_epoch);
+            let opened = log.open_all().await;
+            log.fenced.set(opened.is_none());
+            // The ingress may not wait any more.
+            let _ = done.send(opened.is_some());
+            appenders = opened.unwrap_or_default();
+        }
+        if !log.fenced.get() && !self.appends.is_empty() {
+            log.append_messages(&mut appenders, self.appends).await;
+        }
+        for (append, done) in self.controls {
+            if log.fenced.get() {
+                break;
+            }
+            if log.append_controls(&mut appenders, append).await.is_err() {
+                log.end();
+                break;
+            }
+            // The ingress may not wait any more.
+            let _ = done.send(());
+        }
+        if log.fenced.get() { Appenders::new() } else { appenders }
+    }
+}
+
+impl Log {
+    pub(super) fn new(
+        redis: Client,
+        keys: Keys,
+        options: QueueWriterOptions,
+        metrics: Metrics,
+        exit: ExitSignal,
+    ) -> Self {
+        Self {
+            redis,
+            keys,
+            options,
+            metrics,
+            exit,
+            acknowledged: RefCell::default(),
+            ingress_epoch: Cell::new(0),
+            fenced: Cell::new(false),
+        }
+    }
+
+    /// Appends messages and acknowledges them in the order of their arrival, once every partition of the flush has its
+    /// records. A message may have records of several partitions. If the process dies in between, the broker delivers the
+    /// message again, and the partitions that have its records already see duplicates.
+    async fn append_messages(&self, appenders: &mut Appenders, appends: Vec<Append>) {
+        let started = Instant::now();
+        let mut records: BTreeMap<PartitionId, Vec<Record>> = BTreeMap::new();
+        let mut acknowledge = Vec::with_capacity(appends.len());
+        for append in appends {
+            for (partition, record) in append.records {
+                records.entry(partition).or_default().push(record);
+            }
+            acknowledge.push((append.delivery, append.credit));
+        }
+        let unfinished = Cell::new(records.len());
+        let mut open = |(partition, records)| (partition, appenders.remove(&partition), records);
+        let open: Vec<_> = records.into_iter().map(&mut open).collect();
+        let appends = open.into_iter().map(async |(partition, appender, records)| {
+            let appended = self.append_records(partition, appender, records).await;
+            unfinished.set(unfinished.get() - 1);
+            if unfinished.get() > 0 {
+                faults::pass("append.partial");
+            }
+            (partition, appended)
+        });
+        let mut all_appended = true;
+        for (partition, appended) in join_all(appends).await {
+            match appended {
+                Ok(appender) => drop(appenders.insert(partition, appender)),
+                Err(Fenced) => all_appended = false,
+            }
+        }
+        if !all_appended {
+            self.end();
+            return;
+        }
+        self.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(acknowledge.len() as u64);
+        for (delivery, credit) in acknowledge {
+            if let Some(delivery) = delivery {
+                faults::pass("ack.before");
+                delivery.acknowledge();
+                faults::pass("ack.after");
+            }
+            drop(credit);
+        }
+    }
+
+    async fn append_controls(
+        &self,
+        appenders: &mut Appenders,
+        AppendControls { controls }: AppendControls,
+    ) -> Result<(), Fenced> {
+        let received = Utc::now().timestamp_micros();
+        for (partition, control) in controls {
+            let appender = match appenders.remove(&partition) {
+                Some(open) => open,
+                None => self.open(partition).await?,
+            };
+            let appender =
+                self.append_entry(partition, appender, Entry::of_control(received, control)).await?;
+            appenders.insert(partition, appender);
+            self.metrics.entries_appended.inc();
+        }
+        Ok(())
+    }
+
+    /// Another ingress has taken over: nothing more is appended, and the node ends.
+    fn end(&self) {
+        self.fenced.set(true);
+        let what = "the log of a partition (a second ingress runs with the same client id?)".to_owned();
+        self.exit.raise(ExitReason::Fenced { what });
+    }
+
+    /// Opens every log. `None` if a later holder of the subscription has opened one.
+    async fn open_all(&self) -> Option<Appenders> {
+        let partitions: Vec<PartitionId> = (0..self.options.partitions).map(PartitionId).collect();
+        let opened = join_all(partitions.iter().map(|&partition| self.open(partition))).await;
+        partitions
+            .into_iter()
+            .zip(opened)
+            .map(|(partition, opened)| Some((partition, opened.ok()?)))
+            .collect()
+    }
+
+    /// Appends records of one partition, in entries of bounded size. Returns once they are in the log.
+    async fn append_records(
+        &self,
+        partition: PartitionId,
+        appender: Option<LogAppender>,
+        records: Vec<Record>,
+    ) -> Result<LogAppender, Fenced> {
+        let mut appender = match appender {
+            Some(open) => open,
+            None => self.open(partition).await?,
+        };
+        let mut rest = records;
+        while !rest.is_empty() {
+            let next = rest.split_off(rest.len().min(self.options.max_records));
+            let count = rest.len() as u64;
+            let entry =
+                Entry { predecessor: Position::default(), records: std::mem::replace(&mut rest, next) };
+            appender = self.append_entry(partition, appender, entry).await?;
+            self.metrics.entries_appended.inc();
+            self.metrics.records_appended.inc_by(count);
+        }
+        Ok(appender)
+    }
+
+    async fn append_entry(
+        &self,
+        partition: PartitionId,
+        mut appender: LogAppender,
+        mut entry: Entry,
+    ) -> Result<LogAppender, Fenced> {
+        let mut bytes = appender.pack(&mut entry);
+        let mut backoff = Backoff::default();
+        loop {
+            match appender.append(&self.redis, &self.keys, &bytes, self.options.max_backlog).await {
+                Ok(AppendOutcome::Appended) => {
+                    self.acknowledged.borrow_mut().insert(partition, appender.last());
+                    return Ok(appender);
+                }
+                Ok(AppendOutcome::Full) => {
+                    self.metrics.backlog_full.inc();
+                    tracing::warn!(%partition, bound = self.options.max_backlog, "the log is full; messages wait with the broker");
+                    backoff.wait().await;
+                }
+                Ok(AppendOutcome::Fenced) => return Err(Fenced),
+                Ok(AppendOutcome::Lost) => {
+                    tracing::error!(%partition, "redis lost entries of this node; opening a new generation");
+                    self.metrics.log_gaps.inc();
+                    appender = self.open(partition).await?;
+                    bytes = appender.pack(&mut entry);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, %partition, "append failed; retrying");
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+
+    /// Opens a new generation, greater than every known one, whatever the clock says.
+    async fn open(&self, partition: PartitionId) -> Result<LogAppender, Fenced> {
+        let acknowledged = self.acknowledged.borrow().get(&partition).copied().unwrap_or_default();
+        let mut backoff = Backoff::default();
+        loop {
+            let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
+            let opening = Opening {
+                earliest: earliest_generation(wall_ms, self.options.newest_generation, acknowledged),
+                ingress_epoch: self.ingress_epoch.get(),
+                acknowledged,
+            };
+            let producer = &self.options.producer;
+            match LogAppender::open(&self.redis, &self.keys, partition, producer, opening).await {
+                Ok(appender) => return Ok(appender),
+                Err(AppendError::Fenced) => return Err(Fenced),
+                Err(error) => {
+                    tracing::warn!(%error, %partition, "cannot open the log; retrying");
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+}

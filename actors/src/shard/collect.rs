@@ -1,0 +1,229 @@
+//! Log entries in, readings by sensor out: a slot for every record, and the readings gathered by sensor. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thicket_protocol::log::is_gap;
+use thicket_protocol::progress::Progress;
+use thicket_schema::{
+    Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, RecordPosition, SensorName,
+};
+use thicket_store::postgres::{AppliedLabel, LogLoss, LoggedDeadLetter, QuarantineList, QuarantineReason};
+use thicket_store::redis::LogEntry;
+
+/// Everything that one read returned.
+#[derive(Debug, Default)]
+pub(super) struct ReadBatch {
+    /// One range per partition.
+    pub(super) ranges: Vec<LogRange>,
+    /// The readings of each sensor.
+    pub(super) sensors: Vec<SensorBatch>,
+}
+
+/// A range of one partition's log, with a slot for each of its records.
+#[derive(Debug)]
+pub(super) struct LogRange {
+    pub(super) partition: PartitionId,
+    pub(super) epoch: i64,
+    /// The last entry before the range.
+    pub(super) from: Position,
+    /// The last entry of the range.
+    pub(super) to: Position,
+    pub(super) slots: Vec<RecordSlot>,
+    /// The label that the range consists of, if a detector has applied it.
+    pub(super) applied: Option<AppliedLabel>,
+    /// Entries that were lost before an entry of the range.
+    pub(super) losses: Vec<LogLoss>,
+}
+
+/// A record and its position.
+#[derive(Debug)]
+pub(super) struct RecordSlot {
+    pub(super) position: RecordPosition,
+    /// When it arrived, in µs since the Unix epoch.
+    pub(super) received: i64,
+    pub(super) redelivered: bool,
+    pub(super) content: Content,
+}
+
+/// The content of a record.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A reading: which sensor batch, and the index there.
+    Reading { sensor: usize, index: usize },
+    /// A dead letter.
+    DeadLetter(DeadLetter),
+    /// A change of how the readings after it are scored.
+    Control(Control),
+}
+
+/// The readings of one sensor, in the order of the log.
+#[derive(Clone, Debug)]
+pub(super) struct SensorBatch {
+    pub(super) partition: PartitionId,
+    pub(super) epoch: i64,
+    pub(super) sensor: SensorName,
+    pub(super) readings: Arc<Vec<Reading>>,
+    /// The position of each reading.
+    pub(super) positions: Vec<RecordPosition>,
+    /// The quarantined readings.
+    pub(super) quarantined: Quarantined,
+}
+
+/// Quarantined readings by their index in a sensor batch, each with its reason and an explanation.
+pub(super) type Quarantined = BTreeMap<usize, (QuarantineReason, String)>;
+
+/// Cuts entries so that a control entry stands alone. Entries before it are processed first; entries after it
+/// are read again.
+pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
+    if let Some(first) = entries.iter().position(|entry| Entry::is_control(&entry.bytes)) {
+        entries.truncate(first.max(1));
+    }
+}
+
+impl ReadBatch {
+    /// Number of records, of every kind.
+    pub(super) fn records(&self) -> u64 {
+        self.ranges.iter().map(|range| range.slots.len() as u64).sum()
+    }
+}
+
+impl LogRange {
+    /// Its first entry.
+    pub(super) fn first(&self) -> Position {
+        self.slots.first().map_or(self.to, |slot| slot.position.position)
+    }
+
+    /// The control entry that it consists of.
+    pub(super) fn control(&self) -> Option<&Control> {
+        self.slots.iter().find_map(|slot| match &slot.content {
+            Content::Control(control) => Some(control),
+            _ => None,
+        })
+    }
+}
+
+/// Collects one read.
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    ranges: Vec<LogRange>,
+    sensors: Vec<Gathered>,
+    index_of: BTreeMap<SensorName, usize>,
+}
+
+/// A sensor batch that still grows.
+#[derive(Debug)]
+struct Gathered {
+    partition: PartitionId,
+    epoch: i64,
+    sensor: SensorName,
+    readings: Vec<Reading>,
+    positions: Vec<RecordPosition>,
+    quarantined: Quarantined,
+}
+
+impl Collector {
+    /// Adds the entries of a partition that follow its read position.
+    pub(super) fn add(
+        &mut self,
+        partition: PartitionId,
+        Progress { epoch, read, .. }: Progress,
+        quarantine: &QuarantineList,
+        entries: Vec<LogEntry>,
+    ) {
+        let mut range = LogRange {
+            partition,
+            epoch,
+            from: read,
+            to: read,
+            slots: Vec::new(),
+            applied: None,
+            losses: Vec::new(),
+        };
+        for LogEntry { position, bytes } in entries {
+            match Entry::decode(&bytes) {
+                Ok(entry) => self.add_entry(&mut range, position, entry, quarantine),
+                Err(error) => {
+                    let letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
+                    range.slots.push(RecordSlot {
+                        position: RecordPosition { position, item: 0 },
+                        // The entry's arrival time is lost. The wall clock would make the row depend on when the
+                        // entry was read.
+                        received: 0,
+                        redelivered: false,
+                        content: Content::DeadLetter(letter),
+                    });
+                }
+            }
+            range.to = position;
+        }
+        self.ranges.push(range);
+    }
+
+    fn add_entry(
+        &mut self,
+        range: &mut LogRange,
+        position: Position,
+        entry: Entry,
+        quarantine: &QuarantineList,
+    ) {
+        if is_gap(range.to, entry.predecessor) {
+            range.losses.push(LogLoss { after: range.to, before: position });
+        }
+        for (item, record) in entry.records.into_iter().enumerate() {
+            let position = RecordPosition { position, item: item as u32 };
+            let content = match record.item {
+                Item::Reading(reading) => {
+                    let (sensor, index) = self.gather(range, reading, position);
+                    if let Some(reason) = quarantine.get(&position) {
+                        self.sensors[sensor].quarantined.insert(index, reason.clone());
+                    }
+                    Content::Reading { sensor, index }
+                }
+                Item::DeadLetter(letter) => Content::DeadLetter(letter),
+                Item::Control(control) => Content::Control(control),
+            };
+            let (received, redelivered) = (record.received, record.redelivered);
+            range.slots.push(RecordSlot { position, received, redelivered, content });
+        }
+    }
+
+    /// Adds a reading to the batch of its sensor. Returns the index of the batch and of the reading.
+    fn gather(&mut self, range: &LogRange, reading: Reading, position: RecordPosition) -> (usize, usize) {
+        let sensor = *self.index_of.entry(reading.sensor.clone()).or_insert_with(|| {
+            self.sensors.push(Gathered {
+                partition: range.partition,
+                epoch: range.epoch,
+                sensor: reading.sensor.clone(),
+                readings: Vec::new(),
+                positions: Vec::new(),
+                quarantined: Quarantined::new(),
+            });
+            self.sensors.len() - 1
+        });
+        let gathered = &mut self.sensors[sensor];
+        gathered.readings.push(reading);
+        gathered.positions.push(position);
+        (sensor, gathered.readings.len() - 1)
+    }
+
+    /// Returns what was collected.
+    pub(super) fn finish(self) -> ReadBatch {
+        let sensor_batch = |gathered: Gathered| {
+            let Gathered { partition, epoch, sensor, readings, positions, quarantined } = gathered;
+            SensorBatch { partition, epoch, sensor, readings: Arc::new(readings), positions, quarantined }
+        };
+        ReadBatch { ranges: self.ranges, sensors: self.sensors.into_iter().map(sensor_batch).collect() }
+    }
+}
+
+impl RecordSlot {
+    /// The dead letter of this record.
+    pub(super) fn dead_letter(&self, letter: DeadLetter) -> LoggedDeadLetter {
+        let Self { position, received, redelivered, .. } = *self;
+        LoggedDeadLetter { position, received, redelivered, letter }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Starts detectors, restores them from their past, lets them score, and saves their checkpoints.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thicket_detector::NamedConfig;
+use thicket_schema::{Checkpoint, PartitionId, Position, Reading, Reason, SensorId, SensorName, Timestamp};
+use thicket_store::faults;
+use thicket_store::postgres::QuarantineReason;
+
+use super::collect::SensorBatch;
+use super::detector_cache::{CachedDetector, DetectorCache};
+use super::options::ShardContext;
+use crate::credit::{CreditPool, send_credited};
+use crate::detector::{DetectorActor, DetectorConfigs};
+use crate::messages::{Load, Restore, Save, Score, ScoreOutcome, Skip, TakeCheckpoint};
+use crate::supervision::{Intensity, Supervision, start_here};
+
+/// A detector panics once for each try of a poison reading. Only a flood of panics ends the node.
+const DETECTOR_RESTARTS: usize = 1_000;
+const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_mins(1);
+/// KiB of checkpoints between one shard and the checkpointer.
+const CHECKPOINT_KIB: u32 = 64 * 1_024;
+
+/// The detector of a sensor cannot be restored now; its partition must be reopened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unrecoverable;
+
+/// Why a batch was not scored to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ScoreError {
+    /// The reading of this index panicked the detector.
+    Panicked { index: usize },
+    /// The detector cannot be used.
+    Unrecoverable,
+}
+
+impl From<Unrecoverable> for ScoreError {
+    fn from(_: Unrecoverable) -> Self {
+        Self::Unrecoverable
+    }
+}
+
+/// The scores of the readings of one sensor.
+#[derive(Debug, Default)]
+pub(super) struct SensorScores {
+    pub(super) outcomes: Vec<ScoreOutcome>,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) elapsed: Duration,
+}
+
+/// A checkpoint that may be saved once the rows up to it are durable.
+#[derive(Debug)]
+pub(super) struct DueCheckpoint {
+    pub(super) sensor: SensorName,
+    pub(super) checkpoint: Checkpoint,
+}
+
+/// The detectors of a shard. No borrow is held across an await.
+#[derive(Debug)]
+pub(super) struct DetectorPool {
+    context: Rc<ShardContext>,
+    cache: RefCell<DetectorCache>,
+    /// Sensors whose detectors got another shape, by partition: the next commit ends the events that lasted.
+    reshaped: RefCell<BTreeMap<PartitionId, BTreeMap<SensorId, Timestamp>>>,
+    checkpoint_credits: CreditPool,
+}
+
+impl DetectorPool {
+    pub(super) fn new(context: Rc<ShardContext>) -> Self {
+        Self {
+            context,
+            cache: RefCell::default(),
+            reshaped: RefCell::default(),
+            checkpoint_credits: CreditPool::new(CHECKPOINT_KIB),
+        }
+    }
+
+    /// Returns the detector of a sensor, restored from its past if it is not in memory.
+    pub(super) async fn get(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+        config: impl FnOnce() -> Arc<NamedConfig>,
+    ) -> Result<CachedDetector, Unrecoverable> {
+        let known = self.cache.borrow().get(sensor);
+        if let Some(cached) = known {
+            return Ok(cached);
+        }
+        let cached = self.spawn_and_restore(partition, sensor, config()).await?;
+        self.cache.borrow_mut().insert(cached.clone());
+        Ok(cached)
+    }
+
+    async fn spawn_and_restore(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+        config: Arc<NamedConfig>,
+    ) -> Result<CachedDetector, Unrecoverable> {
+        let actor = DetectorActor::new(sensor.clone(), self.context.options.checkpoint_every);
+        let supervision = Supervision {
+            actor: "detector",
+            intensity: Intensity::new(DETECTOR_RESTARTS, DETECTOR_RESTARTS_WITHIN),
+            exit: self.context.peers.exit.clone(),
+            restarts: self.context.metrics.actor_restarts.with_label_values(&["detector"]),
+        };
+        let mut cached = CachedDetector {
+            sensor: sensor.clone(),
+            detector: start_here(actor, supervision),
+            partition,
+            config,
+            last_used: Instant::now(),
+            touched: Position::default(),
+            saved: 0,
+        };
+        cached.saved = self.restore(&cached).await?;
+        Ok(cached)
+    }
+
+    /// Restores a detector and returns the seq of the checkpoint that it was restored from, or 0.
+    ///
+    /// A checkpoint that does not lead to the stored scores, or that cannot be restored at all, is not used:
+    /// then the detector is rebuilt from the rows alone.
+    async fn restore(&self, cached: &CachedDetector) -> Result<u64, Unrecoverable> {
+        faults::pass("restore.before");
+        let CachedDetector { sensor, partition, config, .. } = cached;
+        let metrics = &self.context.metrics;
+        let mut use_checkpoint = true;
+        loop {
+            let (partition, config) = (*partition, Arc::clone(config));
+            let load = Load { partition, sensor: sensor.clone(), config, use_checkpoint };
+            let history = self.context.peers.load.send(load).await.map_err(|_| Unrecoverable)?;
+            let saved = history.checkpoint.as_ref().map(|checkpoint| checkpoint.seq);
+            let is_new = saved.is_none() && history.replay.is_empty() && history.rebuild_from.is_empty();
+            let reshaped = history.reshaped;
+            let restore = Restore { config: Arc::clone(&cached.config), history };
+            let restored = cached.detector.send(restore).await;
+            let mismatches = restored.as_ref().map_or(0, |restored| restored.mismatches);
+            metrics.restore_mismatches.inc_by(mismatches);
+            let agrees = restored.as_ref().is_ok_and(|restored| mismatches == 0 && !restored.unusable);
+            if !agrees && saved.is_some() && use_checkpoint {
+                tracing::error!(%sensor, "the checkpoint does not lead to the stored scores; rebuilding the detector from its rows");
+                use_checkpoint = false;
+                continue;
+            }
+            restored.map_err(|_| Unrecoverable)?;
+            if !is_new {
+                metrics.detector_restores.inc();
+            }
+            if let Some(changed) = reshaped {
+                let mut reshaped = self.reshaped.borrow_mut();
+                reshaped.entry(partition).or_default().insert(sensor.id(), changed);
+            }
+            faults::pass("restore.after");
+            return Ok(saved.unwrap_or(0));
+        }
+    }
+
+    /// Restores a detector again, after a panic. Everything that it scored must be committed.
+    pub(super) async fn restore_again(&self, cached: &CachedDetector) -> Result<(), Unrecoverable> {
+        self.restore(cached).await.map(drop)
+    }
+
+    /// Removes and returns the sensors of a partition whose detectors got another shape since the last call.
+    pub(super) fn take_reshaped(&self, partition: PartitionId) -> BTreeMap<SensorId, Timestamp> {
+        self.reshaped.borrow_mut().remove(&partition).unwrap_or_default()
+    }
+
+    /// Scores a batch without its quarantined readings. Returns `None` if the detector panicked.
+    pub(super) async fn score(&self, cached: &CachedDetector, batch: &SensorBatch) -> Option<SensorScores> {
+        let mut scores = SensorScores::default();
+        let mut from = 0;
+        for (&index, (reason, detail)) in &batch.quarantined {
+            score_range(cached, batch, from..index, &mut scores).await?;
+            scores.outcomes.push(skip(cached, &batch.readings[index], *reason, detail).await?);
+            from = index + 1;
+        }
+        score_range(cached, batch, from..batch.readings.len(), &mut scores).await?;
+        Some(scores)
+    }
+
+    /// Scores a batch one reading at a time. `before` is called before each reading and may quarantine it.
+    pub(super) async fn score_one_by_one(
+        &self,
+        cached: &CachedDetector,
+        batch: &mut SensorBatch,
+        mut before: impl AsyncFnMut(usize) -> Result<Option<(QuarantineReason, String)>, Unrecoverable>,
+    ) -> Result<SensorScores, ScoreError> {
+        let mut scores = SensorScores::default();
+        for index in 0..batch.readings.len() {
+            if let Some(reason) = before(index).await? {
+                batch.quarantined.entry(index).or_insert(reason);
+            }
+            let scored = match batch.quarantined.get(&index) {
+                Some((reason, detail)) => {
+                    let outcome = skip(cached, &batch.readings[index], *reason, detail).await;
+                    outcome.map(|outcome| scores.outcomes.push(outcome))
+                }
+                None => score_range(cached, batch, index..index + 1, &mut scores).await,
+            };
+            if scored.is_none() {
+                let is_alive = cached.detector.connected();
+                return Err(if is_alive {
+                    ScoreError::Panicked { index }
+                } else {
+                    ScoreError::Unrecoverable
+                });
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Notes that a batch up to `position` has readings of the sensor.
+    pub(super) fn touch(&self, sensor: &SensorName, position: Position) {
+        self.cache.borrow_mut().touch(sensor, position, Instant::now());
+    }
+
+    /// Gives the detectors of a partition another configuration. Nothing of the partition may be in flight.
+    pub(super) fn reconfigure(&self, partition: PartitionId, detectors: &DetectorConfigs) {
+        self.cache.borrow_mut().reconfigure(partition, detectors);
+    }
+
+    /// Drops everything that belongs to a partition.
+    pub(super) fn drop_partition(&self, partition: PartitionId) {
+        self.cache.borrow_mut().drop_partition(partition);
+        self.reshaped.borrow_mut().remove(&partition);
+    }
+
+    /// Detectors in memory.
+    pub(super) fn len(&self) -> usize {
+        self.cache.borrow().len()
+    }
+
+    /// Saves a checkpoint if there is room for it. Without it, the next restore replays more rows.
+    pub(super) fn save_if_room(&self, partition: PartitionId, due: DueCheckpoint) {
+        let DueCheckpoint { sensor, checkpoint } = due;
+        if let Some(credit) = self.checkpoint_credits.try_acquire(kib(&checkpoint)) {
+            self.cache.borrow_mut().note_saved(&sensor, checkpoint.seq);
+            send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, credit });
+        }
+    }
+
+    /// Evicts idle detectors and those beyond the cap, as far as everything they scored is committed.
+    pub(super) async fn evict(&self, committed: impl Fn(PartitionId) -> Position) {
+        let options = &self.context.options;
+        let (now, evict_after, cap) = (Instant::now(), options.evict_after, options.max_resident);
+        let evicted = self.cache.borrow_mut().take_idle(now, evict_after, cap, committed);
+        for cached in evicted {
+            self.save(&cached).await;
+            self.context.metrics.detector_evictions.inc();
+        }
+    }
+
+    /// Saves every detector and removes it. Everything they scored must be committed.
+    pub(super) async fn save_all(&self) {
+        let all = self.cache.borrow_mut().take_all();
+        for cached in all {
+            self.save(&cached).await;
+        }
+    }
+
+    /// Saves the state of a detector, unless it is saved already. Everything it scored must be committed.
+    async fn save(&self, cached: &CachedDetector) {
+        let Ok(Some(checkpoint)) = cached.detector.send(TakeCheckpoint).await else { return };
+        if checkpoint.seq > cached.saved {
+            let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
+            let (partition, sensor) = (cached.partition, cached.sensor.clone());
+            send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, credit });
+        }
+    }
+}
+
+async fn score_range(
+    cached: &CachedDetector,
+    batch: &SensorBatch,
+    range: Range<usize>,
+    scores: &mut SensorScores,
+) -> Option<()> {
+    if range.is_empty() {
+        return Some(());
+    }
+    let score = Score { readings: Arc::clone(&batch.readings), from: range.start, to: range.end };
+    let scored = cached.detector.send(score).await.ok()?.ok()?;
+    scores.outcomes.extend(scored.outcomes);
+    scores.elapsed += scored.elapsed;
+    scores.checkpoint = scored.checkpoint.or(scores.checkpoint.take());
+    Some(())
+}
+
+/// The outcome of a quarantined reading; `None` if the detector holds no state.
+async fn skip(
+    cached: &CachedDetector,
+    reading: &Reading,
+    reason: QuarantineReason,
+    detail: &str,
+) -> Option<ScoreOutcome> {
+    match reason {
+        QuarantineReason::Poison => {
+            let is_newer = cached.detector.send(Skip { ts: reading.ts }).await.ok()?.ok()?;
+            Some(if is_newer { ScoreOutcome::Poison } else { ScoreOutcome::NotNewer })
+        }
+        QuarantineReason::Unstorable => {
+            Some(ScoreOutcome::Rejected { reason: Reason::Unstorable, detail: detail.to_owned() })
+        }
+    }
+}
+
+fn kib(checkpoint: &Checkpoint) -> u32 {
+    (checkpoint.state.len() / 1_024 + 1) as u32
+}

@@ -1,0 +1,68 @@
+//! The settings of a shard and the actors that it talks to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use thicket_store::redis::Suspects;
+use tokio::sync::Mutex;
+
+use crate::detector::DetectorConfigs;
+use crate::messages::{Commit, Load, Quarantine, Reopen, Save};
+use crate::metrics::Metrics;
+use crate::supervision::ExitSignal;
+
+/// The settings of a shard.
+#[derive(Clone, Debug)]
+pub struct ShardOptions {
+    /// Its number, from 0.
+    pub number: u16,
+    /// The configuration of sensors for partitions whose log has none yet.
+    pub detectors: Arc<DetectorConfigs>,
+    /// Readings between two checkpoints of a sensor.
+    pub checkpoint_every: u64,
+    /// How long a detector stays in memory without a reading.
+    pub evict_after: Duration,
+    /// Most detectors in memory.
+    pub max_resident: usize,
+    /// Most readings between log and database.
+    pub max_in_flight: u32,
+}
+
+/// The actors that a shard talks to.
+#[derive(Clone, Debug)]
+pub struct ShardPeers {
+    /// Commit its batches. Partition p goes to writer p modulo their number.
+    pub writers: Vec<Recipient<Commit>>,
+    /// Saves checkpoints.
+    pub save: Recipient<Save>,
+    /// Loads the past of a sensor.
+    pub load: Recipient<Load>,
+    /// Assigns a partition again.
+    pub reopen: Recipient<Reopen>,
+    /// Quarantines a reading.
+    pub quarantine: Recipient<Quarantine>,
+    /// Ends the node.
+    pub exit: ExitSignal,
+    /// Records what the shard is about to apply, after an owner that crashed.
+    pub suspects: Suspects,
+    /// Held by the one shard of the node that applies suspected readings one by one.
+    pub suspect_lock: Arc<Mutex<()>>,
+}
+
+/// What the parts of a shard share.
+#[derive(Clone, Debug)]
+pub(super) struct ShardContext {
+    pub(super) options: ShardOptions,
+    pub(super) peers: ShardPeers,
+    pub(super) metrics: Metrics,
+    /// The shard's number as the label of its metrics.
+    pub(super) label: String,
+}
+
+impl ShardContext {
+    pub(super) fn new(options: ShardOptions, peers: ShardPeers, metrics: Metrics) -> Self {
+        let label = options.number.to_string();
+        Self { options, peers, metrics, label }
+    }
+}

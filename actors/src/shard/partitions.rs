@@ -1,0 +1,218 @@
+//! The partitions of a shard: how far each is read and committed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thicket_protocol::progress::Progress;
+use thicket_schema::{PartitionId, Position};
+use thicket_store::postgres::ClaimedPartition;
+use tokio::sync::Notify;
+
+use super::poison_search::PoisonSearch;
+use crate::detector::DetectorConfigs;
+
+/// The state of one partition.
+#[derive(Clone, Debug)]
+pub(super) struct Partition {
+    /// How far it is read and committed, and under which epoch.
+    pub(super) progress: Progress,
+    /// The configuration of its sensors after what is read.
+    pub(super) detectors: Arc<DetectorConfigs>,
+    /// When the newest committed record arrived, in µs since the Unix epoch; 0 before the first.
+    pub(super) committed_received: i64,
+    /// The claim, with the readings that are quarantined.
+    pub(super) claimed: Arc<ClaimedPartition>,
+    pub(super) readiness: Readiness,
+}
+
+/// Whether a partition may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// Not yet: the last owner may have died of it, and what that owner was about to apply is not known yet.
+    Examining,
+    /// Yes. The search is on if there is something to suspect.
+    Ready(Option<PoisonSearch>),
+}
+
+impl Partition {
+    /// A partition without commits in flight.
+    pub(super) fn new(claimed: Arc<ClaimedPartition>, detectors: Arc<DetectorConfigs>) -> Self {
+        let readiness = if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
+        let progress = Progress::new(claimed.epoch, claimed.position);
+        Self { progress, detectors, committed_received: 0, claimed, readiness }
+    }
+
+    /// The search for a poison reading, if there is one.
+    pub(super) const fn search(&self) -> Option<PoisonSearch> {
+        match self.readiness {
+            Readiness::Ready(search) => search,
+            Readiness::Examining => None,
+        }
+    }
+}
+
+/// All partitions of a shard. No borrow is held across an await.
+#[derive(Debug, Default)]
+pub(super) struct Partitions {
+    by_id: RefCell<BTreeMap<PartitionId, Partition>>,
+    /// Notified after each commit, whatever its outcome.
+    commit_finished: Notify,
+}
+
+impl Partitions {
+    pub(super) fn insert(&self, id: PartitionId, partition: Partition) {
+        self.by_id.borrow_mut().insert(id, partition);
+    }
+
+    pub(super) fn remove(&self, id: PartitionId) {
+        self.by_id.borrow_mut().remove(&id);
+    }
+
+    pub(super) fn ids(&self) -> Vec<PartitionId> {
+        self.by_id.borrow().keys().copied().collect()
+    }
+
+    /// Calls `read` with a partition; `None` if the shard does not have it.
+    pub(super) fn get<T>(&self, id: PartitionId, read: impl FnOnce(&Partition) -> T) -> Option<T> {
+        self.by_id.borrow().get(&id).map(read)
+    }
+
+    /// Calls `change` with a partition if the shard has it under this epoch.
+    pub(super) fn change<T>(
+        &self,
+        id: PartitionId,
+        epoch: i64,
+        change: impl FnOnce(&mut Partition) -> T,
+    ) -> Option<T> {
+        let mut by_id = self.by_id.borrow_mut();
+        by_id.get_mut(&id).filter(|partition| partition.progress.epoch == epoch).map(change)
+    }
+
+    /// Whether the shard has the partition under this epoch.
+    pub(super) fn is_current(&self, id: PartitionId, epoch: i64) -> bool {
+        self.get(id, |partition| partition.progress.epoch == epoch).unwrap_or(false)
+    }
+
+    /// The partitions that may be read, each with its progress.
+    pub(super) fn readable(&self) -> Vec<(PartitionId, Progress)> {
+        let by_id = self.by_id.borrow();
+        let ready = by_id.iter().filter(|(_, partition)| partition.readiness != Readiness::Examining);
+        ready.map(|(&id, partition)| (id, partition.progress)).collect()
+    }
+
+    /// The committed position of each partition, and when its newest committed record arrived.
+    pub(super) fn committed(&self) -> Vec<(PartitionId, Position, i64)> {
+        let by_id = self.by_id.borrow();
+        let committed = |(&id, partition): (&PartitionId, &Partition)| {
+            (id, partition.progress.committed, partition.committed_received)
+        };
+        by_id.iter().map(committed).collect()
+    }
+
+    /// Advances the read position of a partition. Returns false if the shard has the partition no longer, or
+    /// under another epoch.
+    pub(super) fn advance_read(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
+        let mut by_id = self.by_id.borrow_mut();
+        by_id.get_mut(&id).is_some_and(|partition| partition.progress.advance_read(epoch, to))
+    }
+
+    /// Records a commit up to `to`. Returns false if the shard has the partition no longer, or under another
+    /// epoch.
+    pub(super) fn on_committed(&self, id: PartitionId, epoch: i64, to: Position, received: i64) -> bool {
+        let mut by_id = self.by_id.borrow_mut();
+        let Some(partition) = by_id.get_mut(&id) else { return false };
+        let is_current = partition.progress.on_committed(epoch, to);
+        if is_current {
+            partition.committed_received = received;
+        }
+        is_current
+    }
+
+    /// Ends the search for a poison reading if everything suspected is committed. Returns whether it ended.
+    pub(super) fn end_search(&self, id: PartitionId, committed: Position) -> bool {
+        let mut by_id = self.by_id.borrow_mut();
+        let over = by_id
+            .get_mut(&id)
+            .filter(|partition| partition.search().is_some_and(|search| search.is_over(committed)));
+        over.map(|partition| partition.readiness = Readiness::Ready(None)).is_some()
+    }
+
+    /// Wakes everyone who waits for commits.
+    pub(super) fn notify_commit_finished(&self) {
+        self.commit_finished.notify_waiters();
+    }
+
+    /// Waits until no commit of the partition is in flight.
+    pub(super) async fn wait_for_commits(&self, id: PartitionId) {
+        loop {
+            let finished = self.commit_finished.notified();
+            if self.get(id, |partition| partition.progress.in_flight).unwrap_or(0) == 0 {
+                return;
+            }
+            finished.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P: PartitionId = PartitionId(3);
+
+    fn at(n: u64) -> Position {
+        Position { generation: 7, n }
+    }
+
+    fn partitions(clean_shutdown: bool) -> Partitions {
+        let claimed = ClaimedPartition {
+            partition: P,
+            epoch: 5,
+            position: at(2),
+            detectors: None,
+            quarantine: BTreeMap::new(),
+            clean_shutdown,
+        };
+        let partitions = Partitions::default();
+        partitions.insert(P, Partition::new(Arc::new(claimed), Arc::default()));
+        partitions
+    }
+
+    #[test]
+    fn a_partition_whose_owner_died_is_not_read_before_it_is_examined() {
+        let partitions = partitions(false);
+        assert_eq!(partitions.readable(), []);
+        partitions.change(P, 4, |partition| partition.readiness = Readiness::Ready(None));
+        assert_eq!(partitions.readable(), [], "another epoch's answer changes nothing");
+        partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(None));
+        assert_eq!(partitions.readable(), [(P, Progress::new(5, at(2)))]);
+    }
+
+    #[tokio::test]
+    async fn commits_are_waited_for_one_after_the_other() {
+        let partitions = partitions(true);
+        assert!(partitions.advance_read(P, 5, at(4)) && partitions.advance_read(P, 5, at(6)));
+        assert!(!partitions.advance_read(P, 4, at(8)));
+        let wait = partitions.wait_for_commits(P);
+        let commit = async {
+            for to in [4, 6] {
+                tokio::task::yield_now().await;
+                assert!(partitions.on_committed(P, 5, at(to), 9));
+                partitions.notify_commit_finished();
+            }
+        };
+        tokio::join!(wait, commit);
+        assert_eq!(partitions.committed(), [(P, at(6), 9)]);
+    }
+
+    #[test]
+    fn a_search_ends_once_everything_suspected_is_committed() {
+        let partitions = partitions(false);
+        let search = PoisonSearch::new(None, at(2), Some(at(6)));
+        partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(search));
+        assert!(!partitions.end_search(P, at(5)));
+        assert!(partitions.end_search(P, at(6)));
+        assert!(!partitions.end_search(P, at(6)), "it has ended before");
+    }
+}

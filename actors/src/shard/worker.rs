@@ -1,0 +1,305 @@
+//! The loop of a shard: read → collect → score → assemble → send.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thicket_schema::{PartitionId, Position};
+use thicket_store::postgres::{ClaimedPartition, CommitBatch};
+use thicket_store::redis::{LogEntry, LogReader};
+use thicket_store::retry::Backoff;
+use tokio::sync::{oneshot, watch};
+
+use super::assemble::assemble;
+use super::collect::{Collector, LogRange, ReadBatch, cut_at_control};
+use super::detector_pool::{DetectorPool, DueCheckpoint};
+use super::housekeeping::Housekeeping;
+use super::options::ShardContext;
+use super::partitions::{Partition, Partitions, Readiness};
+use super::scoring::{ScoredBatch, Scorer};
+use super::suspect_log::SuspectLog;
+use crate::credit::{Credit, CreditPool, send_credited};
+use crate::messages::{Commit, CommitOutcome, Reopen};
+
+/// How long a read waits for entries. A partition that is assigned meanwhile is read from then on.
+const READ_TIMEOUT: Duration = Duration::from_millis(100);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
+/// Readings that one read aims at.
+const READ_TARGET: u64 = 4_096;
+const MAX_ENTRIES: u64 = 256;
+/// Entries of each partition that the first read asks for.
+const FIRST_ENTRIES: u64 = 16;
+
+/// What one read returned: the entries of each partition, and the epoch under which each was read.
+struct Read {
+    entries: Vec<(PartitionId, Vec<LogEntry>)>,
+    epochs: BTreeMap<PartitionId, i64>,
+}
+
+/// The parts of a shard, each with its own state. All of it lives on one arbiter.
+pub(super) struct ShardWorker {
+    context: Rc<ShardContext>,
+    reader: LogReader,
+    partitions: Rc<Partitions>,
+    detectors: Rc<DetectorPool>,
+    suspects: Rc<SuspectLog>,
+    scorer: Scorer,
+    housekeeping: Housekeeping,
+    credits: CreditPool,
+}
+
+impl ShardWorker {
+    pub(super) fn new(context: Rc<ShardContext>, reader: LogReader) -> Self {
+        let partitions = Rc::<Partitions>::default();
+        let detectors = Rc::new(DetectorPool::new(Rc::clone(&context)));
+        let suspects = Rc::new(SuspectLog::new(context.peers.suspects.clone()));
+        let scorer = Scorer {
+            context: Rc::clone(&context),
+            partitions: Rc::clone(&partitions),
+            detectors: Rc::clone(&detectors),
+            suspects: Rc::clone(&suspects),
+        };
+        let housekeeping = Housekeeping {
+            context: Rc::clone(&context),
+            reader: reader.clone(),
+            partitions: Rc::clone(&partitions),
+            detectors: Rc::clone(&detectors),
+        };
+        let credits = CreditPool::new(context.options.max_in_flight);
+        Self { context, reader, partitions, detectors, suspects, scorer, housekeeping, credits }
+    }
+
+    /// Works until it is told to stop, then saves every detector.
+    pub(super) async fn run(self: Rc<Self>, stop: watch::Receiver<bool>) {
+        let mut last_housekeeping = Instant::now();
+        let mut entries_per_partition = FIRST_ENTRIES;
+        let mut backoff = Backoff::default();
+        while !*stop.borrow() {
+            if last_housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
+                self.housekeeping.run().await;
+                last_housekeeping = Instant::now();
+            }
+            let Some(read) = self.read(entries_per_partition, &mut backoff).await else { continue };
+            entries_per_partition = self.process(read).await;
+        }
+        for id in self.partitions.ids() {
+            self.partitions.wait_for_commits(id).await;
+        }
+        self.detectors.save_all().await;
+    }
+
+    /// One round: collect → score → assemble → send. Returns how many entries of each partition the next read
+    /// asks for.
+    async fn process(self: &Rc<Self>, read: Read) -> u64 {
+        let partitions = read.epochs.len() as u64;
+        let entries: usize = read.entries.iter().map(|(_, entries)| entries.len()).sum();
+        let mut batch = self.collect(read);
+        let records = batch.records();
+        let mut credits = self.acquire_credits(&batch.ranges).await;
+        for range in &mut batch.ranges {
+            self.apply_control(range).await;
+        }
+        let (scored, mut checkpoints) = self.score(&batch).await;
+        for range in batch.ranges {
+            let partition = range.partition;
+            if !self.advance(&range, &batch.sensors) {
+                continue;
+            }
+            let mut commit = assemble(range, &batch.sensors, &scored);
+            commit.reshaped = self.detectors.take_reshaped(partition);
+            let credit = credits.remove(&partition).unwrap_or_else(Credit::unbounded);
+            self.send(commit, checkpoints.remove(&partition).unwrap_or_default(), credit);
+        }
+        next_count(partitions, entries as u64, records)
+    }
+
+    /// Reads the entries after what is read. `None` if there are none, or if Redis does not answer.
+    async fn read(&self, entries_per_partition: u64, backoff: &mut Backoff) -> Option<Read> {
+        let readable = self.partitions.readable();
+        let positions: Vec<(PartitionId, Position)> =
+            readable.iter().map(|&(id, progress)| (id, progress.read)).collect();
+        if positions.is_empty() {
+            tokio::time::sleep(READ_TIMEOUT).await;
+            return None;
+        }
+        match self.reader.read(&positions, entries_per_partition, READ_TIMEOUT).await {
+            Ok(entries) => {
+                backoff.reset();
+                let epochs = readable.into_iter().map(|(id, progress)| (id, progress.epoch)).collect();
+                (!entries.is_empty()).then_some(Read { entries, epochs })
+            }
+            Err(error) => {
+                tracing::warn!(%error, shard = self.context.label, "cannot read the log; retrying");
+                backoff.wait().await;
+                None
+            }
+        }
+    }
+
+    /// Decodes the entries. Leaves out partitions that were lost or reopened during the read.
+    fn collect(&self, read: Read) -> ReadBatch {
+        let mut collector = Collector::default();
+        for (id, mut entries) in read.entries {
+            let Some(partition) = self.partitions.get(id, Partition::clone) else { continue };
+            let Some(&read_under) = read.epochs.get(&id) else { continue };
+            if !partition.progress.is_current(read_under) {
+                continue;
+            }
+            entries.retain(|entry| partition.progress.is_unread(entry.position));
+            let first = entries.first().map(|entry| entry.position);
+            let limit = partition.search().zip(first).and_then(|(search, first)| search.limit(first));
+            entries.retain(|entry| limit.is_none_or(|limit| entry.position <= limit));
+            cut_at_control(&mut entries);
+            if !entries.is_empty() {
+                collector.add(id, partition.progress, &partition.claimed.quarantine, entries);
+            }
+        }
+        collector.finish()
+    }
+
+    /// Acquires the credits of all ranges at once: two shards that each hold a part of what they need would wait
+    /// for each other without end.
+    async fn acquire_credits(&self, ranges: &[LogRange]) -> BTreeMap<PartitionId, Credit> {
+        let units = |range: &LogRange| range.slots.len().max(1) as u32;
+        let mut all = self.credits.acquire(ranges.iter().map(units).sum()).await;
+        ranges.iter().map(|range| (range.partition, all.split(units(range)))).collect()
+    }
+
+    /// Applies the control entry that a range consists of, if it does.
+    async fn apply_control(&self, range: &mut LogRange) {
+        let is_applied = self.scorer.apply_control(range).await;
+        if is_applied.is_err() {
+            self.reopen(range.partition);
+        }
+    }
+
+    /// Scores the readings of each sensor. Reopens the partitions whose detectors cannot be restored.
+    async fn score(
+        &self,
+        batch: &ReadBatch,
+    ) -> (Vec<ScoredBatch>, BTreeMap<PartitionId, Vec<DueCheckpoint>>) {
+        let results = self.scorer.score_all(&batch.ranges, &batch.sensors).await;
+        let mut scored = Vec::with_capacity(results.len());
+        let mut checkpoints: BTreeMap<PartitionId, Vec<DueCheckpoint>> = BTreeMap::new();
+        for (sensor, result) in batch.sensors.iter().zip(results) {
+            let mut result = result.unwrap_or_else(|_| {
+                self.reopen(sensor.partition);
+                ScoredBatch::empty(self.context.options.detectors.of(&sensor.sensor))
+            });
+            let due = result.checkpoint.take();
+            let due = due.map(|checkpoint| DueCheckpoint { sensor: sensor.sensor.clone(), checkpoint });
+            checkpoints.entry(sensor.partition).or_default().extend(due);
+            scored.push(result);
+        }
+        (scored, checkpoints)
+    }
+
+    /// Advances the read position over a range. Returns false if the partition was assigned again meanwhile, from
+    /// an earlier position: then the detectors are ahead of it and are dropped.
+    fn advance(&self, range: &LogRange, sensors: &[super::collect::SensorBatch]) -> bool {
+        if !self.partitions.advance_read(range.partition, range.epoch, range.to) {
+            self.detectors.drop_partition(range.partition);
+            return false;
+        }
+        for sensor in sensors.iter().filter(|sensor| sensor.partition == range.partition) {
+            self.detectors.touch(&sensor.sensor, range.to);
+        }
+        true
+    }
+
+    /// Sends a batch to the writer of its partition. Its checkpoints wait until its rows are durable.
+    fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
+        let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
+        let received = batch.received.last().copied().unwrap_or_default();
+        let losses = batch.losses.clone();
+        #[cfg(feature = "faults")]
+        let checkpoints = super::broken::save_before_rows(&self.detectors, partition, checkpoints);
+        let (reply, outcome) = oneshot::channel();
+        let writers = &self.context.peers.writers;
+        send_credited(&writers[usize::from(partition.0) % writers.len()], Commit { batch, reply, credit });
+        let worker = Rc::clone(self);
+        actix_rt::spawn(async move {
+            if matches!(outcome.await, Ok(CommitOutcome::Committed)) {
+                // Not earlier: a node that lost the partition reads a log that the new owner has trimmed.
+                worker.housekeeping.report_losses(partition, &losses);
+                if worker.partitions.on_committed(partition, epoch, to, received) {
+                    worker.on_committed(partition, to, checkpoints);
+                }
+            } else if worker.partitions.is_current(partition, epoch) {
+                // The commit was refused or its outcome is unknown: the detectors may not match the tables.
+                worker.reopen(partition);
+            }
+            worker.partitions.notify_commit_finished();
+        });
+    }
+
+    fn on_committed(&self, partition: PartitionId, to: Position, checkpoints: Vec<DueCheckpoint>) {
+        if self.partitions.end_search(partition, to) {
+            let suspects = Rc::clone(&self.suspects);
+            actix_rt::spawn(async move { suspects.clear(partition).await });
+        }
+        for due in checkpoints {
+            self.detectors.save_if_room(partition, due);
+        }
+    }
+
+    /// Takes a partition over.
+    pub(super) fn open(&self, claimed: &Arc<ClaimedPartition>) {
+        let ClaimedPartition { partition, epoch, position, .. } = **claimed;
+        tracing::debug!(%partition, epoch, %position, "partition assigned");
+        let detectors = self.scorer.parse_config_or_default(partition, claimed.detectors.as_deref());
+        self.detectors.drop_partition(partition);
+        self.partitions.insert(partition, Partition::new(Arc::clone(claimed), detectors));
+    }
+
+    /// Checks that Redis has what is committed, and asks what the last owner may have died of. The partition is
+    /// not read before.
+    pub(super) async fn examine(&self, claimed: &ClaimedPartition) {
+        let ClaimedPartition { partition, epoch, position, .. } = *claimed;
+        self.housekeeping.check_tail(partition, position).await;
+        if !claimed.clean_shutdown {
+            let search = self.suspects.load(&self.reader, partition, position).await;
+            self.partitions.change(partition, epoch, |partition| {
+                partition.readiness = Readiness::Ready(search);
+            });
+        }
+    }
+
+    /// Forgets a partition and asks for it again.
+    fn reopen(&self, partition: PartitionId) {
+        self.close(partition);
+        // At most one per partition until it is assigned again.
+        #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
+        self.context.peers.reopen.do_send(Reopen { partition });
+    }
+
+    pub(super) fn reopen_all(&self) {
+        for partition in self.partitions.ids() {
+            self.reopen(partition);
+        }
+    }
+
+    pub(super) fn close(&self, partition: PartitionId) {
+        self.partitions.remove(partition);
+        self.detectors.drop_partition(partition);
+    }
+}
+
+/// How many entries of each partition the next read asks for, so that it returns about [`READ_TARGET`] readings.
+fn next_count(partitions: u64, entries: u64, records: u64) -> u64 {
+    let records_per_entry = (records / entries.max(1)).max(1);
+    (READ_TARGET / (partitions.max(1) * records_per_entry)).clamp(1, MAX_ENTRIES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_asks_for_fewer_entries_the_more_they_hold() {
+        assert_eq!(next_count(32, 64, 64), 128);
+        assert_eq!(next_count(32, 10, 1_000), 1);
+        assert_eq!(next_count(1, 0, 0), MAX_ENTRIES);
+    }
+}

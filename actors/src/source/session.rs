@@ -1,0 +1,258 @@
+//! The MQTT session: connects, subscribes, and turns messages into appends.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::Recipient;
+use chrono::Utc;
+use rumqttc::{
+    AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubAck, SubscribeFilter,
+    SubscribeReasonCode,
+};
+use thicket_store::retry::Backoff;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::controls::ControlPublisher;
+use super::decode::{DecodeOptions, MessageDecoder};
+use super::subscription_lease::SubscriptionLease;
+use crate::acknowledge::Connection;
+use crate::credit::{CreditPool, send_credited};
+use crate::messages::Append;
+use crate::metrics::Metrics;
+
+/// The largest packet that MQTT allows. The payload limit is the decoder's: a library that refuses a large packet can
+/// only disconnect, and the broker would deliver the packet again without end.
+const LARGEST_PACKET: usize = 268_435_455;
+/// Packet ids are 16 bits. This many acknowledgements can be queued at once, and as many again while a connection breaks.
+const REQUEST_QUEUE: usize = 2 * 65_536;
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
+
+/// The settings of a subscription.
+#[derive(Clone, Debug)]
+pub struct MqttOptions {
+    /// Host of the broker.
+    pub host: String,
+    /// Port of the broker.
+    pub port: u16,
+    /// The client id, which names the persistent session.
+    pub client_id: String,
+    /// User and password, if the broker asks for them.
+    pub credentials: Option<(String, String)>,
+    /// Topic filters.
+    pub topics: Vec<String>,
+    /// Interval of keep-alive pings.
+    pub keep_alive: Duration,
+    /// Most messages between broker and log.
+    pub max_in_flight: u32,
+}
+
+/// The client and the event loop of a session, created before the actors that share the connection.
+pub struct MqttClient {
+    pub(super) client: AsyncClient,
+    pub(super) event_loop: EventLoop,
+}
+
+impl MqttClient {
+    /// Creates a client that is not connected yet.
+    pub fn new(options: &MqttOptions) -> Self {
+        let mut mqtt = rumqttc::MqttOptions::new(&options.client_id, &options.host, options.port);
+        mqtt.set_clean_session(false)
+            .set_manual_acks(true)
+            .set_keep_alive(options.keep_alive)
+            .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+        if let Some((user, password)) = &options.credentials {
+            mqtt.set_credentials(user, password);
+        }
+        let (client, event_loop) = AsyncClient::new(mqtt, REQUEST_QUEUE);
+        Self { client, event_loop }
+    }
+
+    /// The connection that deliveries are acknowledged on.
+    pub fn connection(&self) -> Connection {
+        Connection::new(self.client.clone())
+    }
+}
+
+/// A subscription and everything that its messages need.
+pub(super) struct Session {
+    pub(super) options: MqttOptions,
+    pub(super) decode: DecodeOptions,
+    pub(super) writer: Recipient<Append>,
+    pub(super) credits: CreditPool,
+    pub(super) connection: Connection,
+    pub(super) client: AsyncClient,
+    pub(super) lease: SubscriptionLease,
+    pub(super) metrics: Metrics,
+    pub(super) controls: Rc<ControlPublisher>,
+    /// Survives a restart of the actor: a panic in decoding does not end the connection.
+    pub(super) event_loop: tokio::sync::Mutex<EventLoop>,
+}
+
+impl Session {
+    /// Connects, takes messages and reconnects until it is told to stop.
+    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut event_loop = self.event_loop.lock().await;
+        let mut decoder = MessageDecoder::new(self.decode.clone());
+        let mut backoff = Backoff::default();
+        let mut subscribed = false;
+        while !*stop.borrow() {
+            if !self.lease.hold(&mut stop, || self.on_waiting_for_lease()).await {
+                return;
+            }
+            if !self.lease.fence_older_writers().await {
+                backoff.wait().await;
+                continue;
+            }
+            self.controls.set_writer(true);
+            let connected =
+                self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
+            self.metrics.mqtt_connected.set(0);
+            self.connection.end_generation(&mut event_loop);
+            if *stop.borrow() {
+                return;
+            }
+            if connected {
+                backoff.reset();
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Handles one connection until it ends. Returns whether the broker accepted it.
+    async fn stay_connected(
+        &self,
+        event_loop: &mut EventLoop,
+        decoder: &mut MessageDecoder,
+        subscribed: &mut bool,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
+        let mut connected = false;
+        let mut renewal = tokio::time::interval(self.lease.renewal_interval());
+        renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let finish = self.finish(stop.clone());
+        tokio::pin!(finish);
+        let mut give_up_at = None;
+        loop {
+            // The poll is not dropped before it ends: a connection attempt or a packet in flight would be lost.
+            let poll = event_loop.poll();
+            tokio::pin!(poll);
+            let event = loop {
+                tokio::select! {
+                    event = &mut poll => break event,
+                    () = self.connection.redelivery_requested() => return connected,
+                    _ = renewal.tick() => if !self.lease.renew().await {
+                        return connected;
+                    },
+                    () = &mut finish, if give_up_at.is_none() => {
+                        give_up_at = Some(Instant::now() + DISCONNECT_TIMEOUT);
+                        if !connected || self.client.try_disconnect().is_err() {
+                            return connected;
+                        }
+                    }
+                    () = reached(give_up_at) => return connected,
+                }
+            };
+            match event {
+                Ok(Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. }))) => {
+                    connected = true;
+                    self.on_connected(session_present, subscribed);
+                }
+                Ok(Event::Incoming(Incoming::Publish(publish))) if !*stop.borrow() => {
+                    self.on_publish(publish, decoder).await;
+                }
+                Ok(Event::Incoming(Incoming::SubAck(answer))) => self.on_subscribed(&answer),
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
+                Ok(_) => {}
+                Err(error) => {
+                    let (host, port) = (&self.options.host, self.options.port);
+                    tracing::warn!(%error, host, port, "no connection to the broker; retrying");
+                    return connected;
+                }
+            }
+        }
+    }
+
+    /// Returns once the ingress was told to stop and every message it took is in the log and acknowledged.
+    async fn finish(&self, mut stop: watch::Receiver<bool>) {
+        if stop.wait_for(|&stop| stop).await.is_err() {
+            return std::future::pending().await;
+        }
+        drop(self.credits.acquire(self.credits.capacity()).await);
+        self.lease.release().await;
+    }
+
+    fn on_waiting_for_lease(&self) {
+        self.controls.set_writer(false);
+        tracing::info!(
+            client_id = self.options.client_id,
+            "another node holds the subscription; waiting for its lease"
+        );
+    }
+
+    fn on_connected(&self, session_present: bool, subscribed: &mut bool) {
+        tracing::info!(
+            host = self.options.host,
+            port = self.options.port,
+            session_present,
+            "connected to the broker"
+        );
+        self.metrics.mqtt_connects.inc();
+        // A resumed session subscribes once per process: the topics may have changed since the session began.
+        if session_present && *subscribed {
+            self.metrics.mqtt_connected.set(1);
+            return;
+        }
+        let mut filters: Vec<SubscribeFilter> = self
+            .options
+            .topics
+            .iter()
+            .map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce))
+            .collect();
+        filters.push(SubscribeFilter::new(BROKER_DROPPED.to_owned(), QoS::AtMostOnce));
+        match self.client.try_subscribe_many(filters) {
+            Ok(()) => *subscribed = true,
+            Err(error) => tracing::error!(%error, "subscription not sent"),
+        }
+    }
+
+    /// From now on the broker keeps messages, so `/readyz` may say ready.
+    fn on_subscribed(&self, answer: &SubAck) {
+        if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+            tracing::error!(topics = ?self.options.topics, "the broker refused a subscription");
+        }
+        self.metrics.mqtt_connected.set(1);
+    }
+
+    async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
+        if publish.topic == BROKER_DROPPED {
+            if let Some(dropped) =
+                std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok())
+            {
+                self.metrics.broker_dropped.set(dropped);
+            }
+            return;
+        }
+        let delivery = self.connection.delivery(&publish);
+        if publish.retain {
+            self.metrics.mqtt_messages.with_label_values(&["retained"]).inc();
+            if let Some(delivery) = delivery {
+                delivery.acknowledge();
+            }
+            return;
+        }
+        let credit = self.credits.acquire(1).await;
+        let now_micros = Utc::now().timestamp_micros();
+        let records = decoder.decode(&publish.topic, &publish.payload, publish.dup, now_micros);
+        send_credited(&self.writer, Append { records, delivery, credit });
+    }
+}
+
+/// Waits until a time; without end if there is none.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

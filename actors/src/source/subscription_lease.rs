@@ -1,0 +1,120 @@
+//! The lease of an MQTT subscription: one node at a time holds it, and a new holder fences the writers of its
+//! predecessors before it appends anything.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use actix::Recipient;
+use chrono::Utc;
+use thicket_schema::{EpochKey, Keys, LeaseKey};
+use thicket_store::redis::{LeaseState, Leases};
+use tokio::sync::watch;
+
+use crate::messages::FenceWriters;
+
+/// How often a node asks for the lease that another node holds.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The keys of a subscription in Redis.
+#[derive(Clone, Debug)]
+pub struct SubscriptionKeys {
+    /// Its lease.
+    pub lease: LeaseKey,
+    /// The counter that numbers its holders.
+    pub epoch: EpochKey,
+}
+
+impl SubscriptionKeys {
+    /// The keys of the subscription of a client id.
+    pub fn new(keys: &Keys, client_id: &str) -> Self {
+        Self { lease: keys.ingress_lease(client_id), epoch: keys.ingress_epoch(client_id) }
+    }
+}
+
+/// The lease of a subscription, as its ingress uses it.
+pub(super) struct SubscriptionLease {
+    leases: Leases,
+    keys: SubscriptionKeys,
+    fence: Recipient<FenceWriters>,
+    /// Whether earlier writers are fenced, since this node last took the lease.
+    writers_fenced: Cell<bool>,
+}
+
+impl SubscriptionLease {
+    pub(super) const fn new(leases: Leases, keys: SubscriptionKeys, fence: Recipient<FenceWriters>) -> Self {
+        Self { leases, keys, fence, writers_fenced: Cell::new(false) }
+    }
+
+    /// How often the lease is renewed.
+    pub(super) fn renewal_interval(&self) -> Duration {
+        self.leases.ttl() / 3
+    }
+
+    /// Waits until this node holds the lease. Calls `on_wait` once if another node holds it. Returns false if the
+    /// ingress was told to stop instead.
+    pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> bool {
+        let mut on_wait = Some(on_wait);
+        loop {
+            match self.leases.acquire(self.keys.lease.clone()).await {
+                Ok(LeaseState::Renewed) => return true,
+                Ok(LeaseState::Acquired) => {
+                    self.writers_fenced.set(false);
+                    return true;
+                }
+                Ok(LeaseState::HeldByOther) => {
+                    if let Some(on_wait) = on_wait.take() {
+                        on_wait();
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot read the lease of the subscription; retrying"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.renewal_interval().min(POLL_INTERVAL)) => {}
+                _ = stop.wait_for(|&stop| stop) => return false,
+            }
+        }
+    }
+
+    /// Opens every log, so that earlier holders of the subscription append nothing more. Returns whether they are
+    /// fenced.
+    pub(super) async fn fence_older_writers(&self) -> bool {
+        if self.writers_fenced.get() {
+            return true;
+        }
+        let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
+        match self.leases.next_ingress_epoch(self.keys.epoch.clone(), wall_ms).await {
+            Ok(ingress_epoch) => {
+                let fenced = self.fence.send(FenceWriters { ingress_epoch }).await;
+                self.writers_fenced.set(fenced.unwrap_or(false));
+            }
+            Err(error) => tracing::warn!(%error, "cannot take the logs over; retrying"),
+        }
+        self.writers_fenced.get()
+    }
+
+    /// Renews the lease. Returns false if another node holds it, or may have held it meanwhile.
+    pub(super) async fn renew(&self) -> bool {
+        match self.leases.acquire(self.keys.lease.clone()).await {
+            Ok(LeaseState::HeldByOther) => {
+                tracing::warn!("another node took the subscription over");
+                self.writers_fenced.set(false);
+                return false;
+            }
+            Ok(LeaseState::Acquired) => {
+                tracing::warn!("the lease of the subscription had expired; reconnecting");
+                self.writers_fenced.set(false);
+                return false;
+            }
+            Ok(LeaseState::Renewed) => {}
+            Err(error) => tracing::warn!(%error, "the lease of the subscription was not renewed"),
+        }
+        true
+    }
+
+    /// Releases the lease.
+    pub(super) async fn release(&self) {
+        if let Err(error) = self.leases.release(self.keys.lease.clone()).await {
+            tracing::warn!(%error, "the lease of the subscription was not released");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The error of a setting that cannot be used.
+
+/// A setting that cannot be used. The text names the key.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A number lies outside its range.
+    #[error("{key} is {value}, but must be {least} to {most}")]
+    OutOfRange {
+        /// The key of the setting.
+        key: &'static str,
+        /// The configured value.
+        value: u64,
+        /// Minimum value.
+        least: u64,
+        /// Maximum value.
+        most: u64,
+    },
+    /// A fractional number lies outside its range, or is not finite.
+    #[error("{key} is {value}, but must be {range}")]
+    BadNumber {
+        /// The key of the setting.
+        key: &'static str,
+        /// The configured value.
+        value: f64,
+        /// The allowed range, as text.
+        range: &'static str,
+    },
+    /// `fields` lists the same field twice.
+    #[error("fields lists `{0}` twice")]
+    RepeatedField(String),
+    /// `counters` lists a name that `fields` does not list.
+    #[error("counters lists `{0}`, which fields does not list")]
+    UnknownCounter(String),
+    /// `fields` lists an empty name.
+    #[error("fields lists an empty name")]
+    EmptyField,
+}
