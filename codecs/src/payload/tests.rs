@@ -1,10 +1,8 @@
 use proptest::prelude::*;
-
 use thicket_schema::FieldSetError;
 
 use super::*;
 use crate::timestamp::TimestampError;
-use thicket_schema::FieldSetError;
 
 const TEN_O_CLOCK: Timestamp = Timestamp(1_795_341_600_000_000);
 

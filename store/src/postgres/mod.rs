@@ -8,6 +8,7 @@
 //! - `anomalies`, `labels`: events, and what people say about them.
 //! - `dead_letters`, `quarantine`, `log_losses`: what could not be processed.
 //! - `history`: the questions that a restore asks about a sensor.
+//! - `pattern`: patterns of names and topics, as operators write them.
 
 mod anomalies;
 mod batch;
@@ -23,25 +24,41 @@ mod labels;
 mod late;
 mod log_losses;
 mod partitions;
+mod pattern;
 mod positions;
 mod quarantine;
 mod readings;
 mod sensors;
 
-pub use anomalies::anomaly_row;
+pub use anomalies::{
+    Anomaly, AnomalyFilter, AnomalyLabel, anomalies_between, anomaly_row, by_share, find_anomaly,
+    list_anomalies, nearest_anomalies, serialize_causes,
+};
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
 pub use bisect::{Unstorable, find_unstorable, is_missing_day};
 pub use commit::{Applied, Known, apply};
 pub use configs::stored_configs;
-pub use connection::{PostgresPool, StoreError, connect_postgres, postgres_pool};
+pub use connection::{
+    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
+};
 pub use day_tables::{day_of, ensure_days};
+pub use dead_letters::{
+    DeadLetterFilter, DeadLetterKey, DeadLetterKeyError, DeadLetterSelection, SelectedDeadLetter,
+    dead_letters_by_key, delete_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
+};
 pub use field_sets::FieldSets;
 pub use history::{CheckpointFacts, StoredReading, newest_of_others, page_of_rows, rows_after, rows_up_to};
-pub use labels::{AppliedLabel, UnloggedLabel, applied_labels, mark_logged, unlogged_labels};
+pub use labels::{
+    AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
+    unlogged_labels,
+};
 pub use log_losses::LogLoss;
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, mark_clean_shutdown,
     newest_generation, partitions_configured_otherwise,
 };
-pub use quarantine::{QuarantineEntry, QuarantineList, QuarantineReason, quarantine};
+pub use quarantine::{
+    QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine, quarantined_by_reason,
+};
 pub use readings::scored_row;
+pub use sensors::{find_sensor, sensor_names, sensors_matching};
