@@ -1,52 +1,14 @@
-//! Numbers and causes in words, the same in every command.
+//! Texts that every command formats alike: numbers, counts, sizes and causes.
 
-use serde::Serialize;
 use thicket_detector::Cause;
 
-/// One field's part in an anomaly, as commands and the HTTP API show it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Why {
-    /// Which field.
-    pub(crate) field: String,
-    /// Its share of the score, 0 to 1.
-    pub(crate) share: f64,
-    /// What came; NaN, in JSON null, where the field was missing.
-    pub(crate) actual: f64,
-    /// What was expected, and between what.
-    pub(crate) expected: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+/// Formats a cause: the value and the band that was expected of it.
+pub(crate) fn cause(of: &Cause) -> String {
+    let Cause { field, actual, low, high, .. } = of;
+    format!("{field} was {}, expected {} to {}", number(*actual), number(*low), number(*high))
 }
 
-impl From<&Cause> for Why {
-    fn from(cause: &Cause) -> Self {
-        let Cause { field, share, actual, expected, low, high, .. } = cause;
-        Self {
-            field: field.clone(),
-            share: *share,
-            actual: *actual,
-            expected: *expected,
-            low: *low,
-            high: *high,
-        }
-    }
-}
-
-impl Why {
-    /// What came and what was expected, in words.
-    pub(crate) fn words(&self) -> String {
-        let Self { field, actual, low, high, .. } = self;
-        format!("{field} was {}, expected {} to {}", number(*actual), number(*low), number(*high))
-    }
-}
-
-/// Sorts causes, those with the greatest share first.
-pub(crate) fn by_share(mut causes: Vec<Why>) -> Vec<Why> {
-    causes.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.field.cmp(&b.field)));
-    causes
-}
-
-/// A number for people: three decimals at most, or an exponent where these would say nothing.
+/// Formats a number: at most three decimals, or an exponent where three decimals would show too little.
 pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return "missing".to_owned();
@@ -59,13 +21,13 @@ pub(crate) fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// So many of something, whose plural ends in s.
-pub(crate) fn count(count: impl Into<i128>, what: &str) -> String {
-    let count = count.into();
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+/// Formats a count and its noun. The plural of the noun ends in s.
+pub(crate) fn count(number_of: impl Into<i128>, noun: &str) -> String {
+    let number_of = number_of.into();
+    if number_of == 1 { format!("1 {noun}") } else { format!("{number_of} {noun}s") }
 }
 
-/// Bytes for people.
+/// Formats a number of bytes.
 pub(crate) fn bytes(count: f64) -> String {
     match count {
         1e9.. => format!("{:.1} GB", count / 1e9),
@@ -76,6 +38,8 @@ pub(crate) fn bytes(count: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use thicket_detector::Direction;
+
     use super::*;
 
     #[test]
@@ -87,9 +51,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_says_what_came_and_what_was_expected() {
+    fn a_cause_shows_the_value_and_what_was_expected() {
         let field = "laeq_db".to_owned();
-        let why = Why { field, share: 1.0, actual: 71.0, expected: 44.0, low: 40.0, high: 48.0 };
-        assert_eq!(why.words(), "laeq_db was 71, expected 40 to 48");
+        let direction = Direction::High;
+        let high =
+            Cause { field, share: 1.0, actual: 71.0, expected: 44.0, low: 40.0, high: 48.0, direction };
+        assert_eq!(cause(&high), "laeq_db was 71, expected 40 to 48");
     }
 }

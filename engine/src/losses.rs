@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
 use thicket_schema::Timestamp;
 
-use crate::when;
+use crate::time_arg;
 
 /// A lost stretch, without its ends.
 #[derive(Clone, Debug, QueryableByName, Serialize)]
@@ -28,7 +28,10 @@ impl Loss {
     /// For people.
     pub(crate) fn words(&self) -> String {
         let Self { partition, after, before, noticed } = self;
-        format!("partition {partition:02}: after {after}, before {before}; noticed {}", when::show(*noticed))
+        format!(
+            "partition {partition:02}: after {after}, before {before}; noticed {}",
+            time_arg::show(*noticed)
+        )
     }
 }
 

@@ -19,7 +19,7 @@ use thicket_actors::writer::connect_postgres;
 use thicket_schema::Keys;
 
 use crate::config::Config;
-use crate::words::count;
+use crate::format::count;
 use day::{Day, Fate};
 
 /// Between two looks.

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use thicket_detector::{Event, Label};
+use thicket_detector::{Cause, Event, Label};
 use thicket_schema::Timestamp;
+use thicket_store::postgres::{Anomaly, by_share, serialize_causes};
 
 use super::compare::Span;
-use crate::anomalies::Anomaly;
-use crate::words::{Why, by_share};
 
 /// An event of a sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,7 +18,8 @@ pub(super) struct Alarm {
     pub(super) peak_grade: f64,
     pub(super) readings: i64,
     /// The greatest share first.
-    pub(super) causes: Vec<Why>,
+    #[serde(serialize_with = "serialize_causes")]
+    pub(super) causes: Vec<Cause>,
     /// What people said of it, where it is stored.
     pub(super) label: Option<Label>,
 }
@@ -46,7 +46,7 @@ impl From<&Event> for Alarm {
             peak_at: time(event.peak_at),
             peak_grade: event.peak_grade,
             readings: i64::from(event.readings),
-            causes: by_share(event.causes.iter().map(Why::from).collect()),
+            causes: by_share(event.causes.clone()),
             label: None,
         }
     }
@@ -55,13 +55,13 @@ impl From<&Event> for Alarm {
 impl From<Anomaly> for Alarm {
     fn from(anomaly: Anomaly) -> Self {
         Self {
-            started: anomaly.started,
-            ended: anomaly.ended,
-            peak_at: anomaly.peak_at,
+            started: anomaly.started.to_datetime(),
+            ended: anomaly.ended.map(Timestamp::to_datetime),
+            peak_at: anomaly.peak_at.to_datetime(),
             peak_grade: anomaly.peak_grade,
             readings: i64::from(anomaly.readings),
             causes: anomaly.causes,
-            label: anomaly.label.map(|said| said.label),
+            label: anomaly.label.map(|set| set.label),
         }
     }
 }

@@ -26,9 +26,9 @@ use clap::Args;
 use thicket_actors::writer::connect_postgres;
 use thicket_schema::Timestamp;
 
-use crate::cli::Format;
 use crate::config::{self, Config, Overrides};
-use crate::when;
+use crate::output::Format;
+use crate::time_arg;
 use out::ScoresFile;
 use plan::Range;
 use report::Report;
@@ -45,10 +45,10 @@ pub(crate) struct BacktestArgs {
     #[arg(long, value_name = "PATTERN", default_value = "*")]
     sensors: String,
     /// Report from then on: RFC 3339, or how long ago, such as 7d [default: all that is stored].
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     from: Option<Timestamp>,
     /// Report up to then [default: now].
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     to: Option<Timestamp>,
     /// At most so many stored readings before --from warm each detector up. They are scored, but not reported.
     #[arg(long, value_name = "N", default_value_t = 20_000)]

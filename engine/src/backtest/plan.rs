@@ -7,10 +7,11 @@ use anyhow::{Context as _, bail};
 use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{SensorName, Timestamp};
+use thicket_store::postgres::sensors_matching;
 
 use super::csv;
-use crate::sensors::{self, Sensor};
 
 /// Sensors that are asked for at a time.
 const CHUNK: usize = 100;
@@ -69,7 +70,7 @@ pub(super) async fn of_table(
     pattern: &str,
     range: &Range,
 ) -> anyhow::Result<Vec<Job>> {
-    let sensors = sensors::matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
+    let sensors = sensors_matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
     if sensors.is_empty() {
         bail!("no sensor's name matches {pattern}; `SELECT sensor FROM sensor_status` lists them");
     }
@@ -102,7 +103,7 @@ pub(super) async fn of_table(
     Ok(jobs)
 }
 
-fn job(sensor: &Sensor, readings: u64) -> anyhow::Result<Job> {
+fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
     Ok(Job { sensor: SensorName::new(&sensor.name)?, origin: Origin::Table(sensor.id), readings })
 }
 

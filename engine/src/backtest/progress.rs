@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::words::count;
+use crate::format::count;
 
 /// Between two lines on a terminal.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::Context as _;
 use diesel_async::AsyncPgConnection;
 use thicket_actors::detector::DetectorConfigs;
-use thicket_actors::writer::connect_postgres;
+use thicket_schema::SensorId;
+use thicket_store::postgres::{anomalies_between, connect_postgres};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -16,7 +17,6 @@ use super::plan::{Job, Origin, Range};
 use super::progress::{Done, INTERVAL, Progress};
 use super::scorer::{Scored, Scorer};
 use super::source::Source;
-use crate::anomalies;
 
 /// What all threads share.
 pub(super) struct Work {
@@ -102,7 +102,7 @@ async fn score(
     let range = &work.range;
     let stored = match (&job.origin, postgres.as_mut()) {
         (Origin::Table(id), Some(postgres)) => {
-            let stored = anomalies::of_sensor(postgres, *id, range.start(), range.to).await?;
+            let stored = anomalies_between(postgres, SensorId(*id), range.start(), range.to).await?;
             Some(stored.into_iter().map(Alarm::from).collect())
         }
         _ => None,

@@ -15,9 +15,9 @@ use thicket_actors::checkpoint::postgres_pool;
 use thicket_detector::{Detection, Explanation};
 use thicket_schema::Timestamp;
 
-use crate::cli::Format;
 use crate::config::Config;
-use crate::{sensors, when};
+use crate::output::Format;
+use crate::{sensors, time_arg};
 use replay::Replayed;
 use stored::StoredDetection;
 
@@ -28,7 +28,7 @@ pub(crate) struct ExplainArgs {
     /// The sensor's name.
     sensor: String,
     /// When: the newest scored reading at or before then is explained. RFC 3339, or how long ago, such as 2h [default: now].
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     at: Option<Timestamp>,
     #[command(flatten)]
     format: Format,
@@ -85,7 +85,7 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
         bail!(
             "{} was still warming up at {}, with reading {}: there is nothing to explain before half of detector.warm_up ({} readings); ask for a later time with --at",
             sensor.name,
-            when::show(stored.ts),
+            time_arg::show(stored.ts),
             stored.seq,
             detector_config.warm_up
         );

@@ -15,12 +15,12 @@ use thicket_actors::detector::{NamedConfig, RestoreFacts, restore};
 use thicket_actors::messages::{History, StoredReading};
 use thicket_actors::queue::try_connect_redis;
 use thicket_detector::Detector;
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
 
 use super::stored::StoredDetection;
 use crate::config::Config;
-use crate::sensors::Sensor;
-use crate::when;
+use crate::time_arg;
 
 /// Rows that are read at a time.
 const PAGE: usize = 20_000;
@@ -44,7 +44,7 @@ pub(super) struct Replayed {
 pub(super) async fn before(
     config: &Config,
     pool: &PostgresPool,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     reading: &StoredDetection,
 ) -> anyhow::Result<(Detector, Arc<NamedConfig>, Replayed)> {
     let name = SensorName::new(&sensor.name)?;
@@ -52,7 +52,7 @@ pub(super) async fn before(
     let target = Arc::clone(configs.get(&reading.config).with_context(|| {
         format!(
             "the reading of {name} at {} was scored with configuration {:016x}, which is not stored, or which this version cannot read",
-            when::show(reading.ts),
+            time_arg::show(reading.ts),
             reading.config
         )
     })?);
@@ -82,7 +82,7 @@ pub(super) async fn before(
 async fn beginning(
     config: &Config,
     pool: &PostgresPool,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     name: &SensorName,
     target: &NamedConfig,
     configs: BTreeMap<u64, Arc<NamedConfig>>,
@@ -150,7 +150,7 @@ impl<'a> Replay<'a> {
 }
 
 /// The sensor's checkpoint, if Redis answers and has one.
-async fn load_checkpoint(config: &Config, sensor: &Sensor, name: &SensorName) -> Option<Checkpoint> {
+async fn load_checkpoint(config: &Config, sensor: &SensorRow, name: &SensorName) -> Option<Checkpoint> {
     let loading = async {
         let redis = try_connect_redis(&config.redis.url).await?;
         let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);

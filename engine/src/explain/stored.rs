@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Double, Float, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Timestamp, flags};
 
-use crate::sensors::Sensor;
-use crate::when;
+use crate::time_arg;
 
 /// A scored reading as it is stored.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl StoredDetection {
 /// The newest scored reading of a sensor at or before a time.
 pub(super) async fn newest(
     postgres: &mut AsyncPgConnection,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     at: Timestamp,
 ) -> anyhow::Result<StoredDetection> {
     let rows: Vec<Row> = sql_query(
@@ -67,9 +67,13 @@ pub(super) async fn newest(
                 .await?;
         let first = first.first.map_or_else(
             || "it has none at all".to_owned(),
-            |first| format!("its first is at {}", when::show(first)),
+            |first| format!("its first is at {}", time_arg::show(first)),
         );
-        bail!("{} has no scored reading at or before {}; {first}", sensor.name, when::show(at.to_datetime()));
+        bail!(
+            "{} has no scored reading at or before {}; {first}",
+            sensor.name,
+            time_arg::show(at.to_datetime())
+        );
     };
     Ok(StoredDetection {
         ts: row.ts,

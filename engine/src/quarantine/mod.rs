@@ -1,54 +1,78 @@
-//! Readings that are skipped by verdict. They are no letters: a poison reading is stored without a score, and an unstorable one has a letter
-//! of its own.
+//! `thicket quarantine`: readings that every replay of the log skips. They are not dead letters: a poison reading is
+//! stored without a score, and an unstorable one has a dead letter of its own.
 
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+pub(crate) mod args;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
 use serde::Serialize;
+use thicket_schema::Timestamp;
+use thicket_schema::postgres::QuarantineRow;
+use thicket_store::postgres::{connect_postgres, newest_quarantined};
 
-/// A reading that is skipped.
-#[derive(Debug, QueryableByName, Serialize)]
-pub(super) struct Skipped {
-    #[diesel(sql_type = Integer)]
-    pub(super) partition: i32,
-    #[diesel(sql_type = Text)]
-    pub(super) place: String,
-    #[diesel(sql_type = Text)]
-    pub(super) verdict: String,
-    #[diesel(sql_type = Text)]
-    pub(super) sensor: String,
-    #[diesel(sql_type = Timestamptz)]
-    pub(super) ts: DateTime<Utc>,
-    #[diesel(sql_type = Text)]
-    pub(super) detail: String,
-    #[diesel(sql_type = Timestamptz)]
-    pub(super) decided: DateTime<Utc>,
+use self::args::QuarantineCommand;
+use crate::config::Config;
+use crate::output::Format;
+use crate::time_arg;
+
+/// A quarantined reading as JSON.
+#[derive(Debug, Serialize)]
+struct Quarantined<'a> {
+    partition: i32,
+    position: String,
+    reason: &'a str,
+    sensor: &'a str,
+    ts: Timestamp,
+    detail: &'a str,
+    quarantined: Timestamp,
 }
 
-/// How many verdicts of one kind there are.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct VerdictCount {
-    #[diesel(sql_type = Text)]
-    pub(crate) verdict: String,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) readings: i64,
+impl<'a> From<&'a QuarantineRow> for Quarantined<'a> {
+    fn from(row: &'a QuarantineRow) -> Self {
+        Self {
+            partition: row.partition,
+            position: row.position().to_string(),
+            reason: &row.reason,
+            sensor: &row.sensor,
+            ts: row.ts,
+            detail: &row.detail,
+            quarantined: row.quarantined,
+        }
+    }
 }
 
-/// The newest verdicts, at most so many.
-pub(super) async fn newest(postgres: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Skipped>> {
-    sql_query(
-        "SELECT partition, generation || '-' || n || '/' || item AS place, verdict, sensor, ts, detail, decided
-         FROM verdicts ORDER BY decided DESC, partition, generation DESC, n DESC, item DESC LIMIT $1",
-    )
-    .bind::<BigInt, _>(limit)
-    .load(postgres)
-    .await
-}
-
-/// How many verdicts of each kind there are.
-pub(crate) async fn counts(postgres: &mut AsyncPgConnection) -> QueryResult<Vec<VerdictCount>> {
-    sql_query("SELECT verdict, count(*) AS readings FROM verdicts GROUP BY verdict ORDER BY verdict")
-        .load(postgres)
+/// Runs `thicket quarantine`.
+pub(crate) async fn quarantine(config: &Config, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
+    let mut postgres = connect_postgres(&config.postgres.url)
         .await
+        .context("postgresql does not answer: start it or set postgres.url")?;
+    let QuarantineCommand::List { limit, format } = command;
+    let rows = newest_quarantined(&mut postgres, limit).await.context("run `thicket migrate` first?")?;
+    print(&rows, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(rows: &[QuarantineRow], format: Format) -> anyhow::Result<()> {
+    if format.json {
+        let all: Vec<Quarantined<'_>> = rows.iter().map(Quarantined::from).collect();
+        println!("{}", serde_json::to_string(&all)?);
+        return Ok(());
+    }
+    if rows.is_empty() {
+        println!("no readings in quarantine");
+    }
+    for row in rows {
+        println!(
+            "{:02}/{}  {}  {:<10}  {} at {}\n    {}",
+            row.partition,
+            row.position(),
+            row.quarantined.to_datetime().format("%Y-%m-%d %H:%M:%S"),
+            row.reason,
+            row.sensor,
+            time_arg::show(row.ts),
+            row.detail
+        );
+    }
+    Ok(())
 }

@@ -8,10 +8,10 @@ use super::ledger::Ledger;
 use super::redis::Later;
 use super::rows::SensorRows;
 use super::snapshot::Snapshot;
+use crate::format::count;
 use crate::in_flight::InFlight;
 use crate::losses::Loss;
-use crate::when;
-use crate::words::count;
+use crate::time_arg;
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -83,8 +83,8 @@ pub(super) fn check(snapshot: &Snapshot, later: &Later) -> Report {
     checks.push(checkpoints(later));
     Report {
         balances: checks.iter().all(|check| check.differences.is_empty()),
-        at: when::show(snapshot.at),
-        since: snapshot.since.map(|since| when::show(since.to_datetime())),
+        at: time_arg::show(snapshot.at),
+        since: snapshot.since.map(|since| time_arg::show(since.to_datetime())),
         checks,
         in_flight: later.in_flight.clone(),
         losses: snapshot.losses.clone(),

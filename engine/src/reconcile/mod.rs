@@ -20,9 +20,9 @@ use thicket_actors::queue::try_connect_redis;
 use thicket_actors::writer::connect_postgres;
 use thicket_schema::{Keys, Timestamp};
 
-use crate::cli::Format;
 use crate::config::Config;
-use crate::when;
+use crate::output::Format;
+use crate::time_arg;
 use checks::check;
 use snapshot::Snapshot;
 
@@ -32,7 +32,7 @@ use snapshot::Snapshot;
 pub(crate) struct ReconcileArgs {
     /// Look only at readings of then or later: RFC 3339, or how long ago, such as 2h or 7d. Rows are then not counted against the ledger, which
     /// knows no times.
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     since: Option<Timestamp>,
     #[command(flatten)]
     format: Format,

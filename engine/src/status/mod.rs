@@ -16,11 +16,10 @@ use thicket_actors::queue::{LogReader, try_connect_redis};
 use thicket_actors::writer::connect_postgres;
 use thicket_schema::{Keys, PartitionId};
 
-use crate::cli::Format;
 use crate::config::Config;
-use crate::deadletters;
 use crate::in_flight::{InFlight, in_flight};
 use crate::losses::{self, Loss};
+use crate::output::Format;
 use crate::scrape::{self, Samples};
 
 /// What the stores say of the deployment.
@@ -197,7 +196,7 @@ async fn gather(config: &Config, postgres: &mut AsyncPgConnection, redis: &Clien
     }
     let reasons: Vec<Reason> =
         sql_query("SELECT reason, letters FROM dead_letter_summary ORDER BY reason").load(postgres).await?;
-    let verdicts = deadletters::verdict_counts(postgres).await?;
+    let verdicts = thicket_store::postgres::quarantined_by_reason(postgres).await?;
     let engine = scrape::scrape(config.http.listen).await.ok();
     let of_engine = |metric: &str| engine.as_ref().map(|metrics: &Samples| metrics.sum(metric) as u64);
     Ok(Status {

@@ -57,6 +57,11 @@ pub struct DeadLetterRow {
 }
 
 impl DeadLetterRow {
+    /// Whether only the beginning of the payload was kept.
+    pub fn is_cut(&self) -> bool {
+        self.payload_bytes != self.payload.len() as i64
+    }
+
     /// Its position in the log of its partition.
     pub fn position(&self) -> RecordPosition {
         let position = Position::from_columns(self.generation, self.n);
