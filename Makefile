@@ -56,7 +56,7 @@ fuzz: ## Half a million damaged snapshots, SEED=1 unless told otherwise
 	cargo run --release --locked --manifest-path rrcf/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
 
 bench: servers ## Benchmarks of the forest, the formats and the commit
-	cargo bench --locked -p rrcf-bench -p thicket-schema -p thicket-actors
+	cargo bench --locked -p rrcf-bench -p thicket-codecs -p thicket-store -p thicket-actors
 
 bench-forest: ## The forest beside krcflib, the Random Cut Forest of AWS in Rust (a few minutes)
 	@cargo run --release --locked -p rrcf-bench

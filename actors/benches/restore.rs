@@ -16,16 +16,16 @@ use diesel::sql_types::{Array, BigInt, Double, Integer, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use prometheus::{IntCounter, Registry};
-use thicket_actors::checkpoint::{CheckpointStore, Checkpointer, PostgresPool, postgres_pool};
-use thicket_actors::detector::{NamedConfig, RestoreFacts, restore};
+use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::detector::{RestoreFacts, restore};
 use thicket_actors::messages::Load;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::queue::connect_redis;
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
-use thicket_actors::writer::connect_postgres;
 use thicket_compose::{Postgres, Redis};
-use thicket_detector::{Detector, DetectorConfig};
+use thicket_detector::{Detector, DetectorConfig, NamedConfig};
 use thicket_schema::{Checkpoint, FieldSet, Keys, PartitionId, SensorName, Timestamp};
+use thicket_store::postgres::{PostgresPool, connect_postgres, postgres_pool};
+use thicket_store::redis::{CheckpointStore, connect_redis};
 
 type Failure = Box<dyn std::error::Error>;
 

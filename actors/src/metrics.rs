@@ -50,7 +50,7 @@ pub struct Metrics {
     pub shard_lag_entries: IntGaugeVec,
     /// Age of the newest committed reading while entries wait behind it, by shard.
     pub shard_lag_seconds: GaugeVec,
-    /// CachedDetector detectors, by shard.
+    /// Detectors in memory, by shard.
     pub detectors: IntGaugeVec,
     /// Detectors restored from a checkpoint or from stored rows.
     pub detector_restores: IntCounter,

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Supervised};
-use prometheus::IntCounter;
+use actix::dev::MessageResponse;
+use actix::{Actor, Addr, Context, Handler, Message, MessageResult, Recipient, Supervised};
+use prometheus::{IntCounter, Registry};
+use thicket_schema::{FieldSet, Item, Reading, Record, SensorName, Timestamp};
+use thicket_store::postgres::{PostgresPool, postgres_pool};
+use thicket_store::redis::Client;
+use tokio::sync::mpsc;
 
+use crate::metrics::Metrics;
 use crate::supervision::{ExitSignal, Intensity, Supervision, start_here};
 
 /// Starts an actor under a supervision that allows many restarts.
@@ -13,4 +19,73 @@ pub(crate) fn start<A: Actor<Context = Context<A>> + Supervised>(actor: A) -> Ad
     let intensity = Intensity::new(1_000, Duration::from_secs(1));
     let restarts = IntCounter::new("restarts", "restarts").expect("a valid name");
     start_here(actor, Supervision { actor: "test", intensity, exit, restarts })
+}
+
+/// An actor in place of a neighbour: it keeps every message, and answers each with the same function.
+struct Recorder<M: Message> {
+    received: mpsc::UnboundedSender<M>,
+    answer: fn(&M) -> M::Result,
+}
+
+impl<M: Message + Unpin + 'static> Actor for Recorder<M> {
+    type Context = Context<Self>;
+}
+
+impl<M: Message + Unpin + 'static> Supervised for Recorder<M> {}
+
+impl<M> Handler<M> for Recorder<M>
+where
+    M: Message + Unpin + 'static,
+    M::Result: 'static,
+    MessageResult<M>: MessageResponse<Self, M>,
+{
+    type Result = MessageResult<M>;
+
+    fn handle(&mut self, message: M, _: &mut Context<Self>) -> Self::Result {
+        let answer = (self.answer)(&message);
+        // The test may have ended.
+        let _ = self.received.send(message);
+        MessageResult(answer)
+    }
+}
+
+/// Starts a recorder. Returns its address and the messages that it receives.
+pub(crate) fn record<M>(answer: fn(&M) -> M::Result) -> (Recipient<M>, mpsc::UnboundedReceiver<M>)
+where
+    M: Message + Send + Unpin + 'static,
+    M::Result: Send,
+{
+    let (sender, received) = mpsc::unbounded_channel();
+    (start(Recorder { received: sender, answer }).recipient(), received)
+}
+
+/// Metrics of a registry of their own.
+pub(crate) fn metrics() -> Metrics {
+    Metrics::new(&Registry::new()).expect("a fresh registry")
+}
+
+/// A Redis client that never connects: for tests that must not reach Redis.
+pub(crate) fn disconnected_redis() -> Client {
+    fred::types::Builder::default_centralized().build().expect("a client without a server")
+}
+
+/// A pool without a server behind it: for tests that must not reach PostgreSQL.
+pub(crate) fn disconnected_postgres() -> PostgresPool {
+    postgres_pool("postgres://thicket@127.0.0.1:1/thicket", 1).expect("a pool without a server")
+}
+
+/// A reading of one field.
+pub(crate) fn reading(sensor: &str, ts: i64, value: f64) -> Reading {
+    Reading {
+        sensor: SensorName::new(sensor).expect("a valid name"),
+        ts: Timestamp(ts),
+        stamped: false,
+        fields: FieldSet::new(vec!["value".to_owned()]).expect("a valid field"),
+        values: vec![value],
+    }
+}
+
+/// The record of a reading, received at its own time.
+pub(crate) fn record_of(reading: Reading) -> Record {
+    Record { received: reading.ts.0, redelivered: false, item: Item::Reading(reading) }
 }

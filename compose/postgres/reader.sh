@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs once, when the database is made: creates the user that Grafana reads with. Whoever may look at a dashboard may send
-# any SQL through it, so this user can read what the user thicket makes, and nothing else.
+# Runs once, when the database is created: creates Grafana's database user. Everybody who can view a
+# dashboard can send any SQL through Grafana. Therefore this user can read the tables and views that
+# the user thicket creates, and do nothing else.
 set -euo pipefail
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --set password="$GRAFANA_DATABASE_PASSWORD" \
     --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'

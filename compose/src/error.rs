@@ -1,4 +1,4 @@
-//! What can go wrong when a server is started, and what to do about it.
+//! Errors of starting and stopping servers, and what to do about each.
 
 use std::{io, path::PathBuf};
 
@@ -9,17 +9,17 @@ pub enum Error {
     /// The server is not installed.
     #[error("{program} not found: install the package {package} (compose/install-servers does it)")]
     NotInstalled {
-        /// The executable that was looked for.
+        /// The missing executable.
         program: String,
-        /// The Debian package that has it.
+        /// The Debian package that contains it.
         package: &'static str,
     },
-    /// The server ended while it was starting.
+    /// The server exited during its start.
     #[error("{server} ended while starting ({status}); its log ends:\n{log}")]
     Ended {
         /// Which server.
         server: &'static str,
-        /// How it ended.
+        /// The exit status.
         status: String,
         /// The last lines of its log.
         log: String,
@@ -29,12 +29,12 @@ pub enum Error {
     NotReady {
         /// Which server.
         server: &'static str,
-        /// How long it was waited for.
+        /// How long the caller waited, in seconds.
         seconds: u64,
         /// The last lines of its log.
         log: String,
     },
-    /// Another instance works in the directory.
+    /// Another instance uses the directory.
     #[error("another {server} runs in {}: choose another directory, or stop it", .directory.display())]
     InUse {
         /// Which server.
@@ -50,10 +50,13 @@ pub enum Error {
         /// How many ports were tried.
         tries: u32,
     },
-    /// PostgreSQL refuses to run as root, and the user it runs as instead cannot reach the data directory.
-    #[error("PostgreSQL runs as the user `postgres`, who cannot enter {}: choose a data directory elsewhere, or `chmod o+x` it", .directory.display())]
+    /// PostgreSQL refuses to run as root, and the user `postgres` cannot reach the data directory.
+    #[error(
+        "PostgreSQL runs as the user `postgres`, who cannot enter {}: choose another data directory, or `chmod o+x` it",
+        .directory.display()
+    )]
     Unreachable {
-        /// The topmost directory that is closed.
+        /// The topmost directory that the user cannot enter.
         directory: PathBuf,
     },
     /// A helper command failed.
@@ -61,24 +64,24 @@ pub enum Error {
     Command {
         /// The command.
         command: String,
-        /// How it ended.
+        /// The exit status.
         status: String,
-        /// What it printed.
+        /// The output.
         output: String,
     },
     /// Reading or writing a file, or talking to the kernel, failed.
     #[error("cannot {action}: {source}")]
     Io {
-        /// What was attempted.
+        /// The failed action, a verb phrase.
         action: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Names what was attempted when an I/O call failed.
+/// Adds the failed action to an I/O error.
 pub(crate) trait Context<T> {
-    /// Wraps the error with `action`, a verb phrase ("write /tmp/x").
+    /// Wraps the error with `action`, a verb phrase such as "write /tmp/x".
     fn during(self, action: impl FnOnce() -> String) -> Result<T, Error>;
 }
 

@@ -1,10 +1,12 @@
-//! Starts the servers that Thicket needs, natively and privately: Redis, Mosquitto, PostgreSQL and Prometheus from the
-//! distribution's packages, each on a free loopback port, under a data directory of the caller's, with the same
-//! configuration files that the containers use. For `thicket demo` and for tests; nothing here is needed in production.
+//! Starts the servers that Thicket needs, natively and privately: Redis, Mosquitto, PostgreSQL and
+//! Prometheus from the distribution's packages. Each listens on a free loopback port, keeps its
+//! data in a directory of the caller, and uses the configuration file of its container. The demo
+//! and the tests use this crate; production does not need it.
 //!
-//! Every server runs in a process group of its own, so that Ctrl-C in the terminal does not reach it before its owner
-//! has drained; it is stopped when its handle is dropped, and told to stop by the kernel should its owner die.
-//! Everything blocks: callers on an async runtime use `spawn_blocking`.
+//! Every server runs in its own process group, so that Ctrl-C in the terminal does not reach it
+//! before its owner has drained. It is stopped when its handle is dropped. If its owner dies, the
+//! kernel tells it to stop. All functions block: call them from an async runtime with
+//! `spawn_blocking`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), thicket_compose::Error> {
@@ -18,17 +20,19 @@
 //!
 //! # Layout
 //!
-//! - [`servers`]: the three servers an engine needs, started side by side and stopped in the order that data flows.
-//! - `redis`, `mosquitto`, `postgres`, `prometheus`: what is particular to each: its command line, its address, how to
-//!   ask whether it is ready.
-//! - [`server`]: one running server, whichever it is: start, stop, kill, restart.
-//! - `process`: child processes that outlive neither their handle nor this process.
-//! - `port`: loopback ports that no other process of this user takes meanwhile.
-//! - `private`: what several processes of one user share: locks on ports, templates of clusters.
-//! - `settings`: the shipped configuration files, with some settings replaced.
-//! - `program`: where the distribution puts its servers.
-//! - `wait`: the one place that sleeps.
-//! - `error`: what can go wrong, and what to do about it.
+//! - [`servers`]: the three servers that an engine needs, started in parallel and stopped in the
+//!   order of the data flow.
+//! - `redis`, `mosquitto`, `postgres`, `prometheus`: the command line, the URL and the readiness
+//!   probe of each server.
+//! - [`server`]: one running server of any kind: start, stop, kill, restart.
+//! - `process`: child processes that end with their handle, and with this process.
+//! - `port`: loopback ports, each reserved for one process of this user.
+//! - `private`: the directory that the processes of one user share, for locks on ports and templates
+//!   of clusters.
+//! - `settings`: replaces settings in the shipped configuration files.
+//! - `program`: finds the servers that the distribution has installed.
+//! - `wait`: waiting for a condition.
+//! - `error`: the errors, and what to do about each.
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
 

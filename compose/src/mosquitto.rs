@@ -7,8 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
     server::{Launch, Server, Service, Signal},
     settings,
@@ -19,7 +18,7 @@ const SETTINGS: &str = include_str!("../mosquitto/mosquitto.conf");
 /// A private Mosquitto with `compose/mosquitto/mosquitto.conf`.
 pub type Mosquitto = Server<MosquittoService>;
 
-/// How Mosquitto is started and asked.
+/// How to start and probe Mosquitto.
 #[derive(Debug)]
 pub struct MosquittoService;
 
@@ -44,7 +43,8 @@ impl Service for MosquittoService {
             ],
         );
         if rustix::process::geteuid().is_root() {
-            // Started by root it would become the user `mosquitto`, who may not enter the directory.
+            // By default a Mosquitto of root becomes the user `mosquitto`, who cannot enter the
+            // directory.
             text.push_str("user root\n");
         }
         std::fs::write(&file, text).during(|| format!("write {}", file.display()))?;

@@ -1,8 +1,9 @@
-//! Loopback ports that no other process of this user takes meanwhile.
+//! Loopback ports, each reserved for one process of this user.
 //!
-//! A port that was free a moment ago may be taken when the server binds it, and one that a killed server left may be
-//! taken before it comes back. So each port in use is held by a lock on a file named after it, which the kernel releases
-//! with the process, and ports come from below the range that outgoing connections draw from.
+//! Another process may take a free port before the server binds it, or the port of a killed server
+//! before its restart. Therefore each port in use is reserved by a lock on a file with its number.
+//! The kernel releases the lock when the process ends. All ports are below the range of outgoing
+//! connections.
 
 use std::{
     fs::{File, TryLockError},
@@ -11,14 +12,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{Error, error::Context, private};
+use crate::{
+    error::{Context, Error},
+    private,
+};
 
 /// Below Linux's default range for outgoing connections (32768 and up).
 const FIRST: u16 = 15_000;
 const COUNT: u16 = 15_000;
 const TRIES: u32 = 2_000;
 
-/// A port that is this process's as long as the value lives.
+/// A port that is reserved for this process while the value lives.
 #[derive(Debug)]
 pub(crate) struct Port {
     number: u16,
@@ -26,7 +30,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Reserves a port on which nothing listens.
+    /// Reserves a free port.
     pub(crate) fn reserve(server: &'static str) -> Result<Port, Error> {
         let directory = private::directory("ports")?;
         for _ in 0..TRIES {
@@ -52,7 +56,8 @@ impl Port {
     }
 }
 
-/// Walks through the range from a place of this process's own, so that processes started together seldom meet.
+/// Returns the next offset in the range of ports. The start depends on the process id and the
+/// clock, so that processes that start together seldom try the same ports.
 fn next_offset() -> u16 {
     static WALK: AtomicU16 = AtomicU16::new(0);
     let step = WALK.fetch_add(1, Ordering::Relaxed);

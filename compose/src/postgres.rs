@@ -9,28 +9,28 @@ use std::{
     path::Path,
 };
 
+use cluster::NAME;
+
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
     server::{Launch, Server, Service, Signal},
 };
 
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
-/// The user, trusted without a password, and the database.
-const NAME: &str = "thicket";
 
-/// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket` and the database `thicket`.
-/// It listens on 127.0.0.1 only and trusts whoever connects.
+/// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket` and the
+/// database `thicket`. It listens on 127.0.0.1 only and needs no password.
 pub type Postgres = Server<PostgresService>;
 
-/// How PostgreSQL is started and asked.
+/// How to start and probe PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresService;
 
 impl Server<PostgresService> {
-    /// Starts PostgreSQL in `directory`. Started by root it runs as the user `postgres`; `directory`, and what lies
-    /// above it within the system's temporary directory, is opened for that user to pass through.
+    /// Starts PostgreSQL in `directory`. Started by root, it runs as the user `postgres`. That user
+    /// gets search permission on `directory` and on its parents within the system's temporary
+    /// directory.
     pub fn start(directory: &Path) -> Result<Self, Error> {
         Self::start_service(PostgresService, directory)
     }
@@ -43,7 +43,7 @@ impl Service for PostgresService {
         let binaries = program::postgres_binaries()?;
         let account = account::unprivileged()?;
         if let Some(account) = account {
-            account::open_way(directory, account)?;
+            account::make_reachable(directory, account)?;
         }
         let data = directory.join("data");
         if !data.exists() {
@@ -61,7 +61,8 @@ impl Service for PostgresService {
             "-c".into(),
             "unix_socket_directories=".into(),
         ];
-        // SIGINT ends sessions and stops in order; SIGQUIT leaves no shared memory behind, as SIGKILL would.
+        // SIGINT ends sessions and shuts down cleanly. SIGQUIT leaves no shared memory behind;
+        // SIGKILL would.
         Ok(Launch {
             program: binaries.join("postgres"),
             arguments,
@@ -80,7 +81,7 @@ impl Service for PostgresService {
             let mut body = vec![0; length.saturating_sub(4).min(65_536) as usize];
             connection.read_exact(&mut body)?;
             match header[0] {
-                // ReadyForQuery: say goodbye.
+                // ReadyForQuery: answer with Terminate.
                 b'Z' => return connection.write_all(&[b'X', 0, 0, 0, 4]),
                 // ErrorResponse: the system is starting up.
                 b'E' => return Err(io::ErrorKind::ResourceBusy.into()),
@@ -94,7 +95,7 @@ impl Service for PostgresService {
     }
 }
 
-/// The first message of protocol 3.0: its length, its version, and who wants which database.
+/// Returns the first message of protocol 3.0: its length, its version, the user and the database.
 fn startup_message() -> Vec<u8> {
     let parameters = format!("user\0{NAME}\0database\0{NAME}\0\0");
     let length = 8 + parameters.len() as u32;

@@ -1,5 +1,5 @@
-//! This user's private directory in the system's temporary directory, for what several processes share: locks on ports
-//! and templates of database clusters.
+//! This user's private directory in the system's temporary directory. Several processes share it
+//! for locks on ports and for templates of database clusters.
 
 use std::{
     env,
@@ -9,10 +9,10 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{Error, error::Context};
+use crate::error::{Context, Error};
 
-/// Makes sure that the subdirectory `name` of the private directory exists. An error when somebody else has put
-/// something in its place: others must not be able to plant what this user starts.
+/// Creates the subdirectory `name` of the private directory, if it is missing. Fails if another
+/// user owns the private directory or may write to it: this user starts programs with its content.
 pub(crate) fn directory(name: &str) -> Result<PathBuf, Error> {
     let user = rustix::process::geteuid().as_raw();
     let top = env::temp_dir().join(format!("thicket-{user}"));
@@ -21,10 +21,11 @@ pub(crate) fn directory(name: &str) -> Result<PathBuf, Error> {
         .mode(0o700)
         .create(&top)
         .during(|| format!("create {}", top.display()))?;
-    let facts = fs::symlink_metadata(&top).during(|| format!("look at {}", top.display()))?;
-    if !(facts.is_dir() && facts.uid() == user && facts.mode() & 0o777 == 0o700) {
+    let metadata =
+        fs::symlink_metadata(&top).during(|| format!("read the permissions of {}", top.display()))?;
+    if !(metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o777 == 0o700) {
         let source =
-            io::Error::other("it exists, but is not a directory that is this user's alone (mode 700)");
+            io::Error::other("it exists, but is not a private directory of this user (mode 700); remove it");
         return Err(Error::Io { action: format!("use {}", top.display()), source });
     }
     let directory = top.join(name);

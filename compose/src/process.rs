@@ -1,8 +1,8 @@
-//! Child processes that outlive neither their handle nor this process.
+//! Child processes that end with their handle, and with this process.
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -12,15 +12,19 @@ use std::{
     time::Duration,
 };
 
+use procfs::process::Process as ProcEntry;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::{Error, error::Context, program, wait};
+use crate::{
+    error::{Context, Error},
+    program, wait,
+};
 
-/// How long a server may take to end after it was asked to; more than the engine's own deadline.
+/// How long a server may take to stop. Longer than the engine's own deadline.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
-/// How long the kernel may take to bury what was killed.
+/// How long the kernel may take to remove killed processes.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
-/// How much of a log an error shows.
+/// Bytes of a log's end that an error shows.
 const LOG_TAIL: usize = 2_000;
 
 /// A system account to run a server as.
@@ -32,22 +36,22 @@ pub struct Account {
     pub group: u32,
 }
 
-/// What it takes to start a server's process, and to end it.
+/// How to start a server's process, and how to stop it.
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// The executable.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments of the executable.
     pub arguments: Vec<OsString>,
-    /// The account to run as; `None` is the current one.
+    /// The account to run as, or `None` for the current one.
     pub account: Option<Account>,
-    /// The signal that asks for a graceful end.
+    /// The signal that asks for a graceful stop.
     pub stop: Signal,
-    /// The signal (`TERM`) that the kernel sends should this process die first.
+    /// The signal, such as `TERM`, that the kernel sends if this process dies first.
     pub orphaned: &'static str,
 }
 
-/// A running child process and where it logs.
+/// A running child process and its log file.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -57,8 +61,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the process in a group of its own, so that Ctrl-C in the terminal does not reach it; its output is appended
-    /// to `log`. Its standard input is `lock`, which stays locked as long as it runs.
+    /// Starts the process in its own process group, so that Ctrl-C in the terminal does not reach
+    /// it. Appends its output to `log`. Its standard input is `lock`, which therefore stays locked
+    /// while it runs.
     pub(crate) fn start(
         launch: &Launch,
         directory: &Path,
@@ -89,12 +94,12 @@ impl Process {
         self.child.id()
     }
 
-    /// How the process ended, if it has.
+    /// Returns the exit status, or `None` while the process runs.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// The last lines that this process has logged.
+    /// Returns the last lines of this process's log.
     pub(crate) fn log_tail(&self) -> String {
         let mut text = Vec::new();
         let read = File::open(&self.log).and_then(|mut file| {
@@ -109,7 +114,7 @@ impl Process {
         }
     }
 
-    /// Asks the process to end and waits; kills it when it does not.
+    /// Asks the process to stop and waits. Kills it if it does not stop in time.
     pub(crate) fn stop(&mut self) -> Result<(), Error> {
         if self.ended().is_some() {
             return Ok(());
@@ -121,18 +126,19 @@ impl Process {
         self.kill()
     }
 
-    /// Kills the process and its children at once and waits until they are gone.
+    /// Kills the process and its children at once, and waits until they are gone.
     pub(crate) fn kill(&mut self) -> Result<(), Error> {
         if self.ended().is_some() {
             return Ok(());
         }
-        // PostgreSQL's children leave the process group; killed with their parent, they cannot go on writing.
+        // PostgreSQL's children leave the process group. They must die too, or they could still
+        // write.
         let children = children(self.child.id());
         signal(|pid| kill_process_group(pid, Signal::KILL), &self.child)
             .during(|| "kill a server".to_owned())?;
         for child in &children {
             if let Some(pid) = Pid::from_raw(child.cast_signed()) {
-                // Already gone is as good.
+                // The child may have ended already.
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
@@ -147,10 +153,12 @@ impl Process {
     }
 }
 
-/// A command that runs as `account` and that the kernel signals with `orphaned` when this process dies.
+/// Returns a command that runs as `account` and receives the signal `orphaned` when this process
+/// dies.
 ///
-/// `setpriv` sets the parent-death signal after it has changed the user (a change would clear it) and then becomes the
-/// program, so the child's process id is the program's.
+/// `setpriv` changes the user first and sets the parent-death signal afterwards, because a change
+/// of the user clears that signal. It then becomes the program by `exec`, so the child's process id
+/// is that of the program.
 pub(crate) fn command(program: &Path, account: Option<Account>, orphaned: &str) -> Result<Command, Error> {
     let setpriv = match program::find("setpriv", "util-linux") {
         Ok(setpriv) => setpriv,
@@ -166,7 +174,7 @@ pub(crate) fn command(program: &Path, account: Option<Account>, orphaned: &str) 
     Ok(command)
 }
 
-/// Runs a command to its end and returns what it printed.
+/// Runs a command to its end and returns its standard output.
 pub(crate) fn run(mut command: Command) -> Result<String, Error> {
     let name = format!("{command:?}");
     let output = command.output().during(|| format!("run {name}"))?;
@@ -180,8 +188,8 @@ pub(crate) fn run(mut command: Command) -> Result<String, Error> {
 
 /// Starts a child from a thread that lives as long as this process.
 ///
-/// The kernel sends the parent-death signal when the *thread* ends that started the child: servers started from a
-/// thread pool would die with the first idle thread.
+/// The kernel sends the parent-death signal when the *thread* that started the child ends. A server
+/// that is started from a thread pool would die with its idle thread.
 fn spawn(command: Command) -> io::Result<Child> {
     type Job = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
@@ -189,7 +197,7 @@ fn spawn(command: Command) -> io::Result<Child> {
         let (sender, jobs) = mpsc::channel::<Job>();
         thread::spawn(move || {
             for (mut command, reply) in jobs {
-                // Whoever asked has gone: the child is dropped unseen, and ends with this process.
+                // If the caller is gone, the child is dropped and ends with this process.
                 let _ = reply.send(command.spawn());
             }
         });
@@ -209,14 +217,14 @@ fn signal(send: impl Fn(Pid) -> rustix::io::Result<()>, child: &Child) -> io::Re
     }
 }
 
+/// Returns the process ids of a process's children, or none if it has ended.
 fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let main_thread = ProcEntry::new(pid.cast_signed()).and_then(|process| process.task_main_thread());
+    main_thread.and_then(|thread| thread.children()).unwrap_or_default()
 }
 
-/// Whether a process exists and is not merely waiting to be buried.
+/// Returns whether a process exists and is not a zombie.
 fn is_alive(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
-    !matches!(state, Some("Z" | "X") | None)
+    let stat = ProcEntry::new(pid.cast_signed()).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }

@@ -1,17 +1,17 @@
-//! Where the distribution puts its servers.
+//! Finds the servers that the distribution has installed.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
 };
 
-use crate::Error;
+use crate::error::Error;
 
-/// Directories that hold servers but are not always on a user's `PATH`.
+/// Directories that may contain servers but are not always on a user's `PATH`.
 const SYSTEM: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/usr/local/bin", "/usr/bin"];
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Finds an executable on `PATH` or in the system's directories.
+/// Finds an executable on `PATH` or in the system's directories. `package` is named in the error.
 pub(crate) fn find(program: &str, package: &'static str) -> Result<PathBuf, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
     let directories = env::split_paths(&path).chain(SYSTEM.iter().map(PathBuf::from));
@@ -19,8 +19,8 @@ pub(crate) fn find(program: &str, package: &'static str) -> Result<PathBuf, Erro
         .ok_or_else(|| Error::NotInstalled { program: program.to_owned(), package })
 }
 
-/// Finds the newest PostgreSQL whose server and `initdb` are installed: Debian keeps them off `PATH`, one directory
-/// per version.
+/// Finds the directory of the newest PostgreSQL with `postgres` and `initdb`. Debian keeps them off
+/// `PATH`, in one directory per version.
 pub(crate) fn postgres_binaries() -> Result<PathBuf, Error> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(POSTGRES_VERSIONS)
         .into_iter()

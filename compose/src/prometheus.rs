@@ -1,17 +1,16 @@
-//! Prometheus: watches the engine.
+//! Prometheus: scrapes the engine.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     net::TcpStream,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
-    server::{Launch, Server, Service, Signal},
+    server::{Launch, PROBE_LIMIT, Server, Service, Signal},
     settings,
 };
 
@@ -20,19 +19,20 @@ const SETTINGS: &str = include_str!("../prometheus/prometheus.yml");
 /// A private Prometheus with `compose/prometheus/prometheus.yml`.
 pub type Prometheus = Server<PrometheusService>;
 
-/// What a private Prometheus scrapes, and how it is started and asked.
+/// What a private Prometheus scrapes, and how to start and probe it.
 #[derive(Clone, Debug)]
 pub struct PrometheusService {
     /// Addresses (`127.0.0.1:9464`) that serve `/metrics`.
     pub targets: Vec<String>,
     /// Files with recording and alerting rules.
     pub rule_files: Vec<PathBuf>,
-    /// How often targets are scraped and rules evaluated.
+    /// Time between two scrapes of a target, and between two evaluations of the rules.
     pub interval: Duration,
 }
 
 impl Server<PrometheusService> {
-    /// Starts Prometheus in `directory`, scraping `targets` (`host:port`) every 5 s as in the composition.
+    /// Starts Prometheus in `directory`. It scrapes `targets` (`host:port`) every 5 s, as in the
+    /// composition.
     pub fn start(directory: &Path, targets: &[String], rule_files: &[PathBuf]) -> Result<Self, Error> {
         let service = PrometheusService {
             targets: targets.to_vec(),
@@ -59,11 +59,12 @@ impl Service for PrometheusService {
         Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
     }
 
-    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
-        connection.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
-        let mut answer = [0; 12];
-        connection.read_exact(&mut answer)?;
-        if answer.ends_with(b" 200") { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
+    fn probe(&self, connection: TcpStream) -> io::Result<()> {
+        // The HTTP client opens its own connection.
+        let address = connection.peer_addr()?;
+        let client = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PROBE_LIMIT)).build();
+        let answer = client.new_agent().get(format!("http://{address}/-/ready")).call();
+        answer.map(drop).map_err(io::Error::other)
     }
 
     fn url(&self, port: u16) -> String {
@@ -72,7 +73,8 @@ impl Service for PrometheusService {
 }
 
 impl PrometheusService {
-    /// The shipped file with this instance's interval, rules and targets; it scrapes nothing else.
+    /// Returns the shipped file with the interval, rules and targets of this instance, and without
+    /// other scrape jobs.
     fn settings(&self) -> Result<String, Error> {
         let mut rule_files = Vec::new();
         for file in &self.rule_files {

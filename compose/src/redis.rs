@@ -1,4 +1,4 @@
-//! Redis: the queue and the checkpoints.
+//! Redis: the log and the checkpoints.
 
 use std::{
     io::{self, Read, Write},
@@ -7,8 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     program,
     server::{Launch, Server, Service, Signal},
     settings,
@@ -19,7 +18,7 @@ const SETTINGS: &str = include_str!("../redis/redis.conf");
 /// A private Redis with `compose/redis/redis.conf`.
 pub type Redis = Server<RedisService>;
 
-/// How Redis is started and asked.
+/// How to start and probe Redis.
 #[derive(Debug)]
 pub struct RedisService;
 
@@ -49,7 +48,7 @@ impl Service for RedisService {
         connection.write_all(b"PING\r\n")?;
         let mut answer = [0; 5];
         connection.read_exact(&mut answer)?;
-        // While it loads its file it answers -LOADING.
+        // Redis answers -LOADING while it loads its file.
         if &answer == b"+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
     }
 

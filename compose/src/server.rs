@@ -1,4 +1,4 @@
-//! One running server, whichever it is: start, stop, kill, restart.
+//! One running server of any kind: start, stop, kill, restart.
 
 use std::{
     fs::{self, File},
@@ -8,32 +8,38 @@ use std::{
     time::Duration,
 };
 
-use crate::{Error, error::Context, port::Port, process::Process, wait};
+use crate::{
+    error::{Context, Error},
+    port::Port,
+    process::Process,
+    wait,
+};
 
 pub use crate::process::{Account, Launch};
 pub use rustix::process::Signal;
 
-/// How long a server may take until it answers.
+/// How long a server may take to answer after its start.
 const READY_LIMIT: Duration = Duration::from_secs(30);
-/// How often a start is repeated with another port, or on the same one while its last owner's remains disappear.
+/// Attempts to start a server: with another port each, or with the same port until the previous
+/// process is gone.
 const STARTS: u32 = 20;
-/// How long the remains of an owner that was killed may take to leave a directory.
+/// How long the servers of a killed owner may take to release a directory.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
-/// How long a question whether the server is ready may take.
+/// How long a readiness probe may take.
 pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
-/// What is particular to one kind of server.
+/// What differs between the kinds of servers.
 pub trait Service {
-    /// The server's name in errors and of its log file.
+    /// The server's name in errors, and the name of its log file.
     const NAME: &'static str;
 
-    /// Prepares `directory` and says how to start the server there on a loopback port.
+    /// Prepares `directory` and returns how to start the server there on a loopback port.
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error>;
 
-    /// Asks the server, in its own protocol, whether it takes requests. An error means not yet.
+    /// Asks the server, in its own protocol, whether it accepts requests. An error means: not yet.
     fn probe(&self, connection: TcpStream) -> io::Result<()>;
 
-    /// The address to give to clients.
+    /// Returns the URL for clients.
     fn url(&self, port: u16) -> String;
 }
 
@@ -44,14 +50,14 @@ pub struct Server<S: Service> {
     directory: PathBuf,
     port: Port,
     process: Process,
-    /// Held by this handle and, as its standard input, by the server: two servers never share a directory, even when the
-    /// first one's owner was killed and it is still stopping.
+    /// Held by this handle, and by the server as its standard input. Two servers therefore never
+    /// share a directory, even if the first owner was killed and its server is still stopping.
     lock: File,
 }
 
 impl<S: Service> Server<S> {
-    /// Starts the server in `directory` (made if missing; what an earlier instance left there is used) and waits until it
-    /// answers, 30 s at most.
+    /// Starts the server in `directory` and waits until it answers, at most 30 s. Creates the
+    /// directory if it is missing, and uses the data of an earlier instance if there is any.
     pub fn start_service(service: S, directory: &Path) -> Result<Self, Error> {
         fs::create_dir_all(directory).during(|| format!("create {}", directory.display()))?;
         let directory = directory.canonicalize().during(|| format!("find {}", directory.display()))?;
@@ -62,48 +68,50 @@ impl<S: Service> Server<S> {
             starts += 1;
             match start_on(&service, &directory, port.number(), &lock) {
                 Ok(process) => return Ok(Server { service, directory, port, process, lock }),
-                Err(Error::Ended { log, .. }) if starts < STARTS && passes(&log) => {}
+                Err(Error::Ended { log, .. }) if starts < STARTS && is_transient(&log) => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// The address to give to clients, for instance `redis://127.0.0.1:16379`.
+    /// Returns the URL for clients, for instance `redis://127.0.0.1:16379`.
     pub fn url(&self) -> String {
         self.service.url(self.port())
     }
 
-    /// The loopback port it listens on, the same after every restart.
+    /// Returns the loopback port of the server, which is the same after every restart.
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// The process id; of the last process, when it is stopped.
+    /// Returns the process id; if the server is stopped, that of its last process.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Where its data and its log are.
+    /// Returns the directory with its data and its log.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Whether the process is there.
+    /// Returns whether the process is running.
     pub fn is_running(&mut self) -> bool {
         self.process.ended().is_none()
     }
 
-    /// Stops it gracefully and waits; after 60 s kills it. Does nothing when it is not running.
+    /// Stops the server gracefully and waits. Kills it after 60 s. Does nothing if it is not
+    /// running.
     pub fn stop(&mut self) -> Result<(), Error> {
         self.process.stop()
     }
 
-    /// Kills it at once (SIGKILL, children included), as a crash would, and waits until it is gone.
+    /// Kills the server and its children at once (SIGKILL), as in a crash, and waits until they are
+    /// gone.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.process.kill()
     }
 
-    /// Stops it if it runs, then starts it again with the same data on the same port.
+    /// Stops the server if it runs. Starts it again with the same data on the same port.
     pub fn restart_on_same_port(&mut self) -> Result<(), Error> {
         self.stop()?;
         let mut starts = 0;
@@ -114,7 +122,7 @@ impl<S: Service> Server<S> {
                     self.process = process;
                     return Ok(());
                 }
-                Err(Error::Ended { log, .. }) if starts < STARTS && passes(&log) => {}
+                Err(Error::Ended { log, .. }) if starts < STARTS && is_transient(&log) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -124,13 +132,14 @@ impl<S: Service> Server<S> {
 impl<S: Service> Drop for Server<S> {
     fn drop(&mut self) {
         if self.stop().is_err() {
-            // Nobody is left to tell; at least nothing is left behind.
+            // A destructor cannot report the error. Killing the server at least leaves nothing
+            // behind.
             let _ = self.kill();
         }
     }
 }
 
-/// Makes `directory` this handle's own.
+/// Locks `directory` for this handle.
 fn lock(directory: &Path, server: &'static str) -> Result<File, Error> {
     let path = directory.join(format!("{server}.lock"));
     let file = File::options()
@@ -166,8 +175,8 @@ fn start_on<S: Service>(service: &S, directory: &Path, port: u16, lock: &File) -
     }
 }
 
-/// Whether what ended a start passes with another port or a moment later.
-fn passes(log: &str) -> bool {
+/// Returns whether the start may succeed with another port, or a moment later.
+fn is_transient(log: &str) -> bool {
     let log = log.to_ascii_lowercase();
     log.contains("address already in use") || log.contains("pre-existing shared memory block")
 }

@@ -1,24 +1,25 @@
-//! The three servers an engine needs, started side by side and stopped in the order that data flows.
+//! The three servers that an engine needs, started in parallel and stopped in the order of the
+//! data flow.
 
 use std::{path::Path, thread};
 
-use crate::{Error, Mosquitto, Postgres, Redis};
+use crate::{error::Error, mosquitto::Mosquitto, postgres::Postgres, redis::Redis};
 
-/// Mosquitto, Redis and PostgreSQL under one directory. Dropping it stops them in this order: first no more messages,
-/// then no more queue, then no more rows.
+/// Mosquitto, Redis and PostgreSQL in one directory. Dropping the value stops them in this order:
+/// first the messages, then the log, then the rows.
 #[derive(Debug)]
 pub struct Servers {
     /// The MQTT broker, in `mosquitto/`.
     pub mosquitto: Mosquitto,
-    /// The queue and the checkpoints, in `redis/`.
+    /// The log and the checkpoints, in `redis/`.
     pub redis: Redis,
     /// The rows, in `postgres/`.
     pub postgres: Postgres,
 }
 
 impl Servers {
-    /// Starts all three at the same time, each in a folder of its own below `directory`. When one fails the others are
-    /// stopped again.
+    /// Starts all three in parallel, each in its own folder below `directory`. If one fails, stops
+    /// the others.
     pub fn start(directory: &Path) -> Result<Servers, Error> {
         thread::scope(|scope| {
             let redis = scope.spawn(|| Redis::start(&directory.join("redis")));
@@ -30,7 +31,8 @@ impl Servers {
         })
     }
 
-    /// Stops all three gracefully, in the order that data flows; the first error is reported after all were stopped.
+    /// Stops all three gracefully, in the order of the data flow. Stops all of them before it
+    /// returns the first error.
     pub fn stop(&mut self) -> Result<(), Error> {
         let outcomes = [self.mosquitto.stop(), self.redis.stop(), self.postgres.stop()];
         outcomes.into_iter().collect()

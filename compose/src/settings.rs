@@ -1,7 +1,9 @@
-//! The shipped configuration files, with some settings replaced for a private instance.
+//! Replaces settings of the shipped configuration files, for a private instance.
 
-/// Replaces the lines whose setting (the text before the first space, `:` or `=`, indentation apart) is named, each by
-/// the whole line given for it. Panics when a setting is not in the file: then file and code have drifted apart.
+/// Replaces the lines of the named settings by the given lines, and keeps their indentation.
+///
+/// The name of a setting is the text before the first space, `:` or `=`. Panics if the file lacks a
+/// setting, because file and code then no longer fit together.
 pub(crate) fn replace(file: &str, settings: &[(&str, String)]) -> String {
     let mut used = vec![false; settings.len()];
     let mut text = String::with_capacity(file.len());

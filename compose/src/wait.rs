@@ -1,11 +1,11 @@
-//! The one place that sleeps.
+//! Waiting for a condition: the only code of this crate that sleeps.
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(10);
+/// Time between two checks of a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Looks every 10 ms until `condition` gives a value, or `limit` has passed.
+/// Calls `condition` every 10 ms until it returns a value. Returns `None` after `limit`.
 pub(crate) fn until<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
@@ -21,5 +21,5 @@ pub(crate) fn until<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>
 
 #[expect(clippy::disallowed_methods, reason = "this crate blocks by contract and runs on no arbiter")]
 fn pause() {
-    std::thread::sleep(INTERVAL);
+    std::thread::sleep(POLL_INTERVAL);
 }

@@ -1,4 +1,4 @@
-//! `compose.yaml` and what it refers to, checked as far as that goes without a Docker engine.
+//! Checks `compose.yaml` and the files that it refers to, without a Docker engine.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,9 +15,9 @@ use std::{
 use serde_json::Value;
 use thicket_compose::Postgres;
 
-/// Services that end when they are done; the others go on until they are stopped.
+/// Services that exit when they are done. The others run until they are stopped.
 const ONE_SHOT: [&str; 3] = ["migrate", "sounds", "heavy-replay"];
-/// The engine's settings that the composition gives.
+/// The settings of the engine that the composition sets.
 const ENGINE_SETTINGS: [&str; 5] = [
     "THICKET__HTTP__LISTEN",
     "THICKET__LOG__LEVEL",
@@ -34,7 +34,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(folder().join(path)).unwrap()
 }
 
-/// The composition after merges and with the variables' defaults, as Compose sees it without an environment.
+/// Returns the composition after merges and with the defaults of its variables, as Compose sees it
+/// without an environment.
 fn composition() -> Value {
     let text = read("compose.yaml");
     let (text, _) = interpolate(&text);
@@ -50,7 +51,8 @@ fn texts(list: &Value) -> Vec<&str> {
     list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|item| item.as_str().unwrap()).collect()
 }
 
-/// Replaces `${NAME:-default}`; returns each name's defaults too. A variable without a default is an error.
+/// Replaces `${NAME:-default}`. Returns the text and the defaults of each name. Panics at a
+/// variable without a default.
 fn interpolate(text: &str) -> (String, BTreeMap<String, BTreeSet<String>>) {
     let mut result = String::new();
     let mut defaults: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -170,14 +172,14 @@ fn every_mounted_file_exists_and_every_volume_is_declared_and_used() {
 }
 
 #[test]
-fn whoever_is_waited_for_says_when_it_is_ready() {
+fn every_dependency_says_when_it_is_ready() {
     let composition = composition();
     let services: BTreeMap<&str, &Value> = services(&composition).into_iter().collect();
     for (name, service) in &services {
         if ONE_SHOT.contains(name) {
             assert_ne!(service["restart"], "unless-stopped", "{name} would run again and again");
         } else {
-            // Nobody waits for the replay.
+            // No service depends on the replay.
             assert!(
                 *name == "replay" || service["healthcheck"]["test"].is_array(),
                 "{name} has no health check"
@@ -197,7 +199,7 @@ fn whoever_is_waited_for_says_when_it_is_ready() {
     assert_eq!(engine, BTreeSet::from(["migrate", "mosquitto", "postgres", "redis"]));
 }
 
-/// The engine's settings as variables of its environment, from the configuration it ships.
+/// Returns the environment variables of all settings in the engine's default configuration.
 fn shipped_settings() -> BTreeSet<String> {
     let mut section = String::new();
     let mut settings = BTreeSet::new();
@@ -271,8 +273,9 @@ fn the_image_is_built_from_every_crate() {
     let workspace = read("../Cargo.toml");
     let (_, members) = workspace.split_once("members = [").unwrap();
     let (members, _) = members.split_once(']').unwrap();
-    for member in members.split(',').map(|member| member.trim().trim_matches('"')) {
-        // A crate within another's folder comes with that.
+    let members = members.split(',').map(|member| member.trim().trim_matches('"'));
+    for member in members.filter(|member| !member.is_empty()) {
+        // The build context contains a nested crate with its outer folder.
         let folder = member.split('/').next().unwrap();
         assert!(
             ignore.lines().any(|line| line == format!("!{folder}")),
@@ -318,7 +321,7 @@ fn grafana_s_user_reads_and_cannot_write() {
         let url = server.url().replace("thicket@", &format!("{user}@"));
         postgres::Client::connect(&url, postgres::NoTls).unwrap()
     };
-    // What the owner makes later, as migrations do, can be read.
+    // Grafana can read tables that the owner creates later, as migrations do.
     let mut owner = connect("thicket");
     owner
         .batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
@@ -331,7 +334,7 @@ fn grafana_s_user_reads_and_cannot_write() {
     assert_eq!(reader.query_one("SELECT n FROM v", &[]).unwrap().get::<_, i32>(0), 7);
     for forbidden in ["INSERT INTO t VALUES (8)", "DROP TABLE t", "CREATE TABLE u (n int)"] {
         reader.batch_execute(forbidden).unwrap_err();
-        // Also when it overrides its own default.
+        // The same holds if the user overrides its own default.
         reader.batch_execute(&format!("SET default_transaction_read_only = off; {forbidden}")).unwrap_err();
     }
     assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 1);

@@ -1,4 +1,5 @@
-//! The real servers: each starts, answers, keeps its data through a crash, and leaves nothing behind.
+//! Tests with the real servers: each starts, answers, keeps its data through a crash, and leaves
+//! nothing behind.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,6 +8,7 @@ mod clients;
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, time::Instant};
 
 use clients::{Mqtt, prometheus_query, redis};
+use procfs::process::{Process, Stat};
 use tempfile::TempDir;
 use thicket_compose::{Mosquitto, Postgres, Prometheus, Redis, Server, Servers, server::Service};
 
@@ -18,10 +20,13 @@ fn sql(server: &Postgres) -> postgres::Client {
     postgres::Client::connect(&server.url(), postgres::NoTls).unwrap()
 }
 
-/// Whether a process is there, and not a zombie.
+fn stat(pid: u32) -> procfs::ProcResult<Stat> {
+    Process::new(pid.cast_signed())?.stat()
+}
+
+/// Returns whether a process exists and is not a zombie.
 fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    !stat.is_empty() && !stat.contains(") Z ")
+    stat(pid).is_ok_and(|stat| stat.state != 'Z')
 }
 
 fn assert_gone<S: Service>(server: &mut Server<S>) {
@@ -49,7 +54,7 @@ fn redis_keeps_what_it_acknowledged_through_a_crash() {
 
     server.stop().unwrap();
     assert_gone(&mut server);
-    // Stopping what is stopped is nothing.
+    // Stopping a stopped server does nothing.
     server.stop().unwrap();
 }
 
@@ -65,7 +70,7 @@ fn mosquitto_keeps_retained_and_queued_messages_through_a_crash() {
     for n in 0..3_000 {
         device.publish("sensors/a", format!("{n}").as_bytes(), false);
     }
-    // The broker saves by the second; a crash within that second may cost what came in it.
+    // The broker saves every second. A crash may lose the messages of the last second.
     clients::wait_for_save(directory.path());
     server.kill().unwrap();
     assert_gone(&mut server);
@@ -109,7 +114,7 @@ fn postgres_keeps_what_it_committed_through_a_crash() {
     server.restart_on_same_port().unwrap();
     assert_eq!(sql(&server).query_one("SELECT n FROM t", &[]).unwrap().get::<_, i32>(0), 7);
 
-    // An open session does not hold up a graceful stop.
+    // An open session does not block a graceful stop.
     let _session = sql(&server);
     server.stop().unwrap();
     assert_gone(&mut server);
@@ -131,7 +136,7 @@ fn prometheus_scrapes_a_target_and_evaluates_rules() {
     let directory = directory();
     let rules = directory.path().join("rules.yml");
     fs::write(&rules, "groups: [{name: g, rules: [{record: seven, expr: vector(7)}]}]").unwrap();
-    // It scrapes itself: the first instance's port is the second one's target.
+    // The second instance scrapes the first one.
     let mut first = Prometheus::start(&directory.path().join("first"), &[], &[]).unwrap();
     let service = thicket_compose::PrometheusService {
         targets: vec![format!("127.0.0.1:{}", first.port())],
@@ -174,7 +179,8 @@ fn two_of_each_run_side_by_side_and_nothing_is_left() {
 
 #[test]
 fn a_server_does_not_outlive_an_owner_that_is_killed() {
-    // This test starts itself as the owner, which prints its server's process id and waits to be killed.
+    // This test starts itself as the owner, which prints the process ids of its servers and waits
+    // to be killed.
     const VARIABLE: &str = "THICKET_COMPOSE_TEST_OWNER";
     if let Some(directory) = std::env::var_os(VARIABLE) {
         let servers = std::thread::spawn(move || Servers::start(Path::new(&directory)).unwrap());
@@ -203,7 +209,7 @@ fn a_server_does_not_outlive_an_owner_that_is_killed() {
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     owner.kill().unwrap();
     owner.wait().unwrap();
-    // The next owner does not start beside what is still stopping.
+    // The next owner waits for servers that are still stopping.
     let servers = Servers::start(directory.path()).unwrap();
     assert!(!pids.iter().any(|pid| is_alive(*pid)));
     sql(&servers.postgres).simple_query("SELECT 1").unwrap();
@@ -223,15 +229,14 @@ fn a_directory_belongs_to_one_server() {
 fn a_server_is_in_a_process_group_of_its_own() {
     let directory = directory();
     let server = Redis::start(directory.path()).unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
-    let group = stat.rsplit(')').next().unwrap().split_whitespace().nth(2).unwrap();
-    assert_eq!(group, server.pid().to_string());
+    let group = stat(server.pid()).unwrap().pgrp;
+    assert_eq!(group, server.pid().cast_signed());
 }
 
 #[test]
 fn a_server_that_cannot_start_shows_the_end_of_its_log() {
     let directory = directory();
-    // Its append-only directory is a file.
+    // A file takes the place of the append-only directory.
     fs::write(directory.path().join("appendonlydir"), "").unwrap();
     let error = Redis::start(directory.path()).unwrap_err().to_string();
     assert!(error.contains("redis ended while starting"), "{error}");
@@ -239,6 +244,6 @@ fn a_server_that_cannot_start_shows_the_end_of_its_log() {
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    let process = Process::new(pid.cast_signed()).unwrap();
+    process.task_main_thread().unwrap().children().unwrap()
 }

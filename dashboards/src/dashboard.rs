@@ -1,34 +1,37 @@
-//! The queries of a dashboard, with the place where each stands.
+//! Finds the queries of a dashboard, with the place of each.
 
 use serde_json::Value;
 
-/// A query and where it stands.
+/// A query and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// Where: the panel's title and the query's letter (`Latency B`), `annotation Anomalies`, or `variable sensor`.
+    /// The panel's title and the query's letter (`Latency B`), `annotation Anomalies`, or
+    /// `variable sensor`.
     pub place: String,
-    /// What kind of query it is.
+    /// The language of the query.
     pub language: Language,
-    /// The query as it is written, variables and macros included.
+    /// The query with its variables and macros, as the dashboard contains it.
     pub text: String,
-    /// How a PromQL query's series are called: text with `{{label}}` in it.
+    /// The legend of a PromQL query's series, with placeholders such as `{{label}}`. Empty for SQL.
     pub legend: String,
 }
 
-/// What a query is written in, and how its answer is read.
+/// The language of a query, and the form of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// SQL for PostgreSQL whose first column is a time.
+    /// SQL for PostgreSQL. The first column is a time.
     SqlTimeSeries,
-    /// SQL for PostgreSQL, shown as it comes.
+    /// SQL for PostgreSQL. The answer is shown as a table.
     SqlTable,
     /// PromQL.
     PromQl,
-    /// A function of Grafana's Prometheus data source, for variables: `label_values(metric, label)`.
+    /// A function of Grafana's Prometheus data source, for variables, such as
+    /// `label_values(metric, label)`.
     PromVariable,
 }
 
-/// The panels of a dashboard, those in collapsed rows included, rows themselves not.
+/// Returns the panels of a dashboard, including those in collapsed rows, but not the rows
+/// themselves.
 pub fn panels(dashboard: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
     for panel in list(&dashboard["panels"]) {
@@ -41,7 +44,8 @@ pub fn panels(dashboard: &Value) -> Vec<&Value> {
     found
 }
 
-/// Every query of a dashboard: of its variables, its annotations and its panels, in this order.
+/// Returns every query of a dashboard: of its variables, its annotations and its panels, in this
+/// order.
 pub fn queries(dashboard: &Value) -> Vec<Query> {
     let variables = list(&dashboard["templating"]["list"]).iter().map(variable_query);
     let annotations = list(&dashboard["annotations"]["list"])

@@ -1,47 +1,49 @@
-//! Grafana's variables and macros, put into a query as Grafana does it: first its front end replaces the dashboard's
-//! variables, then the data source's back end its macros.
+//! Replaces Grafana's variables and macros in a query, in the same order as Grafana: first its
+//! front end replaces the dashboard's variables, then the back end of the data source replaces its
+//! macros.
 //!
-//! Follows `macros.go` and `sql_engine.go` of Grafana's PostgreSQL data source and `query.go` of its Prometheus library.
-//! What Grafana would hand on as it stands, such as an unknown variable, is an error here.
+//! Follows `macros.go` and `sql_engine.go` of Grafana's PostgreSQL data source and `query.go` of
+//! its Prometheus library. Grafana leaves unknown variables and macros in the query. Here they are
+//! errors.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// What a dashboard is set to when its queries run.
+/// The settings of a dashboard when its queries run.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Start of the time range.
     pub from: DateTime<Utc>,
     /// End of the time range.
     pub to: DateTime<Utc>,
-    /// Width of one point of a graph.
+    /// Time between two points of a graph (`$__interval`).
     pub interval: Duration,
-    /// How far back a rate looks (`$__rate_interval`).
+    /// Range of a rate (`$__rate_interval`).
     pub rate_interval: Duration,
-    /// The dashboard's variables and the values that are chosen.
+    /// The dashboard's variables and their selected values.
     pub variables: BTreeMap<String, Vec<String>>,
 }
 
-/// Why a query cannot be interpolated.
+/// The reason why a query cannot be interpolated.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The dashboard has no such variable.
+    /// The dashboard has no variable of this name.
     #[error("unknown variable {0}")]
     UnknownVariable(String),
-    /// The data source has no such macro.
+    /// The data source has no macro of this name.
     #[error("unknown macro {0}")]
     UnknownMacro(String),
-    /// A macro has too few or senseless arguments.
+    /// A macro has too few or invalid arguments.
     #[error("macro {0} has bad arguments: {1}")]
     BadArguments(String, String),
-    /// A variable is written in a way that this code does not know.
+    /// A variable has a format that this code does not support.
     #[error("unknown variable format {0}")]
     UnknownFormat(String),
 }
 
-/// Puts variables and macros into an SQL query.
+/// Replaces variables and macros in an SQL query.
 pub fn sql(query: &str, context: &Context) -> Result<String, Error> {
     let interval = format_interval(context.interval);
     let query = query
@@ -51,7 +53,7 @@ pub fn sql(query: &str, context: &Context) -> Result<String, Error> {
     macros(&query, context)
 }
 
-/// Puts variables and built-in intervals into a PromQL query.
+/// Replaces variables and built-in intervals in a PromQL query.
 pub fn promql(query: &str, context: &Context) -> Result<String, Error> {
     let range = (context.to - context.from).num_seconds();
     let query = query
@@ -61,7 +63,7 @@ pub fn promql(query: &str, context: &Context) -> Result<String, Error> {
     variables(&query, context)
 }
 
-/// Replaces `$name`, `${name}` and `${name:format}`; leaves macros, which the back end replaces, alone.
+/// Replaces `$name`, `${name}` and `${name:format}`. Keeps macros, which the back end replaces.
 fn variables(query: &str, context: &Context) -> Result<String, Error> {
     let mut result = String::with_capacity(query.len());
     let mut rest = query;
@@ -97,7 +99,7 @@ fn formatted(values: &[String], format: &str) -> Result<String, Error> {
                 values.iter().map(|value| format!("'{}'", value.replace('\'', "''"))).collect();
             Ok(quoted.join(","))
         }
-        // As Prometheus's data source writes it: one value as it is, several as alternatives.
+        // As in the Prometheus data source: one value as it is, several values as alternatives.
         "" => Ok(match values {
             [one] => one.clone(),
             several => format!("({})", several.join("|")),
@@ -116,7 +118,7 @@ fn macros(query: &str, context: &Context) -> Result<String, Error> {
         let call = after.strip_prefix('(').and_then(|inside| inside.split_once(')'));
         let (arguments, after) = call.ok_or_else(|| Error::UnknownMacro(name.to_owned()))?;
         let arguments: Vec<&str> = arguments.split(',').map(str::trim).collect();
-        // A group that is followed by a comma is a column of its own, and named.
+        // A group before a comma is a column of its own and gets a name.
         let name = if name == "__timeGroup" && after.starts_with(',') { "__timeGroupAlias" } else { name };
         result.push_str(&expand(name, &arguments, context)?);
         rest = after;

@@ -1,5 +1,5 @@
-//! Every PromQL expression of every dashboard, run against a real Prometheus that scrapes the engine's own metrics with
-//! known values, and compared with the answer that these values must give.
+//! Runs every PromQL expression of every dashboard on a real Prometheus that scrapes the engine's
+//! own metrics with known values, and compares the answer with the expected one.
 
 #![allow(clippy::doc_markdown, reason = "PromQL is a name, not an identifier")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -8,9 +8,6 @@ mod engine;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    io::{Read, Write},
-    net::TcpStream,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -26,7 +23,8 @@ use thicket_dashboards::{
     interpolation::{self, Context},
 };
 
-/// The answers: per query its series by legend. They follow from what `engine` serves every five seconds.
+/// Returns the expected series of each query, by legend. They follow from the values that `engine`
+/// serves every five seconds.
 fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
     let one = |value: f64| vec![(String::new(), value)];
     let named = |name: &str, value: f64| vec![(name.to_owned(), value)];
@@ -40,19 +38,20 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Version A", named(env!("CARGO_PKG_VERSION"), 1.0)),
         ("Broker A", one(1.0)),
         ("Stored A", one(180.0)),
-        ("Behind A", one(2.5)),
-        // Broker drops, log gap, commit conflict, restore mismatch, fenced, and restarts of two actors.
+        ("Lag A", one(2.5)),
+        // Broker drops, log gap, commit conflict, restore mismatch, fenced, and restarts of two
+        // actors.
         ("Alerts A", one(7.0)),
         ("Throughput by stage A", named("1 MQTT messages", 100.0)),
         ("Throughput by stage B", named("2 records appended", 200.0)),
         ("Throughput by stage C", named("3 readings scored", 180.0)),
         ("Throughput by stage D", named("4 readings stored", 180.0)),
-        ("Stored by what they are A", named("late", 2.0)),
-        ("Stored by what they are B", named("duplicate", 3.0)),
-        ("Stored by what they are C", named("poison", 1.0)),
-        ("Stored by what they are D", named("anomalies", 0.4)),
+        ("Other outcomes A", named("late", 2.0)),
+        ("Other outcomes B", named("duplicate", 3.0)),
+        ("Other outcomes C", named("poison", 1.0)),
+        ("Other outcomes D", named("anomalies", 0.4)),
         (
-            "Stored by what they are E",
+            "Other outcomes E",
             ["after_silence", "imputed", "learning_slowed", "stuck", "suppressed"]
                 .map(|mark| (mark.to_owned(), if mark == "suppressed" { 2.0 } else { 0.0 }))
                 .to_vec(),
@@ -68,24 +67,24 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Commit A", named("p50", 0.01 + 0.01 * 50.0 / 98.0)),
         ("Commit B", named("p99", 0.375)),
         ("Commit C", named("mean", 0.0207)),
-        ("Resident detectors A", two(("shard 0", 600.0), ("shard 1", 400.0))),
-        ("Coming and going A", named("restored", 0.8)),
-        ("Coming and going B", named("retired", 0.6)),
+        ("Detectors in memory A", two(("shard 0", 600.0), ("shard 1", 400.0))),
+        ("Restores and evictions A", named("restored", 0.8)),
+        ("Restores and evictions B", named("retired", 0.6)),
         ("CPU per reading A", named("per reading", 1.0 / 16_384.0)),
         ("Oldest waiting checkpoint A", named(instance, 42.0)),
         ("Checkpoint traffic A", named("written", 1_000_000.0)),
         ("Checkpoints A", named("checkpoints", 8.0)),
         ("Dead letters by reason A", two(("empty", 1.0), ("malformed_json", 4.0))),
-        // Over the 20 s of a rate interval.
+        // Within the rate interval of 20 s.
         ("Restarts by actor A", two(("shard", 4.0), ("writer", 8.0))),
         ("Must stay 0 A", named("log gaps", 120.0)),
         ("Must stay 0 B", named("commit conflicts", 240.0)),
         ("Must stay 0 C", named("restore mismatches", 360.0)),
         ("Must stay 0 D", named("broker drops", 1_200.0)),
-        ("Held back A", named("backlog full", 3.0)),
-        ("Held back B", named("fenced", 1.2)),
-        ("Held back C", named("connections", 0.2)),
-        ("Held back D", named("retained, dropped", 1.0)),
+        ("Backpressure and fencing A", named("backlog full", 3.0)),
+        ("Backpressure and fencing B", named("fenced", 1.2)),
+        ("Backpressure and fencing C", named("connections", 0.2)),
+        ("Backpressure and fencing D", named("retained, dropped", 1.0)),
         (
             "Ledger over time A",
             engine::LEDGER.map(|(fate, records)| (fate.to_owned(), records as f64)).to_vec(),
@@ -105,25 +104,16 @@ fn queries(dashboard: &str) -> Vec<Query> {
 }
 
 fn get(port: u16, path: &str, parameters: &[(&str, &str)]) -> Value {
-    let mut query = String::new();
-    for (name, value) in parameters {
-        write!(query, "{name}=").unwrap();
-        for byte in value.bytes() {
-            write!(query, "%{byte:02x}").unwrap();
-        }
-        query.push('&');
-    }
-    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    connection.write_all(format!("GET {path}?{query} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let body: Value = serde_json::from_str(body).unwrap();
+    // If Prometheus rejects an expression, the assertion below shows the reason.
+    let client = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let mut answer = client.get(url).query_pairs(parameters.iter().copied()).call().unwrap();
+    let body: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     assert_eq!(body["status"], "success", "{path} {parameters:?}: {body}");
     body["data"].clone()
 }
 
-/// The series of an instant query by their legend, in the legends' order.
+/// Returns the series of an instant query by legend, sorted by legend.
 fn series(port: u16, query: &Query, expression: &str, time: u64) -> Vec<(String, f64)> {
     let answer = get(port, "/api/v1/query", &[("query", expression), ("time", &time.to_string())]);
     let mut found: Vec<(String, f64)> = answer["result"]
@@ -139,7 +129,7 @@ fn series(port: u16, query: &Query, expression: &str, time: u64) -> Vec<(String,
     found
 }
 
-/// Puts the labels into `{{label}}`, as Grafana does; a label that is not there is a mistake.
+/// Replaces `{{label}}` by the label's value, as Grafana does. Panics if the label is missing.
 fn legend(format: &str, labels: &Value) -> String {
     let mut result = String::new();
     let mut rest = format;
@@ -157,7 +147,7 @@ fn close(a: &[(String, f64)], b: &[(String, f64)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-6 * b.1.abs())
 }
 
-/// Looks every 20 ms until the condition holds; gives up after 60 s.
+/// Checks the condition every 20 ms until it holds, at most 60 s.
 fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !condition() && Instant::now() < deadline {
@@ -190,7 +180,7 @@ fn every_expression_answers_with_what_the_engine_serves() {
         to: at(endpoint.end),
         interval: Duration::from_secs(5),
         rate_interval: Duration::from_secs(20),
-        // What "All" stands for.
+        // The value of "All".
         variables: BTreeMap::from([("instance".to_owned(), vec![".*".to_owned()])]),
     };
     let mut expected = answers(&instance);
@@ -200,7 +190,7 @@ fn every_expression_answers_with_what_the_engine_serves() {
                 let expression = interpolation::promql(&query.text, &context).unwrap();
                 let expected = expected.remove(query.place.as_str());
                 let expected = expected.unwrap_or_else(|| panic!("no answer is known for {}", query.place));
-                // Samples and alerts become visible a moment after they were taken.
+                // Samples and alerts become visible with a delay.
                 let mut answer = Vec::new();
                 until(|| {
                     answer = series(server.port(), &query, &expression, endpoint.end);
@@ -222,7 +212,7 @@ fn every_expression_answers_with_what_the_engine_serves() {
     assert!(expected.is_empty(), "answers without a query: {:?}", expected.keys());
 }
 
-/// The names of metrics in a PromQL expression: what is followed by neither `(` nor `:` and begins as metrics do.
+/// Returns the names of metrics in a PromQL expression: the words with a prefix of metrics.
 fn metric_names(expression: &str) -> BTreeSet<&str> {
     expression
         .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != ':')
@@ -268,7 +258,7 @@ fn every_metric_that_is_named_is_one_of_the_engine_s() {
     }
     let unseen: Vec<&String> =
         types.keys().filter(|name| name.starts_with("thicket_") && !seen.contains(name.as_str())).collect();
-    assert!(unseen.is_empty(), "measured, but neither on a dashboard nor in a rule: {unseen:?}");
+    assert!(unseen.is_empty(), "metrics that are neither on a dashboard nor in a rule: {unseen:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The Prometheus rules, checked and tested by Prometheus's own tool.
+//! Checks and tests the Prometheus rules with Prometheus's own tool.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

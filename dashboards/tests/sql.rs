@@ -1,5 +1,5 @@
-//! Every SQL query of every dashboard, run against a real PostgreSQL that holds known rows, as the user that Grafana reads
-//! with, and compared with the answer that these rows must give.
+//! Runs every SQL query of every dashboard on a real PostgreSQL with known rows, as Grafana's user,
+//! and compares the answer with the expected one.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,11 +14,12 @@ use thicket_dashboards::{
     interpolation::{self, Context},
 };
 
-/// A sensor whose name must be quoted.
+/// A sensor whose name needs quoting.
 const MICROPHONE: &str = "o'hare/microphone-7";
 
-/// Known rows: the sensor with three scored readings of the range, one late, one before it; events that lie inside, around
-/// and outside the range; a second sensor that has been silent; dead letters; a ledger that misses one message.
+/// Known rows: a sensor with scored readings in the time range, a late one, and one before the
+/// range; events inside, around and outside of the range; a second sensor that has been silent;
+/// dead letters; a ledger that misses one message.
 const ROWS: &str = "
 SELECT ensure_day_partitions(ARRAY['2026-11-20', '2026-11-21', '2026-11-22', '2026-11-23']::date[]);
 INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES
@@ -52,7 +53,8 @@ INSERT INTO partitions (id, delivered, scored, poison, late, duplicates, dead_le
 UPDATE partitions SET expired = 40, dropped_letters = 1 WHERE id = 0;
 ";
 
-/// The answers: per query its column names, then its rows, cells joined by ` | `, an absent value as `-`.
+/// The answers: per query its column names, then its rows, cells joined by ` | `, an absent value
+/// as `-`.
 const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
     ("variable sensor", &["sensor", "o'hare/microphone-7", "site-2/microphone-1"]),
     ("variable field", &["unnest", "laeq_db", "zcr"]),
@@ -65,7 +67,8 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
             "2026-11-22 09:59:00+00 | 2026-11-22 10:00:05+00 | Peak grade 0.910, score 11.0, readings: 3 | anomaly,laeq_db",
         ],
     ),
-    // The second sensor's last reading is half an hour old at the end of the range; so is, nearly, the first one's.
+    // The second sensor's last reading is half an hour old at the end of the range; so is, nearly,
+    // the first one's.
     ("Sensors A", &["sensors | silent", "2 | 2"]),
     ("Anomalies A", &["events | going on | sensors", "3 | 1 | 2"]),
     (
@@ -84,7 +87,7 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Readings A", &["time | judged | warming up", "1795341600 | 1 | 1", "1795341660 | 2 | 0"]),
-    ("What made it anomalous A", &["field | share", "laeq_db | 0.5", "zcr | 0.5"]),
+    ("Causes by field A", &["field | share", "laeq_db | 0.5", "zcr | 0.5"]),
     (
         "Top sensors A",
         &[
@@ -106,7 +109,7 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
 const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
     ("Unaccounted A", &["unaccounted", "1"]),
     (
-        "Dead letters kept A",
+        "Dead letters stored A",
         &[
             "reason | letters | last received",
             "malformed_json | 2 | 2026-11-22 10:05:00+00",
@@ -122,7 +125,7 @@ const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A migrated database with the rows above, and a session as Grafana's.
+/// A migrated database, and a session of Grafana's user.
 struct Database {
     server: Postgres,
     reader: Client,
@@ -130,7 +133,7 @@ struct Database {
 }
 
 impl Database {
-    /// Makes the reader first and the tables after, as the composition does.
+    /// Creates the reader before the tables, as the composition does.
     fn new() -> Database {
         let directory = tempfile::tempdir().unwrap();
         let server = Postgres::start(directory.path()).unwrap();
@@ -162,7 +165,7 @@ impl Database {
         Client::connect(&self.server.url(), NoTls).unwrap().batch_execute(rows).unwrap();
     }
 
-    /// Runs a query as Grafana would, with the simple protocol, and shows the answer as text.
+    /// Runs a query with the simple protocol, as Grafana does, and returns the answer as text.
     fn answer(&mut self, query: &Query, context: &Context) -> Vec<String> {
         let sql = interpolation::sql(&query.text, context).unwrap();
         let messages = self.reader.simple_query(&sql).unwrap_or_else(|error| {
@@ -198,7 +201,7 @@ fn context() -> Context {
         rate_interval: Duration::from_secs(20),
         variables: BTreeMap::from([
             ("sensor".to_owned(), vec![MICROPHONE.to_owned()]),
-            // As in a repeated panel: one field each.
+            // As in a repeated panel, which shows one field.
             ("field".to_owned(), vec!["laeq_db".to_owned()]),
         ]),
     }
@@ -273,7 +276,8 @@ fn a_query_of_one_sensor_reads_one_sensor_and_no_other_day() {
             continue;
         }
         let explain = Query { text: format!("EXPLAIN {}", query.text), ..query.clone() };
-        // With few rows a scan of the whole table is cheapest; what matters is what would be done with many.
+        // With few rows, a scan of the whole table is cheapest. The test is about the plan for many
+        // rows.
         database.reader.batch_execute("SET enable_seqscan = off").unwrap();
         let plan = database.answer(&explain, &context()).join("\n");
         assert!(plan.contains("readings_y2026m11d22_pkey"), "{}:\n{plan}", query.place);

@@ -1,4 +1,4 @@
-//! The dashboards and their provisioning, held to the rules that make them load anywhere without a click.
+//! Checks that the dashboards and their provisioning load in any Grafana without manual settings.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&file(path)).unwrap()
 }
 
-/// Every value under `key`, at any depth.
+/// Collects every value of the key `key`, at any depth.
 fn everywhere<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Object(members) => {

@@ -1,18 +1,19 @@
-//! Who may read a partition, for the sake of liveness. What makes a takeover safe is the epoch: [`super::commit`].
+//! Which node may read a partition. Leases are for liveness only: the epoch makes a takeover safe, see
+//! [`super::commit`].
 
-/// Who holds a lease after an attempt to take or renew it.
+/// The state of a lease after a node has asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseState {
-    /// This node, since just now.
+    /// This node has taken it.
     Acquired,
-    /// This node, as before.
+    /// This node held it and has renewed it.
     Renewed,
-    /// Another node.
+    /// Another node holds it.
     HeldByOther,
 }
 
 impl LeaseState {
-    /// What the script of `queue/lease.rs` answers.
+    /// Its code in the replies of `acquire.lua`.
     pub const fn code(self) -> i64 {
         match self {
             Self::Acquired => 2,
@@ -21,7 +22,7 @@ impl LeaseState {
         }
     }
 
-    /// What an answer of that script means.
+    /// The state of a reply of `acquire.lua`.
     pub const fn from_code(code: i64) -> Self {
         match code {
             2 => Self::Acquired,
@@ -31,7 +32,7 @@ impl LeaseState {
     }
 }
 
-/// Who holds the lease after `node` has asked for it. Decided by the script of `queue/lease.rs`.
+/// The state of a lease after `node` has asked for it. `acquire.lua` decides this inside Redis.
 pub fn acquire<N: PartialEq>(holder: Option<&N>, node: &N) -> LeaseState {
     match holder {
         None => LeaseState::Acquired,

@@ -1,4 +1,4 @@
-//! Writing a partition's log, trimming it, and noticing that some of it is gone.
+//! The log of a partition: appending, trimming, and noticing that entries are lost.
 
 use thicket_schema::Position;
 
@@ -14,23 +14,23 @@ pub struct Writer<N> {
     pub generation: u64,
 }
 
-/// What Redis answers to an append.
+/// The reply of Redis to an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Appended {
-    /// The entry is in the log since just now.
+    /// The entry is in the log, from this append.
     Now,
-    /// The entry is in the log since an earlier try.
+    /// The entry is in the log, from an earlier try.
     Before,
-    /// The log is at its bound.
+    /// The log is full.
     Full,
     /// Another writer has taken the log over.
     Fenced,
-    /// Redis does not know this writer any more, or not in this generation, or fewer of its entries than it acknowledged.
+    /// Redis has lost this writer, its generation, or entries that it had acknowledged.
     Lost,
 }
 
 impl Appended {
-    /// The word for it of `queue/append.lua`.
+    /// Its name in the replies of `append.lua`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Now => "ok",
@@ -41,7 +41,7 @@ impl Appended {
         }
     }
 
-    /// What a word of `queue/append.lua` means.
+    /// The reply of `append.lua` with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Now, Self::Before, Self::Full, Self::Fenced, Self::Lost]
             .into_iter()
@@ -49,10 +49,11 @@ impl Appended {
     }
 }
 
-/// Whether an entry is appended to a log of `length` entries. `entry` is who is_unread it, in which generation, as its how-manieth. Decided by
-/// `queue/append.lua`.
+/// Decides whether an entry may be appended to a log of `length` entries. `entry` carries the producer,
+/// generation and sequence number of the append. `append.lua` decides this inside Redis.
 ///
-/// A process opens several generations if it must, and what it sent in one may arrive in the next: there the number alone would say nothing.
+/// A process may open several generations, and an append of one may arrive in the next. There the sequence
+/// number alone would mean another entry.
 pub fn append<N: PartialEq>(
     writer: Option<&Writer<N>>,
     length: u64,
@@ -70,38 +71,42 @@ pub fn append<N: PartialEq>(
     }
 }
 
-/// Whether a holder of the subscription may open a log: not if a later one has. Decided by `queue/open.lua`.
+/// Whether an ingress may open a log: not if a later ingress has opened it. `open.lua` decides this inside
+/// Redis.
 pub fn may_open(epoch_before: Option<u64>, ingress_epoch: u64) -> bool {
     epoch_before.is_none_or(|before| before <= ingress_epoch)
 }
 
-/// The generation of a writer that takes a log over. `before` is its predecessor's, `last` the place of the last entry there ever was. Decided
-/// by `queue/open.lua`.
+/// The generation of a writer that takes a log over. `before` is the generation of the writer before it, `last`
+/// the position of the last entry that the log ever had. `open.lua` decides this inside Redis.
 pub fn open(before: Option<u64>, last: Position, earliest: u64) -> u64 {
     earliest.max(before.unwrap_or(0) + 1).max(last.generation + 1)
 }
 
-/// The least generation that a new writer may take, whatever Redis has kept: after every one that is known from elsewhere.
+/// The least generation that a new writer may take, even if Redis has lost everything: greater than every known
+/// generation.
 pub fn earliest_generation(wall_ms: u64, committed: u64, acknowledged: Position) -> u64 {
     wall_ms.max(committed.max(acknowledged.generation) + 1)
 }
 
-/// What the first entry of a new writer names as its predecessor: the log's last entry, or a later one that was acknowledged and is gone.
+/// The predecessor that the first entry of a new writer names: the last entry of the log, or a later one that
+/// Redis had acknowledged and lost.
 pub fn predecessor(last: Position, acknowledged: Position) -> Position {
     last.max(acknowledged)
 }
 
-/// Whether entries are missing between the last one that was read and the next, which names its predecessor.
+/// Whether entries are missing between the last one that was read and the next one, which names its
+/// `predecessor`.
 pub fn is_gap(last: Position, predecessor: Position) -> bool {
     predecessor != last
 }
 
-/// Whether a log has lost entries that are committed.
+/// Whether a log has lost committed entries.
 pub fn tail_is_lost(newest: Option<Position>, committed: Position) -> bool {
     committed > Position::default() && newest.is_none_or(|newest| newest < committed)
 }
 
-/// The first place that trimming leaves alone; nothing if there is nothing to trim.
+/// The first position that trimming keeps; `None` if there is nothing to trim.
 pub fn keep_from(committed: Position) -> Option<Position> {
     (committed > Position::default()).then(|| committed.next())
 }

@@ -4,21 +4,21 @@
 
 use fred::interfaces::{KeysInterface as _, StreamsInterface as _};
 use fred::prelude::Client;
-use thicket_actors::queue::{AppendOutcome, LogAppender, LogReader, try_connect_redis};
 use thicket_compose::Redis;
 use thicket_schema::{DeadLetter, Entry, Item, Keys, PartitionId, Position, Reason, Record};
+use thicket_store::redis::{AppendOutcome, LogAppender, LogReader, Opening, try_connect_redis};
 
 const P: PartitionId = PartitionId(3);
 const NO_BOUND: u64 = 1_000_000;
 
-struct Bed {
+struct TestEnv {
     _directory: tempfile::TempDir,
     _redis: Redis,
     client: Client,
     keys: Keys,
 }
 
-impl Bed {
+impl TestEnv {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let redis = Redis::start(directory.path()).unwrap();
@@ -27,9 +27,15 @@ impl Bed {
     }
 
     async fn open(&self, producer: &str, wall_ms: u64) -> LogAppender {
-        LogAppender::open(&self.client, &self.keys, P, producer, (wall_ms, 0), Position::default())
-            .await
-            .unwrap()
+        LogAppender::open(
+            &self.client,
+            &self.keys,
+            P,
+            producer,
+            Opening { earliest: wall_ms, ingress_epoch: 0, acknowledged: Position::default() },
+        )
+        .await
+        .unwrap()
     }
 
     async fn append(&self, appender: &mut LogAppender, what: &str, bound: u64) -> AppendOutcome {
@@ -68,97 +74,97 @@ fn at(generation: u64, n: u64) -> Position {
 
 #[tokio::test]
 async fn entries_are_numbered_and_name_their_predecessor_across_generations() {
-    let bed = Bed::new().await;
-    let mut first = bed.open("a", 100).await;
-    assert_eq!(bed.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
-    assert_eq!(bed.append(&mut first, "2", NO_BOUND).await, AppendOutcome::Appended);
+    let env = TestEnv::new().await;
+    let mut first = env.open("a", 100).await;
+    assert_eq!(env.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
+    assert_eq!(env.append(&mut first, "2", NO_BOUND).await, AppendOutcome::Appended);
     // The clock has gone back: the generation grows all the same.
-    let mut second = bed.open("b", 50).await;
-    assert_eq!(bed.append(&mut second, "3", NO_BOUND).await, AppendOutcome::Appended);
+    let mut second = env.open("b", 50).await;
+    assert_eq!(env.append(&mut second, "3", NO_BOUND).await, AppendOutcome::Appended);
     let expected = [
         (at(100, 1), "1".to_owned(), at(0, 0)),
         (at(100, 2), "2".to_owned(), at(100, 1)),
         (at(101, 1), "3".to_owned(), at(100, 2)),
     ];
-    assert_eq!(bed.log().await, expected);
+    assert_eq!(env.log().await, expected);
 }
 
 #[tokio::test]
 async fn a_retry_after_a_lost_reply_neither_doubles_nor_reorders() {
-    let bed = Bed::new().await;
-    let mut appender = bed.open("a", 100).await;
+    let env = TestEnv::new().await;
+    let mut appender = env.open("a", 100).await;
     let bytes = appender.pack(&mut entry("1"));
     // The reply of this one is lost: the appender does not know of it.
-    let script = fred::types::scripts::Script::from_lua(include_str!("../src/queue/append.lua"));
-    let keys = vec![bed.keys.log(P), bed.keys.writer(P)];
+    let script = fred::types::scripts::Script::from_lua(include_str!("../src/redis/append.lua"));
+    let keys = vec![env.keys.log(P), env.keys.writer(P)];
     let arguments: Vec<fred::types::Value> =
         vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into(), "100".into()];
-    let reply: String = script.evalsha_with_reload(&bed.client, keys, arguments).await.unwrap();
+    let reply: String = script.evalsha_with_reload(&env.client, keys, arguments).await.unwrap();
     assert_eq!(reply, "ok");
     assert_eq!(
-        appender.append(&bed.client, &bed.keys, &bytes, NO_BOUND).await.unwrap(),
+        appender.append(&env.client, &env.keys, &bytes, NO_BOUND).await.unwrap(),
         AppendOutcome::Appended
     );
-    assert_eq!(bed.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Appended);
-    assert_eq!(bed.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(env.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Appended);
+    assert_eq!(env.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);
 }
 
 #[tokio::test]
 async fn a_writer_that_was_replaced_is_fenced() {
-    let bed = Bed::new().await;
-    let mut old = bed.open("a", 100).await;
-    let _new = bed.open("b", 100).await;
-    assert_eq!(bed.append(&mut old, "late", NO_BOUND).await, AppendOutcome::Fenced);
-    assert_eq!(bed.log().await, []);
+    let env = TestEnv::new().await;
+    let mut old = env.open("a", 100).await;
+    let _new = env.open("b", 100).await;
+    assert_eq!(env.append(&mut old, "late", NO_BOUND).await, AppendOutcome::Fenced);
+    assert_eq!(env.log().await, []);
 }
 
 #[tokio::test]
 async fn a_full_log_takes_nothing_until_it_is_trimmed() {
-    let bed = Bed::new().await;
-    let mut appender = bed.open("a", 100).await;
-    assert_eq!(bed.append(&mut appender, "1", 2).await, AppendOutcome::Appended);
-    assert_eq!(bed.append(&mut appender, "2", 2).await, AppendOutcome::Appended);
-    assert_eq!(bed.append(&mut appender, "3", 2).await, AppendOutcome::Full);
-    let reader = LogReader::new(bed.client.clone(), bed.client.clone(), bed.keys.clone());
+    let env = TestEnv::new().await;
+    let mut appender = env.open("a", 100).await;
+    assert_eq!(env.append(&mut appender, "1", 2).await, AppendOutcome::Appended);
+    assert_eq!(env.append(&mut appender, "2", 2).await, AppendOutcome::Appended);
+    assert_eq!(env.append(&mut appender, "3", 2).await, AppendOutcome::Full);
+    let reader = LogReader::new(env.client.clone(), env.client.clone(), env.keys.clone());
     assert_eq!(reader.trim(P, at(100, 1)).await.unwrap(), 1);
-    assert_eq!(bed.append(&mut appender, "3", 2).await, AppendOutcome::Appended);
-    assert_eq!(bed.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["2", "3"]);
+    assert_eq!(env.append(&mut appender, "3", 2).await, AppendOutcome::Appended);
+    assert_eq!(env.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["2", "3"]);
 }
 
 #[tokio::test]
 async fn a_redis_that_lost_its_data_is_noticed_by_the_next_append() {
-    let bed = Bed::new().await;
-    let mut appender = bed.open("a", 100).await;
-    assert_eq!(bed.append(&mut appender, "1", NO_BOUND).await, AppendOutcome::Appended);
-    let _: i64 = bed.client.del(vec![bed.keys.log(P), bed.keys.writer(P)]).await.unwrap();
-    assert_eq!(bed.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Lost);
+    let env = TestEnv::new().await;
+    let mut appender = env.open("a", 100).await;
+    assert_eq!(env.append(&mut appender, "1", NO_BOUND).await, AppendOutcome::Appended);
+    let _: i64 = env.client.del(vec![env.keys.log(P), env.keys.writer(P)]).await.unwrap();
+    assert_eq!(env.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Lost);
 }
 
 #[tokio::test]
 async fn trimming_keeps_what_is_not_committed_and_forgets_no_position() {
-    let bed = Bed::new().await;
-    let mut appender = bed.open("a", 100).await;
+    let env = TestEnv::new().await;
+    let mut appender = env.open("a", 100).await;
     for what in ["1", "2", "3"] {
-        bed.append(&mut appender, what, NO_BOUND).await;
+        env.append(&mut appender, what, NO_BOUND).await;
     }
-    let reader = LogReader::new(bed.client.clone(), bed.client.clone(), bed.keys.clone());
+    let reader = LogReader::new(env.client.clone(), env.client.clone(), env.keys.clone());
     assert_eq!(reader.lag(P, at(100, 1)).await.unwrap(), 2);
     assert_eq!(reader.trim(P, at(100, 3)).await.unwrap(), 0);
-    let length: u64 = bed.client.xlen(bed.keys.log(P)).await.unwrap();
+    let length: u64 = env.client.xlen(env.keys.log(P)).await.unwrap();
     assert_eq!((length, reader.newest(P).await.unwrap()), (0, Some(at(100, 3))));
-    let next = bed.open("b", 100).await;
+    let next = env.open("b", 100).await;
     assert_eq!(next.last(), at(100, 3), "a new generation names the last entry there ever was");
 }
 
 #[tokio::test]
 async fn an_append_that_arrives_in_the_next_generation_of_the_same_process_is_not_taken_for_its_first() {
-    let bed = Bed::new().await;
-    let mut first = bed.open("a", 100).await;
-    assert_eq!(bed.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
-    let mut late = bed.open("a", 100).await;
-    let mut second = bed.open("a", 100).await;
+    let env = TestEnv::new().await;
+    let mut first = env.open("a", 100).await;
+    assert_eq!(env.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
+    let mut late = env.open("a", 100).await;
+    let mut second = env.open("a", 100).await;
     // It was given up for lost, and has the number that the next entry has.
-    assert_eq!(bed.append(&mut late, "1", NO_BOUND).await, AppendOutcome::Lost);
-    assert_eq!(bed.append(&mut second, "2", NO_BOUND).await, AppendOutcome::Appended);
-    assert_eq!(bed.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(env.append(&mut late, "1", NO_BOUND).await, AppendOutcome::Lost);
+    assert_eq!(env.append(&mut second, "2", NO_BOUND).await, AppendOutcome::Appended);
+    assert_eq!(env.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);
 }

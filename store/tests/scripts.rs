@@ -6,23 +6,23 @@ use fred::interfaces::{HashesInterface as _, KeysInterface as _, StreamsInterfac
 use fred::prelude::Client;
 use fred::types::FromValue;
 use fred::types::scripts::Script;
-use thicket_actors::protocol::lease::{LeaseState, acquire};
-use thicket_actors::protocol::log::{Appended, Writer, append, may_open, open};
-use thicket_actors::protocol::{checkpoint, lease};
-use thicket_actors::queue::try_connect_redis;
 use thicket_compose::Redis;
+use thicket_protocol::lease::{LeaseState, acquire};
+use thicket_protocol::log::{Appended, Writer, append, may_open, open};
+use thicket_protocol::{checkpoint, lease};
 use thicket_schema::Position;
+use thicket_store::redis::try_connect_redis;
 
 const LOG: &str = "log";
 const WRITER: &str = "writer";
 
-struct Bed {
+struct TestEnv {
     _directory: tempfile::TempDir,
     _redis: Redis,
     client: Client,
 }
 
-impl Bed {
+impl TestEnv {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let redis = Redis::start(directory.path()).unwrap();
@@ -45,10 +45,10 @@ impl Bed {
             }
             let _: i64 = self.client.xtrim(LOG, ("MAXLEN", "=", length as i64)).await.unwrap();
         }
-        if let Some(&Writer { producer, n, generation }) = writer {
+        if let Some(&Writer { producer, sequence, generation }) = writer {
             let fields = [
                 ("producer", producer.to_owned()),
-                ("n", n.to_string()),
+                ("sequence", sequence.to_string()),
                 ("generation", generation.to_string()),
             ];
             let () = self.client.hset(WRITER, fields.to_vec()).await.unwrap();
@@ -58,33 +58,35 @@ impl Bed {
 
 #[tokio::test]
 async fn an_append_is_decided_as_the_protocol_says() {
-    let bed = Bed::new().await;
-    let script = Script::from_lua(include_str!("../src/queue/append.lua"));
+    let env = TestEnv::new().await;
+    let script = Script::from_lua(include_str!("../src/redis/append.lua"));
     let mut writers = vec![None];
     for n in 0..=3 {
         let known = [("a", 7), ("a", 8), ("b", 7)];
-        writers.extend(known.map(|(producer, generation)| Some(Writer { producer, n, generation })));
+        writers
+            .extend(known.map(|(producer, generation)| Some(Writer { producer, sequence: n, generation })));
     }
     let mut seen = std::collections::BTreeSet::new();
     for writer in &writers {
         for (length, bound, n) in
             (0..=3).flat_map(|length| (0..=3).flat_map(move |bound| (1..=5).map(move |n| (length, bound, n))))
         {
-            let last = writer.map(|Writer { n, generation, .. }| Position { generation, n });
+            let last = writer.map(|Writer { sequence, generation, .. }| Position { generation, n: sequence });
             let last = last.filter(|last| last.n > 0);
             let length = last.map_or(0, |last| length.min(last.n));
-            bed.lay(last, length, writer.as_ref()).await;
-            let said = append(writer.as_ref(), length, bound, &Writer { producer: "a", n, generation: 7 });
+            env.lay(last, length, writer.as_ref()).await;
+            let said =
+                append(writer.as_ref(), length, bound, &Writer { producer: "a", sequence: n, generation: 7 });
             let arguments =
                 ["a".to_owned(), n.to_string(), "entry".to_owned(), bound.to_string(), "7".to_owned()];
-            let done: String = bed.run(&script, &[LOG, WRITER], &arguments).await;
+            let done: String = env.run(&script, &[LOG, WRITER], &arguments).await;
             let case = format!("{writer:?}, {length} of {bound}, n = {n}");
             assert_eq!(Appended::from_name(&done), Some(said), "{case}");
-            let now: u64 = bed.client.xlen(LOG).await.unwrap();
-            let stored: Option<u64> = bed.client.hget(WRITER, "n").await.unwrap();
+            let now: u64 = env.client.xlen(LOG).await.unwrap();
+            let stored: Option<u64> = env.client.hget(WRITER, "sequence").await.unwrap();
             let added = said == Appended::Now;
             assert_eq!(now, length + u64::from(added), "{case}");
-            assert_eq!(stored, if added { Some(n) } else { writer.map(|writer| writer.n) }, "{case}");
+            assert_eq!(stored, if added { Some(n) } else { writer.map(|writer| writer.sequence) }, "{case}");
             seen.insert(said.name());
         }
     }
@@ -93,18 +95,18 @@ async fn an_append_is_decided_as_the_protocol_says() {
 
 #[tokio::test]
 async fn a_log_opens_to_the_newest_holder_of_the_subscription_as_the_protocol_says() {
-    let bed = Bed::new().await;
-    let script = Script::from_lua(include_str!("../src/queue/open.lua"));
+    let env = TestEnv::new().await;
+    let script = Script::from_lua(include_str!("../src/redis/open.lua"));
     for before in [None, Some(1), Some(2), Some(3)] {
         for ingress_epoch in 1..4 {
-            bed.lay(None, 0, Some(&Writer { producer: "a", n: 2, generation: 5 })).await;
+            env.lay(None, 0, Some(&Writer { producer: "a", sequence: 2, generation: 5 })).await;
             if let Some(before) = before {
-                let () = bed.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
+                let () = env.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
             }
             let arguments = ["b".to_owned(), "1".to_owned(), ingress_epoch.to_string()];
-            let (_, said): (u64, String) = bed.run(&script, &[LOG, WRITER], &arguments).await;
+            let (_, said): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
             assert_eq!(said != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
-            let producer: String = bed.client.hget(WRITER, "producer").await.unwrap();
+            let producer: String = env.client.hget(WRITER, "producer").await.unwrap();
             assert_eq!(producer == "b", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
         }
     }
@@ -112,8 +114,8 @@ async fn a_log_opens_to_the_newest_holder_of_the_subscription_as_the_protocol_sa
 
 #[tokio::test]
 async fn a_generation_is_chosen_as_the_protocol_says() {
-    let bed = Bed::new().await;
-    let script = Script::from_lua(include_str!("../src/queue/open.lua"));
+    let env = TestEnv::new().await;
+    let script = Script::from_lua(include_str!("../src/redis/open.lua"));
     let mut lasts = vec![(None, 0)];
     for generation in [1, 3] {
         // An empty log remembers its end all the same.
@@ -122,14 +124,14 @@ async fn a_generation_is_chosen_as_the_protocol_says() {
     for (last, length) in lasts {
         for before in [None, Some(1), Some(2), Some(5)] {
             for earliest in [1, 2, 4, 9, 1_900_000_000_000] {
-                let writer = before.map(|generation| Writer { producer: "a", n: 2, generation });
-                bed.lay(last, length, writer.as_ref()).await;
+                let writer = before.map(|generation| Writer { producer: "a", sequence: 2, generation });
+                env.lay(last, length, writer.as_ref()).await;
                 let arguments = ["b".to_owned(), earliest.to_string(), "7".to_owned()];
-                let (generation, end): (u64, String) = bed.run(&script, &[LOG, WRITER], &arguments).await;
+                let (generation, end): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
                 let case = format!("{last:?}, {before:?}, {earliest}");
                 assert_eq!(generation, open(before, last.unwrap_or_default(), earliest), "{case}");
                 assert_eq!(end.parse(), Ok(last.unwrap_or_default()), "{case}");
-                let stored: Vec<String> = bed
+                let stored: Vec<String> = env
                     .client
                     .hmget(WRITER, vec!["producer", "n", "generation", "ingress_epoch"])
                     .await
@@ -142,35 +144,35 @@ async fn a_generation_is_chosen_as_the_protocol_says() {
 
 #[tokio::test]
 async fn a_lease_is_given_as_the_protocol_says() {
-    let bed = Bed::new().await;
-    let script = Script::from_lua(include_str!("../src/queue/acquire.lua"));
+    let env = TestEnv::new().await;
+    let script = Script::from_lua(include_str!("../src/redis/acquire.lua"));
     for holder in [None, Some("a"), Some("b")] {
-        let _: i64 = bed.client.del("lease").await.unwrap();
+        let _: i64 = env.client.del("lease").await.unwrap();
         if let Some(holder) = holder {
-            let () = bed.client.set("lease", holder, None, None, false).await.unwrap();
+            let () = env.client.set("lease", holder, None, None, false).await.unwrap();
         }
-        let code: i64 = bed.run(&script, &["lease"], &["a".to_owned(), "60000".to_owned()]).await;
+        let code: i64 = env.run(&script, &["lease"], &["a".to_owned(), "60000".to_owned()]).await;
         let said = acquire(holder.as_ref(), &"a");
         assert_eq!((LeaseState::from_code(code), code), (said, said.code()));
-        let now: String = bed.client.get("lease").await.unwrap();
+        let now: String = env.client.get("lease").await.unwrap();
         assert_eq!(now, if said == lease::LeaseState::HeldByOther { "b" } else { "a" });
     }
 }
 
 #[tokio::test]
 async fn a_checkpoint_is_replaced_as_the_protocol_says() {
-    let bed = Bed::new().await;
-    let script = Script::from_lua(include_str!("../src/checkpoint/save.lua"));
+    let env = TestEnv::new().await;
+    let script = Script::from_lua(include_str!("../src/redis/save.lua"));
     for stored in [None, Some(0), Some(1), Some(2), Some(3)] {
         for seq in 0..=3 {
-            let _: i64 = bed.client.del("checkpoint").await.unwrap();
+            let _: i64 = env.client.del("checkpoint").await.unwrap();
             if let Some(stored) = stored {
                 let fields = [("seq", stored.to_string()), ("state", "old".to_owned())];
-                let () = bed.client.hset("checkpoint", fields.to_vec()).await.unwrap();
+                let () = env.client.hset("checkpoint", fields.to_vec()).await.unwrap();
             }
-            let written: i64 = bed.run(&script, &["checkpoint"], &[seq.to_string(), "new".to_owned()]).await;
+            let written: i64 = env.run(&script, &["checkpoint"], &[seq.to_string(), "new".to_owned()]).await;
             assert_eq!(written == 1, checkpoint::is_written(stored, seq), "{stored:?}, {seq}");
-            let state: String = bed.client.hget("checkpoint", "state").await.unwrap();
+            let state: String = env.client.hget("checkpoint", "state").await.unwrap();
             assert_eq!(state == "new", written == 1);
         }
     }

@@ -246,3 +246,6 @@ impl Handler<Drain> for Checkpointer {
         Box::pin(receiver.into_actor(self).map(|_, _, _| ()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ struct State {
 }
 
 impl DetectorActor {
-    /// An empty detector that is_unread a checkpoint every so many readings.
+    /// Creates an empty detector that takes a checkpoint every `checkpoint_every` readings.
     pub const fn new(sensor: SensorName, checkpoint_every: u64) -> Self {
         Self { sensor, checkpoint_every, state: None }
     }
@@ -163,4 +163,4 @@ fn reason(rejected: &Rejected) -> Reason {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

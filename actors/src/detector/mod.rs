@@ -7,6 +7,3 @@ mod restore;
 pub use actor::DetectorActor;
 pub use configs::{DetectorConfigs, DetectorRule};
 pub use restore::{RestoreFacts, restore};
-
-#[cfg(test)]
-pub(crate) use actor::tests as actor_tests;

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use chrono::Utc;
-use fred::clients::Client;
 use futures_util::future::join_all;
 use thicket_protocol::log::earliest_generation;
 use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
 use thicket_store::faults;
-use thicket_store::redis::{AppendError, AppendOutcome, LogAppender, Opening};
+use thicket_store::redis::{AppendError, AppendOutcome, Client, LogAppender, Opening};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
 use super::options::QueueWriterOptions;
+use crate::acknowledge::Delivery;
+use crate::credit::Credit;
 use crate::messages::{Append, AppendControls, FenceWriters};
 use crate::metrics::Metrics;
 use crate::supervision::{ExitReason, ExitSignal};
@@ -84,6 +85,22 @@ impl Flush {
     }
 }
 
+/// What is left of a message once its records are taken: released when they are in the log.
+type Unacknowledged = (Option<Delivery>, Credit);
+
+/// Groups the records of messages by partition, in the order of the messages.
+fn by_partition(appends: Vec<Append>) -> (BTreeMap<PartitionId, Vec<Record>>, Vec<Unacknowledged>) {
+    let mut records: BTreeMap<PartitionId, Vec<Record>> = BTreeMap::new();
+    let mut unacknowledged = Vec::with_capacity(appends.len());
+    for append in appends {
+        for (partition, record) in append.records {
+            records.entry(partition).or_default().push(record);
+        }
+        unacknowledged.push((append.delivery, append.credit));
+    }
+    (records, unacknowledged)
+}
+
 impl Log {
     pub(super) fn new(
         redis: Client,
@@ -109,14 +126,7 @@ impl Log {
     /// message again, and the partitions that have its records already see duplicates.
     async fn append_messages(&self, appenders: &mut Appenders, appends: Vec<Append>) {
         let started = Instant::now();
-        let mut records: BTreeMap<PartitionId, Vec<Record>> = BTreeMap::new();
-        let mut acknowledge = Vec::with_capacity(appends.len());
-        for append in appends {
-            for (partition, record) in append.records {
-                records.entry(partition).or_default().push(record);
-            }
-            acknowledge.push((append.delivery, append.credit));
-        }
+        let (records, acknowledge) = by_partition(appends);
         let unfinished = Cell::new(records.len());
         let mut open = |(partition, records)| (partition, appenders.remove(&partition), records);
         let open: Vec<_> = records.into_iter().map(&mut open).collect();
@@ -269,3 +279,6 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

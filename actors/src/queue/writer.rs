@@ -9,9 +9,8 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised,
     WrapFuture as _,
 };
-use fred::clients::Client;
 use thicket_schema::{Keys, PartitionId};
-use thicket_store::redis::LogAppender;
+use thicket_store::redis::{Client, LogAppender};
 use tokio::sync::oneshot;
 
 use super::flush::{Flush, Log};

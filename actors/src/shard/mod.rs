@@ -23,8 +23,6 @@ mod partitions;
 mod poison_search;
 mod scoring;
 mod suspect_log;
-#[cfg(test)]
-mod tests;
 mod worker;
 
 pub use actor::Shard;

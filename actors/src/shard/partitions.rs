@@ -174,8 +174,10 @@ mod tests {
             quarantine: BTreeMap::new(),
             clean_shutdown,
         };
+        let detectors =
+            Arc::new(DetectorConfigs::new(thicket_detector::DetectorConfig::default(), Vec::new()));
         let partitions = Partitions::default();
-        partitions.insert(P, Partition::new(Arc::new(claimed), Arc::default()));
+        partitions.insert(P, Partition::new(Arc::new(claimed), detectors));
         partitions
     }
 

@@ -29,7 +29,7 @@ struct OneByOne {
 
 /// A range that is gone through one reading at a time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Search {
+pub(super) struct SuspectRange {
     pub(super) partition: PartitionId,
     pub(super) search: PoisonSearch,
     /// The last entry before the range.

@@ -15,7 +15,7 @@ use super::detector_cache::CachedDetector;
 use super::detector_pool::{DetectorPool, ScoreError, SensorScores, Unrecoverable};
 use super::options::ShardContext;
 use super::partitions::{Partition, Partitions};
-use super::poison_search::{DEATHS, Search};
+use super::poison_search::{DEATHS, SuspectRange};
 use super::suspect_log::SuspectLog;
 use crate::detector::DetectorConfigs;
 use crate::messages::{ApplyLabel, Quarantine, ScoreOutcome};
@@ -50,12 +50,12 @@ impl Scorer {
         ranges: &[LogRange],
         sensors: &[SensorBatch],
     ) -> Vec<Result<ScoredBatch, Unrecoverable>> {
-        let searches = self.record_suspects(ranges).await;
+        let suspected = self.record_suspects(ranges).await;
         let mut results: Vec<Option<Result<_, _>>> = Vec::new();
         for batch in sensors {
-            let search = searches.iter().find(|search| search.partition == batch.partition);
-            results.push(match search {
-                Some(search) => Some(self.score_suspects(batch, search).await),
+            let range = suspected.iter().find(|range| range.partition == batch.partition);
+            results.push(match range {
+                Some(range) => Some(self.score_suspects(batch, range).await),
                 None => None,
             });
         }
@@ -80,15 +80,15 @@ impl Scorer {
     async fn score_suspects(
         &self,
         batch: &SensorBatch,
-        search: &Search,
+        range: &SuspectRange,
     ) -> Result<ScoredBatch, Unrecoverable> {
         let cached = self.detector(batch.partition, &batch.sensor).await?;
         let lock = self.context.peers.suspect_lock.lock().await;
         let before = async |index: usize| -> Result<_, Unrecoverable> {
             let at = batch.positions[index];
-            let deaths = search.search.deaths(at);
+            let deaths = range.search.deaths(at);
             if deaths < DEATHS {
-                let suspect = Suspect::Reading { at, to: search.to, deaths };
+                let suspect = Suspect::Reading { at, to: range.to, deaths };
                 self.suspects.record(batch.partition, suspect).await;
                 return Ok(None);
             }
@@ -99,7 +99,7 @@ impl Scorer {
         };
         let scores = self.score_one_by_one(&cached, batch, before).await?;
         // All suspected readings are scored. A crash from here on has another cause.
-        let suspect = Suspect::Range { after: search.after, to: search.to };
+        let suspect = Suspect::Range { after: range.after, to: range.to };
         self.suspects.record(batch.partition, suspect).await;
         drop(lock);
         Ok(self.finish(scores, cached.config))
@@ -156,14 +156,14 @@ impl Scorer {
 
     /// Records the ranges of partitions under search, and returns the searches that go through their range one
     /// reading at a time: there each reading is recorded before it is applied.
-    async fn record_suspects(&self, ranges: &[LogRange]) -> Vec<Search> {
+    async fn record_suspects(&self, ranges: &[LogRange]) -> Vec<SuspectRange> {
         let mut one_by_one = Vec::new();
         let mut records = Vec::new();
         for range in ranges {
             let &LogRange { partition, from: after, to, .. } = range;
             let Some(search) = self.partitions.get(partition, Partition::search).flatten() else { continue };
             if search.is_one_by_one(range.first()) {
-                one_by_one.push(Search { partition, search, after, to });
+                one_by_one.push(SuspectRange { partition, search, after, to });
             } else {
                 records.push(self.suspects.record(partition, Suspect::Range { after, to }));
             }

@@ -225,7 +225,7 @@ impl Session {
         self.metrics.mqtt_connected.set(1);
     }
 
-    async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
+    pub(super) async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
         if publish.topic == BROKER_DROPPED {
             if let Some(dropped) =
                 std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok())

@@ -1,32 +1,22 @@
 //! The actor that owns one connection to PostgreSQL and commits batches over it, in order.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised,
     WrapFuture as _,
 };
 use chrono::Utc;
-use diesel::result::Error as DatabaseError;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
-use thicket_store::postgres::{
-    Applied, CommitBatch, Known, QuarantineEntry, QuarantineReason, Unstorable, apply, connect_postgres,
-    day_of, ensure_days, find_unstorable, is_missing_day, quarantine,
-};
+use thicket_store::postgres::{Applied, CommitBatch, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
 use crate::supervision::release;
-
-/// How long PostgreSQL waits for the next statement of a transaction. Shorter than a lease by default.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
-/// Day tables that are created before their day begins.
-const DAYS_AHEAD: i32 = 2;
 
 /// The settings of a writer.
 #[derive(Clone, Debug)]
@@ -50,16 +40,8 @@ pub struct PostgresWriter {
 struct State {
     waiting: VecDeque<Commit>,
     busy: bool,
-    session: Option<Session>,
+    session: Option<WriteSession>,
     drained: Vec<oneshot::Sender<()>>,
-}
-
-/// A connection, and what is known about its database.
-#[derive(Default)]
-struct Session {
-    connection: Option<AsyncPgConnection>,
-    days: BTreeSet<i32>,
-    known: Known,
 }
 
 impl PostgresWriter {
@@ -68,16 +50,8 @@ impl PostgresWriter {
         Self { options, metrics, state: State::default() }
     }
 
-    fn work(&mut self, context: &mut Context<Self>) {
-        let mut rows = 0;
-        let mut commits = Vec::new();
-        while let Some(next) = self.state.waiting.front() {
-            rows += next.batch.rows.len() + next.batch.late.len();
-            if rows > self.options.max_rows && !commits.is_empty() {
-                break;
-            }
-            commits.extend(self.state.waiting.pop_front());
-        }
+    fn commit_next(&mut self, context: &mut Context<Self>) {
+        let commits = take_next(&mut self.state.waiting, self.options.max_rows);
         if commits.is_empty() {
             release(self.state.drained.drain(..));
             return;
@@ -88,7 +62,7 @@ impl PostgresWriter {
         context.spawn(task.into_actor(self).map(|session, this, context| {
             this.state.session = Some(session);
             this.state.busy = false;
-            this.work(context);
+            this.commit_next(context);
         }));
     }
 }
@@ -109,7 +83,7 @@ impl Handler<Commit> for PostgresWriter {
     fn handle(&mut self, commit: Commit, context: &mut Context<Self>) {
         self.state.waiting.push_back(commit);
         if !self.state.busy {
-            self.work(context);
+            self.commit_next(context);
         }
     }
 }
@@ -126,13 +100,32 @@ impl Handler<Drain> for PostgresWriter {
     }
 }
 
+/// Removes and returns the batches of the next transaction, in order: at most `max_rows` rows, but at least one batch.
+fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
+    let mut rows = 0;
+    let mut commits = Vec::new();
+    while let Some(next) = waiting.front() {
+        rows += next.batch.rows.len() + next.batch.late.len();
+        if rows > max_rows && !commits.is_empty() {
+            break;
+        }
+        commits.extend(waiting.pop_front());
+    }
+    commits
+}
+
 /// Commits batches. Returns once the outcome of every batch is known.
-async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits: Vec<Commit>) -> Session {
+async fn commit(
+    mut session: WriteSession,
+    url: String,
+    metrics: Metrics,
+    mut commits: Vec<Commit>,
+) -> WriteSession {
     let mut backoff = Backoff::default();
     let applied = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-        match session.try_apply(&url, &batches).await {
+        match session.commit(&url, &batches).await {
             Ok(applied) => {
                 metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 break applied;
@@ -144,15 +137,13 @@ async fn commit(mut session: Session, url: String, metrics: Metrics, mut commits
                     commits = withdraw(commits, &withdrawn);
                     continue;
                 }
-                session = Session::default();
+                session = WriteSession::default();
                 backoff.wait().await;
             }
         }
     };
     let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
     report(&metrics, &batches, &applied);
-    session.known.sensors.extend(applied.known.sensors);
-    session.known.configs.extend(applied.known.configs);
     for (commit, decision) in commits.into_iter().zip(applied.decisions) {
         let outcome = match decision {
             CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
@@ -173,89 +164,6 @@ fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Com
         let _ = commit.reply.send(CommitOutcome::Withdrawn);
     }
     rest
-}
-
-impl Session {
-    /// Finds the rows that made PostgreSQL reject the batches, quarantines them, and returns their partitions.
-    async fn quarantine_unstorable(
-        &mut self,
-        error: &WriteError,
-        batches: &[&CommitBatch],
-    ) -> BTreeSet<PartitionId> {
-        let mut partitions = BTreeSet::new();
-        let (WriteError::Database(error @ DatabaseError::DatabaseError(..)), Some(connection)) =
-            (error, self.connection.as_mut())
-        else {
-            return partitions;
-        };
-        // Retention has dropped a day table that this session knew. A new session creates it again.
-        if is_missing_day(error) {
-            return partitions;
-        }
-        let Ok(found) = find_unstorable(connection, batches).await else { return partitions };
-        for unstorable in found {
-            let Some(entry) = quarantine_entry(batches[unstorable.batch], unstorable) else { continue };
-            tracing::error!(sensor = %entry.sensor, ts = %entry.ts, position = %entry.position, reason = entry.detail, "postgresql rejects a reading; it becomes a dead letter");
-            // Another epoch refuses the entry: the partition is reopened all the same.
-            match quarantine(connection, &entry).await {
-                Ok(_) => drop(partitions.insert(entry.partition)),
-                Err(error) => tracing::warn!(%error, "the reading is not quarantined yet"),
-            }
-        }
-        partitions
-    }
-
-    async fn try_apply(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
-        if self.connection.is_none() {
-            self.connection = Some(connect_to_write(url).await?);
-        }
-        let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
-        let days = batches.iter().flat_map(|batch| {
-            let rows = batch.rows.iter().map(|logged| logged.row.ts);
-            rows.chain(batch.late.iter().map(|late| late.reading.ts)).map(day_of)
-        });
-        let mut missing: BTreeSet<i32> = days.filter(|day| !self.days.contains(day)).collect();
-        if let Some(&newest) = missing.last() {
-            missing.extend(newest + 1..=newest + DAYS_AHEAD);
-            let missing: Vec<i32> = missing.into_iter().collect();
-            ensure_days(connection, &missing).await?;
-            self.days.extend(missing);
-        }
-        Ok(apply(connection, batches, &self.known).await?)
-    }
-}
-
-/// The quarantine of a row that cannot be stored.
-fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<QuarantineEntry> {
-    let Unstorable { row, detail, .. } = unstorable;
-    let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == row.row.sensor)?;
-    Some(QuarantineEntry {
-        partition: batch.partition,
-        epoch: batch.epoch,
-        position: row.position,
-        reason: QuarantineReason::Unstorable,
-        sensor: sensor.clone(),
-        ts: row.row.ts,
-        detail,
-    })
-}
-
-/// Connects with a timeout for idle transactions: the locks of a node that is frozen must not keep every other node
-/// from its partitions.
-async fn connect_to_write(url: &str) -> Result<AsyncPgConnection, WriteError> {
-    let mut connection = connect_postgres(url).await?;
-    let timeout = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
-    connection.batch_execute(&timeout).await?;
-    Ok(connection)
-}
-
-/// Why a transaction failed.
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error("{0}")]
-    Connect(#[from] diesel::ConnectionError),
-    #[error("{0}")]
-    Database(#[from] diesel::result::Error),
 }
 
 fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
@@ -289,3 +197,6 @@ fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

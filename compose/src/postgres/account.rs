@@ -1,4 +1,4 @@
-//! The account that PostgreSQL runs as: it refuses to run as root.
+//! The account that PostgreSQL runs as, because it refuses to run as root.
 
 use std::{
     env, fs,
@@ -7,9 +7,12 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, error::Context, process, server::Account};
+use crate::{
+    error::{Context, Error},
+    process::{self, Account},
+};
 
-/// The account to run as instead of the current one: the distribution's user `postgres` for root, else none.
+/// Returns the distribution's user `postgres` if this process runs as root, else `None`.
 pub(super) fn unprivileged() -> Result<Option<Account>, Error> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
@@ -28,23 +31,25 @@ fn id(which: &str) -> Result<u32, Error> {
     })
 }
 
-/// Makes sure that `account` can enter `directory`: gives search permission to `directory` itself and to what lies above
-/// it within the system's temporary directory; names the first other directory that is closed.
-pub(super) fn open_way(directory: &Path, account: Account) -> Result<(), Error> {
+/// Makes sure that `account` can enter `directory`.
+///
+/// Gives search permission on `directory` itself, and on its parents within the system's temporary
+/// directory. Returns an error that names the first other parent that `account` cannot enter.
+pub(super) fn make_reachable(directory: &Path, account: Account) -> Result<(), Error> {
     let temporary = env::temp_dir().canonicalize().unwrap_or_default();
     let from_root: Vec<&Path> = directory.ancestors().collect();
     for step in from_root.into_iter().rev() {
-        let facts = fs::metadata(step).during(|| format!("look at {}", step.display()))?;
-        if may_enter(&facts, account) {
+        let metadata = fs::metadata(step).during(|| format!("read the permissions of {}", step.display()))?;
+        if may_enter(&metadata, account) {
             continue;
         }
         let ours = step == directory || (step.starts_with(&temporary) && step != temporary);
         if !ours {
             return Err(Error::Unreachable { directory: step.to_path_buf() });
         }
-        let mode = facts.permissions().mode() | 0o011;
+        let mode = metadata.permissions().mode() | 0o011;
         fs::set_permissions(step, fs::Permissions::from_mode(mode))
-            .during(|| format!("open {}", step.display()))?;
+            .during(|| format!("change the permissions of {}", step.display()))?;
     }
     Ok(())
 }

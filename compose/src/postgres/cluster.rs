@@ -1,5 +1,8 @@
-//! Makes a database cluster. `initdb` takes seconds, a copy of what it made takes a fraction of one: so the first cluster
-//! of this user and version is kept as a template in the system's temporary directory.
+//! Creates a database cluster.
+//!
+//! `initdb` takes seconds, and a copy of its result takes a fraction of a second. Therefore the
+//! first cluster of this user and version is kept as a template in the system's temporary
+//! directory.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -9,18 +12,18 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::NAME;
 use crate::{
-    Error,
-    error::Context,
+    error::{Context, Error},
     private,
     process::{self, Account},
 };
 
-/// Counts up when what is made below changes.
+/// Name of the superuser, who needs no password, and of the database.
+pub(super) const NAME: &str = "thicket";
+/// Version of the template. Raise it when the code below creates another cluster.
 const TEMPLATE_VERSION: u32 = 2;
 
-/// Makes the cluster `data`, whole or not at all.
+/// Creates the cluster `data`, completely or not at all.
 pub(super) fn create(binaries: &Path, data: &Path, account: Option<Account>) -> Result<(), Error> {
     let partial = data.with_extension("partial");
     if partial.exists() {
@@ -37,7 +40,7 @@ fn copy_template(binaries: &Path, target: &Path, account: Option<Account>) -> Re
         let path = directory.join("lock");
         let lock = File::create(&path).during(|| format!("create {}", path.display()))?;
         lock.lock().during(|| format!("lock {}", path.display()))?;
-        // Another process may have made it while this one waited.
+        // Another process may have created the template while this process waited for the lock.
         if !template.exists() {
             initialise(binaries, target, account)?;
             let unfinished = tempfile::tempdir_in(&directory)
@@ -50,7 +53,7 @@ fn copy_template(binaries: &Path, target: &Path, account: Option<Account>) -> Re
     copy(&template, target)
 }
 
-/// The version of the server, as a file name.
+/// Returns the template's file name, which contains the version of the server.
 fn template_name(binaries: &Path) -> Result<String, Error> {
     let mut command = Command::new(binaries.join("postgres"));
     command.arg("--version");
@@ -66,13 +69,14 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     process::run(command).map(drop)
 }
 
-/// Runs `initdb` and renames the database it makes, without a server: single-user mode takes SQL on standard input. (One
-/// more database would be 300 more files to copy, a third of the time that a start takes on a busy disk.)
+/// Runs `initdb` and renames the database `postgres`, without a running server: single-user mode
+/// takes SQL on standard input. (A further database would be 300 more files to copy, which is a
+/// third of the time of a start on a busy disk.)
 fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<(), Error> {
     DirBuilder::new().mode(0o700).create(data).during(|| format!("create {}", data.display()))?;
     if let Some(Account { user, group }) = account {
         std::os::unix::fs::chown(data, Some(user), Some(group))
-            .during(|| format!("give away {}", data.display()))?;
+            .during(|| format!("change the owner of {}", data.display()))?;
     }
     let mut initdb = process::command(&binaries.join("initdb"), account, "KILL")?;
     initdb.arg("-D").arg(data).current_dir(data);
@@ -96,11 +100,11 @@ fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<
     let mut child = single.spawn().during(|| "start postgres --single".to_owned())?;
     let statement = format!("ALTER DATABASE postgres RENAME TO {NAME}\n");
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(statement.as_bytes()).during(|| "talk to postgres --single".to_owned())?;
+        input.write_all(statement.as_bytes()).during(|| "write to postgres --single".to_owned())?;
     }
     let output = child.wait_with_output().during(|| "wait for postgres --single".to_owned())?;
     let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    // Single-user mode reports a failed statement in its log only.
+    // In single-user mode only the log tells that a statement failed.
     if output.status.success() && !errors.contains("ERROR") {
         return Ok(());
     }

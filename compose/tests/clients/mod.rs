@@ -1,4 +1,4 @@
-//! Just enough of each server's protocol to talk to it.
+//! Small clients of the servers, for the tests.
 
 use std::{
     fs,
@@ -10,11 +10,11 @@ use std::{
 
 use thicket_compose::{Prometheus, Redis};
 
-/// Looks every 20 ms until the condition holds; fails after 30 s.
+/// Checks the condition every 20 ms until it holds. Fails after 30 s.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         pause();
     }
 }
@@ -30,7 +30,7 @@ fn connect(port: u16) -> TcpStream {
     connection
 }
 
-/// Sends one inline command and returns its answer, lines joined by spaces.
+/// Sends one inline command and returns the lines of its answer, joined by spaces.
 pub(crate) fn redis(server: &Redis, command: &str) -> String {
     let mut connection = connect(server.port());
     connection.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
@@ -40,14 +40,11 @@ pub(crate) fn redis(server: &Redis, command: &str) -> String {
     answer.trim_end().replace("\r\n", " ")
 }
 
-/// The answer of Prometheus's query API, as JSON text.
+/// Returns the answer of Prometheus's query API, as JSON text.
 pub(crate) fn prometheus_query(server: &Prometheus, expression: &str) -> String {
-    let mut connection = connect(server.port());
-    let request = format!("GET /api/v1/query?query={expression} HTTP/1.0\r\n\r\n");
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer
+    let client = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    let request = client.get(format!("{}/api/v1/query", server.url())).query("query", expression);
+    request.call().unwrap().body_mut().read_to_string().unwrap()
 }
 
 /// Waits until Mosquitto has saved its state after this call.
@@ -59,7 +56,7 @@ pub(crate) fn wait_for_save(directory: &Path) {
     });
 }
 
-/// An MQTT 3.1.1 client: quality of service 1 both ways, one message at a time.
+/// An MQTT 3.1.1 client with QoS 1 in both directions, one message at a time.
 pub(crate) struct Mqtt {
     connection: TcpStream,
     packet: u16,
@@ -97,7 +94,7 @@ impl Mqtt {
         assert_eq!(self.read(), (0x40, self.packet.to_be_bytes().to_vec()));
     }
 
-    /// The next message, acknowledged.
+    /// Receives the next message and acknowledges it.
     pub(crate) fn receive(&mut self) -> (String, Vec<u8>) {
         let (kind, body) = self.read();
         assert_eq!(kind & 0xf6, 0x32, "quality of service 1");

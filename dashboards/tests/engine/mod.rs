@@ -1,7 +1,8 @@
-//! The engine's own metrics, set to known values and served over HTTP, ten minutes of them within seconds.
+//! Serves the engine's own metrics over HTTP, with known values, ten minutes of them within
+//! seconds.
 //!
-//! Each scrape is answered with the state five seconds later, stamped with that time: so Prometheus sees a steady history
-//! in which every rate is exact, without waiting for it.
+//! Each scrape gets the state of five seconds later, with a timestamp of that time. So Prometheus
+//! sees a steady history in which every rate is exact, and the test does not wait for it.
 
 use std::{
     collections::BTreeMap,
@@ -21,10 +22,10 @@ use thicket_actors::metrics::Metrics;
 
 /// Seconds between two states.
 pub(crate) const STEP: u64 = 5;
-/// How many states there are.
+/// Number of states.
 const STEPS: u64 = 120;
-/// How far the last state lies in the future: by then this test has been over for long, so that what Prometheus records
-/// in real time (`up`, alerts) lies before it.
+/// Seconds from now to the last state. The test ends before that time, so everything that
+/// Prometheus records in real time (`up`, alerts) lies before the last state.
 const AHEAD: u64 = 60;
 
 /// The ledger at every step.
@@ -43,7 +44,7 @@ pub(crate) const LEDGER: [(&str, i64); 8] = [
 pub(crate) struct Endpoint {
     pub(crate) port: u16,
     served: Arc<AtomicU64>,
-    /// Seconds since 1970 of the last state.
+    /// Time of the last state, in seconds since 1970.
     pub(crate) end: u64,
 }
 
@@ -73,13 +74,13 @@ impl Endpoint {
         Endpoint { port, served, end }
     }
 
-    /// Whether the last state has been served.
+    /// Returns whether the last state has been served.
     pub(crate) fn is_through(&self) -> bool {
         self.served.load(Ordering::Relaxed) == STEPS
     }
 }
 
-/// What happens in five seconds. The tests' expectations follow from these figures.
+/// Advances the metrics by five seconds. The expectations of the tests follow from these figures.
 fn advance(metrics: &Metrics) {
     let repeat = |times: u32, observe: &dyn Fn()| (0..times).for_each(|_| observe());
     metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(500);
@@ -131,7 +132,8 @@ fn advance(metrics: &Metrics) {
     metrics.retention_days_kept.set(2);
 }
 
-/// The text that Prometheus reads: every sample with its time, and those of the process, whose real values nobody knows.
+/// Returns the text for Prometheus: every sample with its time. The metrics of the process get
+/// fixed values, because their real values are not known beforehand.
 fn exposition(registry: &Registry, state: u64, time: u64) -> String {
     let mut text = String::new();
     for line in TextEncoder::new().encode_to_string(&registry.gather()).unwrap().lines() {
@@ -166,11 +168,12 @@ fn answer(mut connection: TcpStream, text: &str) -> std::io::Result<()> {
     )
 }
 
-/// The engine's metrics and those that the process collector adds, by name, with their type.
+/// Returns the types of the engine's metrics, and of those that the process collector adds, by
+/// name.
 pub(crate) fn metric_types() -> BTreeMap<String, MetricType> {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
-    // A metric with labels is not there before its first value.
+    // A metric with labels does not exist before its first value.
     advance(&metrics);
     let mut types: BTreeMap<String, MetricType> =
         registry.gather().iter().map(|family| (family.name().to_owned(), family.get_field_type())).collect();

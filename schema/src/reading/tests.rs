@@ -18,9 +18,3 @@ fn a_timestamp_survives_the_way_through_chrono() {
     let ts = Timestamp(1_795_341_600_123_456);
     assert_eq!(Timestamp::from(ts.to_datetime()), ts);
 }
-
-#[test]
-fn flags_are_distinct_bits() {
-    let all = [flags::WARMING_UP, flags::ANOMALY, flags::LATE, flags::POISON, flags::STAMPED];
-    assert_eq!(all, [1, 2, 4, 8, 16]);
-}

@@ -11,17 +11,17 @@ use super::readings::{Rejection, try_insert_readings};
 
 /// A reading whose row PostgreSQL rejects.
 #[derive(Clone, Debug)]
-pub struct Unstorable {
+pub(super) struct Unstorable {
     /// Index of its batch.
-    pub batch: usize,
+    pub(super) batch: usize,
     /// Its row.
-    pub row: LoggedRow,
+    pub(super) row: LoggedRow,
     /// The message of PostgreSQL.
-    pub detail: String,
+    pub(super) detail: String,
 }
 
 /// Finds the readings whose rows PostgreSQL rejects while it accepts others. Rolls back everything it tries.
-pub async fn find_unstorable(
+pub(super) async fn find_unstorable(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
 ) -> Result<Vec<Unstorable>, DatabaseError> {
@@ -119,7 +119,7 @@ fn is_outage(code: &str) -> bool {
 
 /// Whether a transaction failed because a day table is missing: retention has dropped it since the
 /// session created it. PostgreSQL reports a check violation without a constraint.
-pub fn is_missing_day(error: &DatabaseError) -> bool {
+pub(super) fn is_missing_day(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::DatabaseError(DatabaseErrorKind::CheckViolation, information)
         if information.constraint_name().is_none())
 }

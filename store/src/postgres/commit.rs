@@ -48,7 +48,7 @@ pub struct Known {
 }
 
 /// Commits the batches that follow the committed positions. The others are only decided on.
-pub async fn apply(
+pub(super) async fn apply(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
     known: &Known,

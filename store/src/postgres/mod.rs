@@ -1,7 +1,7 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `batch`, `commit`, `bisect`: the commit point. One transaction writes the rows of a batch.
+//! - `write_session`, `batch`, `commit`, `bisect`: the commit point. One transaction writes batches.
 //! - `partitions`: positions, epochs and ledgers.
 //! - `readings`, `late`, `day_tables`: rows of readings.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.
@@ -29,14 +29,14 @@ mod positions;
 mod quarantine;
 mod readings;
 mod sensors;
+mod write_session;
 
 pub use anomalies::{
     Anomaly, AnomalyFilter, AnomalyLabel, anomalies_between, anomaly_row, by_share, find_anomaly,
     list_anomalies, nearest_anomalies, serialize_causes,
 };
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
-pub use bisect::{Unstorable, find_unstorable, is_missing_day};
-pub use commit::{Applied, Known, apply};
+pub use commit::Applied;
 pub use configs::stored_configs;
 pub use connection::{
     PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
@@ -62,3 +62,4 @@ pub use quarantine::{
 };
 pub use readings::scored_row;
 pub use sensors::{find_sensor, sensor_names, sensors_matching};
+pub use write_session::{WriteError, WriteSession};

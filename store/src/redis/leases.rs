@@ -1,4 +1,4 @@
-//! Leases in Redis: liveness only. What makes a takeover safe is the epoch in PostgreSQL.
+//! Leases in Redis, for liveness only. The epoch in PostgreSQL makes a takeover safe.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ const RELEASE: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
-/// Takes the lease from a holder that is known to be dead.
+/// Takes the lease from a holder that is known to have ended.
 const TAKE_FROM_DEAD_HOLDER: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 2";
 
-/// Numbers the holders of a lease.
+/// Numbers the holders of an MQTT subscription.
 const INGRESS_EPOCH: &str = "#!lua flags=allow-oom
 local ingress_epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, tonumber(ARGV[1]))
 ingress_epoch = string.format('%.0f', ingress_epoch)
@@ -75,7 +75,7 @@ impl Leases {
         }
     }
 
-    /// Takes the lease over at once if its holder is a process of this machine that is no more.
+    /// Takes the lease over at once if its holder is a process of this host that has ended.
     async fn take_from_dead_holder(&self, key: LeaseKey) -> Result<LeaseState, RedisError> {
         let holder: Option<String> = self.redis.get(key.0.clone()).await?;
         let Some(holder) = holder.filter(|holder| self.node.is_dead_local_process(holder)) else {
@@ -87,7 +87,7 @@ impl Leases {
         Ok(LeaseState::from_code(reply))
     }
 
-    /// Begins a new ingress_epoch: a number that is greater than that of every earlier holder, and at least `wall_ms`.
+    /// Begins a new ingress epoch, greater than that of every earlier holder, and at least `wall_ms`.
     pub async fn next_ingress_epoch(&self, key: EpochKey, wall_ms: u64) -> Result<u64, RedisError> {
         self.ingress_epoch.evalsha_with_reload(&self.redis, vec![key.0], vec![wall_ms.to_string()]).await
     }

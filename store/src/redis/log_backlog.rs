@@ -1,4 +1,4 @@
-//! What waits in a partition's log: appended, and not committed yet.
+//! The backlog of a partition's log: entries that are appended and not committed yet.
 
 use std::time::Duration;
 
@@ -8,42 +8,35 @@ use thicket_schema::{Entry, Item, PartitionId, Position};
 
 use super::{LogReader, RedisError};
 
-/// Entries that are unpacked to count their records.
+/// Most entries that are decoded to count their records.
 const COUNT_UP_TO: u64 = 2_000;
-/// Entries that are read at once.
+/// Entries that one read returns.
 const PAGE: u64 = 200;
-/// A read waits so long where there is nothing.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a read waits for entries.
+const TIMEOUT: Duration = Duration::from_millis(1);
 
-/// How much waits.
+/// The backlog of one partition, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InFlight {
     /// Entries of the log.
     pub entries: u64,
-    /// Readings and dead letters in them; nothing where there are too many entries to unpack them.
+    /// Readings and dead letters in them; `None` if there are too many entries to decode.
     pub records: Option<u64>,
 }
 
 impl InFlight {
-    /// Two partitions together.
+    /// The sum of two backlogs.
+    #[must_use]
     pub fn and(self, other: Self) -> Self {
         let records = self.records.zip(other.records).map(|(a, b)| a + b);
         Self { entries: self.entries + other.entries, records }
     }
 
-    /// Of no partition.
+    /// The backlog of no partition.
     pub const NOTHING: Self = Self { entries: 0, records: Some(0) };
-
-    /// For people.
-    pub fn words(self) -> String {
-        match self.records {
-            Some(records) => format!("{records} records in {} entries of the log", self.entries),
-            None => format!("{} entries of the log, too many to count their records", self.entries),
-        }
-    }
 }
 
-/// Counts what lies after a position.
+/// Counts what is in a log after a position.
 pub async fn in_flight(
     reader: &LogReader,
     partition: PartitionId,
@@ -51,7 +44,7 @@ pub async fn in_flight(
 ) -> Result<InFlight, RedisError> {
     let (mut at, mut entries, mut records) = (committed, 0, 0);
     while entries < COUNT_UP_TO {
-        let page = reader.read(&[(partition, at)], PAGE, PATIENCE).await?;
+        let page = reader.read(&[(partition, at)], PAGE, TIMEOUT).await?;
         let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
         let Some(newest) = page.last() else { return Ok(InFlight { entries, records: Some(records) }) };
         at = newest.position;
@@ -61,7 +54,7 @@ pub async fn in_flight(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// What an entry adds to what is delivered. One that cannot be read becomes a dead letter.
+/// Records of an entry that will count as delivered. An entry that cannot be decoded becomes one dead letter.
 fn records_of(bytes: &[u8]) -> u64 {
     let Ok(entry) = Entry::decode(bytes) else { return 1 };
     let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));

@@ -1,6 +1,6 @@
 //! What Thicket keeps in Redis. A file per structure.
 //!
-//! - [`connection`]: clients.
+//! - `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
 //! - `log_backlog`: how much of a log is not committed yet.
 //! - `leases`, `node`: who is alive.
@@ -19,6 +19,7 @@ mod suspects;
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use checkpoints::{CheckpointStore, Stored, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis};
+pub use fred::clients::Client;
 pub use leases::Leases;
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;

@@ -1,30 +1,34 @@
-//! The name of a node: no other process has it, and a process of the same machine can apply_label whether its owner still lives.
+//! The name of a node. It is unique per process, and a process on the same host can tell whether the owner of
+//! a name still runs.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// `name/place/pid/started`: what people call the node; the machine's boot and the process's namespace of process ids; the process
-/// there; and when it began, in clock ticks since the boot.
+use procfs::process;
+
+/// Format: `<name>/<boot id>-<pid namespace>/<pid>/<start time in clock ticks since the boot>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeName {
     text: Arc<str>,
 }
 
-/// A process, as the kernel tells it from every other.
+/// A process, as the kernel identifies it.
 #[derive(Debug, PartialEq, Eq)]
 struct Process<'a> {
-    place: &'a str,
+    /// The boot of the host, and the namespace of process ids.
+    host: &'a str,
     pid: u32,
     started: u64,
 }
 
 impl NodeName {
-    /// The name of this process; `name` is what people call it.
+    /// The name of this process. `name` is for people.
     pub fn of_this_process(name: &str) -> Self {
         let (pid, name) = (std::process::id(), name.replace('/', "-"));
-        // Where the kernel does not apply_label, the clock makes the name unique, and nobody takes this node for dead.
-        let started = started(pid).unwrap_or_else(|| chrono::Utc::now().timestamp_micros().cast_unsigned());
-        Self { text: format!("{name}/{}/{pid}/{started}", place().unwrap_or_default()).into() }
+        // Without /proc, the clock makes the name unique, and no node takes this one for dead.
+        let started =
+            start_time(pid).unwrap_or_else(|| chrono::Utc::now().timestamp_micros().cast_unsigned());
+        Self { text: format!("{name}/{}/{pid}/{started}", host().unwrap_or_default()).into() }
     }
 
     /// The name as text.
@@ -32,11 +36,11 @@ impl NodeName {
         &self.text
     }
 
-    /// Whether the other was a process of this machine and is no more.
+    /// Whether another name belongs to a process of this host that has ended.
     pub(super) fn is_dead_local_process(&self, other: &str) -> bool {
         let (Some(own), Some(other)) = (parse(&self.text), parse(other)) else { return false };
-        let is_here = !own.place.is_empty() && own.place == other.place && own != other;
-        is_here && started(other.pid) != Some(other.started)
+        let is_here = !own.host.is_empty() && own.host == other.host && own != other;
+        is_here && start_time(other.pid) != Some(other.started)
     }
 }
 
@@ -49,27 +53,23 @@ impl fmt::Display for NodeName {
 fn parse(name: &str) -> Option<Process<'_>> {
     let mut parts = name.rsplitn(4, '/');
     let (started, pid) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some(Process { place: parts.next()?, pid, started })
+    Some(Process { host: parts.next()?, pid, started })
 }
 
-/// The machine's boot and this process's namespace of process ids.
-fn place() -> Option<String> {
+/// The boot of this host, and the namespace of process ids of this process.
+fn host() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
     let digits: String = namespace.to_str()?.chars().filter(char::is_ascii_digit).collect();
     Some(format!("{}-{digits}", boot.trim().get(..8)?))
 }
 
-/// When a process began, in clock ticks since the boot; nothing if there is none, or only what is left of it.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before, in parentheses, may hold spaces. Of what follows, the state is the first and the start the twentieth.
-    let after_name = stat.rsplit_once(')')?.1;
-    let mut fields = after_name.split_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+/// The start time of a process, in clock ticks since the boot; `None` if there is no such process, or if it is a
+/// zombie.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = process::Process::new(pid.cast_signed()).ok()?.stat().ok()?;
+    let has_ended = matches!(stat.state, 'Z' | 'X');
+    (!has_ended).then_some(stat.starttime)
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
         let own = NodeName::of_this_process("here/now");
         assert_eq!(own.as_str().split('/').count(), 4);
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let name = format!("other/{}/{}/{}", place().unwrap(), child.id(), started(child.id()).unwrap());
+        let name = format!("other/{}/{}/{}", host().unwrap(), child.id(), start_time(child.id()).unwrap());
         assert!(!own.is_dead_local_process(&name), "it lives");
         child.kill().unwrap();
         child.wait().unwrap();

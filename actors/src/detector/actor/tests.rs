@@ -6,10 +6,10 @@ use super::*;
 use crate::messages::History;
 
 /// A value that panics a detector while [`arm_poison`] holds.
-pub(crate) const POISON: f64 = faults::POISON[0].0;
+const POISON: f64 = faults::POISON[0].0;
 
 /// Lets poison values do their work in this process.
-pub(crate) fn arm_poison() {
+fn arm_poison() {
     fail::cfg("poison", "return").unwrap();
 }
 
@@ -60,6 +60,7 @@ async fn a_checkpoint_is_due_once_in_so_many_readings() {
 
 #[actix_rt::test]
 async fn a_detector_that_panicked_is_empty_until_it_is_restored() {
+    arm_poison();
     let detector = restored(10).await;
     assert!(detector.send(score(vec![reading(1, POISON)])).await.is_err());
     let refused = detector.send(score(vec![reading(2, 1.0)])).await.unwrap();

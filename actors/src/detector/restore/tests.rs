@@ -62,7 +62,8 @@ fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
     let saved = checkpoint(&undisturbed, &config);
     let after = run(&mut undisturbed, 400..READINGS);
 
-    let history = History { checkpoint: Some(saved), rows: rows(&after, 400, &config), ..History::default() };
+    let history =
+        History { checkpoint: Some(saved), replay: rows(&after, 400, &config), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!(found, Restored { seq: READINGS as u64, replayed: 300, mismatches: 0, unusable: false });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
@@ -73,7 +74,7 @@ fn rows_alone_give_it_too() {
     let config = config();
     let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
     let all = run(&mut undisturbed, 0..READINGS);
-    let history = History { checkpoint: None, rows: rows(&all, 0, &config), ..History::default() };
+    let history = History { checkpoint: None, replay: rows(&all, 0, &config), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
@@ -84,7 +85,7 @@ fn a_stored_score_that_is_not_reproduced_is_counted() {
     let all = run(&mut Detector::new(sensor().as_str(), &config.config), 0..100);
     let mut stored = rows(&all, 0, &config);
     stored[60].score = stored[60].score.map(|score| score + 1e-9);
-    let history = History { checkpoint: None, rows: stored, ..History::default() };
+    let history = History { checkpoint: None, replay: stored, ..History::default() };
     let (_, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!(found.mismatches, 1);
 }
@@ -95,7 +96,7 @@ fn a_detector_of_another_shape_is_warm_and_keeps_seq() {
     let (old, new) = (config(), NamedConfig::from(DetectorConfig { points: 128, ..settings() }));
     let before = run(&mut Detector::new(sensor().as_str(), &old.config), 0..100);
     let stored_before = rows(&before, 0, &old);
-    let at_once = History { before: stored_before.clone(), ..History::default() };
+    let at_once = History { rebuild_from: stored_before.clone(), ..History::default() };
     let (mut undisturbed, found) =
         restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &at_once });
     assert_eq!(found, Restored { seq: 100, replayed: 100, mismatches: 0, unusable: false });
@@ -103,7 +104,8 @@ fn a_detector_of_another_shape_is_warm_and_keeps_seq() {
     assert_eq!(after[0].seq, 101);
     assert!(after[0].grade.is_some(), "it is warm");
 
-    let history = History { before: stored_before, rows: rows(&after, 100, &new), ..History::default() };
+    let history =
+        History { rebuild_from: stored_before, replay: rows(&after, 100, &new), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &new, history: &history });
     assert_eq!(found, Restored { seq: 200, replayed: 200, mismatches: 0, unusable: false });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
@@ -119,13 +121,13 @@ fn rows_are_applied_with_the_settings_that_they_were_made_with() {
     assert!(undisturbed.reconfigure(&strict.config));
     stored.extend(rows(&run(&mut undisturbed, 400..READINGS), 400, &strict));
     let named = [&lenient, &strict].map(|config| (config.identity, Arc::new(config.clone())));
-    let history = History { rows: stored, configs: BTreeMap::from(named), ..History::default() };
+    let history = History { replay: stored, configs: BTreeMap::from(named), ..History::default() };
     let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &strict, history: &history });
     assert_eq!(found.mismatches, 0);
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
-/// A sensor keeps the warm-up that it began with, also when it comes back from its rows suspect_lock.
+/// A sensor keeps the warm-up that it began with, also when it is rebuilt from its rows alone.
 #[test]
 fn a_detector_begins_with_the_settings_of_its_first_row() {
     let longer = NamedConfig::from(DetectorConfig { warm_up: 300, ..settings() });
@@ -134,7 +136,7 @@ fn a_detector_begins_with_the_settings_of_its_first_row() {
     assert!(undisturbed.reconfigure(&longer.config));
     stored.extend(rows(&run(&mut undisturbed, 200..400), 200, &longer));
     let named = [&config(), &longer].map(|config| (config.identity, Arc::new(config.clone())));
-    let history = History { rows: stored, configs: BTreeMap::from(named), ..History::default() };
+    let history = History { replay: stored, configs: BTreeMap::from(named), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &longer, history: &history });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
@@ -146,7 +148,7 @@ fn settings_that_change_before_the_first_row_are_those_of_the_first_row() {
     assert!(undisturbed.reconfigure(&longer.config));
     let stored = rows(&run(&mut undisturbed, 0..200), 0, &longer);
     let configs = BTreeMap::from([(longer.identity, Arc::new(longer.clone()))]);
-    let history = History { rows: stored, configs, ..History::default() };
+    let history = History { replay: stored, configs, ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &longer, history: &history });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
@@ -159,7 +161,7 @@ fn a_damaged_checkpoint_is_not_trusted() {
     let mut saved = checkpoint(&detector, &config);
     let middle = saved.state.len() / 2;
     saved.state[middle] ^= 0x40;
-    let history = History { checkpoint: Some(saved), rows: Vec::new(), ..History::default() };
+    let history = History { checkpoint: Some(saved), replay: Vec::new(), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!((restored.seq(), restored.newest()), (100, Some(99)), "seq and newest outlive the forest");
 }
@@ -175,7 +177,7 @@ fn a_poison_row_moves_only_the_newest_timestamp() {
         fields: fields(),
         values: values(5),
     };
-    let history = History { checkpoint: None, rows: vec![poison], ..History::default() };
+    let history = History { checkpoint: None, replay: vec![poison], ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!((restored.seq(), restored.newest()), (0, Some(5)));
 }

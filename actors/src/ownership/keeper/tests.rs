@@ -1,1 +1,96 @@
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use thicket_schema::Position;
+use thicket_store::redis::NodeName;
+use tokio::sync::mpsc::UnboundedReceiver;
+
 use super::*;
+use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
+
+const P: PartitionId = PartitionId(1);
+
+/// A keeper of two partitions, and what its one shard hears.
+fn keeper() -> (PartitionKeeper, UnboundedReceiver<Assign>, UnboundedReceiver<Revoke>) {
+    let node = NodeName::of_this_process("node");
+    let leases = Leases::new(disconnected_redis(), node, Duration::from_secs(3));
+    let mut keeper = PartitionKeeper::new(2, leases, Keys::default(), disconnected_postgres(), metrics());
+    let (assign, assigned) = record(|_| ());
+    let (revoke, revoked) = record(|_| ());
+    keeper.shards = vec![ShardHandle { assign, revoke }];
+    (keeper, assigned, revoked)
+}
+
+fn claimed(epoch: i64) -> ClaimedPartition {
+    ClaimedPartition {
+        partition: P,
+        epoch,
+        position: Position::default(),
+        detectors: None,
+        quarantine: BTreeMap::new(),
+        clean_shutdown: true,
+    }
+}
+
+#[actix_rt::test]
+async fn a_partition_that_is_won_is_claimed_once_and_assigned() {
+    let (mut keeper, mut assigned, _) = keeper();
+    let (won, returned) = keeper.sort_out(vec![(P, Ok(LeaseState::Acquired))]);
+    assert_eq!((won, returned), (vec![P], Vec::new()));
+    drop(keeper.on_claimed(&[P], Ok(vec![claimed(4)])));
+    assert_eq!(assigned.recv().await.unwrap().0.epoch, 4);
+    assert_eq!(keeper.stores.metrics.partitions_owned.get(), 1);
+    let (won, _) = keeper.sort_out(vec![(P, Ok(LeaseState::Renewed))]);
+    assert!(won.is_empty(), "it is owned already");
+}
+
+#[actix_rt::test]
+async fn a_partition_that_another_node_holds_is_revoked_once() {
+    let (mut keeper, _, mut revoked) = keeper();
+    keeper.owned.insert(P, 4);
+    for _ in 0..2 {
+        keeper.sort_out(vec![(P, Ok(LeaseState::HeldByOther))]);
+    }
+    assert_eq!(revoked.recv().await.unwrap().partition, P);
+    tokio::task::yield_now().await;
+    assert!(revoked.try_recv().is_err());
+}
+
+#[actix_rt::test]
+async fn a_drain_during_the_question_for_leases_takes_nothing_again() {
+    let (mut keeper, mut assigned, _) = keeper();
+    keeper.owned.insert(P, 4);
+    drop(keeper.handle(Drain, &mut Context::new()));
+    let (won, returned) = keeper.sort_out(vec![(P, Ok(LeaseState::Renewed))]);
+    assert_eq!((won, returned), (Vec::new(), vec![P]), "its lease is released, not claimed");
+    tokio::task::yield_now().await;
+    assert!(assigned.try_recv().is_err());
+}
+
+#[actix_rt::test]
+async fn a_drain_during_a_claim_assigns_nothing() {
+    let (mut keeper, mut assigned, _) = keeper();
+    drop(keeper.handle(Drain, &mut Context::new()));
+    drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
+    tokio::task::yield_now().await;
+    assert!(assigned.try_recv().is_err());
+    assert!(keeper.owned.is_empty());
+}
+
+#[actix_rt::test]
+async fn a_partition_of_a_later_algorithm_is_not_asked_for_again() {
+    let (mut keeper, mut assigned, _) = keeper();
+    drop(keeper.on_claimed(&[P], Ok(Vec::new())));
+    assert!(!keeper.wanted().contains(&P));
+    assert!(assigned.try_recv().is_err());
+}
+
+#[actix_rt::test]
+async fn a_drain_waits_for_the_round_that_is_under_way() {
+    let (mut keeper, _, _) = keeper();
+    keeper.busy = true;
+    drop(keeper.handle(Drain, &mut Context::new()));
+    assert_eq!(keeper.drained.len(), 1);
+    let failed = keeper.on_claimed(&[P], Err(StoreError::FieldSet("a test".to_owned())));
+    assert_eq!(failed.now_or_never(), Some(()), "a failed claim leaves nothing to do");
+}

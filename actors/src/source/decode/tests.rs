@@ -17,7 +17,8 @@ fn decoder() -> MessageDecoder {
 }
 
 fn decode(payload: &str) -> Vec<Record> {
-    decoder().decode("sensors/site-1/mic-7", &Bytes::from(payload.to_owned()), false, NOW).1
+    let records = decoder().decode("sensors/site-1/mic-7", &Bytes::from(payload.to_owned()), false, NOW);
+    records.into_iter().map(|(_, record)| record).collect()
 }
 
 fn reasons(records: &[Record]) -> Vec<&'static str> {
@@ -60,8 +61,19 @@ fn a_payload_beyond_the_limit_is_a_dead_letter_that_knows_its_size() {
 #[test]
 fn a_topic_without_a_template_is_a_dead_letter_of_a_stable_partition() {
     let payload = Bytes::from_static(b"1");
-    let (partition, records) = decoder().decode("sensors/too/many/levels", &payload, true, NOW);
-    assert_eq!(reasons(&records), ["no_topic_template"]);
-    assert!(records[0].redelivered);
-    assert_eq!(partition, decoder().decode("sensors/too/many/levels", &payload, false, NOW).0);
+    let [(partition, record)] = &decoder().decode("sensors/too/many/levels", &payload, true, NOW)[..] else {
+        panic!("not one record")
+    };
+    assert_eq!(reasons(std::slice::from_ref(record)), ["no_topic_template"]);
+    assert!(record.redelivered);
+    assert_eq!(*partition, decoder().decode("sensors/too/many/levels", &payload, false, NOW)[0].0);
+}
+
+#[test]
+fn each_record_has_the_partition_of_its_sensor() {
+    let payload = Bytes::from_static(br#"[{"ts":1700000000,"a":1},{"ts":"yesterday","a":2}]"#);
+    let sensor = SensorName::new("site-1/mic-7").unwrap();
+    let records = decoder().decode("sensors/site-1/mic-7", &payload, false, NOW);
+    let partitions: Vec<PartitionId> = records.iter().map(|(partition, _)| *partition).collect();
+    assert_eq!(partitions, [sensor.partition(8), sensor.partition(8)]);
 }

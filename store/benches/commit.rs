@@ -5,7 +5,7 @@
 //! - `literals`: one array literal as text for each row, cast to `float8[]`
 //! - `json`: one JSON document for all rows, taken apart by `jsonb_to_recordset`
 //!
-//! `cargo bench -p thicket-actors`
+//! `cargo bench -p thicket-store`
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
-use thicket_actors::writer::connect_postgres;
+use thicket_store::postgres::connect_postgres;
 
 const ROWS: usize = 5_000;
 const FIELDS: usize = 13;

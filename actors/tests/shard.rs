@@ -1,33 +1,40 @@
 //! A shard with its real stores, on one arbiter.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::time::{Duration, Instant};
 
-use actix::Addr;
+use actix::{Actor, Addr, Context, Supervised};
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl as _;
-use prometheus::Registry;
+use prometheus::{IntCounter, Registry};
 use tempfile::TempDir;
 use thicket_compose::{Postgres, Redis};
 use thicket_detector::DetectorConfig;
 use thicket_schema::{
-    Control, Entry, FieldSet, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
+    Control, Entry, FieldSet, Flag, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
-use super::*;
-use crate::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
-use crate::detector::actor_tests::POISON;
-use crate::detector::{DetectorConfigs, DetectorRule};
-use crate::metrics::Metrics;
-use crate::ownership::{Join, PartitionKeeper, check_deployment};
-use crate::queue::{AppendOutcome, Leases, LogAppender, LogReader, NodeName, Suspects, connect_redis};
-use crate::supervision::ExitSignal;
-use crate::testing::start;
-use crate::writer::{PostgresWriter, PostgresWriterOptions, connect_postgres};
+use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::detector::{DetectorConfigs, DetectorRule};
+use thicket_actors::metrics::Metrics;
+use thicket_actors::ownership::{Join, PartitionKeeper, ShardHandle};
+use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
+use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
+use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
+use thicket_store::faults;
+use thicket_store::postgres::{check_deployment, connect_postgres, postgres_pool};
+use thicket_store::redis::{
+    AppendOutcome, CheckpointStore, Leases, LogAppender, LogReader, NodeName, Opening, Suspects,
+    connect_redis,
+};
 
+/// A value that panics a detector while the fail point is armed.
+const POISON: f64 = faults::POISON[0].0;
 const START: i64 = 1_790_000_000_000_000;
 
-struct Bench {
+struct TestEnv {
     _directory: TempDir,
     redis: Redis,
     postgres: Postgres,
@@ -35,7 +42,7 @@ struct Bench {
     metrics: Metrics,
 }
 
-impl Bench {
+impl TestEnv {
     async fn new() -> Self {
         let directory = TempDir::with_prefix("thicket-shard-").unwrap();
         std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
@@ -49,7 +56,7 @@ impl Bench {
         let (keys, client) = (Keys::default(), connect_redis(&redis.url()).await);
         let pool = postgres_pool(&postgres.url(), 2).unwrap();
         let options = PostgresWriterOptions { url: postgres.url(), max_rows: 1_000 };
-        let writers = vec![start(PostgresWriter::new(options, metrics.clone()))];
+        let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
         let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
         let leases =
@@ -67,11 +74,20 @@ impl Bench {
         let (exit, _) = ExitSignal::new();
         let suspects = Suspects::new(client.clone(), keys.clone(), NodeName::of_this_process("node"));
         let suspect_lock = std::sync::Arc::default();
-        let peers =
-            ShardPeers { writers, checkpointer, keeper: keeper.clone(), exit, suspects, suspect_lock };
+        let peers = ShardPeers {
+            writers,
+            save: checkpointer.clone().recipient(),
+            load: checkpointer.recipient(),
+            reopen: keeper.clone().recipient(),
+            quarantine: keeper.clone().recipient(),
+            exit,
+            suspects,
+            suspect_lock,
+        };
         let reader = LogReader::new(connect_redis(&redis.url()).await, client, keys);
         let shard = start(Shard::new(options, peers, reader, metrics.clone()));
-        keeper.send(Join { shards: vec![shard.clone()] }).await.unwrap();
+        let handle = ShardHandle { assign: shard.clone().recipient(), revoke: shard.clone().recipient() };
+        keeper.send(Join { shards: vec![handle] }).await.unwrap();
         Self { _directory: directory, redis, postgres, _shard: shard, metrics }
     }
 
@@ -80,9 +96,7 @@ impl Bench {
         let client = connect_redis(&self.redis.url()).await;
         let keys = Keys::default();
         let mut appender =
-            LogAppender::open(&client, &keys, PartitionId(0), "test", (1_000, 0), Position::default())
-                .await
-                .unwrap();
+            LogAppender::open(&client, &keys, PartitionId(0), "test", opening(1_000)).await.unwrap();
         for readings in readings.chunks(7) {
             let records = readings.iter().map(|&(sensor, i, value)| record(sensor, i, value)).collect();
             let bytes = appender.pack(&mut Entry { predecessor: Position::default(), records });
@@ -112,6 +126,18 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
+}
+
+/// Starts an actor under a supervision that allows many restarts.
+fn start<A: Actor<Context = Context<A>> + Supervised>(actor: A) -> Addr<A> {
+    let (exit, _) = ExitSignal::new();
+    let intensity = Intensity::new(1_000, Duration::from_secs(1));
+    let restarts = IntCounter::new("restarts", "restarts").unwrap();
+    start_here(actor, Supervision { actor: "test", intensity, exit, restarts })
+}
+
+fn opening(earliest: u64) -> Opening {
+    Opening { earliest, ingress_epoch: 0, acknowledged: Position::default() }
 }
 
 /// diesel's migrations block, and need a runtime with threads.
@@ -155,12 +181,13 @@ fn value(i: i64) -> f64 {
 }
 
 #[actix_rt::test]
-async fn a_reading_that_panics_its_detector_twice_is_skipped_and_nobody_else_notices() {
+async fn a_reading_that_panics_its_detector_twice_is_quarantined_and_no_other_sensor_notices() {
+    fail::cfg("poison", "return").unwrap();
     let clean: Vec<(&str, i64, f64)> = (0..90)
         .flat_map(|i| [("ill", i, value(i)), ("well", i, value(i + 1))])
         .filter(|&(sensor, i, _)| sensor == "well" || i != 50)
         .collect();
-    let undisturbed = Bench::new().await;
+    let undisturbed = TestEnv::new().await;
     undisturbed.append(&clean).await;
     let expected_ill = undisturbed.rows("ill", 89).await;
     let expected_well = undisturbed.rows("well", 90).await;
@@ -168,17 +195,14 @@ async fn a_reading_that_panics_its_detector_twice_is_skipped_and_nobody_else_not
     let poisoned: Vec<(&str, i64, f64)> = (0..90)
         .flat_map(|i| [("ill", i, if i == 50 { POISON } else { value(i) }), ("well", i, value(i + 1))])
         .collect();
-    let bench = Bench::new().await;
-    bench.append(&poisoned).await;
-    let mut ill = bench.rows("ill", 90).await;
+    let env = TestEnv::new().await;
+    env.append(&poisoned).await;
+    let mut ill = env.rows("ill", 90).await;
     let skipped = ill.remove(50);
-    assert_eq!(
-        (skipped.seq, skipped.score.as_str(), skipped.flags),
-        (0, "", i64::from(thicket_schema::flags::POISON))
-    );
+    assert_eq!((skipped.seq, skipped.score.as_str(), skipped.flags), (0, "", i64::from(Flag::Poison.bit())));
     assert_eq!(ill, expected_ill, "the sensor goes on as if the reading had never been");
-    assert_eq!(bench.rows("well", 90).await, expected_well);
-    assert_eq!(bench.metrics.commit_conflicts.get(), 0);
+    assert_eq!(env.rows("well", 90).await, expected_well);
+    assert_eq!(env.metrics.commit_conflicts.get(), 0);
 }
 
 #[actix_rt::test]
@@ -196,13 +220,11 @@ async fn a_control_entry_takes_effect_where_it_stands() {
     let control =
         Control::Detectors(DetectorConfigs::new(stricter.clone(), vec![rule]).to_json().to_string());
 
-    let bench = Bench::new().await;
-    let client = connect_redis(&bench.redis.url()).await;
+    let env = TestEnv::new().await;
+    let client = connect_redis(&env.redis.url()).await;
     let keys = Keys::default();
     let mut appender =
-        LogAppender::open(&client, &keys, PartitionId(0), "test", (1_000, 0), Position::default())
-            .await
-            .unwrap();
+        LogAppender::open(&client, &keys, PartitionId(0), "test", opening(1_000)).await.unwrap();
     let readings = |range: std::ops::Range<i64>| {
         range.flat_map(|i| [record("a", i, value(i)), record("b", i, value(i + 3))]).collect::<Vec<_>>()
     };
@@ -216,64 +238,62 @@ async fn a_control_entry_takes_effect_where_it_stands() {
         appender.append(&client, &keys, &bytes, 1_000).await.unwrap();
     }
     for (sensor, config) in [("a", stricter), ("b", wider)] {
-        let rows = bench.rows(sensor, 90).await;
+        let rows = env.rows(sensor, 90).await;
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "numbering goes on");
         let configs: Vec<Configs> = sql_query(
             "SELECT array_agg(config ORDER BY ts) AS configs FROM readings r JOIN sensors s ON s.id = r.sensor WHERE s.name = $1",
         )
         .bind::<Text, _>(sensor)
-        .load(&mut connect_postgres(&bench.postgres.url()).await.unwrap())
+        .load(&mut connect_postgres(&env.postgres.url()).await.unwrap())
         .await
         .unwrap();
         let configs = &configs[0].configs;
         assert!(configs[..50].iter().all(|&id| id == configs[0]) && configs[0] != configs[50]);
         assert!(configs[50..].iter().all(|&id| id == config.identity().cast_signed()));
     }
-    assert_eq!(bench.metrics.restore_mismatches.get(), 0);
+    assert_eq!(env.metrics.restore_mismatches.get(), 0);
 }
 
 #[actix_rt::test]
 async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
-    let bench = Bench::new().await;
-    bench.append(&[("a", 0, 1.0), ("a", 1, 2.0)]).await;
-    bench.rows("a", 2).await;
-    assert_eq!(bench.metrics.log_gaps.get(), 0);
-    let client = connect_redis(&bench.redis.url()).await;
+    let env = TestEnv::new().await;
+    env.append(&[("a", 0, 1.0), ("a", 1, 2.0)]).await;
+    env.rows("a", 2).await;
+    assert_eq!(env.metrics.log_gaps.get(), 0);
+    let client = connect_redis(&env.redis.url()).await;
     let keys = Keys::default();
     let mut appender =
-        LogAppender::open(&client, &keys, PartitionId(0), "test", (2_000, 0), Position::default())
-            .await
-            .unwrap();
+        LogAppender::open(&client, &keys, PartitionId(0), "test", opening(2_000)).await.unwrap();
     let mut entry = Entry { predecessor: Position::default(), records: vec![record("a", 3, 4.0)] };
     appender.pack(&mut entry);
     entry.predecessor = Position { generation: 1_500, n: 9 };
     appender.append(&client, &keys, &entry.encode().into(), 1_000).await.unwrap();
-    assert_eq!(bench.rows("a", 3).await[2].seq, 3);
-    assert_eq!(bench.metrics.log_gaps.get(), 1);
+    assert_eq!(env.rows("a", 3).await[2].seq, 3);
+    assert_eq!(env.metrics.log_gaps.get(), 1);
 }
 
 #[actix_rt::test]
 async fn a_partition_that_is_reopened_while_its_shard_waits_for_entries_loses_none() {
     const ROUNDS: i64 = 12;
-    let bench = Bench::new().await;
-    let mut connection = connect_postgres(&bench.postgres.url()).await.unwrap();
-    bench.append(&[("s", 0, 1.0)]).await;
-    bench.rows("s", 1).await;
+    let env = TestEnv::new().await;
+    let mut connection = connect_postgres(&env.postgres.url()).await.unwrap();
+    env.append(&[("s", 0, 1.0)]).await;
+    env.rows("s", 1).await;
     for round in 0..ROUNDS {
         // The commit of this entry waits for the lock, and is refused once that is released.
         sql_query("BEGIN").execute(&mut connection).await.unwrap();
         sql_query("UPDATE partitions SET epoch = epoch + 1").execute(&mut connection).await.unwrap();
-        bench.append(&[("s", 2 * round + 1, 1.0)]).await;
+        env.append(&[("s", 2 * round + 1, 1.0)]).await;
         tokio::time::sleep(Duration::from_millis(150)).await;
         let before = epoch(&mut connection).await;
         sql_query("COMMIT").execute(&mut connection).await.unwrap();
         while epoch(&mut connection).await == before {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        bench.append(&[("s", 2 * round + 2, 1.0)]).await;
-        bench.rows("s", 2 * round as usize + 3).await;
+        env.append(&[("s", 2 * round + 2, 1.0)]).await;
+        env.rows("s", 2 * round as usize + 3).await;
     }
-    assert_eq!(bench.metrics.log_gaps.get(), 0);
+    assert_eq!(env.metrics.log_gaps.get(), 0);
 }
 
 async fn epoch(connection: &mut diesel_async::AsyncPgConnection) -> i64 {

@@ -1,0 +1,59 @@
+use thicket_schema::{Keys, PartitionId};
+
+use super::*;
+use crate::credit::{Credit, CreditPool};
+use crate::testing::{disconnected_postgres, disconnected_redis, metrics};
+
+fn checkpointer() -> Checkpointer {
+    let store = CheckpointStore::new(disconnected_redis(), Keys::default());
+    Checkpointer::new(store, disconnected_postgres(), metrics())
+}
+
+fn save(sensor: usize, seq: u64, credit: Credit) -> Save {
+    let sensor = SensorName::new(&format!("s{sensor:02}")).unwrap();
+    let checkpoint =
+        Checkpoint { sensor: sensor.to_string(), seq, newest: None, config: 0, state: Vec::new() };
+    Save { partition: PartitionId(0), sensor, checkpoint, credit }
+}
+
+#[actix_rt::test]
+async fn few_writes_are_in_flight_and_the_others_wait() {
+    let mut checkpointer = checkpointer();
+    let mut context = Context::new();
+    for sensor in 0..20 {
+        checkpointer.handle(save(sensor, 1, Credit::unbounded()), &mut context);
+    }
+    assert_eq!(checkpointer.state.in_flight, WRITES_IN_FLIGHT);
+    assert_eq!(checkpointer.state.waiting.len(), 20 - WRITES_IN_FLIGHT);
+}
+
+#[actix_rt::test]
+async fn the_newest_checkpoint_of_a_sensor_replaces_the_one_that_waits() {
+    let mut checkpointer = checkpointer();
+    let mut context = Context::new();
+    let pool = CreditPool::new(100);
+    for sensor in 0..20 {
+        checkpointer.handle(save(sensor, 1, pool.acquire(1).await), &mut context);
+    }
+    let newer = save(19, 2, pool.acquire(1).await);
+    let sensor = newer.sensor.clone();
+    let since = checkpointer.state.waiting[&sensor].since;
+    checkpointer.handle(newer, &mut context);
+    let waiting = &checkpointer.state.waiting[&sensor];
+    assert_eq!((waiting.save.checkpoint.seq, waiting.since), (2, since), "its age is that of the first");
+    assert_eq!(pool.available(), 80, "the older one gives its credit back");
+}
+
+#[actix_rt::test]
+async fn a_checkpoint_that_may_not_be_used_waits_no_more() {
+    let mut checkpointer = checkpointer();
+    let mut context = Context::new();
+    for sensor in 0..20 {
+        checkpointer.handle(save(sensor, 1, Credit::unbounded()), &mut context);
+    }
+    let sensor = SensorName::new("s19").unwrap();
+    let config = Arc::new(NamedConfig::from(thicket_detector::DetectorConfig::default()));
+    let load = Load { partition: PartitionId(0), sensor: sensor.clone(), config, use_checkpoint: false };
+    drop(checkpointer.handle(load, &mut context));
+    assert!(!checkpointer.state.waiting.contains_key(&sensor));
+}

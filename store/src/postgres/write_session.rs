@@ -1,0 +1,118 @@
+//! The connection of a writer, and what is known about its database: day tables, sensors, configurations.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use diesel::result::Error as DatabaseError;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use thicket_schema::PartitionId;
+
+use super::batch::CommitBatch;
+use super::bisect::{Unstorable, find_unstorable, is_missing_day};
+use super::commit::{Applied, Known, apply};
+use super::connection::connect_postgres;
+use super::day_tables::{day_of, ensure_days};
+use super::quarantine::{QuarantineEntry, QuarantineReason, quarantine};
+
+/// How long PostgreSQL waits for the next statement of a transaction. Shorter than a lease by default.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
+/// Day tables that are created before their day begins.
+const DAYS_AHEAD: i32 = 2;
+
+/// A session that commits batches. It connects for the first of them. After an error, start a new session: its connection
+/// may be broken, and its knowledge outdated.
+#[derive(Default)]
+pub struct WriteSession {
+    connection: Option<AsyncPgConnection>,
+    days: BTreeSet<i32>,
+    known: Known,
+}
+
+/// Why a transaction failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// No connection.
+    #[error("{0}")]
+    Connect(#[from] diesel::ConnectionError),
+    /// The database rejects a statement, or does not answer.
+    #[error("{0}")]
+    Database(#[from] DatabaseError),
+}
+
+impl WriteSession {
+    /// Finds the rows that made PostgreSQL reject the batches, quarantines them, and returns their partitions.
+    pub async fn quarantine_unstorable(
+        &mut self,
+        error: &WriteError,
+        batches: &[&CommitBatch],
+    ) -> BTreeSet<PartitionId> {
+        let mut partitions = BTreeSet::new();
+        let (WriteError::Database(error @ DatabaseError::DatabaseError(..)), Some(connection)) =
+            (error, self.connection.as_mut())
+        else {
+            return partitions;
+        };
+        // Retention has dropped a day table that this session knew. A new session creates it again.
+        if is_missing_day(error) {
+            return partitions;
+        }
+        let Ok(found) = find_unstorable(connection, batches).await else { return partitions };
+        for unstorable in found {
+            let Some(entry) = quarantine_entry(batches[unstorable.batch], unstorable) else { continue };
+            tracing::error!(sensor = %entry.sensor, ts = %entry.ts, position = %entry.position, reason = entry.detail, "postgresql rejects a reading; it becomes a dead letter");
+            // Another epoch refuses the entry: the partition is reopened all the same.
+            match quarantine(connection, &entry).await {
+                Ok(_) => drop(partitions.insert(entry.partition)),
+                Err(error) => tracing::warn!(%error, "the reading is not quarantined yet"),
+            }
+        }
+        partitions
+    }
+
+    /// Commits batches in one transaction. Creates the day tables that are missing first.
+    pub async fn commit(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
+        if self.connection.is_none() {
+            self.connection = Some(connect_to_write(url).await?);
+        }
+        let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
+        let days = batches.iter().flat_map(|batch| {
+            let rows = batch.rows.iter().map(|logged| logged.row.ts);
+            rows.chain(batch.late.iter().map(|late| late.reading.ts)).map(day_of)
+        });
+        let mut missing: BTreeSet<i32> = days.filter(|day| !self.days.contains(day)).collect();
+        if let Some(&newest) = missing.last() {
+            missing.extend(newest + 1..=newest + DAYS_AHEAD);
+            let missing: Vec<i32> = missing.into_iter().collect();
+            ensure_days(connection, &missing).await?;
+            self.days.extend(missing);
+        }
+        let applied = apply(connection, batches, &self.known).await?;
+        self.known.sensors.extend(&applied.known.sensors);
+        self.known.configs.extend(&applied.known.configs);
+        Ok(applied)
+    }
+}
+
+/// The quarantine of a row that cannot be stored.
+fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<QuarantineEntry> {
+    let Unstorable { row, detail, .. } = unstorable;
+    let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == row.row.sensor)?;
+    Some(QuarantineEntry {
+        partition: batch.partition,
+        epoch: batch.epoch,
+        position: row.position,
+        reason: QuarantineReason::Unstorable,
+        sensor: sensor.clone(),
+        ts: row.row.ts,
+        detail,
+    })
+}
+
+/// Connects with a timeout for idle transactions: the locks of a node that is frozen must not keep every other node
+/// from its partitions.
+async fn connect_to_write(url: &str) -> Result<AsyncPgConnection, WriteError> {
+    let mut connection = connect_postgres(url).await?;
+    let timeout = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
+    connection.batch_execute(&timeout).await?;
+    Ok(connection)
+}

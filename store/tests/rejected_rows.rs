@@ -1,0 +1,129 @@
+//! Rows that PostgreSQL rejects, and outages that look alike. The messages are in another language, as on a server with
+//! another `lc_messages`: decisions rest on SQLSTATEs and constraints.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use diesel_async::SimpleAsyncConnection as _;
+use tempfile::TempDir;
+use thicket_compose::Postgres;
+use thicket_schema::postgres::{ReadingRow, migrate};
+use thicket_schema::{FieldSet, PartitionId, Position, Reading, RecordPosition, SensorName, Timestamp};
+use thicket_store::postgres::{
+    CommitBatch, LoggedRow, SeenSensor, WriteSession, check_deployment, claim, connect_postgres,
+    postgres_pool,
+};
+
+const NOON: i64 = 1_795_348_800_000_000;
+
+struct TestEnv {
+    _directory: TempDir,
+    postgres: Postgres,
+}
+
+impl TestEnv {
+    async fn new() -> Self {
+        let directory = TempDir::with_prefix("thicket-store-").unwrap();
+        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let postgres = Postgres::start(directory.path()).unwrap();
+        migrate(connect_postgres(&postgres.url()).await.unwrap()).await.unwrap();
+        check_deployment(&mut connect_postgres(&postgres.url()).await.unwrap(), 1).await.unwrap();
+        let env = Self { _directory: directory, postgres };
+        let pool = postgres_pool(&env.url(), 1).unwrap();
+        assert_eq!(claim(&pool, &[PartitionId(0)]).await.unwrap()[0].epoch, 1);
+        env
+    }
+
+    fn url(&self) -> String {
+        self.postgres.url()
+    }
+
+    async fn execute(&self, statement: &str) {
+        connect_postgres(&self.url()).await.unwrap().batch_execute(statement).await.unwrap();
+    }
+
+    /// Makes PostgreSQL reject readings of value 13 with a SQLSTATE and a message in German.
+    async fn reject(&self, code: &str) {
+        self.execute(&format!(
+            "CREATE FUNCTION ablehnen() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF NEW.\"values\"[1] = 13 THEN
+                     RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'Diese Zeile geht nicht';
+                 END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER ablehnen BEFORE INSERT ON readings FOR EACH ROW EXECUTE FUNCTION ablehnen()"
+        ))
+        .await;
+    }
+}
+
+/// A batch of readings of these values.
+fn batch(values: &[f64]) -> CommitBatch {
+    let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
+    batch.to = Position { generation: 1, n: 1 };
+    for (item, &value) in values.iter().enumerate() {
+        let reading = Reading {
+            sensor: SensorName::new("a").unwrap(),
+            ts: Timestamp(NOON + item as i64),
+            stamped: false,
+            fields: FieldSet::new(vec!["value".to_owned()]).unwrap(),
+            values: vec![value],
+        };
+        if item == 0 {
+            let (sensor, fields) = (reading.sensor.clone(), reading.fields.clone());
+            batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
+        }
+        let position = RecordPosition { position: batch.to, item: item as u32 };
+        batch.rows.push(LoggedRow { position, row: ReadingRow::unscored(&reading, 0) });
+    }
+    batch.delivered = values.len() as u64;
+    batch
+}
+
+/// Commits a batch that PostgreSQL rejects, and returns the partitions with readings to blame.
+async fn rejected(env: &TestEnv, values: &[f64]) -> usize {
+    let mut session = WriteSession::default();
+    let batch = batch(values);
+    let error = session.commit(&env.url(), &[&batch]).await.unwrap_err();
+    session.quarantine_unstorable(&error, &[&batch]).await.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_breaks_a_check_is_to_blame_also_alone() {
+    let env = TestEnv::new().await;
+    env.execute("ALTER TABLE readings ADD CONSTRAINT keine_dreizehn CHECK (\"values\"[1] <> 13)").await;
+    assert_eq!(rejected(&env, &[13.0]).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_with_an_unknown_error_is_to_blame_if_others_pass() {
+    let env = TestEnv::new().await;
+    env.reject("22003").await;
+    assert_eq!(rejected(&env, &[1.0, 13.0, 2.0]).await, 1);
+    assert_eq!(rejected(&env, &[13.0]).await, 0, "no other row passes: the server may be to blame");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_no_fault_of_a_row_in_any_language() {
+    let env = TestEnv::new().await;
+    for code in ["53100", "53200", "57014", "40P01", "42501", "25006", "58030", "23514"] {
+        env.execute("DROP TRIGGER IF EXISTS ablehnen ON readings; DROP FUNCTION IF EXISTS ablehnen").await;
+        env.reject(code).await;
+        assert_eq!(rejected(&env, &[1.0, 13.0, 2.0]).await, 0, "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_table_that_retention_dropped_is_no_fault_of_a_row() {
+    let env = TestEnv::new().await;
+    let mut session = WriteSession::default();
+    let first = batch(&[1.0]);
+    session.commit(&env.url(), &[&first]).await.unwrap();
+    env.execute("DROP TABLE readings_y2026m11d22").await;
+    let mut second = batch(&[2.0]);
+    (second.from, second.to) = (first.to, Position { generation: 1, n: 2 });
+    let error = session.commit(&env.url(), &[&second]).await.unwrap_err();
+    assert!(session.quarantine_unstorable(&error, &[&second]).await.is_empty());
+    WriteSession::default().commit(&env.url(), &[&second]).await.unwrap();
+}
