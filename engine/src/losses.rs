@@ -4,7 +4,7 @@ use serde::Serialize;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::StoredLoss;
 
-use crate::when;
+use crate::time_arg;
 
 /// A lost range, without its ends.
 #[derive(Clone, Debug, Serialize)]
@@ -27,7 +27,7 @@ impl Loss {
     /// Describes the range for people.
     pub(crate) fn words(&self) -> String {
         let Self { partition, after, before, noticed } = self;
-        let noticed = when::show(noticed.to_datetime());
+        let noticed = time_arg::show(*noticed);
         format!("partition {partition:02}: after {after}, before {before}; noticed {noticed}")
     }
 }

@@ -20,7 +20,7 @@ use thicket_store::postgres::{
 use thicket_store::redis::{Client, connect_redis};
 
 use crate::config::Config;
-use crate::words::count;
+use crate::format::count;
 use day::drop_unneeded_day;
 
 const POLL_INTERVAL: Duration = Duration::from_hours(1);

@@ -21,9 +21,7 @@ use thicket_schema::Keys;
 use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
 };
-use thicket_store::redis::{
-    CheckpointStore, Leases, LogReader, NodeName, Client, Suspects, connect_redis,
-};
+use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
 use thicket_store::retry::Backoff;
 
 use crate::config::Config;

@@ -1,25 +1,24 @@
 //! An alarm: a stored anomaly, or an event of the new detector.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
-use thicket_detector::{Event, Label};
+use thicket_detector::{Cause, Event, Label};
 use thicket_schema::Timestamp;
+use thicket_store::postgres::{Anomaly, by_share, serialize_causes};
 
 use super::compare::Span;
-use crate::anomalies::Anomaly;
-use crate::words::{Why, by_share};
 
 /// An event of a sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Alarm {
-    pub(super) started: DateTime<Utc>,
+    pub(super) started: Timestamp,
     /// Time of the last anomalous reading; `None` while the event lasts.
-    pub(super) ended: Option<DateTime<Utc>>,
-    pub(super) peak_at: DateTime<Utc>,
+    pub(super) ended: Option<Timestamp>,
+    pub(super) peak_at: Timestamp,
     pub(super) peak_grade: f64,
     pub(super) readings: i64,
     /// The largest share first.
-    pub(super) causes: Vec<Why>,
+    #[serde(serialize_with = "serialize_causes")]
+    pub(super) causes: Vec<Cause>,
     /// The label of a stored anomaly.
     pub(super) label: Option<Label>,
 }
@@ -27,8 +26,8 @@ pub(super) struct Alarm {
 impl Alarm {
     /// Its span of time. The span of an event that lasts has no end.
     pub(super) fn span(&self) -> Span {
-        let to = self.ended.map_or(i64::MAX, |ended| ended.timestamp_micros());
-        Span { from: self.started.timestamp_micros(), to }
+        let to = self.ended.map_or(i64::MAX, Timestamp::as_micros);
+        Span { from: self.started.as_micros(), to }
     }
 
     /// Whether its label calls it real; `None` if it has no label.
@@ -39,14 +38,13 @@ impl Alarm {
 
 impl From<&Event> for Alarm {
     fn from(event: &Event) -> Self {
-        let time = |micros| Timestamp(micros).to_datetime();
         Self {
-            started: time(event.started),
-            ended: event.ended.map(time),
-            peak_at: time(event.peak_at),
+            started: Timestamp(event.started),
+            ended: event.ended.map(Timestamp),
+            peak_at: Timestamp(event.peak_at),
             peak_grade: event.peak_grade,
             readings: i64::from(event.readings),
-            causes: by_share(event.causes.iter().map(Why::from).collect()),
+            causes: by_share(event.causes.clone()),
             label: None,
         }
     }

@@ -25,9 +25,9 @@ use clap::Args;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::connect_postgres;
 
-use crate::cli::Format;
 use crate::config::{self, Config, Overrides};
-use crate::when;
+use crate::output::Format;
+use crate::time_arg;
 use plan::Range;
 use report::Report;
 use runner::Backtest;
@@ -45,10 +45,10 @@ pub(crate) struct BacktestArgs {
     sensors: String,
     /// Report readings of this time or later: RFC 3339, or a duration before now, such as 7d [default: all
     /// stored readings].
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     from: Option<Timestamp>,
     /// Report readings up to this time [default: now].
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     to: Option<Timestamp>,
     /// The maximum number of stored readings before --from that warm each detector up. They are scored, but
     /// not reported.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{SensorName, Timestamp};
-use thicket_store::postgres::{PostgresConnection, SeqRange, seq_ranges};
+use thicket_store::postgres::{PostgresConnection, SeqRange, sensors_matching, seq_ranges};
 
 use super::csv;
-use crate::sensors::{self, Sensor};
 
 /// Sensors per query.
 const CHUNK: usize = 100;
@@ -67,7 +67,7 @@ pub(super) async fn of_table(
     pattern: &str,
     range: &Range,
 ) -> anyhow::Result<Vec<Job>> {
-    let sensors = sensors::matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
+    let sensors = sensors_matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
     if sensors.is_empty() {
         bail!("no sensor's name matches {pattern}; `SELECT sensor FROM sensor_status` lists them");
     }
@@ -87,7 +87,7 @@ pub(super) async fn of_table(
     Ok(jobs)
 }
 
-fn job(sensor: &Sensor, readings: u64) -> anyhow::Result<Job> {
+fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
     Ok(Job { sensor: SensorName::new(&sensor.name)?, origin: Origin::Table(sensor.id), readings })
 }
 

@@ -1,8 +1,8 @@
 //! The result of a backtest for people.
 
 use super::report::{Cost, Example, Labels, Quality, Report, SensorReport, Totals};
-use crate::when;
-use crate::words::{bytes, count};
+use crate::format::{self, bytes, count};
+use crate::time_arg;
 
 /// Most sensors that are shown, those with the most changes first.
 const SENSORS: usize = 40;
@@ -100,15 +100,15 @@ fn print_examples(title: &str, examples: &[Example]) {
     for Example { sensor, alarm } in examples {
         let end = alarm
             .ended
-            .map_or_else(|| "and goes on".to_owned(), |ended| format!("until {}", when::show(ended)));
+            .map_or_else(|| "and goes on".to_owned(), |ended| format!("until {}", time_arg::show(ended)));
         println!(
             "  {}  {sensor}  grade {:.3}, {} {end}",
-            when::show(alarm.started),
+            time_arg::show(alarm.started),
             alarm.peak_grade,
             count(alarm.readings, "reading")
         );
-        for why in alarm.causes.iter().filter(|why| why.share > 0.0).take(CAUSES) {
-            println!("      {:>3.0} %  {}", why.share * 100.0, why.words());
+        for cause in alarm.causes.iter().filter(|cause| cause.share > 0.0).take(CAUSES) {
+            println!("      {:>3.0} %  {}", cause.share * 100.0, format::cause(cause));
         }
     }
 }

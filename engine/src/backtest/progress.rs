@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::format::count;
 use crate::progress_line::ProgressLine;
-use crate::words::count;
 
 /// The interval of updates on a terminal.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use thicket_actors::detector::DetectorConfigs;
-use thicket_store::postgres::{PostgresConnection, connect_postgres};
+use thicket_schema::SensorId;
+use thicket_store::postgres::{PostgresConnection, anomalies_between, connect_postgres};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -15,7 +16,6 @@ use super::progress::{Done, INTERVAL, Progress};
 use super::scorer::{Scored, Scorer};
 use super::scores_csv::{Lines, ScoresFile};
 use super::source::Source;
-use crate::anomalies;
 
 /// What all threads share.
 pub(super) struct Backtest {
@@ -103,7 +103,7 @@ async fn score(
     let range = &backtest.range;
     let stored = match (&job.origin, postgres.as_mut()) {
         (Origin::Table(id), Some(postgres)) => {
-            let stored = anomalies::of_sensor(postgres, *id, range.start(), range.to).await?;
+            let stored = anomalies_between(postgres, SensorId(*id), range.start(), range.to).await?;
             Some(stored.into_iter().map(Alarm::from).collect())
         }
         _ => None,

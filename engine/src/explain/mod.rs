@@ -16,9 +16,9 @@ use clap::Args;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::postgres_pool;
 
-use crate::cli::Format;
 use crate::config::Config;
-use crate::{sensors, when};
+use crate::output::Format;
+use crate::{sensors, time_arg};
 use explained::Explained;
 use stored::StoredDetection;
 
@@ -30,7 +30,7 @@ pub(crate) struct ExplainArgs {
     sensor: String,
     /// Explain the newest scored reading at or before this time: RFC 3339, or a duration before now, such as 2h
     /// [default: now].
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     at: Option<Timestamp>,
     #[command(flatten)]
     format: Format,
@@ -61,7 +61,7 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
         bail!(
             "{} was still warming up at {}, with reading {}: a reading can be explained after half of detector.warm_up ({} readings); ask for a later time with --at",
             sensor.name,
-            when::show(stored.ts.to_datetime()),
+            time_arg::show(stored.ts),
             stored.seq,
             detector_config.warm_up
         );

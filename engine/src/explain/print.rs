@@ -1,11 +1,12 @@
 //! An explanation for people.
 
 use thicket_detector::{Explanation, NeighbourExplanation, ViewExplanation};
+use thicket_store::postgres::by_share;
 
 use super::explained::Explained;
 use super::stored::ScoreValues;
-use crate::when;
-use crate::words::{Why, by_share, number};
+use crate::format::{self, number};
+use crate::time_arg;
 
 /// Most contributions of a view that are shown.
 const CONTRIBUTIONS: usize = 8;
@@ -15,7 +16,7 @@ const LEAST_CONTRIBUTION: f64 = 0.005;
 /// Prints an explanation.
 pub(super) fn print(explained: &Explained) {
     let Explained { sensor, ts, seq, values, stored, flags, explanation, .. } = explained;
-    println!("{sensor} at {}, reading {seq}\n", when::show(ts.to_datetime()));
+    println!("{sensor} at {}, reading {seq}\n", time_arg::show(*ts));
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
         println!("  {name:<width$}  {value}");
@@ -35,8 +36,13 @@ pub(super) fn print(explained: &Explained) {
         print_view(view, &fields);
     }
     println!("\nwhat was expected");
-    for why in by_share(explanation.causes.iter().map(Why::from).collect()) {
-        println!("  {:>5.1} %  {} (usually {})", why.share * 100.0, why.words(), number(why.expected));
+    for cause in by_share(explanation.causes.clone()) {
+        println!(
+            "  {:>5.1} %  {} (usually {})",
+            cause.share * 100.0,
+            format::cause(&cause),
+            number(cause.expected)
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use thicket_actors::checkpoint::REBUILD_PER_POINT;
 use thicket_actors::detector::{RestoreFacts, restore};
 use thicket_actors::messages::History;
 use thicket_detector::{Detector, NamedConfig};
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
 use thicket_store::postgres::{
     PostgresPool, StoredReading, applied_labels, newest_of_others, page_of_rows, rows_up_to, stored_configs,
@@ -19,8 +20,7 @@ use thicket_store::redis::{CheckpointStore, try_connect_redis};
 
 use super::stored::StoredDetection;
 use crate::config::Config;
-use crate::sensors::Sensor;
-use crate::when;
+use crate::time_arg;
 
 /// Rows per query.
 const PAGE: usize = 20_000;
@@ -44,7 +44,7 @@ pub(super) struct Replayed {
 pub(super) async fn state_before(
     config: &Config,
     pool: &PostgresPool,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     reading: &StoredDetection,
 ) -> anyhow::Result<(Detector, Arc<NamedConfig>, Replayed)> {
     let name = SensorName::new(&sensor.name)?;
@@ -52,7 +52,7 @@ pub(super) async fn state_before(
     let target = Arc::clone(configs.get(&reading.config).with_context(|| {
         format!(
             "the reading of {name} at {} was scored with configuration {:016x}, which is not stored, or which this version cannot read",
-            when::show(reading.ts.to_datetime()),
+            time_arg::show(reading.ts),
             reading.config
         )
     })?);
@@ -82,7 +82,7 @@ pub(super) async fn state_before(
 async fn beginning(
     config: &Config,
     pool: &PostgresPool,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     name: &SensorName,
     target: &NamedConfig,
     configs: BTreeMap<u64, Arc<NamedConfig>>,
@@ -151,7 +151,7 @@ impl<'a> Replay<'a> {
 }
 
 /// Returns the sensor's checkpoint; `None` if it has none, or if Redis does not answer.
-async fn load_checkpoint(config: &Config, sensor: &Sensor, name: &SensorName) -> Option<Checkpoint> {
+async fn load_checkpoint(config: &Config, sensor: &SensorRow, name: &SensorName) -> Option<Checkpoint> {
     let loading = async {
         let redis = try_connect_redis(&config.redis.url).await?;
         let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);

@@ -3,11 +3,11 @@
 use anyhow::bail;
 use serde::Serialize;
 use thicket_detector::Detection;
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Flag, SensorId, Timestamp};
 use thicket_store::postgres::{NamedReading, PostgresConnection, first_scored, newest_scored};
 
-use crate::sensors::Sensor;
-use crate::when;
+use crate::time_arg;
 
 /// The numbers of a detection.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -58,7 +58,7 @@ impl StoredDetection {
     /// Reads the newest scored reading of a sensor at or before a time.
     pub(super) async fn read(
         postgres: &mut PostgresConnection,
-        sensor: &Sensor,
+        sensor: &SensorRow,
         at: Timestamp,
     ) -> anyhow::Result<Self> {
         let id = SensorId(sensor.id);
@@ -67,9 +67,9 @@ impl StoredDetection {
         }
         let first = first_scored(postgres, id).await?.map_or_else(
             || "it has none at all".to_owned(),
-            |first| format!("its first is at {}", when::show(first.to_datetime())),
+            |first| format!("its first is at {}", time_arg::show(first)),
         );
-        bail!("{} has no scored reading at or before {}; {first}", sensor.name, when::show(at.to_datetime()));
+        bail!("{} has no scored reading at or before {}; {first}", sensor.name, time_arg::show(at));
     }
 
     /// `None` if the row is not that of a scored reading.

@@ -10,9 +10,9 @@ use thicket_store::redis::InFlight;
 use super::redis::RedisState;
 use super::snapshot::Snapshot;
 use crate::backlog;
+use crate::format::count;
 use crate::losses::Loss;
-use crate::when;
-use crate::words::count;
+use crate::time_arg;
 
 /// The results of all checks.
 #[derive(Debug, Serialize)]
@@ -74,8 +74,8 @@ pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
     checks.push(checkpoints(redis));
     Report {
         balances: checks.iter().all(|check| check.differences.is_empty()),
-        at: when::show(snapshot.at.to_datetime()),
-        since: snapshot.since.map(|since| when::show(since.to_datetime())),
+        at: time_arg::show(snapshot.at),
+        since: snapshot.since.map(|since| time_arg::show(since)),
         checks,
         in_flight: redis.in_flight.clone(),
         losses: snapshot.losses.clone(),

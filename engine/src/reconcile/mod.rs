@@ -18,9 +18,9 @@ use thicket_schema::{Keys, Timestamp};
 use thicket_store::postgres::connect_postgres;
 use thicket_store::redis::try_connect_redis;
 
-use crate::cli::Format;
 use crate::config::Config;
-use crate::when;
+use crate::output::Format;
+use crate::time_arg;
 use checks::check;
 use redis::RedisState;
 use snapshot::Snapshot;
@@ -31,7 +31,7 @@ use snapshot::Snapshot;
 pub(crate) struct ReconcileArgs {
     /// Read only readings of this time or later: RFC 3339, or a duration before now, such as 2h or 7d.
     /// Rows are then not compared with the ledger, which has no times.
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     since: Option<Timestamp>,
     #[command(flatten)]
     format: Format,

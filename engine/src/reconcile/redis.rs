@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use thicket_schema::{Keys, PartitionId, Position, SensorName};
 use thicket_store::postgres::{PostgresConnection, QueryError, newest_seqs};
-use thicket_store::redis::{InFlight, LogReader, Client, checkpoint_seqs, in_flight};
+use thicket_store::redis::{Client, InFlight, LogReader, checkpoint_seqs, in_flight};
 
 use super::snapshot::Snapshot;
 

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use thicket_store::postgres::connect_postgres;
 use thicket_store::redis::try_connect_redis;
 
-use crate::cli::Format;
 use crate::config::Config;
+use crate::output::Format;
 use report::Status;
 
 /// Prints the state of the deployment.

@@ -10,7 +10,7 @@ use thicket_store::postgres::{
     PostgresConnection, count_anomalies, count_sensors, dead_letters_by_reason, partition_ledgers,
     quarantined_by_reason, stored_losses,
 };
-use thicket_store::redis::{InFlight, LogReader, Client, in_flight, lease_holder};
+use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder};
 
 use crate::config::Config;
 use crate::losses::Loss;

@@ -1,10 +1,13 @@
 //! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead letter of a
 //! redelivered message is recognised by its content.
 
+mod key;
+mod selection;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::dsl::count_star;
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::dead_letters;
@@ -12,6 +15,12 @@ use thicket_schema::{DeadLetter, PartitionId, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::batch::LoggedDeadLetter;
+
+pub use self::key::{DeadLetterKey, DeadLetterKeyError};
+pub use self::selection::{
+    DeadLetterFilter, DeadLetterSelection, SelectedDeadLetter, dead_letters_by_key, delete_dead_letters,
+    mark_replayed, newest_dead_letters, select_dead_letters,
+};
 
 #[derive(QueryableByName)]
 struct Content {
@@ -139,6 +148,7 @@ struct Columns<'a> {
     payload: Vec<&'a [u8]>,
     payload_bytes: Vec<i64>,
     content: Vec<i64>,
+    of_reading: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -154,6 +164,7 @@ impl<'a> Columns<'a> {
         self.payload.push(&row.letter.payload);
         self.payload_bytes.push(row.letter.payload_bytes.cast_signed());
         self.content.push(content);
+        self.of_reading.push(row.letter.of_reading);
     }
 
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<usize> {
@@ -162,9 +173,11 @@ impl<'a> Columns<'a> {
         }
         sql_query(
             "INSERT INTO dead_letters
-                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
+                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content,
+                  of_reading)
              SELECT * FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int4[], $5::timestamptz[], $6::text[],
-                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[])
+                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[],
+                                  $12::bool[])
              ON CONFLICT DO NOTHING",
         )
         .bind::<Array<Integer>, _>(&self.partition)
@@ -178,6 +191,7 @@ impl<'a> Columns<'a> {
         .bind::<Array<Binary>, _>(&self.payload)
         .bind::<Array<BigInt>, _>(&self.payload_bytes)
         .bind::<Array<BigInt>, _>(&self.content)
+        .bind::<Array<Bool>, _>(&self.of_reading)
         .execute(connection)
         .await
     }

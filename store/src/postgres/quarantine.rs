@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use diesel::dsl::count_star;
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{QuarantineRow, quarantine as quarantine_table};
 use thicket_schema::{PartitionId, RecordPosition, SensorName, Timestamp};
@@ -96,6 +96,19 @@ pub async fn quarantined_by_reason(connection: &mut AsyncPgConnection) -> QueryR
         .load(connection)
         .await?;
     Ok(counts.into_iter().collect())
+}
+
+/// Returns the newest entries, at most `limit`.
+pub async fn newest_quarantined(
+    connection: &mut AsyncPgConnection,
+    limit: i64,
+) -> QueryResult<Vec<QuarantineRow>> {
+    use quarantine_table::{generation, item, n, partition, quarantined};
+    quarantine_table::table
+        .order((quarantined.desc(), partition, generation.desc(), n.desc(), item.desc()))
+        .limit(limit)
+        .load(connection)
+        .await
 }
 
 /// Returns the quarantined readings of partitions that are not committed yet.

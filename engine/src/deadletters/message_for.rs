@@ -1,17 +1,12 @@
-//! What is published for a letter. Pure.
+//! The message that is published for a dead letter. Pure.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use thicket_schema::timestamp::parse_rfc3339;
-use thicket_schema::{
-    DeadLetter, NoTopicError, PayloadDecoder, Reason, SensorName, SensorNameError, Timestamp, TopicTemplates,
-};
-
-use super::letter::Letter;
-
-/// With this begins the explanation of every letter that a detector made of a reading.
-const OF_DETECTOR: &str = "the detector of ";
+use thicket_codecs::timestamp::parse_rfc3339;
+use thicket_codecs::{NoTopicError, PayloadDecoder, TopicTemplates};
+use thicket_schema::postgres::DeadLetterRow;
+use thicket_schema::{DeadLetter, Reason, SensorName, SensorNameError, Timestamp};
 
 /// A message as a device would publish it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,33 +15,33 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
 }
 
-/// What the configuration says of messages.
+/// The part of the configuration that decides what is published.
 #[derive(Debug)]
 pub(super) struct Rules {
-    /// How a topic names its sensor.
+    /// Templates that give a sensor its topic.
     pub(super) templates: TopicTemplates,
-    /// What the engine subscribes to.
+    /// Topic filters that the engine subscribes to.
     pub(super) subscribed: Vec<String>,
-    /// Members of a payload that are its time.
+    /// Names of the members of a payload that hold its time.
     pub(super) timestamp_keys: Vec<String>,
-    /// Reads payloads as the engine does.
+    /// Decodes payloads as the engine does.
     pub(super) payloads: PayloadDecoder,
 }
 
-/// Why a letter cannot be replayed.
+/// Why a dead letter cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("it was replayed before, at {0}; say --again to do it once more")]
+    #[error("it was replayed before, at {0}; pass --again to replay it again")]
     Replayed(String),
     #[error("its payload was cut: {kept} of {bytes} bytes were kept; let the device send it again")]
     Cut { kept: usize, bytes: i64 },
     #[error("its topic was cut to {0} bytes; let the device send it again")]
     TopicCut(usize),
-    #[error("it is a piece of the log that cannot be read, not a message")]
+    #[error("it is a log entry that cannot be decoded, not a message")]
     NoMessage,
-    #[error("it was made of a reading and does not say when that was measured")]
+    #[error("it was made of a reading and does not hold the time of the reading")]
     NoTime,
-    #[error("mqtt.timestamp_keys has no name under which its time could be given")]
+    #[error("mqtt.timestamp_keys has no name that is free for its time")]
     NoTimestampKey,
     #[error("it was made of a reading, and {0}")]
     NoTopic(#[from] NoTopicError),
@@ -56,23 +51,24 @@ pub(super) enum Refusal {
     NotSubscribed(String),
 }
 
-/// The message that brings a letter back; whether it was replayed before is not asked here.
-pub(super) fn resend(letter: &Letter, rules: &Rules) -> Result<Message, Refusal> {
+/// Returns the message to publish for a dead letter, whether or not it was replayed before.
+pub(super) fn message_for(letter: &DeadLetterRow, rules: &Rules) -> Result<Message, Refusal> {
     if letter.reason == Reason::BadEntry.as_str() {
         return Err(Refusal::NoMessage);
     }
     if letter.is_cut() {
         return Err(Refusal::Cut { kept: letter.payload.len(), bytes: letter.payload_bytes });
     }
-    // A cut may fall up to three bytes short, between two characters.
+    // A topic is cut between two characters, so a cut topic may be up to three bytes below the limit.
     if letter.topic.len() > DeadLetter::MAX_TOPIC_BYTES - 4 {
         return Err(Refusal::TopicCut(letter.topic.len()));
     }
-    let message = if is_of_reading(letter) {
+    let message = if letter.of_reading {
+        // Its topic is the name of the sensor.
         let topic = rules.templates.topic(&SensorName::new(&letter.topic)?)?;
         Message { topic, payload: payload_of_reading(&letter.payload, rules)? }
     } else {
-        let payload = with_time(&letter.payload, Timestamp::from(letter.received), rules)?;
+        let payload = with_time(&letter.payload, letter.received, rules)?;
         Message { topic: letter.topic.clone(), payload }
     };
     if !rules.subscribed.iter().any(|filter| receives(filter, &message.topic)) {
@@ -81,22 +77,16 @@ pub(super) fn resend(letter: &Letter, rules: &Rules) -> Result<Message, Refusal>
     Ok(message)
 }
 
-/// Whether the letter holds a decoded reading: its topic is then a sensor's name.
-fn is_of_reading(letter: &Letter) -> bool {
-    let reason: Result<Reason, _> = letter.reason.parse();
-    reason.is_ok_and(Reason::is_of_reading) || letter.detail.starts_with(OF_DETECTOR)
-}
-
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The payload as it is, or with its time under a name that the engine knows.
+/// Returns the payload of a decoded reading, with its time under a name that the engine knows.
 fn payload_of_reading(payload: &[u8], rules: &Rules) -> Result<Vec<u8>, Refusal> {
     let members: Members<'_> = serde_json::from_slice(payload).map_err(|_| Refusal::NoTime)?;
-    let time = |name: &&str| {
+    let is_time = |name: &&str| {
         let text = members.get(*name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
         text.is_some_and(|text| parse_rfc3339(&text).is_ok())
     };
-    let name = DeadLetter::TIME_NAMES.into_iter().find(time).ok_or(Refusal::NoTime)?;
+    let name = DeadLetter::TIME_NAMES.into_iter().find(is_time).ok_or(Refusal::NoTime)?;
     if rules.timestamp_keys.iter().any(|key| key == name) {
         return Ok(payload.to_vec());
     }
@@ -112,8 +102,8 @@ fn payload_of_reading(payload: &[u8], rules: &Rules) -> Result<Vec<u8>, Refusal>
     Ok(format!("{{{}}}", renamed.join(",")).into_bytes())
 }
 
-/// The payload with the time of its arrival where it brings none. Numbers stay as they were written, to the last digit. What is no reading
-/// stays as it is.
+/// Returns the payload of a message; each reading without a time gets the time of its arrival. Numbers keep all
+/// their digits. A payload that is not a reading stays as it is.
 fn with_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u8>, Refusal> {
     let Ok(text) = std::str::from_utf8(payload).map(str::trim_ascii) else { return Ok(payload.to_vec()) };
     let timed = match text.as_bytes().first() {
@@ -128,7 +118,8 @@ fn with_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u
     Ok(timed.into_bytes())
 }
 
-/// Readings of one message that bring no time were stamped in their order, a microsecond apart; so they are here.
+/// Adds times to the readings of an array. The engine stamps readings of one message in their order, a
+/// microsecond apart, so this does the same.
 fn array_with_times(
     payload: &[u8],
     text: &str,
@@ -149,13 +140,13 @@ fn array_with_times(
     Ok(format!("[{}]", timed.join(",")).into_bytes())
 }
 
-/// Whether a text is a JSON object none of whose members is its time.
+/// Whether a text is a JSON object without a member that holds its time.
 fn lacks_time(text: &str, rules: &Rules) -> bool {
     let members: Result<Members<'_>, _> = serde_json::from_str(text);
     members.is_ok_and(|members| !rules.timestamp_keys.iter().any(|key| members.contains_key(key)))
 }
 
-/// A JSON object with one more member, at its end.
+/// Adds the time to a JSON object, as its last member.
 fn object_with_time(object: &str, time: Timestamp, rules: &Rules) -> Result<String, Refusal> {
     let key = rules.timestamp_keys.first().ok_or(Refusal::NoTimestampKey)?;
     let object = object.trim_ascii();
@@ -170,19 +161,13 @@ fn receives(filter: &str, topic: &str) -> bool {
         Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
         None => filter,
     };
+    // Section 4.7.2 of MQTT 3.1.1: a leading wildcard does not match a topic that starts with `$`.
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
     }
-    let mut levels = topic.split('/');
-    for wanted in filter.split('/') {
-        match (wanted, levels.next()) {
-            ("#", _) => return true,
-            ("+", Some(_)) => {}
-            (wanted, Some(level)) if wanted == level => {}
-            _ => return false,
-        }
-    }
-    levels.next().is_none()
+    // The same first level on both sides: rumqttc rejects every topic that starts with `$`, and panics if the
+    // first character of a topic has more than one byte.
+    rumqttc::matches(&format!("/{topic}"), &format!("/{filter}"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Points in time as people give them, and as they are shown.
+//! Points in time, as operators write them and as commands show them.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{SecondsFormat, Utc};
 use humantime_serde::re::humantime;
+use thicket_codecs::timestamp::parse_rfc3339;
 use thicket_schema::Timestamp;
-use thicket_schema::timestamp::parse_rfc3339;
 
 /// Reads a point in time: RFC 3339 with an offset, or how long ago, such as `90s`, `2h` or `7d`.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
@@ -17,14 +17,14 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     Ok(Timestamp((Utc::now().timestamp_micros().saturating_sub(micros)).max(0)))
 }
 
-/// Reads a point in time that names something: RFC 3339 only.
+/// Reads a point in time that identifies a row: RFC 3339 only.
 pub(crate) fn parse_exact(text: &str) -> Result<Timestamp, String> {
     parse_rfc3339(text).map_err(|error| error.to_string())
 }
 
-/// RFC 3339 in UTC with as many digits as are needed, so that it can be given back.
-pub(crate) fn show(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+/// Shows a time as RFC 3339 in UTC. It has as many digits as [`parse_exact`] needs to read the same time.
+pub(crate) fn show(time: impl Into<Timestamp>) -> String {
+    time.into().to_datetime().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 #[cfg(test)]
@@ -41,11 +41,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_given_back() {
+    fn a_shown_time_can_be_parsed_again() {
         for micros in [1_795_345_200_000_000, 1_795_345_200_120_000, 1_795_345_200_000_001] {
             let time = Timestamp(micros);
             assert_eq!(parse(&show(time.to_datetime())), Ok(time));
         }
-        assert_eq!(show(Timestamp(1_795_345_200_000_000).to_datetime()), "2026-11-22T11:00:00Z");
+        assert_eq!(show(Timestamp(1_795_345_200_000_000)), "2026-11-22T11:00:00Z");
     }
 }
