@@ -75,7 +75,7 @@ pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
     Report {
         balances: checks.iter().all(|check| check.differences.is_empty()),
         at: time_arg::show(snapshot.at),
-        since: snapshot.since.map(|since| time_arg::show(since)),
+        since: snapshot.since.map(time_arg::show),
         checks,
         in_flight: redis.in_flight.clone(),
         losses: snapshot.losses.clone(),
