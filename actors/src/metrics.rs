@@ -1,5 +1,5 @@
-//! Every metric of the engine, in one struct, registered in one place. No label has unbounded values: a
-//! sensor's name is never a label.
+//! Every metric of the engine, in one struct, registered in one place. No label has unbounded
+//! values: a sensor's name is never a label.
 
 use prometheus::core::Collector;
 use prometheus::{

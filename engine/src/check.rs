@@ -83,7 +83,8 @@ async fn postgres(config: &Config) -> Finding {
 
 async fn broker(config: &Config) -> Finding {
     let (host, port) = config.mqtt.address().map_err(|error| error.to_string())?;
-    // Another client id than the engine's: with the same id, the broker would disconnect a running engine.
+    // Another client id than the engine's: with the same id, the broker would disconnect a running
+    // engine.
     let mut options = rumqttc::MqttOptions::new(
         format!("{}-check-{}", config.mqtt.client_id, std::process::id()),
         &host,

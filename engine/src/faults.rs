@@ -1,8 +1,8 @@
 //! The faults that crash tests ask for in the environment. Only with the feature `faults`.
 //!
-//! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`: the process
-//!   kills itself when it passes the place for the 17th time. `commit.lost@3`: the third commit loses its reply.
-//!   `poison`: poisonous readings take effect.
+//! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`:
+//!   the process kills itself when it passes the place for the 17th time. `commit.lost@3`: the
+//!   third commit loses its reply. `poison`: poisonous readings take effect.
 //! - `THICKET_BREAK`: rules to break, such as `rule.epoch_is_checked`.
 //! - `THICKET_FIRED`: a file. The name of each place is appended to it when the place fires.
 

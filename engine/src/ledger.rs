@@ -1,5 +1,5 @@
-//! The ledger as metrics, so that an alert can tell whether it balances. Every node shows the ledger of the
-//! whole deployment.
+//! The ledger as metrics, so that an alert can tell whether it balances. Every node shows the
+//! ledger of the whole deployment.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::config::Config;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Sets the gauges until the engine ends. While PostgreSQL does not answer, they keep their last values.
+/// Sets the gauges until the engine ends. While PostgreSQL does not answer, they keep their last
+/// values.
 pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     let (url, metrics) = (config.postgres.url.clone(), metrics.clone());
     actix_rt::spawn(async move {

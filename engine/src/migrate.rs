@@ -23,8 +23,8 @@ pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the migrations that the database lacks. diesel's migrations block, so this starts a runtime of its
-/// own. Call it from `spawn_blocking`.
+/// Returns the migrations that the database lacks. diesel's migrations block, so this starts a
+/// runtime of its own. Call it from `spawn_blocking`.
 pub(crate) fn pending(url: &str) -> anyhow::Result<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {

@@ -1,4 +1,5 @@
-//! A progress line on standard error: rewritten in place on a terminal, repeated now and then in a log.
+//! A progress line on standard error: rewritten in place on a terminal, repeated now and then in a
+//! log.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

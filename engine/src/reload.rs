@@ -1,5 +1,5 @@
-//! Reloads the configuration on SIGHUP, and when its file changes. Only the settings of detectors take effect;
-//! other changes are reported, and take effect at the next start.
+//! Reloads the configuration on SIGHUP, and when its file changes. Only the settings of detectors
+//! take effect; other changes are reported, and take effect at the next start.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Overrides};
 
-/// How often the file's modification time is read. This works on every file system, and on the mounts of an
-/// orchestrator.
+/// How often the file's modification time is read. This works on every file system, and on the
+/// mounts of an orchestrator.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a file must stay unchanged before it is read.

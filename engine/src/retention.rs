@@ -1,10 +1,10 @@
-//! Retention: whole days of readings are dropped when they are older than `postgres.retention`. Anomalies and
-//! dead letters are kept.
+//! Retention: whole days of readings are dropped when they are older than `postgres.retention`.
+//! Anomalies and dead letters are kept.
 //!
-//! The rows of a day are dropped and added to the ledger's expired rows in one transaction. Between two
-//! checkpoints, the rows are the only log of a detector. So a day is kept as long as a detector needs it for
-//! its restore. Every node tries; an advisory lock in PostgreSQL admits one node at a time, and is released
-//! with the connection of a node that dies.
+//! The rows of a day are dropped and added to the ledger's expired rows in one transaction. Between
+//! two checkpoints, the rows are the only log of a detector. So a day is kept as long as a detector
+//! needs it for its restore. Every node tries; an advisory lock in PostgreSQL admits one node at a
+//! time, and is released with the connection of a node that dies.
 
 mod day;
 
@@ -26,7 +26,8 @@ use day::drop_unneeded_day;
 const POLL_INTERVAL: Duration = Duration::from_hours(1);
 /// The interval while a day cannot be dropped.
 const RETRY_INTERVAL: Duration = Duration::from_mins(5);
-/// How long a day is kept beyond its retention. A reading that arrives just in time is stored by then.
+/// How long a day is kept beyond its retention. A reading that arrives just in time is stored by
+/// then.
 const GRACE: Duration = Duration::from_hours(1);
 /// Attempts to get the locks for dropping a day, while other sessions read and write.
 const ATTEMPTS: u32 = 10;

@@ -82,7 +82,8 @@ fn give_up(Frozen { arbiter, since, at }: Frozen) {
 
 fn end_at_once(why: &str) -> ExitCode {
     tracing::warn!(why, "ending at once; the next start continues from what is committed");
-    // Arbiters may be waiting for a store that does not answer, so the process does not wait for them.
+    // Arbiters may be waiting for a store that does not answer, so the process does not wait for
+    // them.
     std::thread::spawn(|| {
         #[expect(
             clippy::disallowed_methods,

@@ -20,8 +20,8 @@ pub(crate) async fn scrape(address: SocketAddr) -> anyhow::Result<Samples> {
     Samples::parse(&text)
 }
 
-/// Returns the body of a page of the engine. A status other than 2xx is an error. The proxy settings of the
-/// environment are ignored.
+/// Returns the body of a page of the engine. A status other than 2xx is an error. The proxy
+/// settings of the environment are ignored.
 fn get(address: SocketAddr, path: &str) -> Result<String, ureq::Error> {
     let agent: Agent = Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into();
     agent.get(format!("http://{address}{path}")).call()?.body_mut().read_to_string()

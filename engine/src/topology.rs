@@ -1,4 +1,5 @@
-//! Starts the actors, from the writer up to the source, and stops them in the order of the data flow.
+//! Starts the actors, from the writer up to the source, and stops them in the order of the data
+//! flow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,8 @@ pub(crate) struct Topology {
     arbiters: Vec<Arbiter>,
 }
 
-/// Starts all actors. Waits for PostgreSQL and Redis without a limit; fails only if waiting does not help.
+/// Starts all actors. Waits for PostgreSQL and Redis without a limit; fails only if waiting does
+/// not help.
 pub(crate) async fn start(
     config: &Config,
     metrics: &Metrics,
@@ -80,8 +82,8 @@ fn shard_handle(shard: &Addr<Shard>) -> ShardHandle {
     ShardHandle { assign: shard.clone().recipient(), revoke: shard.clone().recipient() }
 }
 
-/// Starts actors. A Redis client runs on the runtime that created it, so each client is created on the arbiter
-/// that uses it.
+/// Starts actors. A Redis client runs on the runtime that created it, so each client is created on
+/// the arbiter that uses it.
 struct Starter<'a> {
     config: &'a Config,
     metrics: &'a Metrics,
@@ -240,8 +242,9 @@ impl Topology {
         self.ingress.clone()
     }
 
-    /// Stops in the order of the data flow. The ingress takes no more messages; the messages that it took are
-    /// appended, acknowledged, scored and committed; every detector is saved; the leases are released.
+    /// Stops in the order of the data flow. The ingress takes no more messages; the messages that
+    /// it took are appended, acknowledged, scored and committed; every detector is saved; the
+    /// leases are released.
     pub(crate) async fn drain(self) {
         let _ = self.ingress.send(Drain).await;
         let _ = self.queue.send(Drain).await;
@@ -255,8 +258,8 @@ impl Topology {
     }
 }
 
-/// Waits for PostgreSQL, and refuses tables that this program does not know. Returns the newest committed
-/// generation of the log.
+/// Waits for PostgreSQL, and refuses tables that this program does not know. Returns the newest
+/// committed generation of the log.
 async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
     let mut backoff = Backoff::default();
     loop {

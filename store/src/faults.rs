@@ -1,9 +1,9 @@
-//! Places at which a crash test ends the process, and rules that it breaks to see whether it would notice. With the feature `faults` off,
-//! as in every release, all of this is nothing.
+//! Fail points: places at which a crash test ends the process, and rules that it breaks to check
+//! that the break is noticed. Without the feature `faults`, as in every release, they do nothing.
 
 use fail::fail_point;
 
-/// Every place, in the order that data flows.
+/// Every place, in the order of the data flow.
 pub const PLACES: [&str; 27] = [
     "append.before",
     "append.lost",

@@ -1,6 +1,6 @@
 //! Day tables on a real PostgreSQL: listing them, counting their rows and dropping them.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use thicket_store::postgres::{
     partition_ledgers,
 };
 
-/// Two days. The first has two scored rows, a late and a poison row of sensor 1; the second a scored row.
+/// Two days. The first has two scored rows, a late and a poison row of sensor 1; the second a
+/// scored row.
 const ROWS: &str = "
 SELECT ensure_day_partitions(ARRAY['2026-01-01', '2026-01-02']::date[]);
 INSERT INTO partitions (id, delivered, scored, poison, late) VALUES (3, 5, 3, 1, 1);

@@ -35,8 +35,8 @@ pub(super) fn compare(old: &[Span], new: &[Span]) -> Difference {
 
 /// Whether a span overlaps any of the others, which are ordered by their start.
 ///
-/// The spans of one sensor do not overlap each other. So it suffices to test the last span that starts before
-/// the end of this one.
+/// The spans of one sensor do not overlap each other. So it suffices to test the last span that
+/// starts before the end of this one.
 fn overlaps_any(span: Span, others: &[Span]) -> bool {
     let started = others.partition_point(|other| other.from <= span.to);
     started > 0 && others[started - 1].overlaps(span)
@@ -57,8 +57,8 @@ pub(super) struct LabelCounts {
     pub(super) undetected: usize,
 }
 
-/// Compares alarms with labelled anomalies: the span of each, and whether it is real. Both are ordered by their
-/// start.
+/// Compares alarms with labelled anomalies: the span of each, and whether it is real. Both are
+/// ordered by their start.
 pub(super) fn compare_with_labels(alarms: &[Span], labelled: &[(Span, bool)]) -> LabelCounts {
     let spans = |wanted: bool| -> Vec<Span> {
         labelled.iter().filter(|(_, real)| *real == wanted).map(|(span, _)| *span).collect()

@@ -1,5 +1,5 @@
-//! Readings in CSV files. The first column is the time, every other column a field. The name of the file is that of
-//! the sensor.
+//! Readings in CSV files. The first column is the time, every other column a field. The name of the
+//! file is that of the sensor.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};

@@ -1,8 +1,12 @@
-//! `thicket backtest`: scores stored readings with another configuration of the detectors, and compares the alarms.
+//! `thicket backtest`: scores stored readings with another configuration of the detectors, and
+//! compares the alarms.
 //!
-//! - `plan`: the sensors, and how many readings they have. `source`, `csv`: their readings, page by page.
-//! - `scorer`: one detector and its readings. `runner`: the threads that score sensors. `progress`: their progress.
-//! - `alarm`, `compare`: the comparison of alarms. `report`, `print`: the result. `scores_csv`: the scores.
+//! - `plan`: the sensors, and how many readings they have. `source`, `csv`: their readings, page by
+//!   page.
+//! - `scorer`: one detector and its readings. `runner`: the threads that score sensors. `progress`:
+//!   their progress.
+//! - `alarm`, `compare`: the comparison of alarms. `report`, `print`: the result. `scores_csv`: the
+//!   scores.
 
 mod alarm;
 mod compare;
@@ -37,26 +41,27 @@ use scores_csv::ScoresFile;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BacktestArgs {
-    /// The configuration to try: a file with [detector] and [[detectors]], read as `thicket run` would read it.
+    /// The configuration to try: a file with [detector] and [[detectors]], read as `thicket run`
+    /// would read it.
     #[arg(long, value_name = "NEW.toml")]
     with: PathBuf,
     /// Only sensors whose name matches, such as 'site-1/*' (* any text, ? any character).
     #[arg(long, value_name = "PATTERN", default_value = "*")]
     sensors: String,
-    /// Report readings of this time or later: RFC 3339, or a duration before now, such as 7d [default: all
-    /// stored readings].
+    /// Report readings of this time or later: RFC 3339, or a duration before now, such as 7d
+    /// [default: all stored readings].
     #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     from: Option<Timestamp>,
     /// Report readings up to this time [default: now].
     #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     to: Option<Timestamp>,
-    /// The maximum number of stored readings before --from that warm each detector up. They are scored, but
-    /// not reported.
+    /// The maximum number of stored readings before --from that warm each detector up. They are
+    /// scored, but not reported.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     warm_up_readings: u64,
-    /// Score these files instead of the stored readings: the first column is the time (RFC 3339), every other
-    /// column a field; the name of the file is that of the sensor. All readings before --from warm the
-    /// detector up. PostgreSQL is not needed.
+    /// Score these files instead of the stored readings: the first column is the time (RFC 3339),
+    /// every other column a field; the name of the file is that of the sensor. All readings before
+    /// --from warm the detector up. PostgreSQL is not needed.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "sensors")]
     csv: Vec<PathBuf>,
     /// Write the new scores to this CSV file.
@@ -99,7 +104,8 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
     } else {
         plan::of_files(&args.csv)?
     };
-    // The sensors with the most readings first, so that no thread is left with one of them at the end.
+    // The sensors with the most readings first, so that no thread is left with one of them at the
+    // end.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.readings));
     let backtest = Backtest {
         jobs,

@@ -1,4 +1,5 @@
-//! The plan of a backtest: the sensors, the source of their readings, and how many readings there are.
+//! The plan of a backtest: the sensors, the source of their readings, and how many readings there
+//! are.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -91,8 +92,8 @@ fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
     Ok(Job { sensor: SensorName::new(&sensor.name)?, origin: Origin::Table(sensor.id), readings })
 }
 
-/// The number of readings from the first to the last seq, and of those before them that warm the detector up.
-/// `None` if there are no readings.
+/// The number of readings from the first to the last seq, and of those before them that warm the
+/// detector up. `None` if there are no readings.
 fn count_readings(seqs: &SeqRange, range: &Range) -> Option<u64> {
     let (first, last) = (seqs.first?.cast_unsigned(), seqs.last?.cast_unsigned());
     let warm_up = if range.from.is_some() { range.warm_up_readings.min(first.saturating_sub(1)) } else { 0 };

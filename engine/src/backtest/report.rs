@@ -12,7 +12,8 @@ pub(super) struct Report {
     /// Every sensor, ordered by name.
     pub(super) sensors: Vec<SensorReport>,
     pub(super) totals: Totals,
-    /// Examples of new alarms that no stored alarm overlaps, the highest grade first. For files: all alarms.
+    /// Examples of new alarms that no stored alarm overlaps, the highest grade first. For files:
+    /// all alarms.
     pub(super) gained: Vec<Example>,
     /// Examples of stored alarms that no new one overlaps, the highest grade first.
     pub(super) lost: Vec<Example>,
@@ -89,7 +90,8 @@ impl From<LabelCounts> for Quality {
 }
 
 impl Report {
-    /// Summarises the sensors. `examples` bounds the examples of each kind if there are stored alarms.
+    /// Summarises the sensors. `examples` bounds the examples of each kind if there are stored
+    /// alarms.
     pub(super) fn new(outcomes: &[SensorOutcome], examples: usize) -> Self {
         let mut sensors = Vec::with_capacity(outcomes.len());
         let (mut gained, mut lost) = (Vec::new(), Vec::new());
@@ -175,7 +177,8 @@ impl Totals {
     }
 }
 
-/// A change of the configuration can leave a stored alarm open. It ends where the next alarm starts, at the latest.
+/// A change of the configuration can leave a stored alarm open. It ends where the next alarm
+/// starts, at the latest.
 fn without_overlaps(mut spans: Vec<Span>) -> Vec<Span> {
     for index in 1..spans.len() {
         let next = spans[index].from;

@@ -1,4 +1,5 @@
-//! Scores the stored readings of a sensor with another configuration. Pure, except for the measurement of CPU time.
+//! Scores the stored readings of a sensor with another configuration. Pure, except for the
+//! measurement of CPU time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +28,8 @@ pub(super) struct Counts {
     pub(super) scored: u64,
     /// Readings that were scored to warm the detector up.
     pub(super) warming: u64,
-    /// Readings that the detector rejected: without any of its fields, with an infinite value, or poison.
+    /// Readings that the detector rejected: without any of its fields, with an infinite value, or
+    /// poison.
     pub(super) rejected: u64,
     /// Readings that were not newer than the one before.
     pub(super) late: u64,

@@ -1,4 +1,5 @@
-//! The new scores as a CSV file. The readings of a sensor are in order; the readings of several sensors are mixed.
+//! The new scores as a CSV file. The readings of a sensor are in order; the readings of several
+//! sensors are mixed.
 
 use std::fs::File;
 use std::path::Path;

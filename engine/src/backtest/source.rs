@@ -23,8 +23,8 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Opens the readings of a job: those of the range, and those before it that warm the detector up. A job
-    /// from the table needs `postgres`.
+    /// Opens the readings of a job: those of the range, and those before it that warm the detector
+    /// up. A job from the table needs `postgres`.
     pub(super) async fn open(
         job: &Job,
         range: &Range,

@@ -1,5 +1,5 @@
-//! The configuration: shipped defaults, a file, the environment and flags, in this order. An unknown key is an
-//! error that names the key and its source.
+//! The configuration: shipped defaults, a file, the environment and flags, in this order. An
+//! unknown key is an error that names the key and its source.
 //!
 //! - `default.toml`: the defaults, and the reference of every key.
 //! - `root`: the whole configuration, and the checks that no type can express.

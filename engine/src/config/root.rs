@@ -75,8 +75,8 @@ impl Config {
         Ok(all)
     }
 
-    /// Refuses a retention that is shorter than `mqtt.max_age`: an accepted reading could be of a day that is
-    /// dropped already, and would create that day again.
+    /// Refuses a retention that is shorter than `mqtt.max_age`: an accepted reading could be of a
+    /// day that is dropped already, and would create that day again.
     fn validate_retention(&self) -> Result<(), ConfigError> {
         let (retention, max_age) = (self.postgres.retention, self.mqtt.max_age);
         if retention.is_zero() || max_age <= retention {

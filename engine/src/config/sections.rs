@@ -1,5 +1,5 @@
-//! The sections of the configuration. `default.toml` is the reference of the keys: it has the meaning and the
-//! default of each. A test checks that the two match.
+//! The sections of the configuration. `default.toml` is the reference of the keys: it has the
+//! meaning and the default of each. A test checks that the two match.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -16,8 +16,8 @@ pub(crate) const DEFAULT_FILE: &str = "thicket.toml";
 /// The settings of the command line, as key and value.
 pub(crate) type Overrides = Vec<(&'static str, String)>;
 
-/// Reads the configuration from all its sources. `file` must exist if it is given; otherwise `thicket.toml` is
-/// read if it exists.
+/// Reads the configuration from all its sources. `file` must exist if it is given; otherwise
+/// `thicket.toml` is read if it exists.
 pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigError> {
     let mut figment = Figment::from(Toml::string(DEFAULTS));
     figment = match file {

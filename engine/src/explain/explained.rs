@@ -9,7 +9,8 @@ use thicket_schema::Timestamp;
 use super::replay::Replayed;
 use super::stored::ScoreValues;
 
-/// A reading, its detection as it is stored and as it was computed again, and how the detection came about.
+/// A reading, its detection as it is stored and as it was computed again, and how the detection
+/// came about.
 #[derive(Debug, Serialize)]
 pub(super) struct Explained {
     pub(super) sensor: String,

@@ -1,7 +1,7 @@
 //! `thicket explain`: computes a detection again and shows it step by step.
 //!
-//! `stored` reads the reading, `replay` restores the detector to its state before the reading, `explained` puts
-//! the two together, and `print` shows them to people.
+//! `stored` reads the reading, `replay` restores the detector to its state before the reading,
+//! `explained` puts the two together, and `print` shows them to people.
 
 mod explained;
 mod print;
@@ -28,8 +28,8 @@ use stored::StoredDetection;
 pub(crate) struct ExplainArgs {
     /// The sensor's name.
     sensor: String,
-    /// Explain the newest scored reading at or before this time: RFC 3339, or a duration before now, such as 2h
-    /// [default: now].
+    /// Explain the newest scored reading at or before this time: RFC 3339, or a duration before
+    /// now, such as 2h [default: now].
     #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     at: Option<Timestamp>,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! Restores a detector to its state before a reading. It is restored as the engine does it, but page by page,
-//! so that a long history needs no more memory than a short one.
+//! Restores a detector to its state before a reading. It is restored as the engine does it, but
+//! page by page, so that a long history needs no more memory than a short one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,8 @@ pub(super) struct Replayed {
     pub(super) rows: u64,
     /// Number of these rows whose score differs from the stored score.
     pub(super) mismatches: u64,
-    /// Seq of the oldest row, if there is no checkpoint. If it is not 1, older rows are no longer stored.
+    /// Seq of the oldest row, if there is no checkpoint. If it is not 1, older rows are no longer
+    /// stored.
     pub(super) oldest_seq: Option<u64>,
 }
 
@@ -77,8 +78,8 @@ pub(super) async fn state_before(
     }
 }
 
-/// Returns the history before the first row that is replayed: a checkpoint, or the rows from which a detector
-/// of another shape was rebuilt, or neither.
+/// Returns the history before the first row that is replayed: a checkpoint, or the rows from which
+/// a detector of another shape was rebuilt, or neither.
 async fn beginning(
     config: &Config,
     pool: &PostgresPool,
@@ -121,8 +122,8 @@ impl<'a> Replay<'a> {
         Self { name, target, history, replayed: Replayed { checkpoint, ..Replayed::default() } }
     }
 
-    /// Applies the next rows. A detector starts with the configuration of its first row: some settings cannot
-    /// change later.
+    /// Applies the next rows. A detector starts with the configuration of its first row: some
+    /// settings cannot change later.
     fn take(&mut self, rows: Vec<StoredReading>) -> Detector {
         if self.history.checkpoint.is_none() && self.history.rebuild_from.is_empty() {
             self.replayed.oldest_seq = rows.iter().find_map(|row| row.seq);
@@ -177,8 +178,8 @@ mod tests {
 
     use super::*;
 
-    /// A configuration. A larger rate of alarms makes more readings anomalies, so that the detector learns
-    /// differently.
+    /// A configuration. A larger rate of alarms makes more readings anomalies, so that the detector
+    /// learns differently.
     fn config(alarms_per_week: f64) -> Arc<NamedConfig> {
         let settings = DetectorConfig { profile: Profile::Small, warm_up: 64, ..DetectorConfig::default() };
         Arc::new(NamedConfig::from(DetectorConfig { alarms_per_week, ..settings }))

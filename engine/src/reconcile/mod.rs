@@ -29,8 +29,8 @@ use snapshot::Snapshot;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = MORE)]
 pub(crate) struct ReconcileArgs {
-    /// Read only readings of this time or later: RFC 3339, or a duration before now, such as 2h or 7d.
-    /// Rows are then not compared with the ledger, which has no times.
+    /// Read only readings of this time or later: RFC 3339, or a duration before now, such as 2h or
+    /// 7d. Rows are then not compared with the ledger, which has no times.
     #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     since: Option<Timestamp>,
     #[command(flatten)]

@@ -1,5 +1,6 @@
-//! The state of Redis after the snapshot of PostgreSQL. A running engine may have continued meanwhile: a log
-//! only grows at its end, and a checkpoint is written after the rows up to its seq are committed.
+//! The state of Redis after the snapshot of PostgreSQL. A running engine may have continued
+//! meanwhile: a log only grows at its end, and a checkpoint is written after the rows up to its seq
+//! are committed.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,8 @@ pub(super) struct Ahead {
 }
 
 impl RedisState {
-    /// Reads the end of every log, and the checkpoint of every sensor with scored rows in the snapshot.
+    /// Reads the end of every log, and the checkpoint of every sensor with scored rows in the
+    /// snapshot.
     pub(super) async fn read(
         redis: &Client,
         keys: &Keys,
@@ -69,7 +71,8 @@ impl RedisState {
     }
 }
 
-/// Returns the checkpoints that are ahead of the rows that are stored now, after the checkpoints were read.
+/// Returns the checkpoints that are ahead of the rows that are stored now, after the checkpoints
+/// were read.
 async fn still_ahead(
     postgres: &mut PostgresConnection,
     suspects: BTreeMap<i64, (SensorName, i64)>,

@@ -50,8 +50,8 @@ pub(super) async fn drop_unneeded_day(
     drop_day(postgres, day, |newest| count_waiting(newest, redis, keys)).await
 }
 
-/// Returns the number of sensors whose detectors could not be restored without the day: they have no
-/// checkpoint that includes its newest row.
+/// Returns the number of sensors whose detectors could not be restored without the day: they have
+/// no checkpoint that includes its newest row.
 async fn count_waiting(newest: Vec<NewestRow>, redis: &Client, keys: &Keys) -> Result<usize, DayError> {
     let sensors: Vec<(PartitionId, SensorName)> = newest
         .iter()

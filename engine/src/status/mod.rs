@@ -1,4 +1,5 @@
-//! `thicket status`: partitions with their positions and lag, detectors, the ledger, and what was lost.
+//! `thicket status`: partitions with their positions and lag, detectors, the ledger, and what was
+//! lost.
 //!
 //! `report` asks PostgreSQL, Redis and the engine. `print` shows the answers to people.
 

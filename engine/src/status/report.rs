@@ -28,8 +28,8 @@ pub(super) struct Status {
     pub(super) dead_letters: BTreeMap<String, i64>,
     /// Quarantined readings by reason.
     pub(super) quarantined: BTreeMap<String, i64>,
-    /// Messages that the broker dropped since it started, as the broker reports; `None` if no engine answers
-    /// at `http.listen`.
+    /// Messages that the broker dropped since it started, as the broker reports; `None` if no
+    /// engine answers at `http.listen`.
     pub(super) broker_dropped: Option<u64>,
     /// Ranges of the log that Redis acknowledged and lost.
     pub(super) losses: Vec<Loss>,

@@ -128,6 +128,7 @@ fn every_column_of_a_dead_letter_counts() {
         payload: payload.to_vec(),
         payload_bytes,
         content: 0,
+        of_reading: false,
         replayed: None,
     };
     let rows = [

@@ -28,7 +28,8 @@ pub(super) async fn insert_configs(
 
 /// Reads all configurations that rows were scored with.
 ///
-/// A configuration that this program cannot read is left out: its rows count as rows of another shape.
+/// A configuration that this program cannot read is left out: its rows count as rows of another
+/// shape.
 pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
     let stored: Vec<(i64, String)> =
         configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?;

@@ -35,7 +35,8 @@ pub struct DayTable {
     pub estimated_rows: i64,
 }
 
-/// The day tables, each with its day. `day` is null for a table whose name is not that of a day table.
+/// The day tables, each with its day. `day` is null for a table whose name is not that of a day
+/// table.
 const DAY_TABLES: &str = r#"
 SELECT quote_ident(c.relname) AS name, greatest(c.reltuples, 0)::int8 AS estimated_rows,
        to_date(substring(c.relname FROM '^readings_(y\d+m\d\dd\d\d)$'), '"y"YYYY"m"MM"d"DD') AS day

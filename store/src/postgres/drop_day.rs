@@ -8,11 +8,12 @@ use thicket_schema::Flag;
 
 use super::day_tables::DayTable;
 
-/// Shorter than `deadlock_timeout`: if a writer and retention wait for each other, retention gives way.
+/// Shorter than `deadlock_timeout`: if a writer and retention wait for each other, retention gives
+/// way.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
 
-/// The constraint that [`run_with_lock_timeout`] names in its errors. diesel hides the SQLSTATE of an
-/// error, but shows the name of its constraint.
+/// The constraint that [`run_with_lock_timeout`] names in its errors. diesel hides the SQLSTATE of
+/// an error, but shows the name of its constraint.
 const LOCK_TIMEOUT_NAME: &str = "thicket_lock_timeout";
 
 /// The outcome of dropping a day.
@@ -58,8 +59,8 @@ struct DayRows {
     late: i64,
 }
 
-/// Prepares a connection for [`drop_day`]. Returns false if another connection does the same work already:
-/// the lock belongs to the connection, and ends with it.
+/// Prepares a connection for [`drop_day`]. Returns false if another connection does the same work
+/// already: the lock belongs to the connection, and ends with it.
 pub async fn begin_retention(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Lock {
@@ -76,8 +77,9 @@ pub async fn begin_retention(connection: &mut AsyncPgConnection) -> QueryResult<
 
 /// Drops a day table and adds its rows to the ledgers' expired rows, in one transaction.
 ///
-/// `count_waiting` gets the newest scored row of each sensor and returns how many sensors still need the
-/// day. If there is such a sensor, the day is kept. The table is locked against writers meanwhile.
+/// `count_waiting` gets the newest scored row of each sensor and returns how many sensors still
+/// need the day. If there is such a sensor, the day is kept. The table is locked against writers
+/// meanwhile.
 pub async fn drop_day<E, Waiting>(
     connection: &mut AsyncPgConnection,
     day: &DayTable,
@@ -115,7 +117,8 @@ pub fn is_lock_timeout(error: &QueryError) -> bool {
 }
 
 /// Executes statements. An error because of `lock_timeout` gets the name of a constraint, by which
-/// [`is_lock_timeout`] recognises it. All other errors, and its SQLSTATE and message, stay as they are.
+/// [`is_lock_timeout`] recognises it. All other errors, and its SQLSTATE and message, stay as they
+/// are.
 async fn run_with_lock_timeout(connection: &mut AsyncPgConnection, statements: &str) -> QueryResult<()> {
     connection
         .batch_execute(&format!(
@@ -150,8 +153,8 @@ async fn count_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> Query
     .await
 }
 
-/// The statement that adds rows to a partition's expired rows. The statements run in the order of the
-/// partitions, as the engine's writers lock them.
+/// The statement that adds rows to a partition's expired rows. The statements run in the order of
+/// the partitions, as the engine's writers lock them.
 fn expire_statement(DayRows { partition, all, poison, late }: &DayRows) -> Option<String> {
     let partition = (*partition)?;
     Some(format!(

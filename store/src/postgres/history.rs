@@ -40,13 +40,15 @@ enum Which {
     After(Timestamp),
     /// The newest rows up to and including a time, at most this many.
     UpTo(Timestamp, usize),
-    /// The oldest rows that are newer than the first time and older than the second, at most this many.
+    /// The oldest rows that are newer than the first time and older than the second, at most this
+    /// many.
     Between(Timestamp, Timestamp, usize),
 }
 
 /// Returns the scored and poison rows of a sensor that are newer than `after`, oldest first.
 ///
-/// The order of their time is that of their seq. Late rows are left out: they never touched the detector.
+/// The order of their time is that of their seq. Late rows are left out: they never touched the
+/// detector.
 pub async fn rows_after(
     pool: &PostgresPool,
     sensor: SensorId,
@@ -69,7 +71,8 @@ pub async fn page_of_rows(
     rows(connection, sensor, which, &FieldSets::default()).await
 }
 
-/// Returns the last `limit` scored and poison rows of a sensor up to and including a time, oldest first.
+/// Returns the last `limit` scored and poison rows of a sensor up to and including a time, oldest
+/// first.
 pub async fn rows_up_to(
     pool: &PostgresPool,
     sensor: SensorId,
@@ -79,8 +82,8 @@ pub async fn rows_up_to(
     rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, limit), &FieldSets::default()).await
 }
 
-/// Returns the time of a sensor's newest scored row that was scored with none of these configurations.
-/// `before` bounds the search to older rows.
+/// Returns the time of a sensor's newest scored row that was scored with none of these
+/// configurations. `before` bounds the search to older rows.
 pub async fn newest_of_others(
     pool: &PostgresPool,
     sensor: SensorId,
@@ -115,7 +118,8 @@ pub struct NamedReading {
     pub names: Vec<String>,
 }
 
-/// Returns a sensor's newest scored reading at or before a time, `None` if there is no such reading.
+/// Returns a sensor's newest scored reading at or before a time, `None` if there is no such
+/// reading.
 pub async fn newest_scored(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -144,8 +148,8 @@ pub async fn first_scored(
         .await
 }
 
-/// The seqs of a sensor's first and last scored reading in a range of time. Both are `None` if it has no
-/// scored reading there.
+/// The seqs of a sensor's first and last scored reading in a range of time. Both are `None` if it
+/// has no scored reading there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
 pub struct SeqRange {
     /// The sensor.
@@ -206,8 +210,8 @@ pub async fn newest_seqs(
     Ok(newest.into_iter().map(|Newest { sensor, seq }| (sensor, seq)).collect())
 }
 
-/// Returns the time of a sensor's newest reading before `from` after which `skip` other readings follow
-/// before `from`. Late readings do not count. `None` if there are fewer readings.
+/// Returns the time of a sensor's newest reading before `from` after which `skip` other readings
+/// follow before `from`. Late readings do not count. `None` if there are fewer readings.
 pub async fn time_before(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -235,8 +239,8 @@ pub async fn time_before(
 /// What a restore must know about a sensor before it uses the sensor's checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckpointFacts {
-    /// The seq of its newest scored row, `None` if it has no such row. If retention has dropped rows, a
-    /// sensor without rows has `u64::MAX`: there may have been any number.
+    /// The seq of its newest scored row, `None` if it has no such row. If retention has dropped
+    /// rows, a sensor without rows has `u64::MAX`: there may have been any number.
     pub newest_seq: Option<u64>,
     /// Whether its detector has applied labels.
     pub has_labels: bool,

@@ -48,8 +48,8 @@ pub struct StoredLoss {
     pub noticed: Timestamp,
 }
 
-/// Returns the ranges that were noticed at `since` or later, ordered by partition and position; all ranges
-/// if it is `None`.
+/// Returns the ranges that were noticed at `since` or later, ordered by partition and position; all
+/// ranges if it is `None`.
 pub async fn stored_losses(
     connection: &mut AsyncPgConnection,
     since: Option<Timestamp>,

@@ -73,7 +73,8 @@ impl SensorRows {
 
 /// Counts the rows of one day table by sensor.
 ///
-/// The largest seq before a row is that of the scored row before it, even if unscored rows lie between.
+/// The largest seq before a row is that of the scored row before it, even if unscored rows lie
+/// between.
 pub async fn count_rows_of_day(
     connection: &mut AsyncPgConnection,
     day: &DayTable,

@@ -1,5 +1,5 @@
-//! Reads tables as of one moment. [`SnapshotReader`] serves the load test, which reads whole tables and
-//! streams their rows.
+//! Reads tables as of one moment. [`SnapshotReader`] serves the load test, which reads whole tables
+//! and streams their rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,10 +16,11 @@ use thicket_schema::postgres::{
 
 use super::ledgers::partition_ledgers;
 
-/// Starts a snapshot for a long read of `readings` and returns its time. End it with [`end_snapshot`].
+/// Starts a snapshot for a long read of `readings` and returns its time. End it with
+/// [`end_snapshot`].
 ///
-/// The lock comes before the first query, and the first query takes the snapshot. So retention cannot drop
-/// a day table of the snapshot while it is read.
+/// The lock comes before the first query, and the first query takes the snapshot. So retention
+/// cannot drop a day table of the snapshot while it is read.
 pub async fn begin_snapshot(connection: &mut AsyncPgConnection) -> QueryResult<Timestamp> {
     #[derive(QueryableByName)]
     struct Moment {
@@ -81,8 +82,8 @@ pub enum SnapshotError {
     },
 }
 
-/// A connection that reads whole tables. Between [`freeze`](Self::freeze) and [`thaw`](Self::thaw), all
-/// queries see the tables as of one moment.
+/// A connection that reads whole tables. Between [`freeze`](Self::freeze) and [`thaw`](Self::thaw),
+/// all queries see the tables as of one moment.
 pub struct SnapshotReader {
     connection: AsyncPgConnection,
     server: String,
@@ -116,7 +117,8 @@ impl SnapshotReader {
     pub async fn freeze(&mut self) -> Result<(), SnapshotError> {
         let begun = self.connection.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
         begun.map_err(|error| self.failed(error))?;
-        // Loaded here, because a query during a stream of rows would wait for the end of the stream.
+        // Loaded here, because a query during a stream of rows would wait for the end of the
+        // stream.
         let rows: QueryResult<Vec<(i64, Vec<String>)>> = field_sets::table.load(&mut self.connection).await;
         self.fields = rows.map_err(|error| self.failed(error))?.into_iter().collect();
         Ok(())
@@ -148,8 +150,8 @@ impl SnapshotReader {
         })
     }
 
-    /// Streams a sensor's readings, oldest first: all of them, or those from the first to the last time of
-    /// `span`, both included.
+    /// Streams a sensor's readings, oldest first: all of them, or those from the first to the last
+    /// time of `span`, both included.
     pub async fn readings(
         &mut self,
         sensor: i64,

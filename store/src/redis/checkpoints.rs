@@ -1,4 +1,4 @@
-//! Checkpoints in Redis. An older one never replaces a newer.
+//! Checkpoints in Redis. An older checkpoint never replaces a newer one.
 
 use bytes::Bytes;
 use fred::clients::Client;
@@ -28,12 +28,12 @@ pub struct CheckpointStore {
 }
 
 impl CheckpointStore {
-    /// A store under the given keys.
+    /// Creates a store of checkpoints under the given keys.
     pub fn new(redis: Client, keys: Keys) -> Self {
         Self { redis, keys, save: Script::from_lua(SAVE), forget: Script::from_lua(FORGET) }
     }
 
-    /// Writes a checkpoint unless a newer one is there; returns its size in bytes.
+    /// Writes a checkpoint, unless a newer one is stored. Returns its size in bytes.
     pub async fn save(
         &self,
         partition: PartitionId,
@@ -50,7 +50,8 @@ impl CheckpointStore {
         Ok(size)
     }
 
-    /// Drops a checkpoint that is not to be believed, so that it stands in no other's way. One that has been written since stays.
+    /// Deletes a checkpoint that a restore does not use, so that it blocks no later one. A
+    /// checkpoint that was written meanwhile is kept.
     pub async fn forget(&self, partition: PartitionId, sensor: &SensorName) -> Result<(), RedisError> {
         let key = self.keys.checkpoint(partition, sensor);
         let seq: Option<String> = self.redis.hget(key.clone(), "seq").await?;
@@ -60,7 +61,8 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Reads a sensor's checkpoint. One that cannot be read is reported: the rows can replace it.
+    /// Reads a sensor's checkpoint. A checkpoint that cannot be read is logged: the rows can
+    /// replace it.
     pub async fn load(&self, partition: PartitionId, sensor: &SensorName) -> Result<Stored, RedisError> {
         let state: Option<Bytes> = self.redis.hget(self.keys.checkpoint(partition, sensor), "state").await?;
         let Some(state) = state else { return Ok(Stored::Nothing) };
@@ -78,12 +80,12 @@ impl CheckpointStore {
     }
 }
 
-/// What stands under a sensor's key.
+/// The value of a sensor's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// Nothing.
     Nothing,
-    /// Something that is no checkpoint of this sensor, or none that this build can read.
+    /// A value that is not a checkpoint of this sensor, or that this program cannot read.
     Unreadable,
     /// A checkpoint.
     Checkpoint(Checkpoint),
@@ -99,10 +101,11 @@ impl Stored {
     }
 }
 
-/// Requests that are in flight at once.
+/// Most requests that are in flight at once.
 const AT_ONCE: usize = 500;
 
-/// The seq of each sensor's checkpoint, in the order of the question; nothing where there is none.
+/// Returns the seq of each sensor's checkpoint, in the order of `sensors`; `None` if there is no
+/// checkpoint.
 pub async fn checkpoint_seqs(
     redis: &Client,
     keys: &Keys,

@@ -1,5 +1,5 @@
-//! Connections to Redis. Retries of the client library are off: who retries, and with which number, is decided by the
-//! append script's caller.
+//! Connections to Redis. The client library does not retry commands: the callers of the scripts
+//! decide what to retry, and with which sequence number.
 
 use std::time::Duration;
 

@@ -87,7 +87,8 @@ impl Leases {
         Ok(LeaseState::from_code(reply))
     }
 
-    /// Begins a new ingress epoch, greater than that of every earlier holder, and at least `wall_ms`.
+    /// Begins a new ingress epoch, greater than that of every earlier holder, and at least
+    /// `wall_ms`.
     pub async fn next_ingress_epoch(&self, key: EpochKey, wall_ms: u64) -> Result<u64, RedisError> {
         self.ingress_epoch.evalsha_with_reload(&self.redis, vec![key.0], vec![wall_ms.to_string()]).await
     }

@@ -53,7 +53,8 @@ pub async fn in_flight(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// Records of an entry that will count as delivered. An entry that cannot be decoded becomes one dead letter.
+/// Records of an entry that will count as delivered. An entry that cannot be decoded becomes one
+/// dead letter.
 fn records_of(bytes: &[u8]) -> u64 {
     let Ok(entry) = Entry::decode(bytes) else { return 1 };
     let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));
