@@ -105,7 +105,7 @@ async fn compare(
     let stored = readings::compare(published, database, &mut losses).await?;
     dead_letters::compare(published, database, &mut losses).await?;
     let anomalies = events::compare(published, database).await?;
-    let manifest = database.ledger().await?;
+    let ledger = database.ledger().await?;
     database.thaw().await?;
 
     let performance = performance.unwrap_or_else(|| Performance {
@@ -115,9 +115,9 @@ async fn compare(
     let report = Report {
         published: published.publications,
         stored,
-        duplicates: manifest.duplicates,
-        late: manifest.late,
-        dead_letters: manifest.dead_letters,
+        duplicates: ledger.duplicates,
+        late: ledger.late,
+        dead_letters: ledger.dead_letters,
         lost: losses.count,
         anomalies,
         readings_per_second: performance.readings_per_second.map(|rate| (rate * 10.0).round() / 10.0),
