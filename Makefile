@@ -22,7 +22,7 @@ servers: ## Install what is missing of Redis, Mosquitto, PostgreSQL and Promethe
 demo: servers ## Start everything, replay a city of microphones, show what is found, reckon
 	@echo 'demo: building the engine and the load test (a few minutes the first time)' >&2
 	@cargo build --release --locked -p thicket -p thicket-loadtest
-	@cargo run --release --locked --quiet -p thicket-loadtest -- demo $(DEMO_FLAGS)
+	@target/release/thicket-loadtest demo $(DEMO_FLAGS)
 
 test: servers lint ## Formatting, lints, unit, property and integration tests
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc

@@ -55,7 +55,7 @@ fn event(start: i64) -> InjectedEvent {
 }
 
 #[test]
-fn a_ledger_comes_back_bit_for_bit() {
+fn a_manifest_comes_back_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("manifest");
     write(&path);
@@ -67,7 +67,7 @@ fn a_ledger_comes_back_bit_for_bit() {
 }
 
 #[test]
-fn a_ledger_cut_anywhere_yields_its_whole_records() {
+fn a_manifest_cut_anywhere_yields_its_whole_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("manifest");
     write(&path);
@@ -107,7 +107,7 @@ fn changed_bytes_are_noticed() {
 }
 
 #[test]
-fn a_ledger_is_never_overwritten() {
+fn a_manifest_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("manifest");
     write(&path);

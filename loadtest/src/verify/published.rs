@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn several_ledgers_are_read_as_one() {
+    fn several_manifests_are_read_as_one() {
         let folder = tempfile::tempdir().unwrap();
         let manifests = [folder.path().join("a"), folder.path().join("b")];
         // The second manifest gives the same sensor another index.

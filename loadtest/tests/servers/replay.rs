@@ -98,7 +98,7 @@ fn read_manifest(path: &Path) -> (Received, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscriber_gets_the_very_bits_of_the_ledger_in_order() {
+async fn a_subscriber_gets_the_very_bits_of_the_manifest_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let broker = mosquitto(folder.path()).await;
     let scenario = new_scenario(folder.path(), 4);
