@@ -33,7 +33,7 @@ pub enum Reason {
     TooManyReadings,
     /// A field's name is empty, too long, or has control characters.
     BadFieldName,
-    /// The payload is valid, but holds no reading.
+    /// The payload is JSON, but of a kind that holds no reading.
     NotAReading,
     /// The topic matches no template.
     NoTopicTemplate,
@@ -41,7 +41,7 @@ pub enum Reason {
     BadSensorName,
     /// The timestamp is further ahead of its arrival than the allowed skew.
     TimestampInFuture,
-    /// The timestamp is older than the oldest retained day.
+    /// The timestamp is older than the retention period.
     TimestampTooOld,
     /// Another reading of the sensor has the same timestamp and other values.
     TimestampConflict,

@@ -8,7 +8,7 @@
 //! | `thicket:{p07}:log` | stream | the partition's entries |
 //! | `thicket:{p07}:writer` | hash | the producer that may append |
 //! | `thicket:{p07}:lease` | string | the node that owns the partition |
-//! | `thicket:{p07}:crash_suspect` | hash | the records that are suspected of a crash |
+//! | `thicket:{p07}:crash_suspect` | hash | the records to apply next: the suspects of a crash |
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
 //! | `thicket:ingress:<client id>:ingress_epoch` | string | epoch of the subscription's newest holder |
 //! | `thicket:ingress:<client id>:lease` | string | the node that holds the MQTT subscription |
@@ -68,7 +68,7 @@ impl Keys {
         LeaseKey(self.of_partition(partition, "lease"))
     }
 
-    /// Returns the key of the records that are suspected of a crash.
+    /// Returns the key of the records that the owner applies next. They are suspects if it crashes.
     pub fn crash_suspect(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "crash_suspect")
     }

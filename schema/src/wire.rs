@@ -3,7 +3,7 @@
 //! A varint is LEB128: seven bits per byte, the least significant first, the high bit set on all
 //! bytes but the last. Zigzag maps signed numbers to unsigned ones: 0, -1, 1, -2 become 0, 1, 2, 3.
 
-/// Why bytes are not a building block.
+/// Why a value cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WireError {
     /// The bytes end within a value.

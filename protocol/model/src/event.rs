@@ -115,8 +115,8 @@ impl fmt::Display for Action {
                 write!(f, "node {node} asks for the lease of partition {partition}")
             }
             Self::Claim { node, partition, answered } => {
-                let reply = reply(answered);
-                write!(f, "node {node} claims partition {partition} under a new epoch{reply}")
+                let outcome = reply(answered);
+                write!(f, "node {node} claims partition {partition} under a new epoch{outcome}")
             }
             Self::ReadAgain { node, partition } => {
                 write!(f, "node {node} reads log {partition} again, from its current position")

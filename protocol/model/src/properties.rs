@@ -38,7 +38,7 @@ fn rows_match_an_undisturbed_run(partition: usize, table: &Table, setting: &Sett
     None
 }
 
-/// Every reading up to the position has a row, and no reading beyond it.
+/// Every reading up to the position has a row, and no reading beyond it has one.
 fn position_and_rows_agree(log: &Log, table: &Table, setting: &Setting) -> Option<String> {
     let stored = |reading: Reading| table.rows.iter().any(|row| row.reading == reading);
     if let Some(Row { reading, at, .. }) = table.rows.iter().find(|row| row.at > table.position) {

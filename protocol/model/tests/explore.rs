@@ -21,13 +21,13 @@ fn holds(what: &str, setting: &Setting) -> Report {
 }
 
 #[test]
-fn exactly_once_in_order_without_a_gap_whatever_goes_wrong_once() {
+fn exactly_once_in_order_without_a_gap_despite_any_single_fault() {
     holds("three readings, one fault of any kind", &Setting::new(3, 1, 1));
     holds("two partitions, one fault of any kind", &Setting::new(2, 2, 1));
 }
 
 #[test]
-fn exactly_once_in_order_without_a_gap_though_one_fault_follows_another() {
+fn exactly_once_in_order_without_a_gap_despite_several_faults() {
     let two = Setting::new(2, 1, 2);
     holds("two crashes", &two.only(&[("crashes", 2)]));
     let three = Setting::new(2, 1, 3);
@@ -42,7 +42,7 @@ fn exactly_once_in_order_without_a_gap_though_one_fault_follows_another() {
 }
 
 #[test]
-fn what_redis_loses_is_reported_and_the_rest_is_as_if_nothing_had_been() {
+fn a_loss_in_redis_is_reported_and_every_other_row_is_right() {
     let setting = Setting::lossy(3, 1, 2);
     let kinds = [("losses", 1), ("lost-appends", 1), ("late-appends", 1), ("lost-commits", 1)];
     holds("a loss beside a lost reply", &setting.only(&kinds));
@@ -50,7 +50,7 @@ fn what_redis_loses_is_reported_and_the_rest_is_as_if_nothing_had_been() {
 }
 
 #[test]
-fn every_rule_that_is_broken_is_noticed() {
+fn every_broken_rule_is_noticed() {
     for rule in Rule::ALL {
         let setting =
             if rule == Rule::LossesAreReported { Setting::lossy(3, 1, 2) } else { Setting::new(3, 1, 2) };

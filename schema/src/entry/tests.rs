@@ -150,9 +150,9 @@ fn a_false_count_is_refused_before_anything_is_allocated() {
 #[test]
 #[should_panic(expected = "a reading has one value per field")]
 fn a_reading_with_a_value_too_few_is_never_written() {
-    let mut reading = reading("a", 0, &["a", "b"], &[1.0]);
-    reading.values.truncate(1);
-    Entry { predecessor: Position::default(), records: vec![record(0, Item::Reading(reading))] }.encode();
+    let mut too_short = reading("a", 0, &["a", "b"], &[1.0]);
+    too_short.values.truncate(1);
+    Entry { predecessor: Position::default(), records: vec![record(0, Item::Reading(too_short))] }.encode();
 }
 
 /// Replaces the checksum by the right one, so that the test reaches the content.
