@@ -10,7 +10,7 @@ use actix::{
 use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
-use thicket_store::postgres::{Applied, CommitBatch, WriteSession};
+use thicket_store::postgres::{CommitBatch, CommitReport, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
@@ -122,13 +122,13 @@ async fn commit(
     mut commits: Vec<Commit>,
 ) -> WriteSession {
     let mut backoff = Backoff::default();
-    let applied = loop {
+    let report = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
         match session.commit(&url, &batches).await {
-            Ok(applied) => {
+            Ok(report) => {
                 metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                break applied;
+                break report;
             }
             Err(error) => {
                 tracing::warn!(%error, "postgresql does not accept the rows; they wait in the log");
@@ -143,8 +143,8 @@ async fn commit(
         }
     };
     let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-    report(&metrics, &batches, &applied);
-    for (commit, decision) in commits.into_iter().zip(applied.decisions) {
+    count(&metrics, &batches, &report);
+    for (commit, decision) in commits.into_iter().zip(report.decisions) {
         let outcome = match decision {
             CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
             CommitDecision::Fenced => CommitOutcome::Fenced,
@@ -166,23 +166,23 @@ fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Com
     rest
 }
 
-fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
+fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
     metrics.commits.inc();
-    if applied.conflicts > 0 {
-        let rows = applied.conflicts;
+    if report.conflicts > 0 {
+        let rows = report.conflicts;
         tracing::error!(rows, "scored rows were stored before: a detector's past and the table disagree");
         metrics.commit_conflicts.inc_by(rows as u64);
     }
-    let ledger = &applied.ledger;
+    let ledger = &report.ledger;
     metrics.readings_stored.inc_by(ledger.scored.cast_unsigned());
     metrics.readings_poison.inc_by(ledger.poison.cast_unsigned());
     metrics.readings_late.inc_by(ledger.late.cast_unsigned());
     metrics.readings_duplicate.inc_by(ledger.duplicates.cast_unsigned());
-    for reason in &applied.dead_letters {
+    for reason in &report.dead_letters {
         metrics.dead_letters.with_label_values(&[reason.as_str()]).inc();
     }
     let now_micros = Utc::now().timestamp_micros();
-    for (batch, decision) in batches.iter().zip(&applied.decisions) {
+    for (batch, decision) in batches.iter().zip(&report.decisions) {
         match decision {
             CommitDecision::Apply => {
                 for received in &batch.received {

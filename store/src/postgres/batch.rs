@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thicket_protocol::commit::PositionAdvance;
 use thicket_schema::postgres::{AnomalyRow, ReadingRow};
 use thicket_schema::{
-    DeadLetter, FieldSet, PartitionId, Position, Reading, RecordPosition, SensorId, SensorName, Timestamp,
+    DeadLetter, FieldSet, Flag, PartitionId, Position, Reading, RecordPosition, SensorId, SensorName, Timestamp,
 };
 
 use super::labels::AppliedLabel;
@@ -107,6 +107,14 @@ pub struct LateReading {
     pub received: i64,
     /// Whether the broker delivered it again.
     pub redelivered: bool,
+}
+
+impl LateReading {
+    /// The row that stores it.
+    pub(super) fn row(&self) -> LoggedRow {
+        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit());
+        LoggedRow { position: self.position, row }
+    }
 }
 
 /// A dead letter, and where it stands in the log.

@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, BigInt, Double, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::ReadingRow;
-use thicket_schema::{DeadLetter, Flag, Reading, Reason};
+use thicket_schema::{DeadLetter, Reading, Reason};
 
 use super::batch::{LateReading, LoggedDeadLetter, LoggedRow};
 use super::readings::{ReadingKey, insert_readings_returning};
@@ -32,14 +32,6 @@ struct StoredValues {
     field_set: i64,
     #[diesel(sql_type = Array<Double>)]
     values: Vec<f64>,
-}
-
-impl LateReading {
-    /// The row that it would be.
-    pub(super) fn row(&self) -> LoggedRow {
-        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit());
-        LoggedRow { position: self.position, row }
-    }
 }
 
 /// Inserts late readings in order and returns the outcome of each.

@@ -1,7 +1,7 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `write_session`, `batch`, `commit`, `bisect`: the commit point. One transaction writes batches.
+//! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One transaction writes batches.
 //! - `partitions`: positions, epochs and ledgers.
 //! - `readings`, `late`, `day_tables`: rows of readings.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.
@@ -23,6 +23,7 @@ mod labels;
 mod late;
 mod log_losses;
 mod partitions;
+mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
@@ -31,7 +32,6 @@ mod write_session;
 
 pub use anomalies::anomaly_row;
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
-pub use commit::Applied;
 pub use configs::stored_configs;
 pub use connection::{PostgresPool, StoreError, connect_postgres, postgres_pool};
 pub use day_tables::{day_of, ensure_days};
@@ -43,6 +43,7 @@ pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, mark_clean_shutdown,
     newest_generation, partitions_configured_otherwise,
 };
+pub use pending_writes::CommitReport;
 pub use quarantine::{QuarantineEntry, QuarantineList, QuarantineReason, quarantine};
 pub use readings::scored_row;
 pub use write_session::{WriteError, WriteSession};

@@ -9,9 +9,10 @@ use thicket_schema::PartitionId;
 
 use super::batch::CommitBatch;
 use super::bisect::{Unstorable, find_unstorable, is_missing_day};
-use super::commit::{Applied, Known, apply};
+use super::commit::apply;
 use super::connection::connect_postgres;
 use super::day_tables::{day_of, ensure_days};
+use super::pending_writes::{CommitReport, StoredReferences};
 use super::quarantine::{QuarantineEntry, QuarantineReason, quarantine};
 
 /// How long PostgreSQL waits for the next statement of a transaction. Shorter than a lease by default.
@@ -25,7 +26,7 @@ const DAYS_AHEAD: i32 = 2;
 pub struct WriteSession {
     connection: Option<AsyncPgConnection>,
     days: BTreeSet<i32>,
-    known: Known,
+    stored: StoredReferences,
 }
 
 /// Why a transaction failed.
@@ -70,11 +71,11 @@ impl WriteSession {
     }
 
     /// Commits batches in one transaction. Creates the day tables that are missing first.
-    pub async fn commit(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
+    pub async fn commit(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<CommitReport, WriteError> {
         if self.connection.is_none() {
             self.connection = Some(connect_to_write(url).await?);
         }
-        let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
+        let Some(connection) = self.connection.as_mut() else { return Ok(CommitReport::default()) };
         let days = batches.iter().flat_map(|batch| {
             let rows = batch.rows.iter().map(|logged| logged.row.ts);
             rows.chain(batch.late.iter().map(|late| late.reading.ts)).map(day_of)
@@ -86,10 +87,10 @@ impl WriteSession {
             ensure_days(connection, &missing).await?;
             self.days.extend(missing);
         }
-        let applied = apply(connection, batches, &self.known).await?;
-        self.known.sensors.extend(&applied.known.sensors);
-        self.known.configs.extend(&applied.known.configs);
-        Ok(applied)
+        let report = apply(connection, batches, &self.stored).await?;
+        self.stored.sensors.extend(&report.written.sensors);
+        self.stored.configs.extend(&report.written.configs);
+        Ok(report)
     }
 }
 

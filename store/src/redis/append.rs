@@ -109,7 +109,7 @@ impl LogAppender {
         bound: u64,
     ) -> Result<AppendOutcome, AppendError> {
         #[cfg(feature = "faults")]
-        let sequence = broken::next_sequence(self, redis, keys).await?;
+        let sequence = broken::next_sequence(redis, keys.writer(self.partition), self.sequence).await?;
         #[cfg(not(feature = "faults"))]
         let sequence = self.sequence + 1;
         let script_keys = vec![keys.log(self.partition), keys.writer(self.partition)];
