@@ -1,4 +1,4 @@
-//! The actor of a shard: the messages to it. Its work is in `worker`.
+//! The actor of a shard: it handles messages. The work is in `worker`.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! The actor that owns one connection to PostgreSQL and commits batches over it, in order.
+//! The actor that owns one connection to PostgreSQL and commits batches on it, in the order of
+//! their arrival.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
-use crate::supervision::release;
+use crate::supervision::notify_drained;
 
 /// The settings of a writer.
 #[derive(Clone, Debug)]
@@ -27,15 +28,15 @@ pub struct PostgresWriterOptions {
     pub max_rows: usize,
 }
 
-/// Commits batches. Batches that wait are merged into one transaction, so that a slow disk makes larger
-/// transactions instead of a longer queue.
+/// Commits batches. All waiting batches go into one transaction, up to a number of rows. So a slow
+/// disk leads to larger transactions instead of a longer queue.
 pub struct PostgresWriter {
     options: PostgresWriterOptions,
     metrics: Metrics,
     state: State,
 }
 
-/// Lost in a restart. Shards whose replies are dropped reopen their partitions.
+/// Lost in a restart. A shard whose reply is dropped reopens its partition.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Commit>,
@@ -45,7 +46,7 @@ struct State {
 }
 
 impl PostgresWriter {
-    /// Creates a writer that connects for its first batch.
+    /// Creates a writer. It connects when it gets its first batch.
     pub fn new(options: PostgresWriterOptions, metrics: Metrics) -> Self {
         Self { options, metrics, state: State::default() }
     }
@@ -53,7 +54,7 @@ impl PostgresWriter {
     fn commit_next(&mut self, context: &mut Context<Self>) {
         let commits = take_next(&mut self.state.waiting, self.options.max_rows);
         if commits.is_empty() {
-            release(self.state.drained.drain(..));
+            notify_drained(self.state.drained.drain(..));
             return;
         }
         self.state.busy = true;
@@ -100,7 +101,8 @@ impl Handler<Drain> for PostgresWriter {
     }
 }
 
-/// Removes and returns the batches of the next transaction, in order: at most `max_rows` rows, but at least one batch.
+/// Removes and returns the batches of the next transaction, in order: at most `max_rows` rows, but
+/// at least one batch if there is one.
 fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
     let mut rows = 0;
     let mut commits = Vec::new();
@@ -131,7 +133,7 @@ async fn commit(
                 break report;
             }
             Err(error) => {
-                tracing::warn!(%error, "postgresql does not accept the rows; they wait in the log");
+                tracing::warn!(%error, "postgresql did not commit the rows; they stay in the log; retrying");
                 let withdrawn = session.quarantine_unstorable(&error, &batches).await;
                 if !withdrawn.is_empty() {
                     commits = withdraw(commits, &withdrawn);
@@ -149,28 +151,30 @@ async fn commit(
             CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
             CommitDecision::Fenced => CommitOutcome::Fenced,
         };
-        // The shard may be gone; the batch is durable all the same.
+        // The shard may have restarted. The batch is durable anyway.
         let _ = commit.reply.send(outcome);
     }
     session
 }
 
-/// Returns the batches of partitions that are to be reopened to their shards. The other batches remain.
+/// Withdraws the batches of partitions with a quarantined reading: their shards reopen the
+/// partitions. Returns the other batches.
 fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Commit> {
     let (withdrawn, rest): (Vec<Commit>, Vec<Commit>) =
         commits.into_iter().partition(|commit| partitions.contains(&commit.batch.partition));
     for commit in withdrawn {
-        // The shard may be gone; the next owner of the partition finds the quarantine.
+        // The shard may have restarted. The next owner of the partition reads the quarantine.
         let _ = commit.reply.send(CommitOutcome::Withdrawn);
     }
     rest
 }
 
+/// Counts what a transaction did.
 fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
     metrics.commits.inc();
     if report.conflicts > 0 {
         let rows = report.conflicts;
-        tracing::error!(rows, "scored rows were stored before: a detector's past and the table disagree");
+        tracing::error!(rows, "scored rows were stored before: a detector and the table disagree");
         metrics.commit_conflicts.inc_by(rows as u64);
     }
     let ledger = &report.ledger;
@@ -191,7 +195,7 @@ fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
             }
             CommitDecision::AlreadyApplied => {}
             CommitDecision::Fenced => {
-                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: the partition has another owner");
+                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: another node owns the partition");
                 metrics.fenced.inc();
             }
         }

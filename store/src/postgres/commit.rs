@@ -1,4 +1,4 @@
-//! The commit point. One transaction writes everything that a set of batches holds, or writes no part of it.
+//! The commit point. One transaction writes a set of batches, all or none.
 
 #[cfg(feature = "faults")]
 mod broken;
@@ -11,8 +11,8 @@ use super::pending_writes::{CommitReport, PendingWrites, StoredReferences, after
 use super::positions::advance;
 use crate::faults;
 
-/// Commits the batches that follow the committed positions. The report has a decision on each of the
-/// other batches too.
+/// Commits the batches that follow the committed positions. The report also has the decisions on
+/// the other batches.
 pub(super) async fn apply(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
@@ -40,7 +40,8 @@ async fn write(
     }
     writes.insert(connection, &mut report).await?;
     if advance(connection, &writes.advances).await? != writes.advances.len() {
-        // The partitions are locked and were checked, so this cannot happen. If it does, roll everything back.
+        // The partitions are locked and were checked, so this cannot happen. If it happens, roll
+        // back all writes.
         return Err(DatabaseError::RollbackTransaction);
     }
     faults::pass("insert.after");

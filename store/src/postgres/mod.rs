@@ -1,7 +1,8 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One transaction writes batches.
+//! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One
+//!   transaction writes batches.
 //! - `partitions`: positions, epochs and ledgers.
 //! - `readings`, `late`, `day_tables`: rows of readings.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.

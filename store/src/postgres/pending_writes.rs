@@ -156,7 +156,7 @@ impl<'a> PendingWrites<'a> {
             let counts = &mut self.advances.entry(*partition).or_default().counts;
             if is_new {
                 counts.dead_letters += 1;
-                report.dead_letters.push(logged.letter.reason);
+                report.dead_letters.push(logged.dead_letter.reason);
             } else {
                 counts.duplicates += 1;
             }

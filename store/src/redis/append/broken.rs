@@ -6,8 +6,8 @@ use fred::interfaces::HashesInterface as _;
 use crate::faults;
 use crate::redis::RedisError;
 
-/// Returns the sequence number of the entry after entry `last`. If a test breaks the rule, the number
-/// comes from Redis: then a retry after a lost reply appends the entry a second time.
+/// Returns the sequence number of the entry after entry `last`. If a test breaks the rule, the
+/// number comes from Redis: then a retry after a lost reply appends the entry a second time.
 ///
 /// `writer` is the key of the log's writer.
 pub(super) async fn next_sequence(redis: &Client, writer: String, last: u64) -> Result<u64, RedisError> {
