@@ -13,7 +13,6 @@ use crate::anomalies::{label_named, label_names};
 use crate::backtest::BacktestArgs;
 use crate::config::{LogFormat, Overrides};
 use crate::deadletters::DeadletterCommand;
-use crate::demo::DemoArgs;
 use crate::explain::ExplainArgs;
 use crate::reconcile::{self, ReconcileArgs};
 use crate::when;
@@ -111,8 +110,6 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Scores the past with another configuration and shows what it would have found, missed and cost.
     Backtest(BacktestArgs),
-    /// Starts private servers, replays synthetic city sounds through the whole path and shows what is found.
-    Demo(DemoArgs),
 }
 
 /// How a command prints.

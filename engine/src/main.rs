@@ -7,7 +7,6 @@ mod checkpoints;
 mod cli;
 mod config;
 mod deadletters;
-mod demo;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
@@ -67,7 +66,6 @@ fn main() -> ExitCode {
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
-        Command::Demo(args) => on_threads(demo::demo(args)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("thicket: {error:#}");

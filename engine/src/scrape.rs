@@ -56,49 +56,16 @@ impl Samples {
         // The sum of no samples is −0.0, which would show.
         self.samples.iter().filter(of_metric).map(|(_, value)| value).sum::<f64>() + 0.0
     }
-
-    /// A quantile of a histogram, by linear interpolation within its bucket as Prometheus does it; nothing without
-    /// observations.
-    pub(crate) fn quantile(&self, histogram: &str, quantile: f64) -> Option<f64> {
-        let prefix = format!("{histogram}_bucket{{le=\"");
-        let mut buckets: Vec<(f64, f64)> = self
-            .samples
-            .iter()
-            .filter_map(|(series, count)| {
-                let bound = series.strip_prefix(&prefix)?.strip_suffix("\"}")?;
-                Some((if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? }, *count))
-            })
-            .collect();
-        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let total = buckets.last().map(|&(_, count)| count).filter(|&count| count > 0.0)?;
-        let rank = quantile * total;
-        let index = buckets.iter().position(|&(_, count)| count >= rank)?;
-        let (lower, below) = if index == 0 { (0.0, 0.0) } else { buckets[index - 1] };
-        let (upper, count) = buckets[index];
-        if upper.is_infinite() || count <= below {
-            return Some(lower);
-        }
-        Some(lower + (upper - lower) * (rank - below) / (count - below))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# HELP a\na{shard=\"0\"} 3\na{shard=\"1\"} 4\nab 100\n\
-        h_bucket{le=\"1\"} 50\nh_bucket{le=\"2\"} 100\nh_bucket{le=\"+Inf\"} 100\n";
+    const TEXT: &str = "# HELP a\na{shard=\"0\"} 3\na{shard=\"1\"} 4\nab 100\n";
 
     #[test]
     fn sums_over_labels_and_only_this_metric() {
         assert!((Samples::parse(TEXT).sum("a") - 7.0).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn interpolates_quantiles() {
-        let samples = Samples::parse(TEXT);
-        assert_eq!(samples.quantile("h", 0.5), Some(1.0));
-        assert_eq!(samples.quantile("h", 0.75), Some(1.5));
-        assert_eq!(samples.quantile("none", 0.5), None);
     }
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL as `verify` and `digest` read it: one connection, one snapshot, rows streamed sensor by sensor.
+//! The queries of `verify` and `digest`: one connection, one snapshot, rows streamed by sensor.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use thicket_schema::postgres::{anomalies, dead_letters, field_sets, partitions, 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// No connection.
+    /// PostgreSQL does not accept the connection.
     #[error(
         "cannot reach PostgreSQL at {server}: {source}; is it running? start all servers with: make demo, or: \
          docker compose -f compose/compose.yaml up postgres"
@@ -20,7 +20,7 @@ pub enum DatabaseError {
     Unreachable {
         /// Address and database, without the password.
         server: String,
-        /// Why not.
+        /// The failure.
         source: ConnectionError,
     },
     /// The tables are missing.
@@ -34,7 +34,7 @@ pub enum DatabaseError {
     Query {
         /// Address and database.
         server: String,
-        /// How.
+        /// The failure.
         source: QueryError,
     },
     /// The tables contradict each other.
@@ -42,12 +42,12 @@ pub enum DatabaseError {
     Inconsistent {
         /// Address and database.
         server: String,
-        /// How.
+        /// The contradiction.
         detail: String,
     },
 }
 
-/// A reading's row, as far as anything asks for it.
+/// The columns of a reading's row that are used.
 #[derive(Debug, diesel::Queryable)]
 pub(crate) struct ReadingRow {
     pub(crate) ts: DateTime<Utc>,
@@ -59,7 +59,7 @@ pub(crate) struct ReadingRow {
     pub(crate) flags: i32,
 }
 
-/// An anomaly's row without its sensor.
+/// An anomaly's row, without the sensor.
 #[derive(Debug, diesel::Queryable)]
 pub(crate) struct AnomalyRow {
     pub(crate) started: DateTime<Utc>,
@@ -72,9 +72,9 @@ pub(crate) struct AnomalyRow {
     pub(crate) contributions: Vec<f64>,
 }
 
-/// What two dead letters of the same message have in common.
+/// The columns of a dead letter's row that depend only on the message.
 #[derive(Debug, diesel::Queryable)]
-pub(crate) struct LetterRow {
+pub(crate) struct DeadLetterRow {
     pub(crate) topic: String,
     pub(crate) reason: String,
     pub(crate) payload: Vec<u8>,
@@ -88,7 +88,7 @@ pub(crate) struct SensorRow {
     pub(crate) fields: Vec<String>,
 }
 
-/// The engine's own ledger, summed over all partitions.
+/// The counts of the engine's ledger, summed over all partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LedgerTotals {
     pub(crate) duplicates: u64,
@@ -96,7 +96,7 @@ pub(crate) struct LedgerTotals {
     pub(crate) dead_letters: u64,
 }
 
-/// A connection.
+/// A connection to PostgreSQL.
 pub(crate) struct Database {
     connection: AsyncPgConnection,
     server: String,
@@ -112,30 +112,30 @@ impl Database {
         }
     }
 
-    /// All later queries see the tables as they are now.
+    /// Begins a snapshot: all later queries see the tables as they are now.
     pub(crate) async fn freeze(&mut self) -> Result<(), DatabaseError> {
         let outcome = self.connection.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
         outcome.map_err(|error| self.failed(error))?;
-        // Now, because a query in the midst of a stream of rows would wait for the stream's end.
+        // Read the field sets now: a query during a stream of rows would wait for the stream's end.
         let rows: Result<Vec<(i64, Vec<String>)>, QueryError> =
             field_sets::table.load(&mut self.connection).await;
         self.fields = rows.map_err(|error| self.failed(error))?.into_iter().collect();
         Ok(())
     }
 
-    /// Ends what [`Database::freeze`] began.
+    /// Ends the snapshot of [`Database::freeze`].
     pub(crate) async fn thaw(&mut self) -> Result<(), DatabaseError> {
         let outcome = self.connection.batch_execute("COMMIT").await;
         outcome.map_err(|error| self.failed(error))
     }
 
-    /// All sensors by name, in the order of the names' bytes.
+    /// Returns the ids of all sensors by name, in the order of the names' bytes.
     pub(crate) async fn sensors(&mut self) -> Result<BTreeMap<String, i64>, DatabaseError> {
         let rows = sensors::table.select((sensors::name, sensors::id)).load(&mut self.connection).await;
         rows.map(|rows: Vec<(String, i64)>| rows.into_iter().collect()).map_err(|error| self.failed(error))
     }
 
-    /// All sensors' rows, in the order of the names' bytes.
+    /// Returns the rows of all sensors, in the order of the names' bytes.
     pub(crate) async fn sensor_rows(&mut self) -> Result<Vec<SensorRow>, DatabaseError> {
         let rows = sensors::table.select((sensors::name, sensors::fields)).load(&mut self.connection).await;
         let mut rows: Vec<SensorRow> = rows.map_err(|error| self.failed(error))?;
@@ -143,14 +143,15 @@ impl Database {
         Ok(rows)
     }
 
-    /// The names of a field set, as of [`Database::freeze`].
+    /// Returns the names of a field set, as of [`Database::freeze`].
     pub(crate) fn field_names(&self, id: i64) -> Result<&[String], DatabaseError> {
         self.fields.get(&id).map(Vec::as_slice).ok_or_else(|| {
             self.inconsistent(format!("a reading refers to the field set {id}, which is missing"))
         })
     }
 
-    /// A sensor's readings by time; all of them, or those from first to last.
+    /// Streams a sensor's readings by event time: all, or those from the first to the last time of
+    /// `span`.
     pub(crate) async fn readings(
         &mut self,
         sensor: i64,
@@ -178,7 +179,7 @@ impl Database {
         Ok(rows.map_err(move |error| failed(&server, error)))
     }
 
-    /// The number of readings of some sensors from first to last.
+    /// Counts the readings of some sensors from the first to the last event time.
     pub(crate) async fn count_readings(
         &mut self,
         of: &[i64],
@@ -193,13 +194,13 @@ impl Database {
         count.map(|count| count as u64).map_err(|error| self.failed(error))
     }
 
-    /// The number of all readings, of known sensors or not.
+    /// Counts all readings, including those without a row in `sensors`.
     pub(crate) async fn count_all_readings(&mut self) -> Result<u64, DatabaseError> {
         let count: Result<i64, QueryError> = readings::table.count().get_result(&mut self.connection).await;
         count.map(|count| count as u64).map_err(|error| self.failed(error))
     }
 
-    /// A sensor's anomalies, by their beginning.
+    /// Returns a sensor's anomalies, by their beginning.
     pub(crate) async fn anomalies(&mut self, sensor: i64) -> Result<Vec<AnomalyRow>, DatabaseError> {
         let rows = anomalies::table
             .filter(anomalies::sensor.eq(sensor))
@@ -219,16 +220,16 @@ impl Database {
         rows.map_err(|error| self.failed(error))
     }
 
-    /// The number of all anomalies, of known sensors or not.
+    /// Counts all anomalies, including those without a row in `sensors`.
     pub(crate) async fn count_all_anomalies(&mut self) -> Result<u64, DatabaseError> {
         let count: Result<i64, QueryError> = anomalies::table.count().get_result(&mut self.connection).await;
         count.map(|count| count as u64).map_err(|error| self.failed(error))
     }
 
-    /// All dead letters, ordered by what they say: topic, reason, payload, its length.
+    /// Streams all dead letters, ordered by topic, reason, payload and its length.
     pub(crate) async fn dead_letters(
         &mut self,
-    ) -> Result<impl Stream<Item = Result<LetterRow, DatabaseError>> + use<>, DatabaseError> {
+    ) -> Result<impl Stream<Item = Result<DeadLetterRow, DatabaseError>> + use<>, DatabaseError> {
         let bytewise =
             |column: &str| diesel::dsl::sql::<diesel::sql_types::Bool>(&format!("{column} COLLATE \"C\""));
         let rows = dead_letters::table
@@ -244,14 +245,14 @@ impl Database {
                 dead_letters::payload,
                 dead_letters::payload_bytes,
             ))
-            .load_stream::<LetterRow>(&mut self.connection)
+            .load_stream::<DeadLetterRow>(&mut self.connection)
             .await
             .map_err(|error| self.failed(error))?;
         let server = self.server.clone();
         Ok(rows.map_err(move |error| failed(&server, error)))
     }
 
-    /// The payloads of a topic's dead letters that were kept whole.
+    /// Returns the payloads of a topic's dead letters, without those that were stored only in part.
     pub(crate) async fn whole_payloads(&mut self, topic: &str) -> Result<Vec<Vec<u8>>, DatabaseError> {
         let rows: Result<Vec<(Vec<u8>, i64)>, QueryError> = dead_letters::table
             .filter(dead_letters::topic.eq(topic))
@@ -263,7 +264,7 @@ impl Database {
         Ok(whole.map(|(payload, _)| payload).collect())
     }
 
-    /// The engine's ledger.
+    /// Returns the counts of the engine's ledger.
     pub(crate) async fn ledger(&mut self) -> Result<LedgerTotals, DatabaseError> {
         let rows: Result<Vec<(i64, i64, i64)>, QueryError> = partitions::table
             .select((partitions::duplicates, partitions::late, partitions::dead_letters))
@@ -278,7 +279,7 @@ impl Database {
         Ok(totals)
     }
 
-    /// An error about rows that contradict each other.
+    /// Returns an error about rows that contradict each other.
     pub(crate) fn inconsistent(&self, detail: String) -> DatabaseError {
         DatabaseError::Inconsistent { server: self.server.clone(), detail }
     }
@@ -290,7 +291,7 @@ impl Database {
 
 fn failed(server: &str, source: QueryError) -> DatabaseError {
     let server = server.to_owned();
-    // SQLSTATE 42P01, undefined_table, which diesel has no kind for.
+    // SQLSTATE 42P01 (undefined_table). Diesel has no kind for it.
     let missing_table = matches!(&source, QueryError::DatabaseError(_, information)
         if information.message().starts_with("relation") && information.message().ends_with("does not exist"));
     if missing_table {
@@ -300,7 +301,7 @@ fn failed(server: &str, source: QueryError) -> DatabaseError {
     }
 }
 
-/// The URL without user and password: `host:port/database`.
+/// Returns the URL without user and password: `host:port/database`.
 fn without_secrets(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);

@@ -134,7 +134,7 @@ async fn the_open_script_chooses_the_generation_as_the_protocol_does() {
                 assert_eq!(end.parse(), Ok(last.unwrap_or_default()), "{case}");
                 let stored: Vec<String> = env
                     .client
-                    .hmget(WRITER, vec!["producer", "n", "generation", "ingress_epoch"])
+                    .hmget(WRITER, vec!["producer", "sequence", "generation", "ingress_epoch"])
                     .await
                     .unwrap();
                 assert_eq!(stored, ["b", "0", &generation.to_string(), "7"], "{case}");

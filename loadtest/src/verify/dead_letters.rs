@@ -1,16 +1,17 @@
-//! Messages without meaning must each have become a dead letter.
+//! Checks that every malformed message became a dead letter.
 
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 
 use super::{
-    Losses, VerifyError,
-    published::{Published, letter_key},
+    error::VerifyError,
+    losses::Losses,
+    published::{Published, dead_letter_key},
 };
 use crate::database::Database;
 
-/// Looks for a dead letter of every malformed message that was published.
+/// Looks for a dead letter for each malformed message that was published.
 pub(super) async fn compare(
     published: &Published,
     database: &mut Database,
@@ -20,9 +21,10 @@ pub(super) async fn compare(
         return Ok(());
     }
     let mut found: HashMap<u128, u64> = HashMap::new();
-    let mut letters = Box::pin(database.dead_letters().await?);
-    while let Some(letter) = letters.try_next().await? {
-        let key = letter_key(&letter.topic, &letter.payload, letter.payload_bytes as u64);
+    let mut dead_letters = Box::pin(database.dead_letters().await?);
+    while let Some(dead_letter) = dead_letters.try_next().await? {
+        let payload_bytes = dead_letter.payload_bytes as u64;
+        let key = dead_letter_key(&dead_letter.topic, &dead_letter.payload, payload_bytes);
         if published.malformed.contains_key(&key) {
             *found.entry(key).or_default() += 1;
         }

@@ -1,4 +1,4 @@
-//! Reads a ledger front to back.
+//! Reads a manifest from its beginning to its end.
 
 use std::{
     collections::HashMap,
@@ -8,33 +8,33 @@ use std::{
 };
 
 use super::{
-    LedgerError, Record,
-    format::{self, MAGIC, MAX_BODY_BYTES, PREFIX_BYTES, VERSION},
+    error::ManifestError,
+    format::{self, MAGIC, MAX_BODY_BYTES, PREFIX_BYTES, Record, VERSION},
 };
 
-/// Iterates over the records of a ledger. The iteration ends at the end of the file or, where a writer was killed, after the
-/// last whole record.
-pub struct LedgerReader {
+/// Iterates over the records of a manifest. The iteration ends at the end of the file, or after the
+/// last whole record if the writer was killed.
+pub struct ManifestReader {
     path: PathBuf,
     file: BufReader<File>,
-    /// How many values a reading of each sensor has.
+    /// The number of values per reading, by the sensor's index.
     widths: HashMap<u32, usize>,
     offset: u64,
     torn: bool,
     body: Vec<u8>,
 }
 
-impl LedgerReader {
-    /// Opens a ledger and checks its header.
-    pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let failed = |source| LedgerError::File { action: "read", path: path.to_owned(), source };
+impl ManifestReader {
+    /// Opens a manifest and checks its header.
+    pub fn open(path: &Path) -> Result<Self, ManifestError> {
+        let failed = |source| ManifestError::File { action: "read", path: path.to_owned(), source };
         let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
         let mut header = [0; 12];
         let read = read_up_to(&mut file, &mut header).map_err(failed)?;
         let expected = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
-        // A writer that was killed at once leaves less than a header.
+        // A writer that was killed at the start leaves only a part of the header.
         if header[..read] != expected[..read] || (read == 0 && path.is_dir()) {
-            return Err(LedgerError::NotALedger { path: path.to_owned() });
+            return Err(ManifestError::NotAManifest { path: path.to_owned() });
         }
         let torn = read < header.len();
         Ok(Self {
@@ -47,12 +47,12 @@ impl LedgerReader {
         })
     }
 
-    /// Whether the file ended within a record: its writer was killed.
+    /// Returns whether the file ended within a record, which means that its writer was killed.
     pub fn torn(&self) -> bool {
         self.torn
     }
 
-    fn next_record(&mut self) -> Result<Option<Record>, LedgerError> {
+    fn next_record(&mut self) -> Result<Option<Record>, ManifestError> {
         if self.torn {
             return Ok(None);
         }
@@ -65,7 +65,7 @@ impl LedgerReader {
         let [l0, l1, l2, l3, c0, c1, c2, c3] = prefix;
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if length > MAX_BODY_BYTES {
-            return Err(self.damaged("a record of impossible length"));
+            return Err(self.damaged("a record has an impossible length"));
         }
         self.body.resize(length, 0);
         if read_up_to(&mut self.file, &mut self.body).map_err(|source| self.failed(source))? < length {
@@ -88,24 +88,24 @@ impl LedgerReader {
         None
     }
 
-    fn damaged(&self, detail: &'static str) -> LedgerError {
-        LedgerError::Damaged { path: self.path.clone(), offset: self.offset, detail }
+    fn damaged(&self, detail: &'static str) -> ManifestError {
+        ManifestError::Damaged { path: self.path.clone(), offset: self.offset, detail }
     }
 
-    fn failed(&self, source: io::Error) -> LedgerError {
-        LedgerError::File { action: "read", path: self.path.clone(), source }
+    fn failed(&self, source: io::Error) -> ManifestError {
+        ManifestError::File { action: "read", path: self.path.clone(), source }
     }
 }
 
-impl Iterator for LedgerReader {
-    type Item = Result<Record, LedgerError>;
+impl Iterator for ManifestReader {
+    type Item = Result<Record, ManifestError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_record().transpose()
     }
 }
 
-/// Fills the buffer as far as the file goes.
+/// Fills the buffer until it is full or the file ends. Returns the number of bytes read.
 fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

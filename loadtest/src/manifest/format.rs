@@ -1,4 +1,5 @@
-//! The bytes of a ledger. All integers are little-endian.
+//! The bytes of a manifest. All integers are little-endian. The magic bytes keep the format's
+//! first name.
 //!
 //! | part | bytes |
 //! |---|---|
@@ -6,82 +7,83 @@
 //! | record | length of the body `u32`, low half of its XXH3 `u32`, body |
 //! | body | kind `u8`, then: |
 //! | 0 sensor | index `u32`, period in µs `i64`, name, topic, number of fields `u16`, their names |
-//! | 1 message | disposition `u8`, sensor's index `u32`, readings `u32`; per reading ts `i64` and the bits of each value `u64` |
+//! | 1 message | disposition `u8`, sensor's index `u32`, number of readings `u32`, the readings |
 //! | 2 malformed message | topic, payload |
-//! | 3 clock | wall clock in µs `i64`: when what stands before it was on its way to disk |
+//! | 3 clock | wall clock in µs `i64`, taken after the records before it were confirmed |
 //!
-//! A text or payload is its length (`u32`) and its bytes.
+//! A reading is its event time in µs `i64` and the bits of each value `u64`. A text or a payload is
+//! its length in bytes `u32` and its bytes.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(super) const MAGIC: &[u8; 8] = b"TKLEDGER";
 pub(super) const VERSION: u32 = 1;
-/// Length and checksum before each body.
+/// The bytes of length and checksum before each body.
 pub(super) const PREFIX_BYTES: usize = 8;
-/// No record is longer: a length above this is damage, not a record.
+/// The longest body. A greater length means that the file is damaged.
 pub(super) const MAX_BODY_BYTES: usize = 1 << 26;
 
 /// Why a message was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// In its turn, once.
+    /// The first publication of its readings, in order.
     Plain,
-    /// Again, on purpose, after its original.
+    /// A copy, published on purpose right after the original.
     Duplicate,
-    /// After newer readings of its sensor, on purpose.
+    /// Published on purpose after newer readings of its sensor.
     Late,
 }
 
-/// A reading as it was published.
+/// A reading that was published.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredReading {
-    /// µs since the Unix epoch.
+pub struct PublishedReading {
+    /// Event time in µs since the Unix epoch.
     pub ts: i64,
-    /// In the order of the sensor's fields.
+    /// The values, in the order of the sensor's fields.
     pub values: Vec<f64>,
 }
 
-/// What is said once of each sensor, before its first message.
+/// The description of a sensor. It stands before the sensor's first message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SensorRecord {
-    /// How later records of this ledger refer to it.
+    /// The number by which later records of this manifest refer to the sensor.
     pub index: u32,
-    /// Time between two of its readings, in µs.
+    /// Time between two readings, in µs.
     pub period_micros: i64,
-    /// Its name, as stored in `PostgreSQL`.
+    /// The sensor's name, as stored in PostgreSQL.
     pub name: String,
-    /// The topic it publishes to.
+    /// The topic of its messages.
     pub topic: String,
-    /// The names of its values, sorted.
+    /// The names of its fields, sorted.
     pub fields: Vec<String>,
 }
 
-/// One record of a ledger.
+/// One record of a manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
-    /// A sensor appears.
+    /// Describes a sensor.
     Sensor(SensorRecord),
-    /// A message with readings was confirmed.
+    /// The broker confirmed a message with readings.
     Message {
         /// Why it was published.
         disposition: Disposition,
-        /// Whose it is.
+        /// The index of the sensor.
         sensor: u32,
-        /// What it carried.
-        readings: Vec<StoredReading>,
+        /// The readings of the message.
+        readings: Vec<PublishedReading>,
     },
-    /// A message that cannot be understood was confirmed.
+    /// The broker confirmed a malformed message.
     Malformed {
-        /// Where it was published.
+        /// The topic of the message.
         topic: String,
-        /// What it carried.
+        /// The payload of the message.
         payload: Vec<u8>,
     },
-    /// The wall clock, from time to time.
+    /// The wall clock in µs since the Unix epoch. Written about once a second.
     Clock(i64),
 }
 
-/// Builds the body of a record in a reused buffer.
+/// Encodes the body of a record into a reused buffer.
 #[derive(Default)]
 pub(super) struct Body(Vec<u8>);
 
@@ -135,7 +137,7 @@ impl Body {
         self
     }
 
-    /// The prefix and the body.
+    /// Returns the prefix (length and checksum) and the body.
     pub(super) fn framed(&self) -> ([u8; PREFIX_BYTES], &[u8]) {
         let mut prefix = [0; PREFIX_BYTES];
         prefix[..4].copy_from_slice(&(self.0.len() as u32).to_le_bytes());
@@ -158,8 +160,9 @@ pub(super) fn checksum(body: &[u8]) -> u32 {
     xxh3_64(body) as u32
 }
 
-/// Decodes a body whose checksum was right. `width` gives the number of values of a sensor that was seen before.
-pub(super) fn decode(body: &[u8], width: impl Fn(u32) -> Option<usize>) -> Result<Record, &'static str> {
+/// Decodes a body whose checksum is right. `width_of` returns the number of values per reading of a
+/// sensor that was described before.
+pub(super) fn decode(body: &[u8], width_of: impl Fn(u32) -> Option<usize>) -> Result<Record, &'static str> {
     let mut cursor = Cursor(body);
     let record = match cursor.u8()? {
         0 => Record::Sensor(SensorRecord {
@@ -177,12 +180,12 @@ pub(super) fn decode(body: &[u8], width: impl Fn(u32) -> Option<usize>) -> Resul
                 _ => return Err("unknown disposition"),
             };
             let sensor = cursor.u32()?;
-            let width = width(sensor).ok_or("a message of an unknown sensor")?;
+            let width = width_of(sensor).ok_or("a message of an unknown sensor")?;
             let readings = (0..cursor.u32()?)
                 .map(|_| {
                     let ts = cursor.i64()?;
                     let values = (0..width).map(|_| Ok(f64::from_bits(cursor.i64()? as u64)));
-                    Ok(StoredReading { ts, values: values.collect::<Result<_, &'static str>>()? })
+                    Ok(PublishedReading { ts, values: values.collect::<Result<_, &'static str>>()? })
                 })
                 .collect::<Result<_, &'static str>>()?;
             Record::Message { disposition, sensor, readings }
@@ -191,7 +194,7 @@ pub(super) fn decode(body: &[u8], width: impl Fn(u32) -> Option<usize>) -> Resul
         3 => Record::Clock(cursor.i64()?),
         _ => return Err("unknown kind of record"),
     };
-    if cursor.0.is_empty() { Ok(record) } else { Err("bytes left over in a record") }
+    if cursor.0.is_empty() { Ok(record) } else { Err("a record has bytes left over") }
 }
 
 struct Cursor<'a>(&'a [u8]);

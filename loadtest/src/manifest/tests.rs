@@ -14,11 +14,11 @@ fn sensor(index: u32) -> SensorRecord {
 }
 
 fn records() -> Vec<Record> {
-    let mut random = Key::root(1, "ledger").stream();
+    let mut random = Key::root(1, "manifest").stream();
     let mut records = vec![Record::Sensor(sensor(0)), Record::Sensor(sensor(7))];
     for n in 0..50 {
         let readings = (0..=n % 3)
-            .map(|m| StoredReading { ts: n * 1_000 + m, values: vec![random.gauss(), -0.0] })
+            .map(|m| PublishedReading { ts: n * 1_000 + m, values: vec![random.gauss(), -0.0] })
             .collect();
         let disposition = [Disposition::Plain, Disposition::Duplicate, Disposition::Late][(n % 3) as usize];
         records.push(Record::Message { disposition, sensor: if n % 2 == 0 { 0 } else { 7 }, readings });
@@ -29,7 +29,7 @@ fn records() -> Vec<Record> {
 }
 
 fn write(path: &Path) {
-    let mut writer = LedgerWriter::create(path).unwrap();
+    let mut writer = ManifestWriter::create(path).unwrap();
     for record in records() {
         match record {
             Record::Sensor(sensor) => writer.sensor(&sensor),
@@ -44,8 +44,8 @@ fn write(path: &Path) {
     writer.flush().unwrap();
 }
 
-fn label(start: i64) -> Label {
-    Label {
+fn event(start: i64) -> InjectedEvent {
+    InjectedEvent {
         sensor: "city/harbour/microphone-01".to_owned(),
         class: SoundClass::Siren,
         start,
@@ -55,28 +55,28 @@ fn label(start: i64) -> Label {
 }
 
 #[test]
-fn a_ledger_comes_back_bit_for_bit() {
+fn a_manifest_comes_back_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger");
+    let path = folder.path().join("manifest");
     write(&path);
-    let mut reader = LedgerReader::open(&path).unwrap();
+    let mut reader = ManifestReader::open(&path).unwrap();
     let read: Vec<Record> = reader.by_ref().map(Result::unwrap).collect();
-    // Text tells −0 from 0, == does not.
+    // The text distinguishes −0 from 0, == does not.
     assert_eq!(format!("{read:?}"), format!("{:?}", records()));
     assert!(!reader.torn());
 }
 
 #[test]
-fn a_ledger_cut_anywhere_yields_its_whole_records() {
+fn a_manifest_cut_anywhere_yields_its_whole_records() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger");
+    let path = folder.path().join("manifest");
     write(&path);
     let whole = fs::read(&path).unwrap();
     let all = records();
     let mut longest = 0;
     for length in 0..=whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
-        let mut reader = LedgerReader::open(&path).unwrap();
+        let mut reader = ManifestReader::open(&path).unwrap();
         let read: Vec<Record> = reader.by_ref().map(Result::unwrap).collect();
         assert_eq!(read[..], all[..read.len()], "cut at {length}");
         assert!(read.len() >= longest);
@@ -88,29 +88,30 @@ fn a_ledger_cut_anywhere_yields_its_whole_records() {
 #[test]
 fn changed_bytes_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger");
+    let path = folder.path().join("manifest");
     write(&path);
     let whole = fs::read(&path).unwrap();
-    for place in (0..whole.len()).step_by(7) {
+    for position in (0..whole.len()).step_by(7) {
         let mut bytes = whole.clone();
-        bytes[place] ^= 0x10;
+        bytes[position] ^= 0x10;
         fs::write(&path, &bytes).unwrap();
-        let outcome = LedgerReader::open(&path).and_then(|reader| {
+        let outcome = ManifestReader::open(&path).and_then(|reader| {
             let mut reader = reader;
             let records: Result<Vec<Record>, _> = reader.by_ref().collect();
             records.map(|_| reader.torn())
         });
-        // A longer length may make the last records look like a torn end; everything else is an error.
-        assert!(outcome.is_err() || outcome.is_ok_and(|torn| torn), "byte {place}");
+        // A length that is greater than the rest of the file looks like a torn end. All other
+        // changes are errors.
+        assert!(outcome.is_err() || outcome.is_ok_and(|torn| torn), "byte {position}");
     }
 }
 
 #[test]
-fn a_ledger_is_never_overwritten() {
+fn a_manifest_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger");
+    let path = folder.path().join("manifest");
     write(&path);
-    assert!(matches!(LedgerWriter::create(&path), Err(LedgerError::Exists { .. })));
+    assert!(matches!(ManifestWriter::create(&path), Err(ManifestError::Exists { .. })));
 }
 
 #[test]
@@ -118,26 +119,26 @@ fn another_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("photo.jpg");
     fs::write(&path, "JFIF and so on and so forth").unwrap();
-    assert!(matches!(LedgerReader::open(&path), Err(LedgerError::NotALedger { .. })));
-    assert!(matches!(LedgerReader::open(&folder.path().join("none")), Err(LedgerError::File { .. })));
+    assert!(matches!(ManifestReader::open(&path), Err(ManifestError::NotAManifest { .. })));
+    assert!(matches!(ManifestReader::open(&folder.path().join("none")), Err(ManifestError::File { .. })));
 }
 
 #[test]
-fn labels_come_back_and_a_torn_last_line_is_ignored() {
+fn events_come_back_and_a_torn_last_line_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger");
-    let mut writer = LedgerWriter::create(&path).unwrap();
-    let written: Vec<Label> = (0..3).map(|n| label(1_795_341_600_000_000 + n * 60_000_000)).collect();
-    for label in &written {
-        writer.label(label).unwrap();
+    let path = folder.path().join("manifest");
+    let mut writer = ManifestWriter::create(&path).unwrap();
+    let written: Vec<InjectedEvent> = (0..3).map(|n| event(1_795_341_600_000_000 + n * 60_000_000)).collect();
+    for event in &written {
+        writer.event(event).unwrap();
     }
     writer.flush().unwrap();
-    assert_eq!(labels::read(&path).unwrap(), written);
+    assert_eq!(events::read(&path).unwrap(), written);
 
-    let text = fs::read_to_string(labels::path_of(&path)).unwrap();
-    fs::write(labels::path_of(&path), &text[..text.len() - 20]).unwrap();
-    assert_eq!(labels::read(&path).unwrap(), written[..2]);
+    let text = fs::read_to_string(events::path_of(&path)).unwrap();
+    fs::write(events::path_of(&path), &text[..text.len() - 20]).unwrap();
+    assert_eq!(events::read(&path).unwrap(), written[..2]);
 
-    fs::write(labels::path_of(&path), "nonsense\n").unwrap();
-    assert!(matches!(labels::read(&path), Err(LedgerError::Damaged { .. })));
+    fs::write(events::path_of(&path), "nonsense\n").unwrap();
+    assert!(matches!(events::read(&path), Err(ManifestError::Damaged { .. })));
 }

@@ -1,12 +1,13 @@
-//! Unambiguous bytes of a row, into a SHA-256: lengths before texts, a mark before what may be absent, bits of numbers.
+//! Hashes rows with SHA-256, without ambiguity: a length before each text and list, a mark before
+//! each optional value, the bits of each number.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
-/// A hash that is being fed.
-pub(super) struct Feed(Sha256);
+/// A SHA-256 hash of the values added so far.
+pub(super) struct RowHasher(Sha256);
 
-impl Feed {
+impl RowHasher {
     pub(super) fn new() -> Self {
         Self(Sha256::new())
     }
@@ -15,7 +16,7 @@ impl Feed {
         self.0.update(value.to_le_bytes());
     }
 
-    /// The very bits: 0 and −0 differ.
+    /// Adds the bits of a number: 0 and −0 differ.
     pub(super) fn float(&mut self, value: f64) {
         self.0.update(value.to_bits().to_le_bytes());
     }
@@ -47,14 +48,15 @@ impl Feed {
         }
     }
 
-    pub(super) fn optional<T>(&mut self, value: Option<T>, feed: fn(&mut Self, T)) {
+    /// Adds whether the value is present, and the value by `add` if it is.
+    pub(super) fn optional<T>(&mut self, value: Option<T>, add: fn(&mut Self, T)) {
         self.0.update([u8::from(value.is_some())]);
         if let Some(value) = value {
-            feed(self, value);
+            add(self, value);
         }
     }
 
-    /// The hash in hexadecimal.
+    /// Returns the hash in lower-case hexadecimal.
     pub(super) fn finish(self) -> String {
         format!("{:x}", self.0.finalize())
     }

@@ -1,0 +1,15 @@
+//! Why nothing could be compared.
+
+use crate::{database::DatabaseError, manifest::ManifestError};
+
+/// Why nothing could be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A manifest cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// PostgreSQL cannot be read.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
