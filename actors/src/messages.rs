@@ -206,7 +206,7 @@ pub struct TakeCheckpoint;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Commit {
-    /// The rows and everything else that commits with them.
+    /// The rows, and the other changes that commit with them.
     pub batch: CommitBatch,
     /// Receives the outcome.
     pub reply: oneshot::Sender<CommitOutcome>,

@@ -76,19 +76,19 @@ async fn the_append_script_decides_as_the_protocol_does() {
             let last = last.filter(|last| last.n > 0);
             let length = last.map_or(0, |last| length.min(last.n));
             env.set_up(last, length, writer.as_ref()).await;
-            let said =
+            let expected =
                 append(writer.as_ref(), length, bound, &Writer { producer: "a", sequence: n, generation: 7 });
             let arguments =
                 ["a".to_owned(), n.to_string(), "entry".to_owned(), bound.to_string(), "7".to_owned()];
-            let done: String = env.run(&script, &[LOG, WRITER], &arguments).await;
+            let reply: String = env.run(&script, &[LOG, WRITER], &arguments).await;
             let case = format!("{writer:?}, {length} of {bound}, n = {n}");
-            assert_eq!(Appended::from_name(&done), Some(said), "{case}");
+            assert_eq!(Appended::from_name(&reply), Some(expected), "{case}");
             let now: u64 = env.client.xlen(LOG).await.unwrap();
             let stored: Option<u64> = env.client.hget(WRITER, "sequence").await.unwrap();
-            let added = said == Appended::Now;
+            let added = expected == Appended::Now;
             assert_eq!(now, length + u64::from(added), "{case}");
             assert_eq!(stored, if added { Some(n) } else { writer.map(|writer| writer.sequence) }, "{case}");
-            seen.insert(said.name());
+            seen.insert(expected.name());
         }
     }
     assert_eq!(seen.len(), 5, "every outcome occurs");
@@ -105,8 +105,8 @@ async fn the_open_script_fences_as_the_protocol_does() {
                 let () = env.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
             }
             let arguments = ["b".to_owned(), "1".to_owned(), ingress_epoch.to_string()];
-            let (_, said): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
-            assert_eq!(said != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
+            let (_, reply): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
+            assert_eq!(reply != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
             let producer: String = env.client.hget(WRITER, "producer").await.unwrap();
             assert_eq!(producer == "b", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
         }
@@ -153,10 +153,10 @@ async fn the_acquire_script_decides_as_the_protocol_does() {
             let () = env.client.set("lease", holder, None, None, false).await.unwrap();
         }
         let code: i64 = env.run(&script, &["lease"], &["a".to_owned(), "60000".to_owned()]).await;
-        let said = acquire(holder.as_ref(), &"a");
-        assert_eq!((LeaseState::from_code(code), code), (said, said.code()));
+        let expected = acquire(holder.as_ref(), &"a");
+        assert_eq!((LeaseState::from_code(code), code), (expected, expected.code()));
         let now: String = env.client.get("lease").await.unwrap();
-        assert_eq!(now, if said == lease::LeaseState::HeldByOther { "b" } else { "a" });
+        assert_eq!(now, if expected == lease::LeaseState::HeldByOther { "b" } else { "a" });
     }
 }
 

@@ -46,8 +46,8 @@ pub struct ShardPeers {
     pub exit: ExitSignal,
     /// Records which entries the shard is about to apply, after an owner that crashed.
     pub suspects: Suspects,
-    /// Held by the shard that scores suspected readings one by one. There is one at a time in the
-    /// process.
+    /// Held by the shard that scores suspected readings one by one. At most one shard of the
+    /// process holds it at a time.
     pub suspect_lock: Arc<Mutex<()>>,
 }
 

@@ -79,7 +79,7 @@ impl MqttClient {
     }
 }
 
-/// A subscription and everything that its messages need.
+/// A subscription, and the settings and actors for its messages.
 pub(super) struct Session {
     pub(super) options: MqttOptions,
     pub(super) decode: DecodeOptions,

@@ -13,7 +13,7 @@ pub enum ExitReason {
     },
     /// Another node has taken over something that this node held. A restart resolves it.
     Fenced {
-        /// What was lost.
+        /// The name of the resource that was taken over.
         what: String,
     },
 }

@@ -169,7 +169,7 @@ fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Com
     rest
 }
 
-/// Counts what a transaction did.
+/// Counts the results of a transaction in the metrics.
 fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
     metrics.commits.inc();
     if report.conflicts > 0 {

@@ -1,4 +1,4 @@
-//! The writes of one transaction, collected from its batches, and the report of what they did.
+//! The writes of one transaction, collected from its batches, and the report of the transaction.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -126,7 +126,7 @@ impl<'a> PendingWrites<'a> {
         self.batches.push(batch);
     }
 
-    /// Writes everything but the positions.
+    /// Writes all changes except the positions, and completes the report.
     pub(super) async fn insert(
         &mut self,
         connection: &mut AsyncPgConnection,
