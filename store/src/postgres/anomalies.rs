@@ -29,7 +29,7 @@ pub struct AnomalyFilter {
     pub limit: i64,
 }
 
-/// The row of an event in its present state.
+/// Returns the row of an event in its present state.
 pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
     let column = |value: fn(&Cause) -> f64| event.causes.iter().map(value).collect::<Vec<f64>>();
     AnomalyRow {
@@ -50,7 +50,7 @@ pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
     }
 }
 
-/// Writes the latest state of each event. Events are few: one statement each.
+/// Writes the last state of each event, with one statement per event: there are few events.
 pub(super) async fn upsert_anomalies(
     connection: &mut AsyncPgConnection,
     anomalies: &[AnomalyRow],
@@ -86,8 +86,9 @@ pub(super) async fn upsert_anomalies(
     Ok(())
 }
 
-/// Ends the events that lasted when a sensor's detector got another shape: each at its last anomalous
-/// reading up to then. The detector that watched them is gone. Idempotent.
+/// Ends the events that were open when a sensor's detector got another shape: the old detector,
+/// which would have ended them, does not exist any more. Each event ends at its last anomalous
+/// reading of the old shape. Idempotent.
 pub(super) async fn close_open_anomalies(
     connection: &mut AsyncPgConnection,
     reshaped: &BTreeMap<SensorId, Timestamp>,

@@ -1,5 +1,5 @@
-//! `labels`: what people say about anomalies, on its way into the log. `applied_labels`: the labels that
-//! detectors have applied.
+//! `labels`: the labels that operators set on anomalies. The ingress appends them to the log.
+//! `applied_labels`: the labels that detectors have applied.
 
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
@@ -10,7 +10,7 @@ use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
 
-/// Labels that one query returns at most.
+/// Most labels that one query returns.
 const PAGE: i64 = 1_000;
 
 /// A label that is not in the log yet.
@@ -31,7 +31,7 @@ pub struct UnloggedLabel {
 pub struct AppliedLabel {
     /// The sensor's id.
     pub sensor: SensorId,
-    /// The sensor's scored readings before the label was applied.
+    /// Number of the sensor's scored readings before the label was applied.
     pub seq: u64,
     /// When the anomaly started.
     pub started: Timestamp,
@@ -111,7 +111,7 @@ pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, 
     Ok(rows.into_iter().filter_map(label).collect())
 }
 
-/// Marks labels as logged. A label that was changed meanwhile stays unlogged.
+/// Marks labels as logged, except labels that an operator has changed meanwhile.
 pub async fn mark_logged(pool: &PostgresPool, labels: &[UnloggedLabel]) -> Result<(), StoreError> {
     let mut connection = pool.get().await?;
     for UnloggedLabel { sensor, started, label, .. } in labels {

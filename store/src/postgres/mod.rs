@@ -1,9 +1,10 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `write_session`, `batch`, `commit`, `bisect`: the commit point. One transaction writes batches.
-//! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
-//! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of their days.
+//! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One
+//!   transaction writes batches.
+//! - `partitions`: positions, epochs and ledgers.
+//! - `readings`, `late`, `day_tables`: rows of readings.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.
 //! - `anomalies`, `labels`: events, and what people say about them.
 //! - `dead_letters`, `quarantine`, `log_losses`: what could not be processed.
@@ -28,6 +29,7 @@ mod ledgers;
 mod log_losses;
 mod partitions;
 mod pattern;
+mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
@@ -41,7 +43,6 @@ pub use anomalies::{
     find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
 };
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
-pub use commit::Applied;
 pub use configs::stored_configs;
 pub use connection::{
     PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
@@ -68,6 +69,7 @@ pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, mark_clean_shutdown,
     newest_generation, partitions_configured_otherwise,
 };
+pub use pending_writes::CommitReport;
 pub use quarantine::{
     QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine, quarantined_by_reason,
 };

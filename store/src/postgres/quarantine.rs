@@ -1,5 +1,5 @@
-//! `quarantine`: readings that are skipped. A row is durable before any later reading is processed, so
-//! that every replay of the log skips the same readings.
+//! `quarantine`: readings to skip. A row is durable before the outcome of a later reading is
+//! committed, so that every replay of the log skips the same readings.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,10 @@ use crate::faults;
 /// Why a reading is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineReason {
-    /// It panicked its detector twice, or killed the process repeatedly. Stored without a score.
+    /// Its detector panicked on it twice, or the process died on it repeatedly. It is stored
+    /// without a score.
     Poison,
-    /// PostgreSQL rejects its row. A dead letter.
+    /// PostgreSQL rejects its row. It becomes a dead letter.
     Unstorable,
 }
 
@@ -34,8 +35,8 @@ impl QuarantineReason {
     }
 }
 
-/// The quarantined readings of a partition by their position in the log, each with its reason and an
-/// explanation.
+/// The quarantined readings of a partition by their position in the log, each with its reason and
+/// an explanation.
 pub type QuarantineList = BTreeMap<RecordPosition, (QuarantineReason, String)>;
 
 /// A reading to quarantine.
@@ -51,14 +52,14 @@ pub struct QuarantineEntry {
     pub reason: QuarantineReason,
     /// Its sensor.
     pub sensor: SensorName,
-    /// When it was taken.
+    /// The timestamp of the reading.
     pub ts: Timestamp,
     /// The cause, for a person to read.
     pub detail: String,
 }
 
-/// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if the
-/// partition has another owner.
+/// Quarantines a reading. If it is quarantined already, the first entry stays. Returns false, and
+/// writes no entry, if another owner has claimed the partition.
 pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEntry) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Owned {
@@ -111,7 +112,7 @@ pub async fn newest_quarantined(
         .await
 }
 
-/// Returns the quarantined readings of partitions that are not committed yet.
+/// Returns the quarantined readings after the committed position of each partition.
 pub(super) async fn pending_quarantine(
     connection: &mut AsyncPgConnection,
     partitions: &[i32],
