@@ -22,7 +22,8 @@ pub(crate) fn parse_exact(text: &str) -> Result<Timestamp, String> {
     parse_rfc3339(text).map_err(|error| error.to_string())
 }
 
-/// Shows a time as RFC 3339 in UTC. It has as many digits as [`parse_exact`] needs to read the same time.
+/// Shows a time as RFC 3339 in UTC. It has as many digits as [`parse_exact`] needs to read the same
+/// time.
 pub(crate) fn show(time: Timestamp) -> String {
     time.to_datetime().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

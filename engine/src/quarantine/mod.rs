@@ -1,5 +1,5 @@
-//! `thicket quarantine`: readings that every replay of the log skips. They are not dead letters: a poison reading is
-//! stored without a score, and an unstorable one has a dead letter of its own.
+//! `thicket quarantine`: readings that every replay of the log skips. They are not dead letters: a
+//! poison reading is stored without a score, and an unstorable one has a dead letter of its own.
 
 pub(crate) mod args;
 
