@@ -20,9 +20,9 @@ servers: ## Install what is missing of Redis, Mosquitto, PostgreSQL and Promethe
 	@./compose/install-servers
 
 demo: servers ## Start everything, replay a city of microphones, show what is found, reckon
-	@echo 'demo: building the engine (a few minutes the first time)' >&2
-	@cargo build --release --locked --bin thicket
-	@cargo run --release --locked --quiet --bin thicket -- demo $(DEMO_FLAGS)
+	@echo 'demo: building the engine and the load test (a few minutes the first time)' >&2
+	@cargo build --release --locked -p thicket -p thicket-loadtest
+	@target/release/thicket-loadtest demo $(DEMO_FLAGS)
 
 test: servers lint ## Formatting, lints, unit, property and integration tests
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc

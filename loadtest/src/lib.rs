@@ -1,25 +1,29 @@
-//! Synthetic city sounds, their replay as sensor readings over MQTT, and the reconciliation of what was published with what
-//! was stored.
+//! Synthetic city sounds, their replay as sensor readings over MQTT, and the comparison of the
+//! published readings with the stored rows.
 //!
-//! In the order that data flows:
+//! In the order of the data flow:
 //!
 //! - [`synth`] writes a data set in `UrbanSound8K`'s layout from a seed.
-//! - [`audio`] turns sound files into spectral frames and those into features.
+//! - [`audio`] turns sound files into spectral frames, and spectral frames into features.
 //! - [`scenario`] mixes them into the readings of a city's sensors, with labelled events.
-//! - [`replay`] publishes the readings over MQTT and [`ledger`] remembers what the broker confirmed.
-//! - [`verify`] compares that with what PostgreSQL holds, and [`digest`] condenses all rows into one hash.
+//! - [`replay`] publishes the readings over MQTT. [`manifest`] records the confirmed messages.
+//! - [`verify`] compares the manifest with PostgreSQL. [`digest`] computes a hash over all rows.
+//! - [`demo`] starts servers and an engine, and runs all of the above.
 //!
-//! [`random`] holds the deterministic numbers under all of it and [`sound_class`] the ten classes; [`cli`] is the program
-//! `thicket-loadtest`.
+//! [`random`] generates reproducible random numbers, and [`sound_class`] lists the ten classes.
+//! [`metrics_page`] reads the engine's metrics. [`cli`] is the program `thicket-loadtest`.
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
-#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests mean the very bits"))]
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare bits"))]
 
 pub mod audio;
 pub mod cli;
-mod database;
+pub mod demo;
 pub mod digest;
-pub mod ledger;
+mod http;
+pub mod manifest;
+pub mod metrics_page;
+mod progress_line;
 pub mod random;
 pub mod replay;
 pub mod scenario;

@@ -1,62 +1,66 @@
-//! Randomness as a pure function: everything synthetic derives from a [`Key`], a hash of the seed and of the place where
-//! the number is needed, so that a reading does not depend on which readings were generated before it.
+//! Random numbers as a pure function. Every synthetic quantity has a [`Key`], a hash of the seed
+//! and of the path to the quantity. So a reading does not depend on the readings that were
+//! generated before it.
 //!
-//! Only integer arithmetic and `+ − ×` are used: the numbers are the same on every machine.
+//! The generator is not from a crate: the readings of a seed must keep their bits, whatever version
+//! a dependency has. It uses only integer arithmetic and `+ − ×`, so the numbers are the same on
+//! every machine.
 
-/// Names one random quantity: a seed, and the path from it to the quantity.
+/// The name of a random quantity: a seed, and a path from the seed to the quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(u64);
 
 impl Key {
-    /// Starts a path: different purposes under the same seed are unrelated.
+    /// Starts a path. Numbers for different purposes under the same seed are independent.
     pub fn root(seed: u64, purpose: &str) -> Self {
         Self(xxhash_rust::xxh3::xxh3_64_with_seed(purpose.as_bytes(), seed))
     }
 
-    /// Goes one step down the path.
+    /// Returns the key one step further on the path.
     #[must_use]
     pub fn at(self, step: u64) -> Self {
         Self(mix(self.0 ^ mix(step.wrapping_add(GOLDEN))))
     }
 
-    /// The key's 64 random bits.
+    /// Returns the key's 64 random bits.
     pub fn bits(self) -> u64 {
         mix(self.0)
     }
 
-    /// A number in `0 <= x < 1`.
+    /// Returns a number in `0 <= x < 1`.
     pub fn unit(self) -> f64 {
         to_unit(self.bits())
     }
 
-    /// A number in `low <= x < high`.
+    /// Returns a number in `low <= x < high`.
     pub fn between(self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// A number with mean 0, variance 1 and nearly the shape of a Gaussian (it never leaves ±3.47).
+    /// Returns a nearly Gaussian number with mean 0 and variance 1, always within ±3.47.
     pub fn gauss(self) -> f64 {
         to_gauss(self.bits())
     }
 
-    /// One of `count` choices; 0 if there is none.
+    /// Returns a number in `0 <= n < count`; 0 if `count` is 0.
     pub fn choice(self, count: usize) -> usize {
         to_choice(self.bits(), count)
     }
 
-    /// A stream of numbers, for where many are used in a fixed order.
+    /// Returns a stream of numbers, for uses that need many in a fixed order.
     pub fn stream(self) -> Stream {
         Stream(self.0)
     }
 
-    /// A smooth random function of `time` with mean 0 and variance about 1; it forgets itself after about one unit of time.
+    /// Returns the value at `time` of a smooth random function with mean 0 and variance about 1.
+    /// Values more than two units of time apart are independent.
     pub fn drift(self, time: f64) -> f64 {
         let cell = time.floor();
         let part = time - cell;
         let weight = part * part * (3.0 - 2.0 * part);
         let left = self.at(cell as i64 as u64).gauss();
         let right = self.at(cell as i64 as u64 + 1).gauss();
-        // Interpolation halves the variance midway; 1.16 restores it on average.
+        // Interpolation halves the variance in the middle. The factor 1.16 restores it on average.
         1.16 * (left + (right - left) * weight)
     }
 }
@@ -66,28 +70,28 @@ impl Key {
 pub struct Stream(u64);
 
 impl Stream {
-    /// The next 64 random bits.
+    /// Returns the next 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
-    /// The next number in `0 <= x < 1`.
+    /// Returns the next number in `0 <= x < 1`.
     pub fn unit(&mut self) -> f64 {
         to_unit(self.bits())
     }
 
-    /// The next number in `low <= x < high`.
+    /// Returns the next number in `low <= x < high`.
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// The next nearly Gaussian number, mean 0 and variance 1.
+    /// Returns the next nearly Gaussian number with mean 0 and variance 1.
     pub fn gauss(&mut self) -> f64 {
         to_gauss(self.bits())
     }
 
-    /// One of `count` choices; 0 if there is none.
+    /// Returns a number in `0 <= n < count`; 0 if `count` is 0.
     pub fn choice(&mut self, count: usize) -> usize {
         to_choice(self.bits(), count)
     }
@@ -95,7 +99,7 @@ impl Stream {
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finaliser of `SplitMix64`: every input bit reaches every output bit.
+/// The finaliser of `SplitMix64`: every input bit affects every output bit.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -106,7 +110,7 @@ fn to_unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// The sum of four 16-bit uniform numbers, scaled to variance 1 (each has variance 1/12).
+/// Returns the sum of four 16-bit uniform numbers (each of variance 1/12), scaled to variance 1.
 fn to_gauss(bits: u64) -> f64 {
     let sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
     (sum as f64 / 65_535.0 - 2.0) * 1.732_050_807_568_877_2

@@ -1,11 +1,11 @@
-//! The ten sound classes of `UrbanSound8K`, and which part each plays in a scenario.
+//! The ten sound classes of `UrbanSound8K`, and the role of each in a scenario.
 
 use serde::{Deserialize, Serialize};
 
 /// A class of city sound, numbered as in `UrbanSound8K`'s `classID` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names explain themselves")]
 pub enum SoundClass {
     AirConditioner = 0,
     CarHorn = 1,
@@ -39,23 +39,23 @@ impl SoundClass {
         StreetMusic,
     ];
 
-    /// The classes that make a sensor's everyday ambience.
+    /// The classes of everyday sounds.
     pub const AMBIENT: [Self; 4] = [AirConditioner, ChildrenPlaying, EngineIdling, StreetMusic];
 
-    /// The classes that stand out: they become the labelled events.
+    /// The classes of unusual sounds, which become the labelled events.
     pub const EVENTS: [Self; 6] = [CarHorn, DogBark, Drilling, GunShot, Jackhammer, Siren];
 
-    /// The `classID` of the data set.
+    /// Returns the `classID` of the data set.
     pub fn id(self) -> u8 {
         self as u8
     }
 
-    /// The class with this `classID`.
+    /// Returns the class with this `classID`, or `None`.
     pub fn from_id(id: u8) -> Option<Self> {
         Self::ALL.get(usize::from(id)).copied()
     }
 
-    /// The name in the data set's `class` column.
+    /// Returns the name in the data set's `class` column.
     pub fn name(self) -> &'static str {
         match self {
             AirConditioner => "air_conditioner",

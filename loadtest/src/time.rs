@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// Formats µs since the Unix epoch, as `2026-11-22T10:00:00.000000Z`.
+/// Formats µs since the Unix epoch, for example as `2026-11-22T10:00:00.000000Z`.
 pub(crate) fn format(micros: i64) -> String {
     DateTime::<Utc>::from_timestamp_micros(micros)
         .unwrap_or_default()
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         .map_err(|error| format!("{text:?} is not a time like 2026-11-22T10:00:00Z: {error}"))
 }
 
-/// The present, in µs since the Unix epoch.
+/// Returns the wall clock, in µs since the Unix epoch.
 pub(crate) fn now() -> i64 {
     Utc::now().timestamp_micros()
 }

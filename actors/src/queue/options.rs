@@ -9,12 +9,14 @@ pub struct QueueWriterOptions {
     pub linger: Duration,
     /// Most records of one entry.
     pub max_records: usize,
-    /// Most entries of a partition's log. Beyond it, messages stay unacknowledged with the broker.
+    /// Most entries of a partition's log. If the log is full, messages stay unacknowledged with the
+    /// broker.
     pub max_backlog: u64,
-    /// The producer name of this process. No other process has it.
+    /// The producer id of this process, unique over all processes.
     pub producer: String,
     /// Number of partitions.
     pub partitions: u16,
-    /// The newest committed generation: Redis may have lost it, and the clock may have been set back.
+    /// The newest committed generation. A new generation is later, even if Redis has lost its data
+    /// and the clock was set back.
     pub newest_generation: u64,
 }

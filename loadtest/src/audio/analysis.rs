@@ -1,7 +1,9 @@
-//! Samples to spectral frames, by Welch's method: overlapping windows, their power spectra summed into the bands.
+//! Computes spectral frames from samples by Welch's method: the power spectra of overlapping
+//! windows are summed into the bands.
 //!
-//! The shape of a frame's spectrum comes from the windows whose centres lie in the frame, its power from the samples
-//! themselves: the bands are scaled so that they sum to the frame's mean square, whatever the windows' edges saw.
+//! The shape of a frame's spectrum comes from the windows whose centres lie in the frame. Its power
+//! comes from the samples themselves: the bands are scaled so that they sum to the frame's mean
+//! square.
 
 use std::{collections::HashMap, f64::consts::TAU, sync::Arc};
 
@@ -13,40 +15,45 @@ use super::{
     wav::Sound,
 };
 
-/// A last frame this full still counts as one.
+/// The share of a frame that the last one must fill to count as a frame.
 const NEARLY_FULL: f64 = 0.9;
 
-/// Cuts sounds into frames and analyses them; keeps its tables from sound to sound.
+/// Cuts sounds into frames and analyses them. Reuses its tables for sounds of the same sampling
+/// rate.
 pub struct Analyser {
     frame_seconds: f64,
-    /// The scalar planner on purpose: the vector ones round differently from machine to machine.
+    /// The scalar planner: the results of the SIMD planners depend on the machine.
     planner: FftPlannerScalar<f64>,
     tables: HashMap<u32, Arc<Table>>,
 }
 
-/// What depends on the sampling rate alone.
+/// The values that depend only on the sampling rate.
 struct Table {
     fft: Arc<dyn Fft<f64>>,
     /// A Hann window.
     window: Vec<f64>,
-    /// For each bin up to half the rate: its frequency, its A-weight, and its share in one or two bands.
+    /// The bins up to half the sampling rate.
     bins: Vec<Bin>,
 }
 
+/// A bin of the spectrum.
 struct Bin {
+    /// Centre frequency in Hz.
     frequency: f64,
+    /// A-weighting as a factor on power.
     a_weight: f64,
+    /// The one or two bands that the bin overlaps, with the overlapping share of its width.
     shares: [(usize, f64); 2],
 }
 
 impl Analyser {
-    /// An analyser for frames of this many seconds.
+    /// Returns an analyser for frames of `frame_seconds` seconds.
     pub fn new(frame_seconds: f64) -> Self {
         Self { frame_seconds, planner: FftPlannerScalar::new(), tables: HashMap::new() }
     }
 
-    /// The whole frames of a sound. A sound shorter than a frame gives one, filled up with silence; the rest of a longer one
-    /// is left out unless it nearly fills a frame.
+    /// Returns the whole frames of a sound. A sound shorter than a frame gives one frame, padded
+    /// with silence. The rest of a longer sound is ignored unless it nearly fills a frame.
     pub fn frames(&mut self, sound: &Sound) -> Vec<SpectralFrame> {
         let table = self.table(sound.rate);
         let length = ((self.frame_seconds * f64::from(sound.rate)).round() as usize).max(1);
@@ -62,12 +69,13 @@ impl Analyser {
 }
 
 impl Table {
-    /// Windows of 0.12 to 0.24 s: bins narrow enough for the lowest octave band, several windows per second.
+    /// Uses windows of 0.12 to 0.24 s. Their bins are narrow enough for the lowest octave band, and
+    /// several windows fit into a second.
     fn new(rate: u32, planner: &mut FftPlannerScalar<f64>) -> Self {
         let size = ((0.12 * f64::from(rate)) as usize).next_power_of_two();
         let window = (0..size).map(|n| 0.5 - 0.5 * libm::cos(TAU * n as f64 / size as f64)).collect();
         let width = f64::from(rate) / size as f64;
-        let edges = bands::edges();
+        let edges = bands::band_edges();
         let bins = (0..=size / 2).map(|n| Bin::new(n as f64 * width, width, &edges)).collect();
         Self { fft: planner.plan_fft_forward(size), window, bins }
     }
@@ -81,11 +89,15 @@ impl Table {
         }
 
         let spectrum = self.spectrum(&sound.samples, start, samples.len());
-        let heard: f64 = spectrum.iter().zip(&self.bins).map(|(power, bin)| power * bin.total_share()).sum();
-        // Windows that end before a click saw nothing of it: a click's spectrum is flat.
-        let (spectrum, heard) =
-            if heard > 0.0 { (spectrum, heard) } else { (vec![1.0; self.bins.len()], self.flat_total()) };
-        let scale = mean_square / heard;
+        let in_bands: f64 =
+            spectrum.iter().zip(&self.bins).map(|(power, bin)| power * bin.total_share()).sum();
+        // No window contains a click at the end of the samples. A click has a flat spectrum.
+        let (spectrum, in_bands) = if in_bands > 0.0 {
+            (spectrum, in_bands)
+        } else {
+            (vec![1.0; self.bins.len()], self.flat_total())
+        };
+        let scale = mean_square / in_bands;
         for (power, bin) in spectrum.iter().zip(&self.bins) {
             for (band, share) in bin.shares {
                 let power = power * scale * share;
@@ -101,11 +113,12 @@ impl Table {
         frame
     }
 
+    /// Returns the power in all bands of a spectrum with power 1 in every bin.
     fn flat_total(&self) -> f64 {
         self.bins.iter().map(Bin::total_share).sum()
     }
 
-    /// The summed power spectra of the windows centred in the frame, up to half the sampling rate.
+    /// Returns the summed power spectra of the windows whose centres lie in the frame, per bin.
     fn spectrum(&self, samples: &[f32], start: usize, length: usize) -> Vec<f64> {
         let size = self.window.len();
         let hop = size / 2;
@@ -113,8 +126,8 @@ impl Table {
         let mut buffer = vec![Complex::new(0.0, 0.0); size];
         let mut scratch = vec![Complex::new(0.0, 0.0); self.fft.get_inplace_scratch_len()];
         if samples.len() < size {
-            // Shorter than a window: one window over all of it.
-            self.pair(&mut buffer, samples, None);
+            // The sound is shorter than a window: use one window over the whole sound.
+            self.load_windows(&mut buffer, samples, None);
             self.fft.process_with_scratch(&mut buffer, &mut scratch);
             add_powers(&mut sum, &buffer);
             return sum;
@@ -125,25 +138,27 @@ impl Table {
             .filter(|offset| (start..start + length).contains(&(offset + hop)))
             .peekable();
         if offsets.peek().is_none() {
-            // A frame shorter than half a window may hold no centre: take the window nearest to its middle.
+            // A frame shorter than half a window may contain no centre. Use the window nearest to
+            // its middle.
             let nearest = (start + length / 2).saturating_sub(hop).min(last);
-            self.pair(&mut buffer, &samples[nearest..nearest + size], None);
+            self.load_windows(&mut buffer, &samples[nearest..nearest + size], None);
             self.fft.process_with_scratch(&mut buffer, &mut scratch);
             add_powers(&mut sum, &buffer);
         }
         while let Some(first) = offsets.next() {
             let second = offsets.next().map(|offset| &samples[offset..offset + size]);
-            self.pair(&mut buffer, &samples[first..first + size], second);
+            self.load_windows(&mut buffer, &samples[first..first + size], second);
             self.fft.process_with_scratch(&mut buffer, &mut scratch);
             add_powers(&mut sum, &buffer);
         }
         sum
     }
 
-    /// Two real windows as the parts of one complex one: a single transform gives both power spectra.
-    fn pair(&self, buffer: &mut [Complex<f64>], first: &[f32], second: Option<&[f32]>) {
+    /// Loads two windows of samples as the real and the imaginary part of one complex window. A
+    /// single transform then gives the sum of both power spectra.
+    fn load_windows(&self, buffer: &mut [Complex<f64>], first: &[f32], second: Option<&[f32]>) {
         buffer.fill(Complex::new(0.0, 0.0));
-        // A short sound is windowed over its own length, not cut off in the middle of the window.
+        // The window function is stretched over the length of a short sound.
         let stretch = self.window.len() as f64 / first.len() as f64;
         for (n, sample) in first.iter().enumerate() {
             buffer[n].re = f64::from(*sample) * self.window[(n as f64 * stretch) as usize];
@@ -154,7 +169,8 @@ impl Table {
     }
 }
 
-/// With `Z` the transform of `x + i·y`, `|X_k|² + |Y_k|² = (|Z_k|² + |Z_{N−k}|²) / 2`.
+/// Adds the power spectra of two real windows `x` and `y` to `sum`. With `Z` the transform of
+/// `x + i·y`, `|X_k|² + |Y_k|² = (|Z_k|² + |Z_{N−k}|²) / 2`.
 fn add_powers(sum: &mut [f64], transform: &[Complex<f64>]) {
     let size = transform.len();
     for (k, power) in sum.iter_mut().enumerate() {

@@ -1,25 +1,27 @@
-//! The frequency axis: 24 third-octave bands that make up the eight octave bands from 63 Hz to 8 kHz, one band below and
-//! one above; and the A-weighting, which weighs frequencies as the ear does.
+//! The frequency axis: 24 third-octave bands, which form the eight octave bands from 63 Hz to 8
+//! kHz, one band below and one above. And the A-weighting, which weighs frequencies like the human
+//! ear.
 
-/// Third-octave bands, with the rest below and above: `below | 24 third octaves | above`.
+/// Number of bands: `below | 24 third octaves | above`.
 pub const BANDS: usize = 26;
 
-/// Octave bands that are reported.
+/// Number of octave bands in a reading.
 pub const OCTAVES: usize = 8;
 
 /// Nominal centres of the octave bands in Hz.
 pub const OCTAVE_CENTRES: [u32; OCTAVES] = [63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000];
 
-/// Lowest frequency of the band below the third octaves; what lies under it is infrasound and not counted.
+/// Lowest frequency of the band below the third octaves. Lower frequencies are infrasound and are
+/// ignored.
 const FLOOR_HZ: f64 = 10.0;
 /// Highest frequency of the band above the third octaves.
 const CEILING_HZ: f64 = 20_000.0;
 
-/// The edges of the bands in Hz, ascending; band n lies between edge n and edge n + 1.
+/// Returns the edges of the bands in Hz, ascending. Band n lies between edge n and edge n + 1.
 ///
-/// Third octaves are those of IEC 61260 (base ten): the edge between bands n and n + 1 of the series around 1 kHz lies at
-/// `1000 · 10^((2k − 1)/20)` Hz.
-pub fn edges() -> [f64; BANDS + 1] {
+/// The third octaves are those of IEC 61260 (base ten): the lower edge of the band k steps above
+/// the one at 1 kHz is `1000 · 10^((2k − 1)/20)` Hz.
+pub fn band_edges() -> [f64; BANDS + 1] {
     let mut edges = [FLOOR_HZ; BANDS + 1];
     for (n, edge) in edges.iter_mut().enumerate().skip(1) {
         // The third octave at 50 Hz is 13 steps below the one at 1 kHz.
@@ -30,12 +32,13 @@ pub fn edges() -> [f64; BANDS + 1] {
     edges
 }
 
-/// The three bands that make up an octave band.
+/// Returns the three bands that form an octave band.
 pub fn of_octave(octave: usize) -> std::ops::Range<usize> {
     1 + 3 * octave..4 + 3 * octave
 }
 
-/// The A-weighting of a frequency as a factor on power (IEC 61672-1, appendix E): 1 at 1 kHz.
+/// Returns the A-weighting of a frequency in Hz as a factor on power (IEC 61672-1, appendix E): 1
+/// at 1 kHz.
 pub fn a_weight(frequency: f64) -> f64 {
     let f2 = frequency * frequency;
     let high = 12_194.0 * 12_194.0;
@@ -72,7 +75,7 @@ mod tests {
         ] {
             let frequency = 1_000.0 * 10f64.powf(f64::from(exponent) / 10.0);
             let weight = 10.0 * a_weight(frequency).log10();
-            // The table is rounded to tenths.
+            // The values of the table are rounded to tenths.
             assert!(
                 (weight - decibels).abs() < 0.0501,
                 "{frequency:.1} Hz: {weight:.3} dB, expected {decibels}"
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn octave_bands_are_centred_and_an_octave_wide() {
-        let edges = edges();
+        let edges = band_edges();
         for (octave, &centre) in OCTAVE_CENTRES.iter().enumerate() {
             let bands = of_octave(octave);
             let (low, high) = (edges[bands.start], edges[bands.end]);
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn edges_ascend() {
-        let edges = edges();
+        let edges = band_edges();
         assert!(edges.windows(2).all(|pair| pair[0] < pair[1]));
         assert!((edges[1] - 44.668).abs() < 1e-3 && (edges[25] - 11_220.18).abs() < 0.01, "{edges:?}");
     }

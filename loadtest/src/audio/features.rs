@@ -1,4 +1,4 @@
-//! A spectral frame to the fields of a reading.
+//! Computes the fields of a reading from a spectral frame.
 
 use std::sync::LazyLock;
 
@@ -9,11 +9,11 @@ use super::{
 
 /// The fields of a reading, sorted by name, as they are stored.
 ///
-/// | field | unit | what |
+/// | field | unit | meaning |
 /// |---|---|---|
 /// | `band_63_db` … `band_8000_db` | dB | level of the octave band, unweighted |
-/// | `centroid_hz` | Hz | centre of gravity of the power spectrum |
-/// | `flatness` | 0..1 | geometric over arithmetic mean of the spectral density: 0 a tone, 1 white noise |
+/// | `centroid_hz` | Hz | centroid of the power spectrum |
+/// | `flatness` | 0..1 | geometric over arithmetic mean of the spectral density: 0 tone, 1 noise |
 /// | `laeq_db` | dB(A) | A-weighted equivalent level of the frame |
 /// | `peak_db` | dB | largest sample |
 /// | `zcr` | 0..1 | zero crossings per sample at [`SENSOR_RATE_HZ`] |
@@ -36,22 +36,23 @@ pub const FIELDS: [&str; 13] = [
 /// The octave (index into [`bands::OCTAVE_CENTRES`]) of each of the first eight fields.
 const OCTAVE_OF_FIELD: [usize; OCTAVES] = [4, 1, 5, 2, 6, 3, 0, 7];
 
-/// The sampling rate of the sensors, which the zero-crossing rate refers to.
+/// The sampling rate of the sensors in Hz, on which the zero-crossing rate is based.
 pub const SENSOR_RATE_HZ: f64 = 22_050.0;
 
-/// No level is below this: the logarithm of silence.
+/// The lowest level in dB, which silence has.
 const FLOOR_DB: f64 = -120.0;
 
-/// Bandwidths in Hz and their shares of the whole.
+/// The widths of the bands in Hz.
 static WIDTHS: LazyLock<[f64; BANDS]> = LazyLock::new(|| {
-    let edges = bands::edges();
+    let edges = bands::band_edges();
     std::array::from_fn(|band| edges[band + 1] - edges[band])
 });
 
-/// The values of a reading, in the order of [`FIELDS`], rounded to what such a sensor reports: 0.01 dB, 0.1 Hz, 0.0001.
+/// The values of a reading, in the order of [`FIELDS`], rounded to the resolution of such a sensor:
+/// 0.01 dB, 0.1 Hz, 0.0001.
 pub type Features = [f64; FIELDS.len()];
 
-/// Computes the features of a frame; `calibration_db` is added to all levels.
+/// Computes the features of a frame. Adds `calibration_db` to all levels.
 pub fn features(frame: &SpectralFrame, calibration_db: f64) -> Features {
     let total = frame.total_power();
     let mut values = [0.0; FIELDS.len()];
@@ -72,8 +73,9 @@ fn level(power: f64, calibration_db: f64) -> f64 {
     round(decibels.max(FLOOR_DB), 100.0)
 }
 
-/// Geometric over arithmetic mean of the power density, over frequency from 45 Hz to 11 kHz. The spectrum is taken as
-/// constant within each band, so a band counts by its width. An empty band counts as 100 dB below the mean.
+/// Returns the geometric over the arithmetic mean of the power density, from 45 Hz to 11 kHz. The
+/// density is taken as constant within each band, so the weight of a band is its width. The density
+/// of an empty band counts as 100 dB below the mean.
 fn flatness(power: &[f64; BANDS]) -> f64 {
     let inner = 1..BANDS - 1;
     let total: f64 = power[inner.clone()].iter().sum();
@@ -89,7 +91,7 @@ fn flatness(power: &[f64; BANDS]) -> f64 {
 
 fn round(value: f64, steps: f64) -> f64 {
     let rounded = (value * steps).round() / steps;
-    // −0 and 0 are one value but two texts.
+    // Adding 0 turns −0 into 0: both are equal, but their texts differ.
     rounded + 0.0
 }
 

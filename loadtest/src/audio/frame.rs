@@ -1,21 +1,29 @@
-//! The intermediate between sound and features: what a frame's sound holds per frequency band.
+//! The spectral frame, which stands between samples and features: the power of a frame's sound per
+//! frequency band.
 //!
-//! Sounds of different sources are incoherent, so their powers add, band by band. Everything a feature needs is kept in a
-//! form that adds as well, which makes the mixture of two frames as exact as the assumption of incoherence:
+//! Sounds of different sources are incoherent, so their powers add up in each band. A frame keeps
+//! everything that a feature needs in a form that adds up too. So a mixture of two frames is as
+//! exact as the assumption of incoherence:
 //!
-//! | quantity | kept as | of a mixture |
+//! | quantity | stored as | in a mixture |
 //! |---|---|---|
 //! | band powers | mean square per band | sum |
 //! | A-weighted level | A-weighted mean square per band | sum |
-//! | centroid | Σ f·P per band | sum, over the sum of P |
-//! | flatness | from the band powers | that of the mixed spectrum |
-//! | zero crossings | P·N², N crossings per second | sum, over the sum of P: Rice's formula says N² = 4·Σf²P/ΣP, so the mean square of the parts' rates, weighted by power, is the rate of the whole |
-//! | peak | squared peak | sum: peaks of unrelated sources seldom coincide, so the truth lies between the larger and the sum of both, as this does |
+//! | centroid | Σ f·P per band | sum, divided by the sum of P |
+//! | flatness | from the band powers | from the mixed band powers |
+//! | zero crossings | P·N², with N crossings per second | sum, divided by the sum of P (1) |
+//! | peak | squared peak | sum (2) |
+//!
+//! 1. Rice's formula says N² = 4·Σf²P/ΣP. So the rate of the mixture is the root of the mean square
+//!    of the rates, weighted by power.
+//! 2. The peaks of independent sources seldom coincide. So the true peak lies between the larger
+//!    peak and the sum of both peaks, and so does this estimate.
 
 use super::bands::BANDS;
 
-/// The spectrum of one frame of sound and what adds along with it. Powers are mean squares over the frame; 1 is the
-/// reference the samples were scaled to (full scale for a file, 0 dB SPL for a sensor).
+/// The spectrum of one frame of sound, and the quantities that add up with it. Powers are mean
+/// squares over the frame. Power 1 is the reference level: full scale for a file, 0 dB SPL for a
+/// sensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectralFrame {
     /// Power per band.
@@ -35,17 +43,17 @@ impl SpectralFrame {
     pub const SILENT: Self =
         Self { power: [0.0; BANDS], weighted: [0.0; BANDS], moment: [0.0; BANDS], crossings: 0.0, peak: 0.0 };
 
-    /// The power over all bands.
+    /// Returns the power over all bands.
     pub fn total_power(&self) -> f64 {
         self.power.iter().sum()
     }
 
-    /// The A-weighted power over all bands: `10·log10` of it is the frame's A-weighted level.
+    /// Returns the A-weighted power over all bands. The A-weighted level is `10·log10` of it.
     pub fn weighted_power(&self) -> f64 {
         self.weighted.iter().sum()
     }
 
-    /// Adds another frame, heard at the same time, `gain` times (in power) as loud as it was recorded.
+    /// Adds another frame that sounds at the same time, with its power multiplied by `gain`.
     pub fn add(&mut self, other: &Self, gain: f64) {
         for band in 0..BANDS {
             self.power[band] += gain * other.power[band];
@@ -56,14 +64,14 @@ impl SpectralFrame {
         self.peak += gain * other.peak;
     }
 
-    /// Multiplies a band's power.
+    /// Multiplies the power of a band by `gain`.
     pub fn scale_band(&mut self, band: usize, gain: f64) {
         self.power[band] *= gain;
         self.weighted[band] *= gain;
         self.moment[band] *= gain;
     }
 
-    /// The frame, `gain` times (in power) as loud.
+    /// Returns the frame with its power multiplied by `gain`.
     #[must_use]
     pub fn scaled(&self, gain: f64) -> Self {
         let mut frame = Self::SILENT;

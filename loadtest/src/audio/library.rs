@@ -1,8 +1,10 @@
-//! A folder in `UrbanSound8K`'s layout, genuine or synthetic, analysed and sorted by class.
+//! Reads and analyses a folder in `UrbanSound8K`'s layout, genuine or synthetic.
+//!
+//! - `metadata`: the table of the clips
+//! - `error`: why a folder cannot serve as a data set
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::{
@@ -15,31 +17,33 @@ use std::{
 use super::{analysis::Analyser, frame::SpectralFrame, wav};
 use crate::sound_class::SoundClass;
 
-mod table;
+mod error;
+mod metadata;
 
-pub use table::Row;
+pub use error::LibraryError;
+pub use metadata::ClipMetadata;
 
-/// One clip, analysed.
+/// A clip, analysed.
 #[derive(Clone, Debug)]
 pub struct Clip {
     /// The file's name.
     pub name: String,
-    /// What is heard.
+    /// The class of the sound.
     pub class: SoundClass,
-    /// Whether the sound stands in the foreground of its recording.
+    /// Whether the sound is in the foreground of its recording.
     pub foreground: bool,
-    /// Its frames; never empty, and not all of them silent.
+    /// The frames. There is at least one, and at least one is not silent.
     pub frames: Vec<SpectralFrame>,
-    /// The mean A-weighted power of the frames; positive.
+    /// The mean A-weighted power of the frames, greater than 0.
     pub weighted_power: f64,
 }
 
-/// A file that was left out.
+/// A file that was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The file's name.
     pub name: String,
-    /// Why.
+    /// Why it was skipped.
     pub reason: String,
 }
 
@@ -47,7 +51,7 @@ pub struct Skipped {
 #[derive(Clone, Debug)]
 pub struct Library {
     frame_seconds: f64,
-    /// By class id.
+    /// The clips by class id.
     clips: [Vec<Clip>; 10],
     skipped: Vec<Skipped>,
 }
@@ -55,10 +59,10 @@ pub struct Library {
 /// How a data set is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadOptions {
-    /// Seconds per frame, which is also the time between a sensor's readings. 0.05 to 4.
+    /// Seconds per frame, 0.05 to 4. It is also the time between two readings of a sensor.
     pub frame_seconds: f64,
-    /// At most this many clips of each class are read, those in the foreground first; the choice depends on the file names
-    /// alone. (All 8,732 genuine clips would take minutes.)
+    /// The most clips to read per class, clips in the foreground first. The choice depends only on
+    /// the file names. (All 8,732 genuine clips would take minutes.)
     pub clips_per_class: usize,
 }
 
@@ -68,60 +72,9 @@ impl Default for LoadOptions {
     }
 }
 
-/// Why a folder cannot serve as a data set.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LibraryError {
-    /// The table is not where the layout has it.
-    #[error(
-        "{} holds no metadata/UrbanSound8K.csv; give the folder of UrbanSound8K, or write a synthetic one: \
-         thicket-loadtest synth --out {}", path.display(), path.display()
-    )]
-    NotADataSet {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The table cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The table is not what it should be.
-    #[error("{} line {line}: {detail}", path.display())]
-    BadTable {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong.
-        detail: String,
-    },
-    /// Too little is left.
-    #[error(
-        "{} has no usable clip of any {kind} class ({skipped} files were skipped{example}); is audio/fold1..fold10 complete?",
-        path.display()
-    )]
-    NothingUsable {
-        /// The folder.
-        path: PathBuf,
-        /// `ambient` or `event`.
-        kind: &'static str,
-        /// Files left out.
-        skipped: usize,
-        /// The first of them, with its reason.
-        example: String,
-    },
-    /// The frame length is out of range.
-    #[error("a frame of {0} s is not supported; choose 0.05 to 4 (the clips are no longer)")]
-    BadFrame(f64),
-}
-
 impl Library {
-    /// Reads and analyses a data set on all cores. Files that cannot be used are skipped and listed. `on_progress` gets the
-    /// clips done and their total.
+    /// Reads and analyses a data set on all cores. Skips and lists the files that cannot be used.
+    /// Calls `on_progress` with the number of analysed clips and their total.
     pub fn load(
         folder: &Path,
         options: &LoadOptions,
@@ -130,16 +83,16 @@ impl Library {
         if !(0.05..=4.0).contains(&options.frame_seconds) {
             return Err(LibraryError::BadFrame(options.frame_seconds));
         }
-        let root = Self::root(folder)?;
-        let rows = select(table::read(&root.join(table::PATH))?, options.clips_per_class);
+        let root = Self::find_root(folder)?;
+        let selected = select(metadata::read(&root.join(metadata::PATH))?, options.clips_per_class);
 
         let mut library =
             Self { frame_seconds: options.frame_seconds, clips: Default::default(), skipped: Vec::new() };
-        for (row, outcome) in rows.iter().zip(analyse(&root, &rows, options.frame_seconds, &mut on_progress))
-        {
+        let outcomes = analyse(&root, &selected, options.frame_seconds, &mut on_progress);
+        for (metadata, outcome) in selected.into_iter().zip(outcomes) {
             match outcome {
-                Ok(clip) => library.clips[usize::from(row.class.id())].push(clip),
-                Err(reason) => library.skipped.push(Skipped { name: row.file_name.clone(), reason }),
+                Ok(clip) => library.clips[usize::from(clip.class.id())].push(clip),
+                Err(reason) => library.skipped.push(Skipped { name: metadata.file_name, reason }),
             }
         }
         for (kind, classes) in [("ambient", &SoundClass::AMBIENT[..]), ("event", &SoundClass::EVENTS[..])] {
@@ -157,35 +110,36 @@ impl Library {
         Ok(library)
     }
 
-    /// The data set's root: the folder itself, or `UrbanSound8K` in it, as the archive unpacks.
-    fn root(folder: &Path) -> Result<PathBuf, LibraryError> {
+    /// Returns the data set's root: the folder itself, or `UrbanSound8K` in it, which the archive
+    /// contains.
+    fn find_root(folder: &Path) -> Result<PathBuf, LibraryError> {
         [folder.to_owned(), folder.join("UrbanSound8K")]
             .into_iter()
-            .find(|root| root.join(table::PATH).is_file())
+            .find(|root| root.join(metadata::PATH).is_file())
             .ok_or_else(|| LibraryError::NotADataSet { path: folder.to_owned() })
     }
 
-    /// Seconds per frame.
+    /// Returns the seconds per frame.
     pub fn frame_seconds(&self) -> f64 {
         self.frame_seconds
     }
 
-    /// The clips of a class, in the order of their names.
+    /// Returns the clips of a class, sorted by name.
     pub fn clips(&self, class: SoundClass) -> &[Clip] {
         &self.clips[usize::from(class.id())]
     }
 
-    /// All clips, by class.
+    /// Returns all clips, by class.
     pub fn iter(&self) -> impl Iterator<Item = &Clip> {
         self.clips.iter().flatten()
     }
 
-    /// The files that were left out.
+    /// Returns the files that were skipped.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// The reasons for which files were left out, and how many each.
+    /// Returns the reasons for which files were skipped, and the number of files for each.
     pub fn skip_reasons(&self) -> BTreeMap<&str, usize> {
         let mut reasons = BTreeMap::new();
         for file in &self.skipped {
@@ -195,35 +149,36 @@ impl Library {
     }
 }
 
-/// The clips to read: per class the foreground first, in an order that depends on the names alone; then by name.
-fn select(rows: Vec<Row>, per_class: usize) -> Vec<Row> {
-    let mut by_class: BTreeMap<SoundClass, Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        by_class.entry(row.class).or_default().push(row);
+/// Selects the clips to read: per class, clips in the foreground first, in an order that depends
+/// only on the names. Returns the selected clips by class and name.
+fn select(all: Vec<ClipMetadata>, per_class: usize) -> Vec<ClipMetadata> {
+    let mut by_class: BTreeMap<SoundClass, Vec<ClipMetadata>> = BTreeMap::new();
+    for clip in all {
+        by_class.entry(clip.class).or_default().push(clip);
     }
     let mut selected = Vec::new();
-    for mut rows in by_class.into_values() {
-        rows.sort_by_cached_key(|row| {
-            (!row.foreground, xxhash_rust::xxh3::xxh3_64(row.file_name.as_bytes()), row.file_name.clone())
+    for mut of_class in by_class.into_values() {
+        of_class.sort_by_cached_key(|clip| {
+            (!clip.foreground, xxhash_rust::xxh3::xxh3_64(clip.file_name.as_bytes()), clip.file_name.clone())
         });
-        rows.truncate(per_class);
-        rows.sort_by(|a, b| a.file_name.cmp(&b.file_name));
-        selected.extend(rows);
+        of_class.truncate(per_class);
+        of_class.sort_by(|a, b| a.file_name.cmp(&b.file_name));
+        selected.extend(of_class);
     }
     selected
 }
 
-/// Analyses the clips on all cores; the results come in the order of the rows, whichever core was faster.
+/// Analyses the clips on all cores. Returns the results in the order of `selected`.
 fn analyse(
     root: &Path,
-    rows: &[Row],
+    selected: &[ClipMetadata],
     frame_seconds: f64,
     on_progress: &mut impl FnMut(usize, usize),
 ) -> Vec<Result<Clip, String>> {
     let next = AtomicUsize::new(0);
     let (results, done) = mpsc::channel();
-    let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(rows.len().max(1));
-    let mut outcomes: Vec<(usize, Result<Clip, String>)> = Vec::with_capacity(rows.len());
+    let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(selected.len().max(1));
+    let mut outcomes: Vec<(usize, Result<Clip, String>)> = Vec::with_capacity(selected.len());
     thread::scope(|scope| {
         for _ in 0..workers {
             let (results, next) = (results.clone(), &next);
@@ -231,8 +186,8 @@ fn analyse(
                 let mut analyser = Analyser::new(frame_seconds);
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(row) = rows.get(index) else { break };
-                    if results.send((index, analyse_clip(root, row, &mut analyser))).is_err() {
+                    let Some(metadata) = selected.get(index) else { break };
+                    if results.send((index, analyse_clip(root, metadata, &mut analyser))).is_err() {
                         break;
                     }
                 }
@@ -240,17 +195,17 @@ fn analyse(
         }
         drop(results);
         for outcome in done {
-            on_progress(outcomes.len(), rows.len());
+            on_progress(outcomes.len(), selected.len());
             outcomes.push(outcome);
         }
     });
-    on_progress(rows.len(), rows.len());
+    on_progress(selected.len(), selected.len());
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-fn analyse_clip(root: &Path, row: &Row, analyser: &mut Analyser) -> Result<Clip, String> {
-    let path = root.join("audio").join(format!("fold{}", row.fold)).join(&row.file_name);
+fn analyse_clip(root: &Path, metadata: &ClipMetadata, analyser: &mut Analyser) -> Result<Clip, String> {
+    let path = root.join("audio").join(format!("fold{}", metadata.fold)).join(&metadata.file_name);
     let sound = wav::read(&path).map_err(|error| error.to_string())?;
     let frames = analyser.frames(&sound);
     let weighted_power = frames.iter().map(SpectralFrame::weighted_power).sum::<f64>() / frames.len() as f64;
@@ -258,17 +213,12 @@ fn analyse_clip(root: &Path, row: &Row, analyser: &mut Analyser) -> Result<Clip,
         return Err("is silent".to_owned());
     }
     Ok(Clip {
-        name: row.file_name.clone(),
-        class: row.class,
-        foreground: row.foreground,
+        name: metadata.file_name.clone(),
+        class: metadata.class,
+        foreground: metadata.foreground,
         frames,
         weighted_power,
     })
-}
-
-/// Reads a text file, naming it in the error.
-fn read_text(path: &Path) -> Result<String, LibraryError> {
-    fs::read_to_string(path).map_err(|source| LibraryError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

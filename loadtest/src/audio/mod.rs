@@ -1,14 +1,14 @@
-//! From sound files to spectral frames, and from spectral frames to a sensor's features.
+//! Turns sound files into spectral frames, and spectral frames into the features of a sensor.
 //!
 //! - [`wav`]: reads a file of any common sample format into mono samples
-//! - [`bands`]: the third-octave grid, the octave bands, the A-weighting
-//! - [`analysis`]: samples to [`SpectralFrame`]s, by Welch's method
-//! - [`frame`]: the spectral frame, its gain and its sums: mixing happens here, in the power domain
-//! - [`features`]: a spectral frame to the fields of a reading
+//! - [`bands`]: the third-octave and octave bands, and the A-weighting
+//! - [`analysis`]: computes [`SpectralFrame`]s from samples, by Welch's method
+//! - [`frame`]: the spectral frame; mixes frames by adding powers
+//! - [`features`]: computes the fields of a reading from a spectral frame
 //! - [`library`]: a whole `UrbanSound8K` folder, analysed and sorted by class
 //!
-//! Mixing spectra instead of samples is what makes a long replay cheap: a data set is analysed once, and a reading then
-//! costs about a microsecond, however loud the street.
+//! Mixing spectra instead of samples makes a long replay cheap: a data set is analysed once, and
+//! each reading then takes about a microsecond.
 
 pub mod analysis;
 pub mod bands;

@@ -1,16 +1,16 @@
-//! Reads WAV files as they come from the field: 8, 16, 24 and 32 bit integers, 32 bit floats, `WAVE_FORMAT_EXTENSIBLE`, any
+//! Reads WAV files: integers of 8, 16, 24 and 32 bits, 32-bit floats, `WAVE_FORMAT_EXTENSIBLE`, any
 //! sampling rate, any number of channels.
 
 use std::{fs::File, io::BufReader, path::Path};
 
 use hound::{SampleFormat, WavReader};
 
-/// A sound as mono samples; full scale is ±1.
+/// A sound as mono samples. Full scale is ±1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sound {
     /// Samples per second.
     pub rate: u32,
-    /// The mean of the channels, free of DC.
+    /// The mean of the channels, without DC offset.
     pub samples: Vec<f32>,
 }
 
@@ -18,16 +18,16 @@ pub struct Sound {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WavError {
-    /// Not a WAV file, a damaged one, or a codec other than PCM and float.
+    /// The file is not a WAV file, is damaged, or has another codec than PCM and float.
     #[error("{0}")]
     Unreadable(#[from] hound::Error),
-    /// The header is sound but no sample follows.
+    /// The header is valid, but no sample follows.
     #[error("holds no samples")]
     Empty,
-    /// A float file with NaN or infinity.
+    /// A sample is NaN or infinite.
     #[error("holds samples that are not finite numbers")]
     NotFinite,
-    /// A rate that no microphone has.
+    /// The sampling rate is not between 1 and 768 kHz.
     #[error("has an implausible sampling rate of {0} Hz")]
     BadRate(u32),
 }
@@ -69,7 +69,7 @@ fn mono(interleaved: &[f32], channels: usize) -> Vec<f32> {
     interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect()
 }
 
-/// A constant offset is no sound, but it would hide zero crossings.
+/// Removes the constant offset, which would hide zero crossings.
 fn without_dc(mut samples: Vec<f32>) -> Vec<f32> {
     let mean = samples.iter().map(|&x| f64::from(x)).sum::<f64>() / samples.len().max(1) as f64;
     for sample in &mut samples {

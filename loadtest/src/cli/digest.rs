@@ -4,18 +4,23 @@ use std::process::ExitCode;
 
 use crate::digest;
 
-/// Prints a SHA-256 over all readings, anomalies, dead letters and sensors, in an order of their own.
+/// Prints a SHA-256 over all readings, anomalies, dead letters and sensors.
 ///
-/// Two databases have the same digest when they hold the same rows, whatever engine, shards, crashes and order of commits
-/// brought them there. It covers readings (sensor's name, time, field names, bits of the values, seq, bits of score and grade,
-/// flags; by name and time), anomalies (all columns; by name and beginning), dead letters (topic, reason, payload, its
-/// length; without position and time of arrival, which do not follow from what was published) and sensors (name and
-/// fields; by name). One flipped bit changes it.
-/// The tables are read as of one moment, and streamed.
+/// Two databases have the same digest if they hold the same rows, whatever the number of shards,
+/// the crashes and the order of commits. One flipped bit changes the digest. It covers:
+///
+///   readings      name of the sensor, time, field names, bits of the values, seq, bits of score
+///                 and grade, flags; sorted by name and time
+///   anomalies     all columns; sorted by sensor name and beginning
+///   dead letters  topic, reason, payload, its length; sorted by these. Not the position and the
+///                 time of arrival, which do not depend on what was published
+///   sensors       name and fields; sorted by name
+///
+/// Reads one snapshot of the tables, row by row.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The database: postgres://user[:password]@host[:port]/database.
+    /// The database, as postgres://user[:password]@host[:port]/database.
     #[arg(
         long,
         env = "THICKET__POSTGRES__URL",
@@ -24,22 +29,22 @@ pub(super) struct Arguments {
         hide_env_values = true
     )]
     database: String,
-    /// Print a JSON object with the digests and row counts of each table.
+    /// Print a JSON object with the digest and the number of rows of each table.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let digest = digest::digest(&arguments.database).await?;
+    let result = digest::digest(&arguments.database).await?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&digest)?);
+        println!("{}", serde_json::to_string(&result)?);
     } else {
-        println!("{}", digest.sha256);
+        println!("{}", result.sha256);
         for (name, table) in [
-            ("readings", &digest.readings),
-            ("anomalies", &digest.anomalies),
-            ("dead_letters", &digest.dead_letters),
-            ("sensors", &digest.sensors),
+            ("readings", &result.readings),
+            ("anomalies", &result.anomalies),
+            ("dead_letters", &result.dead_letters),
+            ("sensors", &result.sensors),
         ] {
             println!("{} {name} {}", table.sha256, table.rows);
         }

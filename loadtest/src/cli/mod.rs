@@ -1,8 +1,9 @@
 //! The command line of `thicket-loadtest`, one file per command.
 //!
-//! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1 failure (also: `verify`
-//! found a loss), 2 a mistake on the command line.
+//! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1
+//! failure or a loss that `verify` or `demo` found, 2 a mistake on the command line.
 
+mod demo;
 mod digest;
 mod progress;
 mod replay;
@@ -16,14 +17,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Feeds Thicket with the sounds of a city, and proves that nothing was lost on the way.
+/// Publishes the sounds of a city to Thicket, and proves that no reading was lost.
 ///
-/// A first run, against an engine that listens to sensors/#:
+/// A first run, with an engine that subscribes to sensors/#:
 ///
+///   export THICKET__POSTGRES__URL=postgres://thicket@localhost/thicket
 ///   thicket-loadtest synth --out /tmp/city
-///   thicket-loadtest replay --data /tmp/city --sensors 20 --frames 1800 --ledger /tmp/city.ledger
-///   thicket-loadtest verify --ledger /tmp/city.ledger --wait 60 --database postgres://thicket@localhost/thicket
-///   thicket-loadtest digest --database postgres://thicket@localhost/thicket
+///   thicket-loadtest replay --data /tmp/city --frames 1800 --manifest /tmp/city.manifest
+///   thicket-loadtest verify --manifest /tmp/city.manifest --wait 60
+///   thicket-loadtest digest
 #[derive(Parser)]
 #[command(name = "thicket-loadtest", version, verbatim_doc_comment)]
 struct Arguments {
@@ -38,9 +40,10 @@ enum Command {
     Replay(replay::Arguments),
     Verify(verify::Arguments),
     Digest(digest::Arguments),
+    Demo(demo::Arguments),
 }
 
-/// Runs the program on the process's arguments.
+/// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => block_on(replay::run(arguments)),
         Command::Verify(arguments) => block_on(verify::run(arguments)),
         Command::Digest(arguments) => block_on(digest::run(arguments)),
+        Command::Demo(arguments) => block_on(demo::run(arguments)),
     };
     match outcome {
         Ok(code) => code,

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::{signal, sync::watch};
 
 use super::{
-    progress::ProgressLine,
+    progress::progress_line,
     source::{END_AT_NOW, SourceArguments},
 };
 use crate::{
@@ -21,18 +21,21 @@ use crate::{
 
 /// Publishes a scenario's readings over MQTT (3.1.1, quality of service 1).
 ///
-/// Without --frames: half an hour of history that ends now, as fast as the broker takes it, then live, in real time, until
-/// Ctrl-C. With --frames K: K readings per sensor, and live afterwards only with --live.
+/// Without --frames: publishes half an hour of history that ends now, as fast as the broker accepts
+/// it, then live readings in real time until Ctrl-C. With --frames K: publishes K readings per
+/// sensor, and live readings afterwards only with --live.
 ///
-/// Each reading is a JSON object on sensors/<name>, for instance {"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,...}. A
-/// reading counts as published when the broker has confirmed it. When the broker is lost, the replay reconnects and sends
-/// again, in order, what was not confirmed. Prints one JSON object at the end.
+/// Each reading is a JSON object on sensors/<name>, for example
+/// {"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,...}. A reading counts as published when the
+/// broker has confirmed it. After a lost connection the replay reconnects and sends the unconfirmed
+/// messages again, in order. Prints one JSON object at the end.
 ///
-/// The broker queues for a slow reader, then drops: at --rate max give it room, or choose a rate.
+/// A broker queues messages for a slow subscriber. When its queue is full, it drops messages. With
+/// --rate max, configure a large queue, or choose a lower rate.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The broker: mqtt://[user[:password]@]host[:port].
+    /// The broker, as mqtt://[user[:password]@]host[:port].
     #[arg(
         long,
         env = "THICKET__MQTT__URL",
@@ -44,49 +47,50 @@ pub(super) struct Arguments {
     /// Readings of history per sensor [default: 1800, and then --live].
     #[arg(long, value_name = "K")]
     frames: Option<u64>,
-    /// After the history, publish each reading when the wall clock reaches its time.
+    /// After the history, publish live readings: each when the wall clock reaches its time.
     #[arg(long)]
     live: bool,
-    /// Speed of the history: max, realtime (as it happened), or readings per second.
+    /// Speed of the history: max, realtime (one second per second), or readings per second.
     #[arg(long, default_value = "max", value_name = "RATE")]
     rate: Rate,
-    /// Readings per message in the history, as a JSON array if more than one.
+    /// Readings per message in the history. More than one form a JSON array.
     #[arg(long, default_value_t = 1, value_name = "N")]
     batch: usize,
-    /// Messages on their way, unconfirmed, at most.
+    /// Maximum number of unconfirmed messages.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     in_flight: usize,
-    /// What stands before a sensor's name in its topic.
+    /// The part of a topic before the sensor's name.
     #[arg(long, default_value = "sensors/", value_name = "TEXT")]
     topic_prefix: String,
-    /// Write down what was published, for `verify`. The file must not exist; the events go to FILE.labels.jsonl.
+    /// Record what was published, for `verify`. The file must not exist. The injected events go to
+    /// FILE.events.jsonl.
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    manifest: Option<PathBuf>,
     /// Share of messages that are published twice, 0 to 1.
     #[arg(
         long,
         default_value_t = 0.0,
         value_name = "SHARE",
-        help_heading = "Trouble on purpose, from the seed"
+        help_heading = "Deliberate faults, from the seed"
     )]
     duplicates: f64,
-    /// Share of readings that are preceded by a message without meaning, 0 to 1.
+    /// Share of readings that are preceded by a malformed message, 0 to 1.
     #[arg(
         long,
         default_value_t = 0.0,
         value_name = "SHARE",
-        help_heading = "Trouble on purpose, from the seed"
+        help_heading = "Deliberate faults, from the seed"
     )]
     malformed: f64,
-    /// Share of readings that come after up to 30 newer ones of their sensor, 0 to 1.
+    /// Share of readings that are published after up to 30 newer readings of their sensor, 0 to 1.
     #[arg(
         long,
         default_value_t = 0.0,
         value_name = "SHARE",
-        help_heading = "Trouble on purpose, from the seed"
+        help_heading = "Deliberate faults, from the seed"
     )]
     late: f64,
-    #[command(flatten, next_help_heading = "What is played")]
+    #[command(flatten, next_help_heading = "Scenario")]
     source: SourceArguments,
 }
 
@@ -100,7 +104,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         batch: arguments.batch,
         in_flight: arguments.in_flight,
         topic_prefix: arguments.topic_prefix,
-        ledger: arguments.ledger,
+        manifest: arguments.manifest,
         faults: Faults {
             duplicates: arguments.duplicates,
             malformed: arguments.malformed,
@@ -112,18 +116,20 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let replay = Replay::new(scenario, options)?;
     let progress = replay.progress();
     let (stop, stopped) = watch::channel(false);
-    let watching = tokio::spawn(show(Arc::clone(&progress), sensors));
+    let display = tokio::spawn(show_progress(Arc::clone(&progress), sensors));
     tokio::spawn(async move {
         terminated().await;
         let _ = stop.send(true);
-        // Keeps the channel open: a second signal ends the process.
+        // The second signal ends the process. Waiting for it also keeps the channel open.
         terminated().await;
         std::process::exit(130);
     });
 
     let began = Instant::now();
     let summary = tokio::spawn(replay.run(stopped)).await??;
-    watching.abort();
+    display.abort();
+    // The display clears its line when it is dropped. Wait for that.
+    let _ = display.await;
     let seconds = began.elapsed().as_secs_f64();
     let report = json!({
         "published": summary.published,
@@ -133,19 +139,19 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         "seconds": (seconds * 1e3).round() / 1e3,
         "readings_per_second": (summary.published as f64 / seconds).round(),
     });
-    ProgressLine::new().finish("");
     println!("{report}");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(progress: Arc<Progress>, sensors: usize) {
-    let mut line = ProgressLine::new();
-    let (mut before, mut at) = (0, Instant::now());
+/// Shows the progress every second. Never returns.
+async fn show_progress(progress: Arc<Progress>, sensors: usize) {
+    let mut line = progress_line();
+    let (mut last_published, mut last_shown) = (0, Instant::now());
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let published = progress.published();
-        let rate = (published - before) as f64 / at.elapsed().as_secs_f64();
-        (before, at) = (published, Instant::now());
+        let rate = (published - last_published) as f64 / last_shown.elapsed().as_secs_f64();
+        (last_published, last_shown) = (published, Instant::now());
         line.show(|| {
             format!(
                 "replay: {sensors} sensors, {published} readings, {rate:.0}/s, {} events, {} {}{}",

@@ -4,16 +4,17 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 
-use super::{progress::ProgressLine, source::SourceArguments};
-use crate::scenario::csv;
+use super::{progress::progress_line, source::SourceArguments};
+use crate::scenario::csv_files;
 
 /// Writes a scenario as CSV files, to work on detection without any server.
 ///
-/// One file per sensor (city_harbour_microphone-01.csv) with ts, the fields of a reading, and label: the class of the event
-/// that is heard, or nothing. labels.csv lists the events. `replay` with the same options publishes the same readings.
+/// Writes one file per sensor (city_harbour_microphone-01.csv) with the columns ts, the fields of a
+/// reading, and label: the class of the event in the frame, or an empty cell. labels.csv lists the
+/// events. `replay` with the same options publishes the same readings.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The folder to write; it is created. Files of the same names are replaced.
+    /// The folder to write. It is created. Files of the same names are replaced.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Readings per sensor.
@@ -26,9 +27,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let scenario = arguments.source.scenario("2026-01-01T00:00:00Z", arguments.frames)?;
     let sensors = scenario.sensors().len();
-    let mut line = ProgressLine::new();
+    let mut line = progress_line();
     let show = |index| line.show(|| format!("scenario: sensor {index} of {sensors}"));
-    let events = csv::write(&scenario, &arguments.out, arguments.frames, show)
+    let events = csv_files::write(&scenario, &arguments.out, arguments.frames, show)
         .with_context(|| format!("cannot write to {}", arguments.out.display()))?;
     line.finish(&format!(
         "scenario: {sensors} sensors × {} frames with {events} events in {}",

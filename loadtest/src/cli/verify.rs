@@ -4,23 +4,30 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use crate::verify::{self, Performance, VerifyOptions, metrics};
 
-/// Compares what was published with what is stored, by identity and by value, and prints one JSON object.
+/// Compares what was published with what is stored, value by value, and prints one JSON object.
 ///
-/// published: what the broker confirmed, by the ledgers. stored: rows of the ledgers' sensors within the ledgers' time.
-/// lost: publications with neither an equal row (same time, same fields, same bits) nor a dead letter.
-/// anomalies: injected are the events that were published whole; found are those that a row of the table anomalies
-/// overlaps, give or take two frames; false_alarms are rows that overlap no event, give or take two frames.
-/// duplicates, late, dead_letters: the engine's own counts, over everything it took in.
-/// readings_per_second: the mean rate at which the broker confirmed. latency_ms: from the engine's histogram (--metrics).
+///   published            publications that the broker confirmed, by the manifests
+///   stored               rows of the manifests' sensors within the event times of the manifests
+///   lost                 publications with neither an equal row (same time, same fields, same
+///                        bits) nor a dead letter
+///   anomalies            injected: events that were published completely
+///                        found: injected events that a row of the table anomalies overlaps
+///                        false_alarms: rows of the table anomalies that overlap no event
+///                        (each with a tolerance of two frames)
+///   duplicates, late,
+///   dead_letters         the engine's own counts since its tables were created
+///   readings_per_second  the mean rate at which the broker confirmed
+///   latency_ms           quantiles from the engine's histogram (with --metrics)
 ///
-/// Exit code 0 if nothing is lost, 1 if something is (the first cases go to standard error) or on failure.
+/// Exit code 0 if nothing is lost, 1 if something is lost or on failure. Prints the first losses to
+/// standard error.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// What was published: the file that `replay --ledger` wrote. May be given several times.
-    #[arg(long = "ledger", required = true, value_name = "FILE")]
-    ledgers: Vec<PathBuf>,
-    /// What is stored: postgres://user[:password]@host[:port]/database.
+    /// A file that `replay --manifest` wrote. May be given several times.
+    #[arg(long = "manifest", required = true, value_name = "FILE")]
+    manifests: Vec<PathBuf>,
+    /// The database, as postgres://user[:password]@host[:port]/database.
     #[arg(
         long,
         env = "THICKET__POSTGRES__URL",
@@ -29,24 +36,24 @@ pub(super) struct Arguments {
         hide_env_values = true
     )]
     database: String,
-    /// Wait up to this long until everything published is stored.
+    /// Wait up to this long until all published readings are stored.
     #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
     wait: f64,
-    /// The engine's metrics page, for latency_ms: http://127.0.0.1:9464/metrics.
+    /// The engine's metrics page, for latency_ms, such as http://127.0.0.1:9464/metrics.
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let wait = Duration::try_from_secs_f64(arguments.wait)?;
-    let options = VerifyOptions { ledgers: arguments.ledgers, database: arguments.database, wait };
+    let options = VerifyOptions { manifests: arguments.manifests, database: arguments.database, wait };
     let mut outcome = verify::verify(&options, None::<Performance>).await?;
     if let Some(url) = &arguments.metrics {
         outcome.report.latency_ms = metrics::latency(url).await?;
     }
     for path in &outcome.torn {
         eprintln!(
-            "note: {} ends within a record: the replay was killed; what it says up to there was compared",
+            "note: {} ends within a record, because the replay was killed; the records before it were compared",
             path.display()
         );
     }

@@ -1,29 +1,30 @@
-//! One hash over everything that stands in PostgreSQL, to compare runs that must end alike.
+//! A hash over all rows in PostgreSQL, to compare runs that must produce the same rows.
 //!
-//! - `feed`: unambiguous bytes of a row, into a SHA-256
+//! - `row_hasher`: hashes rows with SHA-256
 //!
-//! What the hash covers, and in which order, is a format: it changes only with a note in CHANGELOG.md.
+//! The columns in the hash and their order are a format: they change only with a note in
+//! CHANGELOG.md.
 
-mod feed;
+mod row_hasher;
 
-use feed::Feed;
 use futures_util::TryStreamExt as _;
+use row_hasher::RowHasher;
 use serde::{Deserialize, Serialize};
-
-use crate::database::{AnomalyRow, Database, DatabaseError, LetterRow, ReadingRow, SensorRow};
+use thicket_schema::postgres::{AnomalyRow, DeadLetterRow, ReadingRow, SensorRow};
+use thicket_store::postgres::{SnapshotError, SnapshotReader};
 
 /// The digest of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// Over the four others, in lower-case hexadecimal.
+    /// SHA-256 over the four hashes below, in lower-case hexadecimal.
     pub sha256: String,
-    /// By sensor name and time.
+    /// The readings, by sensor name and time.
     pub readings: TableDigest,
-    /// By sensor name and beginning.
+    /// The anomalies, by sensor name and beginning.
     pub anomalies: TableDigest,
-    /// By topic, reason, payload and its length.
+    /// The dead letters, by topic, reason, payload and its length.
     pub dead_letters: TableDigest,
-    /// By name.
+    /// The sensors, by name.
     pub sensors: TableDigest,
 }
 
@@ -32,62 +33,62 @@ pub struct Digest {
 pub struct TableDigest {
     /// Number of rows.
     pub rows: u64,
-    /// In lower-case hexadecimal.
+    /// SHA-256 over the rows, in lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// Reads the tables, as of one moment, and condenses them.
-pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
-    let mut database = Database::connect(database_url).await?;
+/// Reads a snapshot of the tables and hashes their rows.
+pub async fn digest(database_url: &str) -> Result<Digest, SnapshotError> {
+    let mut database = SnapshotReader::connect(database_url).await?;
     database.freeze().await?;
-    let readings = readings(&mut database).await?;
-    let anomalies = anomalies(&mut database).await?;
-    let dead_letters = dead_letters(&mut database).await?;
-    let sensors = sensors(&mut database).await?;
+    let readings = hash_readings(&mut database).await?;
+    let anomalies = hash_anomalies(&mut database).await?;
+    let dead_letters = hash_dead_letters(&mut database).await?;
+    let sensors = hash_sensors(&mut database).await?;
     database.thaw().await?;
 
-    let mut all = Feed::new();
+    let mut all = RowHasher::new();
     for table in [&readings, &anomalies, &dead_letters, &sensors] {
         all.text(&table.sha256);
     }
     Ok(Digest { sha256: all.finish(), readings, anomalies, dead_letters, sensors })
 }
 
-async fn readings(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+async fn hash_readings(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
+    let mut hasher = RowHasher::new();
     let mut rows = 0;
-    for (name, id) in database.sensors().await? {
+    for (name, id) in database.sensor_ids().await? {
         let mut stream = Box::pin(database.readings(id, None).await?);
         while let Some(row) = stream.try_next().await? {
-            reading(&mut feed, &name, database.field_names(row.field_set)?, &row);
+            add_reading(&mut hasher, &name, database.field_names(row.field_set)?, &row);
             rows += 1;
         }
     }
-    // Whatever is not reached through a sensor would escape the hash.
+    // Readings without a row in `sensors` are not in the hash.
     let all = database.count_all_readings().await?;
     if all != rows {
         return Err(database.inconsistent(format!("{} readings belong to no sensor", all - rows)));
     }
-    Ok(TableDigest { rows, sha256: feed.finish() })
+    Ok(TableDigest { rows, sha256: hasher.finish() })
 }
 
-fn reading(feed: &mut Feed, sensor: &str, fields: &[String], row: &ReadingRow) {
-    feed.text(sensor);
-    feed.time(row.ts);
-    feed.texts(fields);
-    feed.floats(&row.values);
-    feed.optional(row.seq, Feed::integer);
-    feed.optional(row.score, Feed::float);
-    feed.optional(row.grade, Feed::float);
-    feed.integer(i64::from(row.flags));
+fn add_reading(hasher: &mut RowHasher, sensor: &str, fields: &[String], row: &ReadingRow) {
+    hasher.text(sensor);
+    hasher.time(row.ts);
+    hasher.texts(fields);
+    hasher.floats(&row.values);
+    hasher.optional(row.seq, RowHasher::integer);
+    hasher.optional(row.score, RowHasher::float);
+    hasher.optional(row.grade, RowHasher::float);
+    hasher.integer(i64::from(row.flags));
 }
 
-async fn anomalies(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+async fn hash_anomalies(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
+    let mut hasher = RowHasher::new();
     let mut rows = 0;
-    for (name, id) in database.sensors().await? {
+    for (name, id) in database.sensor_ids().await? {
         for row in database.anomalies(id).await? {
-            anomaly(&mut feed, &name, &row);
+            add_anomaly(&mut hasher, &name, &row);
             rows += 1;
         }
     }
@@ -95,51 +96,51 @@ async fn anomalies(database: &mut Database) -> Result<TableDigest, DatabaseError
     if all != rows {
         return Err(database.inconsistent(format!("{} anomalies belong to no sensor", all - rows)));
     }
-    Ok(TableDigest { rows, sha256: feed.finish() })
+    Ok(TableDigest { rows, sha256: hasher.finish() })
 }
 
-fn anomaly(feed: &mut Feed, sensor: &str, row: &AnomalyRow) {
-    feed.text(sensor);
-    feed.time(row.started);
-    feed.optional(row.ended, Feed::time);
-    feed.time(row.peak_at);
-    feed.float(row.peak_score);
-    feed.float(row.peak_grade);
-    feed.integer(i64::from(row.readings));
-    feed.texts(&row.fields);
-    feed.floats(&row.contributions);
+fn add_anomaly(hasher: &mut RowHasher, sensor: &str, row: &AnomalyRow) {
+    hasher.text(sensor);
+    hasher.time(row.started);
+    hasher.optional(row.ended, RowHasher::time);
+    hasher.time(row.peak_at);
+    hasher.float(row.peak_score);
+    hasher.float(row.peak_grade);
+    hasher.integer(i64::from(row.readings));
+    hasher.texts(&row.fields);
+    hasher.floats(&row.contributions);
 }
 
-async fn dead_letters(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
+async fn hash_dead_letters(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
+    let mut hasher = RowHasher::new();
     let mut rows = 0;
     let mut stream = Box::pin(database.dead_letters().await?);
     while let Some(row) = stream.try_next().await? {
-        letter(&mut feed, &row);
+        add_dead_letter(&mut hasher, &row);
         rows += 1;
     }
-    Ok(TableDigest { rows, sha256: feed.finish() })
+    Ok(TableDigest { rows, sha256: hasher.finish() })
 }
 
-fn letter(feed: &mut Feed, row: &LetterRow) {
-    feed.text(&row.topic);
-    feed.text(&row.reason);
-    feed.bytes(&row.payload);
-    feed.integer(row.payload_bytes);
+fn add_dead_letter(hasher: &mut RowHasher, row: &DeadLetterRow) {
+    hasher.text(&row.topic);
+    hasher.text(&row.reason);
+    hasher.bytes(&row.payload);
+    hasher.integer(row.payload_bytes);
 }
 
-async fn sensors(database: &mut Database) -> Result<TableDigest, DatabaseError> {
-    let mut feed = Feed::new();
-    let rows = database.sensor_rows().await?;
+async fn hash_sensors(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
+    let mut hasher = RowHasher::new();
+    let rows = database.sensors().await?;
     for row in &rows {
-        sensor(&mut feed, row);
+        add_sensor(&mut hasher, row);
     }
-    Ok(TableDigest { rows: rows.len() as u64, sha256: feed.finish() })
+    Ok(TableDigest { rows: rows.len() as u64, sha256: hasher.finish() })
 }
 
-fn sensor(feed: &mut Feed, row: &SensorRow) {
-    feed.text(&row.name);
-    feed.texts(&row.fields);
+fn add_sensor(hasher: &mut RowHasher, row: &SensorRow) {
+    hasher.text(&row.name);
+    hasher.texts(&row.fields);
 }
 
 #[cfg(test)]

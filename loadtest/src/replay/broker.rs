@@ -2,14 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-/// Where the MQTT broker listens: `mqtt://[user[:password]@]host[:port]`.
+/// The address of an MQTT broker: `mqtt://[user[:password]@]host[:port]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broker {
-    /// Name or address.
+    /// Host name or IP address.
     pub host: String,
-    /// 1883 by default.
+    /// Port; 1883 by default.
     pub port: u16,
-    /// User and password, taken as they stand in the URL.
+    /// User and password as written in the URL, without percent-decoding.
     pub login: Option<(String, String)>,
 }
 
@@ -27,7 +27,7 @@ impl FromStr for Broker {
             }
             None => (None, rest),
         };
-        // The colons of an IPv6 address stand in brackets.
+        // An IPv6 address has its colons in brackets; a port follows the closing bracket.
         let port_at =
             address.rfind(':').filter(|&colon| address.rfind(']').is_none_or(|bracket| bracket < colon));
         let (host, port) = match port_at {
@@ -42,7 +42,7 @@ impl FromStr for Broker {
     }
 }
 
-/// Without the password.
+/// Shows the address without user and password.
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

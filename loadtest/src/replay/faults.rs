@@ -1,15 +1,16 @@
-//! Trouble on purpose: what devices and networks do to readings, reproducible from the seed.
+//! Deliberate faults, as devices and networks cause them. The seed determines all of them.
 
 use crate::{random::Key, time};
 
-/// The share of readings that meet each kind of trouble, 0 to 1.
+/// The share of messages or readings with each kind of fault, 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
-    /// Messages that are published a second time right after.
+    /// Messages that are published twice in a row.
     pub duplicates: f64,
-    /// Readings before which a message without meaning is published on the sensor's topic. The reading itself is unharmed.
+    /// Readings before which a malformed message is published on the sensor's topic. The reading
+    /// itself is published as usual.
     pub malformed: f64,
-    /// Readings that are held back and published after up to 30 newer ones of their sensor.
+    /// Readings that are published after up to 30 newer readings of their sensor.
     pub late: f64,
 }
 
@@ -26,7 +27,7 @@ impl Faults {
     }
 }
 
-/// Decides which reading meets which trouble: a pure function of seed, sensor and frame.
+/// Decides which reading has which fault: a pure function of seed, sensor and frame.
 pub(super) struct FaultPlan {
     key: Key,
     faults: Faults,
@@ -37,19 +38,20 @@ impl FaultPlan {
         Self { key: Key::root(seed, "faults"), faults }
     }
 
+    /// Returns whether the message that begins with this reading is published twice.
     pub(super) fn duplicated(&self, sensor: usize, frame: u64) -> bool {
         self.faults.duplicates > 0.0 && self.key(sensor, frame, 1).unit() < self.faults.duplicates
     }
 
-    /// By how many frames a reading is held back; at least two. A reading is never held together with its successor, so
-    /// that something newer has gone before it.
+    /// Returns by how many frames a reading is held back (2 to 30), or `None`. A reading is never
+    /// held back together with its successor, so a newer reading is always published before it.
     pub(super) fn held_back(&self, sensor: usize, frame: u64) -> Option<u64> {
         let held = |frame| self.key(sensor, frame, 2).unit() < self.faults.late;
         let late = self.faults.late > 0.0 && held(frame) && !held(frame + 1);
         late.then(|| 2 + self.key(sensor, frame, 3).choice(29) as u64)
     }
 
-    /// A payload without meaning, different every time.
+    /// Returns a malformed payload to publish before the reading, or `None`. No two are equal.
     pub(super) fn malformed(&self, sensor: usize, frame: u64, ts: i64) -> Option<Vec<u8>> {
         if self.faults.malformed == 0.0 || self.key(sensor, frame, 4).unit() >= self.faults.malformed {
             return None;
@@ -99,12 +101,12 @@ mod tests {
     #[test]
     fn malformed_payloads_differ_and_are_malformed() {
         let plan = FaultPlan::new(3, Faults { malformed: 1.0, ..Faults::default() });
-        let decoder = thicket_schema::PayloadDecoder::default();
+        let decoder = thicket_codecs::PayloadDecoder::default();
         let in_a_year = 1_798_761_600_000_000;
         let mut seen = std::collections::HashSet::new();
         for frame in 0..200 {
             let payload = plan.malformed(0, frame, 1_767_225_600_000_000 + frame as i64).unwrap();
-            // Either it cannot be decoded, or its time is too far ahead to be accepted.
+            // Either it cannot be decoded, or its time is too far in the future to be accepted.
             let usable = decoder.decode(&payload).is_ok_and(|measurements| {
                 measurements.iter().flatten().any(|one| one.ts.is_none_or(|ts| ts.as_micros() < in_a_year))
             });

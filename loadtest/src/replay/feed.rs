@@ -1,4 +1,5 @@
-//! The scenario as a sequence of messages: batches readings, holds some back, repeats some, strews in nonsense.
+//! Turns the scenario into a sequence of messages: batches readings, holds some back, copies some,
+//! and inserts malformed messages.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,25 +9,25 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ReplayOptions, faults::FaultPlan, payload};
+use super::{faults::FaultPlan, options::ReplayOptions, payload};
 use crate::{
-    ledger::{Disposition, Label},
+    manifest::{Disposition, InjectedEvent},
     scenario::{Event, Reading, Scenario},
 };
 
-/// A message to publish, with what the ledger will say about it.
+/// A message to publish, with the data for its record in the manifest.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) topic: Arc<str>,
     pub(super) payload: Bytes,
-    /// The event time at which the message came to be, in µs.
+    /// The event time at which a device would publish the message, in µs since the Unix epoch.
     pub(super) due: i64,
-    /// Whether it belongs to the live phase.
+    /// Whether the message belongs to the live phase.
     pub(super) live: bool,
     pub(super) content: Content,
-    /// Events that began since the message before.
-    pub(super) labels: Vec<Label>,
-    /// Number of events that ended since the message before.
+    /// Events that began since the previous message.
+    pub(super) events_begun: Vec<InjectedEvent>,
+    /// Number of events that ended since the previous message.
     pub(super) events_ended: u64,
 }
 
@@ -37,7 +38,7 @@ pub(super) enum Content {
 }
 
 impl Message {
-    /// Readings it carries; nonsense carries none.
+    /// Returns the number of readings in the message; 0 if it is malformed.
     pub(super) fn readings(&self) -> u64 {
         match &self.content {
             Content::Readings { readings, .. } => readings.len() as u64,
@@ -46,7 +47,7 @@ impl Message {
     }
 }
 
-/// Produces the messages of a replay, one after the other, without end if it is live.
+/// Produces the messages of a replay in order. A live replay has no end.
 pub(super) struct Feed {
     scenario: Arc<Scenario>,
     topics: Vec<Arc<str>>,
@@ -54,15 +55,16 @@ pub(super) struct Feed {
     frames: u64,
     live: bool,
     batch: usize,
-    /// The next frame, and the next sensor's place in the order of reporting.
+    /// The next frame.
     frame: u64,
-    place: usize,
-    /// Readings that wait for their message to fill, per sensor.
+    /// The next sensor, as an index into the scenario's reporting order.
+    order_index: usize,
+    /// Per sensor, the readings of a message that is not full yet.
     waiting: Vec<Vec<Reading>>,
-    /// Readings that are held back, by the frame and sensor after which they go.
+    /// Readings that are held back, by the frame and the sensor after which they are published.
     held: BTreeMap<(u64, usize), Vec<Reading>>,
     ready: VecDeque<Message>,
-    labels: Vec<Label>,
+    events_begun: Vec<InjectedEvent>,
     events_ended: u64,
     finished: bool,
 }
@@ -81,20 +83,21 @@ impl Feed {
             live: options.live,
             batch: options.batch,
             frame: 0,
-            place: 0,
+            order_index: 0,
             held: BTreeMap::new(),
             ready: VecDeque::new(),
-            labels: Vec::new(),
+            events_begun: Vec::new(),
             events_ended: 0,
             finished: false,
         }
     }
 
-    /// The topic of a sensor.
+    /// Returns the topic of a sensor.
     pub(super) fn topic(&self, sensor: usize) -> &Arc<str> {
         &self.topics[sensor]
     }
 
+    /// Returns the next message, or `None` after the last one.
     pub(super) fn next(&mut self) -> Option<Message> {
         while self.ready.is_empty() && !self.finished {
             self.step();
@@ -102,23 +105,23 @@ impl Feed {
         self.ready.pop_front()
     }
 
-    /// Takes in one reading.
+    /// Takes the next reading of the scenario.
     fn step(&mut self) {
-        if self.frame == self.frames && self.place == 0 && self.frames > 0 {
+        if self.frame == self.frames && self.order_index == 0 && self.frames > 0 {
             self.end_history();
         }
         if self.frame >= self.frames && !self.live {
             self.finished = true;
             return;
         }
-        let (frame, sensor) = (self.frame, self.scenario.reporting_order()[self.place]);
-        self.place += 1;
-        if self.place == self.topics.len() {
-            (self.place, self.frame) = (0, frame + 1);
+        let (frame, sensor) = (self.frame, self.scenario.reporting_order()[self.order_index]);
+        self.order_index += 1;
+        if self.order_index == self.topics.len() {
+            (self.order_index, self.frame) = (0, frame + 1);
         }
 
         let (reading, event) = self.scenario.observe(sensor, frame);
-        self.note(sensor, frame, event);
+        self.note_event(sensor, frame, event);
         if let Some(payload) = self.plan.malformed(sensor, frame, reading.ts) {
             self.emit(sensor, payload.into(), reading.ts, Content::Malformed);
         }
@@ -138,7 +141,8 @@ impl Feed {
         }
     }
 
-    /// Nothing of the history stays behind.
+    /// Sends all readings of the history that are still waiting or, if no live phase follows, held
+    /// back.
     fn end_history(&mut self) {
         for sensor in 0..self.topics.len() {
             self.send_waiting(sensor);
@@ -176,7 +180,8 @@ impl Feed {
         }
     }
 
-    /// Late readings go alone, after what their sensor has waiting: otherwise they would not be late.
+    /// Sends late readings, one per message. First sends the readings of the sensor that wait:
+    /// otherwise the late readings would not be late.
     fn send_late(&mut self, sensor: usize, late: Vec<Reading>, due: i64) {
         self.send_waiting(sensor);
         for reading in late {
@@ -199,15 +204,16 @@ impl Feed {
             due,
             live,
             content,
-            labels: mem::take(&mut self.labels),
+            events_begun: mem::take(&mut self.events_begun),
             events_ended: mem::take(&mut self.events_ended),
         });
     }
 
-    fn note(&mut self, sensor: usize, frame: u64, event: Option<Event>) {
+    /// Notes whether an event begins or ends at this reading.
+    fn note_event(&mut self, sensor: usize, frame: u64, event: Option<Event>) {
         let Some(event) = event else { return };
         if event.first_frame == frame {
-            self.labels.push(Label {
+            self.events_begun.push(InjectedEvent {
                 sensor: self.scenario.sensors()[sensor].name.clone(),
                 class: event.class,
                 start: self.scenario.timestamp(sensor, event.first_frame),

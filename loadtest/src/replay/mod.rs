@@ -1,21 +1,25 @@
-//! Publishes a scenario's readings over MQTT with quality of service 1, and counts only what the broker confirmed.
+//! Publishes a scenario's readings over MQTT with quality of service 1, and counts only the
+//! readings that the broker confirmed.
 //!
-//! - [`options`]: where to, how fast, how many
+//! - [`options`]: the parameters of a replay
 //! - [`broker`]: the broker's address
-//! - [`faults`]: duplicates, late readings and nonsense, on purpose and from the seed
-//! - `payload`: a reading as JSON
-//! - `feed`: the scenario as a sequence of messages
-//! - `pace`: when a message may go
-//! - `window`: what is on its way: sent, not yet confirmed
+//! - [`faults`]: deliberate duplicates, late readings and malformed messages, from the seed
+//! - `payload`: encodes readings as JSON
+//! - `feed`: turns the scenario into a sequence of messages
+//! - `pace`: decides when a message may be sent
+//! - `window`: the messages that were sent and are not yet confirmed
 //! - `session`: the connection: sends, reads confirmations, reconnects and sends again
-//! - [`progress`]: what others may watch
+//! - [`progress`]: the counters of a running replay
+//! - [`summary`], [`error`]: how a replay ends
 //!
-//! The packets are those of `rumqttc`, the loop is not: its own forgets unconfirmed messages when the broker has no session
-//! for them, and writes to the socket once per message. Here a message leaves the window only when it is confirmed, and
-//! after a lost connection the window is sent again, in order, before anything new. So readings of a sensor reach the broker
-//! in order, at least once; a second copy is what the engine counts as a duplicate.
+//! The packets are those of `rumqttc`, but not the event loop. The loop of `rumqttc` forgets
+//! unconfirmed messages when the broker has no session for them, and it writes to the socket once
+//! per message. Here a message leaves the window only when it is confirmed. After a lost connection
+//! the window is sent again, in order, before anything new. So the readings of a sensor reach the
+//! broker in order and at least once. The engine counts a second copy as a duplicate.
 
 pub mod broker;
+pub mod error;
 pub mod faults;
 mod feed;
 pub mod options;
@@ -23,67 +27,23 @@ mod pace;
 mod payload;
 pub mod progress;
 mod session;
+pub mod summary;
 mod window;
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 pub use broker::Broker;
+pub use error::ReplayError;
 pub use faults::Faults;
 pub use options::{MaxLag, Rate, ReplayOptions};
 pub use progress::Progress;
+use session::Session;
+pub use summary::Summary;
 use tokio::sync::watch;
 
-use crate::{ledger::LedgerError, scenario::Scenario};
+use crate::scenario::Scenario;
 
-/// Why a replay failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReplayError {
-    /// Options that make no sense.
-    #[error("{0}")]
-    BadOption(String),
-    /// The broker did not answer for too long at the start. (Later it is waited for without end.)
-    #[error(
-        "cannot reach the MQTT broker at {broker}: {source}; is it running? start one with: mosquitto -p {port}, or all \
-         servers with: make demo"
-    )]
-    Unreachable {
-        /// Where it should be.
-        broker: String,
-        /// Its port.
-        port: u16,
-        /// The last failure.
-        source: io::Error,
-    },
-    /// The broker answered, but does not want this client.
-    #[error(
-        "the MQTT broker at {broker} refuses the connection: {reason}; check user and password in --mqtt"
-    )]
-    Refused {
-        /// Where it is.
-        broker: String,
-        /// What it said.
-        reason: String,
-    },
-    /// What was published cannot be written down.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
-
-/// How a replay ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// Readings that the broker confirmed, those published twice on purpose counted twice.
-    pub published: u64,
-    /// Messages without meaning that the broker confirmed.
-    pub malformed: u64,
-    /// Events all of whose readings were published.
-    pub events: u64,
-    /// Messages that were sent but not confirmed when the replay was stopped; they may or may not have arrived.
-    pub unconfirmed: usize,
-}
-
-/// A replay, ready to run.
+/// A replay that has not started yet.
 pub struct Replay {
     scenario: Arc<Scenario>,
     options: ReplayOptions,
@@ -97,17 +57,17 @@ impl Replay {
         Ok(Self { scenario, options, progress: Arc::default() })
     }
 
-    /// What the replay has done so far; stays valid while it runs and after it.
+    /// Returns the counters of the replay, for reading while it runs and after it.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Publishes until the scenario's part is done or `stop` becomes true; then waits a few seconds for what is on its way
-    /// to be confirmed.
+    /// Publishes until all frames are published or `stop` becomes true. Then waits a few seconds
+    /// for the outstanding confirmations.
     ///
-    /// Making readings keeps a core busy when the pace allows it: give the replay a thread, or a worker of a multi-threaded
-    /// runtime, that nothing urgent shares.
+    /// Computing readings can keep a core busy. Give the replay a thread, or a worker of a
+    /// multi-threaded runtime, that it does not share with urgent tasks.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<Summary, ReplayError> {
-        session::Session::new(&self.scenario, self.options, self.progress)?.run(stop).await
+        Session::new(&self.scenario, self.options, self.progress)?.run(stop).await
     }
 }

@@ -1,42 +1,45 @@
-//! Where to, how fast, how many.
+//! The parameters of a replay.
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use super::{Broker, Faults};
+use super::{broker::Broker, faults::Faults};
 
 /// The parameters of a replay.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// The broker.
     pub broker: Broker,
-    /// What stands before a sensor's name in its topic.
+    /// The part of a topic before the sensor's name.
     pub topic_prefix: String,
-    /// Must differ between clients of a broker: an equal one is thrown out.
+    /// The MQTT client id. Each client of a broker needs its own: the broker disconnects the older
+    /// of two clients with the same id.
     pub client_id: String,
-    /// Frames of history: published at `rate`, from frame 0 on.
+    /// Number of frames of history, from frame 0 on. They are published at `rate`.
     pub frames: u64,
-    /// How fast the history goes.
+    /// The speed of the history.
     pub rate: Rate,
-    /// Whether to go on after the history: each reading is published when the wall clock reaches its time, until stopped.
+    /// Whether live readings follow the history. A live reading is published when the wall clock
+    /// reaches its time. A live replay runs until it is stopped.
     pub live: bool,
-    /// Readings per message in the history, as a JSON array if more than one; live readings go alone. 1 to 1,000.
+    /// Readings per message in the history, 1 to 1,000; more than one form a JSON array. A live
+    /// message holds one reading.
     pub batch: usize,
-    /// At most this many messages are on their way unconfirmed. 1 to 32,000.
+    /// The most messages that may be sent and not yet confirmed, 1 to 32,000.
     pub in_flight: usize,
-    /// Trouble on purpose.
+    /// Deliberate faults.
     pub faults: Faults,
-    /// Waits for whoever stores the readings.
+    /// How far the replay may run ahead of the engine; `None`: without limit.
     pub max_lag: Option<MaxLag>,
-    /// Where to write down what was published; the file must not exist.
-    pub ledger: Option<PathBuf>,
-    /// How long the broker may be unreachable at the start.
-    pub patience: Duration,
-    /// How long a stopped replay waits for confirmations of what is on its way.
+    /// The manifest to write; the file must not exist.
+    pub manifest: Option<PathBuf>,
+    /// How long the broker may be unreachable before the first connection.
+    pub connect_timeout: Duration,
+    /// How long a stopped replay waits for outstanding confirmations.
     pub drain: Duration,
 }
 
 impl ReplayOptions {
-    /// A history of 1,800 frames as fast as possible, then live.
+    /// Returns the defaults: a history of 1,800 frames as fast as possible, then live readings.
     pub fn new(broker: Broker) -> Self {
         Self {
             broker,
@@ -49,8 +52,8 @@ impl ReplayOptions {
             in_flight: 1_000,
             faults: Faults::default(),
             max_lag: None,
-            ledger: None,
-            patience: Duration::from_secs(30),
+            manifest: None,
+            connect_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
     }
@@ -60,7 +63,7 @@ impl ReplayOptions {
             return Err(format!("a message carries 1 to 1000 readings, not {}", self.batch));
         }
         if !(1..=32_000).contains(&self.in_flight) {
-            return Err(format!("1 to 32000 messages may be on their way, not {}", self.in_flight));
+            return Err(format!("1 to 32000 messages may be in flight, not {}", self.in_flight));
         }
         if self.topic_prefix.contains(['+', '#', '\0']) {
             return Err(format!("{:?} cannot begin a topic: + and # are wildcards", self.topic_prefix));
@@ -69,12 +72,12 @@ impl ReplayOptions {
     }
 }
 
-/// How fast a history is published.
+/// The speed at which a history is published.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
-    /// As fast as the broker confirms.
+    /// As fast as the broker confirms messages.
     Max,
-    /// As fast as it happened: a second of event time in a second.
+    /// One second of event time per second.
     RealTime,
     /// Readings per second.
     PerSecond(f64),
@@ -89,19 +92,20 @@ impl FromStr for Rate {
             "realtime" => Ok(Self::RealTime),
             _ => match text.parse::<f64>() {
                 Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Self::PerSecond(rate)),
-                _ => Err(format!("{text:?} is no rate; give max, realtime, or readings per second")),
+                _ => Err(format!("{text:?} is not a rate; give max, realtime, or readings per second")),
             },
         }
     }
 }
 
-/// Keeps a replay from running away from those who store its readings: the broker queues, then drops.
+/// Limits how far a replay runs ahead of the engine. Without a limit the broker's queue grows until
+/// the broker drops messages.
 #[derive(Clone)]
 pub struct MaxLag {
-    /// Sent and not yet dealt with at most.
+    /// The most readings that may be sent and have no outcome yet.
     pub readings: u64,
-    /// How many readings were dealt with since the replay began: stored, or found to be duplicates. Called several hundred
-    /// times a second.
+    /// Returns the number of readings since the replay began that have an outcome, for instance
+    /// stored or duplicate. The replay calls it several hundred times a second.
     pub stored: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 

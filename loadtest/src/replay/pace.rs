@@ -1,17 +1,17 @@
-//! When a message may go.
+//! Decides when a message may be sent.
 
 use std::time::{Duration, Instant};
 
-use super::{Rate, feed::Message};
+use super::{feed::Message, options::Rate};
 
-/// Holds a replay to its rate. Pure: the caller says what time it is.
+/// Keeps a replay at its rate. The caller passes the current time.
 pub(super) struct Pace {
     rate: Rate,
-    /// When the first message went.
+    /// When the first message was sent.
     began: Option<Instant>,
-    /// Event time of the first message.
+    /// Event time of the first message, in µs.
     first_due: i64,
-    /// Readings of the history that went.
+    /// Readings of the history that were sent. A malformed message counts as one.
     sent: u64,
 }
 
@@ -20,7 +20,8 @@ impl Pace {
         Self { rate, began: None, first_due: 0, sent: 0 }
     }
 
-    /// How long a message still has to wait; nothing if it may go.
+    /// Returns how long a message must still wait; `None` if it may be sent now. `wall_micros` is
+    /// the wall clock in µs since the Unix epoch.
     pub(super) fn wait(&mut self, message: &Message, now: Instant, wall_micros: i64) -> Option<Duration> {
         if message.live {
             return micros(message.due - wall_micros);
@@ -40,7 +41,7 @@ impl Pace {
         }
     }
 
-    /// A message went.
+    /// Counts a message that was sent.
     pub(super) fn sent(&mut self, message: &Message) {
         if !message.live {
             self.sent += message.readings().max(1);
@@ -48,6 +49,7 @@ impl Pace {
     }
 }
 
+/// Converts µs to a duration; `None` if the time has come.
 fn micros(wait: i64) -> Option<Duration> {
     (wait > 0).then(|| Duration::from_micros(wait as u64))
 }
@@ -64,7 +66,7 @@ mod tests {
             due,
             live,
             content: Content::Malformed,
-            labels: Vec::new(),
+            events_begun: Vec::new(),
             events_ended: 0,
         }
     }
@@ -77,7 +79,7 @@ mod tests {
             let due = start + Duration::from_millis(10) * n;
             assert_eq!(pace.wait(&message(0, false), due, 0), None);
             pace.sent(&message(0, false));
-            // The next one is due ten milliseconds later; ask four milliseconds before.
+            // The next message is due ten milliseconds later. Ask four milliseconds before that.
             let wait = pace.wait(&message(0, false), due + Duration::from_millis(6), 0).unwrap();
             assert!(wait.abs_diff(Duration::from_millis(4)) < Duration::from_micros(1), "{wait:?}");
         }

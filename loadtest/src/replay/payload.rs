@@ -1,14 +1,14 @@
-//! A reading as JSON: `{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,…}`.
+//! Encodes readings as JSON: `{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,…}`.
 
 use std::{fmt::Write as _, sync::LazyLock};
 
 use crate::{audio::FIELDS, scenario::Reading, time};
 
-/// `,"name":` of each field.
+/// The text `,"name":` for each field.
 static KEYS: LazyLock<[String; FIELDS.len()]> =
     LazyLock::new(|| FIELDS.map(|field| format!(",\"{field}\":")));
 
-/// One reading as an object, several as an array.
+/// Encodes one reading as an object, several as an array.
 pub(super) fn encode(readings: &[Reading]) -> Vec<u8> {
     let mut text = String::with_capacity(320 * readings.len());
     if let [reading] = readings {
@@ -32,7 +32,7 @@ fn object(text: &mut String, reading: &Reading) {
     text.push('"');
     for (key, value) in KEYS.iter().zip(reading.values) {
         text.push_str(key);
-        // Display prints the shortest text that reads back as the same bits.
+        // `Display` writes the shortest text that parses to the same bits.
         let _ = write!(text, "{value}");
     }
     text.push('}');
@@ -40,7 +40,7 @@ fn object(text: &mut String, reading: &Reading) {
 
 #[cfg(test)]
 mod tests {
-    use thicket_schema::PayloadDecoder;
+    use thicket_codecs::PayloadDecoder;
 
     use super::*;
 

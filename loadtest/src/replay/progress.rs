@@ -1,8 +1,9 @@
-//! What others may watch while a replay runs.
+//! The counters of a running replay.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
-/// Counters of a running replay. All of them only grow; reading them costs nothing.
+/// The counters of a running replay. No counter ever decreases. Reading one is a relaxed atomic
+/// load.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub(super) published: AtomicU64,
@@ -16,42 +17,44 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Readings that the broker confirmed.
+    /// Returns the number of readings that the broker confirmed.
     pub fn published(&self) -> u64 {
         self.published.load(Relaxed)
     }
 
-    /// Readings that were sent, confirmed or not; a repetition after a lost connection is not counted again.
+    /// Returns the number of readings that were sent, confirmed or not. A reading that is sent
+    /// again after a lost connection counts once.
     pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
     }
 
-    /// Messages without meaning that the broker confirmed.
+    /// Returns the number of malformed messages that the broker confirmed.
     pub fn malformed(&self) -> u64 {
         self.malformed.load(Relaxed)
     }
 
-    /// Injected events all of whose readings were published.
+    /// Returns the number of injected events whose readings were all published.
     pub fn events(&self) -> u64 {
         self.events.load(Relaxed)
     }
 
-    /// Event time of the newest confirmed message, in µs since the Unix epoch; 0 before the first.
+    /// Returns the event time of the newest confirmed message, in µs since the Unix epoch; 0 before
+    /// the first confirmation.
     pub fn event_time(&self) -> i64 {
         self.event_time.load(Relaxed)
     }
 
-    /// Whether there is a connection to the broker.
+    /// Returns whether the replay is connected to the broker.
     pub fn connected(&self) -> bool {
         self.connected.load(Relaxed)
     }
 
-    /// How often a connection was made.
+    /// Returns how often the replay connected to the broker.
     pub fn connects(&self) -> u64 {
         self.connects.load(Relaxed)
     }
 
-    /// Whether the history is done and readings go out as they happen.
+    /// Returns whether the live phase has begun.
     pub fn live(&self) -> bool {
         self.live.load(Relaxed)
     }

@@ -19,9 +19,12 @@ use tokio::{
 };
 
 use super::{
-    MaxLag, Progress, ReplayError, ReplayOptions, Summary,
+    error::ReplayError,
     feed::{Feed, Message},
+    options::{MaxLag, ReplayOptions},
     pace::Pace,
+    progress::Progress,
+    summary::Summary,
     window::Window,
 };
 use crate::scenario::Scenario;
@@ -30,29 +33,32 @@ mod record;
 
 use record::Recorder;
 
-/// The broker throws a client out that says nothing for one and a half of these.
+/// The MQTT keep-alive interval. The broker disconnects a client that sends nothing for one and a
+/// half intervals.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// A connection on which an answer stays out for this long is taken for lost.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a replay that is too far ahead looks again.
-const LAG_POLL: Duration = Duration::from_millis(5);
-/// Enough bytes to keep the socket busy; more would only delay reading confirmations.
+/// A connection on which nothing arrives for this long counts as lost.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The time between two checks of the lag when the replay is too far ahead.
+const LAG_POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// The most bytes in the output buffer. It is enough to keep the socket busy; more would only delay
+/// the reading of confirmations.
 const OUT_BYTES: usize = 256 * 1_024;
 
 pub(super) struct Session {
     options: ReplayOptions,
     progress: Arc<Progress>,
     feed: Feed,
-    /// Taken from the feed, but not yet allowed to go.
+    /// The next message: taken from the feed, but not yet allowed to be sent.
     next: Option<Message>,
     pace: Pace,
     window: Window,
     recorder: Recorder,
-    /// Set when asked to stop: nothing new is sent, and this is the time to give up on confirmations.
+    /// When to stop waiting for confirmations. Set when the replay is told to stop; from then on
+    /// nothing new is sent.
     give_up_at: Option<Instant>,
 }
 
-/// What may be sent now.
+/// What the session may send now.
 enum Turn {
     Message(Message),
     Wait(Duration),
@@ -66,7 +72,7 @@ impl Session {
         progress: Arc<Progress>,
     ) -> Result<Self, ReplayError> {
         let feed = Feed::new(scenario, &options);
-        let recorder = Recorder::new(options.ledger.as_deref(), scenario, &feed)?;
+        let recorder = Recorder::new(options.manifest.as_deref(), scenario, &feed)?;
         Ok(Self {
             pace: Pace::new(options.rate),
             window: Window::new(options.in_flight),
@@ -105,7 +111,9 @@ impl Session {
                         }
                     }
                 }
-                Err(source) if self.progress.connects() == 0 && began.elapsed() > self.options.patience => {
+                Err(source)
+                    if self.progress.connects() == 0 && began.elapsed() > self.options.connect_timeout =>
+                {
                     let port = self.options.broker.port;
                     return Err(ReplayError::Unreachable {
                         broker: self.options.broker.to_string(),
@@ -132,7 +140,7 @@ impl Session {
         })
     }
 
-    /// Waits before the next attempt; true if there is no point in one any more.
+    /// Waits before the next attempt to connect. Returns true if the replay is over.
     async fn pause(&mut self, backoff: Duration, stop: &mut watch::Receiver<bool>) -> bool {
         tokio::select! {
             () = time::sleep(backoff) => {}
@@ -146,7 +154,8 @@ impl Session {
         self.give_up_at.get_or_insert_with(|| Instant::now() + drain);
     }
 
-    /// The outer error ends the replay, the inner one is worth another attempt.
+    /// Connects to the broker. The outer error ends the replay; after the inner one the session
+    /// tries again.
     async fn connect(&self) -> Result<io::Result<TcpStream>, ReplayError> {
         let attempt = time::timeout(Duration::from_secs(10), self.try_connect());
         let stream = match attempt.await {
@@ -189,7 +198,7 @@ impl Session {
         }
     }
 
-    /// Publishes over one connection until everything is done or the connection is lost.
+    /// Publishes over one connection until everything is confirmed or the connection is lost.
     async fn drive(
         &mut self,
         mut stream: TcpStream,
@@ -198,7 +207,7 @@ impl Session {
         let (mut reader, mut writer) = stream.split();
         let (mut out, mut inbox) = (BytesMut::with_capacity(OUT_BYTES * 2), BytesMut::with_capacity(65_536));
         let mut heartbeat = time::interval(Duration::from_secs(1));
-        let (mut last_heard, mut last_said) = (Instant::now(), Instant::now());
+        let (mut last_received, mut last_sent) = (Instant::now(), Instant::now());
         self.window.send_again(&mut out);
         loop {
             let pause = self.fill(&mut out);
@@ -210,7 +219,7 @@ impl Session {
                 read = reader.read_buf(&mut inbox) => {
                     match read {
                         Ok(0) => return Ok(Err(io::ErrorKind::ConnectionReset.into())),
-                        Ok(_) => last_heard = Instant::now(),
+                        Ok(_) => last_received = Instant::now(),
                         Err(error) => return Ok(Err(error)),
                     }
                     if let Err(error) = self.take_confirmations(&mut inbox)? {
@@ -218,16 +227,16 @@ impl Session {
                     }
                 }
                 written = writer.write_buf(&mut out), if !out.is_empty() => match written {
-                    Ok(_) => last_said = Instant::now(),
+                    Ok(_) => last_sent = Instant::now(),
                     Err(error) => return Ok(Err(error)),
                 },
                 () = time::sleep(pause.unwrap_or_default()), if pause.is_some_and(|pause| !pause.is_zero()) => {}
                 _ = heartbeat.tick() => {
                     self.recorder.flush()?;
-                    if last_said.elapsed() > KEEP_ALIVE / 2 && out.is_empty() {
+                    if last_sent.elapsed() > KEEP_ALIVE / 2 && out.is_empty() {
                         let _ = PingReq.write(&mut out);
                     }
-                    if last_heard.elapsed() > PATIENCE {
+                    if last_received.elapsed() > TIMEOUT {
                         return Ok(Err(io::ErrorKind::TimedOut.into()));
                     }
                     if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
@@ -239,29 +248,31 @@ impl Session {
         }
     }
 
-    /// Nothing more will come: the feed has ended, or we were told to stop.
+    /// Returns whether no new message will be sent: the feed has ended, or the replay was stopped.
+    /// `pause` is the result of [`Session::fill`].
     fn finished(&self, pause: Option<Duration>) -> bool {
         self.give_up_at.is_some() || pause.is_none()
     }
 
-    /// Takes in whatever may go now. Returns how long to wait for the next message, zero if only for room or confirmations,
-    /// nothing if there is no next message.
+    /// Appends all messages that may be sent now to `out`. Returns how long to wait for the next
+    /// message: zero if it waits only for room in the window or in `out`, `None` if there is no
+    /// next message.
     fn fill(&mut self, out: &mut BytesMut) -> Option<Duration> {
         if self.give_up_at.is_some() {
             return None;
         }
         let (now, wall_micros) = (Instant::now(), crate::time::now());
-        let mut ahead =
-            self.options.max_lag.clone().map(|max_lag| Ahead::new(&max_lag, self.progress.sent()));
+        let mut budget =
+            self.options.max_lag.clone().map(|max_lag| LagBudget::new(&max_lag, self.progress.sent()));
         while !self.window.is_full() && out.len() < OUT_BYTES {
-            match self.turn(now, wall_micros, ahead.as_ref()) {
+            match self.turn(now, wall_micros, budget.as_ref()) {
                 Turn::Message(message) => {
                     let readings = message.readings();
                     self.pace.sent(&message);
                     self.progress.live.store(message.live, Relaxed);
                     self.progress.sent.fetch_add(readings, Relaxed);
-                    if let Some(ahead) = &mut ahead {
-                        ahead.room = ahead.room.saturating_sub(readings);
+                    if let Some(budget) = &mut budget {
+                        budget.room = budget.room.saturating_sub(readings);
                     }
                     self.window.send(message, out);
                 }
@@ -272,11 +283,12 @@ impl Session {
         Some(Duration::ZERO)
     }
 
-    fn turn(&mut self, now: Instant, wall_micros: i64, ahead: Option<&Ahead>) -> Turn {
+    /// Returns the next message if it may be sent now.
+    fn turn(&mut self, now: Instant, wall_micros: i64, budget: Option<&LagBudget>) -> Turn {
         let Some(message) = self.next.take().or_else(|| self.feed.next()) else { return Turn::Done };
-        // A message of more readings than may be under way goes when nothing else is.
-        let lagging = ahead.is_some_and(|ahead| ahead.room < message.readings().clamp(1, ahead.limit));
-        let wait = if lagging { Some(LAG_POLL) } else { self.pace.wait(&message, now, wall_micros) };
+        // A message with more readings than the limit is sent when no other reading is in flight.
+        let lagging = budget.is_some_and(|budget| budget.room < message.readings().clamp(1, budget.limit));
+        let wait = if lagging { Some(LAG_POLL_INTERVAL) } else { self.pace.wait(&message, now, wall_micros) };
         match wait {
             None => Turn::Message(message),
             Some(wait) => {
@@ -286,6 +298,7 @@ impl Session {
         }
     }
 
+    /// Reads confirmations from `inbox` and records the messages that are confirmed in order.
     fn take_confirmations(&mut self, inbox: &mut BytesMut) -> Result<io::Result<()>, ReplayError> {
         loop {
             match read_packet(inbox) {
@@ -302,13 +315,13 @@ impl Session {
     }
 }
 
-/// How much further a replay may run ahead of those who store its readings.
-struct Ahead {
+/// How many more readings the replay may send before it must wait for the engine.
+struct LagBudget {
     limit: u64,
     room: u64,
 }
 
-impl Ahead {
+impl LagBudget {
     fn new(max_lag: &MaxLag, sent: u64) -> Self {
         let lag = sent.saturating_sub((max_lag.stored)());
         let limit = max_lag.readings.max(1);
@@ -316,6 +329,7 @@ impl Ahead {
     }
 }
 
+/// Reads a packet from the front of `bytes`; `None` if it is not complete yet.
 fn read_packet(bytes: &mut BytesMut) -> io::Result<Option<Packet>> {
     match Packet::read(bytes, 65_536) {
         Ok(packet) => Ok(Some(packet)),
@@ -324,9 +338,9 @@ fn read_packet(bytes: &mut BytesMut) -> io::Result<Option<Packet>> {
     }
 }
 
-/// Resolves when the replay is told to stop; never, if nobody can tell it any more.
+/// Resolves when `stop` becomes true. Never resolves if its sender is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|&stop| stop).await.is_err() {
+    if stop.wait_for(|&stopped| stopped).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What is on its way: messages that were sent and not yet confirmed, in the order of sending. No I/O here.
+//! The messages that were sent and not yet confirmed, in the order of sending. No I/O.
 
 use std::collections::VecDeque;
 
@@ -37,8 +37,8 @@ impl Window {
         self.sent.len()
     }
 
-    /// Takes a message in and writes its packet. The window is smaller than the range of ids, so an id is free when its turn
-    /// comes again.
+    /// Adds a message and appends its packet to `out`. The window is smaller than the range of
+    /// packet ids, so the next id is never in use.
     pub(super) fn send(&mut self, message: Message, out: &mut BytesMut) {
         self.last_id = if self.last_id == u16::MAX { 1 } else { self.last_id + 1 };
         let sent = Sent { id: self.last_id, confirmed: false, message };
@@ -46,16 +46,17 @@ impl Window {
         self.sent.push_back(sent);
     }
 
-    /// Writes all unconfirmed messages again, in order, marked as repeated: the connection they were sent on is lost.
+    /// Appends the packets of all unconfirmed messages to `out` again, in order and marked as
+    /// repeated. Call it on a new connection.
     pub(super) fn send_again(&self, out: &mut BytesMut) {
         for sent in self.sent.iter().filter(|sent| !sent.confirmed) {
             sent.write(true, out);
         }
     }
 
-    /// The broker confirmed a message. An id that is not on its way is ignored.
+    /// Marks a message as confirmed. Ignores an id that is not in the window.
     pub(super) fn confirm(&mut self, id: u16) {
-        // Ids count up, so the place follows from the first; most brokers confirm in order anyway.
+        // Ids are consecutive and skip 0, so the distance from the first id gives the position.
         let Some(first) = self.sent.front() else { return };
         let distance = if id >= first.id { id - first.id } else { id.wrapping_sub(first.id).wrapping_sub(1) };
         if let Some(sent) = self.sent.get_mut(usize::from(distance)).filter(|sent| sent.id == id) {
@@ -63,7 +64,8 @@ impl Window {
         }
     }
 
-    /// The next confirmed message in the order of sending; those behind an unconfirmed one wait for it.
+    /// Removes and returns the first message if it is confirmed. So messages leave in the order of
+    /// sending.
     pub(super) fn take_confirmed(&mut self) -> Option<Message> {
         if self.sent.front()?.confirmed { self.sent.pop_front().map(|sent| sent.message) } else { None }
     }
@@ -74,7 +76,7 @@ impl Sent {
         let mut packet =
             Publish::from_bytes(&*self.message.topic, QoS::AtLeastOnce, self.message.payload.clone());
         (packet.pkid, packet.dup) = (self.id, again);
-        // Fails for id 0 and packets above 256 MB alone; neither occurs.
+        // Writing fails only for id 0 and for packets above 256 MB. Neither occurs.
         let written = packet.write(out);
         debug_assert!(written.is_ok(), "{written:?}");
     }
@@ -94,12 +96,12 @@ mod tests {
             due: 0,
             live: false,
             content: Content::Malformed,
-            labels: Vec::new(),
+            events_begun: Vec::new(),
             events_ended: 0,
         }
     }
 
-    /// (id, repeated, payload) of every packet in the buffer.
+    /// Returns (id, repeated, payload) of every packet in the buffer.
     fn packets(out: &mut BytesMut) -> Vec<(u16, bool, String)> {
         let mut packets = Vec::new();
         while !out.is_empty() {
@@ -168,8 +170,8 @@ mod tests {
                 window.confirm(window.sent[3].id);
                 window.confirm(first);
                 assert_eq!(taken(&mut window), [(n - 4).to_string()]);
-                for place in 0..4 {
-                    window.confirm(window.sent[place].id);
+                for index in 0..4 {
+                    window.confirm(window.sent[index].id);
                 }
                 assert_eq!(taken(&mut window).len(), 4);
             }

@@ -1,5 +1,5 @@
-//! What a place sounds like every day: two or three steady sources that swell and fade, vehicles that pass, the day's
-//! rhythm, and the scatter of any measurement.
+//! The everyday sound of a place: steady sources that swell and fade, passing vehicles, the rhythm
+//! of the day, and the random scatter of a measurement.
 
 use std::{f64::consts::TAU, sync::LazyLock};
 
@@ -12,39 +12,39 @@ use crate::{
     sound_class::SoundClass,
 };
 
-/// The sound of one place.
+/// The everyday sound of one place.
 pub(super) struct Ambience {
     key: Key,
     frame_seconds: f64,
     /// The usual A-weighted level in dB SPL.
     level_db: f64,
-    /// A constant error of the microphone.
+    /// The constant error of the microphone, in dB.
     calibration_db: f64,
-    /// Half the difference between the loudest and the quietest hour.
+    /// Half the difference between the loudest and the quietest hour, in dB.
     day_swing_db: f64,
-    /// Which hour of its day the scenario begins at, as a part of a day.
+    /// The time of day at which the scenario begins, as a fraction of a day.
     day_phase: f64,
     sources: Vec<Source>,
     traffic: Option<Traffic>,
 }
 
-/// A steady source: it wanders through a few clips of its class.
+/// A steady source. It fades from clip to clip within a few clips of its class.
 struct Source {
     key: Key,
     class: SoundClass,
     /// Indices into the class's clips.
     clips: Vec<usize>,
-    /// Level relative to the place's.
+    /// Level relative to the level of the place.
     relative_db: f64,
     /// Seconds from one clip to the next.
     stay: f64,
 }
 
-/// Vehicles that pass: an everyday sound, but a short one.
+/// Passing vehicles: an everyday sound that is short.
 struct Traffic {
     key: Key,
     class: SoundClass,
-    /// At most one vehicle passes in each of these spans, in seconds.
+    /// The seconds in which at most one vehicle passes.
     span: f64,
 }
 
@@ -61,7 +61,7 @@ impl Ambience {
                 Source::new(key.at(10 + n as u64), class, relative_db, library)
             })
             .collect();
-        // Relative to the sum of all, so that the place's level is that of its usual mixture.
+        // Relative to the sum of all sources, so that their mixture has the level of the place.
         let sum_db = 10.0 * libm::log10(sources.iter().map(|source| power(source.relative_db)).sum());
         for source in &mut sources {
             source.relative_db -= sum_db;
@@ -87,18 +87,19 @@ impl Ambience {
         self.calibration_db
     }
 
-    /// The place's usual level around a frame: what events are measured against.
+    /// Returns the usual level of the place around a frame, in dB SPL. The level of an event is
+    /// relative to it.
     pub(super) fn level_db(&self, frame: u64) -> f64 {
         let time = frame as f64 * self.frame_seconds;
         let day = libm::cos(TAU * (time / 86_400.0 + self.day_phase));
         self.level_db + self.day_swing_db * day + self.key.at(8).drift(time / 1_800.0)
     }
 
-    /// The sound at a frame, in units of 0 dB SPL.
+    /// Returns the sound in a frame. Power 1 is 0 dB SPL.
     pub(super) fn frame(&self, library: &Library, frame: u64) -> SpectralFrame {
         let time = frame as f64 * self.frame_seconds;
         let level_db = self.level_db(frame);
-        // The microphone's own noise is never silent.
+        // The microphone's own noise is always present.
         let mut sound = SELF_NOISE.clone();
         for source in &self.sources {
             source.add_to(&mut sound, library, level_db, frame, time);
@@ -109,8 +110,8 @@ impl Ambience {
         sound
     }
 
-    /// Scatters a frame as measuring it does: the power of noise of bandwidth B, observed for T seconds, has a relative
-    /// standard deviation of `1/√(B·T)`.
+    /// Adds the random scatter of a measurement. The power of noise of bandwidth B, measured for T
+    /// seconds, has a relative standard deviation of `1/√(B·T)`.
     pub(super) fn measure(&self, sound: &mut SpectralFrame, frame: u64) {
         let mut random = self.key.at(9).at(frame).stream();
         for (band, deviation) in DEVIATIONS.iter().enumerate() {
@@ -172,14 +173,14 @@ impl Traffic {
     }
 }
 
-/// Decibels as power.
+/// Converts decibels to a power ratio.
 pub(super) fn power(decibels: f64) -> f64 {
     libm::exp(decibels * (std::f64::consts::LN_10 / 10.0))
 }
 
-/// White noise of about 22 dB(A), as a small MEMS microphone makes.
+/// White noise of about 22 dB(A), like that of a small MEMS microphone.
 static SELF_NOISE: LazyLock<SpectralFrame> = LazyLock::new(|| {
-    let edges = bands::edges();
+    let edges = bands::band_edges();
     let mut noise = SpectralFrame::SILENT;
     for band in 0..BANDS - 1 {
         let (low, high) = (edges[band], edges[band + 1]);
@@ -188,7 +189,7 @@ static SELF_NOISE: LazyLock<SpectralFrame> = LazyLock::new(|| {
         noise.weighted[band] = noise.power[band] * bands::a_weight(centre);
         noise.moment[band] = noise.power[band] * f64::midpoint(low, high);
     }
-    // Independent samples cross zero every other time.
+    // Half of all pairs of independent samples cross zero.
     noise.crossings = noise.total_power() * 11_025.0 * 11_025.0;
     noise.peak = 12.0 * noise.total_power();
     noise
@@ -196,18 +197,18 @@ static SELF_NOISE: LazyLock<SpectralFrame> = LazyLock::new(|| {
 
 /// Relative standard deviation of each band's power over one second.
 static DEVIATIONS: LazyLock<[f64; BANDS]> = LazyLock::new(|| {
-    let edges = bands::edges();
+    let edges = bands::band_edges();
     std::array::from_fn(|band| 1.0 / (edges[band + 1] - edges[band]).sqrt())
 });
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::tests::library;
+    use crate::scenario::tests::shared_library;
 
     #[test]
     fn the_usual_level_is_the_mean_level() {
-        let library = library();
+        let library = shared_library();
         for sensor in 0..6 {
             let ambience = Ambience::new(Key::root(1, "ambience").at(sensor), &library);
             let excess: f64 = (0..3_000)

@@ -1,9 +1,9 @@
-//! What happens once in a while: a siren, a drill, a shot. These are the labels a detector is judged by.
+//! Unusual events, such as a siren, a drill or a shot. A detector is evaluated by them.
 //!
-//! A sensor's time after the quiet beginning is cut into slots; in every other slot, by chance, one event begins and ends.
-//! So the event at a frame is found without knowing what came before.
+//! The time of a sensor after the quiet beginning is divided into slots. A random half of the slots
+//! contain one event each. So the event in a frame can be computed without the frames before it.
 
-use super::{ScenarioOptions, ambience::power};
+use super::{ambience::power, options::ScenarioOptions};
 use crate::{
     audio::{Clip, Library, SpectralFrame},
     random::Key,
@@ -16,23 +16,23 @@ const OCCUPANCY: f64 = 0.5;
 /// A labelled event of one sensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
-    /// What is heard.
+    /// The class of the sound.
     pub class: SoundClass,
-    /// The first frame of it.
+    /// The first frame of the event.
     pub first_frame: u64,
-    /// The last frame of it.
+    /// The last frame of the event.
     pub last_frame: u64,
-    /// How far above the place's usual level, in dB.
+    /// The level above the usual level of the place, in dB.
     pub salience_db: f64,
     clip: usize,
     key: Key,
 }
 
-/// When and which events come to a sensor.
+/// The times and classes of the events of one sensor.
 pub(super) struct Incidents {
     key: Key,
     quiet_frames: u64,
-    /// `None`: never.
+    /// The length of a slot in frames; `None`: there are no events.
     slot_frames: Option<u64>,
     salience_db: (f64, f64),
     frame_seconds: f64,
@@ -50,18 +50,19 @@ impl Incidents {
         Self { key, quiet_frames, slot_frames, salience_db, frame_seconds, classes }
     }
 
-    /// The event at a frame.
+    /// Returns the event in a frame, if any.
     pub(super) fn at(&self, library: &Library, frame: u64) -> Option<Event> {
         let slot = frame.checked_sub(self.quiet_frames)? / self.slot_frames?;
         self.in_slot(library, slot).filter(|event| (event.first_frame..=event.last_frame).contains(&frame))
     }
 
-    /// All events, in order.
+    /// Returns all events, in order.
     pub(super) fn all<'a>(&'a self, library: &'a Library) -> impl Iterator<Item = Event> + 'a {
         let slots = if self.slot_frames.is_some() { 0..u64::MAX } else { 0..0 };
         slots.filter_map(|slot| self.in_slot(library, slot))
     }
 
+    /// Returns the event in a slot, if any.
     fn in_slot(&self, library: &Library, slot: u64) -> Option<Event> {
         let slot_frames = self.slot_frames?;
         let key = self.key.at(slot);
@@ -69,10 +70,10 @@ impl Incidents {
             return None;
         }
         let class = self.classes[key.at(2).choice(self.classes.len())];
-        let (shortest, longest) = seconds(class);
+        let (shortest, longest) = duration_range(class);
         let frames = (key.at(3).between(shortest, longest) / self.frame_seconds).round() as u64;
         let frames = frames.clamp(1, slot_frames / 2);
-        // A quiet margin at both ends keeps events apart.
+        // A quiet margin at both ends of the slot separates events.
         let margin = slot_frames / 20;
         let room = slot_frames - frames - 2 * margin;
         let start =
@@ -82,14 +83,14 @@ impl Incidents {
             first_frame: start,
             last_frame: start + frames - 1,
             salience_db: key.at(5).between(self.salience_db.0, self.salience_db.1),
-            clip: choose(library.clips(class), key.at(6)),
+            clip: choose_clip(library.clips(class), key.at(6)),
             key: key.at(7),
         })
     }
 }
 
-/// How long an event of the class lasts, in seconds.
-fn seconds(class: SoundClass) -> (f64, f64) {
+/// Returns the shortest and the longest duration of an event of the class, in seconds.
+fn duration_range(class: SoundClass) -> (f64, f64) {
     match class {
         SoundClass::GunShot => (3.0, 8.0),
         SoundClass::CarHorn => (4.0, 10.0),
@@ -99,7 +100,7 @@ fn seconds(class: SoundClass) -> (f64, f64) {
     }
 }
 
-/// Of the seconds of an event, the share in which it is heard.
+/// Returns the share of an event's frames in which it is heard.
 fn density(class: SoundClass) -> f64 {
     match class {
         SoundClass::GunShot => 0.6,
@@ -108,14 +109,14 @@ fn density(class: SoundClass) -> f64 {
     }
 }
 
-/// A clip in which the sound stands in the foreground, if there is one.
-fn choose(clips: &[Clip], key: Key) -> usize {
+/// Returns the index of a random clip, one with the sound in the foreground if there is one.
+fn choose_clip(clips: &[Clip], key: Key) -> usize {
     let foreground: Vec<usize> = (0..clips.len()).filter(|&index| clips[index].foreground).collect();
     if foreground.is_empty() { key.choice(clips.len()) } else { foreground[key.choice(foreground.len())] }
 }
 
 impl Event {
-    /// Adds what is heard of the event at a frame.
+    /// Adds the sound of the event in a frame. `usual_db` is the usual level of the place.
     pub(super) fn add_to(&self, sound: &mut SpectralFrame, library: &Library, usual_db: f64, frame: u64) {
         let since = frame - self.first_frame;
         let edge = frame == self.first_frame || frame == self.last_frame;
@@ -128,7 +129,8 @@ impl Event {
         sound.add(moment, self.envelope(since) * power(level_db) / clip.weighted_power);
     }
 
-    /// A siren comes nearer and goes away; the others begin and end at once.
+    /// Returns the gain of a frame. A siren comes nearer and goes away; other events have constant
+    /// gain.
     fn envelope(&self, since: u64) -> f64 {
         if self.class != SoundClass::Siren {
             return 1.0;

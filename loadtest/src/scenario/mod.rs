@@ -1,17 +1,18 @@
-//! A city of microphones: what each sensor reads at each moment, and when something out of the ordinary happens.
+//! A city of microphones: the readings of each sensor, and the unusual events that it hears.
 //!
-//! - [`options`]: how many sensors, which seed, since when
-//! - `ambience`: what a place sounds like every day
-//! - [`events`]: what happens there once in a while; these are the labels
-//! - [`csv`]: the scenario as files, to work on detection without servers
+//! - [`options`]: the parameters of a scenario
+//! - `ambience`: the everyday sound of a place
+//! - [`events`]: the unusual events of a place, which are the labels
+//! - [`csv_files`]: writes a scenario as CSV files, to work on detection without servers
 //!
-//! A reading is a pure function of (data set, seed, sensor, frame index). Nothing is remembered from frame to frame, so a
-//! scenario has no end, can be entered anywhere and gives a sensor the same readings whatever the number of sensors. Only
-//! the timestamps depend on the start: frame n of a sensor lies n periods after it, plus a phase of the sensor's own, so that
-//! a city does not report in one burst per second.
+//! A reading is a pure function of data set, seed, sensor and frame index. No state passes from
+//! frame to frame. So a scenario has no end, any frame can be computed directly, and a sensor has
+//! the same readings whatever the number of sensors. Only the timestamps depend on the start: frame
+//! n of a sensor is n periods after it, plus the phase of the sensor. The phases spread the sensors
+//! of a city over the period.
 
 mod ambience;
-pub mod csv;
+pub mod csv_files;
 pub mod events;
 pub mod options;
 
@@ -27,7 +28,7 @@ use crate::{
     random::Key,
 };
 
-/// Where the city's microphones stand.
+/// The districts in which the microphones stand.
 const DISTRICTS: [&str; 12] = [
     "harbour",
     "old-town",
@@ -43,7 +44,7 @@ const DISTRICTS: [&str; 12] = [
     "hillside",
 ];
 
-/// An endless, reproducible course of readings over a number of sensors.
+/// An endless, reproducible sequence of readings of several sensors.
 pub struct Scenario {
     library: Arc<Library>,
     options: ScenarioOptions,
@@ -57,7 +58,7 @@ pub struct Scenario {
 pub struct Sensor {
     /// `city/<district>/microphone-NN`
     pub name: String,
-    /// How long after the beginning of a period it reports, in µs.
+    /// Time from the beginning of a period to the sensor's report, in µs.
     pub phase_micros: i64,
     ambience: Ambience,
     incidents: Incidents,
@@ -68,11 +69,11 @@ pub struct Sensor {
 pub struct Reading {
     /// Index into [`Scenario::sensors`].
     pub sensor: usize,
-    /// Counted from 0.
+    /// The frame, counted from 0.
     pub frame: u64,
     /// Event time in µs since the Unix epoch.
     pub ts: i64,
-    /// In the order of [`FIELDS`].
+    /// The values, in the order of [`FIELDS`].
     pub values: Features,
 }
 
@@ -80,7 +81,8 @@ impl Scenario {
     /// Sets up the sensors.
     pub fn new(library: Arc<Library>, options: ScenarioOptions) -> Result<Self, ScenarioError> {
         options.validate()?;
-        // Whole milliseconds, so that timestamps stay short and a frame index maps to its time without rounding.
+        // A period of whole milliseconds keeps timestamps short, and no frame's time needs
+        // rounding.
         let period_micros = (library.frame_seconds() * 1e3).round() as i64 * 1_000;
         let sensors: Vec<Sensor> = (0..options.sensors as usize)
             .map(|index| Sensor::new(index, &library, &options, period_micros))
@@ -90,66 +92,68 @@ impl Scenario {
         Ok(Self { library, options, period_micros, sensors, order })
     }
 
-    /// The options it was made with.
+    /// Returns the options of the scenario.
     pub fn options(&self) -> &ScenarioOptions {
         &self.options
     }
 
-    /// The sensors, by index.
+    /// Returns the sensors, by index.
     pub fn sensors(&self) -> &[Sensor] {
         &self.sensors
     }
 
-    /// Time between two readings of a sensor, in µs.
+    /// Returns the time between two readings of a sensor, in µs.
     pub fn period_micros(&self) -> i64 {
         self.period_micros
     }
 
-    /// When a sensor takes a frame, in µs since the Unix epoch.
+    /// Returns the event time of a sensor's frame, in µs since the Unix epoch.
     pub fn timestamp(&self, sensor: usize, frame: u64) -> i64 {
         self.options.start_micros + frame as i64 * self.period_micros + self.sensors[sensor].phase_micros
     }
 
-    /// What a sensor reads.
+    /// Returns the reading of a sensor's frame.
     pub fn reading(&self, sensor: usize, frame: u64) -> Reading {
         self.observe(sensor, frame).0
     }
 
-    /// What a sensor reads, and the event it hears, if any.
+    /// Returns the reading of a sensor's frame, and the event that the sensor hears in it, if any.
     pub fn observe(&self, sensor: usize, frame: u64) -> (Reading, Option<Event>) {
-        let place = &self.sensors[sensor];
-        let mut sound = place.ambience.frame(&self.library, frame);
-        let event = place.incidents.at(&self.library, frame);
+        let microphone = &self.sensors[sensor];
+        let mut sound = microphone.ambience.frame(&self.library, frame);
+        let event = microphone.incidents.at(&self.library, frame);
         if let Some(event) = event {
-            event.add_to(&mut sound, &self.library, place.ambience.level_db(frame), frame);
+            event.add_to(&mut sound, &self.library, microphone.ambience.level_db(frame), frame);
         }
-        place.ambience.measure(&mut sound, frame);
-        let values = features(&sound, place.ambience.calibration_db());
+        microphone.ambience.measure(&mut sound, frame);
+        let values = features(&sound, microphone.ambience.calibration_db());
         (Reading { sensor, frame, ts: self.timestamp(sensor, frame), values }, event)
     }
 
-    /// The event that a sensor hears at a frame, if any.
+    /// Returns the event that a sensor hears in a frame, if any.
     pub fn event_at(&self, sensor: usize, frame: u64) -> Option<Event> {
         self.sensors[sensor].incidents.at(&self.library, frame)
     }
 
-    /// All events of a sensor, in order, without end (unless the scenario has none).
+    /// Returns all events of a sensor, in order. There is no end, unless the scenario has no
+    /// events.
     pub fn events(&self, sensor: usize) -> impl Iterator<Item = Event> + '_ {
         self.sensors[sensor].incidents.all(&self.library)
     }
 
-    /// Readings of all sensors in the order of their timestamps, from a frame on, without end. Nothing is computed ahead.
+    /// Returns the readings of all sensors from a frame on, in the order of their timestamps,
+    /// without end. Computes each reading when it is taken.
     pub fn readings(&self, from_frame: u64) -> impl Iterator<Item = Reading> + '_ {
         (from_frame..)
             .flat_map(move |frame| self.order.iter().map(move |&sensor| self.reading(sensor, frame)))
     }
 
-    /// The sensors in the order in which they report within a period.
+    /// Returns the sensors in the order in which they report within a period.
     pub fn reporting_order(&self) -> &[usize] {
         &self.order
     }
 
-    /// The names of a reading's values.
+    /// Returns the names of a reading's values.
     pub fn fields(&self) -> &'static [&'static str] {
         &FIELDS
     }

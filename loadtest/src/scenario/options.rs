@@ -1,19 +1,20 @@
-//! What a scenario is made from.
+//! The parameters of a scenario.
 
-/// The parameters of a scenario; with the same data set, the same options give the same readings.
+/// The parameters of a scenario. With the same data set, the same options give the same readings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScenarioOptions {
     /// Number of sensors, 1 to 1,000,000.
     pub sensors: u32,
-    /// Everything random derives from it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Time of frame 0, in µs since the Unix epoch. Shifts the timestamps, never the values.
+    /// Event time of frame 0, in µs since the Unix epoch. It changes only the timestamps of
+    /// readings.
     pub start_micros: i64,
     /// Mean number of labelled events per sensor and hour, 0 to 60.
     pub events_per_hour: f64,
-    /// No event begins before this frame: detectors get past their warm-up undisturbed.
+    /// The frame before which no event begins, so that detectors warm up on everyday sound.
     pub quiet_frames: u64,
-    /// Events are this many dB above the place's usual level, from (lowest) to (highest).
+    /// The level of events above the usual level of the place, in dB: lowest and highest.
     pub salience_db: (f64, f64),
 }
 
@@ -35,13 +36,13 @@ impl Default for ScenarioOptions {
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// Out of range.
+    /// The number of sensors is out of range.
     #[error("a scenario has 1 to 1000000 sensors, not {0}")]
     BadSensors(u32),
-    /// Out of range.
+    /// The number of events per hour is out of range.
     #[error("events per hour must lie between 0 and 60, not {0}")]
     BadEventRate(f64),
-    /// Not a range.
+    /// The salience is not a range, or out of range.
     #[error("salience must be a range of decibels from low to high within -20..60, not {0}..{1}")]
     BadSalience(f64, f64),
 }

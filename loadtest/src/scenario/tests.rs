@@ -7,8 +7,8 @@ use crate::{
     synth::{self, SynthOptions},
 };
 
-/// A small data set, analysed once for all tests.
-pub(crate) fn library() -> Arc<Library> {
+/// Returns a small data set, which is analysed once for all tests.
+pub(crate) fn shared_library() -> Arc<Library> {
     static LIBRARY: LazyLock<Arc<Library>> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         let options = SynthOptions { seed: 1, clips_per_class: 4, sample_rate: 16_000 };
@@ -18,18 +18,18 @@ pub(crate) fn library() -> Arc<Library> {
     Arc::clone(&LIBRARY)
 }
 
-fn scenario(sensors: u32, seed: u64) -> Scenario {
-    Scenario::new(library(), ScenarioOptions { sensors, seed, ..ScenarioOptions::default() }).unwrap()
+fn new_scenario(sensors: u32, seed: u64) -> Scenario {
+    Scenario::new(shared_library(), ScenarioOptions { sensors, seed, ..ScenarioOptions::default() }).unwrap()
 }
 
 #[test]
 fn a_reading_depends_on_nothing_but_seed_sensor_and_frame() {
-    let (few, many) = (scenario(3, 7), scenario(40, 7));
+    let (few, many) = (new_scenario(3, 7), new_scenario(40, 7));
     let in_order: Vec<Reading> = few.readings(0).take(3 * 50).collect();
     for reading in in_order.iter().rev() {
         assert_eq!(many.reading(reading.sensor, reading.frame), *reading);
     }
-    let other_seed = scenario(3, 8);
+    let other_seed = new_scenario(3, 8);
     assert!(
         in_order
             .iter()
@@ -37,7 +37,7 @@ fn a_reading_depends_on_nothing_but_seed_sensor_and_frame() {
     );
 
     let later = Scenario::new(
-        library(),
+        shared_library(),
         ScenarioOptions {
             sensors: 3,
             seed: 7,
@@ -52,7 +52,7 @@ fn a_reading_depends_on_nothing_but_seed_sensor_and_frame() {
 #[test]
 fn the_readings_of_a_seed_are_pinned() {
     let mut bytes = Vec::new();
-    for reading in scenario(4, 1).readings(600).take(4 * 1_200) {
+    for reading in new_scenario(4, 1).readings(600).take(4 * 1_200) {
         bytes.extend(reading.values.iter().flat_map(|value| value.to_bits().to_le_bytes()));
     }
     let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
@@ -64,7 +64,7 @@ fn the_readings_of_a_seed_are_pinned() {
 
 #[test]
 fn readings_come_in_the_order_of_their_timestamps() {
-    let scenario = scenario(30, 1);
+    let scenario = new_scenario(30, 1);
     let readings: Vec<Reading> = scenario.readings(10).take(30 * 5).collect();
     assert!(readings.windows(2).all(|pair| pair[0].ts <= pair[1].ts));
     for reading in &readings {
@@ -76,7 +76,7 @@ fn readings_come_in_the_order_of_their_timestamps() {
 
 #[test]
 fn names_are_distinct_and_go_round_the_districts() {
-    let scenario = scenario(150, 1);
+    let scenario = new_scenario(150, 1);
     assert_eq!(scenario.sensors()[0].name, "city/harbour/microphone-01");
     assert_eq!(scenario.sensors()[13].name, "city/old-town/microphone-02");
     let names: std::collections::HashSet<&str> = scenario.sensors().iter().map(|s| s.name.as_str()).collect();
@@ -85,7 +85,7 @@ fn names_are_distinct_and_go_round_the_districts() {
 
 #[test]
 fn values_are_those_of_a_city() {
-    let scenario = scenario(12, 3);
+    let scenario = new_scenario(12, 3);
     for reading in scenario.readings(0).take(12 * 1_500) {
         for (field, value) in FIELDS.iter().zip(reading.values) {
             let plausible = match *field {
@@ -102,7 +102,7 @@ fn values_are_those_of_a_city() {
 
 #[test]
 fn events_stand_above_the_bed_by_their_salience() {
-    let scenario = scenario(40, 5);
+    let scenario = new_scenario(40, 5);
     let laeq = |sensor, frame| scenario.reading(sensor, frame).values[10];
     let mut excess_error = 0.0;
     let mut events = 0;
@@ -118,7 +118,7 @@ fn events_stand_above_the_bed_by_their_salience() {
             events += 1;
         }
     }
-    // The loudest of several frames, with scatter: a little above.
+    // The loudest of several frames with scatter is slightly above the salience.
     let bias = excess_error / f64::from(events);
     assert!((0.0..4.5).contains(&bias), "{bias}");
 }
@@ -126,9 +126,9 @@ fn events_stand_above_the_bed_by_their_salience() {
 #[test]
 fn csv_has_a_row_per_frame_and_labels_agree() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(3, 9);
+    let scenario = new_scenario(3, 9);
     let frames = 4_000;
-    let events = csv::write(&scenario, folder.path(), frames, |_| {}).unwrap();
+    let events = csv_files::write(&scenario, folder.path(), frames, |_| {}).unwrap();
     let labels = std::fs::read_to_string(folder.path().join("labels.csv")).unwrap();
     assert_eq!(labels.lines().count() as u64, 1 + events);
     assert!(events > 0);
@@ -150,7 +150,7 @@ fn csv_has_a_row_per_frame_and_labels_agree() {
 
 #[test]
 fn all_event_classes_occur_and_none_before_the_quiet_time_is_over() {
-    let scenario = scenario(30, 2);
+    let scenario = new_scenario(30, 2);
     let mut classes = std::collections::BTreeSet::new();
     for sensor in 0..30 {
         for event in scenario.events(sensor).take(5) {
@@ -163,7 +163,7 @@ fn all_event_classes_occur_and_none_before_the_quiet_time_is_over() {
 
 #[test]
 fn events_come_at_the_asked_rate_and_keep_apart() {
-    let scenario = scenario(50, 4);
+    let scenario = new_scenario(50, 4);
     let frames = 900 + 10 * 3_600;
     let mut count = 0;
     for sensor in 0..50 {
@@ -182,14 +182,15 @@ fn events_come_at_the_asked_rate_and_keep_apart() {
         }
         count += events.len();
     }
-    // 50 sensors × 10 hours × 4 per hour, a coin toss each slot: standard deviation 32.
+    // 50 sensors × 10 hours × 4 per hour. Each slot has an event with probability one half:
+    // standard deviation 32.
     assert!((1_850..=2_150).contains(&count), "{count}");
 }
 
 #[test]
 fn a_scenario_without_events_has_none() {
     let options = ScenarioOptions { events_per_hour: 0.0, ..ScenarioOptions::default() };
-    let scenario = Scenario::new(library(), options).unwrap();
+    let scenario = Scenario::new(shared_library(), options).unwrap();
     assert_eq!(scenario.events(0).count(), 0);
     assert_eq!(scenario.event_at(0, 5_000), None);
 }

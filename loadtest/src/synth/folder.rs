@@ -1,4 +1,5 @@
-//! The data set's folder: its paths, and the marker that says which data set it holds and whether that is complete.
+//! The data set's folder: its paths, and the marker file, which says which data set the folder
+//! holds and whether it is complete.
 
 use std::{
     fs, io,
@@ -7,9 +8,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::SynthOptions;
+use super::{
+    error::SynthError,
+    files::{create_dir, write_text},
+    options::SynthOptions,
+};
 
-/// Raised whenever a recipe changes: an older folder no longer matches.
+/// The version of the recipes. Raise it when a recipe changes, so that older folders no longer
+/// match.
 const GENERATOR: u32 = 1;
 const MARKER: &str = "thicket-synth.json";
 const README: &str = "README.txt";
@@ -18,48 +24,7 @@ Synthetic city sounds in the layout of UrbanSound8K, written by `thicket-loadtes
 thicket-synth.json. No recording is in here: every sample comes from a procedural recipe. Free of any licence.
 ";
 
-/// Why a data set could not be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SynthError {
-    /// Zero clips were asked for.
-    #[error("a data set needs at least one clip per class; raise --clips-per-class")]
-    NoClips,
-    /// The sampling rate is out of range.
-    #[error("a sampling rate of {0} Hz is not supported; choose 8000 to 192000 (22050 is the default)")]
-    BadRate(u32),
-    /// The folder holds something else.
-    #[error("{} is not empty and holds no synthetic data set; choose another folder or remove it", path.display())]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The folder holds a synthetic data set of other options.
-    #[error("{} holds another synthetic data set ({found}); choose another folder, remove it, or ask for the same", path.display())]
-    Different {
-        /// The folder.
-        path: PathBuf,
-        /// The options of the data set that is there.
-        found: String,
-    },
-    /// The disk said no.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// What was to be written.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The folder cannot be inspected.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// What was to be read.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
+/// The contents of the marker file.
 #[derive(Serialize, Deserialize)]
 struct Marker {
     generator: u32,
@@ -68,17 +33,18 @@ struct Marker {
     complete: bool,
 }
 
-/// What a folder holds with respect to the data set that is wanted.
+/// The contents of a folder, compared with the wanted data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing, or nothing yet.
+    /// The folder is empty or missing.
     Empty,
-    /// The wanted data set, but its writing was interrupted.
+    /// It holds the wanted data set, but the writing was interrupted.
     Interrupted,
-    /// The wanted data set.
+    /// It holds the wanted data set.
     Complete,
 }
 
+/// The folder of a data set.
 pub(super) struct Folder {
     root: PathBuf,
 }
@@ -96,7 +62,8 @@ impl Folder {
         self.root.join("metadata").join("UrbanSound8K.csv")
     }
 
-    /// Looks what is there, and refuses what must not be overwritten.
+    /// Returns the state of the folder. Returns an error if it holds anything that must not be
+    /// overwritten.
     pub(super) fn state(&self, wanted: &SynthOptions) -> Result<State, SynthError> {
         let path = self.root.clone();
         let empty = match fs::read_dir(&self.root) {
@@ -122,13 +89,14 @@ impl Folder {
         Ok(if marker.complete { State::Complete } else { State::Interrupted })
     }
 
-    /// Claims the folder before the first file is written.
+    /// Creates the folder and marks the data set as incomplete. Call it before the first file is
+    /// written.
     pub(super) fn begin(&self, options: &SynthOptions) -> Result<(), SynthError> {
-        super::create_dir(&self.root)?;
+        create_dir(&self.root)?;
         self.write_marker(options, false)
     }
 
-    /// Declares the data set complete after the last file is written.
+    /// Marks the data set as complete. Call it after the last file is written.
     pub(super) fn finish(&self, options: &SynthOptions) -> Result<(), SynthError> {
         write_text(&self.root.join(README), README_TEXT)?;
         self.write_marker(options, true)
@@ -141,8 +109,4 @@ impl Folder {
             .map_err(|error| SynthError::Write { path: path.clone(), source: error.into() })?;
         write_text(&path, &(text + "\n"))
     }
-}
-
-fn write_text(path: &Path, text: &str) -> Result<(), SynthError> {
-    fs::write(path, text).map_err(|source| SynthError::Write { path: path.to_owned(), source })
 }

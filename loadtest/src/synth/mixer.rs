@@ -1,11 +1,12 @@
-//! From a plan to samples: the recipe's sound over the street bed at the clip's salience.
+//! Renders a planned clip: the sound of its recipe over the sound of the street, at the salience of
+//! the clip.
 
 use super::{
     plan::ClipPlan,
-    recipes::{self, Studio},
+    recipes::{self, studio::Studio},
 };
 
-/// The level of a clip before limiting, as a fraction of full scale.
+/// The root mean square of a clip before limiting, as a fraction of full scale.
 const LEVEL: f32 = 0.12;
 /// No sample exceeds this fraction of full scale.
 const CEILING: f32 = 0.98;
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn clips_are_loud_enough_and_never_clip() {
-        for clip in plan::clips(3, 3) {
+        for clip in plan::plan_clips(3, 3) {
             let samples = mix(&clip, 16_000);
             assert_eq!(samples.len(), (clip.seconds * 16_000.0).round() as usize);
             let peak = samples.iter().map(|x| x.unsigned_abs()).max().unwrap();

@@ -1,48 +1,35 @@
-//! Writes a data set in `UrbanSound8K`'s layout from nothing but a seed: same seed, same bytes.
+//! Writes a synthetic data set in `UrbanSound8K`'s layout. The same seed gives the same bytes.
 //!
-//! - `plan`: which clips there are, their recordings, folds and saliences
-//! - `recipes`: how each class sounds, and the street under it
-//! - `signal`: oscillators, noises, filters
-//! - `mixer`: sound over bed, as 16-bit samples
-//! - `folder`: the folder's marker, which tells a finished data set from an interrupted one and from other people's files
+//! - [`options`]: the parameters of a data set
+//! - `plan`: the clips, with their recordings, folds and saliences
+//! - `recipes`: the sound of each class, and of the street behind it
+//! - `signal`: oscillators, noises and filters
+//! - `mixer`: mixes the sound and the street into 16-bit samples
+//! - `folder`: the folder and its marker, which says whether the data set is complete
+//! - `files`: creates directories and WAV files
+//! - [`error`]: why a data set could not be written
 //!
-//! The genuine data set must not be redistributed (its licence is non-commercial); this one stands in for it wherever a
-//! download is not wanted. Cite for the layout: Salamon, Jacoby, Bello, *A Dataset and Taxonomy for Urban Sound Research*, 2014.
+//! The genuine data set must not be redistributed (its licence is non-commercial). The synthetic
+//! one replaces it where a download is not possible. Source of the layout: Salamon, Jacoby, Bello,
+//! *A Dataset and Taxonomy for Urban Sound Research*, 2014.
 
+pub mod error;
+mod files;
 mod folder;
 mod mixer;
+pub mod options;
 mod plan;
 mod recipes;
 mod signal;
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-pub use folder::SynthError;
+pub use error::SynthError;
+use files::{create_dir, write_text, write_wav};
 use folder::{Folder, State};
-use serde::{Deserialize, Serialize};
+pub use options::SynthOptions;
 
-/// What a synthetic data set consists of; the same options give the same bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SynthOptions {
-    /// Everything random derives from it.
-    pub seed: u64,
-    /// Clips of each of the ten classes, at least 1.
-    pub clips_per_class: u32,
-    /// Samples per second of the WAV files, 8,000 to 192,000. Mono, 16 bit.
-    pub sample_rate: u32,
-}
-
-impl Default for SynthOptions {
-    fn default() -> Self {
-        Self { seed: 1, clips_per_class: 12, sample_rate: 22_050 }
-    }
-}
-
-/// How far the writing has come.
+/// How many clips are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SynthProgress {
     /// Clips written so far.
@@ -51,23 +38,23 @@ pub struct SynthProgress {
     pub total: usize,
 }
 
-/// What [`write()`] found or did.
+/// The result of [`write()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynthOutcome {
-    /// The data set was written (or an interrupted writing completed).
+    /// The data set was written, or an interrupted one was completed.
     Written {
         /// Clips in the data set.
         clips: usize,
     },
-    /// The folder already held exactly this data set; nothing was touched.
+    /// The folder already held exactly this data set. Nothing was written.
     AlreadyThere {
         /// Clips in the data set.
         clips: usize,
     },
 }
 
-/// Writes the data set into `folder`, which is created. A folder that holds the same data set already is left alone, an
-/// interrupted one is completed, and one that holds anything else is refused.
+/// Writes the data set into `folder` and creates the folder. Leaves the same complete data set as
+/// it is, completes an interrupted one, and refuses a folder with any other contents.
 pub fn write(
     folder: &Path,
     options: &SynthOptions,
@@ -79,7 +66,7 @@ pub fn write(
     if !(8_000..=192_000).contains(&options.sample_rate) {
         return Err(SynthError::BadRate(options.sample_rate));
     }
-    let clips = plan::clips(options.seed, options.clips_per_class);
+    let clips = plan::plan_clips(options.seed, options.clips_per_class);
     let folder = Folder::new(folder);
     if folder.state(options)? == State::Complete {
         return Ok(SynthOutcome::AlreadyThere { clips: clips.len() });
@@ -109,37 +96,7 @@ fn write_table(path: &Path, clips: &[plan::ClipPlan]) -> Result<(), SynthError> 
         text.push_str(&clip.csv_row());
         text.push('\n');
     }
-    let write = || -> io::Result<()> { fs::File::create(path)?.write_all(text.as_bytes()) };
-    write().map_err(|source| SynthError::Write { path: path.to_owned(), source })
-}
-
-fn write_wav(path: &Path, samples: &[i16], rate: u32) -> Result<(), SynthError> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let write = || -> Result<(), hound::Error> {
-        let mut writer = hound::WavWriter::create(path, spec)?;
-        let mut block = writer.get_i16_writer(samples.len() as u32);
-        for sample in samples {
-            block.write_sample(*sample);
-        }
-        block.flush()?;
-        writer.finalize()
-    };
-    write().map_err(|error| {
-        let source = match error {
-            hound::Error::IoError(source) => source,
-            other => io::Error::other(other),
-        };
-        SynthError::Write { path: path.to_owned(), source }
-    })
-}
-
-fn create_dir(path: &Path) -> Result<(), SynthError> {
-    fs::create_dir_all(path).map_err(|source| SynthError::Write { path: PathBuf::from(path), source })
+    write_text(path, &text)
 }
 
 #[cfg(test)]

@@ -1,37 +1,37 @@
-//! Which clips a data set holds: recordings, slices, folds and saliences, before a single sample is rendered.
+//! Plans the clips of a data set: recordings, slices, folds and saliences.
 
 use crate::{
     random::{Key, Stream},
     sound_class::SoundClass,
 };
 
-/// One row of the metadata, and the keys its sound is rendered from.
+/// A clip: its row in the table, and the random keys of its sound.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ClipPlan {
     pub(super) class: SoundClass,
-    /// The recording the clip is cut from; all clips of a recording are in one fold.
+    /// The recording from which the clip is cut. All clips of a recording are in one fold.
     pub(super) recording: u32,
     pub(super) occurrence: u32,
     pub(super) slice: u32,
     /// 1 to 10.
     pub(super) fold: u8,
-    /// 1 foreground, 2 background.
+    /// 1: foreground, 2: background.
     pub(super) salience: u8,
-    /// Where the clip starts in its recording, in seconds.
+    /// The start of the clip in its recording, in seconds.
     pub(super) start: f64,
-    /// At most 4 seconds.
+    /// The length in seconds, at most 4.
     pub(super) seconds: f64,
     pub(super) recording_key: Key,
     pub(super) slice_key: Key,
 }
 
 impl ClipPlan {
-    /// `[fsID]-[classID]-[occurrenceID]-[sliceID].wav`
+    /// Returns the file name `[fsID]-[classID]-[occurrenceID]-[sliceID].wav`.
     pub(super) fn file_name(&self) -> String {
         format!("{}-{}-{}-{}.wav", self.recording, self.class.id(), self.occurrence, self.slice)
     }
 
-    /// The clip's row in `UrbanSound8K.csv`.
+    /// Returns the clip's row in `UrbanSound8K.csv`.
     pub(super) fn csv_row(&self) -> String {
         let end = round_micros(self.start + self.seconds);
         format!(
@@ -48,8 +48,8 @@ impl ClipPlan {
     }
 }
 
-/// Plans `clips_per_class` clips of every class, sorted by file name as the genuine table is by recording.
-pub(super) fn clips(seed: u64, clips_per_class: u32) -> Vec<ClipPlan> {
+/// Plans `clips_per_class` clips of every class, by class and recording.
+pub(super) fn plan_clips(seed: u64, clips_per_class: u32) -> Vec<ClipPlan> {
     let mut plans = Vec::new();
     let mut recording = 100_000;
     for class in SoundClass::ALL {
@@ -61,9 +61,11 @@ pub(super) fn clips(seed: u64, clips_per_class: u32) -> Vec<ClipPlan> {
             recording += 1 + stream.choice(97) as u32;
             let slices = (1 + stream.choice(3) as u32).min(clips_per_class - made);
             let recording_key = key.at(u64::from(recordings));
-            // Folds go round, shifted by class: no fold is left without clips even in a small data set.
+            // The folds take turns, shifted by class, so that even a small data set has clips in
+            // every fold.
             let fold = 1 + ((recordings + u32::from(class.id())) % 10) as u8;
-            // The first recording of a class is always heard clearly: a scenario takes its events from the foreground.
+            // The first recording of a class is always in the foreground: a scenario takes its
+            // events from the foreground.
             let salience = if stream.unit() < 0.75 || recordings == 0 { 1 } else { 2 };
             let parent = Recording { class, id: recording, fold, salience, key: recording_key };
             plans.extend(parent.cut(slices, &mut stream));
@@ -74,7 +76,7 @@ pub(super) fn clips(seed: u64, clips_per_class: u32) -> Vec<ClipPlan> {
     plans
 }
 
-/// A fictional field recording, from which clips are cut.
+/// An imaginary recording, from which clips are cut.
 struct Recording {
     class: SoundClass,
     id: u32,
@@ -89,7 +91,7 @@ impl Recording {
         let mut start = stream.between(0.0, 40.0);
         (0..slices)
             .map(|slice| {
-                let seconds = round_micros(length(self.class, stream));
+                let seconds = round_micros(clip_seconds(self.class, stream));
                 let clip = ClipPlan {
                     class: self.class,
                     recording: self.id,
@@ -102,7 +104,7 @@ impl Recording {
                     recording_key: self.key,
                     slice_key: self.key.at(u64::from(slice)),
                 };
-                // The genuine clips of a long sound are cut every two seconds.
+                // In the genuine data set, the clips of a long sound start every two seconds.
                 start += if seconds < 4.0 { seconds + stream.between(0.5, 5.0) } else { 2.0 };
                 clip
             })
@@ -110,8 +112,9 @@ impl Recording {
     }
 }
 
-/// How long a clip of the class is: brief sounds are shorter than the limit of four seconds.
-fn length(class: SoundClass, stream: &mut Stream) -> f64 {
+/// Returns the length of a clip of the class in seconds. Clips of brief sounds are shorter than the
+/// limit of 4 seconds.
+fn clip_seconds(class: SoundClass, stream: &mut Stream) -> f64 {
     match class {
         SoundClass::GunShot => stream.between(0.8, 2.5),
         SoundClass::DogBark => stream.between(0.6, 4.0),
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_class_has_the_asked_number_of_clips_under_distinct_names() {
-        let plans = clips(1, 12);
+        let plans = plan_clips(1, 12);
         assert_eq!(plans.len(), 120);
         for class in SoundClass::ALL {
             assert_eq!(plans.iter().filter(|clip| clip.class == class).count(), 12, "{class}");
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_recording_lies_in_one_fold_and_no_fold_is_empty() {
-        let plans = clips(2, 12);
+        let plans = plan_clips(2, 12);
         let mut fold_of = HashMap::new();
         for clip in &plans {
             assert!((1..=10).contains(&clip.fold));
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn rows_have_the_columns_of_the_data_set() {
-        let mut plan = clips(1, 1).remove(3);
+        let mut plan = plan_clips(1, 1).remove(3);
         plan.recording = 100_032;
         plan.occurrence = 0;
         (plan.start, plan.seconds, plan.fold, plan.salience) = (0.0, 0.317_551, 5, 1);

@@ -1,6 +1,6 @@
 //! Building blocks of the recipes: oscillators, noises and filters.
 //!
-//! Sines come from a table that `libm` fills, so a seed gives the same samples on every machine.
+//! Sines come from a table computed with `libm`, so a seed gives the same samples on every machine.
 
 use std::{f64::consts::TAU, sync::LazyLock};
 
@@ -13,7 +13,7 @@ static SINE: LazyLock<Vec<f32>> = LazyLock::new(|| {
     (0..=TABLE_SIZE).map(|n| libm::sin(n as f64 * TAU / TABLE_SIZE as f64) as f32).collect()
 });
 
-/// A sine with a phase that may be driven at a changing frequency.
+/// A sine oscillator whose frequency may change from sample to sample.
 #[derive(Clone, Debug)]
 pub(super) struct Sine {
     /// The phase in turns, `0 <= turns < 1`.
@@ -26,18 +26,19 @@ impl Sine {
         Self { turns: turns - turns.floor(), rate }
     }
 
-    /// The next sample at this frequency in Hz.
+    /// Returns the next sample at this frequency in Hz.
     pub(super) fn next(&mut self, frequency: f64) -> f32 {
         self.turns += frequency / self.rate;
         self.turns -= self.turns.floor();
-        let place = self.turns * TABLE_SIZE as f64;
-        let index = (place as usize).min(TABLE_SIZE - 1);
+        let position = self.turns * TABLE_SIZE as f64;
+        let index = (position as usize).min(TABLE_SIZE - 1);
         let (left, right) = (SINE[index], SINE[index + 1]);
-        left + (right - left) * (place - index as f64) as f32
+        left + (right - left) * (position - index as f64) as f32
     }
 }
 
-/// A tone with overtones: partial n sounds at n times the pitch with the n-th amplitude. Partials above the band are left out.
+/// A tone with overtones. Partial n has n times the pitch and the n-th amplitude. Partials above
+/// 0.45 of the sampling rate are silent.
 #[derive(Clone, Debug)]
 pub(super) struct Partials {
     sines: Vec<(f64, f32, Sine)>,
@@ -64,23 +65,24 @@ impl Partials {
     }
 }
 
-/// Noise with equal power per Hz, variance 1.
+/// Returns a sample of noise with equal power per Hz and variance 1.
 pub(super) fn white(random: &mut Stream) -> f32 {
     random.gauss() as f32
 }
 
-/// Noise with equal power per octave (the economy form of Paul Kellett's filter), variance near 1.
+/// Noise with equal power per octave and variance near 1 (the economy form of Paul Kellett's
+/// filter).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pink([f32; 3]);
 
 impl Pink {
     pub(super) fn next(&mut self, random: &mut Stream) -> f32 {
-        let white = white(random);
+        let noise = white(random);
         let [slow, middle, fast] = &mut self.0;
-        *slow = 0.997_65 * *slow + white * 0.099_046;
-        *middle = 0.963 * *middle + white * 0.296_516_4;
-        *fast = 0.57 * *fast + white * 1.052_691_3;
-        0.38 * (*slow + *middle + *fast + white * 0.1848)
+        *slow = 0.997_65 * *slow + noise * 0.099_046;
+        *middle = 0.963 * *middle + noise * 0.296_516_4;
+        *fast = 0.57 * *fast + noise * 1.052_691_3;
+        0.38 * (*slow + *middle + *fast + noise * 0.1848)
     }
 }
 
@@ -93,20 +95,21 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Passes a band around `centre` Hz; the higher `quality`, the narrower. The gain at the centre is 1.
+    /// Returns a filter that passes a band around `centre` Hz. A higher `quality` means a narrower
+    /// band. The gain at the centre is 1.
     pub(super) fn band(rate: f64, centre: f64, quality: f64) -> Self {
         let (cosine, alpha) = Self::angle(rate, centre, quality);
         Self::normalised([alpha, 0.0, -alpha], [1.0 + alpha, -2.0 * cosine, 1.0 - alpha])
     }
 
-    /// Passes what lies below `corner` Hz.
+    /// Returns a filter that passes frequencies below `corner` Hz.
     pub(super) fn low(rate: f64, corner: f64) -> Self {
         let (cosine, alpha) = Self::angle(rate, corner, std::f64::consts::FRAC_1_SQRT_2);
         let edge = (1.0 - cosine) / 2.0;
         Self::normalised([edge, 2.0 * edge, edge], [1.0 + alpha, -2.0 * cosine, 1.0 - alpha])
     }
 
-    /// Passes what lies above `corner` Hz.
+    /// Returns a filter that passes frequencies above `corner` Hz.
     pub(super) fn high(rate: f64, corner: f64) -> Self {
         let (cosine, alpha) = Self::angle(rate, corner, std::f64::consts::FRAC_1_SQRT_2);
         let edge = f64::midpoint(1.0, cosine);
@@ -135,7 +138,7 @@ impl Filter {
     }
 }
 
-/// A pulse that jumps to 1 when struck and falls by 60 dB within the given time.
+/// A pulse that jumps to a level when struck, and falls by 60 dB within a given time.
 #[derive(Clone, Debug)]
 pub(super) struct Decay {
     level: f32,

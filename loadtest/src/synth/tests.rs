@@ -1,3 +1,5 @@
+use std::{fs, path::PathBuf};
+
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -8,7 +10,7 @@ fn small(seed: u64) -> SynthOptions {
 
 fn no_progress(_: SynthProgress) {}
 
-/// Relative paths and contents of everything under a folder.
+/// Returns the relative paths and the contents of all files under a folder.
 fn contents(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -43,12 +45,12 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
 fn the_bytes_of_a_seed_are_pinned() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), &small(1), no_progress).unwrap();
-    let mut hash = Sha256::new();
+    let mut hasher = Sha256::new();
     for (path, bytes) in contents(root.path()) {
-        hash.update(path.to_str().unwrap());
-        hash.update(bytes);
+        hasher.update(path.to_str().unwrap());
+        hasher.update(bytes);
     }
-    let hash = format!("{:x}", hash.finalize());
+    let hash = format!("{:x}", hasher.finalize());
     assert_eq!(
         hash, "100749b551ae75b32db88c60ca516e75a0bde7a1ff3d4aa37199fd6b88f50c96",
         "a recipe changed: raise folder::GENERATOR, then pin the new hash"

@@ -1,25 +1,29 @@
 //! Injected events against the rows of `anomalies`.
 //!
-//! An anomaly lasts from its first to its last flagged reading; one that has not ended reaches to the present. An event is
-//! found when some anomaly of its sensor overlaps it, give or take two frames. An anomaly is a false alarm when it overlaps
-//! no event of its sensor, give or take two frames; events whose span was published only in part are not counted as
-//! injected, but neither does an anomaly in them count as a false alarm.
+//! An anomaly lasts from its first to its last flagged reading; an open anomaly has no end. An
+//! event is found if an anomaly of its sensor overlaps it, with a tolerance of two frames. An
+//! anomaly is a false alarm if it overlaps no event of its sensor, with the same tolerance. An
+//! event that was published only in part does not count as injected, and an anomaly that overlaps
+//! it is not a false alarm.
+
+use thicket_schema::Timestamp;
+use thicket_store::postgres::SnapshotReader;
 
 use super::{
-    Anomalies, VerifyError,
+    error::VerifyError,
     published::{Published, PublishedSensor},
+    report::Anomalies,
 };
-use crate::database::Database;
 
-/// How far an anomaly and an event may miss each other, in frames.
+/// The greatest gap between an anomaly and an event that still belong together, in frames.
 const TOLERANCE_FRAMES: i64 = 2;
 
 /// A span of time in µs, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// The first moment.
+    /// The beginning.
     pub start: i64,
-    /// The last moment.
+    /// The end.
     pub end: i64,
 }
 
@@ -29,8 +33,14 @@ impl Interval {
     }
 }
 
-/// Judges one sensor: `events` that were published whole, `parts` of events that were not, and the anomalies found.
-pub fn judge(events: &[Interval], parts: &[Interval], anomalies: &[Interval], tolerance: i64) -> Anomalies {
+/// Counts the found events and the false alarms of one sensor. `events` were published whole,
+/// `parts` only in part. `tolerance` is in µs.
+pub fn count_matches(
+    events: &[Interval],
+    parts: &[Interval],
+    anomalies: &[Interval],
+    tolerance: i64,
+) -> Anomalies {
     let hit = |event: &&Interval| anomalies.iter().any(|anomaly| anomaly.overlaps(**event, tolerance));
     let false_alarm =
         |anomaly: &&Interval| !events.iter().chain(parts).any(|event| anomaly.overlaps(*event, tolerance));
@@ -41,26 +51,27 @@ pub fn judge(events: &[Interval], parts: &[Interval], anomalies: &[Interval], to
     }
 }
 
-/// Judges all sensors of the ledgers; anomalies outside of the ledgers' time are left alone.
+/// Counts over all sensors of the manifests. Ignores anomalies that began outside the time that a
+/// sensor's manifest covers.
 pub(super) async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
 ) -> Result<Anomalies, VerifyError> {
-    let known = database.sensors().await?;
+    let known = database.sensor_ids().await?;
     let mut sum = Anomalies::default();
     for (name, sensor) in &published.sensors {
-        let (events, parts) = events(published, name, sensor);
+        let (events, parts) = split_events(published, name, sensor);
         let mut anomalies = Vec::new();
         if let Some(&id) = known.get(name) {
             for row in database.anomalies(id).await? {
-                let start = row.started.timestamp_micros();
-                let end = row.ended.map_or(i64::MAX, |ended| ended.timestamp_micros());
+                let start = row.started.as_micros();
+                let end = row.ended.map_or(i64::MAX, Timestamp::as_micros);
                 if (sensor.first_ts..=sensor.last_ts).contains(&start) {
                     anomalies.push(Interval { start, end });
                 }
             }
         }
-        let of_sensor = judge(&events, &parts, &anomalies, TOLERANCE_FRAMES * sensor.period_micros);
+        let of_sensor = count_matches(&events, &parts, &anomalies, TOLERANCE_FRAMES * sensor.period_micros);
         sum.injected += of_sensor.injected;
         sum.found += of_sensor.found;
         sum.false_alarms += of_sensor.false_alarms;
@@ -68,12 +79,16 @@ pub(super) async fn compare(
     Ok(sum)
 }
 
-/// A sensor's events, those published whole and the others.
-fn events(published: &Published, name: &str, sensor: &PublishedSensor) -> (Vec<Interval>, Vec<Interval>) {
-    let labels = published.labels.get(name).map(Vec::as_slice).unwrap_or_default();
-    labels
+/// Returns the events of a sensor: those that were published whole, and the others.
+fn split_events(
+    published: &Published,
+    name: &str,
+    sensor: &PublishedSensor,
+) -> (Vec<Interval>, Vec<Interval>) {
+    let events = published.events.get(name).map(Vec::as_slice).unwrap_or_default();
+    events
         .iter()
-        .map(|label| Interval { start: label.start, end: label.end })
+        .map(|event| Interval { start: event.start, end: event.end })
         .partition(|event| event.start >= sensor.first_ts && event.end <= sensor.last_ts)
 }
 
@@ -86,7 +101,7 @@ mod tests {
     }
 
     fn counts(events: &[Interval], anomalies: &[Interval]) -> (u64, u64, u64) {
-        let Anomalies { injected, found, false_alarms } = judge(events, &[], anomalies, 2);
+        let Anomalies { injected, found, false_alarms } = count_matches(events, &[], anomalies, 2);
         (injected, found, false_alarms)
     }
 
@@ -112,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_event_published_in_part_is_neither_injected_nor_a_false_alarm() {
-        let anomalies = judge(&[], &[interval(100, 110)], &[interval(104, 106)], 2);
+        let anomalies = count_matches(&[], &[interval(100, 110)], &[interval(104, 106)], 2);
         assert_eq!(anomalies, Anomalies { injected: 0, found: 0, false_alarms: 0 });
     }
 }

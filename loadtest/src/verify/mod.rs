@@ -1,17 +1,21 @@
-//! Compares what was published with what is stored: identities and values, not counts.
+//! Compares the manifest of a replay with PostgreSQL: identities and values, not counts.
 //!
-//! - `published`: the ledgers, first as a summary, then sensor by sensor
-//! - `readings`: one sensor's published readings against its rows
-//! - `letters`: what became a dead letter is not lost
-//! - [`events`]: injected events against the rows of `anomalies`
-//! - [`metrics`]: latency, from the engine's own histogram
-//! - [`report`]: the outcome, as the JSON object that `make demo` prints
+//! - `published`: reads the manifests, first as a summary, then sensor by sensor
+//! - `readings`: compares a sensor's published readings with its rows
+//! - `dead_letters`: checks that malformed messages became dead letters
+//! - [`events`]: compares injected events with the rows of `anomalies`
+//! - [`metrics`]: reads the latency from the engine's histogram
+//! - [`report`]: the report, which `make demo` prints as JSON
+//! - `losses`: the publications that are lost
+//! - [`error`]: why nothing could be compared
 //!
-//! The ledgers may be larger than memory: their readings are loaded for a group of sensors at a time, and the rows are
-//! streamed.
+//! The manifests may be larger than memory. Their readings are loaded for one group of sensors at a
+//! time, and the rows are streamed.
 
+mod dead_letters;
+pub mod error;
 pub mod events;
-mod letters;
+mod losses;
 pub mod metrics;
 mod published;
 mod readings;
@@ -22,92 +26,84 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use published::LedgerSummary;
+use thicket_store::postgres::{SnapshotError, SnapshotReader};
+
+pub use error::VerifyError;
+use losses::Losses;
+pub use published::ManifestSummary;
 use published::Published;
 pub use report::{Anomalies, Latency, Performance, Report};
 
-use crate::{
-    database::{Database, DatabaseError},
-    ledger::LedgerError,
-};
+/// The time between two looks at the number of rows.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is compared.
+/// What to compare.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// What was published: one or several ledgers.
-    pub ledgers: Vec<PathBuf>,
-    /// What is stored: `postgres://user:password@host:port/database`.
+    /// One or several manifests.
+    pub manifests: Vec<PathBuf>,
+    /// The database: `postgres://user:password@host:port/database`.
     pub database: String,
-    /// How long to wait until everything is stored.
+    /// The longest time to wait until everything is stored.
     pub wait: Duration,
 }
 
-/// Why nothing could be compared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// The published side.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The stored side.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-/// The outcome of a comparison.
+/// The result of a comparison.
 #[derive(Clone, Debug)]
 pub struct Verification {
-    /// The JSON object.
+    /// The report, which is printed as JSON.
     pub report: Report,
-    /// The first losses, in words.
+    /// A text about each of the first losses.
     pub losses: Vec<String>,
-    /// Ledgers that end within a record: their writer was killed. What was confirmed after that record is not compared.
+    /// The manifests that end within a record because their writer was killed. Messages that were
+    /// confirmed later are not compared.
     pub torn: Vec<PathBuf>,
 }
 
-/// Compares, and waits while something is missing and time is left.
+/// Compares, and repeats the comparison while something is lost and time is left.
 ///
-/// `performance` is what the caller measured; without it the report has the mean rate between the first and the last
-/// confirmation in the ledgers, and no latency.
+/// `performance` holds the caller's measurements. Without it the report has the mean rate between
+/// the first and the last confirmation in the manifests, and no latency.
 pub async fn verify(
     options: &VerifyOptions,
     performance: Option<Performance>,
 ) -> Result<Verification, VerifyError> {
-    let published = Published::scan(&options.ledgers)?;
-    let mut database = Database::connect(&options.database).await?;
+    let published = Published::scan(&options.manifests)?;
+    let mut database = SnapshotReader::connect(&options.database).await?;
     let deadline = Instant::now() + options.wait;
     let mut compared_at = None;
     loop {
         let stored = count_stored(&published, &mut database).await?;
-        let late = Instant::now() >= deadline;
-        // Readings that became dead letters never add to the count: compare as well when it has come to rest.
-        if late || stored >= published.identities || compared_at != Some(stored) {
+        let time_is_up = Instant::now() >= deadline;
+        // Readings that became dead letters have no row. So compare also when the number of rows
+        // changed; an unchanged number would give the same result.
+        if time_is_up || stored >= published.identities || compared_at != Some(stored) {
             let verification = compare(&published, &mut database, performance).await?;
-            if late || verification.report.lost == 0 {
+            if time_is_up || verification.report.lost == 0 {
                 return Ok(verification);
             }
             compared_at = Some(stored);
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-async fn count_stored(published: &Published, database: &mut Database) -> Result<u64, DatabaseError> {
+async fn count_stored(published: &Published, database: &mut SnapshotReader) -> Result<u64, SnapshotError> {
     let Some(span) = published.span() else { return Ok(0) };
-    let known = database.sensors().await?;
+    let known = database.sensor_ids().await?;
     let ids: Vec<i64> = published.sensors.keys().filter_map(|name| known.get(name).copied()).collect();
     database.count_readings(&ids, span).await
 }
 
 async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
     performance: Option<Performance>,
 ) -> Result<Verification, VerifyError> {
     database.freeze().await?;
     let mut losses = Losses::default();
     let stored = readings::compare(published, database, &mut losses).await?;
-    letters::compare(published, database, &mut losses).await?;
+    dead_letters::compare(published, database, &mut losses).await?;
     let anomalies = events::compare(published, database).await?;
     let ledger = database.ledger().await?;
     database.thaw().await?;
@@ -119,29 +115,13 @@ async fn compare(
     let report = Report {
         published: published.publications,
         stored,
-        duplicates: ledger.duplicates,
-        late: ledger.late,
-        dead_letters: ledger.dead_letters,
+        duplicates: ledger.duplicates.cast_unsigned(),
+        late: ledger.late.cast_unsigned(),
+        dead_letters: ledger.dead_letters.cast_unsigned(),
         lost: losses.count,
         anomalies,
         readings_per_second: performance.readings_per_second.map(|rate| (rate * 10.0).round() / 10.0),
         latency_ms: performance.latency_ms.rounded(),
     };
     Ok(Verification { report, losses: losses.examples, torn: published.torn.clone() })
-}
-
-/// Counts what is lost and remembers the first cases.
-#[derive(Default)]
-struct Losses {
-    count: u64,
-    examples: Vec<String>,
-}
-
-impl Losses {
-    fn add(&mut self, count: u64, example: impl FnOnce() -> String) {
-        self.count += count;
-        if count > 0 && self.examples.len() < 10 {
-            self.examples.push(example());
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! The published side: what the ledgers say.
+//! The published side of the comparison: the contents of the manifests.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -6,26 +6,27 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, Utc};
 use thicket_schema::Timestamp;
 
-use crate::ledger::{Disposition, Label, LedgerError, LedgerReader, Record, SensorRecord, labels};
+use crate::manifest::{
+    Disposition, InjectedEvent, ManifestError, ManifestReader, Record, SensorRecord, events,
+};
 
-/// Readings that are held in memory at once.
+/// The most readings that are held in memory at once.
 const GROUP_READINGS: u64 = 500_000;
 
-/// What the ledgers say of one sensor.
+/// Summary of a sensor's publications.
 #[derive(Clone, Debug)]
 pub(super) struct PublishedSensor {
     pub(super) topic: String,
     pub(super) period_micros: i64,
-    /// Publications of its readings.
+    /// The number of times that its readings were published.
     pub(super) publications: u64,
     pub(super) first_ts: i64,
     pub(super) last_ts: i64,
 }
 
-/// A message without meaning, and how often it was published.
+/// A malformed message, and how often it was published.
 #[derive(Clone, Debug)]
 pub(super) struct MalformedMessage {
     pub(super) topic: String,
@@ -35,62 +36,68 @@ pub(super) struct MalformedMessage {
 
 /// One publication of a reading.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PublishedReading {
+pub(super) struct Publication {
     pub(super) ts: i64,
     pub(super) fields: Arc<[String]>,
     pub(super) values: Box<[f64]>,
 }
 
-/// A summary of some ledgers; the readings themselves are loaded by group.
+/// Summary of all manifests. The readings are loaded later, by group of sensors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Published {
-    ledgers: Vec<PathBuf>,
+    manifests: Vec<PathBuf>,
+    /// The sensors by name.
     pub(super) sensors: BTreeMap<String, PublishedSensor>,
+    /// The malformed messages by [`dead_letter_key`].
     pub(super) malformed: BTreeMap<u128, MalformedMessage>,
-    pub(super) labels: BTreeMap<String, Vec<Label>>,
-    /// Publications of all kinds.
+    /// The injected events by sensor name.
+    pub(super) events: BTreeMap<String, Vec<InjectedEvent>>,
+    /// The number of readings and malformed messages that were published, copies included.
     pub(super) publications: u64,
-    /// Readings that must each have a row or a dead letter: publications without the repetitions.
+    /// The number of published readings without the deliberate copies. Each must have a row or a
+    /// dead letter.
     pub(super) identities: u64,
+    /// The manifests that end within a record.
     pub(super) torn: Vec<PathBuf>,
+    /// The time between the first and the last clock of each manifest, summed.
     seconds: f64,
 }
 
-/// What a ledger holds, for callers that only want to know that.
+/// What some manifests hold, in numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LedgerSummary {
-    /// Publications of all kinds.
+pub struct ManifestSummary {
+    /// The number of readings and malformed messages that were published, copies included.
     pub publications: u64,
-    /// Sensors with at least one reading.
+    /// The number of sensors with at least one reading.
     pub sensors: usize,
 }
 
-impl LedgerSummary {
-    /// Reads some ledgers.
-    pub fn read(ledgers: &[PathBuf]) -> Result<Self, LedgerError> {
-        let published = Published::scan(ledgers)?;
+impl ManifestSummary {
+    /// Reads the manifests.
+    pub fn read(manifests: &[PathBuf]) -> Result<Self, ManifestError> {
+        let published = Published::scan(manifests)?;
         Ok(Self { publications: published.publications, sensors: published.sensors.len() })
     }
 }
 
 impl Published {
-    /// Reads all ledgers once.
-    pub(super) fn scan(ledgers: &[PathBuf]) -> Result<Self, LedgerError> {
-        let mut published = Self { ledgers: ledgers.to_vec(), ..Self::default() };
-        for path in ledgers {
-            let mut reader = LedgerReader::open(path)?;
-            let mut introduced: HashMap<u32, SensorRecord> = HashMap::new();
+    /// Reads all manifests and summarises them.
+    pub(super) fn scan(manifests: &[PathBuf]) -> Result<Self, ManifestError> {
+        let mut published = Self { manifests: manifests.to_vec(), ..Self::default() };
+        for path in manifests {
+            let mut reader = ManifestReader::open(path)?;
+            let mut described: HashMap<u32, SensorRecord> = HashMap::new();
             let mut clocks: Option<(i64, i64)> = None;
             for record in reader.by_ref() {
                 match record? {
                     Record::Sensor(sensor) => {
-                        introduced.insert(sensor.index, sensor);
+                        described.insert(sensor.index, sensor);
                     }
                     Record::Message { disposition, sensor, readings } => {
-                        let Some(sensor) = introduced.get(&sensor) else { continue };
-                        published.note(sensor, disposition, readings.iter().map(|reading| reading.ts));
+                        let Some(sensor) = described.get(&sensor) else { continue };
+                        published.add(sensor, disposition, readings.iter().map(|reading| reading.ts));
                     }
-                    Record::Malformed { topic, payload } => published.note_malformed(topic, payload),
+                    Record::Malformed { topic, payload } => published.add_malformed(topic, payload),
                     Record::Clock(micros) => {
                         clocks = Some((clocks.map_or(micros, |(first, _)| first), micros));
                     }
@@ -100,12 +107,13 @@ impl Published {
                 published.torn.push(path.clone());
             }
             published.seconds += clocks.map_or(0.0, |(first, last)| (last - first) as f64 / 1e6);
-            published.add_labels(labels::read(path)?);
+            published.add_events(events::read(path)?);
         }
         Ok(published)
     }
 
-    fn note(&mut self, sensor: &SensorRecord, disposition: Disposition, times: impl Iterator<Item = i64>) {
+    /// Adds the readings of a message, given by their event times.
+    fn add(&mut self, sensor: &SensorRecord, disposition: Disposition, times: impl Iterator<Item = i64>) {
         let known = self.sensors.entry(sensor.name.clone()).or_insert_with(|| PublishedSensor {
             topic: sensor.topic.clone(),
             period_micros: sensor.period_micros,
@@ -122,35 +130,35 @@ impl Published {
         }
     }
 
-    fn note_malformed(&mut self, topic: String, payload: Vec<u8>) {
+    fn add_malformed(&mut self, topic: String, payload: Vec<u8>) {
         self.publications += 1;
-        let key = letter_key(&topic, &payload, payload.len() as u64);
+        let key = dead_letter_key(&topic, &payload, payload.len() as u64);
         self.malformed.entry(key).or_insert(MalformedMessage { topic, payload, count: 0 }).count += 1;
     }
 
-    /// The same event may stand in several ledgers of one scenario.
-    fn add_labels(&mut self, labels: Vec<Label>) {
-        for label in labels {
-            let known = self.labels.entry(label.sensor.clone()).or_default();
-            if !known.contains(&label) {
-                known.push(label);
+    /// Adds events, each only once: several manifests of one scenario may hold the same event.
+    fn add_events(&mut self, events: Vec<InjectedEvent>) {
+        for event in events {
+            let known = self.events.entry(event.sensor.clone()).or_default();
+            if !known.contains(&event) {
+                known.push(event);
             }
         }
     }
 
-    /// The time from the first to the last reading.
-    pub(super) fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    /// Returns the event times of the first and the last reading; `None` without readings.
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let first = self.sensors.values().map(|sensor| sensor.first_ts).min()?;
         let last = self.sensors.values().map(|sensor| sensor.last_ts).max()?;
-        Some((Timestamp(first).to_datetime(), Timestamp(last).to_datetime()))
+        Some((Timestamp(first), Timestamp(last)))
     }
 
-    /// The mean rate of confirmation.
+    /// Returns the mean number of confirmed publications per second; `None` if no time passed.
     pub(super) fn readings_per_second(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.publications as f64 / self.seconds)
     }
 
-    /// The sensors, in groups whose readings fit into memory.
+    /// Splits the sensors into groups whose readings fit into memory.
     pub(super) fn groups(&self) -> Vec<BTreeSet<&str>> {
         let mut groups: Vec<BTreeSet<&str>> = Vec::new();
         let mut held = u64::MAX;
@@ -167,16 +175,16 @@ impl Published {
         groups
     }
 
-    /// All publications of a group of sensors, per sensor by time.
+    /// Loads all publications of a group of sensors, by sensor name, sorted by event time.
     pub(super) fn load(
         &self,
         group: &BTreeSet<&str>,
-    ) -> Result<BTreeMap<String, Vec<PublishedReading>>, LedgerError> {
-        let mut loaded: BTreeMap<String, Vec<PublishedReading>> = BTreeMap::new();
+    ) -> Result<BTreeMap<String, Vec<Publication>>, ManifestError> {
+        let mut loaded: BTreeMap<String, Vec<Publication>> = BTreeMap::new();
         let mut field_sets: BTreeMap<Vec<String>, Arc<[String]>> = BTreeMap::new();
-        for path in &self.ledgers {
+        for path in &self.manifests {
             let mut wanted: HashMap<u32, (String, Arc<[String]>)> = HashMap::new();
-            for record in LedgerReader::open(path)? {
+            for record in ManifestReader::open(path)? {
                 match record? {
                     Record::Sensor(sensor) if group.contains(sensor.name.as_str()) => {
                         let fields =
@@ -186,7 +194,7 @@ impl Published {
                     Record::Message { sensor, readings, .. } => {
                         let Some((name, fields)) = wanted.get(&sensor) else { continue };
                         let publications = loaded.entry(name.clone()).or_default();
-                        publications.extend(readings.into_iter().map(|reading| PublishedReading {
+                        publications.extend(readings.into_iter().map(|reading| Publication {
                             ts: reading.ts,
                             fields: Arc::clone(fields),
                             values: reading.values.into_boxed_slice(),
@@ -203,19 +211,20 @@ impl Published {
     }
 }
 
-/// By what a dead letter is recognised: its topic, the kept part of its payload, the payload's whole length.
-pub(super) fn letter_key(topic: &str, payload: &[u8], payload_bytes: u64) -> u128 {
-    /// As much of a payload as a dead letter keeps.
-    const KEPT_BYTES: usize = 4_096;
-    let kept = &payload[..payload.len().min(KEPT_BYTES)];
-    let text = [&payload_bytes.to_le_bytes()[..], topic.as_bytes(), b"\0", kept].concat();
+/// Returns a hash by which a dead letter is recognised: of its topic, the stored part of its
+/// payload, and the length of the whole payload.
+pub(super) fn dead_letter_key(topic: &str, payload: &[u8], payload_bytes: u64) -> u128 {
+    /// The number of payload bytes that a dead letter stores.
+    const STORED_BYTES: usize = 4_096;
+    let stored = &payload[..payload.len().min(STORED_BYTES)];
+    let text = [&payload_bytes.to_le_bytes()[..], topic.as_bytes(), b"\0", stored].concat();
     xxhash_rust::xxh3::xxh3_128(&text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::LedgerWriter;
+    use crate::manifest::ManifestWriter;
 
     fn sensor(index: u32, name: &str) -> SensorRecord {
         SensorRecord {
@@ -228,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn several_ledgers_are_read_as_one() {
+    fn several_manifests_are_read_as_one() {
         let folder = tempfile::tempdir().unwrap();
-        let ledgers = [folder.path().join("a"), folder.path().join("b")];
-        // The second ledger gives the same sensor another index.
-        for (n, path) in ledgers.iter().enumerate() {
-            let mut writer = LedgerWriter::create(path).unwrap();
+        let manifests = [folder.path().join("a"), folder.path().join("b")];
+        // The second manifest gives the same sensor another index.
+        for (n, path) in manifests.iter().enumerate() {
+            let mut writer = ManifestWriter::create(path).unwrap();
             writer.sensor(&sensor(n as u32, "x")).unwrap();
             writer.sensor(&sensor(1 - n as u32, "y")).unwrap();
             writer.clock(0).unwrap();
@@ -244,7 +253,7 @@ mod tests {
             writer.clock(2_000_000).unwrap();
             writer.flush().unwrap();
         }
-        let published = Published::scan(&ledgers).unwrap();
+        let published = Published::scan(&manifests).unwrap();
         assert_eq!((published.publications, published.identities), (6, 2));
         assert_eq!(published.sensors.keys().collect::<Vec<_>>(), ["x"]);
         assert_eq!(published.malformed.values().map(|message| message.count).collect::<Vec<_>>(), [2]);
@@ -255,7 +264,10 @@ mod tests {
         let times: Vec<(i64, f64)> =
             loaded["x"].iter().map(|reading| (reading.ts, reading.values[0])).collect();
         assert_eq!(times, [(0, 0.0), (0, 0.0), (100, 1.0), (100, 1.0)]);
-        assert_eq!(LedgerSummary::read(&ledgers).unwrap(), LedgerSummary { publications: 6, sensors: 1 });
+        assert_eq!(
+            ManifestSummary::read(&manifests).unwrap(),
+            ManifestSummary { publications: 6, sensors: 1 }
+        );
     }
 
     #[test]
@@ -263,7 +275,7 @@ mod tests {
         let mut published = Published::default();
         for n in 0..10 {
             let record = sensor(0, &format!("s{n}"));
-            published.note(&record, Disposition::Plain, 0..180_000);
+            published.add(&record, Disposition::Plain, 0..180_000);
         }
         let groups = published.groups();
         assert_eq!(groups.iter().map(BTreeSet::len).collect::<Vec<_>>(), [2, 2, 2, 2, 2]);

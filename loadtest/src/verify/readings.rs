@@ -1,24 +1,25 @@
-//! One sensor's published readings against its rows.
+//! Compares a sensor's published readings with its rows.
 
 use futures_util::TryStreamExt as _;
-use thicket_schema::{PayloadDecoder, Timestamp};
+use thicket_codecs::PayloadDecoder;
+use thicket_schema::Timestamp;
+use thicket_schema::postgres::ReadingRow;
+use thicket_store::postgres::SnapshotReader;
 
 use super::{
-    Losses, VerifyError,
-    published::{Published, PublishedReading, PublishedSensor},
+    error::VerifyError,
+    losses::Losses,
+    published::{Publication, Published, PublishedSensor},
 };
-use crate::{
-    database::{Database, ReadingRow},
-    time,
-};
+use crate::time;
 
-/// Compares all readings, and returns the number of rows.
+/// Compares all readings. Returns the number of rows of the manifests' sensors.
 pub(super) async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
     losses: &mut Losses,
 ) -> Result<u64, VerifyError> {
-    let known = database.sensors().await?;
+    let known = database.sensor_ids().await?;
     let mut stored = 0;
     for group in published.groups() {
         for (name, publications) in published.load(&group)? {
@@ -29,7 +30,7 @@ pub(super) async fn compare(
             }
             let unmatched = merge.finish();
             if !unmatched.is_empty() {
-                account(&name, sensor, unmatched, database, losses).await?;
+                check_dead_letters(&name, sensor, unmatched, database, losses).await?;
             }
         }
     }
@@ -40,100 +41,104 @@ async fn merge_rows(
     merge: &mut Merge<'_>,
     sensor: &PublishedSensor,
     id: i64,
-    database: &mut Database,
+    database: &mut SnapshotReader,
 ) -> Result<u64, VerifyError> {
-    let span = (Timestamp(sensor.first_ts).to_datetime(), Timestamp(sensor.last_ts).to_datetime());
+    let span = (Timestamp(sensor.first_ts), Timestamp(sensor.last_ts));
     let mut rows = Box::pin(database.readings(id, Some(span)).await?);
     let mut count = 0;
     while let Some(row) = rows.try_next().await? {
         let fields = database.field_names(row.field_set)?;
-        merge.row(&row, fields);
+        merge.add_row(&row, fields);
         count += 1;
     }
     Ok(count)
 }
 
-/// Goes through publications and rows in parallel, both by time.
+/// Merges publications and rows, both sorted by event time.
 struct Merge<'a> {
-    publications: std::slice::Iter<'a, PublishedReading>,
-    next: Option<&'a PublishedReading>,
-    unmatched: Vec<(&'a PublishedReading, Fate)>,
+    publications: std::slice::Iter<'a, Publication>,
+    next: Option<&'a Publication>,
+    unmatched: Vec<(&'a Publication, Mismatch)>,
 }
 
-/// What is there instead of an equal row.
+/// Why a publication matches no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Mismatch {
+    /// No row has the event time.
     Missing,
+    /// The row of the event time has other fields or values.
     OtherValues,
 }
 
 impl<'a> Merge<'a> {
-    fn new(publications: &'a [PublishedReading]) -> Self {
+    fn new(publications: &'a [Publication]) -> Self {
         let mut publications = publications.iter();
         Self { next: publications.next(), publications, unmatched: Vec::new() }
     }
 
-    fn row(&mut self, row: &ReadingRow, fields: &[String]) {
-        let ts = row.ts.timestamp_micros();
+    /// Takes the next row and compares it with the publications up to its event time.
+    fn add_row(&mut self, row: &ReadingRow, fields: &[String]) {
+        let ts = row.ts.as_micros();
         while let Some(publication) = self.next.filter(|publication| publication.ts <= ts) {
-            let fate = if publication.ts < ts {
-                Some(Fate::Missing)
+            let mismatch = if publication.ts < ts {
+                Some(Mismatch::Missing)
             } else {
-                (!equal(publication, fields, &row.values)).then_some(Fate::OtherValues)
+                (!equal(publication, fields, &row.values)).then_some(Mismatch::OtherValues)
             };
-            self.unmatched.extend(fate.map(|fate| (publication, fate)));
+            self.unmatched.extend(mismatch.map(|mismatch| (publication, mismatch)));
             self.next = self.publications.next();
         }
     }
 
-    /// The publications without an equal row.
-    fn finish(mut self) -> Vec<(&'a PublishedReading, Fate)> {
+    /// Returns the publications without an equal row.
+    fn finish(mut self) -> Vec<(&'a Publication, Mismatch)> {
         let rest = self.next.into_iter().chain(self.publications);
-        self.unmatched.extend(rest.map(|publication| (publication, Fate::Missing)));
+        self.unmatched.extend(rest.map(|publication| (publication, Mismatch::Missing)));
         self.unmatched
     }
 }
 
-/// Equal to the last bit.
-fn equal(publication: &PublishedReading, fields: &[String], values: &[f64]) -> bool {
+/// Returns whether fields and values are equal, the values bit by bit.
+fn equal(publication: &Publication, fields: &[String], values: &[f64]) -> bool {
     publication.fields[..] == *fields
         && publication.values.len() == values.len()
         && publication.values.iter().zip(values).all(|(sent, stored)| sent.to_bits() == stored.to_bits())
 }
 
-/// A publication without a row may be in a dead letter of its topic; otherwise it is lost.
-async fn account(
+/// Looks for the unmatched publications in the dead letters of the sensor's topic. The others are
+/// lost.
+async fn check_dead_letters(
     name: &str,
     sensor: &PublishedSensor,
-    unmatched: Vec<(&PublishedReading, Fate)>,
-    database: &mut Database,
+    unmatched: Vec<(&Publication, Mismatch)>,
+    database: &mut SnapshotReader,
     losses: &mut Losses,
 ) -> Result<(), VerifyError> {
     let decoder = PayloadDecoder::default();
-    let mut letters: Vec<PublishedReading> = Vec::new();
+    let mut dead_readings: Vec<Publication> = Vec::new();
     for payload in database.whole_payloads(&sensor.topic).await? {
         let Ok(measurements) = decoder.decode(&payload) else { continue };
-        letters.extend(measurements.into_iter().flatten().filter_map(|measurement| {
-            Some(PublishedReading {
+        dead_readings.extend(measurements.into_iter().flatten().filter_map(|measurement| {
+            Some(Publication {
                 ts: measurement.ts?.as_micros(),
                 fields: measurement.fields.names().to_vec().into(),
                 values: measurement.values.into_boxed_slice(),
             })
         }));
     }
-    letters.sort_by_key(|letter| letter.ts);
-    for (publication, fate) in unmatched {
-        let at = letters.partition_point(|letter| letter.ts < publication.ts);
-        let mut same_time = letters[at..].iter().take_while(|letter| letter.ts == publication.ts);
-        if same_time.any(|letter| equal(publication, &letter.fields, &letter.values)) {
+    dead_readings.sort_by_key(|reading| reading.ts);
+    for (publication, mismatch) in unmatched {
+        let at = dead_readings.partition_point(|reading| reading.ts < publication.ts);
+        let mut same_time = dead_readings[at..].iter().take_while(|reading| reading.ts == publication.ts);
+        if same_time.any(|reading| equal(publication, &reading.fields, &reading.values)) {
             continue;
         }
         losses.add(1, || {
-            let what = match fate {
-                Fate::Missing => "has no row and no dead letter",
-                Fate::OtherValues => "has a row with other values and no dead letter",
+            let problem = match mismatch {
+                Mismatch::Missing => "has no row and no dead letter",
+                Mismatch::OtherValues => "has a row with other values and no dead letter",
             };
-            format!("{name} at {} {what}", time::format(publication.ts))
+            format!("{name} at {} {problem}", time::format(publication.ts))
         });
     }
     Ok(())
@@ -145,9 +150,9 @@ mod tests {
 
     use super::*;
 
-    fn publications(readings: &[(i64, f64)]) -> Vec<PublishedReading> {
+    fn publications(readings: &[(i64, f64)]) -> Vec<Publication> {
         let fields: Arc<[String]> = vec!["laeq_db".to_owned()].into();
-        let publication = |&(ts, value): &(i64, f64)| PublishedReading {
+        let publication = |&(ts, value): &(i64, f64)| Publication {
             ts,
             fields: Arc::clone(&fields),
             values: vec![value].into_boxed_slice(),
@@ -155,22 +160,26 @@ mod tests {
         readings.iter().map(publication).collect()
     }
 
-    fn unmatched(sent: &[(i64, f64)], rows: &[(i64, f64)], field: &str) -> Vec<(i64, Fate)> {
+    fn unmatched(sent: &[(i64, f64)], rows: &[(i64, f64)], field: &str) -> Vec<(i64, Mismatch)> {
         let sent = publications(sent);
         let mut merge = Merge::new(&sent);
         for &(ts, value) in rows {
             let row = ReadingRow {
-                ts: Timestamp(ts).to_datetime(),
+                sensor: 0,
+                ts: Timestamp(ts),
                 seq: None,
                 field_set: 0,
                 values: vec![value],
                 score: None,
                 grade: None,
                 flags: 0,
+                config: None,
+                confidence: None,
+                onset: None,
             };
-            merge.row(&row, &[field.to_owned()]);
+            merge.add_row(&row, &[field.to_owned()]);
         }
-        merge.finish().into_iter().map(|(publication, fate)| (publication.ts, fate)).collect()
+        merge.finish().into_iter().map(|(publication, mismatch)| (publication.ts, mismatch)).collect()
     }
 
     #[test]
@@ -185,16 +194,23 @@ mod tests {
     #[test]
     fn missing_rows_are_noticed_wherever_they_are() {
         let sent = [(10, 1.0), (20, 2.0), (30, 3.0)];
-        assert_eq!(unmatched(&sent, &[(20, 2.0)], "laeq_db"), [(10, Fate::Missing), (30, Fate::Missing)]);
+        assert_eq!(
+            unmatched(&sent, &[(20, 2.0)], "laeq_db"),
+            [(10, Mismatch::Missing), (30, Mismatch::Missing)]
+        );
         assert_eq!(unmatched(&sent, &[], "laeq_db").len(), 3);
     }
 
     #[test]
     fn other_values_do_not_match() {
-        assert_eq!(unmatched(&[(10, 0.0)], &[(10, -0.0)], "laeq_db"), [(10, Fate::OtherValues)]);
-        assert_eq!(unmatched(&[(10, 0.1 + 0.2)], &[(10, 0.3)], "laeq_db"), [(10, Fate::OtherValues)]);
-        assert_eq!(unmatched(&[(10, 1.0)], &[(10, 1.0)], "zcr"), [(10, Fate::OtherValues)]);
-        // Two publications of the same moment with different values: one can be stored, the other must be a dead letter.
-        assert_eq!(unmatched(&[(10, 1.0), (10, 2.0)], &[(10, 1.0)], "laeq_db"), [(10, Fate::OtherValues)]);
+        assert_eq!(unmatched(&[(10, 0.0)], &[(10, -0.0)], "laeq_db"), [(10, Mismatch::OtherValues)]);
+        assert_eq!(unmatched(&[(10, 0.1 + 0.2)], &[(10, 0.3)], "laeq_db"), [(10, Mismatch::OtherValues)]);
+        assert_eq!(unmatched(&[(10, 1.0)], &[(10, 1.0)], "zcr"), [(10, Mismatch::OtherValues)]);
+        // Two publications with the same event time and different values: only one of them can be
+        // stored, the other must be a dead letter.
+        assert_eq!(
+            unmatched(&[(10, 1.0), (10, 2.0)], &[(10, 1.0)], "laeq_db"),
+            [(10, Mismatch::OtherValues)]
+        );
     }
 }

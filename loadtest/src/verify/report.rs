@@ -1,64 +1,70 @@
-//! The outcome as JSON.
+//! The report of a comparison, as JSON.
 
 use serde::{Deserialize, Serialize};
 
-/// The account of a run. It balances: published = stored + duplicates + dead letters, where nothing was lost, published
-/// before the ledger, or delivered twice by the broker.
+/// The counts of a run. They balance: published = stored + duplicates + dead letters, provided that
+/// nothing was lost, nothing was published before the manifest, and the broker delivered nothing
+/// twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Publications that the broker confirmed: readings, those repeated on purpose again, and messages without meaning.
+    /// Publications that the broker confirmed: readings, their deliberate copies, and malformed
+    /// messages.
     pub published: u64,
-    /// Rows of the ledgers' sensors within the ledgers' time.
+    /// Rows of the manifests' sensors within the event times of the manifests.
     pub stored: u64,
-    /// Readings that arrived again with the same values (the engine's count, over everything it ever took in).
+    /// Readings that arrived again with the same values. The engine's count since its tables were
+    /// created.
     pub duplicates: u64,
-    /// Readings that arrived after newer ones of their sensor; stored, not scored (the engine's count).
+    /// Readings that arrived after newer ones of their sensor: stored, but not scored. The engine's
+    /// count.
     pub late: u64,
-    /// Messages and readings that were put aside with a reason (the engine's count).
+    /// Messages and readings that could not be processed. The engine's count.
     pub dead_letters: u64,
-    /// Publications with neither an equal row nor a dead letter. A row with other values does not count.
+    /// Publications with neither an equal row nor a dead letter. A row with other values is not an
+    /// equal row.
     pub lost: u64,
-    /// How well the injected events were found.
+    /// Injected and found events.
     pub anomalies: Anomalies,
-    /// Sustained rate.
+    /// Mean number of readings per second; `None` if unknown.
     pub readings_per_second: Option<f64>,
-    /// From the arrival over MQTT to the commit.
+    /// Time from the arrival over MQTT to the commit.
     pub latency_ms: Latency,
 }
 
-/// Injected events against found ones.
+/// Numbers of injected and found events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anomalies {
     /// Events whose whole span was published.
     pub injected: u64,
-    /// Those of them that some anomaly overlaps, give or take two frames.
+    /// Injected events that an anomaly overlaps, with a tolerance of two frames.
     pub found: u64,
-    /// Anomalies that overlap no event, give or take two frames.
+    /// Anomalies that overlap no event, with a tolerance of two frames.
     pub false_alarms: u64,
 }
 
-/// Quantiles in milliseconds; nothing where they are not known.
+/// Quantiles of a latency in milliseconds; `None` if unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half of the readings took at most this.
+    /// The median.
     pub p50: Option<f64>,
-    /// 99 % of the readings took at most this.
+    /// The 99th percentile.
     pub p99: Option<f64>,
 }
 
 impl Latency {
+    /// Rounds to 0.01 ms.
     pub(super) fn rounded(self) -> Self {
         let round = |value: Option<f64>| value.map(|milliseconds| (milliseconds * 100.0).round() / 100.0);
         Self { p50: round(self.p50), p99: round(self.p99) }
     }
 }
 
-/// What only whoever ran the engine can measure.
+/// Measurements that only the caller that ran the engine can make.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Performance {
-    /// Sustained readings per second.
+    /// Mean number of readings per second.
     pub readings_per_second: Option<f64>,
-    /// From the arrival over MQTT to the commit.
+    /// Time from the arrival over MQTT to the commit.
     pub latency_ms: Latency,
 }
 

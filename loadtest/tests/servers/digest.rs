@@ -1,9 +1,10 @@
-//! `digest` against a real PostgreSQL: the same rows give the same hash however they came, one flipped bit another.
+//! `digest` against a real PostgreSQL: the same rows give the same hash, in whatever order they
+//! were stored; one flipped bit gives another hash.
 
-use crate::support::{Store, readings, run, scenario, sensor_id, time};
+use crate::support::{Store, first_readings, new_scenario, run, sensor_id, sql_time};
 use thicket_loadtest::digest::{Digest, digest};
 
-const LETTERS: [&str; 3] = [
+const DEAD_LETTERS: [&str; 3] = [
     "'malformed_json', '', 'sensors/a', '{', 1, 0",
     "'malformed_json', '', 'sensors/b', '{', 1, 0",
     "'empty', '', 'sensors/a', '', 0, 0",
@@ -11,23 +12,25 @@ const LETTERS: [&str; 3] = [
 
 async fn fill(store: &mut Store, backwards: bool) {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 3);
-    let mut all = readings(&scenario, 20);
-    let mut letters: Vec<&str> = LETTERS.to_vec();
+    let scenario = new_scenario(folder.path(), 3);
+    let mut all = first_readings(&scenario, 20);
+    let mut dead_letters: Vec<&str> = DEAD_LETTERS.to_vec();
     if backwards {
         all.reverse();
-        letters.reverse();
+        dead_letters.reverse();
     }
     for chunk in all.chunks(if backwards { 7 } else { 60 }) {
         store.store(&scenario, chunk).await;
     }
-    for (n, letter) in letters.iter().enumerate() {
+    for (n, dead_letter) in dead_letters.iter().enumerate() {
         let partition = if backwards { 5 } else { 0 };
         store
-            .execute(&format!("INSERT INTO dead_letters VALUES ({partition}, 1, {n}, 0, now(), {letter})"))
+            .execute(&format!(
+                "INSERT INTO dead_letters VALUES ({partition}, 1, {n}, 0, now(), {dead_letter})"
+            ))
             .await;
     }
-    let started = time(scenario.timestamp(1, 4));
+    let started = sql_time(scenario.timestamp(1, 4));
     store
         .execute(&format!(
             "INSERT INTO anomalies VALUES ({}, {started}, NULL, {started}, 2.5, 0.9, 3, '{{zcr}}', '{{1}}')",
@@ -79,7 +82,7 @@ async fn any_change_changes_it() {
         assert!(!seen.contains(&hash), "{change}");
         seen.push(hash);
     }
-    // What does not follow from what was published does not count.
+    // Columns that do not depend on what was published are not in the digest.
     let last = seen.last().unwrap();
     store.execute("UPDATE dead_letters SET received = now(), n = n + 100, detail = 'x'").await;
     store

@@ -1,26 +1,28 @@
-//! `replay` against a real Mosquitto: what a subscriber gets is what the ledger says.
+//! `replay` against a real Mosquitto: a subscriber receives what the manifest records.
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
-use crate::support::{run, scenario};
+use crate::support::{new_scenario, run};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use thicket_codecs::PayloadDecoder;
 use thicket_compose::Mosquitto;
 use thicket_loadtest::{
-    ledger::{LedgerReader, Record},
+    manifest::{ManifestReader, Record},
     replay::{Faults, Replay, ReplayOptions},
 };
-use thicket_schema::PayloadDecoder;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Per topic: the values' bits of every reading by its time in µs, in order of arrival; and the payloads without meaning.
-type Heard = (HashMap<String, Vec<(i64, Vec<u64>)>>, Vec<(String, Vec<u8>)>);
+/// Per topic, the readings in order of arrival: event time in µs and the bits of the values. And
+/// the malformed messages: topic and payload.
+type Received = (HashMap<String, Vec<(i64, Vec<u64>)>>, Vec<(String, Vec<u8>)>);
 
 async fn mosquitto(folder: &Path) -> Mosquitto {
     let directory = folder.join("mosquitto");
     tokio::task::spawn_blocking(move || Mosquitto::start(&directory)).await.unwrap().unwrap()
 }
 
-/// Subscribes to everything; the messages come through the channel once the subscription stands.
+/// Subscribes to all sensors. Returns, once the broker has confirmed the subscription, the channel
+/// of received messages.
 async fn subscribe(port: u16) -> mpsc::UnboundedReceiver<(String, Vec<u8>)> {
     let mut options = MqttOptions::new("listener", "127.0.0.1", port);
     options.set_inflight(1_000);
@@ -47,82 +49,82 @@ async fn subscribe(port: u16) -> mpsc::UnboundedReceiver<(String, Vec<u8>)> {
     receive
 }
 
-/// Takes that many messages and sorts them.
-async fn hear(messages: &mut mpsc::UnboundedReceiver<(String, Vec<u8>)>, count: u64) -> Heard {
+/// Receives `count` messages and groups them.
+async fn receive(messages: &mut mpsc::UnboundedReceiver<(String, Vec<u8>)>, count: u64) -> Received {
     let decoder = PayloadDecoder::default();
-    let mut heard = Heard::default();
+    let mut received = Received::default();
     for _ in 0..count {
         let next = tokio::time::timeout(Duration::from_secs(30), messages.recv()).await;
         let (topic, payload) = next.expect("a message is missing").unwrap();
         let decoded = decoder.decode(&payload);
         let usable = decoded.as_ref().is_ok_and(|all| all.iter().flatten().any(|one| one.values.len() == 13));
         if !usable {
-            heard.1.push((topic, payload));
+            received.1.push((topic, payload));
             continue;
         }
         for measurement in decoded.unwrap() {
             let measurement = measurement.unwrap();
             let bits = measurement.values.iter().map(|value| value.to_bits()).collect();
-            heard.0.entry(topic.clone()).or_default().push((measurement.ts.unwrap().as_micros(), bits));
+            received.0.entry(topic.clone()).or_default().push((measurement.ts.unwrap().as_micros(), bits));
         }
     }
-    heard
+    received
 }
 
-/// The same from a ledger, and the number of messages.
-fn recorded(path: &Path) -> (Heard, u64) {
+/// Returns the contents of a manifest in the same form, and the number of its messages.
+fn read_manifest(path: &Path) -> (Received, u64) {
     let mut topics = HashMap::new();
-    let mut heard = Heard::default();
+    let mut received = Received::default();
     let mut messages = 0;
-    for record in LedgerReader::open(path).unwrap() {
+    for record in ManifestReader::open(path).unwrap() {
         match record.unwrap() {
             Record::Sensor(sensor) => {
                 topics.insert(sensor.index, sensor.topic);
             }
             Record::Message { sensor, readings, .. } => {
                 messages += 1;
-                let of_topic = heard.0.entry(topics[&sensor].clone()).or_default();
+                let of_topic = received.0.entry(topics[&sensor].clone()).or_default();
                 of_topic
                     .extend(readings.iter().map(|r| (r.ts, r.values.iter().map(|v| v.to_bits()).collect())));
             }
             Record::Malformed { topic, payload } => {
                 messages += 1;
-                heard.1.push((topic, payload));
+                received.1.push((topic, payload));
             }
             Record::Clock(_) => {}
         }
     }
-    (heard, messages)
+    (received, messages)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscriber_gets_the_very_bits_of_the_ledger_in_order() {
+async fn a_subscriber_gets_the_very_bits_of_the_manifest_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let broker = mosquitto(folder.path()).await;
-    let scenario = scenario(folder.path(), 4);
+    let scenario = new_scenario(folder.path(), 4);
     for (n, batch) in [1, 25].into_iter().enumerate() {
         let mut messages = subscribe(broker.port()).await;
-        let path = folder.path().join(format!("ledger-{n}"));
+        let path = folder.path().join(format!("manifest-{n}"));
         let options = ReplayOptions {
             frames: 300,
             live: false,
             batch,
             faults: Faults { duplicates: 0.05, malformed: 0.05, late: 0.05 },
-            ledger: Some(path.clone()),
+            manifest: Some(path.clone()),
             ..ReplayOptions::new(broker.url().parse().unwrap())
         };
         let (_stop, stopped) = watch::channel(false);
         let summary = Replay::new(scenario.clone(), options).unwrap().run(stopped).await.unwrap();
-        let (recorded, count) = recorded(&path);
+        let (recorded, count) = read_manifest(&path);
         assert_eq!(recorded.0.values().map(Vec::len).sum::<usize>() as u64, summary.published);
         assert_eq!(recorded.1.len() as u64, summary.malformed);
         assert!(summary.published > 1_200 && summary.malformed > 20, "{summary:?}");
-        let mut heard = hear(&mut messages, count).await;
-        // Between topics the order is the broker's.
-        heard.1.sort();
+        let mut received = receive(&mut messages, count).await;
+        // The broker does not preserve the order between topics.
+        received.1.sort();
         let mut expected = recorded;
         expected.1.sort();
-        assert!(heard == expected, "batch {batch}: what arrived is not what the ledger says");
+        assert!(received == expected, "batch {batch}: the received messages differ from the manifest");
     }
 }
 
@@ -130,13 +132,13 @@ async fn a_subscriber_gets_the_very_bits_of_the_ledger_in_order() {
 async fn a_replay_survives_a_restart_of_the_broker() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = mosquitto(folder.path()).await;
-    let scenario = scenario(folder.path(), 4);
-    let path = folder.path().join("ledger");
+    let scenario = new_scenario(folder.path(), 4);
+    let path = folder.path().join("manifest");
     let options = ReplayOptions {
         frames: 2_000,
         live: false,
         in_flight: 100,
-        ledger: Some(path.clone()),
+        manifest: Some(path.clone()),
         ..ReplayOptions::new(broker.url().parse().unwrap())
     };
     let replay = Replay::new(scenario.clone(), options).unwrap();
@@ -155,7 +157,7 @@ async fn a_replay_survives_a_restart_of_the_broker() {
     .unwrap();
     let summary = running.await.unwrap().unwrap();
     assert_eq!((summary.published, summary.unconfirmed), (8_000, 0));
-    let (recorded, _) = recorded(&path);
+    let (recorded, _) = read_manifest(&path);
     for (index, sensor) in scenario.sensors().iter().enumerate() {
         let times: Vec<i64> =
             recorded.0[&format!("sensors/{}", sensor.name)].iter().map(|(ts, _)| *ts).collect();
@@ -169,7 +171,7 @@ async fn the_program_goes_from_synth_to_replay() {
     let folder = tempfile::tempdir().unwrap();
     let broker = mosquitto(folder.path()).await;
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (data, ledger) = (path("city"), path("ledger"));
+    let (data, manifest) = (path("city"), path("manifest"));
     let synth = ["synth", "--out", &data, "--clips-per-class", "2", "--sample-rate", "8000"];
     assert!(run(&synth).status.success());
     let again = run(&synth);
@@ -189,8 +191,8 @@ async fn the_program_goes_from_synth_to_replay() {
         "3",
         "--frames",
         "50",
-        "--ledger",
-        &ledger,
+        "--manifest",
+        &manifest,
         "--start",
         "2026-11-22T10:00:00Z",
         "--batch",
@@ -208,8 +210,8 @@ async fn the_program_goes_from_synth_to_replay() {
     assert!(run(&scenario).status.success());
     let csv = std::fs::read_to_string(folder.path().join("csv/city_old-town_microphone-01.csv")).unwrap();
     assert_eq!(csv.lines().count(), 51);
-    // The same seed: what was replayed is what the file says.
-    let (recorded, _) = recorded(Path::new(&ledger));
+    // With the same seed, the replayed readings equal those of the CSV file.
+    let (recorded, _) = read_manifest(Path::new(&manifest));
     let first = &recorded.0["sensors/city/old-town/microphone-01"][0].1;
     let row: Vec<u64> = csv
         .lines()

@@ -1,4 +1,5 @@
-//! What the integration tests share: a database like the engine's, and a ledger of a scenario.
+//! Shared by the integration tests: a database with the engine's tables, and the manifest of a
+//! scenario.
 
 use std::{
     fmt::Write as _,
@@ -11,7 +12,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnectio
 use thicket_compose::Postgres;
 use thicket_loadtest::{
     audio::{FIELDS, Library, library::LoadOptions},
-    ledger::{Disposition, Label, LedgerWriter, SensorRecord},
+    manifest::{Disposition, InjectedEvent, ManifestWriter, SensorRecord},
     scenario::{Reading, Scenario, ScenarioOptions},
     synth::{self, SynthOptions},
 };
@@ -40,7 +41,7 @@ impl Store {
         self.connection.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 
-    /// Stores a reading as the engine would.
+    /// Stores readings as the engine would.
     pub(crate) async fn store(&mut self, scenario: &Scenario, readings: &[Reading]) {
         let names = FIELDS.join(",");
         let mut sql = format!("INSERT INTO field_sets VALUES (1, '{{{names}}}') ON CONFLICT DO NOTHING;");
@@ -55,7 +56,7 @@ impl Store {
         for reading in readings {
             let id = SensorName::new(&scenario.sensors()[reading.sensor].name).unwrap().id().0;
             let values: Vec<String> = reading.values.iter().map(ToString::to_string).collect();
-            let seconds = time(reading.ts);
+            let seconds = sql_time(reading.ts);
             let _ = write!(
                 sql,
                 "SELECT ensure_day_partitions(ARRAY[({seconds})::date]); INSERT INTO readings VALUES \
@@ -69,8 +70,8 @@ impl Store {
     }
 }
 
-/// SQL for a time in µs.
-pub(crate) fn time(micros: i64) -> String {
+/// Returns the SQL expression of a time in µs since the Unix epoch.
+pub(crate) fn sql_time(micros: i64) -> String {
     format!("(timestamptz 'epoch' + {micros} * interval '1 microsecond')")
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn sensor_id(scenario: &Scenario, sensor: usize) -> i64 {
     SensorName::new(&scenario.sensors()[sensor].name).unwrap().id().0
 }
 
-pub(crate) fn scenario(folder: &Path, sensors: u32) -> Arc<Scenario> {
+pub(crate) fn new_scenario(folder: &Path, sensors: u32) -> Arc<Scenario> {
     let data = folder.join("data");
     synth::write(&data, &SynthOptions { seed: 1, clips_per_class: 2, sample_rate: 8_000 }, |_| {}).unwrap();
     let library = Library::load(&data, &LoadOptions::default(), |_, _| {}).unwrap();
@@ -86,19 +87,19 @@ pub(crate) fn scenario(folder: &Path, sensors: u32) -> Arc<Scenario> {
     Arc::new(Scenario::new(Arc::new(library), options).unwrap())
 }
 
-/// The first readings of a scenario.
-pub(crate) fn readings(scenario: &Scenario, frames: usize) -> Vec<Reading> {
+/// Returns the first `frames` readings of every sensor of a scenario.
+pub(crate) fn first_readings(scenario: &Scenario, frames: usize) -> Vec<Reading> {
     scenario.readings(0).take(frames * scenario.sensors().len()).collect()
 }
 
-/// A ledger that says that the readings were published.
-pub(crate) fn ledger(
+/// Writes a manifest of the readings, as if they were published.
+pub(crate) fn write_manifest(
     path: &Path,
     scenario: &Scenario,
     readings: &[Reading],
-    labels: &[Label],
-) -> LedgerWriter {
-    let mut writer = LedgerWriter::create(path).unwrap();
+    events: &[InjectedEvent],
+) -> ManifestWriter {
+    let mut writer = ManifestWriter::create(path).unwrap();
     for (index, sensor) in scenario.sensors().iter().enumerate() {
         let record = SensorRecord {
             index: index as u32,
@@ -115,14 +116,14 @@ pub(crate) fn ledger(
         writer.message(Disposition::Plain, reading.sensor as u32, one.into_iter()).unwrap();
     }
     writer.clock(2_000_000).unwrap();
-    for label in labels {
-        writer.label(label).unwrap();
+    for event in events {
+        writer.event(event).unwrap();
     }
     writer.flush().unwrap();
     writer
 }
 
-/// Runs the program.
+/// Runs `thicket-loadtest`.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_thicket-loadtest"))).args(arguments).output().unwrap()
 }

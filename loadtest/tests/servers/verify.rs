@@ -1,56 +1,57 @@
-//! `verify` against a real PostgreSQL: what is equal is found, what differs by a bit is lost.
+//! `verify` against a real PostgreSQL: an equal row is found; a reading whose row differs in one
+//! bit is lost.
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::support::{Store, ledger, readings, run, scenario, sensor_id, time};
+use crate::support::{Store, first_readings, new_scenario, run, sensor_id, sql_time, write_manifest};
 use thicket_loadtest::{
-    ledger::{Disposition, Label},
+    manifest::{Disposition, InjectedEvent},
     sound_class::SoundClass,
     verify::{Latency, Performance, Verification, VerifyOptions, verify},
 };
 
-async fn check(store: &Store, ledgers: &[PathBuf]) -> Verification {
+async fn check(store: &Store, manifests: &[PathBuf]) -> Verification {
     let options =
-        VerifyOptions { ledgers: ledgers.to_vec(), database: store.server.url(), wait: Duration::ZERO };
+        VerifyOptions { manifests: manifests.to_vec(), database: store.server.url(), wait: Duration::ZERO };
     verify(&options, None).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 3);
-    let all = readings(&scenario, 40);
-    let ledgers = [folder.path().join("ledger")];
-    drop(ledger(&ledgers[0], &scenario, &all, &[]));
+    let scenario = new_scenario(folder.path(), 3);
+    let all = first_readings(&scenario, 40);
+    let manifests = [folder.path().join("manifest")];
+    drop(write_manifest(&manifests[0], &scenario, &all, &[]));
     let mut store = Store::start().await;
 
-    let empty = check(&store, &ledgers).await.report;
+    let empty = check(&store, &manifests).await.report;
     assert_eq!((empty.published, empty.stored, empty.lost), (120, 0, 120));
 
     store.store(&scenario, &all).await;
-    let whole = check(&store, &ledgers).await.report;
+    let whole = check(&store, &manifests).await.report;
     assert_eq!((whole.published, whole.stored, whole.lost), (120, 120, 0));
     assert_eq!(whole.readings_per_second, Some(60.0));
 
-    // A row of another time does not stand in for a missing one.
+    // A row with another time does not replace a missing row.
     let (row, id) = (all[50], sensor_id(&scenario, all[50].sensor));
-    let at = format!("WHERE sensor = {id} AND ts = {}", time(row.ts));
+    let at = format!("WHERE sensor = {id} AND ts = {}", sql_time(row.ts));
     store.execute(&format!("UPDATE readings SET ts = ts + interval '1 microsecond' {at}")).await;
-    let moved = check(&store, &ledgers).await;
+    let moved = check(&store, &manifests).await;
     assert_eq!((moved.report.stored, moved.report.lost), (120, 1));
     assert!(moved.losses[0].contains(&scenario.sensors()[row.sensor].name), "{:?}", moved.losses);
-    let back = format!("WHERE sensor = {id} AND ts = {}", time(row.ts + 1));
+    let back = format!("WHERE sensor = {id} AND ts = {}", sql_time(row.ts + 1));
     store.execute(&format!("UPDATE readings SET ts = ts - interval '1 microsecond' {back}")).await;
-    assert_eq!(check(&store, &ledgers).await.report.lost, 0);
+    assert_eq!(check(&store, &manifests).await.report.lost, 0);
 
-    // One bit of one value.
+    // Change one bit of one value.
     let other = f64::from_bits(row.values[4].to_bits() ^ 1);
     store.execute(&format!("UPDATE readings SET \"values\"[5] = {other} {at}")).await;
-    let changed = check(&store, &ledgers).await;
+    let changed = check(&store, &manifests).await;
     assert_eq!((changed.report.stored, changed.report.lost), (120, 1));
     assert!(changed.losses[0].contains("other values"), "{:?}", changed.losses);
 
-    // The reading that was refused for its values is accounted for by its dead letter.
+    // A reading that was rejected for its values is not lost if it has a dead letter.
     let names = thicket_loadtest::audio::FIELDS;
     let members: Vec<String> =
         names.iter().zip(row.values).map(|(name, value)| format!("\"{name}\":{value}")).collect();
@@ -62,16 +63,16 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
             payload.len()
         ))
         .await;
-    assert_eq!(check(&store, &ledgers).await.report.lost, 0);
+    assert_eq!(check(&store, &manifests).await.report.lost, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 1);
-    let all = readings(&scenario, 5);
-    let ledgers = [folder.path().join("ledger")];
-    let mut writer = ledger(&ledgers[0], &scenario, &all, &[]);
+    let scenario = new_scenario(folder.path(), 1);
+    let all = first_readings(&scenario, 5);
+    let manifests = [folder.path().join("manifest")];
+    let mut writer = write_manifest(&manifests[0], &scenario, &all, &[]);
     let copy = [(all[0].ts, all[0].values.as_slice())];
     writer.message(Disposition::Duplicate, 0, copy.into_iter()).unwrap();
     writer.malformed("sensors/x", b"{\"ts\":").unwrap();
@@ -79,7 +80,7 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
     writer.flush().unwrap();
     let mut store = Store::start().await;
     store.store(&scenario, &all).await;
-    assert_eq!(check(&store, &ledgers).await.report.lost, 2);
+    assert_eq!(check(&store, &manifests).await.report.lost, 2);
 
     store
         .execute(
@@ -90,7 +91,7 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
              UPDATE partitions SET duplicates = 4, late = 7 WHERE id = 4;",
         )
         .await;
-    let report = check(&store, &ledgers).await.report;
+    let report = check(&store, &manifests).await.report;
     assert_eq!((report.published, report.stored, report.lost), (8, 5, 0));
     assert_eq!((report.duplicates, report.late, report.dead_letters), (5, 7, 2));
 }
@@ -98,23 +99,23 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn injected_events_are_matched_with_anomalies() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 2);
-    let all = readings(&scenario, 100);
-    let label = |sensor: usize, first: u64, last: u64| Label {
+    let scenario = new_scenario(folder.path(), 2);
+    let all = first_readings(&scenario, 100);
+    let event = |sensor: usize, first: u64, last: u64| InjectedEvent {
         sensor: scenario.sensors()[sensor].name.clone(),
         class: SoundClass::Siren,
         start: scenario.timestamp(sensor, first),
         end: scenario.timestamp(sensor, last),
         salience_db: 10.0,
     };
-    // Found; missed; not published whole.
-    let labels = [label(0, 10, 20), label(1, 10, 20), label(1, 95, 105)];
-    let ledgers = [folder.path().join("ledger")];
-    drop(ledger(&ledgers[0], &scenario, &all, &labels));
+    // The first event is found, the second is missed, the third is published only in part.
+    let events = [event(0, 10, 20), event(1, 10, 20), event(1, 95, 105)];
+    let manifests = [folder.path().join("manifest")];
+    drop(write_manifest(&manifests[0], &scenario, &all, &events));
     let mut store = Store::start().await;
     store.store(&scenario, &all).await;
     let mut anomaly = async |sensor: usize, started: u64, ended: Option<u64>| {
-        let at = |frame| time(scenario.timestamp(sensor, frame));
+        let at = |frame| sql_time(scenario.timestamp(sensor, frame));
         let ended = ended.map_or("NULL".to_owned(), at);
         let (id, started) = (sensor_id(&scenario, sensor), at(started));
         let row = format!("({id}, {started}, {ended}, {started}, 1, 1, 1, '{{zcr}}', '{{1}}')");
@@ -123,23 +124,23 @@ async fn injected_events_are_matched_with_anomalies() {
     anomaly(0, 22, Some(23)).await;
     anomaly(0, 50, Some(51)).await;
     anomaly(1, 97, None).await;
-    // Another run's, outside of the ledger's time.
+    // An anomaly outside the manifest's time belongs to another run.
     anomaly(1, 200, Some(201)).await;
-    let found = check(&store, &ledgers).await.report.anomalies;
+    let found = check(&store, &manifests).await.report.anomalies;
     assert_eq!((found.injected, found.found, found.false_alarms), (2, 1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_when_everything_has_come() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 2);
-    let all = readings(&scenario, 30);
-    let ledgers = [folder.path().join("ledger")];
-    drop(ledger(&ledgers[0], &scenario, &all, &[]));
+    let scenario = new_scenario(folder.path(), 2);
+    let all = first_readings(&scenario, 30);
+    let manifests = [folder.path().join("manifest")];
+    drop(write_manifest(&manifests[0], &scenario, &all, &[]));
     let mut store = Store::start().await;
     store.store(&scenario, &all[..20]).await;
     let options = VerifyOptions {
-        ledgers: ledgers.to_vec(),
+        manifests: manifests.to_vec(),
         database: store.server.url(),
         wait: Duration::from_mins(1),
     };
@@ -158,14 +159,14 @@ async fn waiting_ends_when_everything_has_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = scenario(folder.path(), 2);
-    let all = readings(&scenario, 10);
-    let path = folder.path().join("ledger");
-    drop(ledger(&path, &scenario, &all, &[]));
+    let scenario = new_scenario(folder.path(), 2);
+    let all = first_readings(&scenario, 10);
+    let path = folder.path().join("manifest");
+    drop(write_manifest(&path, &scenario, &all, &[]));
     let mut store = Store::start().await;
     store.store(&scenario, &all[..19]).await;
     let url = store.server.url();
-    let arguments = ["verify", "--ledger", path.to_str().unwrap(), "--database", &url];
+    let arguments = ["verify", "--manifest", path.to_str().unwrap(), "--database", &url];
 
     let output = run(&arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -179,7 +180,7 @@ async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
     store.store(&scenario, &all[19..]).await;
     assert_eq!(run(&arguments).status.code(), Some(0));
 
-    // A torn ledger is compared up to where it was torn.
+    // A torn manifest is compared up to its last whole record.
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
     let output = run(&arguments);

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL, and the error that reading from it can end with.
+//! Connections to PostgreSQL, and the error of queries.
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
@@ -6,24 +6,31 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 
-/// Connections that readers share.
+/// A connection to PostgreSQL.
+pub type PostgresConnection = AsyncPgConnection;
+
+/// Why PostgreSQL did not execute a statement.
+pub type QueryError = diesel::result::Error;
+
+/// A pool of connections for queries.
 pub type PostgresPool = Pool<AsyncPgConnection>;
 
-/// Why a question to the database has no answer.
+/// Why a query has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No connection.
+    /// The pool has no connection.
     #[error("postgresql: {0}")]
     Pool(#[from] PoolError),
     /// The query failed.
     #[error("postgresql: {0}")]
     Query(#[from] diesel::result::Error),
-    /// A stored field set is not one.
-    #[error("stored field set is damaged: {0}")]
+    /// A stored field set is missing or invalid.
+    #[error("a stored field set is damaged: {0}")]
     FieldSet(String),
 }
 
-/// Connects with the settings that the commit point relies on: a commit that PostgreSQL reports is on disk.
+/// Connects with the settings that the commit point needs: PostgreSQL reports a commit only once it
+/// is on disk.
 pub async fn connect_postgres(url: &str) -> ConnectionResult<AsyncPgConnection> {
     let mut connection = AsyncPgConnection::establish(url).await?;
     connection
@@ -33,7 +40,7 @@ pub async fn connect_postgres(url: &str) -> ConnectionResult<AsyncPgConnection> 
     Ok(connection)
 }
 
-/// Creates a pool of at most `size` connections, each made when it is first needed.
+/// Creates a pool of at most `size` connections. Each is opened when it is first needed.
 pub fn postgres_pool(url: &str, size: usize) -> Result<PostgresPool, BuildError> {
     let mut config = ManagerConfig::default();
     config.custom_setup = Box::new(|url| {

@@ -1,15 +1,26 @@
-//! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead letter of a
-//! redelivered message is recognised by its content.
+//! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead
+//! letter of a redelivered message is recognised by its content.
 
-use std::collections::{HashMap, HashSet};
+mod key;
+mod selection;
 
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use diesel::dsl::count_star;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Text, Timestamptz};
+use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::dead_letters;
 use thicket_schema::{DeadLetter, PartitionId, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::batch::LoggedDeadLetter;
+
+pub use self::key::{DeadLetterKey, DeadLetterKeyError};
+pub use self::selection::{
+    DeadLetterFilter, DeadLetterSelection, SelectedDeadLetter, dead_letters_by_key, delete_dead_letters,
+    mark_replayed, newest_dead_letters, select_dead_letters,
+};
 
 #[derive(QueryableByName)]
 struct Content {
@@ -19,10 +30,10 @@ struct Content {
     received: Timestamp,
 }
 
-/// Arrival times of the dead letters of each content, in µs since the Unix epoch.
+/// The arrival times of the stored dead letters by content hash, in µs since the Unix epoch.
 ///
-/// The dead letters of one message share that time. So a message with the same mistake twice has two dead
-/// letters, while a redelivered message arrived at another time.
+/// The dead letters of one message share that time. So a message with the same mistake twice has
+/// two dead letters, while a redelivered message arrived at another time.
 #[derive(Default)]
 struct Arrivals {
     of: HashMap<i64, HashSet<i64>>,
@@ -33,25 +44,26 @@ impl Arrivals {
         self.of.entry(content).or_default().insert(received);
     }
 
-    /// Whether a dead letter of this content arrived at another time.
+    /// Whether a dead letter with this content arrived at another time.
     fn is_known(&self, content: i64, received: i64) -> bool {
         self.of.get(&content).is_some_and(|times| times.iter().any(|&time| time != received))
     }
 }
 
-/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known is not.
+/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known
+/// is not.
 pub(super) async fn insert_dead_letters(
     connection: &mut AsyncPgConnection,
-    letters: &[(PartitionId, &LoggedDeadLetter)],
+    dead_letters: &[(PartitionId, &LoggedDeadLetter)],
 ) -> QueryResult<Vec<bool>> {
-    if letters.is_empty() {
+    if dead_letters.is_empty() {
         return Ok(Vec::new());
     }
-    let contents: Vec<i64> = letters.iter().map(|(_, row)| content_of(&row.letter)).collect();
-    let mut known = known_contents(connection, letters, &contents).await?;
-    let mut stored = Vec::with_capacity(letters.len());
+    let contents: Vec<i64> = dead_letters.iter().map(|(_, row)| content_of(&row.dead_letter)).collect();
+    let mut known = known_contents(connection, dead_letters, &contents).await?;
+    let mut stored = Vec::with_capacity(dead_letters.len());
     let mut columns = Columns::default();
-    for ((partition, row), &content) in letters.iter().zip(&contents) {
+    for ((partition, row), &content) in dead_letters.iter().zip(&contents) {
         let is_new = !(row.redelivered && known.is_known(content, row.received));
         if is_new {
             known.insert(content, row.received);
@@ -63,13 +75,13 @@ pub(super) async fn insert_dead_letters(
     Ok(stored)
 }
 
-/// Returns the stored contents of the redelivered dead letters, and when they arrived.
+/// Returns the stored dead letters with the content of a redelivered one.
 async fn known_contents(
     connection: &mut AsyncPgConnection,
-    letters: &[(PartitionId, &LoggedDeadLetter)],
+    dead_letters: &[(PartitionId, &LoggedDeadLetter)],
     contents: &[i64],
 ) -> QueryResult<Arrivals> {
-    let redelivered: Vec<i64> = letters
+    let redelivered: Vec<i64> = dead_letters
         .iter()
         .zip(contents)
         .filter(|((_, row), _)| row.redelivered)
@@ -90,16 +102,42 @@ async fn known_contents(
     Ok(known)
 }
 
-fn content_of(letter: &DeadLetter) -> i64 {
+/// Returns the number of stored dead letters of each reason.
+pub async fn dead_letters_by_reason(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<BTreeMap<String, i64>> {
+    let counts: Vec<(String, i64)> = dead_letters::table
+        .group_by(dead_letters::reason)
+        .select((dead_letters::reason, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Returns the number of stored dead letters of each partition that has some.
+pub async fn dead_letters_by_partition(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<BTreeMap<i32, i64>> {
+    let counts: Vec<(i32, i64)> = dead_letters::table
+        .group_by(dead_letters::partition)
+        .select((dead_letters::partition, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Returns the hash of topic, reason and payload.
+fn content_of(dead_letter: &DeadLetter) -> i64 {
     let mut hash = Xxh3::new();
-    for part in [letter.topic.as_bytes(), letter.reason.as_str().as_bytes(), &letter.payload] {
+    for part in [dead_letter.topic.as_bytes(), dead_letter.reason.as_str().as_bytes(), &dead_letter.payload] {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.update(&letter.payload_bytes.to_le_bytes());
+    hash.update(&dead_letter.payload_bytes.to_le_bytes());
     hash.digest().cast_signed()
 }
 
+/// Dead letters to insert, one array per column.
 #[derive(Default)]
 struct Columns<'a> {
     partition: Vec<i32>,
@@ -113,6 +151,7 @@ struct Columns<'a> {
     payload: Vec<&'a [u8]>,
     payload_bytes: Vec<i64>,
     content: Vec<i64>,
+    of_reading: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -122,12 +161,13 @@ impl<'a> Columns<'a> {
         self.n.push(row.position.position.n.cast_signed());
         self.item.push(row.position.item.cast_signed());
         self.received.push(Timestamp(row.received));
-        self.reason.push(row.letter.reason.as_str());
-        self.detail.push(&row.letter.detail);
-        self.topic.push(&row.letter.topic);
-        self.payload.push(&row.letter.payload);
-        self.payload_bytes.push(row.letter.payload_bytes.cast_signed());
+        self.reason.push(row.dead_letter.reason.as_str());
+        self.detail.push(&row.dead_letter.detail);
+        self.topic.push(&row.dead_letter.topic);
+        self.payload.push(&row.dead_letter.payload);
+        self.payload_bytes.push(row.dead_letter.payload_bytes.cast_signed());
         self.content.push(content);
+        self.of_reading.push(row.dead_letter.of_reading);
     }
 
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<usize> {
@@ -136,9 +176,11 @@ impl<'a> Columns<'a> {
         }
         sql_query(
             "INSERT INTO dead_letters
-                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
+                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content,
+                  of_reading)
              SELECT * FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int4[], $5::timestamptz[], $6::text[],
-                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[])
+                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[],
+                                  $12::bool[])
              ON CONFLICT DO NOTHING",
         )
         .bind::<Array<Integer>, _>(&self.partition)
@@ -152,6 +194,7 @@ impl<'a> Columns<'a> {
         .bind::<Array<Binary>, _>(&self.payload)
         .bind::<Array<BigInt>, _>(&self.payload_bytes)
         .bind::<Array<BigInt>, _>(&self.content)
+        .bind::<Array<Bool>, _>(&self.of_reading)
         .execute(connection)
         .await
     }

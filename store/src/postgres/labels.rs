@@ -1,15 +1,16 @@
-//! `labels`: what people say about anomalies, on its way into the log. `applied_labels`: the labels that
-//! detectors have applied.
+//! `labels`: what people say about anomalies, on its way into the log. `applied_labels`: the labels
+//! that detectors have applied.
 
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::Label;
+use thicket_schema::postgres::labels;
 use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
 
-/// Labels that one query returns at most.
+/// Most labels that one query returns.
 const PAGE: i64 = 1_000;
 
 /// A label that is not in the log yet.
@@ -30,12 +31,57 @@ pub struct UnloggedLabel {
 pub struct AppliedLabel {
     /// The sensor's id.
     pub sensor: SensorId,
-    /// The sensor's scored readings before the label was applied.
+    /// Number of the sensor's scored readings before the label was applied.
     pub seq: u64,
     /// When the anomaly started.
     pub started: Timestamp,
     /// The label.
     pub label: Label,
+}
+
+/// A label to set.
+#[derive(Clone, Copy, Debug)]
+pub struct NewLabel<'a> {
+    /// The label.
+    pub label: Label,
+    /// A remark of the author.
+    pub note: &'a str,
+    /// Author of the label.
+    pub author: &'a str,
+}
+
+/// Sets the label of an anomaly. Does nothing if the sensor has no anomaly that started then.
+pub async fn set_label(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    started: Timestamp,
+    new: NewLabel<'_>,
+) -> QueryResult<()> {
+    sql_query(
+        "INSERT INTO labels (sensor, started, label, note, author)
+         SELECT sensor, started, $3, $4, $5 FROM anomalies WHERE sensor = $1 AND started = $2
+         ON CONFLICT (sensor, started) DO UPDATE
+         SET label = excluded.label, note = excluded.note, author = excluded.author, set_at = excluded.set_at,
+             logged = false",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(started)
+    .bind::<Text, _>(new.label.name())
+    .bind::<Text, _>(new.note)
+    .bind::<Text, _>(new.author)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes the label of an anomaly, if it has one.
+pub async fn clear_label(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    started: Timestamp,
+) -> QueryResult<()> {
+    diesel::delete(labels::table.find((sensor.0, started))).execute(connection).await?;
+    Ok(())
 }
 
 /// Returns labels that are not in the log yet, the oldest first.
@@ -65,7 +111,7 @@ pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, 
     Ok(rows.into_iter().filter_map(label).collect())
 }
 
-/// Marks labels as logged. A label that was changed meanwhile stays unlogged.
+/// Marks labels as logged, except labels that an operator has changed meanwhile.
 pub async fn mark_logged(pool: &PostgresPool, labels: &[UnloggedLabel]) -> Result<(), StoreError> {
     let mut connection = pool.get().await?;
     for UnloggedLabel { sensor, started, label, .. } in labels {

@@ -1,12 +1,13 @@
-//! `quarantine`: readings that are skipped. A row is durable before any later reading is processed, so
-//! that every replay of the log skips the same readings.
+//! `quarantine`: readings that are skipped. A row is durable before any later reading is processed,
+//! so that every replay of the log skips the same readings.
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::count_star;
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::postgres::QuarantineRow;
+use thicket_schema::postgres::{QuarantineRow, quarantine as quarantine_table};
 use thicket_schema::{PartitionId, RecordPosition, SensorName, Timestamp};
 
 use crate::faults;
@@ -14,9 +15,10 @@ use crate::faults;
 /// Why a reading is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineReason {
-    /// It panicked its detector twice, or killed the process repeatedly. Stored without a score.
+    /// Its detector panicked on it twice, or the process died on it repeatedly. It is stored
+    /// without a score.
     Poison,
-    /// PostgreSQL rejects its row. A dead letter.
+    /// PostgreSQL rejects its row. It becomes a dead letter.
     Unstorable,
 }
 
@@ -33,8 +35,8 @@ impl QuarantineReason {
     }
 }
 
-/// The quarantined readings of a partition by their position in the log, each with its reason and an
-/// explanation.
+/// The quarantined readings of a partition by their position in the log, each with its reason and
+/// an explanation.
 pub type QuarantineList = BTreeMap<RecordPosition, (QuarantineReason, String)>;
 
 /// A reading to quarantine.
@@ -50,14 +52,14 @@ pub struct QuarantineEntry {
     pub reason: QuarantineReason,
     /// Its sensor.
     pub sensor: SensorName,
-    /// When it was taken.
+    /// The timestamp of the reading.
     pub ts: Timestamp,
     /// The cause, for a person to read.
     pub detail: String,
 }
 
-/// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if the
-/// partition has another owner.
+/// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if
+/// the partition has another owner.
 pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEntry) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Owned {
@@ -87,7 +89,30 @@ pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEn
     Ok(owned.owned > 0)
 }
 
-/// Returns the quarantined readings of partitions that are not committed yet.
+/// Returns the number of quarantined readings of each reason.
+pub async fn quarantined_by_reason(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<String, i64>> {
+    let counts: Vec<(String, i64)> = quarantine_table::table
+        .group_by(quarantine_table::reason)
+        .select((quarantine_table::reason, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Returns the newest entries, at most `limit`.
+pub async fn newest_quarantined(
+    connection: &mut AsyncPgConnection,
+    limit: i64,
+) -> QueryResult<Vec<QuarantineRow>> {
+    use quarantine_table::{generation, item, n, partition, quarantined};
+    quarantine_table::table
+        .order((quarantined.desc(), partition, generation.desc(), n.desc(), item.desc()))
+        .limit(limit)
+        .load(connection)
+        .await
+}
+
+/// Returns the quarantined readings after the committed position of each partition.
 pub(super) async fn pending_quarantine(
     connection: &mut AsyncPgConnection,
     partitions: &[i32],

@@ -1,11 +1,12 @@
-//! What Thicket keeps in Redis. A file per structure.
+//! What Thicket stores in Redis. A file per structure.
 //!
 //! - `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
-//! - `log_backlog`: how much of a log is not committed yet.
-//! - `leases`, `node`: who is alive.
-//! - `suspects`: what an owner was about to apply when it died.
+//! - `log_backlog`: the part of a log that is not committed yet.
+//! - `leases`, `node`: which node is alive.
+//! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
+//! - `settings`: what the server says about itself.
 
 mod append;
 mod checkpoints;
@@ -14,15 +15,17 @@ mod leases;
 mod log_backlog;
 mod node;
 mod reader;
+mod settings;
 mod suspects;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
-pub use checkpoints::{CheckpointStore, Stored, checkpoint_seqs};
+pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis};
 pub use fred::clients::Client;
-pub use leases::Leases;
+pub use leases::{Leases, lease_holder};
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
+pub use settings::{disconnect, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;

@@ -1,5 +1,5 @@
-//! Reads the logs of a shard's partitions from their positions. No consumer groups: order and replay come from the
-//! position that PostgreSQL committed.
+//! Reads the logs of partitions from given positions. There are no consumer groups: PostgreSQL
+//! holds the committed position.
 
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use thicket_protocol::log::keep_from;
 /// One entry of a partition's log, not decoded yet.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
-    /// Its place.
+    /// The position of the entry.
     pub position: Position,
-    /// Its packed records.
+    /// The encoded entry.
     pub bytes: Bytes,
 }
 
-/// Reads, trims and measures logs. Reading blocks its connection, so each shard has one of its own for it.
+/// Reads, trims and measures logs. A read blocks its connection, so each shard has its own
+/// connection for reads.
 #[derive(Clone, Debug)]
 pub struct LogReader {
     blocking: Client,
@@ -31,28 +32,29 @@ pub struct LogReader {
     keys: Keys,
 }
 
-/// Position of an entry or of nothing, its fields, each under its name.
+/// The entries of a stream: the id of each, and its fields by name.
 type RawEntries = Vec<(String, std::collections::HashMap<String, Bytes>)>;
 
 impl LogReader {
-    /// `blocking` is used for reads that wait, `redis` for everything else.
+    /// Creates a reader that uses `blocking` for reads, and `redis` for all other commands.
     pub const fn new(blocking: Client, redis: Client, keys: Keys) -> Self {
         Self { blocking, redis, keys }
     }
 
-    /// The entries after each position, at most `count` of each partition; waits up to `patience` if there are none.
-    /// The answer keeps the order of the question.
+    /// Returns the entries after each position, at most `count` per partition, in the order of
+    /// `positions`. Waits up to `timeout` if there are none. A partition without new entries is
+    /// left out.
     pub async fn read(
         &self,
         positions: &[(PartitionId, Position)],
         count: u64,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Vec<(PartitionId, Vec<LogEntry>)>, RedisError> {
         let logs: Vec<String> = positions.iter().map(|&(partition, _)| self.keys.log(partition)).collect();
         let after: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
-        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         faults::pass("read.before");
-        let reply: Value = self.blocking.xread(Some(count), Some(patience_ms), logs.clone(), after).await?;
+        let reply: Value = self.blocking.xread(Some(count), Some(timeout_ms), logs.clone(), after).await?;
         if reply.is_null() {
             return Ok(Vec::new());
         }
@@ -68,14 +70,15 @@ impl LogReader {
         Ok(answer)
     }
 
-    /// Drops the entries up to and including the committed position and returns how many are left.
+    /// Deletes the entries up to and including the committed position. Returns how many entries are
+    /// left.
     pub async fn trim(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
         let log = self.keys.log(partition);
         let pipeline = self.redis.pipeline();
-        if let Some(keep_from) = keep_from(committed) {
+        if let Some(oldest_kept) = keep_from(committed) {
             faults::pass("trim.before");
-            let keep_from = XCap::try_from(("MINID", "=", keep_from.to_string()))?;
-            let () = pipeline.xtrim(log.clone(), keep_from).await?;
+            let cap = XCap::try_from(("MINID", "=", oldest_kept.to_string()))?;
+            let () = pipeline.xtrim(log.clone(), cap).await?;
         }
         let () = pipeline.xlen(log).await?;
         let mut replies: Vec<u64> = pipeline.all().await?;
@@ -83,8 +86,9 @@ impl LogReader {
         Ok(replies.pop().unwrap_or(0))
     }
 
-    /// How many entries of the log lie after a position: exact up to `COUNT_UP_TO`, beyond it the length of the log, which
-    /// may count entries that are committed and not trimmed yet.
+    /// Returns the number of entries after the committed position. The number is exact below 1,000.
+    /// Otherwise it is the length of the log, which may include committed entries that are not
+    /// trimmed yet.
     pub async fn lag(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
         const COUNT_UP_TO: u64 = 1_000;
         let log = self.keys.log(partition);
@@ -94,7 +98,8 @@ impl LogReader {
         if counted < COUNT_UP_TO { Ok(counted) } else { self.redis.xlen(log).await }
     }
 
-    /// The place of the newest entry that the log ever held; nothing where there is no log.
+    /// Returns the position of the newest entry that the log ever held, or `None` if there is no
+    /// log.
     pub async fn newest(&self, partition: PartitionId) -> Result<Option<Position>, RedisError> {
         use fred::interfaces::KeysInterface as _;
         let log = self.keys.log(partition);
@@ -108,8 +113,8 @@ impl LogReader {
     }
 }
 
-/// An id that is no position or an entry without its field cannot come from the append script; such an entry is skipped,
-/// and the gap it leaves is reported by whoever checks predecessors.
+/// Returns an entry, or `None` if the id is no position or if the field is missing. The append
+/// script writes no such entry. If there is one, the shard reports a gap before the next entry.
 fn log_entry((id, mut fields): (String, std::collections::HashMap<String, Bytes>)) -> Option<LogEntry> {
     Some(LogEntry { position: id.parse().ok()?, bytes: fields.remove("e")? })
 }

@@ -75,7 +75,7 @@ fn white_noise_is_flat_and_crosses_zero_every_other_sample() {
     // Independent samples change sign with probability one half.
     assert!((feature(frame, "zcr") - 0.5).abs() < 0.01, "{}", feature(frame, "zcr"));
     assert!((feature(frame, "centroid_hz") / (22_050.0 / 4.0) - 1.0).abs() < 0.02);
-    // Each octave holds twice the power of the one below: +3 dB.
+    // Each octave has twice the power of the octave below it: +3 dB.
     for pair in bands::OCTAVE_CENTRES[1..7].windows(2) {
         let rise =
             feature(frame, &format!("band_{}_db", pair[1])) - feature(frame, &format!("band_{}_db", pair[0]));
@@ -121,7 +121,8 @@ fn mixing_spectra_agrees_with_mixing_samples() {
     sum.add(&analyser.frames(&hiss)[0], 1.0);
     let mixture = features(&sum, 0.0);
     for ((field, truth), mixture) in FIELDS.iter().zip(truth).zip(mixture) {
-        // Sampling bends Rice's formula a little, the peaks' sum is an estimate; the rest is exact up to chance.
+        // Sampling makes Rice's formula slightly inexact, and the sum of peaks is an estimate. The
+        // other features are exact up to random scatter.
         let tolerance = match *field {
             "zcr" => 0.1 * truth,
             "peak_db" => 3.0,

@@ -4,7 +4,7 @@ use hound::{WavSpec, WavWriter};
 
 use super::*;
 
-/// A WAV file in memory whose channels hold the given samples (−1..1), in the given format.
+/// Returns a WAV file in the given format with the given interleaved samples (−1..1).
 fn file(bits: u16, format: SampleFormat, channels: u16, rate: u32, samples: &[f32]) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let spec = WavSpec { channels, sample_rate: rate, bits_per_sample: bits, sample_format: format };
@@ -26,7 +26,7 @@ fn read_bytes(bytes: Vec<u8>) -> Result<Sound, WavError> {
     decode(WavReader::new(Cursor::new(bytes))?)
 }
 
-fn wave(samples: usize) -> Vec<f32> {
+fn sine(samples: usize) -> Vec<f32> {
     // Whole periods, so that the mean is zero.
     (0..samples).map(|n| 0.8 * (n as f32 / samples as f32 * std::f32::consts::TAU * 4.0).sin()).collect()
 }
@@ -40,7 +40,7 @@ fn assert_close(sound: &Sound, expected: &[f32], tolerance: f32) {
 
 #[test]
 fn every_sample_format_comes_back() {
-    let wave = wave(400);
+    let wave = sine(400);
     for (bits, format) in [
         (8, SampleFormat::Int),
         (16, SampleFormat::Int),
@@ -48,7 +48,7 @@ fn every_sample_format_comes_back() {
         (32, SampleFormat::Int),
         (32, SampleFormat::Float),
     ] {
-        // Half a step of the format, and what taking off the mean of the rounding may move.
+        // Half a quantisation step, and the effect of removing the mean of the rounding errors.
         let tolerance =
             if format == SampleFormat::Float { 1e-6 } else { 1.2 / (1i64 << (bits - 1)) as f32 + 1e-6 };
         for rate in [8_000, 11_025, 44_100, 192_000] {
@@ -61,7 +61,7 @@ fn every_sample_format_comes_back() {
 
 #[test]
 fn channels_are_averaged() {
-    let wave = wave(400);
+    let wave = sine(400);
     let stereo: Vec<f32> = wave.iter().flat_map(|&x| [x, 0.0]).collect();
     let expected: Vec<f32> = wave.iter().map(|x| x / 2.0).collect();
     assert_close(&read_bytes(file(16, SampleFormat::Int, 2, 44_100, &stereo)).unwrap(), &expected, 1e-4);
@@ -71,18 +71,19 @@ fn channels_are_averaged() {
 
 #[test]
 fn both_the_plain_and_the_extensible_header_are_understood() {
-    // hound writes 24-bit and many-channel files as WAVE_FORMAT_EXTENSIBLE; the format tag stands at byte 20.
-    let extensible = file(24, SampleFormat::Int, 2, 44_100, &wave(80));
+    // hound writes 24-bit files as WAVE_FORMAT_EXTENSIBLE. The format tag is at byte 20.
+    let extensible = file(24, SampleFormat::Int, 2, 44_100, &sine(80));
     assert_eq!(extensible[20..22], [0xfe, 0xff]);
     read_bytes(extensible).unwrap();
 
-    let plain = plain_header(16, 1, &wave(80));
+    let plain = plain_header(16, 1, &sine(80));
     assert_eq!(plain[20..22], [1, 0]);
-    assert_close(&read_bytes(plain).unwrap(), &wave(80), 1e-4);
-    assert_close(&read_bytes(plain_header(24, 2, &wave(80))).unwrap(), &wave(80), 1e-6);
+    assert_close(&read_bytes(plain).unwrap(), &sine(80), 1e-4);
+    assert_close(&read_bytes(plain_header(24, 2, &sine(80))).unwrap(), &sine(80), 1e-6);
 }
 
-/// A PCM file with the 16-byte format chunk of the first days of WAV, every channel holding the same.
+/// Returns a PCM file with the plain format chunk of 16 bytes, and the same samples in every
+/// channel.
 fn plain_header(bits: u16, channels: u16, samples: &[f32]) -> Vec<u8> {
     let block = channels * bits / 8;
     let mut data = Vec::new();
@@ -108,7 +109,7 @@ fn plain_header(bits: u16, channels: u16, samples: &[f32]) -> Vec<u8> {
 
 #[test]
 fn an_offset_is_taken_off() {
-    let wave = wave(400);
+    let wave = sine(400);
     let raised: Vec<f32> = wave.iter().map(|x| 0.5 * x + 0.3).collect();
     let expected: Vec<f32> = wave.iter().map(|x| 0.5 * x).collect();
     assert_close(&read_bytes(file(16, SampleFormat::Int, 1, 8_000, &raised)).unwrap(), &expected, 1e-4);

@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 
 use super::{super::Faults, *};
-use crate::scenario::{ScenarioOptions, tests::library};
+use crate::scenario::{ScenarioOptions, tests::shared_library};
 
-fn scenario(sensors: u32) -> Arc<Scenario> {
+fn new_scenario(sensors: u32) -> Arc<Scenario> {
     let options = ScenarioOptions { sensors, seed: 5, quiet_frames: 50, ..ScenarioOptions::default() };
-    Arc::new(Scenario::new(library(), options).unwrap())
+    Arc::new(Scenario::new(shared_library(), options).unwrap())
 }
 
 fn options(frames: u64) -> ReplayOptions {
@@ -18,7 +18,7 @@ fn messages(feed: &mut Feed) -> Vec<Message> {
     std::iter::from_fn(|| feed.next()).collect()
 }
 
-/// The readings of all messages with the given disposition.
+/// Returns the readings of all messages with the given disposition.
 fn readings(messages: &[Message], wanted: Disposition) -> Vec<Reading> {
     let of = |message: &Message| match &message.content {
         Content::Readings { disposition, readings, .. } if *disposition == wanted => readings.clone(),
@@ -29,7 +29,7 @@ fn readings(messages: &[Message], wanted: Disposition) -> Vec<Reading> {
 
 #[test]
 fn without_faults_the_scenario_comes_through_in_order() {
-    let scenario = scenario(4);
+    let scenario = new_scenario(4);
     let all = messages(&mut Feed::new(&scenario, &options(30)));
     let expected: Vec<Reading> = scenario.readings(0).take(4 * 30).collect();
     assert_eq!(readings(&all, Disposition::Plain), expected);
@@ -39,7 +39,7 @@ fn without_faults_the_scenario_comes_through_in_order() {
 
 #[test]
 fn batches_hold_successive_readings_of_one_sensor_and_nothing_stays_behind() {
-    let scenario = scenario(3);
+    let scenario = new_scenario(3);
     let all = messages(&mut Feed::new(&scenario, &ReplayOptions { batch: 8, ..options(30) }));
     let sizes: Vec<u64> = all.iter().map(Message::readings).collect();
     assert_eq!(sizes, [[8; 3], [8; 3], [8; 3], [6; 3]].concat());
@@ -52,7 +52,7 @@ fn batches_hold_successive_readings_of_one_sensor_and_nothing_stays_behind() {
 
 #[test]
 fn live_readings_go_alone_and_never_end() {
-    let scenario = scenario(2);
+    let scenario = new_scenario(2);
     let options = ReplayOptions { batch: 8, live: true, ..options(10) };
     let mut feed = Feed::new(&scenario, &options);
     let all: Vec<Message> = (0..4 + 2 * 100).map(|_| feed.next().unwrap()).collect();
@@ -65,7 +65,7 @@ fn live_readings_go_alone_and_never_end() {
 #[test]
 fn duplicates_follow_their_originals() {
     let faults = Faults { duplicates: 0.2, ..Faults::default() };
-    let all = messages(&mut Feed::new(&scenario(3), &ReplayOptions { faults, batch: 3, ..options(60) }));
+    let all = messages(&mut Feed::new(&new_scenario(3), &ReplayOptions { faults, batch: 3, ..options(60) }));
     let mut copies = 0;
     for pair in all.windows(2) {
         if let Content::Readings { disposition: Disposition::Duplicate, .. } = pair[1].content {
@@ -81,7 +81,8 @@ fn duplicates_follow_their_originals() {
 fn late_readings_come_after_newer_ones_and_all_come() {
     for batch in [1, 7] {
         let faults = Faults { late: 0.1, ..Faults::default() };
-        let all = messages(&mut Feed::new(&scenario(3), &ReplayOptions { batch, faults, ..options(200) }));
+        let all =
+            messages(&mut Feed::new(&new_scenario(3), &ReplayOptions { batch, faults, ..options(200) }));
         let mut newest: HashMap<usize, i64> = HashMap::new();
         let mut seen = Vec::new();
         for message in &all {
@@ -89,9 +90,9 @@ fn late_readings_come_after_newer_ones_and_all_come() {
                 panic!("malformed")
             };
             for reading in readings {
-                let newest = newest.entry(*sensor).or_insert(i64::MIN);
-                assert_eq!(reading.ts < *newest, *disposition == Disposition::Late);
-                *newest = reading.ts.max(*newest);
+                let newest_of_sensor = newest.entry(*sensor).or_insert(i64::MIN);
+                assert_eq!(reading.ts < *newest_of_sensor, *disposition == Disposition::Late);
+                *newest_of_sensor = reading.ts.max(*newest_of_sensor);
                 seen.push((reading.sensor, reading.frame));
             }
         }
@@ -104,12 +105,12 @@ fn late_readings_come_after_newer_ones_and_all_come() {
 }
 
 #[test]
-fn nonsense_comes_in_addition() {
+fn malformed_messages_come_in_addition() {
     let faults = Faults { malformed: 0.1, ..Faults::default() };
-    let all = messages(&mut Feed::new(&scenario(3), &ReplayOptions { faults, ..options(100) }));
+    let all = messages(&mut Feed::new(&new_scenario(3), &ReplayOptions { faults, ..options(100) }));
     assert_eq!(readings(&all, Disposition::Plain).len(), 300);
-    let nonsense = all.iter().filter(|message| matches!(message.content, Content::Malformed)).count();
-    assert!((15..50).contains(&nonsense), "{nonsense}");
+    let malformed = all.iter().filter(|message| matches!(message.content, Content::Malformed)).count();
+    assert!((15..50).contains(&malformed), "{malformed}");
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn the_same_seed_meets_the_same_trouble() {
     let faults = Faults { duplicates: 0.05, malformed: 0.05, late: 0.05 };
     let all = || {
         let options = ReplayOptions { faults, ..options(100) };
-        messages(&mut Feed::new(&scenario(3), &options))
+        messages(&mut Feed::new(&new_scenario(3), &options))
             .into_iter()
             .map(|m| (m.topic, m.payload))
             .collect::<Vec<_>>()
@@ -127,9 +128,9 @@ fn the_same_seed_meets_the_same_trouble() {
 
 #[test]
 fn every_event_is_announced_when_it_begins_and_counted_when_it_ends() {
-    let (scenario, frames) = (scenario(5), 3_000);
+    let (scenario, frames) = (new_scenario(5), 3_000);
     let all = messages(&mut Feed::new(&scenario, &options(frames)));
-    let announced: Vec<&Label> = all.iter().flat_map(|message| &message.labels).collect();
+    let announced: Vec<&InjectedEvent> = all.iter().flat_map(|message| &message.events_begun).collect();
     let begun: usize =
         (0..5).map(|s| scenario.events(s).take_while(|event| event.first_frame < frames).count()).sum();
     let ended: usize =

@@ -1,32 +1,32 @@
-//! What happens when a message is confirmed: the ledger and the counters.
+//! Records confirmed messages: in the manifest and in the counters.
 
 use std::{path::Path, sync::atomic::Ordering::Relaxed};
 
-use super::super::{
-    Progress,
-    feed::{Content, Feed, Message},
-};
 use crate::{
     audio::FIELDS,
-    ledger::{Disposition, LedgerError, LedgerWriter, SensorRecord},
+    manifest::{Disposition, ManifestError, ManifestWriter, SensorRecord},
+    replay::{
+        feed::{Content, Feed, Message},
+        progress::Progress,
+    },
     scenario::Scenario,
     time,
 };
 
-/// Keeps the books of a replay.
+/// Writes the manifest and updates the counters of a replay.
 pub(super) struct Recorder {
-    ledger: Option<LedgerWriter>,
-    /// Readings confirmed since the clock was last noted.
+    manifest: Option<ManifestWriter>,
+    /// Readings confirmed since the clock was last written.
     since_clock: u64,
 }
 
 impl Recorder {
-    /// Creates the ledger, if one is wanted, and introduces all sensors in it.
-    pub(super) fn new(path: Option<&Path>, scenario: &Scenario, feed: &Feed) -> Result<Self, LedgerError> {
-        let mut ledger = path.map(LedgerWriter::create).transpose()?;
-        if let Some(ledger) = &mut ledger {
+    /// Creates the manifest at `path`, if any, and writes the descriptions of all sensors.
+    pub(super) fn new(path: Option<&Path>, scenario: &Scenario, feed: &Feed) -> Result<Self, ManifestError> {
+        let mut manifest = path.map(ManifestWriter::create).transpose()?;
+        if let Some(manifest) = &mut manifest {
             for (index, sensor) in scenario.sensors().iter().enumerate() {
-                ledger.sensor(&SensorRecord {
+                manifest.sensor(&SensorRecord {
                     index: index as u32,
                     period_micros: scenario.period_micros(),
                     name: sensor.name.clone(),
@@ -34,18 +34,19 @@ impl Recorder {
                     fields: FIELDS.map(str::to_owned).to_vec(),
                 })?;
             }
-            ledger.clock(time::now())?;
-            ledger.flush()?;
+            manifest.clock(time::now())?;
+            manifest.flush()?;
         }
-        Ok(Self { ledger, since_clock: 0 })
+        Ok(Self { manifest, since_clock: 0 })
     }
 
-    pub(super) fn record(&mut self, message: &Message, progress: &Progress) -> Result<(), LedgerError> {
+    /// Records a confirmed message.
+    pub(super) fn record(&mut self, message: &Message, progress: &Progress) -> Result<(), ManifestError> {
         match &message.content {
             Content::Readings { disposition, sensor, readings } => {
-                if let Some(ledger) = &mut self.ledger {
+                if let Some(manifest) = &mut self.manifest {
                     let readings = readings.iter().map(|reading| (reading.ts, reading.values.as_slice()));
-                    ledger.message(*disposition, *sensor as u32, readings)?;
+                    manifest.message(*disposition, *sensor as u32, readings)?;
                 }
                 if *disposition != Disposition::Late {
                     progress.event_time.fetch_max(message.due, Relaxed);
@@ -54,32 +55,33 @@ impl Recorder {
                 self.since_clock += readings.len() as u64;
             }
             Content::Malformed => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.malformed(&message.topic, &message.payload)?;
+                if let Some(manifest) = &mut self.manifest {
+                    manifest.malformed(&message.topic, &message.payload)?;
                 }
                 progress.malformed.fetch_add(1, Relaxed);
             }
         }
-        if let Some(ledger) = &mut self.ledger {
-            for label in &message.labels {
-                ledger.label(label)?;
+        if let Some(manifest) = &mut self.manifest {
+            for event in &message.events_begun {
+                manifest.event(event)?;
             }
         }
         progress.events.fetch_add(message.events_ended, Relaxed);
         Ok(())
     }
 
-    /// Notes the time and hands everything to the operating system; called about once a second.
-    pub(super) fn flush(&mut self) -> Result<(), LedgerError> {
-        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+    /// Writes the clock if readings were confirmed since the last one, and hands everything to the
+    /// operating system. The session calls this about once a second.
+    pub(super) fn flush(&mut self) -> Result<(), ManifestError> {
+        let Some(manifest) = &mut self.manifest else { return Ok(()) };
         if self.since_clock > 0 {
-            ledger.clock(time::now())?;
+            manifest.clock(time::now())?;
             self.since_clock = 0;
         }
-        ledger.flush()
+        manifest.flush()
     }
 
-    pub(super) fn finish(mut self) -> Result<(), LedgerError> {
+    pub(super) fn finish(mut self) -> Result<(), ManifestError> {
         self.flush()
     }
 }

@@ -8,29 +8,30 @@ use tokio::net::TcpListener;
 
 use super::{super::Replay, *};
 use crate::{
-    ledger::{Disposition, LedgerReader, Record},
+    manifest::{Disposition, ManifestReader, Record},
     replay::Rate,
-    scenario::{Reading, ScenarioOptions, tests::library},
+    scenario::{Reading, ScenarioOptions, tests::shared_library},
 };
 
-/// A broker that does what a test wants: confirms some of the messages of a connection, then cuts it.
+/// A broker for tests: confirms some messages of a connection, then cuts the connection.
 struct FakeBroker {
     port: u16,
-    /// All publishes in the order of arrival, with the number of their connection.
-    heard: Arc<Mutex<Vec<(usize, Publish)>>>,
+    /// All received messages in the order of arrival, with the number of their connection.
+    received: Arc<Mutex<Vec<(usize, Publish)>>>,
 }
 
 impl FakeBroker {
-    /// `confirms` gives, for a connection, how many messages are confirmed before it is cut; `None`: all, and never cut.
+    /// `confirms` returns the number of messages that are confirmed before a connection is cut.
+    /// `None`: all messages are confirmed, and the connection is never cut.
     async fn start(confirms: impl Fn(usize) -> Option<usize> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let heard = Arc::<Mutex<Vec<(usize, Publish)>>>::default();
-        let broker = Self { port, heard: Arc::clone(&heard) };
+        let received = Arc::<Mutex<Vec<(usize, Publish)>>>::default();
+        let broker = Self { port, received: Arc::clone(&received) };
         tokio::spawn(async move {
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                serve(stream, connection, confirms(connection), &heard).await;
+                serve(stream, connection, confirms(connection), &received).await;
             }
         });
         broker
@@ -41,8 +42,8 @@ impl FakeBroker {
         ReplayOptions { frames, live: false, ..ReplayOptions::new(url.parse().unwrap()) }
     }
 
-    fn heard(&self) -> Vec<(usize, Publish)> {
-        self.heard.lock().unwrap().clone()
+    fn received(&self) -> Vec<(usize, Publish)> {
+        self.received.lock().unwrap().clone()
     }
 }
 
@@ -50,7 +51,7 @@ async fn serve(
     mut stream: TcpStream,
     connection: usize,
     confirms: Option<usize>,
-    heard: &Mutex<Vec<(usize, Publish)>>,
+    received: &Mutex<Vec<(usize, Publish)>>,
 ) {
     let (mut inbox, mut out) = (BytesMut::new(), BytesMut::new());
     let mut confirmed = 0;
@@ -69,7 +70,7 @@ async fn serve(
                         return;
                     }
                     PubAck::new(publish.pkid).write(&mut out).unwrap();
-                    heard.lock().unwrap().push((connection, publish));
+                    received.lock().unwrap().push((connection, publish));
                     confirmed += 1;
                 }
                 _ => {}
@@ -81,12 +82,12 @@ async fn serve(
     }
 }
 
-fn scenario(sensors: u32) -> Arc<Scenario> {
+fn new_scenario(sensors: u32) -> Arc<Scenario> {
     let options = ScenarioOptions { sensors, seed: 3, ..ScenarioOptions::default() };
-    Arc::new(Scenario::new(library(), options).unwrap())
+    Arc::new(Scenario::new(shared_library(), options).unwrap())
 }
 
-/// A stop signal that never comes.
+/// Returns a stop signal that never becomes true.
 fn never() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
@@ -99,36 +100,37 @@ fn payloads(scenario: &Scenario, frames: u64) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn everything_is_published_once_and_in_order() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(4));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(4));
     let replay = Replay::new(Arc::clone(&scenario), broker.options(200)).unwrap();
     let progress = replay.progress();
     let summary = replay.run(never()).await.unwrap();
     assert_eq!(summary, Summary { published: 800, malformed: 0, events: 0, unconfirmed: 0 });
     assert_eq!((progress.published(), progress.sent(), progress.connects()), (800, 800, 1));
     assert_eq!(progress.event_time(), scenario.timestamp(*scenario.reporting_order().last().unwrap(), 199));
-    let heard: Vec<Vec<u8>> = broker.heard().iter().map(|(_, publish)| publish.payload.to_vec()).collect();
-    assert_eq!(heard, payloads(&scenario, 200));
+    let received: Vec<Vec<u8>> =
+        broker.received().iter().map(|(_, publish)| publish.payload.to_vec()).collect();
+    assert_eq!(received, payloads(&scenario, 200));
 }
 
 #[tokio::test]
 async fn what_a_lost_connection_left_unconfirmed_is_sent_again_in_order() {
     // Connections are cut after 0, 37, 74, … confirmations.
-    let (broker, scenario) = (FakeBroker::start(|n| (n < 6).then_some(n * 37)).await, scenario(3));
+    let (broker, scenario) = (FakeBroker::start(|n| (n < 6).then_some(n * 37)).await, new_scenario(3));
     let options = ReplayOptions { in_flight: 50, ..broker.options(300) };
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger");
-    let options = ReplayOptions { ledger: Some(path.clone()), ..options };
+    let path = folder.path().join("manifest");
+    let options = ReplayOptions { manifest: Some(path.clone()), ..options };
     let replay = Replay::new(Arc::clone(&scenario), options).unwrap();
     let progress = replay.progress();
     let summary = replay.run(never()).await.unwrap();
     assert_eq!((summary.published, summary.unconfirmed), (900, 0));
     assert_eq!(progress.connects(), 7);
 
-    // What the broker confirmed, without the repetitions of what it had confirmed before, is the scenario in order.
+    // Without the repetitions of earlier messages, the received messages are the scenario in order.
     let expected = payloads(&scenario, 300);
     let mut next = 0;
     let mut again = 0;
-    for (_, publish) in broker.heard() {
+    for (_, publish) in broker.received() {
         if next < expected.len() && publish.payload == expected[next] {
             next += 1;
         } else {
@@ -140,7 +142,7 @@ async fn what_a_lost_connection_left_unconfirmed_is_sent_again_in_order() {
     assert_eq!(next, 900);
     assert!(again <= 6 * 50);
 
-    let recorded: usize = LedgerReader::open(&path)
+    let recorded: usize = ManifestReader::open(&path)
         .unwrap()
         .map(|record| match record.unwrap() {
             Record::Message { disposition: Disposition::Plain, readings, .. } => readings.len(),
@@ -152,7 +154,7 @@ async fn what_a_lost_connection_left_unconfirmed_is_sent_again_in_order() {
 
 #[tokio::test]
 async fn a_replay_waits_for_those_who_store() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(2));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(2));
     let stored = Arc::new(AtomicU64::new(0));
     let asked = Arc::new(AtomicUsize::new(0));
     let max_lag = MaxLag {
@@ -171,7 +173,7 @@ async fn a_replay_waits_for_those_who_store() {
     let running = tokio::spawn(replay.run(never()));
     let mut held = 0;
     while progress.published() < 200 {
-        // Give it the time to overrun, were it to.
+        // A replay without the bound would overrun it within this time.
         let before = asked.load(Relaxed);
         while asked.load(Relaxed) < before + 3 && progress.published() < 200 {
             time::sleep(Duration::from_millis(1)).await;
@@ -187,11 +189,11 @@ async fn a_replay_waits_for_those_who_store() {
 
 #[tokio::test]
 async fn a_message_larger_than_the_bound_still_goes() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(1));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(1));
     let progress = Arc::new(Mutex::new(None::<Arc<Progress>>));
     let stored = {
         let progress = Arc::clone(&progress);
-        // Everything confirmed is stored.
+        // Every confirmed reading counts as stored.
         move || progress.lock().unwrap().as_ref().map_or(0, |progress| progress.published())
     };
     let max_lag = MaxLag { readings: 3, stored: Arc::new(stored) };
@@ -203,7 +205,7 @@ async fn a_message_larger_than_the_bound_still_goes() {
 
 #[tokio::test]
 async fn a_stopped_replay_drains_and_says_what_stayed_unconfirmed() {
-    // Confirms 10 messages and then keeps silent: the connection stays open but nothing more is read.
+    // Confirms 10 messages, then reads and writes nothing more. The connection stays open.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mqtt://127.0.0.1:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
@@ -213,7 +215,7 @@ async fn a_stopped_replay_drains_and_says_what_stayed_unconfirmed() {
         for id in 1..=10 {
             PubAck::new(id).write(&mut out).unwrap();
         }
-        // Read the CONNECT and some, answer, then nothing.
+        // Read the CONNECT packet and accept it; later confirm 10 messages.
         stream.read_buf(&mut inbox).await.unwrap();
         stream.write_all(&out[..4]).await.unwrap();
         while inbox.len() < 20_000 {
@@ -227,7 +229,7 @@ async fn a_stopped_replay_drains_and_says_what_stayed_unconfirmed() {
         drain: Duration::from_millis(50),
         ..ReplayOptions::new(url.parse().unwrap())
     };
-    let replay = Replay::new(scenario(1), options).unwrap();
+    let replay = Replay::new(new_scenario(1), options).unwrap();
     let progress = replay.progress();
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(replay.run(stopped));
@@ -241,7 +243,7 @@ async fn a_stopped_replay_drains_and_says_what_stayed_unconfirmed() {
 
 #[tokio::test]
 async fn a_live_replay_ends_when_stopped_with_nothing_unconfirmed() {
-    let (broker, scenario) = (FakeBroker::start(|_| None).await, scenario(2));
+    let (broker, scenario) = (FakeBroker::start(|_| None).await, new_scenario(2));
     let options = ReplayOptions { live: true, rate: Rate::PerSecond(1e6), ..broker.options(10) };
     let replay = Replay::new(scenario, options).unwrap();
     let progress = replay.progress();
@@ -261,10 +263,10 @@ async fn a_live_replay_ends_when_stopped_with_nothing_unconfirmed() {
 async fn an_absent_broker_is_named_and_one_that_refuses_is_believed() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let options = ReplayOptions {
-        patience: Duration::ZERO,
+        connect_timeout: Duration::ZERO,
         ..ReplayOptions::new(format!("mqtt://u:secret@127.0.0.1:{unused}").parse().unwrap())
     };
-    let error = Replay::new(scenario(1), options).unwrap().run(never()).await.unwrap_err().to_string();
+    let error = Replay::new(new_scenario(1), options).unwrap().run(never()).await.unwrap_err().to_string();
     assert!(
         error.contains(&format!("mqtt://127.0.0.1:{unused}")) && error.contains("mosquitto -p"),
         "{error}"
@@ -279,6 +281,6 @@ async fn an_absent_broker_is_named_and_one_that_refuses_is_believed() {
         std::future::pending::<()>().await;
     });
     let options = ReplayOptions::new(url.parse().unwrap());
-    let error = Replay::new(scenario(1), options).unwrap().run(never()).await.unwrap_err();
+    let error = Replay::new(new_scenario(1), options).unwrap().run(never()).await.unwrap_err();
     assert!(matches!(&error, ReplayError::Refused { reason, .. } if reason == "NotAuthorized"), "{error}");
 }

@@ -1,9 +1,9 @@
-//! Machines: steady or hammering, with a period of their own.
+//! Machines: air conditioner, drill, engine and jackhammer.
 
-use super::Studio;
+use super::studio::Studio;
 use crate::synth::signal::{Decay, Filter, Partials, Pink, Sine, white};
 
-/// Mains hum and fan blades over the rush of air.
+/// Renders mains hum and fan blades over the noise of air.
 pub(super) fn air_conditioner(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let blades = recording.between(85.0, 190.0);
@@ -20,7 +20,8 @@ pub(super) fn air_conditioner(mut studio: Studio) -> Vec<f32> {
     })
 }
 
-/// A masonry drill: blows at 50 to 100 Hz that ring in the bit, and the whine of the motor.
+/// Renders a masonry drill: blows at 50 to 100 Hz, which ring in the bit, and the whine of the
+/// motor.
 pub(super) fn drilling(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let blows = recording.between(50.0, 100.0);
@@ -43,7 +44,7 @@ pub(super) fn drilling(mut studio: Studio) -> Vec<f32> {
     })
 }
 
-/// A diesel at rest: firings at 22 to 40 Hz, unsteady from stroke to stroke, through a soft exhaust.
+/// Renders an idling diesel engine: irregular firings at 22 to 40 Hz through a soft exhaust.
 pub(super) fn engine_idling(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let firings = recording.between(22.0, 40.0);
@@ -64,7 +65,7 @@ pub(super) fn engine_idling(mut studio: Studio) -> Vec<f32> {
     })
 }
 
-/// A pneumatic hammer: 12 to 25 hard blows a second on stone.
+/// Renders a pneumatic hammer: 12 to 25 hard blows per second on stone.
 pub(super) fn jackhammer(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let blows = recording.between(12.0, 25.0);

@@ -1,48 +1,26 @@
-//! One procedural recipe per sound class: what makes a siren a siren, in a few oscillators, noises and filters.
+//! One procedural recipe per sound class, made of a few oscillators, noises and filters.
 //!
 //! - [`machines`]: air conditioner, drilling, engine idling, jackhammer
 //! - [`signals`]: car horn, gun shot, siren
 //! - [`voices`]: children playing, dog bark, street music
-//! - [`street`]: the street bed under every clip
+//! - [`street`]: the sound of the street in every clip
+//! - [`studio`]: the inputs of a recipe
 //!
-//! A recipe draws its character (pitch, colour, tempo) from the recording's randomness and its course (onsets, noise) from
-//! the slice's, so that the clips of one recording are kin, as they are in the genuine data set.
+//! A recipe takes its character (pitch, colour, tempo) from the random numbers of the recording,
+//! and its course (onsets, noise) from those of the clip. So the clips of a recording sound
+//! similar, as in the genuine data set.
 
 mod machines;
 mod signals;
 pub(super) mod street;
+pub(super) mod studio;
 mod voices;
 
-use crate::{
-    random::{Key, Stream},
-    sound_class::SoundClass,
-};
+use studio::Studio;
 
-/// What a recipe works with.
-pub(super) struct Studio {
-    /// Samples per second.
-    rate: f64,
-    /// How many samples to render.
-    samples: usize,
-    /// The same for every clip of a recording.
-    recording: Stream,
-    /// Differs from clip to clip.
-    slice: Stream,
-}
+use crate::sound_class::SoundClass;
 
-impl Studio {
-    pub(super) fn new(rate: u32, samples: usize, recording: Key, slice: Key) -> Self {
-        Self { rate: f64::from(rate), samples, recording: recording.stream(), slice: slice.stream() }
-    }
-
-    /// Renders the clip sample by sample; the closure gets the time in seconds and the slice's randomness.
-    fn render(self, mut next: impl FnMut(f64, &mut Stream) -> f32) -> Vec<f32> {
-        let Self { rate, samples, mut slice, .. } = self;
-        (0..samples).map(|n| next(n as f64 / rate, &mut slice)).collect()
-    }
-}
-
-/// Renders a clip of the class at no particular level: the mixer sets it.
+/// Renders a clip of the class. The level is arbitrary: the mixer sets it.
 pub(super) fn render(class: SoundClass, studio: Studio) -> Vec<f32> {
     match class {
         SoundClass::AirConditioner => machines::air_conditioner(studio),
@@ -61,6 +39,7 @@ pub(super) fn render(class: SoundClass, studio: Studio) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Key;
 
     const RATE: u32 = 22_050;
 

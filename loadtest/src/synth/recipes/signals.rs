@@ -1,9 +1,12 @@
-//! Sounds that mean to be heard: horns, sirens, shots.
+//! Loud, short sounds: car horn, gun shot and siren.
 
-use super::Studio;
-use crate::synth::signal::{Decay, Filter, Partials, Sine, white};
+use super::studio::Studio;
+use crate::{
+    random::Stream,
+    synth::signal::{Decay, Filter, Partials, Sine, white},
+};
 
-/// Two reeds a third apart, in one to three blasts.
+/// Renders a car horn: two reeds a third apart, in one to three blasts.
 pub(super) fn car_horn(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let low = recording.between(380.0, 460.0);
@@ -12,18 +15,18 @@ pub(super) fn car_horn(mut studio: Studio) -> Vec<f32> {
     let mut first = Partials::new(rate, &reed, recording);
     let mut second = Partials::new(rate, &reed, recording);
     let length = studio.samples as f64 / rate;
-    let blasts = blasts(length, &mut studio.slice);
+    let blasts = blast_spans(length, &mut studio.slice);
     let mut loudness = 0.0f32;
     studio.render(move |time, _| {
         let target = if blasts.iter().any(|&(from, to)| (from..to).contains(&time)) { 1.0 } else { 0.0 };
-        // Reeds speak and fall silent within about ten milliseconds.
+        // A reed needs about ten milliseconds to start and to stop.
         loudness += (target - loudness) * (100.0 / rate) as f32;
         loudness * (first.next(low) + second.next(high))
     })
 }
 
-/// One to three spans within the clip; the first begins at once.
-fn blasts(length: f64, slice: &mut crate::random::Stream) -> Vec<(f64, f64)> {
+/// Returns the beginnings and ends of one to three blasts, in seconds. The first begins at 0.
+fn blast_spans(length: f64, slice: &mut Stream) -> Vec<(f64, f64)> {
     let count = 1 + slice.choice(3);
     let share = length / count as f64;
     (0..count)
@@ -34,7 +37,7 @@ fn blasts(length: f64, slice: &mut crate::random::Stream) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// A 5 ms crack, a tail of 0.3 to 0.9 s, and one or two echoes from the houses.
+/// Renders a gun shot: a crack of 5 ms, a tail of 0.3 to 0.9 s, and two echoes from the houses.
 pub(super) fn gun_shot(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let mut muzzle = Filter::low(rate, recording.between(1_500.0, 4_000.0));
@@ -57,7 +60,7 @@ pub(super) fn gun_shot(mut studio: Studio) -> Vec<f32> {
     })
 }
 
-/// A sweep between 0.5 and 1.5 kHz: a slow wail, a quick yelp, or two tones in turn.
+/// Renders a siren between 0.5 and 1.5 kHz: a slow wail, a quick yelp, or two alternating tones.
 pub(super) fn siren(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let low = recording.between(450.0, 700.0);

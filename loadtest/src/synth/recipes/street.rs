@@ -1,9 +1,10 @@
-//! The bed under every clip: a street with distant traffic.
+//! The sound of the street in every clip: distant traffic.
 
-use super::Studio;
+use super::studio::Studio;
 use crate::synth::signal::{Filter, Pink, white};
 
-/// Renders the rumble of distant traffic, which swells and fades, over a little hiss of wind and microphone.
+/// Renders the rumble of distant traffic, which swells and fades, over a quiet hiss of wind and
+/// microphone.
 pub(in crate::synth) fn bed(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let mut rumble = Filter::low(rate, recording.between(250.0, 900.0));

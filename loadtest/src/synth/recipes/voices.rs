@@ -1,12 +1,12 @@
-//! Living voices: children, dogs, musicians.
+//! Voices and music: children, a dog, a street musician.
 
-use super::Studio;
+use super::studio::Studio;
 use crate::{
     random::Stream,
     synth::signal::{Decay, Filter, Partials, white},
 };
 
-/// One child: syllables of gliding pitch through a vowel's formant.
+/// A child: syllables of gliding pitch, filtered by the formant of a vowel.
 struct Child {
     voice: Partials,
     formant: Filter,
@@ -30,7 +30,7 @@ impl Child {
         }
     }
 
-    /// Starts the next syllable or pause: three to five a second.
+    /// Starts the next syllable or pause, which lasts 0.1 to 0.3 s.
     fn next_syllable(&mut self, time: f64, slice: &mut Stream) {
         self.until = time + slice.between(0.1, 0.3);
         let silent = slice.unit() < 0.4;
@@ -50,7 +50,7 @@ impl Child {
     }
 }
 
-/// A playground: three or four children at once.
+/// Renders a playground: three or four children at once.
 pub(super) fn children_playing(mut studio: Studio) -> Vec<f32> {
     let rate = studio.rate;
     let count = 3 + studio.recording.choice(2);
@@ -58,7 +58,7 @@ pub(super) fn children_playing(mut studio: Studio) -> Vec<f32> {
     studio.render(move |time, slice| children.iter_mut().map(|child| child.next(time, rate, slice)).sum())
 }
 
-/// Barks of 0.1 to 0.2 s whose pitch falls, in irregular series.
+/// Renders barks with falling pitch, at irregular intervals.
 pub(super) fn dog_bark(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let pitch = recording.between(260.0, 620.0);
@@ -80,12 +80,12 @@ pub(super) fn dog_bark(mut studio: Studio) -> Vec<f32> {
     })
 }
 
-/// Steps of a minor pentatonic scale over two octaves, as ratios.
+/// The steps of a minor pentatonic scale over two octaves, as frequency ratios.
 const SCALE: [f64; 10] = [1.0, 1.189, 1.335, 1.498, 1.782, 2.0, 2.378, 2.670, 2.997, 3.564];
-/// A chord per bar, as the scale step of its root.
+/// The chords of the bars: for each, the scale step of its root.
 const CHORDS: [usize; 4] = [0, 3, 2, 4];
 
-/// A busker: plucked melody over a sustained chord that changes with the bar.
+/// Renders a street musician: a plucked melody over a sustained chord that changes with each bar.
 pub(super) fn street_music(mut studio: Studio) -> Vec<f32> {
     let (rate, recording) = (studio.rate, &mut studio.recording);
     let beat = 60.0 / recording.between(84.0, 138.0) / 2.0;

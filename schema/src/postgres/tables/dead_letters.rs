@@ -4,7 +4,8 @@
 
 use diesel::QueryableByName;
 
-use crate::{Position, RecordPosition, Timestamp};
+use crate::ids::{Position, RecordPosition};
+use crate::reading::Timestamp;
 
 diesel::table! {
     dead_letters (partition, generation, n, item) {
@@ -20,6 +21,7 @@ diesel::table! {
         payload_bytes -> BigInt,
         content -> BigInt,
         replayed -> Nullable<Timestamptz>,
+        of_reading -> Bool,
     }
 }
 
@@ -37,23 +39,30 @@ pub struct DeadLetterRow {
     pub item: i32,
     /// When the message arrived.
     pub received: Timestamp,
-    /// Name of the [`Reason`](crate::Reason).
+    /// Name of the [`Reason`](crate::dead_letter::Reason).
     pub reason: String,
-    /// What exactly is wrong, for a person to read.
+    /// An explanation for people.
     pub detail: String,
-    /// The MQTT topic; the sensor's name if the dead letter was made of a decoded reading.
+    /// The MQTT topic; the sensor's name if `of_reading`.
     pub topic: String,
     /// The beginning of the payload.
     pub payload: Vec<u8>,
     /// Length of the whole payload in bytes.
     pub payload_bytes: i64,
-    /// Hash of topic, reason and payload, which tells a redelivered message from a new one.
+    /// Hash of topic, reason and payload. It tells a redelivered message from a new one.
     pub content: i64,
     /// When it was last republished.
     pub replayed: Option<Timestamp>,
+    /// Whether it was made of a decoded reading by [`DeadLetter::of_reading`](crate::DeadLetter::of_reading).
+    pub of_reading: bool,
 }
 
 impl DeadLetterRow {
+    /// Whether only the beginning of the payload was kept.
+    pub fn is_cut(&self) -> bool {
+        self.payload_bytes != self.payload.len() as i64
+    }
+
     /// Its position in the log of its partition.
     pub fn position(&self) -> RecordPosition {
         let position = Position::from_columns(self.generation, self.n);
