@@ -76,7 +76,7 @@ async fn every_difference_is_found_and_named() {
 
     let id = SensorName::new("s1").unwrap().id().0;
     env.execute("CREATE TABLE kept (LIKE readings)").await;
-    env.execute("CREATE TABLE letters (LIKE dead_letters)").await;
+    env.execute("CREATE TABLE kept_dead_letters (LIKE dead_letters)").await;
     let keep = format!(
         "WITH gone AS (DELETE FROM readings WHERE sensor = {id} AND seq = 30 RETURNING *) INSERT INTO kept SELECT * FROM gone"
     );
@@ -109,8 +109,8 @@ async fn every_difference_is_found_and_named() {
     .await;
     assert_found(
         &env,
-        "WITH gone AS (DELETE FROM dead_letters RETURNING *) INSERT INTO letters SELECT * FROM gone",
-        "INSERT INTO dead_letters SELECT * FROM letters",
+        "WITH gone AS (DELETE FROM dead_letters RETURNING *) INSERT INTO kept_dead_letters SELECT * FROM gone",
+        "INSERT INTO dead_letters SELECT * FROM kept_dead_letters",
         "dead letters",
         "0 stored and 0 dropped, 1 by the ledger",
     )
