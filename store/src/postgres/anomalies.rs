@@ -86,8 +86,8 @@ pub(super) async fn upsert_anomalies(
     Ok(())
 }
 
-/// Ends the events that lasted when a sensor's detector got another shape: each at its last anomalous
-/// reading up to then. The detector that watched them is gone. Idempotent.
+/// Ends the events that lasted when a sensor's detector got another shape: each at its last
+/// anomalous reading up to then. The detector that watched them is gone. Idempotent.
 pub(super) async fn close_open_anomalies(
     connection: &mut AsyncPgConnection,
     reshaped: &BTreeMap<SensorId, Timestamp>,
@@ -171,7 +171,8 @@ pub async fn find_anomaly(
     Ok(rows.into_iter().next().map(Anomaly::from))
 }
 
-/// Returns when those anomalies of a sensor started that are the nearest to a time, the nearest first.
+/// Returns when those anomalies of a sensor started that are the nearest to a time, the nearest
+/// first.
 pub async fn nearest_anomalies(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

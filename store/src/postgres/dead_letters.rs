@@ -1,5 +1,5 @@
-//! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead letter of a
-//! redelivered message is recognised by its content.
+//! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead
+//! letter of a redelivered message is recognised by its content.
 
 mod key;
 mod selection;
@@ -32,8 +32,8 @@ struct Content {
 
 /// Arrival times of the dead letters of each content, in µs since the Unix epoch.
 ///
-/// The dead letters of one message share that time. So a message with the same mistake twice has two dead
-/// letters, while a redelivered message arrived at another time.
+/// The dead letters of one message share that time. So a message with the same mistake twice has
+/// two dead letters, while a redelivered message arrived at another time.
 #[derive(Default)]
 struct Arrivals {
     of: HashMap<i64, HashSet<i64>>,
@@ -50,7 +50,8 @@ impl Arrivals {
     }
 }
 
-/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known is not.
+/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known
+/// is not.
 pub(super) async fn insert_dead_letters(
     connection: &mut AsyncPgConnection,
     letters: &[(PartitionId, &LoggedDeadLetter)],

@@ -1,5 +1,5 @@
-//! `quarantine`: readings that are skipped. A row is durable before any later reading is processed, so
-//! that every replay of the log skips the same readings.
+//! `quarantine`: readings that are skipped. A row is durable before any later reading is processed,
+//! so that every replay of the log skips the same readings.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ impl QuarantineReason {
     }
 }
 
-/// The quarantined readings of a partition by their position in the log, each with its reason and an
-/// explanation.
+/// The quarantined readings of a partition by their position in the log, each with its reason and
+/// an explanation.
 pub type QuarantineList = BTreeMap<RecordPosition, (QuarantineReason, String)>;
 
 /// A reading to quarantine.
@@ -57,8 +57,8 @@ pub struct QuarantineEntry {
     pub detail: String,
 }
 
-/// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if the
-/// partition has another owner.
+/// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if
+/// the partition has another owner.
 pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEntry) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Owned {

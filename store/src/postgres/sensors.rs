@@ -9,7 +9,8 @@ use thicket_schema::postgres::{SensorRow, sensors};
 use super::batch::SeenSensor;
 use super::pattern::like;
 
-/// Inserts sensors and their field sets. A sensor's `fields` become the sorted union of all it ever sent.
+/// Inserts sensors and their field sets. A sensor's `fields` become the sorted union of all it ever
+/// sent.
 pub(super) async fn upsert_sensors(
     connection: &mut AsyncPgConnection,
     partition_of: impl Fn(&SeenSensor) -> i32,
@@ -57,8 +58,8 @@ pub async fn sensor_names(connection: &mut AsyncPgConnection, limit: i64) -> Que
     sensors::table.order(sensors::name).limit(limit).select(sensors::name).load(connection).await
 }
 
-/// Returns the sensors whose names match a pattern (`*` any text, `?` any character), in the order of their
-/// names' bytes.
+/// Returns the sensors whose names match a pattern (`*` any text, `?` any character), in the order
+/// of their names' bytes.
 pub async fn sensors_matching(
     connection: &mut AsyncPgConnection,
     pattern: &str,
