@@ -1,5 +1,5 @@
-//! Every metric of the engine, in one struct, registered in one place. No label has unbounded values: a sensor's name is
-//! never one.
+//! Every metric of the engine, in one struct, registered in one place. No label has unbounded
+//! values: a sensor's name is never a label.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -8,45 +8,46 @@ use prometheus::{
 };
 use thicket_detector::{Detection, Marks};
 
-/// Every metric of the engine. A field's name is the metric's without `thicket_` and the suffix of its type.
+/// Every metric of the engine. A field has the name of its metric, without `thicket_` and `_total`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// MQTT messages by what became of them: `appended` to the log or `retained` and dropped.
+    /// MQTT messages by result: `appended` to the log, or `retained` and dropped.
     pub mqtt_messages: IntCounterVec,
     /// 1 while the ingress is connected to the broker and subscribed.
     pub mqtt_connected: IntGauge,
-    /// Connections made to the broker.
+    /// Connections to the broker.
     pub mqtt_connects: IntCounter,
-    /// Messages that the broker dropped because its queues were full, as it reports them itself.
+    /// Messages that the broker dropped because its queues were full, as the broker reports.
     pub broker_dropped: IntGauge,
     /// Readings and dead letters appended to the log.
     pub records_appended: IntCounter,
-    /// Entries appended to the log; each holds many records.
+    /// Entries appended to the log. An entry holds many records.
     pub entries_appended: IntCounter,
-    /// Time of one flush: every append of it, confirmed by Redis.
+    /// Time of one flush to the log: until Redis has confirmed all its appends.
     pub append_seconds: Histogram,
-    /// Appends that waited because a partition's backlog is at its bound.
+    /// Appends that waited because a partition had `queue.max_backlog` entries.
     pub backlog_full: IntCounter,
-    /// Readings scored, by shard.
+    /// Scored readings, by shard.
     pub readings_scored: IntCounterVec,
     /// CPU time of the detectors, by shard.
     pub scoring_seconds: CounterVec,
     /// Readings stored with their score.
     pub readings_stored: IntCounter,
-    /// Readings older than their sensor's newest, stored unscored.
+    /// Readings not newer than their sensor's newest, stored without a score.
     pub readings_late: IntCounter,
-    /// Readings delivered again.
+    /// Readings that were stored before.
     pub readings_duplicate: IntCounter,
-    /// Readings skipped because they panicked their detector twice.
+    /// Readings skipped because they panicked their detector twice, or killed the process.
     pub readings_poison: IntCounter,
-    /// Scored readings by what is to be known of them: `suppressed`, `imputed`, `stuck`, `after_silence`, `learning_slowed`.
+    /// Scored readings by mark: `suppressed`, `imputed`, `stuck`, `after_silence`,
+    /// `learning_slowed`.
     pub readings_marked: IntCounterVec,
     /// Dead letters stored, by reason.
     pub dead_letters: IntCounterVec,
-    /// Events of anomalous readings that began.
+    /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
     pub anomalies: IntCounter,
-    /// Entries in the log that are not committed yet, by shard.
+    /// Log entries that are not committed yet, by shard.
     pub shard_lag_entries: IntGaugeVec,
     /// Age of the newest committed reading while entries wait behind it, by shard.
     pub shard_lag_seconds: GaugeVec,
@@ -54,23 +55,24 @@ pub struct Metrics {
     pub detectors: IntGaugeVec,
     /// Detectors restored from a checkpoint or from stored rows.
     pub detector_restores: IntCounter,
-    /// Idle detectors that were checkpointed and dropped.
+    /// Idle detectors that were checkpointed and evicted from memory.
     pub detector_evictions: IntCounter,
-    /// Readings whose score, computed again at a restore, differs from the stored one. Must stay 0.
+    /// Readings whose score at a restore differs from the stored score. Must stay 0.
     pub restore_mismatches: IntCounter,
-    /// Time from a message's arrival to the commit of its readings.
-    pub latency_seconds: Histogram,
-    /// Transactions committed.
+    /// Time from the arrival of a message to the commit of its readings.
+    pub ingest_to_commit_seconds: Histogram,
+    /// Committed transactions.
     pub commits: IntCounter,
     /// Time of one transaction.
     pub commit_seconds: Histogram,
-    /// Scored rows that were there already. Must stay 0.
+    /// Scored rows that were stored before. Must stay 0.
     pub commit_conflicts: IntCounter,
     /// Commits refused because another node owns the partition.
-    pub fenced: IntCounter,
+    pub commits_fenced: IntCounter,
     /// Checkpoints written.
     pub checkpoints: IntCounter,
-    /// Checkpoints that were not believed: damaged, ahead of the rows, or not leading to the stored scores.
+    /// Checkpoints that a restore did not use: damaged, ahead of the rows, or leading to
+    /// other scores than the stored ones.
     pub checkpoints_rejected: IntCounter,
     /// Bytes of the checkpoints written.
     pub checkpoint_bytes: IntCounter,
@@ -80,20 +82,21 @@ pub struct Metrics {
     pub actor_restarts: IntCounterVec,
     /// Gaps in a partition's log: entries that Redis acknowledged and lost.
     pub log_gaps: IntCounter,
-    /// Records by what became of them, as the ledger in PostgreSQL counts them over all partitions, nodes and time: `delivered`,
-    /// `scored`, `poison`, `late`, `duplicate`, `dead_letter`, `unaccounted`; and `expired`, the rows that retention has dropped since.
+    /// Records by outcome, as the ledger in PostgreSQL counts them over all partitions, nodes
+    /// and time: `delivered`, `scored`, `poison`, `late`, `duplicate`, `dead_letter`,
+    /// `unaccounted`; and `expired`, the rows that retention has dropped since.
     pub ledger_records: IntGaugeVec,
     /// Rows of readings that retention dropped.
     pub readings_expired: IntCounter,
-    /// Days past their retention that are kept because a detector would need them.
+    /// Days past their retention that are kept because detectors need them.
     pub retention_days_kept: IntGauge,
-    /// Partitions this node owns.
+    /// Partitions that this node owns.
     pub partitions_owned: IntGauge,
-    /// Always 1; the label says which version runs.
+    /// Always 1. The label is the version of the program.
     pub build_info: IntGaugeVec,
 }
 
-/// A metric that could not be registered, which means that two share a name.
+/// A metric could not be registered: two metrics have the same name.
 #[derive(Debug, thiserror::Error)]
 #[error("metric could not be registered: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
@@ -112,85 +115,85 @@ impl Metrics {
         let metrics = Self {
             mqtt_messages: r.counters(
                 "mqtt_messages_total",
-                "MQTT messages by what became of them.",
+                "MQTT messages by result: appended to the log, or retained and dropped.",
                 &["result"],
             )?,
             mqtt_connected: r
                 .gauge("mqtt_connected", "1 while the ingress is connected to the broker and subscribed.")?,
-            mqtt_connects: r.counter("mqtt_connects_total", "Connections made to the broker.")?,
+            mqtt_connects: r.counter("mqtt_connects_total", "Connections to the broker.")?,
             broker_dropped: r.gauge(
                 "broker_dropped_messages",
-                "Messages the broker dropped, as it reports them itself.",
+                "Messages that the broker dropped because its queues were full, as the broker reports.",
             )?,
             records_appended: r
                 .counter("records_appended_total", "Readings and dead letters appended to the log.")?,
-            entries_appended: r.counter("entries_appended_total", "Entries appended to the log.")?,
-            append_seconds: r.histogram("append_seconds", "Time of one flush to the log.", APPEND_BUCKETS)?,
+            entries_appended: r.counter("entries_appended_total", "Entries appended to the log. An entry holds many records.")?,
+            append_seconds: r.histogram("append_seconds", "Time of one flush to the log: until Redis has confirmed all its appends.", APPEND_BUCKETS)?,
             backlog_full: r
-                .counter("backlog_full_total", "Appends that waited at a partition's backlog bound.")?,
-            readings_scored: r.counters("readings_scored_total", "Readings scored.", &["shard"])?,
+                .counter("backlog_full_total", "Appends that waited because a partition had queue.max_backlog entries.")?,
+            readings_scored: r.counters("readings_scored_total", "Scored readings, by shard.", &["shard"])?,
             scoring_seconds: r.float_counters(
                 "scoring_seconds_total",
-                "Time spent in detectors.",
+                "CPU time of the detectors, by shard.",
                 &["shard"],
             )?,
             readings_stored: r.counter("readings_stored_total", "Readings stored with their score.")?,
             readings_late: r.counter(
                 "readings_late_total",
-                "Readings stored unscored, older than their sensor's newest.",
+                "Readings not newer than their sensor's newest, stored without a score.",
             )?,
-            readings_duplicate: r.counter("readings_duplicate_total", "Readings delivered again.")?,
+            readings_duplicate: r.counter("readings_duplicate_total", "Readings that were stored before.")?,
             readings_poison: r
-                .counter("readings_poison_total", "Readings that panicked their detector twice.")?,
+                .counter("readings_poison_total", "Readings skipped because they panicked their detector twice, or killed the process.")?,
             readings_marked: r.counters(
                 "readings_marked_total",
-                "Scored readings by what is to be known of them.",
+                "Scored readings by mark.",
                 &["mark"],
             )?,
-            dead_letters: r.counters("dead_letters_total", "Dead letters stored.", &["reason"])?,
-            anomalies: r.counter("anomalies_total", "Anomalous events that began.")?,
-            shard_lag_entries: r.gauges("shard_lag_entries", "Log entries not committed yet.", &["shard"])?,
+            dead_letters: r.counters("dead_letters_total", "Dead letters stored, by reason.", &["reason"])?,
+            anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
+            shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(
                 "shard_lag_seconds",
-                "How far the shard is behind the ingress.",
+                "Age of the newest committed reading while entries wait behind it, by shard.",
                 &["shard"],
             )?,
-            detectors: r.gauges("detectors", "CachedDetector detectors.", &["shard"])?,
-            detector_restores: r.counter("detector_restores_total", "Detectors restored.")?,
+            detectors: r.gauges("detectors", "Detectors in memory, by shard.", &["shard"])?,
+            detector_restores: r.counter("detector_restores_total", "Detectors restored from a checkpoint or from stored rows.")?,
             detector_evictions: r
-                .counter("detector_retirements_total", "Idle detectors checkpointed and dropped.")?,
+                .counter("detector_evictions_total", "Idle detectors that were checkpointed and evicted from memory.")?,
             restore_mismatches: r
-                .counter("restore_mismatches_total", "Scores that a restore did not reproduce.")?,
-            latency_seconds: r.histogram(
-                "latency_seconds",
-                "Time from MQTT arrival to commit.",
+                .counter("restore_mismatches_total", "Readings whose score at a restore differs from the stored score. Must stay 0.")?,
+            ingest_to_commit_seconds: r.histogram(
+                "ingest_to_commit_seconds",
+                "Time from the arrival of a message to the commit of its readings.",
                 LATENCY_BUCKETS,
             )?,
-            commits: r.counter("commits_total", "Transactions committed.")?,
+            commits: r.counter("commits_total", "Committed transactions.")?,
             commit_seconds: r.histogram("commit_seconds", "Time of one transaction.", COMMIT_BUCKETS)?,
-            commit_conflicts: r.counter("commit_conflicts_total", "Scored rows that were there already.")?,
-            fenced: r.counter("fenced_total", "Commits refused because another node owns the partition.")?,
+            commit_conflicts: r.counter("commit_conflicts_total", "Scored rows that were stored before. Must stay 0.")?,
+            commits_fenced: r.counter("commits_fenced_total", "Commits refused because another node owns the partition.")?,
             checkpoints: r.counter("checkpoints_total", "Checkpoints written.")?,
             checkpoints_rejected: r
-                .counter("checkpoints_rejected_total", "Checkpoints that were not believed.")?,
-            checkpoint_bytes: r.counter("checkpoint_bytes_total", "Bytes of checkpoints written.")?,
+                .counter("checkpoints_rejected_total", "Checkpoints that a restore did not use: damaged, ahead of the rows, or leading to other scores.")?,
+            checkpoint_bytes: r.counter("checkpoint_bytes_total", "Bytes of the checkpoints written.")?,
             checkpoint_oldest_age_seconds: r.float_gauge(
                 "checkpoint_oldest_age_seconds",
                 "Age of the oldest checkpoint that waits to be written.",
             )?,
-            actor_restarts: r.counters("actor_restarts_total", "Restarts after a panic.", &["actor"])?,
-            log_gaps: r.counter("log_gaps_total", "Gaps in a partition's log.")?,
+            actor_restarts: r.counters("actor_restarts_total", "Restarts after a panic, by actor.", &["actor"])?,
+            log_gaps: r.counter("log_gaps_total", "Gaps in a partition's log: entries that Redis acknowledged and lost.")?,
             ledger_records: r.gauges(
                 "ledger_records",
-                "Records by what became of them, by the ledger.",
-                &["fate"],
+                "Records by outcome, as the ledger in PostgreSQL counts them over all partitions, nodes and time.",
+                &["outcome"],
             )?,
             readings_expired: r
                 .counter("readings_expired_total", "Rows of readings that retention dropped.")?,
             retention_days_kept: r
-                .gauge("retention_days_kept", "Days past their retention that detectors still need.")?,
-            partitions_owned: r.gauge("partitions_owned", "Partitions this node owns.")?,
-            build_info: r.gauges("build_info", "The version that runs.", &["version"])?,
+                .gauge("retention_days_kept", "Days past their retention that are kept because detectors need them.")?,
+            partitions_owned: r.gauge("partitions_owned", "Partitions that this node owns.")?,
+            build_info: r.gauges("build_info", "Always 1. The label is the version of the program.", &["version"])?,
         };
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for result in ["appended", "retained"] {
@@ -202,7 +205,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts the anomaly that a detection announces, and its marks.
+    /// Counts a detection's marks, and its anomaly if that begins.
     pub(crate) fn count_detection(&self, detection: &Detection) {
         self.anomalies.inc_by(u64::from(detection.event.as_ref().is_some_and(|event| event.is_new)));
         for (mark, is_set) in marks(detection.marks) {
@@ -224,7 +227,7 @@ fn marks(marks: Marks) -> [(&'static str, bool); 5] {
     ]
 }
 
-/// Makes a metric, with the prefix that all share, and registers it.
+/// Creates metrics with the prefix `thicket_`, and registers them.
 struct Registrar<'a> {
     registry: &'a Registry,
 }

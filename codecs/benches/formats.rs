@@ -1,13 +1,13 @@
-//! Time per message, entry and reading of the formats on the data path.
+//! Measures the time per message, entry and reading of the formats on the data path.
 //!
-//! `cargo bench -p thicket-codecs`. Each line is the best of many short rounds, which is the least disturbed one.
+//! Run `cargo bench -p thicket-codecs`. Each line is the best of many short rounds: the least disturbed one.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use thicket_codecs::{PayloadDecoder, TopicTemplates};
+use thicket_codecs::{PayloadDecoder, TopicTemplate, TopicTemplates};
 use thicket_schema::{Entry, FieldSet, Item, Position, Reading, Record, SensorName, Timestamp};
 
 const PAYLOAD: &[u8] =
@@ -24,7 +24,7 @@ fn report<T>(what: &str, repeats: usize, mut work: impl FnMut() -> T) {
     println!("{what:<58} {best:>9.0} ns");
 }
 
-/// Readings of a tenth of a second each, taken in turns by some sensors.
+/// Creates an entry of readings that several sensors take in turns, each sensor every tenth of a second.
 fn entry(sensors: usize, readings: usize) -> Entry {
     let names = ["centroid_hz", "flatness", "laeq_db", "zcr"].map(str::to_owned);
     let fields = FieldSet::new(names.into()).unwrap();
@@ -52,7 +52,7 @@ fn main() {
     report("payload: array of 100 such objects", 10, || decoder.decode(black_box(&array)));
     report("payload: bare number", 1_000, || decoder.decode(black_box(b"21.5")));
 
-    let templates = TopicTemplates::parse(&["sensors/{sensor...}"]).unwrap();
+    let templates = TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]);
     report("topic: to a sensor's name", 1_000, || templates.sensor(black_box("sensors/site-1/microphone-7")));
     let name = SensorName::new("site-1/microphone-7").unwrap();
     report("sensor's name: to its partition", 1_000, || black_box(&name).partition(64));

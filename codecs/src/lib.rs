@@ -1,7 +1,7 @@
 //! What devices send: MQTT topics, payloads and timestamps, decoded into readings.
 //!
 //! Pure: no I/O and no clock. Bytes from outside become types that the other crates need not check
-//! again, or errors that say what the sender can do.
+//! again, or errors that say what the sender can do about them.
 //!
 //! # Layout
 //!

@@ -6,18 +6,15 @@
 //! | `[{"ts":1795341600,"laeq_db":52.31},{"ts":1795341601,"laeq_db":52.4}]` | one per object |
 //! | `21.5` | one, of the field `value`, without a timestamp |
 //!
-//! In an object, every member that is a number is a field. The member named by a timestamp key is the time; where there
-//! are several, the one whose key comes first in the list of keys. Texts, booleans, nulls, arrays and objects are
-//! ignored.
+//! In an object, every member that is a number is a field. The member named by a timestamp key is the time. If
+//! there are several such members, the first key in the list of keys wins. Texts, booleans, nulls, arrays and
+//! objects are ignored.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
-
-use thicket_schema::FieldSet;
-use thicket_schema::Timestamp;
+use thicket_schema::{FieldSet, Timestamp};
 
 mod error;
 mod object;
@@ -26,46 +23,41 @@ mod shapes;
 pub use error::PayloadError;
 use object::Scratch;
 
-/// What is refused, so that no message costs more than its share.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Limits on a message. A payload beyond one of them is an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayloadLimits {
-    /// Longest payload in bytes. Must not be above the broker's own limit to have an effect.
+    /// Maximum length of a payload in bytes. Has no effect above the broker's own limit.
     pub max_bytes: usize,
-    /// Most numeric members of one object.
+    /// Maximum number of numeric members in one object.
     pub max_fields: usize,
-    /// Most elements of an array.
+    /// Maximum number of elements in an array.
     pub max_readings: usize,
 }
 
-impl Default for PayloadLimits {
-    fn default() -> Self {
-        Self { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 }
-    }
-}
-
-/// A reading without its sensor, and perhaps without its time.
+/// A reading without its sensor, and possibly without its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
-    /// The time that the payload gives; the caller stamps the measurement where there is none.
+    /// The time in the payload. If it is `None`, the caller stamps the measurement.
     pub ts: Option<Timestamp>,
-    /// What was measured.
+    /// The names of the values.
     pub fields: FieldSet,
-    /// How much of it: one finite value per field, in the fields' order.
+    /// One finite value per field, in the order of the fields.
     pub values: Vec<f64>,
 }
 
-/// Decodes payloads. It remembers the forms of the objects it has met, so that an object of a known form costs no more
-/// allocations than its values; one decoder per task, as decoding takes a lock.
+/// Decodes payloads. It remembers the shapes of objects: an object of a known shape costs no more allocations
+/// than its values. Decoding takes a lock, so give each task a decoder of its own.
 pub struct PayloadDecoder {
     limits: PayloadLimits,
     timestamp_keys: Vec<String>,
     scratch: Mutex<Scratch>,
 }
 
+/// The limits and timestamp keys of the default configuration, for tools and tests that have no other.
 impl Default for PayloadDecoder {
     fn default() -> Self {
-        Self::new(PayloadLimits::default(), ["ts", "timestamp", "time"].map(str::to_owned).into())
+        let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+        Self::new(limits, ["ts", "timestamp", "time"].map(str::to_owned).into())
     }
 }
 
@@ -79,15 +71,16 @@ impl fmt::Debug for PayloadDecoder {
 }
 
 impl PayloadDecoder {
-    /// A decoder with these limits, for which the members of these names are the time, the first name before the others.
+    /// Creates a decoder with these limits. A member with one of `timestamp_keys` as its name is the time; an
+    /// earlier key wins over a later one.
     pub fn new(limits: PayloadLimits, timestamp_keys: Vec<String>) -> Self {
         Self { limits, timestamp_keys, scratch: Mutex::default() }
     }
 
     /// Decodes a payload.
     ///
-    /// The outer error means that nothing of the message is usable; an inner one stands for one element of an array, in
-    /// its place.
+    /// An outer error means that no part of the message is usable. An inner error is that of one element of an
+    /// array, in the element's place.
     pub fn decode(&self, payload: &[u8]) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
         if payload.len() > self.limits.max_bytes {
             return Err(PayloadError::TooLarge { bytes: payload.len(), limit: self.limits.max_bytes });
@@ -134,7 +127,7 @@ impl PayloadDecoder {
         if !raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
             return Err(PayloadError::NotAReading);
         }
-        // JSON's numbers are a subset of what Rust reads, and both round correctly.
+        // Rust reads every JSON number, and rounds it correctly.
         let value: f64 = raw.parse().unwrap_or(f64::INFINITY);
         scratch.bare(value)
     }

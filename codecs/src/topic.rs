@@ -11,11 +11,11 @@ use std::fmt;
 use thicket_schema::text::excerpt;
 use thicket_schema::{Reason, SensorName, SensorNameError};
 
-/// Why a text is no topic template.
+/// Why a text is not a topic template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// Nothing is captured, so every topic would be the same sensor.
+    /// No level is captured, so every topic would be the same sensor.
     #[error(
         "the topic template {template} captures no level; write `{{name}}` for one level or end it with `{{name...}}`"
     )]
@@ -23,7 +23,7 @@ pub enum TemplateError {
         /// The template.
         template: String,
     },
-    /// `{name...}` stands before the last level.
+    /// `{name...}` is not the last level.
     #[error(
         "in the topic template {template} the level {level} takes all remaining levels, so it must be the last"
     )]
@@ -64,16 +64,16 @@ pub enum TopicError {
         /// The beginning of the topic.
         topic: String,
     },
-    /// A template matches, but what it captures cannot be a name.
+    /// A template matches, but the captured levels are not a valid name.
     #[error(transparent)]
     BadSensorName(#[from] SensorNameError),
 }
 
-/// A sensor's name that no topic leads to.
+/// A sensor that no topic template can name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no topic template gives the sensor {sensor}; add one to mqtt.templates that does")]
 pub struct NoTopicError {
-    /// The name.
+    /// The sensor.
     pub sensor: SensorName,
 }
 
@@ -86,10 +86,10 @@ enum Level {
     Rest,
 }
 
-/// The form of the topics of one subscription, and which of their levels name the sensor.
+/// The form of the topics of one subscription. It says which levels name the sensor.
 ///
-/// Levels are plain text, `{name}`, which captures one level, or, as the last, `{name...}`, which captures one or more.
-/// The captured levels, joined by slashes, are the sensor's name.
+/// A level is plain text or `{name}`, which captures one level. The last level may be `{name...}`, which
+/// captures one or more. The captured levels, joined by slashes, are the sensor's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicTemplate {
     template: String,
@@ -97,7 +97,7 @@ pub struct TopicTemplate {
 }
 
 impl TopicTemplate {
-    /// Reads a template such as `sensors/{site}/{device}`.
+    /// Parses a template such as `sensors/{site}/{device}`.
     pub fn parse(template: &str) -> Result<Self, TemplateError> {
         let own = || template.to_owned();
         let count = template.split('/').count();
@@ -123,29 +123,9 @@ impl TopicTemplate {
         Ok(Self { template: own(), levels })
     }
 
-    /// The MQTT topic filter that receives all topics of this form.
-    pub fn filter(&self) -> String {
-        let levels: Vec<&str> = self
-            .levels
-            .iter()
-            .map(|level| match level {
-                Level::Literal(text) => text,
-                Level::One => "+",
-                Level::Rest => "#",
-            })
-            .collect();
-        levels.join("/")
-    }
-
-    /// The name of the sensor that publishes on a topic.
-    pub fn sensor(&self, topic: &str) -> Result<SensorName, TopicError> {
-        let name = self.capture(topic).ok_or_else(|| no_template_matches(topic))?;
-        Ok(SensorName::new(&name)?)
-    }
-
-    /// The topic on which a sensor of this name publishes: the inverse of [`sensor`](Self::sensor). `None` where the name has
-    /// too few levels, or too many.
-    pub fn topic(&self, sensor: &SensorName) -> Option<String> {
+    /// Returns the topic of this form from which the template captures the sensor's name. `None` if the name
+    /// has too few or too many levels.
+    fn topic(&self, sensor: &SensorName) -> Option<String> {
         let mut names = sensor.as_str().split('/');
         let mut levels = Vec::with_capacity(self.levels.len());
         for level in &self.levels {
@@ -161,9 +141,9 @@ impl TopicTemplate {
         names.next().is_none().then(|| levels.join("/"))
     }
 
-    /// The captured levels joined by slashes; `None` where the topic has another form.
+    /// Returns the captured levels joined by slashes; `None` if the topic has another form.
     fn capture<'t>(&self, topic: &'t str) -> Option<Cow<'t, str>> {
-        // The last part holds whatever is left, slashes included.
+        // The last part is the rest of the topic, with its slashes.
         let mut parts = topic.splitn(self.levels.len(), '/');
         let mut name: Option<Cow<'t, str>> = None;
         for level in &self.levels {
@@ -183,14 +163,14 @@ impl TopicTemplate {
     }
 }
 
-/// The template as it was written.
+/// The text of the template.
 impl fmt::Display for TopicTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.template)
     }
 }
 
-/// A level of a template and the name it captures under; `None` where it is malformed.
+/// Parses a level of a template. Returns it with the name that it captures under; `None` if it is malformed.
 fn parse_level(text: &str) -> Option<(Level, Option<&str>)> {
     if let Some(inner) = text.strip_prefix('{') {
         let inner = inner.strip_suffix('}')?;
@@ -205,26 +185,12 @@ fn parse_level(text: &str) -> Option<(Level, Option<&str>)> {
     is_plain.then(|| (Level::Literal(text.to_owned()), None))
 }
 
-/// Several templates; the first that has a topic's form names the sensor.
+/// Several templates. The first one that has the form of a topic names the sensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicTemplates(pub Vec<TopicTemplate>);
 
 impl TopicTemplates {
-    /// Reads templates, to be tried in this order.
-    pub fn parse<S: AsRef<str>>(templates: &[S]) -> Result<Self, TemplateError> {
-        templates
-            .iter()
-            .map(|template| TopicTemplate::parse(template.as_ref()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// The MQTT topic filters of all templates, in their order.
-    pub fn filters(&self) -> Vec<String> {
-        self.0.iter().map(TopicTemplate::filter).collect()
-    }
-
-    /// The name of the sensor that publishes on a topic.
+    /// Returns the name of the sensor that publishes on a topic.
     pub fn sensor(&self, topic: &str) -> Result<SensorName, TopicError> {
         let name = self
             .0
@@ -234,8 +200,8 @@ impl TopicTemplates {
         Ok(SensorName::new(&name)?)
     }
 
-    /// A topic that [`sensor`](Self::sensor) takes for this sensor's: that of the first template that gives one. A topic which an
-    /// earlier template reads as another sensor's does not count.
+    /// Returns a topic from which [`sensor`](Self::sensor) reads this sensor. It is made by the first template
+    /// that can. A topic that an earlier template reads as another sensor does not count.
     pub fn topic(&self, sensor: &SensorName) -> Result<String, NoTopicError> {
         let topics = self.0.iter().filter_map(|template| template.topic(sensor));
         let mut leading_back = topics.filter(|topic| self.sensor(topic).as_ref() == Ok(sensor));

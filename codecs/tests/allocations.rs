@@ -1,4 +1,5 @@
-//! What decoding a payload may allocate: little for what is honest, in proportion to its size for what is not.
+//! Limits on the memory that decoding allocates: little for an honest payload, in proportion to its size for a
+//! hostile one.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -8,7 +9,7 @@ use thicket_codecs::PayloadDecoder;
 const PAYLOAD: &[u8] =
     br#"{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,"zcr":0.08,"centroid_hz":812.5,"flatness":0.2}"#;
 
-/// Bytes that may be in use at once for every byte of input, and beside those.
+/// Bytes that may be in use at once: `FACTOR` per byte of input, and `BASE` more.
 const FACTOR: u64 = 64;
 const BASE: u64 = 16_384;
 
@@ -22,7 +23,7 @@ fn an_object_of_a_known_form_allocates_only_what_it_returns() {
     let decoder = PayloadDecoder::default();
     decoder.decode(PAYLOAD).unwrap();
     let info = measure(|| drop(decoder.decode(PAYLOAD)));
-    // The list of measurements, and the values of its one.
+    // The list of measurements, and the values of its only element.
     assert_eq!(info.count_total, 2);
 }
 

@@ -1,8 +1,8 @@
-//! Every error of a topic or a payload has its dead letter reason.
+//! Every error of a topic or a payload maps to a reason for a dead letter.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use thicket_codecs::{PayloadDecoder, TopicTemplates};
+use thicket_codecs::{PayloadDecoder, TopicTemplate, TopicTemplates};
 use thicket_schema::Reason;
 
 #[test]
@@ -29,7 +29,7 @@ fn errors_of_topics_and_payloads_have_their_reasons() {
     assert_eq!(payload_reason("null"), Reason::NotAReading);
 
     let topic_reason = |topic: &str| {
-        let templates = TopicTemplates::parse(&["sensors/{sensor...}"]).unwrap();
+        let templates = TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]);
         Reason::from(&templates.sensor(topic).unwrap_err())
     };
     assert_eq!(topic_reason("other"), Reason::NoTopicTemplate);

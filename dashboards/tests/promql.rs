@@ -69,7 +69,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Commit C", named("mean", 0.0207)),
         ("Detectors in memory A", two(("shard 0", 600.0), ("shard 1", 400.0))),
         ("Restores and evictions A", named("restored", 0.8)),
-        ("Restores and evictions B", named("retired", 0.6)),
+        ("Restores and evictions B", named("evicted", 0.6)),
         ("CPU per reading A", named("per reading", 1.0 / 16_384.0)),
         ("Oldest waiting checkpoint A", named(instance, 42.0)),
         ("Checkpoint traffic A", named("written", 1_000_000.0)),
@@ -87,7 +87,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Backpressure and fencing D", named("retained, dropped", 1.0)),
         (
             "Ledger over time A",
-            engine::LEDGER.map(|(fate, records)| (fate.to_owned(), records as f64)).to_vec(),
+            engine::LEDGER.map(|(outcome, records)| (outcome.to_owned(), records as f64)).to_vec(),
         ),
         ("Retention A", named("rows dropped", 200.0)),
         ("Retention B", named("days kept", 2.0)),

@@ -50,7 +50,7 @@ VALUES
     (1, 1, 1, 0, '2026-11-22 10:02Z', 'no_topic_template', '', 't', '', 0, 3);
 INSERT INTO partitions (id, delivered, scored, poison, late, duplicates, dead_letters) VALUES
     (0, 100, 90, 1, 2, 3, 4), (1, 51, 50, 0, 0, 0, 0);
-UPDATE partitions SET expired = 40, dropped_letters = 1 WHERE id = 0;
+UPDATE partitions SET expired = 40, dead_letters_deleted = 1 WHERE id = 0;
 ";
 
 /// The answers: per query its column names, then its rows, cells joined by ` | `, an absent value
@@ -111,7 +111,7 @@ const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
     (
         "Dead letters stored A",
         &[
-            "reason | letters | last received",
+            "reason | dead letters | last received",
             "malformed_json | 2 | 2026-11-22 10:05:00+00",
             "no_topic_template | 1 | 2026-11-22 10:02:00+00",
         ],
@@ -119,7 +119,7 @@ const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
     (
         "Ledger A",
         &[
-            "delivered | scored | poison | late | duplicates | dead letters | unaccounted | rows stored | rows expired | letters kept",
+            "delivered | scored | poison | late | duplicates | dead letters | unaccounted | rows stored | rows expired | dead letters stored",
             "151 | 140 | 1 | 2 | 3 | 4 | 1 | 103 | 40 | 3",
         ],
     ),

@@ -36,7 +36,8 @@ pub enum Direction {
 }
 
 impl Direction {
-    pub(crate) fn of(actual: f64, low: f64, high: f64) -> Self {
+    /// Compares a value with the band that was expected of it. NaN is within.
+    pub fn of(actual: f64, low: f64, high: f64) -> Self {
         if actual > high {
             Self::High
         } else if actual < low {

@@ -1,22 +1,24 @@
-//! `thicket check`: reaches every server and says what is wrong and how to mend it.
+//! `thicket check`: connects to every server, and says what is wrong and how to fix it.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fred::interfaces::ConfigInterface as _;
-use fred::prelude::ClientLike as _;
 use rumqttc::{AsyncClient, Event, Incoming};
-use thicket_actors::queue::try_connect_redis;
+use thicket_store::redis::{disconnect, server_version, setting, try_connect_redis};
 
 use crate::config::Config;
 use crate::migrate;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a check found: all well, in some words, or what is wrong and how to mend it.
+/// The settings that Redis needs so that it loses no acknowledged entry.
+const REDIS_SETTINGS: [(&str, &str); 3] =
+    [("maxmemory-policy", "noeviction"), ("appendonly", "yes"), ("appendfsync", "always")];
+
+/// The result of a check: a description of what works, or the problem and how to solve it.
 type Finding = Result<String, String>;
 
-/// Checks everything and prints a line for each.
+/// Runs all checks and prints a line for each.
 pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
     println!("ok    configuration");
     let findings = [
@@ -24,17 +26,17 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
         ("postgresql", postgres(config).await),
         ("mqtt", broker(config).await),
     ];
-    let mut all_well = true;
+    let mut all_pass = true;
     for (server, finding) in findings {
         match finding {
             Ok(words) => println!("ok    {server}: {words}"),
             Err(problem) => {
-                all_well = false;
+                all_pass = false;
                 println!("FAIL  {server}: {problem}");
             }
         }
     }
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn redis(config: &Config) -> Finding {
@@ -44,34 +46,29 @@ async fn redis(config: &Config) -> Finding {
             "{url} does not answer ({error}); start it (compose/install-servers installs it) or set redis.url"
         )
     };
-    let client = match tokio::time::timeout(PATIENCE, try_connect_redis(url)).await {
+    let client = match tokio::time::timeout(TIMEOUT, try_connect_redis(url)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Err(away(&error)),
         Err(elapsed) => return Err(away(&elapsed)),
     };
-    let info: String = client.info(None).await.map_err(|error| away(&error))?;
-    let value = |key: &str| {
-        info.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).unwrap_or("?").trim().to_owned()
-    };
-    let settings: Vec<(&str, &str)> =
-        vec![("maxmemory-policy", "noeviction"), ("appendonly", "yes"), ("appendfsync", "always")];
-    for (key, wanted) in settings {
-        let found: Vec<String> = client.config_get(key).await.map_err(|error| away(&error))?;
-        let found = found.get(1).cloned().unwrap_or_default();
+    let version = server_version(&client).await.map_err(|error| away(&error))?;
+    for (name, wanted) in REDIS_SETTINGS {
+        let found = setting(&client, name).await.map_err(|error| away(&error))?;
         if found != wanted {
             return Err(format!(
-                "{key} is {found}, which can lose what was acknowledged; set `{key} {wanted}` (compose/redis/redis.conf does)"
+                "{name} is {found}, which can lose what was acknowledged; set `{name} {wanted}` (compose/redis/redis.conf does)"
             ));
         }
     }
-    drop(client.quit().await);
-    Ok(format!("version {}, keeps what it acknowledges", value("redis_version")))
+    disconnect(&client).await;
+    let version = version.unwrap_or_else(|| "?".to_owned());
+    Ok(format!("version {version}, keeps what it acknowledges"))
 }
 
 async fn postgres(config: &Config) -> Finding {
     let url = config.postgres.url.clone();
     let pending = tokio::task::spawn_blocking(move || migrate::pending(&url));
-    match tokio::time::timeout(PATIENCE, pending).await {
+    match tokio::time::timeout(TIMEOUT, pending).await {
         Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("the tables are up to date".to_owned()),
         Ok(Ok(Ok(pending))) => {
             Err(format!("{} migrations have not run; run `thicket migrate`", pending.len()))
@@ -86,7 +83,8 @@ async fn postgres(config: &Config) -> Finding {
 
 async fn broker(config: &Config) -> Finding {
     let (host, port) = config.mqtt.address().map_err(|error| error.to_string())?;
-    // A client id of its own: the engine's would throw a running engine off the broker.
+    // Another client id than the engine's: with the same id, the broker would disconnect a running
+    // engine.
     let mut options = rumqttc::MqttOptions::new(
         format!("{}-check-{}", config.mqtt.client_id, std::process::id()),
         &host,
@@ -103,7 +101,7 @@ async fn broker(config: &Config) -> Finding {
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, connected).await {
+    match tokio::time::timeout(TIMEOUT, connected).await {
         Ok(Ok(())) => Ok(format!("{host}:{port} accepts the connection")),
         Ok(Err(error)) => Err(format!(
             "{host}:{port} refused ({error}); start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password"

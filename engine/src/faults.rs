@@ -1,19 +1,19 @@
-//! What crash tests want of this process, from its environment. Only with the feature `faults`.
+//! The faults that crash tests ask for in the environment. Only with the feature `faults`.
 //!
-//! | variable | what |
-//! |---|---|
-//! | `THICKET_FAULTS` | `append.after@17,…`: SIGKILL to itself when the place is passed for the 17th time; `commit.lost@3`: the third time fails; `poison`: poisonous readings work |
-//! | `THICKET_BREAK` | rules that are broken, such as `rule.epoch_is_checked` |
-//! | `THICKET_FIRED` | a file that the name of each place is appended to when it fires |
+//! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`:
+//!   the process kills itself when it passes the place for the 17th time. `commit.lost@3`: the
+//!   third commit loses its reply. `poison`: poisonous readings take effect.
+//! - `THICKET_BREAK`: rules to break, such as `rule.epoch_is_checked`.
+//! - `THICKET_FIRED`: a file. The name of each place is appended to it when the place fires.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use thicket_actors::faults::{LOST_REPLIES, PLACES, RULES};
+use thicket_store::faults::{LOST_REPLIES, PLACES, RULES};
 
-/// Sets what the environment says.
+/// Sets the faults of the environment.
 pub(crate) fn set() -> anyhow::Result<()> {
     let fired = std::env::var_os("THICKET_FIRED").map(PathBuf::from);
     for fault in listed("THICKET_FAULTS") {

@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/readyz`, and below `/api` anomalies and their labels.
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, and anomalies and their labels below `/api`.
 
 use std::sync::Arc;
 
@@ -6,24 +6,24 @@ use actix_web::web::{Data, get};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Context as _;
 use prometheus::{Encoder as _, Registry, TextEncoder};
-use thicket_actors::checkpoint::postgres_pool;
 use thicket_actors::metrics::Metrics;
+use thicket_store::postgres::postgres_pool;
 use tokio::sync::watch;
 
 use crate::anomalies;
 use crate::config::Config;
 
-/// Connections for `/api`, made when they are needed.
+/// Maximum number of connections for `/api`. Each is made when it is first needed.
 const API_CONNECTIONS: usize = 2;
 
-/// What the engine waits for before it is ready, in the words of the operator.
+/// What the engine is doing, as far as `/readyz` reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// PostgreSQL or Redis has not answered yet.
+    /// It waits for PostgreSQL and Redis.
     WaitingForStores,
-    /// The actors run.
+    /// The actors are running.
     Running,
-    /// The engine drains.
+    /// It is draining.
     Stopping,
 }
 
@@ -71,12 +71,12 @@ async fn metrics_text(health: Data<Health>) -> HttpResponse {
     }
 }
 
-/// The process lives and its arbiter turns.
+/// Answers if the process is alive and its arbiter is not blocked.
 async fn healthz() -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-/// Readings flow, or why they do not.
+/// Answers 200 if readings can flow, and else 503 with the reason.
 async fn readyz(health: Data<Health>) -> HttpResponse {
     let not_ready = match *health.phase.borrow() {
         Phase::WaitingForStores => Some("waiting for postgresql and redis\n"),

@@ -1,62 +1,43 @@
-//! The ledger as metrics, so that an alert can see whether it balances. Every node shows the whole deployment's.
+//! The ledger as metrics, so that an alert can tell whether it balances. Every node shows the
+//! ledger of the whole deployment.
 
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
-use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_actors::metrics::Metrics;
-use thicket_actors::writer::connect_postgres;
+use thicket_schema::postgres::Ledger;
+use thicket_store::postgres::{PartitionLedger, PostgresConnection, connect_postgres, partition_ledgers};
 
 use crate::config::Config;
 
-/// Between two looks.
-const PERIOD: Duration = Duration::from_secs(15);
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The ledgers of all partitions together.
-#[derive(Debug, QueryableByName)]
-struct Sums {
-    #[diesel(sql_type = BigInt)]
-    delivered: i64,
-    #[diesel(sql_type = BigInt)]
-    scored: i64,
-    #[diesel(sql_type = BigInt)]
-    poison: i64,
-    #[diesel(sql_type = BigInt)]
-    late: i64,
-    #[diesel(sql_type = BigInt)]
-    duplicates: i64,
-    #[diesel(sql_type = BigInt)]
-    dead_letters: i64,
-    #[diesel(sql_type = BigInt)]
-    expired: i64,
-    /// Sums that cancel each other out are no balance.
-    #[diesel(sql_type = BigInt)]
-    unaccounted: i64,
-}
-
-/// Sets the gauges until the engine ends. While PostgreSQL is away they keep what it said last.
+/// Sets the gauges until the engine ends. While PostgreSQL does not answer, they keep their last
+/// values.
 pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     let (url, metrics) = (config.postgres.url.clone(), metrics.clone());
     actix_rt::spawn(async move {
-        let mut session = None;
+        let mut connection = None;
         loop {
-            session = look(session, &url, &metrics).await;
-            tokio::time::sleep(PERIOD).await;
+            connection = poll(connection, &url, &metrics).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     })
 }
 
-/// Reads the ledger once; returns the connection if it can be used again.
-async fn look(session: Option<AsyncPgConnection>, url: &str, metrics: &Metrics) -> Option<AsyncPgConnection> {
-    let mut postgres = match session {
+/// Reads the ledger once. Returns the connection if it can be used again.
+async fn poll(
+    connection: Option<PostgresConnection>,
+    url: &str,
+    metrics: &Metrics,
+) -> Option<PostgresConnection> {
+    let mut postgres = match connection {
         Some(postgres) => postgres,
         None => connect_postgres(url).await.ok()?,
     };
-    match sums(&mut postgres).await {
-        Ok(sums) => {
-            show(&sums, metrics);
+    match partition_ledgers(&mut postgres).await {
+        Ok(partitions) => {
+            set_gauges(&partitions, metrics);
             Some(postgres)
         }
         Err(error) => {
@@ -66,30 +47,20 @@ async fn look(session: Option<AsyncPgConnection>, url: &str, metrics: &Metrics) 
     }
 }
 
-async fn sums(postgres: &mut AsyncPgConnection) -> diesel::QueryResult<Sums> {
-    sql_query(
-        "SELECT coalesce(sum(delivered), 0)::int8 AS delivered, coalesce(sum(scored), 0)::int8 AS scored,
-                coalesce(sum(poison), 0)::int8 AS poison, coalesce(sum(late), 0)::int8 AS late,
-                coalesce(sum(duplicates), 0)::int8 AS duplicates, coalesce(sum(dead_letters), 0)::int8 AS dead_letters,
-                coalesce(sum(expired), 0)::int8 AS expired, coalesce(sum(abs(unaccounted)), 0)::int8 AS unaccounted
-         FROM ledger",
-    )
-    .get_result(postgres)
-    .await
-}
-
-fn show(sums: &Sums, metrics: &Metrics) {
-    let Sums { delivered, scored, poison, late, duplicates, dead_letters, expired, unaccounted } = sums;
-    for (fate, records) in [
-        ("delivered", delivered),
-        ("scored", scored),
-        ("poison", poison),
-        ("late", late),
-        ("duplicate", duplicates),
-        ("dead_letter", dead_letters),
-        ("expired", expired),
+fn set_gauges(partitions: &[PartitionLedger], metrics: &Metrics) {
+    let total: Ledger = partitions.iter().map(|partition| partition.ledger).sum();
+    // Absolute values: differences that cancel each other out are no balance.
+    let unaccounted = partitions.iter().map(|partition| partition.ledger.unaccounted().abs()).sum();
+    for (outcome, records) in [
+        ("delivered", total.delivered),
+        ("scored", total.scored),
+        ("poison", total.poison),
+        ("late", total.late),
+        ("duplicate", total.duplicates),
+        ("dead_letter", total.dead_letters),
+        ("expired", total.expired),
         ("unaccounted", unaccounted),
     ] {
-        metrics.ledger_records.with_label_values(&[fate]).set(*records);
+        metrics.ledger_records.with_label_values(&[outcome]).set(records);
     }
 }

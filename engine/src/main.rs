@@ -1,20 +1,23 @@
-//! The `thicket` binary: composition only. It reads the configuration, starts the actors and ends them.
+//! The `thicket` binary: reads the configuration and runs the engine or another command.
 
 mod anomalies;
+mod backlog;
 mod backtest;
 mod check;
-mod checkpoints;
 mod cli;
 mod config;
 mod deadletters;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
+mod format;
 mod http;
-mod in_flight;
 mod ledger;
 mod losses;
 mod migrate;
+mod output;
+mod progress_line;
+mod quarantine;
 mod reconcile;
 mod reload;
 mod retention;
@@ -23,9 +26,8 @@ mod scrape;
 mod sensors;
 mod status;
 mod telemetry;
+mod time_arg;
 mod topology;
-mod when;
-mod words;
 
 use std::process::ExitCode;
 
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
         eprintln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
-    let done = match cli.command {
+    let result = match cli.command {
         Command::Run => {
             let origin = reload::Origin { file: cli.config.clone(), overrides: cli.flags.overrides() };
             run::run(&config, origin)
@@ -63,17 +65,18 @@ fn main() -> ExitCode {
         Command::Status(format) => on_threads(status::status(&config, format)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
+        Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         eprintln!("thicket: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-/// Runs a command that is not the engine on a runtime with threads, which diesel's migrations need.
+/// Runs a command, other than the engine, on a multi-threaded runtime. Migrations with diesel need one.
 fn on_threads(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }

@@ -1,10 +1,10 @@
-//! `thicket migrate`, and the check that `run` makes.
+//! `thicket migrate`, and the check of the tables that `run` makes.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use thicket_actors::writer::connect_postgres;
 use thicket_schema::postgres;
+use thicket_store::postgres::connect_postgres;
 
 use crate::config::Config;
 
@@ -23,8 +23,8 @@ pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Migrations that the database lacks. diesel's migrations block, so this runs on a runtime of its own; call it from
-/// `spawn_blocking`.
+/// Returns the migrations that the database lacks. diesel's migrations block, so this starts a
+/// runtime of its own. Call it from `spawn_blocking`.
 pub(crate) fn pending(url: &str) -> anyhow::Result<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {

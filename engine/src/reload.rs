@@ -1,5 +1,5 @@
-//! Another configuration without a restart: on SIGHUP, and when the file changes. Only what concerns detectors takes effect; the
-//! rest is reported, and waits for the next start.
+//! Reloads the configuration on SIGHUP, and when its file changes. Only the settings of detectors
+//! take effect; other changes are reported, and take effect at the next start.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,23 +11,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Overrides};
 
-/// How often the file is looked at. Asking its time works on every file system, and over the mounts of an orchestrator.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often the file's modification time is read. This works on every file system, and on the
+/// mounts of an orchestrator.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a file must stay as it is before it is read.
-const SETTLE: Duration = Duration::from_millis(500);
+/// How long a file must stay unchanged before it is read.
+const SETTLE_TIME: Duration = Duration::from_millis(500);
 
-/// Where a configuration comes from.
+/// The sources of a configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    /// As given on the command line.
+    /// The file that the command line names.
     pub(crate) file: Option<PathBuf>,
-    /// The flags.
+    /// The flags of the command line.
     pub(crate) overrides: Overrides,
 }
 
-/// What the file looked like when it was last read.
-type Seen = Option<(SystemTime, u64)>;
+/// A file's modification time and its length in bytes; `None` if it cannot be read.
+type FileState = Option<(SystemTime, u64)>;
 
 /// Watches until the process ends.
 pub(crate) async fn watch(
@@ -37,27 +38,27 @@ pub(crate) async fn watch(
 ) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let file = origin.file.clone().unwrap_or_else(|| PathBuf::from(crate::config::DEFAULT_FILE));
-    let mut seen = look(&file);
+    let mut last_state = file_state(&file);
     loop {
         tokio::select! {
             _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),
-            () = tokio::time::sleep(LOOK) => {
-                let now = look(&file);
-                if now == seen {
+            () = tokio::time::sleep(POLL_INTERVAL) => {
+                let state = file_state(&file);
+                if state == last_state {
                     continue;
                 }
-                // A file that is away, empty or still being written is no configuration.
-                tokio::time::sleep(SETTLE).await;
-                if now.is_none_or(|(_, bytes)| bytes == 0) || look(&file) != now {
+                // A file that is missing, empty or still being written is no configuration.
+                tokio::time::sleep(SETTLE_TIME).await;
+                if state.is_none_or(|(_, bytes)| bytes == 0) || file_state(&file) != state {
                     continue;
                 }
                 tracing::info!(file = %file.display(), "the configuration file has changed");
             }
         }
-        seen = look(&file);
+        last_state = file_state(&file);
         match crate::config::load(origin.file.as_deref(), &origin.overrides) {
             Ok(new) => {
-                if let Err(error) = take_over(&mut running, new, &ingress) {
+                if let Err(error) = apply(&mut running, new, &ingress) {
                     tracing::error!(%error, "the new configuration is not taken over; the old one holds");
                 }
             }
@@ -68,12 +69,12 @@ pub(crate) async fn watch(
     }
 }
 
-fn look(file: &Path) -> Seen {
+fn file_state(file: &Path) -> FileState {
     let metadata = std::fs::metadata(file).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn take_over(running: &mut Config, new: Config, ingress: &Addr<MqttIngress>) -> anyhow::Result<()> {
+fn apply(running: &mut Config, new: Config, ingress: &Addr<MqttIngress>) -> anyhow::Result<()> {
     let (old_detectors, detectors) =
         (running.detector_configs()?.to_json(), new.detector_configs()?.to_json());
     if running.without_detectors()? != new.without_detectors()? {
@@ -85,7 +86,6 @@ fn take_over(running: &mut Config, new: Config, ingress: &Addr<MqttIngress>) -> 
         tracing::info!("detectors stay as they are configured");
         return Ok(());
     }
-    // One message for each change of the file: nothing that could pile up.
     #[expect(clippy::disallowed_methods, reason = "bounded by how often a person saves a file")]
     ingress.do_send(Reload { detectors });
     *running = new;

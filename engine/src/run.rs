@@ -1,4 +1,4 @@
-//! `thicket run`: from the first signal of life to the last.
+//! `thicket run`: starts the engine, waits for a signal, and stops it.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::http::{self, Phase};
 use crate::reload::{self, Origin};
 use crate::{ledger, retention, topology};
 
-/// An actor gave up, or another node took over.
+/// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
-/// The drain took longer than it may.
+/// Exit code: the drain took longer than `shutdown.deadline`.
 const DEADLINE_PASSED: u8 = 4;
 
 /// Runs the engine until it is told to stop or gives up.
@@ -53,7 +53,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let code = tokio::select! {
         () = told_to_stop(&mut terminate, &mut interrupt) => ExitCode::SUCCESS,
         Some(reason) = exits.recv() => {
-            tracing::error!(%reason, "the node gives up; start it anew");
+            tracing::error!(%reason, "the node gives up; start it again");
             ExitCode::from(GAVE_UP)
         }
     };
@@ -70,23 +70,24 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     }
 }
 
-/// Ends the process: an arbiter that stands still cannot be stopped, and what it holds would wait for ever.
+/// Ends the process. A frozen arbiter cannot be stopped, and its actors would never answer.
 fn give_up(Frozen { arbiter, since, at }: Frozen) {
     let seconds = since.as_secs();
-    tracing::error!(arbiter, seconds, "an arbiter stands still; ending, start the node anew");
+    tracing::error!(arbiter, seconds, "an arbiter stands still; ending, start the node again");
     if let Some((sensor, ts)) = at {
-        tracing::error!(%sensor, %ts, "the last that it scored is this sensor, from this reading on");
+        tracing::error!(%sensor, %ts, "the arbiter last scored this sensor, from this reading on");
     }
     std::process::exit(i32::from(GAVE_UP));
 }
 
 fn end_at_once(why: &str) -> ExitCode {
     tracing::warn!(why, "ending at once; the next start continues from what is committed");
-    // Arbiters may be waiting for a store that is away; they are not waited for.
+    // Arbiters may be waiting for a store that does not answer, so the process does not wait for
+    // them.
     std::thread::spawn(|| {
         #[expect(
             clippy::disallowed_methods,
-            reason = "a thread of its own, and no arbiter of the process is needed any more"
+            reason = "a thread of its own, and the process needs no arbiter any more"
         )]
         std::thread::sleep(Duration::from_millis(200));
         std::process::exit(i32::from(DEADLINE_PASSED));

@@ -3,58 +3,45 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use prometheus_parse::{Scrape, Value};
+use ureq::Agent;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The samples of one scrape.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Samples {
-    samples: Vec<(String, f64)>,
+    scrape: Scrape,
 }
 
 /// Scrapes `/metrics` of the engine at an address.
 pub(crate) async fn scrape(address: SocketAddr) -> anyhow::Result<Samples> {
-    Ok(Samples::parse(&get(address, "/metrics").await?))
+    let text = tokio::task::spawn_blocking(move || get(address, "/metrics")).await??;
+    Samples::parse(&text)
 }
 
-/// The body of a page of the engine; an error unless the status is 200.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await?;
-        anyhow::Ok(response)
-    };
-    let response = tokio::time::timeout(PATIENCE, exchange).await.context("no answer in time")??;
-    let (head, body) = response.split_once("\r\n\r\n").context("no HTTP answer")?;
-    if !head.lines().next().unwrap_or_default().contains(" 200 ") {
-        bail!("{}", body.trim());
-    }
-    Ok(body.to_owned())
+/// Returns the body of a page of the engine. A status other than 2xx is an error. The proxy
+/// settings of the environment are ignored.
+fn get(address: SocketAddr, path: &str) -> Result<String, ureq::Error> {
+    let agent: Agent = Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into();
+    agent.get(format!("http://{address}{path}")).call()?.body_mut().read_to_string()
 }
 
 impl Samples {
-    fn parse(text: &str) -> Self {
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let samples = lines.filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            Some((series.to_owned(), value.parse().ok()?))
-        });
-        Self { samples: samples.collect() }
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let lines = text.lines().map(|line| Ok(line.to_owned()));
+        Ok(Self { scrape: Scrape::parse(lines)? })
     }
 
-    /// The sum of a metric over all its labels; 0 where there is none.
+    /// Returns the sum of a counter or gauge over all its labels; 0 if the page does not have it.
     pub(crate) fn sum(&self, metric: &str) -> f64 {
-        let of_metric = |(series, _): &&(String, f64)| {
-            series.strip_prefix(metric).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
-        };
-        // The sum of no samples is −0.0, which would show.
-        self.samples.iter().filter(of_metric).map(|(_, value)| value).sum::<f64>() + 0.0
+        let samples = self.scrape.samples.iter().filter(|sample| sample.metric == metric);
+        let values = samples.filter_map(|sample| match sample.value {
+            Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => Some(value),
+            Value::Histogram(_) | Value::Summary(_) => None,
+        });
+        // The sum of no samples is −0.0, which would be shown as "-0".
+        values.sum::<f64>() + 0.0
     }
 }
 
@@ -66,6 +53,6 @@ mod tests {
 
     #[test]
     fn sums_over_labels_and_only_this_metric() {
-        assert!((Samples::parse(TEXT).sum("a") - 7.0).abs() < f64::EPSILON);
+        assert!((Samples::parse(TEXT).unwrap().sum("a") - 7.0).abs() < f64::EPSILON);
     }
 }

@@ -1,4 +1,4 @@
-//! Logs, and panics in them.
+//! Logging. Panics are logged as well.
 
 use std::io::IsTerminal as _;
 
@@ -7,9 +7,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging to standard error, so that a command's answer has standard output to itself.
+/// Starts logging to standard error, so that standard output has only the answer of a command.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
-    // What the HTTP server says of its start is of no use to anybody, unless the level asks for it by name.
+    // The start messages of the HTTP server are of no use, unless the level names them.
     let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.level))
         .with_context(|| format!("configuration: log.level: {:?} is no level and no filter", config.level))?;
     let builder = tracing_subscriber::fmt()

@@ -1,33 +1,36 @@
-//! Starts the actors, from the writer up to the source, and stops them in the order that data flows.
+//! Starts the actors, from the writer up to the source, and stops them in the order of the data
+//! flow.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use fred::clients::Client;
-use thicket_actors::checkpoint::{CheckpointStore, Checkpointer, postgres_pool};
+use thicket_actors::checkpoint::Checkpointer;
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{
-    DeploymentError, Join, PartitionKeeper, check_deployment, newest_generation,
-};
-use thicket_actors::queue::{
-    Leases, LogReader, NodeName, QueueWriter, QueueWriterOptions, Suspects, connect_redis,
-};
+use thicket_actors::ownership::{Join, PartitionKeeper, ShardHandle};
+use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
-use thicket_actors::source::{DecodeOptions, MqttClient, MqttIngress, MqttOptions};
+use thicket_actors::source::{
+    DecodeOptions, IngressPeers, LogWriter, MqttClient, MqttIngress, MqttOptions, SubscriptionKeys,
+};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
-use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions, connect_postgres};
-use thicket_schema::{Keys, PayloadLimits};
+use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
+use thicket_codecs::PayloadLimits;
+use thicket_schema::Keys;
+use thicket_store::postgres::{
+    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
+};
+use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
+use thicket_store::retry::Backoff;
 
 use crate::config::Config;
 use crate::migrate;
 
-/// Connections that read detectors' pasts.
+/// Most connections that read the history of detectors.
 const READ_CONNECTIONS: usize = 4;
-const STORE_RETRY: Duration = Duration::from_secs(1);
-/// Restarts of an actor that the node depends on, within a minute, before the node gives up.
+/// Most restarts of an actor within a minute. After one more, the node gives up.
 const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 
@@ -42,7 +45,8 @@ pub(crate) struct Topology {
     arbiters: Vec<Arbiter>,
 }
 
-/// Starts everything. Waits for PostgreSQL and Redis for as long as it takes; fails only where waiting does not help.
+/// Starts all actors. Waits for PostgreSQL and Redis without a limit; fails only if waiting does
+/// not help.
 pub(crate) async fn start(
     config: &Config,
     metrics: &Metrics,
@@ -51,21 +55,22 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Topology> {
     let newest_generation = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
-    let site = Site { config, metrics, exit, node: node_name(config), keys, newest_generation };
+    let starter = Starter { config, metrics, exit, node: node_name(config), keys, newest_generation };
 
     let store_arbiter = Arbiter::new();
-    let stores = site.start_stores(&store_arbiter.handle()).await?;
+    let stores = starter.start_stores(&store_arbiter.handle()).await?;
     let count = config.shards.resolved_count(config.queue.partitions);
     let shard_arbiters: Vec<Arbiter> = (0..shard_threads(count)).map(|_| Arbiter::new()).collect();
     watchdog.watch(&store_arbiter.handle(), "stores");
     for (number, arbiter) in shard_arbiters.iter().enumerate() {
         watchdog.watch(&arbiter.handle(), &format!("shards {number}"));
     }
-    let shards = site.start_shards(count, &shard_arbiters, &stores).await?;
-    stores.keeper.send(Join { shards: shards.clone() }).await.context("the partition keeper is gone")?;
+    let shards = starter.start_shards(count, &shard_arbiters, &stores).await?;
+    let shard_handles = shards.iter().map(shard_handle).collect();
+    stores.keeper.send(Join { shards: shard_handles }).await.context("the partition keeper is gone")?;
     let ingress_arbiter = Arbiter::new();
     watchdog.watch(&ingress_arbiter.handle(), "ingress");
-    let (queue, ingress) = site.start_ingress(&ingress_arbiter.handle()).await?;
+    let (queue, ingress) = starter.start_ingress(&ingress_arbiter.handle()).await?;
 
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");
     let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
@@ -73,8 +78,13 @@ pub(crate) async fn start(
     Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters })
 }
 
-/// What every start needs. fred runs a client on the runtime that made it, so each client is made on the arbiter that uses it.
-struct Site<'a> {
+fn shard_handle(shard: &Addr<Shard>) -> ShardHandle {
+    ShardHandle { assign: shard.clone().recipient(), revoke: shard.clone().recipient() }
+}
+
+/// Starts actors. A Redis client runs on the runtime that created it, so each client is created on
+/// the arbiter that uses it.
+struct Starter<'a> {
     config: &'a Config,
     metrics: &'a Metrics,
     exit: &'a ExitSignal,
@@ -83,14 +93,14 @@ struct Site<'a> {
     newest_generation: u64,
 }
 
-/// The actors beside the stores.
+/// The actors that write to the stores or read from them.
 struct Stores {
     writers: Vec<Addr<PostgresWriter>>,
     checkpointer: Addr<Checkpointer>,
     keeper: Addr<PartitionKeeper>,
 }
 
-impl Site<'_> {
+impl Starter<'_> {
     async fn start_stores(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Stores> {
         let Self { config, metrics, .. } = *self;
         let redis = self.redis(arbiter).await?;
@@ -125,7 +135,7 @@ impl Site<'_> {
     ) -> anyhow::Result<Vec<Addr<Shard>>> {
         let config = self.config;
         let detectors = Arc::new(config.detector_configs()?);
-        let alone = Arc::new(tokio::sync::Mutex::new(()));
+        let suspect_lock = Arc::new(tokio::sync::Mutex::new(()));
         let mut shards = Vec::new();
         for number in 0..count {
             let arbiter = arbiters[usize::from(number) % arbiters.len()].handle();
@@ -135,17 +145,19 @@ impl Site<'_> {
                 number,
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
-                retire_after: config.shards.retire_after,
+                evict_after: config.shards.evict_after,
                 max_resident: (config.shards.max_resident / usize::from(count)).max(1),
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };
             let peers = ShardPeers {
-                writers: stores.writers.clone(),
-                checkpointer: stores.checkpointer.clone(),
-                keeper: stores.keeper.clone(),
+                writers: stores.writers.iter().map(|writer| writer.clone().recipient()).collect(),
+                save: stores.checkpointer.clone().recipient(),
+                load: stores.checkpointer.clone().recipient(),
+                reopen: stores.keeper.clone().recipient(),
+                quarantine: stores.keeper.clone().recipient(),
                 exit: self.exit.clone(),
                 suspects: Suspects::new(self.redis(&arbiter).await?, self.keys.clone(), self.node.clone()),
-                alone: Arc::clone(&alone),
+                suspect_lock: Arc::clone(&suspect_lock),
             };
             let metrics = self.metrics.clone();
             shards.push(start_in_arbiter(&arbiter, self.supervise("shard"), move |_| {
@@ -179,12 +191,22 @@ impl Site<'_> {
             QueueWriter::new(log, keys, options, acknowledging, metrics, exit)
         });
 
-        let client_id = &config.mqtt.client_id;
-        let lease_keys = (self.keys.ingress_lease(client_id), self.keys.ingress_epoch(client_id));
-        let (leases, writer, metrics) = (self.leases(redis), queue.clone(), self.metrics.clone());
-        let announced = (postgres_pool(&config.postgres.url, 1)?, config.detector_configs()?.to_json());
+        let writer = LogWriter {
+            append: queue.clone().recipient(),
+            controls: queue.clone().recipient(),
+            fence: queue.clone().recipient(),
+        };
+        let peers = IngressPeers {
+            connection,
+            writer,
+            leases: self.leases(redis),
+            keys: SubscriptionKeys::new(&self.keys, &config.mqtt.client_id),
+            pool: postgres_pool(&config.postgres.url, 1)?,
+            detectors: config.detector_configs()?.to_json(),
+        };
+        let metrics = self.metrics.clone();
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
-            MqttIngress::new(client, connection, mqtt, decode, writer, leases, lease_keys, announced, metrics)
+            MqttIngress::new(client, mqtt, decode, peers, metrics)
         });
         Ok((queue, ingress))
     }
@@ -207,7 +229,7 @@ impl Site<'_> {
         let url = self.config.redis.url.clone();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         arbiter.spawn(async move {
-            // Nobody waits any more if the engine was told to stop meanwhile.
+            // The receiver is gone if the engine was told to stop meanwhile.
             let _ = sender.send(connect_redis(&url).await);
         });
         receiver.await.context("an arbiter ended while the engine started")
@@ -215,13 +237,14 @@ impl Site<'_> {
 }
 
 impl Topology {
-    /// Where changes of the configuration go.
+    /// The ingress, which publishes changes of the configuration.
     pub(crate) fn ingress(&self) -> Addr<MqttIngress> {
         self.ingress.clone()
     }
 
-    /// Stops in the order that data flows: no more messages; what was taken is appended, acknowledged, scored, committed;
-    /// every detector saved; the leases given back.
+    /// Stops in the order of the data flow. The ingress takes no more messages; the messages that
+    /// it took are appended, acknowledged, scored and committed; every detector is saved; the
+    /// leases are released.
     pub(crate) async fn drain(self) {
         let _ = self.ingress.send(Drain).await;
         let _ = self.queue.send(Drain).await;
@@ -235,8 +258,10 @@ impl Topology {
     }
 }
 
-/// Waits for PostgreSQL, and refuses tables that this binary does not know. Returns the newest generation of the log that is committed.
+/// Waits for PostgreSQL, and refuses tables that this program does not know. Returns the newest
+/// committed generation of the log.
 async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
+    let mut backoff = Backoff::default();
     loop {
         let url = config.postgres.url.clone();
         match tokio::task::spawn_blocking(move || migrate::pending(&url)).await? {
@@ -246,37 +271,38 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
                 tracing::warn!(
                     "postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)"
                 );
-                tokio::time::sleep(STORE_RETRY).await;
+                backoff.wait().await;
             }
         }
     }
+    backoff.reset();
     loop {
-        match deployment(config).await {
+        match check_and_read_generation(config).await {
             Ok(newest) => return Ok(newest),
-            // That is for a person to mend; everything else may pass.
+            // Only a person can solve this. All other errors may pass.
             Err(error @ DeploymentError::PartitionsDiffer { .. }) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(%error, "postgresql does not answer any more; trying again");
-                tokio::time::sleep(STORE_RETRY).await;
+                backoff.wait().await;
             }
         }
     }
 }
 
-/// Checks the deployment; the newest generation of the log that is committed.
-async fn deployment(config: &Config) -> Result<u64, DeploymentError> {
+/// Checks the number of partitions. Returns the newest committed generation of the log.
+async fn check_and_read_generation(config: &Config) -> Result<u64, DeploymentError> {
     let mut connection = connect_postgres(&config.postgres.url).await?;
     check_deployment(&mut connection, config.queue.partitions).await?;
     newest_generation(&mut connection).await
 }
 
-/// One thread for each shard, but not more than there are cores.
+/// The number of threads for shards: one per shard, at most one per core.
 fn shard_threads(shards: u16) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     usize::from(shards).min(cores).max(1)
 }
 
-/// What leases and the log know the node by.
+/// The name of this node in leases and in the log.
 fn node_name(config: &Config) -> NodeName {
     let name = if config.node.name.is_empty() {
         std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
@@ -301,7 +327,7 @@ fn mqtt_options(config: &Config) -> anyhow::Result<MqttOptions> {
     })
 }
 
-/// How messages are read.
+/// The settings for decoding messages.
 pub(crate) fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
     let mqtt = &config.mqtt;
     let limits = PayloadLimits {

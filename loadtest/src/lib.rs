@@ -18,7 +18,6 @@
 
 pub mod audio;
 pub mod cli;
-mod database;
 pub mod demo;
 pub mod digest;
 mod http;

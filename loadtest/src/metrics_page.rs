@@ -113,13 +113,13 @@ fn quantile(buckets: &[HistogramCount], q: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "# TYPE thicket_latency_seconds histogram\n\
-        thicket_latency_seconds_bucket{le=\"0.005\"} 20\n\
-        thicket_latency_seconds_bucket{le=\"0.01\"} 60\n\
-        thicket_latency_seconds_bucket{le=\"0.1\"} 99\n\
-        thicket_latency_seconds_bucket{le=\"+Inf\"} 100\n\
-        thicket_latency_seconds_sum 1.5\n\
-        thicket_latency_seconds_count 100\n\
+    const PAGE: &str = "# TYPE thicket_ingest_to_commit_seconds histogram\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"0.005\"} 20\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"0.01\"} 60\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"0.1\"} 99\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"+Inf\"} 100\n\
+        thicket_ingest_to_commit_seconds_sum 1.5\n\
+        thicket_ingest_to_commit_seconds_count 100\n\
         thicket_append_seconds_bucket{le=\"7\"} 5\n\
         # HELP a\na{shard=\"0\"} 3\na{shard=\"1\"} 4\nab 100\n\
         # TYPE h histogram\nh_bucket{le=\"1\"} 50\nh_bucket{le=\"2\"} 100\nh_bucket{le=\"+Inf\"} 100\n";
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn quantiles_are_interpolated() {
         let page = MetricsPage::parse(PAGE).unwrap();
-        let buckets = page.buckets("thicket_latency_seconds");
+        let buckets = page.buckets("thicket_ingest_to_commit_seconds");
         assert_eq!(buckets.len(), 4);
         assert_eq!(quantile(&buckets, 0.5), Some(0.005 + 0.005 * 30.0 / 40.0));
         assert_eq!(quantile(&buckets, 0.1), Some(0.0025));
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn without_observations_there_is_no_quantile() {
-        assert_eq!(MetricsPage::parse("").unwrap().quantile("thicket_latency_seconds", 0.5), None);
+        assert_eq!(MetricsPage::parse("").unwrap().quantile("thicket_ingest_to_commit_seconds", 0.5), None);
         let empty = [0.1, f64::INFINITY].map(|less_than| HistogramCount { less_than, count: 0.0 });
         assert_eq!(quantile(&empty, 0.5), None);
     }

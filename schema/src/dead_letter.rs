@@ -102,14 +102,6 @@ impl Reason {
     }
 }
 
-impl Reason {
-    /// Whether letters of this reason are made of readings that were decoded, by [`DeadLetter::of_reading`], rather than of
-    /// messages.
-    pub fn is_of_reading(self) -> bool {
-        matches!(self, Self::TimestampConflict | Self::MissingField | Self::Unstorable)
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -136,7 +128,7 @@ impl FromStr for Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The MQTT topic, at most [`DeadLetter::MAX_TOPIC_BYTES`] of it.
+    /// The MQTT topic, or the sensor's name if `of_reading`; at most [`DeadLetter::MAX_TOPIC_BYTES`] of it.
     pub topic: String,
     /// Why it is dead.
     pub reason: Reason,
@@ -146,6 +138,9 @@ pub struct DeadLetter {
     pub payload: Bytes,
     /// Length of the whole payload.
     pub payload_bytes: u64,
+    /// Whether it was made of a decoded reading rather than of a message. Such dead letters are made after the
+    /// log was read, so log entries do not hold this.
+    pub of_reading: bool,
 }
 
 impl DeadLetter {
@@ -174,7 +169,7 @@ impl DeadLetter {
             members.insert(time.to_owned(), reading.ts.to_string().into());
         }
         let payload = serde_json::Value::Object(members).to_string();
-        Self::new(reading.sensor.as_str(), reason, detail, payload.as_bytes())
+        Self { of_reading: true, ..Self::new(reading.sensor.as_str(), reason, detail, payload.as_bytes()) }
     }
 
     /// Makes a dead letter where only a part of the payload is at hand.
@@ -191,6 +186,7 @@ impl DeadLetter {
             detail: storable(detail, Self::MAX_DETAIL_BYTES),
             payload: Bytes::copy_from_slice(&payload[..payload.len().min(Self::MAX_PAYLOAD_BYTES)]),
             payload_bytes,
+            of_reading: false,
         }
     }
 }

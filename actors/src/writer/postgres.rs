@@ -190,13 +190,13 @@ fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
         match decision {
             CommitDecision::Apply => {
                 for received in &batch.received {
-                    metrics.latency_seconds.observe((now_micros - received) as f64 / 1e6);
+                    metrics.ingest_to_commit_seconds.observe((now_micros - received) as f64 / 1e6);
                 }
             }
             CommitDecision::AlreadyApplied => {}
             CommitDecision::Fenced => {
                 tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: another node owns the partition");
-                metrics.fenced.inc();
+                metrics.commits_fenced.inc();
             }
         }
     }

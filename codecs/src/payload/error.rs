@@ -1,4 +1,4 @@
-//! Why a payload, or one element of it, is not a measurement.
+//! The errors of a payload, or of one element of it.
 
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSetError, Reason};
@@ -13,18 +13,18 @@ pub enum PayloadError {
         "the payload has {bytes} bytes, at most {limit} are allowed; send smaller batches or raise the limit"
     )]
     TooLarge {
-        /// Length of the payload.
+        /// Length of the payload in bytes.
         bytes: usize,
         /// The limit.
         limit: usize,
     },
-    /// The payload is not JSON; the detail names line and column.
+    /// The payload is not JSON. The detail names line and column.
     #[error("malformed JSON: {detail}")]
     MalformedJson {
-        /// What is wrong, and where.
+        /// The error and its position.
         detail: String,
     },
-    /// There is nothing in the payload, or in its array.
+    /// The payload, or its array, is empty.
     #[error("the payload is empty; send an object of numbers, an array of such objects, or a number")]
     Empty,
     /// No member of the object is a number.
@@ -33,13 +33,13 @@ pub enum PayloadError {
     /// A number is beyond the range of a 64-bit float.
     #[error("the value of {field} is not a finite 64-bit float; leave the field out where there is no value")]
     NotFinite {
-        /// The field, at least the beginning of its name.
+        /// The field, or the beginning of its name.
         field: String,
     },
-    /// A member that counts occurs twice.
+    /// A field, or the timestamp, occurs twice.
     #[error("the object has two members named {field}; send each once")]
     DuplicateField {
-        /// The member, at least the beginning of its name.
+        /// The member, or the beginning of its name.
         field: String,
     },
     /// The timestamp cannot be read.
@@ -58,7 +58,7 @@ pub enum PayloadError {
         "the array has {readings} elements, at most {limit} are allowed; send smaller batches or raise the limit"
     )]
     TooManyReadings {
-        /// Elements of the array.
+        /// Number of elements of the array.
         readings: usize,
         /// The limit.
         limit: usize,
@@ -66,7 +66,7 @@ pub enum PayloadError {
     /// A field's name cannot be stored.
     #[error("bad field name: {0}")]
     BadFieldName(FieldSetError),
-    /// The payload, or the element, is JSON, but of a kind that holds no reading.
+    /// The payload, or the element, is JSON but not a reading.
     #[error("not a reading; send an object of numbers, an array of such objects, or a number")]
     NotAReading,
 }

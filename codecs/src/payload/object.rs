@@ -1,27 +1,27 @@
-//! Reading a JSON object straight into a measurement, without a tree of values in between.
+//! Reads a JSON object directly into a measurement, without a tree of values in between.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use thicket_schema::Timestamp;
+use thicket_schema::text::excerpt;
 
 use super::shapes::Shapes;
 use super::{Measurement, PayloadError};
 use crate::timestamp::{TimestampError, parse_epoch, parse_rfc3339};
-use thicket_schema::Timestamp;
-use thicket_schema::text::excerpt;
 
-/// What one object leaves to the next: the known forms, and buffers of the right size.
+/// State that is reused from one object to the next: the known shapes, and buffers of the right size.
 #[derive(Default)]
 pub(super) struct Scratch {
     shapes: Shapes,
-    /// Names of the fields so far, in their order in the object, joined by line feeds.
+    /// Names of the fields so far, in the order of the object, joined by line feeds.
     names: String,
-    /// Where in `names` the field that is being read begins, its line feed included.
+    /// Index in `names` of the field that is being read, including its line feed.
     current: usize,
-    /// One for each name, except while a member is being read.
+    /// One value per name, except while a member is being read.
     values: Vec<f64>,
-    /// What is wrong, where it is not the JSON.
+    /// The error, if the JSON is valid and the object is not.
     problem: Option<PayloadError>,
 }
 
@@ -55,7 +55,7 @@ impl Scratch {
         Ok(Measurement { ts, fields, values })
     }
 
-    /// The measurement of a payload that is only a number.
+    /// Returns the measurement of a payload that is only a number.
     pub(super) fn bare(&mut self, value: f64) -> Result<Measurement, PayloadError> {
         self.clear();
         self.begin_field("value");
@@ -67,7 +67,7 @@ impl Scratch {
     }
 }
 
-/// Reads a text that begins with `{`.
+/// Reads an object from a text that begins with `{`.
 pub(super) fn read(
     scratch: &mut Scratch,
     text: &str,
@@ -87,7 +87,8 @@ pub(super) fn read(
     }
 }
 
-/// `serde_json` refuses a number beyond the range of a float with an error that only its text tells from others.
+/// Turns an error of `serde_json` into one of ours. Only the text of its error tells a number beyond the range of
+/// a float from malformed JSON.
 fn explain(scratch: &Scratch, error: &serde_json::Error) -> PayloadError {
     if error.to_string().starts_with("number out of range") {
         return PayloadError::NotFinite { field: scratch.current_name() };
@@ -95,7 +96,7 @@ fn explain(scratch: &Scratch, error: &serde_json::Error) -> PayloadError {
     PayloadError::malformed(error)
 }
 
-/// The time from the JSON text of the timestamp member.
+/// Parses the JSON text of the timestamp member.
 fn parse_time(json: &str) -> Result<Timestamp, PayloadError> {
     let Some(quoted) = json.strip_prefix('"') else {
         return Ok(parse_epoch(json)?);
@@ -117,7 +118,7 @@ struct ObjectVisitor<'a> {
 }
 
 impl<'de> Visitor<'de> for ObjectVisitor<'_> {
-    /// The JSON text of the timestamp, where there is one.
+    /// The JSON text of the timestamp, if the object has one.
     type Value = Option<&'de str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,7 +154,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 }
 
-/// Ends the parse for a reason that is not the JSON's fault.
+/// Ends the parse with an error that is not about the JSON.
 fn stop<E: Error>(scratch: &mut Scratch, problem: PayloadError) -> E {
     scratch.problem = Some(problem);
     E::custom("")
@@ -162,7 +163,7 @@ fn stop<E: Error>(scratch: &mut Scratch, problem: PayloadError) -> E {
 enum Key {
     /// The timestamp, under the key of this index.
     Time(usize),
-    /// Perhaps a field; its name stands in the scratch.
+    /// A field if its value is a number. Its name is in the scratch.
     Field,
 }
 
@@ -195,7 +196,7 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// A number, or `None` for whatever else.
+/// Reads a number; `None` for any other value.
 struct ValueSeed;
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {

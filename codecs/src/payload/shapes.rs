@@ -1,16 +1,17 @@
-//! The forms of objects met before: devices send the same members in the same order again and again.
+//! Remembers the shapes of objects. Devices send the same members in the same order again and again.
 
 use std::collections::HashMap;
 
-use super::PayloadError;
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSet, FieldSetError};
 
-/// How much memory the known forms may take before all are forgotten: thousands of them, so that only a fleet that makes
-/// up names gets there.
+use super::PayloadError;
+
+/// Memory that the known shapes may take. Beyond it, all are forgotten. It holds thousands of shapes, so only a
+/// fleet that invents names reaches it.
 const MAX_BYTES: usize = 8 << 20;
 
-/// Known forms by their names, in the order of the object, joined by line feeds.
+/// Known shapes by their names, in the order of the object, joined by line feeds.
 #[derive(Default)]
 pub(super) struct Shapes {
     known: HashMap<Box<str>, Shape>,
@@ -19,16 +20,16 @@ pub(super) struct Shapes {
 
 struct Shape {
     fields: FieldSet,
-    /// For each field the index of its value in the object; `None` where the object is in order.
+    /// For each field the index of its value in the object; `None` if the object is in order.
     order: Option<Box<[u32]>>,
-    /// How many values such an object has.
+    /// Number of values.
     width: usize,
 }
 
 impl Shapes {
-    /// The field set for names in an object's order, and the values in the set's order.
+    /// Returns the field set of names in the order of an object, and the values in the order of the set.
     pub(super) fn sort(&mut self, names: &str, values: &[f64]) -> Result<(FieldSet, Vec<f64>), PayloadError> {
-        // A name that contains a line feed makes the text longer by a name than there are values, which no known form is.
+        // A name that contains a line feed counts as two names. The widths then differ, so no known shape matches.
         if let Some(shape) = self.known.get(names).filter(|shape| shape.width == values.len()) {
             return Ok(shape.apply(values));
         }
@@ -67,7 +68,7 @@ impl Shape {
         })
     }
 
-    /// About what remembering the form takes: its names twice, and per name and per form what the allocator adds.
+    /// Estimates the memory of a shape: its names twice, and the overhead of the allocator per name and shape.
     fn bytes(&self, names: &str) -> usize {
         256 + 64 * self.width + 2 * names.len()
     }

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use super::*;
 
 const TEN_O_CLOCK: i64 = 1_795_341_600_000_000;
-const END: i64 = END_SECONDS * MICROS_PER_SECOND;
 
 fn rfc3339(text: &str) -> i64 {
     parse_rfc3339(text).unwrap().0

@@ -109,15 +109,15 @@ fn advance(metrics: &Metrics) {
     metrics.dead_letters.with_label_values(&["empty"]).inc_by(5);
     metrics.anomalies.inc_by(2);
     metrics.detector_restores.inc_by(4);
-    metrics.detector_retirements.inc_by(3);
+    metrics.detector_evictions.inc_by(3);
     metrics.restore_mismatches.inc_by(3);
-    repeat(98, &|| metrics.latency_seconds.observe(0.04));
-    repeat(2, &|| metrics.latency_seconds.observe(0.6));
+    repeat(98, &|| metrics.ingest_to_commit_seconds.observe(0.04));
+    repeat(2, &|| metrics.ingest_to_commit_seconds.observe(0.6));
     metrics.commits.inc_by(100);
     repeat(98, &|| metrics.commit_seconds.observe(0.015));
     repeat(2, &|| metrics.commit_seconds.observe(0.3));
     metrics.commit_conflicts.inc_by(2);
-    metrics.fenced.inc_by(6);
+    metrics.commits_fenced.inc_by(6);
     metrics.checkpoints.inc_by(40);
     metrics.checkpoint_bytes.inc_by(5_000_000);
     metrics.checkpoint_oldest_age_seconds.set(42.0);
@@ -125,8 +125,8 @@ fn advance(metrics: &Metrics) {
     metrics.actor_restarts.with_label_values(&["writer"]).inc_by(2);
     metrics.log_gaps.inc_by(1);
     metrics.partitions_owned.set(64);
-    for (fate, records) in LEDGER {
-        metrics.ledger_records.with_label_values(&[fate]).set(records);
+    for (outcome, records) in LEDGER {
+        metrics.ledger_records.with_label_values(&[outcome]).set(records);
     }
     metrics.readings_expired.inc_by(50);
     metrics.retention_days_kept.set(2);

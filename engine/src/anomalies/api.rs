@@ -1,5 +1,5 @@
-//! Anomalies and labels through HTTP, for a dashboard's button or another program. Sensors' names contain slashes, so they stand
-//! in the query or the body, never in the path.
+//! Anomalies and labels through HTTP, for a button of a dashboard or another program. Names of sensors contain
+//! slashes, so they are in the query or the body, never in the path.
 //!
 //! | request | answer |
 //! |---|---|
@@ -7,7 +7,8 @@
 //! | `POST /api/labels`, body `{"sensor", "started", "label", "note", "author"}` | the anomaly |
 //! | `DELETE /api/labels?sensor=NAME&started=TIME` | the anomaly |
 //!
-//! An error is `{"error": "…"}` with 400 (the request is wrong), 404 (no such anomaly), 503 (PostgreSQL is away).
+//! An error is `{"error": "…"}` with 400 (the request is wrong), 404 (no such anomaly) or 503 (PostgreSQL does
+//! not answer).
 
 use std::time::Duration;
 
@@ -16,17 +17,18 @@ use actix_web::web::{self, Data, Json, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Deserialize;
 use serde_json::json;
-use thicket_actors::checkpoint::PostgresPool;
 use thicket_detector::Label;
+use thicket_store::postgres::{Anomaly, AnomalyFilter, NewLabel, PostgresPool, QueryError, list_anomalies};
 
-use super::table::{self, Anomaly, Filter, LabelError, NewLabel};
+use super::label::{LabelError, change_label};
 use crate::sensors::SensorError;
-use crate::when;
+use crate::time_arg;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long PostgreSQL may take for an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 1_000;
-/// Longest body of a request.
+/// Maximum length of a request body in bytes.
 const MAX_BYTES: usize = 16 << 10;
 
 /// Adds the routes below `/api`.
@@ -36,41 +38,41 @@ pub(crate) fn routes(config: &mut ServiceConfig, pool: &PostgresPool) {
         .app_data(
             web::JsonConfig::default()
                 .limit(MAX_BYTES)
-                .error_handler(|error, _| Refused::wrong(&error).into()),
+                .error_handler(|error, _| ApiError::bad_request(&error).into()),
         )
-        .app_data(web::QueryConfig::default().error_handler(|error, _| Refused::wrong(&error).into()))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| ApiError::bad_request(&error).into()))
         .route("/anomalies", web::get().to(list))
         .route("/labels", web::post().to(set))
         .route("/labels", web::delete().to(clear))
-        .default_service(web::to(nowhere));
+        .default_service(web::to(not_found));
     config.service(scope);
 }
 
-/// An answer that is no success.
+/// An answer with an error status.
 #[derive(Debug)]
-struct Refused {
+struct ApiError {
     status: StatusCode,
     error: String,
 }
 
-impl Refused {
-    fn wrong(error: &dyn std::fmt::Display) -> Self {
+impl ApiError {
+    fn bad_request(error: &dyn std::fmt::Display) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: error.to_string() }
     }
 
-    fn away(error: &dyn std::fmt::Display) -> Self {
+    fn unavailable(error: &dyn std::fmt::Display) -> Self {
         let error = format!("postgresql does not answer: {error}");
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error }
     }
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.error)
     }
 }
 
-impl ResponseError for Refused {
+impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.status
     }
@@ -80,21 +82,21 @@ impl ResponseError for Refused {
     }
 }
 
-impl From<diesel::result::Error> for Refused {
-    /// Whatever a statement fails by here is PostgreSQL's state, not the request's: the connection is gone, the tables are missing, or it
-    /// takes too long.
-    fn from(error: diesel::result::Error) -> Self {
-        Self::away(&error)
+impl From<QueryError> for ApiError {
+    /// A statement fails here because of PostgreSQL, not because of the request: the connection is lost, the
+    /// tables are missing, or it takes too long.
+    fn from(error: QueryError) -> Self {
+        Self::unavailable(&error)
     }
 }
 
-impl From<LabelError> for Refused {
+impl From<LabelError> for ApiError {
     fn from(error: LabelError) -> Self {
         match error {
             LabelError::Database(error) | LabelError::Sensor(SensorError::Database(error)) => {
-                Self::away(&error)
+                Self::unavailable(&error)
             }
-            LabelError::Sensor(SensorError::BadName(_)) => Self::wrong(&error),
+            LabelError::Sensor(SensorError::BadName(_)) => Self::bad_request(&error),
             LabelError::Sensor(SensorError::Unknown { .. }) | LabelError::NoAnomaly { .. } => {
                 Self { status: StatusCode::NOT_FOUND, error: error.to_string() }
             }
@@ -111,25 +113,28 @@ struct ListQuery {
     limit: Option<i64>,
 }
 
-async fn list(pool: Data<PostgresPool>, query: Query<ListQuery>) -> Result<Json<Vec<Anomaly>>, Refused> {
+async fn list(pool: Data<PostgresPool>, query: Query<ListQuery>) -> Result<Json<Vec<Anomaly>>, ApiError> {
     let ListQuery { sensor, since, unlabelled, limit } = query.into_inner();
-    let since = since.as_deref().map(when::parse).transpose();
+    let since = since.as_deref().map(time_arg::parse).transpose();
     let unlabelled = match unlabelled.as_deref() {
         Some("" | "true" | "1") => true,
         None | Some("false" | "0") => false,
         Some(other) => {
-            return Err(Refused::wrong(&format!("unlabelled is {other:?}, but must be true or false")));
+            return Err(ApiError::bad_request(&format!(
+                "unlabelled is {other:?}, but must be true or false"
+            )));
         }
     };
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Refused::wrong(&format!("limit is {limit}, but must be 1 to {MAX_LIMIT}")));
+        return Err(ApiError::bad_request(&format!("limit is {limit}, but must be 1 to {MAX_LIMIT}")));
     }
-    let since = since.map_err(|error| Refused::wrong(&format!("since: {error}")))?;
-    let filter = Filter { sensors: sensor.filter(|pattern| !pattern.is_empty()), since, unlabelled, limit };
-    within_patience(async {
-        let mut postgres = pool.get().await.map_err(|error| Refused::away(&error))?;
-        Ok(Json(table::list(&mut postgres, &filter).await?))
+    let since = since.map_err(|error| ApiError::bad_request(&format!("since: {error}")))?;
+    let filter =
+        AnomalyFilter { sensors: sensor.filter(|pattern| !pattern.is_empty()), since, unlabelled, limit };
+    within_timeout(async {
+        let mut postgres = pool.get().await.map_err(|error| ApiError::unavailable(&error))?;
+        Ok(Json(list_anomalies(&mut postgres, &filter).await?))
     })
     .await
 }
@@ -146,7 +151,7 @@ struct LabelBody {
     author: String,
 }
 
-async fn set(pool: Data<PostgresPool>, body: Json<LabelBody>) -> Result<Json<Anomaly>, Refused> {
+async fn set(pool: Data<PostgresPool>, body: Json<LabelBody>) -> Result<Json<Anomaly>, ApiError> {
     let LabelBody { sensor, started, label, note, author } = body.into_inner();
     change(&pool, &sensor, &started, Some(NewLabel { label, note: &note, author: &author })).await
 }
@@ -158,7 +163,7 @@ struct ClearQuery {
     started: String,
 }
 
-async fn clear(pool: Data<PostgresPool>, query: Query<ClearQuery>) -> Result<Json<Anomaly>, Refused> {
+async fn clear(pool: Data<PostgresPool>, query: Query<ClearQuery>) -> Result<Json<Anomaly>, ApiError> {
     change(&pool, &query.sensor, &query.started, None).await
 }
 
@@ -166,21 +171,22 @@ async fn change(
     pool: &PostgresPool,
     sensor: &str,
     started: &str,
-    label: Option<NewLabel<'_>>,
-) -> Result<Json<Anomaly>, Refused> {
-    let started = when::parse_exact(started).map_err(|error| Refused::wrong(&format!("started: {error}")))?;
-    within_patience(async {
-        let mut postgres = pool.get().await.map_err(|error| Refused::away(&error))?;
-        Ok(Json(table::label(&mut postgres, sensor, started, label).await?))
+    new: Option<NewLabel<'_>>,
+) -> Result<Json<Anomaly>, ApiError> {
+    let started = time_arg::parse_exact(started)
+        .map_err(|error| ApiError::bad_request(&format!("started: {error}")))?;
+    within_timeout(async {
+        let mut postgres = pool.get().await.map_err(|error| ApiError::unavailable(&error))?;
+        Ok(Json(change_label(&mut postgres, sensor, started, new).await?))
     })
     .await
 }
 
-async fn nowhere(request: HttpRequest) -> HttpResponse {
+async fn not_found(request: HttpRequest) -> HttpResponse {
     let error = format!("there is no {} {}", request.method(), request.path());
-    Refused { status: StatusCode::NOT_FOUND, error }.error_response()
+    ApiError { status: StatusCode::NOT_FOUND, error }.error_response()
 }
 
-async fn within_patience<T>(answer: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
-    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|elapsed| Err(Refused::away(&elapsed)))
+async fn within_timeout<T>(answer: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|elapsed| Err(ApiError::unavailable(&elapsed)))
 }

@@ -1,37 +1,36 @@
-//! An alarm, be it stored or found now.
+//! An alarm: a stored anomaly, or an event of the new detector.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
-use thicket_detector::{Event, Label};
+use thicket_detector::{Cause, Event, Label};
 use thicket_schema::Timestamp;
+use thicket_store::postgres::{Anomaly, by_share, serialize_causes};
 
 use super::compare::Span;
-use crate::anomalies::Anomaly;
-use crate::words::{Why, by_share};
 
 /// An event of a sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Alarm {
-    pub(super) started: DateTime<Utc>,
-    /// Nothing while it lasts.
-    pub(super) ended: Option<DateTime<Utc>>,
-    pub(super) peak_at: DateTime<Utc>,
+    pub(super) started: Timestamp,
+    /// Time of the last anomalous reading; `None` while the event lasts.
+    pub(super) ended: Option<Timestamp>,
+    pub(super) peak_at: Timestamp,
     pub(super) peak_grade: f64,
     pub(super) readings: i64,
-    /// The greatest share first.
-    pub(super) causes: Vec<Why>,
-    /// What people said of it, where it is stored.
+    /// The largest share first.
+    #[serde(serialize_with = "serialize_causes")]
+    pub(super) causes: Vec<Cause>,
+    /// The label of a stored anomaly.
     pub(super) label: Option<Label>,
 }
 
 impl Alarm {
-    /// The time it takes up. One that lasts has no end.
+    /// Its span of time. The span of an event that lasts has no end.
     pub(super) fn span(&self) -> Span {
-        let to = self.ended.map_or(i64::MAX, |ended| ended.timestamp_micros());
-        Span { from: self.started.timestamp_micros(), to }
+        let to = self.ended.map_or(i64::MAX, Timestamp::as_micros);
+        Span { from: self.started.as_micros(), to }
     }
 
-    /// Whether people called it real, as far as they said anything.
+    /// Whether its label calls it real; `None` if it has no label.
     pub(super) fn is_real(&self) -> Option<bool> {
         self.label.map(|label| label == Label::True)
     }
@@ -39,14 +38,13 @@ impl Alarm {
 
 impl From<&Event> for Alarm {
     fn from(event: &Event) -> Self {
-        let time = |micros| Timestamp(micros).to_datetime();
         Self {
-            started: time(event.started),
-            ended: event.ended.map(time),
-            peak_at: time(event.peak_at),
+            started: Timestamp(event.started),
+            ended: event.ended.map(Timestamp),
+            peak_at: Timestamp(event.peak_at),
             peak_grade: event.peak_grade,
             readings: i64::from(event.readings),
-            causes: by_share(event.causes.iter().map(Why::from).collect()),
+            causes: by_share(event.causes.clone()),
             label: None,
         }
     }
@@ -61,7 +59,7 @@ impl From<Anomaly> for Alarm {
             peak_grade: anomaly.peak_grade,
             readings: i64::from(anomaly.readings),
             causes: anomaly.causes,
-            label: anomaly.label.map(|said| said.label),
+            label: anomaly.label.map(|labelled| labelled.label),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Which alarms of two configurations are the same, and how many of them are right. Pure.
+//! Compares the alarms of two configurations with each other and with labels. Pure.
 
 use serde::Serialize;
 
-/// A stretch of time, both ends included, in microseconds since 1970.
+/// A span of time, both ends included, in µs since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: i64,
@@ -15,7 +15,7 @@ impl Span {
     }
 }
 
-/// What became of the alarms. Indices into the lists that were compared.
+/// The difference between two lists of alarms, as indices into the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     /// Old alarms that a new one overlaps.
@@ -26,76 +26,79 @@ pub(super) struct Difference {
     pub(super) gained: Vec<usize>,
 }
 
-/// Compares the alarms of one sensor, each list in order of its beginnings.
+/// Compares the alarms of one sensor. Each list is ordered by the start of its alarms.
 pub(super) fn compare(old: &[Span], new: &[Span]) -> Difference {
-    let (kept, lost) = (0..old.len()).partition(|&index| touched(old[index], new));
-    let gained = (0..new.len()).filter(|&index| !touched(new[index], old)).collect();
+    let (kept, lost) = (0..old.len()).partition(|&index| overlaps_any(old[index], new));
+    let gained = (0..new.len()).filter(|&index| !overlaps_any(new[index], old)).collect();
     Difference { kept, lost, gained }
 }
 
-/// Whether any of the spans, in order of their beginnings, overlaps this one. The spans of one sensor do not overlap each other, so
-/// the last that begins before this one's end is the one to look at.
-fn touched(span: Span, others: &[Span]) -> bool {
-    let begun = others.partition_point(|other| other.from <= span.to);
-    begun > 0 && others[begun - 1].overlaps(span)
+/// Whether a span overlaps any of the others, which are ordered by their start.
+///
+/// The spans of one sensor do not overlap each other. So it suffices to test the last span that
+/// starts before the end of this one.
+fn overlaps_any(span: Span, others: &[Span]) -> bool {
+    let started = others.partition_point(|other| other.from <= span.to);
+    started > 0 && others[started - 1].overlaps(span)
 }
 
-/// Alarms set against what people said.
+/// The number of alarms and of labelled anomalies, by whether they overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Judgement {
-    /// Alarms that overlap an anomaly that was called real.
-    pub(super) right: usize,
-    /// Alarms that overlap only what was called a false alarm, or maintenance.
-    pub(super) wrong: usize,
-    /// Alarms of which nobody has said anything.
+pub(super) struct LabelCounts {
+    /// Alarms that overlap an anomaly with the label `true`.
+    pub(super) true_positives: usize,
+    /// Alarms that overlap only anomalies with the label `false` or `maintenance`.
+    pub(super) false_positives: usize,
+    /// Alarms that overlap no labelled anomaly.
     pub(super) unlabelled: usize,
-    /// Real anomalies that some alarm overlaps.
-    pub(super) found: usize,
+    /// Real anomalies that an alarm overlaps.
+    pub(super) detected: usize,
     /// Real anomalies that no alarm overlaps.
-    pub(super) missed: usize,
+    pub(super) undetected: usize,
 }
 
-/// Sets alarms against labelled anomalies: their span, and whether they are real. Both in order of their beginnings.
-pub(super) fn judge(alarms: &[Span], labelled: &[(Span, bool)]) -> Judgement {
+/// Compares alarms with labelled anomalies: the span of each, and whether it is real. Both are
+/// ordered by their start.
+pub(super) fn compare_with_labels(alarms: &[Span], labelled: &[(Span, bool)]) -> LabelCounts {
     let spans = |wanted: bool| -> Vec<Span> {
         labelled.iter().filter(|(_, real)| *real == wanted).map(|(span, _)| *span).collect()
     };
     let (real, unreal) = (spans(true), spans(false));
-    let mut judgement = Judgement::default();
+    let mut counts = LabelCounts::default();
     for &alarm in alarms {
-        if touched(alarm, &real) {
-            judgement.right += 1;
-        } else if touched(alarm, &unreal) {
-            judgement.wrong += 1;
+        if overlaps_any(alarm, &real) {
+            counts.true_positives += 1;
+        } else if overlaps_any(alarm, &unreal) {
+            counts.false_positives += 1;
         } else {
-            judgement.unlabelled += 1;
+            counts.unlabelled += 1;
         }
     }
-    judgement.found = real.iter().filter(|&&span| touched(span, alarms)).count();
-    judgement.missed = real.len() - judgement.found;
-    judgement
+    counts.detected = real.iter().filter(|&&span| overlaps_any(span, alarms)).count();
+    counts.undetected = real.len() - counts.detected;
+    counts
 }
 
-impl Judgement {
-    /// Both together.
+impl LabelCounts {
+    /// Adds the counts of another sensor.
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
-            right: self.right + other.right,
-            wrong: self.wrong + other.wrong,
+            true_positives: self.true_positives + other.true_positives,
+            false_positives: self.false_positives + other.false_positives,
             unlabelled: self.unlabelled + other.unlabelled,
-            found: self.found + other.found,
-            missed: self.missed + other.missed,
+            detected: self.detected + other.detected,
+            undetected: self.undetected + other.undetected,
         }
     }
 
-    /// The share of the judged alarms that are right.
+    /// The share of true positives among the alarms that overlap a labelled anomaly.
     pub(super) fn precision(self) -> Option<f64> {
-        share(self.right, self.wrong)
+        share(self.true_positives, self.false_positives)
     }
 
-    /// The share of the real anomalies that were found.
+    /// The share of detected anomalies among the real ones.
     pub(super) fn recall(self) -> Option<f64> {
-        share(self.found, self.missed)
+        share(self.detected, self.undetected)
     }
 }
 
@@ -140,11 +143,14 @@ mod tests {
         let labelled = [(0, 10, true), (20, 30, false), (40, 50, true)]
             .map(|(from, to, real)| (Span { from, to }, real));
         let alarms = spans(&[(1, 2), (3, 4), (8, 22), (25, 25), (60, 70)]);
-        let judgement = judge(&alarms, &labelled);
-        assert_eq!(judgement, Judgement { right: 3, wrong: 1, unlabelled: 1, found: 1, missed: 1 });
-        assert_eq!((judgement.precision(), judgement.recall()), (Some(0.75), Some(0.5)));
-        let nothing = judge(&alarms, &[]);
+        let counts = compare_with_labels(&alarms, &labelled);
+        assert_eq!(
+            counts,
+            LabelCounts { true_positives: 3, false_positives: 1, unlabelled: 1, detected: 1, undetected: 1 }
+        );
+        assert_eq!((counts.precision(), counts.recall()), (Some(0.75), Some(0.5)));
+        let nothing = compare_with_labels(&alarms, &[]);
         assert_eq!((nothing.precision(), nothing.recall(), nothing.unlabelled), (None, None, 5));
-        assert_eq!(nothing.plus(judgement).unlabelled, 6);
+        assert_eq!(nothing.plus(counts).unlabelled, 6);
     }
 }

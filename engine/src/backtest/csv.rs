@@ -1,31 +1,33 @@
-//! Readings in CSV files: the first column is the time, every other a field; the file's name is the sensor's.
+//! Readings in CSV files. The first column is the time, every other column a field. The name of the
+//! file is that of the sensor.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use thicket_actors::messages::StoredReading;
-use thicket_schema::timestamp::{parse_epoch, parse_rfc3339};
-use thicket_schema::{FieldSet, SensorName, Timestamp, TimestampError};
+use csv::{Reader, ReaderBuilder, StringRecord, Trim};
+use thicket_codecs::TimestampError;
+use thicket_codecs::timestamp::{parse_epoch, parse_rfc3339};
+use thicket_schema::{FieldSet, SensorName, Timestamp};
+use thicket_store::postgres::StoredReading;
 
-/// A file that is being read.
+/// A file that is read page by page.
 pub(super) struct CsvReadings {
     path: PathBuf,
-    lines: std::io::Lines<BufReader<File>>,
-    line: usize,
+    reader: Reader<File>,
     fields: FieldSet,
-    /// For each field in order, its column.
+    /// The index of each field's value in a line, without the time.
     columns: Vec<usize>,
 }
 
-/// The sensor of a file: its name without the ending.
+/// Returns the sensor of a file: the file's name without its extension.
 pub(super) fn sensor_of(path: &Path) -> anyhow::Result<SensorName> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     SensorName::new(&stem).with_context(|| format!("{} names no sensor", path.display()))
 }
 
-/// Lines of a file, its head included.
+/// Counts the lines of a file, including its header.
 pub(super) fn count_lines(path: &Path) -> anyhow::Result<u64> {
     let unreadable = || format!("{} cannot be read", path.display());
     let mut file = BufReader::new(File::open(path).with_context(unreadable)?);
@@ -37,61 +39,58 @@ pub(super) fn count_lines(path: &Path) -> anyhow::Result<u64> {
 }
 
 impl CsvReadings {
-    /// Opens a file and reads its head.
+    /// Opens a file and reads its header.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let place = || format!("{}, line 1", path.display());
         let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let mut lines = BufReader::new(file).lines();
-        let head = lines.next().transpose()?.unwrap_or_default();
-        let names: Vec<String> = cells(&head).skip(1).map(str::to_owned).collect();
+        let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(file);
+        let header = reader.headers().with_context(place)?;
+        let names: Vec<String> = header.iter().skip(1).map(str::to_owned).collect();
         let mut columns: Vec<usize> = (0..names.len()).collect();
         columns.sort_by(|&a, &b| names[a].cmp(&names[b]));
         let fields = FieldSet::from_unsorted(names).with_context(place)?;
-        Ok(Self { path: path.to_owned(), lines, line: 1, fields, columns })
+        Ok(Self { path: path.to_owned(), reader, fields, columns })
     }
 
-    /// The next readings; none at the end of the file.
-    pub(super) fn page(&mut self, most: usize) -> anyhow::Result<Vec<StoredReading>> {
+    /// Returns the next readings, at most `limit`; none at the end of the file.
+    pub(super) fn page(&mut self, limit: usize) -> anyhow::Result<Vec<StoredReading>> {
         let mut readings = Vec::new();
-        while readings.len() < most {
-            let Some(line) = self.lines.next() else { break };
-            self.line += 1;
-            let place = || format!("{}, line {}", self.path.display(), self.line);
-            let line = line.with_context(place)?;
-            if !line.trim().is_empty() {
-                readings.push(self.reading(&line).with_context(place)?);
+        let mut record = StringRecord::new();
+        while readings.len() < limit {
+            let read = self.reader.read_record(&mut record);
+            let line = record.position().map_or(self.reader.position().line(), csv::Position::line);
+            let place = || format!("{}, line {line}", self.path.display());
+            if !read.with_context(place)? {
+                break;
+            }
+            if !is_blank(&record) {
+                readings.push(self.reading(&record, line).with_context(place)?);
             }
         }
         Ok(readings)
     }
 
-    fn reading(&self, line: &str) -> anyhow::Result<StoredReading> {
-        let mut cells = cells(line);
+    fn reading(&self, record: &StringRecord, line: u64) -> anyhow::Result<StoredReading> {
+        let mut cells = record.iter();
         let ts = time(cells.next().unwrap_or_default())?;
         let cells: Vec<&str> = cells.collect();
         if cells.len() != self.columns.len() {
-            bail!("{} values, but {} fields in the head", cells.len(), self.columns.len());
+            bail!("{} values, but {} fields in the header", cells.len(), self.columns.len());
         }
         let values =
             self.columns.iter().map(|&column| value(cells[column])).collect::<anyhow::Result<_>>()?;
-        // It counts as one that was scored: only poison has no number.
-        Ok(StoredReading {
-            ts,
-            seq: Some(self.line as u64),
-            config: None,
-            score: None,
-            fields: self.fields.clone(),
-            values,
-        })
+        // Only a poison reading has no seq, and a file has no poison readings.
+        let (seq, fields) = (Some(line), self.fields.clone());
+        Ok(StoredReading { ts, seq, config: None, score: None, fields, values })
     }
 }
 
-fn cells(line: &str) -> impl Iterator<Item = &str> {
-    let line = line.trim_end_matches('\r').trim_start_matches('\u{feff}');
-    line.split(',').map(|cell| cell.trim().trim_matches('"'))
+/// Whether a line has nothing but spaces.
+fn is_blank(record: &StringRecord) -> bool {
+    record.len() == 1 && record.iter().all(str::is_empty)
 }
 
-/// RFC 3339, without an offset in UTC, or the time since 1970 as a number.
+/// Reads RFC 3339, in UTC if it has no offset, or a number since the Unix epoch.
 fn time(text: &str) -> Result<Timestamp, TimestampError> {
     parse_rfc3339(text).or_else(|error| match error {
         TimestampError::NoOffset(_) => parse_rfc3339(&format!("{text}Z")),
@@ -99,7 +98,7 @@ fn time(text: &str) -> Result<Timestamp, TimestampError> {
     })
 }
 
-/// A number; an empty cell is a missing value.
+/// Reads a number. An empty cell is a missing value.
 fn value(text: &str) -> anyhow::Result<f64> {
     if text.is_empty() {
         return Ok(f64::NAN);
@@ -138,6 +137,14 @@ mod tests {
         assert!(error("time,a\nnoon,1\n").contains("line 2: not a time: noon"));
         assert!(error("time,a\n1795345202,1,2\n").contains("line 2: 2 values, but 1 fields"));
         assert!(error("time\n").contains("line 1"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_spaces_and_blank_lines_are_ignored() {
+        let readings = read("\u{feff}time, \"a\"\n  \n 1795345202 , 1.5 \n").unwrap();
+        assert_eq!(readings.len(), 1);
+        assert_eq!(readings[0].fields.names(), ["a"]);
+        assert_eq!(readings[0].values, [1.5]);
     }
 
     #[test]

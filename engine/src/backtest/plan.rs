@@ -1,18 +1,17 @@
-//! What there is to do: the sensors, how much past each has, where its readings come from.
+//! The plan of a backtest: the sensors, the source of their readings, and how many readings there
+//! are.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz};
-use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{SensorName, Timestamp};
+use thicket_store::postgres::{PostgresConnection, SeqRange, sensors_matching, seq_ranges};
 
 use super::csv;
-use crate::sensors::{self, Sensor};
 
-/// Sensors that are asked for at a time.
+/// Sensors per query.
 const CHUNK: usize = 100;
 
 /// One sensor to score.
@@ -20,11 +19,11 @@ const CHUNK: usize = 100;
 pub(super) struct Job {
     pub(super) sensor: SensorName,
     pub(super) origin: Origin,
-    /// About how many readings.
+    /// The approximate number of its readings.
     pub(super) readings: u64,
 }
 
-/// Where readings come from.
+/// The source of readings.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     /// The rows of the sensor with this id.
@@ -33,29 +32,29 @@ pub(super) enum Origin {
     File(PathBuf),
 }
 
-/// The stretch of time that is reported.
+/// The range of time that is reported.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     pub(super) from: Option<Timestamp>,
     pub(super) to: Timestamp,
-    /// Most readings before `from` that warm a detector up.
+    /// The maximum number of readings before `from` that warm a detector up.
     pub(super) warm_up_readings: u64,
 }
 
 impl Range {
-    /// The beginning; before every reading if there is none.
+    /// The start of the range; the Unix epoch, which is before every reading, if it has none.
     pub(super) fn start(&self) -> Timestamp {
         self.from.unwrap_or(Timestamp(0))
     }
 }
 
-/// Plans files.
+/// Returns a job per file.
 pub(super) fn of_files(files: &[PathBuf]) -> anyhow::Result<Vec<Job>> {
     let mut names = BTreeSet::new();
     let job = |path: &PathBuf| {
         let sensor = csv::sensor_of(path)?;
         if !names.insert(sensor.clone()) {
-            bail!("two files are named {sensor}, and a file's name is the sensor's");
+            bail!("two files have the name {sensor}, but the name of a file is that of its sensor");
         }
         let readings = csv::count_lines(path)?.saturating_sub(1);
         Ok(Job { sensor, origin: Origin::File(path.clone()), readings })
@@ -63,36 +62,23 @@ pub(super) fn of_files(files: &[PathBuf]) -> anyhow::Result<Vec<Job>> {
     files.iter().map(job).collect()
 }
 
-/// Plans the sensors that match a pattern and have scored readings in the range.
+/// Returns a job per sensor that matches a pattern and has scored readings in the range.
 pub(super) async fn of_table(
-    postgres: &mut AsyncPgConnection,
+    postgres: &mut PostgresConnection,
     pattern: &str,
     range: &Range,
 ) -> anyhow::Result<Vec<Job>> {
-    let sensors = sensors::matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
+    let sensors = sensors_matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
     if sensors.is_empty() {
         bail!("no sensor's name matches {pattern}; `SELECT sensor FROM sensor_status` lists them");
     }
     let mut jobs = Vec::new();
     for chunk in sensors.chunks(CHUNK) {
         let ids: Vec<i64> = chunk.iter().map(|sensor| sensor.id).collect();
-        // Readings are numbered without gaps, so the first and the last number of the range say how many there are.
-        let ends: Vec<Ends> = sql_query(
-            "SELECT s.id,
-                    (SELECT r.seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3 AND r.seq IS NOT NULL
-                     ORDER BY r.ts LIMIT 1) AS first,
-                    (SELECT r.seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3 AND r.seq IS NOT NULL
-                     ORDER BY r.ts DESC LIMIT 1) AS last
-             FROM sensors s WHERE s.id = ANY($1)",
-        )
-        .bind::<Array<BigInt>, _>(ids)
-        .bind::<Timestamptz, _>(range.start().to_datetime())
-        .bind::<Timestamptz, _>(range.to.to_datetime())
-        .load(postgres)
-        .await?;
+        let ranges = seq_ranges(postgres, &ids, range.start(), range.to).await?;
         for sensor in chunk {
-            let readings =
-                ends.iter().find(|ends| ends.id == sensor.id).and_then(|ends| ends.readings(range));
+            let seqs = ranges.iter().find(|seqs| seqs.sensor == sensor.id);
+            let readings = seqs.and_then(|seqs| count_readings(seqs, range));
             jobs.extend(readings.map(|readings| job(sensor, readings)).transpose()?);
         }
     }
@@ -102,25 +88,14 @@ pub(super) async fn of_table(
     Ok(jobs)
 }
 
-fn job(sensor: &Sensor, readings: u64) -> anyhow::Result<Job> {
+fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
     Ok(Job { sensor: SensorName::new(&sensor.name)?, origin: Origin::Table(sensor.id), readings })
 }
 
-#[derive(QueryableByName)]
-struct Ends {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    first: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    last: Option<i64>,
-}
-
-impl Ends {
-    fn readings(&self, range: &Range) -> Option<u64> {
-        let (first, last) = (self.first?.cast_unsigned(), self.last?.cast_unsigned());
-        let warm_up =
-            if range.from.is_some() { range.warm_up_readings.min(first.saturating_sub(1)) } else { 0 };
-        Some((last + 1).saturating_sub(first) + warm_up)
-    }
+/// The number of readings from the first to the last seq, and of those before them that warm the
+/// detector up. `None` if there are no readings.
+fn count_readings(seqs: &SeqRange, range: &Range) -> Option<u64> {
+    let (first, last) = (seqs.first?.cast_unsigned(), seqs.last?.cast_unsigned());
+    let warm_up = if range.from.is_some() { range.warm_up_readings.min(first.saturating_sub(1)) } else { 0 };
+    Some((last + 1).saturating_sub(first) + warm_up)
 }

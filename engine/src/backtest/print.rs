@@ -1,12 +1,12 @@
-//! A report for people.
+//! The result of a backtest for people.
 
 use super::report::{Cost, Example, Labels, Quality, Report, SensorReport, Totals};
-use crate::when;
-use crate::words::{bytes, count};
+use crate::format::{self, bytes, count};
+use crate::time_arg;
 
-/// Sensors that are shown, those with the most changes first.
+/// Most sensors that are shown, those with the most changes first.
 const SENSORS: usize = 40;
-/// Causes of an alarm that are shown.
+/// Most causes of an alarm that are shown.
 const CAUSES: usize = 2;
 
 /// Prints a report.
@@ -16,8 +16,8 @@ pub(super) fn print(report: &Report) {
     print!("\n{} of {}", count(readings, "reading"), count(report.sensors.len() as u64, "sensor"));
     for (readings, words) in [
         (warm_up_readings, "before them to warm up"),
-        (rejected, "not taken by the detector"),
-        (late, "passed over: not newer than the one before"),
+        (rejected, "rejected by the detector"),
+        (late, "skipped: not newer than the one before"),
     ] {
         if readings > 0 {
             print!(", {readings} {words}");
@@ -74,21 +74,21 @@ fn print_sensors(report: &Report) {
 fn print_labels(labels: &Labels) {
     let percent =
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0));
-    for (name, Quality { judgement, precision, recall }) in [("stored", &labels.old), ("new", &labels.new)] {
+    for (name, Quality { counts, precision, recall }) in [("stored", &labels.old), ("new", &labels.new)] {
         println!(
-            "{:<10} precision {} ({} right, {} wrong, {} unlabelled), recall {} ({} of {} real anomalies)",
+            "{:<10} precision {} ({} true positives, {} false positives, {} unlabelled), recall {} ({} of {} real anomalies)",
             name,
             percent(*precision),
-            judgement.right,
-            judgement.wrong,
-            judgement.unlabelled,
+            counts.true_positives,
+            counts.false_positives,
+            counts.unlabelled,
             percent(*recall),
-            judgement.found,
-            judgement.found + judgement.missed
+            counts.detected,
+            counts.detected + counts.undetected
         );
     }
     println!(
-        "           Labels are given to stored alarms, so these miss none of them: compare precision, and the new recall with 100 %."
+        "           Only stored alarms have labels, so their recall is always 100 %: compare precision, and the new recall with 100 %."
     );
 }
 
@@ -100,15 +100,15 @@ fn print_examples(title: &str, examples: &[Example]) {
     for Example { sensor, alarm } in examples {
         let end = alarm
             .ended
-            .map_or_else(|| "and goes on".to_owned(), |ended| format!("until {}", when::show(ended)));
+            .map_or_else(|| "and goes on".to_owned(), |ended| format!("until {}", time_arg::show(ended)));
         println!(
             "  {}  {sensor}  grade {:.3}, {} {end}",
-            when::show(alarm.started),
+            time_arg::show(alarm.started),
             alarm.peak_grade,
             count(alarm.readings, "reading")
         );
-        for why in alarm.causes.iter().filter(|why| why.share > 0.0).take(CAUSES) {
-            println!("      {:>3.0} %  {}", why.share * 100.0, why.words());
+        for cause in alarm.causes.iter().filter(|cause| cause.share > 0.0).take(CAUSES) {
+            println!("      {:>3.0} %  {}", cause.share * 100.0, format::cause(cause));
         }
     }
 }

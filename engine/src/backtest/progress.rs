@@ -1,76 +1,62 @@
-//! How far a backtest is, on standard error.
+//! The progress of a backtest.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::words::count;
+use crate::format::count;
+use crate::progress_line::ProgressLine;
 
-/// Between two lines on a terminal.
+/// The interval of updates on a terminal.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);
-/// Between two lines in a log.
-const INTERVAL_IN_LOGS: Duration = Duration::from_secs(10);
 
-/// What the threads have done.
+/// What the threads have done so far.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) readings: AtomicU64,
     pub(super) sensors: AtomicU64,
 }
 
-/// Shows it.
+/// Shows what the threads have done of all readings and sensors.
 #[derive(Debug)]
 pub(super) struct Progress {
+    line: ProgressLine,
     started: Instant,
-    shown: Instant,
-    is_terminal: bool,
     sensors: u64,
     readings: u64,
 }
 
 impl Progress {
     pub(super) fn new(sensors: u64, readings: u64) -> Self {
-        let now = Instant::now();
-        Self { started: now, shown: now, is_terminal: std::io::stderr().is_terminal(), sensors, readings }
+        Self { line: ProgressLine::new(), started: Instant::now(), sensors, readings }
     }
 
-    /// Shows how far it is, if it is time to.
+    /// Shows the progress.
     pub(super) fn show(&mut self, done: &Done) {
-        if !self.is_terminal && self.shown.elapsed() < INTERVAL_IN_LOGS {
-            return;
-        }
-        self.shown = Instant::now();
-        let line = self.line(done, self.started.elapsed());
-        if self.is_terminal {
-            eprint!("\r\x1b[2K{line}");
-            // Nothing can be done about a terminal that does not take its line.
-            let _ = std::io::stderr().flush();
-        } else {
-            eprintln!("{line}");
-        }
+        let text = self.text(done, self.started.elapsed());
+        self.line.show(|| text);
     }
 
-    /// Ends the line with what it took.
+    /// Replaces the progress by a summary.
     pub(super) fn finish(&self, done: &Done) {
+        self.line.finish();
         let took = self.started.elapsed();
         let readings = done.readings.load(Ordering::Relaxed);
         let rate = readings as f64 / took.as_secs_f64().max(1e-3);
-        let clear = if self.is_terminal { "\r\x1b[2K" } else { "" };
         eprintln!(
-            "{clear}backtest: {} of {} in {:.1} s, {rate:.0}/s",
+            "backtest: {} of {} in {:.1} s, {rate:.0}/s",
             count(readings, "reading"),
             count(self.sensors, "sensor"),
             took.as_secs_f64()
         );
     }
 
-    fn line(&self, done: &Done, took: Duration) -> String {
+    fn text(&self, done: &Done, took: Duration) -> String {
         let readings = done.readings.load(Ordering::Relaxed);
         let sensors = done.sensors.load(Ordering::Relaxed);
         let rate = readings as f64 / took.as_secs_f64().max(1e-3);
         let share = readings as f64 / self.readings.max(1) as f64;
         let left = self.readings.saturating_sub(readings) as f64 / rate.max(1e-3);
-        let left = if readings == 0 { "?".to_owned() } else { lasting(left) };
+        let left = if readings == 0 { "?".to_owned() } else { duration_words(left) };
         format!(
             "backtest: {:.0} % · {sensors} of {} sensors · {readings} of {} readings · {rate:.0}/s · {left} left",
             (share * 100.0).min(100.0),
@@ -80,7 +66,7 @@ impl Progress {
     }
 }
 
-fn lasting(seconds: f64) -> String {
+fn duration_words(seconds: f64) -> String {
     let seconds = seconds.round().min(1e9) as u64;
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -95,10 +81,10 @@ mod tests {
 
     #[test]
     fn the_rest_is_told_from_the_rate_so_far() {
-        let progress = Progress { is_terminal: false, ..Progress::new(4, 10_000) };
+        let progress = Progress::new(4, 10_000);
         let done = Done { readings: AtomicU64::new(2_500), sensors: AtomicU64::new(1) };
-        let line = progress.line(&done, Duration::from_secs(50));
+        let line = progress.text(&done, Duration::from_secs(50));
         assert_eq!(line, "backtest: 25 % · 1 of 4 sensors · 2500 of 10000 readings · 50/s · 2 min 30 s left");
-        assert_eq!([0.4, 59.0, 7_260.0].map(lasting), ["0 s", "59 s", "2 h 1 min"]);
+        assert_eq!([0.4, 59.0, 7_260.0].map(duration_words), ["0 s", "59 s", "2 h 1 min"]);
     }
 }

@@ -1,27 +1,28 @@
-//! What a backtest found: the sums, the examples, the costs.
+//! The result of a backtest: totals, examples and costs.
 
 use serde::Serialize;
 
 use super::alarm::Alarm;
-use super::compare::{Difference, Judgement, Span, compare, judge};
-use super::work::Outcome;
+use super::compare::{Difference, LabelCounts, Span, compare, compare_with_labels};
+use super::runner::SensorOutcome;
 
-/// Everything, as JSON has it.
+/// The result, as JSON has it.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// Every sensor, by name.
+    /// Every sensor, ordered by name.
     pub(super) sensors: Vec<SensorReport>,
     pub(super) totals: Totals,
-    /// Examples of new alarms that none of the stored overlaps, the highest grade first; of files, all alarms.
+    /// Examples of new alarms that no stored alarm overlaps, the highest grade first. For files:
+    /// all alarms.
     pub(super) gained: Vec<Example>,
     /// Examples of stored alarms that no new one overlaps, the highest grade first.
     pub(super) lost: Vec<Example>,
     pub(super) cost: Cost,
-    /// What people said of the alarms; nothing where nobody has said anything.
+    /// The comparison with labels; `None` if there are no labels.
     pub(super) labels: Option<Labels>,
 }
 
-/// One sensor.
+/// The result for one sensor.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SensorReport {
     pub(super) sensor: String,
@@ -30,18 +31,18 @@ pub(super) struct SensorReport {
     pub(super) cost: Cost,
 }
 
-/// Readings and alarms.
+/// Numbers of readings and alarms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Totals {
-    /// Scored and reported.
+    /// Scored readings in the range.
     pub(super) readings: u64,
-    /// Scored before the beginning, to warm up.
+    /// Readings before the range, scored to warm the detector up.
     pub(super) warm_up_readings: u64,
-    /// Not taken by the detector.
+    /// Readings that the detector rejected.
     pub(super) rejected: u64,
-    /// Not newer than the one before, and passed over.
+    /// Readings that were not newer than the one before, and were skipped.
     pub(super) late: u64,
-    /// Stored alarms; nothing of files.
+    /// Stored alarms; `None` for files.
     pub(super) old: Option<usize>,
     pub(super) new: usize,
     pub(super) kept: usize,
@@ -49,16 +50,16 @@ pub(super) struct Totals {
     pub(super) lost: usize,
 }
 
-/// What the new detectors cost.
+/// The cost of the new detectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Cost {
     pub(super) cpu_micros_per_reading: f64,
-    /// Of one sensor, at the end; of several, the mean.
+    /// Memory of the sensor's detector at the end; of several sensors, the mean.
     pub(super) memory_bytes_per_sensor: f64,
     pub(super) memory_bytes: u64,
 }
 
-/// An alarm of a sensor.
+/// An alarm, and its sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Example {
     pub(super) sensor: String,
@@ -66,43 +67,45 @@ pub(super) struct Example {
     pub(super) alarm: Alarm,
 }
 
-/// Both configurations against what people said.
+/// Both configurations, compared with the labels.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Labels {
     pub(super) old: Quality,
     pub(super) new: Quality,
 }
 
-/// How good alarms are.
+/// The quality of the alarms of a configuration.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Quality {
     #[serde(flatten)]
-    pub(super) judgement: Judgement,
+    pub(super) counts: LabelCounts,
     pub(super) precision: Option<f64>,
     pub(super) recall: Option<f64>,
 }
 
-impl From<Judgement> for Quality {
-    fn from(judgement: Judgement) -> Self {
-        Self { judgement, precision: judgement.precision(), recall: judgement.recall() }
+impl From<LabelCounts> for Quality {
+    fn from(counts: LabelCounts) -> Self {
+        Self { counts, precision: counts.precision(), recall: counts.recall() }
     }
 }
 
 impl Report {
-    /// Sums up the sensors, with at most so many examples of each kind where there are stored alarms to compare with.
-    pub(super) fn new(outcomes: &[Outcome], examples: usize) -> Self {
+    /// Summarises the sensors. `examples` bounds the examples of each kind if there are stored
+    /// alarms.
+    pub(super) fn new(outcomes: &[SensorOutcome], examples: usize) -> Self {
         let mut sensors = Vec::with_capacity(outcomes.len());
         let (mut gained, mut lost) = (Vec::new(), Vec::new());
-        let (mut old_judged, mut new_judged, mut labels) = (Judgement::default(), Judgement::default(), 0);
+        let (mut old_counts, mut new_counts, mut labels) =
+            (LabelCounts::default(), LabelCounts::default(), 0);
         for outcome in outcomes {
             let compared = Compared::of(outcome);
-            old_judged = old_judged.plus(judge(&compared.old, &compared.labelled));
-            new_judged = new_judged.plus(judge(&compared.new, &compared.labelled));
+            old_counts = old_counts.plus(compare_with_labels(&compared.old, &compared.labelled));
+            new_counts = new_counts.plus(compare_with_labels(&compared.new, &compared.labelled));
             labels += compared.labelled.len();
             sensors.push(SensorReport {
                 sensor: outcome.sensor.clone(),
                 totals: compared.totals(outcome),
-                cost: cost(&[outcome]),
+                cost: cost_of(&[outcome]),
             });
             let example = |alarm: &Alarm| Example { sensor: outcome.sensor.clone(), alarm: alarm.clone() };
             gained.extend(
@@ -117,13 +120,13 @@ impl Report {
             lost = most_severe(lost, examples);
         }
         let labels =
-            (labels > 0).then(|| Labels { old: Quality::from(old_judged), new: Quality::from(new_judged) });
-        let cost = cost(&outcomes.iter().collect::<Vec<_>>());
+            (labels > 0).then(|| Labels { old: Quality::from(old_counts), new: Quality::from(new_counts) });
+        let cost = cost_of(&outcomes.iter().collect::<Vec<_>>());
         Self { sensors, totals, gained, lost, cost, labels }
     }
 }
 
-/// A sensor's alarms as spans, and how they differ.
+/// A sensor's alarms as spans, and the difference between them.
 struct Compared {
     old: Vec<Span>,
     new: Vec<Span>,
@@ -132,9 +135,9 @@ struct Compared {
 }
 
 impl Compared {
-    fn of(outcome: &Outcome) -> Self {
+    fn of(outcome: &SensorOutcome) -> Self {
         let stored = outcome.stored.as_deref().unwrap_or_default();
-        let old = apart(stored.iter().map(Alarm::span).collect());
+        let old = without_overlaps(stored.iter().map(Alarm::span).collect());
         let new: Vec<Span> = outcome.scored.alarms.iter().map(Alarm::span).collect();
         let labelled = stored.iter().zip(&old).filter_map(|(alarm, span)| Some((*span, alarm.is_real()?)));
         let labelled = labelled.collect();
@@ -142,7 +145,7 @@ impl Compared {
         Self { old, new, labelled, difference }
     }
 
-    fn totals(&self, outcome: &Outcome) -> Totals {
+    fn totals(&self, outcome: &SensorOutcome) -> Totals {
         let counts = outcome.scored.counts;
         Totals {
             readings: counts.scored,
@@ -174,8 +177,9 @@ impl Totals {
     }
 }
 
-/// A stored alarm may have been left open by a change of configuration: it ends, at the latest, where the next begins.
-fn apart(mut spans: Vec<Span>) -> Vec<Span> {
+/// A change of the configuration can leave a stored alarm open. It ends where the next alarm
+/// starts, at the latest.
+fn without_overlaps(mut spans: Vec<Span>) -> Vec<Span> {
     for index in 1..spans.len() {
         let next = spans[index].from;
         spans[index - 1].to = spans[index - 1].to.min(next - 1);
@@ -192,7 +196,7 @@ fn most_severe(mut examples: Vec<Example>, most: usize) -> Vec<Example> {
     examples
 }
 
-fn cost(outcomes: &[&Outcome]) -> Cost {
+fn cost_of(outcomes: &[&SensorOutcome]) -> Cost {
     let cpu: f64 = outcomes.iter().map(|outcome| outcome.scored.cpu.as_secs_f64()).sum();
     let memory: u64 = outcomes.iter().map(|outcome| outcome.scored.memory as u64).sum();
     let counts = outcomes.iter().map(|outcome| outcome.scored.counts);

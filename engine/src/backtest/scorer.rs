@@ -1,39 +1,41 @@
-//! Scores a sensor's past with another configuration. Pure, but for the clock that tells what it costs.
+//! Scores the stored readings of a sensor with another configuration. Pure, except for the
+//! measurement of CPU time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use thicket_actors::messages::StoredReading;
+use cpu_time::ThreadTime;
 use thicket_detector::{Detection, Detector, DetectorConfig, Event};
 use thicket_schema::Timestamp;
+use thicket_store::postgres::StoredReading;
 
 use super::alarm::Alarm;
-use super::cpu::CpuClock;
 
-/// A detector on its way through a sensor's past.
+/// A detector, and what it has found so far.
 pub(super) struct Scorer {
     detector: Detector,
-    /// What comes before only warms the detector up.
+    /// Readings before this time only warm the detector up.
     from: Timestamp,
     events: BTreeMap<i64, Event>,
     counts: Counts,
     cpu: Duration,
 }
 
-/// Readings by what became of them.
+/// Numbers of readings by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Scored and reported.
+    /// Scored readings that are reported.
     pub(super) scored: u64,
-    /// Scored to warm the detector up.
+    /// Readings that were scored to warm the detector up.
     pub(super) warming: u64,
-    /// Not taken by the detector: none of its fields, an infinite value, or poison.
+    /// Readings that the detector rejected: without any of its fields, with an infinite value, or
+    /// poison.
     pub(super) rejected: u64,
-    /// Not newer than the one before.
+    /// Readings that were not newer than the one before.
     pub(super) late: u64,
 }
 
-/// What came of a sensor's past.
+/// The result of scoring a sensor's readings.
 #[derive(Clone, Debug)]
 pub(super) struct Scored {
     pub(super) alarms: Vec<Alarm>,
@@ -53,13 +55,13 @@ impl Scorer {
         }
     }
 
-    /// Scores the next readings, in their order, and shows each that is reported.
+    /// Scores the next readings, oldest first. Calls `report` for each reading that is reported.
     pub(super) fn feed(
         &mut self,
         readings: &[StoredReading],
         mut report: impl FnMut(&StoredReading, &Detection),
     ) {
-        let clock = CpuClock::start();
+        let clock = ThreadTime::now();
         for reading in readings {
             self.take(reading, &mut report);
         }
@@ -72,7 +74,7 @@ impl Scorer {
             return;
         }
         if reading.seq.is_none() {
-            // Poison: the engine gave up on it, and passed over it.
+            // A poison reading: the engine has skipped it as well.
             self.detector.skip(reading.ts.0);
             self.counts.rejected += 1;
             return;
@@ -83,7 +85,7 @@ impl Scorer {
         };
         let is_reported = reading.ts >= self.from;
         if let Some(event) = &detection.event {
-            // An event that was over before is not reported; one that reaches in is.
+            // An event that ended before the range is not reported; one that reaches into it is.
             let last = event.ended.unwrap_or(reading.ts.0);
             if last >= self.from.0 {
                 self.events.insert(event.started, event.clone());
@@ -144,7 +146,8 @@ mod tests {
     #[test]
     fn what_comes_before_the_beginning_warms_up_and_is_not_reported() {
         let (all, _) = scored(0, &series());
-        let begun = |scored: &Scored| scored.alarms.iter().map(|a| a.started.timestamp()).collect::<Vec<_>>();
+        let begun =
+            |scored: &Scored| scored.alarms.iter().map(|a| a.started.0 / 1_000_000).collect::<Vec<_>>();
         assert_eq!(begun(&all), [150, 700]);
         let (some, reported) = scored(400, &series());
         assert_eq!(begun(&some), [700]);

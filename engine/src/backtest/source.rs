@@ -1,24 +1,19 @@
-//! A sensor's readings, a page at a time, from the table or from a file.
+//! The readings of a sensor, page by page, from the table or from a file.
 
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Timestamptz};
-use diesel::{OptionalExtension as _, QueryableByName, sql_query};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_actors::checkpoint::page_of_rows;
-use thicket_actors::messages::StoredReading;
 use thicket_schema::{SensorId, Timestamp};
+use thicket_store::postgres::{PostgresConnection, StoredReading, page_of_rows, time_before};
 
 use super::csv::CsvReadings;
 use super::plan::{Job, Origin, Range};
 
-/// Readings of a page.
+/// Most readings of a page.
 const PAGE: usize = 5_000;
 
-/// Where the next page comes from.
+/// The readings that are not read yet.
 pub(super) enum Source<'a> {
-    /// Rows after a time.
+    /// Rows between two times.
     Table {
-        postgres: &'a mut AsyncPgConnection,
+        postgres: &'a mut PostgresConnection,
         sensor: SensorId,
         after: Option<Timestamp>,
         before: Timestamp,
@@ -28,27 +23,28 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Goes to where a job begins: so many readings before the range. `postgres` must be there where rows are asked for.
+    /// Opens the readings of a job: those of the range, and those before it that warm the detector
+    /// up. A job from the table needs `postgres`.
     pub(super) async fn open(
         job: &Job,
         range: &Range,
-        postgres: Option<&'a mut AsyncPgConnection>,
+        postgres: Option<&'a mut PostgresConnection>,
     ) -> anyhow::Result<Self> {
         match (&job.origin, postgres) {
             (Origin::Table(id), Some(postgres)) => {
                 let after = match range.from {
-                    Some(from) => before_warm_up(postgres, *id, from, range.warm_up_readings).await?,
+                    Some(from) => time_before(postgres, SensorId(*id), from, range.warm_up_readings).await?,
                     None => None,
                 };
                 let before = Timestamp(range.to.0 + 1);
                 Ok(Self::Table { postgres, sensor: SensorId(*id), after, before })
             }
             (Origin::File(path), _) => Ok(Self::File { readings: CsvReadings::open(path)?, range: *range }),
-            (Origin::Table(_), None) => anyhow::bail!("rows need a connection"),
+            (Origin::Table(_), None) => anyhow::bail!("reading rows needs a connection"),
         }
     }
 
-    /// The next readings, oldest first; none at the end.
+    /// Returns the next readings, oldest first; `None` at the end.
     pub(super) async fn page(&mut self) -> anyhow::Result<Option<Vec<StoredReading>>> {
         let page = match self {
             Self::Table { postgres, sensor, after, before } => {
@@ -67,29 +63,4 @@ impl<'a> Source<'a> {
         };
         Ok(Some(page).filter(|page| !page.is_empty()))
     }
-}
-
-/// The time of the reading before those that warm a detector up; nothing if there are fewer.
-async fn before_warm_up(
-    postgres: &mut AsyncPgConnection,
-    sensor: i64,
-    from: Timestamp,
-    warm_up_readings: u64,
-) -> anyhow::Result<Option<Timestamp>> {
-    let row: Option<At> = sql_query(
-        "SELECT ts FROM readings WHERE sensor = $1 AND ts < $2 AND (flags & 4) = 0 ORDER BY ts DESC OFFSET $3 LIMIT 1",
-    )
-    .bind::<BigInt, _>(sensor)
-    .bind::<Timestamptz, _>(from.to_datetime())
-    .bind::<BigInt, _>(i64::try_from(warm_up_readings).unwrap_or(i64::MAX))
-    .get_result(postgres)
-    .await
-    .optional()?;
-    Ok(row.map(|row| Timestamp::from(row.ts)))
-}
-
-#[derive(QueryableByName)]
-struct At {
-    #[diesel(sql_type = Timestamptz)]
-    ts: DateTime<Utc>,
 }

@@ -1,134 +1,19 @@
-//! The configuration: shipped defaults, a file, the environment, flags, in this order. A key that nobody knows is an
-//! error that names it and where it stands.
+//! The configuration: shipped defaults, a file, the environment and flags, in this order. An
+//! unknown key is an error that names the key and its source.
+//!
+//! - `default.toml`: the defaults, and the reference of every key.
+//! - `root`: the whole configuration, and the checks that no type can express.
+//! - `sections`: a struct per section.
+//! - `sources`: reads a configuration.
 
+mod error;
+mod root;
 mod sections;
 mod sources;
 
-pub(crate) use sections::{
-    CheckpointConfig, HttpConfig, LogConfig, LogFormat, MqttConfig, NodeConfig, PostgresConfig, QueueConfig,
-    RedisConfig, ShardsConfig, ShutdownConfig,
-};
-pub(crate) use sources::{ConfigError, DEFAULT_FILE, Overrides, load};
-
-use serde::{Deserialize, Serialize};
-use thicket_actors::detector::{DetectorConfigs, DetectorRule};
-use thicket_detector::DetectorConfig;
-
-/// Everything that can be configured.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// This process.
-    pub(crate) node: NodeConfig,
-    /// The way in.
-    pub(crate) mqtt: MqttConfig,
-    /// The log and the checkpoints.
-    pub(crate) redis: RedisConfig,
-    /// The rows.
-    pub(crate) postgres: PostgresConfig,
-    /// How the log is written.
-    pub(crate) queue: QueueConfig,
-    /// How the log is read and scored.
-    pub(crate) shards: ShardsConfig,
-    /// When detectors are saved.
-    pub(crate) checkpoint: CheckpointConfig,
-    /// Metrics and health.
-    pub(crate) http: HttpConfig,
-    /// Logs.
-    pub(crate) log: LogConfig,
-    /// The end.
-    pub(crate) shutdown: ShutdownConfig,
-    /// Every sensor's detector.
-    #[serde(default)]
-    pub(crate) detector: DetectorConfig,
-    /// Overrides by sensor pattern: `sensors`, and any key of `detector`.
-    #[serde(default)]
-    pub(crate) detectors: Vec<figment::value::Dict>,
-}
-
-impl Config {
-    /// The configuration of every sensor, each rule merged over the default.
-    pub(crate) fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
-        let rules = self.detectors.iter().enumerate().map(|(index, rule)| self.detector_rule(index, rule));
-        Ok(DetectorConfigs::new(self.detector.clone(), rules.collect::<Result<_, _>>()?))
-    }
-
-    fn detector_rule(&self, index: usize, rule: &figment::value::Dict) -> Result<DetectorRule, ConfigError> {
-        let place = format!("detectors[{index}]");
-        let mut overrides = rule.clone();
-        let sensors = overrides.remove("sensors").and_then(figment::value::Value::into_string);
-        let sensors = sensors.ok_or_else(|| {
-            ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\"")
-        })?;
-        let config: DetectorConfig =
-            figment::Figment::from(figment::providers::Serialized::defaults(&self.detector))
-                .merge(figment::providers::Serialized::defaults(&overrides))
-                .extract()
-                .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
-        config.validate().map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
-        Ok(DetectorRule { sensors, config })
-    }
-
-    /// Everything but the configuration of detectors, for comparison.
-    pub(crate) fn without_detectors(&self) -> Result<serde_json::Value, serde_json::Error> {
-        let mut all = serde_json::to_value(self)?;
-        if let Some(sections) = all.as_object_mut() {
-            sections.remove("detector");
-            sections.remove("detectors");
-        }
-        Ok(all)
-    }
-
-    /// A reading of a day that is gone already would bring that day back.
-    fn validate_retention(&self) -> Result<(), ConfigError> {
-        let (retention, max_age) = (self.postgres.retention, self.mqtt.max_age);
-        if retention.is_zero() || max_age <= retention {
-            return Ok(());
-        }
-        let show = humantime_serde::re::humantime::format_duration;
-        let problem = format!(
-            "{} is shorter than mqtt.max_age, {}: readings would come in of days that are gone; set mqtt.max_age to at most that",
-            show(retention),
-            show(max_age)
-        );
-        Err(ConfigError::invalid("postgres.retention", &problem))
-    }
-
-    /// What no type can check.
-    fn validate(&self) -> Result<(), ConfigError> {
-        self.mqtt.validate()?;
-        let positive = [
-            ("postgres.writers", self.postgres.writers as u64),
-            ("postgres.max_rows", self.postgres.max_rows as u64),
-            ("queue.partitions", u64::from(self.queue.partitions)),
-            ("queue.max_records", self.queue.max_records as u64),
-            ("queue.max_backlog", self.queue.max_backlog),
-            ("shards.max_resident", self.shards.max_resident as u64),
-            ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
-            ("checkpoint.every", self.checkpoint.every),
-        ];
-        for (key, value) in positive {
-            if value == 0 {
-                return Err(ConfigError::invalid(key, "must be at least 1"));
-            }
-        }
-        if self.queue.partitions > 4_096 {
-            return Err(ConfigError::invalid("queue.partitions", "must be at most 4096"));
-        }
-        if self.shards.count > self.queue.partitions {
-            return Err(ConfigError::invalid(
-                "shards.count",
-                "more shards than queue.partitions leaves some without work",
-            ));
-        }
-        if self.shards.lease < std::time::Duration::from_millis(300) {
-            return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));
-        }
-        self.validate_retention()?;
-        self.detector.validate().map_err(|error| ConfigError::invalid("detector", &error.to_string()))?;
-        self.detector_configs().map(drop)
-    }
-}
+pub(crate) use root::Config;
+pub(crate) use sections::{LogConfig, LogFormat};
+pub(crate) use sources::{DEFAULT_FILE, Overrides, load};
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-//! The sections of the configuration. What each key means and its default stands in `default.toml`, which ships with the
-//! program and is the reference; a test holds the two together.
+//! The sections of the configuration. `default.toml` is the reference of the keys: it has the
+//! meaning and the default of each. A test checks that the two match.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thicket_schema::{TopicTemplate, TopicTemplates};
+use thicket_codecs::{TopicTemplate, TopicTemplates};
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// This process.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -15,42 +15,42 @@ use super::ConfigError;
 pub(crate) struct NodeConfig {
     /// A name for logs.
     pub(crate) name: String,
-    /// How long a thread may stand still.
+    /// How long a thread may give no sign of life.
     #[serde(with = "humantime_serde")]
     pub(crate) watchdog: Duration,
 }
 
-/// The way in.
+/// The subscription, and the decoding of its messages.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MqttConfig {
     /// `mqtt://host:port`.
     pub(crate) url: String,
-    /// Names the persistent session.
+    /// Name of the persistent session.
     pub(crate) client_id: String,
-    /// Empty: none.
+    /// User name; empty if the broker asks for none.
     pub(crate) username: String,
-    /// Empty: none.
+    /// Password; empty if the broker asks for none.
     pub(crate) password: String,
     /// Topic filters.
     pub(crate) topics: Vec<String>,
-    /// How a topic names its sensor.
+    /// Templates that extract the name of the sensor from a topic.
     pub(crate) templates: Vec<String>,
-    /// Members of a payload that are its time.
+    /// Members of a payload that hold its time.
     pub(crate) timestamp_keys: Vec<String>,
-    /// Bytes of one payload.
+    /// Most bytes of a payload.
     pub(crate) max_payload_bytes: usize,
-    /// Fields of one reading.
+    /// Most fields of a reading.
     pub(crate) max_fields: usize,
-    /// Readings of one message.
+    /// Most readings of a message.
     pub(crate) max_readings: usize,
-    /// How far a timestamp may lie after its arrival.
+    /// How far a timestamp may lie after the arrival.
     #[serde(with = "humantime_serde")]
     pub(crate) max_future: Duration,
-    /// How far a timestamp may lie before its arrival.
+    /// How far a timestamp may lie before the arrival.
     #[serde(with = "humantime_serde")]
     pub(crate) max_age: Duration,
-    /// Interval of pings.
+    /// Interval of keep-alive pings.
     #[serde(with = "humantime_serde")]
     pub(crate) keep_alive: Duration,
     /// Most messages between broker and log.
@@ -69,7 +69,7 @@ impl std::fmt::Debug for MqttConfig {
 }
 
 impl MqttConfig {
-    /// Host and port of the broker.
+    /// Returns host and port of the broker.
     pub(crate) fn address(&self) -> Result<(String, u16), ConfigError> {
         let invalid = || ConfigError::invalid("mqtt.url", "must look like mqtt://host:1883");
         let rest = self
@@ -88,7 +88,7 @@ impl MqttConfig {
         Ok((host.to_owned(), port))
     }
 
-    /// How a topic names its sensor.
+    /// Parses the topic templates.
     pub(crate) fn topic_templates(&self) -> Result<TopicTemplates, ConfigError> {
         let parse = |template: &String| {
             TopicTemplate::parse(template)
@@ -129,48 +129,48 @@ pub(crate) struct RedisConfig {
     pub(crate) prefix: String,
 }
 
-/// The rows.
+/// The rows and their retention.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresConfig {
     /// `postgres://user[:password]@host:port/database`.
     pub(crate) url: String,
-    /// Connections that write.
+    /// Number of connections that write.
     pub(crate) writers: usize,
-    /// Most rows of one transaction.
+    /// Most rows of a transaction.
     pub(crate) max_rows: usize,
-    /// How long readings are kept; zero: for ever.
+    /// How long readings are kept; 0 means without a limit.
     #[serde(with = "humantime_serde")]
     pub(crate) retention: Duration,
 }
 
-/// How the log is written.
+/// The writing of the log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueueConfig {
-    /// Partitions of the log.
+    /// Number of partitions of the log.
     pub(crate) partitions: u16,
-    /// How long an append waits for company.
+    /// How long to wait for more readings before appending an entry.
     #[serde(with = "humantime_serde")]
     pub(crate) linger: Duration,
-    /// Most records of one entry.
+    /// Most records of an entry.
     pub(crate) max_records: usize,
     /// Most entries in a partition's log.
     pub(crate) max_backlog: u64,
 }
 
-/// How the log is read and scored.
+/// The reading and scoring of the log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShardsConfig {
-    /// Parallel shards; 0 for one each core.
+    /// Number of shards; 0 means one per core.
     pub(crate) count: u16,
-    /// How long a partition stays this node's without a sign of life.
+    /// How long a lease lasts without renewal.
     #[serde(with = "humantime_serde")]
     pub(crate) lease: Duration,
     /// How long a detector stays in memory without a reading.
     #[serde(with = "humantime_serde")]
-    pub(crate) retire_after: Duration,
+    pub(crate) evict_after: Duration,
     /// Most detectors in memory.
     pub(crate) max_resident: usize,
     /// Most readings between log and database.
@@ -178,7 +178,7 @@ pub(crate) struct ShardsConfig {
 }
 
 impl ShardsConfig {
-    /// The number of shards: as configured, or one for each core.
+    /// Returns the number of shards: as configured, or one per core.
     pub(crate) fn resolved_count(&self, partitions: u16) -> u16 {
         if self.count > 0 {
             return self.count;
@@ -188,7 +188,7 @@ impl ShardsConfig {
     }
 }
 
-/// When detectors are saved.
+/// The saving of detectors.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckpointConfig {
@@ -196,11 +196,11 @@ pub(crate) struct CheckpointConfig {
     pub(crate) every: u64,
 }
 
-/// Metrics and health.
+/// Metrics, health and the API.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpConfig {
-    /// Address and port.
+    /// Address and port to listen on.
     pub(crate) listen: SocketAddr,
 }
 
@@ -208,23 +208,23 @@ pub(crate) struct HttpConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogConfig {
-    /// For people or for machines.
+    /// The format of log lines.
     pub(crate) format: LogFormat,
-    /// A level or filters.
+    /// A level, or filters per module.
     pub(crate) level: String,
 }
 
-/// For whom logs are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// For people.
     Text,
-    /// For machines: one JSON object a line.
+    /// For machines: one JSON object per line.
     Json,
 }
 
-/// The end.
+/// The stop.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShutdownConfig {

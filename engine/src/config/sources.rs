@@ -1,56 +1,23 @@
-//! Where the configuration comes from.
+//! Reads the configuration from its sources.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 
-use super::Config;
+use super::error::ConfigError;
+use super::root::Config;
 
 const DEFAULTS: &str = include_str!("default.toml");
 const PREFIX: &str = "THICKET__";
-/// Read if it is there and no other file is named.
+/// The configuration file if the command line names none.
 pub(crate) const DEFAULT_FILE: &str = "thicket.toml";
 
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// A key's value, in the words of the user.
-    #[error("{key}: {problem}")]
-    Invalid {
-        /// Which key.
-        key: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The sources do not fit together or do not parse.
-    #[error("{0}")]
-    Source(String),
-    /// A file that was named is not there.
-    #[error("the configuration file {0} cannot be read")]
-    NoFile(PathBuf),
-    /// A secret's file cannot be read.
-    #[error("{variable} names {path}, which cannot be read: {source}")]
-    SecretFile {
-        /// The environment variable.
-        variable: String,
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-impl ConfigError {
-    pub(super) fn invalid(key: &str, problem: &str) -> Self {
-        Self::Invalid { key: key.to_owned(), problem: problem.to_owned() }
-    }
-}
-
-/// What the command line sets, as key and value.
+/// The settings of the command line, as key and value.
 pub(crate) type Overrides = Vec<(&'static str, String)>;
 
-/// Reads the configuration from all its sources. `file`: a file that must be there; else `thicket.toml` where there is one.
+/// Reads the configuration from all its sources. `file` must exist if it is given; otherwise
+/// `thicket.toml` is read if it exists.
 pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigError> {
     let mut figment = Figment::from(Toml::string(DEFAULTS));
     figment = match file {

@@ -3,6 +3,7 @@ use std::io::Write as _;
 use figment::Provider as _;
 use figment::providers::Format as _;
 
+use super::error::ConfigError;
 use super::*;
 
 fn load_text(text: &str) -> Result<Config, ConfigError> {

@@ -4,10 +4,10 @@
 
 use clap::{Args, Subcommand};
 use thicket_schema::{Reason, Timestamp};
+use thicket_store::postgres::{DeadLetterFilter, DeadLetterKey, DeadLetterSelection};
 
-use super::letter::LetterKey;
-use crate::cli::Format;
-use crate::when;
+use crate::output::Format;
+use crate::time_arg;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -15,89 +15,93 @@ pub(crate) enum DeadletterCommand {
     /// Lists dead letters, the newest first.
     List {
         #[command(flatten)]
-        filter: Filter,
-        /// At most so many.
+        filter: FilterArgs,
+        /// Maximum number of results.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
         #[command(flatten)]
         format: Format,
     },
-    /// Shows everything about letters, with their payload as text, or in hexadecimal where it is none.
+    /// Shows dead letters in full. A payload that is not UTF-8 is shown in hexadecimal.
     Show {
         #[command(flatten)]
-        selection: Selection,
+        selection: SelectionArgs,
         #[command(flatten)]
         format: Format,
     },
-    /// Puts letters back through the front door: publishes them to their MQTT topic once more.
+    /// Republishes dead letters to their MQTT topic.
     #[command(long_about = REPLAY, after_help = REPLAY_EXAMPLES)]
     Replay {
         #[command(flatten)]
-        selection: Selection,
-        /// Also letters that have been replayed before.
+        selection: SelectionArgs,
+        /// Include dead letters that have been replayed before.
         #[arg(long)]
         again: bool,
-        /// Only says what would be published, and what the engine would make of it.
+        /// Only show what would be published, and whether the engine would accept it.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
         format: Format,
     },
-    /// Deletes letters. The ledger keeps counting them, and `thicket reconcile` knows that they were dropped.
+    /// Deletes dead letters. The ledger still counts them, and `thicket reconcile` knows that they were deleted.
     Drop {
         #[command(flatten)]
-        selection: Selection,
-        /// Does not ask.
+        selection: SelectionArgs,
+        /// Skip the confirmation.
         #[arg(long, short)]
         yes: bool,
         #[command(flatten)]
         format: Format,
     },
-    /// Lists readings that were skipped because they bring the engine down or PostgreSQL does not take them, the newest first.
-    Verdicts {
-        /// At most so many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
-        #[command(flatten)]
-        format: Format,
-    },
 }
 
-const REPLAY: &str = "Puts letters back through the front door: publishes them to their MQTT topic once more (QoS 1).
+const REPLAY: &str = "Republishes dead letters to their MQTT topic (QoS 1).
 
-A letter counts as replayed when the broker has taken it. What was wrong with it should be put right first: in the configuration \
-(templates, limits, mqtt.max_age) or in the tables (a conflicting reading). What is still wrong becomes a new letter.
+A dead letter counts as replayed when the broker has acknowledged it. Fix the cause first: in the configuration (templates, \
+limits, mqtt.max_age) or in the tables (a conflicting reading). A message that still cannot be processed becomes a new dead letter.
 
-What was published without a time is given the time at which it first arrived, so that a letter that is replayed twice is stored once. \
-A letter that was made of a decoded reading goes to the topic that the first fitting template of mqtt.templates gives for its sensor. \
-Letters whose payload was too long to be kept whole cannot be replayed.";
+A message without a time gets the time at which it first arrived, so that a dead letter that is replayed twice is stored once. \
+A dead letter that was made of a decoded reading is published to the topic that the first matching template of mqtt.templates gives for \
+its sensor. A dead letter whose payload was too long to be kept whole cannot be replayed.";
 
 const REPLAY_EXAMPLES: &str = "Examples:
   thicket deadletter replay 07/1795345200000-5/0
   thicket deadletter replay --reason no_topic_template --topic 'plant/*' --dry-run";
 
-/// Which letters, by what they are.
+/// Which dead letters, by their content.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Filter {
-    /// Only those of this reason, such as malformed_json.
+pub(crate) struct FilterArgs {
+    /// Only dead letters of this reason, such as malformed_json.
     #[arg(long, value_parser = reason)]
-    pub(crate) reason: Option<Reason>,
-    /// Only those whose topic matches, such as 'sensors/site-1/*' (* any text, ? any character).
+    reason: Option<Reason>,
+    /// Only dead letters whose topic matches, such as 'sensors/site-1/*' (* any text, ? any character).
     #[arg(long, value_name = "PATTERN")]
-    pub(crate) topic: Option<String>,
-    /// Only those that arrived then or later: RFC 3339, or how long ago, such as 2h or 7d.
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
-    pub(crate) since: Option<Timestamp>,
+    topic: Option<String>,
+    /// Only dead letters that arrived then or later: RFC 3339, or how long ago, such as 2h or 7d.
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
+    since: Option<Timestamp>,
 }
 
-/// Which letters, by their keys or by what they are.
+/// Which dead letters, by their keys or by their content.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Selection {
-    /// Keys of letters, as `thicket deadletter list` shows them.
+pub(crate) struct SelectionArgs {
+    /// Keys of dead letters, as `thicket deadletter list` shows them.
     #[arg(value_name = "KEY", required_unless_present_any = ["reason", "topic", "since"])]
-    pub(crate) keys: Vec<LetterKey>,
+    keys: Vec<DeadLetterKey>,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    filter: FilterArgs,
+}
+
+impl From<FilterArgs> for DeadLetterFilter {
+    fn from(args: FilterArgs) -> Self {
+        Self { reason: args.reason, topic: args.topic, since: args.since }
+    }
+}
+
+impl From<SelectionArgs> for DeadLetterSelection {
+    fn from(args: SelectionArgs) -> Self {
+        Self { keys: args.keys, filter: args.filter.into() }
+    }
 }
 
 fn reason(name: &str) -> Result<Reason, String> {

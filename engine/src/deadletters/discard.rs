@@ -1,57 +1,42 @@
-//! Deleting letters. The ledger's counters stay as they are; what was deleted is counted beside them, in the same transaction.
+//! Deletes dead letters, after the operator has confirmed it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use anyhow::bail;
-use diesel::sql_types::{Array, BigInt, Integer};
-use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use thicket_store::postgres::{DeadLetterKey, PostgresConnection, delete_dead_letters};
 
-use super::letter::{KeyColumns, LetterKey, NAMED};
-use crate::words::count;
+use crate::format::count;
+use crate::output::Format;
 
-#[derive(QueryableByName)]
-struct Gone {
-    #[diesel(sql_type = Integer)]
-    partition: i32,
-    #[diesel(sql_type = BigInt)]
-    letters: i64,
+/// Deletes dead letters. Asks first unless `yes`.
+pub(super) async fn discard(
+    postgres: &mut PostgresConnection,
+    keys: &[DeadLetterKey],
+    yes: bool,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    if !keys.is_empty() && !yes && !confirm(keys.len())? {
+        println!("nothing was deleted");
+        return Ok(ExitCode::FAILURE);
+    }
+    let deleted = delete_dead_letters(postgres, keys).await?;
+    if format.json {
+        println!("{}", serde_json::json!({ "dropped": deleted }));
+    } else {
+        println!("{} deleted", count(deleted, "dead letter"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Deletes letters and returns how many there were.
-pub(super) async fn discard(postgres: &mut AsyncPgConnection, keys: &[LetterKey]) -> anyhow::Result<i64> {
-    let columns = KeyColumns::of(keys);
-    let gone = postgres.transaction(async |postgres| {
-        let gone: Vec<Gone> = sql_query(format!(
-            "WITH gone AS (DELETE FROM dead_letters WHERE {NAMED} RETURNING partition)
-             SELECT partition, count(*) AS letters FROM gone GROUP BY partition ORDER BY partition"
-        ))
-        .bind::<Array<Integer>, _>(columns.partition)
-        .bind::<Array<BigInt>, _>(columns.generation)
-        .bind::<Array<BigInt>, _>(columns.n)
-        .bind::<Array<Integer>, _>(columns.item)
-        .load(postgres)
-        .await?;
-        // One by one and in order, as the engine's writers lock them, so that none of us waits for another in a circle.
-        for Gone { partition, letters } in &gone {
-            sql_query("UPDATE partitions SET dropped_letters = dropped_letters + $2 WHERE id = $1")
-                .bind::<Integer, _>(partition)
-                .bind::<BigInt, _>(letters)
-                .execute(postgres)
-                .await?;
-        }
-        diesel::QueryResult::Ok(gone)
-    });
-    Ok(gone.await?.iter().map(|gone| gone.letters).sum())
-}
-
-/// Asks whether so many letters shall go.
-pub(super) fn confirm(letters: usize) -> anyhow::Result<bool> {
+/// Asks whether to delete this many dead letters.
+fn confirm(letters: usize) -> anyhow::Result<bool> {
+    let letters = count(letters as u64, "dead letter");
     let input = std::io::stdin();
     if !input.is_terminal() {
-        bail!("{} would be deleted; say --yes where nobody can be asked", count(letters as u64, "letter"));
+        bail!("{letters} would be deleted; pass --yes when not on a terminal");
     }
-    eprint!("delete {} for ever? [y/N] ", count(letters as u64, "letter"));
+    eprint!("delete {letters} permanently? [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     input.lock().read_line(&mut answer)?;

@@ -1,101 +1,105 @@
-//! Putting letters back: what is published, page by page, and what is marked once the broker has taken it.
+//! Republishes dead letters page by page, and marks each page after the broker has acknowledged it.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::Utc;
-use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Integer};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
 use thicket_actors::source::MessageDecoder;
-use thicket_schema::{Item, PayloadDecoder, PayloadLimits};
+use thicket_codecs::{PayloadDecoder, PayloadLimits};
+use thicket_schema::Item;
+use thicket_schema::postgres::DeadLetterRow;
+use thicket_store::postgres::{DeadLetterKey, PostgresConnection, dead_letters_by_key, mark_replayed};
 
-use super::front_door::{AT_ONCE, FrontDoor};
-use super::letter::{KeyColumns, Letter, LetterKey, NAMED, of_keys};
-use super::on_one_line;
-use super::resend::{Message, Refusal, Rules, resend};
-use crate::cli::Format;
+use super::message_for::{Message, Refusal, Rules, message_for};
+use super::print::on_one_line;
+use super::republish::{AT_ONCE, Republisher};
 use crate::config::Config;
+use crate::format::count;
+use crate::output::Format;
+use crate::time_arg;
 use crate::topology::decode_options;
-use crate::when;
-use crate::words::count;
 
 /// How to replay.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct How {
+pub(super) struct ReplayOptions {
+    /// Whether to replay dead letters that have been replayed before.
     pub(super) again: bool,
+    /// Whether to publish nothing.
     pub(super) dry_run: bool,
 }
 
-/// What became of a letter.
+/// The outcome of one dead letter.
 #[derive(Debug, Serialize)]
-struct LetterFate {
+struct ReplayResult {
     key: String,
     /// `replayed`, `would_be_replayed` or `refused`.
     outcome: &'static str,
     topic: Option<String>,
     payload: Option<String>,
-    /// Of a refusal: why. Of a letter that is still wrong: what the engine will say of it.
+    /// Why it is refused, or why the engine will make a dead letter of it again.
     detail: Option<String>,
 }
 
-/// Replays letters and prints what became of each; fails if one is refused.
+/// Replays dead letters and prints the outcome of each. Fails if one is refused.
 pub(super) async fn replay(
     config: &Config,
-    postgres: &mut AsyncPgConnection,
-    keys: &[LetterKey],
-    how: How,
+    postgres: &mut PostgresConnection,
+    keys: &[DeadLetterKey],
+    options: ReplayOptions,
     format: Format,
 ) -> anyhow::Result<ExitCode> {
-    let rules = rules(config)?;
-    let mut forecast = MessageDecoder::new(decode_options(config)?);
-    let mut door = if how.dry_run || keys.is_empty() { None } else { Some(FrontDoor::open(config).await?) };
-    let mut outcomes = Vec::with_capacity(keys.len());
+    let rules = rules_of(config)?;
+    let mut decoder = MessageDecoder::new(decode_options(config)?);
+    let mut republisher =
+        if options.dry_run || keys.is_empty() { None } else { Some(Republisher::open(config).await?) };
+    let mut results = Vec::with_capacity(keys.len());
     for page in keys.chunks(AT_ONCE) {
-        let letters = of_keys(postgres, page).await?;
-        let decided: Vec<(Letter, Result<Message, Refusal>)> = letters
+        let letters = dead_letters_by_key(postgres, page).await?;
+        let decided: Vec<(DeadLetterRow, Result<Message, Refusal>)> = letters
             .into_iter()
             .map(|letter| {
-                let message = decide(&letter, &rules, how);
+                let message = decide(&letter, &rules, options);
                 (letter, message)
             })
             .collect();
-        if let Some(door) = &mut door {
+        if let Some(republisher) = &mut republisher {
             let messages: Vec<&Message> =
                 decided.iter().filter_map(|(_, message)| message.as_ref().ok()).collect();
-            door.publish(&messages).await?;
-            let taken: Vec<LetterKey> = decided
+            republisher.publish(&messages).await?;
+            let published: Vec<DeadLetterKey> = decided
                 .iter()
                 .filter(|(_, message)| message.is_ok())
-                .map(|(letter, _)| letter.key())
+                .map(|(letter, _)| DeadLetterKey::of(letter))
                 .collect();
-            mark(postgres, &taken).await.context("the letters are published, but not marked as replayed")?;
+            mark_replayed(postgres, &published)
+                .await
+                .context("the dead letters are published, but not marked as replayed")?;
         }
         for (letter, message) in decided {
-            let outcome = outcome(&letter, message, how, &mut forecast);
+            let result = result_of(&letter, message, options, &mut decoder);
             if !format.json {
-                print(&outcome, how);
+                print_result(&result, options);
             }
-            outcomes.push(outcome);
+            results.push(result);
         }
     }
-    if let Some(door) = door {
-        door.close().await;
+    if let Some(republisher) = republisher {
+        republisher.close().await;
     }
-    let refused = outcomes.iter().filter(|outcome| outcome.outcome == "refused").count();
+    let refused = results.iter().filter(|result| result.outcome == "refused").count();
     if format.json {
-        println!("{}", serde_json::to_string(&outcomes)?);
+        println!("{}", serde_json::to_string(&results)?);
     } else {
-        let done = if how.dry_run { "would be replayed" } else { "replayed" };
-        println!("{} {done}, {refused} refused", count((outcomes.len() - refused) as u64, "letter"));
+        let verb = if options.dry_run { "would be replayed" } else { "replayed" };
+        println!("{} {verb}, {refused} refused", count((results.len() - refused) as u64, "dead letter"));
     }
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn rules(config: &Config) -> anyhow::Result<Rules> {
+fn rules_of(config: &Config) -> anyhow::Result<Rules> {
     let mqtt = &config.mqtt;
-    // Longer than when it came: its time was added.
+    // A payload may be longer than the limit now, because its time was added.
     let limits =
         PayloadLimits { max_bytes: usize::MAX, max_fields: mqtt.max_fields, max_readings: mqtt.max_readings };
     Ok(Rules {
@@ -106,51 +110,40 @@ fn rules(config: &Config) -> anyhow::Result<Rules> {
     })
 }
 
-fn decide(letter: &Letter, rules: &Rules, how: How) -> Result<Message, Refusal> {
+fn decide(letter: &DeadLetterRow, rules: &Rules, options: ReplayOptions) -> Result<Message, Refusal> {
     match letter.replayed {
-        Some(replayed) if !how.again => Err(Refusal::Replayed(when::show(replayed))),
-        _ => resend(letter, rules),
+        Some(replayed) if !options.again => Err(Refusal::Replayed(time_arg::show(replayed))),
+        _ => message_for(letter, rules),
     }
 }
 
-async fn mark(postgres: &mut AsyncPgConnection, keys: &[LetterKey]) -> diesel::QueryResult<usize> {
-    let columns = KeyColumns::of(keys);
-    sql_query(format!("UPDATE dead_letters SET replayed = now() WHERE {NAMED}"))
-        .bind::<Array<Integer>, _>(columns.partition)
-        .bind::<Array<BigInt>, _>(columns.generation)
-        .bind::<Array<BigInt>, _>(columns.n)
-        .bind::<Array<Integer>, _>(columns.item)
-        .execute(postgres)
-        .await
-}
-
-fn outcome(
-    letter: &Letter,
+fn result_of(
+    letter: &DeadLetterRow,
     message: Result<Message, Refusal>,
-    how: How,
-    forecast: &mut MessageDecoder,
-) -> LetterFate {
-    let key = letter.key().to_string();
+    options: ReplayOptions,
+    decoder: &mut MessageDecoder,
+) -> ReplayResult {
+    let key = DeadLetterKey::of(letter).to_string();
     match message {
         Err(refusal) => {
             let detail = Some(refusal.to_string());
-            LetterFate { key, outcome: "refused", topic: None, payload: None, detail }
+            ReplayResult { key, outcome: "refused", topic: None, payload: None, detail }
         }
-        Ok(message) => LetterFate {
+        Ok(message) => ReplayResult {
             key,
-            outcome: if how.dry_run { "would_be_replayed" } else { "replayed" },
-            detail: still_wrong(&message, forecast),
+            outcome: if options.dry_run { "would_be_replayed" } else { "replayed" },
+            detail: next_failure(&message, decoder),
             payload: Some(String::from_utf8_lossy(&message.payload).into_owned()),
             topic: Some(message.topic),
         },
     }
 }
 
-/// What the engine, with this configuration, will say of a message that it cannot use either.
-fn still_wrong(message: &Message, forecast: &mut MessageDecoder) -> Option<String> {
+/// Returns why the engine, with this configuration, will make a dead letter of a message; `None` if it will not.
+fn next_failure(message: &Message, decoder: &mut MessageDecoder) -> Option<String> {
     let payload = message.payload.clone().into();
-    let (_, records) = forecast.decode(&message.topic, &payload, false, Utc::now().timestamp_micros());
-    records.into_iter().find_map(|record| match record.item {
+    let records = decoder.decode(&message.topic, &payload, false, Utc::now().timestamp_micros());
+    records.into_iter().find_map(|(_, record)| match record.item {
         Item::DeadLetter(letter) => {
             Some(format!("it will be a dead letter again: {}: {}", letter.reason, letter.detail))
         }
@@ -158,11 +151,11 @@ fn still_wrong(message: &Message, forecast: &mut MessageDecoder) -> Option<Strin
     })
 }
 
-fn print(outcome: &LetterFate, how: How) {
-    let LetterFate { key, topic, payload, detail, .. } = outcome;
+fn print_result(result: &ReplayResult, options: ReplayOptions) {
+    let ReplayResult { key, topic, payload, detail, .. } = result;
     let detail = detail.as_deref().unwrap_or_default();
     match (topic, payload) {
-        (Some(topic), Some(payload)) if how.dry_run => {
+        (Some(topic), Some(payload)) if options.dry_run => {
             println!("{key}  {topic}  {}", on_one_line(payload));
             if !detail.is_empty() {
                 println!("    {detail}");

@@ -1,20 +1,22 @@
 //! An explanation for people.
 
 use thicket_detector::{Explanation, NeighbourExplanation, ViewExplanation};
+use thicket_store::postgres::by_share;
 
-use super::{Explained, ScoreValues};
-use crate::when;
-use crate::words::{Why, by_share, number};
+use super::explained::Explained;
+use super::stored::ScoreValues;
+use crate::format::{self, number};
+use crate::time_arg;
 
-/// Contributions of a view that are shown.
+/// Most contributions of a view that are shown.
 const CONTRIBUTIONS: usize = 8;
-/// Contributions below this are not worth a line.
+/// Contributions below this share are not shown.
 const LEAST_CONTRIBUTION: f64 = 0.005;
 
 /// Prints an explanation.
 pub(super) fn print(explained: &Explained) {
     let Explained { sensor, ts, seq, values, stored, flags, explanation, .. } = explained;
-    println!("{sensor} at {}, reading {seq}\n", when::show(*ts));
+    println!("{sensor} at {}, reading {seq}\n", time_arg::show(*ts));
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
         println!("  {name:<width$}  {value}");
@@ -34,8 +36,13 @@ pub(super) fn print(explained: &Explained) {
         print_view(view, &fields);
     }
     println!("\nwhat was expected");
-    for why in by_share(explanation.causes.iter().map(Why::from).collect()) {
-        println!("  {:>5.1} %  {} (usually {})", why.share * 100.0, why.words(), number(why.expected));
+    for cause in by_share(explanation.causes.clone()) {
+        println!(
+            "  {:>5.1} %  {} (usually {})",
+            cause.share * 100.0,
+            format::cause(&cause),
+            number(cause.expected)
+        );
     }
 }
 

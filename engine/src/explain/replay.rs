@@ -1,5 +1,5 @@
-//! Brings a detector to where it stood before a reading: the way in which the engine restores it, a page of rows after the
-//! other, so that a long past needs no more memory than a short one.
+//! Restores a detector to its state before a reading. It is restored as the engine does it, but
+//! page by page, so that a long history needs no more memory than a short one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,44 +7,45 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use thicket_actors::checkpoint::{
-    CheckpointStore, PostgresPool, REBUILD_PER_POINT, heard_labels, newest_of_others, page_of_rows,
-    rows_up_to, stored_configs,
-};
-use thicket_actors::detector::{NamedConfig, RestoreFacts, restore};
-use thicket_actors::messages::{History, StoredReading};
-use thicket_actors::queue::try_connect_redis;
-use thicket_detector::Detector;
+use thicket_actors::checkpoint::REBUILD_PER_POINT;
+use thicket_actors::detector::{RestoreFacts, restore};
+use thicket_actors::messages::History;
+use thicket_detector::{Detector, NamedConfig};
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
+use thicket_store::postgres::{
+    PostgresPool, StoredReading, applied_labels, newest_of_others, page_of_rows, rows_up_to, stored_configs,
+};
+use thicket_store::redis::{CheckpointStore, try_connect_redis};
 
 use super::stored::StoredDetection;
 use crate::config::Config;
-use crate::sensors::Sensor;
-use crate::when;
+use crate::time_arg;
 
-/// Rows that are read at a time.
+/// Rows per query.
 const PAGE: usize = 20_000;
-/// How long Redis may take: without it, the rows are enough.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long Redis may take. Without the checkpoint, the rows suffice.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a detector was brought back from.
+/// The sources of a restored detector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Replayed {
-    /// The reading after which the checkpoint was taken that it started from, if from any.
+    /// Seq of the checkpoint that the restore started from; `None` if it started from rows.
     pub(super) checkpoint: Option<u64>,
-    /// Rows that were scored once more.
+    /// Rows that were scored again.
     pub(super) rows: u64,
-    /// How many of them came out otherwise than they are stored.
+    /// Number of these rows whose score differs from the stored score.
     pub(super) mismatches: u64,
-    /// The number of the oldest row, where there is no checkpoint: if it is not 1, older rows are gone.
+    /// Seq of the oldest row, if there is no checkpoint. If it is not 1, older rows are no longer
+    /// stored.
     pub(super) oldest_seq: Option<u64>,
 }
 
-/// The detector as it stood before a stored reading, and the configuration that the reading was scored with.
-pub(super) async fn before(
+/// Returns the detector in its state before a stored reading, and the configuration of the reading.
+pub(super) async fn state_before(
     config: &Config,
     pool: &PostgresPool,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     reading: &StoredDetection,
 ) -> anyhow::Result<(Detector, Arc<NamedConfig>, Replayed)> {
     let name = SensorName::new(&sensor.name)?;
@@ -52,13 +53,13 @@ pub(super) async fn before(
     let target = Arc::clone(configs.get(&reading.config).with_context(|| {
         format!(
             "the reading of {name} at {} was scored with configuration {:016x}, which is not stored, or which this version cannot read",
-            when::show(reading.ts),
+            time_arg::show(reading.ts),
             reading.config
         )
     })?);
-    let end = Timestamp::from(reading.ts);
+    let end = reading.ts;
     let history = beginning(config, pool, sensor, &name, &target, configs, end).await?;
-    let newest_before = history.before.last().map(|row| row.ts);
+    let newest_before = history.rebuild_from.last().map(|row| row.ts);
     let newest_saved = history.checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
     let mut after = newest_saved.or(newest_before);
     let mut replay = Replay::new(&name, &target, history);
@@ -77,12 +78,12 @@ pub(super) async fn before(
     }
 }
 
-/// What there is before the first row that is applied again: a checkpoint, or the rows that a detector of a new shape learnt from, or
-/// nothing.
+/// Returns the history before the first row that is replayed: a checkpoint, or the rows from which
+/// a detector of another shape was rebuilt, or neither.
 async fn beginning(
     config: &Config,
     pool: &PostgresPool,
-    sensor: &Sensor,
+    sensor: &SensorRow,
     name: &SensorName,
     target: &NamedConfig,
     configs: BTreeMap<u64, Arc<NamedConfig>>,
@@ -97,17 +98,17 @@ async fn beginning(
             && checkpoint.newest.is_some_and(|newest| newest < end && Some(newest) > changed)
     };
     let checkpoint = load_checkpoint(config, sensor, name).await.filter(usable);
-    let before = match changed {
+    let rebuild_from = match changed {
         Some(changed) if checkpoint.is_none() => {
             rows_up_to(pool, id, changed, REBUILD_PER_POINT * target.config.shape().points).await?
         }
         _ => Vec::new(),
     };
-    let labels = heard_labels(pool, id).await?;
-    Ok(History { checkpoint, before, rows: Vec::new(), configs, labels })
+    let labels = applied_labels(pool, id).await?;
+    Ok(History { checkpoint, rebuild_from, configs, labels, ..History::default() })
 }
 
-/// A restore in several steps: what each leads to is the checkpoint of the next.
+/// A restore in several steps. The state after a step is the checkpoint of the next step.
 struct Replay<'a> {
     name: &'a SensorName,
     target: &'a Arc<NamedConfig>,
@@ -121,14 +122,15 @@ impl<'a> Replay<'a> {
         Self { name, target, history, replayed: Replayed { checkpoint, ..Replayed::default() } }
     }
 
-    /// Applies the next rows. A detector begins with the configuration of its first row: some settings are those that it began with.
+    /// Applies the next rows. A detector starts with the configuration of its first row: some
+    /// settings cannot change later.
     fn take(&mut self, rows: Vec<StoredReading>) -> Detector {
-        if self.history.checkpoint.is_none() && self.history.before.is_empty() {
+        if self.history.checkpoint.is_none() && self.history.rebuild_from.is_empty() {
             self.replayed.oldest_seq = rows.iter().find_map(|row| row.seq);
         }
         let first = rows.iter().find_map(|row| self.history.configs.get(&row.config?));
         let config = Arc::clone(first.unwrap_or(self.target));
-        self.history.rows = rows;
+        self.history.replay = rows;
         let facts = RestoreFacts { sensor: self.name, config: &config, history: &self.history };
         let (detector, restored) = restore(&facts);
         self.replayed.rows += restored.replayed;
@@ -136,9 +138,9 @@ impl<'a> Replay<'a> {
         detector
     }
 
-    /// Remembers how far it is.
+    /// Makes the detector's state the checkpoint of the next step.
     fn save(&mut self, detector: &Detector) {
-        self.history.before.clear();
+        self.history.rebuild_from.clear();
         self.history.checkpoint = Some(Checkpoint {
             sensor: self.name.as_str().to_owned(),
             seq: detector.seq(),
@@ -149,17 +151,17 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// The sensor's checkpoint, if Redis answers and has one.
-async fn load_checkpoint(config: &Config, sensor: &Sensor, name: &SensorName) -> Option<Checkpoint> {
+/// Returns the sensor's checkpoint; `None` if it has none, or if Redis does not answer.
+async fn load_checkpoint(config: &Config, sensor: &SensorRow, name: &SensorName) -> Option<Checkpoint> {
     let loading = async {
         let redis = try_connect_redis(&config.redis.url).await?;
         let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);
         anyhow::Ok(store.load(PartitionId(sensor.partition as u16), name).await?.readable())
     };
-    match tokio::time::timeout(PATIENCE, loading).await {
+    match tokio::time::timeout(REDIS_TIMEOUT, loading).await {
         Ok(Ok(checkpoint)) => checkpoint,
         Ok(Err(error)) => {
-            tracing::warn!(%error, "redis does not give the checkpoint; replaying all stored rows");
+            tracing::warn!(%error, "redis does not return the checkpoint; replaying all stored rows");
             None
         }
         Err(_) => {
@@ -176,13 +178,14 @@ mod tests {
 
     use super::*;
 
-    /// Two configurations of the same shape, of which the second takes more readings for anomalies, and learns otherwise.
+    /// A configuration. A larger rate of alarms makes more readings anomalies, so that the detector
+    /// learns differently.
     fn config(alarms_per_week: f64) -> Arc<NamedConfig> {
         let settings = DetectorConfig { profile: Profile::Small, warm_up: 64, ..DetectorConfig::default() };
         Arc::new(NamedConfig::from(DetectorConfig { alarms_per_week, ..settings }))
     }
 
-    /// Scored rows and a poison one; the configuration changes with row 150.
+    /// Scored rows and a poison row. The configuration changes at row 150.
     fn rows(first: &NamedConfig, second: &NamedConfig) -> Vec<StoredReading> {
         let fields = FieldSet::new(vec!["level".to_owned()]).unwrap();
         let mut detector = Detector::new("a", &first.config);

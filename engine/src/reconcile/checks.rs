@@ -1,151 +1,157 @@
-//! What must hold. Pure.
+//! The checks between the ledger and the stores. Pure.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use thicket_schema::postgres::Ledger;
+use thicket_store::postgres::{PartitionLedger, SensorRows};
+use thicket_store::redis::InFlight;
 
-use super::ledger::Ledger;
-use super::redis::Later;
-use super::rows::SensorRows;
+use super::redis::RedisState;
 use super::snapshot::Snapshot;
-use crate::in_flight::InFlight;
+use crate::backlog;
+use crate::format::count;
 use crate::losses::Loss;
-use crate::when;
-use crate::words::count;
+use crate::time_arg;
 
-/// What was found.
+/// The results of all checks.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// Whether every check holds.
+    /// Whether every check passes.
     pub(super) balances: bool,
-    /// The moment that PostgreSQL was seen at.
+    /// The time of PostgreSQL's snapshot.
     pub(super) at: String,
-    /// Where the rows that were read begin, if not at the first.
+    /// The time of the oldest rows that were read; `None` if all rows were read.
     pub(super) since: Option<String>,
     pub(super) checks: Vec<Check>,
     /// Records that wait in the logs, by partition.
     pub(super) in_flight: BTreeMap<i32, InFlight>,
-    /// Known losses. They are nothing that the ledger could miss: what was lost was never delivered from the log.
+    /// Known losses. The ledger does not miss them: a lost record was never delivered from the log.
     pub(super) losses: Vec<Loss>,
 }
 
-/// One thing that must hold.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     pub(super) name: &'static str,
     /// What was compared.
     pub(super) compared: String,
-    /// Where it does not hold.
+    /// Every difference. Empty if the check passes.
     pub(super) differences: Vec<String>,
 }
 
 /// The rows of a partition.
-#[derive(Debug, Default)]
-struct Sums {
+#[derive(Clone, Copy, Debug, Default)]
+struct PartitionRows {
     scored: i64,
     poison: i64,
     late: i64,
 }
 
-/// Compares everything.
-pub(super) fn check(snapshot: &Snapshot, later: &Later) -> Report {
-    let mut sums: BTreeMap<i32, Sums> = BTreeMap::new();
-    for rows in snapshot.sensors.values() {
-        let Some(partition) = rows.partition else { continue };
-        let sums = sums.entry(partition).or_default();
-        sums.scored += rows.scored;
-        sums.poison += rows.poison;
-        sums.late += rows.late;
+/// Runs all checks.
+pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
+    let mut stored: BTreeMap<i32, PartitionRows> = BTreeMap::new();
+    for counts in snapshot.sensors.values() {
+        let Some(partition) = counts.partition else { continue };
+        let of_partition = stored.entry(partition).or_default();
+        of_partition.scored += counts.scored;
+        of_partition.poison += counts.poison;
+        of_partition.late += counts.late;
     }
     let ledgers = &snapshot.ledgers;
     let mut checks = vec![deliveries(ledgers)];
     if snapshot.since.is_none() {
-        let of = |partition: i32| sums.get(&partition);
-        checks.push(rows(
-            "scored rows",
-            ledgers,
-            |l| l.scored - l.expired_scored(),
-            |p| of(p).map_or(0, |s| s.scored),
-        ));
-        checks.push(rows("late rows", ledgers, |l| l.late - l.expired_late, |p| of(p).map_or(0, |s| s.late)));
-        checks.push(rows(
-            "poison rows",
-            ledgers,
-            |l| l.poison - l.expired_poison,
-            |p| of(p).map_or(0, |s| s.poison),
-        ));
+        let of = |partition: i32| stored.get(&partition).copied().unwrap_or_default();
+        checks.push(rows("scored rows", ledgers, scored_stored, |p| of(p).scored));
+        checks.push(rows("late rows", ledgers, |l| l.late - l.expired_late, |p| of(p).late));
+        checks.push(rows("poison rows", ledgers, |l| l.poison - l.expired_poison, |p| of(p).poison));
     }
-    checks.push(letters(ledgers));
+    checks.push(dead_letters(snapshot));
     checks.push(kinds(snapshot));
     checks.push(sequences(snapshot));
     checks.push(references(snapshot));
-    checks.push(ends(ledgers, later));
-    checks.push(checkpoints(later));
+    checks.push(ends(ledgers, redis));
+    checks.push(checkpoints(redis));
     Report {
         balances: checks.iter().all(|check| check.differences.is_empty()),
-        at: when::show(snapshot.at),
-        since: snapshot.since.map(|since| when::show(since.to_datetime())),
+        at: time_arg::show(snapshot.at),
+        since: snapshot.since.map(time_arg::show),
         checks,
-        in_flight: later.in_flight.clone(),
+        in_flight: redis.in_flight.clone(),
         losses: snapshot.losses.clone(),
     }
 }
 
-fn deliveries(ledgers: &[Ledger]) -> Check {
-    let fates = |l: &Ledger| l.scored + l.poison + l.late + l.duplicates + l.dead_letters;
-    let differences = ledgers.iter().filter(|l| l.delivered != fates(l)).map(|l| {
-        format!("partition {:02}: {} delivered, {} accounted for", l.partition, l.delivered, fates(l))
+/// Scored rows that `readings` must have now.
+const fn scored_stored(ledger: &Ledger) -> i64 {
+    ledger.scored - (ledger.expired - ledger.expired_poison - ledger.expired_late)
+}
+
+fn deliveries(ledgers: &[PartitionLedger]) -> Check {
+    let differences = ledgers.iter().filter(|row| row.ledger.unaccounted() != 0).map(|row| {
+        let (delivered, unaccounted) = (row.ledger.delivered, row.ledger.unaccounted());
+        let accounted = delivered - unaccounted;
+        format!("partition {:02}: {delivered} delivered, {accounted} accounted for", row.partition)
     });
     Check {
         name: "ledger",
         compared: format!(
             "{} delivered = scored + poison + late + duplicates + dead letters, in {}",
-            ledgers.iter().map(|l| l.delivered).sum::<i64>(),
+            ledgers.iter().map(|row| row.ledger.delivered).sum::<i64>(),
             count(ledgers.len() as u64, "partition")
         ),
         differences: differences.collect(),
     }
 }
 
+/// Compares the rows of one kind: `expected` by the ledger, and `stored` in a partition.
 fn rows(
     name: &'static str,
-    ledgers: &[Ledger],
+    ledgers: &[PartitionLedger],
     expected: impl Fn(&Ledger) -> i64,
-    found: impl Fn(i32) -> i64,
+    stored: impl Fn(i32) -> i64,
 ) -> Check {
-    let differences = ledgers.iter().filter(|l| found(l.partition) != expected(l)).map(|l| {
-        format!("partition {:02}: {} stored, {} by the ledger", l.partition, found(l.partition), expected(l))
+    let differences = ledgers.iter().filter_map(|PartitionLedger { partition, ledger, .. }| {
+        let (stored, expected) = (stored(*partition), expected(ledger));
+        (stored != expected)
+            .then(|| format!("partition {partition:02}: {stored} stored, {expected} by the ledger"))
     });
-    let total: i64 = ledgers.iter().map(&expected).sum();
-    Check { name, compared: format!("{total} by the ledger"), differences: differences.collect() }
+    let differences = differences.collect();
+    let total: i64 = ledgers.iter().map(|row| expected(&row.ledger)).sum();
+    Check { name, compared: format!("{total} by the ledger"), differences }
 }
 
-fn letters(ledgers: &[Ledger]) -> Check {
-    let differences = ledgers.iter().filter(|l| l.letters + l.dropped_letters != l.dead_letters).map(|l| {
-        format!(
-            "partition {:02}: {} stored and {} dropped, {} by the ledger",
-            l.partition, l.letters, l.dropped_letters, l.dead_letters
-        )
+fn dead_letters(snapshot: &Snapshot) -> Check {
+    let differences = snapshot.ledgers.iter().filter_map(|PartitionLedger { partition, ledger, .. }| {
+        let stored = snapshot.dead_letters.get(partition).copied().unwrap_or_default();
+        (stored != ledger.dead_letters_stored()).then(|| {
+            format!(
+                "partition {partition:02}: {stored} stored and {} dropped, {} by the ledger",
+                ledger.dead_letters_deleted, ledger.dead_letters
+            )
+        })
     });
-    let total: i64 = ledgers.iter().map(|l| l.dead_letters).sum();
-    let dropped: i64 = ledgers.iter().map(|l| l.dropped_letters).sum();
+    let total: Ledger = snapshot.ledgers.iter().map(|row| row.ledger).sum();
     Check {
         name: "dead letters",
-        compared: format!("{total} by the ledger, of which {dropped} were dropped"),
+        compared: format!(
+            "{} by the ledger, of which {} were dropped",
+            total.dead_letters, total.dead_letters_deleted
+        ),
         differences: differences.collect(),
     }
 }
 
-/// A check on each sensor's rows.
-fn sensors(
+/// Checks the rows of each sensor.
+fn each_sensor(
     name: &'static str,
     compared: String,
     snapshot: &Snapshot,
-    difference: impl Fn(&SensorRows) -> Option<String>,
+    difference_of: impl Fn(&SensorRows) -> Option<String>,
 ) -> Check {
-    let differences = snapshot.sensors.values().filter_map(|rows| {
-        let difference = difference(rows)?;
-        let name = rows.name.clone().unwrap_or_else(|| format!("number {}", rows.sensor));
+    let differences = snapshot.sensors.values().filter_map(|counts| {
+        let difference = difference_of(counts)?;
+        let name = counts.name.clone().unwrap_or_else(|| format!("number {}", counts.sensor));
         Some(format!("sensor {name}: {difference}"))
     });
     Check { name, compared, differences: differences.collect() }
@@ -153,73 +159,76 @@ fn sensors(
 
 fn kinds(snapshot: &Snapshot) -> Check {
     let all: i64 = snapshot.sensors.values().map(SensorRows::all).sum();
-    sensors("kinds", format!("{} either scored, or poison, or late", count(all, "row")), snapshot, |rows| {
-        (rows.other > 0).then(|| format!("{} of no kind", count(rows.other, "row")))
+    let compared = format!("{} either scored, or poison, or late", count(all, "row"));
+    each_sensor("kinds", compared, snapshot, |counts| {
+        (counts.other > 0).then(|| format!("{} of no kind", count(counts.other, "row")))
     })
 }
 
-/// Where rows were dropped, nobody knows any more where a sensor's numbers began.
+/// A sensor's seqs begin with 1, unless retention has dropped rows of its partition.
 fn sequences(snapshot: &Snapshot) -> Check {
-    let expired: BTreeMap<i32, i64> = snapshot.ledgers.iter().map(|l| (l.partition, l.expired)).collect();
-    let from_one = |rows: &SensorRows| {
-        let expired = rows.partition.and_then(|partition| expired.get(&partition));
+    let expired: BTreeMap<i32, i64> =
+        snapshot.ledgers.iter().map(|row| (row.partition, row.ledger.expired)).collect();
+    let begins_with_one = |counts: &SensorRows| {
+        let expired = counts.partition.and_then(|partition| expired.get(&partition));
         snapshot.since.is_none() && expired == Some(&0)
     };
     let compared = format!("seq of {} without a gap", count(snapshot.sensors.len() as u64, "sensor"));
-    sensors("sequences", compared, snapshot, |rows| {
-        let first = rows.first?;
-        if rows.breaks > 0 {
-            let last = rows.last.unwrap_or(first);
-            return Some(format!("gaps or repetitions between seq {first} and {last}: {}", rows.breaks));
+    each_sensor("sequences", compared, snapshot, |counts| {
+        let first = counts.first?;
+        if counts.breaks > 0 {
+            let last = counts.last.unwrap_or(first);
+            return Some(format!("gaps or repetitions between seq {first} and {last}: {}", counts.breaks));
         }
-        (from_one(rows) && first != 1).then(|| format!("begins with seq {first}, and nothing has expired"))
+        (begins_with_one(counts) && first != 1)
+            .then(|| format!("begins with seq {first}, and nothing has expired"))
     })
 }
 
 fn references(snapshot: &Snapshot) -> Check {
     let compared = "every row has its sensor, its fields, and, if scored, its configuration".to_owned();
-    sensors("references", compared, snapshot, |rows| {
+    each_sensor("references", compared, snapshot, |counts| {
         let lacks = [
-            (if rows.name.is_none() { rows.all() } else { 0 }, "without a row in sensors"),
-            (rows.no_field_set, "without a field set"),
-            (rows.no_config, "without a configuration"),
+            (if counts.name.is_none() { counts.all() } else { 0 }, "without a row in sensors"),
+            (counts.no_field_set, "without a field set"),
+            (counts.no_config, "without a configuration"),
         ];
         let words: Vec<String> = lacks
             .into_iter()
-            .filter(|(rows, _)| *rows > 0)
-            .map(|(rows, what)| format!("{} {what}", count(rows, "row")))
+            .filter(|(lacking, _)| *lacking > 0)
+            .map(|(lacking, what)| format!("{} {what}", count(lacking, "row")))
             .collect();
         (!words.is_empty()).then(|| words.join(", "))
     })
 }
 
-/// A log that ends before what was committed of it has lost its tail.
-fn ends(ledgers: &[Ledger], later: &Later) -> Check {
+/// A log that ends before its committed position has lost its tail.
+fn ends(ledgers: &[PartitionLedger], redis: &RedisState) -> Check {
     let differences = ledgers.iter().filter_map(|ledger| {
-        let position = ledger.position();
-        let end = later.ends.get(&ledger.partition).copied().flatten();
+        let position = ledger.position;
+        let end = redis.ends.get(&ledger.partition).copied().flatten();
         if position <= end.unwrap_or_default() {
             return None;
         }
         let end = end.map_or_else(|| "there is no log".to_owned(), |end| format!("the log ends at {end}"));
         Some(format!("partition {:02}: {position} is committed, but {end}", ledger.partition))
     });
-    let waiting = later.in_flight.values().fold(InFlight::NOTHING, |all, one| all.and(*one));
+    let uncommitted = redis.in_flight.values().fold(InFlight::ZERO, |sum, partition| sum.and(*partition));
     Check {
         name: "logs",
-        compared: format!("no log ends before its position; in flight: {}", waiting.words()),
+        compared: format!("no log ends before its position; in flight: {}", backlog::words(uncommitted)),
         differences: differences.collect(),
     }
 }
 
-fn checkpoints(later: &Later) -> Check {
-    let differences = later.ahead.iter().map(|ahead| {
+fn checkpoints(redis: &RedisState) -> Check {
+    let differences = redis.ahead.iter().map(|ahead| {
         let rows = ahead.rows.map_or_else(|| "there are none".to_owned(), |seq| format!("they end at {seq}"));
         format!("sensor {}: its checkpoint is of seq {}, of the rows {rows}", ahead.sensor, ahead.checkpoint)
     });
     Check {
         name: "checkpoints",
-        compared: format!("{} not ahead of the rows", count(later.checkpoints as u64, "checkpoint")),
+        compared: format!("{} not ahead of the rows", count(redis.checkpoints as u64, "checkpoint")),
         differences: differences.collect(),
     }
 }

@@ -1,52 +1,51 @@
-//! `thicket reconcile`: the ledger, proven against what the stores hold.
+//! `thicket reconcile`: proves the ledger against the stores.
 //!
-//! - `snapshot`: what PostgreSQL held at one moment: `ledger` and letters, and, day by day, `rows`; `progress`: how far that is.
-//! - `redis`: what Redis holds a moment later, when a running engine may be further on.
-//! - `checks`: what must hold between them. Pure. `print`: what does and what does not.
+//! - `snapshot`: the state of PostgreSQL at one moment. `progress`: the progress of its reading.
+//! - `redis`: the state of Redis a moment later. A running engine may have continued meanwhile.
+//! - `checks`: the checks between them. Pure. `print`: their results for people.
 
 mod checks;
-mod ledger;
 mod print;
 mod progress;
 mod redis;
-mod rows;
 mod snapshot;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use thicket_actors::queue::try_connect_redis;
-use thicket_actors::writer::connect_postgres;
 use thicket_schema::{Keys, Timestamp};
+use thicket_store::postgres::connect_postgres;
+use thicket_store::redis::try_connect_redis;
 
-use crate::cli::Format;
 use crate::config::Config;
-use crate::when;
+use crate::output::Format;
+use crate::time_arg;
 use checks::check;
+use redis::RedisState;
 use snapshot::Snapshot;
 
-/// What to prove.
+/// The arguments of `thicket reconcile`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = MORE)]
 pub(crate) struct ReconcileArgs {
-    /// Look only at readings of then or later: RFC 3339, or how long ago, such as 2h or 7d. Rows are then not counted against the ledger, which
-    /// knows no times.
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    /// Read only readings of this time or later: RFC 3339, or a duration before now, such as 2h or
+    /// 7d. Rows are then not compared with the ledger, which has no times.
+    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     since: Option<Timestamp>,
     #[command(flatten)]
     format: Format,
 }
 
-/// What it does, for its help.
-pub(crate) const ABOUT: &str = "Proves the ledger against the stores: every reading and dead letter that was delivered is where the ledger says it is.
+/// The long help of `thicket reconcile`.
+pub(crate) const ABOUT: &str = "Proves the ledger against the stores: every delivered reading and dead letter is stored where the ledger says.
 
-Compares, for each partition, the rows of each kind with their counts, the dead letters with theirs, and the committed position with the end of the \
-log; and for each sensor that the numbers of its scored readings have no gap and that its checkpoint is not ahead of its rows. Exits 1 if anything \
-does not balance.";
+Compares, for each partition, the number of rows of each kind and of dead letters with the ledger, and the committed position with \
+the end of the log. Checks, for each sensor, that the numbers of its scored readings have no gap, and that its checkpoint is not ahead \
+of its rows. Exits 1 if a check fails.";
 
-const MORE: &str = "All of PostgreSQL is seen as of one moment, and Redis after it, so that a running engine raises no false alarm. Every row is read once, \
-day by day, by one query at a time: some twenty million rows a minute. Days are not dropped by postgres.retention meanwhile.";
+const MORE: &str = "PostgreSQL is read as of one moment, and Redis after it, so that a running engine causes no false alarm. Every row is read \
+once, day by day, by one query at a time: about twenty million rows a minute. postgres.retention drops no day meanwhile.";
 
 /// Runs `thicket reconcile`.
 pub(crate) async fn reconcile(config: &Config, args: ReconcileArgs) -> anyhow::Result<ExitCode> {
@@ -57,9 +56,9 @@ pub(crate) async fn reconcile(config: &Config, args: ReconcileArgs) -> anyhow::R
         .await
         .context("redis does not answer: start it or set redis.url")?;
     let keys = Keys::new(&config.redis.prefix)?;
-    let snapshot = Snapshot::take(&mut postgres, args.since).await?;
-    let later = redis::look(&redis, &keys, &mut postgres, &snapshot).await?;
-    let report = check(&snapshot, &later);
+    let snapshot = Snapshot::read(&mut postgres, args.since).await?;
+    let redis_state = RedisState::read(&redis, &keys, &mut postgres, &snapshot).await?;
+    let report = check(&snapshot, &redis_state);
     if args.format.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

@@ -1,10 +1,11 @@
-//! The report for people.
+//! The report of `thicket reconcile` for people.
 
 use super::checks::{Check, Report};
 
-/// Differences that are shown of a check; JSON has all.
+/// Most differences of a check that are shown. The JSON has all.
 const SHOWN: usize = 20;
 
+/// Prints a report.
 pub(super) fn print(report: &Report) {
     let since = report.since.as_ref().map_or_else(String::new, |since| format!(", rows since {since}"));
     println!("as of {}{since}", report.at);

@@ -1,62 +1,49 @@
-//! How far it is, on standard error.
+//! The progress of the snapshot.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::rows::Table;
+use thicket_store::postgres::DayTable;
 
-/// Between two lines in a log.
-const INTERVAL_IN_LOGS: Duration = Duration::from_secs(10);
+use crate::progress_line::ProgressLine;
 
-/// Shows which day of how many is read.
+/// Shows the day that is read.
 pub(super) struct Progress {
+    line: ProgressLine,
     started: Instant,
-    shown: Instant,
-    is_terminal: bool,
     days: usize,
+    days_begun: usize,
     rows: i64,
     rows_before: i64,
 }
 
 impl Progress {
-    pub(super) fn new(tables: &[Table]) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(days: &[DayTable]) -> Self {
         Self {
-            started: now,
-            shown: now,
-            is_terminal: std::io::stderr().is_terminal(),
-            days: tables.len(),
-            rows: tables.iter().map(|table| table.rows).sum(),
+            line: ProgressLine::new(),
+            started: Instant::now(),
+            days: days.len(),
+            days_begun: 0,
+            rows: days.iter().map(|day| day.estimated_rows).sum(),
             rows_before: 0,
         }
     }
 
-    /// Before the day of this index is read.
-    pub(super) fn begin(&mut self, index: usize, table: &Table) {
-        let line = format!(
-            "reconcile: day {} of {} ({}), about {} of {} rows, {:.0} s",
-            index + 1,
-            self.days,
-            table.name,
-            self.rows_before,
-            self.rows,
-            self.started.elapsed().as_secs_f64()
-        );
-        self.rows_before += table.rows;
-        if self.is_terminal {
-            eprint!("\r\x1b[2K{line}");
-            // Nothing can be done about a terminal that does not take its line.
-            let _ = std::io::stderr().flush();
-        } else if self.shown.elapsed() >= INTERVAL_IN_LOGS {
-            self.shown = Instant::now();
-            eprintln!("{line}");
-        }
+    /// Shows that the next day is read from now on.
+    pub(super) fn begin(&mut self, day: &DayTable) {
+        self.days_begun += 1;
+        let (begun, days, rows_before, rows) = (self.days_begun, self.days, self.rows_before, self.rows);
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.line.show(|| {
+            format!(
+                "reconcile: day {begun} of {days} ({}), about {rows_before} of {rows} rows, {seconds:.0} s",
+                day.name
+            )
+        });
+        self.rows_before += day.estimated_rows;
     }
 
-    /// Leaves a terminal's line empty.
+    /// Removes the line.
     pub(super) fn finish(&self) {
-        if self.is_terminal {
-            eprint!("\r\x1b[2K");
-        }
+        self.line.finish();
     }
 }

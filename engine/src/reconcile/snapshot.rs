@@ -1,59 +1,56 @@
-//! What PostgreSQL holds at one moment.
+//! The state of PostgreSQL at one moment.
+
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use chrono::{DateTime, Utc};
-use diesel::sql_types::Timestamptz;
-use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use thicket_schema::Timestamp;
+use thicket_store::postgres::{
+    PartitionLedger, PostgresConnection, SensorRows, begin_snapshot, count_rows_of_day, day_tables,
+    dead_letters_by_partition, end_snapshot, partition_ledgers, stored_losses,
+};
 
-use super::ledger::{Ledger, ledgers};
 use super::progress::Progress;
-use super::rows::{Sensors, of_table, tables};
-use crate::losses::{self, Loss};
+use crate::losses::Loss;
 
-/// Everything that is compared.
+/// The state of PostgreSQL that the checks compare.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    /// The moment.
-    pub(super) at: DateTime<Utc>,
+    /// The time of the snapshot.
+    pub(super) at: Timestamp,
+    /// The time of the oldest rows that are counted; `None` if all rows are counted.
     pub(super) since: Option<Timestamp>,
-    pub(super) ledgers: Vec<Ledger>,
-    pub(super) sensors: Sensors,
+    /// The ledger of each partition.
+    pub(super) ledgers: Vec<PartitionLedger>,
+    /// The number of stored dead letters of each partition that has some.
+    pub(super) dead_letters: BTreeMap<i32, i64>,
+    /// The counts of each sensor's rows, by the sensor's id.
+    pub(super) sensors: BTreeMap<i64, SensorRows>,
+    /// The known losses.
     pub(super) losses: Vec<Loss>,
 }
 
-/// The lock comes before the first query, and with it the snapshot: no day that the snapshot has can go while it is read.
-const BEGIN: &str = "SET statement_timeout = 0;
-    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-    LOCK TABLE readings IN ACCESS SHARE MODE";
-
 impl Snapshot {
-    /// Reads all of it, which may take long.
-    pub(super) async fn take(
-        postgres: &mut AsyncPgConnection,
+    /// Reads the state. This may take long: every row of the days is read.
+    pub(super) async fn read(
+        postgres: &mut PostgresConnection,
         since: Option<Timestamp>,
     ) -> anyhow::Result<Self> {
-        #[derive(QueryableByName)]
-        struct Moment {
-            #[diesel(sql_type = Timestamptz)]
-            at: DateTime<Utc>,
-        }
-        postgres.batch_execute(BEGIN).await.context("the tables are missing: run `thicket migrate`")?;
-        let moment: Moment = sql_query("SELECT clock_timestamp() AS at").get_result(postgres).await?;
-        let ledgers = ledgers(postgres).await.context("the tables are out of date: run `thicket migrate`")?;
-        let losses = losses::since(postgres, since).await?;
-        let tables = tables(postgres, since).await?;
-        let mut progress = Progress::new(&tables);
-        let mut sensors = Sensors::new();
-        for (index, table) in tables.iter().enumerate() {
-            progress.begin(index, table);
-            for rows in of_table(postgres, table, since).await? {
-                sensors.entry(rows.sensor).and_modify(|before| before.append(&rows)).or_insert(rows);
+        let at = begin_snapshot(postgres).await.context("the tables are missing: run `thicket migrate`")?;
+        let ledgers =
+            partition_ledgers(postgres).await.context("the tables are out of date: run `thicket migrate`")?;
+        let dead_letters = dead_letters_by_partition(postgres).await?;
+        let losses = stored_losses(postgres, since).await?.into_iter().map(Loss::from).collect();
+        let days = day_tables(postgres, since).await?;
+        let mut progress = Progress::new(&days);
+        let mut sensors: BTreeMap<i64, SensorRows> = BTreeMap::new();
+        for day in &days {
+            progress.begin(day);
+            for counts in count_rows_of_day(postgres, day, since).await? {
+                sensors.entry(counts.sensor).and_modify(|before| before.append(&counts)).or_insert(counts);
             }
         }
         progress.finish();
-        postgres.batch_execute("COMMIT").await?;
-        Ok(Self { at: moment.at, since, ledgers, sensors, losses })
+        end_snapshot(postgres).await?;
+        Ok(Self { at, since, ledgers, dead_letters, sensors, losses })
     }
 }

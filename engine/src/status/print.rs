@@ -1,11 +1,14 @@
 //! The state of a deployment for people.
 
-use super::{Status, Totals};
-use crate::in_flight::InFlight;
+use thicket_store::redis::InFlight;
 
-/// Lost stretches that are shown.
+use super::report::{LedgerReport, Status, Totals};
+use crate::backlog;
+
+/// Most lost ranges that are shown.
 const LOSSES_SHOWN: usize = 10;
 
+/// Prints the state of a deployment.
 pub(super) fn print(status: &Status) {
     print_partitions(status);
     println!();
@@ -41,21 +44,23 @@ fn print_partitions(status: &Status) {
 }
 
 fn print_ledger(status: &Status) {
-    let Totals { delivered, scored, poison, late, duplicates, dead_letters, unaccounted, .. } = status.totals;
-    let Totals { stored, expired, letters_kept, lag_entries, in_flight, .. } = status.totals;
+    let Totals { ledger, lag_entries, in_flight } = &status.totals;
+    let LedgerReport { delivered, scored, poison, late, duplicates, dead_letters, unaccounted, .. } = ledger;
+    let LedgerReport { stored, expired, dead_letters_stored, .. } = ledger;
     println!(
         "ledger       {delivered} delivered = {scored} scored + {poison} poison + {late} late + {duplicates} duplicates + {dead_letters} dead letters; {unaccounted} unaccounted"
     );
     println!("rows         {stored} stored now, {expired} expired by postgres.retention");
-    println!("in flight    {}", InFlight { entries: lag_entries, records: in_flight }.words());
-    let dropped = dead_letters - letters_kept;
-    println!("dead letters {letters_kept} kept, {dropped} dropped by `thicket deadletter drop`");
-    for (reason, letters) in &status.dead_letters {
-        println!("             {letters} × {reason}");
+    let uncommitted = InFlight { entries: *lag_entries, records: *in_flight };
+    println!("in flight    {}", backlog::words(uncommitted));
+    let dropped = dead_letters - dead_letters_stored;
+    println!("dead letters {dead_letters_stored} stored, {dropped} dropped by `thicket deadletter drop`");
+    for (reason, dead_letters) in &status.dead_letters {
+        println!("             {dead_letters} × {reason}");
     }
 }
 
-/// What lies outside of the ledger.
+/// Prints what the ledger does not show.
 fn print_trouble(status: &Status) {
     match status.broker_dropped {
         Some(dropped) => println!("broker       {dropped} messages dropped since it started"),
@@ -70,7 +75,7 @@ fn print_trouble(status: &Status) {
     if status.losses.len() > LOSSES_SHOWN {
         println!("             and {} more in the table log_losses", status.losses.len() - LOSSES_SHOWN);
     }
-    for (verdict, readings) in &status.verdicts {
-        println!("verdicts     {readings} × {verdict}");
+    for (reason, readings) in &status.quarantined {
+        println!("quarantine   {readings} × {reason}");
     }
 }

@@ -1,24 +1,25 @@
-//! A case: what is done to engines and servers while the traffic flows, and what is asked of it beyond the same rows.
+//! A case: what is done to engines and servers while messages are published, and what must hold at
+//! the end beyond the same rows.
 
 use std::time::Duration;
 
+use crate::environment::Server;
 use crate::settings::Settings;
-use crate::stage::Server;
 use crate::traffic::Shape;
 
-/// Readings of each sensor: beyond two checkpoints, and beyond a last one after whatever disturbed.
+/// Readings of each sensor: beyond two checkpoints, and beyond one more after the disturbance.
 pub const STEPS: usize = 900;
 /// What most cases publish.
 pub const PLAIN: Shape = Shape { steps: STEPS, poison: false, twins: false };
-/// Messages a second: the traffic lasts long enough for a trim, which comes once a second.
+/// Messages a second: the traffic lasts long enough for a trim, which happens once a second.
 pub const RATE: f64 = 3_000.0;
 
-/// Which of two nodes.
+/// One of two nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Node {
-    /// The one that most cases have alone.
+    /// The only node of most cases.
     A,
-    /// The one that takes over.
+    /// The node that takes over.
     B,
 }
 
@@ -31,118 +32,119 @@ impl Node {
     }
 }
 
-/// A place, and when it is reached for so many times.
+/// A fail point, and the pass at which it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// One of `thicket_actors::faults::PLACES`.
+    /// One of `thicket_store::faults::PLACES`.
     pub place: &'static str,
-    /// From 1.
+    /// The number of the pass, from 1.
     pub count: u64,
 }
 
-/// One step of a case.
+/// One step of a case. A step that must happen and does not ends the case with a complaint.
 #[derive(Clone, Debug)]
-pub enum Act {
-    /// Starts an engine and waits until it is ready or has died of its faults.
+pub enum Action {
+    /// Starts an engine and waits until it is ready or a fault has killed it.
     Start(Node, Vec<Fault>),
-    /// The engines started from here on have these settings.
+    /// Gives these settings to the engines that are started from here on.
     Set(Settings),
-    /// Lets this part of the traffic through, without waiting.
-    Flow(f64),
-    /// Waits until the broker has taken all that was let through.
+    /// Releases this part of the traffic, from its beginning, without waiting.
+    Release(f64),
+    /// Waits until the broker has acknowledged everything that is released.
     Settle,
     /// Waits until this part of the scored readings is stored.
-    Stored(f64),
-    /// Waits until everything in the logs is committed, and nothing comes.
-    Rests,
-    /// The engine must die of its faults.
-    Dies(Node),
-    /// The engine dies of its faults within this time, or is killed.
-    DiesOrIsKilled(Node, Duration),
-    /// The engine must meet faults that do not end it.
-    Meets(Node, &'static str),
-    /// SIGKILL.
+    UntilStored(f64),
+    /// Waits until everything in the logs is committed and no entry is appended.
+    UntilIdle,
+    /// Waits until the engine is killed by its faults.
+    UntilKilled(Node),
+    /// Waits this long for the engine's faults to kill it, then kills it.
+    KillAfter(Node, Duration),
+    /// Waits until the engine has logged that a fault which does not kill it has fired.
+    UntilReplyLost(Node),
+    /// Sends SIGKILL.
     Kill(Node),
-    /// SIGTERM; it must end well.
+    /// Sends SIGTERM; the engine must end with success.
     Stop(Node),
-    /// SIGSTOP.
+    /// Sends SIGSTOP.
     Freeze(Node),
-    /// SIGCONT.
+    /// Sends SIGCONT.
     Thaw(Node),
     /// Waits until the engine owns every partition.
-    Owns(Node),
-    /// Waits until the engine has ended by itself, however.
-    Leaves(Node),
-    /// The engine must be refused a commit.
-    Refused(Node),
-    /// Gives the engine's file another `[detector]` section and tells it (SIGHUP).
+    UntilOwner(Node),
+    /// Waits until the engine has ended by itself, with any status.
+    UntilEnded(Node),
+    /// Waits until a commit of the engine is fenced.
+    UntilFenced(Node),
+    /// Writes another `[detector]` section to the engine's file and sends SIGHUP.
     Reconfigure(Node),
-    /// Partition leases vanish from Redis, as if they had run out.
+    /// Deletes the leases of all partitions from Redis, as if they had expired.
     DropLeases,
-    /// Detectors cannot read their past until [`Act::OpenPast`]: whoever takes over is slow.
-    ClosePast,
-    /// Ends [`Act::ClosePast`].
-    OpenPast,
-    /// Whoever commits has to wait now and then, until the end.
+    /// Keeps every detector from being restored until [`Action::UnblockRestores`], so that a
+    /// takeover is slow.
+    BlockRestores,
+    /// Ends [`Action::BlockRestores`].
+    UnblockRestores,
+    /// Makes commits wait again and again, until the end.
     SlowCommits,
     /// Kills a server, waits, starts it again.
     Outage(Server, Duration),
-    /// Nothing.
+    /// Waits.
     Pause(Duration),
 }
 
-/// What is done, and what is asked.
+/// What is done, and what must hold.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Unique, and fit for a file name.
     pub name: String,
     /// What is published.
     pub shape: Shape,
-    /// What is done; in the end an engine without faults accounts for everything.
-    pub acts: Vec<Act>,
-    /// Rules that every engine of the case breaks.
+    /// What is done. Afterwards an engine without faults processes everything that is left.
+    pub actions: Vec<Action>,
+    /// A rule that every engine of the case breaks.
     pub broken: Option<&'static str>,
-    /// What else the engines find in their environment.
+    /// Additional environment variables of the engines.
     pub environment: Vec<(&'static str, &'static str)>,
-    /// Nothing was delivered twice: the ledger must say exactly what was published.
+    /// Whether no message is delivered twice: the ledger must count exactly what was published.
     pub exact: bool,
-    /// The broker may forget: dead letters are compared as a set.
-    pub letters_may_repeat: bool,
+    /// Whether the broker may repeat a message as a new one: dead letters are compared as a set.
+    pub dead_letters_may_repeat: bool,
 }
 
 impl Case {
-    /// A case without acts.
+    /// Returns a case without actions.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             shape: PLAIN,
-            acts: Vec::new(),
+            actions: Vec::new(),
             broken: None,
             environment: Vec::new(),
             exact: false,
-            letters_may_repeat: false,
+            dead_letters_may_repeat: false,
         }
     }
 
-    /// Does this, too.
+    /// Appends actions.
     #[must_use]
-    pub fn then(mut self, acts: impl IntoIterator<Item = Act>) -> Self {
-        self.acts.extend(acts);
+    pub fn then(mut self, actions: impl IntoIterator<Item = Action>) -> Self {
+        self.actions.extend(actions);
         self
     }
 
-    /// With engines that break a rule.
+    /// Makes every engine break a rule.
     #[must_use]
     pub fn breaking(mut self, rule: &'static str) -> Self {
         self.broken = Some(rule);
         self
     }
 
-    /// Its fail points fire at a quarter of their counts; an even count stays even.
+    /// Makes its fail points fire at a quarter of their counts. An even count stays even.
     #[must_use]
     pub(crate) fn sooner(mut self) -> Self {
-        for act in &mut self.acts {
-            if let Act::Start(_, faults) = act {
+        for action in &mut self.actions {
+            if let Action::Start(_, faults) = action {
                 for Fault { count, .. } in faults {
                     *count = if *count % 2 == 0 { (*count / 8 * 2).max(2) } else { (*count / 4).max(1) };
                 }
@@ -151,7 +153,7 @@ impl Case {
         self
     }
 
-    /// Nothing may be delivered twice.
+    /// Declares that no message is delivered twice.
     #[must_use]
     pub fn exactly(mut self) -> Self {
         self.exact = true;

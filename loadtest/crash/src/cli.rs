@@ -10,15 +10,19 @@ use clap::Parser;
 use crate::matrix::{cases, mutations};
 use crate::runner::{Plan, run};
 
-/// Kills Thicket at every point, and compares what stands in PostgreSQL with an undisturbed run.
+/// Kills Thicket at every point, and compares the rows in PostgreSQL with those of an undisturbed
+/// run.
 ///
-/// A case plays some seconds of traffic to an engine on private servers, while something goes wrong: the engine kills itself at a
-/// named place (before and after each append, acknowledgement, read, score, insert, commit, checkpoint, trim, verdict, lease
-/// renewal, takeover and restore), a server is killed, a node stands still for longer than its lease. Then an engine without
-/// faults goes on, and in the end readings, anomalies, dead letters and sensors must be, bit for bit, those of an engine that
-/// nothing happened to; nothing may be lost, and the ledger must say so.
+/// A case publishes some seconds of traffic to an engine on private servers while something goes
+/// wrong: the engine kills itself at a fail point (before and after each append, acknowledgement,
+/// read, score, insert, commit, checkpoint, trim, quarantine, lease renewal, takeover and restore,
+/// and between two appends of one flush), a server is killed, a node is frozen for longer than its
+/// lease. Then an engine without faults continues. At the end readings, anomalies, dead letters and
+/// sensors must be, bit for bit, those of an undisturbed engine; no record may be lost, and the
+/// ledger must balance.
 ///
-/// Mutations are engines that break a rule on purpose. Each must turn a case red, or the harness proves nothing.
+/// Mutations are engines that break a rule on purpose. Each must fail a case, or the harness proves
+/// nothing.
 ///
 ///   thicket-crash --engine target/debug/thicket
 ///   thicket-crash --engine target/debug/thicket --only kill-commit --only zombie
@@ -26,32 +30,35 @@ use crate::runner::{Plan, run};
 ///   thicket-crash --engine target/debug/thicket --schedule 7000017
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
-/// {"cases":…,"schedules":…,"failed":…,"seeds":[…]}. Exit codes: 0 nothing failed, 1 something did, 2 a mistake on the command line.
+/// {"cases":…,"schedules":…,"failed":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case failed, 2
+/// wrong usage.
 #[derive(Parser)]
 #[command(name = "thicket-crash", version, verbatim_doc_comment)]
 struct Arguments {
-    /// The engine.
+    /// Path of the engine.
     #[arg(long, value_name = "FILE", default_value = "target/debug/thicket")]
     engine: PathBuf,
-    /// Decides the traffic, where fail points fire, and the schedules.
+    /// Seed of the traffic, of the passes at which fail points fire, and of the schedules.
     #[arg(long, env = "SEED", default_value_t = 1)]
     seed: u64,
-    /// How many random schedules are run. Their seeds follow from --seed.
+    /// Number of random schedules. Their seeds follow from --seed.
     #[arg(long, env = "SCHEDULES", default_value_t = 24)]
     schedules: u64,
-    /// Runs the schedule of this seed, as a failed run printed it, and nothing else. May be repeated.
+    /// Runs only the schedule with this seed, as a failed run printed it. May be repeated.
     #[arg(long, value_name = "SEED")]
     schedule: Vec<u64>,
-    /// Runs only what has this in its name: a case, "mutation", "schedule". May be repeated.
+    /// Runs only cases whose name contains this text, such as "mutation" or "schedule". May be
+    /// repeated.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Prints the names of all cases and ends.
+    /// Prints the names of all cases.
     #[arg(long)]
     list: bool,
-    /// How many cases are run at a time, each on servers of its own.
+    /// Number of cases that run at a time, each on servers of its own.
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Nothing is begun after so many seconds. A case that is left out counts as failed, a schedule does not.
+    /// No case is started after this time. A case that is left out counts as failed, a schedule
+    /// does not.
     #[arg(long, value_name = "SECONDS", default_value_t = 780)]
     limit: u64,
 }
@@ -92,9 +99,6 @@ async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
         format!("{}: build it with: cargo build -p thicket --features faults", engine.display())
     })?;
     let directory = tempfile::Builder::new().prefix("thicket-crash-").tempdir()?;
-    // PostgreSQL may run as a user of its own, who must get through.
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), open)?;
     println!("seed {seed}; files in {}", directory.path().display());
     let plan = Plan {
         binary,

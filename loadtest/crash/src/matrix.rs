@@ -1,17 +1,21 @@
-//! Every case there is. Where a fail point fires follows from the seed, within bounds in which it surely does.
+//! Every case. Where a fail point fires follows from the seed, within a range that every run
+//! reaches.
+//!
+//! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for
+//!   dead
+//! - `settings`: what may not change a row
 
 mod engines;
 mod servers;
 mod settings;
 mod zombies;
 
-use thicket_loadtest::random::Key;
-
-use crate::case::{Case, Fault};
+use crate::case::Case;
+use crate::dice::Dice;
 
 /// All cases for a seed.
 pub fn cases(seed: u64) -> Vec<Case> {
-    let dice = Dice(Key::root(seed, "crash matrix"));
+    let dice = Dice::new(seed, "crash matrix");
     let mut cases = Vec::new();
     cases.extend(engines::cases(dice));
     cases.extend(servers::cases());
@@ -20,18 +24,18 @@ pub fn cases(seed: u64) -> Vec<Case> {
     cases
 }
 
-/// A rule that is broken on purpose, and the cases that ought to notice.
+/// A rule that is broken on purpose, and the cases that should notice.
 #[derive(Debug)]
 pub struct Mutation {
-    /// One of `thicket_actors::faults::RULES`.
+    /// One of `thicket_store::faults::RULES`.
     pub rule: &'static str,
-    /// The likeliest first. One that turns red is enough.
+    /// The most likely first. One that fails is enough.
     pub cases: Vec<Case>,
 }
 
-/// The mutations for a seed: the harness is no good if one of them passes.
+/// The mutations for a seed. If every case of a mutation passes, the harness proves nothing.
 pub fn mutations(seed: u64) -> Vec<Mutation> {
-    let dice = Dice(Key::root(seed, "crash mutations"));
+    let dice = Dice::new(seed, "crash mutations");
     let of = |rule, cases: Vec<Case>| Mutation {
         rule,
         cases: cases.into_iter().map(|case| case.breaking(rule)).collect(),
@@ -46,36 +50,6 @@ pub fn mutations(seed: u64) -> Vec<Mutation> {
         ),
         of("rule.append_once", engines::append_cases(dice)),
     ]
-}
-
-/// Draws the counts.
-#[derive(Clone, Copy, Debug)]
-struct Dice(Key);
-
-impl Dice {
-    /// A fault at a place, at a pass that any run reaches; `salt` tells draws for the same place apart.
-    fn fault(self, place: &'static str, salt: u64) -> Fault {
-        let (low, high) = reached(place);
-        let number = place.bytes().fold(salt, |hash, byte| hash.wrapping_mul(31) + u64::from(byte));
-        let count = low + self.0.at(number).bits() % (high - low);
-        Fault { place, count }
-    }
-}
-
-/// Passes of a place among which a run that goes on long enough surely is.
-pub(crate) fn reached(place: &str) -> (u64, u64) {
-    match place.split('.').next().unwrap_or_default() {
-        "append" => (8, 80),
-        "ack" => (200, 3_500),
-        "score" => (40, 200),
-        "read" | "insert" | "commit" => (3, 16),
-        "checkpoint" => (1, 10),
-        "trim" => (1, 5),
-        "renewal" => (3, 7),
-        "restore" => (1, 8),
-        "verdict" => (1, 4),
-        _ => (1, 2),
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! Random schedules: engines with random settings die at random places, or are killed or stopped, while servers come and go.
+//! Random cases: engines with random settings are killed at random fail points or times, or
+//! stopped, while servers are killed and restarted.
 
 use std::time::Duration;
 
-use thicket_actors::faults::PLACES;
 use thicket_loadtest::random::{Key, Stream};
+use thicket_store::faults::PLACES;
 
-use crate::case::{Act, Case, Fault, Node};
-use crate::matrix::reached;
+use crate::case::{Action, Case, Fault, Node};
+use crate::dice::reached;
+use crate::environment::Server;
 use crate::settings::Settings;
-use crate::stage::Server;
 
-/// How much is published while things go wrong. The rest holds a checkpoint of every sensor, whatever got lost before.
+/// The part that is published while engines and servers are disturbed. The rest is long enough for
+/// a checkpoint of every sensor.
 const BEFORE_THE_END: f64 = 0.65;
 
 /// The schedule of a seed.
@@ -20,40 +22,40 @@ pub fn schedule(seed: u64) -> Case {
     let lives = 2 + pick(&mut dice, 3);
     for life in 0..lives {
         let part = BEFORE_THE_END * (life + 1) as f64 / lives as f64;
-        case.acts.push(Act::Set(settings(&mut dice)));
+        case.actions.push(Action::Set(settings(&mut dice)));
         let mut faults = Vec::new();
-        // The first engine makes the session at the broker, so it may not die at its start.
+        // The first engine creates the session at the broker, so it may not be killed at its start.
         if life > 0 && dice.unit() < 0.7 {
             faults.push(fault(&mut dice));
         }
-        case.acts.extend([Act::Start(Node::A, faults), Act::Flow(part)]);
+        case.actions.extend([Action::Start(Node::A, faults), Action::Release(part)]);
         if dice.unit() < 0.35 {
             let servers = [Server::Redis, Server::Postgres, Server::Mosquitto];
             let server = servers[pick(&mut dice, 3)];
-            case.letters_may_repeat |= server == Server::Mosquitto;
+            case.dead_letters_may_repeat |= server == Server::Mosquitto;
             let before = Duration::from_millis(200 + pick(&mut dice, 800) as u64);
             let pause = Duration::from_millis(pick(&mut dice, 900) as u64);
-            // What kills the broker waits for the engine to commit; the engine must be there for that.
+            // An outage of the broker waits for the engine to commit, so the engine must run.
             if server == Server::Mosquitto {
-                replace_faults(&mut case.acts);
+                remove_faults(&mut case.actions);
             }
-            case.acts.extend([Act::Pause(before), Act::Outage(server, pause)]);
+            case.actions.extend([Action::Pause(before), Action::Outage(server, pause)]);
         }
         if dice.unit() < 0.2 {
-            case.acts.push(Act::Stop(Node::A));
-            replace_faults(&mut case.acts);
+            case.actions.push(Action::Stop(Node::A));
+            remove_faults(&mut case.actions);
         } else {
-            let patience = Duration::from_millis(300 + pick(&mut dice, 1_500) as u64);
-            case.acts.push(Act::DiesOrIsKilled(Node::A, patience));
+            let limit = Duration::from_millis(300 + pick(&mut dice, 1_500) as u64);
+            case.actions.push(Action::KillAfter(Node::A, limit));
         }
     }
     case
 }
 
-/// The engine started last does not die by itself.
-fn replace_faults(acts: &mut [Act]) {
-    let started = acts.iter_mut().rev().find_map(|act| match act {
-        Act::Start(_, faults) => Some(faults),
+/// Removes the faults of the engine that was started last.
+fn remove_faults(actions: &mut [Action]) {
+    let started = actions.iter_mut().rev().find_map(|action| match action {
+        Action::Start(_, faults) => Some(faults),
         _ => None,
     });
     if let Some(faults) = started {
@@ -62,8 +64,8 @@ fn replace_faults(acts: &mut [Act]) {
 }
 
 fn fault(dice: &mut Stream) -> Fault {
-    // A verdict needs a reading that kills, which no schedule has.
-    let places: Vec<&str> = PLACES.into_iter().filter(|place| !place.starts_with("verdict.")).collect();
+    // Quarantine needs a reading that panics its detector; schedules have none.
+    let places: Vec<&str> = PLACES.into_iter().filter(|place| !place.starts_with("quarantine.")).collect();
     let place = places[pick(dice, places.len())];
     let (_, high) = reached(place);
     Fault { place, count: 1 + dice.bits() % high }
@@ -91,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_seed_names_its_schedule() {
-        let text = |seed| format!("{:?}", schedule(seed).acts);
+        let text = |seed| format!("{:?}", schedule(seed).actions);
         assert_eq!(text(5), text(5));
         assert_ne!(text(5), text(6));
     }

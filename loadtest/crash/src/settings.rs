@@ -1,6 +1,6 @@
 //! How the engines of a case are configured. None of it may change a row.
 
-use std::fmt::Write as _;
+use thicket_testkit::{Addresses, Config};
 
 /// Partitions of every deployment: enough for the largest number of shards.
 pub const PARTITIONS: u16 = 5;
@@ -14,19 +14,19 @@ pub struct Settings {
     pub shards: u16,
     /// `shards.lease`
     pub lease: &'static str,
-    /// `shards.max_resident`: below the number of sensors, detectors come and go.
-    pub max_resident: usize,
-    /// `shards.retire_after`
-    pub retire_after: &'static str,
+    /// `shards.max_resident`: below the number of sensors, detectors are evicted all the time.
+    pub max_resident: u32,
+    /// `shards.evict_after`
+    pub evict_after: &'static str,
     /// `queue.linger`
     pub linger: &'static str,
     /// `queue.max_records`
-    pub max_records: usize,
+    pub max_records: u32,
     /// `postgres.writers`
-    pub writers: usize,
+    pub writers: u32,
     /// `postgres.max_rows`
-    pub max_rows: usize,
-    /// `detector.alarms_per_week`: the only thing here that changes rows.
+    pub max_rows: u32,
+    /// `detector.alarms_per_week`: the only setting here that changes rows.
     pub alarms_per_week: f64,
 }
 
@@ -36,7 +36,7 @@ impl Default for Settings {
             shards: 2,
             lease: "600ms",
             max_resident: 20_000,
-            retire_after: "15m",
+            evict_after: "15m",
             linger: "5ms",
             max_records: 100,
             writers: 2,
@@ -46,64 +46,32 @@ impl Default for Settings {
     }
 }
 
-/// Where the servers of a case are.
-#[derive(Clone, Debug)]
-pub struct Addresses {
-    /// Of the broker.
-    pub mqtt: String,
-    /// Of Redis.
-    pub redis: String,
-    /// Of the case's own database.
-    pub postgres: String,
-}
-
 impl Settings {
     /// The configuration file of a node. PostgreSQL knows the node's sessions by its name.
     pub fn file(&self, addresses: &Addresses, node: &str) -> String {
-        let Addresses { mqtt, redis, postgres } = addresses;
-        let mut text = String::new();
-        let mut section = |name: &str, keys: &[(&str, String)]| {
-            let _ = writeln!(text, "[{name}]");
-            for (key, value) in keys {
-                let _ = writeln!(text, "{key} = {value}");
-            }
+        let addresses = Addresses {
+            postgres: format!("{}?application_name={node}", addresses.postgres),
+            ..addresses.clone()
         };
-        let quoted = |text: &str| format!("\"{text}\"");
-        section("node", &[("name", quoted(node))]);
-        // The traffic is of a fixed day.
-        section("mqtt", &[("url", quoted(mqtt)), ("max_age", quoted("40000d"))]);
-        section("redis", &[("url", quoted(redis))]);
-        let url = format!("{postgres}?application_name={node}");
-        section(
-            "postgres",
-            &[
-                ("url", quoted(&url)),
-                ("writers", self.writers.to_string()),
-                ("max_rows", self.max_rows.to_string()),
-            ],
-        );
-        section(
-            "queue",
-            &[
-                ("partitions", PARTITIONS.to_string()),
-                ("linger", quoted(self.linger)),
-                ("max_records", self.max_records.to_string()),
-            ],
-        );
-        section(
-            "shards",
-            &[
-                ("count", self.shards.to_string()),
-                ("lease", quoted(self.lease)),
-                ("max_resident", self.max_resident.to_string()),
-                ("retire_after", quoted(self.retire_after)),
-            ],
-        );
-        section("checkpoint", &[("every", CHECKPOINT_EVERY.to_string())]);
-        section(
-            "detector",
-            &[("profile", quoted("small")), ("alarms_per_week", format!("{:?}", self.alarms_per_week))],
-        );
-        text
+        self.config(node).file(&addresses)
+    }
+
+    fn config(&self, node: &str) -> Config {
+        Config::default()
+            .partitions(PARTITIONS)
+            .shards(self.shards)
+            .set("node.name", node)
+            // The traffic is of a fixed day.
+            .set("mqtt.max_age", "40000d")
+            .set("postgres.writers", self.writers)
+            .set("postgres.max_rows", self.max_rows)
+            .set("queue.linger", self.linger)
+            .set("queue.max_records", self.max_records)
+            .set("shards.lease", self.lease)
+            .set("shards.max_resident", self.max_resident)
+            .set("shards.evict_after", self.evict_after)
+            .set("checkpoint.every", CHECKPOINT_EVERY as i64)
+            .set("detector.profile", "small")
+            .set("detector.alarms_per_week", self.alarms_per_week)
     }
 }

@@ -1,5 +1,6 @@
-//! What is published: a pure function of a seed. Several sensors over all partitions, with late readings, repeated ones, ones that
-//! contradict each other, missing fields, arrays, spikes, and messages that nobody can read.
+//! The messages that are published: a pure function of a seed. Several sensors over all partitions,
+//! with late and repeated readings, readings that contradict each other, missing fields, arrays,
+//! spikes, and malformed messages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,34 +12,34 @@ use crate::settings::PARTITIONS;
 
 /// Sensors of each partition.
 const SENSORS_EACH: usize = 2;
-/// 2026-03-01T18:00:00Z, so that midnight falls into the traffic.
+/// 2026-03-01T18:00:00Z: the traffic crosses midnight.
 const START: i64 = 1_772_388_000;
 /// Seconds from one reading of a sensor to the next.
 const PERIOD: i64 = 60;
-/// How many steps later a late reading comes.
+/// By how many steps a late reading is late.
 const LATE_BY: usize = 3;
 /// Readings of an array.
 const ARRAY: usize = 3;
-/// The first value of a reading that panics its detector, where the engine is told to let it.
+/// The first value of a reading that panics its detector if the fail point `poison` is set.
 const POISON: f64 = 9_001e6;
 
-/// What shapes the traffic besides the seed.
+/// What the traffic depends on beside the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape {
     /// Readings of each sensor.
     pub steps: usize,
     /// Whether some readings panic their detector.
     pub poison: bool,
-    /// Whether a message may hold two parts that cannot be read and look alike.
+    /// Whether a message may hold two equal parts that are not readings.
     pub twins: bool,
 }
 
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its place among all.
+    /// Its place among all messages.
     pub number: usize,
-    /// Which sensor it is of.
+    /// The index of its sensor.
     pub sensor: usize,
     /// Where it is published.
     pub topic: String,
@@ -46,23 +47,23 @@ pub struct Message {
     pub payload: String,
     /// Readings and dead letters in it.
     pub records: u64,
-    /// Seconds since the epoch of the readings that come for the first time with it.
+    /// The times of the readings that no earlier message holds, in seconds since the Unix epoch.
     pub brings: Vec<i64>,
 }
 
-/// What must stand in the tables, as far as it follows from the messages alone.
+/// What must be stored, as far as it follows from the messages alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Readings and dead letters that were published.
     pub records: u64,
     /// Readings that were scored, or skipped as poison.
     pub scored: u64,
-    /// Readings that came late.
+    /// Late readings.
     pub late: u64,
-    /// Readings that came twice.
+    /// Repeated readings.
     pub duplicates: u64,
     /// Dead letters.
-    pub letters: u64,
+    pub dead_letters: u64,
 }
 
 /// Everything that is published in one run.
@@ -72,9 +73,9 @@ pub struct Traffic {
     pub sensors: Vec<SensorName>,
     /// In the order in which they are published.
     pub messages: Vec<Message>,
-    /// A last reading of each sensor: whoever has committed it has committed all before.
+    /// A last reading of each sensor: once it is committed, all readings before it are.
     pub closing: Vec<Message>,
-    /// What it comes to, the closing readings included.
+    /// What must be stored of it, the closing readings included.
     pub expected: Expected,
 }
 
@@ -85,9 +86,9 @@ struct Reading {
     pitch: Option<f64>,
 }
 
-/// A sensor while its messages are made.
+/// The state of a sensor while its messages are generated.
 #[derive(Default)]
-struct Making {
+struct SensorState {
     array: Option<Vec<Reading>>,
     delayed: Option<(usize, Reading)>,
     newest: Option<usize>,
@@ -98,85 +99,85 @@ impl Traffic {
     /// The traffic of a seed.
     pub fn new(seed: u64, shape: Shape) -> Self {
         let sensors = sensors();
-        let mut making: Vec<Making> = sensors.iter().map(|_| Making::default()).collect();
+        let mut state: Vec<SensorState> = sensors.iter().map(|_| SensorState::default()).collect();
         let mut traffic =
             Self { sensors, messages: Vec::new(), closing: Vec::new(), expected: Expected::default() };
         let root = Key::root(seed, "crash traffic");
         for step in 0..shape.steps {
-            for (sensor, making) in making.iter_mut().enumerate() {
-                traffic.step(root.at(sensor as u64), shape, sensor, making, step);
+            for (sensor, state) in state.iter_mut().enumerate() {
+                traffic.step(root.at(sensor as u64), shape, sensor, state, step);
             }
         }
-        for (sensor, making) in making.iter_mut().enumerate() {
-            traffic.finish(root.at(sensor as u64), shape, sensor, making);
+        for (sensor, state) in state.iter_mut().enumerate() {
+            traffic.finish(root.at(sensor as u64), shape, sensor, state);
         }
         traffic
     }
 
-    fn step(&mut self, key: Key, shape: Shape, sensor: usize, making: &mut Making, step: usize) {
+    fn step(&mut self, key: Key, shape: Shape, sensor: usize, state: &mut SensorState, step: usize) {
         let mut reading = reading(key, step);
         if shape.poison && sensor % 4 == 1 && (step == shape.steps / 3 || step == shape.steps * 2 / 3) {
             reading.level = POISON;
         }
         let dice = key.at(1).at(step as u64).unit();
-        if let Some(array) = &mut making.array {
+        if let Some(array) = &mut state.array {
             array.push(reading);
             if array.len() == ARRAY {
-                let array = making.array.take().unwrap_or_default();
-                self.publish(sensor, making, &array);
+                let array = state.array.take().unwrap_or_default();
+                self.publish(sensor, state, &array);
             }
         } else if step > 0 && dice < 0.04 {
-            making.array = Some(vec![reading]);
-        } else if step > 0 && dice < 0.07 && making.delayed.is_none() {
-            making.delayed = Some((step + LATE_BY, reading));
+            state.array = Some(vec![reading]);
+        } else if step > 0 && dice < 0.07 && state.delayed.is_none() {
+            state.delayed = Some((step + LATE_BY, reading));
         } else {
-            self.publish(sensor, making, std::slice::from_ref(&reading));
+            self.publish(sensor, state, std::slice::from_ref(&reading));
             if dice > 0.97 {
-                self.publish(sensor, making, std::slice::from_ref(&reading));
+                self.publish(sensor, state, std::slice::from_ref(&reading));
             } else if dice > 0.95 {
                 let other = Reading { level: reading.level + 1.5, ..reading };
-                self.publish(sensor, making, std::slice::from_ref(&other));
+                self.publish(sensor, state, std::slice::from_ref(&other));
             }
         }
-        if let Some((_, late)) = making.delayed.take_if(|(due, _)| *due <= step && making.array.is_none()) {
-            self.publish(sensor, making, std::slice::from_ref(&late));
+        if let Some((_, late)) = state.delayed.take_if(|(due, _)| *due <= step && state.array.is_none()) {
+            self.publish(sensor, state, std::slice::from_ref(&late));
         }
         match key.at(2).at(step as u64).unit() {
             dice if dice < 0.08 => {
-                self.letter(sensor, format!("{{\"ts\":{},\"level\":oops {step}}}", seconds(step)), 1);
+                self.dead_letter(sensor, format!("{{\"ts\":{},\"level\":oops {step}}}", seconds(step)), 1);
             }
             dice if dice < 0.09 => {
                 let ahead = 7_258_118_400 + step as i64;
-                self.letter(sensor, format!("{{\"ts\":{ahead},\"level\":1}}"), 1);
+                self.dead_letter(sensor, format!("{{\"ts\":{ahead},\"level\":1}}"), 1);
             }
             dice if dice < 0.16 && shape.twins => {
-                self.letter(sensor, format!("[{{\"word\":\"{step}\"}},{{\"word\":\"{step}\"}}]"), 2);
+                self.dead_letter(sensor, format!("[{{\"word\":\"{step}\"}},{{\"word\":\"{step}\"}}]"), 2);
             }
             _ => {}
         }
     }
 
-    fn finish(&mut self, key: Key, shape: Shape, sensor: usize, making: &mut Making) {
-        let rest: Vec<Reading> = making.array.take().into_iter().flatten().collect();
+    fn finish(&mut self, key: Key, shape: Shape, sensor: usize, state: &mut SensorState) {
+        let rest: Vec<Reading> = state.array.take().into_iter().flatten().collect();
         if !rest.is_empty() {
-            self.publish(sensor, making, &rest);
+            self.publish(sensor, state, &rest);
         }
-        if let Some((_, late)) = making.delayed.take() {
-            self.publish(sensor, making, std::slice::from_ref(&late));
+        if let Some((_, late)) = state.delayed.take() {
+            self.publish(sensor, state, std::slice::from_ref(&late));
         }
-        let closing = self.message(sensor, making, &[reading(key, shape.steps)]);
+        let closing = self.message(sensor, state, &[reading(key, shape.steps)]);
         self.closing.push(closing);
     }
 
-    fn publish(&mut self, sensor: usize, making: &mut Making, readings: &[Reading]) {
-        let message = self.message(sensor, making, readings);
+    fn publish(&mut self, sensor: usize, state: &mut SensorState, readings: &[Reading]) {
+        let message = self.message(sensor, state, readings);
         self.messages.push(message);
     }
 
-    fn message(&mut self, sensor: usize, making: &mut Making, readings: &[Reading]) -> Message {
+    fn message(&mut self, sensor: usize, state: &mut SensorState, readings: &[Reading]) -> Message {
         let mut brings = Vec::new();
         for reading in readings {
-            if making.account(reading, &mut self.expected) {
+            if state.account(reading, &mut self.expected) {
                 brings.push(seconds(reading.step));
             }
         }
@@ -186,8 +187,8 @@ impl Traffic {
         Message { number: self.messages.len(), sensor, topic: self.topic(sensor), payload, records, brings }
     }
 
-    fn letter(&mut self, sensor: usize, payload: String, records: u64) {
-        self.expected.letters += records;
+    fn dead_letter(&mut self, sensor: usize, payload: String, records: u64) {
+        self.expected.dead_letters += records;
         self.expected.records += records;
         let topic = self.topic(sensor);
         let number = self.messages.len();
@@ -199,14 +200,14 @@ impl Traffic {
     }
 }
 
-impl Making {
-    /// Counts what must become of a reading; true if it is the first with its time.
+impl SensorState {
+    /// Counts the outcome of a reading. Returns whether it is the first with its time.
     fn account(&mut self, reading: &Reading, expected: &mut Expected) -> bool {
         expected.records += 1;
         let bits = (reading.level.to_bits(), reading.pitch.map(f64::to_bits));
         match self.stored.get(&reading.step) {
             Some(&stored) if stored == bits => expected.duplicates += 1,
-            Some(_) => expected.letters += 1,
+            Some(_) => expected.dead_letters += 1,
             None if self.newest.is_none_or(|newest| newest < reading.step) => expected.scored += 1,
             None => expected.late += 1,
         }
@@ -219,7 +220,7 @@ impl Making {
     }
 }
 
-/// Names such that every partition has the same number of them.
+/// Names of which every partition has the same number.
 fn sensors() -> Vec<SensorName> {
     let mut counts = vec![0; usize::from(PARTITIONS)];
     let mut sensors = Vec::new();
@@ -278,21 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_can_happen_to_a_reading_happens_and_every_record_has_one_outcome() {
+    fn every_outcome_occurs_and_every_record_has_one() {
         let Traffic { sensors, messages, closing, expected } = Traffic::new(7, SHAPE);
-        let Expected { records, scored, late, duplicates, letters } = expected;
+        let Expected { records, scored, late, duplicates, dead_letters } = expected;
         assert_eq!(sensors.len(), closing.len());
         assert_eq!(records, messages.iter().chain(&closing).map(|m| m.records).sum::<u64>());
-        assert_eq!(records, scored + late + duplicates + letters);
-        assert!(late > 20 && duplicates > 20 && letters > 100, "{expected:?}");
+        assert_eq!(records, scored + late + duplicates + dead_letters);
+        assert!(late > 20 && duplicates > 20 && dead_letters > 100, "{expected:?}");
         assert!(scored as usize > 280 * sensors.len(), "{expected:?}");
     }
 
     #[test]
-    fn no_two_dead_letters_are_alike_so_that_one_that_comes_again_is_known() {
+    fn no_two_dead_letters_are_equal_so_that_a_repeated_one_is_known() {
         let traffic = Traffic::new(3, SHAPE);
-        let letters = traffic.messages.iter().filter(|message| message.brings.is_empty());
-        let unreadable: Vec<_> = letters.filter(|m| m.payload.contains("oops")).collect();
+        let dead_letters = traffic.messages.iter().filter(|message| message.brings.is_empty());
+        let unreadable: Vec<_> = dead_letters.filter(|m| m.payload.contains("oops")).collect();
         let distinct: std::collections::BTreeSet<_> =
             unreadable.iter().map(|m| (&m.topic, &m.payload)).collect();
         assert_eq!(distinct.len(), unreadable.len());

@@ -22,8 +22,8 @@ mod workspace;
 
 pub use options::DemoOptions;
 
-use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use thicket_compose::Servers;
+use thicket_store::postgres::connect_postgres;
 use tokio::sync::watch;
 
 use crate::verify::Report;
@@ -43,7 +43,7 @@ pub async fn demo(options: DemoOptions) -> anyhow::Result<Report> {
     let directory = workspace.path().to_owned();
     let mut servers = blocking(move || Ok(Servers::start(&directory)?)).await?;
     screen.step("creating the tables");
-    let connection = AsyncPgConnection::establish(&servers.postgres.url()).await?;
+    let connection = connect_postgres(&servers.postgres.url()).await?;
     thicket_schema::postgres::migrate(connection).await?;
     screen.step("starting the engine");
     let mut engine = Engine::start(program, workspace.path(), &servers).await?;

@@ -10,8 +10,8 @@ mod row_hasher;
 use futures_util::TryStreamExt as _;
 use row_hasher::RowHasher;
 use serde::{Deserialize, Serialize};
-
-use crate::database::{AnomalyRow, Database, DatabaseError, DeadLetterRow, ReadingRow, SensorRow};
+use thicket_schema::postgres::{AnomalyRow, DeadLetterRow, ReadingRow, SensorRow};
+use thicket_store::postgres::{SnapshotError, SnapshotReader};
 
 /// The digest of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +38,8 @@ pub struct TableDigest {
 }
 
 /// Reads a snapshot of the tables and hashes their rows.
-pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
-    let mut database = Database::connect(database_url).await?;
+pub async fn digest(database_url: &str) -> Result<Digest, SnapshotError> {
+    let mut database = SnapshotReader::connect(database_url).await?;
     database.freeze().await?;
     let readings = hash_readings(&mut database).await?;
     let anomalies = hash_anomalies(&mut database).await?;
@@ -54,10 +54,10 @@ pub async fn digest(database_url: &str) -> Result<Digest, DatabaseError> {
     Ok(Digest { sha256: all.finish(), readings, anomalies, dead_letters, sensors })
 }
 
-async fn hash_readings(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+async fn hash_readings(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
     let mut hasher = RowHasher::new();
     let mut rows = 0;
-    for (name, id) in database.sensors().await? {
+    for (name, id) in database.sensor_ids().await? {
         let mut stream = Box::pin(database.readings(id, None).await?);
         while let Some(row) = stream.try_next().await? {
             add_reading(&mut hasher, &name, database.field_names(row.field_set)?, &row);
@@ -83,10 +83,10 @@ fn add_reading(hasher: &mut RowHasher, sensor: &str, fields: &[String], row: &Re
     hasher.integer(i64::from(row.flags));
 }
 
-async fn hash_anomalies(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+async fn hash_anomalies(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
     let mut hasher = RowHasher::new();
     let mut rows = 0;
-    for (name, id) in database.sensors().await? {
+    for (name, id) in database.sensor_ids().await? {
         for row in database.anomalies(id).await? {
             add_anomaly(&mut hasher, &name, &row);
             rows += 1;
@@ -111,7 +111,7 @@ fn add_anomaly(hasher: &mut RowHasher, sensor: &str, row: &AnomalyRow) {
     hasher.floats(&row.contributions);
 }
 
-async fn hash_dead_letters(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+async fn hash_dead_letters(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
     let mut hasher = RowHasher::new();
     let mut rows = 0;
     let mut stream = Box::pin(database.dead_letters().await?);
@@ -129,9 +129,9 @@ fn add_dead_letter(hasher: &mut RowHasher, row: &DeadLetterRow) {
     hasher.integer(row.payload_bytes);
 }
 
-async fn hash_sensors(database: &mut Database) -> Result<TableDigest, DatabaseError> {
+async fn hash_sensors(database: &mut SnapshotReader) -> Result<TableDigest, SnapshotError> {
     let mut hasher = RowHasher::new();
-    let rows = database.sensor_rows().await?;
+    let rows = database.sensors().await?;
     for row in &rows {
         add_sensor(&mut hasher, row);
     }

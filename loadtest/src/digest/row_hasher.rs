@@ -1,8 +1,8 @@
 //! Hashes rows with SHA-256, without ambiguity: a length before each text and list, a mark before
 //! each optional value, the bits of each number.
 
-use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
+use thicket_schema::Timestamp;
 
 /// A SHA-256 hash of the values added so far.
 pub(super) struct RowHasher(Sha256);
@@ -21,8 +21,8 @@ impl RowHasher {
         self.0.update(value.to_bits().to_le_bytes());
     }
 
-    pub(super) fn time(&mut self, value: DateTime<Utc>) {
-        self.integer(value.timestamp_micros());
+    pub(super) fn time(&mut self, value: Timestamp) {
+        self.integer(value.as_micros());
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {

@@ -6,27 +6,41 @@ const TS: i64 = 1_795_341_600_000_000;
 
 fn row() -> ReadingRow {
     ReadingRow {
-        ts: Timestamp(TS).to_datetime(),
+        sensor: 0,
+        ts: Timestamp(TS),
         seq: Some(7),
         field_set: 1,
         values: vec![52.31, 0.08],
         score: Some(3.5),
         grade: None,
         flags: 1,
+        config: None,
+        confidence: None,
+        onset: None,
     }
 }
 
 fn event() -> AnomalyRow {
     AnomalyRow {
-        started: Timestamp(TS).to_datetime(),
+        sensor: 0,
+        started: Timestamp(TS),
         ended: None,
-        peak_at: Timestamp(TS + 5).to_datetime(),
+        peak_at: Timestamp(TS + 5),
         peak_score: 9.25,
         peak_grade: 0.99,
         readings: 4,
         fields: names(),
         contributions: vec![0.75, 0.25],
+        accepted: false,
+        actual: Vec::new(),
+        expected: Vec::new(),
+        low: Vec::new(),
+        high: Vec::new(),
     }
+}
+
+fn sensor_row() -> SensorRow {
+    SensorRow { id: 0, name: "site-1/a".to_owned(), partition: 0, fields: names(), first_seen: Timestamp(TS) }
 }
 
 fn names() -> Vec<String> {
@@ -50,7 +64,7 @@ fn assert_distinct(hashes: &[String]) {
 fn every_column_of_a_reading_counts() {
     let changes: [fn(&mut ReadingRow); 11] = [
         |_| {},
-        |row| row.ts = Timestamp(TS + 1).to_datetime(),
+        |row| row.ts = Timestamp(TS + 1),
         |row| row.seq = None,
         |row| row.seq = Some(8),
         |row| row.values[1] = f64::from_bits(row.values[1].to_bits() ^ 1),
@@ -80,9 +94,9 @@ fn every_column_of_a_reading_counts() {
 fn every_column_of_an_anomaly_counts() {
     let changes: [fn(&mut AnomalyRow); 9] = [
         |_| {},
-        |row| row.started = Timestamp(TS - 1).to_datetime(),
-        |row| row.ended = Some(Timestamp(TS).to_datetime()),
-        |row| row.peak_at = Timestamp(TS + 6).to_datetime(),
+        |row| row.started = Timestamp(TS - 1),
+        |row| row.ended = Some(Timestamp(TS)),
+        |row| row.peak_at = Timestamp(TS + 6),
         |row| row.peak_score = 9.5,
         |row| row.peak_grade = 0.98,
         |row| row.readings = 5,
@@ -103,10 +117,19 @@ fn every_column_of_an_anomaly_counts() {
 #[test]
 fn every_column_of_a_dead_letter_counts() {
     let row = |topic: &str, reason: &str, payload: &[u8], payload_bytes| DeadLetterRow {
-        topic: topic.to_owned(),
+        partition: 0,
+        generation: 1,
+        n: 1,
+        item: 0,
+        received: Timestamp(TS),
         reason: reason.to_owned(),
+        detail: String::new(),
+        topic: topic.to_owned(),
         payload: payload.to_vec(),
         payload_bytes,
+        content: 0,
+        of_reading: false,
+        replayed: None,
     };
     let rows = [
         row("sensors/a", "malformed_json", b"{", 1),
@@ -126,7 +149,7 @@ fn every_column_of_a_sensor_counts() {
     let hashes: Vec<String> = changes
         .iter()
         .map(|change| {
-            let mut changed = SensorRow { name: "site-1/a".to_owned(), fields: names() };
+            let mut changed = sensor_row();
             change(&mut changed);
             hash_of(|hasher| add_sensor(hasher, &changed))
         })

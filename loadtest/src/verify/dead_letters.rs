@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
+use thicket_store::postgres::SnapshotReader;
 
 use super::{
     error::VerifyError,
     losses::Losses,
     published::{Published, dead_letter_key},
 };
-use crate::database::Database;
 
 /// Looks for a dead letter for each malformed message that was published.
 pub(super) async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
     losses: &mut Losses,
 ) -> Result<(), VerifyError> {
     if published.malformed.is_empty() {

@@ -1,6 +1,8 @@
 //! Why nothing could be compared.
 
-use crate::{database::DatabaseError, manifest::ManifestError};
+use thicket_store::postgres::SnapshotError;
+
+use crate::manifest::ManifestError;
 
 /// Why nothing could be compared.
 #[derive(Debug, thiserror::Error)]
@@ -11,5 +13,5 @@ pub enum VerifyError {
     Manifest(#[from] ManifestError),
     /// PostgreSQL cannot be read.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(#[from] SnapshotError),
 }

@@ -6,12 +6,14 @@
 //! event that was published only in part does not count as injected, and an anomaly that overlaps
 //! it is not a false alarm.
 
+use thicket_schema::Timestamp;
+use thicket_store::postgres::SnapshotReader;
+
 use super::{
     error::VerifyError,
     published::{Published, PublishedSensor},
     report::Anomalies,
 };
-use crate::database::Database;
 
 /// The greatest gap between an anomaly and an event that still belong together, in frames.
 const TOLERANCE_FRAMES: i64 = 2;
@@ -53,17 +55,17 @@ pub fn count_matches(
 /// sensor's manifest covers.
 pub(super) async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
 ) -> Result<Anomalies, VerifyError> {
-    let known = database.sensors().await?;
+    let known = database.sensor_ids().await?;
     let mut sum = Anomalies::default();
     for (name, sensor) in &published.sensors {
         let (events, parts) = split_events(published, name, sensor);
         let mut anomalies = Vec::new();
         if let Some(&id) = known.get(name) {
             for row in database.anomalies(id).await? {
-                let start = row.started.timestamp_micros();
-                let end = row.ended.map_or(i64::MAX, |ended| ended.timestamp_micros());
+                let start = row.started.as_micros();
+                let end = row.ended.map_or(i64::MAX, Timestamp::as_micros);
                 if (sensor.first_ts..=sensor.last_ts).contains(&start) {
                     anomalies.push(Interval { start, end });
                 }

@@ -6,7 +6,7 @@ use super::report::Latency;
 use crate::metrics_page::{MetricsError, MetricsPage};
 
 /// The histogram: seconds from the arrival over MQTT to the commit in PostgreSQL.
-const HISTOGRAM: &str = "thicket_latency_seconds";
+const HISTOGRAM: &str = "thicket_ingest_to_commit_seconds";
 /// How long the engine may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -28,11 +28,11 @@ mod tests {
 
     use super::*;
 
-    const PAGE: &str = "# TYPE thicket_latency_seconds histogram\n\
-        thicket_latency_seconds_bucket{le=\"0.005\"} 20\n\
-        thicket_latency_seconds_bucket{le=\"0.01\"} 60\n\
-        thicket_latency_seconds_bucket{le=\"0.1\"} 99\n\
-        thicket_latency_seconds_bucket{le=\"+Inf\"} 100\n";
+    const PAGE: &str = "# TYPE thicket_ingest_to_commit_seconds histogram\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"0.005\"} 20\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"0.01\"} 60\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"0.1\"} 99\n\
+        thicket_ingest_to_commit_seconds_bucket{le=\"+Inf\"} 100\n";
 
     #[tokio::test]
     async fn a_page_is_fetched_and_failures_name_it() {

@@ -26,13 +26,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use thicket_store::postgres::{SnapshotError, SnapshotReader};
+
 pub use error::VerifyError;
 use losses::Losses;
 pub use published::ManifestSummary;
 use published::Published;
 pub use report::{Anomalies, Latency, Performance, Report};
-
-use crate::database::{Database, DatabaseError};
 
 /// The time between two looks at the number of rows.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -69,7 +69,7 @@ pub async fn verify(
     performance: Option<Performance>,
 ) -> Result<Verification, VerifyError> {
     let published = Published::scan(&options.manifests)?;
-    let mut database = Database::connect(&options.database).await?;
+    let mut database = SnapshotReader::connect(&options.database).await?;
     let deadline = Instant::now() + options.wait;
     let mut compared_at = None;
     loop {
@@ -88,16 +88,16 @@ pub async fn verify(
     }
 }
 
-async fn count_stored(published: &Published, database: &mut Database) -> Result<u64, DatabaseError> {
+async fn count_stored(published: &Published, database: &mut SnapshotReader) -> Result<u64, SnapshotError> {
     let Some(span) = published.span() else { return Ok(0) };
-    let known = database.sensors().await?;
+    let known = database.sensor_ids().await?;
     let ids: Vec<i64> = published.sensors.keys().filter_map(|name| known.get(name).copied()).collect();
     database.count_readings(&ids, span).await
 }
 
 async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
     performance: Option<Performance>,
 ) -> Result<Verification, VerifyError> {
     database.freeze().await?;
@@ -115,9 +115,9 @@ async fn compare(
     let report = Report {
         published: published.publications,
         stored,
-        duplicates: ledger.duplicates,
-        late: ledger.late,
-        dead_letters: ledger.dead_letters,
+        duplicates: ledger.duplicates.cast_unsigned(),
+        late: ledger.late.cast_unsigned(),
+        dead_letters: ledger.dead_letters.cast_unsigned(),
         lost: losses.count,
         anomalies,
         readings_per_second: performance.readings_per_second.map(|rate| (rate * 10.0).round() / 10.0),

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, Utc};
 use thicket_schema::Timestamp;
 
 use crate::manifest::{
@@ -148,10 +147,10 @@ impl Published {
     }
 
     /// Returns the event times of the first and the last reading; `None` without readings.
-    pub(super) fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let first = self.sensors.values().map(|sensor| sensor.first_ts).min()?;
         let last = self.sensors.values().map(|sensor| sensor.last_ts).max()?;
-        Some((Timestamp(first).to_datetime(), Timestamp(last).to_datetime()))
+        Some((Timestamp(first), Timestamp(last)))
     }
 
     /// Returns the mean number of confirmed publications per second; `None` if no time passed.

@@ -3,24 +3,23 @@
 use futures_util::TryStreamExt as _;
 use thicket_codecs::PayloadDecoder;
 use thicket_schema::Timestamp;
+use thicket_schema::postgres::ReadingRow;
+use thicket_store::postgres::SnapshotReader;
 
 use super::{
     error::VerifyError,
     losses::Losses,
     published::{Publication, Published, PublishedSensor},
 };
-use crate::{
-    database::{Database, ReadingRow},
-    time,
-};
+use crate::time;
 
 /// Compares all readings. Returns the number of rows of the manifests' sensors.
 pub(super) async fn compare(
     published: &Published,
-    database: &mut Database,
+    database: &mut SnapshotReader,
     losses: &mut Losses,
 ) -> Result<u64, VerifyError> {
-    let known = database.sensors().await?;
+    let known = database.sensor_ids().await?;
     let mut stored = 0;
     for group in published.groups() {
         for (name, publications) in published.load(&group)? {
@@ -42,9 +41,9 @@ async fn merge_rows(
     merge: &mut Merge<'_>,
     sensor: &PublishedSensor,
     id: i64,
-    database: &mut Database,
+    database: &mut SnapshotReader,
 ) -> Result<u64, VerifyError> {
-    let span = (Timestamp(sensor.first_ts).to_datetime(), Timestamp(sensor.last_ts).to_datetime());
+    let span = (Timestamp(sensor.first_ts), Timestamp(sensor.last_ts));
     let mut rows = Box::pin(database.readings(id, Some(span)).await?);
     let mut count = 0;
     while let Some(row) = rows.try_next().await? {
@@ -79,7 +78,7 @@ impl<'a> Merge<'a> {
 
     /// Takes the next row and compares it with the publications up to its event time.
     fn add_row(&mut self, row: &ReadingRow, fields: &[String]) {
-        let ts = row.ts.timestamp_micros();
+        let ts = row.ts.as_micros();
         while let Some(publication) = self.next.filter(|publication| publication.ts <= ts) {
             let mismatch = if publication.ts < ts {
                 Some(Mismatch::Missing)
@@ -112,7 +111,7 @@ async fn check_dead_letters(
     name: &str,
     sensor: &PublishedSensor,
     unmatched: Vec<(&Publication, Mismatch)>,
-    database: &mut Database,
+    database: &mut SnapshotReader,
     losses: &mut Losses,
 ) -> Result<(), VerifyError> {
     let decoder = PayloadDecoder::default();
@@ -166,13 +165,17 @@ mod tests {
         let mut merge = Merge::new(&sent);
         for &(ts, value) in rows {
             let row = ReadingRow {
-                ts: Timestamp(ts).to_datetime(),
+                sensor: 0,
+                ts: Timestamp(ts),
                 seq: None,
                 field_set: 0,
                 values: vec![value],
                 score: None,
                 grade: None,
                 flags: 0,
+                config: None,
+                confidence: None,
+                onset: None,
             };
             merge.add_row(&row, &[field.to_owned()]);
         }

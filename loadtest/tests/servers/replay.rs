@@ -4,12 +4,12 @@ use std::{collections::HashMap, path::Path, time::Duration};
 
 use crate::support::{new_scenario, run};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use thicket_codecs::PayloadDecoder;
 use thicket_compose::Mosquitto;
 use thicket_loadtest::{
     manifest::{ManifestReader, Record},
     replay::{Faults, Replay, ReplayOptions},
 };
-use thicket_codecs::PayloadDecoder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Per topic, the readings in order of arrival: event time in µs and the bits of the values. And

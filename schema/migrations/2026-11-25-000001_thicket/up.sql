@@ -147,7 +147,8 @@ CREATE TABLE applied_labels (
 
 -- Messages and readings that cannot be processed. The key is the position in the log, so a replay of the log writes none twice.
 -- content is a hash of the dead letter's content, which tells a redelivered message from a new one. replayed: when an operator
--- last republished it.
+-- last republished it. of_reading: made of a decoded reading, not of a message. The topic is then the sensor's name, and the payload
+-- has the reading's values and time as JSON.
 CREATE TABLE dead_letters (
     partition     int         NOT NULL,
     generation    bigint      NOT NULL,
@@ -161,6 +162,7 @@ CREATE TABLE dead_letters (
     payload_bytes bigint      NOT NULL,
     content       bigint      NOT NULL,
     replayed      timestamptz,
+    of_reading    boolean     NOT NULL DEFAULT false,
     PRIMARY KEY (partition, generation, n, item)
 );
 CREATE INDEX dead_letters_received ON dead_letters (received);

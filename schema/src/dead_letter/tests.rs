@@ -53,6 +53,7 @@ fn a_letter_of_a_reading_says_when_it_was_measured_beside_what() {
         };
         let letter = DeadLetter::of_reading(&reading, Reason::TimestampConflict, "");
         assert_eq!(letter.topic, "site-1/mic");
+        assert!(letter.of_reading);
         String::from_utf8(letter.payload.to_vec()).unwrap()
     };
     assert_eq!(of(&["level"]), r#"{"level":1.5,"ts":"2026-11-22T11:00:00.000001Z"}"#);

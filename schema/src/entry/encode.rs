@@ -136,6 +136,7 @@ fn put_values(out: &mut Vec<u8>, reading: &Reading) {
 }
 
 fn put_dead_letter(out: &mut Vec<u8>, letter: &DeadLetter) {
+    debug_assert!(!letter.of_reading, "dead letters of readings are made after the log was read");
     put_bytes(out, letter.reason.as_str().as_bytes());
     put_bytes(out, letter.topic.as_bytes());
     put_bytes(out, letter.detail.as_bytes());

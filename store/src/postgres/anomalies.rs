@@ -1,13 +1,33 @@
 //! `anomalies`: one row per event.
 
+mod anomaly;
+
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Timestamptz};
-use diesel::{QueryResult, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::{Cause, Event};
-use thicket_schema::postgres::AnomalyRow;
+use thicket_schema::postgres::{AnomalyRow, anomalies};
 use thicket_schema::{Flag, SensorId, Timestamp};
+
+use self::anomaly::JoinedRow;
+use super::pattern::like;
+
+pub use self::anomaly::{Anomaly, AnomalyLabel, by_share, serialize_causes};
+
+/// Which anomalies to list.
+#[derive(Clone, Debug)]
+pub struct AnomalyFilter {
+    /// Pattern of the sensors' names: `*` any text, `?` any character. `None`: every sensor.
+    pub sensors: Option<String>,
+    /// Only anomalies that started then or later.
+    pub since: Option<Timestamp>,
+    /// Only anomalies without a label.
+    pub unlabelled: bool,
+    /// Maximum number of anomalies.
+    pub limit: i64,
+}
 
 /// Returns the row of an event in its present state.
 pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
@@ -87,4 +107,85 @@ pub(super) async fn close_open_anomalies(
         .await?;
     }
     Ok(())
+}
+
+/// Returns the number of rows of `anomalies`.
+pub async fn count_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+    anomalies::table.count().get_result(connection).await
+}
+
+const SELECT: &str = "
+SELECT a.*, s.name AS sensor_name, l.label, l.note, l.author, l.set_at
+FROM anomalies a
+JOIN sensors s ON s.id = a.sensor
+LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started";
+
+/// Returns the anomalies that match a filter, the newest first.
+pub async fn list_anomalies(
+    connection: &mut AsyncPgConnection,
+    filter: &AnomalyFilter,
+) -> QueryResult<Vec<Anomaly>> {
+    let rows: Vec<JoinedRow> = sql_query(format!(
+        "{SELECT}
+         WHERE ($1 IS NULL OR s.name LIKE $1) AND ($2 IS NULL OR a.started >= $2) AND NOT ($3 AND l.label IS NOT NULL)
+         ORDER BY a.started DESC, s.name LIMIT $4"
+    ))
+    .bind::<Nullable<Text>, _>(filter.sensors.as_deref().map(like))
+    .bind::<Nullable<Timestamptz>, _>(filter.since)
+    .bind::<Bool, _>(filter.unlabelled)
+    .bind::<BigInt, _>(filter.limit)
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().map(Anomaly::from).collect())
+}
+
+/// Returns the anomalies of a sensor that overlap a span of time, the oldest first.
+pub async fn anomalies_between(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    from: Timestamp,
+    to: Timestamp,
+) -> QueryResult<Vec<Anomaly>> {
+    let rows: Vec<JoinedRow> = sql_query(format!(
+        "{SELECT}
+         WHERE a.sensor = $1 AND a.started <= $3 AND coalesce(a.ended, 'infinity') >= $2 ORDER BY a.started"
+    ))
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(from)
+    .bind::<Timestamptz, _>(to)
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().map(Anomaly::from).collect())
+}
+
+/// Returns the anomaly of a sensor that started at a time.
+pub async fn find_anomaly(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    started: Timestamp,
+) -> QueryResult<Option<Anomaly>> {
+    let rows: Vec<JoinedRow> = sql_query(format!("{SELECT} WHERE a.sensor = $1 AND a.started = $2"))
+        .bind::<BigInt, _>(sensor.0)
+        .bind::<Timestamptz, _>(started)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().next().map(Anomaly::from))
+}
+
+/// Returns when those anomalies of a sensor started that are the nearest to a time, the nearest first.
+pub async fn nearest_anomalies(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    to: Timestamp,
+    limit: i64,
+) -> QueryResult<Vec<Timestamp>> {
+    let distance =
+        diesel::dsl::sql::<Double>("abs(extract(epoch FROM started - ").bind::<Timestamptz, _>(to).sql("))");
+    anomalies::table
+        .filter(anomalies::sensor.eq(sensor.0))
+        .order(distance)
+        .limit(limit)
+        .select(anomalies::started)
+        .load(connection)
+        .await
 }

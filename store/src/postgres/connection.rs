@@ -6,6 +6,12 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 
+/// A connection to PostgreSQL.
+pub type PostgresConnection = AsyncPgConnection;
+
+/// Why PostgreSQL did not execute a statement.
+pub type QueryError = diesel::result::Error;
+
 /// A pool of connections for queries.
 pub type PostgresPool = Pool<AsyncPgConnection>;
 

@@ -1,9 +1,10 @@
 //! The day tables of `readings`: one partition of the table per UTC day.
 
-use diesel::QueryResult;
+use std::time::Duration;
+
 use diesel::pg::data_types::PgDate;
-use diesel::sql_query;
-use diesel::sql_types::{Array, Date};
+use diesel::sql_types::{Array, BigInt, Date, Double, Nullable, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
@@ -21,6 +22,56 @@ pub async fn ensure_days(connection: &mut AsyncPgConnection, days: &[i32]) -> Qu
     let days: Vec<PgDate> = days.iter().map(|&day| PgDate(day)).collect();
     sql_query("SELECT ensure_day_partitions($1)").bind::<Array<Date>, _>(days).execute(connection).await?;
     Ok(())
+}
+
+/// A table that holds the readings of one UTC day.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct DayTable {
+    /// Its name, quoted where PostgreSQL requires it.
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    /// PostgreSQL's estimate of the number of its rows.
+    #[diesel(sql_type = BigInt)]
+    pub estimated_rows: i64,
+}
+
+/// The day tables, each with its day. `day` is null for a table whose name is not that of a day
+/// table.
+const DAY_TABLES: &str = r#"
+SELECT quote_ident(c.relname) AS name, greatest(c.reltuples, 0)::int8 AS estimated_rows,
+       to_date(substring(c.relname FROM '^readings_(y\d+m\d\dd\d\d)$'), '"y"YYYY"m"MM"d"DD') AS day
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'readings'::regclass"#;
+
+/// Returns the day tables whose day ended at least `age` ago, the oldest first.
+pub async fn days_older_than(
+    connection: &mut AsyncPgConnection,
+    age: Duration,
+) -> QueryResult<Vec<DayTable>> {
+    sql_query(format!(
+        "SELECT name, estimated_rows FROM ({DAY_TABLES}) days
+         WHERE (day + 1)::timestamp <= (now() AT TIME ZONE 'UTC') - make_interval(secs => $1)
+         ORDER BY day"
+    ))
+    .bind::<Double, _>(age.as_secs_f64())
+    .load(connection)
+    .await
+}
+
+/// Returns the tables that hold readings of `since` or later, the oldest first; all tables if it is
+/// `None`.
+pub async fn day_tables(
+    connection: &mut AsyncPgConnection,
+    since: Option<Timestamp>,
+) -> QueryResult<Vec<DayTable>> {
+    sql_query(format!(
+        "SELECT name, estimated_rows FROM ({DAY_TABLES}) days
+         WHERE $1 IS NULL OR day IS NULL OR (day + 1)::timestamp > ($1 AT TIME ZONE 'UTC')
+         ORDER BY name COLLATE \"C\""
+    ))
+    .bind::<Nullable<Timestamptz>, _>(since)
+    .load(connection)
+    .await
 }
 
 #[cfg(test)]

@@ -1,15 +1,26 @@
 //! `dead_letters`: the position is the key, so a replay of the log does not store a dead letter
 //! twice. The dead letter of a redelivered message is recognised by its content.
 
-use std::collections::{HashMap, HashSet};
+mod key;
+mod selection;
 
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use diesel::dsl::count_star;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Text, Timestamptz};
+use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::postgres::dead_letters;
 use thicket_schema::{DeadLetter, PartitionId, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::batch::LoggedDeadLetter;
+
+pub use self::key::{DeadLetterKey, DeadLetterKeyError};
+pub use self::selection::{
+    DeadLetterFilter, DeadLetterSelection, SelectedDeadLetter, dead_letters_by_key, delete_dead_letters,
+    mark_replayed, newest_dead_letters, select_dead_letters,
+};
 
 #[derive(QueryableByName)]
 struct Content {
@@ -91,6 +102,30 @@ async fn known_contents(
     Ok(known)
 }
 
+/// Returns the number of stored dead letters of each reason.
+pub async fn dead_letters_by_reason(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<BTreeMap<String, i64>> {
+    let counts: Vec<(String, i64)> = dead_letters::table
+        .group_by(dead_letters::reason)
+        .select((dead_letters::reason, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Returns the number of stored dead letters of each partition that has some.
+pub async fn dead_letters_by_partition(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<BTreeMap<i32, i64>> {
+    let counts: Vec<(i32, i64)> = dead_letters::table
+        .group_by(dead_letters::partition)
+        .select((dead_letters::partition, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
 /// Returns the hash of topic, reason and payload.
 fn content_of(dead_letter: &DeadLetter) -> i64 {
     let mut hash = Xxh3::new();
@@ -116,6 +151,7 @@ struct Columns<'a> {
     payload: Vec<&'a [u8]>,
     payload_bytes: Vec<i64>,
     content: Vec<i64>,
+    of_reading: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -131,6 +167,7 @@ impl<'a> Columns<'a> {
         self.payload.push(&row.dead_letter.payload);
         self.payload_bytes.push(row.dead_letter.payload_bytes.cast_signed());
         self.content.push(content);
+        self.of_reading.push(row.dead_letter.of_reading);
     }
 
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<usize> {
@@ -139,9 +176,11 @@ impl<'a> Columns<'a> {
         }
         sql_query(
             "INSERT INTO dead_letters
-                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
+                 (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content,
+                  of_reading)
              SELECT * FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int4[], $5::timestamptz[], $6::text[],
-                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[])
+                                  $7::text[], $8::text[], $9::bytea[], $10::int8[], $11::int8[],
+                                  $12::bool[])
              ON CONFLICT DO NOTHING",
         )
         .bind::<Array<Integer>, _>(&self.partition)
@@ -155,6 +194,7 @@ impl<'a> Columns<'a> {
         .bind::<Array<Binary>, _>(&self.payload)
         .bind::<Array<BigInt>, _>(&self.payload_bytes)
         .bind::<Array<BigInt>, _>(&self.content)
+        .bind::<Array<Bool>, _>(&self.of_reading)
         .execute(connection)
         .await
     }

@@ -1,9 +1,12 @@
 //! Queries for the stored rows of one sensor. A restore, `explain` and `backtest` use them.
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
-use diesel::{QueryableByName, sql_query};
+use std::collections::BTreeMap;
+
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _};
+use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::postgres::ReadingRow;
+use thicket_schema::postgres::{ReadingRow, readings};
 use thicket_schema::{FieldSet, Flag, SensorId, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
@@ -104,6 +107,135 @@ pub async fn newest_of_others(
     .load(&mut *pool.get().await?)
     .await?;
     Ok(newest.into_iter().next().map(|newest| newest.ts))
+}
+
+/// A stored reading with the names of its values.
+#[derive(Clone, Debug, PartialEq, QueryableByName)]
+pub struct NamedReading {
+    /// The row.
+    #[diesel(embed)]
+    pub reading: ReadingRow,
+    /// The names of its values, in the same order.
+    #[diesel(sql_type = Array<Text>)]
+    pub names: Vec<String>,
+}
+
+/// Returns a sensor's newest scored reading at or before a time, `None` if there is no such
+/// reading.
+pub async fn newest_scored(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    at: Timestamp,
+) -> QueryResult<Option<NamedReading>> {
+    let rows: Vec<NamedReading> = sql_query(
+        "SELECT r.*, fs.names FROM readings r JOIN field_sets fs ON fs.id = r.field_set
+         WHERE r.sensor = $1 AND r.ts <= $2 AND r.seq IS NOT NULL ORDER BY r.ts DESC LIMIT 1",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(at)
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().next())
+}
+
+/// Returns the time of a sensor's first scored reading, `None` if it has no scored reading.
+pub async fn first_scored(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+) -> QueryResult<Option<Timestamp>> {
+    readings::table
+        .filter(readings::sensor.eq(sensor.0).and(readings::seq.is_not_null()))
+        .select(diesel::dsl::min(readings::ts))
+        .first(connection)
+        .await
+}
+
+/// The seqs of a sensor's first and last scored reading in a range of time. Both are `None` if it
+/// has no scored reading there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct SeqRange {
+    /// The sensor.
+    #[diesel(sql_type = BigInt)]
+    pub sensor: i64,
+    /// Seq of the first reading.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub first: Option<i64>,
+    /// Seq of the last reading.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub last: Option<i64>,
+}
+
+/// Returns the seqs of the scored readings of sensors `from` a time `to` a time, both included.
+///
+/// Scored readings are numbered without gaps, so the range also gives their number.
+pub async fn seq_ranges(
+    connection: &mut AsyncPgConnection,
+    sensors: &[i64],
+    from: Timestamp,
+    to: Timestamp,
+) -> QueryResult<Vec<SeqRange>> {
+    sql_query(
+        "SELECT s.id AS sensor,
+                (SELECT r.seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3 AND r.seq IS NOT NULL
+                 ORDER BY r.ts LIMIT 1) AS first,
+                (SELECT r.seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3 AND r.seq IS NOT NULL
+                 ORDER BY r.ts DESC LIMIT 1) AS last
+         FROM sensors s WHERE s.id = ANY($1)",
+    )
+    .bind::<Array<BigInt>, _>(sensors)
+    .bind::<Timestamptz, _>(from)
+    .bind::<Timestamptz, _>(to)
+    .load(connection)
+    .await
+}
+
+/// Returns the seq of each sensor's newest scored reading, `None` if it has no scored reading.
+pub async fn newest_seqs(
+    connection: &mut AsyncPgConnection,
+    sensors: &[i64],
+) -> QueryResult<BTreeMap<i64, Option<i64>>> {
+    #[derive(QueryableByName)]
+    struct Newest {
+        #[diesel(sql_type = BigInt)]
+        sensor: i64,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        seq: Option<i64>,
+    }
+    let newest: Vec<Newest> = sql_query(
+        "SELECT k.id AS sensor,
+                (SELECT r.seq FROM readings r WHERE r.sensor = k.id AND r.seq IS NOT NULL ORDER BY r.ts DESC LIMIT 1) AS seq
+         FROM unnest($1::int8[]) AS k (id)",
+    )
+    .bind::<Array<BigInt>, _>(sensors)
+    .load(connection)
+    .await?;
+    Ok(newest.into_iter().map(|Newest { sensor, seq }| (sensor, seq)).collect())
+}
+
+/// Returns the time of a sensor's newest reading before `from` after which `skip` other readings
+/// follow before `from`. Late readings do not count. `None` if there are fewer readings.
+pub async fn time_before(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    from: Timestamp,
+    skip: u64,
+) -> QueryResult<Option<Timestamp>> {
+    #[derive(QueryableByName)]
+    struct At {
+        #[diesel(sql_type = Timestamptz)]
+        ts: Timestamp,
+    }
+    let rows: Vec<At> = sql_query(format!(
+        "SELECT ts FROM readings WHERE sensor = $1 AND ts < $2 AND (flags & {late}) = 0
+         ORDER BY ts DESC OFFSET $3 LIMIT 1",
+        late = Flag::Late.bit()
+    ))
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(from)
+    .bind::<BigInt, _>(i64::try_from(skip).unwrap_or(i64::MAX))
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().next().map(|row| row.ts))
 }
 
 /// The facts that decide whether a restore may use the checkpoint of a sensor.

@@ -2,9 +2,10 @@
 //! `applied_labels`: the labels that detectors have applied.
 
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::Label;
+use thicket_schema::postgres::labels;
 use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
@@ -36,6 +37,51 @@ pub struct AppliedLabel {
     pub started: Timestamp,
     /// The label.
     pub label: Label,
+}
+
+/// A label to set.
+#[derive(Clone, Copy, Debug)]
+pub struct NewLabel<'a> {
+    /// The label.
+    pub label: Label,
+    /// A remark of the author.
+    pub note: &'a str,
+    /// Author of the label.
+    pub author: &'a str,
+}
+
+/// Sets the label of an anomaly. Does nothing if the sensor has no anomaly that started then.
+pub async fn set_label(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    started: Timestamp,
+    new: NewLabel<'_>,
+) -> QueryResult<()> {
+    sql_query(
+        "INSERT INTO labels (sensor, started, label, note, author)
+         SELECT sensor, started, $3, $4, $5 FROM anomalies WHERE sensor = $1 AND started = $2
+         ON CONFLICT (sensor, started) DO UPDATE
+         SET label = excluded.label, note = excluded.note, author = excluded.author, set_at = excluded.set_at,
+             logged = false",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(started)
+    .bind::<Text, _>(new.label.name())
+    .bind::<Text, _>(new.note)
+    .bind::<Text, _>(new.author)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes the label of an anomaly, if it has one.
+pub async fn clear_label(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    started: Timestamp,
+) -> QueryResult<()> {
+    diesel::delete(labels::table.find((sensor.0, started))).execute(connection).await?;
+    Ok(())
 }
 
 /// Returns labels that are not in the log yet, the oldest first.

@@ -3,12 +3,15 @@
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
 //! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One
 //!   transaction writes batches.
-//! - `partitions`: positions, epochs and ledgers.
-//! - `readings`, `late`, `day_tables`: rows of readings.
+//! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
+//! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
+//!   their days.
 //! - `sensors`, `field_sets`, `configs`: what readings refer to.
 //! - `anomalies`, `labels`: events, and what people say about them.
 //! - `dead_letters`, `quarantine`, `log_losses`: what could not be processed.
-//! - `history`: the questions that a restore asks about a sensor.
+//! - `history`: the questions that a restore, `explain` and `backtest` ask about a sensor.
+//! - `snapshot`: reads whole tables as of one moment.
+//! - `pattern`: patterns of names and topics, as operators write them.
 
 mod anomalies;
 mod batch;
@@ -18,33 +21,61 @@ mod configs;
 mod connection;
 mod day_tables;
 mod dead_letters;
+mod drop_day;
 mod field_sets;
 mod history;
 mod labels;
 mod late;
+mod ledgers;
 mod log_losses;
 mod partitions;
+mod pattern;
 mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
+mod row_counts;
 mod sensors;
+mod snapshot;
 mod write_session;
 
-pub use anomalies::anomaly_row;
+pub use anomalies::{
+    Anomaly, AnomalyFilter, AnomalyLabel, anomalies_between, anomaly_row, by_share, count_anomalies,
+    find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
+};
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
 pub use configs::stored_configs;
-pub use connection::{PostgresPool, StoreError, connect_postgres, postgres_pool};
-pub use day_tables::{day_of, ensure_days};
+pub use connection::{
+    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
+};
+pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
+pub use dead_letters::{
+    DeadLetterFilter, DeadLetterKey, DeadLetterKeyError, DeadLetterSelection, SelectedDeadLetter,
+    dead_letters_by_key, dead_letters_by_partition, dead_letters_by_reason, delete_dead_letters,
+    mark_replayed, newest_dead_letters, select_dead_letters,
+};
+pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
-pub use history::{CheckpointFacts, StoredReading, newest_of_others, page_of_rows, rows_after, rows_up_to};
-pub use labels::{AppliedLabel, UnloggedLabel, applied_labels, mark_logged, unlogged_labels};
-pub use log_losses::LogLoss;
+pub use history::{
+    CheckpointFacts, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
+    newest_seqs, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
+};
+pub use labels::{
+    AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
+    unlogged_labels,
+};
+pub use ledgers::{PartitionLedger, partition_ledgers};
+pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, mark_clean_shutdown,
     newest_generation, partitions_configured_otherwise,
 };
 pub use pending_writes::CommitReport;
-pub use quarantine::{QuarantineEntry, QuarantineList, QuarantineReason, quarantine};
+pub use quarantine::{
+    QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine, quarantined_by_reason,
+};
 pub use readings::scored_row;
+pub use row_counts::{SensorRows, count_rows_of_day};
+pub use sensors::{count_sensors, find_sensor, sensor_names, sensors_matching};
+pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
 pub use write_session::{WriteError, WriteSession};

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
-use diesel::{ExpressionMethods as _, PgExpressionMethods as _, QueryDsl as _, QueryableByName, sql_query};
+use diesel::{
+    ExpressionMethods as _, PgExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::ALGORITHM;
 use thicket_schema::postgres::{deployment, partitions};
@@ -160,6 +162,19 @@ pub async fn mark_clean_shutdown(
     .bind::<Array<BigInt>, _>(epochs)
     .execute(&mut *pool.get().await?)
     .await?;
+    Ok(())
+}
+
+/// Counts dead letters of a partition that are deleted. Call it in the transaction that deletes them.
+pub(super) async fn add_deleted_dead_letters(
+    connection: &mut AsyncPgConnection,
+    partition: i32,
+    deleted: i64,
+) -> QueryResult<()> {
+    diesel::update(partitions::table.find(partition))
+        .set(partitions::dead_letters_deleted.eq(partitions::dead_letters_deleted + deleted))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::count_star;
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::postgres::QuarantineRow;
+use thicket_schema::postgres::{QuarantineRow, quarantine as quarantine_table};
 use thicket_schema::{PartitionId, RecordPosition, SensorName, Timestamp};
 
 use crate::faults;
@@ -86,6 +87,29 @@ pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEn
     .await?;
     faults::pass("quarantine.after");
     Ok(owned.owned > 0)
+}
+
+/// Returns the number of quarantined readings of each reason.
+pub async fn quarantined_by_reason(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<String, i64>> {
+    let counts: Vec<(String, i64)> = quarantine_table::table
+        .group_by(quarantine_table::reason)
+        .select((quarantine_table::reason, count_star()))
+        .load(connection)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Returns the newest entries, at most `limit`.
+pub async fn newest_quarantined(
+    connection: &mut AsyncPgConnection,
+    limit: i64,
+) -> QueryResult<Vec<QuarantineRow>> {
+    use quarantine_table::{generation, item, n, partition, quarantined};
+    quarantine_table::table
+        .order((quarantined.desc(), partition, generation.desc(), n.desc(), item.desc()))
+        .limit(limit)
+        .load(connection)
+        .await
 }
 
 /// Returns the quarantined readings after the committed position of each partition.

@@ -1,10 +1,13 @@
 //! `sensors`: every sensor that has rows, and the union of its fields.
 
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
-use diesel::{QueryResult, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::SensorName;
+use thicket_schema::postgres::{SensorRow, sensors};
 
 use super::batch::SeenSensor;
+use super::pattern::like;
 
 /// Inserts sensors and their field sets. `sensors.fields` becomes the sorted union of all fields
 /// that a sensor has sent.
@@ -34,4 +37,35 @@ pub(super) async fn upsert_sensors(
         .await?;
     }
     Ok(())
+}
+
+/// Returns the number of rows of `sensors`.
+pub async fn count_sensors(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+    sensors::table.count().get_result(connection).await
+}
+
+/// Finds a sensor by its name.
+pub async fn find_sensor(
+    connection: &mut AsyncPgConnection,
+    name: &SensorName,
+) -> QueryResult<Option<SensorRow>> {
+    let found: Vec<SensorRow> = sensors::table.filter(sensors::id.eq(name.id().0)).load(connection).await?;
+    Ok(found.into_iter().find(|sensor| sensor.name == name.as_str()))
+}
+
+/// Returns the names of at most `limit` sensors, by name.
+pub async fn sensor_names(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<String>> {
+    sensors::table.order(sensors::name).limit(limit).select(sensors::name).load(connection).await
+}
+
+/// Returns the sensors whose names match a pattern (`*` any text, `?` any character), in the order of their
+/// names' bytes.
+pub async fn sensors_matching(
+    connection: &mut AsyncPgConnection,
+    pattern: &str,
+) -> QueryResult<Vec<SensorRow>> {
+    sql_query(r#"SELECT * FROM sensors WHERE name LIKE $1 ORDER BY name COLLATE "C""#)
+        .bind::<Text, _>(like(pattern))
+        .load(connection)
+        .await
 }

@@ -100,3 +100,8 @@ impl Leases {
         Ok(())
     }
 }
+
+/// Returns the name of the node that holds a lease, `None` if no node holds it.
+pub async fn lease_holder(redis: &Client, key: LeaseKey) -> Result<Option<String>, RedisError> {
+    redis.get(key.0).await
+}

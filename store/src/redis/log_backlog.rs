@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-
 use thicket_schema::{Entry, Item, PartitionId, Position};
 
 use super::{LogReader, RedisError};
@@ -34,7 +33,7 @@ impl InFlight {
     }
 
     /// The backlog of no partition.
-    pub const NOTHING: Self = Self { entries: 0, records: Some(0) };
+    pub const ZERO: Self = Self { entries: 0, records: Some(0) };
 }
 
 /// Counts the entries and records of a log after the committed position.
@@ -82,7 +81,7 @@ mod tests {
     #[test]
     fn a_sum_is_unknown_if_one_backlog_is_unknown() {
         let counted = InFlight { entries: 2, records: Some(7) };
-        assert_eq!(InFlight::NOTHING.and(counted), counted);
+        assert_eq!(InFlight::ZERO.and(counted), counted);
         let uncounted = InFlight { entries: 3_000, records: None };
         assert_eq!(counted.and(uncounted), InFlight { entries: 3_002, records: None });
     }

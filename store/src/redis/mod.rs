@@ -6,6 +6,7 @@
 //! - `leases`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
+//! - `settings`: what the server says about itself.
 
 mod append;
 mod checkpoints;
@@ -14,15 +15,17 @@ mod leases;
 mod log_backlog;
 mod node;
 mod reader;
+mod settings;
 mod suspects;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis};
 pub use fred::clients::Client;
-pub use leases::Leases;
+pub use leases::{Leases, lease_holder};
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
+pub use settings::{disconnect, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;

@@ -7,11 +7,10 @@ use super::*;
 use crate::backtest::scorer::{Counts, Scored};
 
 fn alarm(from: i64, to: Option<i64>, grade: f64, label: Option<Label>) -> Alarm {
-    let time = |micros| Timestamp(micros).to_datetime();
     Alarm {
-        started: time(from),
-        ended: to.map(time),
-        peak_at: time(from),
+        started: Timestamp(from),
+        ended: to.map(Timestamp),
+        peak_at: Timestamp(from),
         peak_grade: grade,
         readings: 1,
         causes: Vec::new(),
@@ -19,10 +18,10 @@ fn alarm(from: i64, to: Option<i64>, grade: f64, label: Option<Label>) -> Alarm 
     }
 }
 
-fn outcome(stored: Option<Vec<Alarm>>, alarms: Vec<Alarm>) -> Outcome {
+fn outcome(stored: Option<Vec<Alarm>>, alarms: Vec<Alarm>) -> SensorOutcome {
     let counts = Counts { scored: 900, warming: 100, ..Counts::default() };
     let scored = Scored { alarms, counts, memory: 4_000, cpu: Duration::from_millis(2) };
-    Outcome { sensor: "a".to_owned(), scored, stored }
+    SensorOutcome { sensor: "a".to_owned(), scored, stored }
 }
 
 #[test]
@@ -37,11 +36,11 @@ fn both_sides_are_compared_and_judged() {
     let report = Report::new(&[outcome(Some(stored), new)], 1);
     let Totals { old, new, kept, gained, lost, .. } = report.totals;
     assert_eq!((old, new, kept, gained, lost), (Some(3), 3, 2, 1, 1));
-    assert_eq!(report.lost[0].alarm.started, Timestamp(50).to_datetime());
-    assert_eq!(report.gained[0].alarm.started, Timestamp(95).to_datetime());
+    assert_eq!(report.lost[0].alarm.started, Timestamp(50));
+    assert_eq!(report.gained[0].alarm.started, Timestamp(95));
     let Labels { old, new } = report.labels.unwrap();
     assert_eq!((old.precision, old.recall), (Some(0.5), Some(1.0)));
-    assert_eq!((new.precision, new.recall, new.judgement.unlabelled), (Some(1.0), Some(1.0), 2));
+    assert_eq!((new.precision, new.recall, new.counts.unlabelled), (Some(1.0), Some(1.0), 2));
     assert!((report.cost.cpu_micros_per_reading - 2.0).abs() < 1e-9);
 }
 

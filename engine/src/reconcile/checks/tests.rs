@@ -3,11 +3,8 @@ use thicket_schema::{Position, Timestamp};
 use super::super::redis::Ahead;
 use super::*;
 
-fn balanced() -> (Snapshot, Later) {
+fn balanced() -> (Snapshot, RedisState) {
     let ledger = Ledger {
-        partition: 3,
-        generation: 7,
-        n: 9,
         delivered: 130,
         scored: 100,
         poison: 2,
@@ -17,9 +14,9 @@ fn balanced() -> (Snapshot, Later) {
         expired: 43,
         expired_poison: 1,
         expired_late: 2,
-        dropped_letters: 4,
-        letters: 1,
+        dead_letters_deleted: 4,
     };
+    let position = Position { generation: 7, n: 9 };
     let rows = SensorRows {
         sensor: 11,
         name: Some("a".to_owned()),
@@ -32,28 +29,29 @@ fn balanced() -> (Snapshot, Later) {
         ..SensorRows::default()
     };
     let snapshot = Snapshot {
-        at: Timestamp(0).to_datetime(),
+        at: Timestamp(0),
         since: None,
-        ledgers: vec![ledger],
+        ledgers: vec![PartitionLedger { partition: 3, position, epoch: 1, ledger }],
+        dead_letters: [(3, 1)].into(),
         sensors: [(11, rows)].into(),
         losses: Vec::new(),
     };
     let end = Position { generation: 7, n: 12 };
     let waiting = InFlight { entries: 3, records: Some(30) };
-    let later = Later {
+    let redis = RedisState {
         ends: [(3, Some(end))].into(),
         in_flight: [(3, waiting)].into(),
         checkpoints: 1,
         ahead: Vec::new(),
     };
-    (snapshot, later)
+    (snapshot, redis)
 }
 
 /// The names of the checks that fail, and all that they say.
-fn failures(change: impl FnOnce(&mut Snapshot, &mut Later)) -> (Vec<&'static str>, String) {
-    let (mut snapshot, mut later) = balanced();
-    change(&mut snapshot, &mut later);
-    let report = check(&snapshot, &later);
+fn failures(change: impl FnOnce(&mut Snapshot, &mut RedisState)) -> (Vec<&'static str>, String) {
+    let (mut snapshot, mut redis) = balanced();
+    change(&mut snapshot, &mut redis);
+    let report = check(&snapshot, &redis);
     let failed: Vec<&Check> = report.checks.iter().filter(|check| !check.differences.is_empty()).collect();
     assert_eq!(report.balances, failed.is_empty());
     let words: Vec<String> = failed.iter().flat_map(|check| check.differences.clone()).collect();
@@ -67,16 +65,20 @@ fn what_balances_passes_with_what_expired_and_was_dropped() {
 
 #[test]
 fn each_kind_of_difference_is_found_by_its_own_check_and_named() {
-    type Change = fn(&mut Snapshot, &mut Later);
+    type Change = fn(&mut Snapshot, &mut RedisState);
     fn rows(snapshot: &mut Snapshot) -> &mut SensorRows {
         snapshot.sensors.get_mut(&11).unwrap()
     }
     let changes: [(Change, &str, &str); 13] = [
-        (|s, _| s.ledgers[0].duplicates = 19, "ledger", "partition 03: 130 delivered, 129 accounted for"),
+        (
+            |s, _| s.ledgers[0].ledger.duplicates = 19,
+            "ledger",
+            "partition 03: 130 delivered, 129 accounted for",
+        ),
         (|s, _| rows(s).scored = 59, "scored rows", "partition 03: 59 stored, 60 by the ledger"),
         (|s, _| rows(s).late = 2, "late rows", "2 stored, 1 by the ledger"),
         (|s, _| rows(s).poison = 0, "poison rows", "0 stored, 1 by the ledger"),
-        (|s, _| s.ledgers[0].letters = 0, "dead letters", "0 stored and 4 dropped, 5 by the ledger"),
+        (|s, _| s.dead_letters.clear(), "dead letters", "0 stored and 4 dropped, 5 by the ledger"),
         (|s, _| rows(s).other = 2, "kinds", "sensor a: 2 rows of no kind"),
         (|s, _| rows(s).breaks = 1, "sequences", "sensor a: gaps or repetitions between seq 41 and 100: 1"),
         (|s, _| rows(s).no_field_set = 1, "references", "sensor a: 1 row without a field set"),
@@ -104,14 +106,14 @@ fn each_kind_of_difference_is_found_by_its_own_check_and_named() {
 #[test]
 fn a_sequence_begins_with_one_as_long_as_nothing_has_expired() {
     let fresh = |snapshot: &mut Snapshot| {
-        let ledger = &mut snapshot.ledgers[0];
+        let ledger = &mut snapshot.ledgers[0].ledger;
         (ledger.scored, ledger.expired, ledger.expired_poison, ledger.expired_late) = (60, 0, 0, 0);
         (ledger.poison, ledger.late, ledger.delivered) = (1, 1, 87);
     };
     let (failed, said) = failures(|snapshot, _| fresh(snapshot));
     assert_eq!(failed, ["sequences"]);
     assert!(said.contains("begins with seq 41"), "{said}");
-    let since = |snapshot: &mut Snapshot, _: &mut Later| {
+    let since = |snapshot: &mut Snapshot, _: &mut RedisState| {
         fresh(snapshot);
         snapshot.since = Some(Timestamp(1));
     };
@@ -120,7 +122,7 @@ fn a_sequence_begins_with_one_as_long_as_nothing_has_expired() {
 
 #[test]
 fn some_of_the_rows_are_not_held_against_the_whole_ledger() {
-    let since = |snapshot: &mut Snapshot, _: &mut Later| {
+    let since = |snapshot: &mut Snapshot, _: &mut RedisState| {
         snapshot.since = Some(Timestamp(1));
         snapshot.sensors.get_mut(&11).unwrap().scored = 5;
     };

@@ -1,9 +1,9 @@
-//! Servers are killed and come back with what they have on disk.
+//! Servers are killed and restarted with what they have on disk.
 
 use std::time::Duration;
 
-use crate::case::{Act, Case, Fault, Node};
-use crate::stage::Server;
+use crate::case::{Action, Case, Fault, Node};
+use crate::environment::Server;
 
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_millis(1_200);
@@ -21,27 +21,28 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn outages(name: String, server: Server, pauses: &[Duration]) -> Case {
-    let mut acts = vec![Act::Start(Node::A, vec![]), Act::Flow(1.0)];
+    let mut actions = vec![Action::Start(Node::A, vec![]), Action::Release(1.0)];
     for (number, &pause) in pauses.iter().enumerate() {
-        acts.extend([Act::Stored(0.15 + 0.3 * number as f64), Act::Outage(server, pause)]);
+        actions.extend([Action::UntilStored(0.15 + 0.3 * number as f64), Action::Outage(server, pause)]);
     }
-    let letters_may_repeat = server == Server::Mosquitto;
-    Case { letters_may_repeat, ..Case::new(name).then(acts) }
+    let dead_letters_may_repeat = server == Server::Mosquitto;
+    Case { dead_letters_may_repeat, ..Case::new(name).then(actions) }
 }
 
-/// The engine that has lived through the outage dies soon after.
+/// The engine survives the outage and is killed soon after.
 fn with_engine(name: String, server: Server) -> Case {
     let is_broker = server == Server::Mosquitto;
-    // In the second round of trims, a second after the first. What brings the broker back needs a living engine for it.
+    // Fires in the second round of trims, a second after the first. The broker is recovered with a
+    // running engine, so the engine has no faults then.
     let fault = Fault { place: "trim.after", count: 6 };
     let faults = if is_broker { vec![] } else { vec![fault] };
-    let acts = [
-        Act::Start(Node::A, faults),
-        Act::Flow(1.0),
-        Act::Stored(0.1),
-        Act::Outage(server, SHORT),
-        if is_broker { Act::Pause(SHORT) } else { Act::Dies(Node::A) },
+    let actions = [
+        Action::Start(Node::A, faults),
+        Action::Release(1.0),
+        Action::UntilStored(0.1),
+        Action::Outage(server, SHORT),
+        if is_broker { Action::Pause(SHORT) } else { Action::UntilKilled(Node::A) },
     ];
-    let kill = is_broker.then_some(Act::Kill(Node::A));
-    Case { letters_may_repeat: is_broker, ..Case::new(name).then(acts).then(kill) }
+    let kill = is_broker.then_some(Action::Kill(Node::A));
+    Case { dead_letters_may_repeat: is_broker, ..Case::new(name).then(actions).then(kill) }
 }

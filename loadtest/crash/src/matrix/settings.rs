@@ -1,12 +1,12 @@
 //! Settings and processors that may not change a row.
 
-use super::Dice;
 use super::engines::comings_and_goings;
-use crate::case::{Act, Case, Node};
+use crate::case::{Action, Case, Node};
+use crate::dice::Dice;
 use crate::settings::Settings;
 
-/// Hides AVX2 and FMA from glibc, under their old names and their new. Rust's own detection asks the processor itself: that the
-/// forest's plain path gives the same bits takes a switch of its own.
+/// Hides AVX2 and FMA from glibc, under their old and their new names. Rust's detection asks the
+/// processor itself, so the forest's plain path has a switch of its own.
 const MASKED: [(&str, &str); 2] = [
     ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2_Usable,-FMA_Usable,-AVX2,-FMA,-AVX512F,-BMI2"),
     ("RRCF_LANES", "plain"),
@@ -21,16 +21,16 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
         with("entries-of-many", Settings { max_records: 2_000, linger: "80ms", ..plain() }),
         with("transactions-of-one", Settings { max_rows: 1, writers: 4, ..plain() }),
         with("transactions-of-seven", Settings { max_rows: 7, writers: 1, shards: 1, ..plain() }),
-        with("retirement", Settings { max_resident: 3, ..plain() }),
-        with("retirement-at-once", Settings { retire_after: "10ms", shards: 5, ..plain() }),
+        with("eviction", Settings { max_resident: 3, ..plain() }),
+        with("eviction-at-once", Settings { evict_after: "10ms", shards: 5, ..plain() }),
     ];
     cases.push(Case { environment: MASKED.to_vec(), ..with("plain-processor", plain()) });
     for (name, kill) in [("restarts", false), ("kills", true)] {
-        let retiring = Settings { max_resident: 4, ..plain() };
+        let evicting = Settings { max_resident: 4, ..plain() };
         cases.push(Case::new(name).then(comings_and_goings(dice, kill)));
         cases.push(
-            Case::new(format!("{name}-retiring"))
-                .then([Act::Set(retiring)])
+            Case::new(format!("{name}-evicting"))
+                .then([Action::Set(evicting)])
                 .then(comings_and_goings(dice, kill)),
         );
     }
@@ -40,18 +40,20 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
 
 /// An engine that is not disturbed.
 fn with(name: &str, settings: Settings) -> Case {
-    Case::new(name).then([Act::Set(settings), Act::Start(Node::A, vec![]), Act::Flow(1.0)]).exactly()
+    Case::new(name)
+        .then([Action::Set(settings), Action::Start(Node::A, vec![]), Action::Release(1.0)])
+        .exactly()
 }
 
 fn shards_at_every_restart(dice: Dice) -> Case {
     let mut shards = [5, 1, 2, 5].into_iter();
-    let mut acts = Vec::new();
-    for act in comings_and_goings(dice, true) {
-        if matches!(act, Act::Start(..)) {
+    let mut actions = Vec::new();
+    for action in comings_and_goings(dice, true) {
+        if matches!(action, Action::Start(..)) {
             let settings = Settings { shards: shards.next().unwrap_or(2), ..Settings::default() };
-            acts.push(Act::Set(settings));
+            actions.push(Action::Set(settings));
         }
-        acts.push(act);
+        actions.push(action);
     }
-    Case::new("other-shards-at-every-kill").then(acts)
+    Case::new("other-shards-at-every-kill").then(actions)
 }

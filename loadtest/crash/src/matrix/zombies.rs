@@ -1,13 +1,13 @@
-//! Nodes that are taken for dead, and are not.
+//! Nodes that are taken for dead and still run.
 
 use std::time::Duration;
 
-use crate::case::{Act, Case, Node};
+use crate::case::{Action, Case, Node};
 use crate::settings::Settings;
 
 /// Longer than the lease.
 const DEAD: Duration = Duration::from_millis(900);
-/// How long the one that was taken for dead has to do harm.
+/// How long a node that was taken for dead has time to do harm.
 const HAUNT: Duration = Duration::from_millis(1_500);
 
 pub(super) fn cases() -> Vec<Case> {
@@ -23,53 +23,55 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The same of a node that has nothing to do when it is frozen.
+/// The same for a node that is idle when it is frozen.
 fn frozen_at_rest(name: &str, reconfigured: bool) -> Case {
     let mut case = frozen(name, 0.25, reconfigured);
-    let freeze = case.acts.iter().position(|act| matches!(act, Act::Freeze(_))).unwrap_or_default();
-    case.acts.splice(freeze - 1..freeze, [Act::Settle, Act::Rests]);
+    let freeze =
+        case.actions.iter().position(|action| matches!(action, Action::Freeze(_))).unwrap_or_default();
+    case.actions.splice(freeze - 1..freeze, [Action::Settle, Action::UntilIdle]);
     case
 }
 
-/// A stands still for longer than a lease, and goes on when B has long taken over.
+/// A is frozen for longer than a lease, and continues long after B has taken over.
 fn frozen(name: &str, part: f64, reconfigured: bool) -> Case {
     let takeover = [
-        Act::Start(Node::A, vec![]),
-        Act::Flow(part + 0.2),
-        Act::Stored(part),
-        Act::Freeze(Node::A),
-        Act::Pause(DEAD),
-        Act::Start(Node::B, vec![]),
-        Act::Owns(Node::B),
+        Action::Start(Node::A, vec![]),
+        Action::Release(part + 0.2),
+        Action::UntilStored(part),
+        Action::Freeze(Node::A),
+        Action::Pause(DEAD),
+        Action::Start(Node::B, vec![]),
+        Action::UntilOwner(Node::B),
         // B writes every partition's log before A wakes up.
-        Act::Flow(0.9),
-        Act::Stored(0.75),
+        Action::Release(0.9),
+        Action::UntilStored(0.75),
     ];
-    let back = [Act::Thaw(Node::A), Act::Flow(1.0), Act::Pause(HAUNT)];
-    let reconfigure = reconfigured.then_some(Act::Reconfigure(Node::A));
+    let back = [Action::Thaw(Node::A), Action::Release(1.0), Action::Pause(HAUNT)];
+    let reconfigure = reconfigured.then_some(Action::Reconfigure(Node::A));
     Case::new(name).then(takeover).then(reconfigure).then(back)
 }
 
-/// A renews its leases seldom, and does not notice that they are gone. It goes on to write the log, and to score; B owns the
-/// partitions and takes its time to begin. Only the epoch tells A's commits from B's.
+/// A renews its leases seldom, so it does not notice that they were deleted: it still appends to
+/// the log and scores. B owns the partitions and begins late. Only the epoch tells A's commits from
+/// B's.
 pub(super) fn lease_lost(number: u32) -> Case {
     let seldom = Settings { lease: "30s", ..Settings::default() };
     Case::new(format!("leases-lost-{number}")).then([
-        Act::Set(seldom),
-        Act::Start(Node::A, vec![]),
-        Act::Flow(0.3),
-        Act::Stored(0.15),
-        Act::Set(Settings::default()),
-        Act::Start(Node::B, vec![]),
-        Act::Pause(HAUNT),
-        Act::ClosePast,
-        Act::DropLeases,
-        Act::Owns(Node::B),
-        Act::Flow(0.6),
-        Act::Refused(Node::A),
-        Act::OpenPast,
-        Act::Stored(0.4),
-        Act::Flow(0.8),
-        Act::Stop(Node::A),
+        Action::Set(seldom),
+        Action::Start(Node::A, vec![]),
+        Action::Release(0.3),
+        Action::UntilStored(0.15),
+        Action::Set(Settings::default()),
+        Action::Start(Node::B, vec![]),
+        Action::Pause(HAUNT),
+        Action::BlockRestores,
+        Action::DropLeases,
+        Action::UntilOwner(Node::B),
+        Action::Release(0.6),
+        Action::UntilFenced(Node::A),
+        Action::UnblockRestores,
+        Action::UntilStored(0.4),
+        Action::Release(0.8),
+        Action::Stop(Node::A),
     ])
 }

@@ -20,6 +20,7 @@ diesel::table! {
         payload_bytes -> BigInt,
         content -> BigInt,
         replayed -> Nullable<Timestamptz>,
+        of_reading -> Bool,
     }
 }
 
@@ -41,7 +42,7 @@ pub struct DeadLetterRow {
     pub reason: String,
     /// What exactly is wrong, for a person to read.
     pub detail: String,
-    /// The MQTT topic; the sensor's name if the dead letter was made of a decoded reading.
+    /// The MQTT topic; the sensor's name if `of_reading`.
     pub topic: String,
     /// The beginning of the payload.
     pub payload: Vec<u8>,
@@ -51,9 +52,16 @@ pub struct DeadLetterRow {
     pub content: i64,
     /// When it was last republished.
     pub replayed: Option<Timestamp>,
+    /// Whether it was made of a decoded reading by [`DeadLetter::of_reading`](crate::DeadLetter::of_reading).
+    pub of_reading: bool,
 }
 
 impl DeadLetterRow {
+    /// Whether only the beginning of the payload was kept.
+    pub fn is_cut(&self) -> bool {
+        self.payload_bytes != self.payload.len() as i64
+    }
+
     /// Its position in the log of its partition.
     pub fn position(&self) -> RecordPosition {
         let position = Position::from_columns(self.generation, self.n);

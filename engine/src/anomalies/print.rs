@@ -1,0 +1,58 @@
+//! Prints anomalies for people or as JSON.
+
+use thicket_store::postgres::Anomaly;
+
+use crate::format::{self, count};
+use crate::output::Format;
+use crate::time_arg;
+
+/// Causes of an anomaly that a listing shows.
+const CAUSES_SHOWN: usize = 3;
+
+/// Prints a list of anomalies with their causes.
+pub(super) fn print_list(found: &[Anomaly], format: Format) -> anyhow::Result<()> {
+    if format.json {
+        println!("{}", serde_json::to_string(found)?);
+        return Ok(());
+    }
+    if found.is_empty() {
+        println!("no anomalies");
+    }
+    for anomaly in found {
+        println!("{}", headline(anomaly));
+        for cause in anomaly.causes.iter().filter(|cause| cause.share > 0.0).take(CAUSES_SHOWN) {
+            println!("    {:>3.0} %  {}", cause.share * 100.0, format::cause(cause));
+        }
+    }
+    Ok(())
+}
+
+/// Prints one anomaly.
+pub(super) fn print_one(anomaly: &Anomaly, format: Format) -> anyhow::Result<()> {
+    if format.json {
+        println!("{}", serde_json::to_string(anomaly)?);
+    } else {
+        println!("{}", headline(anomaly));
+    }
+    Ok(())
+}
+
+fn headline(anomaly: &Anomaly) -> String {
+    let end = match anomaly.ended {
+        Some(ended) if anomaly.accepted => format!("until {}, when it became normal", time_arg::show(ended)),
+        Some(ended) => format!("until {}", time_arg::show(ended)),
+        None => "and goes on".to_owned(),
+    };
+    let label = anomaly.label.as_ref().map_or_else(String::new, |set| {
+        let by = if set.author.is_empty() { String::new() } else { format!(" by {}", set.author) };
+        let note = if set.note.is_empty() { String::new() } else { format!(": {}", set.note) };
+        format!("  [{}{by}{note}]", set.label.name())
+    });
+    format!(
+        "{}  {}  grade {:.3}, {} {end}{label}",
+        time_arg::show(anomaly.started),
+        anomaly.sensor,
+        anomaly.peak_grade,
+        count(anomaly.readings, "reading")
+    )
+}

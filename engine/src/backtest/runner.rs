@@ -1,0 +1,127 @@
+//! Runs a backtest: threads that take sensors from one list.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anyhow::Context as _;
+use thicket_actors::detector::DetectorConfigs;
+use thicket_schema::SensorId;
+use thicket_store::postgres::{PostgresConnection, anomalies_between, connect_postgres};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::alarm::Alarm;
+use super::plan::{Job, Origin, Range};
+use super::progress::{Done, INTERVAL, Progress};
+use super::scorer::{Scored, Scorer};
+use super::scores_csv::{Lines, ScoresFile};
+use super::source::Source;
+
+/// What all threads share.
+pub(super) struct Backtest {
+    pub(super) jobs: Vec<Job>,
+    pub(super) configs: DetectorConfigs,
+    pub(super) range: Range,
+    pub(super) postgres: String,
+    pub(super) out: Option<ScoresFile>,
+}
+
+/// The outcome of one sensor.
+pub(super) struct SensorOutcome {
+    pub(super) sensor: String,
+    pub(super) scored: Scored,
+    /// The stored alarms; `None` for a file.
+    pub(super) stored: Option<Vec<Alarm>>,
+}
+
+/// The state of the run, which all threads update.
+#[derive(Default)]
+struct RunState {
+    next: AtomicUsize,
+    stopped: AtomicBool,
+    done: Done,
+}
+
+/// Scores all sensors. Returns the outcomes, ordered by the sensors' names.
+pub(super) async fn run(backtest: Backtest, threads: usize) -> anyhow::Result<Vec<SensorOutcome>> {
+    let mut progress =
+        Progress::new(backtest.jobs.len() as u64, backtest.jobs.iter().map(|job| job.readings).sum());
+    let (backtest, state) = (Arc::new(backtest), Arc::new(RunState::default()));
+    let mut workers = JoinSet::new();
+    for _ in 0..threads.min(backtest.jobs.len()).max(1) {
+        let (backtest, state, runtime) = (Arc::clone(&backtest), Arc::clone(&state), Handle::current());
+        workers.spawn_blocking(move || {
+            let outcomes = runtime.block_on(score_next_sensors(&backtest, &state));
+            if outcomes.is_err() {
+                state.stopped.store(true, Ordering::Relaxed);
+            }
+            outcomes
+        });
+    }
+    let mut outcomes = Vec::new();
+    let mut ticks = tokio::time::interval(INTERVAL);
+    loop {
+        tokio::select! {
+            finished = workers.join_next() => match finished {
+                Some(finished) => outcomes.extend(finished.context("a thread of the backtest panicked")??),
+                None => break,
+            },
+            _ = ticks.tick() => progress.show(&state.done),
+        }
+    }
+    progress.finish(&state.done);
+    if let Some(out) = &backtest.out {
+        out.finish()?;
+    }
+    outcomes.sort_by(|a, b| a.sensor.cmp(&b.sensor));
+    Ok(outcomes)
+}
+
+/// Scores one sensor after the other until none is left.
+async fn score_next_sensors(backtest: &Backtest, state: &RunState) -> anyhow::Result<Vec<SensorOutcome>> {
+    let needs_rows = backtest.jobs.iter().any(|job| matches!(job.origin, Origin::Table(_)));
+    let mut postgres = None;
+    if needs_rows {
+        postgres = Some(connect_postgres(&backtest.postgres).await.context("postgresql does not answer")?);
+    }
+    let mut outcomes = Vec::new();
+    while !state.stopped.load(Ordering::Relaxed) {
+        let Some(job) = backtest.jobs.get(state.next.fetch_add(1, Ordering::Relaxed)) else { break };
+        let outcome = score(backtest, job, &mut postgres, &state.done).await;
+        outcomes.push(outcome.with_context(|| format!("sensor {}", job.sensor))?);
+        state.done.sensors.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(outcomes)
+}
+
+async fn score(
+    backtest: &Backtest,
+    job: &Job,
+    postgres: &mut Option<PostgresConnection>,
+    done: &Done,
+) -> anyhow::Result<SensorOutcome> {
+    let range = &backtest.range;
+    let stored = match (&job.origin, postgres.as_mut()) {
+        (Origin::Table(id), Some(postgres)) => {
+            let stored = anomalies_between(postgres, SensorId(*id), range.start(), range.to).await?;
+            Some(stored.into_iter().map(Alarm::from).collect())
+        }
+        _ => None,
+    };
+    let config = backtest.configs.of(&job.sensor);
+    let mut scorer = Scorer::new(job.sensor.as_str(), &config.config, range.start());
+    let mut source = Source::open(job, range, postgres.as_mut()).await?;
+    let mut lines = Lines::default();
+    while let Some(page) = source.page().await? {
+        scorer.feed(&page, |reading, detection| {
+            if backtest.out.is_some() {
+                lines.push(&job.sensor, reading, detection);
+            }
+        });
+        if let Some(out) = &backtest.out {
+            out.append(&mut lines)?;
+        }
+        done.readings.fetch_add(page.len() as u64, Ordering::Relaxed);
+    }
+    Ok(SensorOutcome { sensor: job.sensor.as_str().to_owned(), scored: scorer.finish(), stored })
+}

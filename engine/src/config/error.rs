@@ -1,0 +1,38 @@
+//! Why a configuration cannot be used.
+
+use std::path::PathBuf;
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A key has a value that cannot be used.
+    #[error("{key}: {problem}")]
+    Invalid {
+        /// The key, such as `queue.partitions`.
+        key: String,
+        /// What is wrong with the value.
+        problem: String,
+    },
+    /// A source cannot be parsed, or has an unknown key or a value of another type.
+    #[error("{0}")]
+    Source(String),
+    /// The named file does not exist.
+    #[error("the configuration file {0} cannot be read")]
+    NoFile(PathBuf),
+    /// The file of a secret cannot be read.
+    #[error("{variable} names {path}, which cannot be read: {source}")]
+    SecretFile {
+        /// The environment variable.
+        variable: String,
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn invalid(key: &str, problem: &str) -> Self {
+        Self::Invalid { key: key.to_owned(), problem: problem.to_owned() }
+    }
+}

@@ -1,0 +1,128 @@
+//! The whole configuration.
+
+use serde::{Deserialize, Serialize};
+use thicket_actors::detector::{DetectorConfigs, DetectorRule};
+use thicket_detector::DetectorConfig;
+
+use super::error::ConfigError;
+use super::sections::{
+    CheckpointConfig, HttpConfig, LogConfig, MqttConfig, NodeConfig, PostgresConfig, QueueConfig,
+    RedisConfig, ShardsConfig, ShutdownConfig,
+};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// This process.
+    pub(crate) node: NodeConfig,
+    /// The subscription, and the decoding of its messages.
+    pub(crate) mqtt: MqttConfig,
+    /// The log and the checkpoints.
+    pub(crate) redis: RedisConfig,
+    /// The rows and their retention.
+    pub(crate) postgres: PostgresConfig,
+    /// The writing of the log.
+    pub(crate) queue: QueueConfig,
+    /// The reading and scoring of the log.
+    pub(crate) shards: ShardsConfig,
+    /// The saving of detectors.
+    pub(crate) checkpoint: CheckpointConfig,
+    /// Metrics, health and the API.
+    pub(crate) http: HttpConfig,
+    /// Logs.
+    pub(crate) log: LogConfig,
+    /// The stop.
+    pub(crate) shutdown: ShutdownConfig,
+    /// The detector of every sensor.
+    #[serde(default)]
+    pub(crate) detector: DetectorConfig,
+    /// Overrides by sensor pattern: `sensors`, and any key of `detector`.
+    #[serde(default)]
+    pub(crate) detectors: Vec<figment::value::Dict>,
+}
+
+impl Config {
+    /// Returns the configuration of every sensor. Each rule is merged over the default.
+    pub(crate) fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
+        let rules = self.detectors.iter().enumerate().map(|(index, rule)| self.detector_rule(index, rule));
+        Ok(DetectorConfigs::new(self.detector.clone(), rules.collect::<Result<_, _>>()?))
+    }
+
+    fn detector_rule(&self, index: usize, rule: &figment::value::Dict) -> Result<DetectorRule, ConfigError> {
+        let place = format!("detectors[{index}]");
+        let mut overrides = rule.clone();
+        let sensors = overrides.remove("sensors").and_then(figment::value::Value::into_string);
+        let sensors = sensors.ok_or_else(|| {
+            ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\"")
+        })?;
+        let config: DetectorConfig =
+            figment::Figment::from(figment::providers::Serialized::defaults(&self.detector))
+                .merge(figment::providers::Serialized::defaults(&overrides))
+                .extract()
+                .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
+        config.validate().map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
+        Ok(DetectorRule { sensors, config })
+    }
+
+    /// Returns all settings but those of detectors, for comparison.
+    pub(crate) fn without_detectors(&self) -> Result<serde_json::Value, serde_json::Error> {
+        let mut all = serde_json::to_value(self)?;
+        if let Some(sections) = all.as_object_mut() {
+            sections.remove("detector");
+            sections.remove("detectors");
+        }
+        Ok(all)
+    }
+
+    /// Refuses a retention that is shorter than `mqtt.max_age`: an accepted reading could be of a
+    /// day that is dropped already, and would create that day again.
+    fn validate_retention(&self) -> Result<(), ConfigError> {
+        let (retention, max_age) = (self.postgres.retention, self.mqtt.max_age);
+        if retention.is_zero() || max_age <= retention {
+            return Ok(());
+        }
+        let show = humantime_serde::re::humantime::format_duration;
+        let problem = format!(
+            "{} is shorter than mqtt.max_age, {}: the engine would accept readings of days that are dropped already; set mqtt.max_age to at most postgres.retention",
+            show(retention),
+            show(max_age)
+        );
+        Err(ConfigError::invalid("postgres.retention", &problem))
+    }
+
+    /// Checks what no type can express.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.mqtt.validate()?;
+        let positive = [
+            ("postgres.writers", self.postgres.writers as u64),
+            ("postgres.max_rows", self.postgres.max_rows as u64),
+            ("queue.partitions", u64::from(self.queue.partitions)),
+            ("queue.max_records", self.queue.max_records as u64),
+            ("queue.max_backlog", self.queue.max_backlog),
+            ("shards.max_resident", self.shards.max_resident as u64),
+            ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
+            ("checkpoint.every", self.checkpoint.every),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                return Err(ConfigError::invalid(key, "must be at least 1"));
+            }
+        }
+        if self.queue.partitions > 4_096 {
+            return Err(ConfigError::invalid("queue.partitions", "must be at most 4096"));
+        }
+        if self.shards.count > self.queue.partitions {
+            return Err(ConfigError::invalid(
+                "shards.count",
+                "more shards than queue.partitions leaves some without work",
+            ));
+        }
+        if self.shards.lease < std::time::Duration::from_millis(300) {
+            return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));
+        }
+        self.validate_retention()?;
+        self.detector.validate().map_err(|error| ConfigError::invalid("detector", &error.to_string()))?;
+        self.detector_configs().map(drop)
+    }
+}

@@ -1,0 +1,78 @@
+//! `thicket quarantine`: readings that every replay of the log skips. They are not dead letters: a poison reading is
+//! stored without a score, and an unstorable one has a dead letter of its own.
+
+pub(crate) mod args;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use thicket_schema::Timestamp;
+use thicket_schema::postgres::QuarantineRow;
+use thicket_store::postgres::{connect_postgres, newest_quarantined};
+
+use self::args::QuarantineCommand;
+use crate::config::Config;
+use crate::output::Format;
+use crate::time_arg;
+
+/// A quarantined reading as JSON.
+#[derive(Debug, Serialize)]
+struct Quarantined<'a> {
+    partition: i32,
+    position: String,
+    reason: &'a str,
+    sensor: &'a str,
+    ts: Timestamp,
+    detail: &'a str,
+    quarantined: Timestamp,
+}
+
+impl<'a> From<&'a QuarantineRow> for Quarantined<'a> {
+    fn from(row: &'a QuarantineRow) -> Self {
+        Self {
+            partition: row.partition,
+            position: row.position().to_string(),
+            reason: &row.reason,
+            sensor: &row.sensor,
+            ts: row.ts,
+            detail: &row.detail,
+            quarantined: row.quarantined,
+        }
+    }
+}
+
+/// Runs `thicket quarantine`.
+pub(crate) async fn quarantine(config: &Config, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
+    let mut postgres = connect_postgres(&config.postgres.url)
+        .await
+        .context("postgresql does not answer: start it or set postgres.url")?;
+    let QuarantineCommand::List { limit, format } = command;
+    let rows = newest_quarantined(&mut postgres, limit).await.context("run `thicket migrate` first?")?;
+    print(&rows, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(rows: &[QuarantineRow], format: Format) -> anyhow::Result<()> {
+    if format.json {
+        let all: Vec<Quarantined<'_>> = rows.iter().map(Quarantined::from).collect();
+        println!("{}", serde_json::to_string(&all)?);
+        return Ok(());
+    }
+    if rows.is_empty() {
+        println!("no readings in quarantine");
+    }
+    for row in rows {
+        println!(
+            "{:02}/{}  {}  {:<10}  {} at {}\n    {}",
+            row.partition,
+            row.position(),
+            row.quarantined.to_datetime().format("%Y-%m-%d %H:%M:%S"),
+            row.reason,
+            row.sensor,
+            time_arg::show(row.ts),
+            row.detail
+        );
+    }
+    Ok(())
+}

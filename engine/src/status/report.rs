@@ -1,0 +1,155 @@
+//! The state of a deployment, as PostgreSQL, Redis and the engine report it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use thicket_schema::Keys;
+use thicket_schema::postgres::Ledger;
+use thicket_store::postgres::{
+    PostgresConnection, count_anomalies, count_sensors, dead_letters_by_reason, partition_ledgers,
+    quarantined_by_reason, stored_losses,
+};
+use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder};
+
+use crate::config::Config;
+use crate::losses::Loss;
+use crate::scrape;
+
+/// The state of a deployment.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    pub(super) partitions: Vec<PartitionStatus>,
+    pub(super) sensors: i64,
+    /// Detectors in memory; `None` if no engine answers at `http.listen`.
+    pub(super) detectors_resident: Option<u64>,
+    pub(super) anomalies: i64,
+    /// Stored dead letters by reason.
+    pub(super) dead_letters: BTreeMap<String, i64>,
+    /// Quarantined readings by reason.
+    pub(super) quarantined: BTreeMap<String, i64>,
+    /// Messages that the broker dropped since it started, as the broker reports; `None` if no
+    /// engine answers at `http.listen`.
+    pub(super) broker_dropped: Option<u64>,
+    /// Ranges of the log that Redis acknowledged and lost.
+    pub(super) losses: Vec<Loss>,
+    pub(super) totals: Totals,
+}
+
+/// The state of one partition.
+#[derive(Debug, Serialize)]
+pub(super) struct PartitionStatus {
+    pub(super) partition: i32,
+    /// The committed position.
+    pub(super) position: String,
+    pub(super) epoch: i64,
+    /// The node that holds the partition's lease.
+    pub(super) owner: Option<String>,
+    /// Entries of the log that are not committed.
+    pub(super) lag_entries: u64,
+    /// Records in these entries; `None` if there are too many to count.
+    pub(super) in_flight: Option<u64>,
+    #[serde(flatten)]
+    pub(super) ledger: LedgerReport,
+}
+
+/// A ledger, with the numbers that follow from it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct LedgerReport {
+    pub(super) delivered: i64,
+    pub(super) scored: i64,
+    pub(super) poison: i64,
+    pub(super) late: i64,
+    pub(super) duplicates: i64,
+    pub(super) dead_letters: i64,
+    /// Must be 0.
+    pub(super) unaccounted: i64,
+    /// Rows that are in `readings` now.
+    pub(super) stored: i64,
+    /// Rows that retention has dropped.
+    pub(super) expired: i64,
+    /// Dead letters that no operator has deleted.
+    pub(super) dead_letters_stored: i64,
+}
+
+/// All partitions together.
+#[derive(Debug, Serialize)]
+pub(super) struct Totals {
+    #[serde(flatten)]
+    pub(super) ledger: LedgerReport,
+    pub(super) lag_entries: u64,
+    pub(super) in_flight: Option<u64>,
+}
+
+impl From<Ledger> for LedgerReport {
+    fn from(ledger: Ledger) -> Self {
+        Self {
+            delivered: ledger.delivered,
+            scored: ledger.scored,
+            poison: ledger.poison,
+            late: ledger.late,
+            duplicates: ledger.duplicates,
+            dead_letters: ledger.dead_letters,
+            unaccounted: ledger.unaccounted(),
+            stored: ledger.stored(),
+            expired: ledger.expired,
+            dead_letters_stored: ledger.dead_letters_stored(),
+        }
+    }
+}
+
+impl Status {
+    /// Asks PostgreSQL and Redis, and the engine if it runs.
+    pub(super) async fn read(
+        config: &Config,
+        postgres: &mut PostgresConnection,
+        redis: &Client,
+    ) -> anyhow::Result<Self> {
+        let ledgers =
+            partition_ledgers(postgres).await.context("the tables are missing: run `thicket migrate`")?;
+        let keys = Keys::new(&config.redis.prefix)?;
+        let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
+        let mut partitions = Vec::with_capacity(ledgers.len());
+        let mut backlog = InFlight::ZERO;
+        for row in &ledgers {
+            let uncommitted = in_flight(&reader, row.id(), row.position).await?;
+            backlog = backlog.and(uncommitted);
+            partitions.push(PartitionStatus {
+                partition: row.partition,
+                position: row.position.to_string(),
+                epoch: row.epoch,
+                owner: lease_holder(redis, keys.lease(row.id())).await?,
+                lag_entries: uncommitted.entries,
+                in_flight: uncommitted.records,
+                ledger: row.ledger.into(),
+            });
+        }
+        let dead_letters = dead_letters_by_reason(postgres).await?;
+        let quarantined = quarantined_by_reason(postgres).await?;
+        let engine = scrape::scrape(config.http.listen).await.ok();
+        let of_engine = |metric: &str| engine.as_ref().map(|samples| samples.sum(metric) as u64);
+        let unaccounted = ledgers.iter().map(|row| row.ledger.unaccounted().abs()).sum();
+        let total: Ledger = ledgers.iter().map(|row| row.ledger).sum();
+        Ok(Self {
+            sensors: count_sensors(postgres).await?,
+            anomalies: count_anomalies(postgres).await?,
+            detectors_resident: of_engine("thicket_detectors"),
+            broker_dropped: of_engine("thicket_broker_dropped_messages"),
+            quarantined,
+            losses: stored_losses(postgres, None).await?.into_iter().map(Loss::from).collect(),
+            dead_letters,
+            totals: Totals {
+                // Absolute values: differences that cancel each other out are no balance.
+                ledger: LedgerReport { unaccounted, ..total.into() },
+                lag_entries: backlog.entries,
+                in_flight: backlog.records,
+            },
+            partitions,
+        })
+    }
+
+    /// Whether every delivered record is accounted for.
+    pub(super) const fn is_balanced(&self) -> bool {
+        self.totals.ledger.unaccounted == 0
+    }
+}

@@ -1,0 +1,135 @@
+//! `thicket anomalies` and the same through HTTP.
+
+use serde_json::{Value, json};
+use thicket_schema::SensorName;
+use thicket_testkit::{Config, TestEnv};
+
+use crate::support::{json as parsed, start, stderr, stdout};
+
+const PEAK: &str = "'2026-11-22 10:00:05Z', 40, 0.9, 7";
+
+fn config() -> Config {
+    TestEnv::config()
+}
+
+/// Servers with three anomalies of two sensors.
+async fn start_with_anomalies() -> TestEnv {
+    let env = start(config()).await;
+    for name in ["site-1/mic-7", "site-1/door"] {
+        let id = SensorName::new(name).unwrap().id();
+        env.execute(&format!("INSERT INTO sensors VALUES ({id}, '{name}', 1, '{{a,b}}', now())")).await;
+        let causes = "'{a,b}', '{0.25,0.75}', false, '{1,71}', '{1,44}', '{0,40}', '{2,48}'";
+        env.execute(&format!(
+            "INSERT INTO anomalies VALUES ({id}, '2026-11-22 10:00:00.5Z', '2026-11-22 10:00:07Z', {PEAK}, {causes})"
+        ))
+        .await;
+        if name == "site-1/mic-7" {
+            env.execute(&format!(
+                "INSERT INTO anomalies VALUES ({id}, '2026-11-22 12:00:00Z', NULL, {PEAK}, {causes})"
+            ))
+            .await;
+        }
+    }
+    env
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anomalies_are_listed_labelled_and_unlabelled() {
+    let env = start_with_anomalies().await;
+    let list =
+        |arguments: &[&str]| parsed(&env.thicket(&[&["anomalies", "list", "--json"], arguments].concat()));
+    let all = list(&[]);
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    assert_eq!(all[0]["started"], "2026-11-22T12:00:00Z");
+    assert_eq!(
+        all[0]["causes"][0],
+        json!({"field": "b", "share": 0.75, "actual": 71.0, "expected": 44.0, "low": 40.0, "high": 48.0})
+    );
+    assert_eq!(list(&["--sensor", "site-1/mic*"]).as_array().unwrap().len(), 2);
+    assert_eq!(list(&["--since", "2026-11-22T11:00:00Z"]).as_array().unwrap().len(), 1);
+    assert_eq!(list(&["--limit", "1"]).as_array().unwrap().len(), 1);
+
+    let started = "2026-11-22T10:00:00.500Z";
+    let said = env.thicket(&[
+        "anomalies",
+        "label",
+        "site-1/mic-7",
+        started,
+        "false",
+        "--note",
+        "a festival",
+        "--author",
+        "ada",
+        "--json",
+    ]);
+    assert_eq!(parsed(&said)["label"]["label"], "false");
+    assert_eq!(env.texts("SELECT label, note, author FROM labels").await, ["(false,\"a festival\",ada)"]);
+    assert_eq!(list(&["--unlabelled"]).as_array().unwrap().len(), 2);
+    let text = env.thicket(&["anomalies", "list", "--sensor", "site-1/mic-7"]);
+    let text = stdout(&text);
+    assert!(text.contains("75 %  b was 71, expected 40 to 48"), "{text}");
+    assert!(text.contains("[false by ada: a festival]"), "{text}");
+
+    let cleared = env.thicket(&["anomalies", "label", "site-1/mic-7", started, "--clear"]);
+    assert!(cleared.status.success());
+    assert_eq!(env.number("SELECT count(*) FROM labels").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anomaly_that_does_not_exist_is_an_error_that_names_the_nearest() {
+    let env = start_with_anomalies().await;
+    let refused = |sensor: &str, started: &str| {
+        let output = env.thicket(&["anomalies", "label", sensor, started, "true"]);
+        (output.status.code(), stderr(&output))
+    };
+    let (code, text) = refused("site-1/mic-7", "2026-11-22T10:00:00Z");
+    assert_eq!(code, Some(1));
+    assert!(text.contains("the nearest began at 2026-11-22T10:00:00.500Z, 2026-11-22T12:00:00Z"), "{text}");
+    let (code, text) = refused("site-1/mic-8", "2026-11-22T10:00:00Z");
+    assert_eq!(code, Some(1));
+    assert!(text.contains("did you mean site-1/mic-7"), "{text}");
+    assert_eq!(refused("site-1/mic-7", "yesterday").0, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_through_http_with_errors_as_json() {
+    let mut env = start_with_anomalies().await;
+    let engine = env.engine().await;
+    let (status, list) = engine.api("GET", "/api/anomalies?sensor=site-1/*&limit=2", None).await;
+    assert_eq!((status, list.as_array().unwrap().len()), (200, 2));
+
+    let label = json!({"sensor": "site-1/door", "started": "2026-11-22T11:00:00.5+01:00", "label": "maintenance", "note": "new hinge"});
+    let (status, anomaly) = engine.api("POST", "/api/labels", Some(&label)).await;
+    assert_eq!((status, &anomaly["label"]["label"]), (200, &json!("maintenance")));
+    let (_, unlabelled) = engine.api("GET", "/api/anomalies?unlabelled=true", None).await;
+    assert_eq!(unlabelled.as_array().unwrap().len(), 2);
+    let clear = "/api/labels?sensor=site-1/door&started=2026-11-22T10:00:00.5Z";
+    let (status, anomaly) = engine.api("DELETE", clear, None).await;
+    assert_eq!((status, &anomaly["label"]), (200, &Value::Null));
+
+    let with = |key: &str, value: &str| {
+        let mut body = label.clone();
+        body[key] = json!(value);
+        body
+    };
+    let wrong = [
+        ("POST", "/api/labels", Some(with("label", "perhaps")), 400),
+        ("POST", "/api/labels", Some(with("started", "noon")), 400),
+        ("POST", "/api/labels", Some(with("extra", "1")), 400),
+        ("POST", "/api/labels", Some(with("started", "2026-11-22T09:00:00Z")), 404),
+        ("POST", "/api/labels", Some(with("sensor", "site-1/dor")), 404),
+        ("GET", "/api/anomalies?limit=0", None, 400),
+        ("GET", "/api/anomalies?since=noon", None, 400),
+        ("GET", "/api/anomalys", None, 404),
+    ];
+    for (method, path, body, expected) in wrong {
+        let (status, answer) = engine.api(method, path, body.as_ref()).await;
+        assert_eq!(status, expected, "{method} {path} {body:?}: {answer}");
+        assert!(answer["error"].is_string(), "{answer}");
+    }
+
+    env.servers.postgres.stop().unwrap();
+    let (status, answer) = engine.api("GET", "/api/anomalies", None).await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("postgresql"), "{answer}");
+}

@@ -1,0 +1,85 @@
+//! The commands beside `run`.
+
+use thicket_testkit::{Config, TestEnv};
+
+use crate::support::{json, start, stderr, stdout};
+
+fn config() -> Config {
+    TestEnv::config()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_reaches_every_server_and_says_how_to_repair_what_fails() {
+    let mut env = start(config()).await;
+    let passed = env.thicket(&["check"]);
+    assert!(passed.status.success(), "{}", stdout(&passed));
+    assert_eq!(stdout(&passed).matches("ok ").count(), 4, "{}", stdout(&passed));
+
+    env.servers.mosquitto.stop().unwrap();
+    env.servers.redis.stop().unwrap();
+    let failed = env.thicket(&["check"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let text = stdout(&failed);
+    assert!(
+        text.contains("FAIL  redis") && text.contains("FAIL  mqtt") && text.contains("ok    postgresql"),
+        "{text}"
+    );
+    assert!(text.contains("install-servers"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_may_lose_what_it_acknowledged_is_refused_by_check() {
+    let env = start(config()).await;
+    env.redis().await.set_config("appendfsync", "everysec").await.unwrap();
+    let failed = env.thicket(&["check"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stdout(&failed).contains("appendfsync"), "{}", stdout(&failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_counts_what_there_is() {
+    let env = start(config()).await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    for i in 0..20 {
+        publisher.publish(&format!("sensors/{}", i % 4), "1").await;
+    }
+    publisher.publish("sensors/0", "nonsense").await;
+    env.until_accounted(21).await;
+    let status = env.thicket(&["status", "--json"]);
+    let status = json(&status);
+    assert_eq!(status["partitions"].as_array().unwrap().len(), 4);
+    assert_eq!(status["totals"]["delivered"], 21);
+    assert_eq!(status["totals"]["scored"], 20);
+    assert_eq!(status["totals"]["lag_entries"], 0);
+    assert_eq!((&status["totals"]["in_flight"], &status["totals"]["stored"]), (&0.into(), &20.into()));
+    assert_eq!(status["sensors"], 4);
+    assert_eq!(status["dead_letters"]["malformed_json"], 1);
+    assert!(stdout(&env.thicket(&["status"])).contains("21 delivered"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_configurations_end_with_code_2_and_the_key() {
+    let env = start(config()).await;
+    let unknown = env.thicket_with(&["check"], &config().set("queue.partitons", 4));
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("partitons"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_number_of_partitions_is_refused() {
+    let env = start(config()).await;
+    env.engine().await.terminate().await;
+    let refused = env.thicket_with(&["run"], &config().partitions(8).set("http.listen", "127.0.0.1:0"));
+    assert_eq!(refused.status.code(), Some(1));
+    let text = stderr(&refused);
+    assert!(text.contains("queue.partitions is 8, but this deployment was made with 4"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_twice_is_harmless() {
+    let env = start(config()).await;
+    let again = env.thicket(&["migrate"]);
+    assert!(again.status.success());
+    assert!(stdout(&again).contains("up to date"));
+}

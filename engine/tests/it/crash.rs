@@ -1,0 +1,41 @@
+//! The short form of `make crash`: some fail points, one mutation, one outage, against an
+//! undisturbed run.
+
+use std::time::Duration;
+
+use thicket_crash::matrix::{cases, mutations};
+use thicket_crash::runner::{Plan, run};
+
+use crate::support::BINARY;
+
+/// One place for each thing that is exactly once: append, acknowledgement, commit, checkpoint,
+/// takeover.
+const CASES: [&str; 6] = [
+    "append.lost",
+    "commit.lost",
+    "kill-ack.before",
+    "kill-commit.after",
+    "kill-checkpoint.after",
+    "kill-redis",
+];
+const MUTATION: &str = "rule.append_once";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_every_crash_the_rows_are_those_of_an_undisturbed_run_and_a_broken_rule_is_noticed() {
+    let directory = tempfile::TempDir::with_prefix("thicket-crash-").unwrap();
+    let seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let plan = Plan {
+        binary: BINARY.into(),
+        seed,
+        cases: cases(seed).into_iter().filter(|case| CASES.contains(&case.name.as_str())).collect(),
+        mutations: mutations(seed).into_iter().filter(|mutation| mutation.rule == MUTATION).collect(),
+        schedules: vec![],
+        workers: 2,
+        limit: Duration::from_mins(1),
+        directory: directory.path().to_owned(),
+    };
+    assert_eq!((plan.cases.len(), plan.mutations.len()), (CASES.len(), 1));
+    let summary = run(plan).await.unwrap();
+    assert_eq!((summary.cases, summary.failed), (CASES.len() + 1, 0), "the output says what differs");
+}

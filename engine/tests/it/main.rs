@@ -1,0 +1,22 @@
+//! The engine's integration tests: an engine process on private servers, from an MQTT message to a
+//! row, and everything that may happen on the way. One binary, so that everything is linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod anomalies;
+mod backtest;
+mod commands;
+mod configuration;
+#[cfg(feature = "faults")]
+mod crash;
+mod dead_letters;
+mod explain;
+mod outages;
+mod pipeline;
+#[cfg(feature = "faults")]
+mod poison;
+mod reconcile;
+mod restart;
+mod retention;
+mod stores;
+mod support;

@@ -1,0 +1,39 @@
+//! What several of the engine's tests need beside the test kit: its binary, and an undisturbed run.
+
+use std::process::Output;
+
+use thicket_testkit::{Config, Samples, Snapshot, TestEnv};
+
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_thicket");
+
+/// Starts private servers for the binary under test.
+pub(crate) async fn start(config: Config) -> TestEnv {
+    TestEnv::start(BINARY, config).await
+}
+
+/// What an engine stores of so many readings of each sensor if nothing happens to it.
+pub(crate) async fn undisturbed(config: Config, samples: &Samples, readings: i64) -> Snapshot {
+    let env = start(config).await;
+    let engine = env.engine().await;
+    samples.deliver(&env.publisher(), 0..readings).await;
+    env.until_accounted(samples.records(readings)).await;
+    assert!(engine.terminate().await.success());
+    env.snapshot().await
+}
+
+/// What a command printed.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a command reported.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a command printed, as JSON.
+pub(crate) fn json(output: &Output) -> serde_json::Value {
+    let parsed = serde_json::from_slice(&output.stdout);
+    parsed.unwrap_or_else(|_| panic!("not JSON: {}{}", stdout(output), stderr(output)))
+}

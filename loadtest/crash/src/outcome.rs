@@ -1,0 +1,69 @@
+//! What a run has stored, and how it differs from the undisturbed one.
+
+use thicket_loadtest::digest::{Digest, digest};
+use thicket_testkit::{Snapshot, Tables};
+
+use crate::traffic::Expected;
+
+/// Everything that the tables hold at the end of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// As `thicket-loadtest digest` prints it.
+    pub(crate) digest: Digest,
+    /// Row by row, to name what differs.
+    pub(crate) snapshot: Snapshot,
+    /// The number of outcomes in the ledger.
+    pub(crate) delivered: u64,
+    /// What is wrong with it, whatever the undisturbed run has stored.
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Outcome {
+    pub(crate) async fn read(url: &str) -> anyhow::Result<Self> {
+        let mut tables = Tables::open(url).await?;
+        let mut complaints = tables.imbalances().await?;
+        complaints.extend(tables.trespasses().await?);
+        Ok(Self {
+            digest: digest(url).await?,
+            snapshot: tables.snapshot().await?,
+            delivered: tables.ledger_sum("delivered").await?.cast_unsigned(),
+            complaints,
+        })
+    }
+
+    /// Describes how an undisturbed run differs from what follows from the messages alone.
+    pub(crate) fn contradictions(&self, expected: &Expected) -> Vec<String> {
+        let mut found = self.complaints.clone();
+        let mut compare = |what: &str, stored: u64, published: u64| {
+            if stored != published {
+                found.push(format!("{what}: {stored} stored, {published} published"));
+            }
+        };
+        compare("readings", self.digest.readings.rows, expected.scored + expected.late);
+        compare("dead letters", self.digest.dead_letters.rows, expected.dead_letters);
+        compare("records in the ledger", self.delivered, expected.records);
+        found
+    }
+
+    /// Describes how it differs from an undisturbed run; empty if it does not.
+    pub(crate) fn differences(&self, undisturbed: &Self, dead_letters_may_repeat: bool) -> Vec<String> {
+        let mut found = self.complaints.clone();
+        let comparable = |outcome: &Self| {
+            if dead_letters_may_repeat {
+                outcome.snapshot.with_distinct_dead_letters()
+            } else {
+                outcome.snapshot.clone()
+            }
+        };
+        let differences = comparable(self).differences(&comparable(undisturbed));
+        let digests = |outcome: &Self| {
+            let Digest { readings, anomalies, dead_letters, sensors, .. } = outcome.digest.clone();
+            (readings, anomalies, (!dead_letters_may_repeat).then_some(dead_letters), sensors)
+        };
+        if differences.is_empty() && digests(self) != digests(undisturbed) {
+            found.push("the digest differs, although all rows are the same".to_owned());
+        }
+        found.extend(differences);
+        found
+    }
+}

@@ -1,0 +1,71 @@
+//! Runs one case: its actions one after the other, then an end that is the same for all cases.
+//!
+//! - `state`: the engines, the feeder and the findings of a case while it runs
+//! - `actions`: what is done to engines and servers
+//! - `broker`: an outage of the broker
+//! - `settle`: an engine without faults processes everything that is left; then everything is
+//!   checked
+
+mod actions;
+mod broker;
+mod settle;
+mod state;
+
+use std::path::Path;
+use std::time::Duration;
+
+use state::CaseRun;
+
+use crate::case::Case;
+use crate::environment::{Environment, Workspace};
+use crate::outcome::Outcome;
+use crate::traffic::Traffic;
+
+/// The result of a case.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// What is stored. `None` if the case did not come to its end.
+    pub(crate) outcome: Option<Outcome>,
+    /// What went wrong.
+    pub(crate) complaints: Vec<String>,
+    /// What the engine did and must not do.
+    pub(crate) findings: Vec<String>,
+    /// Whether a fail point was not reached.
+    pub(crate) unmet: bool,
+    /// The end of each engine's log.
+    pub(crate) logs: String,
+}
+
+/// Runs a case. Fails only if the harness itself cannot go on.
+pub(crate) async fn run_case(
+    environment: &mut Environment,
+    binary: &Path,
+    case: &Case,
+    traffic: &Traffic,
+    timeout: Duration,
+) -> anyhow::Result<(Report, Workspace)> {
+    let workspace = environment.prepare(&case.name).await?;
+    let mut run = CaseRun::start(environment, &workspace, binary, case, traffic, timeout);
+    let ended = run_to_end(&mut run).await;
+    let logs = run.logs();
+    let mut complaints = std::mem::take(&mut run.complaints);
+    let (findings, unmet) = (std::mem::take(&mut run.findings), run.unmet);
+    run.end_disturbances().await;
+    drop(run);
+    let outcome = match ended {
+        Ok(outcome) => Some(outcome),
+        Err(error) => {
+            complaints.insert(0, format!("{error:#}"));
+            None
+        }
+    };
+    Ok((Report { outcome, complaints, findings, unmet, logs }, workspace))
+}
+
+async fn run_to_end(run: &mut CaseRun<'_>) -> anyhow::Result<Outcome> {
+    for action in &run.case.actions {
+        run.act(action).await.map_err(|error| error.context(format!("{action:?}")))?;
+    }
+    run.settle_and_check().await?;
+    Outcome::read(&run.workspace.addresses.postgres).await
+}

@@ -1,0 +1,229 @@
+//! What is done to engines and servers.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use thicket_testkit::timing::POLL_INTERVAL;
+use thicket_testkit::{EngineProcess, Launch, Signal, Tables, log_lines};
+
+use super::state::CaseRun;
+use crate::case::{Action, Fault, Node};
+use crate::environment::Server;
+use crate::settings::{PARTITIONS, Settings};
+
+/// How long slow commits are blocked, and how long they are free in between.
+const BLOCKED: Duration = Duration::from_millis(150);
+const FREE: Duration = Duration::from_millis(60);
+/// How long a fail point may take to be reached.
+const FIRE_LIMIT: Duration = Duration::from_secs(20);
+/// How long a takeover may take, far longer than a lease.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(15);
+/// How long it may take until a commit is fenced.
+const FENCE_LIMIT: Duration = Duration::from_secs(6);
+
+impl CaseRun<'_> {
+    pub(super) async fn act(&mut self, action: &Action) -> anyhow::Result<()> {
+        match action {
+            Action::Start(node, faults) => self.start_engine(*node, faults).await?,
+            Action::Set(settings) => self.settings = settings.clone(),
+            Action::Release(part) => self.release(*part),
+            Action::Settle => self.settle().await?,
+            Action::UntilStored(part) => self.until_stored(*part).await?,
+            Action::UntilIdle => self.until_idle().await?,
+            Action::UntilKilled(node) => self.until_killed(*node).await?,
+            Action::KillAfter(node, limit) => self.kill_after(*node, *limit).await?,
+            Action::UntilReplyLost(node) => self.until_reply_lost(*node).await?,
+            Action::Kill(node) => {
+                self.engine(*node)?.kill()?;
+                self.check_checkpoints().await?;
+            }
+            Action::Stop(node) => self.stop(*node).await?,
+            Action::Freeze(node) => self.engine(*node)?.signal(Signal::STOP)?,
+            Action::Thaw(node) => self.engine(*node)?.signal(Signal::CONT)?,
+            Action::UntilOwner(node) => self.until_owner(*node).await?,
+            Action::UntilEnded(node) => {
+                let timeout = self.timeout;
+                ensure!(self.engine(*node)?.wait(timeout).await?.is_some(), "the engine still runs");
+            }
+            Action::UntilFenced(node) => self.until_fenced(*node).await?,
+            Action::Reconfigure(node) => self.reconfigure(*node)?,
+            Action::DropLeases => self.redis().await?.drop_partition_leases().await?,
+            Action::BlockRestores => {
+                let mut tables = self.tables().await?;
+                tables.block_restores().await?;
+                self.restore_blocker = Some(tables);
+            }
+            Action::UnblockRestores => self.restore_blocker = None,
+            Action::SlowCommits => self.slow_commits().await?,
+            Action::Outage(server, pause) => self.outage(*server, *pause).await?,
+            Action::Pause(time) => tokio::time::sleep(*time).await,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn start_engine(&mut self, node: Node, faults: &[Fault]) -> anyhow::Result<()> {
+        let mut listed: Vec<String> =
+            faults.iter().map(|fault| format!("{}@{}", fault.place, fault.count)).collect();
+        if self.case.shape.poison {
+            listed.push("poison".to_owned());
+        }
+        let listed = listed.join(",");
+        let mut environment = self.case.environment.clone();
+        environment.push(("THICKET_BREAK", self.case.broken.unwrap_or_default()));
+        let mut environment: Vec<(&str, &str)> = environment;
+        environment.push(("THICKET_FAULTS", &listed));
+        let mut engine = EngineProcess::start(&Launch {
+            binary: self.binary,
+            directory: &self.workspace.directory,
+            name: node.name(),
+            config: &self.settings.file(&self.workspace.addresses, node.name()),
+            environment: &environment,
+        })?;
+        // A second node waits for the leases of the first, and is not ready before.
+        let is_alone = self.engines.values_mut().all(|(other, _)| matches!(other.ended(), Ok(Some(_))));
+        if is_alone {
+            engine.ready_or_killed(self.timeout).await?;
+        }
+        self.engines.insert(node.name(), (engine, faults.to_vec()));
+        Ok(())
+    }
+
+    async fn until_stored(&mut self, part: f64) -> anyhow::Result<()> {
+        let wanted = (self.traffic.expected.scored as f64 * part) as i64;
+        let started = Instant::now();
+        let mut tables = self.tables().await?;
+        while tables.ledger_sum("scored").await? < wanted {
+            ensure!(started.elapsed() < self.timeout, "fewer than {wanted} readings are stored");
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    async fn until_killed(&mut self, node: Node) -> anyhow::Result<()> {
+        let limit = self.timeout.min(FIRE_LIMIT);
+        let Some((engine, faults)) = self.engines.get_mut(node.name()) else {
+            bail!("node {} was not started", node.name())
+        };
+        let Some(status) = engine.wait(limit).await? else {
+            self.unmet = true;
+            bail!("the fail point did not fire: the engine still runs");
+        };
+        ensure!(is_killed(status), "the engine ended otherwise: {status}");
+        let fired = engine.fired();
+        let is_wanted = |place: &String| faults.iter().any(|fault| fault.place == place);
+        ensure!(!fired.is_empty() && fired.iter().all(is_wanted), "fired: {fired:?}");
+        self.check_checkpoints().await
+    }
+
+    async fn kill_after(&mut self, node: Node, limit: Duration) -> anyhow::Result<()> {
+        let engine = self.engine(node)?;
+        match engine.wait(limit).await? {
+            Some(status) => ensure!(is_killed(status), "the engine ended otherwise: {status}"),
+            None => engine.kill()?,
+        }
+        self.check_checkpoints().await
+    }
+
+    async fn until_reply_lost(&mut self, node: Node) -> anyhow::Result<()> {
+        let limit = self.timeout.min(FIRE_LIMIT);
+        let line = log_lines::REPLY_LOST.text;
+        let started = Instant::now();
+        while !self.engine(node)?.log().contains(line) {
+            if started.elapsed() > limit {
+                self.unmet = true;
+                bail!("the log does not say: {line}");
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop(&mut self, node: Node) -> anyhow::Result<()> {
+        let timeout = self.timeout;
+        let engine = self.engine(node)?;
+        engine.signal(Signal::TERM)?;
+        let Some(status) = engine.wait(timeout).await? else { bail!("the engine does not stop") };
+        ensure!(status.success(), "the engine stopped with {status}");
+        Ok(())
+    }
+
+    /// The error lists the sessions of the database: one of them may keep the node from its
+    /// partitions.
+    async fn until_owner(&mut self, node: Node) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while self.metric(node, "thicket_partitions_owned").await? < f64::from(PARTITIONS) {
+            if started.elapsed() > TAKEOVER_LIMIT {
+                let sessions = self.tables().await?.blocking_sessions().await?;
+                bail!(
+                    "node {} does not own all partitions within {TAKEOVER_LIMIT:?}\n    {sessions}",
+                    node.name()
+                );
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// A node that is not fenced has broken no promise yet, so the case goes on; the tables will
+    /// show it.
+    async fn until_fenced(&mut self, node: Node) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < FENCE_LIMIT {
+            if self.metric(node, "thicket_commits_fenced_total").await? > 0.5 {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        self.complaints.push(format!("no commit of node {} was fenced", node.name()));
+        Ok(())
+    }
+
+    /// The sum of a metric; 0 while the engine does not answer.
+    async fn metric(&mut self, node: Node, name: &str) -> anyhow::Result<f64> {
+        let metrics = self.engine(node)?.metrics().await;
+        Ok(metrics.map(|metrics| metrics.sum(name)).unwrap_or_default())
+    }
+
+    fn reconfigure(&mut self, node: Node) -> anyhow::Result<()> {
+        let other = Settings { alarms_per_week: 1.0, ..self.settings.clone() };
+        let file = other.file(&self.workspace.addresses, node.name());
+        let engine = self.engine(node)?;
+        engine.rewrite_config(&file)?;
+        engine.signal(Signal::HUP)
+    }
+
+    /// Locks the rows of the partitions again and again, as another program's long query might.
+    async fn slow_commits(&mut self) -> anyhow::Result<()> {
+        let url = self.workspace.addresses.postgres.clone();
+        let mut tables = Tables::open(&url).await?;
+        self.slow_commits = Some(tokio::spawn(async move {
+            loop {
+                let blocked = tables.block_commits().await;
+                tokio::time::sleep(BLOCKED).await;
+                if blocked.is_err() || tables.release().await.is_err() {
+                    match Tables::open(&url).await {
+                        Ok(reopened) => tables = reopened,
+                        Err(_) => return,
+                    }
+                }
+                tokio::time::sleep(FREE).await;
+            }
+        }));
+        Ok(())
+    }
+
+    async fn outage(&mut self, server: Server, pause: Duration) -> anyhow::Result<()> {
+        self.environment.kill(server)?;
+        tokio::time::sleep(pause).await;
+        if server == Server::Mosquitto {
+            return self.recover_broker().await;
+        }
+        self.environment.restart(server)
+    }
+}
+
+fn is_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::KILL.as_raw())
+}

@@ -1,0 +1,171 @@
+//! An engine process: started, asked, signalled, waited for. Every method returns an error instead
+//! of a panic; tests use [`Engine`](crate::Engine).
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::http::{Response, request};
+use crate::metrics::Metrics;
+use crate::timing::POLL_INTERVAL;
+
+/// How long an engine may take to answer a request.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// What an engine is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// The binary.
+    pub binary: &'a Path,
+    /// Where its configuration, its log and its list of fired fail points are written.
+    pub directory: &'a Path,
+    /// The beginning of the names of these files.
+    pub name: &'a str,
+    /// The text of the configuration file.
+    pub config: &'a str,
+    /// Additional environment variables.
+    pub environment: &'a [(&'a str, &'a str)],
+}
+
+/// A running engine. Killed when dropped.
+#[derive(Debug)]
+pub struct EngineProcess {
+    child: Child,
+    port: u16,
+    binary: PathBuf,
+    config: PathBuf,
+    log: PathBuf,
+    fired: PathBuf,
+}
+
+impl EngineProcess {
+    /// Starts an engine that answers on a free port.
+    pub fn start(launch: &Launch<'_>) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let file = |ending: &str| launch.directory.join(format!("{}-{port}.{ending}", launch.name));
+        let (config, log, fired) = (file("toml"), file("log"), file("fired"));
+        std::fs::write(&config, launch.config)?;
+        let mut command = Command::new(launch.binary);
+        command
+            .arg("--config")
+            .arg(&config)
+            .arg("run")
+            .env("THICKET__HTTP__LISTEN", format!("127.0.0.1:{port}"))
+            .env("THICKET_FIRED", &fired)
+            .envs(launch.environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
+        let child =
+            command.spawn().with_context(|| format!("{} cannot be started", launch.binary.display()))?;
+        Ok(Self { child, port, binary: launch.binary.to_owned(), config, log, fired })
+    }
+
+    /// Waits until it is ready or was killed, be it by a fail point.
+    pub async fn ready_or_killed(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while !self.is_ready().await {
+            match self.ended()? {
+                Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => return Ok(()),
+                Some(status) => bail!("the engine ended at its start: {status}"),
+                None if started.elapsed() > limit => bail!("the engine does not become ready"),
+                None => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `/readyz` answers 200.
+    pub async fn is_ready(&self) -> bool {
+        self.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Requests a path of its HTTP server.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
+        self.request("GET", path, None, ANSWER_LIMIT).await
+    }
+
+    /// Sends a request to its HTTP server. A `body` is JSON.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+        limit: Duration,
+    ) -> anyhow::Result<Response> {
+        request(method, format!("http://127.0.0.1:{}{path}", self.port), body, limit).await
+    }
+
+    /// Its metrics at this moment.
+    pub async fn metrics(&self) -> anyhow::Result<Metrics> {
+        Metrics::parse(&self.get("/metrics").await?.body)
+    }
+
+    /// Its exit status, or `None` while it runs.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits until it has ended. Returns `None` if it still runs after `limit`.
+    pub async fn wait(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            if let Some(status) = self.ended()? {
+                return Ok(Some(status));
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(None)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).context("no process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Sends SIGKILL and waits until it has ended.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// The fail points that have fired, in order.
+    pub fn fired(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.fired).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Runs a command of its binary with its configuration.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(Command::new(&self.binary).arg("--config").arg(&self.config).args(arguments).output()?)
+    }
+
+    /// Replaces the text of its configuration file. The engine notices by itself after a while, and
+    /// at once after SIGHUP.
+    pub fn rewrite_config(&self, text: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(&self.config, text)?)
+    }
+}
+
+impl Drop for EngineProcess {
+    fn drop(&mut self) {
+        // Fails if it has ended already.
+        drop(self.kill());
+    }
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

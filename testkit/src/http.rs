@@ -1,0 +1,37 @@
+//! One HTTP request to an engine.
+
+use std::time::Duration;
+
+use ureq::http::Request;
+
+/// The answer to an HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The body as text.
+    pub body: String,
+}
+
+/// Sends a request on a connection of its own. A `body` is sent as JSON. Returns an error if there
+/// is no answer within `limit`; an answer with an error status is a [`Response`].
+pub(crate) async fn request(
+    method: &str,
+    url: String,
+    body: Option<String>,
+    limit: Duration,
+) -> anyhow::Result<Response> {
+    let head = Request::builder().method(method).uri(url);
+    let ask = move || {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit));
+        let agent = ureq::Agent::from(config.build());
+        let answer = match body {
+            Some(body) => agent.run(head.header("content-type", "application/json").body(body)?),
+            None => agent.run(head.body(())?),
+        };
+        let mut answer = answer?;
+        let body = answer.body_mut().read_to_string()?;
+        anyhow::Ok(Response { status: answer.status().as_u16(), body })
+    };
+    tokio::task::spawn_blocking(ask).await?
+}

@@ -1,0 +1,61 @@
+//! The test kit: what the tests of several crates need to run an engine against real servers and to
+//! compare what it stores.
+//!
+//! The engine under test is a process of its own. Its tests (`engine/tests/it`) and the crash
+//! harness (`loadtest/crash`) start it, disturb it, and compare two snapshots of the tables.
+//!
+//! # Layout
+//!
+//! In the order that a test uses the parts:
+//!
+//! - [`env`](mod@env): [`TestEnv`], private servers with a directory, for one test.
+//! - [`config`]: [`Config`], a configuration file as a value.
+//! - [`engine`]: [`Engine`], an engine in a test: it panics with the engine's log.
+//! - [`engine_process`]: [`EngineProcess`], an engine in a harness: it returns errors.
+//! - [`publisher`]: publishes at QoS 1 and counts what the broker has acknowledged.
+//! - [`samples`]: readings of several sensors, the same for the same arguments.
+//! - [`tables`]: queries to PostgreSQL; [`snapshot`]: the one definition of "the same rows";
+//!   [`balance`]: what the ledger and the tables must agree on; [`moves`]: which node moved a
+//!   position.
+//! - [`redis`]: reads and damages what the engine stores in Redis.
+//! - [`flaky_proxy`]: a TCP proxy that breaks its connections.
+//! - [`log_lines`]: the texts of the engine's log that a test may wait for.
+//! - `http`, `metrics`: a request to the engine, and its metrics.
+//! - [`timing`]: how often and how long a test waits.
+//!
+//! What a test calls panics, because a test that cannot go on has failed. What the harness calls
+//! returns [`anyhow::Error`], because the harness goes on with its next case.
+
+#![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
+
+pub mod balance;
+pub mod config;
+pub mod engine;
+pub mod engine_process;
+pub mod env;
+pub mod flaky_proxy;
+mod http;
+pub mod log_lines;
+mod metrics;
+pub mod moves;
+pub mod publisher;
+pub mod redis;
+pub mod samples;
+pub mod snapshot;
+pub mod tables;
+pub mod timing;
+
+pub use config::{Addresses, Config};
+pub use engine::Engine;
+pub use engine_process::{EngineProcess, Launch};
+pub use env::TestEnv;
+pub use flaky_proxy::FlakyProxy;
+pub use http::Response;
+pub use log_lines::LogLine;
+pub use metrics::Metrics;
+pub use publisher::Publisher;
+pub use redis::RedisProbe;
+pub use samples::Samples;
+pub use snapshot::Snapshot;
+pub use tables::Tables;
+pub use thicket_compose::server::Signal;

@@ -1,0 +1,9 @@
+//! How often and how long a test waits.
+
+use std::time::Duration;
+
+/// How long anything that must happen may take on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How often a condition is checked.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
