@@ -9,11 +9,11 @@ pub struct PositionAdvance {
     pub epoch: i64,
     /// The position that the batch builds on.
     pub from: Position,
-    /// The position that it leads to.
+    /// The position that the batch leads to.
     pub to: Position,
 }
 
-/// The committed state of a partition, as `PostgreSQL` has it.
+/// The committed state of a partition in `PostgreSQL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Committed {
     /// The fencing epoch: every takeover raises it.
@@ -27,14 +27,14 @@ pub struct Committed {
 pub enum CommitDecision {
     /// The batch follows the committed position: apply it.
     Apply,
-    /// The batch is committed already: the reply of an earlier try was lost.
+    /// The batch is committed already: the reply to an earlier try was lost.
     AlreadyApplied,
     /// Another owner has advanced the partition: refuse the batch.
     Fenced,
 }
 
-/// Decides what to do with a batch. `committed` is the state of its partition after the batches before it,
-/// `None` if the partition is unknown.
+/// Decides what to do with a batch. `committed` is the state of its partition after the batches
+/// before it, or `None` if the partition is unknown.
 pub fn decide(advance: PositionAdvance, committed: Option<Committed>) -> CommitDecision {
     match committed {
         Some(at) if at.epoch == advance.epoch && at.position == advance.from => CommitDecision::Apply,

@@ -1,19 +1,19 @@
-//! Which node may read a partition. Leases are for liveness only: the epoch makes a takeover safe, see
-//! [`super::commit`].
+//! Which node may read a partition. Leases are for liveness only. The epoch makes a takeover safe:
+//! see [`commit`](crate::commit).
 
 /// The state of a lease after a node has asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseState {
-    /// This node has taken it.
+    /// The node has taken the lease.
     Acquired,
-    /// This node held it and has renewed it.
+    /// The node held the lease and has renewed it.
     Renewed,
-    /// Another node holds it.
+    /// Another node holds the lease.
     HeldByOther,
 }
 
 impl LeaseState {
-    /// Its code in the replies of `acquire.lua`.
+    /// Returns its code in the replies of `acquire.lua`.
     pub const fn code(self) -> i64 {
         match self {
             Self::Acquired => 2,
@@ -22,7 +22,7 @@ impl LeaseState {
         }
     }
 
-    /// The state of a reply of `acquire.lua`.
+    /// Returns the state with this code.
     pub const fn from_code(code: i64) -> Self {
         match code {
             2 => Self::Acquired,
@@ -32,7 +32,8 @@ impl LeaseState {
     }
 }
 
-/// The state of a lease after `node` has asked for it. `acquire.lua` decides this inside Redis.
+/// Returns the state of a lease after `node` has asked for it. `acquire.lua` decides this inside
+/// Redis.
 pub fn acquire<N: PartialEq>(holder: Option<&N>, node: &N) -> LeaseState {
     match holder {
         None => LeaseState::Acquired,

@@ -1,12 +1,15 @@
-//! The decisions that exactly-once rests on, apart from the stores and the actors that act on them. Pure: facts
-//! that were read in, a decision out.
+//! The decisions that exactly-once rests on, as pure functions: facts in, a decision out. The
+//! stores and the actors act on them.
 //!
-//! Production decides with these functions, and so does the explorer in `model/`, which tries them in every order of
-//! events; docs/protocol.md is the page about both. Scripts inside Redis make four of the decisions. For those, the
-//! function says what the script must reply, and `store/tests/scripts.rs` compares the two.
+//! Production decides with these functions. So does the explorer in `model/`, which tries every
+//! order of events. docs/protocol.md describes both. Scripts inside Redis make four of the
+//! decisions. For those, the function says what the script must reply, and `store/tests/scripts.rs`
+//! compares the two.
 //!
-//! In the order that data flows: [`log`] is written, a [`lease`] lets a node read it, [`progress`] is made, a [`commit`]
-//! makes it durable, a [`checkpoint`] shortens the replay. What a crash teaches is in the shard's `poison_search`.
+//! In the order of the data flow: [`log`] is about writing a log, [`lease`] about who may read it,
+//! [`progress`] about how far it is read, [`commit`] about making outcomes durable, and
+//! [`checkpoint`] about shortening the replay. The search after a crash is in `poison_search` of
+//! the shard.
 
 pub mod checkpoint;
 pub mod commit;

@@ -1,8 +1,8 @@
-//! The log of a partition: appending, trimming, and noticing that entries are lost.
+//! The log of a partition: appending, trimming, and detecting that entries are lost.
 
 use thicket_schema::Position;
 
-/// The writer of a log, as Redis has it stored or as an append names it. This is Kafka's idempotent
+/// The writer of a log, as stored in Redis or as named by an append. This is Kafka's idempotent
 /// producer: producer id, epoch and sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Writer<N> {
@@ -30,7 +30,7 @@ pub enum Appended {
 }
 
 impl Appended {
-    /// Its name in the replies of `append.lua`.
+    /// Returns its name in the replies of `append.lua`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Now => "ok",
@@ -41,7 +41,7 @@ impl Appended {
         }
     }
 
-    /// The reply of `append.lua` with this name.
+    /// Returns the reply of `append.lua` with this name, or `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Now, Self::Before, Self::Full, Self::Fenced, Self::Lost]
             .into_iter()
@@ -49,11 +49,11 @@ impl Appended {
     }
 }
 
-/// Decides whether an entry may be appended to a log of `length` entries. `entry` carries the producer,
-/// generation and sequence number of the append. `append.lua` decides this inside Redis.
+/// Decides whether an entry may be appended to a log of `length` entries. `entry` carries the
+/// producer, generation and sequence number of the append. `append.lua` decides this inside Redis.
 ///
-/// A process may open several generations, and an append of one may arrive in the next. There the sequence
-/// number alone would mean another entry.
+/// A process may open several generations, and an append of one generation may arrive in the next.
+/// The same sequence number means another entry there, so the generations must match too.
 pub fn append<N: PartialEq>(
     writer: Option<&Writer<N>>,
     length: u64,
@@ -71,42 +71,43 @@ pub fn append<N: PartialEq>(
     }
 }
 
-/// Whether an ingress may open a log: not if a later ingress has opened it. `open.lua` decides this inside
-/// Redis.
+/// Returns whether an ingress may open a log: not if a later ingress has opened it. `open.lua`
+/// decides this inside Redis.
 pub fn may_open(epoch_before: Option<u64>, ingress_epoch: u64) -> bool {
     epoch_before.is_none_or(|before| before <= ingress_epoch)
 }
 
-/// The generation of a writer that takes a log over. `before` is the generation of the writer before it, `last`
-/// the position of the last entry that the log ever had. `open.lua` decides this inside Redis.
+/// Returns the generation of a writer that opens a log. `before` is the generation of the writer
+/// before it. `last` is the position of the last entry that the log ever had. `open.lua` decides
+/// this inside Redis.
 pub fn open(before: Option<u64>, last: Position, earliest: u64) -> u64 {
     earliest.max(before.unwrap_or(0) + 1).max(last.generation + 1)
 }
 
-/// The least generation that a new writer may take, even if Redis has lost everything: greater than every known
-/// generation.
+/// Returns the least generation that a new writer may take. It is greater than every known
+/// generation, even if Redis has lost everything.
 pub fn earliest_generation(wall_ms: u64, committed: u64, acknowledged: Position) -> u64 {
     wall_ms.max(committed.max(acknowledged.generation) + 1)
 }
 
-/// The predecessor that the first entry of a new writer names: the last entry of the log, or a later one that
-/// Redis had acknowledged and lost.
+/// Returns the predecessor that the first entry of a new writer names: the last entry of the log,
+/// or a later entry that Redis had acknowledged and lost.
 pub fn predecessor(last: Position, acknowledged: Position) -> Position {
     last.max(acknowledged)
 }
 
-/// Whether entries are missing between the last one that was read and the next one, which names its
-/// `predecessor`.
+/// Returns whether entries are missing between the last entry that was read and the next entry,
+/// which names its `predecessor`.
 pub fn is_gap(last: Position, predecessor: Position) -> bool {
     predecessor != last
 }
 
-/// Whether a log has lost committed entries.
+/// Returns whether a log has lost committed entries. `newest` is its newest entry.
 pub fn tail_is_lost(newest: Option<Position>, committed: Position) -> bool {
     committed > Position::default() && newest.is_none_or(|newest| newest < committed)
 }
 
-/// The first position that trimming keeps; `None` if there is nothing to trim.
+/// Returns the first position that trimming keeps, or `None` if there is nothing to trim.
 pub fn keep_from(committed: Position) -> Option<Position> {
     (committed > Position::default()).then(|| committed.next())
 }

@@ -1,17 +1,18 @@
-//! How far a shard has read a partition's log, and how far it is committed: Kafka's position and committed offset.
+//! How far a shard has read the log of a partition, and how far it is committed: Kafka's position
+//! and committed offset.
 
 use thicket_schema::Position;
 
 /// The progress of a shard in the log of a partition that it owns under an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// The fencing epoch, which every commit names.
+    /// The fencing epoch. Every commit names it.
     pub epoch: i64,
     /// The last entry that was read.
     pub read: Position,
     /// The last entry whose outcomes are durable.
     pub committed: Position,
-    /// Commits without an answer.
+    /// Number of commits without a reply.
     pub in_flight: usize,
 }
 
@@ -21,19 +22,19 @@ impl Progress {
         Self { epoch, read: committed, committed, in_flight: 0 }
     }
 
-    /// Whether a reply of Redis is to a read under this epoch. A reply to an earlier read follows another entry: the partition was
-    /// reopened meanwhile and continues elsewhere.
+    /// Returns whether a reply of Redis belongs to a read under this epoch. A reply to an earlier
+    /// read follows another entry: the partition was reopened meanwhile, at another position.
     pub const fn is_current(&self, read_under: i64) -> bool {
         self.epoch == read_under
     }
 
-    /// Whether an entry has not been read yet.
+    /// Returns whether an entry has not been read yet.
     pub fn is_unread(&self, entry: Position) -> bool {
         entry > self.read
     }
 
-    /// Advances to `to`, whose outcomes are now sent to the writer. Returns false if they belong to an earlier ownership of the
-    /// partition.
+    /// Advances the read position to `to`, when the outcomes up to there are sent to the writer.
+    /// Returns false if they belong to an earlier ownership of the partition.
     pub fn advance_read(&mut self, epoch: i64, to: Position) -> bool {
         if self.epoch != epoch {
             return false;

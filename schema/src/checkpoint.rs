@@ -1,4 +1,4 @@
-//! The envelope in which a detector's state lies in Redis.
+//! The envelope of a detector's state in Redis.
 //!
 //! # Layout, version 1
 //!
@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | magic | 4 | `TKCP` |
 //! | version | 2 | `1` |
-//! | sensor | 2 and as many as that says | length, UTF-8 |
-//! | seq | 8 | readings scored |
+//! | sensor | 2, then the length | length, UTF-8 |
+//! | seq | 8 | number of scored readings |
 //! | has newest | 1 | `1`, or `0` before the first reading |
-//! | newest | 8 | µs since the Unix epoch, signed; `0` where there is none |
+//! | newest | 8 | µs since the Unix epoch, signed; `0` if there is none |
 //! | config | 8 | fingerprint |
-//! | state | 8 and as many as that says | length, bytes |
+//! | state | 8, then the length | length, bytes |
 //! | checksum | 8 | 64-bit XXH3 of everything before |
 //!
 //! All numbers are little endian.
@@ -28,16 +28,16 @@ const VERSION: u16 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// Something else lies under the key.
+    /// The value of the key is not a checkpoint.
     #[error("not a checkpoint; another program may write under this key prefix")]
     NotACheckpoint,
-    /// Written in a later version of the format.
+    /// The checkpoint has a later version of the format.
     #[error("the checkpoint has format version {0}, this build reads up to {VERSION}; run a newer build")]
     TooNew(u16),
     /// The bytes end too early.
     #[error("the checkpoint is truncated; delete it, the detector is rebuilt from its readings")]
     Truncated,
-    /// The checksum does not match, or the content makes no sense.
+    /// The checksum does not match, or the content is invalid.
     #[error("the checkpoint is damaged; delete it, the detector is rebuilt from its readings")]
     Damaged,
 }
@@ -51,24 +51,24 @@ impl From<WireError> for CheckpointError {
     }
 }
 
-/// A detector's whole state after a reading, and what must be known about it before it is restored.
+/// The whole state of a detector after a reading, and the facts that a restore checks first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Whose detector it is: a name of at most [`SensorName::MAX_BYTES`](crate::SensorName::MAX_BYTES). Whether it is the
-    /// expected one is for the caller to check.
+    /// Name of the sensor, of at most [`SensorName::MAX_BYTES`](crate::SensorName::MAX_BYTES). The
+    /// caller checks that it is the expected one.
     pub sensor: String,
-    /// How many readings the detector had scored.
+    /// Number of readings that the detector had scored.
     pub seq: u64,
     /// The newest timestamp that the detector has seen, scored or skipped.
     pub newest: Option<Timestamp>,
-    /// Fingerprint of the detector's configuration.
+    /// Fingerprint of the configuration of the detector.
     pub config: u64,
-    /// The detector's own snapshot.
+    /// The snapshot that the detector made of itself.
     pub state: Vec<u8>,
 }
 
 impl Checkpoint {
-    /// Bytes of a checkpoint besides the sensor's name and the state.
+    /// Size of a checkpoint in bytes, without the name of the sensor and the state.
     const OVERHEAD: usize = 49;
 
     /// Packs the checkpoint.

@@ -1,4 +1,4 @@
-//! What becomes of a message or reading that cannot be processed: it is kept, with the reason.
+//! Messages and readings that cannot be processed. Each is stored with its reason.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::reading::Reading;
 use crate::text::{excerpt, storable};
 
-/// Why a message or a reading became a dead letter. The names are stable: they are stored, counted and queried by.
+/// Why a message or a reading became a dead letter. The names are stable: they are stored, and they
+/// label metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -16,7 +17,7 @@ pub enum Reason {
     PayloadTooLarge,
     /// The payload is not JSON.
     MalformedJson,
-    /// The payload, or its array, has nothing in it.
+    /// The payload, or its array, is empty.
     Empty,
     /// An object has no numeric member.
     NoNumericField,
@@ -34,21 +35,21 @@ pub enum Reason {
     BadFieldName,
     /// The payload is JSON, but of a kind that holds no reading.
     NotAReading,
-    /// The topic has the form of no template.
+    /// The topic matches no template.
     NoTopicTemplate,
-    /// What the template captures from the topic cannot be a sensor's name.
+    /// The text that the template captures from the topic is not a valid sensor name.
     BadSensorName,
     /// The timestamp is further ahead of its arrival than the allowed skew.
     TimestampInFuture,
-    /// The timestamp is older than what is retained.
+    /// The timestamp is older than the retention period.
     TimestampTooOld,
-    /// Another reading of the sensor with the same timestamp has other values.
+    /// Another reading of the sensor has the same timestamp and other values.
     TimestampConflict,
     /// The reading lacks a field that its detector needs.
     MissingField,
     /// An entry of the log cannot be decoded.
     BadEntry,
-    /// `PostgreSQL` does not take the reading's row.
+    /// `PostgreSQL` rejects the row of the reading.
     Unstorable,
 }
 
@@ -76,7 +77,7 @@ impl Reason {
         Self::Unstorable,
     ];
 
-    /// The stable name, as in the table `dead_letters` and in metrics.
+    /// Returns the stable name, as in the table `dead_letters` and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PayloadTooLarge => "payload_too_large",
@@ -108,7 +109,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A text that names no reason.
+/// The error for a text that names no reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown dead letter reason: {0}")]
 pub struct ReasonError(String);
@@ -122,21 +123,22 @@ impl FromStr for Reason {
     }
 }
 
-/// A message or reading that cannot be processed, cut to what is worth keeping.
+/// A message or reading that cannot be processed, with its texts cut to a maximum length.
 ///
-/// Texts are free of NUL, which `PostgreSQL` cannot hold: [`DeadLetter::new`] puts U+FFFD in its place.
+/// Texts contain no NUL, which `PostgreSQL` cannot store: [`DeadLetter::new`] replaces it by
+/// U+FFFD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// The MQTT topic, or the sensor's name if `of_reading`; at most [`DeadLetter::MAX_TOPIC_BYTES`] of it.
     pub topic: String,
-    /// Why it is dead.
+    /// Why it cannot be processed.
     pub reason: Reason,
-    /// What exactly is wrong, for a person to read; at most [`DeadLetter::MAX_DETAIL_BYTES`].
+    /// An explanation for people, at most [`DeadLetter::MAX_DETAIL_BYTES`].
     pub detail: String,
     /// The beginning of the payload, at most [`DeadLetter::MAX_PAYLOAD_BYTES`].
     pub payload: Bytes,
-    /// Length of the whole payload.
+    /// Length of the whole payload in bytes.
     pub payload_bytes: u64,
     /// Whether it was made of a decoded reading rather than of a message. Such dead letters are made after the
     /// log was read, so log entries do not hold this.
@@ -144,22 +146,25 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Names for the time in the payload of a letter that was made of a reading. A text there is the time, a number a field.
+    /// Names of the time in the payload of a dead letter that was made from a reading. A text under
+    /// such a name is the time. A number is a field.
     pub const TIME_NAMES: [&'static str; 3] = ["ts", "timestamp", "time"];
-    /// How much of a topic is kept.
+    /// Most bytes of a topic that are kept.
     pub const MAX_TOPIC_BYTES: usize = 1_024;
-    /// How much of an explanation is kept.
+    /// Most bytes of an explanation that are kept.
     pub const MAX_DETAIL_BYTES: usize = 500;
-    /// How much of a payload is kept.
+    /// Most bytes of a payload that are kept.
     pub const MAX_PAYLOAD_BYTES: usize = 4_096;
 
-    /// Makes a dead letter of a message, with copies of what is kept, so that a large message can be freed.
+    /// Makes a dead letter from a message. Copies the parts that are kept, so that a large message
+    /// can be freed.
     pub fn new(topic: &str, reason: Reason, detail: &str, payload: &[u8]) -> Self {
         Self::of_excerpt(topic, reason, detail, payload, payload.len() as u64)
     }
 
-    /// Makes a dead letter of a reading that was decoded and cannot be stored or scored: its sensor stands for the topic, for
-    /// the payload its values as JSON, with its time under the first of [`DeadLetter::TIME_NAMES`] that is no field of it.
+    /// Makes a dead letter from a decoded reading that cannot be scored or stored. The topic is the
+    /// name of the sensor. The payload is a JSON object of the values, with the time under the
+    /// first of [`DeadLetter::TIME_NAMES`] that is not a field.
     pub fn of_reading(reading: &Reading, reason: Reason, detail: &str) -> Self {
         let names = reading.fields.names();
         let values = names.iter().zip(&reading.values);
@@ -172,7 +177,7 @@ impl DeadLetter {
         Self { of_reading: true, ..Self::new(reading.sensor.as_str(), reason, detail, payload.as_bytes()) }
     }
 
-    /// Makes a dead letter where only a part of the payload is at hand.
+    /// Makes a dead letter from the beginning of a payload of `payload_bytes` bytes.
     pub(crate) fn of_excerpt(
         topic: &str,
         reason: Reason,

@@ -1,4 +1,4 @@
-//! The names that a reading's values belong to, shared by all readings that have the same ones.
+//! The field names of a reading. Readings with the same names share them.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -12,7 +12,7 @@ use crate::text::excerpt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FieldSetError {
-    /// There is no name.
+    /// There are no names.
     #[error("a reading needs at least one field")]
     NoFields,
     /// A name is empty.
@@ -48,7 +48,8 @@ pub enum FieldSetError {
     },
 }
 
-/// A sorted set of field names, each 1 to 64 bytes of UTF-8 without control characters. Cloning shares the names.
+/// A sorted set of field names. Each name is 1 to 64 bytes of UTF-8 without control characters.
+/// Clones share the names.
 #[derive(Clone, Debug)]
 pub struct FieldSet(Arc<Names>);
 
@@ -62,7 +63,7 @@ impl FieldSet {
     /// Longest field name in bytes.
     pub const MAX_NAME_BYTES: usize = 64;
 
-    /// Makes a set of names that are already in ascending order of their bytes, without repetition.
+    /// Makes a set from names in ascending order of their bytes, without duplicates.
     pub fn new(names: Vec<String>) -> Result<Self, FieldSetError> {
         if names.is_empty() {
             return Err(FieldSetError::NoFields);
@@ -79,23 +80,24 @@ impl FieldSet {
         Ok(Self(Arc::new(Names { id, names: names.into_boxed_slice() })))
     }
 
-    /// Makes a set of names in any order.
+    /// Makes a set from names in any order.
     pub fn from_unsorted(mut names: Vec<String>) -> Result<Self, FieldSetError> {
         names.sort_unstable();
         Self::new(names)
     }
 
-    /// The names in ascending order of their bytes.
+    /// Returns the names in ascending order of their bytes.
     pub fn names(&self) -> &[String] {
         &self.0.names
     }
 
-    /// The key of the set in `PostgreSQL`: 64-bit XXH3 of the names joined by line feeds, its bits read as signed.
+    /// Returns the key of the set in `PostgreSQL`: the 64-bit XXH3 of the names joined by line
+    /// feeds, as a signed integer of the same bits.
     pub fn id(&self) -> i64 {
         self.0.id
     }
 
-    /// Number of fields, at least one.
+    /// Returns the number of fields, at least 1.
     #[allow(clippy::len_without_is_empty, reason = "a set of fields is never empty")]
     pub fn len(&self) -> usize {
         self.0.names.len()

@@ -1,7 +1,7 @@
-//! The names and numbers by which everything else is found: sensors, partitions, positions in a partition's log.
+//! Identifiers: sensors, partitions, and positions in the log of a partition.
 //!
-//! A sensor's id and its partition are stable hashes of its name, so that they are the same on every node, in every run
-//! and for every shard count.
+//! The id and the partition of a sensor are stable hashes of its name. They are the same on every
+//! node, in every run and for every number of shards.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,17 +43,19 @@ pub enum SensorNameError {
     },
 }
 
-/// A sensor's name: one or several levels joined by slashes, as captured from an MQTT topic (`site-1/microphone-7`).
+/// The name of a sensor: one or more levels joined by slashes, as captured from an MQTT topic
+/// (`site-1/microphone-7`).
 ///
-/// 1 to 200 bytes of UTF-8 without control characters, `+`, `#` and empty levels. Cloning shares the text.
+/// 1 to 200 bytes of UTF-8 without control characters, `+`, `#` and empty levels. Clones share the
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SensorName(Arc<str>);
 
 impl SensorName {
-    /// Longest name in bytes.
+    /// Maximum length of a name in bytes.
     pub const MAX_BYTES: usize = 200;
 
-    /// Checks a name and takes a copy of it.
+    /// Checks a name and copies it.
     pub fn new(name: &str) -> Result<Self, SensorNameError> {
         if name.is_empty() {
             return Err(SensorNameError::Empty);
@@ -70,17 +72,18 @@ impl SensorName {
         Ok(Self(Arc::from(name)))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The number that stands for the name in `PostgreSQL`: its 64-bit XXH3.
+    /// Returns the key of the sensor in `PostgreSQL`: the 64-bit XXH3 of its name.
     pub fn id(&self) -> SensorId {
         SensorId(xxh3_64(self.0.as_bytes()) as i64)
     }
 
-    /// The partition that carries this sensor's readings in a deployment of that many partitions; none counts as one.
+    /// Returns the partition of the sensor in a deployment with this number of partitions; 0 counts
+    /// as 1.
     pub fn partition(&self, partitions: u16) -> PartitionId {
         PartitionId((self.id().0 as u64 % u64::from(partitions.max(1))) as u16)
     }
@@ -106,7 +109,8 @@ impl FromStr for SensorName {
     }
 }
 
-/// The key of a sensor in `PostgreSQL`: XXH3 of its name, its bits read as a signed integer.
+/// The key of a sensor in `PostgreSQL`: the 64-bit XXH3 of its name, as a signed integer of the
+/// same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SensorId(pub i64);
 
@@ -116,7 +120,8 @@ impl fmt::Display for SensorId {
     }
 }
 
-/// The number of a partition, from 0. Shown with at least two digits, as in the Redis keys: `07`.
+/// The number of a partition, from 0. Displayed with at least two digits, as in the Redis keys:
+/// `07`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId(pub u16);
 
@@ -126,24 +131,27 @@ impl fmt::Display for PartitionId {
     }
 }
 
-/// A place in a partition's log, written `generation-n` as the id of the Redis stream entry that stands there.
+/// A position in the log of a partition. Written `generation-n`, which is the id of the entry in
+/// the Redis stream.
 ///
-/// The default, `0-0`, is before every entry. Every ingress that takes a partition over starts a new, greater generation.
+/// The default, `0-0`, is before every entry. Every ingress that opens a log starts a new, greater
+/// generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// Which ingress wrote the entry; at least the wall clock's milliseconds when it took over.
+    /// The generation of the writer: at least the wall clock in ms when the writer opened the log.
     pub generation: u64,
-    /// Count of the entry within its generation.
+    /// The number of the entry in its generation, from 1.
     pub n: u64,
 }
 
 impl Position {
-    /// The position that two columns of PostgreSQL hold: the bits of each as unsigned.
+    /// Returns the position that two columns of PostgreSQL hold: the bits of each as an unsigned
+    /// integer.
     pub const fn from_columns(generation: i64, n: i64) -> Self {
         Self { generation: generation.cast_unsigned(), n: n.cast_unsigned() }
     }
 
-    /// The position after this one in the same generation.
+    /// Returns the next position in the same generation.
     #[must_use]
     pub fn next(self) -> Self {
         Self { generation: self.generation, n: self.n + 1 }
@@ -156,12 +164,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// A record's place in a partition's log: its entry, and its number there, from 0. Written `generation-n/item`.
+/// The position of a record in the log of a partition. Written `generation-n/item`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordPosition {
-    /// Which entry.
+    /// The position of its entry.
     pub position: Position,
-    /// Which record of it.
+    /// Its number in the entry, from 0.
     pub item: u32,
 }
 
@@ -182,7 +190,7 @@ impl FromStr for RecordPosition {
     }
 }
 
-/// A text that is no position.
+/// The error for a text that is not a position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a position, which is written `generation-n` as in `1700000000000-5`: {0}")]
 pub struct PositionError(String);

@@ -1,22 +1,22 @@
 //! The names of all keys in Redis. No other code formats a key.
 //!
-//! A partition's keys share the hash tag `{p07}`, so that a Redis Cluster keeps them in one slot and spreads the
-//! partitions.
+//! The keys of a partition share the hash tag `{p07}`. A Redis Cluster therefore keeps them in one
+//! slot, and spreads the partitions over its nodes.
 //!
 //! | key | type | what |
 //! |---|---|---|
 //! | `thicket:{p07}:log` | stream | the partition's entries |
-//! | `thicket:{p07}:writer` | hash | the producer that may append, and the sequence number of its last entry |
+//! | `thicket:{p07}:writer` | hash | the producer that may append |
 //! | `thicket:{p07}:lease` | string | the node that owns the partition |
-//! | `thicket:{p07}:crash_suspect` | hash | what the owner was about to apply, written after an owner that crashed |
+//! | `thicket:{p07}:crash_suspect` | hash | the records to apply next: the suspects of a crash |
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
-//! | `thicket:ingress:<client id>:ingress_epoch` | string | the epoch of the newest holder of the MQTT subscription |
+//! | `thicket:ingress:<client id>:ingress_epoch` | string | epoch of the subscription's newest holder |
 //! | `thicket:ingress:<client id>:lease` | string | the node that holds the MQTT subscription |
 
 use crate::ids::{PartitionId, SensorName};
 use crate::text::excerpt;
 
-/// A prefix that would break the keys made with it.
+/// The error for a prefix that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key prefix {0:?} cannot be used; write letters, digits, `_`, `-`, `.` and `:`, without braces")]
 pub struct KeyPrefixError(String);
@@ -29,7 +29,8 @@ pub struct LeaseKey(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EpochKey(pub String);
 
-/// Makes the keys of one deployment; several can share a Redis under different prefixes.
+/// Makes the keys of one deployment. Several deployments can share a Redis under different
+/// prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     prefix: String,
@@ -42,7 +43,8 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// Keys under a prefix. Braces are refused, as a hash tag in the prefix would put all partitions into one slot.
+    /// Makes keys under a prefix. Rejects braces: a hash tag in the prefix would put all partitions
+    /// into one slot.
     pub fn new(prefix: &str) -> Result<Self, KeyPrefixError> {
         let usable = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
         if prefix.is_empty() || !prefix.chars().all(usable) {
@@ -51,37 +53,38 @@ impl Keys {
         Ok(Self { prefix: prefix.to_owned() })
     }
 
-    /// The partition's stream of entries.
+    /// Returns the key of the stream of entries.
     pub fn log(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "log")
     }
 
-    /// The producer that may append to the partition, and the sequence number of its last entry.
+    /// Returns the key of the producer that may append to the log.
     pub fn writer(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "writer")
     }
 
-    /// The lease of the node that owns the partition.
+    /// Returns the key of the lease of the node that owns the partition.
     pub fn lease(&self, partition: PartitionId) -> LeaseKey {
         LeaseKey(self.of_partition(partition, "lease"))
     }
 
-    /// What the partition's owner was about to apply.
+    /// Returns the key of the records that the owner applies next. They are suspects if it crashes.
     pub fn crash_suspect(&self, partition: PartitionId) -> String {
         self.of_partition(partition, "crash_suspect")
     }
 
-    /// The state of a sensor's detector. The partition is that of the sensor.
+    /// Returns the key of the checkpoint of a sensor's detector. `partition` is the partition of
+    /// the sensor.
     pub fn checkpoint(&self, partition: PartitionId, sensor: &SensorName) -> String {
         format!("{}:{{p{partition}}}:checkpoint:{sensor}", self.prefix)
     }
 
-    /// The lease of the node that holds the MQTT subscription of a client id.
+    /// Returns the key of the lease of the node that holds the MQTT subscription of a client id.
     pub fn ingress_lease(&self, client_id: &str) -> LeaseKey {
         LeaseKey(format!("{}:ingress:{client_id}:lease", self.prefix))
     }
 
-    /// The epoch of the newest holder of a subscription.
+    /// Returns the key of the epoch of the newest holder of a subscription.
     pub fn ingress_epoch(&self, client_id: &str) -> EpochKey {
         EpochKey(format!("{}:ingress:{client_id}:ingress_epoch", self.prefix))
     }

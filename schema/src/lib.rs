@@ -1,20 +1,21 @@
-//! What Thicket stores: every format that outlives a process or crosses between two processes.
+//! What Thicket stores: every format that outlives a process or is shared by two processes.
 //!
-//! Pure data and arithmetic: no I/O, no clock, no async. `thicket-store` knows how these formats are
-//! written and read; `thicket-codecs` decodes what devices send.
+//! Pure data and arithmetic: no I/O, no clock, no async. The exception is `postgres::migrate`,
+//! behind a feature. `thicket-store` writes and reads these formats. `thicket-codecs` decodes what
+//! devices send.
 //!
 //! # Layout
 //!
-//! In the order in which a reading meets them:
+//! In the order of the data flow:
 //!
-//! - [`ids`]: sensors, partitions, positions; stable hashes decide who is where.
-//! - [`field_set`]: the names that values belong to.
-//! - [`reading`]: what a sensor measured at one time.
-//! - [`flag`]: what is known of a stored reading beside its score.
-//! - [`dead_letter`]: what cannot be processed, and why.
+//! - [`ids`]: sensors, partitions and positions. A stable hash assigns sensors to partitions.
+//! - [`field_set`]: the names of the values of a reading.
+//! - [`reading`]: the values that a sensor measured at one time.
+//! - [`flag`]: properties of a stored reading besides its score.
+//! - [`dead_letter`]: messages and readings that cannot be processed, and why.
 //! - [`entry`]: readings and dead letters packed into one element of a partition's log.
 //! - [`keys`]: the names of all keys in Redis.
-//! - [`checkpoint`]: the envelope of a detector's state.
+//! - [`checkpoint`]: the envelope of the state of a detector.
 //! - [`text`]: shortens foreign text before it is stored or shown.
 //! - `postgres`: tables, their rows, and migrations (feature `postgres`).
 
@@ -28,7 +29,6 @@ pub mod keys;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod reading;
-
 pub mod text;
 mod wire;
 

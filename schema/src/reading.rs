@@ -1,4 +1,4 @@
-//! A reading: what one sensor measured at one time.
+//! A reading: the values that one sensor measured at one time.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::field_set::FieldSet;
 use crate::ids::SensorName;
 
-/// A point in time: microseconds since the Unix epoch, the precision of `PostgreSQL`'s `timestamptz`.
+/// A point in time: microseconds since the Unix epoch, the precision of `PostgreSQL`'s
+/// `timestamptz`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "postgres",
@@ -17,12 +18,13 @@ use crate::ids::SensorName;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Microseconds since the Unix epoch.
+    /// Returns the microseconds since the Unix epoch.
     pub fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// The same time for chrono; a time beyond chrono's range becomes the nearest that it knows.
+    /// Converts to a time of chrono. A time outside the range of chrono becomes the nearest one
+    /// inside.
     pub fn to_datetime(self) -> DateTime<Utc> {
         let limit = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         DateTime::from_timestamp_micros(self.0).unwrap_or(limit)
@@ -55,15 +57,15 @@ impl fmt::Display for Timestamp {
 /// has decoded are finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// Whose measurement it is.
+    /// The sensor.
     pub sensor: SensorName,
-    /// When it was taken.
+    /// When it was measured.
     pub ts: Timestamp,
-    /// Whether the time is that of arrival, given by the engine because the message carried none.
+    /// Whether the message had no time, and the engine used the time of arrival.
     pub stamped: bool,
-    /// What was measured.
+    /// The names of the values.
     pub fields: FieldSet,
-    /// How much of it.
+    /// The values, in the order of `fields`.
     pub values: Vec<f64>,
 }
 

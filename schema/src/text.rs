@@ -1,15 +1,16 @@
-//! Shortening foreign text before it is kept or shown.
+//! Shortens text from outside before it is stored or shown.
 
-/// How much of a foreign text an error message quotes, in bytes.
+/// Most bytes of a text that an error message quotes.
 const EXCERPT_BYTES: usize = 64;
 
-/// The beginning of a text, for an error message.
+/// Returns the beginning of a text, for an error message.
 pub fn excerpt(text: &str) -> String {
     let end = boundary(text, EXCERPT_BYTES);
     if end == text.len() { text.to_owned() } else { format!("{}…", &text[..end]) }
 }
 
-/// A copy of at most `max` bytes of a text in which every NUL, which `PostgreSQL`'s `text` cannot hold, became U+FFFD.
+/// Copies at most `max` bytes of a text. Replaces every NUL, which `text` of `PostgreSQL` cannot
+/// store, by U+FFFD.
 pub(crate) fn storable(text: &str, max: usize) -> String {
     let end = boundary(text, max);
     if !text[..end].contains('\0') {
@@ -20,7 +21,7 @@ pub(crate) fn storable(text: &str, max: usize) -> String {
     clean
 }
 
-/// The longest prefix of at most `max` bytes that ends between characters.
+/// Returns the length of the longest prefix of at most `max` bytes that ends between characters.
 fn boundary(text: &str, max: usize) -> usize {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {

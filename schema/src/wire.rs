@@ -1,9 +1,9 @@
-//! Reading and writing the building blocks of the binary formats.
+//! Reads and writes the building blocks of the binary formats.
 //!
-//! A varint is LEB128: seven bits a byte, the least significant first, the high bit set on all bytes but the last. A
-//! signed number becomes an unsigned one by zigzag: 0, -1, 1, -2 become 0, 1, 2, 3.
+//! A varint is LEB128: seven bits per byte, the least significant first, the high bit set on all
+//! bytes but the last. Zigzag maps signed numbers to unsigned ones: 0, -1, 1, -2 become 0, 1, 2, 3.
 
-/// Why the building blocks end too early or make no sense.
+/// Why a value cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WireError {
     /// The bytes end within a value.
@@ -26,13 +26,13 @@ pub(crate) fn put_zigzag(out: &mut Vec<u8>, value: i64) {
     put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
-/// Bytes with their length before them, as a varint.
+/// Writes the length as a varint, then the bytes.
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Takes values from the front of bytes that may be damaged. Never reads past their end.
+/// Reads values from bytes that may be damaged. Never reads past their end.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
 }
@@ -79,8 +79,8 @@ impl<'a> Reader<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    /// How many elements follow, each of which takes at least `min_bytes`: a count that the remaining bytes cannot hold
-    /// is refused before anything is allocated for it.
+    /// Reads the number of elements that follow. Each takes at least `min_bytes`. A number that the
+    /// remaining bytes cannot hold is an error, before any memory is allocated for it.
     pub(crate) fn count(&mut self, min_bytes: usize) -> Result<usize, WireError> {
         let count = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
         if count > self.remaining() / min_bytes {

@@ -1,4 +1,4 @@
-//! What decoding may allocate: little for what is honest, in proportion to its size for what is not.
+//! Decoding allocates in proportion to the size of its input, even if the input is hostile.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use thicket_schema::{Checkpoint, DeadLetter, Entry, Position, Reason};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Bytes that may be in use at once for every byte of input, and beside those.
+// Most bytes in use at once: `FACTOR` per byte of input, and `BASE`.
 const FACTOR: u64 = 64;
 const BASE: u64 = 16_384;
 
@@ -32,7 +32,7 @@ fn sealed(mut bytes: Vec<u8>, checksum_bytes: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that are often small, as counts and lengths are, and often the start of a huge number.
+/// Bytes that are often small, like counts and lengths, and often the start of a huge number.
 fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![3 => 0..8_u8, 1 => Just(0xff_u8), 1 => Just(0x7f_u8), 2 => any::<u8>()];
     proptest::collection::vec(byte, 0..400)
@@ -57,7 +57,7 @@ proptest! {
 
 #[test]
 fn an_entry_that_promises_as_much_as_its_size_allows_costs_in_proportion() {
-    // Four thousand records are promised, which as many bytes can hold; the first of them is already wrong.
+    // The entry announces 4,000 records, which its bytes could hold. The first record is invalid.
     let mut bytes = vec![1, 1, 0, 0, 0, 0, 0xa0, 0x1f];
     bytes.resize(bytes.len() + 4_000 * 7, 0xff);
     let bytes = sealed(bytes, 4);

@@ -1,4 +1,5 @@
-//! Explores a larger world than the tests have time for: `cargo run -p thicket-model --example explore --release -- --readings 5`.
+//! Explores larger worlds than the tests have time for:
+//! `cargo run -p thicket-model --example explore --release -- --readings 5`.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,39 +10,39 @@ use thicket_model::{Faults, Rule, Setting, explore};
 /// Tries every order of events of the exactly-once protocol.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Readings that are published, at most 7.
+    /// Number of published readings, at most 7.
     #[arg(long, default_value_t = 4)]
     readings: u8,
-    /// Partitions.
+    /// Number of partitions.
     #[arg(long, default_value_t = 1)]
     partitions: usize,
-    /// Faults in all.
+    /// Maximum number of faults, of all kinds together.
     #[arg(long, default_value_t = 2)]
     faults: u8,
-    /// Redis loses what it acknowledged.
+    /// Redis loses entries that it acknowledged.
     #[arg(long)]
     lossy: bool,
-    /// Faults of this kind only, so often: `crashes=2`. Repeat it for several kinds.
-    #[arg(long, value_parser = kind)]
+    /// Only faults of this kind, and how many of them: `crashes=2`. Repeat it for several kinds.
+    #[arg(long, value_parser = parse_kind)]
     only: Vec<(String, u8)>,
-    /// Breaks a rule, by its name.
+    /// Name of a rule to break.
     #[arg(long)]
     without: Option<String>,
-    /// Ends the exploration after so many states.
+    /// Maximum number of states.
     #[arg(long, default_value_t = 50_000_000)]
     most_states: usize,
 }
 
-fn kind(text: &str) -> Result<(String, u8), String> {
-    let (name, most) = text.split_once('=').ok_or("a kind is written `crashes=2`")?;
-    Faults::default().kind(name).ok_or("there is no such kind of faults")?;
+fn parse_kind(text: &str) -> Result<(String, u8), String> {
+    let (name, most) = text.split_once('=').ok_or("write a kind and a number, as in `crashes=2`")?;
+    Faults::default().kind(name).ok_or("there is no such kind of fault")?;
     Ok((name.to_owned(), most.parse().map_err(|_| "not a number")?))
 }
 
 fn main() -> ExitCode {
     let Arguments { readings, partitions, faults, lossy, only, without, most_states } = Arguments::parse();
-    let setting = if lossy { Setting::lossy } else { Setting::new };
-    let mut setting = setting(readings.min(7), partitions.max(1), faults);
+    let create = if lossy { Setting::lossy } else { Setting::new };
+    let mut setting = create(readings.min(7), partitions.max(1), faults);
     if !only.is_empty() {
         let kinds: Vec<(&str, u8)> = only.iter().map(|(name, most)| (name.as_str(), *most)).collect();
         setting = setting.only(&kinds);
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
     match report.counterexample {
         None if report.complete => ExitCode::SUCCESS,
         None => {
-            println!("not all states were seen; see --most-states");
+            println!("not all states were visited; raise --most-states");
             ExitCode::FAILURE
         }
         Some(counterexample) => {

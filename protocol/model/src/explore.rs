@@ -1,46 +1,48 @@
-//! Breadth first through every order of events, each state once. States are remembered by a hash of 64 bits; of a million, the chance that two
-//! are taken for one is below one in ten million.
+//! Tries every order of events, breadth first, and visits each state once. Visited states are kept
+//! as 64-bit hashes. The chance that two of a million states share a hash is below one in ten
+//! million.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::action::{Action, actions, apply};
-use crate::properties::{violation, violation_when_settled};
+use crate::action::{actions, apply};
+use crate::event::Action;
+use crate::properties::{violation, violation_in_final_state};
 use crate::setting::Setting;
 use crate::world::World;
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Debug)]
 pub struct Report {
-    /// Different states, those that differ only by the names of the nodes taken as one.
+    /// Number of states. States that differ only by the numbers of the nodes count as one.
     pub states: usize,
-    /// Events from any of them to another.
+    /// Number of events that were tried in these states.
     pub steps: usize,
-    /// The longest of the shortest ways to a state.
+    /// Number of events to the state that is furthest from the start.
     pub depth: usize,
-    /// States in which nothing is left to do.
-    pub commit_finished: usize,
-    /// Whether every state was seen.
+    /// Number of states in which only faults are possible.
+    pub final_states: usize,
+    /// Whether every state was visited.
     pub complete: bool,
-    /// The shortest way to go wrong, if there is one.
+    /// The shortest trace to a violation, if there is one.
     pub counterexample: Option<Counterexample>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, steps, depth, commit_finished, complete, .. } = self;
-        let seen = if *complete { "all" } else { "not all" };
-        write!(f, "{states} states ({seen}), {steps} steps, depth {depth}, {commit_finished} commit_finished")
+        let Self { states, steps, depth, final_states, complete, .. } = self;
+        let visited = if *complete { "all" } else { "not all" };
+        write!(f, "{states} states ({visited}), {steps} steps, depth {depth}, {final_states} final states")
     }
 }
 
-/// A way to go wrong.
+/// A trace to a violation.
 #[derive(Debug)]
 pub struct Counterexample {
-    /// What is wrong at its end.
+    /// The violation in the last world.
     pub violation: String,
-    /// The events that lead there, each with the world after it.
+    /// The events, each with the world after it.
     pub trace: Vec<(Action, World)>,
 }
 
@@ -54,21 +56,24 @@ impl fmt::Display for Counterexample {
     }
 }
 
-/// One world in so many is followed until it comes to rest.
-const ONE_IN: usize = 32;
-/// By then every world has come to rest.
-const LONG_ENOUGH: usize = 1_000;
+/// One state in 32 is followed to a final state.
+const FOLLOW_ONE_IN: usize = 32;
+/// More events than any state is away from a final state.
+const MOST_EVENTS: usize = 1_000;
 
-type Seen = HashMap<u64, Option<(u64, Action)>, BuildHasherDefault<Already>>;
+/// Visited states by key. The value is the state before and the event between, `None` for the
+/// start.
+type Visited = HashMap<u64, Option<(u64, Action)>, BuildHasherDefault<IdentityHasher>>;
 
-/// Tries every order of events that the setting allows, up to so many states.
+/// Tries every order of events that the setting allows. Stops at the first violation, or when more
+/// than `most_states` states are visited.
 pub fn explore(setting: &Setting, most_states: usize) -> Report {
     let initial = World::new(setting);
-    let mut seen = Seen::default();
-    seen.insert(key(&initial), None);
+    let mut visited = Visited::default();
+    visited.insert(key(&initial), None);
     let initial = (key(&initial), initial);
     let mut report =
-        Report { states: 0, steps: 0, depth: 0, commit_finished: 0, complete: true, counterexample: None };
+        Report { states: 0, steps: 0, depth: 0, final_states: 0, complete: true, counterexample: None };
     let mut frontier = vec![initial];
     let mut possible = Vec::new();
     while !frontier.is_empty() && report.complete {
@@ -78,10 +83,10 @@ pub fn explore(setting: &Setting, most_states: usize) -> Report {
             possible.clear();
             actions(world, setting, &mut possible);
             if possible.iter().all(Action::is_fault) {
-                report.commit_finished += 1;
-                if let Some(violation) = violation_when_settled(world, setting) {
-                    report.states = seen.len();
-                    report.counterexample = Some(retrace(setting, &seen, from, violation));
+                report.final_states += 1;
+                if let Some(found) = violation_in_final_state(world, setting) {
+                    report.states = visited.len();
+                    report.counterexample = Some(retrace(setting, &visited, from, found));
                     return report;
                 }
             }
@@ -89,25 +94,25 @@ pub fn explore(setting: &Setting, most_states: usize) -> Report {
                 report.steps += 1;
                 let after = apply(world, action, setting);
                 let to = key(&after);
-                if seen.contains_key(&to) {
+                if visited.contains_key(&to) {
                     continue;
                 }
-                seen.insert(to, Some((from, action)));
-                if let Some(violation) = violation(&after, setting) {
-                    report.states = seen.len();
+                visited.insert(to, Some((from, action)));
+                if let Some(found) = violation(&after, setting) {
+                    report.states = visited.len();
                     report.depth += 1;
-                    report.counterexample = Some(retrace(setting, &seen, to, violation));
+                    report.counterexample = Some(retrace(setting, &visited, to, found));
                     return report;
                 }
-                if seen.len().is_multiple_of(ONE_IN) && !comes_to_rest(&after, setting) {
-                    let violation = "whatever happens next, it goes on for ever".to_owned();
-                    report.states = seen.len();
-                    report.counterexample = Some(retrace(setting, &seen, to, violation));
+                if visited.len().is_multiple_of(FOLLOW_ONE_IN) && !reaches_a_final_state(&after, setting) {
+                    let found = format!("no final state after {MOST_EVENTS} more events");
+                    report.states = visited.len();
+                    report.counterexample = Some(retrace(setting, &visited, to, found));
                     return report;
                 }
                 next.push((to, after));
             }
-            report.complete = seen.len() <= most_states;
+            report.complete = visited.len() <= most_states;
             if !report.complete {
                 break;
             }
@@ -117,15 +122,15 @@ pub fn explore(setting: &Setting, most_states: usize) -> Report {
         }
         frontier = next;
     }
-    report.states = seen.len();
+    report.states = visited.len();
     report
 }
 
-/// Whether a world comes to rest if nothing goes wrong any more.
-fn comes_to_rest(world: &World, setting: &Setting) -> bool {
+/// Whether a world reaches a final state if no further fault happens.
+fn reaches_a_final_state(world: &World, setting: &Setting) -> bool {
     let mut world = world.clone();
     let mut possible = Vec::new();
-    for _ in 0..LONG_ENOUGH {
+    for _ in 0..MOST_EVENTS {
         possible.clear();
         actions(&world, setting, &mut possible);
         let Some(&action) = possible.iter().find(|action| !action.is_fault()) else { return true };
@@ -134,9 +139,10 @@ fn comes_to_rest(world: &World, setting: &Setting) -> bool {
     false
 }
 
-fn retrace(setting: &Setting, seen: &Seen, mut to: u64, violation: String) -> Counterexample {
+/// Builds the trace to a visited state: the events back to the start, replayed forwards.
+fn retrace(setting: &Setting, visited: &Visited, mut to: u64, violation: String) -> Counterexample {
     let mut events = Vec::new();
-    while let Some(&Some((from, action))) = seen.get(&to) {
+    while let Some(&Some((from, action))) = visited.get(&to) {
         events.push(action);
         to = from;
     }
@@ -148,20 +154,20 @@ fn retrace(setting: &Setting, seen: &Seen, mut to: u64, violation: String) -> Co
     Counterexample { violation, trace: trace.collect() }
 }
 
-/// The same for two worlds that differ only by the names of the nodes.
+/// Hashes a world. Worlds that differ only by the numbers of the nodes have the same key.
 fn key(world: &World) -> u64 {
-    let of = |exchanged: bool| {
-        let mut mixer = Mixer(0);
-        world.hash_as(exchanged, &mut mixer);
-        mixer.finish()
+    let hash = |swapped: bool| {
+        let mut hasher = StateHasher(0);
+        world.hash_nodes(swapped, &mut hasher);
+        hasher.finish()
     };
-    of(false).min(of(true))
+    hash(false).min(hash(true))
 }
 
-/// A fast hash of good spread: multiply and fold, word by word, as wyhash does.
-struct Mixer(u64);
+/// A fast hash: multiply and fold, word by word, as wyhash does.
+struct StateHasher(u64);
 
-impl Hasher for Mixer {
+impl Hasher for StateHasher {
     fn finish(&self) -> u64 {
         fold(self.0 ^ 0x9e37_79b9_7f4a_7c15, 0xa076_1d64_78bd_642f)
     }
@@ -194,11 +200,11 @@ fn fold(a: u64, b: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-/// Keys are hashes already.
+/// Returns a key unchanged: keys are hashes already.
 #[derive(Default)]
-struct Already(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Already {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -1,13 +1,16 @@
-//! The exactly-once protocol in small: a broker, a log in Redis, two nodes, the tables, and every way in which they fail.
+//! A small model of the exactly-once protocol: a broker, a log in Redis, two nodes, the tables, and
+//! every fault that can happen to them.
 //!
-//! Whatever production decides by a pure function of `thicket_protocol`, the model decides by the same function; what it adds is the
-//! order of events. The explorer tries them all, breadth first, so that what it finds is the shortest way to go wrong. docs/protocol.md says what
-//! is covered and what not.
+//! Where production decides by a pure function of `thicket_protocol`, the model decides by the same
+//! function. The model adds the order of events. The explorer tries every order, breadth first, so
+//! a violation is found by a shortest trace. docs/protocol.md says what is covered and what is not.
 //!
-//! [`setting`] bounds an exploration, [`world`] is the state, [`action`] lists the events; [`ingress`], [`ownership`] and [`shard`] are what they
-//! do, [`properties`] what must hold whatever happens, and [`explore`] tries them.
+//! [`setting`] bounds an exploration. [`world`] is the state. [`event`] lists the events, and
+//! [`action`] says which are possible and applies one. [`ingress`], [`ownership`] and [`shard`]
+//! contain their effects. [`properties`] must hold in every state. [`explore`] tries all orders.
 
 pub mod action;
+pub mod event;
 pub mod explore;
 pub mod ingress;
 pub mod ownership;

@@ -1,37 +1,38 @@
-//! Whose a partition is: what `queue/lease.rs` and `ownership/keeper.rs` do, and what remains of a process that dies.
+//! Who owns a partition: what `ownership/keeper.rs` of actors and `redis/leases.rs` of store do,
+//! and what a crash of a process leaves behind.
 
 use thicket_protocol::lease::{LeaseState, acquire};
 use thicket_protocol::progress::Progress;
 
-use crate::action::Action;
+use crate::event::Action;
 use crate::setting::Setting;
 use crate::shard::close;
 use crate::world::{Node, World};
 
-/// What can happen to a partition's ownership.
+/// Adds the events that concern the ownership of a partition.
 pub fn actions(world: &World, partition: usize, possible: &mut Vec<Action>) {
     let lease = world.logs[partition].lease;
     if lease.is_some() {
         possible.push(Action::Expire { partition });
     }
-    for (node, it) in world.nodes.iter().enumerate() {
-        let shard = &it.shards[partition];
+    for (node, process) in world.nodes.iter().enumerate() {
+        let shard = &process.shards[partition];
         if shard.claiming {
             possible.extend([true, false].map(|answered| Action::Claim { node, partition, answered }));
             continue;
         }
-        let learns = match acquire(lease.as_ref(), &node) {
+        let changes_anything = match acquire(lease.as_ref(), &node) {
             LeaseState::Acquired => true,
             LeaseState::Renewed => shard.progress.is_none(),
             LeaseState::HeldByOther => shard.progress.is_some(),
         };
-        if learns {
+        if changes_anything {
             possible.push(Action::Acquire { node, partition });
         }
     }
 }
 
-/// Takes or renews the lease, or learns that it is another's.
+/// Takes or renews the lease. If another node holds it, this node gives the partition up.
 pub fn acquire_lease(world: &mut World, node: usize, partition: usize) {
     let log = &mut world.logs[partition];
     let shard = &mut world.nodes[node].shards[partition];
@@ -44,7 +45,7 @@ pub fn acquire_lease(world: &mut World, node: usize, partition: usize) {
     }
 }
 
-/// Raises the epoch and begins at the committed position. The lease may be gone by now.
+/// Raises the epoch and begins at the committed position. The lease may have expired by then.
 pub fn claim(world: &mut World, node: usize, partition: usize, answered: bool) {
     let table = &mut world.tables[partition];
     table.epoch += 1;
@@ -55,15 +56,15 @@ pub fn claim(world: &mut World, node: usize, partition: usize, answered: bool) {
     shard.claiming = false;
     shard.detector = None;
     shard.progress = Some(Progress::new(table.epoch, table.position));
-    // One question is on its way at a time; whoever waits for an answer goes on waiting.
-    if shard.asked.is_none() && shard.scored.is_none() {
-        shard.asked = Some((table.epoch, table.position));
+    // One read is in flight at a time. A read from before the claim still waits for its reply.
+    if shard.read_request.is_none() && shard.scored.is_none() {
+        shard.read_request = Some((table.epoch, table.position));
     }
 }
 
-/// A process dies; another starts in its place. What the first has sent may still arrive.
+/// Crashes a process and starts another in its place. A late append of the first may still arrive.
 pub fn crash(world: &mut World, node: usize, setting: &Setting) {
-    // Where Redis forgets nothing, it knows as much itself.
+    // If Redis loses nothing, it knows the newest generation itself.
     let generations = world.tables.iter().map(|table| table.position.generation);
     let newest = generations.max().filter(|_| setting.is_lossy()).unwrap_or(0);
     world.nodes[node] = Node::new(world.logs.len(), newest);

@@ -1,23 +1,24 @@
-//! How large the world is, how much may go wrong in it, and which rule is broken to see whether anybody notices.
+//! The bounds of an exploration: the size of the world, its faults, and the rule that is broken on
+//! purpose, if any.
 
 /// A rule of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A message is acknowledged after its reading is in the log.
     AcknowledgeAfterAppend,
-    /// An append is tried again under the same number.
+    /// An append is retried with the same sequence number.
     AppendOnce,
-    /// An append says which generation it belongs to, and Redis refuses one of another.
+    /// An append names its generation, and Redis rejects an append of another generation.
     AppendsNameTheirGeneration,
-    /// What is missing before an entry is reported.
+    /// Entries that are missing before another entry are reported.
     LossesAreReported,
-    /// Entries that were asked for before the partition was reopened are thrown away.
-    AnswersAreCurrent,
+    /// Entries that were requested before the partition was reopened are dropped.
+    RepliesAreCurrent,
     /// Rows and position commit in one transaction.
     PositionWithRows,
-    /// Only the partition's current epoch commits.
+    /// Only the current epoch of a partition commits.
     EpochIsChecked,
-    /// A checkpoint is written after the rows that it knows are durable.
+    /// A checkpoint is written after the rows that it contains are durable.
     RowsBeforeCheckpoint,
     /// The log is trimmed up to the committed position.
     TrimAfterCommit,
@@ -30,7 +31,7 @@ impl Rule {
         Self::AppendOnce,
         Self::AppendsNameTheirGeneration,
         Self::LossesAreReported,
-        Self::AnswersAreCurrent,
+        Self::RepliesAreCurrent,
         Self::PositionWithRows,
         Self::EpochIsChecked,
         Self::RowsBeforeCheckpoint,
@@ -38,39 +39,39 @@ impl Rule {
     ];
 }
 
-/// How often each thing may go wrong.
+/// How often each kind of fault may happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Faults {
-    /// All of it together.
-    pub in_all: u8,
-    /// A node dies, and another process takes its place.
+    /// All kinds together.
+    pub total: u8,
+    /// A node crashes, and another process takes its place.
     pub crashes: u8,
-    /// The writer of the log starts anew within its process.
+    /// The queue writer restarts within its process.
     pub restarts: u8,
-    /// The connection to the broker breaks, or the other node takes the subscription over.
+    /// The connection to the broker breaks. Either node may connect next.
     pub disconnects: u8,
-    /// A lease runs out though its holder lives.
+    /// A lease expires while its holder continues.
     pub expiries: u8,
     /// The reply to an append is lost.
     pub lost_appends: u8,
-    /// An append is given up for lost and reaches Redis later, whenever it likes.
+    /// An append is given up as lost and arrives in Redis at any later time.
     pub late_appends: u8,
-    /// The reply to the taking over of a log is lost.
+    /// The reply to the opening of a log is lost.
     pub lost_opens: u8,
-    /// The reply to the claiming of a partition is lost.
+    /// The reply to the claim of a partition is lost.
     pub lost_claims: u8,
     /// The reply to a commit is lost.
     pub lost_commits: u8,
-    /// The writer to the tables hands back what it has not committed.
+    /// The database writer returns its batches uncommitted.
     pub refusals: u8,
-    /// A detector leaves memory.
-    pub retirements: u8,
+    /// A detector is evicted from memory.
+    pub evictions: u8,
     /// Redis forgets its latest writes to a log.
     pub losses: u8,
 }
 
 impl Faults {
-    /// The budget of a kind, by its name.
+    /// Returns the budget of a kind by its name, or `None` if there is no such kind.
     pub fn kind(&mut self, name: &str) -> Option<&mut u8> {
         Some(match name {
             "crashes" => &mut self.crashes,
@@ -83,7 +84,7 @@ impl Faults {
             "lost-claims" => &mut self.lost_claims,
             "lost-commits" => &mut self.lost_commits,
             "refusals" => &mut self.refusals,
-            "retirements" => &mut self.retirements,
+            "evictions" => &mut self.evictions,
             "losses" => &mut self.losses,
             _ => return None,
         })
@@ -93,23 +94,23 @@ impl Faults {
 /// Bounds of an exploration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Setting {
-    /// Readings that are published, at most 7: they take turns through the partitions.
+    /// Number of published readings, at most 7. They go to the partitions in turn.
     pub readings: u8,
-    /// Partitions.
+    /// Number of partitions.
     pub partitions: usize,
-    /// What may go wrong.
+    /// How often each kind of fault may happen.
     pub faults: Faults,
-    /// Whether the process that writes the log lives on, and keeps the subscription.
+    /// Whether node 0 always holds the subscription, and so writes every log.
     pub writer_stays: bool,
-    /// A rule that is not kept.
+    /// The rule that is broken, if any.
     pub broken: Option<Rule>,
 }
 
 impl Setting {
-    /// One fault of every kind but a loss, so many of them in all.
-    pub fn new(readings: u8, partitions: usize, in_all: u8) -> Self {
+    /// Creates a setting with faults of every kind except a loss, at most `total` together.
+    pub fn new(readings: u8, partitions: usize, total: u8) -> Self {
         let faults = Faults {
-            in_all,
+            total,
             crashes: 2,
             restarts: 1,
             disconnects: 1,
@@ -120,16 +121,16 @@ impl Setting {
             lost_claims: 1,
             lost_commits: 1,
             refusals: 1,
-            retirements: 1,
+            evictions: 1,
             losses: 0,
         };
         Self { readings, partitions, faults, writer_stays: false, broken: None }
     }
 
-    /// The same where Redis loses what it acknowledged, once. The process that writes the log lives on: what is lost together with the only one
-    /// who knew of it cannot be noticed.
-    pub fn lossy(readings: u8, partitions: usize, in_all: u8) -> Self {
-        let mut setting = Self::new(readings, partitions, in_all);
+    /// Creates a setting in which Redis once loses entries that it acknowledged. The process that
+    /// writes the logs stays: if it is gone too, nobody can notice the loss.
+    pub fn lossy(readings: u8, partitions: usize, total: u8) -> Self {
+        let mut setting = Self::new(readings, partitions, total);
         setting.faults.losses = 1;
         setting.writer_stays = true;
         setting.faults.crashes = 0;
@@ -137,22 +138,22 @@ impl Setting {
         setting
     }
 
-    /// The same with faults of these kinds only, each so often.
+    /// Restricts the faults to some kinds, each with its budget. The total stays.
     ///
     /// # Panics
     ///
-    /// If there is no such kind.
+    /// If a kind does not exist.
     #[must_use]
     pub fn only(mut self, kinds: &[(&str, u8)]) -> Self {
-        self.faults = Faults { in_all: self.faults.in_all, ..Faults::default() };
+        self.faults = Faults { total: self.faults.total, ..Faults::default() };
         for (name, most) in kinds {
             let kind = self.faults.kind(name);
-            *kind.unwrap_or_else(|| panic!("there is no kind of faults {name}")) = *most;
+            *kind.unwrap_or_else(|| panic!("there is no kind of fault named {name}")) = *most;
         }
         self
     }
 
-    /// The same with a rule broken.
+    /// Breaks a rule.
     #[must_use]
     pub fn breaking(mut self, rule: Rule) -> Self {
         self.broken = Some(rule);
@@ -164,7 +165,7 @@ impl Setting {
         self.broken != Some(rule)
     }
 
-    /// Whether Redis may lose what it acknowledged.
+    /// Whether Redis may lose entries that it acknowledged.
     pub fn is_lossy(&self) -> bool {
         self.faults.losses > 0
     }

@@ -1,29 +1,31 @@
-//! From the log to the tables: what `shard/`, `detector/restore.rs`, `writer/` and `checkpoint/` do with one partition.
+//! From the log to the tables: what `shard/`, `detector/restore.rs`, `writer/` and `checkpoint/` of
+//! actors do with one partition.
 
 use thicket_protocol::checkpoint::{is_ahead, is_written};
 use thicket_protocol::commit::{CommitDecision, Committed, PositionAdvance, decide};
 use thicket_protocol::log::{is_gap, keep_from};
 use thicket_protocol::progress::Progress;
+use thicket_schema::Position;
 
-use crate::action::Action;
+use crate::event::Action;
 use crate::setting::{Rule, Setting};
 use crate::world::{Batch, Detector, Row, Shard, Table, World};
 
-/// What can happen between a log and the tables.
+/// Adds the events between a log and the tables.
 pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, possible: &mut Vec<Action>) {
     let shard = &world.nodes[node].shards[partition];
     let entries = &world.logs[partition].stored.entries;
-    if let (Some((epoch, after)), Some(progress)) = (shard.asked, shard.progress) {
+    if let (Some((epoch, after)), Some(progress)) = (shard.read_request, shard.progress) {
         let current = progress.is_current(epoch);
-        let waiting = entries.iter().filter(|entry| entry.at > after).count();
-        if current || !setting.keeps(Rule::AnswersAreCurrent) {
-            possible.extend((waiting > 0).then_some(Action::Answer { node, partition, all: true }));
-            possible.extend((waiting > 1).then_some(Action::Answer { node, partition, all: false }));
+        let unread = entries.iter().filter(|entry| entry.at > after).count();
+        if current || !setting.keeps(Rule::RepliesAreCurrent) {
+            possible.extend((unread > 0).then_some(Action::Score { node, partition, all: true }));
+            possible.extend((unread > 1).then_some(Action::Score { node, partition, all: false }));
         }
-        possible.extend((!current).then_some(Action::AskAgain { node, partition }));
+        possible.extend((!current).then_some(Action::ReadAgain { node, partition }));
     }
     if shard.scored.is_some() {
-        possible.push(Action::TakeUp { node, partition });
+        possible.push(Action::AdvanceRead { node, partition });
     }
     if !shard.commits.is_empty() {
         possible.extend([true, false].map(|answered| Action::Commit { node, partition, answered }));
@@ -35,7 +37,7 @@ pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, 
     if let Some(progress) = shard.progress {
         let commit_finished = progress.in_flight == 0 && shard.scored.is_none();
         possible.extend(
-            (commit_finished && shard.detector.is_some()).then_some(Action::Retire { node, partition }),
+            (commit_finished && shard.detector.is_some()).then_some(Action::Evict { node, partition }),
         );
         let keep = keep_from(trimmed_to(&progress, setting));
         if keep.is_some_and(|keep| entries.iter().any(|entry| entry.at < keep)) {
@@ -44,35 +46,35 @@ pub fn actions(world: &World, node: usize, partition: usize, setting: &Setting, 
     }
 }
 
-/// The loop asks for what follows the last entry it took up.
-pub fn ask(world: &mut World, node: usize, partition: usize) {
+/// Requests the entries after the last one that was read.
+pub fn read(world: &mut World, node: usize, partition: usize) {
     let shard = &mut world.nodes[node].shards[partition];
-    shard.asked = shard.progress.map(|progress| (progress.epoch, progress.read));
+    shard.read_request = shard.progress.map(|progress| (progress.epoch, progress.read));
 }
 
-/// The answer arrives and is scored.
+/// Receives the reply of Redis to a read, all of it or its first entry, and scores the entries.
 pub fn score(world: &mut World, node: usize, partition: usize, all: bool, setting: &Setting) {
     let shard = &world.nodes[node].shards[partition];
-    let (Some((_, after)), Some(progress)) = (shard.asked, shard.progress) else { return };
-    let answer = world.logs[partition].stored.entries.iter().filter(|entry| entry.at > after);
-    let answer = answer.take(if all { usize::MAX } else { 1 });
-    let read: Vec<_> = answer.filter(|entry| progress.is_unread(entry.at)).copied().collect();
-    world.nodes[node].shards[partition].asked = None;
-    if read.is_empty() {
-        return ask(world, node, partition);
+    let (Some((_, after)), Some(progress)) = (shard.read_request, shard.progress) else { return };
+    let reply = world.logs[partition].stored.entries.iter().filter(|entry| entry.at > after);
+    let reply = reply.take(if all { usize::MAX } else { 1 });
+    let entries: Vec<_> = reply.filter(|entry| progress.is_unread(entry.at)).copied().collect();
+    world.nodes[node].shards[partition].read_request = None;
+    if entries.is_empty() {
+        return read(world, node, partition);
     }
     let mut detector = match world.nodes[node].shards[partition].detector {
         Some(detector) => detector,
         None => restore(world, node, partition),
     };
-    let (mut scored, mut offered, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scored, mut late, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = progress.read;
-    for entry in read {
+    for entry in entries {
         if is_gap(last, entry.predecessor) && setting.keeps(Rule::LossesAreReported) {
             losses.push((last, entry.at));
         }
         let score = detector.apply(entry.reading);
-        let rows = if score.is_some() { &mut scored } else { &mut offered };
+        let rows = if score.is_some() { &mut scored } else { &mut late };
         rows.push(Row { reading: entry.reading, score, at: entry.at });
         last = entry.at;
     }
@@ -80,29 +82,30 @@ pub fn score(world: &mut World, node: usize, partition: usize, all: bool, settin
     shard.detector = Some(detector);
     let Progress { epoch, read: from, .. } = progress;
     shard.scored =
-        Some(Batch { epoch, from, to: last, scored, offered, losses, after: detector, left_behind: false });
+        Some(Batch { epoch, from, to: last, scored, late, losses, after: detector, left_behind: false });
 }
 
-/// The newest checkpoint that may be believed, and the rows after it, applied again.
+/// Restores a detector: the newest checkpoint that the rows cover, and the rows after it, applied
+/// again. A checkpoint that is ahead of the rows is deleted.
 fn restore(world: &mut World, node: usize, partition: usize) -> Detector {
     let rows = &world.tables[partition].rows;
     let scores: Vec<_> = rows.iter().filter(|row| row.score.is_some()).collect();
     let newest = Some(scores.len() as u64);
     let saved = world.nodes[node].shards[partition].saving.or(world.logs[partition].checkpoint);
-    let believed = saved.filter(|saved| !is_ahead(u64::from(saved.seq), newest));
-    if believed.is_none() {
+    let usable = saved.filter(|saved| !is_ahead(u64::from(saved.seq), newest));
+    if usable.is_none() {
         world.logs[partition].checkpoint = None;
     }
-    let mut detector = believed.unwrap_or_default();
+    let mut detector = usable.unwrap_or_default();
     for row in scores.into_iter().skip(usize::from(detector.seq)) {
         if detector.apply(row.reading) != row.score {
-            world.wrong = Some("a restore leads to other scores than are stored");
+            world.wrong = Some("a restore computes other scores than the stored ones");
         }
     }
     detector
 }
 
-/// What is scored goes to the writer, unless the partition has been reopened meanwhile.
+/// Sends the scored batch to the writer. If the partition was reopened meanwhile, drops the batch.
 pub fn advance_read(world: &mut World, node: usize, partition: usize, setting: &Setting) {
     let shard = &mut world.nodes[node].shards[partition];
     let Some(batch) = shard.scored.take() else { return };
@@ -116,10 +119,10 @@ pub fn advance_read(world: &mut World, node: usize, partition: usize, setting: &
     } else {
         shard.detector = None;
     }
-    ask(world, node, partition);
+    read(world, node, partition);
 }
 
-/// The oldest batch's transaction.
+/// Runs the transaction of the oldest batch.
 pub fn commit(world: &mut World, node: usize, partition: usize, answered: bool, setting: &Setting) {
     let World { nodes, tables, wrong, .. } = world;
     let (shard, table) = (&mut nodes[node].shards[partition], &mut tables[partition]);
@@ -130,7 +133,7 @@ pub fn commit(world: &mut World, node: usize, partition: usize, answered: bool, 
     }
     let batch = shard.commits.remove(0);
     if decision == CommitDecision::Fenced {
-        return on_refused(shard, batch.epoch);
+        return on_rejected(shard, batch.epoch);
     }
     let current =
         shard.progress.as_mut().is_some_and(|progress| progress.on_committed(batch.epoch, batch.to));
@@ -139,7 +142,7 @@ pub fn commit(world: &mut World, node: usize, partition: usize, answered: bool, 
     }
 }
 
-/// What a transaction does to the tables.
+/// Applies a batch to the tables, if the protocol allows it.
 fn transact(
     table: &mut Table,
     batch: &mut Batch,
@@ -154,7 +157,7 @@ fn transact(
         return decision;
     }
     if table.epoch != batch.epoch {
-        *wrong = Some("a node commits to a partition that is another's");
+        *wrong = Some("a node commits to a partition of another node");
     }
     if batch.left_behind {
         batch.left_behind = false;
@@ -163,11 +166,11 @@ fn transact(
     }
     for row in &batch.scored {
         if table.rows.iter().any(|stored| stored.reading == row.reading) {
-            *wrong = Some("a scored row was there already");
+            *wrong = Some("a scored row is stored already");
         }
         table.rows.push(*row);
     }
-    for row in &batch.offered {
+    for row in &batch.late {
         if table.rows.iter().all(|stored| stored.reading != row.reading) {
             table.rows.push(*row);
         }
@@ -181,27 +184,27 @@ fn transact(
     decision
 }
 
-/// The writer gives up what it has, without having tried it again.
+/// Makes the writer return its batches without another try.
 pub fn refuse(world: &mut World, node: usize, partition: usize) {
     let shard = &mut world.nodes[node].shards[partition];
     for batch in std::mem::take(&mut shard.commits) {
-        on_refused(shard, batch.epoch);
+        on_rejected(shard, batch.epoch);
     }
 }
 
-fn on_refused(shard: &mut Shard, epoch: i64) {
+fn on_rejected(shard: &mut Shard, epoch: i64) {
     if shard.progress.is_some_and(|progress| progress.epoch == epoch) {
         close(shard);
     }
 }
 
-/// Forgets the partition. A question that is on its way, outcomes and commits are not called back.
+/// Forgets the partition. A read, a scored batch and commits that are in flight are not cancelled.
 pub fn close(shard: &mut Shard) {
     shard.progress = None;
     shard.detector = None;
 }
 
-/// Writes a checkpoint unless a newer one is there.
+/// Writes a checkpoint, unless a newer one is stored.
 pub fn save(world: &mut World, node: usize, partition: usize) {
     let Some(saving) = world.nodes[node].shards[partition].saving.take() else { return };
     let stored = &mut world.logs[partition].checkpoint;
@@ -210,13 +213,13 @@ pub fn save(world: &mut World, node: usize, partition: usize) {
     }
 }
 
-/// Saves a detector of which everything is committed, and forgets it.
-pub fn retire(world: &mut World, node: usize, partition: usize) {
+/// Removes a detector from memory and saves it. All of its readings are committed.
+pub fn evict(world: &mut World, node: usize, partition: usize) {
     let shard = &mut world.nodes[node].shards[partition];
     shard.saving = shard.detector.take();
 }
 
-/// Drops what is committed.
+/// Deletes committed entries from the log.
 pub fn trim(world: &mut World, node: usize, partition: usize, setting: &Setting) {
     let Some(progress) = world.nodes[node].shards[partition].progress else { return };
     if let Some(keep) = keep_from(trimmed_to(&progress, setting)) {
@@ -224,6 +227,6 @@ pub fn trim(world: &mut World, node: usize, partition: usize, setting: &Setting)
     }
 }
 
-fn trimmed_to(progress: &Progress, setting: &Setting) -> thicket_schema::Position {
+fn trimmed_to(progress: &Progress, setting: &Setting) -> Position {
     if setting.keeps(Rule::TrimAfterCommit) { progress.committed } else { progress.read }
 }

@@ -1,4 +1,4 @@
-//! The state: broker, logs, tables and nodes.
+//! The state of the model: broker, logs, tables and nodes.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,76 +9,78 @@ use thicket_schema::Position;
 
 use crate::setting::{Faults, Setting};
 
-/// A reading: its number is its time, and what it measures. Counted from 1.
+/// A reading. Its number, from 1, is its time and its value.
 pub type Reading = u8;
-/// The readings that were applied, in order, as octal digits: all that a state, and so a score, can depend on.
+/// The readings that a detector has applied, in order, as octal digits. A score is this sequence,
+/// so it is right only if the whole history is right.
 pub type History = u32;
 
 /// Number of nodes.
 pub const NODES: usize = 2;
 
-/// Everything there is.
+/// The whole state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
-    /// Where readings come from.
+    /// The source of the readings.
     pub broker: Broker,
-    /// In Redis: one log for each partition, and what stands beside it.
+    /// The partitions in Redis, each with its log, lease and checkpoint.
     pub logs: Vec<Log>,
-    /// In PostgreSQL: what is committed of each partition.
+    /// The partitions in PostgreSQL.
     pub tables: Vec<Table>,
-    /// The processes.
+    /// The nodes.
     pub nodes: [Node; NODES],
-    /// What may still go wrong.
-    pub left: Faults,
-    /// Names that processes have been given.
-    pub nonces: u8,
-    /// Takings over of a log, where the clock matters.
+    /// The faults that may still happen.
+    pub faults_left: Faults,
+    /// Number of producer names that are in use; the next process takes the next number.
+    pub producers: u8,
+    /// The clock: advances when a log is opened, if Redis may lose entries.
     pub clock: u64,
-    /// What should never have happened.
+    /// The violation that an event has noticed, if any.
     pub wrong: Option<&'static str>,
 }
 
-/// Delivers in order, and again what was not acknowledged when a connection ended.
+/// The MQTT broker. It delivers in order, and after a reconnect again from the first message that
+/// is not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Broker {
-    /// The last reading of which the broker will not speak again.
+    /// The last acknowledged reading.
     pub acknowledged: Reading,
     /// The last reading that was delivered on this connection.
     pub delivered: Reading,
-    /// Who is connected.
+    /// The node that is connected.
     pub connected: Option<usize>,
 }
 
 /// An entry of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
-    /// Its place.
+    /// Its position.
     pub at: Position,
-    /// What it holds.
+    /// Its content.
     pub reading: Reading,
-    /// The entry before it, as its writer knew.
+    /// The entry before it, as its writer knew it.
     pub predecessor: Position,
 }
 
-/// What Redis keeps of a log, and can forget.
+/// The part of a log that Redis can forget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stored {
-    /// What is not trimmed.
+    /// The entries that are not trimmed.
     pub entries: Vec<Entry>,
-    /// The place of the last entry there ever was.
+    /// The position of the last entry that the log ever had.
     pub last: Position,
-    /// Who may append.
+    /// The writer that may append.
     pub writer: Option<Writer<u8>>,
 }
 
-/// A request that has not reached Redis yet, though its sender does not wait for it any more.
+/// An append that its sender has given up as lost and that may still arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LateAppend {
     /// The process that sent it.
     pub producer: u8,
-    /// Its number.
-    pub n: u64,
-    /// The generation that its sender believed in.
+    /// Its sequence number.
+    pub sequence: u64,
+    /// The generation that its sender had opened.
     pub generation: u64,
     /// The entry's content.
     pub reading: Reading,
@@ -89,17 +91,17 @@ pub struct LateAppend {
 /// A partition in Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Log {
-    /// The log.
+    /// Its stored state.
     pub stored: Stored,
-    /// What it was before each of the latest writes, where Redis may lose them.
+    /// The states before each of the latest writes, newest first, if Redis may still lose writes.
     pub before: Vec<Stored>,
-    /// Who may read it.
+    /// The node that holds the lease.
     pub lease: Option<usize>,
-    /// The detector's state at a seq.
+    /// The stored checkpoint: the state of the detector.
     pub checkpoint: Option<Detector>,
-    /// What may still arrive.
-    pub late: Option<LateAppend>,
-    /// Every entry that there ever was: nobody but the properties knows.
+    /// An append that may still arrive.
+    pub late_append: Option<LateAppend>,
+    /// Every entry that the log ever had. Only the properties read it.
     pub ever: Vec<(Reading, Position)>,
 }
 
@@ -108,77 +110,78 @@ pub struct Log {
 pub struct Row {
     /// The reading.
     pub reading: Reading,
-    /// What it scored; nothing if it came late.
+    /// Its score; `None` if it was late.
     pub score: Option<History>,
-    /// Where it stood. Not stored in production.
+    /// Its position in the log. Production does not store it.
     pub at: Position,
 }
 
 /// A partition in PostgreSQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Table {
-    /// Raised by every takeover.
+    /// The fencing epoch: every claim raises it.
     pub epoch: i64,
-    /// The commit point.
+    /// The committed position.
     pub position: Position,
-    /// In the order that they were inserted.
+    /// The rows, in the order of insertion.
     pub rows: Vec<Row>,
-    /// Stretches of the log that are reported as lost: after the first, before the second.
+    /// Ranges of the log that are reported as lost: after the first position and before the second.
     pub losses: Vec<(Position, Position)>,
 }
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
-    /// Its name as a writer of logs, from its first taking over on.
+    /// Its name as a writer of logs, from the first log that it opens.
     pub producer: Option<u8>,
-    /// The newest generation of which something was committed when it started.
+    /// The newest generation with a committed entry when the process started.
     pub newest_generation: u64,
-    /// What it holds of each log's writing end.
+    /// Its appender for each log; `None` if it has not opened the log.
     pub appenders: Vec<Option<Appender>>,
-    /// The message it is about to append.
+    /// The message that it is about to append or acknowledge.
     pub pending: Option<Pending>,
-    /// What it reads.
+    /// Its state as reader and owner, for each partition.
     pub shards: Vec<Shard>,
 }
 
-/// The writing end of a log, as its holder sees it.
+/// What a queue writer knows of a log that it has opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Appender {
     /// Its generation.
     pub generation: u64,
-    /// The last number that is known to be in the log.
-    pub n: u64,
-    /// What the next entry names.
+    /// The sequence number of the last entry that is known to be in the log.
+    pub sequence: u64,
+    /// The predecessor that the next entry names.
     pub predecessor: Position,
 }
 
-/// A message between broker and log.
+/// A message that is delivered and not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pending {
-    /// What it holds.
+    /// Its content.
     pub reading: Reading,
     /// Whether its connection is gone.
     pub stale: bool,
     /// Whether it is known to be in the log.
     pub appended: bool,
-    /// How often it is in the log: nobody but the properties knows.
+    /// Number of entries with it in the log. Only the properties read it.
     pub placed: u8,
 }
 
-/// A detector's state.
+/// The state of a detector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Detector {
-    /// Count of readings applied.
+    /// Number of applied readings.
     pub seq: u8,
-    /// Which.
+    /// The applied readings.
     pub history: History,
-    /// The newest of them.
+    /// The newest applied reading.
     pub newest: Reading,
 }
 
 impl Detector {
-    /// Applies a reading and returns its score; nothing if it is not newer than the newest.
+    /// Applies a reading and returns its score, or `None` if the reading is not newer than the
+    /// newest.
     pub fn apply(&mut self, reading: Reading) -> Option<History> {
         if reading <= self.newest {
             return None;
@@ -190,48 +193,51 @@ impl Detector {
     }
 }
 
-/// What one partition's reader knows.
+/// What a node knows of one partition as its reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shard {
-    /// The partition's lease was won, and its epoch is asked for.
+    /// Whether the node holds the lease and asks for an epoch.
     pub claiming: bool,
-    /// How far it has come; nothing if the partition is not its own.
+    /// How far the log is read and committed; `None` if the node does not own the partition.
     pub progress: Option<Progress>,
-    /// What the log was last asked for: under which epoch, after which entry.
-    pub asked: Option<(i64, Position)>,
-    /// The one sensor's detector.
+    /// The read that waits for a reply: its epoch, and the position after which it reads.
+    pub read_request: Option<(i64, Position)>,
+    /// The detector of the partition's only sensor.
     pub detector: Option<Detector>,
-    /// What is scored and not taken up.
+    /// The batch that is scored and not yet sent to the writer.
     pub scored: Option<Batch>,
-    /// What is on its way to the tables, in order.
+    /// The batches at the writer, oldest first.
     pub commits: Vec<Batch>,
-    /// A checkpoint that is on its way to Redis.
+    /// A checkpoint that is being written to Redis.
     pub saving: Option<Detector>,
 }
 
-/// The outcomes of a stretch of the log.
+/// The outcomes of a range of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
-    /// Under which epoch it was made.
+    /// The epoch of the owner that made it.
     pub epoch: i64,
-    /// What it builds on.
+    /// The position that it builds on.
     pub from: Position,
-    /// Where it leads.
+    /// The position that it leads to.
     pub to: Position,
-    /// Scored rows.
+    /// The rows of scored readings.
     pub scored: Vec<Row>,
-    /// Readings that were not newer than the newest.
-    pub offered: Vec<Row>,
-    /// What was lost before one of its entries.
+    /// The rows of readings that were not newer than the newest.
+    pub late: Vec<Row>,
+    /// Ranges of the log that were lost within the batch.
     pub losses: Vec<(Position, Position)>,
-    /// The detector after it.
+    /// The detector after the batch.
     pub after: Detector,
-    /// Its rows are committed and its position is not: only where a rule is broken.
+    /// Whether its rows are committed and its position is not. Only if [`Rule::PositionWithRows`]
+    /// is broken.
+    ///
+    /// [`Rule::PositionWithRows`]: crate::setting::Rule::PositionWithRows
     pub left_behind: bool,
 }
 
 impl Node {
-    /// A process that has just started.
+    /// Creates a process that has just started.
     pub fn new(partitions: usize, newest_generation: u64) -> Self {
         Self {
             producer: None,
@@ -244,35 +250,35 @@ impl Node {
 }
 
 impl World {
-    /// Two nodes, one of which is connected, and nothing delivered.
+    /// Creates the first state: node 0 is connected, and no message is delivered.
     pub fn new(setting: &Setting) -> Self {
         Self {
             broker: Broker { acknowledged: 0, delivered: 0, connected: Some(0) },
             logs: vec![Log::default(); setting.partitions],
             tables: vec![Table::default(); setting.partitions],
             nodes: [Node::new(setting.partitions, 0), Node::new(setting.partitions, 0)],
-            left: setting.faults,
-            nonces: 0,
+            faults_left: setting.faults,
+            producers: 0,
             clock: 0,
             wrong: None,
         }
     }
 
-    /// The partition of a reading.
+    /// Returns the partition of a reading.
     pub fn partition_of(&self, reading: Reading) -> usize {
         usize::from(reading - 1) % self.logs.len()
     }
 
-    /// Hashes the world as it is, or with the nodes' numbers exchanged.
-    pub fn hash_as(&self, exchanged: bool, hasher: &mut impl Hasher) {
-        let renamed = |node: usize| if exchanged { NODES - 1 - node } else { node };
-        let Self { broker, logs, tables, nodes, left, nonces, clock, wrong } = self;
+    /// Hashes the world as it is, or with the numbers of the two nodes swapped.
+    pub fn hash_nodes(&self, swapped: bool, hasher: &mut impl Hasher) {
+        let renamed = |node: usize| if swapped { NODES - 1 - node } else { node };
+        let Self { broker, logs, tables, nodes, faults_left, producers, clock, wrong } = self;
         (broker.acknowledged, broker.delivered, broker.connected.map(renamed)).hash(hasher);
-        for Log { stored, before, lease, checkpoint, late, ever } in logs {
-            (stored, before, lease.map(renamed), checkpoint, late, ever).hash(hasher);
+        for Log { stored, before, lease, checkpoint, late_append, ever } in logs {
+            (stored, before, lease.map(renamed), checkpoint, late_append, ever).hash(hasher);
         }
         (0..NODES).for_each(|node| nodes[renamed(node)].hash(hasher));
-        (tables, left, nonces, clock, wrong.is_some()).hash(hasher);
+        (tables, faults_left, producers, clock, wrong.is_some()).hash(hasher);
     }
 }
 

@@ -1,4 +1,4 @@
--- What a deployment fixes at its first start. One row.
+-- The settings that a deployment fixes at its first start. One row.
 CREATE TABLE deployment (
     id         int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     partitions int NOT NULL CHECK (partitions BETWEEN 1 AND 4096)
@@ -17,15 +17,16 @@ CREATE TABLE partitions (
     late         bigint NOT NULL DEFAULT 0,
     duplicates   bigint NOT NULL DEFAULT 0,
     dead_letters bigint NOT NULL DEFAULT 0,
-    -- Configuration of the partition's sensors after the position: the newest control entry in its log. Null before the first.
+    -- Configuration of the partition's sensors after the position: that of the newest control entry in its log. Null before
+    -- the first.
     detectors    text,
     -- True if the last owner committed everything it had read before it stopped. False while the partition is owned, and
-    -- after an owner that died.
+    -- after its owner crashed.
     clean_shutdown boolean NOT NULL DEFAULT true,
     -- Version of the detection algorithm that scores the partition after the position.
     algorithm    int,
-    -- Rows of the ledger that were deleted on purpose since, so that reconcile can still prove the ledger. The transaction that
-    -- deletes the rows also writes these. expired_poison and expired_late: the part of expired that was not scored.
+    -- Rows that the ledger counts and that retention or an operator has deleted. Reconcile needs them to prove the ledger. The
+    -- transaction that deletes the rows also writes these. expired_poison and expired_late: the part of expired without a score.
     expired              bigint NOT NULL DEFAULT 0,
     expired_poison       bigint NOT NULL DEFAULT 0,
     expired_late         bigint NOT NULL DEFAULT 0,
@@ -123,8 +124,8 @@ CREATE TABLE anomalies (
 );
 CREATE INDEX anomalies_started ON anomalies (started);
 
--- What people say about anomalies; the newest label of an anomaly counts. Only people write this table, only the engine writes
--- anomalies. logged: the label is in the log, from where the sensor's detector applies it.
+-- Labels that people give to anomalies. A new label of an anomaly replaces the old one. Only people write this table, and only
+-- the engine writes anomalies. logged: the label is in the log, from where the sensor's detector applies it.
 CREATE TABLE labels (
     sensor  bigint      NOT NULL,
     started timestamptz NOT NULL,
@@ -136,7 +137,7 @@ CREATE TABLE labels (
     PRIMARY KEY (sensor, started)
 );
 
--- Labels that changed what a detector learns, and after which of its sensor's readings. Replay applies them at the same place.
+-- Labels that changed what a detector learns, each with the seq of the reading before it. Replay applies them at the same seq.
 CREATE TABLE applied_labels (
     sensor  bigint      NOT NULL,
     seq     bigint      NOT NULL,

@@ -12,7 +12,8 @@ fn sample() -> Checkpoint {
     }
 }
 
-/// Field by field as the table in the module's documentation has it; the checksum by the reference implementation in C.
+/// Field by field, in the order of the table in the documentation of the module. The checksum is
+/// from the reference implementation in C.
 const GOLDEN: &[&[u8]] = &[
     b"TKCP",
     &[1, 0],                                              // version
@@ -24,7 +25,7 @@ const GOLDEN: &[&[u8]] = &[
     &[0x28, 0x97, 0x47, 0x81, 0xf3, 0x62, 0x7e, 0xeb],    // checksum
 ];
 
-/// The bytes with the checksum that fits them.
+/// Replaces the checksum by the right one.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(bytes.len().saturating_sub(8));
     let checksum = xxh3_64(&bytes);
@@ -80,7 +81,7 @@ fn content_that_makes_no_sense_is_damage_also_with_a_fitting_checksum() {
         bytes[place] = byte;
         Checkpoint::decode(&sealed(bytes))
     };
-    assert_eq!(change(8, 0xff), Err(CheckpointError::Damaged)); // no UTF-8
+    assert_eq!(change(8, 0xff), Err(CheckpointError::Damaged)); // not UTF-8
     assert_eq!(change(19, 0), Err(CheckpointError::Damaged)); // no newest, but a time
     assert_eq!(change(19, 2), Err(CheckpointError::Damaged));
 }

@@ -16,7 +16,7 @@ fn the_list_of_reasons_is_in_order_and_complete() {
 }
 
 #[test]
-fn a_letter_keeps_the_beginnings_and_the_true_length() {
+fn a_dead_letter_keeps_the_beginnings_and_the_true_length() {
     let letter =
         DeadLetter::new(&"t".repeat(2_000), Reason::MalformedJson, &"d".repeat(2_000), &vec![7; 10_000_000]);
     assert_eq!(letter.topic.len(), 1_024);
@@ -26,7 +26,7 @@ fn a_letter_keeps_the_beginnings_and_the_true_length() {
 }
 
 #[test]
-fn a_letter_is_cut_between_characters_and_has_no_nul() {
+fn a_dead_letter_is_cut_between_characters_and_has_no_nul() {
     let letter = DeadLetter::new("a\0b", Reason::BadTimestamp, &"é".repeat(300), b"\0");
     assert_eq!(letter.topic, "a\u{fffd}b");
     assert_eq!(letter.detail, "é".repeat(250));
@@ -42,7 +42,7 @@ fn cutting_twice_changes_nothing_more() {
 }
 
 #[test]
-fn a_letter_of_a_reading_says_when_it_was_measured_beside_what() {
+fn a_dead_letter_of_a_reading_holds_its_time_beside_its_values() {
     let of = |fields: &[&str]| {
         let reading = Reading {
             sensor: crate::SensorName::new("site-1/mic").unwrap(),

@@ -1,51 +1,61 @@
-//! Unpacking an entry, from bytes that may be anything.
+//! Decodes an entry from bytes that may be anything.
 
-use super::{
-    CHECKSUM_BYTES, Control, DEAD_LETTER, Entry, EntryError, Item, KIND_CONTROL, KIND_RECORDS, REDELIVERED,
-    Record, SERIES_SHIFT, STAMPED, VERSION, checksum,
+use super::control::Control;
+use super::layout::{
+    CHECKSUM_BYTES, DEAD_LETTER, KIND_AT, KIND_CONTROL, KIND_RECORDS, REDELIVERED, SERIES_SHIFT, STAMPED,
+    VERSION, checksum,
 };
+use super::types::{Entry, EntryError, Item, Record};
 use crate::dead_letter::DeadLetter;
 use crate::field_set::FieldSet;
 use crate::ids::{Position, SensorName};
 use crate::reading::{Reading, Timestamp};
 use crate::wire::Reader;
 
-/// Fewest bytes that one element of each list takes, by which counts are bounded.
+// The fewest bytes that one element of each list takes. They bound the counts.
 const MIN_FIELD_SET: usize = 3;
 const MIN_NAME: usize = 2;
 const MIN_SERIES: usize = 3;
 const MIN_RECORD: usize = 7;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
-    let version = *bytes.first().ok_or(EntryError::Truncated)?;
-    if version != VERSION {
-        return Err(EntryError::UnknownVersion(version));
+impl Entry {
+    /// Returns whether packed bytes are those of a control entry. Reads only the kind.
+    pub fn is_control(bytes: &[u8]) -> bool {
+        bytes.get(KIND_AT) == Some(&KIND_CONTROL)
     }
-    let (content, stored_checksum) =
-        bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
-    if checksum(content) != *stored_checksum {
-        return Err(EntryError::Damaged);
-    }
-    let mut reader = Reader::new(content);
-    let [_version, kind] = reader.array()?;
-    if kind != KIND_RECORDS && kind != KIND_CONTROL {
-        return Err(EntryError::UnknownKind(kind));
-    }
-    let predecessor = Position { generation: reader.varint()?, n: reader.varint()? };
-    if kind == KIND_CONTROL {
-        let record = read_control(&mut reader)?;
-        if reader.remaining() > 0 {
-            return Err(EntryError::Corrupt("bytes follow the control"));
+
+    /// Unpacks an entry.
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
+        let version = *bytes.first().ok_or(EntryError::Truncated)?;
+        if version != VERSION {
+            return Err(EntryError::UnknownVersion(version));
         }
-        return Ok(Entry { predecessor, records: vec![record] });
+        let (content, stored_checksum) =
+            bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
+        if checksum(content) != *stored_checksum {
+            return Err(EntryError::Damaged);
+        }
+        let mut reader = Reader::new(content);
+        let [_version, kind] = reader.array()?;
+        if kind != KIND_RECORDS && kind != KIND_CONTROL {
+            return Err(EntryError::UnknownKind(kind));
+        }
+        let predecessor = Position { generation: reader.varint()?, n: reader.varint()? };
+        if kind == KIND_CONTROL {
+            let record = read_control(&mut reader)?;
+            if reader.remaining() > 0 {
+                return Err(EntryError::Corrupt("bytes follow the control"));
+            }
+            return Ok(Self { predecessor, records: vec![record] });
+        }
+        let field_sets = read_field_sets(&mut reader)?;
+        let series = read_series(&mut reader, &field_sets)?;
+        let records = read_records(&mut reader, &series)?;
+        if reader.remaining() > 0 {
+            return Err(EntryError::Corrupt("bytes follow the last record"));
+        }
+        Ok(Self { predecessor, records })
     }
-    let field_sets = read_field_sets(&mut reader)?;
-    let series = read_series(&mut reader, &field_sets)?;
-    let records = read_records(&mut reader, &series)?;
-    if reader.remaining() > 0 {
-        return Err(EntryError::Corrupt("bytes follow the last record"));
-    }
-    Ok(Entry { predecessor, records })
 }
 
 fn read_control(reader: &mut Reader<'_>) -> Result<Record, EntryError> {

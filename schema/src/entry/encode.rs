@@ -1,31 +1,38 @@
-//! Packing an entry.
+//! Encodes an entry.
 
 use std::collections::HashMap;
 
-use super::{
-    Control, DEAD_LETTER, Entry, Item, KIND_CONTROL, KIND_RECORDS, REDELIVERED, Record, SERIES_SHIFT,
-    STAMPED, VERSION, checksum,
+use super::control::Control;
+use super::layout::{
+    DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, REDELIVERED, SERIES_SHIFT, STAMPED, VERSION, checksum,
 };
+use super::types::{Entry, Item, Record};
 use crate::dead_letter::DeadLetter;
 use crate::field_set::FieldSet;
 use crate::ids::SensorName;
 use crate::reading::Reading;
 use crate::wire::{put_bytes, put_varint, put_zigzag};
 
-pub(super) fn encode(entry: &Entry) -> Vec<u8> {
-    if let [Record { received, item: Item::Control(control), .. }] = entry.records.as_slice() {
-        return encode_control(entry, *received, control);
+impl Entry {
+    /// Packs the entry.
+    ///
+    /// # Panics
+    /// If a reading has not exactly one value per field, or if an entry holds a control and other
+    /// records.
+    pub fn encode(&self) -> Vec<u8> {
+        if let [Record { received, item: Item::Control(control), .. }] = self.records.as_slice() {
+            return encode_control(self, *received, control);
+        }
+        let dictionary = Dictionary::of(&self.records);
+        let mut out = Vec::with_capacity(dictionary.size_hint(&self.records));
+        out.extend([VERSION, KIND_RECORDS]);
+        put_varint(&mut out, self.predecessor.generation);
+        put_varint(&mut out, self.predecessor.n);
+        dictionary.put(&mut out);
+        put_records(&mut out, &self.records, &dictionary.series_of_record);
+        out.extend(checksum(&out));
+        out
     }
-    let dictionary = Dictionary::of(&entry.records);
-    let mut out = Vec::with_capacity(dictionary.size_hint(&entry.records));
-    out.extend([VERSION, KIND_RECORDS]);
-    put_varint(&mut out, entry.predecessor.generation);
-    put_varint(&mut out, entry.predecessor.n);
-    dictionary.put(&mut out);
-    put_records(&mut out, &entry.records, &dictionary.series_of_record);
-    let checksum = checksum(&out);
-    out.extend(checksum);
-    out
 }
 
 fn encode_control(entry: &Entry, received: i64, control: &Control) -> Vec<u8> {
@@ -35,18 +42,17 @@ fn encode_control(entry: &Entry, received: i64, control: &Control) -> Vec<u8> {
     put_zigzag(&mut out, received);
     put_bytes(&mut out, control.name().as_bytes());
     put_bytes(&mut out, control.body().as_bytes());
-    let checksum = checksum(&out);
-    out.extend(checksum);
+    out.extend(checksum(&out));
     out
 }
 
-/// The names that the records share, each written once.
+/// The names that the records share. Each is written once.
 #[derive(Default)]
 struct Dictionary<'a> {
     field_sets: Vec<&'a FieldSet>,
-    /// Sensor and index of its field set.
+    /// Each series: its sensor and the index of its field set.
     series: Vec<(&'a SensorName, usize)>,
-    /// Index into `series` for every reading, in the order of the records.
+    /// For each reading, in the order of the records, its index in `series`.
     series_of_record: Vec<usize>,
 }
 
@@ -66,7 +72,7 @@ impl<'a> Dictionary<'a> {
         dictionary
     }
 
-    /// Entries have few distinct field sets, so that a walk finds them fastest.
+    /// Entries have few distinct field sets, so a linear search is fastest.
     fn index_of(&mut self, fields: &'a FieldSet) -> usize {
         self.field_sets.iter().position(|known| *known == fields).unwrap_or_else(|| {
             self.field_sets.push(fields);
@@ -87,13 +93,13 @@ impl<'a> Dictionary<'a> {
         }
     }
 
-    /// About how many bytes the entry will take.
+    /// Estimates the size of the entry in bytes.
     fn size_hint(&self, records: &[Record]) -> usize {
         let names = self.field_sets.iter().flat_map(|fields| fields.names()).map(|name| 1 + name.len());
         let series = self.series.iter().map(|(sensor, _)| 2 + sensor.as_str().len());
         let items = records.iter().map(|record| match &record.item {
             Item::Reading(reading) => 10 + 8 * reading.values.len(),
-            Item::DeadLetter(letter) => 40 + letter.topic.len() + letter.detail.len() + letter.payload.len(),
+            Item::DeadLetter(dead) => 40 + dead.topic.len() + dead.detail.len() + dead.payload.len(),
             Item::Control(_) => 0,
         });
         48 + names.chain(series).chain(items).sum::<usize>()
@@ -111,17 +117,17 @@ fn put_records(out: &mut Vec<u8>, records: &[Record], series_of_record: &[usize]
         match &record.item {
             Item::Reading(reading) => {
                 let stamped = if reading.stamped { STAMPED } else { 0 };
-                let series = series.next().map_or(0, |series| *series as u64);
-                put_varint(out, series << SERIES_SHIFT | stamped | redelivered);
+                let index = series.next().map_or(0, |index| *index as u64);
+                put_varint(out, index << SERIES_SHIFT | stamped | redelivered);
                 put_zigzag(out, received);
                 put_zigzag(out, reading.ts.0.wrapping_sub(last_ts));
                 last_ts = reading.ts.0;
                 put_values(out, reading);
             }
-            Item::DeadLetter(letter) => {
+            Item::DeadLetter(dead_letter) => {
                 put_varint(out, DEAD_LETTER | redelivered);
                 put_zigzag(out, received);
-                put_dead_letter(out, letter);
+                put_dead_letter(out, dead_letter);
             }
             Item::Control(_) => panic!("a control stands alone in its entry"),
         }

@@ -1,11 +1,12 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::layout::{CHECKSUM_BYTES, DEAD_LETTER, KIND_RECORDS, SERIES_SHIFT, STAMPED, VERSION, checksum};
 use super::*;
-use crate::dead_letter::Reason;
+use crate::dead_letter::{DeadLetter, Reason};
 use crate::field_set::FieldSet;
-use crate::ids::SensorName;
-use crate::reading::Timestamp;
+use crate::ids::{Position, SensorName};
+use crate::reading::{Reading, Timestamp};
 
 fn reading(sensor: &str, ts: i64, fields: &[&str], values: &[f64]) -> Reading {
     Reading {
@@ -21,7 +22,7 @@ fn record(received: i64, item: Item) -> Record {
     Record { received, redelivered: false, item }
 }
 
-/// One reading each of two sensors, a third one stamped and redelivered, and a dead letter.
+/// Two readings of a sensor, a stamped and redelivered one of another sensor, and a dead letter.
 fn sample() -> Entry {
     let mut second = reading("m/2", 3_000, &["a", "b"], &[-2.0, 0.5]);
     second.stamped = true;
@@ -37,7 +38,8 @@ fn sample() -> Entry {
     }
 }
 
-/// Field by field as the table in the module's documentation has it; the checksum by the reference implementation in C.
+/// Field by field, in the order of the table in the documentation of the module. The checksum is
+/// from the reference implementation in C.
 const GOLDEN: &[&[u8]] = &[
     &[1, 1],                                                    // version, kind
     &[0xac, 2, 4],                                              // predecessor 300-4
@@ -148,12 +150,12 @@ fn a_false_count_is_refused_before_anything_is_allocated() {
 #[test]
 #[should_panic(expected = "a reading has one value per field")]
 fn a_reading_with_a_value_too_few_is_never_written() {
-    let mut reading = reading("a", 0, &["a", "b"], &[1.0]);
-    reading.values.truncate(1);
-    Entry { predecessor: Position::default(), records: vec![record(0, Item::Reading(reading))] }.encode();
+    let mut too_short = reading("a", 0, &["a", "b"], &[1.0]);
+    too_short.values.truncate(1);
+    Entry { predecessor: Position::default(), records: vec![record(0, Item::Reading(too_short))] }.encode();
 }
 
-/// The bytes with the checksum that fits them, so that what is behind it is put to the test.
+/// Replaces the checksum by the right one, so that the test reaches the content.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let content = bytes.len().saturating_sub(CHECKSUM_BYTES);
     let sum = checksum(&bytes[..content]);
@@ -183,7 +185,7 @@ fn any_reading() -> impl Strategy<Value = Reading> {
     )
 }
 
-fn any_letter() -> impl Strategy<Value = DeadLetter> {
+fn any_dead_letter() -> impl Strategy<Value = DeadLetter> {
     let payload = prop_oneof![9 => proptest::collection::vec(any::<u8>(), 0..40), 1 => Just(vec![7; 5_000])];
     (0..Reason::ALL.len(), ".{0,9}", ".{0,9}", payload).prop_map(|(reason, topic, detail, payload)| {
         DeadLetter::new(&topic, Reason::ALL[reason], &detail, &payload)
@@ -193,7 +195,7 @@ fn any_letter() -> impl Strategy<Value = DeadLetter> {
 fn any_entry() -> impl Strategy<Value = Entry> {
     let item = prop_oneof![
         6 => any_reading().prop_map(Item::Reading),
-        1 => any_letter().prop_map(Item::DeadLetter),
+        1 => any_dead_letter().prop_map(Item::DeadLetter),
     ];
     let record = (any::<i64>(), any::<bool>(), item).prop_map(|(received, redelivered, item)| Record {
         received,
@@ -224,7 +226,7 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        // Whatever is accepted can be written again, and means the same then.
+        // An entry that is accepted can be encoded again, and then decodes to the same.
         if let Ok(decoded) = Entry::decode(&sealed(bytes)) {
             let again = decoded.encode();
             prop_assert_eq!(Entry::decode(&again).map(|entry| entry.encode()), Ok(again));

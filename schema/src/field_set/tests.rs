@@ -1,11 +1,11 @@
 use super::*;
 
-fn names(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
 }
 
 #[test]
-fn the_id_is_the_same_for_ever() {
+fn the_id_never_changes() {
     let fields = FieldSet::new(names(&["centroid_hz", "flatness", "laeq_db", "zcr"])).unwrap();
     assert_eq!(fields.id(), FOUR_FIELDS);
     assert_eq!(FieldSet::new(names(&["value"])).unwrap().id(), VALUE);
@@ -27,7 +27,7 @@ fn the_order_in_which_names_come_does_not_matter() {
 }
 
 #[test]
-fn what_is_no_set_is_refused_with_the_name() {
+fn invalid_names_are_refused_and_named_in_the_error() {
     let error = |list: &[&str]| FieldSet::new(names(list)).unwrap_err();
     assert_eq!(error(&[]), FieldSetError::NoFields);
     assert_eq!(error(&[""]), FieldSetError::EmptyName);

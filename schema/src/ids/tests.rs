@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn ids_and_partitions_are_the_same_for_ever() {
+fn ids_and_partitions_never_change() {
     let name = SensorName::new("site-1/microphone-7").unwrap();
     assert_eq!(name.id(), SensorId(SITE_1_MICROPHONE_7));
     assert_eq!(name.partition(64), PartitionId((SITE_1_MICROPHONE_7 as u64 % 64) as u16));
@@ -22,7 +22,7 @@ fn a_name_is_one_or_several_levels_of_printable_text() {
 }
 
 #[test]
-fn a_bad_name_is_refused_with_what_is_wrong() {
+fn a_bad_name_is_refused_and_the_error_says_why() {
     assert_eq!(SensorName::new(""), Err(SensorNameError::Empty));
     assert_eq!(SensorName::new(&"x".repeat(201)), Err(SensorNameError::TooLong { bytes: 201 }));
     for (name, character) in [("a\0", '\0'), ("a\u{85}b", '\u{85}'), ("a/+/b", '+'), ("#", '#')] {
@@ -55,7 +55,7 @@ fn positions_are_ordered_by_generation_first() {
 }
 
 #[test]
-fn what_is_no_position_is_refused() {
+fn a_text_that_is_not_a_position_is_refused() {
     for text in ["", "-", "1", "1-", "-1", "1-2-3", "+1-2", "1-+2", " 1-2", "a-b", "18446744073709551616-0"] {
         assert_eq!(text.parse::<Position>(), Err(PositionError(text.to_owned())), "{text}");
     }
@@ -63,18 +63,18 @@ fn what_is_no_position_is_refused() {
 
 proptest! {
     #[test]
-    fn a_position_reads_back_as_it_is_shown(generation: u64, n: u64) {
+    fn a_displayed_position_parses_to_the_same(generation: u64, n: u64) {
         let position = Position { generation, n };
         prop_assert_eq!(position.to_string().parse(), Ok(position));
     }
 
     #[test]
-    fn a_partition_is_below_their_number(name in "[a-z]{1,9}(/[a-z]{1,9}){0,3}", partitions in 1_u16..) {
+    fn a_partition_is_below_the_number_of_partitions(name in "[a-z]{1,9}(/[a-z]{1,9}){0,3}", partitions in 1_u16..) {
         prop_assert!(SensorName::new(&name).unwrap().partition(partitions).0 < partitions);
     }
 
     #[test]
-    fn no_text_is_both_accepted_and_unusable(name in ".{0,12}") {
+    fn an_accepted_name_is_a_usable_topic(name in ".{0,12}") {
         if let Ok(accepted) = SensorName::new(&name) {
             prop_assert!(!accepted.as_str().contains(['+', '#', '\0', '\n']));
             prop_assert!(accepted.as_str().split('/').all(|level| !level.is_empty()));

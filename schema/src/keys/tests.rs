@@ -18,7 +18,7 @@ fn the_hash_tag_is_the_partitions_whatever_the_sensor_is_called() {
     let sensor = SensorName::new("{a}/b").unwrap();
     let key = Keys::new("other:1").unwrap().checkpoint(PartitionId(0), &sensor);
     assert_eq!(key, "other:1:{p00}:checkpoint:{a}/b");
-    // Redis takes what stands between the first opening brace and the next closing one.
+    // Redis hashes the text between the first opening brace and the next closing one.
     assert_eq!(key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).unwrap().0, "p00");
 }
 

@@ -1,7 +1,7 @@
-//! The tables of PostgreSQL as diesel sees them, one row struct per table, and the migrations.
+//! The tables of PostgreSQL for diesel, the structs of their rows, and the migrations.
 //!
-//! `schema/migrations` creates the tables and documents their columns. Each file here has a table's
-//! columns and the struct that every crate uses for its rows.
+//! `schema/migrations` creates the tables and documents their columns. Each file in `tables` has
+//! the columns of a table and the struct that every crate uses for its rows.
 
 mod migrations;
 mod tables;
@@ -10,7 +10,7 @@ mod timestamp;
 pub use migrations::{MigrationError, migrate, pending_migrations};
 pub use tables::anomalies::{AnomalyRow, anomalies};
 pub use tables::dead_letters::{DeadLetterRow, dead_letters};
-pub use tables::labels::{LabelRow, applied_labels, labels};
+pub use tables::labels::{applied_labels, labels};
 pub use tables::partitions::{Ledger, deployment, log_losses, partitions};
 pub use tables::quarantine::{QuarantineRow, quarantine};
 pub use tables::readings::{ReadingRow, configs, field_sets, readings};

@@ -1,4 +1,5 @@
-//! [`Timestamp`] as a `timestamptz`. Both count microseconds, from different epochs: exact.
+//! Converts [`Timestamp`] to and from `timestamptz`. Both count microseconds, from different
+//! epochs, so the conversion is exact.
 
 use diesel::deserialize::{self, FromSql};
 use diesel::pg::data_types::PgTimestamp;
@@ -6,9 +7,9 @@ use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Timestamptz;
 
-use crate::Timestamp;
+use crate::reading::Timestamp;
 
-/// µs between the Unix epoch and PostgreSQL's, 2000-01-01.
+/// µs between the Unix epoch and the epoch of PostgreSQL, 2000-01-01.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 impl FromSql<Timestamptz, Pg> for Timestamp {

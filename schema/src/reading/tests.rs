@@ -14,7 +14,7 @@ fn a_timestamp_beyond_the_calendar_becomes_its_end() {
 }
 
 #[test]
-fn a_timestamp_survives_the_way_through_chrono() {
+fn a_timestamp_survives_the_conversion_to_chrono_and_back() {
     let ts = Timestamp(1_795_341_600_123_456);
     assert_eq!(Timestamp::from(ts.to_datetime()), ts);
 }

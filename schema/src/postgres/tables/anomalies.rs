@@ -4,7 +4,7 @@
 
 use diesel::QueryableByName;
 
-use crate::Timestamp;
+use crate::reading::Timestamp;
 
 diesel::table! {
     anomalies (sensor, started) {
@@ -29,7 +29,7 @@ diesel::table! {
 #[derive(Clone, Debug, PartialEq, QueryableByName, diesel::Queryable, diesel::Selectable)]
 #[diesel(table_name = anomalies)]
 pub struct AnomalyRow {
-    /// The sensor's [`SensorId`](crate::SensorId).
+    /// The sensor's [`SensorId`](crate::ids::SensorId).
     pub sensor: i64,
     /// Time of the first anomalous reading.
     pub started: Timestamp,

@@ -4,7 +4,8 @@
 
 use diesel::QueryableByName;
 
-use crate::{Position, RecordPosition, Timestamp};
+use crate::ids::{Position, RecordPosition};
+use crate::reading::Timestamp;
 
 diesel::table! {
     dead_letters (partition, generation, n, item) {
@@ -38,9 +39,9 @@ pub struct DeadLetterRow {
     pub item: i32,
     /// When the message arrived.
     pub received: Timestamp,
-    /// Name of the [`Reason`](crate::Reason).
+    /// Name of the [`Reason`](crate::dead_letter::Reason).
     pub reason: String,
-    /// What exactly is wrong, for a person to read.
+    /// An explanation for people.
     pub detail: String,
     /// The MQTT topic; the sensor's name if `of_reading`.
     pub topic: String,
@@ -48,7 +49,7 @@ pub struct DeadLetterRow {
     pub payload: Vec<u8>,
     /// Length of the whole payload in bytes.
     pub payload_bytes: i64,
-    /// Hash of topic, reason and payload, which tells a redelivered message from a new one.
+    /// Hash of topic, reason and payload. It tells a redelivered message from a new one.
     pub content: i64,
     /// When it was last republished.
     pub replayed: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! A file per table, or per few tables that belong together: its columns and the struct of its rows.
+//! One file per table, or per group of related tables: the columns, and the struct of the rows.
 
 pub(super) mod anomalies;
 pub(super) mod dead_letters;

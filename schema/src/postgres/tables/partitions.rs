@@ -1,4 +1,5 @@
-//! `partitions` with their ledger; `deployment`, and the ranges of the log that were lost.
+//! `partitions`: positions and ledgers; `deployment`; `log_losses`: ranges of the log that were
+//! lost.
 
 #![allow(missing_docs, reason = "the macro's expansion; the migration documents the columns")]
 
@@ -46,13 +47,13 @@ diesel::table! {
 
 /// The ledger of one partition, or the sum of several.
 ///
-/// It balances if `delivered` equals the sum of the five outcomes.
+/// It balances if `delivered` equals the sum of the five outcomes that follow it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, QueryableByName, diesel::Queryable, diesel::Selectable,
 )]
 #[diesel(table_name = partitions)]
 pub struct Ledger {
-    /// Records that were read from the log, without control entries.
+    /// Records that were read from the log, without controls.
     pub delivered: i64,
     /// Scored readings.
     pub scored: i64,
@@ -64,7 +65,7 @@ pub struct Ledger {
     pub duplicates: i64,
     /// Dead letters.
     pub dead_letters: i64,
-    /// Rows of `readings` that retention has dropped since.
+    /// Rows of `readings` that retention has deleted since.
     pub expired: i64,
     /// The poison readings among them.
     pub expired_poison: i64,
@@ -75,17 +76,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Delivered records without an outcome; 0 if the ledger balances.
+    /// Returns the number of delivered records without an outcome; 0 if the ledger balances.
     pub const fn unaccounted(&self) -> i64 {
         self.delivered - self.scored - self.poison - self.late - self.duplicates - self.dead_letters
     }
 
-    /// Rows that `readings` must have now.
+    /// Returns the number of rows that `readings` must have now.
     pub const fn stored(&self) -> i64 {
         self.scored + self.poison + self.late - self.expired
     }
 
-    /// Rows that `dead_letters` must have now.
+    /// Returns the number of rows that `dead_letters` must have now.
     pub const fn dead_letters_stored(&self) -> i64 {
         self.dead_letters - self.dead_letters_deleted
     }

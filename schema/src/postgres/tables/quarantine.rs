@@ -4,7 +4,8 @@
 
 use diesel::QueryableByName;
 
-use crate::{Position, RecordPosition, Timestamp};
+use crate::ids::{Position, RecordPosition};
+use crate::reading::Timestamp;
 
 diesel::table! {
     quarantine (partition, generation, n, item) {
@@ -36,9 +37,9 @@ pub struct QuarantineRow {
     pub reason: String,
     /// Name of the sensor.
     pub sensor: String,
-    /// When the reading was taken.
+    /// When the reading was measured.
     pub ts: Timestamp,
-    /// The cause, for a person to read.
+    /// The cause, for people.
     pub detail: String,
     /// When it was quarantined.
     pub quarantined: Timestamp,

@@ -4,7 +4,7 @@
 
 use diesel::QueryableByName;
 
-use crate::Timestamp;
+use crate::reading::Timestamp;
 
 diesel::table! {
     sensors (id) {
@@ -20,7 +20,7 @@ diesel::table! {
 #[derive(Clone, Debug, PartialEq, QueryableByName, diesel::Queryable, diesel::Selectable)]
 #[diesel(table_name = sensors)]
 pub struct SensorRow {
-    /// The sensor's [`SensorId`](crate::SensorId).
+    /// The sensor's [`SensorId`](crate::ids::SensorId).
     pub id: i64,
     /// Its name.
     pub name: String,
