@@ -10,7 +10,7 @@ use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
 
-/// Most labels that one query returns.
+/// Maximum number of labels that one query returns.
 const PAGE: i64 = 1_000;
 
 /// A label that is not in the log yet.

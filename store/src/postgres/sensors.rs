@@ -58,8 +58,8 @@ pub async fn sensor_names(connection: &mut AsyncPgConnection, limit: i64) -> Que
     sensors::table.order(sensors::name).limit(limit).select(sensors::name).load(connection).await
 }
 
-/// Returns the sensors whose names match a pattern (`*` any text, `?` any character), in the order of their
-/// names' bytes.
+/// Returns the sensors whose names match a pattern (`*` any text, `?` any character), in the order
+/// of their names' bytes.
 pub async fn sensors_matching(
     connection: &mut AsyncPgConnection,
     pattern: &str,

@@ -24,7 +24,7 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
     let decode = DecodeOptions {
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
-        limits: PayloadLimits::default(),
+        limits: PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 },
         timestamp_keys: vec!["ts".to_owned()],
         max_future: Duration::from_hours(1),
         max_age: Duration::from_hours(1),

@@ -109,8 +109,8 @@ pub fn by_share(mut causes: Vec<Cause>) -> Vec<Cause> {
     causes
 }
 
-/// Serializes causes as commands and the HTTP API show them: without the direction, which follows from
-/// `actual`, `low` and `high`.
+/// Serializes causes as commands and the HTTP API show them: without the direction, which follows
+/// from `actual`, `low` and `high`.
 pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct ShownCause<'a> {

@@ -61,7 +61,8 @@ impl KeyArrays {
 
 const KEY_COLUMNS: &str = "partition, generation, n, item";
 
-/// A condition: the dead letter passes a [`DeadLetterFilter`], whose values are bound from `$1` to `$3`.
+/// A condition: the dead letter passes a [`DeadLetterFilter`], whose values are bound from `$1` to
+/// `$3`.
 const PASSES: &str =
     "($1 IS NULL OR reason = $1) AND ($2 IS NULL OR topic LIKE $2) AND ($3 IS NULL OR received >= $3)";
 
@@ -91,8 +92,8 @@ pub async fn newest_dead_letters(
     .await
 }
 
-/// Returns the dead letters that a selection contains, in the order of the logs. A key of the selection that
-/// has no row is missing from the result.
+/// Returns the dead letters that a selection contains, in the order of the logs. A key of the
+/// selection that has no row is missing from the result.
 pub async fn select_dead_letters(
     connection: &mut AsyncPgConnection,
     selection: &DeadLetterSelection,
@@ -164,8 +165,8 @@ pub async fn mark_replayed(connection: &mut AsyncPgConnection, keys: &[DeadLette
     Ok(())
 }
 
-/// Deletes dead letters and returns how many. The same transaction counts them in their partitions, so that the
-/// ledger still accounts for them.
+/// Deletes dead letters and returns how many. The same transaction counts them in their partitions,
+/// so that the ledger still accounts for them.
 pub async fn delete_dead_letters(
     connection: &mut AsyncPgConnection,
     keys: &[DeadLetterKey],
@@ -190,7 +191,8 @@ pub async fn delete_dead_letters(
         .bind::<Array<Integer>, _>(arrays.item)
         .load(connection)
         .await?;
-        // The rows are locked one by one, in the order in which the engine's writers lock them: no deadlock.
+        // The rows are locked one by one, in the order in which the engine's writers lock them: no
+        // deadlock.
         for Deleted { partition, dead_letters } in &deleted {
             add_deleted_dead_letters(connection, *partition, *dead_letters).await?;
         }
