@@ -50,7 +50,7 @@ pub struct NewLabel<'a> {
     pub author: &'a str,
 }
 
-/// Sets the label of an anomaly. Does nothing if the sensor has no anomaly that started then.
+/// Sets the label of an anomaly. Has no effect if the sensor has no anomaly that started then.
 pub async fn set_label(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
