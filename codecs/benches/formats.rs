@@ -1,6 +1,7 @@
 //! Measures the time per message, entry and reading of the formats on the data path.
 //!
-//! Run `cargo bench -p thicket-codecs`. Each line is the best of many short rounds: the least disturbed one.
+//! Run `cargo bench -p thicket-codecs`. Each line is the best of many short rounds: the least
+//! disturbed one.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
@@ -24,7 +25,8 @@ fn report<T>(what: &str, repeats: usize, mut work: impl FnMut() -> T) {
     println!("{what:<58} {best:>9.0} ns");
 }
 
-/// Creates an entry of readings that several sensors take in turns, each sensor every tenth of a second.
+/// Creates an entry of readings that several sensors take in turns, each sensor every tenth of a
+/// second.
 fn entry(sensors: usize, readings: usize) -> Entry {
     let names = ["centroid_hz", "flatness", "laeq_db", "zcr"].map(str::to_owned);
     let fields = FieldSet::new(names.into()).unwrap();

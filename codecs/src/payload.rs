@@ -6,9 +6,9 @@
 //! | `[{"ts":1795341600,"laeq_db":52.31},{"ts":1795341601,"laeq_db":52.4}]` | one per object |
 //! | `21.5` | one, of the field `value`, without a timestamp |
 //!
-//! In an object, every member that is a number is a field. The member named by a timestamp key is the time. If
-//! there are several such members, the first key in the list of keys wins. Texts, booleans, nulls, arrays and
-//! objects are ignored.
+//! In an object, every member that is a number is a field. The member named by a timestamp key is
+//! the time. If there are several such members, the first key in the list of keys wins. Texts,
+//! booleans, nulls, arrays and objects are ignored.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -45,15 +45,16 @@ pub struct Measurement {
     pub values: Vec<f64>,
 }
 
-/// Decodes payloads. It remembers the shapes of objects: an object of a known shape costs no more allocations
-/// than its values. Decoding takes a lock, so give each task a decoder of its own.
+/// Decodes payloads. It remembers the shapes of objects: an object of a known shape costs no more
+/// allocations than its values. Decoding takes a lock, so give each task a decoder of its own.
 pub struct PayloadDecoder {
     limits: PayloadLimits,
     timestamp_keys: Vec<String>,
     scratch: Mutex<Scratch>,
 }
 
-/// The limits and timestamp keys of the default configuration, for tools and tests that have no other.
+/// The limits and timestamp keys of the default configuration, for tools and tests that have no
+/// other.
 impl Default for PayloadDecoder {
     fn default() -> Self {
         let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
@@ -71,16 +72,16 @@ impl fmt::Debug for PayloadDecoder {
 }
 
 impl PayloadDecoder {
-    /// Creates a decoder with these limits. A member with one of `timestamp_keys` as its name is the time; an
-    /// earlier key wins over a later one.
+    /// Creates a decoder with these limits. A member with one of `timestamp_keys` as its name is
+    /// the time; an earlier key wins over a later one.
     pub fn new(limits: PayloadLimits, timestamp_keys: Vec<String>) -> Self {
         Self { limits, timestamp_keys, scratch: Mutex::default() }
     }
 
     /// Decodes a payload.
     ///
-    /// An outer error means that no part of the message is usable. An inner error is that of one element of an
-    /// array, in the element's place.
+    /// An outer error means that no part of the message is usable. An inner error is that of one
+    /// element of an array, in the element's place.
     pub fn decode(&self, payload: &[u8]) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
         if payload.len() > self.limits.max_bytes {
             return Err(PayloadError::TooLarge { bytes: payload.len(), limit: self.limits.max_bytes });

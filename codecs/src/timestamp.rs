@@ -1,7 +1,8 @@
-//! From what devices write to a [`Timestamp`]: RFC 3339 text, or the time since the epoch as a number.
+//! From what devices write to a [`Timestamp`]: RFC 3339 text, or the time since the epoch as a
+//! number.
 //!
-//! Neither is read through a floating-point number. Both are truncated to whole microseconds; within the
-//! accepted years that means towards the past.
+//! Neither is read through a floating-point number. Both are truncated to whole microseconds;
+//! within the accepted years that means towards the past.
 
 use chrono::DateTime;
 use thicket_schema::Timestamp;
@@ -31,8 +32,9 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// chrono counts a leap second as nanoseconds from here on within the second before it.
 const LEAP_NANOS: u32 = 1_000_000_000;
 
-/// Reads RFC 3339 with any offset. `T` may be lower case or a space, `Z` lower case. A leap second counts as
-/// the first second of the next day, as POSIX has it; it is accepted at the end of a day in UTC only.
+/// Reads RFC 3339 with any offset. `T` may be lower case or a space, `Z` lower case. A leap second
+/// counts as the first second of the next day, as POSIX has it; it is accepted at the end of a day
+/// in UTC only.
 pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimestampError> {
     let not_a_time = || TimestampError::NotATime(excerpt(text));
     // chrono also accepts U+2212 as the sign of an offset, which RFC 3339 does not have.
@@ -142,8 +144,8 @@ impl<'a> Decimal<'a> {
         self.integer.iter().chain(self.fraction).all(|digit| *digit == b'0')
     }
 
-    /// Returns the number of digits before the point after the exponent is applied, without leading zeros.
-    /// It is zero or negative for a number below 1. The number must not be zero.
+    /// Returns the number of digits before the point after the exponent is applied, without leading
+    /// zeros. It is zero or negative for a number below 1. The number must not be zero.
     fn integer_digits(&self) -> i64 {
         let leading_zeros = if self.integer.is_empty() {
             self.fraction.iter().take_while(|digit| **digit == b'0').count()
@@ -153,7 +155,8 @@ impl<'a> Decimal<'a> {
         self.integer.len() as i64 + self.exponent - leading_zeros as i64
     }
 
-    /// Returns the number times ten to the power, truncated. The result must have at most 18 digits.
+    /// Returns the number times ten to the power, truncated. The result must have at most 18
+    /// digits.
     fn scaled(&self, power: i64) -> i64 {
         let kept = (self.integer.len() as i64 + self.exponent + power).max(0) as usize;
         let significant = self.integer.iter().chain(self.fraction).map(|digit| i64::from(digit - b'0'));

@@ -33,7 +33,8 @@ pub enum TemplateError {
         /// The level.
         level: String,
     },
-    /// A level mixes text and braces, has an empty name, or contains a wildcard or a control character.
+    /// A level mixes text and braces, has an empty name, or contains a wildcard or a control
+    /// character.
     #[error(
         "in the topic template {template} the level {level:?} is neither plain text nor `{{name}}` nor `{{name...}}`; \
          names are letters, digits, `_` and `-`, and MQTT's wildcards + and # are not written in templates"
@@ -88,8 +89,8 @@ enum Level {
 
 /// The form of the topics of one subscription. It says which levels name the sensor.
 ///
-/// A level is plain text or `{name}`, which captures one level. The last level may be `{name...}`, which
-/// captures one or more. The captured levels, joined by slashes, are the sensor's name.
+/// A level is plain text or `{name}`, which captures one level. The last level may be `{name...}`,
+/// which captures one or more. The captured levels, joined by slashes, are the sensor's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicTemplate {
     template: String,
@@ -123,8 +124,8 @@ impl TopicTemplate {
         Ok(Self { template: own(), levels })
     }
 
-    /// Returns the topic of this form from which the template captures the sensor's name. `None` if the name
-    /// has too few or too many levels.
+    /// Returns the topic of this form from which the template captures the sensor's name. `None` if
+    /// the name has too few or too many levels.
     fn topic(&self, sensor: &SensorName) -> Option<String> {
         let mut names = sensor.as_str().split('/');
         let mut levels = Vec::with_capacity(self.levels.len());
@@ -170,7 +171,8 @@ impl fmt::Display for TopicTemplate {
     }
 }
 
-/// Parses a level of a template. Returns it with the name that it captures under; `None` if it is malformed.
+/// Parses a level of a template. Returns it with the name that it captures under; `None` if it is
+/// malformed.
 fn parse_level(text: &str) -> Option<(Level, Option<&str>)> {
     if let Some(inner) = text.strip_prefix('{') {
         let inner = inner.strip_suffix('}')?;
@@ -200,8 +202,9 @@ impl TopicTemplates {
         Ok(SensorName::new(&name)?)
     }
 
-    /// Returns a topic from which [`sensor`](Self::sensor) reads this sensor. It is made by the first template
-    /// that can. A topic that an earlier template reads as another sensor does not count.
+    /// Returns a topic from which [`sensor`](Self::sensor) reads this sensor. It is made by the
+    /// first template that can. A topic that an earlier template reads as another sensor does not
+    /// count.
     pub fn topic(&self, sensor: &SensorName) -> Result<String, NoTopicError> {
         let topics = self.0.iter().filter_map(|template| template.topic(sensor));
         let mut leading_back = topics.filter(|topic| self.sensor(topic).as_ref() == Ok(sensor));

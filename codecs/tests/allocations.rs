@@ -1,5 +1,5 @@
-//! Limits on the memory that decoding allocates: little for an honest payload, in proportion to its size for a
-//! hostile one.
+//! Limits on the memory that decoding allocates: little for an honest payload, in proportion to its
+//! size for a hostile one.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

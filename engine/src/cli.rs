@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::anomalies::args::AnomaliesCommand;
-use crate::backtest::BacktestArgs;
+use crate::backtest::args::BacktestArgs;
 use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
-use crate::explain::ExplainArgs;
+use crate::explain::args::ExplainArgs;
 use crate::output::Format;
 use crate::quarantine::args::QuarantineCommand;
-use crate::reconcile::{self, ReconcileArgs};
+use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
 
 /// Thicket: a forest for every sensor.
 ///
-/// Readings arrive over MQTT and queue in Redis. One Robust Random Cut Forest per sensor scores them. PostgreSQL
-/// stores them with their anomaly scores.
+/// Readings arrive over MQTT and queue in Redis. One Robust Random Cut Forest per sensor scores
+/// them. PostgreSQL stores them with their anomaly scores.
 #[derive(Debug, Parser)]
 #[command(name = "thicket", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -83,23 +83,26 @@ impl Flags {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs the engine until SIGTERM or Ctrl-C. Then it drains, saves every detector and exits with 0.
+    /// Runs the engine until SIGTERM or Ctrl-C. Then it drains, saves every detector and exits 0.
     Run,
-    /// Validates the configuration and connects to every server. Reports failures and how to fix them.
+    /// Validates the configuration and connects to every server. Reports failures and how to fix
+    /// them.
     Check,
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate,
     /// Shows partitions, positions, lag and detectors, the ledger, records in flight, and losses.
     Status(Format),
     /// Proves the ledger against Redis and PostgreSQL: every delivered message is accounted for.
-    #[command(long_about = reconcile::ABOUT)]
+    #[command(long_about = RECONCILE)]
     Reconcile(ReconcileArgs),
-    /// Shows, republishes or deletes dead letters: messages and readings that could not be processed.
+    /// Shows, republishes or deletes dead letters: messages and readings that could not be
+    /// processed.
     Deadletter {
         #[command(subcommand)]
         command: DeadletterCommand,
     },
-    /// Shows quarantined readings: readings that crash the engine or that PostgreSQL rejects. They are skipped.
+    /// Shows quarantined readings: readings that crash the engine or that PostgreSQL rejects. They
+    /// are skipped.
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
@@ -111,6 +114,7 @@ pub(crate) enum Command {
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),
-    /// Scores past readings with another configuration and shows what it would have found, missed and cost.
+    /// Scores past readings with another configuration and shows what it would have found, missed
+    /// and cost.
     Backtest(BacktestArgs),
 }

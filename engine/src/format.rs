@@ -8,7 +8,8 @@ pub(crate) fn cause(of: &Cause) -> String {
     format!("{field} was {}, expected {} to {}", number(*actual), number(*low), number(*high))
 }
 
-/// Formats a number: at most three decimals, or an exponent where three decimals would show too little.
+/// Formats a number: at most three decimals, or an exponent where three decimals would show too
+/// little.
 pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return "missing".to_owned();

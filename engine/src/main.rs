@@ -76,7 +76,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs a command, other than the engine, on a multi-threaded runtime. Migrations with diesel need one.
+/// Runs a command, other than the engine, on a multi-threaded runtime. Migrations with diesel need
+/// one.
 fn on_threads(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }

@@ -11,7 +11,8 @@ use super::shapes::Shapes;
 use super::{Measurement, PayloadError};
 use crate::timestamp::{TimestampError, parse_epoch, parse_rfc3339};
 
-/// State that is reused from one object to the next: the known shapes, and buffers of the right size.
+/// State that is reused from one object to the next: the known shapes, and buffers of the right
+/// size.
 #[derive(Default)]
 pub(super) struct Scratch {
     shapes: Shapes,
@@ -87,8 +88,8 @@ pub(super) fn read(
     }
 }
 
-/// Turns an error of `serde_json` into one of ours. Only the text of its error tells a number beyond the range of
-/// a float from malformed JSON.
+/// Turns an error of `serde_json` into one of ours. Only the text of its error tells a number
+/// beyond the range of a float from malformed JSON.
 fn explain(scratch: &Scratch, error: &serde_json::Error) -> PayloadError {
     if error.to_string().starts_with("number out of range") {
         return PayloadError::NotFinite { field: scratch.current_name() };

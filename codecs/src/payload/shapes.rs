@@ -1,4 +1,5 @@
-//! Remembers the shapes of objects. Devices send the same members in the same order again and again.
+//! Remembers the shapes of objects. Devices send the same members in the same order again and
+//! again.
 
 use std::collections::HashMap;
 
@@ -7,8 +8,8 @@ use thicket_schema::{FieldSet, FieldSetError};
 
 use super::PayloadError;
 
-/// Memory that the known shapes may take. Beyond it, all are forgotten. It holds thousands of shapes, so only a
-/// fleet that invents names reaches it.
+/// Memory that the known shapes may take. Beyond it, all are forgotten. It holds thousands of
+/// shapes, so only a fleet that invents names reaches it.
 const MAX_BYTES: usize = 8 << 20;
 
 /// Known shapes by their names, in the order of the object, joined by line feeds.
@@ -27,9 +28,11 @@ struct Shape {
 }
 
 impl Shapes {
-    /// Returns the field set of names in the order of an object, and the values in the order of the set.
+    /// Returns the field set of names in the order of an object, and the values in the order of the
+    /// set.
     pub(super) fn sort(&mut self, names: &str, values: &[f64]) -> Result<(FieldSet, Vec<f64>), PayloadError> {
-        // A name that contains a line feed counts as two names. The widths then differ, so no known shape matches.
+        // A name that contains a line feed counts as two names. The widths then differ, so no known
+        // shape matches.
         if let Some(shape) = self.known.get(names).filter(|shape| shape.width == values.len()) {
             return Ok(shape.apply(values));
         }
@@ -68,7 +71,8 @@ impl Shape {
         })
     }
 
-    /// Estimates the memory of a shape: its names twice, and the overhead of the allocator per name and shape.
+    /// Estimates the memory of a shape: its names twice, and the overhead of the allocator per name
+    /// and shape.
     fn bytes(&self, names: &str) -> usize {
         256 + 64 * self.width + 2 * names.len()
     }

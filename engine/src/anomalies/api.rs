@@ -1,5 +1,5 @@
-//! Anomalies and labels through HTTP, for a button of a dashboard or another program. Names of sensors contain
-//! slashes, so they are in the query or the body, never in the path.
+//! Anomalies and labels through HTTP, for a button of a dashboard or another program. Names of
+//! sensors contain slashes, so they are in the query or the body, never in the path.
 //!
 //! | request | answer |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | `POST /api/labels`, body `{"sensor", "started", "label", "note", "author"}` | the anomaly |
 //! | `DELETE /api/labels?sensor=NAME&started=TIME` | the anomaly |
 //!
-//! An error is `{"error": "…"}` with 400 (the request is wrong), 404 (no such anomaly) or 503 (PostgreSQL does
-//! not answer).
+//! An error is `{"error": "…"}` with 400 (the request is wrong), 404 (no such anomaly) or 503
+//! (PostgreSQL does not answer).
 
 use std::time::Duration;
 
@@ -83,8 +83,8 @@ impl ResponseError for ApiError {
 }
 
 impl From<QueryError> for ApiError {
-    /// A statement fails here because of PostgreSQL, not because of the request: the connection is lost, the
-    /// tables are missing, or it takes too long.
+    /// A statement fails here because of PostgreSQL, not because of the request: the connection is
+    /// lost, the tables are missing, or it takes too long.
     fn from(error: QueryError) -> Self {
         Self::unavailable(&error)
     }

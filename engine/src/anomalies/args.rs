@@ -30,7 +30,8 @@ pub(crate) enum AnomaliesCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Labels an anomaly as real or not. The newest label counts; `thicket backtest` measures configurations by it.
+    /// Labels an anomaly as real or not. The newest label counts; `thicket backtest` measures
+    /// configurations by it.
     #[command(after_help = LABEL_EXAMPLES)]
     Label {
         /// The sensor's name.

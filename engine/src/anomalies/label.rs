@@ -33,7 +33,8 @@ pub(super) enum LabelError {
     Database(#[from] QueryError),
 }
 
-/// Sets the label of an anomaly, or clears it if `new` is `None`. Returns the anomaly with its new label.
+/// Sets the label of an anomaly, or clears it if `new` is `None`. Returns the anomaly with its new
+/// label.
 pub(super) async fn change_label(
     postgres: &mut PostgresConnection,
     sensor: &str,

@@ -43,7 +43,8 @@ pub(crate) enum DeadletterCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Deletes dead letters. The ledger still counts them, and `thicket reconcile` knows that they were deleted.
+    /// Deletes dead letters. The ledger still counts them, and `thicket reconcile` knows that they
+    /// were deleted.
     Drop {
         #[command(flatten)]
         selection: SelectionArgs,
@@ -74,7 +75,8 @@ pub(crate) struct FilterArgs {
     /// Only dead letters of this reason, such as malformed_json.
     #[arg(long, value_parser = reason)]
     reason: Option<Reason>,
-    /// Only dead letters whose topic matches, such as 'sensors/site-1/*' (* any text, ? any character).
+    /// Only dead letters whose topic matches, such as 'sensors/site-1/*' (* any text, ? any
+    /// character).
     #[arg(long, value_name = "PATTERN")]
     topic: Option<String>,
     /// Only dead letters that arrived then or later: RFC 3339, or how long ago, such as 2h or 7d.

@@ -59,7 +59,8 @@ pub(super) fn message_for(letter: &DeadLetterRow, rules: &Rules) -> Result<Messa
     if letter.is_cut() {
         return Err(Refusal::Cut { kept: letter.payload.len(), bytes: letter.payload_bytes });
     }
-    // A topic is cut between two characters, so a cut topic may be up to three bytes below the limit.
+    // A topic is cut between two characters, so a cut topic may be up to three bytes below the
+    // limit.
     if letter.topic.len() > DeadLetter::MAX_TOPIC_BYTES - 4 {
         return Err(Refusal::TopicCut(letter.topic.len()));
     }
@@ -102,8 +103,8 @@ fn payload_of_reading(payload: &[u8], rules: &Rules) -> Result<Vec<u8>, Refusal>
     Ok(format!("{{{}}}", renamed.join(",")).into_bytes())
 }
 
-/// Returns the payload of a message; each reading without a time gets the time of its arrival. Numbers keep all
-/// their digits. A payload that is not a reading stays as it is.
+/// Returns the payload of a message; each reading without a time gets the time of its arrival.
+/// Numbers keep all their digits. A payload that is not a reading stays as it is.
 fn with_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u8>, Refusal> {
     let Ok(text) = std::str::from_utf8(payload).map(str::trim_ascii) else { return Ok(payload.to_vec()) };
     let timed = match text.as_bytes().first() {
@@ -118,8 +119,8 @@ fn with_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u
     Ok(timed.into_bytes())
 }
 
-/// Adds times to the readings of an array. The engine stamps readings of one message in their order, a
-/// microsecond apart, so this does the same.
+/// Adds times to the readings of an array. The engine stamps readings of one message in their
+/// order, a microsecond apart, so this does the same.
 fn array_with_times(
     payload: &[u8],
     text: &str,
@@ -165,8 +166,8 @@ fn receives(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
     }
-    // The same first level on both sides: rumqttc rejects every topic that starts with `$`, and panics if the
-    // first character of a topic has more than one byte.
+    // The same first level on both sides: rumqttc rejects every topic that starts with `$`, and
+    // panics if the first character of a topic has more than one byte.
     rumqttc::matches(&format!("/{topic}"), &format!("/{filter}"))
 }
 

@@ -1,7 +1,8 @@
 //! `thicket deadletter`: what could not be processed, why, and what to do about it.
 //!
 //! - `args`: the command line. `print`: dead letters for people and as JSON.
-//! - `message_for`: what is published for a dead letter. `republish`: MQTT. `replay`: both, and the mark.
+//! - `message_for`: what is published for a dead letter. `republish`: MQTT. `replay`: both, and the
+//!   mark.
 //! - `discard`: deletes dead letters.
 
 pub(crate) mod args;
@@ -45,7 +46,8 @@ pub(crate) async fn deadletter(config: &Config, command: DeadletterCommand) -> a
         DeadletterCommand::Replay { selection, again, dry_run, format } => {
             let selection = selection.into();
             let mut selected = select(postgres, &selection).await?;
-            // A named key that was replayed before is refused. A filter means dead letters that wait.
+            // A named key that was replayed before is refused. A filter means dead letters that
+            // wait.
             selected.retain(|letter| again || !letter.was_replayed || !selection.keys.is_empty());
             let options = ReplayOptions { again, dry_run };
             return replay::replay(config, postgres, &keys_of(&selected), options, format).await;

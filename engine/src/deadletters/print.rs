@@ -34,7 +34,8 @@ pub(super) fn print_list(letters: &[DeadLetterRow]) {
     }
 }
 
-/// Prints how many readings of each reason are in quarantine, if there are any. They are not dead letters.
+/// Prints how many readings of each reason are in quarantine, if there are any. They are not dead
+/// letters.
 pub(super) fn print_quarantined(counts: &BTreeMap<String, i64>) {
     if counts.is_empty() {
         return;
@@ -67,7 +68,8 @@ pub(super) fn print_whole(letter: &DeadLetterRow) {
     }
 }
 
-/// Prints dead letters with their keys as JSON. A payload that is not UTF-8 is also there in hexadecimal.
+/// Prints dead letters with their keys as JSON. A payload that is not UTF-8 is also there in
+/// hexadecimal.
 pub(super) fn print_json(letters: &[DeadLetterRow]) -> anyhow::Result<()> {
     let all: Vec<Value> = letters.iter().map(to_json).collect();
     println!("{}", serde_json::to_string(&all)?);

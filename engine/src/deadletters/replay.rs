@@ -139,7 +139,8 @@ fn result_of(
     }
 }
 
-/// Returns why the engine, with this configuration, will make a dead letter of a message; `None` if it will not.
+/// Returns why the engine, with this configuration, will make a dead letter of a message; `None` if
+/// it will not.
 fn next_failure(message: &Message, decoder: &mut MessageDecoder) -> Option<String> {
     let payload = message.payload.clone().into();
     let records = decoder.decode(&message.topic, &payload, false, Utc::now().timestamp_micros());

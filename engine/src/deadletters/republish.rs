@@ -22,7 +22,8 @@ pub(super) struct Republisher {
 }
 
 impl Republisher {
-    /// Connects under a client id of its own. With the engine's id, the broker would disconnect the engine.
+    /// Connects under a client id of its own. With the engine's id, the broker would disconnect the
+    /// engine.
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
         let mqtt = &config.mqtt;
         let (host, port) = mqtt.address()?;
@@ -41,7 +42,8 @@ impl Republisher {
         Ok(republisher)
     }
 
-    /// Publishes at most [`AT_ONCE`] messages and waits until the broker has acknowledged all of them.
+    /// Publishes at most [`AT_ONCE`] messages and waits until the broker has acknowledged all of
+    /// them.
     pub(super) async fn publish(&mut self, messages: &[&Message]) -> anyhow::Result<()> {
         debug_assert!(messages.len() <= AT_ONCE, "the client's queue holds no more while it is not polled");
         for message in messages {

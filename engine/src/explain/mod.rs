@@ -3,6 +3,7 @@
 //! `stored` reads the reading, `replay` restores the detector to its state before the reading,
 //! `explained` puts the two together, and `print` shows them to people.
 
+pub(crate) mod args;
 mod explained;
 mod print;
 mod replay;
@@ -12,37 +13,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use chrono::Utc;
-use clap::Args;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::postgres_pool;
 
 use crate::config::Config;
-use crate::output::Format;
 use crate::{sensors, time_arg};
+use args::ExplainArgs;
 use explained::Explained;
 use stored::StoredDetection;
-
-/// The arguments of `thicket explain`.
-#[derive(Clone, Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct ExplainArgs {
-    /// The sensor's name.
-    sensor: String,
-    /// Explain the newest scored reading at or before this time: RFC 3339, or a duration before
-    /// now, such as 2h [default: now].
-    #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
-    at: Option<Timestamp>,
-    #[command(flatten)]
-    format: Format,
-}
-
-const EXAMPLES: &str = "The detector is restored to its state before the reading: from its checkpoint, if the checkpoint is older, and from the stored
-rows, which are scored again, each with the configuration that it was scored with. The computed score and grade must equal the
-stored ones, bit for bit. If they differ, the command says so and exits 1.
-
-Examples:
-  thicket explain site-1/mic-7 --at 2026-11-22T10:00:00Z
-  thicket explain site-1/mic-7 --at 10m --json";
 
 /// Runs `thicket explain`.
 pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,5 @@
-//! `thicket quarantine`: readings that every replay of the log skips. They are not dead letters: a poison reading is
-//! stored without a score, and an unstorable one has a dead letter of its own.
+//! `thicket quarantine`: readings that every replay of the log skips. They are not dead letters: a
+//! poison reading is stored without a score, and an unstorable one has a dead letter of its own.
 
 pub(crate) mod args;
 
@@ -16,9 +16,9 @@ use crate::config::Config;
 use crate::output::Format;
 use crate::time_arg;
 
-/// A quarantined reading as JSON.
+/// An entry of the quarantine as JSON.
 #[derive(Debug, Serialize)]
-struct Quarantined<'a> {
+struct EntryJson<'a> {
     partition: i32,
     position: String,
     reason: &'a str,
@@ -28,7 +28,7 @@ struct Quarantined<'a> {
     quarantined: Timestamp,
 }
 
-impl<'a> From<&'a QuarantineRow> for Quarantined<'a> {
+impl<'a> From<&'a QuarantineRow> for EntryJson<'a> {
     fn from(row: &'a QuarantineRow) -> Self {
         Self {
             partition: row.partition,
@@ -55,7 +55,7 @@ pub(crate) async fn quarantine(config: &Config, command: QuarantineCommand) -> a
 
 fn print(rows: &[QuarantineRow], format: Format) -> anyhow::Result<()> {
     if format.json {
-        let all: Vec<Quarantined<'_>> = rows.iter().map(Quarantined::from).collect();
+        let all: Vec<EntryJson<'_>> = rows.iter().map(EntryJson::from).collect();
         println!("{}", serde_json::to_string(&all)?);
         return Ok(());
     }

@@ -86,9 +86,8 @@ pub(super) async fn upsert_anomalies(
     Ok(())
 }
 
-/// Ends the events that were open when a sensor's detector got another shape: the old detector,
-/// which would have ended them, does not exist any more. Each event ends at its last anomalous
-/// reading of the old shape. Idempotent.
+/// Ends the events that lasted when a sensor's detector got another shape: each at its last
+/// anomalous reading up to then. The detector that watched them is gone. Idempotent.
 pub(super) async fn close_open_anomalies(
     connection: &mut AsyncPgConnection,
     reshaped: &BTreeMap<SensorId, Timestamp>,

@@ -1,5 +1,5 @@
-//! `dead_letters`: the position is the key, so a replay of the log does not store a dead letter
-//! twice. The dead letter of a redelivered message is recognised by its content.
+//! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead
+//! letter of a redelivered message is recognised by its content.
 
 mod key;
 mod selection;
@@ -32,8 +32,8 @@ struct Content {
 
 /// The arrival times of the stored dead letters by content hash, in µs since the Unix epoch.
 ///
-/// All dead letters of one message have the same arrival time. So a message with the same mistake
-/// twice has two dead letters. A redelivered message has another arrival time.
+/// The dead letters of one message share that time. So a message with the same mistake twice has
+/// two dead letters, while a redelivered message arrived at another time.
 #[derive(Default)]
 struct Arrivals {
     of: HashMap<i64, HashSet<i64>>,
@@ -50,8 +50,8 @@ impl Arrivals {
     }
 }
 
-/// Stores dead letters. Returns for each whether it was stored: a redelivered dead letter that is
-/// stored already is not.
+/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known
+/// is not.
 pub(super) async fn insert_dead_letters(
     connection: &mut AsyncPgConnection,
     dead_letters: &[(PartitionId, &LoggedDeadLetter)],

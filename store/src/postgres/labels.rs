@@ -1,5 +1,5 @@
-//! `labels`: the labels that operators set on anomalies. The ingress appends them to the log.
-//! `applied_labels`: the labels that detectors have applied.
+//! `labels`: what people say about anomalies, on its way into the log. `applied_labels`: the labels
+//! that detectors have applied.
 
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};

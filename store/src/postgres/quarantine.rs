@@ -1,5 +1,5 @@
-//! `quarantine`: readings to skip. A row is durable before the outcome of a later reading is
-//! committed, so that every replay of the log skips the same readings.
+//! `quarantine`: readings that are skipped. A row is durable before any later reading is processed,
+//! so that every replay of the log skips the same readings.
 
 use std::collections::BTreeMap;
 
@@ -58,8 +58,8 @@ pub struct QuarantineEntry {
     pub detail: String,
 }
 
-/// Quarantines a reading. If it is quarantined already, the first entry stays. Returns false, and
-/// writes no entry, if another owner has claimed the partition.
+/// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if
+/// the partition has another owner.
 pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEntry) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Owned {

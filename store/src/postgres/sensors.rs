@@ -9,8 +9,8 @@ use thicket_schema::postgres::{SensorRow, sensors};
 use super::batch::SeenSensor;
 use super::pattern::like;
 
-/// Inserts sensors and their field sets. `sensors.fields` becomes the sorted union of all fields
-/// that a sensor has sent.
+/// Inserts sensors and their field sets. A sensor's `fields` become the sorted union of all it ever
+/// sent.
 pub(super) async fn upsert_sensors(
     connection: &mut AsyncPgConnection,
     partition_of: impl Fn(&SeenSensor) -> i32,

@@ -149,7 +149,8 @@ fn a_letter_of_a_reading_without_its_time_is_not_given_another() {
     assert_eq!(message_for(&untimed(Reason::TooManyFields), &rules()), Err(Refusal::NoTime));
 }
 
-/// A message and a reading can both have too many fields. The explanation is for people: its wording decides nothing.
+/// A message and a reading can both have too many fields. The explanation is for people: its
+/// wording decides nothing.
 #[test]
 fn the_wording_of_the_explanation_does_not_decide_how_a_dead_letter_is_replayed() {
     let mut of_detector = of_reading(&[("x", 1.0)], Reason::TooManyFields);
