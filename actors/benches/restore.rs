@@ -1,9 +1,10 @@
-//! What it costs to bring detectors back, and what checkpoints cost, on a private Redis and PostgreSQL: by how many readings lie between two
-//! checkpoints of a sensor.
+//! Measures the cost of a restore and of checkpoints, on a private Redis and PostgreSQL, for
+//! several numbers of readings between two checkpoints of a sensor.
 //!
-//! Each sensor has a checkpoint in Redis and between none and `every` rows after it in PostgreSQL, evenly spread. They are brought back one
-//! after the other, right after a start of PostgreSQL (its cache is empty) and again. Every score that is computed again must equal the
-//! stored one.
+//! Each sensor has a checkpoint in Redis and between 1 and `every` rows after it in PostgreSQL,
+//! evenly distributed over the sensors. The detectors are restored one after the other: once right
+//! after a start of PostgreSQL, when its cache is empty, and once more. Every replayed score must
+//! equal the stored score.
 //!
 //! `cargo bench -p thicket-actors --bench restore`
 
@@ -30,10 +31,11 @@ use thicket_store::redis::{CheckpointStore, connect_redis};
 type Failure = Box<dyn std::error::Error>;
 
 const SENSORS: usize = 200;
-/// Fills the forests of the default profile.
+/// Readings of each sensor before its checkpoint. They fill the forests of the default profile.
 const BEFORE: usize = 2_500;
 const START: i64 = 1_790_000_000_000_000;
 const SECOND: i64 = 1_000_000;
+/// 2000-01-01, in µs since the Unix epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -65,8 +67,8 @@ fn main() -> Result<(), Failure> {
             let bytes = System::new().block_on(bench.fill(&postgres.url(), &redis.url()))?;
             postgres.stop()?;
             postgres.restart_on_same_port()?;
-            let cold = System::new().block_on(bench.bring_back(&postgres.url(), &redis.url()))?;
-            let warm = System::new().block_on(bench.bring_back(&postgres.url(), &redis.url()))?;
+            let cold = System::new().block_on(bench.restore_all(&postgres.url(), &redis.url()))?;
+            let warm = System::new().block_on(bench.restore_all(&postgres.url(), &redis.url()))?;
             println!(
                 "| {name} | {fields} | {every} | {} KB | {} | {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms |",
                 bytes / 1_024,
@@ -81,12 +83,15 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// One case of the measurement.
 struct Bench {
     fields: usize,
+    /// Readings between two checkpoints.
     every: usize,
     config: NamedConfig,
 }
 
+/// The restore time of each sensor, sorted, and the CPU time of the engine and PostgreSQL together.
 struct Outcome {
     millis: Vec<f64>,
     cpu: Duration,
@@ -100,7 +105,7 @@ impl Outcome {
 
 impl Bench {
     fn sensor(&self, number: usize) -> SensorName {
-        #[expect(clippy::unwrap_used, reason = "it is one")]
+        #[expect(clippy::unwrap_used, reason = "the name is valid")]
         SensorName::new(&format!("{:x}/{}/{}/{number}", self.config.identity, self.fields, self.every))
             .unwrap()
     }
@@ -109,7 +114,8 @@ impl Bench {
         (0..self.fields).map(|field| format!("field{field:02}")).collect()
     }
 
-    /// Scores readings, stores those after the checkpoint, and the checkpoint; returns the mean size of a checkpoint.
+    /// Scores readings, and stores a checkpoint of each sensor and the rows after it. Returns the
+    /// mean size of a checkpoint in bytes.
     async fn fill(&self, postgres: &str, redis: &str) -> Result<usize, Failure> {
         let store = CheckpointStore::new(connect_redis(redis).await, Keys::default());
         let mut connection = connect_postgres(postgres).await?;
@@ -182,8 +188,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Brings every sensor back, one after the other.
-    async fn bring_back(&self, postgres: &str, redis: &str) -> Result<Outcome, Failure> {
+    /// Restores the detector of every sensor, one after the other.
+    async fn restore_all(&self, postgres: &str, redis: &str) -> Result<Outcome, Failure> {
         let pool = postgres_pool(postgres, 4)?;
         let client = connect_redis(redis).await;
         let store = CheckpointStore::new(client.clone(), Keys::default());
@@ -197,7 +203,7 @@ impl Bench {
         let servers_before = servers_cpu(&pool).await?;
         let cpu = ProcessTime::now();
         let mut millis = Vec::with_capacity(SENSORS);
-        // In another order than they were written.
+        // In another order than that of the writes.
         for number in (0..SENSORS).map(|i| i * 77 % SENSORS) {
             let sensor = self.sensor(number);
             let began = Instant::now();
@@ -226,7 +232,7 @@ fn ts(i: usize) -> i64 {
     START + i as i64 * SECOND
 }
 
-/// A wave and noise.
+/// Returns the values of a reading: a wave with noise.
 fn values(sensor: usize, i: usize, fields: usize) -> Vec<f64> {
     let noise = |field: usize| {
         let bytes = [sensor as u64, i as u64, field as u64].map(u64::to_le_bytes).concat();
@@ -235,7 +241,7 @@ fn values(sensor: usize, i: usize, fields: usize) -> Vec<f64> {
     (0..fields).map(|field| 50.0 + 5.0 * (i as f64 / 40.0).sin() + noise(field)).collect()
 }
 
-/// CPU time of PostgreSQL's backends for this process.
+/// Returns the CPU time of all client backends of PostgreSQL.
 async fn servers_cpu(pool: &PostgresPool) -> Result<Duration, Failure> {
     #[derive(QueryableByName)]
     struct Backend {

@@ -1,8 +1,8 @@
 //! Acknowledges MQTT messages on the connection that delivered them.
 //!
-//! A rumqttc acknowledgement carries only a packet id, which has no meaning on another connection. So each delivery
-//! carries the generation of its connection. A delivery of an older generation is not acknowledged, and the broker
-//! delivers the message again.
+//! An acknowledgement carries only a packet id, and a packet id has no meaning on another
+//! connection. So each delivery carries the generation of its connection. A delivery of an older
+//! generation is not acknowledged, and the broker delivers the message again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,8 +35,8 @@ impl Connection {
         Self { shared: Arc::new(Shared { state, broken: Notify::new() }) }
     }
 
-    /// Returns the delivery of a message on the current connection; `None` for a message that needs no
-    /// acknowledgement.
+    /// Returns the delivery of a message on the current connection, or `None` if the message needs
+    /// no acknowledgement.
     pub fn delivery(&self, publish: &Publish) -> Option<Delivery> {
         if publish.qos == QoS::AtMostOnce {
             return None;
@@ -52,7 +52,7 @@ impl Connection {
         event_loop.clean();
     }
 
-    /// Asks the ingress to reconnect, so that the broker redelivers every message without acknowledgement.
+    /// Asks the ingress to reconnect, so that the broker redelivers every unacknowledged message.
     pub fn request_redelivery(&self) {
         self.shared.broken.notify_one();
     }
@@ -67,8 +67,8 @@ impl Connection {
     }
 }
 
-/// A message that the broker expects an acknowledgement of. If it is dropped without
-/// [`Delivery::acknowledge`], the broker delivers it again after the next reconnect.
+/// A message that waits for its acknowledgement. If the delivery is dropped without
+/// [`Delivery::acknowledge`], the broker delivers the message again after the next reconnect.
 #[derive(Debug)]
 pub struct Delivery {
     packet: u16,
@@ -86,10 +86,11 @@ impl Delivery {
         let mut publish = Publish::new("", QoS::AtLeastOnce, Vec::new());
         publish.pkid = self.packet;
         publish.payload = Bytes::new();
-        // The lock is held: between the check and the queueing no generation can end. The queue has room for every
-        // packet id, so this fails only when the event loop is gone, and then the broker delivers again.
+        // The lock is held, so no generation ends between the check and this call. The queue has
+        // room for every packet id, so the call fails only if the event loop is gone. Then the
+        // broker delivers the message again.
         if let Err(error) = state.client.try_ack(&publish) {
-            tracing::debug!(%error, packet = self.packet, "acknowledgement dropped");
+            tracing::debug!(%error, packet = self.packet, "cannot send the acknowledgement; the broker delivers the message again");
         }
     }
 }

@@ -1,31 +1,33 @@
-//! Credits: the only backpressure. An actix mailbox is not a bound (`do_send` ignores its capacity, and so do `send` and
-//! fresh clones of an address), so whatever is in flight carries a permit of a semaphore, released by `Drop`.
+//! Credits: the only backpressure. The capacity of an actix mailbox is not a bound: `do_send`
+//! ignores it, and so do `send` and new clones of an address. So each message in flight carries a
+//! permit of a semaphore, and dropping the message releases the permit.
 
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How much may be in flight at once, in a unit that its owner chooses (messages, readings, bytes).
+/// Bounds what may be in flight at once. The owner of the pool chooses the unit: messages, readings
+/// or bytes.
 #[derive(Clone, Debug)]
 pub struct CreditPool {
     semaphore: Arc<Semaphore>,
     capacity: u32,
 }
 
-/// Permission to have something in flight. Dropping it gives the permission back.
+/// Units that something in flight holds. Dropping the credit gives the units back to its pool.
 #[derive(Debug)]
 pub struct Credit {
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Credit {
-    /// A credit of a pool without bounds, for what is bounded elsewhere.
+    /// Creates a credit without a pool, for messages that have another bound.
     pub const fn unbounded() -> Self {
         Self { permit: None }
     }
 
-    /// Takes `units` out of this credit, or what there is left of them.
+    /// Splits `units` off this credit, or all that it has left.
     #[must_use]
     pub fn split(&mut self, units: u32) -> Self {
         let permit = self.permit.as_mut().and_then(|permit| {
@@ -37,47 +39,48 @@ impl Credit {
 }
 
 impl CreditPool {
-    /// A pool of `capacity` units, at least one.
+    /// Creates a pool of `capacity` units, at least one.
     pub fn new(capacity: u32) -> Self {
         let capacity = capacity.max(1);
         Self { semaphore: Arc::new(Semaphore::new(capacity as usize)), capacity }
     }
 
-    /// Waits for `units`. A request for more than the pool holds takes the whole pool, so that a large item
-    /// passes alone instead of never.
+    /// Waits for `units`. A request for more than the capacity takes the whole pool: so a large
+    /// item passes alone instead of waiting without end.
     pub async fn acquire(&self, units: u32) -> Credit {
         let units = units.min(self.capacity);
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(units).await;
         Credit { permit: permit.ok() }
     }
 
-    /// Takes `units` if they are free now.
+    /// Takes `units`; `None` if they are not free now.
     pub fn try_acquire(&self, units: u32) -> Option<Credit> {
         let units = units.min(self.capacity);
         let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(units).ok()?;
         Some(Credit { permit: Some(permit) })
     }
 
-    /// Units not in flight now.
+    /// Returns the number of free units.
     pub fn available(&self) -> usize {
         self.semaphore.available_permits()
     }
 
-    /// Units in all.
+    /// Returns the number of units, free or not.
     pub const fn capacity(&self) -> u32 {
         self.capacity
     }
 }
 
-/// A message that carries the credit which bounds it, and may therefore be sent without waiting.
+/// A message that carries its own credit. The credit bounds it, so it may be sent without waiting.
 pub trait Credited: Message {
-    /// The credit that is released when the message's work is done.
+    /// Returns the credit that is released when the work of the message is done.
     fn credit(&self) -> &Credit;
 }
 
-/// Sends a message whose number in flight is bounded by the credit it carries.
+/// Sends a message without waiting: its credit bounds how many are in flight.
 ///
-/// Returns whether the receiver was alive; a dead receiver drops the message and thereby its credit.
+/// Returns whether the receiver was alive. A dead receiver drops the message, and the message its
+/// credit.
 pub fn send_credited<M>(receiver: &Recipient<M>, message: M) -> bool
 where
     M: Credited + Send + 'static,

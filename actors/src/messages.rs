@@ -1,5 +1,6 @@
-//! Every message between actors, in the order that data flows: who sends it, who receives it, and what becomes of it on
-//! failure. Data flows one way; what flows back is acknowledgement and credit.
+//! Every message between actors, in the order that data flows. Each says which actor sends it,
+//! which actor receives it, and what happens to it on failure. Data flows in one direction;
+//! acknowledgements and credits flow back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::credit::{Credit, Credited};
 use thicket_detector::NamedConfig;
 use thicket_store::postgres::{AppliedLabel, ClaimedPartition, CommitBatch, QuarantineEntry, StoredReading};
 
-/// `MqttIngress` → `QueueWriter`: the records of one MQTT message. If the process or the writer dies, the message is
-/// not acknowledged, and the broker delivers it again.
+/// `MqttIngress` → `QueueWriter`: the records of one MQTT message. If the process or the writer
+/// dies, the message is not acknowledged, and the broker delivers it again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Append {
@@ -34,8 +35,8 @@ impl Credited for Append {
     }
 }
 
-/// `MqttIngress` → `QueueWriter`: control entries for the logs of partitions. Returns whether the logs hold them.
-/// Lost only with the process; then they are published again.
+/// `MqttIngress` → `QueueWriter`: control entries for the logs of partitions. Returns whether the
+/// logs hold them. They are lost only if the process dies; then they are published again.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct AppendControls {
@@ -43,9 +44,10 @@ pub struct AppendControls {
     pub controls: Vec<(PartitionId, Control)>,
 }
 
-/// `MqttIngress` → `QueueWriter`: this node holds the subscription from now on. The writer opens every log, so that
-/// earlier writers can append nothing more. Messages that wait are dropped: the broker delivers them again. Returns
-/// false if a later holder of the subscription has opened a log already.
+/// `MqttIngress` → `QueueWriter`: this node holds the subscription from now on. The writer opens
+/// every log, and earlier writers cannot append any more. It drops the messages that wait: the
+/// broker delivers them again. Returns false if a later holder of the subscription has already
+/// opened a log.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct FenceWriters {
@@ -53,115 +55,118 @@ pub struct FenceWriters {
     pub ingress_epoch: u64,
 }
 
-/// Engine → `MqttIngress`: the configuration of detectors has changed. The ingress publishes it if its node writes the
-/// log.
+/// Engine → `MqttIngress`: the configuration of the detectors has changed. The ingress publishes it
+/// if its node writes the log.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reload {
-    /// All rules, as JSON.
+    /// The configuration of all sensors, as JSON.
     pub detectors: Arc<str>,
 }
 
-/// `PartitionKeeper` → `Shard`: this node owns the partition from now on. A shard that is restarted asks for its
-/// partitions again.
+/// `PartitionKeeper` → `Shard`: this node owns the partition from now on. After a restart, a shard
+/// asks for its partitions again.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Assign(pub Arc<ClaimedPartition>);
 
-/// `PartitionKeeper` → `Shard`: the partition is not this node's any more. What is in flight cannot commit.
+/// `PartitionKeeper` → `Shard`: this node does not own the partition any more. Its batches in
+/// flight cannot commit.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Revoke {
-    /// Which partition.
+    /// The partition.
     pub partition: PartitionId,
 }
 
-/// `Shard` → `PartitionKeeper`: forget what this node believes of the partition and assign it anew, with a fresh epoch,
-/// from the committed position. Sent when a commit's fate is unknown or a detector cannot be brought back.
+/// `Shard` → `PartitionKeeper`: claim the partition again and assign it again, under a new epoch
+/// and from the committed position. Sent if the outcome of a commit is unknown, or if a detector
+/// cannot be restored.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reopen {
-    /// Which partition.
+    /// The partition.
     pub partition: PartitionId,
 }
 
-/// `Shard` → `PartitionKeeper`: a reading is to be skipped. Answered once that is durable; false if the partition is another node's. Waits for
-/// the database for as long as it takes.
+/// `Shard` → `PartitionKeeper`: quarantine a reading. Returns true once the entry is durable, false
+/// if another node owns the partition. Retries until the database answers.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct Quarantine(pub QuarantineEntry);
 
-/// `Shard` → `Detector`: readings to score, in the order of the log. Consumed if the detector panics; the shard keeps the
-/// readings and restores the detector.
+/// `Shard` → `Detector`: readings to score, in the order of the log. A panic of the detector
+/// consumes the message; the shard keeps the readings and restores the detector.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Scores, NotRestored>")]
 pub struct Score {
-    /// The readings, shared with the shard that turns them into rows.
+    /// The readings of the sensor in one batch, shared with the shard that makes rows of them.
     pub readings: Arc<Vec<Reading>>,
-    /// Which of them; the others were dealt with before.
+    /// Index of the first reading to score.
     pub from: usize,
-    /// One past the last of them.
+    /// Index after the last reading to score.
     pub to: usize,
 }
 
-/// The detector has no state yet: it has just started, or restarted after a panic.
+/// The error of a detector without state: it has just started, or restarted after a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the detector has not been restored")]
 pub struct NotRestored;
 
-/// What a detector says to a `Score`.
+/// The answer of a detector to a [`Score`].
 #[derive(Debug)]
 pub struct Scores {
-    /// One for each reading, in order.
+    /// The outcome of each reading, in the order of the readings.
     pub outcomes: Vec<ScoreOutcome>,
-    /// The detector's state after the last reading, where a checkpoint is due.
+    /// The state of the detector after the last reading; `None` if no checkpoint is due.
     pub checkpoint: Option<Checkpoint>,
-    /// Time spent.
+    /// Time that the detector spent.
     pub elapsed: Duration,
 }
 
 /// The outcome of one reading in its detector.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScoreOutcome {
-    /// It was scored.
+    /// The detector scored it.
     Scored(Box<Detection>),
-    /// It is not newer than its sensor's newest reading and touched nothing.
+    /// It is not newer than its sensor's newest reading. The detector is unchanged.
     NotNewer,
-    /// The detector cannot score it, and it touched nothing.
+    /// The detector cannot score it. The detector is unchanged.
     Rejected {
-        /// The dead letter's reason.
+        /// The reason of the dead letter.
         reason: Reason,
-        /// The detector's own words.
+        /// The error text of the detector.
         detail: String,
     },
-    /// It is quarantined: it panicked its detector twice, or killed the process repeatedly.
+    /// It is quarantined: its detector panicked on it twice, or the process died on it repeatedly.
     Poison,
 }
 
-/// `Shard` → `Detector`: the past that a detector starts from. Pure replay; a panic in it restarts the detector empty.
+/// `Shard` → `Detector`: the history to restore the detector from. After a panic the detector
+/// restarts without state.
 #[derive(Debug, Message)]
 #[rtype(result = "Restored")]
 pub struct Restore {
-    /// How the sensor is configured.
+    /// The configuration of the sensor.
     pub config: Arc<NamedConfig>,
-    /// What the stores know of the sensor.
+    /// The checkpoint and the rows of the sensor.
     pub history: History,
 }
 
-/// What a restore found.
+/// The result of a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// The detector's seq now.
+    /// The seq of the restored detector.
     pub seq: u64,
-    /// Stored rows that were applied again.
+    /// Number of stored rows that were replayed.
     pub replayed: u64,
-    /// Rows whose recomputed score differs from the stored one. Anything but 0 is an alarm.
+    /// Number of rows whose replayed score differs from the stored score. Must be 0.
     pub mismatches: u64,
-    /// Whether the detector in the checkpoint could not be brought to life.
+    /// Whether the checkpoint could not be used.
     pub unusable: bool,
 }
 
-/// `Shard` → `Detector`: other settings of the same shape, from the next reading on.
+/// `Shard` → `Detector`: settings of the same shape that apply from the next reading on.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reconfigure {
@@ -169,37 +174,41 @@ pub struct Reconfigure {
     pub config: Arc<NamedConfig>,
 }
 
-/// `Shard` → `Detector`: what a person says of an anomaly. Answered with the seq after which it was heard, if it changes anything.
+/// `Shard` → `Detector`: applies an operator's label to an anomaly. Returns the seq after which the
+/// label was applied, or `None` if the label changes nothing.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<u64>")]
 pub struct ApplyLabel {
-    /// When the anomaly began.
+    /// The time of the anomaly's first reading.
     pub started: Timestamp,
-    /// What it is.
+    /// The label.
     pub label: Label,
 }
 
-/// `Shard` → `Detector`: a reading that must not be applied. Only the newest timestamp moves; answered with whether it does.
+/// `Shard` → `Detector`: skips a quarantined reading. Only the newest timestamp of the detector may
+/// advance. Returns whether it advanced.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<bool, NotRestored>")]
 pub struct Skip {
-    /// The reading's timestamp.
+    /// The timestamp of the reading.
     pub ts: Timestamp,
 }
 
-/// `Shard` → `Detector`: the state now, for retirement and shutdown. Nothing if the detector holds none.
+/// `Shard` → `Detector`: asks for a checkpoint, before an eviction or a shutdown. Returns `None` if
+/// the detector has no state.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Checkpoint>")]
 pub struct TakeCheckpoint;
 
-/// `Shard` → `PostgresWriter`: the outcomes of a range of one partition's log. Retried until the database answers; the
-/// reply is dropped only with the writer, and the shard then reopens the partition.
+/// `Shard` → `PostgresWriter`: the outcomes of a range of one partition's log. The writer retries
+/// until the database answers. Only a panic of the writer drops the reply; then the shard reopens
+/// the partition.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Commit {
-    /// The rows and everything else that commits with them.
+    /// The rows, and the other changes that commit with them.
     pub batch: CommitBatch,
-    /// Told what became of it.
+    /// Receives the outcome.
     pub reply: oneshot::Sender<CommitOutcome>,
     /// Bounds the readings between log and database.
     pub credit: Credit,
@@ -211,29 +220,31 @@ impl Credited for Commit {
     }
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
-    /// It is durable.
+    /// The batch is durable.
     Committed,
-    /// A reading of it cannot be stored. There is a verdict on it now; the partition is to be reopened.
+    /// A reading of the batch cannot be stored. It is quarantined now, and the shard must reopen
+    /// the partition.
     Withdrawn,
-    /// The partition's epoch or position is not what the batch builds on: it is another node's now, or a reply was lost.
+    /// The partition has another epoch or position than the batch expects: another node owns it
+    /// now, or the reply to an earlier commit was lost.
     Fenced,
 }
 
-/// `Shard` → `Checkpointer`: a detector's state whose rows are durable. The newest of a sensor wins; a failure costs a
-/// longer replay, never a row.
+/// `Shard` → `Checkpointer`: a checkpoint whose rows are durable. The newest checkpoint of a sensor
+/// wins. A failure makes the next replay longer; it loses no row.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Save {
     /// The sensor's partition.
     pub partition: PartitionId,
-    /// Which sensor.
+    /// The sensor.
     pub sensor: SensorName,
-    /// The state.
+    /// The checkpoint of its detector.
     pub checkpoint: Checkpoint,
-    /// Bounds the bytes that wait for Redis.
+    /// Bounds the bytes of the checkpoints that wait for Redis.
     pub credit: Credit,
 }
 
@@ -243,7 +254,7 @@ impl Credited for Save {
     }
 }
 
-/// `Shard` → `Checkpointer`: asks for what the stores have about a sensor. Waits for the stores without end.
+/// `Shard` → `Checkpointer`: asks for the history of a sensor. Retries until the stores answer.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "History")]
 pub struct Load {
@@ -253,32 +264,34 @@ pub struct Load {
     pub sensor: SensorName,
     /// Its configuration.
     pub config: Arc<NamedConfig>,
-    /// Whether its checkpoint may be used. If not, the checkpoint is deleted, and the detector is rebuilt from rows.
+    /// Whether its checkpoint may be used. If not, the checkpoint is deleted, and the detector is
+    /// rebuilt from rows.
     pub use_checkpoint: bool,
 }
 
-/// What the stores have about a sensor: its checkpoint and the rows after it. If the shape of its detector has changed
-/// since, the rows to rebuild the detector from.
+/// What the stores hold about a sensor: its checkpoint and the rows after it. If the shape of its
+/// detector has changed since then, also the rows to rebuild the detector from.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The newest checkpoint, if it is readable and of the detector's present shape.
+    /// The newest checkpoint, if it is readable and has the present shape of the detector.
     pub checkpoint: Option<Checkpoint>,
-    /// The last rows before the detector got its present shape, oldest first. The detector learns from them; their
-    /// scores are not compared.
+    /// The last rows before the detector got its present shape, oldest first. The detector learns
+    /// from them; their scores are not compared.
     pub rebuild_from: Vec<StoredReading>,
-    /// Scored and poison rows newer than all of that, oldest first. They are applied again, and the scores must be the
-    /// stored ones.
+    /// Scored and poison rows after the checkpoint and after `rebuild_from`, oldest first. They are
+    /// replayed, and the scores must equal the stored scores.
     pub replay: Vec<StoredReading>,
-    /// The configurations that rows name.
+    /// The configurations that the rows refer to, by their identity.
     pub configs: BTreeMap<u64, Arc<NamedConfig>>,
-    /// Labels that the detector has applied, in the order of its readings.
+    /// The labels that the detector has applied, in the order of its readings.
     pub labels: Vec<AppliedLabel>,
-    /// The time of the last row of another shape, if the shape has changed: events that still lasted then
-    /// end with the next commit.
+    /// The time of the last row of another shape; `None` if the shape has not changed. The next
+    /// commit ends the events that were open at that time.
     pub reshaped: Option<Timestamp>,
 }
 
-/// Engine → any actor at the end: finish what is in flight and take no more. Answered when that is done.
+/// Engine → any actor, at shutdown: take no new work and finish the work in flight. Returns when
+/// all work is done.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

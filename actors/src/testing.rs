@@ -1,4 +1,4 @@
-//! What the unit tests of several actors share.
+//! Actors, stores and readings for the unit tests of several actors.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) fn start<A: Actor<Context = Context<A>> + Supervised>(actor: A) -> Ad
     start_here(actor, Supervision { actor: "test", intensity, exit, restarts })
 }
 
-/// An actor in place of a neighbour: it keeps every message, and answers each with the same function.
+/// Stands in for another actor. It keeps every message, and answers each with the same function.
 struct Recorder<M: Message> {
     received: mpsc::UnboundedSender<M>,
     answer: fn(&M) -> M::Result,
@@ -59,22 +59,22 @@ where
     (start(Recorder { received: sender, answer }).recipient(), received)
 }
 
-/// Metrics of a registry of their own.
+/// Creates metrics in a new registry.
 pub(crate) fn metrics() -> Metrics {
     Metrics::new(&Registry::new()).expect("a fresh registry")
 }
 
-/// A Redis client that never connects: for tests that must not reach Redis.
+/// Creates a Redis client that never connects, for tests that must not reach Redis.
 pub(crate) fn disconnected_redis() -> Client {
     fred::types::Builder::default_centralized().build().expect("a client without a server")
 }
 
-/// A pool without a server behind it: for tests that must not reach PostgreSQL.
+/// Creates a pool without a server, for tests that must not reach PostgreSQL.
 pub(crate) fn disconnected_postgres() -> PostgresPool {
     postgres_pool("postgres://thicket@127.0.0.1:1/thicket", 1).expect("a pool without a server")
 }
 
-/// A reading of one field.
+/// Creates a reading of one field.
 pub(crate) fn reading(sensor: &str, ts: i64, value: f64) -> Reading {
     Reading {
         sensor: SensorName::new(sensor).expect("a valid name"),
@@ -85,7 +85,7 @@ pub(crate) fn reading(sensor: &str, ts: i64, value: f64) -> Reading {
     }
 }
 
-/// The record of a reading, received at its own time.
+/// Creates the record of a reading. The arrival time is the reading's own timestamp.
 pub(crate) fn record_of(reading: Reading) -> Record {
     Record { received: reading.ts.0, redelivered: false, item: Item::Reading(reading) }
 }

@@ -1,5 +1,6 @@
-//! A message whose records belong to several partitions, on a real Redis: it is released once every partition
-//! has its records, and a redelivery after a partial append loses and doubles nothing that a reader cannot tell apart.
+//! Messages whose records belong to several partitions, on a real Redis. A message is released once
+//! every partition has its records. A redelivery after a partial append loses no record, and a
+//! reader recognises the repeated records.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -93,7 +94,7 @@ fn message() -> Vec<(PartitionId, Record)> {
 }
 
 #[actix_rt::test]
-async fn a_message_of_two_partitions_is_released_once_both_logs_hold_it() {
+async fn a_message_of_two_partitions_is_released_once_both_logs_hold_its_records() {
     let env = TestEnv::new().await;
     let (writer, pool) = (env.writer("first"), CreditPool::new(1));
     let credit = pool.acquire(1).await;
@@ -105,7 +106,7 @@ async fn a_message_of_two_partitions_is_released_once_both_logs_hold_it() {
 #[actix_rt::test]
 async fn a_redelivery_after_a_partial_append_completes_the_other_partition() {
     let env = TestEnv::new().await;
-    // The first ingress has appended to one partition when it dies: the message is not acknowledged.
+    // The first ingress dies after its append to one partition. The message is not acknowledged.
     let opening = Opening { earliest: 1, ingress_epoch: 0, acknowledged: Position::default() };
     let mut dead = LogAppender::open(&env.client, &env.keys, PARTITIONS[0], "dead", opening).await.unwrap();
     let of_first = message().into_iter().filter(|(partition, _)| *partition == PARTITIONS[0]);
@@ -118,6 +119,7 @@ async fn a_redelivery_after_a_partial_append_completes_the_other_partition() {
     let credit = pool.acquire(1).await;
     writer.send(Append { records: message(), delivery: None, credit }).await.unwrap();
     writer.send(Drain).await.unwrap();
-    // Every reading is in its log. The repeated ones have the same times and values: the commit counts them as duplicates.
+    // Every reading is in its log. The repeated readings have the same times and values, so the
+    // commit counts them as duplicates.
     assert_eq!(env.logs().await, [vec![1, 3, 1, 3], vec![2]]);
 }

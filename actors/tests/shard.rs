@@ -1,4 +1,4 @@
-//! A shard with its real stores, on one arbiter.
+//! A shard with real stores, on one arbiter.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -107,7 +107,7 @@ impl TestEnv {
         }
     }
 
-    /// The rows of a sensor once there are so many.
+    /// Waits until a sensor has `count` rows, and returns them.
     async fn rows(&self, sensor: &str, count: usize) -> Vec<Row> {
         let started = Instant::now();
         loop {
@@ -140,7 +140,7 @@ fn opening(earliest: u64) -> Opening {
     Opening { earliest, ingress_epoch: 0, acknowledged: Position::default() }
 }
 
-/// diesel's migrations block, and need a runtime with threads.
+/// Migrates the database. The migrations of diesel block, so they need a runtime with threads.
 fn migrate(url: String) {
     let migration = std::thread::spawn(move || {
         let runtime =
@@ -181,7 +181,7 @@ fn value(i: i64) -> f64 {
 }
 
 #[actix_rt::test]
-async fn a_reading_that_panics_its_detector_twice_is_quarantined_and_no_other_sensor_notices() {
+async fn a_reading_that_panics_its_detector_twice_is_quarantined_and_other_sensors_are_not_affected() {
     fail::cfg("poison", "return").unwrap();
     let clean: Vec<(&str, i64, f64)> = (0..90)
         .flat_map(|i| [("ill", i, value(i)), ("well", i, value(i + 1))])
@@ -200,13 +200,13 @@ async fn a_reading_that_panics_its_detector_twice_is_quarantined_and_no_other_se
     let mut ill = env.rows("ill", 90).await;
     let skipped = ill.remove(50);
     assert_eq!((skipped.seq, skipped.score.as_str(), skipped.flags), (0, "", i64::from(Flag::Poison.bit())));
-    assert_eq!(ill, expected_ill, "the sensor goes on as if the reading had never been");
+    assert_eq!(ill, expected_ill, "the other rows are those of a run without the reading");
     assert_eq!(env.rows("well", 90).await, expected_well);
     assert_eq!(env.metrics.commit_conflicts.get(), 0);
 }
 
 #[actix_rt::test]
-async fn a_control_entry_takes_effect_where_it_stands() {
+async fn a_control_entry_takes_effect_at_its_position() {
     use diesel::sql_types::Array;
     #[derive(QueryableByName)]
     struct Configs {
@@ -239,7 +239,7 @@ async fn a_control_entry_takes_effect_where_it_stands() {
     }
     for (sensor, config) in [("a", stricter), ("b", wider)] {
         let rows = env.rows(sensor, 90).await;
-        assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "numbering goes on");
+        assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the seq continues");
         let configs: Vec<Configs> = sql_query(
             "SELECT array_agg(config ORDER BY ts) AS configs FROM readings r JOIN sensors s ON s.id = r.sensor WHERE s.name = $1",
         )
@@ -255,7 +255,7 @@ async fn a_control_entry_takes_effect_where_it_stands() {
 }
 
 #[actix_rt::test]
-async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
+async fn entries_that_redis_lost_are_reported_and_later_entries_are_processed() {
     let env = TestEnv::new().await;
     env.append(&[("a", 0, 1.0), ("a", 1, 2.0)]).await;
     env.rows("a", 2).await;
@@ -273,14 +273,14 @@ async fn entries_that_redis_lost_are_reported_and_the_rest_goes_on() {
 }
 
 #[actix_rt::test]
-async fn a_partition_that_is_reopened_while_its_shard_waits_for_entries_loses_none() {
+async fn a_partition_that_is_reopened_while_its_shard_waits_for_entries_loses_no_entry() {
     const ROUNDS: i64 = 12;
     let env = TestEnv::new().await;
     let mut connection = connect_postgres(&env.postgres.url()).await.unwrap();
     env.append(&[("s", 0, 1.0)]).await;
     env.rows("s", 1).await;
     for round in 0..ROUNDS {
-        // The commit of this entry waits for the lock, and is refused once that is released.
+        // The commit of this entry waits for the lock. It is refused once the lock is released.
         sql_query("BEGIN").execute(&mut connection).await.unwrap();
         sql_query("UPDATE partitions SET epoch = epoch + 1").execute(&mut connection).await.unwrap();
         env.append(&[("s", 2 * round + 1, 1.0)]).await;

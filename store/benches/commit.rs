@@ -1,9 +1,10 @@
-//! How several values of a reading get into one column, thousands of rows a statement: UNNEST flattens nested arrays, so
-//! they cannot come as an array of arrays. Compares, interleaved, on a private PostgreSQL, in CPU time of its backend:
+//! Compares ways to insert rows with several values in one array column, thousands of rows per
+//! statement. UNNEST flattens nested arrays, so a parameter cannot be an array of arrays. Measures
+//! the CPU time of the backend of a private PostgreSQL; the variants alternate:
 //!
-//! - `slices`: one flat array for all rows, of which each row cuts its slice (what the writer does)
+//! - `slices`: one flat array for all rows, and a slice of it for each row (what the writer does)
 //! - `literals`: one array literal as text for each row, cast to `float8[]`
-//! - `json`: one JSON document for all rows, taken apart by `jsonb_to_recordset`
+//! - `json`: one JSON document for all rows, split into rows by `jsonb_to_recordset`
 //!
 //! `cargo bench -p thicket-store`
 
@@ -66,7 +67,7 @@ async fn compare(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// User and system time of a process, from `/proc`.
+/// Returns the user and system time of a process, from `/proc`.
 fn cpu_seconds(pid: i32) -> Result<f64, Box<dyn std::error::Error>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after_name = stat.rsplit_once(") ").ok_or("no process name")?.1;

@@ -1,9 +1,10 @@
-//! Fail points: places at which a crash test ends the process, and rules that it breaks to check
-//! that the break is noticed. Without the feature `faults`, as in every release, they do nothing.
+//! Fail points for the crash tests. At a fail point, a crash test ends the process, or lets an
+//! operation fail. A crash test also breaks rules of the engine on purpose, and must notice it.
+//! Without the feature `faults`, as in every release, these functions do nothing.
 
 use fail::fail_point;
 
-/// Every place, in the order of the data flow.
+/// Every fail point, in the order that data flows.
 pub const PLACES: [&str; 27] = [
     "append.before",
     "append.lost",
@@ -34,10 +35,10 @@ pub const PLACES: [&str; 27] = [
     "restore.after",
 ];
 
-/// Those of them that count a reply as lost instead of ending the process.
+/// The fail points that drop a reply instead of ending the process.
 pub const LOST_REPLIES: [&str; 2] = ["append.lost", "commit.lost"];
 
-/// Every rule that can be broken.
+/// Every rule that a crash test can break.
 pub const RULES: [&str; 5] = [
     "rule.acknowledge_after_append",
     "rule.position_with_rows",
@@ -46,7 +47,8 @@ pub const RULES: [&str; 5] = [
     "rule.append_once",
 ];
 
-/// First values of readings that do what they say, if the place `poison` is set.
+/// Poison values. A reading whose first value is one of these acts on its thread if the fail point
+/// `poison` is set.
 pub const POISON: [(f64, Poison); 4] = [
     (9_001e6, Poison::Panic),
     (9_002e6, Poison::Abort),
@@ -54,40 +56,41 @@ pub const POISON: [(f64, Poison); 4] = [
     (9_004e6, Poison::Freeze),
 ];
 
-/// What a poisonous reading does to the thread that scores it.
+/// What a poison reading does to the thread that scores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poison {
-    /// Panics.
+    /// Panics the thread.
     Panic,
     /// Aborts the process.
     Abort,
-    /// Uses up the stack.
+    /// Overflows the stack.
     Overflow,
-    /// Never ends.
+    /// Loops without end.
     Freeze,
 }
 
-/// Passes a place.
-pub fn pass(place: &'static str) {
-    debug_assert!(PLACES.contains(&place), "{place} is no place");
-    fail_point!(place);
+/// Passes a fail point. A crash test may end the process here.
+pub fn pass(point: &'static str) {
+    debug_assert!(PLACES.contains(&point), "{point} is no fail point");
+    fail_point!(point);
 }
 
-/// Whether a place wants what happens there to be taken for a failure.
-pub fn fails(place: &'static str) -> bool {
-    debug_assert!(PLACES.contains(&place), "{place} is no place");
-    fail_point!(place, |_| true);
+/// Whether the operation at a fail point must be treated as failed.
+pub fn fails(point: &'static str) -> bool {
+    debug_assert!(PLACES.contains(&point), "{point} is no fail point");
+    fail_point!(point, |_| true);
     false
 }
 
-/// Whether a rule is kept.
+/// Whether the engine keeps a rule. Returns false if a crash test breaks it.
 pub fn keeps(rule: &'static str) -> bool {
     debug_assert!(RULES.contains(&rule), "{rule} is no rule");
     fail_point!(rule, |_| false);
     true
 }
 
-/// Lets a poisonous reading do its work.
+/// Acts as a poison reading if the first value of a reading is a poison value, and the fail point
+/// `poison` is set.
 pub fn poison(first_value: Option<f64>) {
     let Some(first_value) = first_value else { return };
     let armed = || {
@@ -103,7 +106,7 @@ pub fn poison(first_value: Option<f64>) {
 
 fn act(poison: Poison) {
     match poison {
-        Poison::Panic => panic!("a poisonous reading"),
+        Poison::Panic => panic!("a poison reading"),
         Poison::Abort => std::process::abort(),
         Poison::Overflow => drop(descend(0)),
         Poison::Freeze => loop {
@@ -112,7 +115,7 @@ fn act(poison: Poison) {
     }
 }
 
-#[expect(unconditional_recursion, reason = "it is to use up the stack")]
+#[expect(unconditional_recursion, reason = "it must overflow the stack")]
 fn descend(depth: u64) -> u64 {
     let ballast = std::hint::black_box([depth; 128]);
     descend(depth + 1) + ballast[0]

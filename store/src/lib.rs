@@ -1,11 +1,12 @@
 //! How Thicket stores: the only crate that executes SQL or speaks to Redis.
 //!
-//! `thicket-schema` says *what* is stored; this crate knows *how*. It decides nothing by itself: what
-//! exactly-once rests on is decided by the pure functions of `thicket-protocol`.
+//! `thicket-schema` defines *what* is stored; this crate defines *how*. The decisions behind
+//! exactly-once are pure functions of `thicket-protocol`.
 //!
 //! # Layout
 //!
-//! - [`redis`]: the log of each partition, leases, checkpoints, crash suspects. A file per structure.
+//! - [`redis`]: the log of each partition, leases, checkpoints, crash suspects. A file per
+//!   structure.
 //! - [`postgres`]: the commit point and every other statement. A file per table.
 //! - [`retry`]: the one retry policy.
 //! - [`faults`]: fail points for the crash tests.

@@ -1,14 +1,17 @@
-//! The one retry policy: exponential backoff with jitter, without an end. A store that is away is waited for.
+//! The one retry policy: exponential backoff with jitter, without end. Thicket waits until a store
+//! answers.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
+/// The first wait, without jitter.
 const FIRST: Duration = Duration::from_millis(100);
+/// The longest wait, without jitter.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// The waits between the tries of one operation: 100 ms, then twice as long each time, up to 2 s. Jitter adds
-/// up to as much again, so that nodes do not retry in step.
+/// The waits between the tries of one operation: 100 ms, then twice as long each time, up to 2 s.
+/// Jitter adds up to the same time again, so that nodes do not retry at the same moment.
 #[derive(Debug)]
 pub struct Backoff {
     waits: ExponentialBackoff,
@@ -32,7 +35,7 @@ impl Backoff {
     }
 }
 
-/// Retries an operation until it succeeds. `on_error` hears of each failure.
+/// Retries an operation until it succeeds. Calls `on_error` for each failure.
 pub async fn until_ok<T, E, F>(mut operation: impl FnMut() -> F, mut on_error: impl FnMut(&E)) -> T
 where
     F: Future<Output = Result<T, E>>,

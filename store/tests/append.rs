@@ -1,4 +1,5 @@
-//! The append protocol against a real Redis: however often an append is tried, the log holds it once, in order.
+//! The append protocol on a real Redis: after any number of retries, the log holds each entry once
+//! and in order.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -53,18 +54,18 @@ impl TestEnv {
         entries
             .map(|logged| {
                 let entry = Entry::decode(&logged.bytes).unwrap();
-                let Item::DeadLetter(letter) = &entry.records[0].item else { panic!("no letter") };
-                (logged.position, letter.topic.clone(), entry.predecessor)
+                let Item::DeadLetter(dead_letter) = &entry.records[0].item else { panic!("no dead letter") };
+                (logged.position, dead_letter.topic.clone(), entry.predecessor)
             })
             .collect()
     }
 }
 
 fn entry(what: &str) -> Entry {
-    let letter = DeadLetter::new(what, Reason::Empty, "", b"");
+    let dead_letter = DeadLetter::new(what, Reason::Empty, "", b"");
     Entry {
         predecessor: Position::default(),
-        records: vec![Record { received: 1, redelivered: false, item: Item::DeadLetter(letter) }],
+        records: vec![Record { received: 1, redelivered: false, item: Item::DeadLetter(dead_letter) }],
     }
 }
 
@@ -78,7 +79,7 @@ async fn entries_are_numbered_and_name_their_predecessor_across_generations() {
     let mut first = env.open("a", 100).await;
     assert_eq!(env.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
     assert_eq!(env.append(&mut first, "2", NO_BOUND).await, AppendOutcome::Appended);
-    // The clock has gone back: the generation grows all the same.
+    // The clock has gone back. The generation increases anyway.
     let mut second = env.open("b", 50).await;
     assert_eq!(env.append(&mut second, "3", NO_BOUND).await, AppendOutcome::Appended);
     let expected = [
@@ -90,11 +91,11 @@ async fn entries_are_numbered_and_name_their_predecessor_across_generations() {
 }
 
 #[tokio::test]
-async fn a_retry_after_a_lost_reply_neither_doubles_nor_reorders() {
+async fn a_retry_after_a_lost_reply_neither_duplicates_nor_reorders_entries() {
     let env = TestEnv::new().await;
     let mut appender = env.open("a", 100).await;
     let bytes = appender.pack(&mut entry("1"));
-    // The reply of this one is lost: the appender does not know of it.
+    // The reply to this append is lost: the appender never receives it.
     let script = fred::types::scripts::Script::from_lua(include_str!("../src/redis/append.lua"));
     let keys = vec![env.keys.log(P), env.keys.writer(P)];
     let arguments: Vec<fred::types::Value> =
@@ -119,7 +120,7 @@ async fn a_writer_that_was_replaced_is_fenced() {
 }
 
 #[tokio::test]
-async fn a_full_log_takes_nothing_until_it_is_trimmed() {
+async fn a_full_log_accepts_no_entry_until_it_is_trimmed() {
     let env = TestEnv::new().await;
     let mut appender = env.open("a", 100).await;
     assert_eq!(env.append(&mut appender, "1", 2).await, AppendOutcome::Appended);
@@ -132,7 +133,7 @@ async fn a_full_log_takes_nothing_until_it_is_trimmed() {
 }
 
 #[tokio::test]
-async fn a_redis_that_lost_its_data_is_noticed_by_the_next_append() {
+async fn the_next_append_notices_that_redis_lost_its_data() {
     let env = TestEnv::new().await;
     let mut appender = env.open("a", 100).await;
     assert_eq!(env.append(&mut appender, "1", NO_BOUND).await, AppendOutcome::Appended);
@@ -141,7 +142,7 @@ async fn a_redis_that_lost_its_data_is_noticed_by_the_next_append() {
 }
 
 #[tokio::test]
-async fn trimming_keeps_what_is_not_committed_and_forgets_no_position() {
+async fn trimming_keeps_uncommitted_entries_and_the_newest_position() {
     let env = TestEnv::new().await;
     let mut appender = env.open("a", 100).await;
     for what in ["1", "2", "3"] {
@@ -153,17 +154,18 @@ async fn trimming_keeps_what_is_not_committed_and_forgets_no_position() {
     let length: u64 = env.client.xlen(env.keys.log(P)).await.unwrap();
     assert_eq!((length, reader.newest(P).await.unwrap()), (0, Some(at(100, 3))));
     let next = env.open("b", 100).await;
-    assert_eq!(next.last(), at(100, 3), "a new generation names the last entry there ever was");
+    assert_eq!(next.last(), at(100, 3), "a new generation names the last entry that the log ever held");
 }
 
 #[tokio::test]
-async fn an_append_that_arrives_in_the_next_generation_of_the_same_process_is_not_taken_for_its_first() {
+async fn an_append_that_arrives_in_the_next_generation_of_the_same_process_is_refused() {
     let env = TestEnv::new().await;
     let mut first = env.open("a", 100).await;
     assert_eq!(env.append(&mut first, "1", NO_BOUND).await, AppendOutcome::Appended);
     let mut late = env.open("a", 100).await;
     let mut second = env.open("a", 100).await;
-    // It was given up for lost, and has the number that the next entry has.
+    // This append was considered lost, and arrives late. It has the sequence number of the next
+    // entry.
     assert_eq!(env.append(&mut late, "1", NO_BOUND).await, AppendOutcome::Lost);
     assert_eq!(env.append(&mut second, "2", NO_BOUND).await, AppendOutcome::Appended);
     assert_eq!(env.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["1", "2"]);

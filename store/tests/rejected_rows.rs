@@ -1,5 +1,6 @@
-//! Rows that PostgreSQL rejects, and outages that look alike. The messages are in another language, as on a server with
-//! another `lc_messages`: decisions rest on SQLSTATEs and constraints.
+//! Rows that PostgreSQL rejects, and outages that look similar. The error messages are in German,
+//! as on a server with another `lc_messages`: the engine must decide by SQLSTATE and constraint,
+//! not by message.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -58,8 +59,8 @@ impl TestEnv {
     }
 }
 
-/// A batch of readings of these values.
-fn batch(values: &[f64]) -> CommitBatch {
+/// Returns a batch of readings with these values.
+fn batch_of(values: &[f64]) -> CommitBatch {
     let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
     batch.to = Position { generation: 1, n: 1 };
     for (item, &value) in values.iter().enumerate() {
@@ -81,23 +82,24 @@ fn batch(values: &[f64]) -> CommitBatch {
     batch
 }
 
-/// Commits a batch that PostgreSQL rejects, and returns the partitions with readings to blame.
+/// Commits a batch that PostgreSQL rejects. Returns the number of partitions with a quarantined
+/// reading.
 async fn rejected(env: &TestEnv, values: &[f64]) -> usize {
     let mut session = WriteSession::default();
-    let batch = batch(values);
+    let batch = batch_of(values);
     let error = session.commit(&env.url(), &[&batch]).await.unwrap_err();
     session.quarantine_unstorable(&error, &[&batch]).await.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_breaks_a_check_is_to_blame_also_alone() {
+async fn a_row_that_violates_a_check_is_to_blame_also_if_it_is_the_only_row() {
     let env = TestEnv::new().await;
     env.execute("ALTER TABLE readings ADD CONSTRAINT keine_dreizehn CHECK (\"values\"[1] <> 13)").await;
     assert_eq!(rejected(&env, &[13.0]).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_with_an_unknown_error_is_to_blame_if_others_pass() {
+async fn a_row_with_an_unknown_error_is_to_blame_if_other_rows_pass() {
     let env = TestEnv::new().await;
     env.reject("22003").await;
     assert_eq!(rejected(&env, &[1.0, 13.0, 2.0]).await, 1);
@@ -105,7 +107,7 @@ async fn a_row_with_an_unknown_error_is_to_blame_if_others_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_is_no_fault_of_a_row_in_any_language() {
+async fn no_row_is_to_blame_for_an_outage() {
     let env = TestEnv::new().await;
     for code in ["53100", "53200", "57014", "40P01", "42501", "25006", "58030", "23514"] {
         env.execute("DROP TRIGGER IF EXISTS ablehnen ON readings; DROP FUNCTION IF EXISTS ablehnen").await;
@@ -115,13 +117,13 @@ async fn an_outage_is_no_fault_of_a_row_in_any_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_table_that_retention_dropped_is_no_fault_of_a_row() {
+async fn no_row_is_to_blame_for_a_day_table_that_retention_dropped() {
     let env = TestEnv::new().await;
     let mut session = WriteSession::default();
-    let first = batch(&[1.0]);
+    let first = batch_of(&[1.0]);
     session.commit(&env.url(), &[&first]).await.unwrap();
     env.execute("DROP TABLE readings_y2026m11d22").await;
-    let mut second = batch(&[2.0]);
+    let mut second = batch_of(&[2.0]);
     (second.from, second.to) = (first.to, Position { generation: 1, n: 2 });
     let error = session.commit(&env.url(), &[&second]).await.unwrap_err();
     assert!(session.quarantine_unstorable(&error, &[&second]).await.is_empty());

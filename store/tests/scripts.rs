@@ -1,4 +1,5 @@
-//! What Redis decides in a script is what `protocol` says of it: compared on a real Redis, over every small state.
+//! The scripts of Redis decide as the pure functions of `protocol` do. Both are compared on a real
+//! Redis, for every small state.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -35,8 +36,8 @@ impl TestEnv {
         script.evalsha_with_reload(&self.client, keys, arguments.to_vec()).await.unwrap()
     }
 
-    /// A log that ended at `last` and holds `length` entries, and its writer.
-    async fn lay(&self, last: Option<Position>, length: u64, writer: Option<&Writer<&str>>) {
+    /// Stores a log that ended at `last` and holds `length` entries, and its writer.
+    async fn set_up(&self, last: Option<Position>, length: u64, writer: Option<&Writer<&str>>) {
         let _: i64 = self.client.del(vec![LOG, WRITER]).await.unwrap();
         if let Some(last) = last {
             for n in last.n.saturating_sub(length.max(1)) + 1..=last.n {
@@ -57,7 +58,7 @@ impl TestEnv {
 }
 
 #[tokio::test]
-async fn an_append_is_decided_as_the_protocol_says() {
+async fn the_append_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
     let script = Script::from_lua(include_str!("../src/redis/append.lua"));
     let mut writers = vec![None];
@@ -74,38 +75,38 @@ async fn an_append_is_decided_as_the_protocol_says() {
             let last = writer.map(|Writer { sequence, generation, .. }| Position { generation, n: sequence });
             let last = last.filter(|last| last.n > 0);
             let length = last.map_or(0, |last| length.min(last.n));
-            env.lay(last, length, writer.as_ref()).await;
-            let said =
+            env.set_up(last, length, writer.as_ref()).await;
+            let expected =
                 append(writer.as_ref(), length, bound, &Writer { producer: "a", sequence: n, generation: 7 });
             let arguments =
                 ["a".to_owned(), n.to_string(), "entry".to_owned(), bound.to_string(), "7".to_owned()];
-            let done: String = env.run(&script, &[LOG, WRITER], &arguments).await;
+            let reply: String = env.run(&script, &[LOG, WRITER], &arguments).await;
             let case = format!("{writer:?}, {length} of {bound}, n = {n}");
-            assert_eq!(Appended::from_name(&done), Some(said), "{case}");
+            assert_eq!(Appended::from_name(&reply), Some(expected), "{case}");
             let now: u64 = env.client.xlen(LOG).await.unwrap();
             let stored: Option<u64> = env.client.hget(WRITER, "sequence").await.unwrap();
-            let added = said == Appended::Now;
+            let added = expected == Appended::Now;
             assert_eq!(now, length + u64::from(added), "{case}");
             assert_eq!(stored, if added { Some(n) } else { writer.map(|writer| writer.sequence) }, "{case}");
-            seen.insert(said.name());
+            seen.insert(expected.name());
         }
     }
-    assert_eq!(seen.len(), 5, "every verdict occurs");
+    assert_eq!(seen.len(), 5, "every outcome occurs");
 }
 
 #[tokio::test]
-async fn a_log_opens_to_the_newest_holder_of_the_subscription_as_the_protocol_says() {
+async fn the_open_script_fences_as_the_protocol_does() {
     let env = TestEnv::new().await;
     let script = Script::from_lua(include_str!("../src/redis/open.lua"));
     for before in [None, Some(1), Some(2), Some(3)] {
         for ingress_epoch in 1..4 {
-            env.lay(None, 0, Some(&Writer { producer: "a", sequence: 2, generation: 5 })).await;
+            env.set_up(None, 0, Some(&Writer { producer: "a", sequence: 2, generation: 5 })).await;
             if let Some(before) = before {
                 let () = env.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
             }
             let arguments = ["b".to_owned(), "1".to_owned(), ingress_epoch.to_string()];
-            let (_, said): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
-            assert_eq!(said != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
+            let (_, reply): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
+            assert_eq!(reply != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
             let producer: String = env.client.hget(WRITER, "producer").await.unwrap();
             assert_eq!(producer == "b", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
         }
@@ -113,19 +114,19 @@ async fn a_log_opens_to_the_newest_holder_of_the_subscription_as_the_protocol_sa
 }
 
 #[tokio::test]
-async fn a_generation_is_chosen_as_the_protocol_says() {
+async fn the_open_script_chooses_the_generation_as_the_protocol_does() {
     let env = TestEnv::new().await;
     let script = Script::from_lua(include_str!("../src/redis/open.lua"));
     let mut lasts = vec![(None, 0)];
     for generation in [1, 3] {
-        // An empty log remembers its end all the same.
+        // An empty log keeps the id of its last entry.
         lasts.extend([(1, 1), (2, 2), (2, 0)].map(|(n, length)| (Some(Position { generation, n }), length)));
     }
     for (last, length) in lasts {
         for before in [None, Some(1), Some(2), Some(5)] {
             for earliest in [1, 2, 4, 9, 1_900_000_000_000] {
                 let writer = before.map(|generation| Writer { producer: "a", sequence: 2, generation });
-                env.lay(last, length, writer.as_ref()).await;
+                env.set_up(last, length, writer.as_ref()).await;
                 let arguments = ["b".to_owned(), earliest.to_string(), "7".to_owned()];
                 let (generation, end): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
                 let case = format!("{last:?}, {before:?}, {earliest}");
@@ -143,7 +144,7 @@ async fn a_generation_is_chosen_as_the_protocol_says() {
 }
 
 #[tokio::test]
-async fn a_lease_is_given_as_the_protocol_says() {
+async fn the_acquire_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
     let script = Script::from_lua(include_str!("../src/redis/acquire.lua"));
     for holder in [None, Some("a"), Some("b")] {
@@ -152,15 +153,15 @@ async fn a_lease_is_given_as_the_protocol_says() {
             let () = env.client.set("lease", holder, None, None, false).await.unwrap();
         }
         let code: i64 = env.run(&script, &["lease"], &["a".to_owned(), "60000".to_owned()]).await;
-        let said = acquire(holder.as_ref(), &"a");
-        assert_eq!((LeaseState::from_code(code), code), (said, said.code()));
+        let expected = acquire(holder.as_ref(), &"a");
+        assert_eq!((LeaseState::from_code(code), code), (expected, expected.code()));
         let now: String = env.client.get("lease").await.unwrap();
-        assert_eq!(now, if said == lease::LeaseState::HeldByOther { "b" } else { "a" });
+        assert_eq!(now, if expected == lease::LeaseState::HeldByOther { "b" } else { "a" });
     }
 }
 
 #[tokio::test]
-async fn a_checkpoint_is_replaced_as_the_protocol_says() {
+async fn the_save_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
     let script = Script::from_lua(include_str!("../src/redis/save.lua"));
     for stored in [None, Some(0), Some(1), Some(2), Some(3)] {

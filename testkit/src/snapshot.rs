@@ -26,7 +26,7 @@ const TABLES: [(&str, &str); 3] = [
     (
         DEAD_LETTERS,
         "SELECT concat_ws(' ', d::text, encode(payload, 'escape')) AS text
-         FROM (SELECT topic, reason, detail, partition, payload_bytes, content, payload FROM dead_letters) d
+         FROM (SELECT topic, reason, detail, partition, payload_bytes, content, of_reading, payload FROM dead_letters) d
          ORDER BY topic, reason, payload, detail",
     ),
     (

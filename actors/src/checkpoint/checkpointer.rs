@@ -1,4 +1,4 @@
-//! The actor between detectors and the stores of their past.
+//! The actor that saves checkpoints, and loads the history that a restore needs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,36 +19,38 @@ use thicket_store::postgres::{
     CheckpointFacts, FieldSets, PostgresPool, StoreError, StoredReading, applied_labels, newest_of_others,
     rows_after, rows_up_to, stored_configs,
 };
-use thicket_store::redis::{CheckpointStore, RedisError, Stored};
+use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint};
 use thicket_store::retry::until_ok;
 
 use crate::messages::{Drain, History, Load, Save};
 use crate::metrics::Metrics;
-use crate::supervision::release;
+use crate::supervision::notify_drained;
 
-/// Readings, for each that a forest remembers, that a detector of a new shape learns from.
+/// A detector of a new shape learns from this many stored rows for each point that its forest
+/// holds.
 pub const REBUILD_PER_POINT: usize = 4;
-/// Checkpoints that are on their way to Redis at once.
+/// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
 
-/// Writes checkpoints, the newest of each sensor, and loads what a restore needs.
+/// Writes the newest checkpoint of each sensor, and loads the history of sensors.
 pub struct Checkpointer {
     store: CheckpointStore,
     pool: PostgresPool,
     metrics: Metrics,
-    known: Rc<Known>,
+    cache: Rc<TableCache>,
     state: State,
 }
 
-/// What has been read of the tables and never changes.
+/// Rows that were read before. Such rows never change.
 #[derive(Default)]
-struct Known {
+struct TableCache {
     field_sets: FieldSets,
     configs: RefCell<BTreeMap<u64, Arc<NamedConfig>>>,
 }
 
-impl Known {
-    /// The configurations, those of the rows among them.
+impl TableCache {
+    /// Returns the stored configurations, at least those that the rows refer to. Reads them again
+    /// if one of these is missing in the cache.
     async fn configs(
         &self,
         pool: &PostgresPool,
@@ -61,7 +63,7 @@ impl Known {
         Ok(self.configs.borrow().clone())
     }
 
-    /// All configurations that there are now.
+    /// Reads all stored configurations.
     async fn all_configs(&self, pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
         let configs = stored_configs(pool).await?;
         self.configs.replace(configs.clone());
@@ -69,7 +71,7 @@ impl Known {
     }
 }
 
-/// What a restart throws away: a lost checkpoint costs a longer replay.
+/// Lost in a restart. A lost checkpoint makes the next replay longer.
 #[derive(Default)]
 struct State {
     waiting: BTreeMap<SensorName, Waiting>,
@@ -77,15 +79,18 @@ struct State {
     drained: Vec<oneshot::Sender<()>>,
 }
 
+/// A checkpoint that waits to be written.
 struct Waiting {
+    /// When the first checkpoint of the sensor began to wait. A newer one replaces the checkpoint,
+    /// not the time.
     since: Instant,
     save: Save,
 }
 
 impl Checkpointer {
-    /// A checkpointer over the given stores.
+    /// Creates a checkpointer over the given stores.
     pub fn new(store: CheckpointStore, pool: PostgresPool, metrics: Metrics) -> Self {
-        Self { store, pool, metrics, known: Rc::default(), state: State::default() }
+        Self { store, pool, metrics, cache: Rc::default(), state: State::default() }
     }
 
     fn write_next(&mut self, context: &mut Context<Self>) {
@@ -93,8 +98,8 @@ impl Checkpointer {
             let Some((_, waiting)) = self.state.waiting.pop_first() else { break };
             self.state.in_flight += 1;
             let (store, metrics) = (self.store.clone(), self.metrics.clone());
-            let write = async move { write(&store, &metrics, &waiting.save).await };
-            context.spawn(write.into_actor(self).map(|(), this, context| {
+            let writing = async move { write(&store, &metrics, &waiting.save).await };
+            context.spawn(writing.into_actor(self).map(|(), this, context| {
                 this.state.in_flight -= 1;
                 this.write_next(context);
             }));
@@ -103,14 +108,14 @@ impl Checkpointer {
             self.state.waiting.values().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
         self.metrics.checkpoint_oldest_age_seconds.set(oldest.as_secs_f64());
         if self.state.in_flight == 0 {
-            release(self.state.drained.drain(..));
+            notify_drained(self.state.drained.drain(..));
         }
     }
 }
 
 async fn write(store: &CheckpointStore, metrics: &Metrics, save: &Save) {
     let warn = |error: &RedisError| {
-        tracing::warn!(%error, sensor = %save.sensor, "the checkpoint was not written; retrying");
+        tracing::warn!(%error, sensor = %save.sensor, "cannot write the checkpoint; retrying");
     };
     let bytes =
         until_ok(async || store.save(save.partition, &save.sensor, &save.checkpoint).await, warn).await;
@@ -144,23 +149,23 @@ impl Handler<Load> for Checkpointer {
     fn handle(&mut self, load: Load, _: &mut Context<Self>) -> Self::Result {
         let store = self.store.clone();
         let pool = self.pool.clone();
-        let (known, metrics) = (Rc::clone(&self.known), self.metrics.clone());
+        let (cache, metrics) = (Rc::clone(&self.cache), self.metrics.clone());
         if !load.use_checkpoint {
             self.state.waiting.remove(&load.sensor);
         }
-        // A checkpoint that still waits to be written is newer than the stored one.
+        // A checkpoint that waits to be written is newer than the stored checkpoint.
         let waiting = self.state.waiting.get(&load.sensor).map(|waiting| waiting.save.checkpoint.clone());
         Box::pin(async move {
             let warn = |error: &LoadError| {
-                tracing::warn!(%error, sensor = %load.sensor, "cannot read the sensor's past; retrying");
+                tracing::warn!(%error, sensor = %load.sensor, "cannot load the history of the sensor; retrying");
             };
-            let ask = async || history(&store, &metrics, &pool, &known, &load, waiting.clone()).await;
-            until_ok(ask, warn).await
+            let query = async || load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await;
+            until_ok(query, warn).await
         })
     }
 }
 
-/// Why the stores did not answer.
+/// Why the history of a sensor was not loaded.
 #[derive(Debug, thiserror::Error)]
 enum LoadError {
     #[error("redis: {0}")]
@@ -169,11 +174,11 @@ enum LoadError {
     Rows(#[from] StoreError),
 }
 
-async fn history(
+async fn load_history(
     store: &CheckpointStore,
     metrics: &Metrics,
     pool: &PostgresPool,
-    known: &Known,
+    cache: &TableCache,
     load: &Load,
     waiting: Option<Checkpoint>,
 ) -> Result<History, LoadError> {
@@ -181,8 +186,8 @@ async fn history(
     let facts = CheckpointFacts::load(pool, sensor).await?;
     let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
     let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
-    let rows = rows_after(pool, sensor, after, &known.field_sets).await?;
-    let configs = known.configs(pool, &rows).await?;
+    let rows = rows_after(pool, sensor, after, &cache.field_sets).await?;
+    let configs = cache.configs(pool, &rows).await?;
     let labels = if facts.has_labels { applied_labels(pool, sensor).await? } else { Vec::new() };
     let of_this_shape =
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
@@ -191,22 +196,26 @@ async fn history(
     if fits {
         return Ok(History { checkpoint, replay: rows, configs, labels, ..History::default() });
     }
-    // The shape has changed since: learn from what was before that, as the detector did that first had it.
-    let configs = known.all_configs(pool).await?;
+    // The shape has changed. The detector learns from the rows of the old shape, as the first
+    // detector of the new shape did.
+    let configs = cache.all_configs(pool).await?;
     let of_this_shape =
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
     let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
-        let rows = rows_after(pool, sensor, None, &known.field_sets).await?;
+        let rows = rows_after(pool, sensor, None, &cache.field_sets).await?;
         return Ok(History { replay: rows, configs, labels, ..History::default() });
     };
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
-    let replay = rows_after(pool, sensor, Some(changed), &known.field_sets).await?;
+    let replay = rows_after(pool, sensor, Some(changed), &cache.field_sets).await?;
     Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped: Some(changed) })
 }
 
-/// The sensor's checkpoint, if there is one that may be believed. One that is not is dropped, and counted.
+/// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable
+/// checkpoint is counted and deleted.
+///
+/// `newest_seq` is the seq of the sensor's newest scored row: no valid checkpoint is ahead of it.
 async fn load_valid_checkpoint(
     store: &CheckpointStore,
     metrics: &Metrics,
@@ -215,23 +224,26 @@ async fn load_valid_checkpoint(
     newest_seq: Option<u64>,
 ) -> Result<Option<Checkpoint>, LoadError> {
     let found = match waiting {
-        Some(checkpoint) => Stored::Checkpoint(checkpoint),
+        Some(checkpoint) => StoredCheckpoint::Readable(checkpoint),
         None => store.load(load.partition, &load.sensor).await?,
     };
     match found {
-        Stored::Nothing => return Ok(None),
-        Stored::Checkpoint(checkpoint) if load.use_checkpoint && !is_ahead(checkpoint.seq, newest_seq) => {
+        StoredCheckpoint::Missing => return Ok(None),
+        StoredCheckpoint::Readable(checkpoint)
+            if load.use_checkpoint && !is_ahead(checkpoint.seq, newest_seq) =>
+        {
             return Ok(Some(checkpoint));
         }
-        Stored::Checkpoint(checkpoint) if load.use_checkpoint => {
+        StoredCheckpoint::Readable(checkpoint) if load.use_checkpoint => {
             let seq = checkpoint.seq;
-            tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding from rows");
+            tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding the detector from its rows");
         }
-        // Whoever does not trust it has said why, and so has the store of one that cannot be read.
-        Stored::Checkpoint(_) | Stored::Unreadable => {}
+        // The reason is logged: by the shard that must not use it, or by the store that cannot read
+        // it.
+        StoredCheckpoint::Readable(_) | StoredCheckpoint::Unreadable => {}
     }
     metrics.checkpoints_rejected.inc();
-    store.forget(load.partition, &load.sensor).await?;
+    store.delete(load.partition, &load.sensor).await?;
     Ok(None)
 }
 

@@ -1,4 +1,5 @@
-//! A sensor's past: its checkpoint in Redis and its rows in PostgreSQL.
+//! Saves checkpoints in Redis, and loads the history of a sensor: its checkpoint, and its rows in
+//! PostgreSQL.
 
 mod checkpointer;
 

@@ -1,4 +1,5 @@
-//! The actor of one sensor. It does no I/O: messages bring its past and take its outcomes.
+//! The actor of one sensor's detector. It does no I/O: a message brings its history, and its
+//! answers carry the outcomes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::supervision::about_to_score;
 use thicket_detector::NamedConfig;
 use thicket_store::faults;
 
-/// The detector of one sensor. Empty until it is restored, and again after a panic.
+/// The detector of one sensor. It has no state until it is restored; a panic drops the state.
 #[derive(Debug)]
 pub struct DetectorActor {
     sensor: SensorName,
@@ -31,12 +32,13 @@ struct State {
 }
 
 impl DetectorActor {
-    /// Creates an empty detector that takes a checkpoint every `checkpoint_every` readings.
+    /// Creates a detector without state. It takes a checkpoint every `checkpoint_every` readings.
     pub const fn new(sensor: SensorName, checkpoint_every: u64) -> Self {
         Self { sensor, checkpoint_every, state: None }
     }
 
-    /// Sensors take their checkpoints at different readings, so that their writes spread over time.
+    /// Whether a checkpoint is due after the seq advanced from `before` to `after`. Each sensor has
+    /// another phase, so that the writes of checkpoints spread over time.
     fn checkpoint_due(&self, before: u64, after: u64) -> bool {
         let phase = self.sensor.id().0.cast_unsigned() % self.checkpoint_every;
         (before + phase) / self.checkpoint_every != (after + phase) / self.checkpoint_every
@@ -62,7 +64,7 @@ impl Handler<Restore> for DetectorActor {
             restore(&RestoreFacts { sensor: &self.sensor, config: &config, history: &history });
         if restored.mismatches > 0 {
             let rows = restored.mismatches;
-            tracing::error!(sensor = %self.sensor, rows, "scores computed again differ from the stored ones");
+            tracing::error!(sensor = %self.sensor, rows, "replayed scores differ from the stored scores");
         }
         self.state = Some(State { detector, config });
         MessageResult(restored)
@@ -105,7 +107,7 @@ impl Handler<Reconfigure> for DetectorActor {
 
     fn handle(&mut self, message: Reconfigure, _: &mut Context<Self>) {
         if let Some(State { detector, config }) = &mut self.state {
-            // The shard sends only what has the same shape.
+            // The shard sends only settings of the same shape.
             detector.reconfigure(&message.config.config);
             *config = message.config;
         }
@@ -153,7 +155,7 @@ fn outcome(detector: &mut Detector, reading: &Reading) -> ScoreOutcome {
     }
 }
 
-/// What the detector does not take, in the words of dead letters.
+/// Returns the reason of the dead letter for a reading that the detector rejects.
 fn reason(rejected: &Rejected) -> Reason {
     match rejected {
         Rejected::NoField(_) => Reason::MissingField,

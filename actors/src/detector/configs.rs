@@ -1,20 +1,20 @@
-//! Which sensor is configured how: the first rule whose pattern matches its name, else the default. As JSON, this is what a control
-//! entry in the log says.
+//! The configuration of each sensor: that of the first rule whose pattern matches the sensor's
+//! name, else the default. A control entry in the log holds it as JSON.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thicket_detector::DetectorConfig;
-use thicket_detector::NamedConfig;
+use thicket_detector::{DetectorConfig, NamedConfig};
 use thicket_schema::SensorName;
 use wildmatch::WildMatch;
 
-/// A configuration for the sensors whose name matches a pattern (`*` any text, `?` any character).
+/// A configuration for the sensors whose name matches a pattern. In a pattern, `*` matches any text
+/// and `?` any character.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DetectorRule {
     /// The pattern, such as `site-1/*`.
     pub sensors: String,
-    /// Their configuration.
+    /// The configuration of these sensors.
     pub config: DetectorConfig,
 }
 
@@ -26,7 +26,7 @@ pub struct DetectorConfigs {
     json: Arc<str>,
 }
 
-/// The same as it stands in the log.
+/// The JSON form in the log.
 #[derive(Deserialize, Serialize)]
 struct Written {
     default: DetectorConfig,
@@ -34,32 +34,33 @@ struct Written {
 }
 
 impl DetectorConfigs {
-    /// Rules in order of precedence, and the configuration of sensors that none matches.
+    /// Creates the configurations from rules, the first of highest precedence, and the default for
+    /// sensors that no rule matches.
     pub fn new(default: DetectorConfig, rules: Vec<DetectorRule>) -> Self {
         let written = Written { default, rules };
-        #[allow(clippy::expect_used, reason = "every setting has a form in JSON")]
-        let json = serde_json::to_string(&written).expect("a configuration can be written").into();
+        #[allow(clippy::expect_used, reason = "every setting has a JSON form")]
+        let json = serde_json::to_string(&written).expect("a configuration can be serialized").into();
         let Written { default, rules } = written;
         let rules =
             rules.into_iter().map(|rule| (WildMatch::new(&rule.sensors), Arc::new(rule.config.into())));
         Self { default: Arc::new(default.into()), rules: rules.collect(), json }
     }
 
-    /// As JSON, the same for equal configurations.
+    /// Returns the JSON form. Equal configurations have equal JSON.
     pub fn to_json(&self) -> Arc<str> {
         Arc::clone(&self.json)
     }
 
-    /// The configuration that [`to_json`](Self::to_json) wrote.
+    /// Parses the JSON that [`to_json`](Self::to_json) returns.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Returns an error if the text is not such JSON.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
         let Written { default, rules } = serde_json::from_str(json)?;
         Ok(Self::new(default, rules))
     }
 
-    /// How this sensor is configured.
+    /// Returns the configuration of a sensor.
     pub fn of(&self, sensor: &SensorName) -> Arc<NamedConfig> {
         let rule = self.rules.iter().find(|(pattern, _)| pattern.matches(sensor.as_str()));
         Arc::clone(rule.map_or(&self.default, |(_, config)| config))

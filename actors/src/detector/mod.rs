@@ -1,4 +1,9 @@
-//! One actor per sensor: glue around the pure core of `thicket-detector`, and the replay that brings it back.
+//! One actor per sensor around the pure core of `thicket-detector`, and the replay that restores
+//! it.
+//!
+//! - `actor`: the messages to a detector.
+//! - `restore`: rebuilds a detector from its checkpoint and its rows.
+//! - `configs`: the configuration of each sensor.
 
 mod actor;
 mod configs;

@@ -1,5 +1,5 @@
-//! Between checkpoints the rows are the log: a detector is its checkpoint plus the rows after it, applied again. Pure:
-//! facts that were already read come in, a detector and what was found come out.
+//! Restores a detector from its checkpoint and the replay of the rows after it. Pure: takes facts
+//! that were already read, and returns the detector and the result of the replay.
 
 use thicket_detector::{Detector, NamedConfig};
 use thicket_schema::SensorName;
@@ -7,39 +7,40 @@ use thicket_store::postgres::StoredReading;
 
 use crate::messages::{History, Restored};
 
-/// What a restore starts from.
+/// The facts that a restore needs.
 #[derive(Debug)]
 pub struct RestoreFacts<'a> {
-    /// Which sensor.
+    /// The sensor.
     pub sensor: &'a SensorName,
-    /// How it is configured now.
+    /// Its present configuration.
     pub config: &'a NamedConfig,
-    /// What the stores know.
+    /// Its checkpoint and its rows.
     pub history: &'a History,
 }
 
-/// Rebuilds a sensor's detector. Its state is bit-identical to one that was never away: every row is applied with the configuration that
-/// it was made with.
+/// Restores the detector of a sensor. Its state is bit-identical to that of a detector that never
+/// left memory: every row is replayed with the configuration that it was scored with.
 ///
-/// Where the configuration now shapes the state otherwise than before, the detector learns from the rows before that. It would have done
-/// so undisturbed, since such a change drops the detector.
+/// If the shape of the detector has changed, the detector first learns from the last rows of the
+/// old shape. A detector in memory does the same: a change of shape drops it, and the next reading
+/// restores it.
 pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     let RestoreFacts { sensor, config, history } = *facts;
-    // Some settings are those that a detector began with: its first row says which.
-    let made_with = history.replay.iter().find_map(|row| history.configs.get(&row.config?));
-    let first = made_with.map_or(config, |first| first.as_ref());
-    let (mut detector, unusable) = beginning(sensor, first, history);
-    let mut at = first.identity;
+    // A detector keeps some settings from its first row on, whatever the configuration is now.
+    let first_scored_with = history.replay.iter().find_map(|row| history.configs.get(&row.config?));
+    let first = first_scored_with.map_or(config, |first| first.as_ref());
+    let (mut detector, unusable) = initial_detector(sensor, first, history);
+    let mut current = first.identity;
     let mut mismatches = 0;
     for row in &history.replay {
         apply_labels(&mut detector, history);
-        if let Some(made_with) = row.config.filter(|&made_with| made_with != at)
-            && let Some(then) = history.configs.get(&made_with)
+        if let Some(identity) = row.config.filter(|&identity| identity != current)
+            && let Some(scored_with) = history.configs.get(&identity)
         {
-            detector.reconfigure(&then.config);
-            at = made_with;
+            detector.reconfigure(&scored_with.config);
+            current = identity;
         }
-        mismatches += u64::from(!apply_again(&mut detector, row));
+        mismatches += u64::from(!replay(&mut detector, row));
     }
     apply_labels(&mut detector, history);
     detector.reconfigure(&config.config);
@@ -48,8 +49,8 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     (detector, restored)
 }
 
-/// Applies the labels that the detector applied after as many readings as it has now. Applying a label twice
-/// changes nothing.
+/// Applies the labels that belong to the detector's present seq. Applying a label twice has no
+/// effect.
 fn apply_labels(detector: &mut Detector, history: &History) {
     let seq = detector.seq();
     let first = history.labels.partition_point(|applied| applied.seq < seq);
@@ -58,8 +59,8 @@ fn apply_labels(detector: &mut Detector, history: &History) {
     }
 }
 
-/// The detector before the rows that are applied again, and whether the checkpoint was of no use to it.
-fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> (Detector, bool) {
+/// Returns the detector before the replay, and whether its checkpoint could not be used.
+fn initial_detector(sensor: &SensorName, config: &NamedConfig, history: &History) -> (Detector, bool) {
     let (name, config) = (sensor.as_str(), &config.config);
     if let Some(last) = history.rebuild_from.iter().rev().find_map(|row| row.seq) {
         let learn = history.rebuild_from.iter().filter(|row| row.seq.is_some());
@@ -71,22 +72,24 @@ fn beginning(sensor: &SensorName, config: &NamedConfig, history: &History) -> (D
         return (detector, false);
     }
     let Some(checkpoint) = &history.checkpoint else {
-        // Rows before these may have been dropped: the numbering goes on, and what they taught is gone.
+        // Retention may have dropped earlier rows. The seq continues; the detector does not know
+        // those rows.
         let first = history.replay.iter().find_map(|row| row.seq).unwrap_or(1);
         return (Detector::resume(name, config, first.saturating_sub(1), None), false);
     };
     match Detector::restore(name, config, &checkpoint.state) {
         Ok(detector) => (detector, false),
         Err(error) => {
-            tracing::error!(%sensor, %error, "the detector in the checkpoint cannot be used");
+            tracing::error!(%sensor, %error, "cannot restore the detector from its checkpoint");
             let newest = checkpoint.newest.map(|ts| ts.0);
             (Detector::resume(name, config, checkpoint.seq, newest), true)
         }
     }
 }
 
-/// Applies a stored row again; false if the outcome is not, bit for bit, what was stored.
-fn apply_again(detector: &mut Detector, row: &StoredReading) -> bool {
+/// Replays a stored row. Returns false if the seq or the bits of the score differ from the stored
+/// ones.
+fn replay(detector: &mut Detector, row: &StoredReading) -> bool {
     let Some(seq) = row.seq else {
         detector.skip(row.ts.0);
         return true;

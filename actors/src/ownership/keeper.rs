@@ -1,4 +1,5 @@
-//! The actor that takes, renews and releases partitions, and tells the shards.
+//! The actor that acquires, renews and releases the leases of partitions, claims the partitions,
+//! and assigns them to shards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -21,26 +22,27 @@ use tokio::sync::oneshot;
 
 use crate::messages::{Assign, Drain, Quarantine, Reopen, Revoke};
 use crate::metrics::Metrics;
-use crate::supervision::release;
+use crate::supervision::notify_drained;
 
-/// How often the keeper asks for the leases of other nodes: after a node that shuts down cleanly, the next one takes over within
-/// a second.
+/// Time between two rounds of the keeper. It is short so that another node takes over within a
+/// second after a clean shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A shard, as the keeper talks to it.
+/// The addresses of a shard.
 #[derive(Clone, Debug)]
 pub struct ShardHandle {
-    /// Gives it a partition.
+    /// Assigns a partition to it.
     pub assign: Recipient<Assign>,
-    /// Takes a partition from it.
+    /// Revokes a partition from it.
     pub revoke: Recipient<Revoke>,
 }
 
-/// Engine → `PartitionKeeper`: the shards, once they have been started.
+/// Engine → `PartitionKeeper`: the shards. Sent once, after they have been started.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Join {
-    /// In the order of their numbers; partition p belongs to shard p modulo their number.
+    /// The shards in the order of their numbers. Partition p belongs to shard p modulo the number
+    /// of shards.
     pub shards: Vec<ShardHandle>,
 }
 
@@ -51,16 +53,19 @@ pub struct PartitionKeeper {
     shards: Vec<ShardHandle>,
     /// The epoch of each partition that this node owns.
     owned: BTreeMap<PartitionId, i64>,
-    /// Partitions that a later version of the detection algorithm has scored.
+    /// Partitions that a later version of the detection algorithm has scored. This node cannot own
+    /// them.
     refused: BTreeSet<PartitionId>,
     renewed: Instant,
+    /// Whether a round is running.
     busy: bool,
+    /// Whether the node shuts down.
     leaving: bool,
-    /// Drains that wait for the end of a round.
+    /// `Drain` messages that wait for the end of a round.
     drained: Vec<oneshot::Sender<()>>,
 }
 
-/// The stores of the keeper.
+/// The stores and metrics of the keeper.
 struct KeeperStores {
     leases: Leases,
     keys: Keys,
@@ -72,7 +77,7 @@ impl KeeperStores {
     async fn release(&self, partitions: &[PartitionId]) {
         let releases = partitions.iter().map(|&partition| self.leases.release(self.keys.lease(partition)));
         for error in join_all(releases).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "a partition's lease was not released");
+            tracing::warn!(%error, "cannot release the lease of a partition");
         }
     }
 
@@ -84,7 +89,7 @@ impl KeeperStores {
 type LeaseAnswers = Vec<(PartitionId, Result<LeaseState, RedisError>)>;
 
 impl PartitionKeeper {
-    /// Creates a keeper of `partitions` partitions that waits for its shards.
+    /// Creates a keeper of `partitions` partitions. It waits for [`Join`].
     pub fn new(partitions: u16, leases: Leases, keys: Keys, pool: PostgresPool, metrics: Metrics) -> Self {
         let stores = Rc::new(KeeperStores { leases, keys, pool, metrics });
         Self {
@@ -100,7 +105,8 @@ impl PartitionKeeper {
         }
     }
 
-    /// Renews the leases when that is due, asks for the others, and claims the partitions that were won.
+    /// Runs one round: renews the leases of owned partitions if that is due, tries to acquire the
+    /// other leases, and claims the partitions whose leases were acquired.
     fn round(&mut self, context: &mut Context<Self>) {
         if self.busy || self.leaving || self.shards.is_empty() {
             return;
@@ -137,12 +143,12 @@ impl PartitionKeeper {
             .then(|(asked_for, claimed), this, _| this.on_claimed(&asked_for, claimed).into_actor(this))
             .map(|(), this, _| {
                 this.busy = false;
-                release(this.drained.drain(..));
+                notify_drained(this.drained.drain(..));
             });
         context.spawn(round);
     }
 
-    /// The partitions whose leases to ask for now.
+    /// Returns the partitions whose leases to acquire or renew now.
     fn wanted(&mut self) -> Vec<PartitionId> {
         let renew = self.renewed.elapsed() >= self.stores.leases.ttl() / 3;
         if renew {
@@ -152,8 +158,8 @@ impl PartitionKeeper {
         all.filter(|partition| renew || !self.owned.contains_key(partition)).collect()
     }
 
-    /// Revokes the partitions that were lost. Returns those that were won and are not claimed yet, and those whose
-    /// lease is to be released: a node that drains wins nothing.
+    /// Revokes the partitions whose leases are lost. Returns the partitions to claim, and the
+    /// partitions whose leases to release. A node that shuts down claims no partition.
     fn sort_out(&mut self, answers: LeaseAnswers) -> (Vec<PartitionId>, Vec<PartitionId>) {
         let mut held = Vec::new();
         for (partition, answer) in answers {
@@ -164,17 +170,21 @@ impl PartitionKeeper {
                 Ok(LeaseState::Acquired | LeaseState::Renewed) => {}
                 Ok(LeaseState::HeldByOther) => {
                     if self.owned.remove(&partition).is_some() {
-                        tracing::warn!(%partition, "another node holds the partition's lease");
+                        tracing::warn!(%partition, "another node holds the lease of the partition");
                         send_bounded(&self.shard(partition).revoke, Revoke { partition });
                     }
                 }
-                // It is unknown whether the lease still stands. The epoch fences a commit of a lost partition.
-                Err(error) => tracing::warn!(%error, %partition, "the partition's lease was not renewed"),
+                // This node may still hold the lease. If not, the epoch fences its commits.
+                Err(error) => {
+                    tracing::warn!(%error, %partition, "cannot acquire or renew the lease of the partition; retrying");
+                }
             }
         }
         if self.leaving { (Vec::new(), held) } else { (held, Vec::new()) }
     }
 
+    /// Assigns claimed partitions to their shards. Returns a future that releases the leases that
+    /// this node must not keep.
     fn on_claimed(
         &mut self,
         asked_for: &[PartitionId],
@@ -189,7 +199,8 @@ impl PartitionKeeper {
             }
         };
         if self.leaving {
-            // The drain began during the claim. No shard has read these partitions, so they leave as they came.
+            // The shutdown began during the claim. No shard has read these partitions, so the
+            // record of the last shutdown stays as it was.
             let claims =
                 claimed.iter().map(|claimed| (claimed.partition, claimed.clean_shutdown, claimed.epoch));
             let clean = claims.filter(|&(_, clean, _)| clean).map(|(id, _, epoch)| (id, epoch)).collect();
@@ -216,16 +227,17 @@ impl PartitionKeeper {
     }
 }
 
-/// Sends an assignment or a revocation: at most one of each partition per round.
+/// Sends an assignment or a revocation. There is at most one per partition and round.
 fn send_bounded<M: Message<Result = ()> + Send + 'static>(shard: &Recipient<M>, message: M) {
     #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
     shard.do_send(message);
 }
 
-/// Marks partitions as cleanly shut down and releases leases, so that another node need not wait for them to expire.
+/// Marks partitions as cleanly shut down and releases leases, so that another node does not have to
+/// wait until they expire.
 async fn leave(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
     if let Err(error) = mark_clean_shutdown(&stores.pool, clean).await {
-        tracing::warn!(%error, "the clean shutdown was not recorded; the next owner will search for a poison reading");
+        tracing::warn!(%error, "cannot record the clean shutdown; the next owner will search for a poison reading");
     }
     stores.release(leases).await;
     stores.metrics.partitions_owned.set(0);
@@ -243,7 +255,7 @@ impl Actor for PartitionKeeper {
 
 impl Supervised for PartitionKeeper {
     fn restarting(&mut self, _: &mut Context<Self>) {
-        // Every partition is claimed again, under a new epoch, and assigned again.
+        // The next round claims every partition again, under a new epoch, and assigns it again.
         self.owned.clear();
         self.busy = false;
         self.drained.clear();
@@ -273,8 +285,7 @@ impl Handler<Quarantine> for PartitionKeeper {
     fn handle(&mut self, Quarantine(entry): Quarantine, _: &mut Context<Self>) -> Self::Result {
         let stores = Rc::clone(&self.stores);
         Box::pin(async move {
-            let warn =
-                |error: &StoreError| tracing::warn!(%error, "the reading is not quarantined yet; retrying");
+            let warn = |error: &StoreError| tracing::warn!(%error, "cannot quarantine the reading; retrying");
             until_ok(async || stores.quarantine(&entry).await, warn).await
         })
     }
@@ -283,7 +294,7 @@ impl Handler<Quarantine> for PartitionKeeper {
 impl Handler<Drain> for PartitionKeeper {
     type Result = ResponseFuture<()>;
 
-    /// Releases every lease. A round that is under way takes no partition again.
+    /// Releases every lease. A round that is running claims no partition again.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
         self.leaving = true;
         let owned = std::mem::take(&mut self.owned);
@@ -295,7 +306,7 @@ impl Handler<Drain> for PartitionKeeper {
         Box::pin(async move {
             let leases: Vec<PartitionId> = owned.keys().copied().collect();
             leave(&stores, &owned, &leases).await;
-            // An error says that no round is under way.
+            // An error means that no round is running.
             let _ = round_ended.await;
         })
     }

@@ -1,4 +1,5 @@
-//! Which partitions this node owns. A lease in Redis says who is alive; the epoch in PostgreSQL says who may commit.
+//! Which partitions this node owns. A lease in Redis shows which node is alive. The epoch in
+//! PostgreSQL decides which node may commit.
 
 mod keeper;
 

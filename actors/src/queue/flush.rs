@@ -1,5 +1,5 @@
-//! One flush: takes the logs over if a new holder of the subscription asks for it, appends messages, acknowledges
-//! them, and appends control entries.
+//! One flush: takes over the logs if a new holder of the subscription asks for it, appends
+//! messages, acknowledges them, and appends control entries.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,16 +21,16 @@ use crate::messages::{Append, AppendControls, FenceWriters};
 use crate::metrics::Metrics;
 use crate::supervision::{ExitReason, ExitSignal};
 
-/// What waits for the next flush.
+/// The messages that wait for the next flush.
 #[derive(Debug, Default)]
 pub(super) struct Flush {
-    /// The newest takeover of the logs.
+    /// The newest request to take over the logs.
     pub(super) fence: Option<(FenceWriters, oneshot::Sender<bool>)>,
     pub(super) appends: Vec<Append>,
     pub(super) controls: Vec<(AppendControls, oneshot::Sender<()>)>,
 }
 
-/// What every append needs.
+/// The logs of all partitions, and what an append to them needs.
 #[derive(Debug)]
 pub(super) struct Log {
     redis: Client,
@@ -38,16 +38,17 @@ pub(super) struct Log {
     options: QueueWriterOptions,
     metrics: Metrics,
     exit: ExitSignal,
-    /// The newest position of each log that Redis has acknowledged to this process. Survives a restart of the actor.
+    /// The newest position of each log that Redis has acknowledged to this process. Kept when the
+    /// actor restarts.
     acknowledged: RefCell<BTreeMap<PartitionId, Position>>,
-    /// The epoch of this holder of the subscription.
+    /// The epoch of this node as holder of the subscription.
     ingress_epoch: Cell<u64>,
-    /// Whether a later holder of the subscription has opened a log. Then nothing more is appended: it could overtake
-    /// what was refused.
+    /// Whether a later holder of the subscription has opened a log. Then this writer appends no
+    /// more entries: an entry to another log could overtake the refused one.
     fenced: Cell<bool>,
 }
 
-/// Another writer has taken the log over.
+/// The error of a writer whose log another writer has taken over.
 struct Fenced;
 
 type Appenders = BTreeMap<PartitionId, LogAppender>;
@@ -57,13 +58,13 @@ impl Flush {
         self.fence.is_none() && self.appends.is_empty() && self.controls.is_empty()
     }
 
-    /// Runs the flush. Returns the open appenders, none if this writer is fenced.
+    /// Runs the flush. Returns the open appenders; there are none if this writer is fenced.
     pub(super) async fn run(self, log: &Log, mut appenders: Appenders) -> Appenders {
         if let Some((FenceWriters { ingress_epoch }, done)) = self.fence {
             log.ingress_epoch.set(ingress_epoch);
             let opened = log.open_all().await;
             log.fenced.set(opened.is_none());
-            // The ingress may not wait any more.
+            // The ingress may have stopped waiting.
             let _ = done.send(opened.is_some());
             appenders = opened.unwrap_or_default();
         }
@@ -75,17 +76,17 @@ impl Flush {
                 break;
             }
             if log.append_controls(&mut appenders, append).await.is_err() {
-                log.end();
+                log.exit_fenced();
                 break;
             }
-            // The ingress may not wait any more.
+            // The ingress may have stopped waiting.
             let _ = done.send(());
         }
         if log.fenced.get() { Appenders::new() } else { appenders }
     }
 }
 
-/// What is left of a message once its records are taken: released when they are in the log.
+/// The rest of a message without its records. It is released once they are in the log.
 type Unacknowledged = (Option<Delivery>, Credit);
 
 /// Groups the records of messages by partition, in the order of the messages.
@@ -121,9 +122,10 @@ impl Log {
         }
     }
 
-    /// Appends messages and acknowledges them in the order of their arrival, once every partition of the flush has its
-    /// records. A message may have records of several partitions. If the process dies in between, the broker delivers the
-    /// message again, and the partitions that have its records already see duplicates.
+    /// Appends messages. Acknowledges them in the order of their arrival, once every partition of
+    /// the flush has its records. A message may have records of several partitions. If the process
+    /// dies before the acknowledgement, the broker delivers the message again, and partitions that
+    /// have its records already get duplicates.
     async fn append_messages(&self, appenders: &mut Appenders, appends: Vec<Append>) {
         let started = Instant::now();
         let (records, acknowledge) = by_partition(appends);
@@ -146,7 +148,7 @@ impl Log {
             }
         }
         if !all_appended {
-            self.end();
+            self.exit_fenced();
             return;
         }
         self.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
@@ -180,14 +182,14 @@ impl Log {
         Ok(())
     }
 
-    /// Another ingress has taken over: nothing more is appended, and the node ends.
-    fn end(&self) {
+    /// Ends the node, because another ingress has taken over. No more entries are appended.
+    fn exit_fenced(&self) {
         self.fenced.set(true);
         let what = "the log of a partition (a second ingress runs with the same client id?)".to_owned();
         self.exit.raise(ExitReason::Fenced { what });
     }
 
-    /// Opens every log. `None` if a later holder of the subscription has opened one.
+    /// Opens every log. Returns `None` if a later holder of the subscription has opened one.
     async fn open_all(&self) -> Option<Appenders> {
         let partitions: Vec<PartitionId> = (0..self.options.partitions).map(PartitionId).collect();
         let opened = join_all(partitions.iter().map(|&partition| self.open(partition))).await;
@@ -198,7 +200,8 @@ impl Log {
             .collect()
     }
 
-    /// Appends records of one partition, in entries of bounded size. Returns once they are in the log.
+    /// Appends records of one partition, in entries of bounded size. Returns once they are in the
+    /// log.
     async fn append_records(
         &self,
         partition: PartitionId,
@@ -222,6 +225,7 @@ impl Log {
         Ok(appender)
     }
 
+    /// Appends an entry. Retries until it is in the log, or until this writer is fenced.
     async fn append_entry(
         &self,
         partition: PartitionId,
@@ -238,7 +242,7 @@ impl Log {
                 }
                 Ok(AppendOutcome::Full) => {
                     self.metrics.backlog_full.inc();
-                    tracing::warn!(%partition, bound = self.options.max_backlog, "the log is full; messages wait with the broker");
+                    tracing::warn!(%partition, bound = self.options.max_backlog, "the log is full; messages stay with the broker; retrying");
                     backoff.wait().await;
                 }
                 Ok(AppendOutcome::Fenced) => return Err(Fenced),
@@ -256,7 +260,8 @@ impl Log {
         }
     }
 
-    /// Opens a new generation, greater than every known one, whatever the clock says.
+    /// Opens a new generation of a log. It is greater than every known generation, even if the
+    /// clock was set back.
     async fn open(&self, partition: PartitionId) -> Result<LogAppender, Fenced> {
         let acknowledged = self.acknowledged.borrow().get(&partition).copied().unwrap_or_default();
         let mut backoff = Backoff::default();

@@ -1,7 +1,8 @@
-//! The log: one Redis stream per partition. This node's writer appends to it.
+//! The writer of the log. The log is one Redis stream per partition.
 //!
 //! - `writer`: the actor.
-//! - `flush`: appends, acknowledges, retries.
+//! - `flush`: appends, retries, acknowledges.
+//! - `options`: the settings.
 
 #[cfg(feature = "faults")]
 mod broken;

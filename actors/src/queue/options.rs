@@ -7,14 +7,16 @@ use std::time::Duration;
 pub struct QueueWriterOptions {
     /// How long a flush waits for more messages.
     pub linger: Duration,
-    /// Most records of one entry.
+    /// Maximum number of records of one entry.
     pub max_records: usize,
-    /// Most entries of a partition's log. Beyond it, messages stay unacknowledged with the broker.
+    /// Maximum number of entries of a partition's log. If the log is full, messages stay
+    /// unacknowledged with the broker.
     pub max_backlog: u64,
-    /// The producer name of this process. No other process has it.
+    /// The producer id of this process, unique over all processes.
     pub producer: String,
     /// Number of partitions.
     pub partitions: u16,
-    /// The newest committed generation: Redis may have lost it, and the clock may have been set back.
+    /// The newest committed generation. A new generation is later, even if Redis has lost its data
+    /// and the clock was set back.
     pub newest_generation: u64,
 }

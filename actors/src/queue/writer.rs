@@ -1,5 +1,5 @@
-//! The actor that writes every partition's log. One flush is in flight at a time; messages that arrive meanwhile make up the
-//! next one.
+//! The actor that writes the log of every partition. One flush is in flight at a time. Messages
+//! that arrive meanwhile go into the next flush.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use super::options::QueueWriterOptions;
 use crate::acknowledge::Connection;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters};
 use crate::metrics::Metrics;
-use crate::supervision::{ExitSignal, release};
+use crate::supervision::{ExitSignal, notify_drained};
 
 /// The actor that writes the logs.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct QueueWriter {
     state: State,
 }
 
-/// Lost in a restart.
+/// Lost in a restart: the broker delivers the pending messages again.
 #[derive(Debug, Default)]
 struct State {
     pending: Flush,
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl QueueWriter {
-    /// Creates a writer. It opens each log for its first record.
+    /// Creates a writer. It opens a log before the first append to it.
     pub fn new(
         redis: Client,
         keys: Keys,
@@ -70,7 +70,7 @@ impl QueueWriter {
                 this.state.appenders = appenders;
                 this.state.flushing = false;
                 if this.state.pending.is_empty() {
-                    release(this.state.drained.drain(..));
+                    notify_drained(this.state.drained.drain(..));
                 } else {
                     this.flush(context);
                 }
@@ -85,7 +85,8 @@ impl Actor for QueueWriter {
 
 impl Supervised for QueueWriter {
     fn restarting(&mut self, _: &mut Context<Self>) {
-        // Pending messages are not acknowledged; the broker delivers them again on a new connection.
+        // The pending messages are not acknowledged, so the broker delivers them again on a new
+        // connection.
         self.state = State::default();
         self.connection.request_redelivery();
     }

@@ -1,4 +1,4 @@
-//! The actor of a shard: the messages to it. Its work is in `worker`.
+//! The actor of a shard: it handles messages. The work is in `worker`.
 
 use std::rc::Rc;
 
@@ -71,7 +71,8 @@ impl Handler<Revoke> for Shard {
 impl Handler<Drain> for Shard {
     type Result = ResponseFuture<()>;
 
-    /// Stops reading, waits for the commits of what was read, and saves every detector.
+    /// Stops reading, waits until all entries that were read are committed, and saves every
+    /// detector.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
         self.stop.send_replace(true);
         let mut ended = self.ended.subscribe();

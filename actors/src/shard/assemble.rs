@@ -1,4 +1,4 @@
-//! Score outcomes in, a batch of rows out, in the order of the log. Pure.
+//! Turns score outcomes into a batch of rows, in the order of the log. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use super::collect::{Content, LogRange, RecordSlot, SensorBatch};
 use super::scoring::ScoredBatch;
 use crate::messages::ScoreOutcome;
 
-/// Makes the batch that commits a range of the log. `sensors` and `scored` have the same length.
+/// Creates the batch that commits a range of the log. `scored` has the outcomes of each batch in
+/// `sensors`, in the same order.
 pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[ScoredBatch]) -> CommitBatch {
     let mut batch = CommitBatch::new(range.partition, range.epoch, range.from);
     batch.to = range.to;
@@ -23,15 +24,15 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
     for slot in range.slots {
         batch.received.push(slot.received);
         let (sensor, index) = match &slot.content {
-            Content::DeadLetter(letter) => {
-                batch.dead_letters.push(slot.dead_letter(letter.clone()));
+            Content::DeadLetter(dead_letter) => {
+                batch.dead_letters.push(slot.dead_letter(dead_letter.clone()));
                 continue;
             }
             Content::Control(Control::Detectors(json)) => {
                 batch.detectors = Some(json.clone());
                 continue;
             }
-            // Its effect is in `applied`.
+            // A label. Its effect is in `range.applied`.
             Content::Control(_) => continue,
             Content::Reading { sensor, index } => (*sensor, *index),
         };
@@ -71,6 +72,7 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
     batch
 }
 
+/// Returns the dead letter of a reading that its detector rejects.
 fn rejected(reading: &Reading, reason: Reason, detail: &str) -> DeadLetter {
     let detail = format!("the detector of {} at {}: {detail}", reading.sensor, reading.ts);
     DeadLetter::of_reading(reading, reason, &detail)

@@ -1,12 +1,12 @@
-//! A shard that breaks a rule on purpose, to see whether the crash tests notice. Never in a release.
+//! A shard that breaks a rule on purpose: the crash tests must notice it. Never in a release.
 
 use thicket_schema::PartitionId;
 use thicket_store::faults;
 
 use super::detector_pool::{DetectorPool, DueCheckpoint};
 
-/// Saves checkpoints before their rows are durable, if a test breaks the rule. Returns the checkpoints that are
-/// still to be saved.
+/// If a test breaks the rule, saves checkpoints before their rows are durable. Returns the
+/// checkpoints that are not saved yet.
 pub(super) fn save_before_rows(
     detectors: &DetectorPool,
     partition: PartitionId,

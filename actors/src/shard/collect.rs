@@ -1,4 +1,4 @@
-//! Log entries in, readings by sensor out: a slot for every record, and the readings gathered by sensor. Pure.
+//! Turns log entries into a slot for every record, and gathers the readings by sensor. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use thicket_schema::{
 use thicket_store::postgres::{AppliedLabel, LogLoss, LoggedDeadLetter, QuarantineList, QuarantineReason};
 use thicket_store::redis::LogEntry;
 
-/// Everything that one read returned.
+/// The decoded entries of one read.
 #[derive(Debug, Default)]
 pub(super) struct ReadBatch {
     /// One range per partition.
@@ -30,7 +30,7 @@ pub(super) struct LogRange {
     /// The last entry of the range.
     pub(super) to: Position,
     pub(super) slots: Vec<RecordSlot>,
-    /// The label that the range consists of, if a detector has applied it.
+    /// The label of the range, if the range is a label and a detector has applied it.
     pub(super) applied: Option<AppliedLabel>,
     /// Entries that were lost before an entry of the range.
     pub(super) losses: Vec<LogLoss>,
@@ -40,7 +40,7 @@ pub(super) struct LogRange {
 #[derive(Debug)]
 pub(super) struct RecordSlot {
     pub(super) position: RecordPosition,
-    /// When it arrived, in µs since the Unix epoch.
+    /// The arrival time, in µs since the Unix epoch.
     pub(super) received: i64,
     pub(super) redelivered: bool,
     pub(super) content: Content,
@@ -49,11 +49,11 @@ pub(super) struct RecordSlot {
 /// The content of a record.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// A reading: which sensor batch, and the index there.
+    /// A reading: the index of its sensor batch, and its index in the batch.
     Reading { sensor: usize, index: usize },
     /// A dead letter.
     DeadLetter(DeadLetter),
-    /// A change of how the readings after it are scored.
+    /// A control entry. It changes how later readings are scored.
     Control(Control),
 }
 
@@ -73,8 +73,8 @@ pub(super) struct SensorBatch {
 /// Quarantined readings by their index in a sensor batch, each with its reason and an explanation.
 pub(super) type Quarantined = BTreeMap<usize, (QuarantineReason, String)>;
 
-/// Cuts entries so that a control entry stands alone. Entries before it are processed first; entries after it
-/// are read again.
+/// Shortens a list of entries so that a control entry is alone in its list. The entries before it
+/// are processed first. The entries after the cut are read again.
 pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
     if let Some(first) = entries.iter().position(|entry| Entry::is_control(&entry.bytes)) {
         entries.truncate(first.max(1));
@@ -82,19 +82,19 @@ pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
 }
 
 impl ReadBatch {
-    /// Number of records, of every kind.
+    /// Returns the number of records of every kind.
     pub(super) fn records(&self) -> u64 {
         self.ranges.iter().map(|range| range.slots.len() as u64).sum()
     }
 }
 
 impl LogRange {
-    /// Its first entry.
+    /// Returns the position of the first entry of the range.
     pub(super) fn first(&self) -> Position {
         self.slots.first().map_or(self.to, |slot| slot.position.position)
     }
 
-    /// The control entry that it consists of.
+    /// Returns the control entry, if the range is one.
     pub(super) fn control(&self) -> Option<&Control> {
         self.slots.iter().find_map(|slot| match &slot.content {
             Content::Control(control) => Some(control),
@@ -103,7 +103,7 @@ impl LogRange {
     }
 }
 
-/// Collects one read.
+/// Collects the entries of one read.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     ranges: Vec<LogRange>,
@@ -111,7 +111,7 @@ pub(super) struct Collector {
     index_of: BTreeMap<SensorName, usize>,
 }
 
-/// A sensor batch that still grows.
+/// A sensor batch that is not complete yet.
 #[derive(Debug)]
 struct Gathered {
     partition: PartitionId,
@@ -144,14 +144,14 @@ impl Collector {
             match Entry::decode(&bytes) {
                 Ok(entry) => self.add_entry(&mut range, position, entry, quarantine),
                 Err(error) => {
-                    let letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
+                    let dead_letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
                     range.slots.push(RecordSlot {
                         position: RecordPosition { position, item: 0 },
-                        // The entry's arrival time is lost. The wall clock would make the row depend on when the
-                        // entry was read.
+                        // The arrival time cannot be decoded. The wall clock would give another row
+                        // at each replay.
                         received: 0,
                         redelivered: false,
-                        content: Content::DeadLetter(letter),
+                        content: Content::DeadLetter(dead_letter),
                     });
                 }
             }
@@ -180,7 +180,7 @@ impl Collector {
                     }
                     Content::Reading { sensor, index }
                 }
-                Item::DeadLetter(letter) => Content::DeadLetter(letter),
+                Item::DeadLetter(dead_letter) => Content::DeadLetter(dead_letter),
                 Item::Control(control) => Content::Control(control),
             };
             let (received, redelivered) = (record.received, record.redelivered);
@@ -188,7 +188,8 @@ impl Collector {
         }
     }
 
-    /// Adds a reading to the batch of its sensor. Returns the index of the batch and of the reading.
+    /// Adds a reading to the batch of its sensor. Returns the index of the batch, and the index of
+    /// the reading in it.
     fn gather(&mut self, range: &LogRange, reading: Reading, position: RecordPosition) -> (usize, usize) {
         let sensor = *self.index_of.entry(reading.sensor.clone()).or_insert_with(|| {
             self.sensors.push(Gathered {
@@ -207,7 +208,7 @@ impl Collector {
         (sensor, gathered.readings.len() - 1)
     }
 
-    /// Returns what was collected.
+    /// Returns the collected ranges and sensor batches.
     pub(super) fn finish(self) -> ReadBatch {
         let sensor_batch = |gathered: Gathered| {
             let Gathered { partition, epoch, sensor, readings, positions, quarantined } = gathered;
@@ -218,10 +219,10 @@ impl Collector {
 }
 
 impl RecordSlot {
-    /// The dead letter of this record.
-    pub(super) fn dead_letter(&self, letter: DeadLetter) -> LoggedDeadLetter {
+    /// Returns the dead letter with the position and arrival time of this record.
+    pub(super) fn dead_letter(&self, dead_letter: DeadLetter) -> LoggedDeadLetter {
         let Self { position, received, redelivered, .. } = *self;
-        LoggedDeadLetter { position, received, redelivered, letter }
+        LoggedDeadLetter { position, received, redelivered, dead_letter }
     }
 }
 

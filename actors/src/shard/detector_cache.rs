@@ -1,4 +1,4 @@
-//! The detectors that a shard holds in memory, by sensor, and which of them are evicted.
+//! The detectors that a shard holds in memory, by sensor, and the choice of those to evict.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) struct CachedDetector {
     pub(super) partition: PartitionId,
     pub(super) config: Arc<NamedConfig>,
     pub(super) last_used: Instant,
-    /// The last entry with a reading of the sensor.
+    /// The end of the last range of the log that the detector was used for.
     pub(super) touched: Position,
     /// Seq of the newest checkpoint that was sent to the checkpointer.
     pub(super) saved: u64,
@@ -57,8 +57,9 @@ impl DetectorCache {
         self.by_sensor.len()
     }
 
-    /// Gives the detectors of a partition another configuration. Nothing of the partition may be in flight.
-    /// Drops a detector of another shape: the next reading of its sensor restores it in the new shape.
+    /// Gives the detectors of a partition another configuration. The partition must not have
+    /// commits in flight. A detector whose shape changes is dropped: the next reading of its sensor
+    /// restores it in the new shape.
     pub(super) fn reconfigure(&mut self, partition: PartitionId, detectors: &DetectorConfigs) {
         self.by_sensor.retain(|sensor, cached| {
             let config = detectors.of(sensor);
@@ -69,7 +70,7 @@ impl DetectorCache {
                 return false;
             }
             cached.config = Arc::clone(&config);
-            // The mailbox is empty, and it keeps the order.
+            // The mailbox is empty, and it keeps the order of messages.
             #[expect(clippy::disallowed_methods, reason = "one per detector and change of configuration")]
             cached.detector.do_send(Reconfigure { config });
             true
@@ -81,8 +82,9 @@ impl DetectorCache {
         self.by_sensor.retain(|_, cached| cached.partition != partition);
     }
 
-    /// Removes and returns the detectors that were idle for `evict_after`, and the longest idle ones beyond `cap`,
-    /// as far as everything they scored is committed.
+    /// Removes and returns the detectors that were idle for `evict_after`. If there are more than
+    /// `cap` detectors, also removes those that were idle longest. A detector stays while a reading
+    /// that it scored is not committed.
     pub(super) fn take_idle(
         &mut self,
         now: Instant,

@@ -1,4 +1,5 @@
-//! Starts detectors, restores them from their past, lets them score, and saves their checkpoints.
+//! Starts detectors, restores them from their history, sends them readings to score, and saves
+//! their checkpoints.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,22 +21,24 @@ use crate::detector::{DetectorActor, DetectorConfigs};
 use crate::messages::{Load, Restore, Save, Score, ScoreOutcome, Skip, TakeCheckpoint};
 use crate::supervision::{Intensity, Supervision, start_here};
 
-/// A detector panics once for each try of a poison reading. Only a flood of panics ends the node.
+/// Restarts of a detector within [`DETECTOR_RESTARTS_WITHIN`] that do not end the node. A poison
+/// reading causes few.
 const DETECTOR_RESTARTS: usize = 1_000;
 const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_mins(1);
-/// KiB of checkpoints between one shard and the checkpointer.
+/// Maximum KiB of checkpoints that a shard has sent and the checkpointer has not written yet.
 const CHECKPOINT_KIB: u32 = 64 * 1_024;
 
-/// The detector of a sensor cannot be restored now; its partition must be reopened.
+/// The error of a detector that cannot be restored or used now. The shard must reopen its
+/// partition.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unrecoverable;
 
-/// Why a batch was not scored to its end.
+/// Why not all readings of a batch were scored.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ScoreError {
-    /// The reading of this index panicked the detector.
+    /// The detector panicked on the reading with this index.
     Panicked { index: usize },
-    /// The detector cannot be used.
+    /// The detector cannot be restored or used.
     Unrecoverable,
 }
 
@@ -65,7 +68,8 @@ pub(super) struct DueCheckpoint {
 pub(super) struct DetectorPool {
     context: Rc<ShardContext>,
     cache: RefCell<DetectorCache>,
-    /// Sensors whose detectors got another shape, by partition: the next commit ends the events that lasted.
+    /// Sensors whose detectors got another shape, by partition, each with the time of the last row
+    /// of the old shape. The next commit ends the events that were open then.
     reshaped: RefCell<BTreeMap<PartitionId, BTreeMap<SensorId, Timestamp>>>,
     checkpoint_credits: CreditPool,
 }
@@ -80,7 +84,7 @@ impl DetectorPool {
         }
     }
 
-    /// Returns the detector of a sensor, restored from its past if it is not in memory.
+    /// Returns the detector of a sensor. Restores it from its history if it is not in memory.
     pub(super) async fn get(
         &self,
         partition: PartitionId,
@@ -122,10 +126,10 @@ impl DetectorPool {
         Ok(cached)
     }
 
-    /// Restores a detector and returns the seq of the checkpoint that it was restored from, or 0.
+    /// Restores a detector. Returns the seq of the checkpoint that it was restored from, or 0.
     ///
-    /// A checkpoint that does not lead to the stored scores, or that cannot be restored at all, is not used:
-    /// then the detector is rebuilt from the rows alone.
+    /// If the checkpoint cannot be restored, or if its replay does not reproduce the stored scores,
+    /// the detector is rebuilt from its rows alone.
     async fn restore(&self, cached: &CachedDetector) -> Result<u64, Unrecoverable> {
         faults::pass("restore.before");
         let CachedDetector { sensor, partition, config, .. } = cached;
@@ -161,17 +165,18 @@ impl DetectorPool {
         }
     }
 
-    /// Restores a detector again, after a panic. Everything that it scored must be committed.
+    /// Restores a detector again, after a panic. All readings that it scored must be committed.
     pub(super) async fn restore_again(&self, cached: &CachedDetector) -> Result<(), Unrecoverable> {
         self.restore(cached).await.map(drop)
     }
 
-    /// Removes and returns the sensors of a partition whose detectors got another shape since the last call.
+    /// Removes and returns the sensors of a partition whose detectors got another shape since the
+    /// last call.
     pub(super) fn take_reshaped(&self, partition: PartitionId) -> BTreeMap<SensorId, Timestamp> {
         self.reshaped.borrow_mut().remove(&partition).unwrap_or_default()
     }
 
-    /// Scores a batch without its quarantined readings. Returns `None` if the detector panicked.
+    /// Scores a batch and skips its quarantined readings. Returns `None` if the detector panicked.
     pub(super) async fn score(&self, cached: &CachedDetector, batch: &SensorBatch) -> Option<SensorScores> {
         let mut scores = SensorScores::default();
         let mut from = 0;
@@ -184,7 +189,8 @@ impl DetectorPool {
         Some(scores)
     }
 
-    /// Scores a batch one reading at a time. `before` is called before each reading and may quarantine it.
+    /// Scores a batch one reading at a time. `before` is called before each reading and may
+    /// quarantine it.
     pub(super) async fn score_one_by_one(
         &self,
         cached: &CachedDetector,
@@ -215,28 +221,29 @@ impl DetectorPool {
         Ok(scores)
     }
 
-    /// Notes that a batch up to `position` has readings of the sensor.
+    /// Records that the detector was used for a range of the log up to `position`.
     pub(super) fn touch(&self, sensor: &SensorName, position: Position) {
         self.cache.borrow_mut().touch(sensor, position, Instant::now());
     }
 
-    /// Gives the detectors of a partition another configuration. Nothing of the partition may be in flight.
+    /// Gives the detectors of a partition another configuration. The partition must not have
+    /// commits in flight.
     pub(super) fn reconfigure(&self, partition: PartitionId, detectors: &DetectorConfigs) {
         self.cache.borrow_mut().reconfigure(partition, detectors);
     }
 
-    /// Drops everything that belongs to a partition.
+    /// Drops all state of a partition.
     pub(super) fn drop_partition(&self, partition: PartitionId) {
         self.cache.borrow_mut().drop_partition(partition);
         self.reshaped.borrow_mut().remove(&partition);
     }
 
-    /// Detectors in memory.
+    /// Returns the number of detectors in memory.
     pub(super) fn len(&self) -> usize {
         self.cache.borrow().len()
     }
 
-    /// Saves a checkpoint if there is room for it. Without it, the next restore replays more rows.
+    /// Saves a checkpoint if a credit for it is free. Otherwise the next restore replays more rows.
     pub(super) fn save_if_room(&self, partition: PartitionId, due: DueCheckpoint) {
         let DueCheckpoint { sensor, checkpoint } = due;
         if let Some(credit) = self.checkpoint_credits.try_acquire(kib(&checkpoint)) {
@@ -245,7 +252,8 @@ impl DetectorPool {
         }
     }
 
-    /// Evicts idle detectors and those beyond the cap, as far as everything they scored is committed.
+    /// Evicts idle detectors and detectors beyond the cap, but none with a reading that is not
+    /// committed.
     pub(super) async fn evict(&self, committed: impl Fn(PartitionId) -> Position) {
         let options = &self.context.options;
         let (now, evict_after, cap) = (Instant::now(), options.evict_after, options.max_resident);
@@ -256,7 +264,7 @@ impl DetectorPool {
         }
     }
 
-    /// Saves every detector and removes it. Everything they scored must be committed.
+    /// Saves and removes every detector. All readings that they scored must be committed.
     pub(super) async fn save_all(&self) {
         let all = self.cache.borrow_mut().take_all();
         for cached in all {
@@ -264,7 +272,8 @@ impl DetectorPool {
         }
     }
 
-    /// Saves the state of a detector, unless it is saved already. Everything it scored must be committed.
+    /// Saves the state of a detector, unless it is saved already. All readings that it scored must
+    /// be committed.
     async fn save(&self, cached: &CachedDetector) {
         let Ok(Some(checkpoint)) = cached.detector.send(TakeCheckpoint).await else { return };
         if checkpoint.seq > cached.saved {
@@ -275,6 +284,7 @@ impl DetectorPool {
     }
 }
 
+/// Scores a range of a batch. Returns `None` if the detector panicked or has no state.
 async fn score_range(
     cached: &CachedDetector,
     batch: &SensorBatch,
@@ -292,7 +302,7 @@ async fn score_range(
     Some(())
 }
 
-/// The outcome of a quarantined reading; `None` if the detector holds no state.
+/// Returns the outcome of a quarantined reading, or `None` if the detector has no state.
 async fn skip(
     cached: &CachedDetector,
     reading: &Reading,
@@ -310,6 +320,7 @@ async fn skip(
     }
 }
 
+/// Returns the size of a checkpoint in KiB, rounded up.
 fn kib(checkpoint: &Checkpoint) -> u32 {
     (checkpoint.state.len() / 1_024 + 1) as u32
 }

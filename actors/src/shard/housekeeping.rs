@@ -1,4 +1,5 @@
-//! What a shard does beside scoring: it trims its logs, measures its lag, evicts idle detectors, and reports lost entries.
+//! The tasks of a shard beside scoring: it trims its logs, measures its lag, evicts idle detectors,
+//! and reports lost entries.
 
 use std::rc::Rc;
 
@@ -32,6 +33,7 @@ impl Housekeeping {
         metrics.detectors.with_label_values(&[label]).set(self.detectors.len() as i64);
     }
 
+    /// Trims the logs to their committed positions, and measures the lag.
     async fn trim(&self) {
         let ShardContext { metrics, label, .. } = &*self.context;
         let now_micros = Utc::now().timestamp_micros();
@@ -47,13 +49,14 @@ impl Housekeeping {
                         lag_seconds = lag_seconds.max((now_micros - received) as f64 / 1e6);
                     }
                 }
-                Err(error) => tracing::warn!(%error, shard = label, "the log was not trimmed"),
+                Err(error) => tracing::warn!(%error, shard = label, "cannot trim the log"),
             }
         }
         metrics.shard_lag_entries.with_label_values(&[label]).set(lag_entries as i64);
         metrics.shard_lag_seconds.with_label_values(&[label]).set(lag_seconds);
     }
 
+    /// Reports entries that Redis lost between two entries of a log.
     pub(super) fn report_losses(&self, partition: PartitionId, losses: &[LogLoss]) {
         for LogLoss { after, before } in losses {
             self.context.metrics.log_gaps.inc();
@@ -61,7 +64,8 @@ impl Housekeeping {
         }
     }
 
-    /// Reports a log that ends before the committed position: Redis lost entries that it had acknowledged.
+    /// Reports a log that ends before the committed position: Redis lost entries that it had
+    /// acknowledged.
     pub(super) async fn check_tail(&self, partition: PartitionId, committed: Position) {
         if committed == Position::default() {
             return;

@@ -1,13 +1,14 @@
-//! A shard reads partitions, owns the detectors of their sensors, and turns scores into batches of rows.
+//! A shard reads partitions, owns the detectors of their sensors, and turns scores into batches of
+//! rows.
 //!
 //! - `actor`: the messages to a shard.
 //! - `worker`: the loop. It reads, collects, scores, assembles and sends.
 //! - `partitions`: how far each partition is read and committed.
-//! - `collect`: log entries in, readings by sensor out.
-//! - `scoring`: readings in, score outcomes out.
+//! - `collect`: turns log entries into readings by sensor.
+//! - `scoring`: turns readings into score outcomes.
 //! - `detector_pool`, `detector_cache`: the detectors in memory.
-//! - `poison_search`, `suspect_log`: finds the reading that kills the process.
-//! - `assemble`: score outcomes in, a batch of rows out.
+//! - `poison_search`, `suspect_log`: find the reading that kills the process.
+//! - `assemble`: turns score outcomes into a batch of rows.
 //! - `housekeeping`: trims logs, measures lag, evicts idle detectors.
 
 mod actor;

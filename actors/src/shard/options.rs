@@ -1,4 +1,4 @@
-//! The settings of a shard and the actors that it talks to.
+//! The settings of a shard, and the actors that it sends messages to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,26 +17,26 @@ use crate::supervision::ExitSignal;
 pub struct ShardOptions {
     /// Its number, from 0.
     pub number: u16,
-    /// The configuration of sensors for partitions whose log has none yet.
+    /// The configuration of the sensors of a partition whose log has no configuration yet.
     pub detectors: Arc<DetectorConfigs>,
     /// Readings between two checkpoints of a sensor.
     pub checkpoint_every: u64,
     /// How long a detector stays in memory without a reading.
     pub evict_after: Duration,
-    /// Most detectors in memory.
+    /// Maximum number of detectors in memory.
     pub max_resident: usize,
-    /// Most readings between log and database.
+    /// Maximum number of readings that are read and not committed yet.
     pub max_in_flight: u32,
 }
 
-/// The actors that a shard talks to.
+/// The actors and records that a shard uses.
 #[derive(Clone, Debug)]
 pub struct ShardPeers {
-    /// Commit its batches. Partition p goes to writer p modulo their number.
+    /// Commit its batches. Writer p modulo the number of writers commits partition p.
     pub writers: Vec<Recipient<Commit>>,
     /// Saves checkpoints.
     pub save: Recipient<Save>,
-    /// Loads the past of a sensor.
+    /// Loads the history of a sensor.
     pub load: Recipient<Load>,
     /// Assigns a partition again.
     pub reopen: Recipient<Reopen>,
@@ -44,13 +44,14 @@ pub struct ShardPeers {
     pub quarantine: Recipient<Quarantine>,
     /// Ends the node.
     pub exit: ExitSignal,
-    /// Records what the shard is about to apply, after an owner that crashed.
+    /// Records which entries the shard is about to apply, after an owner that crashed.
     pub suspects: Suspects,
-    /// Held by the one shard of the node that applies suspected readings one by one.
+    /// Held by the shard that scores suspected readings one by one. At most one shard of the
+    /// process holds it at a time.
     pub suspect_lock: Arc<Mutex<()>>,
 }
 
-/// What the parts of a shard share.
+/// The settings, peers and metrics that the parts of a shard share.
 #[derive(Clone, Debug)]
 pub(super) struct ShardContext {
     pub(super) options: ShardOptions,

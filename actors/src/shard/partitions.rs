@@ -1,4 +1,4 @@
-//! The partitions of a shard: how far each is read and committed.
+//! The partitions of a shard, and how far each is read and committed.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,9 +15,9 @@ use crate::detector::DetectorConfigs;
 /// The state of one partition.
 #[derive(Clone, Debug)]
 pub(super) struct Partition {
-    /// How far it is read and committed, and under which epoch.
+    /// Its read position, its committed position and its epoch.
     pub(super) progress: Progress,
-    /// The configuration of its sensors after what is read.
+    /// The configuration of its sensors at the read position.
     pub(super) detectors: Arc<DetectorConfigs>,
     /// When the newest committed record arrived, in µs since the Unix epoch; 0 before the first.
     pub(super) committed_received: i64,
@@ -29,21 +29,22 @@ pub(super) struct Partition {
 /// Whether a partition may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// Not yet: the last owner may have died of it, and what that owner was about to apply is not known yet.
+    /// Not yet. The last owner did not shut down cleanly, and it is not known yet which entries are
+    /// suspected.
     Examining,
-    /// Yes. The search is on if there is something to suspect.
+    /// Yes. There is a search if entries are suspected.
     Ready(Option<PoisonSearch>),
 }
 
 impl Partition {
-    /// A partition without commits in flight.
+    /// Creates the state of a partition that was just claimed.
     pub(super) fn new(claimed: Arc<ClaimedPartition>, detectors: Arc<DetectorConfigs>) -> Self {
         let readiness = if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
         let progress = Progress::new(claimed.epoch, claimed.position);
         Self { progress, detectors, committed_received: 0, claimed, readiness }
     }
 
-    /// The search for a poison reading, if there is one.
+    /// Returns the search for a poison reading, if there is one.
     pub(super) const fn search(&self) -> Option<PoisonSearch> {
         match self.readiness {
             Readiness::Ready(search) => search,
@@ -73,12 +74,13 @@ impl Partitions {
         self.by_id.borrow().keys().copied().collect()
     }
 
-    /// Calls `read` with a partition; `None` if the shard does not have it.
+    /// Calls `read` with a partition. Returns `None` if the shard does not have it.
     pub(super) fn get<T>(&self, id: PartitionId, read: impl FnOnce(&Partition) -> T) -> Option<T> {
         self.by_id.borrow().get(&id).map(read)
     }
 
-    /// Calls `change` with a partition if the shard has it under this epoch.
+    /// Calls `change` with a partition. Returns `None` if the shard does not have it under this
+    /// epoch.
     pub(super) fn change<T>(
         &self,
         id: PartitionId,
@@ -94,14 +96,15 @@ impl Partitions {
         self.get(id, |partition| partition.progress.epoch == epoch).unwrap_or(false)
     }
 
-    /// The partitions that may be read, each with its progress.
+    /// Returns the partitions that may be read, each with its progress.
     pub(super) fn readable(&self) -> Vec<(PartitionId, Progress)> {
         let by_id = self.by_id.borrow();
         let ready = by_id.iter().filter(|(_, partition)| partition.readiness != Readiness::Examining);
         ready.map(|(&id, partition)| (id, partition.progress)).collect()
     }
 
-    /// The committed position of each partition, and when its newest committed record arrived.
+    /// Returns the committed position of each partition, and the arrival time of its newest
+    /// committed record.
     pub(super) fn committed(&self) -> Vec<(PartitionId, Position, i64)> {
         let by_id = self.by_id.borrow();
         let committed = |(&id, partition): (&PartitionId, &Partition)| {
@@ -110,15 +113,15 @@ impl Partitions {
         by_id.iter().map(committed).collect()
     }
 
-    /// Advances the read position of a partition. Returns false if the shard has the partition no longer, or
-    /// under another epoch.
+    /// Advances the read position of a partition. Returns false if the shard does not have the
+    /// partition under this epoch.
     pub(super) fn advance_read(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
         let mut by_id = self.by_id.borrow_mut();
         by_id.get_mut(&id).is_some_and(|partition| partition.progress.advance_read(epoch, to))
     }
 
-    /// Records a commit up to `to`. Returns false if the shard has the partition no longer, or under another
-    /// epoch.
+    /// Records a commit up to `to`. Returns false if the shard does not have the partition under
+    /// this epoch.
     pub(super) fn on_committed(&self, id: PartitionId, epoch: i64, to: Position, received: i64) -> bool {
         let mut by_id = self.by_id.borrow_mut();
         let Some(partition) = by_id.get_mut(&id) else { return false };
@@ -129,7 +132,8 @@ impl Partitions {
         is_current
     }
 
-    /// Ends the search for a poison reading if everything suspected is committed. Returns whether it ended.
+    /// Ends the search for a poison reading if all suspected entries are committed. Returns whether
+    /// it ended.
     pub(super) fn end_search(&self, id: PartitionId, committed: Position) -> bool {
         let mut by_id = self.by_id.borrow_mut();
         let over = by_id
@@ -138,7 +142,7 @@ impl Partitions {
         over.map(|partition| partition.readiness = Readiness::Ready(None)).is_some()
     }
 
-    /// Wakes everyone who waits for commits.
+    /// Wakes all tasks that wait for commits.
     pub(super) fn notify_commit_finished(&self) {
         self.commit_finished.notify_waiters();
     }
@@ -165,7 +169,7 @@ mod tests {
         Position { generation: 7, n }
     }
 
-    fn partitions(clean_shutdown: bool) -> Partitions {
+    fn new_partitions(clean_shutdown: bool) -> Partitions {
         let claimed = ClaimedPartition {
             partition: P,
             epoch: 5,
@@ -182,18 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_whose_owner_died_is_not_read_before_it_is_examined() {
-        let partitions = partitions(false);
+    fn a_partition_whose_owner_crashed_is_not_read_before_it_is_examined() {
+        let partitions = new_partitions(false);
         assert_eq!(partitions.readable(), []);
         partitions.change(P, 4, |partition| partition.readiness = Readiness::Ready(None));
-        assert_eq!(partitions.readable(), [], "another epoch's answer changes nothing");
+        assert_eq!(partitions.readable(), [], "a change under another epoch has no effect");
         partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(None));
         assert_eq!(partitions.readable(), [(P, Progress::new(5, at(2)))]);
     }
 
     #[tokio::test]
     async fn commits_are_waited_for_one_after_the_other() {
-        let partitions = partitions(true);
+        let partitions = new_partitions(true);
         assert!(partitions.advance_read(P, 5, at(4)) && partitions.advance_read(P, 5, at(6)));
         assert!(!partitions.advance_read(P, 4, at(8)));
         let wait = partitions.wait_for_commits(P);
@@ -209,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn a_search_ends_once_everything_suspected_is_committed() {
-        let partitions = partitions(false);
+    fn a_search_ends_once_all_suspected_entries_are_committed() {
+        let partitions = new_partitions(false);
         let search = PoisonSearch::new(None, at(2), Some(at(6)));
         partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(search));
         assert!(!partitions.end_search(P, at(5)));

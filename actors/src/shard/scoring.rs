@@ -1,4 +1,5 @@
-//! Readings by sensor in, score outcomes out. Suspected readings are scored first and one by one.
+//! Turns the readings of each sensor into score outcomes. Suspected readings are scored first, one
+//! by one.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,13 +30,13 @@ pub(super) struct ScoredBatch {
 }
 
 impl ScoredBatch {
-    /// A batch of a partition that was reopened: it is not assembled.
+    /// Creates the result for a partition that is reopened. It is not assembled into rows.
     pub(super) const fn empty(config: Arc<NamedConfig>) -> Self {
         Self { outcomes: Vec::new(), config, checkpoint: None }
     }
 }
 
-/// Scores what the worker has collected.
+/// Scores the batches that the worker has collected.
 pub(super) struct Scorer {
     pub(super) context: Rc<ShardContext>,
     pub(super) partitions: Rc<Partitions>,
@@ -44,7 +45,8 @@ pub(super) struct Scorer {
 }
 
 impl Scorer {
-    /// Scores every sensor batch. Batches that may kill the process are scored first, and alone.
+    /// Scores every sensor batch. Batches with suspected readings are scored first, one batch at a
+    /// time.
     pub(super) async fn score_all(
         &self,
         ranges: &[LogRange],
@@ -64,6 +66,7 @@ impl Scorer {
         results.into_iter().filter_map(|result| result.or_else(|| rest.next())).collect()
     }
 
+    /// Scores a batch. If the detector panics, scores the batch again, one reading at a time.
     async fn score_batch(&self, batch: &SensorBatch) -> Result<ScoredBatch, Unrecoverable> {
         let cached = self.detector(batch.partition, &batch.sensor).await?;
         if let Some(scores) = self.detectors.score(&cached, batch).await {
@@ -75,8 +78,8 @@ impl Scorer {
         Ok(self.finish(scores, cached.config))
     }
 
-    /// Scores a batch that has killed a process: one reading at a time, and no other suspected reading of this node
-    /// at the same time, so that the recorded suspect is the cause of a crash.
+    /// Scores a batch of a suspected range one reading at a time. The lock excludes other suspected
+    /// readings of this process, so that the recorded reading is the cause of a crash.
     async fn score_suspects(
         &self,
         batch: &SensorBatch,
@@ -105,8 +108,8 @@ impl Scorer {
         Ok(self.finish(scores, cached.config))
     }
 
-    /// Scores a batch one reading at a time. A reading that panics its detector is quarantined: every replay skips
-    /// it.
+    /// Scores a batch one reading at a time. A reading on which the detector panics is quarantined,
+    /// and every replay skips it.
     async fn score_one_by_one(
         &self,
         cached: &CachedDetector,
@@ -129,7 +132,7 @@ impl Scorer {
         }
     }
 
-    /// Quarantines a reading durably.
+    /// Quarantines a reading. Returns once the entry is durable.
     async fn quarantine(
         &self,
         batch: &SensorBatch,
@@ -154,8 +157,9 @@ impl Scorer {
         }
     }
 
-    /// Records the ranges of partitions under search, and returns the searches that go through their range one
-    /// reading at a time: there each reading is recorded before it is applied.
+    /// Records the range of each partition under search. Returns the ranges to score one reading at
+    /// a time; these are not recorded here, since each of their readings is recorded before it is
+    /// applied.
     async fn record_suspects(&self, ranges: &[LogRange]) -> Vec<SuspectRange> {
         let mut one_by_one = Vec::new();
         let mut records = Vec::new();
@@ -172,7 +176,7 @@ impl Scorer {
         one_by_one
     }
 
-    /// The detector of a sensor, restored from its past if it is not in memory.
+    /// Returns the detector of a sensor. Restores it from its history if it is not in memory.
     async fn detector(
         &self,
         partition: PartitionId,
@@ -181,14 +185,14 @@ impl Scorer {
         self.detectors.get(partition, sensor, || self.config_of(partition, sensor)).await
     }
 
-    /// The configuration of a sensor at the position up to which its partition is read.
+    /// Returns the configuration of a sensor at the read position of its partition.
     fn config_of(&self, partition: PartitionId, sensor: &SensorName) -> Arc<NamedConfig> {
         let detectors = self.partitions.get(partition, |partition| Arc::clone(&partition.detectors));
         detectors.as_ref().unwrap_or(&self.context.options.detectors).of(sensor)
     }
 
-    /// Applies the control entry that a range consists of, if it does. Everything before it is committed first: a
-    /// detector that is restored starts from the rows.
+    /// Applies the control entry of a range, if the range is a control entry. Waits first until all
+    /// earlier readings are committed, since a detector is restored from committed rows.
     pub(super) async fn apply_control(&self, range: &mut LogRange) -> Result<(), Unrecoverable> {
         match range.control().cloned() {
             Some(Control::Detectors(json)) => {
@@ -199,7 +203,7 @@ impl Scorer {
                 range.applied = self.apply_label(range, &sensor, started, &label).await?;
                 Ok(())
             }
-            // Another kind of control entry, or none.
+            // The range has no control entry.
             _ => Ok(()),
         }
     }
@@ -235,7 +239,8 @@ impl Scorer {
         }
     }
 
-    /// Parses the configuration of a partition's sensors. Without one that can be read, this node's own holds.
+    /// Parses the configuration of a partition's sensors. Returns the configuration of this node if
+    /// there is no text, or if the text cannot be parsed.
     pub(super) fn parse_config_or_default(
         &self,
         partition: PartitionId,
@@ -244,13 +249,14 @@ impl Scorer {
         let parsed = json.and_then(|json| match DetectorConfigs::from_json(json) {
             Ok(detectors) => Some(Arc::new(detectors)),
             Err(error) => {
-                tracing::error!(%partition, %error, "cannot read the configuration in the log; using this node's own");
+                tracing::error!(%partition, %error, "cannot parse the configuration in the log; using the configuration of this node");
                 None
             }
         });
         parsed.unwrap_or_else(|| Arc::clone(&self.context.options.detectors))
     }
 
+    /// Counts the outcomes and adds the configuration.
     fn finish(&self, scores: SensorScores, config: Arc<NamedConfig>) -> ScoredBatch {
         self.count(&scores.outcomes, scores.elapsed);
         ScoredBatch { outcomes: scores.outcomes, config, checkpoint: scores.checkpoint }

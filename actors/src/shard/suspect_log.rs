@@ -1,4 +1,4 @@
-//! Records in Redis what the shard is about to apply, after an owner that crashed.
+//! Records in Redis which entries the shard is about to apply, after an owner that crashed.
 
 use thicket_schema::{PartitionId, Position};
 use thicket_store::redis::{LogReader, RedisError, Suspect, Suspects};
@@ -17,23 +17,24 @@ impl SuspectLog {
         Self { suspects }
     }
 
-    /// Returns what to suspect of a partition whose last owner crashed, `None` if there is nothing. Waits for Redis.
+    /// Returns the search for a partition whose last owner crashed, or `None` if no entry is
+    /// suspected. Retries until Redis answers.
     pub(super) async fn load(
         &self,
         reader: &LogReader,
         partition: PartitionId,
         committed: Position,
     ) -> Option<PoisonSearch> {
-        let ask = async || -> Result<_, RedisError> {
+        let query = async || -> Result<_, RedisError> {
             let record = self.suspects.load(partition).await?;
             Ok((record, reader.newest(partition).await?))
         };
         let warn = |error: &RedisError| {
-            tracing::warn!(%error, %partition, "cannot read what the last owner was about to apply; retrying");
+            tracing::warn!(%error, %partition, "cannot read the crash suspect of the partition; retrying");
         };
-        let (record, newest) = until_ok(ask, warn).await;
+        let (record, newest) = until_ok(query, warn).await;
         if let Some(record) = record {
-            tracing::warn!(%partition, ?record, "the last owner crashed while it applied this");
+            tracing::warn!(%partition, ?record, "the last owner crashed while it applied these entries");
         }
         PoisonSearch::new(record, committed, newest)
     }
@@ -41,15 +42,16 @@ impl SuspectLog {
     /// Records a suspect. Returns once Redis has it.
     pub(super) async fn record(&self, partition: PartitionId, suspect: Suspect) {
         let warn = |error: &RedisError| {
-            tracing::warn!(%error, %partition, "cannot record what is applied next; retrying");
+            tracing::warn!(%error, %partition, "cannot record the crash suspect of the partition; retrying");
         };
         until_ok(async || self.suspects.record(partition, suspect).await, warn).await;
     }
 
-    /// Deletes the record of a partition. A record that stays is about committed entries, which no one suspects.
+    /// Deletes the record of a partition. An error does no harm: the entries of the record are
+    /// committed, and committed entries are not suspected.
     pub(super) async fn clear(&self, partition: PartitionId) {
         if let Err(error) = self.suspects.clear(partition).await {
-            tracing::debug!(%error, %partition, "the record of the crash suspect was not deleted");
+            tracing::debug!(%error, %partition, "cannot delete the crash suspect of the partition");
         }
     }
 }

@@ -22,22 +22,25 @@ use super::suspect_log::SuspectLog;
 use crate::credit::{Credit, CreditPool, send_credited};
 use crate::messages::{Commit, CommitOutcome, Reopen};
 
-/// How long a read waits for entries. A partition that is assigned meanwhile is read from then on.
+/// How long a read waits for entries. A partition that is assigned during a read is part of the
+/// next read.
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
-/// Readings that one read aims at.
+/// About how many readings one read should return.
 const READ_TARGET: u64 = 4_096;
+/// Maximum number of entries of each partition that one read asks for.
 const MAX_ENTRIES: u64 = 256;
 /// Entries of each partition that the first read asks for.
 const FIRST_ENTRIES: u64 = 16;
 
-/// What one read returned: the entries of each partition, and the epoch under which each was read.
+/// The result of one read: the entries of each partition, and the epoch under which each partition
+/// was read.
 struct Read {
     entries: Vec<(PartitionId, Vec<LogEntry>)>,
     epochs: BTreeMap<PartitionId, i64>,
 }
 
-/// The parts of a shard, each with its own state. All of it lives on one arbiter.
+/// The parts of a shard, each with its own state. All of them run on one arbiter.
 pub(super) struct ShardWorker {
     context: Rc<ShardContext>,
     reader: LogReader,
@@ -70,7 +73,8 @@ impl ShardWorker {
         Self { context, reader, partitions, detectors, suspects, scorer, housekeeping, credits }
     }
 
-    /// Works until it is told to stop, then saves every detector.
+    /// Runs the loop until `stop` is set, waits for the commits in flight, and saves every
+    /// detector.
     pub(super) async fn run(self: Rc<Self>, stop: watch::Receiver<bool>) {
         let mut last_housekeeping = Instant::now();
         let mut entries_per_partition = FIRST_ENTRIES;
@@ -89,8 +93,8 @@ impl ShardWorker {
         self.detectors.save_all().await;
     }
 
-    /// One round: collect → score → assemble → send. Returns how many entries of each partition the next read
-    /// asks for.
+    /// Processes the result of one read: collect → score → assemble → send. Returns how many
+    /// entries of each partition the next read asks for.
     async fn process(self: &Rc<Self>, read: Read) -> u64 {
         let partitions = read.epochs.len() as u64;
         let entries: usize = read.entries.iter().map(|(_, entries)| entries.len()).sum();
@@ -114,7 +118,8 @@ impl ShardWorker {
         next_count(partitions, entries as u64, records)
     }
 
-    /// Reads the entries after what is read. `None` if there are none, or if Redis does not answer.
+    /// Reads the entries after the read position of each partition. Returns `None` if there are
+    /// none, or if Redis does not answer.
     async fn read(&self, entries_per_partition: u64, backoff: &mut Backoff) -> Option<Read> {
         let readable = self.partitions.readable();
         let positions: Vec<(PartitionId, Position)> =
@@ -137,7 +142,8 @@ impl ShardWorker {
         }
     }
 
-    /// Decodes the entries. Leaves out partitions that were lost or reopened during the read.
+    /// Decodes the entries. Leaves out the partitions that were revoked or reopened during the
+    /// read.
     fn collect(&self, read: Read) -> ReadBatch {
         let mut collector = Collector::default();
         for (id, mut entries) in read.entries {
@@ -158,15 +164,15 @@ impl ShardWorker {
         collector.finish()
     }
 
-    /// Acquires the credits of all ranges at once: two shards that each hold a part of what they need would wait
-    /// for each other without end.
+    /// Acquires the credits of all ranges at once: a round that held the credits of some ranges and
+    /// waited for the others could wait for itself without end.
     async fn acquire_credits(&self, ranges: &[LogRange]) -> BTreeMap<PartitionId, Credit> {
         let units = |range: &LogRange| range.slots.len().max(1) as u32;
         let mut all = self.credits.acquire(ranges.iter().map(units).sum()).await;
         ranges.iter().map(|range| (range.partition, all.split(units(range)))).collect()
     }
 
-    /// Applies the control entry that a range consists of, if it does.
+    /// Applies the control entry of a range, if the range is a control entry.
     async fn apply_control(&self, range: &mut LogRange) {
         let is_applied = self.scorer.apply_control(range).await;
         if is_applied.is_err() {
@@ -174,7 +180,8 @@ impl ShardWorker {
         }
     }
 
-    /// Scores the readings of each sensor. Reopens the partitions whose detectors cannot be restored.
+    /// Scores the readings of each sensor. Reopens the partitions whose detectors cannot be
+    /// restored.
     async fn score(
         &self,
         batch: &ReadBatch,
@@ -195,8 +202,9 @@ impl ShardWorker {
         (scored, checkpoints)
     }
 
-    /// Advances the read position over a range. Returns false if the partition was assigned again meanwhile, from
-    /// an earlier position: then the detectors are ahead of it and are dropped.
+    /// Advances the read position over a range. Returns false if the partition was assigned again
+    /// meanwhile. Then its detectors have scored readings after the new read position, and are
+    /// dropped.
     fn advance(&self, range: &LogRange, sensors: &[super::collect::SensorBatch]) -> bool {
         if !self.partitions.advance_read(range.partition, range.epoch, range.to) {
             self.detectors.drop_partition(range.partition);
@@ -208,7 +216,8 @@ impl ShardWorker {
         true
     }
 
-    /// Sends a batch to the writer of its partition. Its checkpoints wait until its rows are durable.
+    /// Sends a batch to the writer of its partition. Its checkpoints are saved once its rows are
+    /// durable.
     fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
         let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
         let received = batch.received.last().copied().unwrap_or_default();
@@ -221,13 +230,15 @@ impl ShardWorker {
         let worker = Rc::clone(self);
         actix_rt::spawn(async move {
             if matches!(outcome.await, Ok(CommitOutcome::Committed)) {
-                // Not earlier: a node that lost the partition reads a log that the new owner has trimmed.
+                // Not before the commit: a node that has lost the partition may see gaps that are
+                // none, since the new owner trims the log.
                 worker.housekeeping.report_losses(partition, &losses);
                 if worker.partitions.on_committed(partition, epoch, to, received) {
                     worker.on_committed(partition, to, checkpoints);
                 }
             } else if worker.partitions.is_current(partition, epoch) {
-                // The commit was refused or its outcome is unknown: the detectors may not match the tables.
+                // The commit was refused, or its outcome is unknown. The detectors may differ from
+                // the tables.
                 worker.reopen(partition);
             }
             worker.partitions.notify_commit_finished();
@@ -244,7 +255,7 @@ impl ShardWorker {
         }
     }
 
-    /// Takes a partition over.
+    /// Begins to process a partition that was assigned to this shard.
     pub(super) fn open(&self, claimed: &Arc<ClaimedPartition>) {
         let ClaimedPartition { partition, epoch, position, .. } = **claimed;
         tracing::debug!(%partition, epoch, %position, "partition assigned");
@@ -253,8 +264,8 @@ impl ShardWorker {
         self.partitions.insert(partition, Partition::new(Arc::clone(claimed), detectors));
     }
 
-    /// Checks that Redis has what is committed, and asks what the last owner may have died of. The partition is
-    /// not read before.
+    /// Checks that Redis has the committed entries. If the last owner crashed, loads which entries
+    /// are suspected; the partition is not read before.
     pub(super) async fn examine(&self, claimed: &ClaimedPartition) {
         let ClaimedPartition { partition, epoch, position, .. } = *claimed;
         self.housekeeping.check_tail(partition, position).await;
@@ -266,27 +277,29 @@ impl ShardWorker {
         }
     }
 
-    /// Forgets a partition and asks for it again.
+    /// Drops a partition and asks the keeper to assign it again.
     fn reopen(&self, partition: PartitionId) {
         self.close(partition);
-        // At most one per partition until it is assigned again.
-        #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
+        #[expect(clippy::disallowed_methods, reason = "one per partition until it is assigned again")]
         self.context.peers.reopen.do_send(Reopen { partition });
     }
 
+    /// Drops all partitions and asks the keeper to assign them again.
     pub(super) fn reopen_all(&self) {
         for partition in self.partitions.ids() {
             self.reopen(partition);
         }
     }
 
+    /// Drops a partition and its detectors.
     pub(super) fn close(&self, partition: PartitionId) {
         self.partitions.remove(partition);
         self.detectors.drop_partition(partition);
     }
 }
 
-/// How many entries of each partition the next read asks for, so that it returns about [`READ_TARGET`] readings.
+/// How many entries of each partition the next read asks for, so that it returns about
+/// [`READ_TARGET`] readings.
 fn next_count(partitions: u64, entries: u64, records: u64) -> u64 {
     let records_per_entry = (records / entries.max(1)).max(1);
     (READ_TARGET / (partitions.max(1) * records_per_entry)).clamp(1, MAX_ENTRIES)

@@ -1,5 +1,5 @@
-//! Writes the decisions of people into the log: the configuration of sensors and the labels of anomalies. So each
-//! takes effect at one position, and at the same position in every replay.
+//! Appends the configuration of sensors and the labels of anomalies to the log as control entries.
+//! So each takes effect at one position, the same in every replay.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct ControlPublisher {
     pool: PostgresPool,
     writer: Recipient<AppendControls>,
-    /// The configuration of all sensors that this node was given, as JSON.
+    /// The configuration of all sensors on this node, as JSON.
     detectors: RefCell<Arc<str>>,
     /// Whether every log has this configuration.
     published: Cell<bool>,
@@ -62,13 +62,14 @@ impl ControlPublisher {
         }
     }
 
-    /// Publishes all that is not in the log yet. Never returns; readings do not wait for it.
+    /// Publishes each configuration and label that is not in the log yet. Never returns. Readings
+    /// do not wait for it.
     pub(super) async fn run(self: Rc<Self>) {
         loop {
             if self.is_writer.get()
                 && let Err(error) = self.publish().await
             {
-                tracing::warn!(%error, "cannot read from postgresql which controls to publish; trying again");
+                tracing::warn!(%error, "cannot read from postgresql which control entries to publish; retrying");
             }
             tokio::select! {
                 () = self.changed.notified() => {}
@@ -80,8 +81,8 @@ impl ControlPublisher {
     async fn publish(&self) -> Result<(), StoreError> {
         if !self.published.get() {
             let detectors = Arc::clone(&self.detectors.borrow());
-            // After a change, every log gets the configuration: entries that are not committed yet may have
-            // another configuration than the tables.
+            // After a change, every log gets the configuration. The table has only the committed
+            // configuration of each log, and the log may hold a later one.
             let partitions = if self.changed_since_start.get() {
                 all_partitions(&self.pool).await?
             } else {

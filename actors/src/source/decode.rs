@@ -1,5 +1,5 @@
-//! One MQTT message in, records out. Pure. A message that cannot be decoded becomes a dead letter with its reason and goes
-//! through the log as readings do.
+//! Turns an MQTT message into records. Pure. A message that cannot be decoded becomes a dead letter
+//! with a reason, and goes through the log like a reading.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::stamp::Stamp;
 pub struct DecodeOptions {
     /// Number of partitions of the deployment.
     pub partitions: u16,
-    /// How a topic names its sensor.
+    /// The templates that find the name of the sensor in a topic.
     pub templates: TopicTemplates,
-    /// What a payload may hold.
+    /// The limits of a payload.
     pub limits: PayloadLimits,
-    /// Members of a payload that are its time, the first name before the others.
+    /// Names of the payload members that hold the timestamp. The first name that occurs is used.
     pub timestamp_keys: Vec<String>,
-    /// How far a timestamp may lie after its arrival.
+    /// How far a timestamp may be after the arrival of its message.
     pub max_future: Duration,
-    /// How far a timestamp may lie before its arrival.
+    /// How far a timestamp may be before the arrival of its message.
     pub max_age: Duration,
 }
 
-/// Decodes messages. Stamps readings without a time with their arrival.
+/// Decodes messages. A reading without a timestamp gets its arrival time.
 #[derive(Debug)]
 pub struct MessageDecoder {
     options: DecodeOptions,
@@ -41,9 +41,11 @@ impl MessageDecoder {
         Self { options, payload, stamp: Stamp::default() }
     }
 
-    /// Decodes one message into records, in the order of the message, each with the partition of its sensor.
+    /// Decodes one message into records, in the order of the message, each with the partition of
+    /// its sensor.
     ///
-    /// `now_micros` is the arrival time in µs since the Unix epoch. `redelivered` is MQTT's DUP flag.
+    /// `now_micros` is the arrival time in µs since the Unix epoch. `redelivered` is the DUP flag
+    /// of MQTT.
     pub fn decode(
         &mut self,
         topic: &str,
@@ -51,22 +53,23 @@ impl MessageDecoder {
         redelivered: bool,
         now_micros: i64,
     ) -> Vec<(PartitionId, Record)> {
-        let letter =
+        let dead_letter =
             |reason: Reason, detail: &str| Item::DeadLetter(DeadLetter::new(topic, reason, detail, payload));
         let partitions = self.options.partitions;
-        // The partition of the message's dead letters: that of the sensor in its topic, if there is one.
+        // The dead letters of a message belong to the partition of the sensor in its topic, or else
+        // to a partition by the hash of the topic.
         let (of_message, items) = match self.options.templates.sensor(topic) {
             Err(error) => {
-                (self.partition_of_topic(topic), vec![letter(Reason::from(&error), &error.to_string())])
+                (self.partition_of_topic(topic), vec![dead_letter(Reason::from(&error), &error.to_string())])
             }
             Ok(sensor) => {
                 let items = match self.payload.decode(payload) {
-                    Err(error) => vec![letter(Reason::from(&error), &error.to_string())],
+                    Err(error) => vec![dead_letter(Reason::from(&error), &error.to_string())],
                     Ok(elements) => elements
                         .into_iter()
                         .map(|element| match element {
-                            Ok(measurement) => self.item(&sensor, measurement, now_micros, &letter),
-                            Err(error) => letter(Reason::from(&error), &error.to_string()),
+                            Ok(measurement) => self.item(&sensor, measurement, now_micros, &dead_letter),
+                            Err(error) => dead_letter(Reason::from(&error), &error.to_string()),
                         })
                         .collect(),
                 };
@@ -88,20 +91,20 @@ impl MessageDecoder {
         sensor: &SensorName,
         measurement: Measurement,
         now_micros: i64,
-        letter: &impl Fn(Reason, &str) -> Item,
+        dead_letter: &impl Fn(Reason, &str) -> Item,
     ) -> Item {
         let stamped = measurement.ts.is_none();
         let ts = measurement.ts.unwrap_or_else(|| self.stamp.next(now_micros));
         if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
-            return letter(
+            return dead_letter(
                 Reason::TimestampInFuture,
-                &format!("{ts} lies too far after its arrival; see mqtt.max_future"),
+                &format!("{ts} is too far after its arrival; see mqtt.max_future"),
             );
         }
         if ts.0 < now_micros.saturating_sub(micros(self.options.max_age)) {
-            return letter(
+            return dead_letter(
                 Reason::TimestampTooOld,
-                &format!("{ts} lies too far before its arrival; see mqtt.max_age"),
+                &format!("{ts} is too far before its arrival; see mqtt.max_age"),
             );
         }
         Item::Reading(Reading {
@@ -113,7 +116,7 @@ impl MessageDecoder {
         })
     }
 
-    /// The partition of a message without a sensor.
+    /// Returns the partition of a message whose topic names no sensor.
     fn partition_of_topic(&self, topic: &str) -> PartitionId {
         let hash = xxhash_rust::xxh3::xxh3_64(topic.as_bytes());
         PartitionId((hash % u64::from(self.options.partitions)) as u16)

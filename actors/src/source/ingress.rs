@@ -1,4 +1,5 @@
-//! The actor that holds the MQTT subscription: one client id, a persistent session, QoS 1, manual acknowledgements.
+//! The actor that holds the MQTT subscription: one client id, a persistent session, QoS 1, and
+//! manual acknowledgements.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,21 +21,21 @@ use crate::credit::CreditPool;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters, Reload};
 use crate::metrics::Metrics;
 
-/// The queue writer, as the ingress talks to it.
+/// The addresses of the queue writer.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     /// Appends messages.
     pub append: Recipient<Append>,
     /// Appends control entries.
     pub controls: Recipient<AppendControls>,
-    /// Takes the logs over.
+    /// Takes over the logs.
     pub fence: Recipient<FenceWriters>,
 }
 
-/// What an ingress needs beside its settings.
+/// The actors and stores that an ingress uses.
 #[derive(Clone)]
 pub struct IngressPeers {
-    /// The connection that its deliveries are acknowledged on.
+    /// The connection on which its deliveries are acknowledged.
     pub connection: Connection,
     /// Writes the logs.
     pub writer: LogWriter,
@@ -42,7 +43,7 @@ pub struct IngressPeers {
     pub leases: Leases,
     /// The keys of the subscription.
     pub keys: SubscriptionKeys,
-    /// Has the labels and configurations to publish.
+    /// Reads the labels and configurations to publish.
     pub pool: PostgresPool,
     /// The configuration of all sensors, as JSON.
     pub detectors: Arc<str>,
@@ -110,7 +111,8 @@ impl Handler<Reload> for MqttIngress {
 impl Handler<Drain> for MqttIngress {
     type Result = ResponseFuture<()>;
 
-    /// Takes no more messages, waits until those taken are in the log and acknowledged, and disconnects.
+    /// Receives no more messages, waits until all received messages are in the log and
+    /// acknowledged, and disconnects.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
         self.stop.send_replace(true);
         let mut ended = self.ended.subscribe();

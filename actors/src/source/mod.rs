@@ -1,10 +1,11 @@
-//! The way in: the MQTT subscription. Decodes messages into records and acknowledges them once the log holds them.
+//! The MQTT subscription. Decodes messages into records, and acknowledges each message once the log
+//! holds its records.
 //!
 //! - `ingress`: the actor.
-//! - `session`: connects, subscribes, takes messages.
+//! - `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
-//! - `decode`, `stamp`: a message in, records out.
-//! - `controls`: configurations and labels, on their way into the log.
+//! - `decode`, `stamp`: turns a message into records.
+//! - `controls`: appends configurations and labels to the log.
 
 mod controls;
 mod decode;

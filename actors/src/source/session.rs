@@ -21,12 +21,16 @@ use crate::credit::{CreditPool, send_credited};
 use crate::messages::Append;
 use crate::metrics::Metrics;
 
-/// The largest packet that MQTT allows. The payload limit is the decoder's: a library that refuses a large packet can
-/// only disconnect, and the broker would deliver the packet again without end.
+/// The largest packet that MQTT allows, in bytes. The decoder enforces the payload limit. The MQTT
+/// library must not: it could only disconnect, and the broker would deliver the packet again
+/// without end.
 const LARGEST_PACKET: usize = 268_435_455;
-/// Packet ids are 16 bits. This many acknowledgements can be queued at once, and as many again while a connection breaks.
+/// Acknowledgements that can be queued: one for each of the 2^16 packet ids, and the same number
+/// again while a connection breaks.
 const REQUEST_QUEUE: usize = 2 * 65_536;
+/// How long to wait until the last acknowledgements and the disconnect packet are sent.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Mosquitto reports here how many messages it has dropped.
 const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 
 /// The settings of a subscription.
@@ -40,11 +44,11 @@ pub struct MqttOptions {
     pub client_id: String,
     /// User and password, if the broker asks for them.
     pub credentials: Option<(String, String)>,
-    /// Topic filters.
+    /// Topic filters to subscribe to.
     pub topics: Vec<String>,
     /// Interval of keep-alive pings.
     pub keep_alive: Duration,
-    /// Most messages between broker and log.
+    /// Maximum number of messages that are received and not in the log yet.
     pub max_in_flight: u32,
 }
 
@@ -69,13 +73,13 @@ impl MqttClient {
         Self { client, event_loop }
     }
 
-    /// The connection that deliveries are acknowledged on.
+    /// Returns the connection on which deliveries are acknowledged.
     pub fn connection(&self) -> Connection {
         Connection::new(self.client.clone())
     }
 }
 
-/// A subscription and everything that its messages need.
+/// A subscription, and the settings and actors for its messages.
 pub(super) struct Session {
     pub(super) options: MqttOptions,
     pub(super) decode: DecodeOptions,
@@ -86,12 +90,12 @@ pub(super) struct Session {
     pub(super) lease: SubscriptionLease,
     pub(super) metrics: Metrics,
     pub(super) controls: Rc<ControlPublisher>,
-    /// Survives a restart of the actor: a panic in decoding does not end the connection.
+    /// Kept when the actor restarts: a panic in the decoder does not end the connection.
     pub(super) event_loop: tokio::sync::Mutex<EventLoop>,
 }
 
 impl Session {
-    /// Connects, takes messages and reconnects until it is told to stop.
+    /// Connects, receives messages and reconnects until `stop` is set.
     pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let mut event_loop = self.event_loop.lock().await;
         let mut decoder = MessageDecoder::new(self.decode.clone());
@@ -135,7 +139,8 @@ impl Session {
         tokio::pin!(finish);
         let mut give_up_at = None;
         loop {
-            // The poll is not dropped before it ends: a connection attempt or a packet in flight would be lost.
+            // This future must not be dropped before it ends: it may hold a connection attempt or
+            // half a packet.
             let poll = event_loop.poll();
             tokio::pin!(poll);
             let event = loop {
@@ -174,7 +179,8 @@ impl Session {
         }
     }
 
-    /// Returns once the ingress was told to stop and every message it took is in the log and acknowledged.
+    /// Waits for `stop`, then until every received message is in the log and acknowledged. Then
+    /// releases the lease.
     async fn finish(&self, mut stop: watch::Receiver<bool>) {
         if stop.wait_for(|&stop| stop).await.is_err() {
             return std::future::pending().await;
@@ -199,7 +205,8 @@ impl Session {
             "connected to the broker"
         );
         self.metrics.mqtt_connects.inc();
-        // A resumed session subscribes once per process: the topics may have changed since the session began.
+        // A process also subscribes in a resumed session, once: the topics may have changed since
+        // the session began.
         if session_present && *subscribed {
             self.metrics.mqtt_connected.set(1);
             return;
@@ -213,11 +220,11 @@ impl Session {
         filters.push(SubscribeFilter::new(BROKER_DROPPED.to_owned(), QoS::AtMostOnce));
         match self.client.try_subscribe_many(filters) {
             Ok(()) => *subscribed = true,
-            Err(error) => tracing::error!(%error, "subscription not sent"),
+            Err(error) => tracing::error!(%error, "cannot send the subscription"),
         }
     }
 
-    /// From now on the broker keeps messages, so `/readyz` may say ready.
+    /// From now on the broker queues messages for this client, so `/readyz` may report ready.
     fn on_subscribed(&self, answer: &SubAck) {
         if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
             tracing::error!(topics = ?self.options.topics, "the broker refused a subscription");
@@ -249,7 +256,7 @@ impl Session {
     }
 }
 
-/// Waits until a time; without end if there is none.
+/// Waits until a time. `None` waits without end.
 async fn reached(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,

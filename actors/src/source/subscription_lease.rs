@@ -1,5 +1,5 @@
-//! The lease of an MQTT subscription: one node at a time holds it, and a new holder fences the writers of its
-//! predecessors before it appends anything.
+//! The lease of an MQTT subscription. One node at a time holds it. A new holder fences the writers
+//! of earlier holders before it appends an entry.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::messages::FenceWriters;
 
-/// How often a node asks for the lease that another node holds.
+/// Time between two tries to acquire a lease that another node holds.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The keys of a subscription in Redis.
@@ -20,23 +20,23 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 pub struct SubscriptionKeys {
     /// Its lease.
     pub lease: LeaseKey,
-    /// The counter that numbers its holders.
+    /// The counter of its ingress epochs.
     pub epoch: EpochKey,
 }
 
 impl SubscriptionKeys {
-    /// The keys of the subscription of a client id.
+    /// Returns the keys for the subscription of a client id.
     pub fn new(keys: &Keys, client_id: &str) -> Self {
         Self { lease: keys.ingress_lease(client_id), epoch: keys.ingress_epoch(client_id) }
     }
 }
 
-/// The lease of a subscription, as its ingress uses it.
+/// Acquires and renews the lease of a subscription, and fences earlier holders.
 pub(super) struct SubscriptionLease {
     leases: Leases,
     keys: SubscriptionKeys,
     fence: Recipient<FenceWriters>,
-    /// Whether earlier writers are fenced, since this node last took the lease.
+    /// Whether earlier writers have been fenced since this node last acquired the lease.
     writers_fenced: Cell<bool>,
 }
 
@@ -45,13 +45,13 @@ impl SubscriptionLease {
         Self { leases, keys, fence, writers_fenced: Cell::new(false) }
     }
 
-    /// How often the lease is renewed.
+    /// Returns the time between two renewals of the lease.
     pub(super) fn renewal_interval(&self) -> Duration {
         self.leases.ttl() / 3
     }
 
-    /// Waits until this node holds the lease. Calls `on_wait` once if another node holds it. Returns false if the
-    /// ingress was told to stop instead.
+    /// Waits until this node holds the lease. Calls `on_wait` once if another node holds it.
+    /// Returns false if `stop` is set first.
     pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> bool {
         let mut on_wait = Some(on_wait);
         loop {
@@ -66,7 +66,9 @@ impl SubscriptionLease {
                         on_wait();
                     }
                 }
-                Err(error) => tracing::warn!(%error, "cannot read the lease of the subscription; retrying"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot acquire the lease of the subscription; retrying");
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(self.renewal_interval().min(POLL_INTERVAL)) => {}
@@ -75,8 +77,8 @@ impl SubscriptionLease {
         }
     }
 
-    /// Opens every log, so that earlier holders of the subscription append nothing more. Returns whether they are
-    /// fenced.
+    /// Opens every log, so that earlier holders of the subscription cannot append any more. Returns
+    /// whether they are fenced.
     pub(super) async fn fence_older_writers(&self) -> bool {
         if self.writers_fenced.get() {
             return true;
@@ -87,16 +89,17 @@ impl SubscriptionLease {
                 let fenced = self.fence.send(FenceWriters { ingress_epoch }).await;
                 self.writers_fenced.set(fenced.unwrap_or(false));
             }
-            Err(error) => tracing::warn!(%error, "cannot take the logs over; retrying"),
+            Err(error) => tracing::warn!(%error, "cannot take over the logs; retrying"),
         }
         self.writers_fenced.get()
     }
 
-    /// Renews the lease. Returns false if another node holds it, or may have held it meanwhile.
+    /// Renews the lease. Returns false if another node holds it, or may have held it since the last
+    /// renewal.
     pub(super) async fn renew(&self) -> bool {
         match self.leases.acquire(self.keys.lease.clone()).await {
             Ok(LeaseState::HeldByOther) => {
-                tracing::warn!("another node took the subscription over");
+                tracing::warn!("another node took over the subscription");
                 self.writers_fenced.set(false);
                 return false;
             }
@@ -106,7 +109,7 @@ impl SubscriptionLease {
                 return false;
             }
             Ok(LeaseState::Renewed) => {}
-            Err(error) => tracing::warn!(%error, "the lease of the subscription was not renewed"),
+            Err(error) => tracing::warn!(%error, "cannot renew the lease of the subscription; retrying"),
         }
         true
     }
@@ -114,7 +117,7 @@ impl SubscriptionLease {
     /// Releases the lease.
     pub(super) async fn release(&self) {
         if let Err(error) = self.leases.release(self.keys.lease.clone()).await {
-            tracing::warn!(%error, "the lease of the subscription was not released");
+            tracing::warn!(%error, "cannot release the lease of the subscription");
         }
     }
 }

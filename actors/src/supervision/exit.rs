@@ -1,18 +1,19 @@
-//! Why a node ends. Failure is a value that travels to the one place that ends the process.
+//! Why a node ends. The reason is a value, and the engine receives it at one place.
 
 use tokio::sync::mpsc;
 
-/// Why the node cannot or need not go on.
+/// Why the node must end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExitReason {
-    /// An actor panicked more often than its restart intensity allows. The orchestrator starts the node anew.
+    /// An actor panicked more often than its restart intensity allows. The orchestrator starts the
+    /// node again.
     ActorGaveUp {
         /// The actor's name.
         actor: &'static str,
     },
-    /// Another node holds what this one believed to hold, in a way that a restart resolves.
+    /// Another node has taken over something that this node held. A restart resolves it.
     Fenced {
-        /// What was lost.
+        /// The name of the resource that was taken over.
         what: String,
     },
 }
@@ -28,14 +29,15 @@ impl std::fmt::Display for ExitReason {
     }
 }
 
-/// Where actors report that the node must end. Cloned into every supervised actor; the engine holds the receiver.
+/// Reports to the engine that the node must end. Every supervised actor has a clone; the engine has
+/// the receiver.
 #[derive(Clone, Debug)]
 pub struct ExitSignal {
     sender: mpsc::UnboundedSender<ExitReason>,
 }
 
 impl ExitSignal {
-    /// A signal and the receiver that the engine waits on.
+    /// Creates a signal, and the receiver that the engine waits on.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<ExitReason>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender }, receiver)

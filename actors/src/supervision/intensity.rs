@@ -1,9 +1,9 @@
-//! How often an actor may restart before it is given up.
+//! How often an actor may restart before its supervisor gives up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// At most `restarts` within `within`.
+/// The restart intensity of an actor: at most `restarts` restarts within the time `within`.
 #[derive(Clone, Debug)]
 pub struct Intensity {
     restarts: usize,
@@ -12,12 +12,12 @@ pub struct Intensity {
 }
 
 impl Intensity {
-    /// At most `restarts` restarts within any span of `within`.
+    /// Allows at most `restarts` restarts within any period of length `within`.
     pub const fn new(restarts: usize, within: Duration) -> Self {
         Self { restarts, within, recent: VecDeque::new() }
     }
 
-    /// Counts a failure at `now`; false once there have been too many.
+    /// Counts a failure at `now`. Returns false if there have been too many.
     pub fn allows(&mut self, now: Instant) -> bool {
         while self.recent.front().is_some_and(|&oldest| now.duration_since(oldest) > self.within) {
             self.recent.pop_front();

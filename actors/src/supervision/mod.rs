@@ -1,5 +1,11 @@
-//! Restart on panic. actix's own `Supervisor` restarts an actor that stopped itself, not one that panicked; this one
-//! does, with a restart intensity as in OTP: at most n restarts within t, then the node gives up.
+//! Restarts actors that panic. The `Supervisor` of actix restarts an actor that stopped itself, but
+//! not an actor that panicked. The restart intensity is that of Erlang/OTP: after more than n
+//! restarts within a time t, the node ends.
+//!
+//! - `restart`: catches the panic and restarts the actor.
+//! - `intensity`: how often an actor may restart.
+//! - `exit`: tells the engine why the node must end.
+//! - `watchdog`: ends the node if an arbiter hangs.
 
 mod exit;
 mod intensity;
@@ -14,8 +20,8 @@ pub use restart::{Supervision, start_here, start_in_arbiter};
 pub(crate) use watchdog::about_to_score;
 pub use watchdog::{Frozen, Watchdog};
 
-/// Tells those who wait for an actor to drain that it has. One that waits no more needs no telling.
-pub(crate) fn release(waiting: impl Iterator<Item = oneshot::Sender<()>>) {
+/// Answers the `Drain` messages that wait for an actor. A sender may have stopped waiting.
+pub(crate) fn notify_drained(waiting: impl Iterator<Item = oneshot::Sender<()>>) {
     for sender in waiting {
         let _ = sender.send(());
     }

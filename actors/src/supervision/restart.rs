@@ -1,5 +1,5 @@
-//! A future around an actor's own future that catches a panic and restarts the actor in place: same address, queued
-//! messages kept, the message that panicked consumed.
+//! A future that wraps the future of an actor. It catches a panic and restarts the actor in place:
+//! the address stays the same, queued messages are kept, and the message that panicked is consumed.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,23 +15,23 @@ use super::{ExitReason, ExitSignal, Intensity};
 
 const MAILBOX_CAPACITY: usize = 16;
 
-/// What happens to an actor that panics.
+/// How an actor is supervised.
 #[derive(Clone, Debug)]
 pub struct Supervision {
     /// The actor's name in logs and metrics.
     pub actor: &'static str,
     /// How often it may restart before the node gives up.
     pub intensity: Intensity,
-    /// Told when it gives up.
+    /// Receives the reason if the supervisor gives up.
     pub exit: ExitSignal,
-    /// Counts its restarts.
+    /// Counts the restarts.
     pub restarts: IntCounter,
 }
 
 /// Starts an actor on another arbiter, under supervision.
 ///
-/// The actor's `started` runs again after every restart, on the state that the panic left: an actor keeps its mutable
-/// state where `restarting` overwrites it as a whole.
+/// After every restart, the actor's `started` runs again, on the state that the panic left. So an
+/// actor keeps its mutable state in one field, and its `restarting` overwrites the whole field.
 pub fn start_in_arbiter<A, F>(arbiter: &ArbiterHandle, supervision: Supervision, make: F) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
@@ -73,7 +73,8 @@ where
         Self { actor, supervision }
     }
 
-    /// Restarts the actor; false if it is given up or nobody holds its address any more.
+    /// Restarts the actor. Returns false if the supervisor gives up, or if no address of the actor
+    /// is left.
     fn restart(&mut self) -> bool {
         loop {
             self.supervision.restarts.inc();

@@ -1,4 +1,5 @@
-//! A watchdog outside the arbiters. A handler that never ends holds its whole arbiter, and nothing on that arbiter can say so.
+//! A watchdog thread outside the arbiters. A handler that never ends blocks its whole arbiter, and
+//! no actor on that arbiter can report it.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,70 +10,71 @@ use std::time::{Duration, Instant};
 use actix::ArbiterHandle;
 use thicket_schema::{SensorName, Timestamp};
 
-/// How often an arbiter gives a sign of life, and how often that is looked for.
-const PULSE: Duration = Duration::from_millis(250);
+/// Time between two heartbeats of an arbiter, and between two checks of them.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A thread that ends the node when an arbiter gives no sign of life. Ends with its owner.
+/// A thread that reports arbiters without a heartbeat. Dropping the watchdog ends the thread.
 #[derive(Debug)]
 pub struct Watchdog {
     began: Instant,
     watched: Sender<Arc<Watched>>,
 }
 
-/// An arbiter that stands still.
+/// An arbiter that hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frozen {
     /// Its name.
     pub arbiter: String,
-    /// How long it has given no sign of life.
+    /// Time since its last heartbeat.
     pub since: Duration,
-    /// The reading it was scoring last.
+    /// The reading that it began to score last.
     pub at: Option<(SensorName, Timestamp)>,
 }
 
 #[derive(Debug)]
 struct Watched {
     name: String,
-    /// Milliseconds between the watchdog's start and the last sign of life.
-    pulse: AtomicU64,
+    /// Time of the last heartbeat, in ms since the start of the watchdog.
+    heartbeat: AtomicU64,
     at: Mutex<Option<(SensorName, Timestamp)>>,
 }
 
 thread_local! {
-    /// What the watchdog knows of this thread's arbiter.
+    /// The entry of the watchdog for the arbiter of this thread.
     static WATCHED: RefCell<Option<Arc<Watched>>> = const { RefCell::new(None) };
 }
 
 impl Watchdog {
-    /// Starts the thread. `on_frozen` is called, on that thread, for an arbiter that gives no sign of life for longer than `patience`.
-    pub fn start(patience: Duration, on_frozen: impl Fn(Frozen) + Send + 'static) -> std::io::Result<Self> {
+    /// Starts the thread. It calls `on_frozen` for an arbiter without a heartbeat for longer than
+    /// `timeout`.
+    pub fn start(timeout: Duration, on_frozen: impl Fn(Frozen) + Send + 'static) -> std::io::Result<Self> {
         let (watched, to_watch) = channel();
         let began = Instant::now();
         std::thread::Builder::new()
             .name("watchdog".to_owned())
-            .spawn(move || watch(began, patience, &to_watch, &on_frozen))?;
+            .spawn(move || watch(began, timeout, &to_watch, &on_frozen))?;
         Ok(Self { began, watched })
     }
 
     /// Watches an arbiter from now on.
     pub fn watch(&self, arbiter: &ArbiterHandle, name: &str) {
         let began = self.began;
-        let pulse = AtomicU64::new(millis(began.elapsed()));
-        let watched = Arc::new(Watched { name: name.to_owned(), pulse, at: Mutex::default() });
+        let heartbeat = AtomicU64::new(millis(began.elapsed()));
+        let watched = Arc::new(Watched { name: name.to_owned(), heartbeat, at: Mutex::default() });
         let sent = Arc::clone(&watched);
         arbiter.spawn(async move {
             WATCHED.set(Some(Arc::clone(&watched)));
             loop {
-                watched.pulse.store(millis(began.elapsed()), Ordering::Relaxed);
-                tokio::time::sleep(PULSE).await;
+                watched.heartbeat.store(millis(began.elapsed()), Ordering::Relaxed);
+                tokio::time::sleep(HEARTBEAT_INTERVAL).await;
             }
         });
-        // The thread lives as long as its owner.
+        // The thread runs until this sender is dropped.
         let _ = self.watched.send(sent);
     }
 }
 
-/// Notes what this thread's arbiter is about to do, for the watchdog to report.
+/// Records the reading that this thread is about to score, for the report of the watchdog.
 pub(crate) fn about_to_score(sensor: &SensorName, ts: Timestamp) {
     WATCHED.with_borrow(|watched| {
         if let Some(watched) = watched {
@@ -82,25 +84,26 @@ pub(crate) fn about_to_score(sensor: &SensorName, ts: Timestamp) {
     });
 }
 
-fn watch(began: Instant, patience: Duration, to_watch: &Receiver<Arc<Watched>>, on_frozen: &impl Fn(Frozen)) {
+fn watch(began: Instant, timeout: Duration, to_watch: &Receiver<Arc<Watched>>, on_frozen: &impl Fn(Frozen)) {
     let mut all: Vec<Arc<Watched>> = Vec::new();
-    let mut looked = Instant::now();
+    let mut last_check = Instant::now();
     let mut stopped = Duration::ZERO;
     loop {
-        match to_watch.recv_timeout(PULSE) {
+        match to_watch.recv_timeout(HEARTBEAT_INTERVAL) {
             Ok(watched) => all.push(watched),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        // While the whole process stands still (a debugger, SIGSTOP, a machine that sleeps), nobody can give signs of life.
-        if looked.elapsed() > 8 * PULSE {
+        // If the whole process was stopped (a debugger, SIGSTOP, a machine that sleeps), no arbiter
+        // had a heartbeat. That time does not count.
+        if last_check.elapsed() > 8 * HEARTBEAT_INTERVAL {
             stopped = began.elapsed();
         }
-        looked = Instant::now();
+        last_check = Instant::now();
         for watched in &all {
-            let last = Duration::from_millis(watched.pulse.load(Ordering::Relaxed)).max(stopped);
+            let last = Duration::from_millis(watched.heartbeat.load(Ordering::Relaxed)).max(stopped);
             let since = began.elapsed().saturating_sub(last);
-            if since > patience {
+            if since > timeout {
                 let at = watched.at.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 on_frozen(Frozen { arbiter: watched.name.clone(), since, at });
             }
@@ -117,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frozen_arbiter_is_reported_with_what_it_was_at_and_a_living_one_is_not() {
+    fn a_frozen_arbiter_is_reported_with_the_reading_it_scored_and_a_living_one_is_not() {
         let (report, reports) = channel();
         let on_frozen = move |frozen| drop(report.send(frozen));
         let watchdog = Watchdog::start(Duration::from_secs(1), on_frozen).unwrap();

@@ -1,4 +1,5 @@
-//! The way out: rows, events, dead letters, ledger and position of a partition commit in one PostgreSQL transaction.
+//! The commit point: rows, events, dead letters, ledger and position of a partition commit in one
+//! PostgreSQL transaction.
 
 mod postgres;
 

@@ -1,4 +1,5 @@
-//! The actor that owns one connection to PostgreSQL and commits batches over it, in order.
+//! The actor that owns one connection to PostgreSQL and commits batches on it, in the order of
+//! their arrival.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
@@ -10,32 +11,32 @@ use actix::{
 use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
-use thicket_store::postgres::{Applied, CommitBatch, WriteSession};
+use thicket_store::postgres::{CommitBatch, CommitReport, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
-use crate::supervision::release;
+use crate::supervision::notify_drained;
 
 /// The settings of a writer.
 #[derive(Clone, Debug)]
 pub struct PostgresWriterOptions {
     /// URL of the database.
     pub url: String,
-    /// Most rows of one transaction.
+    /// Maximum number of rows of one transaction.
     pub max_rows: usize,
 }
 
-/// Commits batches. Batches that wait are merged into one transaction, so that a slow disk makes larger
-/// transactions instead of a longer queue.
+/// Commits batches. All waiting batches go into one transaction, up to a number of rows. So a slow
+/// disk leads to larger transactions instead of a longer queue.
 pub struct PostgresWriter {
     options: PostgresWriterOptions,
     metrics: Metrics,
     state: State,
 }
 
-/// Lost in a restart. Shards whose replies are dropped reopen their partitions.
+/// Lost in a restart. A shard whose reply is dropped reopens its partition.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Commit>,
@@ -45,7 +46,7 @@ struct State {
 }
 
 impl PostgresWriter {
-    /// Creates a writer that connects for its first batch.
+    /// Creates a writer. It connects when it gets its first batch.
     pub fn new(options: PostgresWriterOptions, metrics: Metrics) -> Self {
         Self { options, metrics, state: State::default() }
     }
@@ -53,7 +54,7 @@ impl PostgresWriter {
     fn commit_next(&mut self, context: &mut Context<Self>) {
         let commits = take_next(&mut self.state.waiting, self.options.max_rows);
         if commits.is_empty() {
-            release(self.state.drained.drain(..));
+            notify_drained(self.state.drained.drain(..));
             return;
         }
         self.state.busy = true;
@@ -100,7 +101,8 @@ impl Handler<Drain> for PostgresWriter {
     }
 }
 
-/// Removes and returns the batches of the next transaction, in order: at most `max_rows` rows, but at least one batch.
+/// Removes and returns the batches of the next transaction, in order: at most `max_rows` rows, but
+/// at least one batch if there is one.
 fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
     let mut rows = 0;
     let mut commits = Vec::new();
@@ -122,16 +124,16 @@ async fn commit(
     mut commits: Vec<Commit>,
 ) -> WriteSession {
     let mut backoff = Backoff::default();
-    let applied = loop {
+    let report = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
         match session.commit(&url, &batches).await {
-            Ok(applied) => {
+            Ok(report) => {
                 metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                break applied;
+                break report;
             }
             Err(error) => {
-                tracing::warn!(%error, "postgresql does not accept the rows; they wait in the log");
+                tracing::warn!(%error, "postgresql did not commit the rows; they stay in the log; retrying");
                 let withdrawn = session.quarantine_unstorable(&error, &batches).await;
                 if !withdrawn.is_empty() {
                     commits = withdraw(commits, &withdrawn);
@@ -143,46 +145,48 @@ async fn commit(
         }
     };
     let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-    report(&metrics, &batches, &applied);
-    for (commit, decision) in commits.into_iter().zip(applied.decisions) {
+    count(&metrics, &batches, &report);
+    for (commit, decision) in commits.into_iter().zip(report.decisions) {
         let outcome = match decision {
             CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
             CommitDecision::Fenced => CommitOutcome::Fenced,
         };
-        // The shard may be gone; the batch is durable all the same.
+        // The shard may have restarted. The batch is durable anyway.
         let _ = commit.reply.send(outcome);
     }
     session
 }
 
-/// Returns the batches of partitions that are to be reopened to their shards. The other batches remain.
+/// Withdraws the batches of partitions with a quarantined reading: their shards reopen the
+/// partitions. Returns the other batches.
 fn withdraw(commits: Vec<Commit>, partitions: &BTreeSet<PartitionId>) -> Vec<Commit> {
     let (withdrawn, rest): (Vec<Commit>, Vec<Commit>) =
         commits.into_iter().partition(|commit| partitions.contains(&commit.batch.partition));
     for commit in withdrawn {
-        // The shard may be gone; the next owner of the partition finds the quarantine.
+        // The shard may have restarted. The next owner of the partition reads the quarantine.
         let _ = commit.reply.send(CommitOutcome::Withdrawn);
     }
     rest
 }
 
-fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
+/// Counts the results of a transaction in the metrics.
+fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
     metrics.commits.inc();
-    if applied.conflicts > 0 {
-        let rows = applied.conflicts;
-        tracing::error!(rows, "scored rows were stored before: a detector's past and the table disagree");
+    if report.conflicts > 0 {
+        let rows = report.conflicts;
+        tracing::error!(rows, "scored rows were stored before: a detector and the table disagree");
         metrics.commit_conflicts.inc_by(rows as u64);
     }
-    let ledger = &applied.ledger;
+    let ledger = &report.ledger;
     metrics.readings_stored.inc_by(ledger.scored.cast_unsigned());
     metrics.readings_poison.inc_by(ledger.poison.cast_unsigned());
     metrics.readings_late.inc_by(ledger.late.cast_unsigned());
     metrics.readings_duplicate.inc_by(ledger.duplicates.cast_unsigned());
-    for reason in &applied.dead_letters {
+    for reason in &report.dead_letters {
         metrics.dead_letters.with_label_values(&[reason.as_str()]).inc();
     }
     let now_micros = Utc::now().timestamp_micros();
-    for (batch, decision) in batches.iter().zip(&applied.decisions) {
+    for (batch, decision) in batches.iter().zip(&report.decisions) {
         match decision {
             CommitDecision::Apply => {
                 for received in &batch.received {
@@ -191,7 +195,7 @@ fn report(metrics: &Metrics, batches: &[&CommitBatch], applied: &Applied) {
             }
             CommitDecision::AlreadyApplied => {}
             CommitDecision::Fenced => {
-                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: the partition has another owner");
+                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: another node owns the partition");
                 metrics.commits_fenced.inc();
             }
         }

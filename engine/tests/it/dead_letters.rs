@@ -46,7 +46,7 @@ async fn dead_letters_are_republished_to_their_topic_once() {
     assert_eq!(json(&dry)[0]["outcome"], "would_be_replayed");
     let done = env.thicket(&["deadletter", "replay", &waiting[0], &waiting[1]]);
     assert!(done.status.success(), "{}{}", stdout(&done), stderr(&done));
-    assert!(stdout(&done).contains("2 letters replayed, 0 refused"), "{}", stdout(&done));
+    assert!(stdout(&done).contains("2 dead letters replayed, 0 refused"), "{}", stdout(&done));
     env.until_accounted(6).await;
     let same = format!(
         "SELECT count(*) FROM readings r JOIN dead_letters d ON d.received = r.ts AND d.replayed IS NOT NULL
@@ -60,7 +60,7 @@ async fn dead_letters_are_republished_to_their_topic_once() {
     assert!(stdout(&refused).contains("--again"), "{}", stdout(&refused));
     let nothing = env.thicket(&["deadletter", "replay", "--topic", "plant/*"]);
     assert!(
-        nothing.status.success() && stdout(&nothing).contains("0 letters replayed"),
+        nothing.status.success() && stdout(&nothing).contains("0 dead letters replayed"),
         "{}",
         stdout(&nothing)
     );
@@ -127,7 +127,7 @@ async fn deleted_dead_letters_stay_in_the_ledger() {
     let unnamed = env.thicket(&["deadletter", "drop", "--yes"]);
     assert_eq!(unnamed.status.code(), Some(2), "deleting all of them needs a filter that says so");
     let dropped = env.thicket(&["deadletter", "drop", "--topic", "sensors/[ab]", "--yes"]);
-    assert!(stdout(&dropped).contains("0 letters deleted"), "{}", stdout(&dropped));
+    assert!(stdout(&dropped).contains("0 dead letters deleted"), "{}", stdout(&dropped));
     let dropped = env.thicket(&["deadletter", "drop", "--topic", "sensors/a", "--yes", "--json"]);
     assert_eq!(json(&dropped)["dropped"], 1);
     let sums = "SELECT sum(dead_letters), sum(dead_letters_stored), sum(unaccounted) FROM ledger";

@@ -7,7 +7,7 @@
 //!
 //! [`setting`] bounds an exploration. [`world`] is the state. [`event`] lists the events, and
 //! [`action`] says which are possible and applies one. [`ingress`], [`ownership`] and [`shard`]
-//! contain their effects. [`properties`] must hold in every state. [`explore`] tries all orders.
+//! contain their effects. [`properties`] must hold in every state. [`mod@explore`] tries all orders.
 
 pub mod action;
 pub mod event;

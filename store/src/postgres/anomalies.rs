@@ -29,7 +29,7 @@ pub struct AnomalyFilter {
     pub limit: i64,
 }
 
-/// The row of an event in its present state.
+/// Returns the row of an event in its present state.
 pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
     let column = |value: fn(&Cause) -> f64| event.causes.iter().map(value).collect::<Vec<f64>>();
     AnomalyRow {
@@ -50,7 +50,7 @@ pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
     }
 }
 
-/// Writes the latest state of each event. Events are few: one statement each.
+/// Writes the last state of each event, with one statement per event: there are few events.
 pub(super) async fn upsert_anomalies(
     connection: &mut AsyncPgConnection,
     anomalies: &[AnomalyRow],
@@ -171,8 +171,8 @@ pub async fn find_anomaly(
     Ok(rows.into_iter().next().map(Anomaly::from))
 }
 
-/// Returns when those anomalies of a sensor started that are the nearest to a time, the nearest
-/// first.
+/// Returns the start times of the anomalies of a sensor that are nearest to a time, the nearest
+/// first. Returns at most `limit`.
 pub async fn nearest_anomalies(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

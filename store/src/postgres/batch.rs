@@ -1,53 +1,56 @@
-//! What commits together: the outcomes of a range of one partition's log.
+//! The batch that a shard commits: the outcomes of a range of one partition's log.
 
 use std::collections::BTreeMap;
 
 use thicket_protocol::commit::PositionAdvance;
 use thicket_schema::postgres::{AnomalyRow, ReadingRow};
 use thicket_schema::{
-    DeadLetter, FieldSet, PartitionId, Position, Reading, RecordPosition, SensorId, SensorName, Timestamp,
+    DeadLetter, FieldSet, Flag, PartitionId, Position, Reading, RecordPosition, SensorId, SensorName,
+    Timestamp,
 };
 
 use super::labels::AppliedLabel;
 use super::log_losses::LogLoss;
 
-/// The outcomes of the log of one partition after `from`, up to and including `to`.
+/// The outcomes of the log entries of one partition after `from`, up to and including `to`.
 #[derive(Clone, Debug)]
 pub struct CommitBatch {
     /// The partition.
     pub partition: PartitionId,
     /// The epoch of the partition's owner.
     pub epoch: i64,
-    /// The position that the batch builds on.
+    /// The committed position that the batch expects.
     pub from: Position,
-    /// The position that it leads to.
+    /// The committed position after the batch.
     pub to: Position,
-    /// Records in that range, without control entries. Each has an outcome below.
+    /// Number of records in the range, without control entries. Each record has an outcome in
+    /// `rows`, `late` or `dead_letters`.
     pub delivered: u64,
-    /// Poison readings among `rows`.
+    /// Number of poison readings in `rows`.
     pub poison: u64,
     /// Scored and poison readings, in the order of the log.
     pub rows: Vec<LoggedRow>,
     /// Readings that were not newer than their sensor's newest, in the order of the log.
     pub late: Vec<LateReading>,
-    /// Events that began, grew or ended; the last state of each.
+    /// Events that began, grew or ended, each in its last state.
     pub anomalies: Vec<AnomalyRow>,
     /// Dead letters, in the order of the log.
     pub dead_letters: Vec<LoggedDeadLetter>,
-    /// The sensors that occur, each with its field sets.
+    /// The sensors of the readings, one element per sensor and field set.
     pub sensors: Vec<SeenSensor>,
-    /// When each record arrived, in µs since the Unix epoch.
+    /// The arrival time of each record, in µs since the Unix epoch.
     pub received: Vec<i64>,
-    /// The configurations that the rows refer to, as JSON.
+    /// The configurations that the rows refer to, as JSON by identity.
     pub configs: BTreeMap<u64, String>,
     /// Labels that detectors have applied.
     pub applied_labels: Vec<AppliedLabel>,
-    /// Sensors whose detectors got another shape, each with the time of the last row of the old shape:
-    /// events that still lasted then end.
+    /// Sensors whose detectors got another shape, each with the time of the last row of the old
+    /// shape. The commit ends the events that were open then.
     pub reshaped: BTreeMap<SensorId, Timestamp>,
     /// Ranges of the log that were lost within the batch.
     pub losses: Vec<LogLoss>,
-    /// The configuration of the partition's sensors after `to`, if the batch changes it.
+    /// The configuration of the partition's sensors after `to`; `None` if the batch does not change
+    /// it.
     pub detectors: Option<String>,
 }
 
@@ -75,12 +78,12 @@ impl CommitBatch {
         }
     }
 
-    /// How the batch moves its partition.
+    /// Returns the change of the partition's position.
     pub(super) const fn advance(&self) -> PositionAdvance {
         PositionAdvance { epoch: self.epoch, from: self.from, to: self.to }
     }
 
-    /// The rows that it inserts at most, each with its position in the log: `rows`, then `late`.
+    /// Returns all rows that the batch may insert: `rows`, then `late`.
     pub(super) fn all_rows(&self) -> Vec<LoggedRow> {
         let late = self.late.iter().map(LateReading::row);
         self.rows.iter().cloned().chain(late).collect()
@@ -90,13 +93,14 @@ impl CommitBatch {
 /// A row of `readings`, and the position of its record in the log.
 #[derive(Clone, Debug)]
 pub struct LoggedRow {
-    /// Position of the record. Not stored.
+    /// The position of the record. It is not stored.
     pub position: RecordPosition,
     /// The row.
     pub row: ReadingRow,
 }
 
-/// A reading that is stored only if its sensor has no reading at its time.
+/// A reading that is not newer than its sensor's newest. It is stored only if its sensor has no
+/// reading at its time.
 #[derive(Clone, Debug)]
 pub struct LateReading {
     /// The reading.
@@ -109,7 +113,15 @@ pub struct LateReading {
     pub redelivered: bool,
 }
 
-/// A dead letter, and where it stands in the log.
+impl LateReading {
+    /// Returns the row that stores the reading.
+    pub(super) fn row(&self) -> LoggedRow {
+        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit());
+        LoggedRow { position: self.position, row }
+    }
+}
+
+/// A dead letter, and the position of its record in the log.
 #[derive(Clone, Debug)]
 pub struct LoggedDeadLetter {
     /// Position of its record in the log.
@@ -118,8 +130,8 @@ pub struct LoggedDeadLetter {
     pub received: i64,
     /// Whether the broker delivered it again.
     pub redelivered: bool,
-    /// Its content.
-    pub letter: DeadLetter,
+    /// The dead letter.
+    pub dead_letter: DeadLetter,
 }
 
 /// A sensor that occurs in a batch.
@@ -127,8 +139,8 @@ pub struct LoggedDeadLetter {
 pub struct SeenSensor {
     /// Its name.
     pub sensor: SensorName,
-    /// A field set of its readings in the batch.
+    /// A field set of its readings.
     pub fields: FieldSet,
-    /// The time of the first such reading.
+    /// The timestamp of its first reading with this field set in the batch.
     pub first_seen: Timestamp,
 }

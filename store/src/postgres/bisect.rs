@@ -1,4 +1,5 @@
-//! Finds the rows that make PostgreSQL reject a transaction. An outage must not be mistaken for a bad row.
+//! Finds the rows that make PostgreSQL reject a transaction, by bisection. It must not take an
+//! outage for a bad row.
 
 use std::ops::Range;
 
@@ -12,15 +13,15 @@ use super::readings::{Rejection, try_insert_readings};
 /// A reading whose row PostgreSQL rejects.
 #[derive(Clone, Debug)]
 pub(super) struct Unstorable {
-    /// Index of its batch.
+    /// The index of its batch.
     pub(super) batch: usize,
-    /// Its row.
+    /// The row.
     pub(super) row: LoggedRow,
-    /// The message of PostgreSQL.
+    /// The error message of PostgreSQL.
     pub(super) detail: String,
 }
 
-/// Finds the readings whose rows PostgreSQL rejects while it accepts others. Rolls back everything it tries.
+/// Finds the readings whose rows PostgreSQL rejects while it accepts others. Rolls back every try.
 pub(super) async fn find_unstorable(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
@@ -34,19 +35,21 @@ pub(super) async fn find_unstorable(
             found.push(Unstorable { batch, row: rows[row].clone(), detail });
         }
     }
-    // Every rejected row is tried once more: a full disk may reject one row and accept the next.
+    // Try every rejected row once more: with a full disk, PostgreSQL may reject one row and accept
+    // the next.
     let mut certain = Vec::new();
     for suspect in found {
-        if let Some(refusal) = refusal(connection, std::slice::from_ref(&suspect.row)).await? {
-            certain.push((suspect, refusal.is_violation));
+        if let Some(refused) = refusal(connection, std::slice::from_ref(&suspect.row)).await? {
+            certain.push((suspect, refused.is_violation));
         }
     }
-    // If PostgreSQL rejects every row, a reading is to blame only if PostgreSQL says so.
+    // If PostgreSQL rejects every row, only the rows that violate a constraint are to blame.
     let others_pass = certain.len() < tried;
     Ok(certain.into_iter().filter(|(_, violation)| *violation || others_pass).map(|(row, _)| row).collect())
 }
 
-/// Halves a rejected range until single rows are left; returns their indexes and the messages.
+/// Halves each rejected range until single rows are left. Returns their indexes and the error
+/// messages.
 async fn search(
     connection: &mut AsyncPgConnection,
     rows: &[LoggedRow],
@@ -54,9 +57,9 @@ async fn search(
     let mut found = Vec::new();
     let mut open: Vec<Range<usize>> = Vec::from([Range { start: 0, end: rows.len() }]);
     while let Some(range) = open.pop() {
-        let Some(refusal) = refusal(connection, &rows[range.clone()]).await? else { continue };
+        let Some(refused) = refusal(connection, &rows[range.clone()]).await? else { continue };
         if range.len() == 1 {
-            found.push((range.start, refusal.detail));
+            found.push((range.start, refused.detail));
             continue;
         }
         let middle = range.start + range.len() / 2;
@@ -66,14 +69,18 @@ async fn search(
     Ok(found)
 }
 
+/// Why PostgreSQL rejects rows.
 struct Refusal {
+    /// The error message of PostgreSQL.
     detail: String,
     /// Whether the row violates a constraint of the table.
     is_violation: bool,
 }
 
-/// Returns why PostgreSQL rejects rows, `None` if it accepts them. An error says something about the
-/// connection or the server.
+/// Returns why PostgreSQL rejects rows, or `None` if it accepts them.
+///
+/// # Errors
+/// Returns an error if the connection or the server is to blame, not a row.
 async fn refusal(
     connection: &mut AsyncPgConnection,
     rows: &[LoggedRow],
@@ -98,27 +105,28 @@ async fn refusal(
     Ok(Some(Refusal { detail: message, is_violation }))
 }
 
-/// Class 23 of the SQLSTATEs.
+/// The SQLSTATE class of violated constraints.
 const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
 
-/// Whether a SQLSTATE says something about the server rather than about a row.
+/// Whether a SQLSTATE blames the server and not a row.
 ///
 /// Source: PostgreSQL's manual, appendix A.
 fn is_outage(code: &str) -> bool {
-    /// No day table for the row: retention has dropped it. Class 23, but without a constraint.
+    /// There is no day table for the row, since retention has dropped it. Class 23, but without a
+    /// constraint.
     const CHECK_VIOLATION: &str = "23514";
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    /// Connection exception; invalid transaction state (read-only among them); transaction rollback
-    /// (deadlocks among them); insufficient resources (disk full, out of memory); object not in
-    /// prerequisite state (lock not available); operator intervention; system error.
+    /// Connection exception; invalid transaction state (such as read-only); transaction rollback
+    /// (such as a deadlock); insufficient resources (disk full, out of memory); object not in
+    /// prerequisite state (such as lock not available); operator intervention; system error.
     const SERVER_CLASSES: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
     code == CHECK_VIOLATION
         || code == INSUFFICIENT_PRIVILEGE
         || SERVER_CLASSES.iter().any(|class| code.starts_with(class))
 }
 
-/// Whether a transaction failed because a day table is missing: retention has dropped it since the
-/// session created it. PostgreSQL reports a check violation without a constraint.
+/// Whether a transaction failed because a day table is missing: retention has dropped it after the
+/// session created it. PostgreSQL then reports a check violation without a constraint.
 pub(super) fn is_missing_day(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::DatabaseError(DatabaseErrorKind::CheckViolation, information)
         if information.constraint_name().is_none())

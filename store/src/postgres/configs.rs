@@ -26,16 +26,16 @@ pub(super) async fn insert_configs(
     Ok(())
 }
 
-/// Reads all configurations that rows were scored with.
+/// Returns all configurations that rows were scored with, by identity.
 ///
-/// A configuration that this program cannot read is left out: its rows count as rows of another
+/// A configuration that this program cannot parse is left out: its rows count as rows of another
 /// shape.
 pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
     let stored: Vec<(i64, String)> =
         configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?;
     let named = stored.into_iter().filter_map(|(id, settings)| {
         let config = DetectorConfig::from_json(&settings).ok()?;
-        // Another version of the algorithm gives another identity to the same settings.
+        // The same settings have another identity under another version of the algorithm.
         if config.identity() != id.cast_unsigned() {
             return None;
         }

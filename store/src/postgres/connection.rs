@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL, and the error that reading from it can end with.
+//! Connections to PostgreSQL, and the error of queries.
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
@@ -12,24 +12,25 @@ pub type PostgresConnection = AsyncPgConnection;
 /// Why PostgreSQL did not execute a statement.
 pub type QueryError = diesel::result::Error;
 
-/// Connections that readers share.
+/// A pool of connections for queries.
 pub type PostgresPool = Pool<AsyncPgConnection>;
 
-/// Why a question to the database has no answer.
+/// Why a query has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No connection.
+    /// The pool has no connection.
     #[error("postgresql: {0}")]
     Pool(#[from] PoolError),
     /// The query failed.
     #[error("postgresql: {0}")]
     Query(#[from] diesel::result::Error),
-    /// A stored field set is not one.
-    #[error("stored field set is damaged: {0}")]
+    /// A stored field set is missing or invalid.
+    #[error("a stored field set is damaged: {0}")]
     FieldSet(String),
 }
 
-/// Connects with the settings that the commit point relies on: a commit that PostgreSQL reports is on disk.
+/// Connects with the settings that the commit point needs: PostgreSQL reports a commit only once it
+/// is on disk.
 pub async fn connect_postgres(url: &str) -> ConnectionResult<AsyncPgConnection> {
     let mut connection = AsyncPgConnection::establish(url).await?;
     connection
@@ -39,7 +40,7 @@ pub async fn connect_postgres(url: &str) -> ConnectionResult<AsyncPgConnection> 
     Ok(connection)
 }
 
-/// Creates a pool of at most `size` connections, each made when it is first needed.
+/// Creates a pool of at most `size` connections. Each is opened when it is first needed.
 pub fn postgres_pool(url: &str, size: usize) -> Result<PostgresPool, BuildError> {
     let mut config = ManagerConfig::default();
     config.custom_setup = Box::new(|url| {

@@ -9,15 +9,15 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
-/// Days between the Unix epoch and PostgreSQL's, 2000-01-01.
+/// Days between the Unix epoch and the epoch of PostgreSQL, 2000-01-01.
 const POSTGRES_EPOCH_DAYS: i64 = 10_957;
 
-/// The day whose table holds a timestamp, counted from 2000-01-01.
+/// Returns the day whose table holds a timestamp, in days since 2000-01-01.
 pub fn day_of(ts: Timestamp) -> i32 {
     (ts.0.div_euclid(MICROS_PER_DAY) - POSTGRES_EPOCH_DAYS) as i32
 }
 
-/// Creates the day tables that are missing.
+/// Creates the missing day tables among the given days, counted as in [`day_of`].
 pub async fn ensure_days(connection: &mut AsyncPgConnection, days: &[i32]) -> QueryResult<()> {
     let days: Vec<PgDate> = days.iter().map(|&day| PgDate(day)).collect();
     sql_query("SELECT ensure_day_partitions($1)").bind::<Array<Date>, _>(days).execute(connection).await?;

@@ -30,7 +30,7 @@ struct Content {
     received: Timestamp,
 }
 
-/// Arrival times of the dead letters of each content, in µs since the Unix epoch.
+/// The arrival times of the stored dead letters by content hash, in µs since the Unix epoch.
 ///
 /// The dead letters of one message share that time. So a message with the same mistake twice has
 /// two dead letters, while a redelivered message arrived at another time.
@@ -44,7 +44,7 @@ impl Arrivals {
         self.of.entry(content).or_default().insert(received);
     }
 
-    /// Whether a dead letter of this content arrived at another time.
+    /// Whether a dead letter with this content arrived at another time.
     fn is_known(&self, content: i64, received: i64) -> bool {
         self.of.get(&content).is_some_and(|times| times.iter().any(|&time| time != received))
     }
@@ -54,16 +54,16 @@ impl Arrivals {
 /// is not.
 pub(super) async fn insert_dead_letters(
     connection: &mut AsyncPgConnection,
-    letters: &[(PartitionId, &LoggedDeadLetter)],
+    dead_letters: &[(PartitionId, &LoggedDeadLetter)],
 ) -> QueryResult<Vec<bool>> {
-    if letters.is_empty() {
+    if dead_letters.is_empty() {
         return Ok(Vec::new());
     }
-    let contents: Vec<i64> = letters.iter().map(|(_, row)| content_of(&row.letter)).collect();
-    let mut known = known_contents(connection, letters, &contents).await?;
-    let mut stored = Vec::with_capacity(letters.len());
+    let contents: Vec<i64> = dead_letters.iter().map(|(_, row)| content_of(&row.dead_letter)).collect();
+    let mut known = known_contents(connection, dead_letters, &contents).await?;
+    let mut stored = Vec::with_capacity(dead_letters.len());
     let mut columns = Columns::default();
-    for ((partition, row), &content) in letters.iter().zip(&contents) {
+    for ((partition, row), &content) in dead_letters.iter().zip(&contents) {
         let is_new = !(row.redelivered && known.is_known(content, row.received));
         if is_new {
             known.insert(content, row.received);
@@ -75,13 +75,13 @@ pub(super) async fn insert_dead_letters(
     Ok(stored)
 }
 
-/// Returns the stored contents of the redelivered dead letters, and when they arrived.
+/// Returns the stored dead letters with the content of a redelivered one.
 async fn known_contents(
     connection: &mut AsyncPgConnection,
-    letters: &[(PartitionId, &LoggedDeadLetter)],
+    dead_letters: &[(PartitionId, &LoggedDeadLetter)],
     contents: &[i64],
 ) -> QueryResult<Arrivals> {
-    let redelivered: Vec<i64> = letters
+    let redelivered: Vec<i64> = dead_letters
         .iter()
         .zip(contents)
         .filter(|((_, row), _)| row.redelivered)
@@ -126,16 +126,18 @@ pub async fn dead_letters_by_partition(
     Ok(counts.into_iter().collect())
 }
 
-fn content_of(letter: &DeadLetter) -> i64 {
+/// Returns the hash of topic, reason and payload.
+fn content_of(dead_letter: &DeadLetter) -> i64 {
     let mut hash = Xxh3::new();
-    for part in [letter.topic.as_bytes(), letter.reason.as_str().as_bytes(), &letter.payload] {
+    for part in [dead_letter.topic.as_bytes(), dead_letter.reason.as_str().as_bytes(), &dead_letter.payload] {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.update(&letter.payload_bytes.to_le_bytes());
+    hash.update(&dead_letter.payload_bytes.to_le_bytes());
     hash.digest().cast_signed()
 }
 
+/// Dead letters to insert, one array per column.
 #[derive(Default)]
 struct Columns<'a> {
     partition: Vec<i32>,
@@ -159,13 +161,13 @@ impl<'a> Columns<'a> {
         self.n.push(row.position.position.n.cast_signed());
         self.item.push(row.position.item.cast_signed());
         self.received.push(Timestamp(row.received));
-        self.reason.push(row.letter.reason.as_str());
-        self.detail.push(&row.letter.detail);
-        self.topic.push(&row.letter.topic);
-        self.payload.push(&row.letter.payload);
-        self.payload_bytes.push(row.letter.payload_bytes.cast_signed());
+        self.reason.push(row.dead_letter.reason.as_str());
+        self.detail.push(&row.dead_letter.detail);
+        self.topic.push(&row.dead_letter.topic);
+        self.payload.push(&row.dead_letter.payload);
+        self.payload_bytes.push(row.dead_letter.payload_bytes.cast_signed());
         self.content.push(content);
-        self.of_reading.push(row.letter.of_reading);
+        self.of_reading.push(row.dead_letter.of_reading);
     }
 
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<usize> {

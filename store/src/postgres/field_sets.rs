@@ -1,4 +1,4 @@
-//! `field_sets`: the names of the values of readings. A row never changes, so it is cached.
+//! `field_sets`: the names of the values of readings. Rows never change, so they are cached.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -18,14 +18,14 @@ struct Names {
     names: Vec<String>,
 }
 
-/// Field sets that have been read.
+/// A cache of field sets.
 #[derive(Debug, Default)]
 pub struct FieldSets {
-    known: Mutex<BTreeMap<i64, FieldSet>>,
+    cached: Mutex<BTreeMap<i64, FieldSet>>,
 }
 
 impl FieldSets {
-    /// Returns the field sets of the given ids; reads those that are not cached.
+    /// Returns the field sets of the given ids. Reads the ones that are not cached.
     pub(super) async fn load(
         &self,
         connection: &mut AsyncPgConnection,
@@ -33,8 +33,8 @@ impl FieldSets {
     ) -> Result<BTreeMap<i64, FieldSet>, StoreError> {
         let ids: BTreeSet<i64> = ids.collect();
         let mut found: BTreeMap<i64, FieldSet> = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            ids.iter().filter_map(|id| Some((*id, known.get(id)?.clone()))).collect()
+            let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().filter_map(|id| Some((*id, cached.get(id)?.clone()))).collect()
         };
         let missing: Vec<i64> = ids.into_iter().filter(|id| !found.contains_key(id)).collect();
         if missing.is_empty() {
@@ -46,7 +46,7 @@ impl FieldSets {
             .await?;
         for Names { id, names } in names {
             let fields = FieldSet::new(names).map_err(|error| StoreError::FieldSet(error.to_string()))?;
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id, fields.clone());
+            self.cached.lock().unwrap_or_else(PoisonError::into_inner).insert(id, fields.clone());
             found.insert(id, fields);
         }
         Ok(found)

@@ -1,4 +1,4 @@
-//! The questions about the stored rows of one sensor that a restore, `explain` and `backtest` ask.
+//! Queries for the stored rows of one sensor. A restore, `explain` and `backtest` use them.
 
 use std::collections::BTreeMap;
 
@@ -20,22 +20,24 @@ const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
 /// A scored or poison reading of a sensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredReading {
-    /// When it was taken.
+    /// The timestamp of the reading.
     pub ts: Timestamp,
-    /// Its number among the sensor's scored readings; `None` for a poison reading.
+    /// The number of the reading among the scored readings of its sensor; `None` for a poison
+    /// reading.
     pub seq: Option<u64>,
-    /// Identity of the configuration it was scored with.
+    /// The identity of the configuration that the reading was scored with; `None` for a poison
+    /// reading.
     pub config: Option<u64>,
-    /// The score that was stored.
+    /// The stored score; `None` for a poison reading.
     pub score: Option<f64>,
-    /// Names of the values.
+    /// The names of the values.
     pub fields: FieldSet,
     /// The values.
     pub values: Vec<f64>,
 }
 
-/// Which rows of a sensor are read. Late rows never touched its detector and are always left out.
-enum Which {
+/// The rows of a sensor to read. Late rows are always left out: the detector never scored them.
+enum RowRange {
     /// Rows newer than a time.
     After(Timestamp),
     /// The newest rows up to and including a time, at most this many.
@@ -47,19 +49,19 @@ enum Which {
 
 /// Returns the scored and poison rows of a sensor that are newer than `after`, oldest first.
 ///
-/// The order of their time is that of their seq. Late rows are left out: they never touched the
-/// detector.
+/// The order by time is also the order by seq. Late rows are left out: the detector never scored
+/// them.
 pub async fn rows_after(
     pool: &PostgresPool,
     sensor: SensorId,
     after: Option<Timestamp>,
     field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let which = Which::After(after.unwrap_or(BEFORE_ALL));
-    rows(&mut *pool.get().await?, sensor, which, field_sets).await
+    let range = RowRange::After(after.unwrap_or(BEFORE_ALL));
+    rows(&mut *pool.get().await?, sensor, range, field_sets).await
 }
 
-/// Returns the first `limit` rows of [`rows_after`], none at or after `before`.
+/// Returns the first `limit` rows of [`rows_after`] that are older than `before`.
 pub async fn page_of_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -67,8 +69,8 @@ pub async fn page_of_rows(
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let which = Which::Between(after.unwrap_or(BEFORE_ALL), before, limit);
-    rows(connection, sensor, which, &FieldSets::default()).await
+    let range = RowRange::Between(after.unwrap_or(BEFORE_ALL), before, limit);
+    rows(connection, sensor, range, &FieldSets::default()).await
 }
 
 /// Returns the last `limit` scored and poison rows of a sensor up to and including a time, oldest
@@ -79,11 +81,11 @@ pub async fn rows_up_to(
     newest: Timestamp,
     limit: usize,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    rows(&mut *pool.get().await?, sensor, Which::UpTo(newest, limit), &FieldSets::default()).await
+    rows(&mut *pool.get().await?, sensor, RowRange::UpTo(newest, limit), &FieldSets::default()).await
 }
 
-/// Returns the time of a sensor's newest scored row that was scored with none of these
-/// configurations. `before` bounds the search to older rows.
+/// Returns the time of a sensor's newest scored row whose configuration is not among `configs`. If
+/// `before` is given, only older rows count.
 pub async fn newest_of_others(
     pool: &PostgresPool,
     sensor: SensorId,
@@ -236,18 +238,19 @@ pub async fn time_before(
     Ok(rows.into_iter().next().map(|row| row.ts))
 }
 
-/// What a restore must know about a sensor before it uses the sensor's checkpoint.
+/// The facts that decide whether a restore may use the checkpoint of a sensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckpointFacts {
-    /// The seq of its newest scored row, `None` if it has no such row. If retention has dropped
-    /// rows, a sensor without rows has `u64::MAX`: there may have been any number.
+    /// The seq of its newest scored row; `None` if it has no such row. If retention has dropped
+    /// rows of any sensor, a sensor without rows has `u64::MAX`: it may have had any number of
+    /// rows.
     pub newest_seq: Option<u64>,
     /// Whether its detector has applied labels.
     pub has_labels: bool,
 }
 
 impl CheckpointFacts {
-    /// Reads the facts.
+    /// Reads the facts of a sensor.
     pub async fn load(pool: &PostgresPool, sensor: SensorId) -> Result<Self, StoreError> {
         #[derive(QueryableByName)]
         struct Found {
@@ -274,19 +277,19 @@ impl CheckpointFacts {
 async fn rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
-    which: Which,
+    range: RowRange,
     field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, StoreError> {
     let select = format!("SELECT * FROM readings WHERE sensor = $1 AND (flags & {}) = 0", Flag::Late.bit());
-    let rows: Vec<ReadingRow> = match which {
-        Which::After(after) => {
+    let rows: Vec<ReadingRow> = match range {
+        RowRange::After(after) => {
             sql_query(format!("{select} AND ts > $2 ORDER BY ts"))
                 .bind::<BigInt, _>(sensor.0)
                 .bind::<Timestamptz, _>(after)
                 .load(connection)
                 .await?
         }
-        Which::Between(after, before, limit) => {
+        RowRange::Between(after, before, limit) => {
             sql_query(format!("{select} AND ts > $2 AND ts < $3 ORDER BY ts LIMIT $4"))
                 .bind::<BigInt, _>(sensor.0)
                 .bind::<Timestamptz, _>(after)
@@ -295,7 +298,7 @@ async fn rows(
                 .load(connection)
                 .await?
         }
-        Which::UpTo(newest, limit) => {
+        RowRange::UpTo(newest, limit) => {
             let mut rows: Vec<ReadingRow> =
                 sql_query(format!("{select} AND ts <= $2 ORDER BY ts DESC LIMIT $3"))
                     .bind::<BigInt, _>(sensor.0)

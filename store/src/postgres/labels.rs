@@ -10,7 +10,7 @@ use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
 
-/// Labels that one query returns at most.
+/// Maximum number of labels that one query returns.
 const PAGE: i64 = 1_000;
 
 /// A label that is not in the log yet.
@@ -31,7 +31,7 @@ pub struct UnloggedLabel {
 pub struct AppliedLabel {
     /// The sensor's id.
     pub sensor: SensorId,
-    /// The sensor's scored readings before the label was applied.
+    /// Number of the sensor's scored readings before the label was applied.
     pub seq: u64,
     /// When the anomaly started.
     pub started: Timestamp,
@@ -50,7 +50,7 @@ pub struct NewLabel<'a> {
     pub author: &'a str,
 }
 
-/// Sets the label of an anomaly. Does nothing if the sensor has no anomaly that started then.
+/// Sets the label of an anomaly. Has no effect if the sensor has no anomaly that started then.
 pub async fn set_label(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -111,7 +111,7 @@ pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, 
     Ok(rows.into_iter().filter_map(label).collect())
 }
 
-/// Marks labels as logged. A label that was changed meanwhile stays unlogged.
+/// Marks labels as logged, except labels that an operator has changed meanwhile.
 pub async fn mark_logged(pool: &PostgresPool, labels: &[UnloggedLabel]) -> Result<(), StoreError> {
     let mut connection = pool.get().await?;
     for UnloggedLabel { sensor, started, label, .. } in labels {

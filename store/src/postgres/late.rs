@@ -1,6 +1,6 @@
-//! Readings that are not newer than their sensor's newest. Each is stored without a score if its sensor
-//! has no reading at its time, counted as a duplicate if the same reading is stored already, and a dead
-//! letter if another reading is.
+//! Late readings: they are not newer than their sensor's newest reading. A late reading is stored
+//! without a score if its sensor has no reading at its time. If the same reading is stored already,
+//! it counts as a duplicate. If another reading is stored, it becomes a dead letter.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, BigInt, Double, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::ReadingRow;
-use thicket_schema::{DeadLetter, Flag, Reading, Reason};
+use thicket_schema::{DeadLetter, Reading, Reason};
 
 use super::batch::{LateReading, LoggedDeadLetter, LoggedRow};
 use super::readings::{ReadingKey, insert_readings_returning};
@@ -34,15 +34,7 @@ struct StoredValues {
     values: Vec<f64>,
 }
 
-impl LateReading {
-    /// The row that it would be.
-    pub(super) fn row(&self) -> LoggedRow {
-        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit());
-        LoggedRow { position: self.position, row }
-    }
-}
-
-/// Inserts late readings in order and returns the outcome of each.
+/// Inserts late readings. Returns the outcome of each, in the same order.
 pub(super) async fn insert_late(
     connection: &mut AsyncPgConnection,
     late: &[&LateReading],
@@ -99,6 +91,6 @@ fn conflict(late: &LateReading) -> LoggedDeadLetter {
         position: late.position,
         received: late.received,
         redelivered: late.redelivered,
-        letter: DeadLetter::of_reading(reading, Reason::TimestampConflict, &detail),
+        dead_letter: DeadLetter::of_reading(reading, Reason::TimestampConflict, &detail),
     }
 }

@@ -1,4 +1,4 @@
-//! `log_losses`: ranges of the log that Redis acknowledged and lost.
+//! `log_losses`: ranges of the log that Redis has acknowledged and lost.
 
 use diesel::sql_types::{BigInt, Integer};
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::log_losses;
 use thicket_schema::{PartitionId, Position, Timestamp};
 
-/// A range of a partition's log that was lost, without its ends.
+/// A lost range of a partition's log: the entries between `after` and `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLoss {
     /// The last entry before the gap.

@@ -1,12 +1,15 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
-//! - `write_session`, `batch`, `commit`, `bisect`: the commit point. One transaction writes batches.
+//! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One
+//!   transaction writes batches.
 //! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
-//! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of their days.
-//! - `sensors`, `field_sets`, `configs`: what readings refer to.
-//! - `anomalies`, `labels`: events, and what people say about them.
-//! - `dead_letters`, `quarantine`, `log_losses`: what could not be processed.
+//! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
+//!   their days.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
+//! - `anomalies`, `labels`: events, and the labels that operators set on them.
+//! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
+//!   be processed.
 //! - `history`: the questions that a restore, `explain` and `backtest` ask about a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
 //! - `pattern`: patterns of names and topics, as operators write them.
@@ -28,6 +31,7 @@ mod ledgers;
 mod log_losses;
 mod partitions;
 mod pattern;
+mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
@@ -41,7 +45,6 @@ pub use anomalies::{
     find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
 };
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
-pub use commit::Applied;
 pub use configs::stored_configs;
 pub use connection::{
     PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
@@ -68,6 +71,7 @@ pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, mark_clean_shutdown,
     newest_generation, partitions_configured_otherwise,
 };
+pub use pending_writes::CommitReport;
 pub use quarantine::{
     QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine, quarantined_by_reason,
 };

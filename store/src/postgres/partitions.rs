@@ -1,5 +1,5 @@
-//! `partitions`: who owns a partition. Every takeover raises the partition's fencing epoch, and a commit
-//! names the epoch it was made under. `deployment`: the number of partitions.
+//! `partitions`: the ownership of partitions. Every takeover increments the fencing epoch of the
+//! partition, and a commit must name the current epoch. `deployment`: the number of partitions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,25 +19,25 @@ use super::quarantine::{QuarantineList, pending_quarantine};
 /// Why a node must not start on this database.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
-    /// The number of partitions is part of the deployment's identity.
+    /// The configured number of partitions is not that of the deployment. The number never changes.
     #[error(
         "queue.partitions is {configured}, but this deployment was made with {stored}; set it back, or start with an empty database"
     )]
     PartitionsDiffer {
-        /// What the configuration says.
+        /// The number in the configuration.
         configured: u16,
-        /// What the database says.
+        /// The number in the database.
         stored: i32,
     },
-    /// The database cannot be reached.
+    /// The connection failed.
     #[error("postgresql: {0}")]
     Connect(#[from] diesel::ConnectionError),
-    /// The database did not answer, or lacks its tables.
+    /// A query failed, or a table is missing.
     #[error("postgresql: {0}")]
     Query(#[from] diesel::result::Error),
 }
 
-/// Records the number of partitions at the first start and checks it at every other.
+/// Stores the number of partitions at the first start, and checks it at every later start.
 pub async fn check_deployment(
     connection: &mut AsyncPgConnection,
     configured: u16,
@@ -57,7 +57,7 @@ pub async fn check_deployment(
     Ok(())
 }
 
-/// Returns the partitions whose committed configuration differs from this JSON.
+/// Returns the partitions whose committed configuration differs from the JSON `detectors`.
 pub async fn partitions_configured_otherwise(
     pool: &PostgresPool,
     detectors: &str,
@@ -85,14 +85,15 @@ pub struct ClaimedPartition {
     pub partition: PartitionId,
     /// The fencing epoch that every commit must name.
     pub epoch: i64,
-    /// The committed position; reading continues after it.
+    /// The committed position. The log is read from the next entry on.
     pub position: Position,
-    /// The configuration of its sensors there, as JSON; `None` before the log's first configuration.
+    /// The configuration of its sensors at that position, as JSON; `None` if the log had no
+    /// configuration until then.
     pub detectors: Option<Arc<str>>,
-    /// Quarantined readings after the position.
+    /// The quarantined readings after that position.
     pub quarantine: QuarantineList,
-    /// Whether the last owner committed everything it had read before it stopped. If not, the next
-    /// readings may have killed it.
+    /// Whether the last owner committed all entries that it had read before it stopped. If not, one
+    /// of the next readings may have killed its process.
     pub clean_shutdown: bool,
 }
 
@@ -112,10 +113,11 @@ struct Claimed {
     clean_shutdown: bool,
 }
 
-/// Takes partitions over: their former owners cannot commit any more.
+/// Claims partitions under a new epoch: their former owners cannot commit any more.
 ///
-/// A partition that a later version of the detection algorithm has scored is left alone and not
-/// returned. An earlier version ends at the committed position, and this program's version begins there.
+/// A partition that a later version of the detection algorithm has scored is neither claimed nor
+/// returned. After an earlier version, the version of this program takes over at the committed
+/// position.
 pub async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<ClaimedPartition>, StoreError> {
     let mut connection = pool.get().await?;
     let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
@@ -144,8 +146,8 @@ pub async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Claim
     Ok(claimed.collect())
 }
 
-/// Marks partitions as cleanly shut down, unless another owner has taken them. Call it when all that was
-/// read is committed.
+/// Marks partitions as cleanly shut down, unless another owner has claimed them. Call it once all
+/// entries that were read are committed.
 pub async fn mark_clean_shutdown(
     pool: &PostgresPool,
     owned: &BTreeMap<PartitionId, i64>,
@@ -163,7 +165,8 @@ pub async fn mark_clean_shutdown(
     Ok(())
 }
 
-/// Counts dead letters of a partition that are deleted. Call it in the transaction that deletes them.
+/// Counts dead letters of a partition that are deleted. Call it in the transaction that deletes
+/// them.
 pub(super) async fn add_deleted_dead_letters(
     connection: &mut AsyncPgConnection,
     partition: i32,
@@ -176,7 +179,7 @@ pub(super) async fn add_deleted_dead_letters(
     Ok(())
 }
 
-/// Returns the newest generation of the committed positions.
+/// Returns the newest generation among the committed positions.
 pub async fn newest_generation(connection: &mut AsyncPgConnection) -> Result<u64, DeploymentError> {
     let newest: Option<i64> =
         partitions::table.select(diesel::dsl::max(partitions::generation)).first(connection).await?;

@@ -1,4 +1,4 @@
-//! Positions and ledgers in `partitions`: their update makes a transaction the commit point.
+//! Positions and ledgers in `partitions`. A transaction that updates them is a commit point.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,20 @@ use thicket_schema::{PartitionId, Position};
 
 use thicket_protocol::commit::Committed;
 
-/// How a transaction advances one partition.
+/// The change of one partition in a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Advance {
     pub(super) epoch: i64,
     pub(super) from: Position,
     pub(super) to: Position,
-    /// What the transaction adds to the ledger.
+    /// The numbers to add to the ledger.
     pub(super) counts: Ledger,
-    /// The configuration of its sensors after `to`, if it changes.
+    /// The configuration of its sensors after `to`; `None` if it does not change.
     pub(super) detectors: Option<String>,
 }
 
-/// Advances partitions. Returns how many of them had the epoch and the position that the transaction expects.
+/// Advances partitions. Returns how many of them had the expected epoch and position; the others do
+/// not change.
 pub(super) async fn advance(
     connection: &mut AsyncPgConnection,
     advances: &BTreeMap<PartitionId, Advance>,
@@ -60,8 +61,8 @@ pub(super) async fn advance(
     .await
 }
 
-/// Locks partitions until the transaction ends and returns the epoch and position of each. Locks are taken in
-/// a fixed order, so that two writers cannot wait for each other.
+/// Locks partitions until the transaction ends. Returns the epoch and position of each. The locks
+/// are taken in the order of the ids, so that two writers cannot deadlock.
 pub(super) async fn lock_partitions(
     connection: &mut AsyncPgConnection,
     ids: Vec<i32>,

@@ -15,9 +15,10 @@ use crate::faults;
 /// Why a reading is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineReason {
-    /// It panicked its detector twice, or killed the process repeatedly. Stored without a score.
+    /// Its detector panicked on it twice, or the process died on it repeatedly. It is stored
+    /// without a score.
     Poison,
-    /// PostgreSQL rejects its row. A dead letter.
+    /// PostgreSQL rejects its row. It becomes a dead letter.
     Unstorable,
 }
 
@@ -51,7 +52,7 @@ pub struct QuarantineEntry {
     pub reason: QuarantineReason,
     /// Its sensor.
     pub sensor: SensorName,
-    /// When it was taken.
+    /// The timestamp of the reading.
     pub ts: Timestamp,
     /// The cause, for a person to read.
     pub detail: String,
@@ -111,7 +112,7 @@ pub async fn newest_quarantined(
         .await
 }
 
-/// Returns the quarantined readings of partitions that are not committed yet.
+/// Returns the quarantined readings after the committed position of each partition.
 pub(super) async fn pending_quarantine(
     connection: &mut AsyncPgConnection,
     partitions: &[i32],

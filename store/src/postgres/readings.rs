@@ -1,4 +1,5 @@
-//! `readings`: the statements that write rows. Thousands of rows per statement, one array per column.
+//! `readings`: the statements that write rows. Thousands of rows per statement, one array per
+//! column.
 
 use std::collections::HashSet;
 
@@ -9,9 +10,9 @@ use thicket_detector::{Detection, Marks};
 use thicket_schema::postgres::ReadingRow;
 use thicket_schema::{Flag, Reading, Timestamp};
 
-/// The rows of [`Columns`]. `$6[first:last]` cuts a row's values out of the flat array: an array parameter
-/// without nulls is sliced in place, while an array of array literals has to be printed, sent as text
-/// and parsed again.
+/// Selects the rows of [`Columns`]. `$6[first:last]` is the slice of a row's values in the flat
+/// array. PostgreSQL slices an array parameter without nulls in place. An array of array literals
+/// would have to be printed, sent as text and parsed.
 const ROWS: &str = "
 SELECT r.sensor, r.ts, r.seq, r.field_set, ($6::float8[])[r.first:r.last], r.score, r.grade, r.flags, r.config, r.confidence, r.onset
 FROM UNNEST($1::int8[], $2::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $7::int4[], $8::float8[], $9::float8[], $10::int4[], $11::int8[], $12::float4[], $13::float4[])
@@ -33,7 +34,7 @@ pub(super) struct ReadingKey {
     pub(super) ts: Timestamp,
 }
 
-/// The row of a scored reading. `config` is the identity of the detector's configuration.
+/// Returns the row of a scored reading. `config` is the identity of the detector's configuration.
 pub fn scored_row(reading: &Reading, detection: &Detection, config: u64) -> ReadingRow {
     ReadingRow {
         seq: Some(detection.seq.cast_signed()),
@@ -46,7 +47,7 @@ pub fn scored_row(reading: &Reading, detection: &Detection, config: u64) -> Read
     }
 }
 
-/// The bits that say what the detector knows of a reading beside its score.
+/// Returns the bits of `flags` for a scored reading.
 fn flags_of(detection: &Detection) -> i32 {
     let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = detection.marks;
     let marks = [
@@ -61,7 +62,7 @@ fn flags_of(detection: &Detection) -> i32 {
     marks.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, flag)| bits | flag.bit())
 }
 
-/// Inserts rows and returns how many were not there before.
+/// Inserts rows. Returns how many were not stored before.
 pub(super) async fn insert_readings(
     connection: &mut AsyncPgConnection,
     rows: &[&ReadingRow],
@@ -72,7 +73,7 @@ pub(super) async fn insert_readings(
     Columns::of(rows).bind(&insert()).execute(connection).await
 }
 
-/// Inserts rows and returns the keys of those that were not there before.
+/// Inserts rows. Returns the keys of the rows that were not stored before.
 pub(super) async fn insert_readings_returning(
     connection: &mut AsyncPgConnection,
     rows: &[&ReadingRow],
@@ -91,13 +92,15 @@ pub(super) struct Rejection {
     /// The message, in the language of the server.
     #[diesel(sql_type = Text)]
     pub(super) message: String,
-    /// The violated constraint; empty if there is none.
+    /// The name of the violated constraint; empty if there is none.
     #[diesel(sql_type = Text)]
     pub(super) constraint_name: String,
 }
 
-/// Tries to insert rows; the caller rolls back. Returns `None` if PostgreSQL accepts them. An error says
-/// something about the connection or the server.
+/// Tries to insert rows. The caller must roll back. Returns `None` if PostgreSQL accepts the rows.
+///
+/// # Errors
+/// Returns an error if the connection or the server is to blame, not a row.
 pub(super) async fn try_insert_readings(
     connection: &mut AsyncPgConnection,
     rows: &[&ReadingRow],
@@ -109,8 +112,8 @@ pub(super) async fn try_insert_readings(
 
 /// Rows, transposed into one array per column.
 ///
-/// The values of all rows lie in one flat array, since UNNEST would flatten nested arrays. `first`
-/// and `last` are the indexes of a row's values, counted from 1.
+/// The values of all rows are in one flat array, since UNNEST would flatten nested arrays. `first`
+/// and `last` are the indexes of the first and last value of each row, counted from 1.
 struct Columns<'a> {
     rows: &'a [&'a ReadingRow],
     first: Vec<i32>,

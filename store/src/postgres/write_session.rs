@@ -1,4 +1,5 @@
-//! The connection of a writer, and what is known about its database: day tables, sensors, configurations.
+//! The connection of a writer, and a cache of the day tables, sensors and configurations in its
+//! database.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,38 +10,42 @@ use thicket_schema::PartitionId;
 
 use super::batch::CommitBatch;
 use super::bisect::{Unstorable, find_unstorable, is_missing_day};
-use super::commit::{Applied, Known, apply};
+use super::commit::apply;
 use super::connection::connect_postgres;
 use super::day_tables::{day_of, ensure_days};
+use super::pending_writes::{CommitReport, StoredReferences};
 use super::quarantine::{QuarantineEntry, QuarantineReason, quarantine};
 
-/// How long PostgreSQL waits for the next statement of a transaction. Shorter than a lease by default.
+/// How long PostgreSQL waits for the next statement of a transaction. It is shorter than the
+/// default of a lease.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
-/// Day tables that are created before their day begins.
+/// How many day tables are created in advance.
 const DAYS_AHEAD: i32 = 2;
 
-/// A session that commits batches. It connects for the first of them. After an error, start a new session: its connection
-/// may be broken, and its knowledge outdated.
+/// A session that commits batches. It connects at the first commit. After an error, start a new
+/// session: the connection may be broken, and the cache may be outdated.
 #[derive(Default)]
 pub struct WriteSession {
     connection: Option<AsyncPgConnection>,
+    /// The days whose tables exist.
     days: BTreeSet<i32>,
-    known: Known,
+    stored: StoredReferences,
 }
 
 /// Why a transaction failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// No connection.
+    /// The connection failed.
     #[error("{0}")]
     Connect(#[from] diesel::ConnectionError),
-    /// The database rejects a statement, or does not answer.
+    /// PostgreSQL rejects a statement, or does not answer.
     #[error("{0}")]
     Database(#[from] DatabaseError),
 }
 
 impl WriteSession {
-    /// Finds the rows that made PostgreSQL reject the batches, quarantines them, and returns their partitions.
+    /// Finds the rows that made PostgreSQL reject the batches, quarantines their readings, and
+    /// returns their partitions. Returns no partition if no row is to blame.
     pub async fn quarantine_unstorable(
         &mut self,
         error: &WriteError,
@@ -52,7 +57,7 @@ impl WriteSession {
         else {
             return partitions;
         };
-        // Retention has dropped a day table that this session knew. A new session creates it again.
+        // Retention has dropped a day table that is in the cache. A new session creates it again.
         if is_missing_day(error) {
             return partitions;
         }
@@ -60,21 +65,22 @@ impl WriteSession {
         for unstorable in found {
             let Some(entry) = quarantine_entry(batches[unstorable.batch], unstorable) else { continue };
             tracing::error!(sensor = %entry.sensor, ts = %entry.ts, position = %entry.position, reason = entry.detail, "postgresql rejects a reading; it becomes a dead letter");
-            // Another epoch refuses the entry: the partition is reopened all the same.
+            // If another owner has claimed the partition, no entry is written. The partition is
+            // reopened anyway.
             match quarantine(connection, &entry).await {
                 Ok(_) => drop(partitions.insert(entry.partition)),
-                Err(error) => tracing::warn!(%error, "the reading is not quarantined yet"),
+                Err(error) => tracing::warn!(%error, "cannot quarantine the reading"),
             }
         }
         partitions
     }
 
-    /// Commits batches in one transaction. Creates the day tables that are missing first.
-    pub async fn commit(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<Applied, WriteError> {
+    /// Commits batches in one transaction. Before that, creates the day tables that are missing.
+    pub async fn commit(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<CommitReport, WriteError> {
         if self.connection.is_none() {
             self.connection = Some(connect_to_write(url).await?);
         }
-        let Some(connection) = self.connection.as_mut() else { return Ok(Applied::default()) };
+        let Some(connection) = self.connection.as_mut() else { return Ok(CommitReport::default()) };
         let days = batches.iter().flat_map(|batch| {
             let rows = batch.rows.iter().map(|logged| logged.row.ts);
             rows.chain(batch.late.iter().map(|late| late.reading.ts)).map(day_of)
@@ -86,14 +92,14 @@ impl WriteSession {
             ensure_days(connection, &missing).await?;
             self.days.extend(missing);
         }
-        let applied = apply(connection, batches, &self.known).await?;
-        self.known.sensors.extend(&applied.known.sensors);
-        self.known.configs.extend(&applied.known.configs);
-        Ok(applied)
+        let report = apply(connection, batches, &self.stored).await?;
+        self.stored.sensors.extend(&report.written.sensors);
+        self.stored.configs.extend(&report.written.configs);
+        Ok(report)
     }
 }
 
-/// The quarantine of a row that cannot be stored.
+/// Returns the quarantine entry of a row that PostgreSQL rejects.
 fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<QuarantineEntry> {
     let Unstorable { row, detail, .. } = unstorable;
     let sensor = batch.sensors.iter().map(|seen| &seen.sensor).find(|name| name.id().0 == row.row.sensor)?;
@@ -108,8 +114,8 @@ fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<Quara
     })
 }
 
-/// Connects with a timeout for idle transactions: the locks of a node that is frozen must not keep every other node
-/// from its partitions.
+/// Connects with a timeout for idle transactions. Otherwise a node that hangs could keep its locks,
+/// and no other node could claim its partitions.
 async fn connect_to_write(url: &str) -> Result<AsyncPgConnection, WriteError> {
     let mut connection = connect_postgres(url).await?;
     let timeout = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());

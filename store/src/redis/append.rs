@@ -1,6 +1,6 @@
-//! Appends to the log of a partition. This is Kafka's idempotent producer: Redis accepts an entry only if its
-//! producer and generation are current and its sequence number is the last plus one. So a retry after a lost
-//! reply neither duplicates nor reorders entries.
+//! Appends to the log of a partition. This is Kafka's idempotent producer: Redis accepts an entry
+//! only if its producer and generation are current, and its sequence number is the last one plus 1.
+//! So a retry after a lost reply neither duplicates nor reorders entries.
 
 #[cfg(feature = "faults")]
 mod broken;
@@ -20,24 +20,25 @@ use thicket_protocol::log::{self, Appended};
 pub enum AppendOutcome {
     /// The entry is in the log, from this try or an earlier one.
     Appended,
-    /// The log is at its bound; try again later.
+    /// The log is full. Retry later.
     Full,
-    /// Another writer has taken the log over.
+    /// Another writer has taken over the log.
     Fenced,
     /// Redis has lost this writer, its generation, or entries that it had acknowledged.
     Lost,
 }
 
-/// An append without an outcome.
+/// Why an append, or the opening of a log, has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Redis is away or refused the command. The entry may be in the log: retry with the same bytes.
+    /// Redis does not answer, or refused the command. The entry may be in the log: retry with the
+    /// same bytes.
     #[error("redis: {0}")]
     Redis(#[from] RedisError),
     /// A later ingress writes this log. A retry does not help.
     #[error("a later ingress writes this log")]
     Fenced,
-    /// Redis answered with something that the script never says.
+    /// Redis gave a reply that the script never returns.
     #[error("unexpected reply of the append script: {0}")]
     UnexpectedReply(String),
 }
@@ -45,16 +46,17 @@ pub enum AppendError {
 /// How a log is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// The least generation: the wall clock in ms, or more if a later generation is known.
+    /// The least allowed generation: the wall clock in ms, or more if a later generation is known.
     pub earliest: u64,
-    /// The epoch of this ingress: every holder of the subscription has a greater one than its predecessor.
+    /// The epoch of this ingress. It is greater than the epoch of every earlier holder of the
+    /// subscription.
     pub ingress_epoch: u64,
-    /// The newest position that Redis has acknowledged to this process. Redis may have lost it. The next
-    /// entry names it as its predecessor, so that readers notice the loss.
+    /// The newest position that Redis has acknowledged to this process. Redis may have lost it. The
+    /// next entry names it as its predecessor, so that readers notice the loss.
     pub acknowledged: Position,
 }
 
-/// The writing end of one partition's log.
+/// Appends entries to the log of one partition.
 #[derive(Debug)]
 pub struct LogAppender {
     partition: PartitionId,
@@ -67,8 +69,10 @@ pub struct LogAppender {
 }
 
 impl LogAppender {
-    /// Opens a new generation of a partition's log and fences every earlier writer. A log that a later ingress
-    /// has opened stays closed: [`AppendError::Fenced`].
+    /// Opens a new generation of a partition's log, and fences every earlier writer.
+    ///
+    /// # Errors
+    /// Returns [`AppendError::Fenced`] if a later ingress has opened the log.
     pub async fn open(
         redis: &Client,
         keys: &Keys,
@@ -87,20 +91,21 @@ impl LogAppender {
         }
         let last: Position = last.parse().map_err(|_| AppendError::UnexpectedReply(last))?;
         if last < acknowledged {
-            tracing::error!(%partition, %last, %acknowledged, "redis lost entries that it had acknowledged: those after the last, up to the acknowledged");
+            tracing::error!(%partition, %last, %acknowledged, "redis lost entries that it had acknowledged: the entries after the last one, up to the acknowledged one");
         }
         let predecessor = log::predecessor(last, acknowledged);
         let append = Script::from_lua(include_str!("append.lua"));
         Ok(Self { partition, producer: producer.to_owned(), generation, sequence: 0, predecessor, append })
     }
 
-    /// The bytes of the next entry, which names its predecessor.
+    /// Sets the predecessor of the next entry, and returns its bytes.
     pub fn pack(&self, entry: &mut Entry) -> Bytes {
         entry.predecessor = self.predecessor;
         entry.encode().into()
     }
 
-    /// Appends the next entry. On `Err` and on `Full`, call again with the same bytes.
+    /// Appends the next entry, unless the log has `bound` entries. After an error or
+    /// [`AppendOutcome::Full`], call it again with the same bytes.
     pub async fn append(
         &mut self,
         redis: &Client,
@@ -109,7 +114,7 @@ impl LogAppender {
         bound: u64,
     ) -> Result<AppendOutcome, AppendError> {
         #[cfg(feature = "faults")]
-        let sequence = broken::next_sequence(self, redis, keys).await?;
+        let sequence = broken::next_sequence(redis, keys.writer(self.partition), self.sequence).await?;
         #[cfg(not(feature = "faults"))]
         let sequence = self.sequence + 1;
         let script_keys = vec![keys.log(self.partition), keys.writer(self.partition)];
@@ -139,7 +144,7 @@ impl LogAppender {
         }
     }
 
-    /// The position of the last entry that is known to be in the log.
+    /// Returns the position of the last entry that is known to be in the log.
     pub const fn last(&self) -> Position {
         self.predecessor
     }

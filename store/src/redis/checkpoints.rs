@@ -14,7 +14,8 @@ use crate::faults;
 /// Decides as [`thicket_protocol::checkpoint::is_written`] does.
 const SAVE: &str = include_str!("save.lua");
 
-const FORGET: &str = "
+/// Deletes a checkpoint if its seq is still the given one.
+const DELETE: &str = "
 if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])";
 
@@ -24,16 +25,16 @@ pub struct CheckpointStore {
     redis: Client,
     keys: Keys,
     save: Script,
-    forget: Script,
+    delete: Script,
 }
 
 impl CheckpointStore {
-    /// Creates a store of checkpoints under the given keys.
+    /// Creates a store under the given keys.
     pub fn new(redis: Client, keys: Keys) -> Self {
-        Self { redis, keys, save: Script::from_lua(SAVE), forget: Script::from_lua(FORGET) }
+        Self { redis, keys, save: Script::from_lua(SAVE), delete: Script::from_lua(DELETE) }
     }
 
-    /// Writes a checkpoint, unless a newer one is stored. Returns its size in bytes.
+    /// Writes a checkpoint unless a newer one is stored. Returns its size in bytes.
     pub async fn save(
         &self,
         partition: PartitionId,
@@ -50,73 +51,77 @@ impl CheckpointStore {
         Ok(size)
     }
 
-    /// Deletes a checkpoint that a restore does not use, so that it blocks no later one. A
-    /// checkpoint that was written meanwhile is kept.
-    pub async fn forget(&self, partition: PartitionId, sensor: &SensorName) -> Result<(), RedisError> {
+    /// Deletes a checkpoint that must not be used. It would prevent the write of a valid checkpoint
+    /// with a smaller seq. A checkpoint that is written meanwhile stays.
+    pub async fn delete(&self, partition: PartitionId, sensor: &SensorName) -> Result<(), RedisError> {
         let key = self.keys.checkpoint(partition, sensor);
         let seq: Option<String> = self.redis.hget(key.clone(), "seq").await?;
         if let Some(seq) = seq {
-            let _: i64 = self.forget.evalsha_with_reload(&self.redis, vec![key], vec![seq]).await?;
+            let _: i64 = self.delete.evalsha_with_reload(&self.redis, vec![key], vec![seq]).await?;
         }
         Ok(())
     }
 
-    /// Reads a sensor's checkpoint. A checkpoint that cannot be read is logged: the rows can
-    /// replace it.
-    pub async fn load(&self, partition: PartitionId, sensor: &SensorName) -> Result<Stored, RedisError> {
+    /// Reads the checkpoint of a sensor. Logs an error if it cannot be read; the detector can be
+    /// rebuilt from its rows.
+    pub async fn load(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+    ) -> Result<StoredCheckpoint, RedisError> {
         let state: Option<Bytes> = self.redis.hget(self.keys.checkpoint(partition, sensor), "state").await?;
-        let Some(state) = state else { return Ok(Stored::Nothing) };
+        let Some(state) = state else { return Ok(StoredCheckpoint::Missing) };
         Ok(match Checkpoint::decode(&state) {
-            Ok(checkpoint) if checkpoint.sensor == sensor.as_str() => Stored::Checkpoint(checkpoint),
+            Ok(checkpoint) if checkpoint.sensor == sensor.as_str() => StoredCheckpoint::Readable(checkpoint),
             Ok(checkpoint) => {
-                tracing::error!(%sensor, found = checkpoint.sensor, "the checkpoint is another sensor's; rebuilding from rows");
-                Stored::Unreadable
+                tracing::error!(%sensor, found = checkpoint.sensor, "the checkpoint belongs to another sensor; rebuilding the detector from its rows");
+                StoredCheckpoint::Unreadable
             }
             Err(error) => {
-                tracing::error!(%sensor, %error, "the checkpoint cannot be read; rebuilding from rows");
-                Stored::Unreadable
+                tracing::error!(%sensor, %error, "the checkpoint cannot be read; rebuilding the detector from its rows");
+                StoredCheckpoint::Unreadable
             }
         })
     }
 }
 
-/// The value of a sensor's key.
+/// The value under the checkpoint key of a sensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// Nothing.
-    Nothing,
-    /// A value that is not a checkpoint of this sensor, or that this program cannot read.
+pub enum StoredCheckpoint {
+    /// There is no value.
+    Missing,
+    /// The value is no checkpoint of this sensor, or this build cannot read it.
     Unreadable,
-    /// A checkpoint.
-    Checkpoint(Checkpoint),
+    /// A checkpoint of this sensor.
+    Readable(Checkpoint),
 }
 
-impl Stored {
-    /// The checkpoint, if it is one.
+impl StoredCheckpoint {
+    /// Returns the checkpoint, or `None` if it is missing or unreadable.
     pub fn readable(self) -> Option<Checkpoint> {
         match self {
-            Self::Checkpoint(checkpoint) => Some(checkpoint),
-            Self::Nothing | Self::Unreadable => None,
+            Self::Readable(checkpoint) => Some(checkpoint),
+            Self::Missing | Self::Unreadable => None,
         }
     }
 }
 
-/// Most requests that are in flight at once.
-const AT_ONCE: usize = 500;
+/// Maximum number of requests in flight at once.
+const MAX_IN_FLIGHT: usize = 500;
 
-/// Returns the seq of each sensor's checkpoint, in the order of `sensors`; `None` if there is no
-/// checkpoint.
+/// Returns the seq of each sensor's checkpoint, in the order of `sensors`. `None` stands for a
+/// missing checkpoint.
 pub async fn checkpoint_seqs(
     redis: &Client,
     keys: &Keys,
     sensors: &[(PartitionId, SensorName)],
 ) -> Result<Vec<Option<i64>>, RedisError> {
     let mut seqs = Vec::with_capacity(sensors.len());
-    for page in sensors.chunks(AT_ONCE) {
-        let asked = page.iter().map(|(partition, sensor)| {
+    for page in sensors.chunks(MAX_IN_FLIGHT) {
+        let requests = page.iter().map(|(partition, sensor)| {
             redis.hget::<Option<i64>, _, _>(keys.checkpoint(*partition, sensor), "seq")
         });
-        seqs.extend(try_join_all(asked).await?);
+        seqs.extend(try_join_all(requests).await?);
     }
     Ok(seqs)
 }

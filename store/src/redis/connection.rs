@@ -1,5 +1,5 @@
-//! Connections to Redis. The client library does not retry commands: the callers of the scripts
-//! decide what to retry, and with which sequence number.
+//! Connections to Redis. The client library does not retry commands: the callers retry, and a retry
+//! of an append keeps its sequence number.
 
 use std::time::Duration;
 
@@ -8,15 +8,21 @@ use fred::interfaces::ClientLike as _;
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy};
 
-/// An error of Redis or of the connection to it.
+use crate::retry::until_ok;
+
+/// An error of Redis, or of the connection to it.
 pub type RedisError = fred::error::Error;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bounds of the wait between two tries to reconnect.
 const RETRY_MIN_MS: u32 = 100;
 const RETRY_MAX_MS: u32 = 2_000;
 
-/// Connects once. The connection then reconnects by itself, without a limit.
+/// Connects to Redis. Afterwards the client reconnects by itself, without end.
+///
+/// # Errors
+/// Returns an error if the first connection fails.
 pub async fn try_connect_redis(url: &str) -> Result<Client, RedisError> {
     let mut builder = Builder::from_config(Config::from_url(url)?);
     builder
@@ -33,17 +39,10 @@ pub async fn try_connect_redis(url: &str) -> Result<Client, RedisError> {
     Ok(client)
 }
 
-/// Connects, waiting for Redis for as long as it takes and saying so.
+/// Connects to Redis. Retries until Redis answers, and logs each failure.
 pub async fn connect_redis(url: &str) -> Client {
-    let mut pause = Duration::from_millis(u64::from(RETRY_MIN_MS));
-    loop {
-        match try_connect_redis(url).await {
-            Ok(client) => return client,
-            Err(error) => {
-                tracing::warn!(%error, "redis does not answer; waiting for it (start it, or set redis.url)");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(u64::from(RETRY_MAX_MS)));
-            }
-        }
-    }
+    let warn = |error: &RedisError| {
+        tracing::warn!(%error, "redis does not answer; retrying (start it, or set redis.url)");
+    };
+    until_ok(async || try_connect_redis(url).await, warn).await
 }

@@ -1,4 +1,4 @@
-//! Leases in Redis, for liveness only. The epoch in PostgreSQL makes a takeover safe.
+//! Leases in Redis. They serve liveness only; the epoch in PostgreSQL makes a takeover safe.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ const RELEASE: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
-/// Takes the lease from a holder that is known to have ended.
+/// Takes the lease from a holder whose process has ended. The lease must still name that holder.
 const TAKE_FROM_DEAD_HOLDER: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 2";
 
-/// Numbers the holders of an MQTT subscription.
+/// Increments the ingress epoch, which numbers the holders of an MQTT subscription.
 const INGRESS_EPOCH: &str = "#!lua flags=allow-oom
 local ingress_epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, tonumber(ARGV[1]))
 ingress_epoch = string.format('%.0f', ingress_epoch)
@@ -43,7 +43,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Leases held by `node` for `ttl` after each renewal.
+    /// Creates leases in the name of `node`. A lease lasts for `ttl` after each renewal.
     pub fn new(redis: Client, node: NodeName, ttl: Duration) -> Self {
         let script = Script::from_lua;
         let (acquire, release, take_from_dead_holder) =
@@ -59,12 +59,12 @@ impl Leases {
         }
     }
 
-    /// How long a lease lasts without renewal.
+    /// Returns how long a lease lasts without renewal.
     pub const fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    /// Takes the lease if it is free, renews it if this node holds it.
+    /// Takes the lease if it is free. Renews it if this node holds it.
     pub async fn acquire(&self, key: LeaseKey) -> Result<LeaseState, RedisError> {
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string()];
         let reply: i64 =
@@ -75,7 +75,7 @@ impl Leases {
         }
     }
 
-    /// Takes the lease over at once if its holder is a process of this host that has ended.
+    /// Takes over the lease at once if its holder is a process of this host that has ended.
     async fn take_from_dead_holder(&self, key: LeaseKey) -> Result<LeaseState, RedisError> {
         let holder: Option<String> = self.redis.get(key.0.clone()).await?;
         let Some(holder) = holder.filter(|holder| self.node.is_dead_local_process(holder)) else {
@@ -93,7 +93,7 @@ impl Leases {
         self.ingress_epoch.evalsha_with_reload(&self.redis, vec![key.0], vec![wall_ms.to_string()]).await
     }
 
-    /// Gives the lease back if this node holds it.
+    /// Releases the lease if this node holds it.
     pub async fn release(&self, key: LeaseKey) -> Result<(), RedisError> {
         let _: i64 =
             self.release.evalsha_with_reload(&self.redis, vec![key.0], vec![self.node.to_string()]).await?;

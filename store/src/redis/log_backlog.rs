@@ -1,4 +1,4 @@
-//! The backlog of a partition's log: entries that are appended and not committed yet.
+//! The backlog of a partition's log: the entries that are not committed yet.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use thicket_schema::{Entry, Item, PartitionId, Position};
 
 use super::{LogReader, RedisError};
 
-/// Most entries that are decoded to count their records.
+/// Maximum number of entries that are decoded to count their records.
 const COUNT_UP_TO: u64 = 2_000;
 /// Entries that one read returns.
 const PAGE: u64 = 200;
@@ -17,14 +17,15 @@ const TIMEOUT: Duration = Duration::from_millis(1);
 /// The backlog of one partition, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InFlight {
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
-    /// Readings and dead letters in them; `None` if there are too many entries to decode.
+    /// Number of readings and dead letters in the entries; `None` if there are too many entries to
+    /// decode.
     pub records: Option<u64>,
 }
 
 impl InFlight {
-    /// The sum of two backlogs.
+    /// Returns the sum of two backlogs.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let records = self.records.zip(other.records).map(|(a, b)| a + b);
@@ -35,7 +36,7 @@ impl InFlight {
     pub const ZERO: Self = Self { entries: 0, records: Some(0) };
 }
 
-/// Counts what is in a log after a position.
+/// Counts the entries and records of a log after the committed position.
 pub async fn in_flight(
     reader: &LogReader,
     partition: PartitionId,
@@ -53,8 +54,8 @@ pub async fn in_flight(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// Records of an entry that will count as delivered. An entry that cannot be decoded becomes one
-/// dead letter.
+/// Returns the number of records of an entry that will count as delivered. An entry that cannot be
+/// decoded becomes one dead letter.
 fn records_of(bytes: &[u8]) -> u64 {
     let Ok(entry) = Entry::decode(bytes) else { return 1 };
     let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));
@@ -67,9 +68,9 @@ mod tests {
     use thicket_schema::{Control, DeadLetter, Reason, Record};
 
     #[test]
-    fn controls_are_not_records_and_an_entry_that_cannot_be_read_is_one() {
-        let letter = Item::DeadLetter(DeadLetter::new("a", Reason::Empty, "", b""));
-        let record = Record { received: 0, redelivered: false, item: letter };
+    fn control_entries_are_not_records_and_an_entry_that_cannot_be_decoded_is_one_record() {
+        let dead_letter = Item::DeadLetter(DeadLetter::new("a", Reason::Empty, "", b""));
+        let record = Record { received: 0, redelivered: false, item: dead_letter };
         let entry = Entry { predecessor: Position::default(), records: vec![record.clone(), record] };
         assert_eq!(records_of(&entry.encode()), 2);
         let control = Entry::of_control(0, Control::Detectors("{}".to_owned()));
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_in_one_partition_cannot_in_all() {
+    fn a_sum_is_unknown_if_one_backlog_is_unknown() {
         let counted = InFlight { entries: 2, records: Some(7) };
         assert_eq!(InFlight::ZERO.and(counted), counted);
         let uncounted = InFlight { entries: 3_000, records: None };

@@ -1,12 +1,12 @@
-//! What Thicket keeps in Redis. A file per structure.
+//! What Thicket stores in Redis. A file per structure.
 //!
 //! - `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
-//! - `log_backlog`: how much of a log is not committed yet.
-//! - `leases`, `node`: who is alive.
-//! - `suspects`: what an owner was about to apply when it died.
+//! - `log_backlog`: the part of a log that is not committed yet.
+//! - `leases`, `node`: which node is alive.
+//! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
-//! - `settings`: what the server says about itself.
+//! - `settings`: the version and the settings of the server.
 
 mod append;
 mod checkpoints;
@@ -19,7 +19,7 @@ mod settings;
 mod suspects;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
-pub use checkpoints::{CheckpointStore, Stored, checkpoint_seqs};
+pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis};
 pub use fred::clients::Client;
 pub use leases::{Leases, lease_holder};

@@ -1,5 +1,5 @@
-//! The name of a node. It is unique per process, and a process on the same host can tell whether the owner of
-//! a name still runs.
+//! The name of a node. It is unique per process. A process on the same host can find out whether
+//! the process of a name still runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,23 +15,24 @@ pub struct NodeName {
 /// A process, as the kernel identifies it.
 #[derive(Debug, PartialEq, Eq)]
 struct Process<'a> {
-    /// The boot of the host, and the namespace of process ids.
+    /// The boot id of the host, and its namespace of process ids.
     host: &'a str,
     pid: u32,
     started: u64,
 }
 
 impl NodeName {
-    /// The name of this process. `name` is for people.
+    /// Returns the name of this process. `name` is the part for people to read.
     pub fn of_this_process(name: &str) -> Self {
         let (pid, name) = (std::process::id(), name.replace('/', "-"));
-        // Without /proc, the clock makes the name unique, and no node takes this one for dead.
+        // Without /proc, the clock makes the name unique, and no other node considers this process
+        // dead.
         let started =
             start_time(pid).unwrap_or_else(|| chrono::Utc::now().timestamp_micros().cast_unsigned());
         Self { text: format!("{name}/{}/{pid}/{started}", host().unwrap_or_default()).into() }
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -56,7 +57,7 @@ fn parse(name: &str) -> Option<Process<'_>> {
     Some(Process { host: parts.next()?, pid, started })
 }
 
-/// The boot of this host, and the namespace of process ids of this process.
+/// Returns the boot id of this host, and the namespace of process ids of this process.
 fn host() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
@@ -64,8 +65,8 @@ fn host() -> Option<String> {
     Some(format!("{}-{digits}", boot.trim().get(..8)?))
 }
 
-/// The start time of a process, in clock ticks since the boot; `None` if there is no such process, or if it is a
-/// zombie.
+/// Returns the start time of a process, in clock ticks since the boot, or `None` if there is no
+/// such process or it is a zombie.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = process::Process::new(pid.cast_signed()).ok()?.stat().ok()?;
     let has_ended = matches!(stat.state, 'Z' | 'X');
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_has_ended_is_known_to_be_dead_and_a_living_one_is_not() {
+    fn a_process_that_has_ended_is_dead_and_a_running_one_is_not() {
         let own = NodeName::of_this_process("here/now");
         assert_eq!(own.as_str().split('/').count(), 4);
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn of_other_machines_and_other_names_nothing_is_known() {
+    fn a_name_of_another_machine_or_format_is_never_dead() {
         let own = NodeName::of_this_process("here");
         for other in ["there/0badc0de-1/1/1", "node", "a/b/c", "", "here//1/2"] {
             assert!(!own.is_dead_local_process(other), "{other}");

@@ -1,5 +1,5 @@
-//! Reads the logs of a shard's partitions from their positions. It uses no consumer groups: the
-//! position that PostgreSQL committed gives order and replay.
+//! Reads the logs of partitions from given positions. There are no consumer groups: PostgreSQL
+//! holds the committed position.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use thicket_protocol::log::keep_from;
 /// One entry of a partition's log, not decoded yet.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
-    /// Its position.
+    /// The position of the entry.
     pub position: Position,
-    /// Its encoded records.
+    /// The encoded entry.
     pub bytes: Bytes,
 }
 
@@ -32,18 +32,18 @@ pub struct LogReader {
     keys: Keys,
 }
 
-/// The id of each entry, and the entry's fields by name.
+/// The entries of a stream: the id of each, and its fields by name.
 type RawEntries = Vec<(String, std::collections::HashMap<String, Bytes>)>;
 
 impl LogReader {
-    /// Creates a reader. `blocking` serves reads that wait, `redis` all other commands.
+    /// Creates a reader that uses `blocking` for reads, and `redis` for all other commands.
     pub const fn new(blocking: Client, redis: Client, keys: Keys) -> Self {
         Self { blocking, redis, keys }
     }
 
-    /// Returns the entries after each position, at most `count` per partition. Waits up to
-    /// `timeout` if there are none. The result has the order of `positions`, without partitions
-    /// that have no entries.
+    /// Returns the entries after each position, at most `count` per partition, in the order of
+    /// `positions`. Waits up to `timeout` if there are none. A partition without new entries is
+    /// left out.
     pub async fn read(
         &self,
         positions: &[(PartitionId, Position)],
@@ -70,15 +70,15 @@ impl LogReader {
         Ok(answer)
     }
 
-    /// Deletes the entries up to and including the committed position. Returns the number of
-    /// remaining entries.
+    /// Deletes the entries up to and including the committed position. Returns how many entries are
+    /// left.
     pub async fn trim(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
         let log = self.keys.log(partition);
         let pipeline = self.redis.pipeline();
-        if let Some(keep_from) = keep_from(committed) {
+        if let Some(oldest_kept) = keep_from(committed) {
             faults::pass("trim.before");
-            let keep_from = XCap::try_from(("MINID", "=", keep_from.to_string()))?;
-            let () = pipeline.xtrim(log.clone(), keep_from).await?;
+            let cap = XCap::try_from(("MINID", "=", oldest_kept.to_string()))?;
+            let () = pipeline.xtrim(log.clone(), cap).await?;
         }
         let () = pipeline.xlen(log).await?;
         let mut replies: Vec<u64> = pipeline.all().await?;
@@ -86,8 +86,8 @@ impl LogReader {
         Ok(replies.pop().unwrap_or(0))
     }
 
-    /// Returns the number of entries after the committed position. It is exact up to `COUNT_UP_TO`.
-    /// Beyond that, it is the length of the log, which includes committed entries that are not
+    /// Returns the number of entries after the committed position. The number is exact below 1,000.
+    /// Otherwise it is the length of the log, which may include committed entries that are not
     /// trimmed yet.
     pub async fn lag(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
         const COUNT_UP_TO: u64 = 1_000;
@@ -98,7 +98,8 @@ impl LogReader {
         if counted < COUNT_UP_TO { Ok(counted) } else { self.redis.xlen(log).await }
     }
 
-    /// Returns the position of the newest entry that was ever appended; `None` if there is no log.
+    /// Returns the position of the newest entry that the log ever held, or `None` if there is no
+    /// log.
     pub async fn newest(&self, partition: PartitionId) -> Result<Option<Position>, RedisError> {
         use fred::interfaces::KeysInterface as _;
         let log = self.keys.log(partition);
@@ -112,8 +113,8 @@ impl LogReader {
     }
 }
 
-/// Returns `None` for an entry that the append script cannot have written: its id is not a
-/// position, or its field is missing. The shard notices the gap when it checks predecessors.
+/// Returns an entry, or `None` if the id is no position or if the field is missing. The append
+/// script writes no such entry. If there is one, the shard reports a gap before the next entry.
 fn log_entry((id, mut fields): (String, std::collections::HashMap<String, Bytes>)) -> Option<LogEntry> {
     Some(LogEntry { position: id.parse().ok()?, bytes: fields.remove("e")? })
 }

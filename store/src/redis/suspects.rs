@@ -1,5 +1,5 @@
-//! What a partition's owner is about to apply. The owner records it first: if the process then crashes, the next
-//! owner knows what to suspect.
+//! Crash suspects: the entries that the owner of a partition is about to apply. The owner records
+//! them first. If the process then crashes, the next owner knows which entries may be the cause.
 
 use fred::clients::Client;
 use fred::interfaces::{HashesInterface as _, KeysInterface as _};
@@ -8,13 +8,14 @@ use thicket_schema::{Keys, PartitionId, Position, RecordPosition};
 
 use super::{NodeName, RedisError};
 
-/// Must also run when Redis is short of memory: the commit that waits for it may free some.
+/// Replaces the record. Runs also if Redis is short of memory: a commit waits for it, and the
+/// commit lets Redis free memory.
 const RECORD: &str = "#!lua flags=allow-oom
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1";
 
-/// What an owner was about to apply when it died.
+/// The entries that an owner was about to apply when its process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspect {
     /// All entries after `after`, up to and including `to`.
@@ -45,12 +46,13 @@ pub struct Suspects {
 }
 
 impl Suspects {
-    /// Creates the records of this node under the given keys.
+    /// Creates access to the records under the given keys, in the name of `node`.
     pub fn new(redis: Client, keys: Keys, node: NodeName) -> Self {
         Self { redis, keys, node, record: Script::from_lua(RECORD) }
     }
 
-    /// Returns what the partition's last owner was about to apply, if it recorded that and died. Counts the death.
+    /// Returns the crash suspect of a partition, or `None` if its last owner recorded none. Counts
+    /// the death of the last owner.
     pub async fn load(&self, partition: PartitionId) -> Result<Option<Suspect>, RedisError> {
         let key = self.keys.crash_suspect(partition);
         let fields: Vec<Option<String>> =
@@ -58,7 +60,7 @@ impl Suspects {
         Ok(parse(&fields, self.node.as_str()))
     }
 
-    /// Records what this node is about to apply.
+    /// Records the entries that this node is about to apply.
     pub async fn record(&self, partition: PartitionId, suspect: Suspect) -> Result<(), RedisError> {
         let mut fields = match suspect {
             Suspect::Range { after, to } => {
@@ -85,7 +87,8 @@ impl Suspects {
     }
 }
 
-/// Interprets the fields of a record. `own` is this node, which lives. Pure.
+/// Parses the fields of a record. A record of `own`, the name of this node, counts no death: its
+/// process is alive.
 fn parse(fields: &[Option<String>], own: &str) -> Option<Suspect> {
     let [at, after, to, deaths, by] = fields else { return None };
     let died = by.as_deref() != Some(own);
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_death_counts_and_an_interruption_of_this_very_process_does_not() {
+    fn a_death_of_another_process_counts_and_a_record_of_this_process_does_not() {
         let fields = |at: Option<&str>, after: Option<&str>, deaths: Option<&str>| {
             [at, after, Some("7-9"), deaths, Some("a")].map(|field| field.map(str::to_owned))
         };
@@ -113,10 +116,10 @@ mod tests {
         let reading = fields(Some("7-8/3"), None, Some("1"));
         assert_eq!(parse(&reading, "b"), Some(Suspect::Reading { at, to, deaths: 2 }));
         assert_eq!(parse(&reading, "a"), Some(Suspect::Reading { at, to, deaths: 1 }));
-        let stretch = fields(None, Some("7-4"), None);
+        let range = fields(None, Some("7-4"), None);
         let after = Position { generation: 7, n: 4 };
-        assert_eq!(parse(&stretch, "b"), Some(Suspect::Range { after, to }));
-        assert_eq!(parse(&stretch, "a"), None);
+        assert_eq!(parse(&range, "b"), Some(Suspect::Range { after, to }));
+        assert_eq!(parse(&range, "a"), None);
         assert_eq!(parse(&[None, None, None, None, None], "a"), None);
     }
 }

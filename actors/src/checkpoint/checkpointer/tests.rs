@@ -4,7 +4,7 @@ use super::*;
 use crate::credit::{Credit, CreditPool};
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics};
 
-fn checkpointer() -> Checkpointer {
+fn new_checkpointer() -> Checkpointer {
     let store = CheckpointStore::new(disconnected_redis(), Keys::default());
     Checkpointer::new(store, disconnected_postgres(), metrics())
 }
@@ -17,8 +17,8 @@ fn save(sensor: usize, seq: u64, credit: Credit) -> Save {
 }
 
 #[actix_rt::test]
-async fn few_writes_are_in_flight_and_the_others_wait() {
-    let mut checkpointer = checkpointer();
+async fn a_bounded_number_of_writes_is_in_flight_and_the_others_wait() {
+    let mut checkpointer = new_checkpointer();
     let mut context = Context::new();
     for sensor in 0..20 {
         checkpointer.handle(save(sensor, 1, Credit::unbounded()), &mut context);
@@ -29,7 +29,7 @@ async fn few_writes_are_in_flight_and_the_others_wait() {
 
 #[actix_rt::test]
 async fn the_newest_checkpoint_of_a_sensor_replaces_the_one_that_waits() {
-    let mut checkpointer = checkpointer();
+    let mut checkpointer = new_checkpointer();
     let mut context = Context::new();
     let pool = CreditPool::new(100);
     for sensor in 0..20 {
@@ -40,13 +40,13 @@ async fn the_newest_checkpoint_of_a_sensor_replaces_the_one_that_waits() {
     let since = checkpointer.state.waiting[&sensor].since;
     checkpointer.handle(newer, &mut context);
     let waiting = &checkpointer.state.waiting[&sensor];
-    assert_eq!((waiting.save.checkpoint.seq, waiting.since), (2, since), "its age is that of the first");
+    assert_eq!((waiting.save.checkpoint.seq, waiting.since), (2, since), "it keeps the age of the first");
     assert_eq!(pool.available(), 80, "the older one gives its credit back");
 }
 
 #[actix_rt::test]
-async fn a_checkpoint_that_may_not_be_used_waits_no_more() {
-    let mut checkpointer = checkpointer();
+async fn a_checkpoint_that_may_not_be_used_is_not_written() {
+    let mut checkpointer = new_checkpointer();
     let mut context = Context::new();
     for sensor in 0..20 {
         checkpointer.handle(save(sensor, 1, Credit::unbounded()), &mut context);

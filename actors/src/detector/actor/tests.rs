@@ -8,7 +8,7 @@ use crate::messages::History;
 /// A value that panics a detector while [`arm_poison`] holds.
 const POISON: f64 = faults::POISON[0].0;
 
-/// Lets poison values do their work in this process.
+/// Makes poison values panic detectors in this process.
 fn arm_poison() {
     fail::cfg("poison", "return").unwrap();
 }
@@ -37,7 +37,7 @@ fn score(readings: Vec<Reading>) -> Score {
 }
 
 #[actix_rt::test]
-async fn readings_that_are_not_newer_touch_nothing() {
+async fn readings_that_are_not_newer_do_not_change_the_detector() {
     let detector = restored(1_000).await;
     let scores =
         detector.send(score(vec![reading(5, 1.0), reading(5, 2.0), reading(4, 3.0), reading(6, 4.0)])).await;
@@ -48,7 +48,7 @@ async fn readings_that_are_not_newer_touch_nothing() {
 }
 
 #[actix_rt::test]
-async fn a_checkpoint_is_due_once_in_so_many_readings() {
+async fn a_checkpoint_is_due_once_per_interval() {
     let detector = restored(10).await;
     let mut taken = 0;
     for ts in 0..100 {
@@ -59,7 +59,7 @@ async fn a_checkpoint_is_due_once_in_so_many_readings() {
 }
 
 #[actix_rt::test]
-async fn a_detector_that_panicked_is_empty_until_it_is_restored() {
+async fn a_detector_that_panicked_has_no_state_until_it_is_restored() {
     arm_poison();
     let detector = restored(10).await;
     assert!(detector.send(score(vec![reading(1, POISON)])).await.is_err());

@@ -12,7 +12,7 @@ fn settings() -> DetectorConfig {
     DetectorConfig { trees: 4, points: 64, warm_up: 50, ..DetectorConfig::default() }
 }
 
-fn config() -> NamedConfig {
+fn small_config() -> NamedConfig {
     settings().into()
 }
 
@@ -55,8 +55,8 @@ fn checkpoint(detector: &Detector, config: &NamedConfig) -> Checkpoint {
 }
 
 #[test]
-fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
-    let config = config();
+fn a_checkpoint_and_the_rows_after_it_restore_the_undisturbed_detector() {
+    let config = small_config();
     let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
     run(&mut undisturbed, 0..400);
     let saved = checkpoint(&undisturbed, &config);
@@ -70,8 +70,8 @@ fn a_checkpoint_and_the_rows_after_it_give_the_detector_that_was_never_away() {
 }
 
 #[test]
-fn rows_alone_give_it_too() {
-    let config = config();
+fn rows_alone_restore_the_undisturbed_detector() {
+    let config = small_config();
     let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
     let all = run(&mut undisturbed, 0..READINGS);
     let history = History { checkpoint: None, replay: rows(&all, 0, &config), ..History::default() };
@@ -81,7 +81,7 @@ fn rows_alone_give_it_too() {
 
 #[test]
 fn a_stored_score_that_is_not_reproduced_is_counted() {
-    let config = config();
+    let config = small_config();
     let all = run(&mut Detector::new(sensor().as_str(), &config.config), 0..100);
     let mut stored = rows(&all, 0, &config);
     stored[60].score = stored[60].score.map(|score| score + 1e-9);
@@ -90,10 +90,10 @@ fn a_stored_score_that_is_not_reproduced_is_counted() {
     assert_eq!(found.mismatches, 1);
 }
 
-/// What a sensor did before its detector got another shape is learnt, and what it did since is applied again.
+/// The detector learns from the rows of the old shape and replays the rows of the new shape.
 #[test]
 fn a_detector_of_another_shape_is_warm_and_keeps_seq() {
-    let (old, new) = (config(), NamedConfig::from(DetectorConfig { points: 128, ..settings() }));
+    let (old, new) = (small_config(), NamedConfig::from(DetectorConfig { points: 128, ..settings() }));
     let before = run(&mut Detector::new(sensor().as_str(), &old.config), 0..100);
     let stored_before = rows(&before, 0, &old);
     let at_once = History { rebuild_from: stored_before.clone(), ..History::default() };
@@ -111,9 +111,10 @@ fn a_detector_of_another_shape_is_warm_and_keeps_seq() {
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
-/// A threshold decides what is learnt while an anomaly lasts: rows are applied with the one that they were made with.
+/// The threshold decides what the detector learns during an anomaly. So each row is replayed with
+/// the threshold that it was scored with.
 #[test]
-fn rows_are_applied_with_the_settings_that_they_were_made_with() {
+fn rows_are_replayed_with_the_settings_that_they_were_scored_with() {
     let lenient = NamedConfig::from(DetectorConfig { alarms_per_week: 1e5, ..settings() });
     let strict = NamedConfig::from(DetectorConfig { alarms_per_week: 1e-3, ..settings() });
     let mut undisturbed = Detector::new(sensor().as_str(), &lenient.config);
@@ -127,15 +128,15 @@ fn rows_are_applied_with_the_settings_that_they_were_made_with() {
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
-/// A sensor keeps the warm-up that it began with, also when it is rebuilt from its rows alone.
+/// A sensor keeps its first warm-up, also if its detector is rebuilt from rows alone.
 #[test]
 fn a_detector_begins_with_the_settings_of_its_first_row() {
     let longer = NamedConfig::from(DetectorConfig { warm_up: 300, ..settings() });
-    let mut undisturbed = Detector::new(sensor().as_str(), &config().config);
-    let mut stored = rows(&run(&mut undisturbed, 0..200), 0, &config());
+    let mut undisturbed = Detector::new(sensor().as_str(), &small_config().config);
+    let mut stored = rows(&run(&mut undisturbed, 0..200), 0, &small_config());
     assert!(undisturbed.reconfigure(&longer.config));
     stored.extend(rows(&run(&mut undisturbed, 200..400), 200, &longer));
-    let named = [&config(), &longer].map(|config| (config.identity, Arc::new(config.clone())));
+    let named = [&small_config(), &longer].map(|config| (config.identity, Arc::new(config.clone())));
     let history = History { replay: stored, configs: BTreeMap::from(named), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &longer, history: &history });
     assert_eq!(restored.snapshot(), undisturbed.snapshot());
@@ -144,7 +145,7 @@ fn a_detector_begins_with_the_settings_of_its_first_row() {
 #[test]
 fn settings_that_change_before_the_first_row_are_those_of_the_first_row() {
     let longer = NamedConfig::from(DetectorConfig { warm_up: 300, ..settings() });
-    let mut undisturbed = Detector::new(sensor().as_str(), &config().config);
+    let mut undisturbed = Detector::new(sensor().as_str(), &small_config().config);
     assert!(undisturbed.reconfigure(&longer.config));
     let stored = rows(&run(&mut undisturbed, 0..200), 0, &longer);
     let configs = BTreeMap::from([(longer.identity, Arc::new(longer.clone()))]);
@@ -154,8 +155,8 @@ fn settings_that_change_before_the_first_row_are_those_of_the_first_row() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_not_trusted() {
-    let config = config();
+fn a_damaged_checkpoint_is_not_used() {
+    let config = small_config();
     let mut detector = Detector::new(sensor().as_str(), &config.config);
     run(&mut detector, 0..100);
     let mut saved = checkpoint(&detector, &config);
@@ -163,12 +164,16 @@ fn a_damaged_checkpoint_is_not_trusted() {
     saved.state[middle] ^= 0x40;
     let history = History { checkpoint: Some(saved), replay: Vec::new(), ..History::default() };
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
-    assert_eq!((restored.seq(), restored.newest()), (100, Some(99)), "seq and newest outlive the forest");
+    assert_eq!(
+        (restored.seq(), restored.newest()),
+        (100, Some(99)),
+        "the restored detector keeps seq and newest without the forest"
+    );
 }
 
 #[test]
 fn a_poison_row_moves_only_the_newest_timestamp() {
-    let config = config();
+    let config = small_config();
     let poison = StoredReading {
         ts: Timestamp(5),
         seq: None,

@@ -10,8 +10,8 @@ use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record}
 
 const P: PartitionId = PartitionId(1);
 
-/// A keeper of two partitions, and what its one shard hears.
-fn keeper() -> (PartitionKeeper, UnboundedReceiver<Assign>, UnboundedReceiver<Revoke>) {
+/// A keeper of two partitions, and the messages to its one shard.
+fn new_keeper() -> (PartitionKeeper, UnboundedReceiver<Assign>, UnboundedReceiver<Revoke>) {
     let node = NodeName::of_this_process("node");
     let leases = Leases::new(disconnected_redis(), node, Duration::from_secs(3));
     let mut keeper = PartitionKeeper::new(2, leases, Keys::default(), disconnected_postgres(), metrics());
@@ -33,20 +33,20 @@ fn claimed(epoch: i64) -> ClaimedPartition {
 }
 
 #[actix_rt::test]
-async fn a_partition_that_is_won_is_claimed_once_and_assigned() {
-    let (mut keeper, mut assigned, _) = keeper();
+async fn a_partition_whose_lease_is_acquired_is_claimed_once_and_assigned() {
+    let (mut keeper, mut assigned, _) = new_keeper();
     let (won, returned) = keeper.sort_out(vec![(P, Ok(LeaseState::Acquired))]);
     assert_eq!((won, returned), (vec![P], Vec::new()));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(4)])));
     assert_eq!(assigned.recv().await.unwrap().0.epoch, 4);
     assert_eq!(keeper.stores.metrics.partitions_owned.get(), 1);
     let (won, _) = keeper.sort_out(vec![(P, Ok(LeaseState::Renewed))]);
-    assert!(won.is_empty(), "it is owned already");
+    assert!(won.is_empty(), "this node owns it already");
 }
 
 #[actix_rt::test]
 async fn a_partition_that_another_node_holds_is_revoked_once() {
-    let (mut keeper, _, mut revoked) = keeper();
+    let (mut keeper, _, mut revoked) = new_keeper();
     keeper.owned.insert(P, 4);
     for _ in 0..2 {
         keeper.sort_out(vec![(P, Ok(LeaseState::HeldByOther))]);
@@ -57,8 +57,8 @@ async fn a_partition_that_another_node_holds_is_revoked_once() {
 }
 
 #[actix_rt::test]
-async fn a_drain_during_the_question_for_leases_takes_nothing_again() {
-    let (mut keeper, mut assigned, _) = keeper();
+async fn a_drain_while_leases_are_renewed_claims_no_partition_again() {
+    let (mut keeper, mut assigned, _) = new_keeper();
     keeper.owned.insert(P, 4);
     drop(keeper.handle(Drain, &mut Context::new()));
     let (won, returned) = keeper.sort_out(vec![(P, Ok(LeaseState::Renewed))]);
@@ -68,8 +68,8 @@ async fn a_drain_during_the_question_for_leases_takes_nothing_again() {
 }
 
 #[actix_rt::test]
-async fn a_drain_during_a_claim_assigns_nothing() {
-    let (mut keeper, mut assigned, _) = keeper();
+async fn a_drain_during_a_claim_assigns_no_partition() {
+    let (mut keeper, mut assigned, _) = new_keeper();
     drop(keeper.handle(Drain, &mut Context::new()));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
     tokio::task::yield_now().await;
@@ -78,19 +78,19 @@ async fn a_drain_during_a_claim_assigns_nothing() {
 }
 
 #[actix_rt::test]
-async fn a_partition_of_a_later_algorithm_is_not_asked_for_again() {
-    let (mut keeper, mut assigned, _) = keeper();
+async fn the_lease_of_a_partition_of_a_later_algorithm_is_not_acquired_again() {
+    let (mut keeper, mut assigned, _) = new_keeper();
     drop(keeper.on_claimed(&[P], Ok(Vec::new())));
     assert!(!keeper.wanted().contains(&P));
     assert!(assigned.try_recv().is_err());
 }
 
 #[actix_rt::test]
-async fn a_drain_waits_for_the_round_that_is_under_way() {
-    let (mut keeper, _, _) = keeper();
+async fn a_drain_waits_for_the_running_round() {
+    let (mut keeper, _, _) = new_keeper();
     keeper.busy = true;
     drop(keeper.handle(Drain, &mut Context::new()));
     assert_eq!(keeper.drained.len(), 1);
     let failed = keeper.on_claimed(&[P], Err(StoreError::FieldSet("a test".to_owned())));
-    assert_eq!(failed.now_or_never(), Some(()), "a failed claim leaves nothing to do");
+    assert_eq!(failed.now_or_never(), Some(()), "there is no lease to release after a failed claim");
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::credit::CreditPool;
 use crate::testing::{disconnected_redis, metrics, reading, record_of};
 
-fn writer() -> QueueWriter {
+fn new_writer() -> QueueWriter {
     let options = QueueWriterOptions {
         linger: Duration::from_hours(1),
         max_records: 10,
@@ -28,8 +28,8 @@ async fn append(pool: &CreditPool) -> Append {
 }
 
 #[actix_rt::test]
-async fn messages_wait_for_one_flush_together() {
-    let (mut writer, pool) = (writer(), CreditPool::new(8));
+async fn messages_wait_together_for_one_flush() {
+    let (mut writer, pool) = (new_writer(), CreditPool::new(8));
     let mut context = Context::new();
     for _ in 0..3 {
         writer.handle(append(&pool).await, &mut context);
@@ -39,8 +39,8 @@ async fn messages_wait_for_one_flush_together() {
 }
 
 #[actix_rt::test]
-async fn a_takeover_drops_what_waits_from_before() {
-    let (mut writer, pool) = (writer(), CreditPool::new(8));
+async fn a_takeover_drops_the_messages_that_wait() {
+    let (mut writer, pool) = (new_writer(), CreditPool::new(8));
     let mut context = Context::new();
     writer.handle(append(&pool).await, &mut context);
     drop(writer.handle(FenceWriters { ingress_epoch: 2 }, &mut context));
@@ -51,8 +51,8 @@ async fn a_takeover_drops_what_waits_from_before() {
 }
 
 #[actix_rt::test]
-async fn a_restart_drops_what_waits_and_asks_for_it_again() {
-    let (mut writer, pool) = (writer(), CreditPool::new(8));
+async fn a_restart_drops_the_messages_that_wait_and_requests_redelivery() {
+    let (mut writer, pool) = (new_writer(), CreditPool::new(8));
     let mut context = Context::new();
     writer.handle(append(&pool).await, &mut context);
     writer.restarting(&mut context);

@@ -14,7 +14,7 @@ fn at(n: u64) -> Position {
     Position { generation: 7, n }
 }
 
-fn read(entries: Vec<Entry>) -> ReadBatch {
+fn collect(entries: Vec<Entry>) -> ReadBatch {
     let mut collector = Collector::default();
     let logged =
         |(n, entry): (usize, Entry)| LogEntry { position: at(n as u64 + 3), bytes: entry.encode().into() };
@@ -67,7 +67,7 @@ fn batch_of(mut read: ReadBatch, outcomes: Vec<Vec<ScoreOutcome>>) -> CommitBatc
 
 #[test]
 fn every_reading_has_its_outcome_at_its_position() {
-    let read = read(vec![readings((1..=4).map(|ts| reading("a", ts, ts as f64)))]);
+    let read = collect(vec![readings((1..=4).map(|ts| reading("a", ts, ts as f64)))]);
     let rejected = ScoreOutcome::Rejected { reason: Reason::NotFinite, detail: "no".to_owned() };
     let outcomes = vec![
         ScoreOutcome::Scored(Box::new(detection(1, None))),
@@ -85,8 +85,8 @@ fn every_reading_has_its_outcome_at_its_position() {
     assert_eq!(first.row.confidence, Some(0.25));
     assert_eq!((poison.row.seq, poison.row.flags, poison.position.item), (None, Flag::Poison.bit(), 2));
     assert_eq!((batch.late[0].position.item, batch.late[0].received), (1, 2));
-    let letter = &batch.dead_letters[0];
-    assert_eq!((letter.position.item, letter.letter.reason), (3, Reason::NotFinite));
+    let logged = &batch.dead_letters[0];
+    assert_eq!((logged.position.item, logged.dead_letter.reason), (3, Reason::NotFinite));
 
     assert_eq!(batch.configs.keys().copied().map(u64::cast_signed).map(Some).next(), Some(first.row.config));
     let [seen] = &batch.sensors[..] else { panic!("{:?}", batch.sensors) };
@@ -95,7 +95,7 @@ fn every_reading_has_its_outcome_at_its_position() {
 
 #[test]
 fn an_event_is_stored_once_in_its_last_state() {
-    let read = read(vec![readings((1..=3).map(|ts| reading("a", ts, 0.0)))]);
+    let read = collect(vec![readings((1..=3).map(|ts| reading("a", ts, 0.0)))]);
     let outcome = |seq, event| ScoreOutcome::Scored(Box::new(detection(seq, Some(event))));
     let outcomes = vec![outcome(1, event(1, 1)), outcome(2, event(1, 2)), outcome(3, event(3, 1))];
     let anomalies = batch_of(read, vec![outcomes]).anomalies;
@@ -104,9 +104,9 @@ fn an_event_is_stored_once_in_its_last_state() {
 }
 
 #[test]
-fn a_control_is_no_record_and_a_loss_is_kept() {
+fn a_control_entry_is_not_counted_as_delivered_and_a_loss_is_kept() {
     let control = Entry::of_control(9, Control::Detectors("{}".to_owned()));
-    let mut read = read(vec![control]);
+    let mut read = collect(vec![control]);
     let loss = LogLoss { after: at(1), before: at(3) };
     read.ranges[0].losses = vec![loss];
     let batch = batch_of(read, Vec::new());
@@ -116,12 +116,12 @@ fn a_control_is_no_record_and_a_loss_is_kept() {
 }
 
 #[test]
-fn dead_letters_of_the_log_stay_what_they_are() {
-    let letter = DeadLetter::new("a/b", Reason::MalformedJson, "", b"{");
-    let record = Record { received: 4, redelivered: true, item: Item::DeadLetter(letter.clone()) };
-    let read = read(vec![Entry { predecessor: at(2), records: vec![record] }]);
+fn dead_letters_of_the_log_are_not_changed() {
+    let dead_letter = DeadLetter::new("a/b", Reason::MalformedJson, "", b"{");
+    let record = Record { received: 4, redelivered: true, item: Item::DeadLetter(dead_letter.clone()) };
+    let read = collect(vec![Entry { predecessor: at(2), records: vec![record] }]);
     let batch = batch_of(read, Vec::new());
     let logged = &batch.dead_letters[0];
-    assert_eq!((logged.received, logged.redelivered, &logged.letter), (4, true, &letter));
+    assert_eq!((logged.received, logged.redelivered, &logged.dead_letter), (4, true, &dead_letter));
     assert_eq!(batch.delivered, 1);
 }

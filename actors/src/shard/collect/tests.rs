@@ -15,9 +15,9 @@ fn entry(n: u64, predecessor: u64, records: Vec<Record>) -> LogEntry {
     LogEntry { position: at(n), bytes: entry.encode().into() }
 }
 
-fn letter() -> Record {
-    let letter = DeadLetter::new("a/b", Reason::MalformedJson, "", b"{");
-    Record { received: 9, redelivered: true, item: Item::DeadLetter(letter) }
+fn dead_letter() -> Record {
+    let dead_letter = DeadLetter::new("a/b", Reason::MalformedJson, "", b"{");
+    Record { received: 9, redelivered: true, item: Item::DeadLetter(dead_letter) }
 }
 
 fn collect(quarantine: &QuarantineList, entries: Vec<LogEntry>) -> ReadBatch {
@@ -28,7 +28,7 @@ fn collect(quarantine: &QuarantineList, entries: Vec<LogEntry>) -> ReadBatch {
 
 #[test]
 fn readings_are_gathered_by_sensor_in_the_order_of_the_log() {
-    let first = vec![record_of(reading("a", 1, 1.0)), record_of(reading("b", 1, 2.0)), letter()];
+    let first = vec![record_of(reading("a", 1, 1.0)), record_of(reading("b", 1, 2.0)), dead_letter()];
     let second = vec![record_of(reading("a", 2, 3.0))];
     let batch = collect(&QuarantineList::new(), vec![entry(3, 2, first), entry(4, 3, second)]);
     assert_eq!(batch.records(), 4);
@@ -55,18 +55,18 @@ fn an_entry_whose_predecessor_was_not_read_follows_a_loss() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_decoded_is_a_dead_letter_of_no_time() {
+fn an_entry_that_cannot_be_decoded_is_a_dead_letter_without_an_arrival_time() {
     let damaged = LogEntry { position: at(3), bytes: bytes::Bytes::from_static(b"damaged") };
     let batch = collect(&QuarantineList::new(), vec![damaged]);
     let slot = &batch.ranges[0].slots[0];
     assert_eq!((slot.received, slot.position), (0, RecordPosition { position: at(3), item: 0 }));
-    let Content::DeadLetter(letter) = &slot.content else { panic!("{slot:?}") };
-    assert_eq!((letter.reason, &letter.payload[..]), (Reason::BadEntry, b"damaged".as_slice()));
+    let Content::DeadLetter(dead_letter) = &slot.content else { panic!("{slot:?}") };
+    assert_eq!((dead_letter.reason, &dead_letter.payload[..]), (Reason::BadEntry, b"damaged".as_slice()));
     assert!(batch.sensors.is_empty());
 }
 
 #[test]
-fn quarantined_readings_are_known_by_their_position() {
+fn quarantined_readings_are_found_by_their_position() {
     let records = (1..=3).map(|ts| record_of(reading("a", ts, 0.0))).collect();
     let position = RecordPosition { position: at(3), item: 1 };
     let reason = (QuarantineReason::Poison, "twice".to_owned());
@@ -75,7 +75,7 @@ fn quarantined_readings_are_known_by_their_position() {
 }
 
 #[test]
-fn a_control_entry_stands_alone() {
+fn a_control_entry_is_alone_in_its_list() {
     let control = || {
         let entry = Entry::of_control(1, Control::Detectors("{}".to_owned()));
         LogEntry { position: at(4), bytes: entry.encode().into() }

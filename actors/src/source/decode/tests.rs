@@ -22,15 +22,15 @@ fn decode(payload: &str) -> Vec<Record> {
 }
 
 fn reasons(records: &[Record]) -> Vec<&'static str> {
-    let letters = records.iter().filter_map(|record| match &record.item {
-        Item::DeadLetter(letter) => Some(letter.reason.as_str()),
+    let reasons = records.iter().filter_map(|record| match &record.item {
+        Item::DeadLetter(dead_letter) => Some(dead_letter.reason.as_str()),
         Item::Reading(_) | Item::Control(_) => None,
     });
-    letters.collect()
+    reasons.collect()
 }
 
 #[test]
-fn a_reading_without_a_time_gets_its_arrival_and_says_so() {
+fn a_reading_without_a_timestamp_gets_its_arrival_time_and_is_marked_as_stamped() {
     let records = decode("21.5");
     let Item::Reading(reading) = &records[0].item else { panic!("{records:?}") };
     assert_eq!((reading.ts, reading.stamped), (Timestamp(NOW), true));
@@ -38,7 +38,7 @@ fn a_reading_without_a_time_gets_its_arrival_and_says_so() {
 }
 
 #[test]
-fn a_bad_element_of_an_array_costs_only_itself() {
+fn a_bad_element_of_an_array_does_not_affect_the_others() {
     let records = decode(r#"[{"ts":1700000000,"a":1},{"ts":"yesterday","a":2},{"ts":1700000001,"a":3}]"#);
     assert_eq!(records.len(), 3);
     assert_eq!(reasons(&records), ["bad_timestamp"]);
@@ -52,10 +52,10 @@ fn times_far_from_their_arrival_are_dead_letters() {
 }
 
 #[test]
-fn a_payload_beyond_the_limit_is_a_dead_letter_that_knows_its_size() {
+fn a_payload_over_the_limit_is_a_dead_letter_with_its_size() {
     let records = decode(&"9".repeat(10_000));
-    let Item::DeadLetter(letter) = &records[0].item else { panic!("{records:?}") };
-    assert_eq!((letter.reason.as_str(), letter.payload_bytes), ("payload_too_large", 10_000));
+    let Item::DeadLetter(dead_letter) = &records[0].item else { panic!("{records:?}") };
+    assert_eq!((dead_letter.reason.as_str(), dead_letter.payload_bytes), ("payload_too_large", 10_000));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::*;
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
 /// An ingress without a broker, and the appends that it sends.
-fn ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedReceiver<Append>) {
+fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedReceiver<Append>) {
     let options = MqttOptions {
         host: "127.0.0.1".to_owned(),
         port: 1,
@@ -55,7 +55,7 @@ fn message(topic: &str, payload: &str) -> Publish {
 
 #[actix_rt::test]
 async fn a_message_goes_to_the_writer_with_the_partition_of_each_record() {
-    let (ingress, mut decoder, mut appended) = ingress(4);
+    let (ingress, mut decoder, mut appended) = new_ingress(4);
     ingress.session.on_publish(message("sensors/a", "21.5"), &mut decoder).await;
     let append = appended.recv().await.unwrap();
     let [(partition, record)] = &append.records[..] else { panic!("{append:?}") };
@@ -65,8 +65,8 @@ async fn a_message_goes_to_the_writer_with_the_partition_of_each_record() {
 }
 
 #[actix_rt::test]
-async fn a_message_that_cannot_be_decoded_goes_through_the_log_too() {
-    let (ingress, mut decoder, mut appended) = ingress(4);
+async fn a_message_that_cannot_be_decoded_goes_to_the_writer_as_a_dead_letter() {
+    let (ingress, mut decoder, mut appended) = new_ingress(4);
     ingress.session.on_publish(message("sensors/a", "{"), &mut decoder).await;
     let append = appended.recv().await.unwrap();
     assert!(matches!(append.records[0].1.item, Item::DeadLetter(_)));
@@ -74,7 +74,7 @@ async fn a_message_that_cannot_be_decoded_goes_through_the_log_too() {
 
 #[actix_rt::test]
 async fn a_retained_message_is_counted_and_dropped() {
-    let (ingress, mut decoder, mut appended) = ingress(4);
+    let (ingress, mut decoder, mut appended) = new_ingress(4);
     let retained = Publish { retain: true, ..message("sensors/a", "21.5") };
     ingress.session.on_publish(retained, &mut decoder).await;
     tokio::task::yield_now().await;
@@ -83,8 +83,8 @@ async fn a_retained_message_is_counted_and_dropped() {
 }
 
 #[actix_rt::test]
-async fn the_drop_counter_of_the_broker_is_a_metric_and_no_reading() {
-    let (ingress, mut decoder, mut appended) = ingress(4);
+async fn the_drop_counter_of_the_broker_sets_a_metric_and_is_no_reading() {
+    let (ingress, mut decoder, mut appended) = new_ingress(4);
     let dropped = message("$SYS/broker/publish/messages/dropped", "12");
     ingress.session.on_publish(dropped, &mut decoder).await;
     assert_eq!(ingress.session.metrics.broker_dropped.get(), 12);
@@ -93,8 +93,8 @@ async fn the_drop_counter_of_the_broker_is_a_metric_and_no_reading() {
 }
 
 #[actix_rt::test]
-async fn no_more_messages_are_taken_than_there_are_credits() {
-    let (ingress, mut decoder, mut appended) = ingress(1);
+async fn no_more_messages_are_sent_than_there_are_credits() {
+    let (ingress, mut decoder, mut appended) = new_ingress(1);
     ingress.session.on_publish(message("sensors/a", "1"), &mut decoder).await;
     let first = appended.recv().await.unwrap();
     let session = Rc::clone(&ingress.session);

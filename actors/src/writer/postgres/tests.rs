@@ -7,7 +7,7 @@ use super::*;
 use crate::credit::Credit;
 use crate::testing::{metrics, reading};
 
-fn commit(partition: u16, rows: usize) -> (Commit, Receiver<CommitOutcome>) {
+fn new_commit(partition: u16, rows: usize) -> (Commit, Receiver<CommitOutcome>) {
     let mut batch = CommitBatch::new(PartitionId(partition), 5, Position::default());
     let row = ReadingRow::unscored(&reading("a", 1, 1.0), 0);
     batch.rows = vec![LoggedRow { position: thicket_schema::RecordPosition::default(), row }; rows];
@@ -16,7 +16,7 @@ fn commit(partition: u16, rows: usize) -> (Commit, Receiver<CommitOutcome>) {
 }
 
 fn waiting(rows: &[usize]) -> VecDeque<Commit> {
-    rows.iter().map(|&rows| commit(0, rows).0).collect()
+    rows.iter().map(|&rows| new_commit(0, rows).0).collect()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_batch_larger_than_a_transaction_goes_alone() {
 
 #[test]
 fn batches_of_a_partition_with_a_bad_row_go_back_to_their_shard() {
-    let ((bad, mut refused), (good, mut kept)) = (commit(1, 1), commit(2, 1));
+    let ((bad, mut refused), (good, mut kept)) = (new_commit(1, 1), new_commit(2, 1));
     let rest = withdraw(vec![bad, good], &BTreeSet::from([PartitionId(1)]));
     assert_eq!(rest.iter().map(|commit| commit.batch.partition.0).collect::<Vec<_>>(), [2]);
     assert_eq!(refused.try_recv(), Ok(CommitOutcome::Withdrawn));
@@ -49,7 +49,7 @@ async fn a_restart_drops_the_replies_so_that_shards_reopen_their_partitions() {
     let mut writer = PostgresWriter::new(options, metrics());
     let mut context = Context::new();
     writer.state.busy = true;
-    let (commit, outcome) = commit(1, 1);
+    let (commit, outcome) = new_commit(1, 1);
     writer.handle(commit, &mut context);
     assert_eq!(writer.state.waiting.len(), 1);
     writer.restarting(&mut context);

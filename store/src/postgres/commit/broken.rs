@@ -1,11 +1,15 @@
-//! Commits that break a rule on purpose, to see whether the crash tests notice. Never in a release.
+//! Commits that break a rule on purpose: the crash tests must notice it. Never in a release.
 
-use diesel_async::AsyncConnection as _;
+use std::collections::BTreeMap;
 
-use super::{
-    Applied, AsyncPgConnection, BTreeMap, CommitBatch, DatabaseError, Known, PartitionId, PendingWrites,
-    advance, after_commit, faults, lock,
-};
+use diesel::result::Error as DatabaseError;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use thicket_schema::PartitionId;
+
+use super::super::batch::CommitBatch;
+use super::super::pending_writes::{CommitReport, PendingWrites, StoredReferences, after_commit, lock};
+use super::super::positions::advance;
+use crate::faults;
 
 const POSITION_WITH_ROWS: &str = "rule.position_with_rows";
 const EPOCH_IS_CHECKED: &str = "rule.epoch_is_checked";
@@ -15,31 +19,31 @@ pub(super) fn is_wanted() -> bool {
     !faults::keeps(POSITION_WITH_ROWS) || !faults::keeps(EPOCH_IS_CHECKED)
 }
 
-/// Commits as [`super::apply`] does, except that the positions advance after the transaction, or that every
-/// epoch is taken for the current one.
+/// Commits as [`super::apply`] does, with one difference: either the positions advance after the
+/// transaction, or every epoch counts as the current one.
 pub(super) async fn apply(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
-    known: &Known,
-) -> Result<Applied, DatabaseError> {
+    stored: &StoredReferences,
+) -> Result<CommitReport, DatabaseError> {
     let mut writes = PendingWrites::default();
-    let applied = connection
-        .transaction(async |connection| write(connection, &mut writes, batches, known).await)
+    let report = connection
+        .transaction(async |connection| write(connection, &mut writes, batches, stored).await)
         .await?;
     if !faults::keeps(POSITION_WITH_ROWS) && !writes.advances.is_empty() {
         faults::pass("commit.before");
         advance(connection, &writes.advances).await?;
     }
     after_commit()?;
-    Ok(applied)
+    Ok(report)
 }
 
 async fn write<'a>(
     connection: &mut AsyncPgConnection,
     writes: &mut PendingWrites<'a>,
     batches: &[&'a CommitBatch],
-    known: &Known,
-) -> Result<Applied, DatabaseError> {
+    stored: &StoredReferences,
+) -> Result<CommitReport, DatabaseError> {
     let mut committed = lock(connection, batches).await?;
     let epochs: BTreeMap<PartitionId, i64> =
         committed.iter().map(|(&partition, at)| (partition, at.epoch)).collect();
@@ -48,16 +52,16 @@ async fn write<'a>(
             committed.entry(batch.partition).and_modify(|at| at.epoch = batch.epoch);
         }
     }
-    let mut applied = writes.add_all(batches, committed, known);
+    let mut report = writes.add_all(batches, committed, stored);
     if writes.advances.is_empty() {
-        return Ok(applied);
+        return Ok(report);
     }
     if !faults::keeps(EPOCH_IS_CHECKED) {
         for (partition, advance) in &mut writes.advances {
             advance.epoch = epochs[partition];
         }
     }
-    writes.insert(connection, &mut applied).await?;
+    writes.insert(connection, &mut report).await?;
     if faults::keeps(POSITION_WITH_ROWS)
         && advance(connection, &writes.advances).await? != writes.advances.len()
     {
@@ -65,5 +69,5 @@ async fn write<'a>(
     }
     faults::pass("insert.after");
     faults::pass("commit.before");
-    Ok(applied)
+    Ok(report)
 }

@@ -1,0 +1,176 @@
+//! The writes of one transaction, collected from its batches, and the report of the transaction.
+
+use std::collections::{BTreeMap, HashSet};
+
+use diesel::result::Error as DatabaseError;
+use diesel_async::AsyncPgConnection;
+use thicket_protocol::commit::{CommitDecision, Committed, decide};
+use thicket_schema::postgres::{Ledger, ReadingRow};
+use thicket_schema::{PartitionId, Reason};
+
+use super::anomalies::{close_open_anomalies, upsert_anomalies};
+use super::batch::{CommitBatch, LateReading, LoggedDeadLetter, SeenSensor};
+use super::configs::insert_configs;
+use super::dead_letters::insert_dead_letters;
+use super::labels::insert_applied_labels;
+use super::late::{LateOutcome, insert_late};
+use super::log_losses::insert_losses;
+use super::positions::{Advance, lock_partitions};
+use super::readings::insert_readings;
+use super::sensors::upsert_sensors;
+use crate::faults;
+
+/// The outcome of a transaction.
+#[derive(Debug, Default)]
+pub struct CommitReport {
+    /// The decision on each batch.
+    pub decisions: Vec<CommitDecision>,
+    /// Rows of scored readings that were stored before. Must be 0.
+    pub conflicts: usize,
+    /// The sum of what was added to the ledgers of all partitions.
+    pub ledger: Ledger,
+    /// The reasons of the dead letters that were stored.
+    pub dead_letters: Vec<Reason>,
+    /// The sensors and configurations that the transaction wrote.
+    pub(super) written: StoredReferences,
+}
+
+/// Rows that readings refer to. They are stored already and need not be written again.
+#[derive(Debug, Default)]
+pub(super) struct StoredReferences {
+    /// Ids of sensors, each with the id of a field set.
+    pub(super) sensors: HashSet<(i64, i64)>,
+    /// Identities of configurations.
+    pub(super) configs: HashSet<u64>,
+}
+
+/// Locks the partitions of the batches and returns the epoch and position of each.
+pub(super) async fn lock(
+    connection: &mut AsyncPgConnection,
+    batches: &[&CommitBatch],
+) -> Result<BTreeMap<PartitionId, Committed>, DatabaseError> {
+    let ids = batches.iter().map(|batch| i32::from(batch.partition.0)).collect();
+    lock_partitions(connection, ids).await
+}
+
+/// Passes the fail points between the commit and its reply.
+pub(super) fn after_commit() -> Result<(), DatabaseError> {
+    if faults::fails("commit.lost") {
+        let kind = diesel::result::DatabaseErrorKind::ClosedConnection;
+        return Err(DatabaseError::DatabaseError(kind, Box::new("a reply that a test took away".to_owned())));
+    }
+    faults::pass("commit.after");
+    Ok(())
+}
+
+/// The batches to write, merged for the statements.
+#[derive(Default)]
+pub(super) struct PendingWrites<'a> {
+    pub(super) advances: BTreeMap<PartitionId, Advance>,
+    rows: Vec<&'a ReadingRow>,
+    late: Vec<&'a LateReading>,
+    late_partitions: Vec<PartitionId>,
+    dead_letters: Vec<(PartitionId, &'a LoggedDeadLetter)>,
+    sensors: Vec<&'a SeenSensor>,
+    sensor_partitions: BTreeMap<i64, i32>,
+    configs: BTreeMap<u64, &'a str>,
+    batches: Vec<&'a CommitBatch>,
+}
+
+impl<'a> PendingWrites<'a> {
+    /// Decides on each batch and adds the batches to apply.
+    pub(super) fn add_all(
+        &mut self,
+        batches: &[&'a CommitBatch],
+        mut committed: BTreeMap<PartitionId, Committed>,
+        stored: &StoredReferences,
+    ) -> CommitReport {
+        let mut report = CommitReport::default();
+        for &batch in batches {
+            let decision = decide(batch.advance(), committed.get(&batch.partition).copied());
+            report.decisions.push(decision);
+            if decision == CommitDecision::Apply {
+                committed.insert(batch.partition, Committed { epoch: batch.epoch, position: batch.to });
+                self.add(batch, stored);
+            }
+        }
+        report
+    }
+
+    fn add(&mut self, batch: &'a CommitBatch, stored: &StoredReferences) {
+        let fresh = Advance { epoch: batch.epoch, from: batch.from, ..Advance::default() };
+        let advance = self.advances.entry(batch.partition).or_insert(fresh);
+        advance.to = batch.to;
+        if batch.detectors.is_some() {
+            advance.detectors.clone_from(&batch.detectors);
+        }
+        advance.counts.delivered += batch.delivered.cast_signed();
+        advance.counts.poison += batch.poison.cast_signed();
+        advance.counts.scored += batch.rows.len() as i64 - batch.poison.cast_signed();
+        self.rows.extend(batch.rows.iter().map(|logged| &logged.row));
+        self.late.extend(&batch.late);
+        self.late_partitions.resize(self.late.len(), batch.partition);
+        self.dead_letters.extend(batch.dead_letters.iter().map(|logged| (batch.partition, logged)));
+        for (&id, settings) in &batch.configs {
+            if !stored.configs.contains(&id) {
+                self.configs.insert(id, settings);
+            }
+        }
+        for seen in &batch.sensors {
+            let key = (seen.sensor.id().0, seen.fields.id());
+            if !stored.sensors.contains(&key) {
+                self.sensor_partitions.insert(key.0, i32::from(batch.partition.0));
+                self.sensors.push(seen);
+            }
+        }
+        self.batches.push(batch);
+    }
+
+    /// Writes all changes except the positions, and completes the report.
+    pub(super) async fn insert(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+        report: &mut CommitReport,
+    ) -> Result<(), DatabaseError> {
+        faults::pass("insert.before");
+        let partition_of = |seen: &SeenSensor| self.sensor_partitions[&seen.sensor.id().0];
+        upsert_sensors(connection, partition_of, &self.sensors).await?;
+        insert_configs(connection, &self.configs).await?;
+        let inserted = insert_readings(connection, &self.rows).await?;
+        report.conflicts = self.rows.len() - inserted;
+
+        let mut conflicts = Vec::new();
+        let outcomes = insert_late(connection, &self.late).await?;
+        for (outcome, &partition) in outcomes.into_iter().zip(&self.late_partitions) {
+            let counts = &mut self.advances.entry(partition).or_default().counts;
+            match outcome {
+                LateOutcome::Late => counts.late += 1,
+                LateOutcome::Duplicate => counts.duplicates += 1,
+                LateOutcome::Conflict(dead_letter) => conflicts.push((partition, *dead_letter)),
+            }
+        }
+        let conflicts = conflicts.iter().map(|(partition, logged)| (*partition, logged));
+        let dead_letters: Vec<_> = self.dead_letters.iter().copied().chain(conflicts).collect();
+        let are_new = insert_dead_letters(connection, &dead_letters).await?;
+        for ((partition, logged), is_new) in dead_letters.iter().zip(are_new) {
+            let counts = &mut self.advances.entry(*partition).or_default().counts;
+            if is_new {
+                counts.dead_letters += 1;
+                report.dead_letters.push(logged.dead_letter.reason);
+            } else {
+                counts.duplicates += 1;
+            }
+        }
+        for batch in &self.batches {
+            close_open_anomalies(connection, &batch.reshaped).await?;
+            upsert_anomalies(connection, &batch.anomalies).await?;
+            insert_applied_labels(connection, &batch.applied_labels).await?;
+            insert_losses(connection, batch.partition, &batch.losses).await?;
+        }
+        report.ledger = self.advances.values().map(|advance| advance.counts).sum();
+        report.written.sensors =
+            self.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
+        report.written.configs = self.configs.keys().copied().collect();
+        Ok(())
+    }
+}
