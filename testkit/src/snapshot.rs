@@ -25,9 +25,9 @@ const TABLES: [(&str, &str); 3] = [
     ),
     (
         DEAD_LETTERS,
-        "SELECT concat_ws(' ', d::text, encode(payload, 'escape')) AS text
-         FROM (SELECT topic, reason, detail, partition, payload_bytes, content, of_reading, payload FROM dead_letters) d
-         ORDER BY topic, reason, payload, detail",
+        "SELECT concat_ws(' ', topic, encode(payload, 'escape'),
+                          to_jsonb(d) - '{generation,n,item,received,replayed}'::text[]) AS text
+         FROM dead_letters d ORDER BY topic, reason, payload, detail",
     ),
     (
         "sensors",

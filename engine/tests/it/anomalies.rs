@@ -50,19 +50,10 @@ async fn anomalies_are_listed_labelled_and_unlabelled() {
     assert_eq!(list(&["--limit", "1"]).as_array().unwrap().len(), 1);
 
     let started = "2026-11-22T10:00:00.500Z";
-    let said = env.thicket(&[
-        "anomalies",
-        "label",
-        "site-1/mic-7",
-        started,
-        "false",
-        "--note",
-        "a festival",
-        "--author",
-        "ada",
-        "--json",
-    ]);
-    assert_eq!(parsed(&said)["label"]["label"], "false");
+    let mut label = vec!["anomalies", "label", "site-1/mic-7", started, "false"];
+    label.extend(["--note", "a festival", "--author", "ada", "--json"]);
+    let labelled = env.thicket(&label);
+    assert_eq!(parsed(&labelled)["label"]["label"], "false");
     assert_eq!(env.texts("SELECT label, note, author FROM labels").await, ["(false,\"a festival\",ada)"]);
     assert_eq!(list(&["--unlabelled"]).as_array().unwrap().len(), 2);
     let text = env.thicket(&["anomalies", "list", "--sensor", "site-1/mic-7"]);

@@ -156,7 +156,7 @@ async fn files_need_no_servers_and_mistakes_are_named() {
         stderr(&output)
     };
     assert!(refused(&["--with", "nowhere.toml", "--csv", csv]).contains("nowhere.toml"));
-    assert!(refused(&["--with", new, "--csv", csv, csv]).contains("two files are named mic-7"));
+    assert!(refused(&["--with", new, "--csv", csv, csv]).contains("two files have the name mic-7"));
     std::fs::write(&file, "time,level\n2026-11-22T11:00:00Z,1\n2026-11-22T11:00:01Z,loud\n").unwrap();
     assert!(refused(&["--with", new, "--csv", csv]).contains("line 3: \"loud\" is not a number"));
     assert!(
