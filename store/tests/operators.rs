@@ -72,7 +72,12 @@ async fn commit_dead_letters(env: &TestEnv) {
     for (item, letter) in letters.into_iter().enumerate() {
         let position = position(item as u32);
         let received = TEN + item as i64 * HOUR;
-        batch.dead_letters.push(LoggedDeadLetter { position, received, redelivered: false, letter });
+        batch.dead_letters.push(LoggedDeadLetter {
+            position,
+            received,
+            redelivered: false,
+            dead_letter: letter,
+        });
     }
     WriteSession::default().commit(&env.postgres.url(), &[&batch]).await.unwrap();
 }
