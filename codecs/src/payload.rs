@@ -14,36 +14,15 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::RawValue;
-use thicket_schema::{FieldSet, Timestamp};
 
 mod error;
 mod object;
 mod shapes;
+mod types;
 
 pub use error::PayloadError;
 use object::Scratch;
-
-/// Limits on a message. A payload beyond one of them is an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayloadLimits {
-    /// Maximum length of a payload in bytes. Has no effect above the broker's own limit.
-    pub max_bytes: usize,
-    /// Maximum number of numeric members in one object.
-    pub max_fields: usize,
-    /// Maximum number of elements in an array.
-    pub max_readings: usize,
-}
-
-/// A reading without its sensor, and possibly without its time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measurement {
-    /// The time in the payload. If it is `None`, the caller stamps the measurement.
-    pub ts: Option<Timestamp>,
-    /// The names of the values.
-    pub fields: FieldSet,
-    /// One finite value per field, in the order of the fields.
-    pub values: Vec<f64>,
-}
+pub use types::{Measurement, PayloadLimits};
 
 /// Decodes payloads. It remembers the shapes of objects: an object of a known shape costs no more
 /// allocations than its values. Decoding takes a lock, so give each task a decoder of its own.

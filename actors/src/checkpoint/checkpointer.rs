@@ -29,7 +29,7 @@ use crate::supervision::notify_drained;
 /// A detector of a new shape learns from this many stored rows for each point that its forest
 /// holds.
 pub const REBUILD_PER_POINT: usize = 4;
-/// Most checkpoints that are written at once.
+/// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
 
 /// Writes the newest checkpoint of each sensor, and loads the history of sensors.

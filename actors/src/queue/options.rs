@@ -7,10 +7,10 @@ use std::time::Duration;
 pub struct QueueWriterOptions {
     /// How long a flush waits for more messages.
     pub linger: Duration,
-    /// Most records of one entry.
+    /// Maximum number of records of one entry.
     pub max_records: usize,
-    /// Most entries of a partition's log. If the log is full, messages stay unacknowledged with the
-    /// broker.
+    /// Maximum number of entries of a partition's log. If the log is full, messages stay
+    /// unacknowledged with the broker.
     pub max_backlog: u64,
     /// The producer id of this process, unique over all processes.
     pub producer: String,

@@ -25,7 +25,7 @@ use crate::supervision::{Intensity, Supervision, start_here};
 /// reading causes few.
 const DETECTOR_RESTARTS: usize = 1_000;
 const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_mins(1);
-/// Most KiB of checkpoints that a shard has sent and the checkpointer has not written yet.
+/// Maximum KiB of checkpoints that a shard has sent and the checkpointer has not written yet.
 const CHECKPOINT_KIB: u32 = 64 * 1_024;
 
 /// The error of a detector that cannot be restored or used now. The shard must reopen its

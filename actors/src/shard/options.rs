@@ -23,9 +23,9 @@ pub struct ShardOptions {
     pub checkpoint_every: u64,
     /// How long a detector stays in memory without a reading.
     pub evict_after: Duration,
-    /// Most detectors in memory.
+    /// Maximum number of detectors in memory.
     pub max_resident: usize,
-    /// Most readings that are read and not committed yet.
+    /// Maximum number of readings that are read and not committed yet.
     pub max_in_flight: u32,
 }
 

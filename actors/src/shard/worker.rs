@@ -28,7 +28,7 @@ const READ_TIMEOUT: Duration = Duration::from_millis(100);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 /// About how many readings one read should return.
 const READ_TARGET: u64 = 4_096;
-/// Most entries of each partition that one read asks for.
+/// Maximum number of entries of each partition that one read asks for.
 const MAX_ENTRIES: u64 = 256;
 /// Entries of each partition that the first read asks for.
 const FIRST_ENTRIES: u64 = 16;

@@ -48,7 +48,7 @@ pub struct MqttOptions {
     pub topics: Vec<String>,
     /// Interval of keep-alive pings.
     pub keep_alive: Duration,
-    /// Most messages that are received and not in the log yet.
+    /// Maximum number of messages that are received and not in the log yet.
     pub max_in_flight: u32,
 }
 

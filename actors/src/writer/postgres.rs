@@ -24,7 +24,7 @@ use crate::supervision::notify_drained;
 pub struct PostgresWriterOptions {
     /// URL of the database.
     pub url: String,
-    /// Most rows of one transaction.
+    /// Maximum number of rows of one transaction.
     pub max_rows: usize,
 }
 

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
+use super::error::PayloadError;
 use super::shapes::Shapes;
-use super::{Measurement, PayloadError};
+use super::types::Measurement;
 use crate::timestamp::{TimestampError, parse_epoch, parse_rfc3339};
 
 /// State that is reused from one object to the next: the known shapes, and buffers of the right

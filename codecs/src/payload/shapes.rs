@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSet, FieldSetError};
 
-use super::PayloadError;
+use super::error::PayloadError;
 
 /// Memory that the known shapes may take. Beyond it, all are forgotten. It holds thousands of
 /// shapes, so only a fleet that invents names reaches it.

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use thicket_schema::FieldSetError;
+use thicket_schema::{FieldSetError, Timestamp};
 
 use super::*;
 use crate::timestamp::TimestampError;

@@ -45,7 +45,7 @@ impl CsvReadings {
         let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
         let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(file);
         let header = reader.headers().with_context(place)?;
-        let names: Vec<String> = header.iter().skip(1).map(str::to_owned).collect();
+        let names: Vec<String> = header.iter().skip(1).map(|name| unquoted(name).to_owned()).collect();
         let mut columns: Vec<usize> = (0..names.len()).collect();
         columns.sort_by(|&a, &b| names[a].cmp(&names[b]));
         let fields = FieldSet::from_unsorted(names).with_context(place)?;
@@ -71,7 +71,7 @@ impl CsvReadings {
     }
 
     fn reading(&self, record: &StringRecord, line: u64) -> anyhow::Result<StoredReading> {
-        let mut cells = record.iter();
+        let mut cells = record.iter().map(unquoted);
         let ts = time(cells.next().unwrap_or_default())?;
         let cells: Vec<&str> = cells.collect();
         if cells.len() != self.columns.len() {
@@ -83,6 +83,11 @@ impl CsvReadings {
         let (seq, fields) = (Some(line), self.fields.clone());
         Ok(StoredReading { ts, seq, config: None, score: None, fields, values })
     }
+}
+
+/// Removes the quotes that the csv crate keeps: those of a cell that starts with a space.
+fn unquoted(cell: &str) -> &str {
+    cell.trim_matches('"')
 }
 
 /// Whether a line has nothing but spaces.

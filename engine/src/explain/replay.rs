@@ -208,14 +208,14 @@ mod tests {
     #[test]
     fn pages_of_any_size_lead_to_the_same_state_and_scores() {
         let (name, first, second) = (SensorName::new("a").unwrap(), config(1.0), config(50_000.0));
-        let rows = rows(&first, &second);
+        let readings = rows(&first, &second);
         let configs: BTreeMap<_, _> =
             [&first, &second].map(|config| (config.identity, Arc::clone(config))).into();
         let replay = |page: usize| {
             let history = History { configs: configs.clone(), ..History::default() };
             let mut replay = Replay::new(&name, &second, history);
             let mut state = Vec::new();
-            for page in rows.chunks(page) {
+            for page in readings.chunks(page) {
                 let detector = replay.take(page.to_vec());
                 replay.save(&detector);
                 state = detector.snapshot();
@@ -223,7 +223,7 @@ mod tests {
             assert_eq!((replay.replayed.mismatches, replay.replayed.rows), (0, 300), "{page}");
             state
         };
-        let whole = replay(rows.len());
+        let whole = replay(readings.len());
         for page in [1, 7, 50, 100, 299] {
             assert!(replay(page) == whole, "{page}");
         }

@@ -171,8 +171,8 @@ pub async fn find_anomaly(
     Ok(rows.into_iter().next().map(Anomaly::from))
 }
 
-/// Returns when those anomalies of a sensor started that are the nearest to a time, the nearest
-/// first.
+/// Returns the start times of the anomalies of a sensor that are nearest to a time, the nearest
+/// first. Returns at most `limit`.
 pub async fn nearest_anomalies(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

@@ -10,7 +10,7 @@ use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
 use super::connection::{PostgresPool, StoreError};
 
-/// Most labels that one query returns.
+/// Maximum number of labels that one query returns.
 const PAGE: i64 = 1_000;
 
 /// A label that is not in the log yet.
@@ -50,7 +50,7 @@ pub struct NewLabel<'a> {
     pub author: &'a str,
 }
 
-/// Sets the label of an anomaly. Does nothing if the sensor has no anomaly that started then.
+/// Sets the label of an anomaly. Has no effect if the sensor has no anomaly that started then.
 pub async fn set_label(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

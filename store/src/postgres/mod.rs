@@ -3,11 +3,13 @@
 //! - [`connect_postgres`], [`postgres_pool`]: connections.
 //! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One
 //!   transaction writes batches.
-//! - `partitions`: positions, epochs and ledgers.
-//! - `readings`, `late`, `day_tables`: rows of readings.
-//! - `sensors`, `field_sets`, `configs`: what readings refer to.
-//! - `anomalies`, `labels`: events, and what people say about them.
-//! - `dead_letters`, `quarantine`, `log_losses`: what could not be processed.
+//! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
+//! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
+//!   their days.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
+//! - `anomalies`, `labels`: events, and the labels that operators set on them.
+//! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
+//!   be processed.
 //! - `history`: the questions that a restore, `explain` and `backtest` ask about a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
 //! - `pattern`: patterns of names and topics, as operators write them.

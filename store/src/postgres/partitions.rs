@@ -165,7 +165,8 @@ pub async fn mark_clean_shutdown(
     Ok(())
 }
 
-/// Counts dead letters of a partition that are deleted. Call it in the transaction that deletes them.
+/// Counts dead letters of a partition that are deleted. Call it in the transaction that deletes
+/// them.
 pub(super) async fn add_deleted_dead_letters(
     connection: &mut AsyncPgConnection,
     partition: i32,

@@ -113,7 +113,7 @@ impl SnapshotReader {
         }
     }
 
-    /// Makes all later queries see the tables as they are now.
+    /// Begins a transaction in which all queries see the tables as they are now.
     pub async fn freeze(&mut self) -> Result<(), SnapshotError> {
         let begun = self.connection.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
         begun.map_err(|error| self.failed(error))?;
@@ -124,7 +124,7 @@ impl SnapshotReader {
         Ok(())
     }
 
-    /// Ends what [`freeze`](Self::freeze) began.
+    /// Ends the transaction that [`freeze`](Self::freeze) began.
     pub async fn thaw(&mut self) -> Result<(), SnapshotError> {
         end_snapshot(&mut self.connection).await.map_err(|error| self.failed(error))
     }

@@ -106,7 +106,7 @@ impl StoredCheckpoint {
     }
 }
 
-/// Most requests in flight at once.
+/// Maximum number of requests in flight at once.
 const MAX_IN_FLIGHT: usize = 500;
 
 /// Returns the seq of each sensor's checkpoint, in the order of `sensors`. `None` stands for a

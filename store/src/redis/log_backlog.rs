@@ -7,7 +7,7 @@ use thicket_schema::{Entry, Item, PartitionId, Position};
 
 use super::{LogReader, RedisError};
 
-/// Most entries that are decoded to count their records.
+/// Maximum number of entries that are decoded to count their records.
 const COUNT_UP_TO: u64 = 2_000;
 /// Entries that one read returns.
 const PAGE: u64 = 200;

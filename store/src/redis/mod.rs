@@ -6,7 +6,7 @@
 //! - `leases`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
-//! - `settings`: what the server says about itself.
+//! - `settings`: the version and the settings of the server.
 
 mod append;
 mod checkpoints;

@@ -1,4 +1,4 @@
-//! What a Redis server says about itself: its version and its settings.
+//! The version and the settings of a Redis server.
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike as _, ConfigInterface as _};

@@ -1,0 +1,25 @@
+//! A decoded measurement, and the limits on a message.
+
+use thicket_schema::{FieldSet, Timestamp};
+
+/// Limits on a message. A payload beyond one of them is an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadLimits {
+    /// Maximum length of a payload in bytes. Has no effect above the broker's own limit.
+    pub max_bytes: usize,
+    /// Maximum number of numeric members in one object.
+    pub max_fields: usize,
+    /// Maximum number of elements in an array.
+    pub max_readings: usize,
+}
+
+/// A reading without its sensor, and possibly without its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// The time in the payload. If it is `None`, the caller stamps the measurement.
+    pub ts: Option<Timestamp>,
+    /// The names of the values.
+    pub fields: FieldSet,
+    /// One finite value per field, in the order of the fields.
+    pub values: Vec<f64>,
+}
