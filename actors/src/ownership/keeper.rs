@@ -10,7 +10,7 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, Recipient, ResponseFuture,
     Supervised, WrapFuture as _,
 };
-use futures_util::future::{LocalBoxFuture, join_all, ready};
+use futures_util::future::{LocalBoxFuture, join_all};
 use thicket_schema::{Keys, PartitionId};
 use thicket_store::faults;
 use thicket_store::postgres::{
@@ -195,7 +195,9 @@ impl PartitionKeeper {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "cannot claim partitions; retrying");
-                return Box::pin(ready(()));
+                // A node that shuts down tries no more: it releases the leases that it has won.
+                let leases = if self.leaving { asked_for.to_vec() } else { Vec::new() };
+                return Box::pin(async move { stores.release(&leases).await });
             }
         };
         if self.leaving {

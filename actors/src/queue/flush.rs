@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use futures_util::future::join_all;
@@ -20,6 +20,9 @@ use crate::credit::Credit;
 use crate::messages::{Append, AppendControls, FenceWriters};
 use crate::metrics::Metrics;
 use crate::supervision::{ExitReason, ExitSignal};
+
+/// Time between two appends to a full log.
+const FULL_LOG_WAIT: Duration = Duration::from_millis(100);
 
 /// The messages that wait for the next flush.
 #[derive(Debug, Default)]
@@ -245,7 +248,8 @@ impl Log {
                 Ok(AppendOutcome::Full) => {
                     self.metrics.backlog_full.inc();
                     tracing::warn!(%partition, bound = self.options.max_backlog, "the log is full; messages stay with the broker; retrying");
-                    backoff.wait().await;
+                    // Flow control, not a failure: the wait does not grow.
+                    tokio::time::sleep(FULL_LOG_WAIT).await;
                 }
                 Ok(AppendOutcome::Fenced) => return Err(Fenced),
                 Ok(AppendOutcome::Lost) => {

@@ -95,7 +95,7 @@ END $$;
 CREATE FUNCTION try_insert_readings(new_rows readings[]) RETURNS TABLE (code text, message text, constraint_name text)
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO readings SELECT (unnest(new_rows)).* ON CONFLICT DO NOTHING;
+    INSERT INTO readings SELECT r.* FROM unnest(new_rows) r ON CONFLICT DO NOTHING;
 EXCEPTION WHEN OTHERS THEN
     code := SQLSTATE;
     GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, constraint_name = CONSTRAINT_NAME;

@@ -91,6 +91,14 @@ async fn a_drain_waits_for_the_running_round() {
     keeper.busy = true;
     drop(keeper.handle(Drain, &mut Context::new()));
     assert_eq!(keeper.drained.len(), 1);
-    let failed = keeper.on_claimed(&[P], Err(StoreError::FieldSet("a test".to_owned())));
-    assert_eq!(failed.now_or_never(), Some(()), "there is no lease to release after a failed claim");
+}
+
+#[actix_rt::test]
+async fn leases_are_kept_after_a_failed_claim_and_released_by_a_node_that_shuts_down() {
+    let (mut keeper, _, _) = new_keeper();
+    let failed = || Err(StoreError::FieldSet("a test".to_owned()));
+    assert_eq!(keeper.on_claimed(&[P], failed()).now_or_never(), Some(()), "the claim is tried again");
+    drop(keeper.handle(Drain, &mut Context::new()));
+    let release = keeper.on_claimed(&[P], failed());
+    assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
 }
