@@ -14,10 +14,10 @@ pub(crate) const TABLES_MISSING: &str =
 pub(crate) async fn postgres(config: &Config) -> anyhow::Result<PostgresConnection> {
     connect_postgres(&config.postgres.url)
         .await
-        .context("postgresql does not answer; start it, or set postgres.url")
+        .context("postgresql does not answer; start it or set postgres.url")
 }
 
 /// Connects to Redis.
 pub(crate) async fn redis(config: &Config) -> anyhow::Result<Client> {
-    try_connect_redis(&config.redis.url).await.context("redis does not answer; start it, or set redis.url")
+    try_connect_redis(&config.redis.url).await.context("redis does not answer; start it or set redis.url")
 }

@@ -30,9 +30,10 @@ impl Republisher {
         options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_inflight(AT_ONCE as u16);
         let (client, event_loop) = AsyncClient::new(options, 2 * AT_ONCE);
         let mut republisher = Self { client, event_loop };
-        republisher.wait_for(|event| matches!(event, Incoming::ConnAck(_))).await.with_context(|| {
-            format!("the broker {host}:{port} does not answer; start it, or set mqtt.url")
-        })?;
+        republisher
+            .wait_for(|event| matches!(event, Incoming::ConnAck(_)))
+            .await
+            .with_context(|| format!("the broker {host}:{port} does not answer; start it or set mqtt.url"))?;
         Ok(republisher)
     }
 
