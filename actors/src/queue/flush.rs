@@ -130,9 +130,11 @@ impl Log {
         let started = Instant::now();
         let (records, acknowledge) = by_partition(appends);
         let unfinished = Cell::new(records.len());
-        let mut open = |(partition, records)| (partition, appenders.remove(&partition), records);
-        let open: Vec<_> = records.into_iter().map(&mut open).collect();
-        let appends = open.into_iter().map(async |(partition, appender, records)| {
+        let open = records.into_iter().map(|(partition, records)| {
+            let appender = appenders.remove(&partition);
+            (partition, appender, records)
+        });
+        let appends = open.map(async |(partition, appender, records)| {
             let appended = self.append_records(partition, appender, records).await;
             unfinished.set(unfinished.get() - 1);
             if unfinished.get() > 0 {

@@ -238,6 +238,12 @@ impl DetectorPool {
         self.reshaped.borrow_mut().remove(&partition);
     }
 
+    /// Drops all state.
+    pub(super) fn drop_all(&self) {
+        self.cache.take();
+        self.reshaped.take();
+    }
+
     /// Returns the number of detectors in memory.
     pub(super) fn len(&self) -> usize {
         self.cache.borrow().len()

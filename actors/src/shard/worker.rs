@@ -12,7 +12,7 @@ use thicket_store::retry::Backoff;
 use tokio::sync::{oneshot, watch};
 
 use super::assemble::assemble;
-use super::collect::{Collector, LogRange, ReadBatch, cut_at_control};
+use super::collect::{Collector, LogRange, ReadBatch, SensorBatch, cut_at_control};
 use super::detector_pool::{DetectorPool, DueCheckpoint};
 use super::housekeeping::Housekeeping;
 use super::options::ShardContext;
@@ -205,7 +205,7 @@ impl ShardWorker {
     /// Advances the read position over a range. Returns false if the partition was assigned again
     /// meanwhile. Then its detectors have scored readings after the new read position, and are
     /// dropped.
-    fn advance(&self, range: &LogRange, sensors: &[super::collect::SensorBatch]) -> bool {
+    fn advance(&self, range: &LogRange, sensors: &[SensorBatch]) -> bool {
         if !self.partitions.advance_read(range.partition, range.epoch, range.to) {
             self.detectors.drop_partition(range.partition);
             return false;
@@ -284,8 +284,9 @@ impl ShardWorker {
         self.context.peers.reopen.do_send(Reopen { partition });
     }
 
-    /// Drops all partitions and asks the keeper to assign them again.
+    /// Drops all partitions and detectors, and asks the keeper to assign the partitions again.
     pub(super) fn reopen_all(&self) {
+        self.detectors.drop_all();
         for partition in self.partitions.ids() {
             self.reopen(partition);
         }

@@ -98,8 +98,9 @@ async fn refusal(
         Err(error) => return Err(error),
     }
     let Some(Rejection { code, message, constraint_name }) = rejection else { return Ok(None) };
-    let is_violation = code.starts_with(INTEGRITY_CONSTRAINT_VIOLATION) && !constraint_name.is_empty();
-    if !is_violation && is_outage(&code) {
+    let is_missing_day = code == CHECK_VIOLATION && constraint_name.is_empty();
+    let is_violation = code.starts_with(INTEGRITY_CONSTRAINT_VIOLATION) && !is_missing_day;
+    if is_missing_day || is_outage(&code) {
         return Err(DatabaseError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message)));
     }
     Ok(Some(Refusal { detail: message, is_violation }))
@@ -107,22 +108,19 @@ async fn refusal(
 
 /// The SQLSTATE class of violated constraints.
 const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
+/// Without a constraint: there is no day table for the row, since retention has dropped it.
+const CHECK_VIOLATION: &str = "23514";
 
 /// Whether a SQLSTATE blames the server and not a row.
 ///
 /// Source: PostgreSQL's manual, appendix A.
 fn is_outage(code: &str) -> bool {
-    /// There is no day table for the row, since retention has dropped it. Class 23, but without a
-    /// constraint.
-    const CHECK_VIOLATION: &str = "23514";
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     /// Connection exception; invalid transaction state (such as read-only); transaction rollback
     /// (such as a deadlock); insufficient resources (disk full, out of memory); object not in
     /// prerequisite state (such as lock not available); operator intervention; system error.
     const SERVER_CLASSES: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
-    code == CHECK_VIOLATION
-        || code == INSUFFICIENT_PRIVILEGE
-        || SERVER_CLASSES.iter().any(|class| code.starts_with(class))
+    code == INSUFFICIENT_PRIVILEGE || SERVER_CLASSES.iter().any(|class| code.starts_with(class))
 }
 
 /// Whether a transaction failed because a day table is missing: retention has dropped it after the

@@ -139,25 +139,26 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    fn column<T>(&self, value: impl Fn(&ReadingRow) -> T) -> Vec<T> {
-        self.rows.iter().map(|row| value(row)).collect()
-    }
-
     fn bind(self, statement: &str) -> Bound {
+        let Self { rows, first, last, values } = self;
         sql_query(statement)
             .into_boxed()
-            .bind::<Array<BigInt>, _>(self.column(|row| row.sensor))
-            .bind::<Array<Timestamptz>, _>(self.column(|row| row.ts))
-            .bind::<Array<Nullable<BigInt>>, _>(self.column(|row| row.seq))
-            .bind::<Array<BigInt>, _>(self.column(|row| row.field_set))
-            .bind::<Array<Integer>, _>(self.first.clone())
-            .bind::<Array<Double>, _>(self.values.clone())
-            .bind::<Array<Integer>, _>(self.last.clone())
-            .bind::<Array<Nullable<Double>>, _>(self.column(|row| row.score))
-            .bind::<Array<Nullable<Double>>, _>(self.column(|row| row.grade))
-            .bind::<Array<Integer>, _>(self.column(|row| row.flags))
-            .bind::<Array<Nullable<BigInt>>, _>(self.column(|row| row.config))
-            .bind::<Array<Nullable<Float>>, _>(self.column(|row| row.confidence))
-            .bind::<Array<Nullable<Float>>, _>(self.column(|row| row.onset))
+            .bind::<Array<BigInt>, _>(column(rows, |row| row.sensor))
+            .bind::<Array<Timestamptz>, _>(column(rows, |row| row.ts))
+            .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.seq))
+            .bind::<Array<BigInt>, _>(column(rows, |row| row.field_set))
+            .bind::<Array<Integer>, _>(first)
+            .bind::<Array<Double>, _>(values)
+            .bind::<Array<Integer>, _>(last)
+            .bind::<Array<Nullable<Double>>, _>(column(rows, |row| row.score))
+            .bind::<Array<Nullable<Double>>, _>(column(rows, |row| row.grade))
+            .bind::<Array<Integer>, _>(column(rows, |row| row.flags))
+            .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.config))
+            .bind::<Array<Nullable<Float>>, _>(column(rows, |row| row.confidence))
+            .bind::<Array<Nullable<Float>>, _>(column(rows, |row| row.onset))
     }
+}
+
+fn column<T>(rows: &[&ReadingRow], value: impl Fn(&ReadingRow) -> T) -> Vec<T> {
+    rows.iter().map(|row| value(row)).collect()
 }

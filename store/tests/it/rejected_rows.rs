@@ -75,6 +75,14 @@ async fn a_row_that_violates_a_check_is_to_blame_also_if_it_is_the_only_row() {
     assert_eq!(rejected(&server, &[13.0]).await, 1);
 }
 
+/// PostgreSQL does not name the constraint of a column that is not null.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_violates_not_null_is_to_blame_also_if_it_is_the_only_row() {
+    let server = start().await;
+    server.execute("ALTER TABLE readings ALTER grade SET NOT NULL").await;
+    assert_eq!(rejected(&server, &[1.0]).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_with_an_unknown_error_is_to_blame_if_other_rows_pass() {
     let server = start().await;
