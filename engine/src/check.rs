@@ -74,7 +74,7 @@ async fn postgres(config: &Config) -> Finding {
         Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("the tables are up to date".to_owned()),
         Ok(Ok(Ok(pending))) => {
             let migrations = count(pending.len() as u64, "migration");
-            Err(format!("{migrations} to run; run `thicket migrate`"))
+            Err(format!("{migrations} missing; run `thicket migrate`"))
         }
         Ok(Ok(Err(error))) => Err(format!(
             "does not answer ({error:#}); start it (compose/install-servers installs it) or set postgres.url"
