@@ -30,7 +30,7 @@ pub struct Metrics {
     pub backlog_full: IntCounter,
     /// Scored readings, by shard.
     pub readings_scored: IntCounterVec,
-    /// CPU time of the detectors, by shard.
+    /// Time spent in detectors: scoring and taking checkpoints, by shard.
     pub scoring_seconds: CounterVec,
     /// Readings stored with their score.
     pub readings_stored: IntCounter,
@@ -134,7 +134,7 @@ impl Metrics {
             readings_scored: r.counters("readings_scored_total", "Scored readings, by shard.", &["shard"])?,
             scoring_seconds: r.float_counters(
                 "scoring_seconds_total",
-                "CPU time of the detectors, by shard.",
+                "Time spent in detectors: scoring and taking checkpoints, by shard.",
                 &["shard"],
             )?,
             readings_stored: r.counter("readings_stored_total", "Readings stored with their score.")?,

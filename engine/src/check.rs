@@ -6,7 +6,9 @@ use std::time::Duration;
 use rumqttc::{AsyncClient, Event, Incoming};
 use thicket_store::redis::{disconnect, server_version, setting, try_connect_redis};
 
+use crate::broker::client_options;
 use crate::config::Config;
+use crate::format::count;
 use crate::migrate;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,13 +58,13 @@ async fn redis(config: &Config) -> Finding {
         let found = setting(&client, name).await.map_err(|error| away(&error))?;
         if found != wanted {
             return Err(format!(
-                "{name} is {found}, which can lose what was acknowledged; set `{name} {wanted}` (compose/redis/redis.conf does)"
+                "{name} is {found}, which can lose acknowledged entries; set `{name} {wanted}` (compose/redis/redis.conf does)"
             ));
         }
     }
     disconnect(&client).await;
     let version = version.unwrap_or_else(|| "?".to_owned());
-    Ok(format!("version {version}, keeps what it acknowledges"))
+    Ok(format!("version {version}, keeps every acknowledged entry"))
 }
 
 async fn postgres(config: &Config) -> Finding {
@@ -71,7 +73,8 @@ async fn postgres(config: &Config) -> Finding {
     match tokio::time::timeout(TIMEOUT, pending).await {
         Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("the tables are up to date".to_owned()),
         Ok(Ok(Ok(pending))) => {
-            Err(format!("{} migrations have not run; run `thicket migrate`", pending.len()))
+            let migrations = count(pending.len() as u64, "migration");
+            Err(format!("{migrations} missing; run `thicket migrate`"))
         }
         Ok(Ok(Err(error))) => Err(format!(
             "does not answer ({error:#}); start it (compose/install-servers installs it) or set postgres.url"
@@ -82,17 +85,8 @@ async fn postgres(config: &Config) -> Finding {
 }
 
 async fn broker(config: &Config) -> Finding {
-    let (host, port) = config.mqtt.address().map_err(|error| error.to_string())?;
-    // Another client id than the engine's: with the same id, the broker would disconnect a running
-    // engine.
-    let mut options = rumqttc::MqttOptions::new(
-        format!("{}-check-{}", config.mqtt.client_id, std::process::id()),
-        &host,
-        port,
-    );
-    if !config.mqtt.username.is_empty() {
-        options.set_credentials(&config.mqtt.username, &config.mqtt.password);
-    }
+    let options = client_options(&config.mqtt, "check").map_err(|error| error.to_string())?;
+    let (host, port) = options.broker_address();
     let (_client, mut event_loop) = AsyncClient::new(options, 1);
     let connected = async {
         loop {

@@ -90,7 +90,8 @@ pub(crate) enum Command {
     Check,
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate,
-    /// Shows partitions, positions, lag and detectors, the ledger, records in flight, and losses.
+    /// Shows the partitions with their positions and lag, the detectors, the ledger, the records in
+    /// flight, and losses.
     Status(Format),
     /// Proves the ledger against Redis and PostgreSQL: every delivered message is accounted for.
     #[command(long_about = RECONCILE)]

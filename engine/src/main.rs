@@ -3,6 +3,7 @@
 mod anomalies;
 mod backlog;
 mod backtest;
+mod broker;
 mod check;
 mod cli;
 mod config;
@@ -25,6 +26,7 @@ mod run;
 mod scrape;
 mod sensors;
 mod status;
+mod stores;
 mod telemetry;
 mod time_arg;
 mod topology;

@@ -2,17 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use thicket_schema::postgres;
 use thicket_store::postgres::connect_postgres;
 
 use crate::config::Config;
+use crate::stores;
 
 /// Brings the tables up to date.
 pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
-    let connection = connect_postgres(&config.postgres.url).await.context(
-        "postgresql does not answer: start it (compose/install-servers installs it) or set postgres.url",
-    )?;
+    let connection = stores::postgres(config).await?;
     let ran = postgres::migrate(connection).await?;
     if ran.is_empty() {
         println!("the tables are up to date");

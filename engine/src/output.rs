@@ -1,6 +1,7 @@
 //! How commands print.
 
 use clap::Args;
+use serde::Serialize;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, Args)]
@@ -8,4 +9,20 @@ pub(crate) struct Format {
     /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Format {
+    /// Prints a value as one line of JSON, or as `print_text` prints it for people.
+    pub(crate) fn print<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        print_text: impl FnOnce(&T),
+    ) -> anyhow::Result<()> {
+        if self.json {
+            println!("{}", serde_json::to_string(value)?);
+        } else {
+            print_text(value);
+        }
+        Ok(())
+    }
 }

@@ -59,7 +59,7 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> anyhow::Result<Option
                 Ok(true) => POLL_INTERVAL,
                 Ok(false) => RETRY_INTERVAL,
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "retention has to wait");
+                    tracing::warn!(error = format!("{error:#}"), "retention is postponed");
                     RETRY_INTERVAL
                 }
             };
@@ -90,7 +90,7 @@ impl Retention {
                     kept += 1;
                     tracing::warn!(
                         day = %day.name, sensors = waiting,
-                        "a day of readings is older than postgres.retention, but kept: {} would not come back without it, having no checkpoint since",
+                        "a day of readings is older than postgres.retention, but kept: {} need it for a restore, because they have no later checkpoint",
                         count(waiting as u64, "sensor")
                     );
                 }

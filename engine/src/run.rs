@@ -53,13 +53,15 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let code = tokio::select! {
         () = told_to_stop(&mut terminate, &mut interrupt) => ExitCode::SUCCESS,
         Some(reason) = exits.recv() => {
-            tracing::error!(%reason, "the node gives up; start it again");
+            tracing::error!(%reason, "the engine gives up; start it again");
             ExitCode::from(GAVE_UP)
         }
     };
     watching.abort();
     phase.send_replace(Phase::Stopping);
-    tracing::info!("stopping: finishing what is in flight (a second signal ends at once, and loses nothing)");
+    tracing::info!(
+        "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
+    );
     tokio::select! {
         () = topology.drain() => {
             tracing::info!("stopped");
@@ -73,7 +75,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
 /// Ends the process. A frozen arbiter cannot be stopped, and its actors would never answer.
 fn give_up(Frozen { arbiter, since, at }: Frozen) {
     let seconds = since.as_secs();
-    tracing::error!(arbiter, seconds, "an arbiter stands still; ending, start the node again");
+    tracing::error!(arbiter, seconds, "an arbiter hangs; the process ends, start it again");
     if let Some((sensor, ts)) = at {
         tracing::error!(%sensor, %ts, "the arbiter last scored this sensor, from this reading on");
     }
@@ -81,7 +83,7 @@ fn give_up(Frozen { arbiter, since, at }: Frozen) {
 }
 
 fn end_at_once(why: &str) -> ExitCode {
-    tracing::warn!(why, "ending at once; the next start continues from what is committed");
+    tracing::warn!(why, "ending at once; the next start continues from the committed positions");
     // Arbiters may be waiting for a store that does not answer, so the process does not wait for
     // them.
     std::thread::spawn(|| {

@@ -4,6 +4,8 @@ use thicket_schema::postgres::SensorRow;
 use thicket_schema::{SensorName, SensorNameError};
 use thicket_store::postgres::{PostgresConnection, QueryError, find_sensor, sensor_names};
 
+use crate::stores::TABLES_MISSING;
+
 /// Names that are searched for similar ones.
 const SEARCHED: i64 = 100_000;
 /// Similar names that an error shows.
@@ -26,7 +28,7 @@ pub(crate) enum SensorError {
         similar: Vec<String>,
     },
     /// The query failed.
-    #[error("postgresql: {0}")]
+    #[error("{TABLES_MISSING}")]
     Database(#[from] QueryError),
 }
 

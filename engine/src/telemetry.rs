@@ -10,8 +10,9 @@ use crate::config::{LogConfig, LogFormat};
 /// Starts logging to standard error, so that standard output has only the answer of a command.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     // The start messages of the HTTP server are of no use, unless the level names them.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.level))
-        .with_context(|| format!("configuration: log.level: {:?} is no level and no filter", config.level))?;
+    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.level)).with_context(|| {
+        format!("configuration: log.level: {:?} is neither a level nor a filter", config.level)
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -2,24 +2,31 @@
 
 use chrono::{SecondsFormat, Utc};
 use humantime_serde::re::humantime;
+use thicket_codecs::TimestampError;
 use thicket_codecs::timestamp::parse_rfc3339;
 use thicket_schema::Timestamp;
 
-/// Reads a point in time: RFC 3339 with an offset, or how long ago, such as `90s`, `2h` or `7d`.
+/// Reads a point in time: RFC 3339 with an offset, or a duration before now, such as
+/// `90s`, `2h` or `7d`.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
-    let error = match parse_rfc3339(text) {
+    let error = match parse_exact(text) {
         Ok(time) => return Ok(time),
         Err(error) => error,
     };
     let ago = humantime::parse_duration(text)
-        .map_err(|_| format!("{error}; or say how long ago, as in 90s, 2h or 7d"))?;
+        .map_err(|_| format!("{error}, or a duration before now, such as 90s, 2h or 7d"))?;
     let micros = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
     Ok(Timestamp((Utc::now().timestamp_micros().saturating_sub(micros)).max(0)))
 }
 
 /// Reads a point in time that identifies a row: RFC 3339 only.
 pub(crate) fn parse_exact(text: &str) -> Result<Timestamp, String> {
-    parse_rfc3339(text).map_err(|error| error.to_string())
+    parse_rfc3339(text).map_err(|error| match error {
+        TimestampError::NotATime(text) => {
+            format!("not a time: {text}; use RFC 3339, such as 2026-11-22T10:00:00Z")
+        }
+        error => error.to_string(),
+    })
 }
 
 /// Shows a time as RFC 3339 in UTC. It has as many digits as [`parse_exact`] needs to read the same

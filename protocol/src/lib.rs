@@ -3,7 +3,7 @@
 //!
 //! Production decides with these functions. So does the explorer in `model/`, which tries every
 //! order of events. docs/protocol.md describes both. Scripts inside Redis make four of the
-//! decisions. For those, the function says what the script must reply, and `store/tests/scripts.rs`
+//! decisions. For those, the function says what the script must reply, and `store/tests/it/scripts.rs`
 //! compares the two.
 //!
 //! In the order of the data flow: [`log`] is about writing a log, [`lease`] about who may read it,

@@ -18,7 +18,8 @@ pub(crate) enum AnomaliesCommand {
         /// Only anomalies of sensors that match, such as 'site-1/*' (* any text, ? any character).
         #[arg(long, value_name = "PATTERN")]
         sensor: Option<String>,
-        /// Only anomalies that started then or later: RFC 3339, or how long ago, such as 2h or 7d.
+        /// Only anomalies that started at this time or later: RFC 3339, or a duration before now,
+        /// such as 2h or 7d.
         #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
         since: Option<Timestamp>,
         /// Only anomalies without a label.
@@ -42,7 +43,7 @@ pub(crate) enum AnomaliesCommand {
         /// true: a real anomaly. false: a false alarm. maintenance: planned work.
         #[arg(required_unless_present = "clear", value_parser = label_parser())]
         label: Option<Label>,
-        /// Removes the label.
+        /// Remove the label.
         #[arg(long, conflicts_with_all = ["label", "note"])]
         clear: bool,
         /// A short remark.

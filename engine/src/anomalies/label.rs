@@ -7,6 +7,7 @@ use thicket_store::postgres::{
 };
 
 use crate::sensors::{self, SensorError};
+use crate::stores::TABLES_MISSING;
 use crate::time_arg;
 
 /// Anomalies that an error suggests if none started at the given time.
@@ -29,7 +30,7 @@ pub(super) enum LabelError {
         nearest: Vec<String>,
     },
     /// The statement failed.
-    #[error("postgresql: {0}")]
+    #[error("{TABLES_MISSING}")]
     Database(#[from] QueryError),
 }
 

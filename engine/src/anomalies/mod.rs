@@ -10,29 +10,27 @@ pub(crate) use api::routes;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use thicket_store::postgres::{AnomalyFilter, NewLabel, connect_postgres, list_anomalies};
+use thicket_store::postgres::{AnomalyFilter, NewLabel, list_anomalies};
 
 use self::args::AnomaliesCommand;
 use self::label::change_label;
 use self::print::{print_list, print_one};
 use crate::config::Config;
+use crate::stores::{self, TABLES_MISSING};
 
 /// Runs `thicket anomalies`.
 pub(crate) async fn anomalies(config: &Config, command: AnomaliesCommand) -> anyhow::Result<ExitCode> {
-    let mut postgres = connect_postgres(&config.postgres.url)
-        .await
-        .context("postgresql does not answer: start it or set postgres.url")?;
+    let mut postgres = stores::postgres(config).await?;
     match command {
         AnomaliesCommand::List { sensor, since, unlabelled, limit, format } => {
             let filter = AnomalyFilter { sensors: sensor, since, unlabelled, limit };
-            let found =
-                list_anomalies(&mut postgres, &filter).await.context("run `thicket migrate` first?")?;
-            print_list(&found, format)?;
+            let found = list_anomalies(&mut postgres, &filter).await.context(TABLES_MISSING)?;
+            format.print(&found, |found| print_list(found))?;
         }
         AnomaliesCommand::Label { sensor, started, label, clear: _, note, author, format } => {
             let new = label.map(|label| NewLabel { label, note: &note, author: &author });
             let anomaly = change_label(&mut postgres, &sensor, started, new).await?;
-            print_one(&anomaly, format)?;
+            format.print(&anomaly, print_one)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,20 +1,15 @@
-//! Prints anomalies for people or as JSON.
+//! Prints anomalies for people.
 
 use thicket_store::postgres::Anomaly;
 
 use crate::format::{self, count};
-use crate::output::Format;
 use crate::time_arg;
 
 /// Causes of an anomaly that a listing shows.
 const CAUSES_SHOWN: usize = 3;
 
 /// Prints a list of anomalies with their causes.
-pub(super) fn print_list(found: &[Anomaly], format: Format) -> anyhow::Result<()> {
-    if format.json {
-        println!("{}", serde_json::to_string(found)?);
-        return Ok(());
-    }
+pub(super) fn print_list(found: &[Anomaly]) {
     if found.is_empty() {
         println!("no anomalies");
     }
@@ -24,17 +19,11 @@ pub(super) fn print_list(found: &[Anomaly], format: Format) -> anyhow::Result<()
             println!("    {:>3.0} %  {}", cause.share * 100.0, format::cause(cause));
         }
     }
-    Ok(())
 }
 
 /// Prints one anomaly.
-pub(super) fn print_one(anomaly: &Anomaly, format: Format) -> anyhow::Result<()> {
-    if format.json {
-        println!("{}", serde_json::to_string(anomaly)?);
-    } else {
-        println!("{}", headline(anomaly));
-    }
-    Ok(())
+pub(super) fn print_one(anomaly: &Anomaly) {
+    println!("{}", headline(anomaly));
 }
 
 fn headline(anomaly: &Anomaly) -> String {

@@ -33,8 +33,8 @@ pub(crate) struct BacktestArgs {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub(super) warm_up_readings: u64,
     /// Score these files instead of the stored readings: the first column is the time (RFC 3339),
-    /// every other column a field; the name of the file is that of the sensor. All readings before
-    /// --from warm the detector up. PostgreSQL is not needed.
+    /// every other column a field; the file is named after the sensor. All readings before --from
+    /// warm the detector up. PostgreSQL is not needed.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "sensors")]
     pub(super) csv: Vec<PathBuf>,
     /// Write the new scores to this CSV file.

@@ -26,9 +26,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use chrono::Utc;
 use thicket_schema::Timestamp;
-use thicket_store::postgres::connect_postgres;
 
 use crate::config::{self, Config, Overrides};
+use crate::stores;
 use args::BacktestArgs;
 use plan::Range;
 use report::Report;
@@ -46,9 +46,7 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
         bail!("--from is after --to");
     }
     let mut jobs = if args.csv.is_empty() {
-        let mut postgres = connect_postgres(&config.postgres.url)
-            .await
-            .context("postgresql does not answer: start it or set postgres.url")?;
+        let mut postgres = stores::postgres(config).await?;
         plan::of_table(&mut postgres, &args.sensors, &range).await?
     } else {
         plan::of_files(&args.csv)?
@@ -67,10 +65,6 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
         .threads
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
     let report = Report::new(&runner::run(backtest, threads).await?, args.examples);
-    if args.format.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print::print(&report);
-    }
+    args.format.print(&report, print::print)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use thicket_schema::{SensorName, Timestamp};
 use thicket_store::postgres::{PostgresConnection, SeqRange, sensors_matching, seq_ranges};
 
 use super::csv;
+use crate::stores::TABLES_MISSING;
 
 /// Sensors per query.
 const CHUNK: usize = 100;
@@ -68,7 +69,7 @@ pub(super) async fn of_table(
     pattern: &str,
     range: &Range,
 ) -> anyhow::Result<Vec<Job>> {
-    let sensors = sensors_matching(postgres, pattern).await.context("run `thicket migrate` first?")?;
+    let sensors = sensors_matching(postgres, pattern).await.context(TABLES_MISSING)?;
     if sensors.is_empty() {
         bail!("no sensor's name matches {pattern}; `SELECT sensor FROM sensor_status` lists them");
     }

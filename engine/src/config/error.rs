@@ -17,7 +17,7 @@ pub(crate) enum ConfigError {
     #[error("{0}")]
     Source(String),
     /// The named file does not exist.
-    #[error("the configuration file {0} cannot be read")]
+    #[error("the configuration file {0} does not exist, or is not a file")]
     NoFile(PathBuf),
     /// The file of a secret cannot be read.
     #[error("{variable} names {path}, which cannot be read: {source}")]

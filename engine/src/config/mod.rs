@@ -11,8 +11,9 @@ mod root;
 mod sections;
 mod sources;
 
+pub(crate) use error::ConfigError;
 pub(crate) use root::Config;
-pub(crate) use sections::{LogConfig, LogFormat};
+pub(crate) use sections::{LogConfig, LogFormat, MqttConfig};
 pub(crate) use sources::{DEFAULT_FILE, Overrides, load};
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Config {
         if self.shards.count > self.queue.partitions {
             return Err(ConfigError::invalid(
                 "shards.count",
-                "more shards than queue.partitions leaves some without work",
+                "must be at most queue.partitions: a shard without a partition has no work",
             ));
         }
         if self.shards.lease < std::time::Duration::from_millis(300) {

@@ -79,7 +79,8 @@ pub(crate) struct FilterArgs {
     /// character).
     #[arg(long, value_name = "PATTERN")]
     topic: Option<String>,
-    /// Only dead letters that arrived then or later: RFC 3339, or how long ago, such as 2h or 7d.
+    /// Only dead letters that arrived at this time or later: RFC 3339, or a duration before now,
+    /// such as 2h or 7d.
     #[arg(long, value_name = "TIME", value_parser = time_arg::parse)]
     since: Option<Timestamp>,
 }

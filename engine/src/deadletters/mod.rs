@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use thicket_store::postgres::{
     DeadLetterFilter, DeadLetterKey, DeadLetterSelection, PostgresConnection, SelectedDeadLetter,
-    connect_postgres, dead_letters_by_key, newest_dead_letters, quarantined_by_reason, select_dead_letters,
+    dead_letters_by_key, newest_dead_letters, quarantined_by_reason, select_dead_letters,
 };
 
 use self::args::DeadletterCommand;
@@ -25,15 +25,14 @@ use self::print::{print_json, print_list, print_quarantined, print_whole};
 use self::replay::ReplayOptions;
 use crate::config::Config;
 use crate::output::Format;
+use crate::stores::{self, TABLES_MISSING};
 
 /// Dead letters that are read at once to be shown.
 const PAGE: usize = 500;
 
 /// Runs `thicket deadletter`.
 pub(crate) async fn deadletter(config: &Config, command: DeadletterCommand) -> anyhow::Result<ExitCode> {
-    let mut postgres = connect_postgres(&config.postgres.url)
-        .await
-        .context("postgresql does not answer: start it or set postgres.url")?;
+    let mut postgres = stores::postgres(config).await?;
     let postgres = &mut postgres;
     match command {
         DeadletterCommand::List { filter, limit, format } => {
@@ -65,7 +64,7 @@ async fn select(
     postgres: &mut PostgresConnection,
     selection: &DeadLetterSelection,
 ) -> anyhow::Result<Vec<SelectedDeadLetter>> {
-    let found = select_dead_letters(postgres, selection).await.context("run `thicket migrate` first?")?;
+    let found = select_dead_letters(postgres, selection).await.context(TABLES_MISSING)?;
     let exists = |key: &&DeadLetterKey| found.iter().any(|letter| letter.key == **key);
     let missing: Vec<String> =
         selection.keys.iter().filter(|key| !exists(key)).map(ToString::to_string).collect();
@@ -85,8 +84,7 @@ async fn list(
     limit: i64,
     format: Format,
 ) -> anyhow::Result<()> {
-    let letters =
-        newest_dead_letters(postgres, filter, limit).await.context("run `thicket migrate` first?")?;
+    let letters = newest_dead_letters(postgres, filter, limit).await.context(TABLES_MISSING)?;
     if format.json {
         return print_json(&letters);
     }

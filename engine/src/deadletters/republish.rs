@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
 
 use super::message_for::Message;
+use crate::broker::client_options;
 use crate::config::Config;
 
 /// Messages that are published before the broker has acknowledged the first of them.
@@ -22,23 +23,17 @@ pub(super) struct Republisher {
 }
 
 impl Republisher {
-    /// Connects under a client id of its own. With the engine's id, the broker would disconnect the
-    /// engine.
+    /// Connects, under a client id of its own.
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
-        let mqtt = &config.mqtt;
-        let (host, port) = mqtt.address()?;
-        let id = format!("{}-replay-{}", mqtt.client_id, std::process::id());
-        let mut options = MqttOptions::new(id, &host, port);
+        let mut options = client_options(&config.mqtt, "replay")?;
+        let (host, port) = options.broker_address();
         options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_inflight(AT_ONCE as u16);
-        if !mqtt.username.is_empty() {
-            options.set_credentials(&mqtt.username, &mqtt.password);
-        }
         let (client, event_loop) = AsyncClient::new(options, 2 * AT_ONCE);
         let mut republisher = Self { client, event_loop };
         republisher
             .wait_for(|event| matches!(event, Incoming::ConnAck(_)))
             .await
-            .with_context(|| format!("the broker {host}:{port} does not answer: start it or set mqtt.url"))?;
+            .with_context(|| format!("the broker {host}:{port} does not answer; start it or set mqtt.url"))?;
         Ok(republisher)
     }
 

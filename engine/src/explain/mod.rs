@@ -11,26 +11,25 @@ mod stored;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use chrono::Utc;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::postgres_pool;
 
 use crate::config::Config;
-use crate::{sensors, time_arg};
+use crate::{sensors, stores, time_arg};
 use args::ExplainArgs;
 use explained::Explained;
 use stored::StoredDetection;
 
 /// Runs `thicket explain`.
 pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let pool = postgres_pool(&config.postgres.url, 1)?;
-    let mut postgres =
-        pool.get().await.context("postgresql does not answer: start it or set postgres.url")?;
+    let mut postgres = stores::postgres(config).await?;
     let sensor = sensors::find(&mut postgres, &args.sensor).await?;
     let at = args.at.unwrap_or_else(|| Timestamp::from(Utc::now()));
     let stored = StoredDetection::read(&mut postgres, &sensor, at).await?;
     drop(postgres);
+    let pool = postgres_pool(&config.postgres.url, 1)?;
     let (mut detector, detector_config, replayed) =
         replay::state_before(config, &pool, &sensor, &stored).await?;
     let detector_config = &detector_config.config;
@@ -57,10 +56,6 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
         alarms_per_week: detector_config.alarms_per_week,
         explanation,
     };
-    if args.format.json {
-        println!("{}", serde_json::to_string(&explained)?);
-    } else {
-        print::print(&explained);
-    }
+    args.format.print(&explained, print::print)?;
     Ok(if explained.reproduced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,7 +8,7 @@ use super::stored::ScoreValues;
 use crate::format::{self, number};
 use crate::time_arg;
 
-/// Most contributions of a view that are shown.
+/// Maximum number of contributions of a view that are shown.
 const CONTRIBUTIONS: usize = 8;
 /// Contributions below this share are not shown.
 const LEAST_CONTRIBUTION: f64 = 0.005;
@@ -60,7 +60,7 @@ fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
         number(*interval_seconds)
     );
     println!(
-        "surprise    {surprise:.3} over all views, {strongest_view:.3} in the loudest; {past} past readings"
+        "surprise    {surprise:.3} over all views, {strongest_view:.3} in the strongest; {past} past readings"
     );
 }
 

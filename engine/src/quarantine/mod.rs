@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use serde::Serialize;
 use thicket_schema::Timestamp;
 use thicket_schema::postgres::QuarantineRow;
-use thicket_store::postgres::{connect_postgres, newest_quarantined};
+use thicket_store::postgres::newest_quarantined;
 
 use self::args::QuarantineCommand;
 use crate::config::Config;
-use crate::output::Format;
+use crate::stores::{self, TABLES_MISSING};
 use crate::time_arg;
 
 /// An entry of the quarantine as JSON.
@@ -44,21 +44,15 @@ impl<'a> From<&'a QuarantineRow> for EntryJson<'a> {
 
 /// Runs `thicket quarantine`.
 pub(crate) async fn quarantine(config: &Config, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
-    let mut postgres = connect_postgres(&config.postgres.url)
-        .await
-        .context("postgresql does not answer: start it or set postgres.url")?;
+    let mut postgres = stores::postgres(config).await?;
     let QuarantineCommand::List { limit, format } = command;
-    let rows = newest_quarantined(&mut postgres, limit).await.context("run `thicket migrate` first?")?;
-    print(&rows, format)?;
+    let rows = newest_quarantined(&mut postgres, limit).await.context(TABLES_MISSING)?;
+    let entries: Vec<EntryJson<'_>> = rows.iter().map(EntryJson::from).collect();
+    format.print(&entries, |_| print(&rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(rows: &[QuarantineRow], format: Format) -> anyhow::Result<()> {
-    if format.json {
-        let all: Vec<EntryJson<'_>> = rows.iter().map(EntryJson::from).collect();
-        println!("{}", serde_json::to_string(&all)?);
-        return Ok(());
-    }
+fn print(rows: &[QuarantineRow]) {
     if rows.is_empty() {
         println!("no readings in quarantine");
     }
@@ -74,5 +68,4 @@ fn print(rows: &[QuarantineRow], format: Format) -> anyhow::Result<()> {
             row.detail
         );
     }
-    Ok(())
 }

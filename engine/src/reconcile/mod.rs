@@ -13,12 +13,10 @@ mod snapshot;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use thicket_schema::Keys;
-use thicket_store::postgres::connect_postgres;
-use thicket_store::redis::try_connect_redis;
 
 use crate::config::Config;
+use crate::stores;
 use args::ReconcileArgs;
 use checks::check;
 use redis::RedisState;
@@ -26,20 +24,12 @@ use snapshot::Snapshot;
 
 /// Runs `thicket reconcile`.
 pub(crate) async fn reconcile(config: &Config, args: ReconcileArgs) -> anyhow::Result<ExitCode> {
-    let mut postgres = connect_postgres(&config.postgres.url)
-        .await
-        .context("postgresql does not answer: start it or set postgres.url")?;
-    let redis = try_connect_redis(&config.redis.url)
-        .await
-        .context("redis does not answer: start it or set redis.url")?;
+    let mut postgres = stores::postgres(config).await?;
+    let redis = stores::redis(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
     let snapshot = Snapshot::read(&mut postgres, args.since).await?;
     let redis_state = RedisState::read(&redis, &keys, &mut postgres, &snapshot).await?;
     let report = check(&snapshot, &redis_state);
-    if args.format.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print::print(&report);
-    }
+    args.format.print(&report, print::print)?;
     Ok(if report.balances { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

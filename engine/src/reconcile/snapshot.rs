@@ -11,6 +11,7 @@ use thicket_store::postgres::{
 
 use super::progress::Progress;
 use crate::losses::Loss;
+use crate::stores::TABLES_MISSING;
 
 /// The state of PostgreSQL that the checks compare.
 #[derive(Debug)]
@@ -35,9 +36,8 @@ impl Snapshot {
         postgres: &mut PostgresConnection,
         since: Option<Timestamp>,
     ) -> anyhow::Result<Self> {
-        let at = begin_snapshot(postgres).await.context("the tables are missing: run `thicket migrate`")?;
-        let ledgers =
-            partition_ledgers(postgres).await.context("the tables are out of date: run `thicket migrate`")?;
+        let at = begin_snapshot(postgres).await.context(TABLES_MISSING)?;
+        let ledgers = partition_ledgers(postgres).await.context(TABLES_MISSING)?;
         let dead_letters = dead_letters_by_partition(postgres).await?;
         let losses = stored_losses(postgres, since).await?.into_iter().map(Loss::from).collect();
         let days = day_tables(postgres, since).await?;

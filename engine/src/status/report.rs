@@ -15,6 +15,7 @@ use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder}
 use crate::config::Config;
 use crate::losses::Loss;
 use crate::scrape;
+use crate::stores::TABLES_MISSING;
 
 /// The state of a deployment.
 #[derive(Debug, Serialize)]
@@ -105,8 +106,7 @@ impl Status {
         postgres: &mut PostgresConnection,
         redis: &Client,
     ) -> anyhow::Result<Self> {
-        let ledgers =
-            partition_ledgers(postgres).await.context("the tables are missing: run `thicket migrate`")?;
+        let ledgers = partition_ledgers(postgres).await.context(TABLES_MISSING)?;
         let keys = Keys::new(&config.redis.prefix)?;
         let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
         let mut partitions = Vec::with_capacity(ledgers.len());

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::database::DatabaseArgument;
 use crate::digest;
 
 /// Prints a SHA-256 over all readings, anomalies, dead letters and sensors.
@@ -20,22 +21,15 @@ use crate::digest;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The database, as postgres://user[:password]@host[:port]/database.
-    #[arg(
-        long,
-        env = "THICKET__POSTGRES__URL",
-        default_value = "postgres://thicket@localhost:5432/thicket",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseArgument,
     /// Print a JSON object with the digest and the number of rows of each table.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let result = digest::digest(&arguments.database).await?;
+    let result = digest::digest(&arguments.database.url).await?;
     if arguments.json {
         println!("{}", serde_json::to_string(&result)?);
     } else {

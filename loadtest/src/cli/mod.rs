@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and errors to standard error. Exit codes: 0 success, 1
 //! failure or a loss that `verify` or `demo` found, 2 a mistake on the command line.
 
+mod database;
 mod demo;
 mod digest;
 mod progress;

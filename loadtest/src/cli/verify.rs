@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use super::database::DatabaseArgument;
 use crate::verify::{self, Performance, VerifyOptions, metrics};
 
 /// Compares what was published with what is stored, value by value, and prints one JSON object.
@@ -27,15 +28,8 @@ pub(super) struct Arguments {
     /// A file that `replay --manifest` wrote. May be given several times.
     #[arg(long = "manifest", required = true, value_name = "FILE")]
     manifests: Vec<PathBuf>,
-    /// The database, as postgres://user[:password]@host[:port]/database.
-    #[arg(
-        long,
-        env = "THICKET__POSTGRES__URL",
-        default_value = "postgres://thicket@localhost:5432/thicket",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseArgument,
     /// Wait up to this long until all published readings are stored.
     #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
     wait: f64,
@@ -46,7 +40,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let wait = Duration::try_from_secs_f64(arguments.wait)?;
-    let options = VerifyOptions { manifests: arguments.manifests, database: arguments.database, wait };
+    let options = VerifyOptions { manifests: arguments.manifests, database: arguments.database.url, wait };
     let mut outcome = verify::verify(&options, None::<Performance>).await?;
     if let Some(url) = &arguments.metrics {
         outcome.report.latency_ms = metrics::latency(url).await?;

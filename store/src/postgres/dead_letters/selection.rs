@@ -1,5 +1,7 @@
 //! Listing, marking and deleting dead letters, by their keys or by a filter.
 
+use diesel::pg::Pg;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
@@ -39,25 +41,8 @@ pub struct SelectedDeadLetter {
     pub was_replayed: bool,
 }
 
-/// Keys of dead letters as a statement takes them: an array per column.
-struct KeyArrays {
-    partition: Vec<i32>,
-    generation: Vec<i64>,
-    n: Vec<i64>,
-    item: Vec<i32>,
-}
-
-impl KeyArrays {
-    fn of(keys: &[DeadLetterKey]) -> Self {
-        let position = |key: &DeadLetterKey| key.position.position;
-        Self {
-            partition: keys.iter().map(|key| i32::from(key.partition.0)).collect(),
-            generation: keys.iter().map(|key| position(key).generation.cast_signed()).collect(),
-            n: keys.iter().map(|key| position(key).n.cast_signed()).collect(),
-            item: keys.iter().map(|key| key.position.item.cast_signed()).collect(),
-        }
-    }
-}
+/// A statement whose type is the same whatever is bound to it.
+type Statement = BoxedSqlQuery<'static, Pg, SqlQuery>;
 
 const KEY_COLUMNS: &str = "partition, generation, n, item";
 
@@ -66,13 +51,27 @@ const KEY_COLUMNS: &str = "partition, generation, n, item";
 const PASSES: &str =
     "($1 IS NULL OR reason = $1) AND ($2 IS NULL OR topic LIKE $2) AND ($3 IS NULL OR received >= $3)";
 
-/// A condition: the key is among the four [`KeyArrays`] that are bound from `$first` on.
+/// A condition: the key is among those that [`bind_keys`] binds from `$first` on.
 fn has_key(first: u32) -> String {
     let [partition, generation, n, item] = [first, first + 1, first + 2, first + 3];
     format!(
         "({KEY_COLUMNS}) IN
          (SELECT * FROM unnest(${partition}::int4[], ${generation}::int8[], ${n}::int8[], ${item}::int4[]))"
     )
+}
+
+/// Binds keys to the next four parameters of a statement, an array per column.
+fn bind_keys(statement: Statement, keys: &[DeadLetterKey]) -> Statement {
+    let position = |key: &DeadLetterKey| key.position.position;
+    let partitions = keys.iter().map(|key| i32::from(key.partition.0));
+    let generations = keys.iter().map(|key| position(key).generation.cast_signed());
+    let numbers = keys.iter().map(|key| position(key).n.cast_signed());
+    let items = keys.iter().map(|key| key.position.item.cast_signed());
+    statement
+        .bind::<Array<Integer>, _>(partitions.collect::<Vec<i32>>())
+        .bind::<Array<BigInt>, _>(generations.collect::<Vec<i64>>())
+        .bind::<Array<BigInt>, _>(numbers.collect::<Vec<i64>>())
+        .bind::<Array<Integer>, _>(items.collect::<Vec<i32>>())
 }
 
 /// Returns the newest dead letters that pass a filter, at most `limit`.
@@ -112,22 +111,17 @@ pub async fn select_dead_letters(
         was_replayed: bool,
     }
     let DeadLetterSelection { keys, filter } = selection;
-    let arrays = KeyArrays::of(keys);
-    let rows: Vec<Row> = sql_query(format!(
+    let statement = sql_query(format!(
         "SELECT {KEY_COLUMNS}, replayed IS NOT NULL AS was_replayed FROM dead_letters
          WHERE {PASSES} AND ($4 OR {has_key}) ORDER BY {KEY_COLUMNS}",
         has_key = has_key(5)
     ))
+    .into_boxed()
     .bind::<Nullable<Text>, _>(filter.reason.map(Reason::as_str))
     .bind::<Nullable<Text>, _>(filter.topic.as_deref().map(like))
     .bind::<Nullable<Timestamptz>, _>(filter.since)
-    .bind::<Bool, _>(keys.is_empty())
-    .bind::<Array<Integer>, _>(arrays.partition)
-    .bind::<Array<BigInt>, _>(arrays.generation)
-    .bind::<Array<BigInt>, _>(arrays.n)
-    .bind::<Array<Integer>, _>(arrays.item)
-    .load(connection)
-    .await?;
+    .bind::<Bool, _>(keys.is_empty());
+    let rows: Vec<Row> = bind_keys(statement, keys).load(connection).await?;
     let selected = |row: Row| {
         let position = Position::from_columns(row.generation, row.n);
         let position = RecordPosition { position, item: row.item.cast_unsigned() };
@@ -142,26 +136,15 @@ pub async fn dead_letters_by_key(
     connection: &mut AsyncPgConnection,
     keys: &[DeadLetterKey],
 ) -> QueryResult<Vec<DeadLetterRow>> {
-    let arrays = KeyArrays::of(keys);
-    sql_query(format!("SELECT * FROM dead_letters WHERE {} ORDER BY {KEY_COLUMNS}", has_key(1)))
-        .bind::<Array<Integer>, _>(arrays.partition)
-        .bind::<Array<BigInt>, _>(arrays.generation)
-        .bind::<Array<BigInt>, _>(arrays.n)
-        .bind::<Array<Integer>, _>(arrays.item)
-        .load(connection)
-        .await
+    let statement =
+        sql_query(format!("SELECT * FROM dead_letters WHERE {} ORDER BY {KEY_COLUMNS}", has_key(1)));
+    bind_keys(statement.into_boxed(), keys).load(connection).await
 }
 
 /// Marks dead letters as republished now.
 pub async fn mark_replayed(connection: &mut AsyncPgConnection, keys: &[DeadLetterKey]) -> QueryResult<()> {
-    let arrays = KeyArrays::of(keys);
-    sql_query(format!("UPDATE dead_letters SET replayed = now() WHERE {}", has_key(1)))
-        .bind::<Array<Integer>, _>(arrays.partition)
-        .bind::<Array<BigInt>, _>(arrays.generation)
-        .bind::<Array<BigInt>, _>(arrays.n)
-        .bind::<Array<Integer>, _>(arrays.item)
-        .execute(connection)
-        .await?;
+    let statement = sql_query(format!("UPDATE dead_letters SET replayed = now() WHERE {}", has_key(1)));
+    bind_keys(statement.into_boxed(), keys).execute(connection).await?;
     Ok(())
 }
 
@@ -178,19 +161,13 @@ pub async fn delete_dead_letters(
         #[diesel(sql_type = BigInt)]
         dead_letters: i64,
     }
-    let arrays = KeyArrays::of(keys);
     let deleted = connection.transaction(async |connection| {
-        let deleted: Vec<Deleted> = sql_query(format!(
+        let statement = sql_query(format!(
             "WITH deleted AS (DELETE FROM dead_letters WHERE {} RETURNING partition)
              SELECT partition, count(*) AS dead_letters FROM deleted GROUP BY partition ORDER BY partition",
             has_key(1)
-        ))
-        .bind::<Array<Integer>, _>(arrays.partition)
-        .bind::<Array<BigInt>, _>(arrays.generation)
-        .bind::<Array<BigInt>, _>(arrays.n)
-        .bind::<Array<Integer>, _>(arrays.item)
-        .load(connection)
-        .await?;
+        ));
+        let deleted: Vec<Deleted> = bind_keys(statement.into_boxed(), keys).load(connection).await?;
         // The rows are locked one by one, in the order in which the engine's writers lock them: no
         // deadlock.
         for Deleted { partition, dead_letters } in &deleted {

@@ -1,35 +1,28 @@
 //! The append protocol on a real Redis: after any number of retries, the log holds each entry once
 //! and in order.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
 use fred::interfaces::{KeysInterface as _, StreamsInterface as _};
-use fred::prelude::Client;
-use thicket_compose::Redis;
 use thicket_schema::{DeadLetter, Entry, Item, Keys, PartitionId, Position, Reason, Record};
-use thicket_store::redis::{AppendOutcome, LogAppender, LogReader, Opening, try_connect_redis};
+use thicket_store::redis::{AppendOutcome, LogAppender, LogReader, Opening};
+
+use crate::support::RedisServer;
 
 const P: PartitionId = PartitionId(3);
 const NO_BOUND: u64 = 1_000_000;
 
 struct TestEnv {
-    _directory: tempfile::TempDir,
-    _redis: Redis,
-    client: Client,
+    server: RedisServer,
     keys: Keys,
 }
 
 impl TestEnv {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let redis = Redis::start(directory.path()).unwrap();
-        let client = try_connect_redis(&redis.url()).await.unwrap();
-        Self { _directory: directory, _redis: redis, client, keys: Keys::default() }
+        Self { server: RedisServer::start().await, keys: Keys::default() }
     }
 
     async fn open(&self, producer: &str, wall_ms: u64) -> LogAppender {
         LogAppender::open(
-            &self.client,
+            &self.server.client,
             &self.keys,
             P,
             producer,
@@ -41,11 +34,12 @@ impl TestEnv {
 
     async fn append(&self, appender: &mut LogAppender, what: &str, bound: u64) -> AppendOutcome {
         let bytes = appender.pack(&mut entry(what));
-        appender.append(&self.client, &self.keys, &bytes, bound).await.unwrap()
+        appender.append(&self.server.client, &self.keys, &bytes, bound).await.unwrap()
     }
 
     async fn log(&self) -> Vec<(Position, String, Position)> {
-        let reader = LogReader::new(self.client.clone(), self.client.clone(), self.keys.clone());
+        let reader =
+            LogReader::new(self.server.client.clone(), self.server.client.clone(), self.keys.clone());
         let read = reader
             .read(&[(P, Position::default())], 1_000, std::time::Duration::from_millis(1))
             .await
@@ -96,14 +90,14 @@ async fn a_retry_after_a_lost_reply_neither_duplicates_nor_reorders_entries() {
     let mut appender = env.open("a", 100).await;
     let bytes = appender.pack(&mut entry("1"));
     // The reply to this append is lost: the appender never receives it.
-    let script = fred::types::scripts::Script::from_lua(include_str!("../src/redis/append.lua"));
+    let script = fred::types::scripts::Script::from_lua(include_str!("../../src/redis/append.lua"));
     let keys = vec![env.keys.log(P), env.keys.writer(P)];
     let arguments: Vec<fred::types::Value> =
         vec!["a".into(), "1".into(), fred::types::Value::Bytes(bytes.clone()), "9".into(), "100".into()];
-    let reply: String = script.evalsha_with_reload(&env.client, keys, arguments).await.unwrap();
+    let reply: String = script.evalsha_with_reload(&env.server.client, keys, arguments).await.unwrap();
     assert_eq!(reply, "ok");
     assert_eq!(
-        appender.append(&env.client, &env.keys, &bytes, NO_BOUND).await.unwrap(),
+        appender.append(&env.server.client, &env.keys, &bytes, NO_BOUND).await.unwrap(),
         AppendOutcome::Appended
     );
     assert_eq!(env.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Appended);
@@ -126,7 +120,7 @@ async fn a_full_log_accepts_no_entry_until_it_is_trimmed() {
     assert_eq!(env.append(&mut appender, "1", 2).await, AppendOutcome::Appended);
     assert_eq!(env.append(&mut appender, "2", 2).await, AppendOutcome::Appended);
     assert_eq!(env.append(&mut appender, "3", 2).await, AppendOutcome::Full);
-    let reader = LogReader::new(env.client.clone(), env.client.clone(), env.keys.clone());
+    let reader = LogReader::new(env.server.client.clone(), env.server.client.clone(), env.keys.clone());
     assert_eq!(reader.trim(P, at(100, 1)).await.unwrap(), 1);
     assert_eq!(env.append(&mut appender, "3", 2).await, AppendOutcome::Appended);
     assert_eq!(env.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["2", "3"]);
@@ -137,7 +131,7 @@ async fn the_next_append_notices_that_redis_lost_its_data() {
     let env = TestEnv::new().await;
     let mut appender = env.open("a", 100).await;
     assert_eq!(env.append(&mut appender, "1", NO_BOUND).await, AppendOutcome::Appended);
-    let _: i64 = env.client.del(vec![env.keys.log(P), env.keys.writer(P)]).await.unwrap();
+    let _: i64 = env.server.client.del(vec![env.keys.log(P), env.keys.writer(P)]).await.unwrap();
     assert_eq!(env.append(&mut appender, "2", NO_BOUND).await, AppendOutcome::Lost);
 }
 
@@ -148,10 +142,10 @@ async fn trimming_keeps_uncommitted_entries_and_the_newest_position() {
     for what in ["1", "2", "3"] {
         env.append(&mut appender, what, NO_BOUND).await;
     }
-    let reader = LogReader::new(env.client.clone(), env.client.clone(), env.keys.clone());
+    let reader = LogReader::new(env.server.client.clone(), env.server.client.clone(), env.keys.clone());
     assert_eq!(reader.lag(P, at(100, 1)).await.unwrap(), 2);
     assert_eq!(reader.trim(P, at(100, 3)).await.unwrap(), 0);
-    let length: u64 = env.client.xlen(env.keys.log(P)).await.unwrap();
+    let length: u64 = env.server.client.xlen(env.keys.log(P)).await.unwrap();
     assert_eq!((length, reader.newest(P).await.unwrap()), (0, Some(at(100, 3))));
     let next = env.open("b", 100).await;
     assert_eq!(next.last(), at(100, 3), "a new generation names the last entry that the log ever held");

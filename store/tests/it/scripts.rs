@@ -1,50 +1,43 @@
 //! The scripts of Redis decide as the pure functions of `protocol` do. Both are compared on a real
 //! Redis, for every small state.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
 use fred::interfaces::{HashesInterface as _, KeysInterface as _, StreamsInterface as _};
-use fred::prelude::Client;
 use fred::types::FromValue;
 use fred::types::scripts::Script;
-use thicket_compose::Redis;
 use thicket_protocol::lease::{LeaseState, acquire};
 use thicket_protocol::log::{Appended, Writer, append, may_open, open};
 use thicket_protocol::{checkpoint, lease};
 use thicket_schema::Position;
-use thicket_store::redis::try_connect_redis;
+
+use crate::support::RedisServer;
 
 const LOG: &str = "log";
 const WRITER: &str = "writer";
 
 struct TestEnv {
-    _directory: tempfile::TempDir,
-    _redis: Redis,
-    client: Client,
+    server: RedisServer,
 }
 
 impl TestEnv {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let redis = Redis::start(directory.path()).unwrap();
-        let client = try_connect_redis(&redis.url()).await.unwrap();
-        Self { _directory: directory, _redis: redis, client }
+        Self { server: RedisServer::start().await }
     }
 
     async fn run<R: FromValue>(&self, script: &Script, keys: &[&str], arguments: &[String]) -> R {
         let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
-        script.evalsha_with_reload(&self.client, keys, arguments.to_vec()).await.unwrap()
+        script.evalsha_with_reload(&self.server.client, keys, arguments.to_vec()).await.unwrap()
     }
 
     /// Stores a log that ended at `last` and holds `length` entries, and its writer.
     async fn set_up(&self, last: Option<Position>, length: u64, writer: Option<&Writer<&str>>) {
-        let _: i64 = self.client.del(vec![LOG, WRITER]).await.unwrap();
+        let _: i64 = self.server.client.del(vec![LOG, WRITER]).await.unwrap();
         if let Some(last) = last {
             for n in last.n.saturating_sub(length.max(1)) + 1..=last.n {
                 let id = Position { n, ..last }.to_string();
-                let _: String = self.client.xadd(LOG, false, None::<()>, id, ("e", "x")).await.unwrap();
+                let _: String =
+                    self.server.client.xadd(LOG, false, None::<()>, id, ("e", "x")).await.unwrap();
             }
-            let _: i64 = self.client.xtrim(LOG, ("MAXLEN", "=", length as i64)).await.unwrap();
+            let _: i64 = self.server.client.xtrim(LOG, ("MAXLEN", "=", length as i64)).await.unwrap();
         }
         if let Some(&Writer { producer, sequence, generation }) = writer {
             let fields = [
@@ -52,7 +45,7 @@ impl TestEnv {
                 ("sequence", sequence.to_string()),
                 ("generation", generation.to_string()),
             ];
-            let () = self.client.hset(WRITER, fields.to_vec()).await.unwrap();
+            let () = self.server.client.hset(WRITER, fields.to_vec()).await.unwrap();
         }
     }
 }
@@ -60,7 +53,7 @@ impl TestEnv {
 #[tokio::test]
 async fn the_append_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
-    let script = Script::from_lua(include_str!("../src/redis/append.lua"));
+    let script = Script::from_lua(include_str!("../../src/redis/append.lua"));
     let mut writers = vec![None];
     for n in 0..=3 {
         let known = [("a", 7), ("a", 8), ("b", 7)];
@@ -83,8 +76,8 @@ async fn the_append_script_decides_as_the_protocol_does() {
             let reply: String = env.run(&script, &[LOG, WRITER], &arguments).await;
             let case = format!("{writer:?}, {length} of {bound}, n = {n}");
             assert_eq!(Appended::from_name(&reply), Some(expected), "{case}");
-            let now: u64 = env.client.xlen(LOG).await.unwrap();
-            let stored: Option<u64> = env.client.hget(WRITER, "sequence").await.unwrap();
+            let now: u64 = env.server.client.xlen(LOG).await.unwrap();
+            let stored: Option<u64> = env.server.client.hget(WRITER, "sequence").await.unwrap();
             let added = expected == Appended::Now;
             assert_eq!(now, length + u64::from(added), "{case}");
             assert_eq!(stored, if added { Some(n) } else { writer.map(|writer| writer.sequence) }, "{case}");
@@ -97,17 +90,17 @@ async fn the_append_script_decides_as_the_protocol_does() {
 #[tokio::test]
 async fn the_open_script_fences_as_the_protocol_does() {
     let env = TestEnv::new().await;
-    let script = Script::from_lua(include_str!("../src/redis/open.lua"));
+    let script = Script::from_lua(include_str!("../../src/redis/open.lua"));
     for before in [None, Some(1), Some(2), Some(3)] {
         for ingress_epoch in 1..4 {
             env.set_up(None, 0, Some(&Writer { producer: "a", sequence: 2, generation: 5 })).await;
             if let Some(before) = before {
-                let () = env.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
+                let () = env.server.client.hset(WRITER, ("ingress_epoch", before)).await.unwrap();
             }
             let arguments = ["b".to_owned(), "1".to_owned(), ingress_epoch.to_string()];
             let (_, reply): (u64, String) = env.run(&script, &[LOG, WRITER], &arguments).await;
             assert_eq!(reply != "fenced", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
-            let producer: String = env.client.hget(WRITER, "producer").await.unwrap();
+            let producer: String = env.server.client.hget(WRITER, "producer").await.unwrap();
             assert_eq!(producer == "b", may_open(before, ingress_epoch), "{before:?}, {ingress_epoch}");
         }
     }
@@ -116,7 +109,7 @@ async fn the_open_script_fences_as_the_protocol_does() {
 #[tokio::test]
 async fn the_open_script_chooses_the_generation_as_the_protocol_does() {
     let env = TestEnv::new().await;
-    let script = Script::from_lua(include_str!("../src/redis/open.lua"));
+    let script = Script::from_lua(include_str!("../../src/redis/open.lua"));
     let mut lasts = vec![(None, 0)];
     for generation in [1, 3] {
         // An empty log keeps the id of its last entry.
@@ -133,6 +126,7 @@ async fn the_open_script_chooses_the_generation_as_the_protocol_does() {
                 assert_eq!(generation, open(before, last.unwrap_or_default(), earliest), "{case}");
                 assert_eq!(end.parse(), Ok(last.unwrap_or_default()), "{case}");
                 let stored: Vec<String> = env
+                    .server
                     .client
                     .hmget(WRITER, vec!["producer", "sequence", "generation", "ingress_epoch"])
                     .await
@@ -146,16 +140,16 @@ async fn the_open_script_chooses_the_generation_as_the_protocol_does() {
 #[tokio::test]
 async fn the_acquire_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
-    let script = Script::from_lua(include_str!("../src/redis/acquire.lua"));
+    let script = Script::from_lua(include_str!("../../src/redis/acquire.lua"));
     for holder in [None, Some("a"), Some("b")] {
-        let _: i64 = env.client.del("lease").await.unwrap();
+        let _: i64 = env.server.client.del("lease").await.unwrap();
         if let Some(holder) = holder {
-            let () = env.client.set("lease", holder, None, None, false).await.unwrap();
+            let () = env.server.client.set("lease", holder, None, None, false).await.unwrap();
         }
         let code: i64 = env.run(&script, &["lease"], &["a".to_owned(), "60000".to_owned()]).await;
         let expected = acquire(holder.as_ref(), &"a");
         assert_eq!((LeaseState::from_code(code), code), (expected, expected.code()));
-        let now: String = env.client.get("lease").await.unwrap();
+        let now: String = env.server.client.get("lease").await.unwrap();
         assert_eq!(now, if expected == lease::LeaseState::HeldByOther { "b" } else { "a" });
     }
 }
@@ -163,17 +157,17 @@ async fn the_acquire_script_decides_as_the_protocol_does() {
 #[tokio::test]
 async fn the_save_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
-    let script = Script::from_lua(include_str!("../src/redis/save.lua"));
+    let script = Script::from_lua(include_str!("../../src/redis/save.lua"));
     for stored in [None, Some(0), Some(1), Some(2), Some(3)] {
         for seq in 0..=3 {
-            let _: i64 = env.client.del("checkpoint").await.unwrap();
+            let _: i64 = env.server.client.del("checkpoint").await.unwrap();
             if let Some(stored) = stored {
                 let fields = [("seq", stored.to_string()), ("state", "old".to_owned())];
-                let () = env.client.hset("checkpoint", fields.to_vec()).await.unwrap();
+                let () = env.server.client.hset("checkpoint", fields.to_vec()).await.unwrap();
             }
             let written: i64 = env.run(&script, &["checkpoint"], &[seq.to_string(), "new".to_owned()]).await;
             assert_eq!(written == 1, checkpoint::is_written(stored, seq), "{stored:?}, {seq}");
-            let state: String = env.client.hget("checkpoint", "state").await.unwrap();
+            let state: String = env.server.client.hget("checkpoint", "state").await.unwrap();
             assert_eq!(state == "new", written == 1);
         }
     }

@@ -1,46 +1,28 @@
 //! The questions and changes of operators on a real PostgreSQL: dead letters, quarantine, anomalies and labels.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
 use diesel_async::SimpleAsyncConnection as _;
-use tempfile::TempDir;
-use thicket_compose::Postgres;
 use thicket_detector::Label;
-use thicket_schema::postgres::migrate;
 use thicket_schema::{
     DeadLetter, FieldSet, PartitionId, Position, Reading, Reason, RecordPosition, SensorId, SensorName,
     Timestamp,
 };
 use thicket_store::postgres::{
     AnomalyFilter, CommitBatch, DeadLetterFilter, DeadLetterKey, DeadLetterSelection, LoggedDeadLetter,
-    NewLabel, PostgresConnection, WriteSession, anomalies_between, check_deployment, claim, clear_label,
-    connect_postgres, dead_letters_by_key, delete_dead_letters, find_anomaly, find_sensor, list_anomalies,
-    mark_replayed, nearest_anomalies, newest_dead_letters, newest_quarantined, partition_ledgers,
-    postgres_pool, quarantined_by_reason, select_dead_letters, sensor_names, sensors_matching, set_label,
-    unlogged_labels,
+    NewLabel, WriteSession, anomalies_between, check_deployment, claim, clear_label, dead_letters_by_key,
+    delete_dead_letters, find_anomaly, find_sensor, list_anomalies, mark_replayed, nearest_anomalies,
+    newest_dead_letters, newest_quarantined, partition_ledgers, postgres_pool, quarantined_by_reason,
+    select_dead_letters, sensor_names, sensors_matching, set_label, unlogged_labels,
 };
+
+use crate::support::PostgresServer;
 
 const TEN: i64 = 1_795_341_600_000_000;
 const HOUR: i64 = 3_600_000_000;
 
-struct TestEnv {
-    _directory: TempDir,
-    postgres: Postgres,
-}
-
-impl TestEnv {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(directory.path()).unwrap();
-        let env = Self { _directory: directory, postgres };
-        migrate(env.connect().await).await.unwrap();
-        check_deployment(&mut env.connect().await, 1).await.unwrap();
-        env
-    }
-
-    async fn connect(&self) -> PostgresConnection {
-        connect_postgres(&self.postgres.url()).await.unwrap()
-    }
+async fn start() -> PostgresServer {
+    let server = PostgresServer::start().await;
+    check_deployment(&mut server.connect().await, 1).await.unwrap();
+    server
 }
 
 fn position(item: u32) -> RecordPosition {
@@ -52,8 +34,8 @@ fn key(item: u32) -> DeadLetterKey {
 }
 
 /// Commits two dead letters: one of a message, and an hour later one of a decoded reading.
-async fn commit_dead_letters(env: &TestEnv) {
-    let pool = postgres_pool(&env.postgres.url(), 1).unwrap();
+async fn commit_dead_letters(server: &PostgresServer) {
+    let pool = postgres_pool(&server.url(), 1).unwrap();
     assert_eq!(claim(&pool, &[PartitionId(0)]).await.unwrap()[0].epoch, 1);
     let reading = Reading {
         sensor: SensorName::new("a").unwrap(),
@@ -79,14 +61,14 @@ async fn commit_dead_letters(env: &TestEnv) {
             dead_letter: letter,
         });
     }
-    WriteSession::default().commit(&env.postgres.url(), &[&batch]).await.unwrap();
+    WriteSession::default().commit(&server.url(), &[&batch]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_found_marked_and_deleted_by_key_and_by_filter() {
-    let env = TestEnv::start().await;
-    commit_dead_letters(&env).await;
-    let postgres = &mut env.connect().await;
+    let server = start().await;
+    commit_dead_letters(&server).await;
+    let postgres = &mut server.connect().await;
 
     let newest = newest_dead_letters(postgres, &DeadLetterFilter::default(), 10).await.unwrap();
     let shown: Vec<_> = newest.iter().map(|row| (DeadLetterKey::of(row), row.of_reading)).collect();
@@ -119,8 +101,8 @@ async fn dead_letters_are_found_marked_and_deleted_by_key_and_by_filter() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quarantined_readings_are_listed_and_counted() {
-    let env = TestEnv::start().await;
-    let postgres = &mut env.connect().await;
+    let server = start().await;
+    let postgres = &mut server.connect().await;
     let rows = "INSERT INTO quarantine (partition, generation, n, item, reason, sensor, ts, detail, quarantined) VALUES
         (0, 1, 1, 0, 'poison', 'a', now(), '', '2026-11-22 10:00Z'),
         (0, 1, 2, 0, 'poison', 'a', now(), '', '2026-11-22 11:00Z'),
@@ -137,8 +119,8 @@ async fn quarantined_readings_are_listed_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn anomalies_are_found_and_labelled() {
-    let env = TestEnv::start().await;
-    let postgres = &mut env.connect().await;
+    let server = start().await;
+    let postgres = &mut server.connect().await;
     let name = SensorName::new("site-1/mic").unwrap();
     let id = name.id().0;
     let rows = format!(
@@ -165,7 +147,7 @@ async fn anomalies_are_found_and_labelled() {
         (label.label, label.note.as_str(), label.author.as_str()),
         (Label::False, "a festival", "ada")
     );
-    let pool = postgres_pool(&env.postgres.url(), 1).unwrap();
+    let pool = postgres_pool(&server.url(), 1).unwrap();
     assert_eq!(unlogged_labels(&pool).await.unwrap().len(), 1, "a label needs an anomaly");
 
     let mut filter =

@@ -1,18 +1,14 @@
 //! Day tables on a real PostgreSQL: listing them, counting their rows and dropping them.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
-
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection as _;
-use tempfile::TempDir;
-use thicket_compose::Postgres;
-use thicket_schema::postgres::migrate;
 use thicket_store::postgres::{
     DayOutcome, DayTable, NewestRow, PostgresConnection, QueryError, RowsWithoutSensor, begin_retention,
-    connect_postgres, count_rows_of_day, day_tables, days_older_than, drop_day, is_lock_timeout,
-    partition_ledgers,
+    count_rows_of_day, day_tables, days_older_than, drop_day, is_lock_timeout, partition_ledgers,
 };
+
+use crate::support::PostgresServer;
 
 /// Two days. The first has two scored rows, a late and a poison row of sensor 1; the second a
 /// scored row.
@@ -47,24 +43,10 @@ impl From<RowsWithoutSensor> for Error {
     }
 }
 
-struct Server {
-    server: Postgres,
-    _directory: TempDir,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let server = Postgres::start(directory.path()).unwrap();
-        let this = Self { server, _directory: directory };
-        migrate(this.connect().await).await.unwrap();
-        this.connect().await.batch_execute(ROWS).await.unwrap();
-        this
-    }
-
-    async fn connect(&self) -> PostgresConnection {
-        connect_postgres(&self.server.url()).await.unwrap()
-    }
+async fn start() -> PostgresServer {
+    let server = PostgresServer::start().await;
+    server.execute(ROWS).await;
+    server
 }
 
 async fn drop_first(
@@ -83,7 +65,7 @@ async fn drop_first(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_is_listed_counted_kept_while_it_is_needed_and_dropped() {
-    let server = Server::start().await;
+    let server = start().await;
     let mut connection = server.connect().await;
     let names = |days: &[DayTable]| days.iter().map(|day| day.name.clone()).collect::<Vec<_>>();
     let days = days_older_than(&mut connection, Duration::ZERO).await.unwrap();
@@ -116,7 +98,7 @@ async fn a_day_is_listed_counted_kept_while_it_is_needed_and_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_timeout_is_recognised_by_a_fact_and_not_by_the_text_of_its_message() {
-    let server = Server::start().await;
+    let server = start().await;
     let (mut connection, mut other) = (server.connect().await, server.connect().await);
     let days = day_tables(&mut connection, None).await.unwrap();
     for statement in [
@@ -139,7 +121,7 @@ async fn a_lock_timeout_is_recognised_by_a_fact_and_not_by_the_text_of_its_messa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_at_a_time_does_the_work_of_retention() {
-    let server = Server::start().await;
+    let server = start().await;
     let (mut first, mut second) = (server.connect().await, server.connect().await);
     assert!(begin_retention(&mut first).await.unwrap());
     assert!(!begin_retention(&mut second).await.unwrap());

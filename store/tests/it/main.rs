@@ -1,0 +1,10 @@
+//! The store against real servers. One binary, so that it is linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod append;
+mod drop_day;
+mod operators;
+mod rejected_rows;
+mod scripts;
+mod support;

@@ -1,0 +1,116 @@
+//! Rows that PostgreSQL rejects, and outages that look similar. The error messages are in German,
+//! as on a server with another `lc_messages`: the engine must decide by SQLSTATE and constraint,
+//! not by message.
+
+use thicket_schema::postgres::ReadingRow;
+use thicket_schema::{FieldSet, PartitionId, Position, Reading, RecordPosition, SensorName, Timestamp};
+use thicket_store::postgres::{
+    CommitBatch, LoggedRow, SeenSensor, WriteSession, check_deployment, claim, postgres_pool,
+};
+
+use crate::support::PostgresServer;
+
+const NOON: i64 = 1_795_348_800_000_000;
+
+async fn start() -> PostgresServer {
+    let server = PostgresServer::start().await;
+    check_deployment(&mut server.connect().await, 1).await.unwrap();
+    let pool = postgres_pool(&server.url(), 1).unwrap();
+    assert_eq!(claim(&pool, &[PartitionId(0)]).await.unwrap()[0].epoch, 1);
+    server
+}
+
+/// Makes PostgreSQL reject readings of value 13 with a SQLSTATE and a message in German.
+async fn reject(server: &PostgresServer, code: &str) {
+    server
+        .execute(&format!(
+            "CREATE FUNCTION ablehnen() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF NEW.\"values\"[1] = 13 THEN
+                 RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'Diese Zeile geht nicht';
+             END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER ablehnen BEFORE INSERT ON readings FOR EACH ROW EXECUTE FUNCTION ablehnen()"
+        ))
+        .await;
+}
+
+/// Returns a batch of readings with these values.
+fn batch_of(values: &[f64]) -> CommitBatch {
+    let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
+    batch.to = Position { generation: 1, n: 1 };
+    for (item, &value) in values.iter().enumerate() {
+        let reading = Reading {
+            sensor: SensorName::new("a").unwrap(),
+            ts: Timestamp(NOON + item as i64),
+            stamped: false,
+            fields: FieldSet::new(vec!["value".to_owned()]).unwrap(),
+            values: vec![value],
+        };
+        if item == 0 {
+            let (sensor, fields) = (reading.sensor.clone(), reading.fields.clone());
+            batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
+        }
+        let position = RecordPosition { position: batch.to, item: item as u32 };
+        batch.rows.push(LoggedRow { position, row: ReadingRow::unscored(&reading, 0) });
+    }
+    batch.delivered = values.len() as u64;
+    batch
+}
+
+/// Commits a batch that PostgreSQL rejects. Returns the number of partitions with a quarantined
+/// reading.
+async fn rejected(server: &PostgresServer, values: &[f64]) -> usize {
+    let mut session = WriteSession::default();
+    let batch = batch_of(values);
+    let error = session.commit(&server.url(), &[&batch]).await.unwrap_err();
+    session.quarantine_unstorable(&error, &[&batch]).await.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_violates_a_check_is_to_blame_also_if_it_is_the_only_row() {
+    let server = start().await;
+    server.execute("ALTER TABLE readings ADD CONSTRAINT keine_dreizehn CHECK (\"values\"[1] <> 13)").await;
+    assert_eq!(rejected(&server, &[13.0]).await, 1);
+}
+
+/// PostgreSQL does not name the constraint of a column that is not null.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_violates_not_null_is_to_blame_also_if_it_is_the_only_row() {
+    let server = start().await;
+    server.execute("ALTER TABLE readings ALTER grade SET NOT NULL").await;
+    assert_eq!(rejected(&server, &[1.0]).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_with_an_unknown_error_is_to_blame_if_other_rows_pass() {
+    let server = start().await;
+    reject(&server, "22003").await;
+    assert_eq!(rejected(&server, &[1.0, 13.0, 2.0]).await, 1);
+    assert_eq!(rejected(&server, &[13.0]).await, 0, "no other row passes: the server may be to blame");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_is_to_blame_for_an_outage() {
+    let server = start().await;
+    for code in ["53100", "53200", "57014", "40P01", "42501", "25006", "58030", "23514"] {
+        server.execute("DROP TRIGGER IF EXISTS ablehnen ON readings; DROP FUNCTION IF EXISTS ablehnen").await;
+        reject(&server, code).await;
+        assert_eq!(rejected(&server, &[1.0, 13.0, 2.0]).await, 0, "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_is_to_blame_for_a_day_table_that_retention_dropped() {
+    let server = start().await;
+    let mut session = WriteSession::default();
+    let first = batch_of(&[1.0]);
+    session.commit(&server.url(), &[&first]).await.unwrap();
+    server.execute("DROP TABLE readings_y2026m11d22").await;
+    let mut second = batch_of(&[2.0]);
+    (second.from, second.to) = (first.to, Position { generation: 1, n: 2 });
+    let error = session.commit(&server.url(), &[&second]).await.unwrap_err();
+    assert!(session.quarantine_unstorable(&error, &[&second]).await.is_empty());
+    WriteSession::default().commit(&server.url(), &[&second]).await.unwrap();
+}

@@ -1,0 +1,53 @@
+//! A private server for one test.
+
+use diesel_async::SimpleAsyncConnection as _;
+use fred::prelude::Client;
+use tempfile::TempDir;
+use thicket_compose::{Postgres, Redis};
+use thicket_schema::postgres::migrate;
+use thicket_store::postgres::{PostgresConnection, connect_postgres};
+use thicket_store::redis::try_connect_redis;
+
+/// A PostgreSQL with Thicket's tables.
+pub(crate) struct PostgresServer {
+    server: Postgres,
+    _directory: TempDir,
+}
+
+impl PostgresServer {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Postgres::start(directory.path()).unwrap();
+        let started = Self { server, _directory: directory };
+        migrate(started.connect().await).await.unwrap();
+        started
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub(crate) async fn connect(&self) -> PostgresConnection {
+        connect_postgres(&self.url()).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, statements: &str) {
+        self.connect().await.batch_execute(statements).await.unwrap();
+    }
+}
+
+/// An empty Redis, and a connection to it.
+pub(crate) struct RedisServer {
+    pub(crate) client: Client,
+    _server: Redis,
+    _directory: TempDir,
+}
+
+impl RedisServer {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Redis::start(directory.path()).unwrap();
+        let client = try_connect_redis(&server.url()).await.unwrap();
+        Self { client, _server: server, _directory: directory }
+    }
+}
