@@ -146,7 +146,7 @@ impl Starter<'_> {
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
                 evict_after: config.shards.evict_after,
-                max_resident: (config.shards.max_resident / usize::from(count)).max(1),
+                max_detectors: (config.shards.max_detectors / usize::from(count)).max(1),
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };
             let peers = ShardPeers {

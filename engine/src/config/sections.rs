@@ -38,11 +38,11 @@ pub(crate) struct MqttConfig {
     pub(crate) templates: Vec<String>,
     /// Members of a payload that hold its time.
     pub(crate) timestamp_keys: Vec<String>,
-    /// Most bytes of a payload.
+    /// Maximum number of bytes of a payload.
     pub(crate) max_payload_bytes: usize,
-    /// Most fields of a reading.
+    /// Maximum number of fields of a reading.
     pub(crate) max_fields: usize,
-    /// Most readings of a message.
+    /// Maximum number of readings of a message.
     pub(crate) max_readings: usize,
     /// How far a timestamp may lie after the arrival.
     #[serde(with = "humantime_serde")]
@@ -53,7 +53,7 @@ pub(crate) struct MqttConfig {
     /// Interval of keep-alive pings.
     #[serde(with = "humantime_serde")]
     pub(crate) keep_alive: Duration,
-    /// Most messages between broker and log.
+    /// Maximum number of messages that are received and not yet appended.
     pub(crate) max_in_flight: u32,
 }
 
@@ -137,7 +137,7 @@ pub(crate) struct PostgresConfig {
     pub(crate) url: String,
     /// Number of connections that write.
     pub(crate) writers: usize,
-    /// Most rows of a transaction.
+    /// Maximum number of rows of a transaction.
     pub(crate) max_rows: usize,
     /// How long readings are kept; 0 means without a limit.
     #[serde(with = "humantime_serde")]
@@ -153,9 +153,9 @@ pub(crate) struct QueueConfig {
     /// How long to wait for more readings before appending an entry.
     #[serde(with = "humantime_serde")]
     pub(crate) linger: Duration,
-    /// Most records of an entry.
+    /// Maximum number of records of an entry.
     pub(crate) max_records: usize,
-    /// Most entries in a partition's log.
+    /// Maximum number of entries in a partition's log.
     pub(crate) max_backlog: u64,
 }
 
@@ -171,9 +171,9 @@ pub(crate) struct ShardsConfig {
     /// How long a detector stays in memory without a reading.
     #[serde(with = "humantime_serde")]
     pub(crate) evict_after: Duration,
-    /// Most detectors in memory.
-    pub(crate) max_resident: usize,
-    /// Most readings between log and database.
+    /// Maximum number of detectors in memory, over all shards of this node.
+    pub(crate) max_detectors: usize,
+    /// Maximum number of readings that are read from the log and not yet committed.
     pub(crate) max_in_flight: u32,
 }
 

@@ -78,7 +78,7 @@ fn settings(dice: &mut Stream) -> Settings {
         max_rows: [50, 500, 20_000][pick(dice, 3)],
         linger: ["0ms", "5ms", "30ms"][pick(dice, 3)],
         writers: [1, 2, 4][pick(dice, 3)],
-        max_resident: [3, 20_000][pick(dice, 2)],
+        max_detectors: [3, 20_000][pick(dice, 2)],
         ..Settings::default()
     }
 }
