@@ -130,7 +130,8 @@ impl FromStr for Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The MQTT topic, or the sensor's name if `of_reading`; at most [`DeadLetter::MAX_TOPIC_BYTES`] of it.
+    /// The MQTT topic, or the sensor's name if `of_reading`. At most
+    /// [`DeadLetter::MAX_TOPIC_BYTES`] of it.
     pub topic: String,
     /// Why it cannot be processed.
     pub reason: Reason,
@@ -140,8 +141,8 @@ pub struct DeadLetter {
     pub payload: Bytes,
     /// Length of the whole payload in bytes.
     pub payload_bytes: u64,
-    /// Whether it was made of a decoded reading rather than of a message. Such dead letters are made after the
-    /// log was read, so log entries do not hold this.
+    /// Whether it was made of a decoded reading rather than of a message. Such a dead letter is made
+    /// after the log was read, so a log entry never holds one.
     pub of_reading: bool,
 }
 
