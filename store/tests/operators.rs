@@ -1,4 +1,5 @@
-//! The questions and changes of operators on a real PostgreSQL: dead letters, quarantine, anomalies and labels.
+//! The queries and changes of operators on a real PostgreSQL: dead letters, quarantine, anomalies
+//! and labels.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
