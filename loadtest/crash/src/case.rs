@@ -35,7 +35,7 @@ impl Node {
 /// A fail point, and the pass at which it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// One of `thicket_store::faults::PLACES`.
+    /// One of `thicket_store::faults::FAIL_POINTS`.
     pub place: &'static str,
     /// The number of the pass, from 1.
     pub count: u64,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use thicket_loadtest::random::{Key, Stream};
-use thicket_store::faults::PLACES;
+use thicket_store::faults::FAIL_POINTS;
 
 use crate::case::{Action, Case, Fault, Node};
 use crate::dice::reached;
@@ -65,7 +65,8 @@ fn remove_faults(actions: &mut [Action]) {
 
 fn fault(dice: &mut Stream) -> Fault {
     // Quarantine needs a reading that panics its detector; schedules have none.
-    let places: Vec<&str> = PLACES.into_iter().filter(|place| !place.starts_with("quarantine.")).collect();
+    let places: Vec<&str> =
+        FAIL_POINTS.into_iter().filter(|place| !place.starts_with("quarantine.")).collect();
     let place = places[pick(dice, places.len())];
     let (_, high) = reached(place);
     Fault { place, count: 1 + dice.bits() % high }
