@@ -2,7 +2,7 @@
 
 use super::checks::{Check, Report};
 
-/// Most differences of a check that are shown. The JSON has all.
+/// Maximum number of differences of a check that are shown. The JSON has all.
 const SHOWN: usize = 20;
 
 /// Prints a report.
