@@ -28,9 +28,9 @@ use thicket_store::retry::Backoff;
 use crate::config::Config;
 use crate::migrate;
 
-/// Most connections that read the history of detectors.
+/// Maximum number of connections that read the history of detectors.
 const READ_CONNECTIONS: usize = 4;
-/// Most restarts of an actor within a minute. After one more, the node gives up.
+/// Maximum number of restarts of an actor within a minute. After one more, the node gives up.
 const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 

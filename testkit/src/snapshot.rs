@@ -12,8 +12,9 @@ const SHOWN: usize = 3;
 /// The table that gets another row if the broker repeats a message.
 const DEAD_LETTERS: &str = "dead_letters";
 
-/// The queries of the tables beside `readings`. The order of the rows does not depend on the run. A
-/// row is its text and a hash of its binary form, because NaNs of different bits have the same text.
+/// The queries of the tables beside `readings`. The order of the rows does not depend on the run.
+/// A row is its text and a hash of its binary form, because NaNs of different bits have the same
+/// text.
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
 /// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.

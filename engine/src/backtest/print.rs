@@ -4,9 +4,9 @@ use super::report::{Cost, Example, Labels, Quality, Report, SensorReport, Totals
 use crate::format::{self, bytes, count};
 use crate::time_arg;
 
-/// Most sensors that are shown, those with the most changes first.
+/// Maximum number of sensors that are shown, those with the most changes first.
 const SENSORS: usize = 40;
-/// Most causes of an alarm that are shown.
+/// Maximum number of causes of an alarm that are shown.
 const CAUSES: usize = 2;
 
 /// Prints a report.

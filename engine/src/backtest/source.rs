@@ -6,7 +6,7 @@ use thicket_store::postgres::{PostgresConnection, StoredReading, page_of_rows, t
 use super::csv::CsvReadings;
 use super::plan::{Job, Origin, Range};
 
-/// Most readings of a page.
+/// Maximum number of readings of a page.
 const PAGE: usize = 5_000;
 
 /// The readings that are not read yet.

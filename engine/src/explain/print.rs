@@ -8,7 +8,7 @@ use super::stored::ScoreValues;
 use crate::format::{self, number};
 use crate::time_arg;
 
-/// Most contributions of a view that are shown.
+/// Maximum number of contributions of a view that are shown.
 const CONTRIBUTIONS: usize = 8;
 /// Contributions below this share are not shown.
 const LEAST_CONTRIBUTION: f64 = 0.005;

@@ -5,7 +5,7 @@ use thicket_store::redis::InFlight;
 use super::report::{LedgerReport, Status, Totals};
 use crate::backlog;
 
-/// Most lost ranges that are shown.
+/// Maximum number of lost ranges that are shown.
 const LOSSES_SHOWN: usize = 10;
 
 /// Prints the state of a deployment.
