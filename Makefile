@@ -16,30 +16,30 @@ help: ## Show this list
 	@echo
 	@echo '  make demo FOR=60s SEED=7 SENSORS=100 DATA=~/UrbanSound8K   all optional'
 
-servers: ## Install what is missing of Redis, Mosquitto, PostgreSQL and Prometheus
+servers: ## Install missing servers: Redis, Mosquitto, PostgreSQL, Prometheus
 	@./compose/install-servers
 
-demo: servers ## Start everything, replay a city of microphones, show what is found, reckon
+demo: servers ## Start everything, replay a city of microphones, show anomalies, check that no reading is lost
 	@echo 'demo: building the engine and the load test (a few minutes the first time)' >&2
 	@cargo build --release --locked -p thicket -p thicket-loadtest
 	@target/release/thicket-loadtest demo $(DEMO_FLAGS)
 
-test: servers lint ## Formatting, lints, unit, property and integration tests
+test: servers lint ## Check formatting and lints, run unit, property and integration tests
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 
-crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (a quarter of an hour)
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (15 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
 	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 EXPLORE = cargo run --release --locked --quiet -p thicket-model --example explore --
 
-model: ## Try the protocol's events in every order, in larger worlds than make test has time for (minutes, 8 GB)
+model: ## Try the protocol's events in every order, with more readings and faults than make test (15 minutes, 8 GB)
 	$(EXPLORE) --readings 3 --faults 3 $(addprefix --only ,crashes=2 lost-appends=1 lost-opens=1 lost-claims=1 lost-commits=1)
 	$(EXPLORE) --readings 2 --faults 2
 	$(EXPLORE) --readings 2 --faults 2 --lossy
 
-lint: ## Formatting and lints
+lint: ## Check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features rrcf-rs/serde,thicket/faults --locked -- -D warnings
 	cargo check -p rrcf-rs --no-default-features --locked
@@ -48,20 +48,20 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 # A target of its own keeps build scripts and macros free of the sanitizer. tests/allocation.rs brings its own allocator, and counts;
 # the reference cases are many and long, and take the same paths.
-sanitize: ## The forest's tests under AddressSanitizer (a few minutes)
+sanitize: ## Run the forest's tests under AddressSanitizer (a few minutes)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
 		cargo test --locked -p rrcf-rs --all-features --target $(HOST) --target-dir target/sanitize --lib --test forest
 
-fuzz: ## Half a million damaged snapshots, SEED=1 unless told otherwise
+fuzz: ## Decode half a million damaged snapshots (SEED=1 by default)
 	cargo run --release --locked --manifest-path rrcf/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
 
-bench: servers ## Benchmarks of the forest, the formats and the commit
+bench: servers ## Measure the forest, the formats, the commit and the restore
 	cargo bench --locked -p rrcf-bench -p thicket-codecs -p thicket-store -p thicket-actors
 
-bench-forest: ## The forest beside krcflib, the Random Cut Forest of AWS in Rust (a few minutes)
+bench-forest: ## Compare the forest with krcflib, the Random Cut Forest of AWS in Rust (a few minutes)
 	@cargo run --release --locked -p rrcf-bench
 
-bench-nab: ## How well detectors detect, on 34 labelled series or on those of NAB=DIR; the last line is JSON (a minute)
+bench-nab: ## Measure how well detectors detect, on 34 labelled series or on the series in NAB=DIR; the last line is JSON (a minute)
 	@cargo run --release --locked -p thicket-nab $(if $(NAB),-- --data $(NAB))
 
 reference: ## Compare the forest with the reference values of the original implementation

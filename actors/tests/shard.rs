@@ -68,7 +68,7 @@ impl TestEnv {
             detectors: std::sync::Arc::new(DetectorConfigs::new(config, Vec::new())),
             checkpoint_every: 20,
             evict_after: Duration::from_mins(1),
-            max_resident: 100,
+            max_detectors: 100,
             max_in_flight: 1_000,
         };
         let (exit, _) = ExitSignal::new();

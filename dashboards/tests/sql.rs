@@ -67,8 +67,8 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
             "2026-11-22 09:59:00+00 | 2026-11-22 10:00:05+00 | Peak grade 0.910, score 11.0, readings: 3 | anomaly,laeq_db",
         ],
     ),
-    // The second sensor's last reading is half an hour old at the end of the range; so is, nearly,
-    // the first one's.
+    // At the end of the range, the second sensor's last reading is half an hour old, and the first
+    // sensor's last reading nearly so.
     ("Sensors A", &["sensors | silent", "2 | 2"]),
     ("Anomalies A", &["events | going on | sensors", "3 | 1 | 2"]),
     (

@@ -20,8 +20,7 @@ pub struct Explanation {
     /// Mean of all rarities.
     pub surprise: f64,
     /// For each view, the mean rarity of its measures; of these, the greatest. Half of it replaces
-    /// `surprise` if that is more. The key in JSON is `loudest`.
-    #[serde(rename = "loudest")]
+    /// `surprise` if that is more.
     pub strongest_view: f64,
     /// −log10 of the share of readings that are expected to be as rare.
     pub rarity: f64,

@@ -1,17 +1,17 @@
 //! The faults that crash tests ask for in the environment. Only with the feature `faults`.
 //!
 //! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`:
-//!   the process kills itself when it passes the place for the 17th time. `commit.lost@3`: the
-//!   third commit loses its reply. `poison`: poisonous readings take effect.
+//!   the process kills itself when it passes this fail point for the 17th time. `commit.lost@3`:
+//!   the third commit loses its reply. `poison`: poison readings take effect.
 //! - `THICKET_BREAK`: rules to break, such as `rule.epoch_is_checked`.
-//! - `THICKET_FIRED`: a file. The name of each place is appended to it when the place fires.
+//! - `THICKET_FIRED`: a file. When a fail point fires, its name is appended to the file.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use thicket_store::faults::{LOST_REPLIES, PLACES, RULES};
+use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES, RULES};
 
 /// Sets the faults of the environment.
 pub(crate) fn set() -> anyhow::Result<()> {
@@ -23,7 +23,10 @@ pub(crate) fn set() -> anyhow::Result<()> {
         }
         let (place, count) = fault.split_once('@').context("THICKET_FAULTS: place@count")?;
         let count: u64 = count.parse().context("THICKET_FAULTS: place@count")?;
-        let place = PLACES.iter().find(|known| **known == place).context("THICKET_FAULTS: no such place")?;
+        let place = FAIL_POINTS
+            .iter()
+            .find(|known| **known == place)
+            .context("THICKET_FAULTS: no such fail point")?;
         if LOST_REPLIES.contains(place) {
             configure(place, &format!("{}*off->1*return->off", count - 1))?;
         } else {

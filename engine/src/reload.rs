@@ -59,11 +59,11 @@ pub(crate) async fn watch(
         match crate::config::load(origin.file.as_deref(), &origin.overrides) {
             Ok(new) => {
                 if let Err(error) = apply(&mut running, new, &ingress) {
-                    tracing::error!(%error, "the new configuration is rejected; the old one stays in effect");
+                    tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the new configuration is rejected; the old one stays in effect");
+                tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
             }
         }
     }
@@ -79,11 +79,11 @@ fn apply(running: &mut Config, new: Config, ingress: &Addr<MqttIngress>) -> anyh
         (running.detector_configs()?.to_json(), new.detector_configs()?.to_json());
     if running.without_detectors()? != new.without_detectors()? {
         tracing::warn!(
-            "only [detector] and [[detectors]] change while the engine runs; other changes take effect at the next start"
+            "a running engine applies only changes of the detectors; the other changes take effect at the next start"
         );
     }
     if old_detectors == detectors {
-        tracing::info!("the configuration of detectors has not changed");
+        tracing::info!("the configuration of the detectors has not changed");
         return Ok(());
     }
     #[expect(clippy::disallowed_methods, reason = "bounded by how often a person saves a file")]

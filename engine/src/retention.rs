@@ -90,7 +90,7 @@ impl Retention {
                     kept += 1;
                     tracing::warn!(
                         day = %day.name, sensors = waiting,
-                        "a day of readings is older than postgres.retention, but kept: {} need it for a restore, because they have no later checkpoint",
+                        "a day of readings is older than postgres.retention, but kept: {} cannot be restored without it (no newer checkpoint)",
                         count(waiting as u64, "sensor")
                     );
                 }

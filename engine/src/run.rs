@@ -75,7 +75,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
 /// Ends the process. A frozen arbiter cannot be stopped, and its actors would never answer.
 fn give_up(Frozen { arbiter, since, at }: Frozen) {
     let seconds = since.as_secs();
-    tracing::error!(arbiter, seconds, "an arbiter hangs; the process ends, start it again");
+    tracing::error!(arbiter, seconds, "an arbiter hangs; the node ends; start it again");
     if let Some((sensor, ts)) = at {
         tracing::error!(%sensor, %ts, "the arbiter last scored this sensor, from this reading on");
     }

@@ -30,7 +30,7 @@ use crate::migrate;
 
 /// Maximum number of connections that read the history of detectors.
 const READ_CONNECTIONS: usize = 4;
-/// Maximum number of restarts of an actor within a minute. After one more, the engine gives up.
+/// Maximum number of restarts of an actor within a minute. After one more, the node gives up.
 const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 
@@ -146,7 +146,7 @@ impl Starter<'_> {
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
                 evict_after: config.shards.evict_after,
-                max_resident: (config.shards.max_resident / usize::from(count)).max(1),
+                max_detectors: (config.shards.max_detectors / usize::from(count)).max(1),
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };
             let peers = ShardPeers {

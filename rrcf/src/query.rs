@@ -66,7 +66,7 @@ impl Forest {
         self.check(point)?;
         let Some(shingle) = self.window.shingle_with(&self.store, point) else { return Ok(Vec::new()) };
         let mut slots: Vec<u32> =
-            self.trees.iter().flat_map(|tree| tree.company(&shingle, &self.pool)).collect();
+            self.trees.iter().flat_map(|tree| tree.slots_in_bucket_of(&shingle, &self.pool)).collect();
         slots.sort_unstable();
         slots.dedup();
         let mut found: Vec<Neighbour> =

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::forest::Forest;
 
-/// Most bytes to allocate because of a length that a format announces.
+/// Maximum number of bytes to allocate because of a length that a format announces.
 const CREDULITY: usize = 4_096;
 
 impl Serialize for Forest {

@@ -39,9 +39,9 @@ pub enum Reason {
     NoTopicTemplate,
     /// The text that the template captures from the topic is not a valid sensor name.
     BadSensorName,
-    /// The timestamp is further ahead of its arrival than the allowed skew.
+    /// The timestamp is later than the arrival by more than `mqtt.max_future`.
     TimestampInFuture,
-    /// The timestamp is older than the retention period.
+    /// The timestamp is earlier than the arrival by more than `mqtt.max_age`.
     TimestampTooOld,
     /// Another reading of the sensor has the same timestamp and other values.
     TimestampConflict,
@@ -130,7 +130,8 @@ impl FromStr for Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The MQTT topic, or the sensor's name if `of_reading`; at most [`DeadLetter::MAX_TOPIC_BYTES`] of it.
+    /// The MQTT topic, or the sensor's name if `of_reading`. At most
+    /// [`DeadLetter::MAX_TOPIC_BYTES`] of it.
     pub topic: String,
     /// Why it cannot be processed.
     pub reason: Reason,
@@ -140,8 +141,8 @@ pub struct DeadLetter {
     pub payload: Bytes,
     /// Length of the whole payload in bytes.
     pub payload_bytes: u64,
-    /// Whether it was made of a decoded reading rather than of a message. Such dead letters are made after the
-    /// log was read, so log entries do not hold this.
+    /// Whether it was made of a decoded reading rather than of a message. Such a dead letter is
+    /// made after the log was read, so a log entry never holds one.
     pub of_reading: bool,
 }
 
@@ -149,11 +150,11 @@ impl DeadLetter {
     /// Names of the time in the payload of a dead letter that was made from a reading. A text under
     /// such a name is the time. A number is a field.
     pub const TIME_NAMES: [&'static str; 3] = ["ts", "timestamp", "time"];
-    /// Most bytes of a topic that are kept.
+    /// Maximum number of bytes of a topic that are kept.
     pub const MAX_TOPIC_BYTES: usize = 1_024;
-    /// Most bytes of an explanation that are kept.
+    /// Maximum number of bytes of an explanation that are kept.
     pub const MAX_DETAIL_BYTES: usize = 500;
-    /// Most bytes of a payload that are kept.
+    /// Maximum number of bytes of a payload that are kept.
     pub const MAX_PAYLOAD_BYTES: usize = 4_096;
 
     /// Makes a dead letter from a message. Copies the parts that are kept, so that a large message

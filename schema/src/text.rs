@@ -1,6 +1,6 @@
 //! Shortens text from outside before it is stored or shown.
 
-/// Most bytes of a text that an error message quotes.
+/// Maximum number of bytes of a text that an error message quotes.
 const EXCERPT_BYTES: usize = 64;
 
 /// Returns the beginning of a text, for an error message.

@@ -5,7 +5,7 @@
 use fail::fail_point;
 
 /// Every fail point, in the order that data flows.
-pub const PLACES: [&str; 27] = [
+pub const FAIL_POINTS: [&str; 27] = [
     "append.before",
     "append.lost",
     "append.partial",
@@ -71,13 +71,13 @@ pub enum Poison {
 
 /// Passes a fail point. A crash test may end the process here.
 pub fn pass(point: &'static str) {
-    debug_assert!(PLACES.contains(&point), "{point} is no fail point");
+    debug_assert!(FAIL_POINTS.contains(&point), "{point} is no fail point");
     fail_point!(point);
 }
 
 /// Whether the operation at a fail point must be treated as failed.
 pub fn fails(point: &'static str) -> bool {
-    debug_assert!(PLACES.contains(&point), "{point} is no fail point");
+    debug_assert!(FAIL_POINTS.contains(&point), "{point} is no fail point");
     fail_point!(point, |_| true);
     false
 }

@@ -1,4 +1,4 @@
-//! An engine in a test: what fails panics, with the engine's log.
+//! An engine in a test. A method that fails panics and prints the engine's log.
 
 use std::process::ExitStatus;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! An engine process: started, asked, signalled, waited for. Every method returns an error instead
-//! of a panic; tests use [`Engine`](crate::Engine).
+//! An engine process: starts it, sends requests and signals to it, waits for it. Every method
+//! returns an error instead of a panic. Tests use [`Engine`](crate::Engine).
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
@@ -17,7 +17,7 @@ use crate::timing::POLL_INTERVAL;
 /// How long an engine may take to answer a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// What an engine is started with.
+/// The parameters of an engine's start.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
     /// The binary.
@@ -66,7 +66,7 @@ impl EngineProcess {
         Ok(Self { child, port, binary: launch.binary.to_owned(), config, log, fired })
     }
 
-    /// Waits until it is ready or was killed, be it by a fail point.
+    /// Waits until the engine is ready, or was killed, for instance by a fail point.
     pub async fn ready_or_killed(&mut self, limit: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
         while !self.is_ready().await {

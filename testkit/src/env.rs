@@ -1,5 +1,5 @@
-//! Private servers with a directory for one test, and what a test does with them. What fails
-//! panics, with the engines' logs.
+//! Private servers with a directory for one test, and the operations of a test on them. An
+//! operation that fails panics and prints the engines' logs.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -163,8 +163,8 @@ impl TestEnv {
         assert_eq!(self.unaccounted().await, 0);
     }
 
-    /// Waits until this many readings are scored, however many records came twice, and checks that
-    /// no record lacks an outcome.
+    /// Waits until this many readings are scored, and checks that no record lacks an outcome. The
+    /// number of duplicates does not matter.
     pub async fn until_scored(&self, readings: i64) {
         self.until("SELECT sum(scored) FROM ledger", readings).await;
         assert_eq!(self.unaccounted().await, 0);
@@ -194,7 +194,7 @@ impl TestEnv {
     }
 }
 
-/// A number that no other test has.
+/// Returns a number that no other test has.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

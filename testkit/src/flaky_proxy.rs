@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The fewest bytes of answers that a connection lets through.
+/// Minimum number of answer bytes that a connection forwards.
 const FEWEST_BYTES: u64 = 500;
-/// After so many connections, the limit grows.
+/// Number of connections after which the limit grows.
 const CONNECTIONS_PER_STEP: u64 = 8;
 
 /// A proxy to a server on this machine.
@@ -21,8 +21,8 @@ pub struct FlakyProxy {
 
 impl FlakyProxy {
     /// Listens on a free port and forwards to the `server` port. The seed decides after how many
-    /// bytes of answers each connection breaks: `mean` on average at first, and ever more later, so
-    /// that the longest answer gets through at last.
+    /// answer bytes each connection breaks. The average is `mean` at first and grows with the
+    /// number of connections, so that the longest answer gets through in the end.
     pub async fn before(server: u16, seed: u64, mean: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
@@ -34,12 +34,12 @@ impl FlakyProxy {
         Ok(Self { port, broken })
     }
 
-    /// The port it listens on.
+    /// Returns the port that the proxy listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The number of connections that it has broken.
+    /// Returns the number of broken connections.
     pub fn broken(&self) -> u64 {
         self.broken.load(Ordering::Relaxed)
     }
@@ -59,8 +59,8 @@ async fn accept(listener: TcpListener, server: u16, broken: Arc<AtomicU64>, byte
     }
 }
 
-/// Forwards until the server has sent so many bytes. Returns `false` if one of the ends closed
-/// before.
+/// Forwards until the server has sent `bytes` bytes. Returns false if the client or the server
+/// closed the connection before that.
 async fn forward(mut client: TcpStream, mut server: TcpStream, bytes: u64) -> bool {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();

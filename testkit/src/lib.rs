@@ -23,8 +23,8 @@
 //! - `http`, `metrics`: a request to the engine, and its metrics.
 //! - [`timing`]: how often and how long a test waits.
 //!
-//! What a test calls panics, because a test that cannot go on has failed. What the harness calls
-//! returns [`anyhow::Error`], because the harness goes on with its next case.
+//! Functions for tests panic, because a test that cannot go on has failed. Functions for the
+//! harness return [`anyhow::Error`], because the harness goes on with its next case.
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
 

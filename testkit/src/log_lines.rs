@@ -45,9 +45,9 @@ pub const CHECKPOINT_MISMATCH: LogLine =
 pub const CHECKPOINT_AHEAD: LogLine =
     LogLine::of("the checkpoint is ahead of the stored rows", "actors/src/checkpoint/checkpointer.rs");
 /// A changed configuration file is refused.
-pub const CONFIGURATION_REFUSED: LogLine = LogLine::of("the old one stays in effect", "engine/src/reload.rs");
+pub const CONFIGURATION_REFUSED: LogLine = LogLine::of("the old one stays in force", "engine/src/reload.rs");
 /// A day of readings is older than the retention, but a detector still needs it.
-pub const DAY_KEPT: LogLine = LogLine::of("need it for a restore", "engine/src/retention.rs");
+pub const DAY_KEPT: LogLine = LogLine::of("cannot be restored without it", "engine/src/retention.rs");
 /// A fail point made a commit or an append fail although it succeeded.
 pub const REPLY_LOST: LogLine = LogLine::of("a reply that a test took away", "store/src/redis/append.rs");
 /// Rust's own text for a panic.

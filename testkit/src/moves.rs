@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl as _;
 
 use crate::tables::Tables;
 
-/// Trespasses that are reported.
+/// Maximum number of forbidden moves that are reported.
 const SHOWN: usize = 3;
 
 /// Records every move. A session has the name of its node as `application_name`.

@@ -19,8 +19,8 @@ const RECONNECT: Duration = Duration::from_millis(50);
 /// How long the broker may take to delete a session.
 const FORGET_LIMIT: Duration = Duration::from_secs(10);
 
-/// A client with a persistent session: what the broker has not acknowledged is sent again after the
-/// connection breaks.
+/// A client with a persistent session: after a lost connection, it sends every unacknowledged
+/// message again.
 #[derive(Debug)]
 pub struct Publisher {
     client: AsyncClient,

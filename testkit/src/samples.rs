@@ -7,12 +7,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::publisher::Publisher;
 
-/// Every so many readings, one stands out.
+/// Number of readings from one spike to the next.
 const SPIKE_PERIOD: i64 = 311;
-/// How far it stands out.
+/// Height of a spike.
 const SPIKE: f64 = 40.0;
 
-/// The readings of sensors with numbers from 0, one a second each.
+/// Readings of numbered sensors. Each sensor has one reading per second.
 #[derive(Clone, Debug)]
 pub struct Samples {
     prefix: &'static str,
@@ -21,24 +21,24 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Sensors named `prefix` and their number. Their first reading is of `start`, in seconds since
-    /// the Unix epoch.
+    /// Creates the readings of `sensors` sensors. The name of a sensor is `prefix` and a number
+    /// from 0. The first reading has the time `start`, in seconds since the Unix epoch.
     pub fn new(prefix: &'static str, sensors: usize, start: i64) -> Self {
         Self { prefix, sensors, start }
     }
 
-    /// The time of the first reading, in seconds since the Unix epoch.
+    /// Returns the time of the first reading, in seconds since the Unix epoch.
     pub fn start(&self) -> i64 {
         self.start
     }
 
-    /// The name of a sensor.
+    /// Returns the name of a sensor.
     pub fn sensor(&self, number: usize) -> SensorName {
         let name = format!("{}{number}", self.prefix);
         SensorName::new(&name).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The number of records in so many readings of each sensor.
+    /// Returns the number of records if each sensor has this many readings.
     pub fn records(&self, readings: i64) -> i64 {
         readings * self.sensors as i64
     }
@@ -61,7 +61,8 @@ impl Samples {
     }
 }
 
-/// The JSON payload of reading number `i` of a sensor. Numbers 310, 621 and so on stand out.
+/// Returns the JSON payload of reading number `i` of a sensor. Numbers 310, 621 and so on are
+/// spikes.
 pub fn sample(start: i64, sensor: usize, i: i64) -> String {
     let noise = |salt: u64| {
         let hash = xxh3_64_with_seed(&i.to_le_bytes(), salt + sensor as u64 * 7);

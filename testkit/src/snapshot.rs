@@ -6,14 +6,15 @@ use std::fmt::Write as _;
 
 use crate::tables::Tables;
 
-/// Rows of each table that a difference shows.
+/// Maximum number of rows per table that a difference shows.
 const SHOWN: usize = 3;
 
-/// The table whose rows a broker can repeat.
+/// The table that gets another row if the broker repeats a message.
 const DEAD_LETTERS: &str = "dead_letters";
 
-/// The rows of each table, in an order that does not depend on the run. A row is its text, and a
-/// hash of its binary form: the text of a NaN does not tell its bits.
+/// The queries of the tables beside `readings`. The order of the rows does not depend on the run.
+/// A row is its text and a hash of its binary form, because NaNs of different bits have the same
+/// text.
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
 /// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.
@@ -65,13 +66,14 @@ impl Tables {
 }
 
 impl Snapshot {
-    /// How it differs from the snapshot of an undisturbed run: one text for each table that does.
+    /// Describes the differences from the snapshot of an undisturbed run: one text per table that
+    /// differs.
     pub fn differences(&self, expected: &Self) -> Vec<String> {
         let tables = expected.rows.iter().filter(|(table, rows)| self.rows[*table] != **rows);
         tables.map(|(table, rows)| difference(table, &self.rows[table], rows)).collect()
     }
 
-    /// Panics if it differs from the snapshot of an undisturbed run.
+    /// Panics if this snapshot differs from the snapshot of an undisturbed run.
     #[track_caller]
     pub fn assert_same(&self, expected: &Self) {
         let differences = self.differences(expected);
@@ -82,8 +84,8 @@ impl Snapshot {
         );
     }
 
-    /// The same with each dead letter once: a broker that was killed may deliver a message again as
-    /// a new one.
+    /// Returns the snapshot with equal dead letters merged into one: a broker that was killed may
+    /// deliver a message again as a new one.
     #[must_use]
     pub fn with_distinct_dead_letters(&self) -> Self {
         let mut rows = self.rows.clone();
@@ -95,7 +97,7 @@ impl Snapshot {
     }
 }
 
-/// Names the rows that only one of two lists has.
+/// Describes the rows that only one of the two lists has.
 fn difference(table: &str, rows: &[String], expected: &[String]) -> String {
     let mut text = format!("{table}: {} rows, undisturbed {}", rows.len(), expected.len());
     for (sign, some, others) in [("-", expected, rows), ("+", rows, expected)] {
@@ -108,7 +110,7 @@ fn difference(table: &str, rows: &[String], expected: &[String]) -> String {
     text
 }
 
-/// The rows that `others` lacks, or has fewer times.
+/// Returns the rows that `others` lacks. A row counts as often as it occurs.
 fn surplus<'a>(rows: &'a [String], others: &[String]) -> Vec<&'a String> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for row in others {

@@ -110,8 +110,8 @@ impl Tables {
         Ok(self.texts(query).await?.join("\n    "))
     }
 
-    /// Begins a transaction that keeps every detector from reading the labels that were applied,
-    /// and so from being restored. It ends with the session.
+    /// Begins a transaction that prevents every restore of a detector, because a restore reads the
+    /// applied labels. The transaction ends with the session.
     pub async fn block_restores(&mut self) -> anyhow::Result<()> {
         self.execute("BEGIN; LOCK TABLE applied_labels IN ACCESS EXCLUSIVE MODE").await
     }

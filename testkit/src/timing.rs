@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long anything that must happen may take on a busy machine.
+/// Timeout for every expected event, long enough for a busy machine.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often a condition is checked.

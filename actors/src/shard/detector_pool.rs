@@ -262,7 +262,7 @@ impl DetectorPool {
     /// committed.
     pub(super) async fn evict(&self, committed: impl Fn(PartitionId) -> Position) {
         let options = &self.context.options;
-        let (now, evict_after, cap) = (Instant::now(), options.evict_after, options.max_resident);
+        let (now, evict_after, cap) = (Instant::now(), options.evict_after, options.max_detectors);
         let evicted = self.cache.borrow_mut().take_idle(now, evict_after, cap, committed);
         for cached in evicted {
             self.save(&cached).await;

@@ -24,7 +24,7 @@ pub struct ShardOptions {
     /// How long a detector stays in memory without a reading.
     pub evict_after: Duration,
     /// Maximum number of detectors in memory.
-    pub max_resident: usize,
+    pub max_detectors: usize,
     /// Maximum number of readings that are read and not committed yet.
     pub max_in_flight: u32,
 }

@@ -93,10 +93,10 @@ fn advance(metrics: &Metrics) {
     repeat(98, &|| metrics.append_seconds.observe(0.0015));
     repeat(2, &|| metrics.append_seconds.observe(0.06));
     metrics.backlog_full.inc_by(15);
-    for (shard, readings, resident, entries, seconds) in [("0", 600, 600, 7, 1.5), ("1", 300, 400, 9, 2.5)] {
+    for (shard, readings, detectors, entries, seconds) in [("0", 600, 600, 7, 1.5), ("1", 300, 400, 9, 2.5)] {
         metrics.readings_scored.with_label_values(&[shard]).inc_by(readings);
         metrics.scoring_seconds.with_label_values(&[shard]).inc_by(readings as f64 / 16_384.0);
-        metrics.detectors.with_label_values(&[shard]).set(resident);
+        metrics.detectors.with_label_values(&[shard]).set(detectors);
         metrics.shard_lag_entries.with_label_values(&[shard]).set(entries);
         metrics.shard_lag_seconds.with_label_values(&[shard]).set(seconds);
     }

@@ -100,7 +100,7 @@ impl Config {
             ("queue.partitions", u64::from(self.queue.partitions)),
             ("queue.max_records", self.queue.max_records as u64),
             ("queue.max_backlog", self.queue.max_backlog),
-            ("shards.max_resident", self.shards.max_resident as u64),
+            ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),
         ];

@@ -38,7 +38,7 @@ pub(crate) struct MqttConfig {
     pub(crate) templates: Vec<String>,
     /// Members of a payload that hold its time.
     pub(crate) timestamp_keys: Vec<String>,
-    /// Maximum length of a payload in bytes.
+    /// Maximum number of bytes of a payload.
     pub(crate) max_payload_bytes: usize,
     /// Maximum number of fields of a reading.
     pub(crate) max_fields: usize,
@@ -53,7 +53,7 @@ pub(crate) struct MqttConfig {
     /// Interval of keep-alive pings.
     #[serde(with = "humantime_serde")]
     pub(crate) keep_alive: Duration,
-    /// Maximum number of messages between broker and log.
+    /// Maximum number of messages that are received and not yet appended.
     pub(crate) max_in_flight: u32,
 }
 
@@ -171,9 +171,9 @@ pub(crate) struct ShardsConfig {
     /// How long a detector stays in memory without a reading.
     #[serde(with = "humantime_serde")]
     pub(crate) evict_after: Duration,
-    /// Maximum number of detectors in memory.
-    pub(crate) max_resident: usize,
-    /// Maximum number of readings between log and database.
+    /// Maximum number of detectors in memory, over all shards of this node.
+    pub(crate) max_detectors: usize,
+    /// Maximum number of readings that are read from the log and not yet committed.
     pub(crate) max_in_flight: u32,
 }
 

@@ -60,7 +60,7 @@ fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
         number(*interval_seconds)
     );
     println!(
-        "surprise    {surprise:.3} over all views, {strongest_view:.3} in the strongest; {past} past readings"
+        "surprise    {surprise:.3} over all views, {strongest_view:.3} in the strongest view; {past} past readings"
     );
 }
 

@@ -13,8 +13,8 @@ pub(super) fn print(status: &Status) {
     print_partitions(status);
     println!();
     println!("sensors      {}", status.sensors);
-    match status.detectors_resident {
-        Some(resident) => println!("detectors    {resident} in memory"),
+    match status.detectors_in_memory {
+        Some(number) => println!("detectors    {number} in memory"),
         None => println!("detectors    unknown: no engine answers at http.listen"),
     }
     println!("lag          {} entries of the log", status.totals.lag_entries);

@@ -23,7 +23,7 @@ pub(super) struct Status {
     pub(super) partitions: Vec<PartitionStatus>,
     pub(super) sensors: i64,
     /// Detectors in memory; `None` if no engine answers at `http.listen`.
-    pub(super) detectors_resident: Option<u64>,
+    pub(super) detectors_in_memory: Option<u64>,
     pub(super) anomalies: i64,
     /// Stored dead letters by reason.
     pub(super) dead_letters: BTreeMap<String, i64>,
@@ -133,7 +133,7 @@ impl Status {
         Ok(Self {
             sensors: count_sensors(postgres).await?,
             anomalies: count_anomalies(postgres).await?,
-            detectors_resident: of_engine("thicket_detectors"),
+            detectors_in_memory: of_engine("thicket_detectors"),
             broker_dropped: of_engine("thicket_broker_dropped_messages"),
             quarantined,
             losses: stored_losses(postgres, None).await?.into_iter().map(Loss::from).collect(),

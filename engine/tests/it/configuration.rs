@@ -1,5 +1,5 @@
 //! Another configuration in the middle of a stream, while the engine runs: it takes effect at one
-//! place in the log, whatever crashes.
+//! position in the log, also after a crash.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn other_config() -> Config {
     other.for_sensors("city/mic-1", [("points", 64), ("smoothing", 0)])
 }
 
-/// Its guard keeps learning slow for as long as an anomaly lasts.
+/// With this configuration, the detector learns slowly as long as an anomaly lasts.
 fn guarded_config() -> Config {
     config().set("detector.alarms_per_week", 2_000.0).set("detector.accept_after", "1y")
 }
@@ -102,7 +102,7 @@ async fn a_change_takes_effect_at_its_place_keeps_what_was_learnt_and_survives_c
     assert_eq!(env.texts(CONFIGS).await, expected_configs);
 }
 
-/// Publishes a level that rises at reading 200 and stays.
+/// Publishes a level that rises at reading 200 and stays high.
 async fn publish_shift(publisher: &Publisher, start: i64, readings: Range<i64>) {
     for i in readings {
         let noise = (i * 7_919 % 101) as f64 / 50.0;

@@ -8,8 +8,8 @@ use thicket_crash::runner::{Plan, run};
 
 use crate::support::BINARY;
 
-/// One place for each thing that is exactly once: append, acknowledgement, commit, checkpoint,
-/// takeover.
+/// One fail point for each operation that must take effect exactly once: append, acknowledgement,
+/// commit, checkpoint, takeover.
 const CASES: [&str; 6] = [
     "append.lost",
     "commit.lost",

@@ -1,5 +1,6 @@
 //! The engine's integration tests: an engine process on private servers, from an MQTT message to a
-//! row, and everything that may happen on the way. One binary, so that everything is linked once.
+//! row, with the failures that may happen on the way. One binary, so that the dependencies are
+//! linked once.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 

@@ -15,7 +15,7 @@ const READINGS: i64 = 120;
 const SENSORS: [&str; 4] = ["a", "b", "c", "d"];
 const RECORDS: i64 = READINGS * SENSORS.len() as i64;
 
-/// A reading that harms: its sensor, its number, its value.
+/// A harmful reading: its sensor, its number, its value.
 type Harmful = (&'static str, i64, f64);
 
 fn config() -> Config {
@@ -43,7 +43,7 @@ async fn publish(publisher: &Publisher, start: i64, harmful: &[Harmful], with_ha
     publisher.settle().await;
 }
 
-/// The rows of all readings but those that were skipped.
+/// Returns the rows of all readings except the skipped ones.
 async fn rows(env: &TestEnv) -> Vec<String> {
     let condition = format!("r.flags & {} = 0", Flag::Poison.bit());
     env.tables().await.readings(&condition).await.unwrap()

@@ -1,4 +1,5 @@
-//! An engine that is killed, stopped or resized, and detectors that come and go: the same rows.
+//! An engine that is killed, stopped or resized, and detectors that are evicted and restored: the
+//! rows stay the same.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::support::{start, undisturbed};
 const SENSORS: usize = 6;
 const READINGS: i64 = 400;
 
-/// Small enough for a test, large enough to run past several checkpoints, trims and full windows.
+/// Few enough for a test, and enough for several checkpoints, trims and full windows.
 fn config() -> Config {
     TestEnv::config().small_detector().checkpoint_every(100)
 }
@@ -76,7 +77,7 @@ async fn detectors_that_are_evicted_and_come_back_score_as_if_they_had_stayed() 
     let samples = samples();
     let expected = undisturbed(config(), &samples, READINGS).await;
 
-    let env = start(config().set("shards.evict_after", "1s").set("shards.max_resident", 4)).await;
+    let env = start(config().set("shards.evict_after", "1s").set("shards.max_detectors", 4)).await;
     let publisher = env.publisher();
     let engine = env.engine().await;
     samples.publish(&publisher, 0..130).await;

@@ -1,5 +1,4 @@
-//! Days of readings are deleted when they are old enough, and not before every detector can do
-//! without them.
+//! Days of readings are deleted when they are old enough and no detector needs them to be restored.
 
 use thicket_schema::SensorName;
 use thicket_testkit::samples::now_seconds;
@@ -97,7 +96,7 @@ async fn a_reading_that_arrives_while_its_day_is_deleted_is_stored_all_the_same(
         publisher.publish("sensors/a", format!("{{\"ts\":{ts},\"x\":1}}")).await;
     }
     env.until_accounted(2).await;
-    // As retention does it, without the knowledge of a writer that has seen the day.
+    // Drops the day as retention does. A writer that has seen the day does not know of it.
     let day =
         env.texts(&format!("SELECT tableoid::regclass FROM readings WHERE ts = to_timestamp({old})")).await;
     let day = day[0].trim_matches(['(', ')']);

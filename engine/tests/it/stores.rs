@@ -1,5 +1,5 @@
-//! Stores that lie, forget, fill up or break off in the middle of an answer: reported, and as far
-//! as they kept what they acknowledged, the same rows.
+//! Stores that lie, forget, fill up or break off in the middle of an answer. The engine reports it.
+//! As far as the stores kept what they acknowledged, the rows stay the same.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What several of the engine's tests need beside the test kit: its binary, and an undisturbed run.
+//! Shared by several of the engine's tests: the binary under test, and an undisturbed run.
 
 use std::process::Output;
 
@@ -12,7 +12,7 @@ pub(crate) async fn start(config: Config) -> TestEnv {
     TestEnv::start(BINARY, config).await
 }
 
-/// What an engine stores of so many readings of each sensor if nothing happens to it.
+/// Returns the rows that an undisturbed engine stores if each sensor has this many readings.
 pub(crate) async fn undisturbed(config: Config, samples: &Samples, readings: i64) -> Snapshot {
     let env = start(config).await;
     let engine = env.engine().await;
@@ -22,17 +22,17 @@ pub(crate) async fn undisturbed(config: Config, samples: &Samples, readings: i64
     env.snapshot().await
 }
 
-/// What a command printed.
+/// Returns the standard output of a command.
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What a command reported.
+/// Returns the standard error of a command.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What a command printed, as JSON.
+/// Returns the standard output of a command, as JSON.
 pub(crate) fn json(output: &Output) -> serde_json::Value {
     let parsed = serde_json::from_slice(&output.stdout);
     parsed.unwrap_or_else(|_| panic!("not JSON: {}{}", stdout(output), stderr(output)))

@@ -1,5 +1,5 @@
-//! A case: what is done to engines and servers while messages are published, and what must hold at
-//! the end beyond the same rows.
+//! A case: the actions on engines and servers while messages are published, and the conditions at
+//! the end beside the same rows.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use crate::environment::Server;
 use crate::settings::Settings;
 use crate::traffic::Shape;
 
-/// Readings of each sensor: beyond two checkpoints, and beyond one more after the disturbance.
+/// Readings of each sensor: enough for two checkpoints, and for one more after the disturbance.
 pub const STEPS: usize = 900;
-/// What most cases publish.
+/// The traffic of most cases.
 pub const PLAIN: Shape = Shape { steps: STEPS, poison: false, twins: false };
 /// Messages a second: the traffic lasts long enough for a trim, which happens once a second.
 pub const RATE: f64 = 3_000.0;
@@ -35,13 +35,14 @@ impl Node {
 /// A fail point, and the pass at which it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// One of `thicket_store::faults::PLACES`.
+    /// One of `thicket_store::faults::FAIL_POINTS`.
     pub place: &'static str,
     /// The number of the pass, from 1.
     pub count: u64,
 }
 
-/// One step of a case. A step that must happen and does not ends the case with a complaint.
+/// One step of a case. If a step waits for an event that does not happen, the case ends with a
+/// complaint.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Starts an engine and waits until it is ready or a fault has killed it.
@@ -93,14 +94,14 @@ pub enum Action {
     Pause(Duration),
 }
 
-/// What is done, and what must hold.
+/// The actions of a case, and the conditions that must hold at its end.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Unique, and fit for a file name.
     pub name: String,
-    /// What is published.
+    /// The traffic that is published.
     pub shape: Shape,
-    /// What is done. Afterwards an engine without faults processes everything that is left.
+    /// The actions. After them, an engine without faults processes everything that is left.
     pub actions: Vec<Action>,
     /// A rule that every engine of the case breaks.
     pub broken: Option<&'static str>,

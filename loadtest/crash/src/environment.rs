@@ -19,7 +19,7 @@ const TEMPLATE: &str = "crash_template";
 /// The engine's default of `mqtt.client_id`.
 const CLIENT_ID: &str = "thicket";
 
-/// How long anything that must happen may take on a busy machine.
+/// Timeout for every expected event, long enough for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that can be killed.
@@ -40,7 +40,7 @@ pub struct Environment {
     cases: u32,
 }
 
-/// What one case works on.
+/// The servers and the directory of one case.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// The servers, with the database of the case.
@@ -102,7 +102,7 @@ impl Environment {
         .context("a server cannot be killed")
     }
 
-    /// Starts a killed server again with what it has on disk.
+    /// Starts a killed server again with its data on disk.
     pub(crate) fn restart(&mut self, server: Server) -> anyhow::Result<()> {
         let restart = || match server {
             Server::Redis => self.servers.redis.restart_on_same_port(),

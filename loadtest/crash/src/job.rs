@@ -1,4 +1,4 @@
-//! What runner and workers exchange: jobs, their results, and what all workers share.
+//! The data that the runner and the workers exchange: jobs, their results, and the shared state.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::matrix::Mutation;
 use crate::outcome::Outcome;
 use crate::traffic::{Shape, Traffic};
 
-/// What a worker takes at a time.
+/// A unit of work for a worker.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// A case that must end with the rows of the undisturbed run.
@@ -28,7 +28,7 @@ pub(crate) struct JobResult {
     pub(crate) duration: Duration,
     /// Why it failed; empty if it passed.
     pub(crate) complaints: Vec<String>,
-    /// Those of the complaints that the tables and the checkpoints prove.
+    /// The part of the complaints that the tables and the checkpoints prove.
     pub(crate) findings: Vec<String>,
     /// Whether a fail point was not reached.
     pub(crate) unmet: bool,
@@ -42,11 +42,11 @@ pub(crate) struct JobResult {
     pub(crate) logs: String,
 }
 
-/// What all workers share.
+/// The state that all workers share.
 pub(crate) struct Shared {
     pub(crate) binary: PathBuf,
     pub(crate) jobs: Mutex<VecDeque<Job>>,
-    /// The traffic of each shape, and what an undisturbed run stores of it.
+    /// The traffic of each shape, and the rows that an undisturbed run stores for it.
     pub(crate) undisturbed: BTreeMap<Shape, (Traffic, Outcome)>,
     pub(crate) started: Instant,
     pub(crate) limit: Duration,

@@ -3,7 +3,7 @@
 //!
 //! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for
 //!   dead
-//! - `settings`: what may not change a row
+//! - `settings`: settings that may not change a row
 
 mod engines;
 mod servers;
@@ -29,7 +29,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
 pub struct Mutation {
     /// One of `thicket_store::faults::RULES`.
     pub rule: &'static str,
-    /// The most likely first. One that fails is enough.
+    /// The cases, the most likely to fail first. One failed case is enough.
     pub cases: Vec<Case>,
 }
 

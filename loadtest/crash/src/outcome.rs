@@ -1,4 +1,4 @@
-//! What a run has stored, and how it differs from the undisturbed one.
+//! The stored result of a run, and its differences from the undisturbed run.
 
 use thicket_loadtest::digest::{Digest, digest};
 use thicket_testkit::{Snapshot, Tables};
@@ -14,7 +14,7 @@ pub(crate) struct Outcome {
     pub(crate) snapshot: Snapshot,
     /// The number of outcomes in the ledger.
     pub(crate) delivered: u64,
-    /// What is wrong with it, whatever the undisturbed run has stored.
+    /// Errors that are visible without the undisturbed run.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ impl Outcome {
         })
     }
 
-    /// Describes how an undisturbed run differs from what follows from the messages alone.
+    /// Describes how an undisturbed run differs from the outcome that the messages alone determine.
     pub(crate) fn contradictions(&self, expected: &Expected) -> Vec<String> {
         let mut found = self.complaints.clone();
         let mut compare = |what: &str, stored: u64, published: u64| {
@@ -45,7 +45,7 @@ impl Outcome {
         found
     }
 
-    /// Describes how it differs from an undisturbed run; empty if it does not.
+    /// Describes the differences from an undisturbed run. Empty if there are none.
     pub(crate) fn differences(&self, undisturbed: &Self, dead_letters_may_repeat: bool) -> Vec<String> {
         let mut found = self.complaints.clone();
         let comparable = |outcome: &Self| {

@@ -24,11 +24,11 @@ use crate::traffic::Traffic;
 /// The result of a case.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// What is stored. `None` if the case did not come to its end.
+    /// The stored result. `None` if the case did not come to its end.
     pub(crate) outcome: Option<Outcome>,
     /// What went wrong.
     pub(crate) complaints: Vec<String>,
-    /// What the engine did and must not do.
+    /// Actions of the engine that a rule forbids.
     pub(crate) findings: Vec<String>,
     /// Whether a fail point was not reached.
     pub(crate) unmet: bool,

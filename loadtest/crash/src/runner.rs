@@ -20,7 +20,7 @@ use crate::run::run_case;
 use crate::traffic::{Shape, Traffic};
 use crate::worker::work;
 
-/// What is to be run.
+/// The cases to run, and how to run them.
 #[derive(Debug)]
 pub struct Plan {
     /// The engine, built with the feature `faults`.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use thicket_loadtest::random::{Key, Stream};
-use thicket_store::faults::PLACES;
+use thicket_store::faults::FAIL_POINTS;
 
 use crate::case::{Action, Case, Fault, Node};
 use crate::dice::reached;
@@ -65,7 +65,8 @@ fn remove_faults(actions: &mut [Action]) {
 
 fn fault(dice: &mut Stream) -> Fault {
     // Quarantine needs a reading that panics its detector; schedules have none.
-    let places: Vec<&str> = PLACES.into_iter().filter(|place| !place.starts_with("quarantine.")).collect();
+    let places: Vec<&str> =
+        FAIL_POINTS.into_iter().filter(|place| !place.starts_with("quarantine.")).collect();
     let place = places[pick(dice, places.len())];
     let (_, high) = reached(place);
     Fault { place, count: 1 + dice.bits() % high }
@@ -78,7 +79,7 @@ fn settings(dice: &mut Stream) -> Settings {
         max_rows: [50, 500, 20_000][pick(dice, 3)],
         linger: ["0ms", "5ms", "30ms"][pick(dice, 3)],
         writers: [1, 2, 4][pick(dice, 3)],
-        max_resident: [3, 20_000][pick(dice, 2)],
+        max_detectors: [3, 20_000][pick(dice, 2)],
         ..Settings::default()
     }
 }

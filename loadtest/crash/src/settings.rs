@@ -7,15 +7,15 @@ pub const PARTITIONS: u16 = 5;
 /// Readings between two checkpoints of a sensor.
 pub const CHECKPOINT_EVERY: u64 = 256;
 
-/// What cases vary. Each value is as in the configuration file.
+/// The settings that cases vary. Each value is as in the configuration file.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `shards.count`
     pub shards: u16,
     /// `shards.lease`
     pub lease: &'static str,
-    /// `shards.max_resident`: below the number of sensors, detectors are evicted all the time.
-    pub max_resident: u32,
+    /// `shards.max_detectors`: below the number of sensors, detectors are evicted all the time.
+    pub max_detectors: u32,
     /// `shards.evict_after`
     pub evict_after: &'static str,
     /// `queue.linger`
@@ -35,7 +35,7 @@ impl Default for Settings {
         Self {
             shards: 2,
             lease: "600ms",
-            max_resident: 20_000,
+            max_detectors: 20_000,
             evict_after: "15m",
             linger: "5ms",
             max_records: 100,
@@ -68,7 +68,7 @@ impl Settings {
             .set("queue.linger", self.linger)
             .set("queue.max_records", self.max_records)
             .set("shards.lease", self.lease)
-            .set("shards.max_resident", self.max_resident)
+            .set("shards.max_detectors", self.max_detectors)
             .set("shards.evict_after", self.evict_after)
             .set("checkpoint.every", CHECKPOINT_EVERY as i64)
             .set("detector.profile", "small")

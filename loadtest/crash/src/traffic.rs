@@ -23,7 +23,7 @@ const ARRAY: usize = 3;
 /// The first value of a reading that panics its detector if the fail point `poison` is set.
 const POISON: f64 = 9_001e6;
 
-/// What the traffic depends on beside the seed.
+/// The parameters of the traffic beside the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape {
     /// Readings of each sensor.
@@ -51,7 +51,7 @@ pub struct Message {
     pub brings: Vec<i64>,
 }
 
-/// What must be stored, as far as it follows from the messages alone.
+/// The expected outcome, as far as the messages alone determine it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Readings and dead letters that were published.
@@ -75,7 +75,7 @@ pub struct Traffic {
     pub messages: Vec<Message>,
     /// A last reading of each sensor: once it is committed, all readings before it are.
     pub closing: Vec<Message>,
-    /// What must be stored of it, the closing readings included.
+    /// The expected outcome, the closing readings included.
     pub expected: Expected,
 }
 
@@ -220,7 +220,7 @@ impl SensorState {
     }
 }
 
-/// Names of which every partition has the same number.
+/// Returns names of sensors such that every partition has the same number of them.
 fn sensors() -> Vec<SensorName> {
     let mut counts = vec![0; usize::from(PARTITIONS)];
     let mut sensors = Vec::new();
@@ -251,7 +251,7 @@ fn reading(key: Key, step: usize) -> Reading {
     Reading { step, level: round(level), pitch: is_whole.then(|| round(pitch)) }
 }
 
-/// Three decimals, as a sensor would send.
+/// Rounds to three decimals, as a sensor would.
 fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }

@@ -13,7 +13,8 @@ use crate::run::run_case;
 use crate::schedule::schedule;
 use crate::traffic::Traffic;
 
-/// An engine that breaks a rule may never come to an end: it gets less time.
+/// The timeout of an engine that breaks a rule. It is short, because such an engine may never
+/// finish.
 const MUTATION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Runs jobs until none is left.

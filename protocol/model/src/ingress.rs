@@ -12,7 +12,7 @@ use crate::world::{Appender, Entry, LateAppend, NODES, Pending, Stored, World};
 /// The log of the model is never full. A full log only delays appends, and the test of the script
 /// covers it.
 const NO_BOUND: u64 = u64::MAX;
-/// Most writes that Redis forgets at once.
+/// Maximum number of writes that Redis forgets at once.
 const MOST_FORGOTTEN: usize = 3;
 
 /// Adds the events between broker and log.

@@ -24,7 +24,7 @@ pub struct Results {
     /// Sliding window against FIFO-like with cold caches, 50 trees × 256 points, shingle 8.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub speedup_cold: Option<f64>,
-    /// Least speedup of the sliding window against FIFO-like over all data, shapes and numbers of
+    /// Minimum speedup of the sliding window against FIFO-like over all data, shapes and numbers of
     /// trees.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded")]
     pub worst_case_speedup: Option<f64>,

@@ -30,7 +30,7 @@ impl Tree {
     }
 
     /// Returns the slots of the points in the bucket that the point would go to.
-    pub(crate) fn company(&self, point: &[f32], pool: &Pool) -> Vec<u32> {
+    pub(crate) fn slots_in_bucket_of(&self, point: &[f32], pool: &Pool) -> Vec<u32> {
         let end = self.end(point);
         if end == Link::NOTHING {
             return Vec::new();

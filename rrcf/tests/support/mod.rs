@@ -10,7 +10,7 @@ use std::thread;
 
 use rrcf_rs::Forest;
 
-/// Least number of points with varying scores for which the means over a case are judged.
+/// Minimum number of points with varying scores for which the means over a case are judged.
 const ENOUGH: usize = 30;
 
 /// One reference case, in the format of its file.

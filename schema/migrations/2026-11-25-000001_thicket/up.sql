@@ -4,8 +4,9 @@ CREATE TABLE deployment (
     partitions int NOT NULL CHECK (partitions BETWEEN 1 AND 4096)
 );
 
--- One row per partition: its committed position, its fencing epoch and its ledger. The transaction that writes rows also
--- writes the ledger that accounts for them: delivered = scored + poison + late + duplicates + dead_letters.
+-- One row per partition: its committed position, its fencing epoch and its ledger. The transaction
+-- that writes rows also writes the ledger that accounts for them: delivered = scored + poison +
+-- late + duplicates + dead_letters.
 CREATE TABLE partitions (
     id           int    PRIMARY KEY,
     generation   bigint NOT NULL DEFAULT 0,
@@ -17,29 +18,32 @@ CREATE TABLE partitions (
     late         bigint NOT NULL DEFAULT 0,
     duplicates   bigint NOT NULL DEFAULT 0,
     dead_letters bigint NOT NULL DEFAULT 0,
-    -- Configuration of the partition's sensors after the position: that of the newest control entry in its log. Null before
-    -- the first.
+    -- Configuration of the partition's sensors after the position: that of the newest control entry
+    -- in its log. Null before the first.
     detectors    text,
-    -- True if the last owner committed everything it had read before it stopped. False while the partition is owned, and
-    -- after its owner crashed.
+    -- True if the last owner committed everything it had read before it stopped. False while the
+    -- partition is owned, and after its owner crashed.
     clean_shutdown boolean NOT NULL DEFAULT true,
     -- Version of the detection algorithm that scores the partition after the position.
     algorithm    int,
-    -- Rows that the ledger counts and that retention or an operator has deleted. Reconcile needs them to prove the ledger. The
-    -- transaction that deletes the rows also writes these. expired_poison and expired_late: the part of expired without a score.
+    -- Rows that the ledger counts and that retention or an operator has deleted. Reconcile needs
+    -- them to prove the ledger. The transaction that deletes the rows also writes these.
+    -- expired_poison and expired_late: the part of expired without a score.
     expired              bigint NOT NULL DEFAULT 0,
     expired_poison       bigint NOT NULL DEFAULT 0,
     expired_late         bigint NOT NULL DEFAULT 0,
     dead_letters_deleted bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
--- Every configuration that a row was scored with; readings.config refers to it. Written with the first such row.
+-- Every configuration that a row was scored with; readings.config refers to it. Written with the
+-- first such row.
 CREATE TABLE configs (
     id       bigint PRIMARY KEY,
     settings text   NOT NULL
 );
 
--- id is a stable hash of the name, so that no row depends on the order in which sensors were first seen.
+-- id is a stable hash of the name, so that no row depends on the order in which sensors were first
+-- seen.
 CREATE TABLE sensors (
     id         bigint      PRIMARY KEY,
     name       text        NOT NULL UNIQUE,
@@ -54,8 +58,9 @@ CREATE TABLE field_sets (
     names text[] NOT NULL
 );
 
--- One row per reading. seq numbers the scored readings of a sensor without gaps. flags: see the view scores and
--- thicket_schema::Flag. confidence: how far the grade can be trusted. onset: high where something unusual begins.
+-- One row per reading. seq numbers the scored readings of a sensor without gaps. flags: see the
+-- view scores and thicket_schema::Flag. confidence: how far the grade can be trusted. onset: high
+-- where something unusual begins.
 CREATE TABLE readings (
     sensor     bigint      NOT NULL,
     ts         timestamptz NOT NULL,
@@ -71,8 +76,9 @@ CREATE TABLE readings (
     PRIMARY KEY (sensor, ts)
 ) PARTITION BY RANGE (ts);
 
--- Creates the day tables of readings that are missing for the given UTC days. Attaching a table takes a weaker lock than
--- creating it in place, so queries and inserts on other days continue. The advisory lock lets one writer at a time do it.
+-- Creates the day tables of readings that are missing for the given UTC days. Attaching a table
+-- takes a weaker lock than creating it in place, so queries and inserts on other days continue. The
+-- advisory lock lets one writer at a time do it.
 CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     day  date;
@@ -90,8 +96,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- Tries to insert rows. Returns the SQLSTATE and the message of the error if PostgreSQL rejects them, and no row if it accepts
--- them. The caller rolls back. A client cannot decide by the message, which is in the language of the server.
+-- Tries to insert rows. Returns the SQLSTATE and the message of the error if PostgreSQL rejects
+-- them, and no row if it accepts them. The caller rolls back. A client cannot decide by the
+-- message, which is in the language of the server.
 CREATE FUNCTION try_insert_readings(new_rows readings[]) RETURNS TABLE (code text, message text, constraint_name text)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -102,9 +109,10 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NEXT;
 END $$;
 
--- One row per event: consecutive anomalous readings of a sensor. ended is null while the event lasts. accepted: the event ended
--- because it has become the new normal. The arrays have one element per field: its share of the peak, its value there,
--- and the value and band that were expected.
+-- One row per event: consecutive anomalous readings of a sensor. ended is null while the event
+-- lasts. accepted: the event ended because it has become the new normal. The arrays have one
+-- element per field: its share of the peak, its value there, and the value and band that were
+-- expected.
 CREATE TABLE anomalies (
     sensor        bigint      NOT NULL,
     started       timestamptz NOT NULL,
@@ -124,8 +132,9 @@ CREATE TABLE anomalies (
 );
 CREATE INDEX anomalies_started ON anomalies (started);
 
--- Labels that people give to anomalies. A new label of an anomaly replaces the old one. Only people write this table, and only
--- the engine writes anomalies. logged: the label is in the log, from where the sensor's detector applies it.
+-- Labels that people give to anomalies. A new label of an anomaly replaces the old one. Only people
+-- write this table, and only the engine writes anomalies. logged: the label is in the log, from
+-- where the sensor's detector applies it.
 CREATE TABLE labels (
     sensor  bigint      NOT NULL,
     started timestamptz NOT NULL,
@@ -137,7 +146,8 @@ CREATE TABLE labels (
     PRIMARY KEY (sensor, started)
 );
 
--- Labels that changed what a detector learns, each with the seq of the reading before it. Replay applies them at the same seq.
+-- Labels that changed what a detector learns, each with the seq of the reading before it. Replay
+-- applies them at the same seq.
 CREATE TABLE applied_labels (
     sensor  bigint      NOT NULL,
     seq     bigint      NOT NULL,
@@ -146,9 +156,10 @@ CREATE TABLE applied_labels (
     PRIMARY KEY (sensor, seq, started)
 );
 
--- Messages and readings that cannot be processed. The key is the position in the log, so a replay of the log writes none twice.
--- content is a hash of the dead letter's content, which tells a redelivered message from a new one. replayed: when an operator
--- last republished it. of_reading: made of a decoded reading, not of a message. The topic is then the sensor's name, and the payload
+-- Messages and readings that cannot be processed. The key is the position in the log, so a replay
+-- of the log writes none twice. content is a hash of the dead letter's content, which tells a
+-- redelivered message from a new one. replayed: when an operator last republished it. of_reading:
+-- made of a decoded reading, not of a message. The topic is then the sensor's name, and the payload
 -- has the reading's values and time as JSON.
 CREATE TABLE dead_letters (
     partition     int         NOT NULL,
@@ -169,9 +180,9 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_received ON dead_letters (received);
 CREATE INDEX dead_letters_content ON dead_letters (content);
 
--- Readings that are skipped, by their position in the log. A row is durable before any later reading is processed, so every
--- replay skips the same readings. poison: the reading panicked its detector, or killed the process, repeatedly.
--- unstorable: PostgreSQL rejects its row.
+-- Readings that are skipped, by their position in the log. A row is durable before any later
+-- reading is processed, so every replay skips the same readings. poison: the reading panicked its
+-- detector, or killed the process, repeatedly. unstorable: PostgreSQL rejects its row.
 CREATE TABLE quarantine (
     partition   int         NOT NULL,
     generation  bigint      NOT NULL,
@@ -185,7 +196,8 @@ CREATE TABLE quarantine (
     PRIMARY KEY (partition, generation, n, item)
 );
 
--- Ranges of the log that Redis acknowledged and lost: after the first position and before the second.
+-- Ranges of the log that Redis acknowledged and lost: after the first position and before the
+-- second.
 CREATE TABLE log_losses (
     partition         int         NOT NULL,
     after_generation  bigint      NOT NULL,
@@ -233,7 +245,8 @@ FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
 
--- One row per anomaly and field: the field's share of the peak, its value there, and the value that was expected.
+-- One row per anomaly and field: the field's share of the peak, its value there, and the value that
+-- was expected.
 CREATE VIEW anomaly_causes AS
 SELECT s.name AS sensor, a.started, a.peak_at, c.field, c.share, c.actual, c.expected, c.low, c.high,
        CASE WHEN c.actual = 'NaN' THEN 'within' WHEN c.actual > c.high THEN 'high' WHEN c.actual < c.low THEN 'low' ELSE 'within' END AS direction

@@ -3,7 +3,8 @@
 local writer = redis.call('HMGET', KEYS[2], 'producer', 'sequence', 'generation')
 if not writer[1] then return 'lost' end
 if writer[1] ~= ARGV[1] then return 'fenced' end
--- The process may have opened another generation since it sent this entry. There the sequence number belongs to another entry.
+-- The process may have opened another generation since it sent this entry. There the sequence
+-- number belongs to another entry.
 if writer[3] ~= ARGV[5] then return 'lost' end
 local sequence, last = tonumber(ARGV[2]), tonumber(writer[2])
 if sequence <= last then return 'already' end

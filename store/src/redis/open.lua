@@ -1,5 +1,7 @@
--- Makes the caller the only writer of a partition's log, in a new generation. Returns 'fenced' if a later ingress has opened the log.
--- KEYS: log, writer. ARGV: producer, least generation, ingress epoch. Returns the generation and the id of the log's last entry.
+-- Makes the caller the only writer of a partition's log, in a new generation. Returns 'fenced' if a
+-- later ingress has opened the log.
+-- KEYS: log, writer. ARGV: producer, least generation, ingress epoch. Returns the generation and
+-- the id of the log's last entry.
 local ingress_epoch = tonumber(redis.call('HGET', KEYS[2], 'ingress_epoch') or '0')
 if ingress_epoch > tonumber(ARGV[3]) then return {'0', 'fenced'} end
 local last = '0-0'

@@ -1,4 +1,5 @@
-//! The questions and changes of operators on a real PostgreSQL: dead letters, quarantine, anomalies and labels.
+//! The queries and changes of operators on a real PostgreSQL: dead letters, quarantine, anomalies
+//! and labels.
 
 use diesel_async::SimpleAsyncConnection as _;
 use thicket_detector::Label;

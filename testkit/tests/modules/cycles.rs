@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::resolve::defining_module;
 use crate::source::{ModulePath, Modules, read_crate};
 
-/// An edge of a graph for each pair of nodes, with one of the imports behind it.
+/// The edges of a graph by their pair of nodes, each with one import that causes the edge.
 type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 /// An import of one module's item by another module.
@@ -55,8 +55,8 @@ fn file_graph(modules: &Modules, edges: &[Edge]) -> Graph {
     graph(edges.iter().map(|edge| (file(&edge.from), file(&edge.to), &edge.shown)))
 }
 
-/// The cycles between the children of each module, each child with everything below it, in which two
-/// directories take part.
+/// Returns the cycles between the children of each module. A child includes all modules below it.
+/// At least two members of a cycle are directories.
 fn directory_cycles(modules: &Modules, edges: &[Edge]) -> Vec<String> {
     let mut found = Vec::new();
     for parent in modules.keys() {

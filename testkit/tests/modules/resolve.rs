@@ -2,12 +2,11 @@
 
 use crate::source::{Import, ModulePath, Modules};
 
-/// How many re-exports of re-exports are followed.
+/// Maximum length of a chain of re-exports that is followed.
 const DEPTH: usize = 16;
 
-/// Returns the module that defines what a module imports by a path. If a module re-exports the item
-/// from elsewhere, that is the module that it comes from, as far as this can be told. Returns `None`
-/// if the item is of another crate.
+/// Returns the module that defines the item that a module imports by a path. Follows re-exports, as
+/// far as the source shows where they lead. Returns `None` if the item is of another crate.
 pub(crate) fn defining_module(
     modules: &Modules,
     importer: &ModulePath,

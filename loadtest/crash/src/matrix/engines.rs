@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thicket_store::faults::{LOST_REPLIES, PLACES};
+use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES};
 
 use crate::case::{Action, Case, Fault, Node, PLAIN};
 use crate::dice::Dice;
@@ -18,7 +18,7 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
     let mut cases = vec![Case::new("undisturbed-again").exactly()];
     // Quarantine and restore need more than traffic, and a lost reply does not kill the engine.
     let flows = |place: &&str| !["quarantine.", "restore."].iter().any(|step| place.starts_with(step));
-    for place in PLACES.into_iter().filter(flows).filter(|place| !LOST_REPLIES.contains(place)) {
+    for place in FAIL_POINTS.into_iter().filter(flows).filter(|place| !LOST_REPLIES.contains(place)) {
         cases.push(dies(format!("kill-{place}"), vec![dice.fault(place, 0)]));
     }
     for place in FOLLOWING {

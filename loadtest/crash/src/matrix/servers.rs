@@ -1,4 +1,4 @@
-//! Servers are killed and restarted with what they have on disk.
+//! Servers are killed and restarted with their data on disk.
 
 use std::time::Duration;
 

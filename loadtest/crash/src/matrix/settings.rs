@@ -21,12 +21,12 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
         with("entries-of-many", Settings { max_records: 2_000, linger: "80ms", ..plain() }),
         with("transactions-of-one", Settings { max_rows: 1, writers: 4, ..plain() }),
         with("transactions-of-seven", Settings { max_rows: 7, writers: 1, shards: 1, ..plain() }),
-        with("eviction", Settings { max_resident: 3, ..plain() }),
+        with("eviction", Settings { max_detectors: 3, ..plain() }),
         with("eviction-at-once", Settings { evict_after: "10ms", shards: 5, ..plain() }),
     ];
     cases.push(Case { environment: MASKED.to_vec(), ..with("plain-processor", plain()) });
     for (name, kill) in [("restarts", false), ("kills", true)] {
-        let evicting = Settings { max_resident: 4, ..plain() };
+        let evicting = Settings { max_detectors: 4, ..plain() };
         cases.push(Case::new(name).then(comings_and_goings(dice, kill)));
         cases.push(
             Case::new(format!("{name}-evicting"))

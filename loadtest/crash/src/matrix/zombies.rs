@@ -7,7 +7,7 @@ use crate::settings::Settings;
 
 /// Longer than the lease.
 const DEAD: Duration = Duration::from_millis(900);
-/// How long a node that was taken for dead has time to do harm.
+/// How long a node that was taken for dead runs on and may do harm.
 const HAUNT: Duration = Duration::from_millis(1_500);
 
 pub(super) fn cases() -> Vec<Case> {

@@ -58,7 +58,7 @@ impl CaseRun<'_> {
         }
     }
 
-    /// Returns the messages of each sensor after its last message of which a reading is stored.
+    /// Returns the messages of each sensor after its last message with a stored reading.
     /// Messages keep their order on the way, so all messages before that one have arrived.
     async fn unproven(&mut self) -> anyhow::Result<Vec<Message>> {
         let stored = self.tables().await?.reading_times().await?;

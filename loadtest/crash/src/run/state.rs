@@ -39,11 +39,11 @@ pub(super) struct CaseRun<'a> {
     pub(super) slow_commits: Option<JoinHandle<()>>,
     /// What went wrong without ending the case.
     pub(super) complaints: Vec<String>,
-    /// What the engine did and must not do.
+    /// Actions of the engine that a rule forbids.
     pub(super) findings: Vec<String>,
     /// Whether a fail point was not reached.
     pub(super) unmet: bool,
-    /// How long anything that must happen may take.
+    /// Timeout for every expected event.
     pub(super) timeout: Duration,
 }
 

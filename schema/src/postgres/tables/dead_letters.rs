@@ -53,7 +53,8 @@ pub struct DeadLetterRow {
     pub content: i64,
     /// When it was last republished.
     pub replayed: Option<Timestamp>,
-    /// Whether it was made of a decoded reading by [`DeadLetter::of_reading`](crate::DeadLetter::of_reading).
+    /// Whether it was made of a decoded reading
+    /// ([`DeadLetter::of_reading`](crate::DeadLetter::of_reading)).
     pub of_reading: bool,
 }
 
