@@ -9,6 +9,7 @@ fn decoder() -> MessageDecoder {
     MessageDecoder::new(DecodeOptions {
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
+        format: Format::Auto,
         limits: PayloadLimits { max_bytes: 200, max_fields: 64, max_readings: 1_000 },
         timestamp_keys: vec!["ts".to_owned()],
         max_future: Duration::from_mins(1),
