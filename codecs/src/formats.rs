@@ -5,7 +5,7 @@
 //! | JSON | everything that the JSON decoder reads |
 //! | `SenML` | an array of records that RFC 8428 explains and plain JSON does not |
 //! | line protocol | text that is not JSON, and whose first line follows the rules |
-//! | CBOR, `MessagePack` | not text; the whole payload is one map or array |
+//! | CBOR, `MessagePack` | not text; the whole payload is one map or array with texts as keys |
 //! | gzip, zstd around any of them | the first bytes |
 //!
 //! Everything else is refused; if the format is known by its first bytes or its structure, by name.
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
 use senml::{Encoding, Pack};
+use transcode::Json;
 
 mod compression;
 mod line_protocol;
@@ -47,6 +48,14 @@ pub enum Format {
     Messagepack,
     /// Line protocol of `InfluxDB`.
     LineProtocol,
+}
+
+/// What became of a binary payload in one format.
+struct Recognised {
+    outcome: Outcome,
+    /// Whether the payload is a map or an array, and has texts as keys. A short message of another
+    /// format can be, by chance, a number or a map from integers to numbers.
+    is_certain: bool,
 }
 
 type Outcome = Result<Vec<Result<Measurement, PayloadError>>, PayloadError>;
@@ -88,9 +97,9 @@ impl FormatDecoder {
             Format::Auto => self.recognise(topic, &payload),
             Format::Json => self.json.decode(&payload),
             Format::Senml => self.senml(&payload),
-            Format::Cbor => transcode::cbor(&payload).and_then(|json| self.of_cbor(&json)),
+            Format::Cbor => transcode::cbor(&payload).and_then(|json| self.of_cbor(&json).outcome),
             Format::Messagepack => {
-                transcode::messagepack(&payload).and_then(|json| self.transcoded.decode(json.as_bytes()))
+                transcode::messagepack(&payload).and_then(|json| self.of_json(&json).outcome)
             }
             Format::LineProtocol => line_protocol::decode(&payload, &self.limits),
         }
@@ -105,7 +114,8 @@ impl FormatDecoder {
 
     fn recognise(&self, topic: &str, payload: &[u8]) -> Outcome {
         let text = std::str::from_utf8(payload).ok();
-        let begins_as_text = payload.first().is_none_or(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        let begins_as_text =
+            payload.first().is_none_or(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         if text.is_none() && !begins_as_text {
             return self.recognise_binary(topic, payload);
         }
@@ -126,19 +136,14 @@ impl FormatDecoder {
         if let Some(looks_like) = signatures::by_topic(topic) {
             return Err(PayloadError::UnknownFormat { looks_like });
         }
-        let is_container = |json: &String| json.starts_with(['{', '[']);
-        let messagepack = transcode::messagepack(payload).ok().filter(is_container);
-        let messagepack = messagepack.map(|json| self.transcoded.decode(json.as_bytes()));
-        if messagepack.as_ref().is_some_and(has_measurement) {
-            return messagepack.unwrap_or(Err(PayloadError::NotAReading));
-        }
-        // Few payloads are valid in both formats. The one that gives a measurement is meant.
-        let cbor = transcode::cbor(payload).ok().filter(is_container).map(|json| self.of_cbor(&json));
-        match (messagepack, cbor) {
-            (Some(outcome), None) => Ok(outcome?),
-            (Some(outcome), Some(cbor)) => if has_measurement(&cbor) { cbor } else { outcome },
-            (None, Some(outcome)) => outcome,
-            (None, None) => {
+        let of_messagepack = transcode::messagepack(payload).ok().map(|json| self.of_json(&json));
+        let of_cbor = transcode::cbor(payload).ok().map(|json| self.of_cbor(&json));
+        // A payload may be valid in both formats. The one that gives a measurement is meant.
+        let mut candidates: Vec<Recognised> = [of_messagepack, of_cbor].into_iter().flatten().collect();
+        candidates.sort_by_key(|candidate| !(candidate.is_certain && has_measurement(&candidate.outcome)));
+        match candidates.into_iter().find(|candidate| candidate.is_certain) {
+            Some(candidate) => candidate.outcome,
+            None => {
                 unless_named(topic, payload)?;
                 // Text with a foreign byte at its beginning may still be read.
                 self.json.decode(payload).map_err(|_| unknown_binary(payload))
@@ -146,11 +151,20 @@ impl FormatDecoder {
         }
     }
 
+    /// Decodes a `MessagePack` payload that was rewritten as JSON.
+    fn of_json(&self, json: &Json) -> Recognised {
+        let is_container = json.text.starts_with(['{', '[']);
+        Recognised {
+            outcome: self.transcoded.decode(json.text.as_bytes()),
+            is_certain: is_container && !json.has_integer_keys,
+        }
+    }
+
     /// Decodes a CBOR payload that was rewritten as JSON.
-    fn of_cbor(&self, json: &str) -> Outcome {
-        match Pack::recognise(json, Encoding::Cbor) {
-            Some(pack) => pack.decode(&self.limits),
-            None => self.transcoded.decode(json.as_bytes()),
+    fn of_cbor(&self, json: &Json) -> Recognised {
+        match Pack::recognise(&json.text, Encoding::Cbor) {
+            Some(pack) => Recognised { outcome: pack.decode(&self.limits), is_certain: true },
+            None => self.of_json(json),
         }
     }
 
@@ -159,7 +173,7 @@ impl FormatDecoder {
         let pack = match (first, std::str::from_utf8(payload)) {
             (None, _) => return Err(PayloadError::Empty),
             (Some(b'[' | b'{'), Ok(text)) => Pack::parse(text, Encoding::Json),
-            _ => transcode::cbor(payload).and_then(|json| Pack::parse(&json, Encoding::Cbor)),
+            _ => transcode::cbor(payload).and_then(|json| Pack::parse(&json.text, Encoding::Cbor)),
         };
         pack?.decode(&self.limits)
     }
@@ -182,7 +196,10 @@ fn unknown_binary(payload: &[u8]) -> PayloadError {
     let begin = begin.join(" ");
     let looks_like = match payload.first() {
         Some(0x80..=0xbf | 0xdc..=0xdf) => {
-            format!("CBOR or MessagePack that is cut or damaged, or unknown binary data (it begins with {begin})")
+            format!(
+                "CBOR or MessagePack that is cut, damaged or has no texts as keys (name it in mqtt.format \
+                 to see the error), or unknown binary data (it begins with {begin})"
+            )
         }
         _ => format!("unknown binary data (it begins with {begin})"),
     };

@@ -120,13 +120,7 @@ impl MessageDecoder {
                 &format!("{ts} is too far before its arrival; see mqtt.max_age"),
             );
         }
-        Item::Reading(Reading {
-            sensor,
-            ts,
-            stamped,
-            fields: measurement.fields,
-            values: measurement.values,
-        })
+        Item::Reading(Reading { sensor, ts, stamped, fields: measurement.fields, values: measurement.values })
     }
 
     /// Returns the partition of a message whose topic names no sensor.

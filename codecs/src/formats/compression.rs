@@ -57,8 +57,7 @@ fn check_window(frame: &[u8]) -> Result<(), PayloadError> {
         let dictionary_bytes = [0, 1, 2, 4][usize::from(descriptor & 3)];
         let size_bytes = [1, 2, 4, 8][usize::from(descriptor >> 6)];
         let size = rest.get(dictionary_bytes..dictionary_bytes + size_bytes).ok_or_else(truncated)?;
-        let little_endian =
-            size.iter().rev().fold(0, |number: u64, byte| (number << 8) | u64::from(*byte));
+        let little_endian = size.iter().rev().fold(0, |number: u64, byte| (number << 8) | u64::from(*byte));
         if size_bytes == 2 { little_endian + 256 } else { little_endian }
     } else {
         let window = *rest.first().ok_or_else(truncated)?;

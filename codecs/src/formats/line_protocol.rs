@@ -26,9 +26,8 @@ pub(super) fn decode(
     payload: &[u8],
     limits: &PayloadLimits,
 ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-    let text = std::str::from_utf8(payload).map_err(|error| {
-        malformed(format!("not UTF-8 at byte {}", error.valid_up_to()))
-    })?;
+    let text = std::str::from_utf8(payload)
+        .map_err(|error| malformed(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     if text.trim_ascii().is_empty() {
         return Err(PayloadError::Empty);
     }

@@ -19,6 +19,8 @@ use crate::timestamp::parse_epoch;
 const VERSION: f64 = 10.0;
 /// Times below this number of seconds are relative to now (section 4.5.3).
 const ABSOLUTE_FROM: f64 = 268_435_456.0;
+/// From this number on, a time does not count seconds.
+const SECONDS_BELOW: f64 = 1e11;
 /// Characters between a base name and a name.
 const SEPARATORS: [char; 6] = ['/', ':', '.', '-', '_', ';'];
 /// Members that hold a value.
@@ -61,7 +63,8 @@ pub(super) struct Pack(Vec<Record>);
 impl Pack {
     /// Returns the pack if the JSON text is an array that only `SenML` explains:
     ///
-    /// - every element is an object with a value (`v`, `vs`, `vb`, `vd`, `s`) or a base member;
+    /// - every element is an object with a value (`v`, `vs`, `vb`, `vd`, `s`) or a base member; a
+    ///   name is enough if an element has a base member;
     /// - names (`n`, `bn`) are texts, and at least one record has a name;
     /// - without a base member, no element has a member that RFC 8428 does not define.
     pub(super) fn recognise(text: &str, encoding: Encoding) -> Option<Self> {
@@ -79,7 +82,7 @@ impl Pack {
         let has_name = pack.0.iter().any(|record| has_any(record, &["n", "bn"]));
         let fits = |record: &Record| {
             let is_name = |name: &str| record.get(name).is_none_or(Value::is_string);
-            (has_any(record, &VALUES) || has_any(record, &BASES))
+            (has_any(record, &VALUES) || has_any(record, &BASES) || (has_base && record.contains_key("n")))
                 && is_name("n")
                 && is_name("bn")
                 && (has_base || record.keys().all(|member| is_defined(member)))
@@ -192,7 +195,12 @@ impl Base {
     }
 
     /// Appends the values of a record.
-    fn resolve(&self, record: &Record, number: usize, values: &mut Vec<Resolved>) -> Result<(), PayloadError> {
+    fn resolve(
+        &self,
+        record: &Record,
+        number: usize,
+        values: &mut Vec<Resolved>,
+    ) -> Result<(), PayloadError> {
         let name = text_of(record, "n", number)?.unwrap_or_default();
         let has_value = has_any(record, &VALUES);
         if name.is_empty() && !has_value {
@@ -233,6 +241,10 @@ impl Base {
     fn time(&self, record: &Record, number: usize) -> Result<Time, PayloadError> {
         let own = number_of(record, "t", number)?.unwrap_or(0.0);
         let seconds = self.time + own;
+        if seconds.abs() >= SECONDS_BELOW {
+            // Not seconds, as the RFC demands. The magnitude tells the unit, as in other formats.
+            return Ok(Time::At(parse_epoch(&seconds.to_string())?));
+        }
         // Each part in whole microseconds: the sum of two floats would lose digits.
         let micros = micros(self.time).saturating_add(micros(own));
         if seconds.abs() < ABSOLUTE_FROM {

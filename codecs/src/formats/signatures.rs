@@ -56,7 +56,9 @@ pub(super) fn by_structure(payload: &[u8]) -> Option<String> {
     } else {
         match protobuf_fields(payload)?.as_slice() {
             // The timestamp of Sparkplug B, then metrics or the sequence number.
-            [(1, Wire::Varint(time)), rest @ ..] if is_epoch_millis(*time) && has_metrics(rest) => "Sparkplug B",
+            [(1, Wire::Varint(time)), rest @ ..] if is_epoch_millis(*time) && has_metrics(rest) => {
+                "Sparkplug B"
+            }
             _ => "Protobuf",
         }
     };

@@ -12,7 +12,9 @@
 
 use std::fmt::{self, Write as _};
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::{Deserialize, de};
 use thicket_schema::Timestamp;
 
@@ -29,7 +31,7 @@ const TAG_BIGFLOAT: u64 = 5;
 const EXTENSION_TIMESTAMP: i8 = -1;
 
 /// Rewrites a CBOR item. The whole payload must be one item.
-pub(super) fn cbor(payload: &[u8]) -> Result<String, PayloadError> {
+pub(super) fn cbor(payload: &[u8]) -> Result<Json, PayloadError> {
     let malformed = |detail| PayloadError::Malformed { format: "CBOR", detail };
     let mut rest = payload;
     let json: Json = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH)
@@ -37,7 +39,7 @@ pub(super) fn cbor(payload: &[u8]) -> Result<String, PayloadError> {
     if !rest.is_empty() {
         return Err(malformed(format!("{} bytes follow the end of the item", rest.len())));
     }
-    Ok(json.0)
+    Ok(json)
 }
 
 fn explain<E: fmt::Debug>(error: &ciborium::de::Error<E>) -> String {
@@ -50,7 +52,7 @@ fn explain<E: fmt::Debug>(error: &ciborium::de::Error<E>) -> String {
 }
 
 /// Rewrites a `MessagePack` value. The whole payload must be one value.
-pub(super) fn messagepack(payload: &[u8]) -> Result<String, PayloadError> {
+pub(super) fn messagepack(payload: &[u8]) -> Result<Json, PayloadError> {
     let malformed = |detail| PayloadError::Malformed { format: "MessagePack", detail };
     let mut rest = payload;
     let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
@@ -60,29 +62,34 @@ pub(super) fn messagepack(payload: &[u8]) -> Result<String, PayloadError> {
     if !rest.is_empty() {
         return Err(malformed(format!("{} bytes follow the end of the value", rest.len())));
     }
-    Ok(json.0)
+    Ok(json)
 }
 
 /// A value as JSON text.
-struct Json(String);
+#[derive(Debug, Default)]
+pub(super) struct Json {
+    pub(super) text: String,
+    /// Whether a map has an integer as a key.
+    pub(super) has_integer_keys: bool,
+}
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut out = String::new();
+        let mut out = Self::default();
         Value { out: &mut out }.deserialize(deserializer)?;
-        Ok(Self(out))
+        Ok(out)
     }
 }
 
 /// Appends a value to a JSON text.
 struct Value<'a> {
-    out: &'a mut String,
+    out: &'a mut Json,
 }
 
 impl Value<'_> {
     /// Writing to a string does not fail.
     fn push<E>(self, arguments: fmt::Arguments<'_>) -> Result<(), E> {
-        let _ = self.out.write_fmt(arguments);
+        let _ = self.out.text.write_fmt(arguments);
         Ok(())
     }
 
@@ -91,7 +98,7 @@ impl Value<'_> {
     }
 
     fn null<E>(self) -> Result<(), E> {
-        self.out.push_str("null");
+        self.out.text.push_str("null");
         Ok(())
     }
 }
@@ -156,35 +163,35 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        self.out.push('[');
-        let begin = self.out.len();
+        self.out.text.push('[');
+        let begin = self.out.text.len();
         loop {
-            let end = self.out.len();
+            let end = self.out.text.len();
             if end > begin {
-                self.out.push(',');
+                self.out.text.push(',');
             }
             if elements.next_element_seed(Value { out: &mut *self.out })?.is_none() {
-                self.out.truncate(end);
-                self.out.push(']');
+                self.out.text.truncate(end);
+                self.out.text.push(']');
                 return Ok(());
             }
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        self.out.push('{');
-        let begin = self.out.len();
+        self.out.text.push('{');
+        let begin = self.out.text.len();
         loop {
-            let end = self.out.len();
+            let end = self.out.text.len();
             if end > begin {
-                self.out.push(',');
+                self.out.text.push(',');
             }
             if members.next_key_seed(Key { out: &mut *self.out })?.is_none() {
-                self.out.truncate(end);
-                self.out.push('}');
+                self.out.text.truncate(end);
+                self.out.text.push('}');
                 return Ok(());
             }
-            self.out.push(':');
+            self.out.text.push(':');
             members.next_value_seed(Value { out: &mut *self.out })?;
         }
     }
@@ -247,7 +254,7 @@ impl<'de> Deserialize<'de> for Bytes {
 
 /// Appends the item of a CBOR tag.
 struct Tagged<'a> {
-    out: &'a mut String,
+    out: &'a mut Json,
 }
 
 impl<'de> Visitor<'de> for Tagged<'_> {
@@ -273,10 +280,10 @@ impl<'de> Visitor<'de> for Tagged<'_> {
                 Value { out: self.out }.visit_f64(value)
             }
             TAG_EPOCH => {
-                let begin = self.out.len();
+                let begin = self.out.text.len();
                 parts.next_element_seed(Value { out: &mut *self.out })?.ok_or_else(incomplete)?;
-                if let Ok(time) = parse_epoch(&self.out[begin..]) {
-                    self.out.truncate(begin);
+                if let Ok(time) = parse_epoch(&self.out.text[begin..]) {
+                    self.out.text.truncate(begin);
                     return Value { out: self.out }.push(format_args!("\"{time}\""));
                 }
                 Ok(())
@@ -288,7 +295,7 @@ impl<'de> Visitor<'de> for Tagged<'_> {
 
 /// Appends the key of a member.
 struct Key<'a> {
-    out: &'a mut String,
+    out: &'a mut Json,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -311,10 +318,12 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.out.has_integer_keys = true;
         Value { out: self.out }.push(format_args!("\"{value}\""))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.out.has_integer_keys = true;
         Value { out: self.out }.push(format_args!("\"{value}\""))
     }
 }

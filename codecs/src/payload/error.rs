@@ -86,7 +86,9 @@ pub enum PayloadError {
         detail: String,
     },
     /// The payload has a format that is not read.
-    #[error("this looks like {looks_like}; it is not read: send JSON, SenML, CBOR, MessagePack or line protocol")]
+    #[error(
+        "this looks like {looks_like}; it is not read: send JSON, SenML, CBOR, MessagePack or line protocol"
+    )]
     UnknownFormat {
         /// The name of the format, and how it was recognised.
         looks_like: String,
