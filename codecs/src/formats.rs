@@ -18,6 +18,7 @@
 //! - `signatures`: names the formats that are not read.
 
 use serde::{Deserialize, Serialize};
+use thicket_schema::Timestamp;
 
 use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
 use senml::{Encoding, Pack};
@@ -48,6 +49,28 @@ pub enum Format {
     Messagepack,
     /// Line protocol of `InfluxDB`.
     LineProtocol,
+}
+
+impl Format {
+    /// Returns the payload with its arrival as the time of the readings without a time, for a
+    /// message that is published again. `None` if the payload is not `SenML` as JSON or line
+    /// protocol.
+    pub fn with_arrival_time(self, payload: &[u8], arrival: Timestamp) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(payload).ok()?;
+        let pack = match self {
+            Self::Auto => Pack::recognise(text, Encoding::Json),
+            Self::Senml => Pack::parse(text, Encoding::Json).ok(),
+            _ => None,
+        };
+        if let Some(pack) = pack {
+            return Some(pack.with_base_time(arrival).map_or_else(|| payload.to_vec(), String::into_bytes));
+        }
+        let is_lines = match self {
+            Self::Auto => line_protocol::is_line_protocol(text),
+            format => format == Self::LineProtocol,
+        };
+        is_lines.then(|| line_protocol::with_time(text, arrival).into_bytes())
+    }
 }
 
 /// What became of a binary payload in one format.
@@ -141,14 +164,12 @@ impl FormatDecoder {
         // A payload may be valid in both formats. The one that gives a measurement is meant.
         let mut candidates: Vec<Recognised> = [of_messagepack, of_cbor].into_iter().flatten().collect();
         candidates.sort_by_key(|candidate| !(candidate.is_certain && has_measurement(&candidate.outcome)));
-        match candidates.into_iter().find(|candidate| candidate.is_certain) {
-            Some(candidate) => candidate.outcome,
-            None => {
-                unless_named(topic, payload)?;
-                // Text with a foreign byte at its beginning may still be read.
-                self.json.decode(payload).map_err(|_| unknown_binary(payload))
-            }
+        if let Some(candidate) = candidates.into_iter().find(|candidate| candidate.is_certain) {
+            return candidate.outcome;
         }
+        unless_named(topic, payload)?;
+        // Text with a foreign byte at its beginning may still be read.
+        self.json.decode(payload).map_err(|_| unknown_binary(payload))
     }
 
     /// Decodes a `MessagePack` payload that was rewritten as JSON.

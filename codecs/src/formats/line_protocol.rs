@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 
-use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines};
+use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines, split_lines};
+use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
@@ -16,9 +17,24 @@ use crate::timestamp::parse_epoch;
 
 const FORMAT: &str = "line protocol";
 
-/// Whether the first line with data follows the rules of line protocol.
+/// Whether the first line with data follows the rules of line protocol. Its measurement must have no
+/// `=`: such lines are logs, as in `level=info count=3`.
 pub(super) fn is_line_protocol(text: &str) -> bool {
-    text.contains('=') && parse_lines(text).next().is_some_and(|line| line.is_ok())
+    let is_line = |line: ParsedLine<'_>| !line.series.measurement.as_str().contains('=');
+    text.contains('=') && parse_lines(text).next().and_then(Result::ok).is_some_and(is_line)
+}
+
+/// Returns the lines with a time for each line that has none.
+pub(super) fn with_time(text: &str, time: Timestamp) -> String {
+    let lacks_time = |line: &str| {
+        let parsed = parse_lines(line).next().and_then(Result::ok);
+        parsed.is_some_and(|line| line.timestamp.is_none())
+    };
+    let timed = split_lines(text).map(|line| {
+        let line = line.trim_ascii();
+        if lacks_time(line) { format!("{line} {}", i128::from(time.0) * 1_000) } else { line.to_owned() }
+    });
+    timed.collect::<Vec<String>>().join("\n")
 }
 
 /// Decodes lines. A line that cannot be read is an error in the place of its measurement.

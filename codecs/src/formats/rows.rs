@@ -19,7 +19,7 @@ pub(super) enum Time {
 /// Collects values, in the order of the message.
 pub(super) struct Rows<'a> {
     limits: &'a PayloadLimits,
-    rows: Vec<Row>,
+    list: Vec<Row>,
     /// For each device and time the index of its newest row.
     newest: HashMap<(Option<Box<str>>, Time), usize>,
     errors: Vec<PayloadError>,
@@ -35,7 +35,7 @@ struct Row {
 
 impl<'a> Rows<'a> {
     pub(super) fn new(limits: &'a PayloadLimits) -> Self {
-        Self { limits, rows: Vec::new(), newest: HashMap::new(), errors: Vec::new() }
+        Self { limits, list: Vec::new(), newest: HashMap::new(), errors: Vec::new() }
     }
 
     /// Adds a value. If the row of its device and time has the field already, the value begins a new
@@ -46,13 +46,13 @@ impl<'a> Rows<'a> {
         }
         let key = (device.map(Box::from), time);
         let known = self.newest.get(&key).copied();
-        let index = known.filter(|&index| self.rows[index].values.iter().all(|(name, _)| *name != field));
+        let index = known.filter(|&index| self.list[index].values.iter().all(|(name, _)| *name != field));
         let index = index.unwrap_or_else(|| {
-            self.rows.push(Row { device: key.0.clone(), time, values: Vec::new(), overflow: false });
-            self.newest.insert(key, self.rows.len() - 1);
-            self.rows.len() - 1
+            self.list.push(Row { device: key.0.clone(), time, values: Vec::new(), overflow: false });
+            self.newest.insert(key, self.list.len() - 1);
+            self.list.len() - 1
         });
-        let row = &mut self.rows[index];
+        let row = &mut self.list[index];
         if row.values.len() < self.limits.max_fields {
             row.values.push((field, value));
         } else {
@@ -67,16 +67,16 @@ impl<'a> Rows<'a> {
 
     /// Returns the measurements in the order of their times, then the errors.
     pub(super) fn finish(mut self) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-        let (readings, limit) = (self.rows.len() + self.errors.len(), self.limits.max_readings);
+        let (readings, limit) = (self.list.len() + self.errors.len(), self.limits.max_readings);
         if readings > limit {
             return Err(PayloadError::TooManyReadings { readings, limit });
         }
         if readings == 0 {
             return Err(PayloadError::NoNumericField);
         }
-        self.rows.sort_by_key(|row| row.time);
+        self.list.sort_by_key(|row| row.time);
         let limit = self.limits.max_fields;
-        let measurements = self.rows.into_iter().map(|row| row.measurement(limit));
+        let measurements = self.list.into_iter().map(|row| row.measurement(limit));
         Ok(measurements.chain(self.errors.into_iter().map(Err)).collect())
     }
 }

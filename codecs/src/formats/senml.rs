@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use serde_json::Value;
+use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
@@ -106,6 +107,18 @@ impl Pack {
             records = records.into_iter().map(with_text_labels).collect();
         }
         Ok(Self(records))
+    }
+
+    /// Returns the JSON text of the pack with a base time, if none of its records has a time.
+    pub(super) fn with_base_time(mut self, time: Timestamp) -> Option<String> {
+        if self.0.iter().any(|record| has_any(record, &["t", "bt"])) {
+            return None;
+        }
+        let micros = time.0.rem_euclid(1_000_000);
+        let seconds: serde_json::Number =
+            format!("{}.{micros:06}", time.0.div_euclid(1_000_000)).parse().ok()?;
+        self.0.first_mut()?.insert("bt".to_owned(), Value::Number(seconds));
+        serde_json::to_string(&self.0).ok()
     }
 
     /// Resolves the records to measurements.

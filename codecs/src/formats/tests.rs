@@ -196,6 +196,26 @@ fn formats_that_are_not_read_are_refused_by_name() {
     assert!(refusal("sensors/a", &cbor(PLAIN)[..12]).contains("CBOR or MessagePack"));
 }
 
+#[test]
+fn a_message_that_is_published_again_keeps_its_arrival() {
+    let arrival = Timestamp(1_795_345_200_250_000);
+    let timed = |payload: &str| {
+        let timed = Format::Auto.with_arrival_time(payload.as_bytes(), arrival)?;
+        Some(show(&decoder(Format::Auto).decode("s", &timed)))
+    };
+    assert_eq!(timed("m x=1\nm x=2 1795345201").unwrap(), ["m@1795345200 x=1", "m@1795345201 x=2"]);
+    assert_eq!(timed(r#"[{"n":"a","v":1},{"n":"b","v":2}]"#).unwrap(), ["@1795345200 a=1 b=2"]);
+    assert_eq!(timed(r#"[{"n":"a","t":-2,"v":1}]"#).unwrap(), ["@-2000000 a=1"]);
+    assert_eq!(timed(PLAIN), None);
+    assert_eq!(timed("21.5"), None);
+    assert_eq!(Format::Json.with_arrival_time(br#"[{"n":"a","v":1}]"#, arrival), None);
+}
+
+#[test]
+fn a_log_line_is_no_line_protocol() {
+    assert_eq!(auto("level=info count=3"), ["malformed_json"]);
+}
+
 fn arbitrary_payload() -> impl Strategy<Value = Vec<u8>> {
     let valid = prop_oneof![
         Just(PLAIN.as_bytes().to_vec()),

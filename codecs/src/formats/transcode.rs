@@ -87,19 +87,16 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// Writing to a string does not fail.
-    fn push<E>(self, arguments: fmt::Arguments<'_>) -> Result<(), E> {
-        let _ = self.out.text.write_fmt(arguments);
-        Ok(())
+    fn push<E: Error>(self, arguments: fmt::Arguments<'_>) -> Result<(), E> {
+        self.out.text.write_fmt(arguments).map_err(E::custom)
     }
 
-    fn text<E>(self, text: &str) -> Result<(), E> {
+    fn text<E: Error>(self, text: &str) -> Result<(), E> {
         self.push(format_args!("{}", serde_json::Value::from(text)))
     }
 
-    fn null<E>(self) -> Result<(), E> {
-        self.out.text.push_str("null");
-        Ok(())
+    fn null<E: Error>(self) -> Result<(), E> {
+        self.push(format_args!("null"))
     }
 }
 
@@ -118,43 +115,43 @@ impl<'de> Visitor<'de> for Value<'_> {
         f.write_str("any value")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         self.push(format_args!("{value}"))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
         self.push(format_args!("{value}"))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
         self.push(format_args!("{value}"))
     }
 
-    fn visit_i128<E>(self, value: i128) -> Result<(), E> {
+    fn visit_i128<E: Error>(self, value: i128) -> Result<(), E> {
         self.push(format_args!("{value}"))
     }
 
-    fn visit_u128<E>(self, value: u128) -> Result<(), E> {
+    fn visit_u128<E: Error>(self, value: u128) -> Result<(), E> {
         self.push(format_args!("{value}"))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         if value.is_finite() { self.push(format_args!("{value:?}")) } else { self.null() }
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         self.text(text)
     }
 
-    fn visit_bytes<E>(self, _: &[u8]) -> Result<(), E> {
+    fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<(), E> {
         self.null()
     }
 
-    fn visit_none<E>(self) -> Result<(), E> {
+    fn visit_none<E: Error>(self) -> Result<(), E> {
         self.null()
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.null()
     }
 
@@ -313,16 +310,16 @@ impl Visitor<'_> for Key<'_> {
         f.write_str("a text or an integer as the key of a map")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         Value { out: self.out }.text(text)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
         self.out.has_integer_keys = true;
         Value { out: self.out }.push(format_args!("\"{value}\""))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
         self.out.has_integer_keys = true;
         Value { out: self.out }.push(format_args!("\"{value}\""))
     }
