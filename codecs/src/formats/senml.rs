@@ -64,10 +64,10 @@ pub(super) struct Pack(Vec<Record>);
 impl Pack {
     /// Returns the pack if the JSON text is an array that only `SenML` explains:
     ///
-    /// - every element is an object with a value (`v`, `vs`, `vb`, `vd`, `s`) or a base member; a
-    ///   name is enough if an element has a base member;
+    /// - every element is an object with a value (`v`, `vs`, `vb`, `vd`, `s`), a base member or `n`,
+    ///   and at least one has a value;
     /// - names (`n`, `bn`) are texts, and at least one record has a name;
-    /// - without a base member, no element has a member that RFC 8428 does not define.
+    /// - without `bn` and `bver`, no element has a member that RFC 8428 does not define.
     pub(super) fn recognise(text: &str, encoding: Encoding) -> Option<Self> {
         let text = text.trim_ascii();
         let names: &[&str] = match encoding {
@@ -79,16 +79,17 @@ impl Pack {
             return None;
         }
         let pack = Self::parse(text, encoding).ok()?;
-        let has_base = pack.0.iter().any(|record| has_any(record, &BASES));
-        let has_name = pack.0.iter().any(|record| has_any(record, &["n", "bn"]));
+        let occurs = |members: &[&str]| pack.0.iter().any(|record| has_any(record, members));
+        let is_surely_senml = occurs(&["bn", "bver"]);
         let fits = |record: &Record| {
             let is_name = |name: &str| record.get(name).is_none_or(Value::is_string);
-            (has_any(record, &VALUES) || has_any(record, &BASES) || (has_base && record.contains_key("n")))
+            (has_any(record, &VALUES) || has_any(record, &BASES) || record.contains_key("n"))
                 && is_name("n")
                 && is_name("bn")
-                && (has_base || record.keys().all(|member| is_defined(member)))
+                && (is_surely_senml || record.keys().all(|member| is_defined(member)))
         };
-        (has_name && pack.0.iter().all(fits)).then_some(pack)
+        let has_content = occurs(&["n", "bn"]) && occurs(&VALUES);
+        (has_content && pack.0.iter().all(fits)).then_some(pack)
     }
 
     /// Parses an array of records, or a single record.

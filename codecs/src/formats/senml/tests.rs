@@ -122,3 +122,18 @@ fn labels_of_cbor_are_integers() {
     assert!(Pack::recognise(r#"[{"0":"x","2":1}]"#, Encoding::Json).is_none());
     assert!(Pack::recognise(r#"[{"0":1,"2":1}]"#, Encoding::Cbor).is_none());
 }
+
+#[test]
+fn ordinary_objects_with_short_names_are_no_pack() {
+    for text in [
+        r#"[{"n":"node-1","bv":3.7,"temp":21.5,"s":4}]"#,
+        r#"[{"n":"node-1","bv":3.7}]"#,
+        r#"[{"bn":"node-1","temp":21.5}]"#,
+        r#"[{"n":"node-1","t":21.5}]"#,
+        r#"[{"n":1,"v":21.5}]"#,
+        r#"[{"n":"node-1","v":21.5},7]"#,
+        "[]",
+    ] {
+        assert!(Pack::recognise(text, Encoding::Json).is_none(), "{text}");
+    }
+}
