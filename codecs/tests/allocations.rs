@@ -79,7 +79,7 @@ fn a_hostile_payload_of_any_format_costs_in_proportion_to_its_size() {
         bytes(b"[", br#"{"n":"","v":1},"#),
         format!("[{}{{}}]", r#"{"n":"a","v":1},"#.repeat(4_000)).into_bytes(),
         bytes(b"m,", b"a=b,"),
-        format!("m{} x=1", (0..8_000).map(|n| format!(",{n:x}=b")).collect::<String>()).into_bytes(),
+        format!("m{} x=1", (0..8_000).map(|n| format!(",{n:x}=b")).collect::<Vec<_>>().concat()).into_bytes(),
         format!("m {}", (0..8_000).map(|n| format!("{n:x}=1")).collect::<Vec<_>>().join(",")).into_bytes(),
         bytes(b"", b"m x=1\n"),
         bytes(b"m", b" \\"),
