@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use thicket_codecs::{PayloadDecoder, TopicTemplate, TopicTemplates};
+use thicket_codecs::{Format, FormatDecoder, PayloadDecoder, PayloadLimits, TopicTemplate, TopicTemplates};
 use thicket_schema::{Entry, FieldSet, Item, Position, Reading, Record, SensorName, Timestamp};
 
 const PAYLOAD: &[u8] =
@@ -47,12 +47,35 @@ fn entry(sensors: usize, readings: usize) -> Entry {
     Entry { predecessor, records: (0..readings).map(record).collect() }
 }
 
+/// The object of four fields in formats other than JSON.
+fn other_formats() -> [(&'static str, Vec<u8>); 5] {
+    let value: serde_json::Value = serde_json::from_slice(PAYLOAD).unwrap();
+    let mut cbor = Vec::new();
+    ciborium::into_writer(&value, &mut cbor).unwrap();
+    let senml = br#"[{"bn":"a:","bt":1795341600,"n":"laeq_db","v":52.31},{"n":"zcr","v":0.08},
+        {"n":"centroid_hz","v":812.5},{"n":"flatness","v":0.2}]"#;
+    let line = b"mic,id=a laeq_db=52.31,zcr=0.08,centroid_hz=812.5,flatness=0.2 1795341600000000000";
+    [
+        ("JSON, recognised", PAYLOAD.to_vec()),
+        ("CBOR, recognised", cbor),
+        ("MessagePack, recognised", rmp_serde::to_vec(&value).unwrap()),
+        ("SenML, recognised", senml.to_vec()),
+        ("line protocol, recognised", line.to_vec()),
+    ]
+}
+
 fn main() {
     let decoder = PayloadDecoder::default();
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+    let formats = FormatDecoder::new(Format::Auto, limits, vec!["ts".to_owned()]);
     report("payload: object of four fields", 1_000, || decoder.decode(black_box(PAYLOAD)));
     let array = [b"[", PAYLOAD, b",", &[PAYLOAD; 99].join(&b","[..]), b"]"].concat();
     report("payload: array of 100 such objects", 10, || decoder.decode(black_box(&array)));
     report("payload: bare number", 1_000, || decoder.decode(black_box(b"21.5")));
+
+    for (name, payload) in other_formats() {
+        report(&format!("payload: {name}"), 1_000, || formats.decode("sensors/a", black_box(&payload)));
+    }
 
     let templates = TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]);
     report("topic: to a sensor's name", 1_000, || templates.sensor(black_box("sensors/site-1/microphone-7")));

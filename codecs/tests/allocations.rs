@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use allocation_counter::{AllocationInfo, measure};
-use thicket_codecs::PayloadDecoder;
+use thicket_codecs::{Format, FormatDecoder, PayloadDecoder, PayloadLimits};
 
 const PAYLOAD: &[u8] =
     br#"{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,"zcr":0.08,"centroid_hz":812.5,"flatness":0.2}"#;
@@ -12,6 +12,8 @@ const PAYLOAD: &[u8] =
 /// Bytes that may be in use at once: `FACTOR` per byte of input, and `BASE` more.
 const FACTOR: u64 = 64;
 const BASE: u64 = 16_384;
+/// The largest window of zstd, which is allocated twice while it grows.
+const WINDOW: u64 = 2 * (8 << 20);
 
 fn assert_in_proportion(info: &AllocationInfo, input_bytes: usize) {
     let allowed = FACTOR * input_bytes as u64 + BASE;
@@ -60,5 +62,41 @@ fn a_hostile_payload_costs_in_proportion_to_its_size() {
         assert!(payload.len() <= size);
         let info = measure(|| drop(decoder.decode(payload.as_bytes())));
         assert_in_proportion(&info, payload.len());
+    }
+}
+
+#[test]
+fn a_hostile_payload_of_any_format_costs_in_proportion_to_its_size() {
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+    let decoder = FormatDecoder::new(Format::Auto, limits, vec!["ts".to_owned()]);
+    let size = 65_536;
+    let bytes = |begin: &[u8], part: &[u8]| {
+        let parts = part.iter().copied().cycle();
+        begin.iter().copied().chain(parts).take(size).collect::<Vec<u8>>()
+    };
+    for payload in [
+        bytes(b"[", br#"{"n":1},"#),
+        bytes(b"[", br#"{"n":"","v":1},"#),
+        format!("[{}{{}}]", r#"{"n":"a","v":1},"#.repeat(4_000)).into_bytes(),
+        bytes(b"m,", b"a=b,"),
+        format!("m{} x=1", (0..8_000).map(|n| format!(",{n:x}=b")).collect::<Vec<_>>().concat()).into_bytes(),
+        format!("m {}", (0..8_000).map(|n| format!("{n:x}=1")).collect::<Vec<_>>().join(",")).into_bytes(),
+        bytes(b"", b"m x=1\n"),
+        bytes(b"m", b" \\"),
+        bytes(b"", b"\x9f"),
+        bytes(b"\x9f", b"\xa1\x61\x61\xf9\x7e\x00"),
+        bytes(b"\xdc\xff\xff", b"\x81\xa1\x61\xcb"),
+        bytes(b"\xdd\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff"),
+        bytes(b"\xbf", b"\x7f\x61\x01\xff\x18"),
+        bytes(b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff", b"x"),
+        bytes(b"\x28\xb5\x2f\xfd\x00\x58", b"\x02\x00\x10\xff"),
+    ] {
+        let begin = std::time::Instant::now();
+        let info = measure(|| drop(decoder.decode("s", &payload)));
+        // A record of SenML is a map of its own.
+        let allowed = 2 * FACTOR * payload.len() as u64 + WINDOW;
+        let name = String::from_utf8_lossy(&payload[..20]).into_owned();
+        assert!(info.bytes_max <= allowed, "{} bytes for {name:?}", info.bytes_max);
+        assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{name:?}: {:?}", begin.elapsed());
     }
 }

@@ -338,6 +338,7 @@ pub(crate) fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
     Ok(DecodeOptions {
         partitions: config.queue.partitions,
         templates: mqtt.topic_templates()?,
+        format: mqtt.format,
         limits,
         timestamp_keys: mqtt.timestamp_keys.clone(),
         max_future: mqtt.max_future,

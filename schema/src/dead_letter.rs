@@ -51,11 +51,15 @@ pub enum Reason {
     BadEntry,
     /// `PostgreSQL` rejects the row of the reading.
     Unstorable,
+    /// The payload has a format other than JSON that is read, but does not follow its rules.
+    MalformedPayload,
+    /// The payload has a format that is not read.
+    UnknownFormat,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -75,6 +79,8 @@ impl Reason {
         Self::MissingField,
         Self::BadEntry,
         Self::Unstorable,
+        Self::MalformedPayload,
+        Self::UnknownFormat,
     ];
 
     /// Returns the stable name, as in the table `dead_letters` and in metrics.
@@ -99,6 +105,8 @@ impl Reason {
             Self::MissingField => "missing_field",
             Self::BadEntry => "bad_entry",
             Self::Unstorable => "unstorable",
+            Self::MalformedPayload => "malformed_payload",
+            Self::UnknownFormat => "unknown_format",
         }
     }
 }

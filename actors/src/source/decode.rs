@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use thicket_codecs::{Measurement, PayloadDecoder, PayloadLimits, TopicTemplates};
-use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName};
+use thicket_codecs::{Format, FormatDecoder, Measurement, PayloadLimits, TopicTemplates};
+use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
 use super::stamp::Stamp;
 
@@ -16,6 +16,8 @@ pub struct DecodeOptions {
     pub partitions: u16,
     /// The templates that find the name of the sensor in a topic.
     pub templates: TopicTemplates,
+    /// The format of the payloads.
+    pub format: Format,
     /// The limits of a payload.
     pub limits: PayloadLimits,
     /// Names of the payload members that hold the timestamp. The first name that occurs is used.
@@ -30,19 +32,20 @@ pub struct DecodeOptions {
 #[derive(Debug)]
 pub struct MessageDecoder {
     options: DecodeOptions,
-    payload: PayloadDecoder,
+    payload: FormatDecoder,
     stamp: Stamp,
 }
 
 impl MessageDecoder {
     /// Creates a decoder.
     pub fn new(options: DecodeOptions) -> Self {
-        let payload = PayloadDecoder::new(options.limits.clone(), options.timestamp_keys.clone());
+        let payload =
+            FormatDecoder::new(options.format, options.limits.clone(), options.timestamp_keys.clone());
         Self { options, payload, stamp: Stamp::default() }
     }
 
     /// Decodes one message into records, in the order of the message, each with the partition of
-    /// its sensor.
+    /// its sensor. A message may hold readings of several devices, which are sensors of their own.
     ///
     /// `now_micros` is the arrival time in µs since the Unix epoch. `redelivered` is the DUP flag
     /// of MQTT.
@@ -63,7 +66,7 @@ impl MessageDecoder {
                 (self.partition_of_topic(topic), vec![dead_letter(Reason::from(&error), &error.to_string())])
             }
             Ok(sensor) => {
-                let items = match self.payload.decode(payload) {
+                let items = match self.payload.decode(topic, payload) {
                     Err(error) => vec![dead_letter(Reason::from(&error), &error.to_string())],
                     Ok(elements) => elements
                         .into_iter()
@@ -93,8 +96,18 @@ impl MessageDecoder {
         now_micros: i64,
         dead_letter: &impl Fn(Reason, &str) -> Item,
     ) -> Item {
+        let sensor = match &measurement.device {
+            None => sensor.clone(),
+            Some(device) => match SensorName::new(&format!("{sensor}/{device}")) {
+                Ok(sensor) => sensor,
+                Err(error) => return dead_letter(Reason::BadSensorName, &error.to_string()),
+            },
+        };
         let stamped = measurement.ts.is_none();
-        let ts = measurement.ts.unwrap_or_else(|| self.stamp.next(now_micros));
+        let ts = measurement.ts.unwrap_or_else(|| match measurement.offset_micros {
+            0 => self.stamp.next(now_micros),
+            offset => Timestamp(now_micros.saturating_add(offset)),
+        });
         if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
             return dead_letter(
                 Reason::TimestampInFuture,
@@ -107,13 +120,7 @@ impl MessageDecoder {
                 &format!("{ts} is too far before its arrival; see mqtt.max_age"),
             );
         }
-        Item::Reading(Reading {
-            sensor: sensor.clone(),
-            ts,
-            stamped,
-            fields: measurement.fields,
-            values: measurement.values,
-        })
+        Item::Reading(Reading { sensor, ts, stamped, fields: measurement.fields, values: measurement.values })
     }
 
     /// Returns the partition of a message whose topic names no sensor.

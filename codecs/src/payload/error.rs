@@ -18,6 +18,14 @@ pub enum PayloadError {
         /// The limit.
         limit: usize,
     },
+    /// The payload is compressed, and longer than the limit without the compression.
+    #[error(
+        "the compressed payload expands to more than {limit} bytes; send smaller batches or raise the limit"
+    )]
+    ExpandsTooFar {
+        /// The limit.
+        limit: usize,
+    },
     /// The payload is not JSON. The detail names line and column.
     #[error("malformed JSON: {detail}")]
     MalformedJson {
@@ -69,6 +77,22 @@ pub enum PayloadError {
     /// The payload, or the element, is JSON but not a reading.
     #[error("not a reading; send an object of numbers, an array of such objects, or a number")]
     NotAReading,
+    /// The payload has a format that is read, but does not follow its rules.
+    #[error("malformed {format}: {detail}")]
+    Malformed {
+        /// The name of the format.
+        format: &'static str,
+        /// The error, with its place.
+        detail: String,
+    },
+    /// The payload has a format that is not read.
+    #[error(
+        "this looks like {looks_like}; it is not read: send JSON, SenML, CBOR, MessagePack or line protocol"
+    )]
+    UnknownFormat {
+        /// The name of the format, and how it was recognised.
+        looks_like: String,
+    },
 }
 
 impl PayloadError {
@@ -94,7 +118,7 @@ impl From<FieldSetError> for PayloadError {
 impl From<&PayloadError> for Reason {
     fn from(error: &PayloadError) -> Self {
         match error {
-            PayloadError::TooLarge { .. } => Self::PayloadTooLarge,
+            PayloadError::TooLarge { .. } | PayloadError::ExpandsTooFar { .. } => Self::PayloadTooLarge,
             PayloadError::MalformedJson { .. } => Self::MalformedJson,
             PayloadError::Empty => Self::Empty,
             PayloadError::NoNumericField => Self::NoNumericField,
@@ -105,6 +129,8 @@ impl From<&PayloadError> for Reason {
             PayloadError::TooManyReadings { .. } => Self::TooManyReadings,
             PayloadError::BadFieldName(_) => Self::BadFieldName,
             PayloadError::NotAReading => Self::NotAReading,
+            PayloadError::Malformed { .. } => Self::MalformedPayload,
+            PayloadError::UnknownFormat { .. } => Self::UnknownFormat,
         }
     }
 }

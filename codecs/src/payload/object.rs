@@ -54,7 +54,7 @@ impl Scratch {
 
     fn measurement(&mut self, ts: Option<Timestamp>) -> Result<Measurement, PayloadError> {
         let (fields, values) = self.shapes.sort(&self.names, &self.values)?;
-        Ok(Measurement { ts, fields, values })
+        Ok(Measurement { device: None, offset_micros: 0, ts, fields, values })
     }
 
     /// Returns the measurement of a payload that is only a number.

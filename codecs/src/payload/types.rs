@@ -16,6 +16,12 @@ pub struct PayloadLimits {
 /// A reading without its sensor, and possibly without its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
+    /// The name of a device within the message, if the format has one. The sensor is then
+    /// `<sensor of the topic>/<device>`.
+    pub device: Option<Box<str>>,
+    /// Microseconds from the arrival to the time of the measurement, for a format that has relative
+    /// times. Has no effect if `ts` is `Some`.
+    pub offset_micros: i64,
     /// The time in the payload. If it is `None`, the caller stamps the measurement.
     pub ts: Option<Timestamp>,
     /// The names of the values.

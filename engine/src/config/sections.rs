@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thicket_codecs::{TopicTemplate, TopicTemplates};
+use thicket_codecs::{Format, TopicTemplate, TopicTemplates};
 
 use super::error::ConfigError;
 
@@ -36,6 +36,8 @@ pub(crate) struct MqttConfig {
     pub(crate) topics: Vec<String>,
     /// Templates that extract the name of the sensor from a topic.
     pub(crate) templates: Vec<String>,
+    /// Format of the payloads.
+    pub(crate) format: Format,
     /// Members of a payload that hold its time.
     pub(crate) timestamp_keys: Vec<String>,
     /// Maximum number of bytes of a payload.

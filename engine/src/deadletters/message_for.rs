@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use thicket_codecs::timestamp::parse_rfc3339;
-use thicket_codecs::{NoTopicError, PayloadDecoder, TopicTemplates};
+use thicket_codecs::{Format, NoTopicError, PayloadDecoder, TopicTemplates};
 use thicket_schema::postgres::DeadLetterRow;
 use thicket_schema::{DeadLetter, Reason, SensorName, SensorNameError, Timestamp};
 
@@ -24,6 +24,8 @@ pub(super) struct Rules {
     pub(super) subscribed: Vec<String>,
     /// Names of the members of a payload that hold its time.
     pub(super) timestamp_keys: Vec<String>,
+    /// Format of the payloads.
+    pub(super) format: Format,
     /// Decodes payloads as the engine does.
     pub(super) payloads: PayloadDecoder,
 }
@@ -106,6 +108,9 @@ fn payload_of_reading(payload: &[u8], rules: &Rules) -> Result<Vec<u8>, Refusal>
 /// Returns the payload of a message; each reading without a time gets the time of its arrival.
 /// Numbers keep all their digits. A payload that is not a reading stays as it is.
 fn with_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u8>, Refusal> {
+    if let Some(timed) = rules.format.with_arrival_time(payload, received) {
+        return Ok(timed);
+    }
     let Ok(text) = std::str::from_utf8(payload).map(str::trim_ascii) else { return Ok(payload.to_vec()) };
     let timed = match text.as_bytes().first() {
         Some(b'{') if lacks_time(text, rules) => object_with_time(text, received, rules)?,

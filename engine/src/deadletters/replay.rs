@@ -106,6 +106,7 @@ fn rules_of(config: &Config) -> anyhow::Result<Rules> {
         templates: mqtt.topic_templates()?,
         subscribed: mqtt.topics.clone(),
         timestamp_keys: mqtt.timestamp_keys.clone(),
+        format: mqtt.format,
         payloads: PayloadDecoder::new(limits, mqtt.timestamp_keys.clone()),
     })
 }

@@ -9,6 +9,7 @@ fn decoder() -> MessageDecoder {
     MessageDecoder::new(DecodeOptions {
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
+        format: Format::Auto,
         limits: PayloadLimits { max_bytes: 200, max_fields: 64, max_readings: 1_000 },
         timestamp_keys: vec!["ts".to_owned()],
         max_future: Duration::from_mins(1),
@@ -76,4 +77,52 @@ fn each_record_has_the_partition_of_its_sensor() {
     let records = decoder().decode("sensors/site-1/mic-7", &payload, false, NOW);
     let partitions: Vec<PartitionId> = records.iter().map(|(partition, _)| *partition).collect();
     assert_eq!(partitions, [sensor.partition(8), sensor.partition(8)]);
+}
+
+#[test]
+fn readings_of_several_devices_go_to_the_partitions_of_their_sensors() {
+    let payload = Bytes::from_static(b"cpu,core=0 load=1 1700000000\ncpu,core=1 load=2 1700000000");
+    let records = decoder().decode("sensors/site-1/host", &payload, false, NOW);
+    let found: Vec<(PartitionId, &str)> = records
+        .iter()
+        .map(|(partition, record)| match &record.item {
+            Item::Reading(reading) => (*partition, reading.sensor.as_str()),
+            item => panic!("{item:?}"),
+        })
+        .collect();
+    assert_eq!(found[0].1, "site-1/host/cpu,core=0");
+    assert_eq!(found[1].1, "site-1/host/cpu,core=1");
+    for (partition, sensor) in &found {
+        assert_eq!(*partition, SensorName::new(sensor).unwrap().partition(8));
+    }
+    assert_ne!(found[0].0, found[1].0, "the message has two partitions");
+}
+
+#[test]
+fn a_device_that_is_no_sensor_name_is_a_dead_letter_and_the_others_live() {
+    let records = decode("cpu,core=+ load=1\ncpu,core=1 load=2");
+    assert_eq!(reasons(&records), ["bad_sensor_name"]);
+    assert_eq!(records.len(), 2);
+}
+
+#[test]
+fn a_relative_time_counts_from_the_arrival() {
+    let records = decode(r#"[{"n":"x","t":-5,"v":1},{"n":"x","v":2}]"#);
+    let times: Vec<(i64, bool)> = records
+        .iter()
+        .map(|record| match &record.item {
+            Item::Reading(reading) => (reading.ts.0, reading.stamped),
+            item => panic!("{item:?}"),
+        })
+        .collect();
+    assert_eq!(times, [(NOW - 5_000_000, true), (NOW, true)]);
+}
+
+#[test]
+fn a_format_that_is_not_read_is_a_dead_letter_that_names_it() {
+    let payload = Bytes::from_static(b"<?xml version=\"1.0\"?><a>1</a>");
+    let records = decoder().decode("sensors/site-1/mic-7", &payload, false, NOW);
+    let Item::DeadLetter(dead_letter) = &records[0].1.item else { panic!("{records:?}") };
+    assert_eq!(dead_letter.reason.as_str(), "unknown_format");
+    assert!(dead_letter.detail.starts_with("this looks like XML"), "{}", dead_letter.detail);
 }

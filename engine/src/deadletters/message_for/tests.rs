@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use thicket_codecs::{PayloadLimits, TopicTemplate};
+use thicket_codecs::{Format, PayloadLimits, TopicTemplate};
 use thicket_schema::{FieldSet, Reading};
 
 use super::*;
@@ -17,6 +17,7 @@ fn rules_with(timestamp_keys: &[&str]) -> Rules {
     Rules {
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
         subscribed: vec!["sensors/#".to_owned()],
+        format: Format::Auto,
         payloads: PayloadDecoder::new(limits, timestamp_keys.clone()),
         timestamp_keys,
     }

@@ -1,0 +1,93 @@
+//! `InfluxDB` line protocol: `weather,site=north temp=21.5,open=true 1795345200000000000`.
+//!
+//! The device is the series: the measurement, and the tags in the order of their names, as in
+//! `weather,site=north`. It does not depend on what else the message holds, so two series never
+//! become one sensor. Numbers are fields, booleans are 0 and 1, strings are left out. Lines of one
+//! series and time are one measurement.
+
+use std::borrow::Cow;
+
+use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines, split_lines};
+use thicket_schema::Timestamp;
+use thicket_schema::text::excerpt;
+
+use super::rows::{Rows, Time};
+use crate::payload::{Measurement, PayloadError, PayloadLimits};
+use crate::timestamp::parse_epoch;
+
+const FORMAT: &str = "line protocol";
+
+/// Whether the first line with data follows the rules of line protocol. Its measurement must have no
+/// `=`: such lines are logs, as in `level=info count=3`.
+pub(super) fn is_line_protocol(text: &str) -> bool {
+    let is_line = |line: ParsedLine<'_>| !line.series.measurement.as_str().contains('=');
+    text.contains('=') && parse_lines(text).next().and_then(Result::ok).is_some_and(is_line)
+}
+
+/// Returns the lines with a time for each line that has none.
+pub(super) fn with_time(text: &str, time: Timestamp) -> String {
+    let lacks_time = |line: &str| {
+        let parsed = parse_lines(line).next().and_then(Result::ok);
+        parsed.is_some_and(|line| line.timestamp.is_none())
+    };
+    let timed = split_lines(text).map(|line| {
+        let line = line.trim_ascii();
+        if lacks_time(line) { format!("{line} {}", i128::from(time.0) * 1_000) } else { line.to_owned() }
+    });
+    timed.collect::<Vec<String>>().join("\n")
+}
+
+/// Decodes lines. A line that cannot be read is an error in the place of its measurement.
+pub(super) fn decode(
+    payload: &[u8],
+    limits: &PayloadLimits,
+) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
+    let text = std::str::from_utf8(payload)
+        .map_err(|error| malformed(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
+    if text.trim_ascii().is_empty() {
+        return Err(PayloadError::Empty);
+    }
+    let mut rows = Rows::new(limits);
+    for line in parse_lines(text) {
+        let added = match line {
+            Ok(line) => add(&mut rows, &line),
+            Err(error) => Err(malformed(excerpt(&error.to_string()))),
+        };
+        if let Err(error) = added {
+            rows.fail(error);
+        }
+    }
+    rows.finish()
+}
+
+fn add(rows: &mut Rows<'_>, line: &ParsedLine<'_>) -> Result<(), PayloadError> {
+    let time = match line.timestamp {
+        None => Time::Offset(0),
+        Some(number) => Time::At(parse_epoch(&number.to_string())?),
+    };
+    let device = device(line);
+    for (name, value) in &line.field_set {
+        let value = match value {
+            FieldValue::I64(value) => *value as f64,
+            FieldValue::U64(value) => *value as f64,
+            FieldValue::F64(value) => *value,
+            FieldValue::Boolean(value) => f64::from(u8::from(*value)),
+            FieldValue::String(_) => continue,
+        };
+        rows.add(Some(&device), time, name.to_string(), value);
+    }
+    Ok(())
+}
+
+/// Returns the series of a line, with its tags in the order of their names.
+fn device<'a>(line: &'a ParsedLine<'_>) -> Cow<'a, str> {
+    let measurement = line.series.measurement.as_str();
+    let Some(tags) = &line.series.tag_set else { return Cow::Borrowed(measurement) };
+    let mut tags: Vec<String> = tags.iter().map(|(name, value)| format!(",{name}={value}")).collect();
+    tags.sort();
+    Cow::Owned(format!("{measurement}{}", tags.concat()))
+}
+
+fn malformed(detail: String) -> PayloadError {
+    PayloadError::Malformed { format: FORMAT, detail }
+}

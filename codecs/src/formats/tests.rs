@@ -1,0 +1,258 @@
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use thicket_schema::Reason;
+
+use super::*;
+
+const PLAIN: &str = r#"{"ts":1795345200,"a":1.5,"b":2}"#;
+
+fn decoder(format: Format) -> FormatDecoder {
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 10 };
+    FormatDecoder::new(format, limits, ["ts", "time"].map(str::to_owned).into())
+}
+
+/// Shows the measurements as `device@time field=value ...`, or the reason of the error.
+fn show(outcome: &Outcome) -> Vec<String> {
+    let reason = |error: &PayloadError| Reason::from(error).to_string();
+    let measurement = |element: &Result<Measurement, PayloadError>| match element {
+        Err(error) => reason(error),
+        Ok(measurement) => {
+            let time = measurement.ts.map_or(measurement.offset_micros, |ts| ts.0 / 1_000_000);
+            let names = measurement.fields.names().iter();
+            let fields: Vec<String> =
+                names.zip(&measurement.values).map(|(name, value)| format!("{name}={value}")).collect();
+            format!("{}@{time} {}", measurement.device.as_deref().unwrap_or(""), fields.join(" "))
+        }
+    };
+    match outcome {
+        Err(error) => vec![reason(error)],
+        Ok(elements) => elements.iter().map(measurement).collect(),
+    }
+}
+
+fn auto(payload: impl AsRef<[u8]>) -> Vec<String> {
+    show(&decoder(Format::Auto).decode("sensors/a", payload.as_ref()))
+}
+
+fn refusal(topic: &str, payload: impl AsRef<[u8]>) -> String {
+    let error = decoder(Format::Auto).decode(topic, payload.as_ref()).unwrap_err();
+    assert_eq!(Reason::from(&error), Reason::UnknownFormat, "{error}");
+    error.to_string()
+}
+
+fn gzip(payload: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(payload).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(payload: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(payload, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+fn cbor(json: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    ciborium::into_writer(&serde_json::from_str::<serde_json::Value>(json).unwrap(), &mut out).unwrap();
+    out
+}
+
+fn messagepack(json: &str) -> Vec<u8> {
+    rmp_serde::to_vec(&serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap()
+}
+
+#[test]
+fn json_reads_what_it_always_read() {
+    assert_eq!(auto(PLAIN), ["@1795345200 a=1.5 b=2"]);
+    assert_eq!(auto("21.5"), ["@0 value=21.5"]);
+    assert_eq!(auto(r#"[{"ts":1,"x":1},{"ts":2,"x":2}]"#), ["@1 x=1", "@2 x=2"]);
+    assert_eq!(auto(""), ["empty"]);
+    assert_eq!(auto("{"), ["malformed_json"]);
+    assert_eq!(auto("Online"), ["malformed_json"]);
+    assert_eq!(auto(r#"{"a":"x"}"#), ["no_numeric_field"]);
+}
+
+#[test]
+fn arrays_of_plain_objects_are_no_senml() {
+    assert_eq!(auto(r#"[{"t":1,"v":2},{"t":2,"v":3}]"#), ["@0 t=1 v=2", "@0 t=2 v=3"]);
+    assert_eq!(auto(r#"[{"n":5,"v":2}]"#), ["@0 n=5 v=2"]);
+    assert_eq!(auto(r#"[{"n":"pump","rpm":1200,"v":3}]"#), ["@0 rpm=1200 v=3"]);
+    assert_eq!(auto(r#"[{"n":"pump","t":20}]"#), ["@0 t=20"]);
+    assert_eq!(auto(r#"[{"ts":7,"n":"x","v":2}]"#), ["@7 v=2"]);
+}
+
+#[test]
+fn cbor_and_messagepack_follow_the_rules_for_json() {
+    for json in [PLAIN, r#"[{"ts":1,"x":1},{"ts":2,"x":2}]"#, r#"[{"x":1},5]"#, r#"{"a":{"b":1},"c":2}"#] {
+        assert_eq!(auto(cbor(json)), auto(json), "{json}");
+        assert_eq!(auto(messagepack(json)), auto(json), "{json}");
+        assert_eq!(show(&decoder(Format::Cbor).decode("", &cbor(json))), auto(json), "{json}");
+        assert_eq!(show(&decoder(Format::Messagepack).decode("", &messagepack(json))), auto(json), "{json}");
+    }
+    assert_eq!(show(&decoder(Format::Cbor).decode("", &cbor("21.5"))), ["@0 value=21.5"]);
+    assert_eq!(show(&decoder(Format::Messagepack).decode("", &messagepack("21"))), ["@0 value=21"]);
+}
+
+#[test]
+fn integers_as_keys_need_the_format_by_name() {
+    let frame = [0x81, 0x01, 0x05];
+    assert!(refusal("s", frame).contains("mqtt.format"));
+    assert_eq!(show(&decoder(Format::Messagepack).decode("s", &frame)), ["@0 1=5"]);
+    let senml = [0x81, 0xa3, 0x21, 0x62, b'a', b':', 0x00, 0x61, b'x', 0x02, 0x05];
+    assert_eq!(auto(senml), ["@0 x=5"]);
+}
+
+#[test]
+fn a_compressed_payload_is_read_as_what_it_holds() {
+    let line = "m,a=b x=1i 1795345200";
+    let packs = [PLAIN.as_bytes().to_vec(), cbor(PLAIN), messagepack(PLAIN), line.as_bytes().to_vec()];
+    for payload in packs {
+        assert_eq!(auto(gzip(&payload)), auto(&payload));
+        assert_eq!(auto(zstd(&payload)), auto(&payload));
+        assert_ne!(auto(&payload), ["malformed_json"]);
+    }
+    assert!(refusal("s", gzip(&gzip(b"{}"))).contains("compressed twice"));
+    let cut = &gzip(PLAIN.as_bytes())[..20];
+    assert_eq!(auto(cut), ["malformed_payload"]);
+    assert_eq!(auto(&zstd(PLAIN.as_bytes())[..8]), ["malformed_payload"]);
+}
+
+#[test]
+fn a_bomb_expands_to_no_more_than_the_limit() {
+    let bomb = vec![b' '; 1_000_000];
+    assert_eq!(auto(gzip(&bomb)), ["payload_too_large"]);
+    assert_eq!(auto([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xff, 0, 0, 0]), ["malformed_payload"]);
+    let error = decoder(Format::Auto).decode("s", &gzip(&bomb)).unwrap_err();
+    assert!(error.to_string().contains("expands to more than 4096 bytes"), "{error}");
+}
+
+#[test]
+fn lines_name_their_series_as_device() {
+    let lines = "# a comment\n\
+        weather,site=north,room=2 temp=21.5,open=true,note=\"hot, humid\",count=3i,total=4u 1795345200000000000\n\
+        weather,room=2,site=north hum=40 1795345200000000000\n\n\
+        mem used=1 1795345201\n\
+        mem free=2";
+    assert_eq!(
+        auto(lines),
+        [
+            "weather,room=2,site=north@1795345200 count=3 hum=40 open=1 temp=21.5 total=4",
+            "mem@1795345201 used=1",
+            "mem@0 free=2"
+        ]
+    );
+    assert_eq!(auto("cpu,host=a load=1\ncpu,host=b load=2"), ["cpu,host=a@0 load=1", "cpu,host=b@0 load=2"]);
+    assert_eq!(auto("m x=1 1795345200000\nno line here"), ["m@1795345200 x=1", "malformed_payload"]);
+    assert_eq!(auto("m x=\"only text\""), ["no_numeric_field"]);
+    assert_eq!(auto("m x=1 -5"), ["bad_timestamp"]);
+    assert_eq!(auto("my\\ m,a\\ b=c\\,d x=1"), ["my m,a b=c,d@0 x=1"]);
+    let many: Vec<String> = (0..11).map(|n| format!("m,n={n} x=1")).collect();
+    assert_eq!(auto(many.join("\n")), ["too_many_readings"]);
+    let wide: Vec<String> = (0..9).map(|n| format!("f{n}=1")).collect();
+    assert_eq!(auto(format!("m {}", wide.join(","))), ["too_many_fields"]);
+}
+
+#[test]
+fn a_format_by_name_reads_nothing_else() {
+    let by_name = |format, payload: &[u8]| show(&decoder(format).decode("s", payload));
+    assert_eq!(by_name(Format::Json, b"m x=1"), ["malformed_json"]);
+    assert_eq!(by_name(Format::Json, br#"[{"n":"a","v":1}]"#), ["@0 v=1"]);
+    assert_eq!(by_name(Format::LineProtocol, PLAIN.as_bytes()), ["malformed_payload"]);
+    assert_eq!(by_name(Format::LineProtocol, b" "), ["empty"]);
+    assert_eq!(by_name(Format::Cbor, PLAIN.as_bytes()), ["malformed_payload"]);
+    assert_eq!(by_name(Format::Cbor, b"PAR1...."), ["unknown_format"]);
+    assert_eq!(by_name(Format::Senml, br#"{"n":"a","v":1}"#), ["@0 a=1"]);
+    assert_eq!(by_name(Format::Senml, b"21.5"), ["malformed_payload"]);
+    assert_eq!(by_name(Format::Senml, b""), ["empty"]);
+}
+
+#[test]
+fn formats_that_are_not_read_are_refused_by_name() {
+    let sparkplug: &[u8] = b"\x08\xfc\xdc\xe5\x9e\xa1\x34\x12\x14\x10\x01\x18\xfc\xdc\xe5\x9e\xa1\x34\x20\x0a\x69\x33\x33\x33\x33\x33\xb3\x35\x40\x18\x01";
+    let by_topic = refusal("spBv1.0/plant/DDATA/edge-1/press-1", sparkplug);
+    assert!(by_topic.contains("Sparkplug B (topic spBv1.0/plant/DDATA/edge-1/press-1)"), "{by_topic}");
+    let cases: [(&[u8], &str); 12] = [
+        (sparkplug, "Sparkplug B"),
+        (b"Obj\x01\x04\x14avro.codec\x08null", "Avro"),
+        (b"\x00\x00\x00\x00\x2a\x06foo\xff", "schema registry (schema id 42)"),
+        (b"\x0a\x05hello\x10\x96\x01\x1d\x00\x00\xac\x41", "Protobuf"),
+        (b"<?xml version=\"1.0\"?><a>1</a>", "XML"),
+        (b"<reading><temp>1</temp></reading>", "XML"),
+        (b"\x13\x00\x00\x00\x01temp\x00\x00\x00\x00\x00\x00\x80\x35\x40\x00", "BSON"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"\x89PNG\r\n\x1a\n\x00", "PNG"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "JPEG"),
+        (b"\xac\xed\x00\x05sr", "Java"),
+        (b"{\x00\"\x00a\x00\"\x00:\x001\x00}\x00", "UTF-16"),
+    ];
+    for (payload, name) in cases {
+        let said = refusal("sensors/a", payload);
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    assert!(refusal("sensors/a", "21.5;40;7").contains("CSV"));
+    assert!(refusal("sensors/a", "temp=21.5&hum=40").contains("web form"));
+    assert!(refusal("sensors/a", &cbor(PLAIN)[..12]).contains("CBOR or MessagePack"));
+}
+
+#[test]
+fn a_message_that_is_published_again_keeps_its_arrival() {
+    let arrival = Timestamp(1_795_345_200_250_000);
+    let timed = |payload: &str| {
+        let timed = Format::Auto.with_arrival_time(payload.as_bytes(), arrival)?;
+        Some(show(&decoder(Format::Auto).decode("s", &timed)))
+    };
+    assert_eq!(timed("m x=1\nm x=2 1795345201").unwrap(), ["m@1795345200 x=1", "m@1795345201 x=2"]);
+    assert_eq!(timed(r#"[{"n":"a","v":1},{"n":"b","v":2}]"#).unwrap(), ["@1795345200 a=1 b=2"]);
+    assert_eq!(timed(r#"[{"n":"a","t":-2,"v":1}]"#).unwrap(), ["@-2000000 a=1"]);
+    assert_eq!(timed(PLAIN), None);
+    assert_eq!(timed("21.5"), None);
+    assert_eq!(Format::Json.with_arrival_time(br#"[{"n":"a","v":1}]"#, arrival), None);
+}
+
+#[test]
+fn a_log_line_is_no_line_protocol() {
+    assert_eq!(auto("level=info count=3"), ["malformed_json"]);
+}
+
+fn arbitrary_payload() -> impl Strategy<Value = Vec<u8>> {
+    let valid = prop_oneof![
+        Just(PLAIN.as_bytes().to_vec()),
+        Just(cbor(r#"[{"-2":"a/","-3":1.7e9,"0":"x","2":1.5},{"0":"y","4":true,"6":-3}]"#)),
+        Just(messagepack(r#"[{"ts":1,"x":1.5,"long":[1,2,{"a":null}]},{"x":-70000}]"#)),
+        Just(b"m,a=b,c=d x=1.5,y=2i,z=\"t\\\"\",w=t 1795345200000000000\nm x=1".to_vec()),
+        Just(br#"[{"bn":"a:","bt":1795345200,"n":"x","v":1},{"n":"y","t":-5,"vb":true,"s":3}]"#.to_vec()),
+        Just(gzip(PLAIN.as_bytes())),
+        Just(zstd(PLAIN.as_bytes())),
+    ];
+    // A valid payload with its end cut and a byte changed.
+    let damaged = (valid, any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+        |(mut payload, end, at, byte)| {
+            payload.truncate(end.index(payload.len() + 1));
+            if !payload.is_empty() {
+                let at = at.index(payload.len());
+                payload[at] = byte;
+            }
+            payload
+        },
+    );
+    prop_oneof![damaged, prop::collection::vec(any::<u8>(), 0..200)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn no_payload_makes_a_decoder_panic_or_exceed_its_limits(payload in arbitrary_payload()) {
+        let formats =
+            [Format::Auto, Format::Json, Format::Senml, Format::Cbor, Format::Messagepack, Format::LineProtocol];
+        for format in formats {
+            for measurement in decoder(format).decode("s", &payload).into_iter().flatten().flatten() {
+                prop_assert_eq!(measurement.fields.len(), measurement.values.len());
+                prop_assert!(measurement.values.len() <= 8);
+                prop_assert!(measurement.values.iter().all(|value| value.is_finite()));
+            }
+        }
+    }
+}
