@@ -7,12 +7,14 @@
 //!
 //! - [`topic`]: from an MQTT topic to the sensor's name.
 //! - [`payload`]: from an MQTT payload to measurements, within limits.
-//! - [`timestamp`]: RFC 3339 and epoch numbers, read exactly.
+//! - [`timestamp`]: RFC 3339, its relatives, local times and epoch numbers, read exactly.
 
 pub mod payload;
 pub mod timestamp;
 pub mod topic;
 
-pub use payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
-pub use timestamp::TimestampError;
+pub use payload::{
+    LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
+};
+pub use timestamp::{LocalZone, TimestampError};
 pub use topic::{NoTopicError, TemplateError, TopicError, TopicTemplate, TopicTemplates};
