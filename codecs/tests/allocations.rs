@@ -56,6 +56,10 @@ fn a_hostile_payload_costs_in_proportion_to_its_size() {
         format!(r#"{{"a":{}}}"#, "9".repeat(size - 6)),
         format!("0.{}1", "0".repeat(size - 3)),
         format!(r#"{{"ts":{},"a":1}}"#, "1".repeat(size - 20)),
+        format!(r#"{{"a":[{}1]}}"#, "1,".repeat(size / 2 - 8)),
+        format!(r#"{{{}"z":{{}}}}"#, r#""a":{"b":[1,2]},"#.repeat(size / 20)),
+        format!(r#"{{{}"z":nan}}"#, r#""a":{"b":"c"},"#.repeat(size / 20)),
+        format!("[{}{{\"a\":nan}}]", "{},".repeat(size / 3 - 8)),
     ] {
         assert!(payload.len() <= size);
         let info = measure(|| drop(decoder.decode(payload.as_bytes())));

@@ -61,7 +61,7 @@ impl Time {
             Ok(time) if time < rules.time_floor => Self::None,
             Ok(time) => Self::At(time),
             Err(TimestampError::OutOfRange(_)) if is_before_the_epoch(text) => Self::None,
-            // A local time without a zone: its year alone tells that the clock is not set.
+            // A local time without a zone: its date tells that the clock is not set.
             Err(TimestampError::NoZone(_))
                 if parse_lenient(&format!("{}Z", text.trim()), None)
                     .is_ok_and(|time| time.0 + MICROS_OF_A_DAY < rules.time_floor.0) =>
@@ -75,12 +75,11 @@ impl Time {
 
 const MICROS_OF_A_DAY: i64 = 86_400_000_000;
 
-/// Whether a time that is out of range is a negative number, or of the year 1970 or before.
+/// Whether a time that is out of range is a negative number, or a date of 1970 or before.
 fn is_before_the_epoch(text: &str) -> bool {
     let text = text.trim();
-    text.starts_with('-')
-        || text.get(..4).is_some_and(|year| year <= "1970" && !text.as_bytes()[4..].is_empty())
-            && !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    let is_year = |year: &str| year.bytes().all(|byte| byte.is_ascii_digit()) && year <= "1970";
+    text.starts_with('-') || (text.contains([':', 'T', 't']) && text.get(..4).is_some_and(is_year))
 }
 
 /// Returns the content of a quoted text. If its escapes are wrong, it stays as it is written.
@@ -143,3 +142,6 @@ impl Times {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -500,3 +500,6 @@ fn name_of(quoted: &str) -> Result<Cow<'_, str>, Stop> {
     }
     serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Stop::Malformed)
 }
+
+#[cfg(test)]
+mod tests;
