@@ -103,7 +103,10 @@ impl PayloadDecoder {
     /// An outer error means that no part of the message is usable. An inner error is that of one
     /// element of an array, in the element's place.
     pub fn decode(&self, payload: &[u8]) -> Decoded {
-        self.decode_reporting(payload, None)
+        match self.flat(payload) {
+            Some(measurement) => Ok(vec![Ok(measurement)]),
+            None => self.decode_reporting(payload, None),
+        }
     }
 
     /// Decodes a payload as [`decode`](Self::decode) does, and returns what is in no reading, with
@@ -122,28 +125,49 @@ impl PayloadDecoder {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         match text.text.as_bytes().first() {
             None => Err(PayloadError::Empty),
-            Some(b'{') => Ok(vec![Ok(self.object(&mut scratch, &text, &text.text, left_out)?)]),
+            Some(b'{') => Ok(vec![Ok(self.walk(&mut scratch, &text, &text.text, left_out)?)]),
             Some(b'[') => self.array(&mut scratch, &text, left_out),
             Some(_) => Ok(vec![Ok(self.bare_value(&mut scratch, &text.text)?)]),
         }
     }
 
-    fn object(
+    /// Reads a payload that is one flat object; `None` if it needs a closer look.
+    fn flat(&self, payload: &[u8]) -> Option<Measurement> {
+        if payload.len() > self.limits.max_bytes {
+            return None;
+        }
+        let payload = payload.trim_ascii();
+        if payload.first() != Some(&b'{') {
+            return None;
+        }
+        let text = std::str::from_utf8(payload).ok()?;
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        self.flat_object(&mut scratch, text)
+    }
+
+    fn flat_object(&self, scratch: &mut Scratch, text: &str) -> Option<Measurement> {
+        if scratch.expects_nested || !self.compiled.are_plain() {
+            return None;
+        }
+        let rules = FlatRules {
+            timestamp_keys: &self.timestamp_keys,
+            max_fields: self.limits.max_fields,
+            time_floor: self.compiled.rules.time_floor,
+            words: &self.compiled.words,
+        };
+        object::read(scratch, text, rules)
+    }
+
+    /// Reads an element of an array.
+    fn element(
         &self,
         scratch: &mut Scratch,
         whole: &Text<'_>,
         text: &str,
         left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Measurement, PayloadError> {
-        let is_flat_likely = self.compiled.are_plain() && !scratch.expects_nested;
-        if is_flat_likely && left_out.is_none() && whole.replaced.is_none() {
-            let rules = FlatRules {
-                timestamp_keys: &self.timestamp_keys,
-                max_fields: self.limits.max_fields,
-                time_floor: self.compiled.rules.time_floor,
-                words: &self.compiled.words,
-            };
-            if let Some(measurement) = object::read(scratch, text, rules) {
+        if left_out.is_none() && whole.replaced.is_none() {
+            if let Some(measurement) = self.flat_object(scratch, text) {
                 return Ok(measurement);
             }
         }
@@ -222,7 +246,7 @@ impl PayloadDecoder {
                 continue;
             }
             let reports_before = left_out.as_ref().map_or(0, |left_out| left_out.len());
-            outcomes.push(self.object(scratch, whole, element, left_out.as_deref_mut()));
+            outcomes.push(self.element(scratch, whole, element, left_out.as_deref_mut()));
             if let Some(left_out) = left_out.as_deref_mut() {
                 left_out[reports_before..]
                     .iter_mut()
