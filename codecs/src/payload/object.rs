@@ -132,6 +132,8 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
 }
 
 /// Leaves the object to the slow path.
+#[cold]
+#[inline(never)]
 fn give_up<E: Error>() -> E {
     E::custom("")
 }

@@ -104,6 +104,7 @@ impl Words {
     }
 
     /// Returns what a text stands for. Blanks around it do not matter.
+    #[inline(never)]
     pub(super) fn meaning(&self, text: &str) -> Meaning {
         let text = text.trim();
         match number(text) {
