@@ -166,10 +166,11 @@ impl PayloadDecoder {
         text: &str,
         left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Measurement, PayloadError> {
-        if left_out.is_none() && whole.replaced.is_none() {
-            if let Some(measurement) = self.flat_object(scratch, text) {
-                return Ok(measurement);
-            }
+        if left_out.is_none()
+            && whole.replaced.is_none()
+            && let Some(measurement) = self.flat_object(scratch, text)
+        {
+            return Ok(measurement);
         }
         self.walk(scratch, whole, text, left_out)
     }
@@ -199,15 +200,13 @@ impl PayloadDecoder {
         if !scratch.found.values.is_empty() {
             return scratch.walked(ts);
         }
-        Err(match left_out {
-            Some(left_out) => PayloadError::no_field(&left_out[reports_before..]),
-            None => {
-                let mut left_out = Vec::new();
-                // The same walk, so the same end.
-                let _ = self.walk_once(scratch, text, Some(&mut left_out));
-                PayloadError::no_field(&left_out)
-            }
-        })
+        if let Some(left_out) = left_out {
+            return Err(PayloadError::no_field(&left_out[reports_before..]));
+        }
+        let mut left_out = Vec::new();
+        // The same walk, so the same end.
+        let _ = self.walk_once(scratch, text, Some(&mut left_out));
+        Err(PayloadError::no_field(&left_out))
     }
 
     fn walk_once(

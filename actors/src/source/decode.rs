@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use thicket_codecs::{Measurement, PayloadDecoder, PayloadLimits, TopicTemplates};
+use thicket_codecs::{Measurement, PayloadDecoder, PayloadLimits, PayloadRules, TopicTemplates};
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName};
 
 use super::stamp::Stamp;
@@ -20,6 +20,8 @@ pub struct DecodeOptions {
     pub limits: PayloadLimits,
     /// Names of the payload members that hold the timestamp. The first name that occurs is used.
     pub timestamp_keys: Vec<String>,
+    /// The rules for the members of a payload.
+    pub rules: PayloadRules,
     /// How far a timestamp may be after the arrival of its message.
     pub max_future: Duration,
     /// How far a timestamp may be before the arrival of its message.
@@ -37,7 +39,8 @@ pub struct MessageDecoder {
 impl MessageDecoder {
     /// Creates a decoder.
     pub fn new(options: DecodeOptions) -> Self {
-        let payload = PayloadDecoder::new(options.limits.clone(), options.timestamp_keys.clone());
+        let payload = PayloadDecoder::new(options.limits.clone(), options.timestamp_keys.clone())
+            .with_rules(options.rules.clone());
         Self { options, payload, stamp: Stamp::default() }
     }
 

@@ -1,5 +1,7 @@
 //! The errors of a payload, or of one element of it.
 
+use std::fmt::Write as _;
+
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSetError, Reason};
 
@@ -87,7 +89,8 @@ impl PayloadError {
             found.push_str(&member.to_string());
         }
         if left_out.len() > MAX_NAMED {
-            found.push_str(&format!("; and {} more", left_out.len() - MAX_NAMED));
+            // Writing to a string cannot fail.
+            let _ = write!(found, "; and {} more", left_out.len() - MAX_NAMED);
         }
         Self::NoNumericField { found }
     }

@@ -37,7 +37,7 @@ impl Shapes {
     /// Returns the field set of names in the order of an object, and the values in the order of the
     /// set.
     pub(super) fn sort(&mut self, names: &str, values: &[f64]) -> Result<(FieldSet, Vec<f64>), PayloadError> {
-        if !self.known.get(self.recent).is_some_and(|shape| *shape.names == *names) {
+        if self.known.get(self.recent).is_none_or(|shape| *shape.names != *names) {
             self.recent = self.by_names.get(names).copied().unwrap_or(usize::MAX);
         }
         // A name that contains a line feed counts as two names. The widths then differ, so no known

@@ -69,16 +69,14 @@ pub fn parse_lenient(text: &str, zone: Option<LocalZone>) -> Result<Timestamp, T
     }
     let parts = Parts::read(trimmed).ok_or_else(|| TimestampError::NotATime(excerpt(text)))?;
     let mut normal = parts.date_and_time();
-    match parts.offset {
-        Some(seconds) => push_offset(&mut normal, seconds),
-        None => {
-            let Some(zone) = zone else { return Err(TimestampError::NoZone(excerpt(text))) };
-            let local = NaiveDateTime::parse_from_str(&normal, "%Y-%m-%dT%H:%M:%S%.f");
-            let offset = local.ok().and_then(|local| zone.offset_at(local));
-            let seconds = offset.ok_or_else(|| TimestampError::NotATime(excerpt(text)))?;
-            return local_to_utc(&normal, seconds).ok_or_else(|| TimestampError::OutOfRange(excerpt(text)));
-        }
-    }
+    let Some(seconds) = parts.offset else {
+        let Some(zone) = zone else { return Err(TimestampError::NoZone(excerpt(text))) };
+        let local = NaiveDateTime::parse_from_str(&normal, "%Y-%m-%dT%H:%M:%S%.f");
+        let offset = local.ok().and_then(|local| zone.offset_at(local));
+        let seconds = offset.ok_or_else(|| TimestampError::NotATime(excerpt(text)))?;
+        return local_to_utc(&normal, seconds).ok_or_else(|| TimestampError::OutOfRange(excerpt(text)));
+    };
+    push_offset(&mut normal, seconds);
     parse_rfc3339(&normal).map_err(|error| match error {
         TimestampError::OutOfRange(_) => TimestampError::OutOfRange(excerpt(text)),
         _ => TimestampError::NotATime(excerpt(text)),
