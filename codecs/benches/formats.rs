@@ -13,6 +13,10 @@ use thicket_schema::{Entry, FieldSet, Item, Position, Reading, Record, SensorNam
 
 const PAYLOAD: &[u8] =
     br#"{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,"zcr":0.08,"centroid_hz":812.5,"flatness":0.2}"#;
+/// Thirteen numbers and a time, as the stations of the load test send them.
+const THIRTEEN: &[u8] = br#"{"ts":1795341600123,"a":52.31,"b":0.08,"c":812.5,"d":0.2,"e":-3.25,"f":1013.2,"g":48.5,"h":21.125,"i":230,"j":1.02,"k":12.345,"l":7,"m":0.001}"#;
+/// A nested message with texts, as a plug with Tasmota sends it.
+const NESTED: &[u8] = br#"{"Time":"2026-11-25T19:00:18","SI7021":{"Temperature":21.5,"Humidity":48.5,"DewPoint":9.8},"ENERGY":{"Total":12.345,"Power":230,"Voltage":231,"Current":1.02},"TempUnit":"C"}"#;
 const ROUNDS: usize = 300;
 
 fn report<T>(what: &str, repeats: usize, mut work: impl FnMut() -> T) {
@@ -66,9 +70,17 @@ fn other_formats() -> [(&'static str, Vec<u8>); 5] {
 
 fn main() {
     let decoder = PayloadDecoder::default();
-    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
     let formats = FormatDecoder::new(Format::Auto, limits, vec!["ts".to_owned()]);
     report("payload: object of four fields", 1_000, || decoder.decode(black_box(PAYLOAD)));
+    report("payload: object of thirteen fields", 1_000, || decoder.decode(black_box(THIRTEEN)));
+    report("payload: nested object of seven fields", 1_000, || decoder.decode(black_box(NESTED)));
+    report("payload: the same, only checked by serde_json", 1_000, || {
+        serde_json::from_slice::<serde::de::IgnoredAny>(black_box(NESTED))
+    });
+    report("payload: the same, as a tree of serde_json", 1_000, || {
+        serde_json::from_slice::<serde_json::Value>(black_box(NESTED))
+    });
     let array = [b"[", PAYLOAD, b",", &[PAYLOAD; 99].join(&b","[..]), b"]"].concat();
     report("payload: array of 100 such objects", 10, || decoder.decode(black_box(&array)));
     report("payload: bare number", 1_000, || decoder.decode(black_box(b"21.5")));

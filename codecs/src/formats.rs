@@ -20,7 +20,7 @@
 use serde::{Deserialize, Serialize};
 use thicket_schema::Timestamp;
 
-use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
+use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules};
 use senml::{Encoding, Pack};
 use transcode::Json;
 
@@ -104,6 +104,15 @@ impl FormatDecoder {
             transcoded: PayloadDecoder::new(unbounded, timestamp_keys),
             limits,
         }
+    }
+
+    /// Sets the rules for members of objects and for times. SenML and line protocol name their fields
+    /// and times themselves: the rules do not concern them.
+    #[must_use]
+    pub fn with_rules(mut self, rules: &PayloadRules) -> Self {
+        self.json = self.json.with_rules(rules.clone());
+        self.transcoded = self.transcoded.with_rules(rules.clone());
+        self
     }
 
     /// Decodes a payload that was published on a topic.

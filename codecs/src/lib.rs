@@ -8,7 +8,7 @@
 //! - [`topic`]: from an MQTT topic to the sensor's name.
 //! - [`payload`]: from a JSON payload to measurements, within limits.
 //! - [`formats`]: the other formats, and which format a payload has.
-//! - [`timestamp`]: RFC 3339 and epoch numbers, read exactly.
+//! - [`timestamp`]: RFC 3339, its relatives, local times and epoch numbers, read exactly.
 
 pub mod formats;
 pub mod payload;
@@ -16,6 +16,8 @@ pub mod timestamp;
 pub mod topic;
 
 pub use formats::{Format, FormatDecoder};
-pub use payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
-pub use timestamp::TimestampError;
+pub use payload::{
+    LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
+};
+pub use timestamp::{LocalZone, TimestampError};
 pub use topic::{NoTopicError, TemplateError, TopicError, TopicTemplate, TopicTemplates};

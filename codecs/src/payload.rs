@@ -6,29 +6,50 @@
 //! | `[{"ts":1795341600,"laeq_db":52.31},{"ts":1795341601,"laeq_db":52.4}]` | one per object |
 //! | `21.5` | one, of the field `value`, without a timestamp |
 //!
-//! In an object, every member that is a number is a field. The member named by a timestamp key is
-//! the time. If there are several such members, the first key in the list of keys wins. Texts,
-//! booleans, nulls, arrays and objects are ignored.
+//! In an object, every member that is a number is a field, also in nested objects: its name is its
+//! path, joined by points. Booleans, texts that are wholly a number, and words such as `ON` are
+//! numbers too. Members without a value (`null`, `NaN`, `unavailable`) are missing; other texts are
+//! left out. The member named by a timestamp key is the time. If there are several such members,
+//! the first key in the list of keys that holds a time wins.
+//!
+//! Two paths lead to the same reading: [`object`] for flat objects, [`walk`] for all others.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
 mod error;
+mod left_out;
 mod object;
+mod rules;
+mod scan;
 mod shapes;
+mod times;
 mod types;
+mod walk;
+mod words;
 
 pub use error::PayloadError;
-use object::Scratch;
+pub use left_out::{LeftOut, LeftOutReason};
+use object::{FlatRules, Scratch};
+pub use rules::{OnBadTime, PayloadRules};
+use scan::Scanner;
 pub use types::{Measurement, PayloadLimits};
+use walk::{Compiled, Stop, Walk, Walked};
+use words::Meaning;
+pub use words::WORDS;
+
+/// The outcome of each reading of a message, or the error of the whole message.
+pub type Decoded = Result<Vec<Result<Measurement, PayloadError>>, PayloadError>;
 
 /// Decodes payloads. It remembers the shapes of objects: an object of a known shape costs no more
 /// allocations than its values. Decoding takes a lock, so give each task a decoder of its own.
 pub struct PayloadDecoder {
     limits: PayloadLimits,
     timestamp_keys: Vec<String>,
+    compiled: Compiled,
     scratch: Mutex<Scratch>,
 }
 
@@ -36,7 +57,12 @@ pub struct PayloadDecoder {
 /// other.
 impl Default for PayloadDecoder {
     fn default() -> Self {
-        let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+        let limits = PayloadLimits {
+            max_bytes: 65_536,
+            max_fields: 64,
+            max_readings: 1_000,
+            max_depth: PayloadLimits::DEFAULT_MAX_DEPTH,
+        };
         Self::new(limits, ["ts", "timestamp", "time"].map(str::to_owned).into())
     }
 }
@@ -46,47 +72,165 @@ impl fmt::Debug for PayloadDecoder {
         f.debug_struct("PayloadDecoder")
             .field("limits", &self.limits)
             .field("timestamp_keys", &self.timestamp_keys)
+            .field("rules", &self.compiled.rules)
             .finish_non_exhaustive()
     }
 }
 
+/// A payload as text.
+struct Text<'p> {
+    text: Cow<'p, str>,
+    /// The error of the bytes, if some are not UTF-8 and were replaced.
+    replaced: Option<PayloadError>,
+}
+
 impl PayloadDecoder {
-    /// Creates a decoder with these limits. A member with one of `timestamp_keys` as its name is
-    /// the time; an earlier key wins over a later one.
+    /// Creates a decoder with these limits and the default rules. A member whose path is one of
+    /// `timestamp_keys` is the time; an earlier key wins over a later one.
     pub fn new(limits: PayloadLimits, timestamp_keys: Vec<String>) -> Self {
-        Self { limits, timestamp_keys, scratch: Mutex::default() }
+        let compiled = Compiled::new(PayloadRules::default());
+        Self { limits, timestamp_keys, compiled, scratch: Mutex::default() }
+    }
+
+    /// Sets the rules for the members of objects.
+    #[must_use]
+    pub fn with_rules(self, rules: PayloadRules) -> Self {
+        Self { compiled: Compiled::new(rules), ..self }
     }
 
     /// Decodes a payload.
     ///
     /// An outer error means that no part of the message is usable. An inner error is that of one
     /// element of an array, in the element's place.
-    pub fn decode(&self, payload: &[u8]) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-        if payload.len() > self.limits.max_bytes {
-            return Err(PayloadError::TooLarge { bytes: payload.len(), limit: self.limits.max_bytes });
-        }
-        let text = std::str::from_utf8(payload).map_err(|error| PayloadError::not_utf8(&error))?;
-        let text = text.trim_ascii();
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        match text.as_bytes().first() {
-            None => Err(PayloadError::Empty),
-            Some(b'{') => Ok(vec![Ok(self.object(&mut scratch, text)?)]),
-            Some(b'[') => self.array(&mut scratch, text),
-            Some(_) => Ok(vec![Ok(Self::bare_number(&mut scratch, text)?)]),
+    pub fn decode(&self, payload: &[u8]) -> Decoded {
+        match self.flat(payload) {
+            Some(measurement) => Ok(vec![Ok(measurement)]),
+            None => self.decode_reporting(payload, None),
         }
     }
 
-    fn object(&self, scratch: &mut Scratch, text: &str) -> Result<Measurement, PayloadError> {
-        object::read(scratch, text, &self.timestamp_keys, self.limits.max_fields)
+    /// Decodes a payload as [`decode`](Self::decode) does, and returns what is in no reading, with
+    /// the reasons. Slower; for people who set up a device.
+    pub fn decode_explained(&self, payload: &[u8]) -> (Decoded, Vec<LeftOut>) {
+        let mut left_out = Vec::new();
+        let decoded = self.decode_reporting(payload, Some(&mut left_out));
+        (decoded, left_out)
+    }
+
+    fn decode_reporting(&self, payload: &[u8], left_out: Option<&mut Vec<LeftOut>>) -> Decoded {
+        if payload.len() > self.limits.max_bytes {
+            return Err(PayloadError::TooLarge { bytes: payload.len(), limit: self.limits.max_bytes });
+        }
+        let text = Text::of(payload)?;
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        match text.text.as_bytes().first() {
+            None => Err(PayloadError::Empty),
+            Some(b'{') => Ok(vec![Ok(self.walk(&mut scratch, &text, &text.text, left_out)?)]),
+            Some(b'[') => self.array(&mut scratch, &text, left_out),
+            Some(_) => Ok(vec![Ok(self.bare_value(&mut scratch, &text.text)?)]),
+        }
+    }
+
+    /// Reads a payload that is one flat object; `None` if it needs a closer look.
+    fn flat(&self, payload: &[u8]) -> Option<Measurement> {
+        if payload.len() > self.limits.max_bytes {
+            return None;
+        }
+        let payload = payload.trim_ascii();
+        if payload.first() != Some(&b'{') {
+            return None;
+        }
+        let text = std::str::from_utf8(payload).ok()?;
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        self.flat_object(&mut scratch, text)
+    }
+
+    fn flat_object(&self, scratch: &mut Scratch, text: &str) -> Option<Measurement> {
+        if scratch.expects_nested || !self.compiled.are_plain() {
+            return None;
+        }
+        let rules = FlatRules {
+            timestamp_keys: &self.timestamp_keys,
+            max_fields: self.limits.max_fields,
+            time_floor: self.compiled.rules.time_floor,
+            words: &self.compiled.words,
+        };
+        object::read(scratch, text, rules)
+    }
+
+    /// Reads an element of an array.
+    fn element(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        text: &str,
+        left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Result<Measurement, PayloadError> {
+        if left_out.is_none()
+            && whole.replaced.is_none()
+            && let Some(measurement) = self.flat_object(scratch, text)
+        {
+            return Ok(measurement);
+        }
+        self.walk(scratch, whole, text, left_out)
+    }
+
+    /// Reads an object of any form.
+    #[inline(never)]
+    fn walk(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        text: &str,
+        mut left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Result<Measurement, PayloadError> {
+        let reports_before = left_out.as_ref().map_or(0, |left_out| left_out.len());
+        let Walked { ts, is_nested } =
+            self.walk_once(scratch, text, left_out.as_deref_mut()).map_err(|stop| match stop {
+                Stop::Refused(error) => error,
+                Stop::Malformed => whole.replaced.clone().unwrap_or_else(|| malformed(text)),
+            })?;
+        scratch.expects_nested = is_nested;
+        if let Some(error) = &whole.replaced {
+            // A field must not get a name that the device did not send.
+            if scratch.found.names.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(error.clone());
+            }
+        }
+        if !scratch.found.values.is_empty() {
+            return scratch.walked(ts);
+        }
+        if let Some(left_out) = left_out {
+            return Err(PayloadError::no_field(&left_out[reports_before..]));
+        }
+        let mut left_out = Vec::new();
+        // The same walk, so the same end.
+        let _ = self.walk_once(scratch, text, Some(&mut left_out));
+        Err(PayloadError::no_field(&left_out))
+    }
+
+    fn walk_once(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Result<Walked, Stop> {
+        let Self { limits, timestamp_keys, compiled, .. } = self;
+        Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, left_out).run()
     }
 
     fn array(
         &self,
         scratch: &mut Scratch,
-        text: &str,
-    ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-        let elements: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| PayloadError::malformed(&error))?;
+        whole: &Text<'_>,
+        mut left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Decoded {
+        let elements: Vec<&str> = match serde_json::from_str::<Vec<&RawValue>>(&whole.text) {
+            Ok(elements) => elements.into_iter().map(RawValue::get).collect(),
+            Err(error) => self
+                .split(&whole.text)
+                .ok_or_else(|| whole.replaced.clone().unwrap_or_else(|| PayloadError::malformed(&error)))?,
+        };
         if elements.is_empty() {
             return Err(PayloadError::Empty);
         }
@@ -94,22 +238,88 @@ impl PayloadDecoder {
             let (readings, limit) = (elements.len(), self.limits.max_readings);
             return Err(PayloadError::TooManyReadings { readings, limit });
         }
-        let element = |raw: &&RawValue| match raw.get().as_bytes().first() {
-            Some(b'{') => self.object(scratch, raw.get()),
-            _ => Err(PayloadError::NotAReading),
-        };
-        Ok(elements.iter().map(element).collect())
+        let mut outcomes = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            if !element.starts_with('{') {
+                outcomes.push(Err(PayloadError::NotAReading));
+                continue;
+            }
+            let reports_before = left_out.as_ref().map_or(0, |left_out| left_out.len());
+            outcomes.push(self.element(scratch, whole, element, left_out.as_deref_mut()));
+            if let Some(left_out) = left_out.as_deref_mut() {
+                left_out[reports_before..]
+                    .iter_mut()
+                    .for_each(|one| one.path = format!("[{index}].{}", one.path));
+            }
+        }
+        Ok(outcomes)
     }
 
-    fn bare_number(scratch: &mut Scratch, text: &str) -> Result<Measurement, PayloadError> {
-        let number: Result<&RawValue, _> = serde_json::from_str(text);
-        let raw = number.map_err(|error| PayloadError::malformed(&error))?.get();
-        if !raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return Err(PayloadError::NotAReading);
+    /// Splits an array that may have bare words for no value.
+    fn split<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
+        let mut scanner = Scanner::new(text);
+        scanner.token().ok()?;
+        let mut elements = Vec::new();
+        while scanner.element(elements.is_empty()).ok()? {
+            let start = scanner.position();
+            scanner.skip(|word| self.compiled.knows_bare(word)).ok()?;
+            elements.push(scanner.since(start).trim_ascii());
         }
-        // Rust reads every JSON number, and rounds it correctly.
-        let value: f64 = raw.parse().unwrap_or(f64::INFINITY);
-        scratch.bare(value)
+        scanner.end().ok()?;
+        Some(elements)
+    }
+
+    fn bare_value(&self, scratch: &mut Scratch, text: &str) -> Result<Measurement, PayloadError> {
+        let field = || "value".to_owned();
+        let (text, error) = match serde_json::from_str::<&RawValue>(text).map(RawValue::get) {
+            Ok(number) if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+                return match walk::value_of(number) {
+                    Ok(value) => scratch.bare(value),
+                    Err(LeftOutReason::NotFinite) => Err(PayloadError::NotFinite { field: field() }),
+                    Err(reason) => Err(PayloadError::no_field(&[LeftOut { path: field(), reason }])),
+                };
+            }
+            Ok(quoted) if quoted.starts_with('"') => (times::unquoted(quoted), PayloadError::NotAReading),
+            Ok(word) => (Cow::Borrowed(word), PayloadError::NotAReading),
+            Err(error) => (Cow::Borrowed(text), PayloadError::malformed(&error)),
+        };
+        match self.compiled.words.meaning(&text) {
+            // These two tell of the connection, not of a measurement.
+            Meaning::Number(_)
+                if ["online", "offline"].iter().any(|word| text.eq_ignore_ascii_case(word)) =>
+            {
+                Err(error)
+            }
+            Meaning::Number(value) => scratch.bare(value),
+            _ => Err(error),
+        }
+    }
+}
+
+impl<'p> Text<'p> {
+    /// Returns the payload without a byte order mark, and without NULs and white space around it.
+    /// Bytes that are not UTF-8 are replaced if the payload is an object or an array.
+    fn of(payload: &'p [u8]) -> Result<Self, PayloadError> {
+        let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii_start();
+        let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+        let end = payload.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
+        let payload = &payload[..end];
+        match std::str::from_utf8(payload) {
+            Ok(text) => Ok(Self { text: Cow::Borrowed(text), replaced: None }),
+            Err(error) if matches!(payload.first(), Some(b'{' | b'[')) => {
+                let replaced = Some(PayloadError::not_utf8(&error));
+                Ok(Self { text: String::from_utf8_lossy(payload), replaced })
+            }
+            Err(error) => Err(PayloadError::not_utf8(&error)),
+        }
+    }
+}
+
+/// Returns the error of a text that is not JSON, with its place.
+fn malformed(text: &str) -> PayloadError {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Err(error) => PayloadError::malformed(&error),
+        Ok(_) => PayloadError::MalformedJson { detail: "a name has a wrong escape".to_owned() },
     }
 }
 

@@ -1,12 +1,16 @@
-//! From what devices write to a [`Timestamp`]: RFC 3339 text, or the time since the epoch as a
-//! number.
+//! From what devices write to a [`Timestamp`]: RFC 3339 text and its relatives, or the time since
+//! the epoch as a number.
 //!
-//! Neither is read through a floating-point number. Both are truncated to whole microseconds;
+//! None is read through a floating-point number. All are truncated to whole microseconds;
 //! within the accepted years that means towards the past.
 
 use chrono::DateTime;
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
+
+mod lenient;
+
+pub use lenient::{LocalZone, UnknownZone, parse_lenient};
 
 /// Why a text or a number is not a usable time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +24,11 @@ pub enum TimestampError {
     /// The text has neither `Z` nor an offset from UTC.
     #[error("the time {0} has no offset; end it with Z or an offset from UTC as in +01:00")]
     NoOffset(String),
+    /// The text is a local time, and no zone is set to read it in.
+    #[error(
+        "the time {0} has no offset; set mqtt.time_zone to the zone of the device, or end the time with Z or an offset from UTC as in +01:00"
+    )]
+    NoZone(String),
     /// The time is not in the years 1970 to 2262.
     #[error("the time {0} is out of range; times from 1970 to 2262 are accepted")]
     OutOfRange(String),

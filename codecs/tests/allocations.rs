@@ -58,6 +58,10 @@ fn a_hostile_payload_costs_in_proportion_to_its_size() {
         format!(r#"{{"a":{}}}"#, "9".repeat(size - 6)),
         format!("0.{}1", "0".repeat(size - 3)),
         format!(r#"{{"ts":{},"a":1}}"#, "1".repeat(size - 20)),
+        format!(r#"{{"a":[{}1]}}"#, "1,".repeat(size / 2 - 8)),
+        format!(r#"{{{}"z":{{}}}}"#, r#""a":{"b":[1,2]},"#.repeat(size / 20)),
+        format!(r#"{{{}"z":nan}}"#, r#""a":{"b":"c"},"#.repeat(size / 20)),
+        format!("[{}{{\"a\":nan}}]", "{},".repeat(size / 3 - 8)),
     ] {
         assert!(payload.len() <= size);
         let info = measure(|| drop(decoder.decode(payload.as_bytes())));
@@ -67,7 +71,7 @@ fn a_hostile_payload_costs_in_proportion_to_its_size() {
 
 #[test]
 fn a_hostile_payload_of_any_format_costs_in_proportion_to_its_size() {
-    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
     let decoder = FormatDecoder::new(Format::Auto, limits, vec!["ts".to_owned()]);
     let size = 65_536;
     let bytes = |begin: &[u8], part: &[u8]| {

@@ -17,7 +17,6 @@ use thicket_actors::source::{
 };
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
-use thicket_codecs::PayloadLimits;
 use thicket_schema::Keys;
 use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
@@ -330,17 +329,13 @@ fn mqtt_options(config: &Config) -> anyhow::Result<MqttOptions> {
 /// The settings for decoding messages.
 pub(crate) fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
     let mqtt = &config.mqtt;
-    let limits = PayloadLimits {
-        max_bytes: mqtt.max_payload_bytes,
-        max_fields: mqtt.max_fields,
-        max_readings: mqtt.max_readings,
-    };
     Ok(DecodeOptions {
         partitions: config.queue.partitions,
         templates: mqtt.topic_templates()?,
         format: mqtt.format,
-        limits,
+        limits: mqtt.payload_limits(),
         timestamp_keys: mqtt.timestamp_keys.clone(),
+        rules: mqtt.payload_rules()?,
         max_future: mqtt.max_future,
         max_age: mqtt.max_age,
     })

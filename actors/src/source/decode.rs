@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use thicket_codecs::{Format, FormatDecoder, Measurement, PayloadLimits, TopicTemplates};
+use thicket_codecs::{Format, FormatDecoder, Measurement, PayloadLimits, PayloadRules, TopicTemplates};
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
 use super::stamp::Stamp;
@@ -22,6 +22,8 @@ pub struct DecodeOptions {
     pub limits: PayloadLimits,
     /// Names of the payload members that hold the timestamp. The first name that occurs is used.
     pub timestamp_keys: Vec<String>,
+    /// The rules for the members of a payload.
+    pub rules: PayloadRules,
     /// How far a timestamp may be after the arrival of its message.
     pub max_future: Duration,
     /// How far a timestamp may be before the arrival of its message.
@@ -40,7 +42,8 @@ impl MessageDecoder {
     /// Creates a decoder.
     pub fn new(options: DecodeOptions) -> Self {
         let payload =
-            FormatDecoder::new(options.format, options.limits.clone(), options.timestamp_keys.clone());
+            FormatDecoder::new(options.format, options.limits.clone(), options.timestamp_keys.clone())
+                .with_rules(&options.rules);
         Self { options, payload, stamp: Stamp::default() }
     }
 

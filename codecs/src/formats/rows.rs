@@ -72,7 +72,7 @@ impl<'a> Rows<'a> {
             return Err(PayloadError::TooManyReadings { readings, limit });
         }
         if readings == 0 {
-            return Err(PayloadError::NoNumericField);
+            return Err(PayloadError::NoNumericField { found: String::new() });
         }
         self.list.sort_by_key(|row| row.time);
         let limit = self.limits.max_fields;

@@ -10,7 +10,7 @@ use super::*;
 const PLAIN: &str = r#"{"ts":1795345200,"a":1.5,"b":2}"#;
 
 fn decoder(format: Format) -> FormatDecoder {
-    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 10 };
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 10, max_depth: 8 };
     FormatDecoder::new(format, limits, ["ts", "time"].map(str::to_owned).into())
 }
 

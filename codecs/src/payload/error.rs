@@ -1,8 +1,11 @@
 //! The errors of a payload, or of one element of it.
 
+use std::fmt::Write as _;
+
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSetError, Reason};
 
+use super::left_out::LeftOut;
 use crate::timestamp::TimestampError;
 
 /// Why a payload, or one element of an array, is not a measurement.
@@ -36,8 +39,11 @@ pub enum PayloadError {
     #[error("the payload is empty; send an object of numbers, an array of such objects, or a number")]
     Empty,
     /// No member of the object is a number.
-    #[error("the object has no numeric member; numbers written as text are not read")]
-    NoNumericField,
+    #[error("the object has no numeric member{found}")]
+    NoNumericField {
+        /// The members that were found, and why none is a field. Empty, or begins with a colon.
+        found: String,
+    },
     /// A number is beyond the range of a 64-bit float.
     #[error("the value of {field} is not a finite 64-bit float; leave the field out where there is no value")]
     NotFinite {
@@ -95,7 +101,24 @@ pub enum PayloadError {
     },
 }
 
+/// Most members that an error names.
+const MAX_NAMED: usize = 4;
+
 impl PayloadError {
+    /// An object without a field; names the first of its members.
+    pub(super) fn no_field(left_out: &[LeftOut]) -> Self {
+        let mut found = String::new();
+        for (index, member) in left_out.iter().take(MAX_NAMED).enumerate() {
+            found.push_str(if index == 0 { ": " } else { "; " });
+            found.push_str(&member.to_string());
+        }
+        if left_out.len() > MAX_NAMED {
+            // Writing to a string cannot fail.
+            let _ = write!(found, "; and {} more", left_out.len() - MAX_NAMED);
+        }
+        Self::NoNumericField { found }
+    }
+
     pub(super) fn malformed(error: &serde_json::Error) -> Self {
         Self::MalformedJson { detail: error.to_string() }
     }
@@ -109,7 +132,7 @@ impl From<FieldSetError> for PayloadError {
     fn from(error: FieldSetError) -> Self {
         match error {
             FieldSetError::Duplicate { name } => Self::DuplicateField { field: excerpt(&name) },
-            FieldSetError::NoFields => Self::NoNumericField,
+            FieldSetError::NoFields => Self::NoNumericField { found: String::new() },
             error => Self::BadFieldName(error),
         }
     }
@@ -121,7 +144,7 @@ impl From<&PayloadError> for Reason {
             PayloadError::TooLarge { .. } | PayloadError::ExpandsTooFar { .. } => Self::PayloadTooLarge,
             PayloadError::MalformedJson { .. } => Self::MalformedJson,
             PayloadError::Empty => Self::Empty,
-            PayloadError::NoNumericField => Self::NoNumericField,
+            PayloadError::NoNumericField { .. } => Self::NoNumericField,
             PayloadError::NotFinite { .. } => Self::NotFinite,
             PayloadError::DuplicateField { .. } => Self::DuplicateField,
             PayloadError::BadTimestamp(_) => Self::BadTimestamp,

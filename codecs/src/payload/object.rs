@@ -1,16 +1,20 @@
-//! Reads a JSON object directly into a measurement, without a tree of values in between.
+//! Reads a flat JSON object directly into a measurement, without a tree of values in between.
+//!
+//! This is the fast path. It gives up on everything that needs a closer look (nested members, times
+//! that are not plain, errors), and [`walk`](super::walk) starts again from the beginning.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use thicket_schema::Timestamp;
-use thicket_schema::text::excerpt;
 
 use super::error::PayloadError;
 use super::shapes::Shapes;
+use super::times::Time;
 use super::types::Measurement;
-use crate::timestamp::{TimestampError, parse_epoch, parse_rfc3339};
+use super::walk::{Found, MAX_EXACT};
+use super::words::{Meaning, Words};
 
 /// State that is reused from one object to the next: the known shapes, and buffers of the right
 /// size.
@@ -23,8 +27,10 @@ pub(super) struct Scratch {
     current: usize,
     /// One value per name, except while a member is being read.
     values: Vec<f64>,
-    /// The error, if the JSON is valid and the object is not.
-    problem: Option<PayloadError>,
+    /// The fields that the slow path finds.
+    pub(super) found: Found,
+    /// Whether the last object had nested members. The next one has them too, most probably.
+    pub(super) expects_nested: bool,
 }
 
 impl Scratch {
@@ -32,7 +38,6 @@ impl Scratch {
         self.names.clear();
         self.current = 0;
         self.values.clear();
-        self.problem = None;
     }
 
     fn begin_field(&mut self, name: &str) {
@@ -47,76 +52,51 @@ impl Scratch {
         self.names.truncate(self.current);
     }
 
-    fn current_name(&self) -> String {
-        let name = &self.names[self.current..];
-        excerpt(if self.values.is_empty() { name } else { name.trim_start_matches('\n') })
-    }
-
     fn measurement(&mut self, ts: Option<Timestamp>) -> Result<Measurement, PayloadError> {
         let (fields, values) = self.shapes.sort(&self.names, &self.values)?;
         Ok(Measurement { device: None, offset_micros: 0, ts, fields, values })
     }
 
-    /// Returns the measurement of a payload that is only a number.
+    /// Returns the measurement of the fields that the slow path found.
+    pub(super) fn walked(&mut self, ts: Option<Timestamp>) -> Result<Measurement, PayloadError> {
+        let (fields, values) = self.shapes.sort(&self.found.names, &self.found.values)?;
+        Ok(Measurement { device: None, offset_micros: 0, ts, fields, values })
+    }
+
+    /// Returns the measurement of a payload that is only a value.
     pub(super) fn bare(&mut self, value: f64) -> Result<Measurement, PayloadError> {
         self.clear();
         self.begin_field("value");
-        if !value.is_finite() {
-            return Err(PayloadError::NotFinite { field: self.current_name() });
-        }
         self.values.push(value);
         self.measurement(None)
     }
 }
 
-/// Reads an object from a text that begins with `{`.
-pub(super) fn read(
-    scratch: &mut Scratch,
-    text: &str,
-    timestamp_keys: &[String],
-    max_fields: usize,
-) -> Result<Measurement, PayloadError> {
+/// What the fast path applies to an object.
+#[derive(Clone, Copy)]
+pub(super) struct FlatRules<'r> {
+    pub(super) timestamp_keys: &'r [String],
+    pub(super) max_fields: usize,
+    pub(super) time_floor: Timestamp,
+    pub(super) words: &'r Words,
+}
+
+/// Reads a flat object from a text that begins with `{`; `None` if it needs a closer look.
+pub(super) fn read(scratch: &mut Scratch, text: &str, rules: FlatRules<'_>) -> Option<Measurement> {
     scratch.clear();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let visitor = ObjectVisitor { scratch, timestamp_keys, max_fields };
-    let parsed = deserializer.deserialize_map(visitor).and_then(|time| deserializer.end().map(|()| time));
-    match parsed {
-        Ok(time) => {
-            let ts = time.map(parse_time).transpose()?;
-            scratch.measurement(ts)
-        }
-        Err(error) => Err(scratch.problem.take().unwrap_or_else(|| explain(scratch, &error))),
-    }
-}
-
-/// Turns an error of `serde_json` into one of ours. Only the text of its error tells a number
-/// beyond the range of a float from malformed JSON.
-fn explain(scratch: &Scratch, error: &serde_json::Error) -> PayloadError {
-    if error.to_string().starts_with("number out of range") {
-        return PayloadError::NotFinite { field: scratch.current_name() };
-    }
-    PayloadError::malformed(error)
-}
-
-/// Parses the JSON text of the timestamp member.
-fn parse_time(json: &str) -> Result<Timestamp, PayloadError> {
-    let Some(quoted) = json.strip_prefix('"') else {
-        return Ok(parse_epoch(json)?);
+    let time = deserializer.deserialize_map(ObjectVisitor { scratch, rules }).ok()?;
+    deserializer.end().ok()?;
+    let ts = match time {
+        None => None,
+        Some(json) => Some(Time::plain(json, rules.time_floor)?),
     };
-    match quoted.strip_suffix('"') {
-        Some(text) if !text.contains('\\') => Ok(parse_rfc3339(text)?),
-        _ => {
-            let text: String =
-                serde_json::from_str(json).map_err(|_| TimestampError::NotATime(excerpt(json)))?;
-            Ok(parse_rfc3339(&text)?)
-        }
-    }
+    scratch.measurement(ts).ok()
 }
 
 struct ObjectVisitor<'a> {
     scratch: &'a mut Scratch,
-    timestamp_keys: &'a [String],
-    max_fields: usize,
+    rules: FlatRules<'a>,
 }
 
 impl<'de> Visitor<'de> for ObjectVisitor<'_> {
@@ -128,26 +108,21 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let Self { scratch, timestamp_keys, max_fields } = self;
+        let Self { scratch, rules: FlatRules { timestamp_keys, max_fields, words, .. } } = self;
         let mut time: Option<(usize, &'de str)> = None;
         while let Some(key) = members.next_key_seed(KeySeed { scratch: &mut *scratch, timestamp_keys })? {
             match key {
                 Key::Time(rank) => {
                     let raw: &'de RawValue = members.next_value()?;
                     match time {
-                        Some((best, _)) if best == rank => {
-                            let field = excerpt(&timestamp_keys[rank]);
-                            return Err(stop(scratch, PayloadError::DuplicateField { field }));
-                        }
+                        Some((best, _)) if best == rank => return Err(give_up()),
                         Some((best, _)) if best < rank => {}
                         _ => time = Some((rank, raw.get())),
                     }
                 }
-                Key::Field => match members.next_value_seed(ValueSeed)? {
+                Key::Field => match members.next_value_seed(ValueSeed { words })? {
                     None => scratch.drop_field(),
-                    Some(_) if scratch.values.len() == max_fields => {
-                        return Err(stop(scratch, PayloadError::TooManyFields { limit: max_fields }));
-                    }
+                    Some(_) if scratch.values.len() == max_fields => return Err(give_up()),
                     Some(value) => scratch.values.push(value),
                 },
             }
@@ -156,9 +131,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 }
 
-/// Ends the parse with an error that is not about the JSON.
-fn stop<E: Error>(scratch: &mut Scratch, problem: PayloadError) -> E {
-    scratch.problem = Some(problem);
+/// Leaves the object to the slow path.
+#[cold]
+#[inline(never)]
+fn give_up<E: Error>() -> E {
     E::custom("")
 }
 
@@ -198,10 +174,12 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// Reads a number; `None` for any other value.
-struct ValueSeed;
+/// Reads a number, a boolean, or a text that stands for a number; `None` for other scalars.
+struct ValueSeed<'a> {
+    words: &'a Words,
+}
 
-impl<'de> DeserializeSeed<'de> for ValueSeed {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Option<f64>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<f64>, D::Error> {
@@ -209,44 +187,46 @@ impl<'de> DeserializeSeed<'de> for ValueSeed {
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Option<f64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Option<f64>, E> {
-        Ok(Some(value))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Option<f64>, E> {
+        // It may be written as a whole number, which was rounded.
+        if value.abs() >= MAX_EXACT as f64 { Err(give_up()) } else { Ok(Some(value)) }
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Option<f64>, E> {
-        Ok(Some(value as f64))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Option<f64>, E> {
+        if value.unsigned_abs() > MAX_EXACT { Err(give_up()) } else { Ok(Some(value as f64)) }
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Option<f64>, E> {
-        Ok(Some(value as f64))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Option<f64>, E> {
+        if value > MAX_EXACT { Err(give_up()) } else { Ok(Some(value as f64)) }
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Option<f64>, E> {
-        Ok(None)
+    fn visit_bool<E>(self, value: bool) -> Result<Option<f64>, E> {
+        Ok(Some(f64::from(u8::from(value))))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Option<f64>, E> {
-        Ok(None)
+    fn visit_str<E>(self, text: &str) -> Result<Option<f64>, E> {
+        match self.words.meaning(text) {
+            Meaning::Number(value) => Ok(Some(value)),
+            _ => Ok(None),
+        }
     }
 
     fn visit_unit<E>(self) -> Result<Option<f64>, E> {
         Ok(None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Option<f64>, A::Error> {
-        while elements.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Option<f64>, A::Error> {
+        Err(give_up())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<f64>, A::Error> {
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Option<f64>, A::Error> {
+        Err(give_up())
     }
 }

@@ -11,6 +11,13 @@ pub struct PayloadLimits {
     pub max_fields: usize,
     /// Maximum number of elements in an array.
     pub max_readings: usize,
+    /// Maximum number of levels of an object, at most 64. Members below are left out.
+    pub max_depth: usize,
+}
+
+impl PayloadLimits {
+    /// Levels of an object that are read unless configured otherwise.
+    pub const DEFAULT_MAX_DEPTH: usize = 8;
 }
 
 /// A reading without its sensor, and possibly without its time.

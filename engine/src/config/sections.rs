@@ -1,11 +1,14 @@
 //! The sections of the configuration. `default.toml` is the reference of the keys: it has the
 //! meaning and the default of each. A test checks that the two match.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thicket_codecs::{Format, TopicTemplate, TopicTemplates};
+use thicket_codecs::timestamp::parse_lenient;
+use thicket_codecs::{Format, LocalZone, OnBadTime, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
+use thicket_schema::Timestamp;
 
 use super::error::ConfigError;
 
@@ -40,6 +43,22 @@ pub(crate) struct MqttConfig {
     pub(crate) format: Format,
     /// Members of a payload that hold its time.
     pub(crate) timestamp_keys: Vec<String>,
+    /// Path of the object that holds the fields; empty for the whole payload.
+    pub(crate) root: String,
+    /// Patterns of the fields to read; empty for all.
+    pub(crate) include: Vec<String>,
+    /// Patterns of the fields to leave out.
+    pub(crate) exclude: Vec<String>,
+    /// Words with their values.
+    pub(crate) words: BTreeMap<String, f64>,
+    /// The zone of times without an offset; empty if there is none.
+    pub(crate) time_zone: String,
+    /// The date before which no device has set its clock.
+    pub(crate) time_floor: String,
+    /// What becomes of a reading whose time cannot be read.
+    pub(crate) on_bad_time: BadTimeRule,
+    /// Maximum number of levels of a nested payload.
+    pub(crate) max_depth: usize,
     /// Maximum number of bytes of a payload.
     pub(crate) max_payload_bytes: usize,
     /// Maximum number of fields of a reading.
@@ -99,9 +118,78 @@ impl MqttConfig {
         Ok(TopicTemplates(self.templates.iter().map(parse).collect::<Result<_, _>>()?))
     }
 
+    /// Returns the limits of a payload.
+    pub(crate) fn payload_limits(&self) -> PayloadLimits {
+        PayloadLimits {
+            max_bytes: self.max_payload_bytes,
+            max_fields: self.max_fields,
+            max_readings: self.max_readings,
+            max_depth: self.max_depth,
+        }
+    }
+
+    /// Returns the rules for the members of a payload.
+    pub(crate) fn payload_rules(&self) -> Result<PayloadRules, ConfigError> {
+        Ok(PayloadRules {
+            root: self.root.clone(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            words: self.words.clone(),
+            time_zone: self.local_zone()?,
+            time_floor: self.time_floor()?,
+            on_bad_time: match self.on_bad_time {
+                BadTimeRule::Refuse => OnBadTime::Refuse,
+                BadTimeRule::Arrival => OnBadTime::Arrival,
+            },
+        })
+    }
+
+    fn local_zone(&self) -> Result<Option<LocalZone>, ConfigError> {
+        if self.time_zone.is_empty() {
+            return Ok(None);
+        }
+        let zone = self.time_zone.parse();
+        zone.map(Some).map_err(|error: thicket_codecs::timestamp::UnknownZone| {
+            ConfigError::invalid("mqtt.time_zone", &error.to_string())
+        })
+    }
+
+    /// Returns the time before which a time is none. A time that `max_age` allows is never before
+    /// it: whoever sends old readings on purpose keeps their times.
+    fn time_floor(&self) -> Result<Timestamp, ConfigError> {
+        let text = &self.time_floor;
+        let floor = parse_lenient(&format!("{text}T00:00:00Z"), None).or_else(|_| parse_lenient(text, None));
+        let floor = floor.map_err(|_| {
+            ConfigError::invalid("mqtt.time_floor", "must be a date such as 2020-01-01, not before 1970")
+        })?;
+        let max_age = i64::try_from(self.max_age.as_micros()).unwrap_or(i64::MAX);
+        let oldest = chrono::Utc::now().timestamp_micros().saturating_sub(max_age);
+        Ok(floor.min(Timestamp(oldest)))
+    }
+
+    fn validate_payload(&self) -> Result<(), ConfigError> {
+        self.payload_rules()?;
+        if let Some((word, _)) = self.words.iter().find(|(_, value)| value.is_infinite()) {
+            return Err(ConfigError::invalid(
+                "mqtt.words",
+                &format!("the value of {word} must be finite, or nan"),
+            ));
+        }
+        for (key, patterns) in [("mqtt.include", &self.include), ("mqtt.exclude", &self.exclude)] {
+            if patterns.iter().any(String::is_empty) {
+                return Err(ConfigError::invalid(key, "must not have an empty pattern"));
+            }
+        }
+        if !(1..=64).contains(&self.max_depth) {
+            return Err(ConfigError::invalid("mqtt.max_depth", "must be between 1 and 64"));
+        }
+        Ok(())
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         self.address()?;
         self.topic_templates()?;
+        self.validate_payload()?;
         if self.client_id.is_empty() {
             return Err(ConfigError::invalid(
                 "mqtt.client_id",
@@ -119,6 +207,16 @@ impl MqttConfig {
         }
         Ok(())
     }
+}
+
+/// What becomes of a reading whose time cannot be read.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BadTimeRule {
+    /// It becomes a dead letter.
+    Refuse,
+    /// It gets its arrival time.
+    Arrival,
 }
 
 /// The log and the checkpoints.

@@ -146,8 +146,12 @@ fn array_with_times(
     Ok(format!("[{}]", timed.join(",")).into_bytes())
 }
 
-/// Whether a text is a JSON object without a member that holds its time.
+/// Whether a text is a JSON object without a member that holds its time. A member such as
+/// `"ts":null` holds none; the decoder ignores it beside one that does.
 fn lacks_time(text: &str, rules: &Rules) -> bool {
+    if let Ok([Ok(measurement)]) = rules.payloads.decode(text.as_bytes()).as_deref() {
+        return measurement.ts.is_none();
+    }
     let members: Result<Members<'_>, _> = serde_json::from_str(text);
     members.is_ok_and(|members| !rules.timestamp_keys.iter().any(|key| members.contains_key(key)))
 }

@@ -100,14 +100,13 @@ pub(super) async fn replay(
 fn rules_of(config: &Config) -> anyhow::Result<Rules> {
     let mqtt = &config.mqtt;
     // A payload may be longer than the limit now, because its time was added.
-    let limits =
-        PayloadLimits { max_bytes: usize::MAX, max_fields: mqtt.max_fields, max_readings: mqtt.max_readings };
+    let limits = PayloadLimits { max_bytes: usize::MAX, ..mqtt.payload_limits() };
     Ok(Rules {
         templates: mqtt.topic_templates()?,
         subscribed: mqtt.topics.clone(),
         timestamp_keys: mqtt.timestamp_keys.clone(),
         format: mqtt.format,
-        payloads: PayloadDecoder::new(limits, mqtt.timestamp_keys.clone()),
+        payloads: PayloadDecoder::new(limits, mqtt.timestamp_keys.clone()).with_rules(mqtt.payload_rules()?),
     })
 }
 

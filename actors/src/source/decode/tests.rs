@@ -10,8 +10,9 @@ fn decoder() -> MessageDecoder {
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
         format: Format::Auto,
-        limits: PayloadLimits { max_bytes: 200, max_fields: 64, max_readings: 1_000 },
+        limits: PayloadLimits { max_bytes: 200, max_fields: 64, max_readings: 1_000, max_depth: 8 },
         timestamp_keys: vec!["ts".to_owned()],
+        rules: PayloadRules::default(),
         max_future: Duration::from_mins(1),
         max_age: Duration::from_hours(1),
     })

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use rumqttc::{Publish, QoS};
-use thicket_codecs::{Format, PayloadLimits, TopicTemplate, TopicTemplates};
+use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -25,8 +25,9 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
         format: Format::Auto,
-        limits: PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 },
+        limits: PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 },
         timestamp_keys: vec!["ts".to_owned()],
+        rules: PayloadRules::default(),
         max_future: Duration::from_hours(1),
         max_age: Duration::from_hours(1),
     };

@@ -13,7 +13,7 @@ fn rules() -> Rules {
 
 fn rules_with(timestamp_keys: &[&str]) -> Rules {
     let timestamp_keys: Vec<String> = timestamp_keys.iter().map(|key| (*key).to_owned()).collect();
-    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000 };
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
     Rules {
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
         subscribed: vec!["sensors/#".to_owned()],

@@ -1,0 +1,76 @@
+//! What a message holds besides its fields, and why that is no field.
+
+use std::fmt;
+
+/// A part of a message that is not in its reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The path of the member, its names joined by points. For an element of an array, the path
+    /// begins with its index, such as `[2].state`.
+    pub path: String,
+    /// Why it is not in the reading.
+    pub reason: LeftOutReason,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.reason)
+    }
+}
+
+/// Why a part of a message is not in its reading.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeftOutReason {
+    /// A text that is neither a number nor a word with a value.
+    #[error("is the text {0}; mqtt.words gives a word its value")]
+    Text(String),
+    /// `null`, an empty text, NaN, an infinity, or a word for no value.
+    #[error("has no value now")]
+    Missing,
+    /// A whole number that a 64-bit float cannot hold exactly, or a text of 16 or more digits.
+    #[error("is a whole number of too many digits for a measurement")]
+    Identifier,
+    /// A number beyond the range of a 64-bit float.
+    #[error("is a number beyond the range of a 64-bit float")]
+    NotFinite,
+    /// An object below the deepest level that is read.
+    #[error("lies deeper than {0} levels")]
+    TooDeep(usize),
+    /// An array with elements that are not numbers.
+    #[error("is an array of other elements than numbers")]
+    ArrayOfOthers,
+    /// An array with more elements than are read.
+    #[error("is an array of more than {0} numbers")]
+    LongArray(usize),
+    /// An object or array without members.
+    #[error("is empty")]
+    Empty,
+    /// `include` does not name it.
+    #[error("is not in mqtt.include")]
+    NotIncluded,
+    /// `exclude` names it.
+    #[error("is in mqtt.exclude")]
+    Excluded,
+    /// It is not in the object that `root` names.
+    #[error("lies outside of mqtt.root")]
+    OutsideRoot,
+    /// The object that `root` names is not in the message.
+    #[error("is mqtt.root, and the message has no such object")]
+    NoRoot,
+    /// It is one field too many.
+    #[error("is beyond the limit of {0} fields")]
+    TooManyFields(usize),
+    /// Its path cannot be the name of a field.
+    #[error("cannot be stored under its path, which is too long, empty or has control characters")]
+    BadName,
+    /// It is under a timestamp key, but another key gave the time.
+    #[error("is a time, and another key gave the time of the reading")]
+    OtherTime,
+    /// It is under a timestamp key and holds no time: no value, zero, or a time before the floor.
+    #[error("holds no time")]
+    NoTime,
+    /// It is under a timestamp key and cannot be read.
+    #[error("is no readable time: {0}")]
+    BadTime(crate::timestamp::TimestampError),
+}

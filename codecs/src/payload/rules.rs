@@ -1,0 +1,58 @@
+//! Which members of an object are fields, and how their texts and times are read.
+
+use std::collections::BTreeMap;
+
+use thicket_schema::Timestamp;
+
+use crate::timestamp::LocalZone;
+
+/// What becomes of a reading whose time is written in a form that is not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadTime {
+    /// The reading is refused with [`BadTimestamp`](super::PayloadError::BadTimestamp).
+    #[default]
+    Refuse,
+    /// The reading has no time, so that the caller stamps it with its arrival.
+    Arrival,
+}
+
+/// The rules for the members of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PayloadRules {
+    /// Path of the object that holds the fields; empty for the whole message. Names of fields are
+    /// relative to it.
+    pub root: String,
+    /// Patterns of the fields to read; empty for all. `*` stands for any characters, `?` for one. A
+    /// pattern that matches an object counts for everything in it.
+    pub include: Vec<String>,
+    /// Patterns of the fields to leave out. They win over `include`.
+    pub exclude: Vec<String>,
+    /// Words with their values, in addition to [`WORDS`](super::WORDS). NaN means that the word
+    /// stands for no value.
+    pub words: BTreeMap<String, f64>,
+    /// The zone of times without an offset; `None` refuses such times.
+    pub time_zone: Option<LocalZone>,
+    /// Times before this one are no times: the device has not set its clock.
+    pub time_floor: Timestamp,
+    /// What becomes of a reading whose time cannot be read.
+    pub on_bad_time: OnBadTime,
+}
+
+impl Default for PayloadRules {
+    fn default() -> Self {
+        Self {
+            root: String::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            words: BTreeMap::new(),
+            time_zone: None,
+            time_floor: Self::DEFAULT_TIME_FLOOR,
+            on_bad_time: OnBadTime::default(),
+        }
+    }
+}
+
+impl PayloadRules {
+    /// The first moment of the year 2020 in UTC.
+    pub const DEFAULT_TIME_FLOOR: Timestamp = Timestamp(1_577_836_800_000_000);
+}
