@@ -339,8 +339,10 @@ fn collect(
                 if elements.len() <= 16 && elements.iter().all(|one| one.is_number() || one.is_null()) =>
             {
                 for (index, element) in elements.iter().enumerate().filter(|(_, one)| one.is_number()) {
-                    let value = walk::value_of(&element.to_string()).ok();
-                    fields.extend(value.map(|value| (format!("{path}.{index}"), value)));
+                    let name = format!("{path}.{index}");
+                    let is_storable = name.len() <= 64 && !name.chars().any(char::is_control);
+                    let value = walk::value_of(&element.to_string()).ok().filter(|_| is_storable);
+                    fields.extend(value.map(|value| (name, value)));
                 }
             }
             _ => {}
