@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thicket_codecs::timestamp::parse_lenient;
-use thicket_codecs::{Format, LocalZone, OnBadTime, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
+use thicket_codecs::{
+    Format, LocalZone, OnBadTime, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates,
+};
 use thicket_schema::Timestamp;
 
 use super::error::ConfigError;

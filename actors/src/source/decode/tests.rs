@@ -50,7 +50,7 @@ fn a_bad_element_of_an_array_does_not_affect_the_others() {
 #[test]
 fn times_far_from_their_arrival_are_dead_letters() {
     assert_eq!(reasons(&decode(r#"{"ts":"2099-01-01T00:00:00Z","a":1}"#)), ["timestamp_in_future"]);
-    assert_eq!(reasons(&decode(r#"{"ts":"2001-01-01T00:00:00Z","a":1}"#)), ["timestamp_too_old"]);
+    assert_eq!(reasons(&decode(r#"{"ts":"2021-01-01T00:00:00Z","a":1}"#)), ["timestamp_too_old"]);
 }
 
 #[test]

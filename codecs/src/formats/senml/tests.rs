@@ -1,6 +1,7 @@
 use super::*;
 
-const LIMITS: PayloadLimits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
+const LIMITS: PayloadLimits =
+    PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
 
 /// Shows each measurement as `device@time field=value ...`; a relative time has a sign.
 fn show(text: &str) -> Vec<String> {
