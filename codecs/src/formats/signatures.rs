@@ -27,8 +27,6 @@ const MAGIC: [(&[u8], &str); 22] = [
     (b"\x7fELF", "a program (ELF)"),
     (b"SQLite format 3", "a SQLite database"),
     (b"\xac\xed\x00\x05", "a serialised Java object"),
-    (b"\xff\xfe", "text in UTF-16"),
-    (b"\xfe\xff", "text in UTF-16"),
 ];
 
 /// Returns the name of the format if the topic says it.
@@ -105,10 +103,15 @@ fn text_format(text: &str) -> Option<String> {
     is_table.then(|| "separated values (CSV)".to_owned())
 }
 
-/// Whether every second byte of the payload is zero.
+/// Whether every second byte of the payload is zero, after a byte order mark if there is one. A mark alone
+/// says nothing: damaged payloads begin with such bytes too.
 fn is_utf16(payload: &[u8]) -> bool {
-    let zeros = |begin: usize| payload.iter().skip(begin).step_by(2).all(|byte| *byte == 0);
-    payload.len() >= 4 && payload.len().is_multiple_of(2) && zeros(0) != zeros(1)
+    let text = match payload {
+        [0xff, 0xfe, text @ ..] | [0xfe, 0xff, text @ ..] => text,
+        text => text,
+    };
+    let zeros = |begin: usize| text.iter().skip(begin).step_by(2).all(|byte| *byte == 0);
+    text.len() >= 4 && text.len().is_multiple_of(2) && zeros(0) != zeros(1)
 }
 
 /// Whether the payload is a BSON document: its length in bytes, members, a zero.

@@ -176,7 +176,7 @@ fn formats_that_are_not_read_are_refused_by_name() {
     let sparkplug: &[u8] = b"\x08\xfc\xdc\xe5\x9e\xa1\x34\x12\x14\x10\x01\x18\xfc\xdc\xe5\x9e\xa1\x34\x20\x0a\x69\x33\x33\x33\x33\x33\xb3\x35\x40\x18\x01";
     let by_topic = refusal("spBv1.0/plant/DDATA/edge-1/press-1", sparkplug);
     assert!(by_topic.contains("Sparkplug B (topic spBv1.0/plant/DDATA/edge-1/press-1)"), "{by_topic}");
-    let cases: [(&[u8], &str); 12] = [
+    let cases: [(&[u8], &str); 13] = [
         (sparkplug, "Sparkplug B"),
         (b"Obj\x01\x04\x14avro.codec\x08null", "Avro"),
         (b"\x00\x00\x00\x00\x2a\x06foo\xff", "schema registry (schema id 42)"),
@@ -189,6 +189,7 @@ fn formats_that_are_not_read_are_refused_by_name() {
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "JPEG"),
         (b"\xac\xed\x00\x05sr", "Java"),
         (b"{\x00\"\x00a\x00\"\x00:\x001\x00}\x00", "UTF-16"),
+        (b"\xff\xfe{\x00\"\x00a\x00\"\x00:\x001\x00}\x00", "UTF-16"),
     ];
     for (payload, name) in cases {
         let said = refusal("sensors/a", payload);
