@@ -6,7 +6,7 @@ use thicket_schema::text::excerpt;
 const SPARKPLUG_NAMESPACE: &str = "spBv1.0/";
 
 /// Formats by their first bytes.
-const MAGIC: [(&[u8], &str); 22] = [
+const MAGIC: [(&[u8], &str); 20] = [
     (b"Obj\x01", "an Avro file"),
     (b"\xc3\x01", "an Avro message with a schema fingerprint"),
     (b"PAR1", "Parquet"),
