@@ -106,7 +106,7 @@ impl FormatDecoder {
         }
     }
 
-    /// Sets the rules for members of objects and for times. SenML and line protocol name their fields
+    /// Sets the rules for members of objects and for times. `SenML` and line protocol name their fields
     /// and times themselves: the rules do not concern them.
     #[must_use]
     pub fn with_rules(mut self, rules: &PayloadRules) -> Self {

@@ -281,6 +281,9 @@ impl PayloadDecoder {
             }
             Ok(quoted) if quoted.starts_with('"') => (times::unquoted(quoted), PayloadError::NotAReading),
             Ok(word) => (Cow::Borrowed(word), PayloadError::NotAReading),
+            Err(_) if text.starts_with(char::is_alphabetic) => {
+                (Cow::Borrowed(text), PayloadError::plain_text(text))
+            }
             Err(error) => (Cow::Borrowed(text), PayloadError::malformed(&error)),
         };
         match self.compiled.words.meaning(&text) {

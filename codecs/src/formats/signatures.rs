@@ -106,10 +106,8 @@ fn text_format(text: &str) -> Option<String> {
 /// Whether every second byte of the payload is zero, after a byte order mark if there is one. A mark alone
 /// says nothing: damaged payloads begin with such bytes too.
 fn is_utf16(payload: &[u8]) -> bool {
-    let text = match payload {
-        [0xff, 0xfe, text @ ..] | [0xfe, 0xff, text @ ..] => text,
-        text => text,
-    };
+    const MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+    let text = MARKS.iter().find_map(|mark| payload.strip_prefix(*mark)).unwrap_or(payload);
     let zeros = |begin: usize| text.iter().skip(begin).step_by(2).all(|byte| *byte == 0);
     text.len() >= 4 && text.len().is_multiple_of(2) && zeros(0) != zeros(1)
 }

@@ -123,6 +123,14 @@ impl PayloadError {
         Self::MalformedJson { detail: error.to_string() }
     }
 
+    /// The error of a payload that is a plain text, such as `no error`.
+    pub(super) fn plain_text(text: &str) -> Self {
+        let text = excerpt(text);
+        Self::MalformedJson {
+            detail: format!("the text {text:?} is no number; mqtt.words gives a word its value"),
+        }
+    }
+
     pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Self {
         Self::MalformedJson { detail: format!("not UTF-8 at byte {}", error.valid_up_to()) }
     }
