@@ -8,7 +8,8 @@ use chrono::{MappedLocalTime, NaiveDateTime, Offset as _, TimeDelta, TimeZone as
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
-use super::{TimestampError, parse_epoch, parse_rfc3339};
+use super::error::TimestampError;
+use super::exact::{parse_epoch, parse_rfc3339};
 
 /// The zone in which a device writes times without an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
