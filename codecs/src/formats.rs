@@ -178,7 +178,7 @@ impl FormatDecoder {
         }
         unless_named(topic, payload)?;
         // Text with a foreign byte at its beginning may still be read.
-        self.json.decode(payload).map_err(|_| unknown_binary(payload))
+        self.json.decode(payload).map_err(|error| unknown_binary(payload, error))
     }
 
     /// Decodes a `MessagePack` payload that was rewritten as JSON.
@@ -221,18 +221,16 @@ fn unless_named(topic: &str, payload: &[u8]) -> Result<(), PayloadError> {
     named.map_or(Ok(()), |looks_like| Err(PayloadError::UnknownFormat { looks_like }))
 }
 
-fn unknown_binary(payload: &[u8]) -> PayloadError {
+/// The error of a payload that is not text and has no known format. Without a hint of a format it is the JSON
+/// error: a damaged message is no message of another format.
+fn unknown_binary(payload: &[u8], json: PayloadError) -> PayloadError {
+    let Some(0x80..=0xbf | 0xdc..=0xdf) = payload.first() else { return json };
     let begin: Vec<String> = payload.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let begin = begin.join(" ");
-    let looks_like = match payload.first() {
-        Some(0x80..=0xbf | 0xdc..=0xdf) => {
-            format!(
-                "CBOR or MessagePack that is cut, damaged or has no texts as keys (name it in mqtt.format \
-                 to see the error), or unknown binary data (it begins with {begin})"
-            )
-        }
-        _ => format!("unknown binary data (it begins with {begin})"),
-    };
+    let looks_like = format!(
+        "CBOR or MessagePack that is cut, damaged or has no texts as keys (name it in mqtt.format \
+         to see the error), or unknown binary data (it begins with {})",
+        begin.join(" ")
+    );
     PayloadError::UnknownFormat { looks_like }
 }
 

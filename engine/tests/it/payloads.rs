@@ -56,12 +56,15 @@ async fn nested_members_words_and_local_times_become_rows() {
         ]
     );
     let own_times = format!(
-        "SELECT count(*) FROM readings WHERE (sensor = 'plug' AND ts = to_timestamp({0})) \
+        "SELECT count(*) FROM scores WHERE (sensor = 'plug' AND ts = to_timestamp({0})) \
          OR (sensor = 'field' AND ts = to_timestamp({0}.25))",
         now.timestamp()
     );
     assert_eq!(env.number(&own_times).await, 2);
-    let stamped = format!("SELECT sensor FROM readings WHERE flags & {} <> 0", Flag::Stamped.bit());
+    let stamped = format!(
+        "SELECT s.name FROM readings r JOIN sensors s ON s.id = r.sensor WHERE r.flags & {} <> 0",
+        Flag::Stamped.bit()
+    );
     assert_eq!(env.texts(&stamped).await, ["(window)"], "a time of null is the time of arrival");
     assert_eq!(env.number("SELECT count(*) FROM dead_letters").await, 0);
     assert!(engine.terminate().await.success());

@@ -61,7 +61,7 @@ fn a_payload_without_a_time_gets_that_of_its_arrival_and_keeps_every_digit() {
 #[test]
 fn a_payload_with_a_time_stays_as_it_is() {
     for payload in
-        [r#"{"ts":1795341600,"x":1}"#, r#"{"x":1,"time":"nonsense"}"#, r#"[{"timestamp":1,"x":1}]"#]
+        [r#"{"ts":1795341600,"x":1}"#, r#"{"x":1,"time":"nonsense"}"#, r#"[{"timestamp":1795341600,"x":1}]"#]
     {
         assert_eq!(published(payload), payload);
     }
@@ -69,7 +69,7 @@ fn a_payload_with_a_time_stays_as_it_is() {
 
 #[test]
 fn what_is_no_reading_stays_as_it_is() {
-    for payload in ["", "nonsense", "{", "null", "\"21\"", "[1,2]", "{\"x\":1} 2"] {
+    for payload in ["", "nonsense", "{", "null", "\"two\"", "[1,2]", "{\"x\":1} 2"] {
         assert_eq!(published(payload), payload);
     }
     let bytes = letter(Reason::MalformedJson, "sensors/a", &[0xff, 0x7b]);
@@ -78,9 +78,9 @@ fn what_is_no_reading_stays_as_it_is() {
 
 #[test]
 fn readings_of_one_message_are_a_microsecond_apart() {
-    let payload = r#"[{"x":1}, {"bad":"text"}, {"ts":5,"x":2}, {"x":3}]"#;
+    let payload = r#"[{"x":1}, {"bad":"text"}, {"ts":1795341605,"x":2}, {"x":3}]"#;
     let expected = concat!(
-        r#"[{"x":1,"ts":"2026-11-22T11:00:00.000001Z"},{"bad":"text"},{"ts":5,"x":2},"#,
+        r#"[{"x":1,"ts":"2026-11-22T11:00:00.000001Z"},{"bad":"text"},{"ts":1795341605,"x":2},"#,
         r#"{"x":3,"ts":"2026-11-22T11:00:00.000002Z"}]"#
     );
     assert_eq!(published(payload), expected);
