@@ -149,6 +149,9 @@ fn array_with_times(
 /// Whether a text is a JSON object without a member that holds its time. A member such as
 /// `"ts":null` holds none; the decoder ignores it beside one that does.
 fn lacks_time(text: &str, rules: &Rules) -> bool {
+    if !text.trim_ascii_start().starts_with('{') {
+        return false;
+    }
     if let Ok([Ok(measurement)]) = rules.payloads.decode(text.as_bytes()).as_deref() {
         return measurement.ts.is_none();
     }
