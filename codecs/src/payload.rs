@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
+mod compiled;
 mod error;
 mod left_out;
 mod object;
@@ -31,13 +32,14 @@ mod types;
 mod walk;
 mod words;
 
+use compiled::Compiled;
 pub use error::PayloadError;
 pub use left_out::{LeftOut, LeftOutReason};
 use object::{FlatRules, Scratch};
 pub use rules::{OnBadTime, PayloadRules};
 use scan::Scanner;
 pub use types::{Measurement, PayloadLimits};
-use walk::{Compiled, Stop, Walk, Walked};
+use walk::{Stop, Walk, Walked};
 use words::Meaning;
 pub use words::WORDS;
 

@@ -5,15 +5,14 @@ use std::borrow::Cow;
 
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSet, Timestamp};
-use wildmatch::WildMatch;
 
+use super::compiled::{Compiled, python_bool};
 use super::error::PayloadError;
 use super::left_out::{LeftOut, LeftOutReason};
-use super::rules::PayloadRules;
 use super::scan::{Malformed, Scanner, Token};
 use super::times::{Time, Times, unquoted};
 use super::types::PayloadLimits;
-use super::words::{Meaning, Words};
+use super::words::Meaning;
 
 /// Most numbers of an array that are fields.
 pub(super) const MAX_ELEMENTS: usize = 16;
@@ -21,57 +20,6 @@ pub(super) const MAX_ELEMENTS: usize = 16;
 const DEEPEST: usize = 64;
 /// Largest whole number up to which every whole number is a 64-bit float.
 pub(super) const MAX_EXACT: u64 = 1 << 53;
-
-/// The rules in the form in which they are applied.
-pub(super) struct Compiled {
-    pub(super) rules: PayloadRules,
-    pub(super) words: Words,
-    include: Vec<WildMatch>,
-    exclude: Vec<WildMatch>,
-}
-
-impl Compiled {
-    pub(super) fn new(rules: PayloadRules) -> Self {
-        let patterns = |texts: &[String]| texts.iter().map(|text| WildMatch::new(text)).collect();
-        Self {
-            words: Words::new(&rules.words),
-            include: patterns(&rules.include),
-            exclude: patterns(&rules.exclude),
-            rules,
-        }
-    }
-
-    /// Whether the flat path applies the same rules.
-    pub(super) fn are_plain(&self) -> bool {
-        self.rules.root.is_empty() && self.include.is_empty() && self.exclude.is_empty()
-    }
-
-    fn excludes(&self, name: &str) -> bool {
-        self.exclude.iter().any(|pattern| pattern.matches(name))
-    }
-
-    fn includes(&self, name: &str) -> bool {
-        self.include.is_empty() || self.include.iter().any(|pattern| pattern.matches(name))
-    }
-
-    pub(super) fn is_missing(&self, word: &str) -> bool {
-        self.words.meaning(word) == Meaning::Missing
-    }
-
-    /// Whether a bare word, which JSON does not have, is understood: a word for no value, or a
-    /// boolean as Python writes it.
-    pub(super) fn knows_bare(&self, word: &str) -> bool {
-        self.is_missing(word) || python_bool(word).is_some()
-    }
-}
-
-fn python_bool(word: &str) -> Option<bool> {
-    match word {
-        "True" | "TRUE" => Some(true),
-        "False" | "FALSE" => Some(false),
-        _ => None,
-    }
-}
 
 /// Why a walk ended early.
 pub(super) enum Stop {

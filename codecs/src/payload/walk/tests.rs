@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::super::rules::PayloadRules;
 use super::*;
 use crate::payload::{Decoded, PayloadDecoder};
 use thicket_schema::Reason;
