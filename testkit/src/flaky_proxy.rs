@@ -9,8 +9,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Minimum number of answer bytes that a connection forwards.
 const FEWEST_BYTES: u64 = 500;
-/// Number of connections after which the limit grows.
+/// Number of connections after which the average limit doubles.
 const CONNECTIONS_PER_STEP: u64 = 8;
+/// Maximum number of times that the average doubles.
+const MOST_DOUBLINGS: u64 = 16;
 
 /// A proxy to a server on this machine.
 #[derive(Debug)]
@@ -21,15 +23,15 @@ pub struct FlakyProxy {
 
 impl FlakyProxy {
     /// Listens on a free port and forwards to the `server` port. The seed decides after how many
-    /// answer bytes each connection breaks. The average is `mean` at first and grows with the
-    /// number of connections, so that the longest answer gets through in the end.
+    /// answer bytes each connection breaks. The average is `mean` at first and doubles after every
+    /// few connections, so that the longest answer gets through soon.
     pub async fn before(server: u16, seed: u64, mean: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let broken = Arc::new(AtomicU64::new(0));
         tokio::spawn(accept(listener, server, Arc::clone(&broken), move |number| {
             let hash = xxh3_64_with_seed(&number.to_le_bytes(), seed);
-            FEWEST_BYTES + hash % (2 * mean * (1 + number / CONNECTIONS_PER_STEP))
+            FEWEST_BYTES + hash % (2 * mean << (number / CONNECTIONS_PER_STEP).min(MOST_DOUBLINGS))
         }));
         Ok(Self { port, broken })
     }
