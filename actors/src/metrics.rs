@@ -40,6 +40,8 @@ pub struct Metrics {
     pub readings_duplicate: IntCounter,
     /// Readings skipped because they panicked their detector twice, or killed the process.
     pub readings_poison: IntCounter,
+    /// Readings stored without a score, since they have no field that is scored.
+    pub readings_unscored: IntCounter,
     /// Scored readings by mark: `suppressed`, `imputed`, `stuck`, `after_silence`,
     /// `learning_slowed`.
     pub readings_marked: IntCounterVec,
@@ -83,7 +85,7 @@ pub struct Metrics {
     /// Gaps in a partition's log: entries that Redis acknowledged and lost.
     pub log_gaps: IntCounter,
     /// Records by outcome, as the ledger in PostgreSQL counts them over all partitions, nodes
-    /// and time: `delivered`, `scored`, `poison`, `late`, `duplicate`, `dead_letter`,
+    /// and time: `delivered`, `scored`, `unscored`, `poison`, `late`, `duplicate`, `dead_letter`,
     /// `unaccounted`; and `expired`, the rows that retention has dropped since.
     pub ledger_records: IntGaugeVec,
     /// Rows of readings that retention dropped.
@@ -145,6 +147,8 @@ impl Metrics {
             readings_duplicate: r.counter("readings_duplicate_total", "Readings that were stored before.")?,
             readings_poison: r
                 .counter("readings_poison_total", "Readings skipped because they panicked their detector twice, or killed the process.")?,
+            readings_unscored: r
+                .counter("readings_unscored_total", "Readings stored without a score, since they have no field that is scored.")?,
             readings_marked: r.counters(
                 "readings_marked_total",
                 "Scored readings by mark.",
@@ -217,7 +221,7 @@ impl Metrics {
 }
 
 fn marks(marks: Marks) -> [(&'static str, bool); 5] {
-    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = marks;
+    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed, .. } = marks;
     [
         ("suppressed", suppressed),
         ("imputed", imputed),
