@@ -14,6 +14,7 @@ use crate::explain::args::ExplainArgs;
 use crate::output::Format;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
+use crate::sensor_fields::args::SensorsCommand;
 
 /// Thicket: a forest for every sensor.
 ///
@@ -107,6 +108,11 @@ pub(crate) enum Command {
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
+    },
+    /// Shows which fields of a sensor are scored, and why the others are stored only.
+    Sensors {
+        #[command(subcommand)]
+        command: SensorsCommand,
     },
     /// Lists anomalies and labels them.
     Anomalies {

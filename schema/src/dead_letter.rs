@@ -45,8 +45,6 @@ pub enum Reason {
     TimestampTooOld,
     /// Another reading of the sensor has the same timestamp and other values.
     TimestampConflict,
-    /// The reading lacks a field that its detector needs.
-    MissingField,
     /// An entry of the log cannot be decoded.
     BadEntry,
     /// `PostgreSQL` rejects the row of the reading.
@@ -59,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -76,7 +74,6 @@ impl Reason {
         Self::TimestampInFuture,
         Self::TimestampTooOld,
         Self::TimestampConflict,
-        Self::MissingField,
         Self::BadEntry,
         Self::Unstorable,
         Self::MalformedPayload,
@@ -102,7 +99,6 @@ impl Reason {
             Self::TimestampInFuture => "timestamp_in_future",
             Self::TimestampTooOld => "timestamp_too_old",
             Self::TimestampConflict => "timestamp_conflict",
-            Self::MissingField => "missing_field",
             Self::BadEntry => "bad_entry",
             Self::Unstorable => "unstorable",
             Self::MalformedPayload => "malformed_payload",

@@ -29,7 +29,7 @@ const STEPS: u64 = 120;
 const AHEAD: u64 = 60;
 
 /// The ledger at every step.
-pub(crate) const LEDGER: [(&str, i64); 8] = [
+pub(crate) const LEDGER: [(&str, i64); 9] = [
     ("dead_letter", 60),
     ("delivered", 1_000),
     ("duplicate", 25),
@@ -38,6 +38,7 @@ pub(crate) const LEDGER: [(&str, i64); 8] = [
     ("poison", 5),
     ("scored", 900),
     ("unaccounted", 0),
+    ("unscored", 0),
 ];
 
 /// Serves the metrics on a loopback port until the process ends.

@@ -78,7 +78,7 @@ pub use quarantine::{
 };
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};
-pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor};
+pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensors::{count_sensors, find_sensor, sensor_names, sensors_matching};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
 pub use write_session::{WriteError, WriteSession};

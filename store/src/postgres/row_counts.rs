@@ -86,8 +86,8 @@ pub async fn count_rows_of_day(
 ) -> QueryResult<Vec<SensorRows>> {
     let (poison, late, unscored) = (Flag::Poison.bit(), Flag::Late.bit(), Flag::Unscored.bit());
     let kind = format!("(r.flags & {})", poison | late | unscored);
-    let is_scored = format!("(r.seq IS NOT NULL AND r.score IS NOT NULL AND {kind} = 0)");
-    let is_unscored = format!("(r.seq IS NOT NULL AND r.score IS NULL AND {kind} = {unscored})");
+    let is_scored = format!("(r.seq IS NOT NULL AND {kind} = 0)");
+    let is_unscored = format!("(r.seq IS NOT NULL AND {kind} = {unscored})");
     sql_query(format!(
         "SELECT r.sensor, s.name, s.partition,
                 count(*) FILTER (WHERE {is_scored}) AS scored,
@@ -100,7 +100,7 @@ pub async fn count_rows_of_day(
                 count(*) FILTER (WHERE r.seq IS NOT NULL AND c.id IS NULL) AS no_config,
                 count(*) FILTER (WHERE r.seq <> r.before + 1) AS breaks,
                 min(r.seq) AS first, max(r.seq) AS last
-         FROM (SELECT sensor, seq, score, flags, field_set, config,
+         FROM (SELECT sensor, seq, flags, field_set, config,
                       max(seq) OVER (PARTITION BY sensor ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                FROM {day} WHERE $1 IS NULL OR ts >= $1) r
          LEFT JOIN sensors s ON s.id = r.sensor

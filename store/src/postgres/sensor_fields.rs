@@ -68,9 +68,6 @@ pub async fn fields_of_sensor(
 /// Counts of fields over all sensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, QueryableByName)]
 pub struct FieldCounts {
-    /// Sensors of which at least one field is scored.
-    #[diesel(sql_type = BigInt)]
-    pub scored_sensors: i64,
     /// Sensors whose fields are all stored only: their readings are unscored.
     #[diesel(sql_type = BigInt)]
     pub unscored_sensors: i64,
@@ -88,8 +85,7 @@ pub struct FieldCounts {
 /// Counts the fields of all sensors.
 pub async fn count_fields(connection: &mut AsyncPgConnection) -> QueryResult<FieldCounts> {
     sql_query(
-        "SELECT count(*) FILTER (WHERE f.scored > 0) AS scored_sensors,
-                count(*) FILTER (WHERE f.scored = 0) AS unscored_sensors,
+        "SELECT count(*) FILTER (WHERE f.scored = 0) AS unscored_sensors,
                 coalesce(sum(f.scored), 0)::int8 AS scored, coalesce(sum(f.excluded), 0)::int8 AS excluded,
                 coalesce(sum(f.fields - f.scored - f.excluded), 0)::int8 AS left_out
          FROM (SELECT count(*) AS fields, count(*) FILTER (WHERE standing = 'scored') AS scored,
@@ -98,4 +94,24 @@ pub async fn count_fields(connection: &mut AsyncPgConnection) -> QueryResult<Fie
     )
     .get_result(connection)
     .await
+}
+
+/// Returns the names of at most `limit` sensors without a scored field, in the order of their bytes.
+pub async fn sensors_without_scored_field(
+    connection: &mut AsyncPgConnection,
+    limit: i64,
+) -> QueryResult<Vec<String>> {
+    #[derive(QueryableByName)]
+    struct Named {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let rows: Vec<Named> = sql_query(
+        "SELECT s.name FROM sensors s JOIN sensor_fields f ON f.sensor = s.id GROUP BY s.name
+         HAVING NOT bool_or(f.standing = 'scored') ORDER BY s.name COLLATE \"C\" LIMIT $1",
+    )
+    .bind::<BigInt, _>(limit)
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
 }
