@@ -213,6 +213,7 @@ impl Detector {
             self.config = config.clone();
             if self.is_fresh {
                 self.state.warm_up = config.warm_up;
+                self.state.tracker.set_length(config.warm_up);
             }
         }
         alike

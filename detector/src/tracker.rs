@@ -119,6 +119,13 @@ impl Tracker {
         Self { window: Some(Window::new(warm_up, true)), ..Self::default() }
     }
 
+    /// Changes the length of the open window, if there is one.
+    pub(crate) fn set_length(&mut self, warm_up: u32) {
+        if let Some(window) = &mut self.window {
+            window.length = window_length(warm_up);
+        }
+    }
+
     /// Observes a reading. `fields` are the scored fields, sorted.
     ///
     /// The caller may leave out a reading that has only scored fields while no window is
@@ -371,7 +378,7 @@ impl Tracker {
             let names = window.names.len();
             names <= MAX_WINDOW_FIELDS
                 && window.length <= LONGEST_WINDOW
-                && window.readings.len() <= window.length as usize
+                && window.readings.len() <= LONGEST_WINDOW as usize
                 && window.readings.iter().all(|kept| {
                     !kept.values.is_empty()
                         && kept.values.iter().all(|&(index, _)| usize::from(index) < names)
@@ -396,8 +403,7 @@ impl Tracker {
 
 impl Window {
     fn new(warm_up: u32, is_first: bool) -> Self {
-        let length = warm_up.clamp(CALIBRATION_ROWS as u32, LONGEST_WINDOW);
-        Self { length, is_first, names: Vec::new(), readings: Vec::new() }
+        Self { length: window_length(warm_up), is_first, names: Vec::new(), readings: Vec::new() }
     }
 
     fn is_full(&self) -> bool {
@@ -441,6 +447,11 @@ impl Window {
         }
         self.names.iter().map(String::as_str).zip(tallies).filter(|(_, tally)| tally.readings > 0).collect()
     }
+}
+
+/// Returns how many readings a window lasts.
+fn window_length(warm_up: u32) -> u32 {
+    warm_up.clamp(CALIBRATION_ROWS as u32, LONGEST_WINDOW)
 }
 
 /// Returns the names of the most frequent fields, sorted, at most as many as a point may have. Of

@@ -172,9 +172,7 @@ fn outcome(detector: &mut Detector, reading: &Reading) -> ScoreOutcome {
     faults::poison(reading.values.first().copied());
     match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
         Ok(detection) => ScoreOutcome::Scored(Box::new(detection)),
-        Err(rejected) => {
-            ScoreOutcome::Rejected { reason: Reason::NotFinite, detail: rejected.to_string() }
-        }
+        Err(rejected) => ScoreOutcome::Rejected { reason: Reason::NotFinite, detail: rejected.to_string() },
     }
 }
 

@@ -69,7 +69,9 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
             batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
         }
     }
-    for (sensor, scored) in sensors.iter().zip(scored).filter(|(sensor, _)| sensor.partition == batch.partition) {
+    for (sensor, scored) in
+        sensors.iter().zip(scored).filter(|(sensor, _)| sensor.partition == batch.partition)
+    {
         if let Some(report) = &scored.fields {
             batch.fields.insert(sensor.sensor.id(), report.clone());
         }

@@ -84,7 +84,11 @@ fn print(shown: &Shown) {
     let Shown { sensor, partition, first_seen, fields, untracked } = shown;
     let scored = fields.iter().filter(|field| field.scored).count();
     println!("{sensor}, partition {partition:02}, first seen {}", time_arg::show(*first_seen));
-    println!("{}: {scored} scored, {} stored only\n", count(fields.len() as u64, "field"), fields.len() - scored);
+    println!(
+        "{}: {scored} scored, {} stored only\n",
+        count(fields.len() as u64, "field"),
+        fields.len() - scored
+    );
     let width = fields.iter().map(|field| field.field.chars().count()).max().unwrap_or(0);
     for ShownField { field, reason, .. } in fields {
         match reason {
@@ -93,7 +97,9 @@ fn print(shown: &Shown) {
         }
     }
     if *untracked > 0 {
-        println!("\nIts readings have had fields beyond the names that a detector keeps, at least {untracked} times.");
+        println!(
+            "\nIts readings have had fields beyond the names that a detector keeps, at least {untracked} times."
+        );
     }
 }
 
