@@ -2,6 +2,7 @@
 //! values: a sensor's name is never a label.
 
 use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
@@ -213,9 +214,9 @@ impl Metrics {
     /// Returns the names of the brokers to which the ingress is not connected, in their order.
     pub fn disconnected_brokers(&self) -> Vec<String> {
         let families = self.mqtt_connected.collect();
-        let metrics = families.iter().flat_map(|family| family.get_metric());
-        let disconnected = metrics.filter(|metric| metric.get_gauge().get_value() == 0.0);
-        let names = disconnected.flat_map(|metric| metric.get_label()).map(|label| label.value().to_owned());
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        let disconnected = metrics.filter(|metric| metric.get_gauge().get_value() < 0.5);
+        let names = disconnected.flat_map(Metric::get_label).map(|label| label.value().to_owned());
         let mut names: Vec<String> = names.collect();
         names.sort();
         names

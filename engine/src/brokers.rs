@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thicket_actors::source::{Broker, DecodeOptions, MqttClient, MqttOptions};
 
-use crate::config::{BrokerConfig, Config, ConfigError, MqttConfig};
+use crate::config::{BrokerConfig, Config, ConfigError, MessageConfig, MqttConfig};
 
 /// Returns the brokers of the engine. `deployment` is the id of the deployment, from which a client
 /// id is made if the configuration has none.
@@ -30,7 +30,7 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
             keep_alive: broker.keep_alive,
             max_in_flight: broker.max_in_flight,
         };
-        let decode = decode_options_of(config, mqtt)?;
+        let decode = options_of(config, &mqtt.subscriptions()?)?;
         Ok(Broker { client: MqttClient::new(&options), options, decode })
     };
     config.mqtt.iter().map(broker).collect()
@@ -38,18 +38,11 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
 
 /// Returns the settings for decoding the messages of all brokers.
 pub(crate) fn decode_options(config: &Config) -> Result<DecodeOptions, ConfigError> {
-    let subscriptions = config.subscriptions()?;
-    let options = subscriptions.iter().map(|subscription| subscription.options());
-    Ok(DecodeOptions {
-        partitions: config.queue.partitions,
-        subscriptions: options.collect::<Result<_, _>>()?,
-    })
+    options_of(config, &config.subscriptions()?)
 }
 
-/// Returns the settings for decoding the messages of one broker.
-fn decode_options_of(config: &Config, mqtt: &MqttConfig) -> Result<DecodeOptions, ConfigError> {
-    let subscriptions = mqtt.subscriptions()?;
-    let options = subscriptions.iter().map(|subscription| subscription.options());
+fn options_of(config: &Config, subscriptions: &[MessageConfig]) -> Result<DecodeOptions, ConfigError> {
+    let options = subscriptions.iter().map(MessageConfig::options);
     Ok(DecodeOptions {
         partitions: config.queue.partitions,
         subscriptions: options.collect::<Result<_, _>>()?,

@@ -109,12 +109,11 @@ impl MessageDecoder {
         now_micros: i64,
     ) -> Vec<(PartitionId, Record)> {
         let message = Message { topic, payload, now_micros };
-        let (sensor, items) = match self.subscription(topic) {
-            Some(subscription) => subscription.items(message, &self.stamp),
-            None => {
-                let detail = format!("no subscription has a filter that matches the topic {topic}");
-                (None, vec![message.dead_letter(Reason::NoTopicTemplate, &detail)])
-            }
+        let (sensor, items) = if let Some(subscription) = self.subscription(topic) {
+            subscription.items(message, &self.stamp)
+        } else {
+            let detail = format!("no subscription has a filter that matches the topic {topic}");
+            (None, vec![message.dead_letter(Reason::NoTopicTemplate, &detail)])
         };
         // The dead letters of a message belong to the partition of the sensor in its topic, or else
         // to a partition by the hash of the topic.

@@ -45,8 +45,8 @@ fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
 fn text(json: &str) -> Option<Box<str>> {
     match json.as_bytes().first()? {
         b'{' | b'[' => None,
-        b'"' => Some(unquoted(json).trim().into()).filter(|text: &Box<str>| !text.is_empty()),
-        _ => Some(json.into()).filter(|json: &Box<str>| &**json != "null"),
+        b'"' => Some(unquoted(json).trim()).filter(|text| !text.is_empty()).map(Box::from),
+        _ => Some(json).filter(|json| *json != "null").map(Box::from),
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) struct ReplayOptions {
     pub(super) dry_run: bool,
 }
 
+/// The message of a dead letter with the index of its broker.
+type Decision = Result<(usize, Message), Refusal>;
+
 /// The outcome of one dead letter.
 #[derive(Debug, Serialize)]
 struct ReplayResult {
@@ -55,7 +58,7 @@ pub(super) async fn replay(
     let mut results = Vec::with_capacity(keys.len());
     for page in keys.chunks(AT_ONCE) {
         let letters = dead_letters_by_key(postgres, page).await?;
-        let decided: Vec<(DeadLetterRow, Result<(usize, Message), Refusal>)> = letters
+        let decided: Vec<(DeadLetterRow, Decision)> = letters
             .into_iter()
             .map(|letter| {
                 let message = decide(&letter, &rules, options);
@@ -114,11 +117,7 @@ fn rules_of(config: &Config) -> anyhow::Result<Vec<Rules>> {
     Ok(rules)
 }
 
-fn decide(
-    letter: &DeadLetterRow,
-    rules: &[Rules],
-    options: ReplayOptions,
-) -> Result<(usize, Message), Refusal> {
+fn decide(letter: &DeadLetterRow, rules: &[Rules], options: ReplayOptions) -> Decision {
     match letter.replayed {
         Some(replayed) if !options.again => Err(Refusal::Replayed(time_arg::show(replayed))),
         _ => message_for(letter, rules),

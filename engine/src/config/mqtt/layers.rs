@@ -21,12 +21,9 @@ pub(in crate::config) struct Layers<'l> {
 /// Returns the brokers: one for `[mqtt]`, and one for each `[[mqtt]]`.
 pub(in crate::config) fn brokers(layers: &Layers<'_>) -> Result<Vec<MqttConfig>, ConfigError> {
     let Layers { defaults, file, above } = *layers;
-    let elements = match file.find_value("mqtt") {
-        Ok(Value::Array(_, elements)) => elements,
-        _ => {
-            let own = file.clone().merge(above);
-            return Ok(vec![extract(defaults, &own, "mqtt")?]);
-        }
+    let Ok(Value::Array(_, elements)) = file.find_value("mqtt") else {
+        let own = file.clone().merge(above);
+        return Ok(vec![extract(defaults, &own, "mqtt")?]);
     };
     let count = elements.len();
     if count == 0 {

@@ -42,11 +42,13 @@ impl<'de> Deserialize<'de> for MqttConfig {
         let subscriptions = broker.remove("subscriptions");
         let messages: Dict =
             broker.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
-        let subscriptions = subscriptions.map(|value| value.deserialize()).transpose();
         Ok(Self {
             broker: Value::from(broker).deserialize().map_err(D::Error::custom)?,
             messages: Value::from(messages).deserialize().map_err(D::Error::custom)?,
-            subscriptions: subscriptions.map_err(D::Error::custom)?.unwrap_or_default(),
+            subscriptions: match subscriptions {
+                Some(subscriptions) => subscriptions.deserialize().map_err(D::Error::custom)?,
+                None => Vec::new(),
+            },
             place: String::new(),
         })
     }
