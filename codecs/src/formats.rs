@@ -15,6 +15,7 @@
 //! - `compression`: removes gzip and zstd.
 //! - `transcode`: rewrites CBOR and `MessagePack` as JSON.
 //! - `senml`, `line_protocol`: decode these formats; `rows` joins their values to measurements.
+//! - [`sparkplug`]: decodes Sparkplug B. It has a state, so it is a decoder of its own.
 //! - `signatures`: names the formats that are not read.
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ mod line_protocol;
 mod rows;
 mod senml;
 mod signatures;
+pub mod sparkplug;
 mod transcode;
 
 /// The format of the payloads of a subscription.

@@ -15,6 +15,7 @@ pub mod payload;
 pub mod timestamp;
 pub mod topic;
 
+pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugTopic};
 pub use formats::{Format, FormatDecoder};
 pub use payload::{
     LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,

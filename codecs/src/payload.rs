@@ -32,13 +32,14 @@ mod types;
 mod walk;
 mod words;
 
-use compiled::Compiled;
+pub(crate) use compiled::Compiled;
 pub use error::PayloadError;
 pub use left_out::{LeftOut, LeftOutReason};
 use object::{FlatRules, Scratch};
 pub use rules::{OnBadTime, PayloadRules};
 use scan::Scanner;
 pub use types::{Measurement, PayloadLimits};
+pub(crate) use walk::is_storable;
 use walk::{Stop, Walk, Walked};
 use words::Meaning;
 pub use words::WORDS;

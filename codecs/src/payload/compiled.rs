@@ -6,15 +6,15 @@ use super::rules::PayloadRules;
 use super::words::{Meaning, Words};
 
 /// The rules in the form in which they are applied.
-pub(super) struct Compiled {
-    pub(super) rules: PayloadRules,
+pub(crate) struct Compiled {
+    pub(crate) rules: PayloadRules,
     pub(super) words: Words,
     pub(super) include: Vec<WildMatch>,
     pub(super) exclude: Vec<WildMatch>,
 }
 
 impl Compiled {
-    pub(super) fn new(rules: PayloadRules) -> Self {
+    pub(crate) fn new(rules: PayloadRules) -> Self {
         let patterns = |texts: &[String]| texts.iter().map(|text| WildMatch::new(text)).collect();
         Self {
             words: Words::new(&rules.words),
@@ -29,11 +29,11 @@ impl Compiled {
         self.rules.root.is_empty() && self.include.is_empty() && self.exclude.is_empty()
     }
 
-    pub(super) fn excludes(&self, name: &str) -> bool {
+    pub(crate) fn excludes(&self, name: &str) -> bool {
         self.exclude.iter().any(|pattern| pattern.matches(name))
     }
 
-    pub(super) fn includes(&self, name: &str) -> bool {
+    pub(crate) fn includes(&self, name: &str) -> bool {
         self.include.is_empty() || self.include.iter().any(|pattern| pattern.matches(name))
     }
 

@@ -73,4 +73,13 @@ pub enum LeftOutReason {
     /// It is under a timestamp key and cannot be read.
     #[error("is no readable time: {0}")]
     BadTime(crate::timestamp::TimestampError),
+    /// A value of a kind that is no measurement, such as a byte string or a table.
+    #[error("is {0}, which is no measurement")]
+    OtherKind(&'static str),
+    /// A metric by which Sparkplug controls or describes a device.
+    #[error("is a metric of Sparkplug itself")]
+    OfSparkplug,
+    /// A value that is none of its declared type.
+    #[error("has a value that its datatype does not have")]
+    WrongType,
 }

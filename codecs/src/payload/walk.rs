@@ -422,7 +422,7 @@ fn is_below(path: &str, above: &str) -> bool {
 }
 
 /// Whether a text can be the name of a field.
-fn is_storable(name: &str) -> bool {
+pub(crate) fn is_storable(name: &str) -> bool {
     !name.is_empty() && name.len() <= FieldSet::MAX_NAME_BYTES && !name.chars().any(char::is_control)
 }
 
