@@ -11,6 +11,7 @@
 //! | `thicket:{p07}:crash_suspect` | hash | the records to apply next: the suspects of a crash |
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
 //! | `thicket:ingress:<client id>:ingress_epoch` | string | epoch of the subscription's newest holder |
+//! | `thicket:ingress:<client id>:births` | hash | the Sparkplug births that it has learnt |
 //! | `thicket:ingress:<client id>:lease` | string | the node that holds the MQTT subscription |
 
 use crate::ids::{PartitionId, SensorName};
@@ -87,6 +88,11 @@ impl Keys {
     /// Returns the key of the epoch of the newest holder of a subscription.
     pub fn ingress_epoch(&self, client_id: &str) -> EpochKey {
         EpochKey(format!("{}:ingress:{client_id}:ingress_epoch", self.prefix))
+    }
+
+    /// Returns the key of the Sparkplug births that the holders of a subscription have learnt.
+    pub fn births(&self, client_id: &str) -> String {
+        format!("{}:ingress:{client_id}:births", self.prefix)
     }
 
     fn of_partition(&self, partition: PartitionId, what: &str) -> String {
