@@ -3,10 +3,12 @@
 //! | format | recognised by |
 //! |---|---|
 //! | JSON | everything that the JSON decoder reads |
+//! | JSON lines | several lines, of which the first is a JSON object |
 //! | `SenML` | an array of records that RFC 8428 explains and plain JSON does not |
 //! | line protocol | text that is not JSON, and whose first line follows the rules |
 //! | CBOR, `MessagePack` | not text; the whole payload is one map or array with texts as keys |
 //! | gzip, zstd around any of them | the first bytes |
+//! | CSV | not recognised; its columns must be configured |
 //!
 //! Everything else is refused; if the format is known by its first bytes or its structure, by name.
 //!
@@ -15,20 +17,23 @@
 //! - `compression`: removes gzip and zstd.
 //! - `transcode`: rewrites CBOR and `MessagePack` as JSON.
 //! - `senml`, `line_protocol`: decode these formats; `rows` joins their values to measurements.
+//! - `json_lines`, `separated_values`: decode lines by the rules for JSON.
 //! - [`sparkplug`]: decodes Sparkplug B. It has a state, so it is a decoder of its own.
 //! - `signatures`: names the formats that are not read.
 
 use serde::{Deserialize, Serialize};
 use thicket_schema::Timestamp;
 
-use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules};
+use crate::payload::{CsvRules, Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules};
 use senml::{Encoding, Pack};
 use transcode::Json;
 
 mod compression;
+mod json_lines;
 mod line_protocol;
 mod rows;
 mod senml;
+mod separated_values;
 mod signatures;
 pub mod sparkplug;
 mod transcode;
@@ -51,6 +56,10 @@ pub enum Format {
     Messagepack,
     /// Line protocol of `InfluxDB`.
     LineProtocol,
+    /// A JSON value on each line.
+    JsonLines,
+    /// Lines of separated values, with the columns of the rules.
+    Csv,
 }
 
 impl Format {
@@ -93,6 +102,9 @@ pub struct FormatDecoder {
     json: PayloadDecoder,
     /// For JSON text that is made of a shorter binary payload.
     transcoded: PayloadDecoder,
+    /// For JSON objects that are made of lines of separated values.
+    rows: PayloadDecoder,
+    csv: CsvRules,
 }
 
 impl FormatDecoder {
@@ -103,8 +115,10 @@ impl FormatDecoder {
         Self {
             format,
             json: PayloadDecoder::new(limits.clone(), timestamp_keys.clone()),
-            transcoded: PayloadDecoder::new(unbounded, timestamp_keys),
+            transcoded: PayloadDecoder::new(unbounded.clone(), timestamp_keys.clone()),
+            rows: PayloadDecoder::new(unbounded, timestamp_keys),
             limits,
+            csv: CsvRules::default(),
         }
     }
 
@@ -114,6 +128,9 @@ impl FormatDecoder {
     pub fn with_rules(mut self, rules: &PayloadRules) -> Self {
         self.json = self.json.with_rules(rules.clone());
         self.transcoded = self.transcoded.with_rules(rules.clone());
+        let of_rows = PayloadRules { root: String::new(), device_keys: false, ..rules.clone() };
+        self.rows = self.rows.with_rules(of_rows);
+        self.csv = rules.csv.clone();
         self
     }
 
@@ -136,6 +153,8 @@ impl FormatDecoder {
                 transcode::messagepack(&payload).and_then(|json| self.of_json(&json).outcome)
             }
             Format::LineProtocol => line_protocol::decode(&payload, &self.limits),
+            Format::JsonLines => json_lines::decode(&payload, &self.limits, &self.json),
+            Format::Csv => separated_values::decode(&payload, &self.csv, &self.limits, &self.rows),
         }
         .map_err(|error| match error {
             PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. } => {
@@ -159,6 +178,9 @@ impl FormatDecoder {
         let outcome = self.json.decode(payload);
         if !matches!(outcome, Err(PayloadError::MalformedJson { .. })) {
             return outcome;
+        }
+        if json_lines::are_json_lines(payload, &self.json) {
+            return json_lines::decode(payload, &self.limits, &self.json);
         }
         if text.is_some_and(line_protocol::is_line_protocol) {
             return line_protocol::decode(payload, &self.limits);

@@ -17,7 +17,7 @@ impl Compiled {
     pub(crate) fn new(rules: PayloadRules) -> Self {
         let patterns = |texts: &[String]| texts.iter().map(|text| WildMatch::new(text)).collect();
         Self {
-            words: Words::new(&rules.words),
+            words: Words::new(&rules.words).with_numbers(rules.decimal_comma, rules.units),
             include: patterns(&rules.include),
             exclude: patterns(&rules.exclude),
             rules,
@@ -26,7 +26,10 @@ impl Compiled {
 
     /// Whether the flat path applies the same rules.
     pub(super) fn are_plain(&self) -> bool {
-        self.rules.root.is_empty() && self.include.is_empty() && self.exclude.is_empty()
+        self.rules.root.is_empty()
+            && !self.rules.device_keys
+            && self.include.is_empty()
+            && self.exclude.is_empty()
     }
 
     pub(crate) fn excludes(&self, name: &str) -> bool {

@@ -38,7 +38,7 @@ pub enum LeftOutReason {
     #[error("lies deeper than {0} levels")]
     TooDeep(usize),
     /// An array with elements that are not numbers.
-    #[error("is an array of other elements than numbers")]
+    #[error("is an array of other elements than numbers; if each is a reading, name it in mqtt.root")]
     ArrayOfOthers,
     /// An array with more elements than are read.
     #[error("is an array of more than {0} numbers")]
