@@ -38,8 +38,11 @@ pub enum LeftOutReason {
     #[error("lies deeper than {0} levels")]
     TooDeep(usize),
     /// An array with elements that are not numbers.
-    #[error("is an array of other elements than numbers; if each is a reading, name it in mqtt.root")]
+    #[error("is an array of other elements than numbers")]
     ArrayOfOthers,
+    /// An array of objects below the topmost level.
+    #[error("is an array of objects; if each is a reading, name it in mqtt.root")]
+    ArrayOfObjects,
     /// An array with more elements than are read.
     #[error("is an array of more than {0} numbers")]
     LongArray(usize),

@@ -364,6 +364,9 @@ impl<'w, 't> Walk<'w, 't> {
                 break Some(LeftOutReason::LongArray(MAX_ELEMENTS));
             }
             let token = self.token()?;
+            if token == Token::Object {
+                break Some(LeftOutReason::ArrayOfObjects);
+            }
             if !matches!(token, Token::Number(_) | Token::Null | Token::Bare(_)) {
                 break Some(LeftOutReason::ArrayOfOthers);
             }
