@@ -105,6 +105,7 @@ fn advance(metrics: &Metrics) {
     metrics.readings_late.inc_by(10);
     metrics.readings_duplicate.inc_by(15);
     metrics.readings_poison.inc_by(5);
+    metrics.readings_unscored.inc_by(20);
     metrics.readings_marked.with_label_values(&["suppressed"]).inc_by(10);
     metrics.dead_letters.with_label_values(&["malformed_json"]).inc_by(20);
     metrics.dead_letters.with_label_values(&["empty"]).inc_by(5);
