@@ -4,7 +4,8 @@
 //!
 //! The rule, for the `length` readings of a window:
 //!
-//! - A field must be in at least [`LEAST_READINGS`] of them, and in one of [`RARE`].
+//! - A field must be in at least [`LEAST_READINGS`] of them, and in one of [`RARE`] or in a quarter as
+//!   many as the most frequent field: many values that come by turns are each rare, but alike.
 //! - In the warm-up, a field must change. If no field changes, all fields are scored.
 //! - Later, a new field must change, and a field that was constant before must change twice: a single
 //!   step is no measurement. A scored field stays, whether it changes or not.
@@ -24,9 +25,12 @@ use crate::standing::{FieldReport, FieldStanding, Standing};
 /// Upper bound of the readings of a window.
 pub(crate) const LONGEST_WINDOW: u32 = 1_024;
 /// A scored field is in at least this many readings of a window.
-const LEAST_READINGS: usize = 8;
-/// A scored field is in at least one of this many readings of a window.
+const LEAST_READINGS: usize = 4;
+/// A scored field is in at least one of this many readings of a window, unless all are rare.
 const RARE: usize = 16;
+/// A scored field is in at least one of this many readings of the most frequent field, if it is
+/// rare.
+const RARE_AMONG_RARE: usize = 4;
 /// Fields whose names are kept although they are not scored.
 const MAX_LEFT_OUT: usize = 256;
 /// Fields of the readings of a window. Later ones are not kept.
@@ -277,7 +281,8 @@ impl Tracker {
     pub(crate) fn decide(&mut self, fields: &[String], config: &DetectorConfig) -> Option<Vec<String>> {
         let window = self.window.as_ref()?;
         let tallies = window.tallies();
-        let enough = LEAST_READINGS.max(window.readings.len() / RARE);
+        let most = tallies.values().map(|tally| tally.readings).max().unwrap_or(0);
+        let enough = LEAST_READINGS.max((window.readings.len() / RARE).min(most / RARE_AMONG_RARE));
         let is_frequent = |tally: &Tally| tally.readings >= enough;
         let is_current = |name: &str| fields.binary_search_by(|field| field.as_str().cmp(name)).is_ok();
         let moves = |name: &str, tally: &Tally| {

@@ -281,6 +281,19 @@ fn turns(device: &mut Device, noise: &mut Noise, readings: usize, period: usize)
         .collect()
 }
 
+/// A device with many registers that sends one per message.
+#[test]
+fn many_values_that_come_by_turns_are_all_scored() {
+    let mut device = Device::new(&DetectorConfig { warm_up: 256, points: 64, trees: 2, ..test_config() });
+    let mut noise = Noise::new(23);
+    let names: Vec<String> = (0..30).map(|i| format!("register_{i:02}")).collect();
+    for i in 0..400 {
+        let detection = device.read(&[(&names[i % 30], noise.normal())]);
+        assert!(i < 256 || !detection.marks.unscored, "{i}");
+    }
+    assert_eq!(device.detector.fields(), names);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -33,7 +33,7 @@ fn a_reading_with_excluded_fields_only_is_not_kept_and_reported_once() {
 fn a_rare_field_is_not_scored() {
     let mut tracker = Tracker::new(32);
     for i in 0..32 {
-        let name = if i % 8 == 0 { "boot" } else { "t" };
+        let name = if i % 16 == 0 { "boot" } else { "t" };
         observe(&mut tracker, i, name, i as f64, "");
     }
     assert!(tracker.is_full());

@@ -42,6 +42,7 @@ async fn publish(publisher: &Publisher, first: i64, readings: Range<i64>) {
             publisher.publish(&format!("sensors/{sensor}"), payload(sensor, first, i)).await;
         }
     }
+    publisher.settle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
