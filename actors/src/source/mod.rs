@@ -5,12 +5,14 @@
 //! - `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `explanation`: the steps of decoding, for people.
 //! - `filter`: topic filters.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
 mod controls;
 mod decode;
+mod explanation;
 mod filter;
 mod ignore;
 mod ingress;
@@ -19,6 +21,7 @@ mod stamp;
 mod subscription_lease;
 
 pub use decode::{DecodeOptions, MessageDecoder, SubscriptionOptions};
+pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};
