@@ -42,7 +42,7 @@
 //! - `config`: the settings, with their reference documentation. `config_error`: why a setting
 //!   cannot be used. `named_config`: a configuration with its identifiers.
 //! - `exclude`: names of fields that are no measurements. `tracker`: which fields of a sensor are
-//!   scored. `standing`: the report about them. `fields`: the values of a reading that make the
+//!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values of a reading that make the
 //!   point.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
@@ -87,6 +87,7 @@ mod tail;
 mod tracker;
 mod trend;
 mod view;
+mod window;
 
 pub use cause::{Cause, Direction};
 pub use clock::{TimeZone, UnknownTimeZone};

@@ -7,8 +7,8 @@ use crate::fields::Counter;
 use crate::model::Model;
 use crate::state::{ScoredRow, State};
 use crate::surprise::MeasureHistories;
-use crate::tracker::WindowRow;
 use crate::view::View;
+use crate::window::{Window, WindowRow};
 
 impl Detector {
     /// Fixes the fields, the scales and the forests by the first readings, and learns these
@@ -16,10 +16,11 @@ impl Detector {
     pub(crate) fn calibrate(&mut self) -> Result<ScoredRow, rrcf_rs::Error> {
         let Self { config, seed, state, row, .. } = self;
         if config.fields.is_empty() {
-            state.fields = state.tracker.first_fields();
+            state.fields = state.tracker.window().map(Window::first_fields).unwrap_or_default();
         }
         state.counters = counters(&state.fields, config);
-        let rows = grown(state.tracker.rows(&state.fields), &mut state.counters);
+        let window = state.tracker.window().map(|window| window.rows(&state.fields)).unwrap_or_default();
+        let rows = grown(window, &mut state.counters);
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
         let mut scored = ScoredRow::default();
         for (ts, values) in &rows {
@@ -49,7 +50,7 @@ impl Detector {
 
     fn relearn(&mut self, fields: Vec<String>) -> Result<(), rrcf_rs::Error> {
         let Self { config, seed, state, row, .. } = self;
-        let window = state.tracker.rows(&fields);
+        let window = state.tracker.window().map(|window| window.rows(&fields)).unwrap_or_default();
         let silences: Vec<bool> = window.iter().map(|row| row.after_silence).collect();
         state.counters = counters(&fields, config);
         state.fields = fields;

@@ -14,16 +14,12 @@
 //! After a window without a new field, the next one may begin only after a pause, which doubles each
 //! time. So a sensor with ever new names costs little.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DetectorConfig, MAX_FIELDS};
-use crate::scale::CALIBRATION_ROWS;
 use crate::standing::{FieldReport, FieldStanding, Standing};
+use crate::window::{Tally, Window, most_frequent, window_length};
 
-/// Upper bound of the readings of a window.
-pub(crate) const LONGEST_WINDOW: u32 = 1_024;
 /// A scored field is in at least this many readings of a window.
 const LEAST_READINGS: usize = 4;
 /// A scored field is in at least one of this many readings of a window, unless all are rare.
@@ -33,8 +29,6 @@ const RARE: usize = 16;
 const RARE_AMONG_RARE: usize = 4;
 /// Fields whose names are kept although they are not scored.
 const MAX_LEFT_OUT: usize = 256;
-/// Fields of the readings of a window. Later ones are not kept.
-const MAX_WINDOW_FIELDS: usize = 2 * MAX_FIELDS;
 /// The longest pause between two windows, in windows.
 const LONGEST_PAUSE: u64 = 64;
 
@@ -72,35 +66,6 @@ enum Why {
     Limit,
 }
 
-/// The readings that the next decision is made from.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Window {
-    /// Readings that it lasts.
-    length: u32,
-    /// Whether it is the first one of the state.
-    is_first: bool,
-    /// Names of the fields, in the order of their first appearance.
-    names: Vec<String>,
-    readings: Vec<Kept>,
-}
-
-/// A reading of a window.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-struct Kept {
-    ts: i64,
-    after_silence: bool,
-    /// The values, each with the index of its name.
-    values: Vec<(u16, f64)>,
-}
-
-/// A reading of a window, in the order of the chosen fields. A missing value is NaN.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WindowRow {
-    pub(crate) ts: i64,
-    pub(crate) after_silence: bool,
-    pub(crate) values: Vec<f64>,
-}
-
 /// What the tracker found in a reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observed {
@@ -108,13 +73,6 @@ pub(crate) struct Observed {
     pub(crate) kept: bool,
     /// Whether the report about the fields has changed.
     pub(crate) reports: bool,
-}
-
-/// Counts of a field in a window.
-struct Tally {
-    readings: usize,
-    changes: usize,
-    last: f64,
 }
 
 impl Tracker {
@@ -175,9 +133,7 @@ impl Tracker {
             && !values.is_empty()
         {
             observed.kept = true;
-            if !window.is_full() {
-                window.readings.push(Kept { ts, after_silence: false, values });
-            }
+            window.keep(ts, values);
         }
         observed
     }
@@ -228,14 +184,13 @@ impl Tracker {
 
     /// Returns the number of readings that the window has kept.
     pub(crate) fn kept(&self) -> usize {
-        self.window.as_ref().map_or(0, |window| window.readings.len())
+        self.window.as_ref().map_or(0, Window::kept)
     }
 
     /// Marks the reading with this timestamp as one after a silence, if the window has kept it.
     pub(crate) fn mark_silence(&mut self, ts: i64) {
-        let last = self.window.as_mut().and_then(|window| window.readings.last_mut());
-        if let Some(kept) = last.filter(|kept| kept.ts == ts) {
-            kept.after_silence = true;
+        if let Some(window) = &mut self.window {
+            window.mark_silence(ts);
         }
     }
 
@@ -244,45 +199,19 @@ impl Tracker {
         self.window = None;
     }
 
-    /// Returns the fields with which the scales are calibrated: those in at least two of the
-    /// readings so far, or all if there are none.
-    pub(crate) fn first_fields(&self) -> Vec<String> {
-        let Some(window) = &self.window else { return Vec::new() };
-        let tallies = window.tallies();
-        let mut chosen: Vec<_> = tallies.iter().filter(|(_, tally)| tally.readings >= 2).collect();
-        if chosen.is_empty() {
-            chosen = tallies.iter().collect();
-        }
-        most_frequent(chosen.into_iter().map(|(&name, tally)| (name, tally.readings)).collect())
-    }
-
-    /// Returns the readings of the window that have at least one of the fields, oldest first.
-    pub(crate) fn rows(&self, fields: &[String]) -> Vec<WindowRow> {
-        let Some(window) = &self.window else { return Vec::new() };
-        let columns: Vec<Option<usize>> =
-            window.names.iter().map(|name| fields.binary_search(name).ok()).collect();
-        let rows = window.readings.iter().filter_map(|kept| {
-            let mut values = vec![f64::NAN; fields.len()];
-            let mut known = 0;
-            for &(index, value) in &kept.values {
-                if let Some(column) = columns[usize::from(index)] {
-                    values[column] = value;
-                    known += 1;
-                }
-            }
-            (known > 0).then_some(WindowRow { ts: kept.ts, after_silence: kept.after_silence, values })
-        });
-        rows.collect()
+    /// Returns the window, if one is open.
+    pub(crate) fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
     }
 
     /// Decides the fields by the readings of the full window. Returns the new fields, sorted, or
-    /// `None` if they stay as they are. The window stays open for [`rows`](Self::rows).
+    /// `None` if they stay as they are. The window stays open.
     #[allow(clippy::float_cmp, reason = "a change of any size is a change")]
     pub(crate) fn decide(&mut self, fields: &[String], config: &DetectorConfig) -> Option<Vec<String>> {
         let window = self.window.as_ref()?;
         let tallies = window.tallies();
         let most = tallies.values().map(|tally| tally.readings).max().unwrap_or(0);
-        let enough = LEAST_READINGS.max((window.readings.len() / RARE).min(most / RARE_AMONG_RARE));
+        let enough = LEAST_READINGS.max((window.kept() / RARE).min(most / RARE_AMONG_RARE));
         let is_frequent = |tally: &Tally| tally.readings >= enough;
         let is_current = |name: &str| fields.binary_search_by(|field| field.as_str().cmp(name)).is_ok();
         let moves = |name: &str, tally: &Tally| {
@@ -379,16 +308,7 @@ impl Tracker {
     /// Returns whether this tracker can be continued by a detector that has a model, or has none
     /// yet.
     pub(crate) fn is_sound(&self, has_model: bool) -> bool {
-        let window_fits = self.window.as_ref().is_none_or(|window| {
-            let names = window.names.len();
-            names <= MAX_WINDOW_FIELDS
-                && window.length <= LONGEST_WINDOW
-                && window.readings.len() <= LONGEST_WINDOW as usize
-                && window.readings.iter().all(|kept| {
-                    !kept.values.is_empty()
-                        && kept.values.iter().all(|&(index, _)| usize::from(index) < names)
-                })
-        });
+        let window_fits = self.window.as_ref().is_none_or(Window::is_sound);
         window_fits && (has_model || self.window.is_some()) && self.left_out.len() <= MAX_LEFT_OUT
     }
 
@@ -396,77 +316,8 @@ impl Tracker {
         let left_out: usize = self.left_out.iter().map(|left_out| left_out.name.capacity()).sum();
         left_out
             + self.left_out.capacity() * size_of::<LeftOut>()
-            + self.window.as_ref().map_or(0, |window| {
-                let names: usize =
-                    window.names.iter().map(|name| name.capacity() + size_of::<String>()).sum();
-                let readings =
-                    window.readings.iter().map(|kept| kept.values.capacity() * size_of::<(u16, f64)>());
-                names + readings.sum::<usize>() + window.readings.capacity() * size_of::<Kept>()
-            })
+            + self.window.as_ref().map_or(0, Window::memory_usage)
     }
-}
-
-impl Window {
-    fn new(warm_up: u32, is_first: bool) -> Self {
-        Self { length: window_length(warm_up), is_first, names: Vec::new(), readings: Vec::new() }
-    }
-
-    fn is_full(&self) -> bool {
-        self.readings.len() >= self.length as usize
-    }
-
-    /// Returns the index of a name. In most readings, the name stands where it is expected.
-    fn index_of(&self, name: &str, expected: usize) -> Option<u16> {
-        let index = if self.names.get(expected).is_some_and(|other| other == name) {
-            Some(expected)
-        } else {
-            self.names.iter().position(|other| other == name)
-        };
-        index.map(|index| index as u16)
-    }
-
-    /// Adds a name. Returns its index, or `None` if there are too many names.
-    fn add(&mut self, name: &str) -> Option<u16> {
-        if self.names.len() >= MAX_WINDOW_FIELDS {
-            return None;
-        }
-        self.names.push(name.to_owned());
-        Some((self.names.len() - 1) as u16)
-    }
-
-    fn first_value(&self, name: &str) -> Option<f64> {
-        let column = self.index_of(name, 0)?;
-        let values = self.readings.iter().flat_map(|kept| &kept.values);
-        values.into_iter().find(|(index, _)| *index == column).map(|&(_, value)| value)
-    }
-
-    #[allow(clippy::float_cmp, reason = "a change of any size is a change")]
-    fn tallies(&self) -> BTreeMap<&str, Tally> {
-        let empty = || Tally { readings: 0, changes: 0, last: f64::NAN };
-        let mut tallies: Vec<Tally> = self.names.iter().map(|_| empty()).collect();
-        for &(index, value) in self.readings.iter().flat_map(|kept| &kept.values) {
-            let tally = &mut tallies[usize::from(index)];
-            tally.changes += usize::from(tally.readings > 0 && tally.last != value);
-            tally.readings += 1;
-            tally.last = value;
-        }
-        self.names.iter().map(String::as_str).zip(tallies).filter(|(_, tally)| tally.readings > 0).collect()
-    }
-}
-
-/// Returns how many readings a window lasts.
-fn window_length(warm_up: u32) -> u32 {
-    warm_up.clamp(CALIBRATION_ROWS as u32, LONGEST_WINDOW)
-}
-
-/// Returns the names of the most frequent fields, sorted, at most as many as a point may have. Of
-/// equally frequent fields, the first by name are taken.
-fn most_frequent(mut fields: Vec<(&str, usize)>) -> Vec<String> {
-    fields.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    fields.truncate(MAX_FIELDS);
-    let mut names: Vec<String> = fields.into_iter().map(|(name, _)| name.to_owned()).collect();
-    names.sort();
-    names
 }
 
 /// Increments a count. Returns whether it is a power of two now, so that it is reported seldom.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::window::WindowRow;
 
 fn names(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
@@ -17,9 +18,9 @@ fn a_window_keeps_the_values_of_fields_that_may_be_scored() {
     let observed = tracker.observe(1, (&names("battery t u"), &values), &[], &config, 32);
     assert_eq!(observed, Observed { kept: true, reports: true });
     let row = WindowRow { ts: 1, after_silence: false, values: vec![f64::NAN, 20.0] };
-    let rows = tracker.rows(&names("battery t"));
+    let rows = tracker.window().unwrap().rows(&names("battery t"));
     assert_eq!(format!("{rows:?}"), format!("{:?}", [row]));
-    assert!(tracker.rows(&names("battery")).is_empty());
+    assert!(tracker.window().unwrap().rows(&names("battery")).is_empty());
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn each_kind_of_difference_is_found_by_its_own_check_and_named() {
         (|s, _| rows(s).breaks = 1, "sequences", "sensor a: gaps or repetitions between seq 41 and 100: 1"),
         (|s, _| rows(s).no_field_set = 1, "references", "sensor a: 1 row without a field set"),
         (|s, _| rows(s).no_config = 2, "references", "2 rows without a configuration"),
-        (|s, _| rows(s).name = None, "references", "sensor number 11: 62 rows without a row in sensors"),
+        (|s, _| rows(s).name = None, "references", "sensor number 11: 64 rows without a row in sensors"),
         (|_, l| *l.ends.get_mut(&3).unwrap() = None, "logs", "7-9 is committed, but there is no log"),
         (
             |_, l| *l.ends.get_mut(&3).unwrap() = Some(Position { generation: 7, n: 8 }),
