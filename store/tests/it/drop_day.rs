@@ -119,7 +119,7 @@ async fn a_lock_timeout_is_recognised_by_a_fact_and_not_by_the_text_of_its_messa
     let Err(error) = connection.batch_execute("SELECT 1 / 0").await else { panic!("divided by zero") };
     assert!(!is_lock_timeout(&error));
     let (outcome, _) = drop_first(&mut connection, &days[0], 0).await.unwrap();
-    assert_eq!(outcome, DayOutcome::Dropped(4));
+    assert_eq!(outcome, DayOutcome::Dropped(5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
