@@ -247,7 +247,9 @@ fn a_detector_of_another_shape_learns_unscored_rows_too_and_reports_its_fields()
     let mut detector = Detector::new(sensor().as_str(), &old.config);
     let mut stored = run_device(&mut detector, 0..140);
     assert!(stored.iter().all(|row| row.score.is_none()));
-    stored.iter_mut().for_each(|row| row.config = Some(old.identity));
+    for row in &mut stored {
+        row.config = Some(old.identity);
+    }
     let history = History { rebuild_from: stored, ..History::default() };
     let (mut restored, found) =
         restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
