@@ -42,13 +42,13 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn redis(config: &Config) -> Finding {
-    let url = &config.redis.url;
+    let server = config.redis.server();
     let away = |error: &dyn std::fmt::Display| {
         format!(
-            "{url} does not answer ({error}); start it (compose/install-servers installs it) or set redis.url"
+            "{server} does not answer ({error}); start it (compose/install-servers installs it) or set redis.url"
         )
     };
-    let client = match tokio::time::timeout(TIMEOUT, try_connect_redis(url)).await {
+    let client = match tokio::time::timeout(TIMEOUT, try_connect_redis(&server)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Err(away(&error)),
         Err(elapsed) => return Err(away(&elapsed)),
@@ -68,8 +68,8 @@ async fn redis(config: &Config) -> Finding {
 }
 
 async fn postgres(config: &Config) -> Finding {
-    let url = config.postgres.url.clone();
-    let pending = tokio::task::spawn_blocking(move || migrate::pending(&url));
+    let server = config.postgres.server();
+    let pending = tokio::task::spawn_blocking(move || migrate::pending(&server));
     match tokio::time::timeout(TIMEOUT, pending).await {
         Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("the tables are up to date".to_owned()),
         Ok(Ok(Ok(pending))) => {

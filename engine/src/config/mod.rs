@@ -5,11 +5,13 @@
 //! - `root`: the whole configuration, and the checks that no type can express.
 //! - `sections`: a struct per section.
 //! - `sources`: reads a configuration.
+//! - `tls`: the settings of TLS connections.
 
 mod error;
 mod root;
 mod sections;
 mod sources;
+mod tls;
 
 pub(crate) use error::ConfigError;
 pub(crate) use root::Config;
