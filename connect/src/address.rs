@@ -5,10 +5,9 @@
 /// Everything up to the last `@` before the parameters counts as credentials. So a password is
 /// hidden even if its special characters are not percent-encoded.
 pub fn without_password(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
     let (credentials, server) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
     let server = server.split(['?', '#']).next().unwrap_or_default();
-    let separator = if scheme.is_empty() { "" } else { "://" };
     let credentials = match credentials {
         None => String::new(),
         Some(credentials) => match credentials.split_once(':') {
@@ -16,12 +15,19 @@ pub fn without_password(url: &str) -> String {
             None => format!("{credentials}@"),
         },
     };
-    format!("{scheme}{separator}{credentials}{server}")
+    format!("{scheme}://{credentials}{server}")
+}
+
+/// Returns whether a URL contains a password.
+pub fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let in_credentials = rest.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains(':'));
+    in_credentials || url.contains("password=")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_password;
+    use super::{has_password, without_password};
 
     #[test]
     fn a_password_is_hidden_whatever_it_contains() {
@@ -32,9 +38,10 @@ mod tests {
             ("postgres://db/thicket?password=secret", "postgres://db/thicket"),
             ("mqtt://host:1883", "mqtt://host:1883"),
             ("redis://user@host", "redis://user@host"),
-            ("host", "host"),
+            ("host=h password=secret", "(not a URL)"),
         ] {
             assert_eq!(without_password(url), shown);
+            assert_eq!(has_password(url), url.contains("se@") || url.contains("secret"), "{url}");
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum Expected {
 }
 
 /// Parts of an error with TLS, and what to do. The first part that the error contains counts.
-const WITH_TLS: [(&str, &str); 14] = [
+const WITH_TLS: [(&str, &str); 15] = [
     ("CertificateRequired", MISSING_CERTIFICATE),
     ("requires a valid client certificate", MISSING_CERTIFICATE),
     ("UnknownCA", UNTRUSTED_CERTIFICATE),
@@ -35,19 +35,22 @@ const WITH_TLS: [(&str, &str); 14] = [
     ("InvalidMessage", NO_TLS),
     ("UnexpectedEof", NO_TLS),
     ("unexpected end of file", NO_TLS),
+    // A server without TLS may wait for the rest of what it takes for a request.
+    ("timed out", NO_TLS),
 ];
 
 const MISSING_CERTIFICATE: &str = "the server asks for a client certificate; set tls.cert and tls.key";
 const UNTRUSTED_CERTIFICATE: &str = "the server does not trust the client certificate; use one that is signed by the CA that the server trusts";
 const REFUSED: &str = "the server refuses the handshake; its log says why";
-const NO_TLS: &str =
-    "this port does not seem to use TLS; connect to the server's TLS port, or use a URL without TLS";
+const NO_TLS: &str = "the server does not answer the handshake; if this port is without TLS, connect to the server's TLS port, or use a URL without TLS";
 const MAYBE_TLS: &str = "the server gives no answer that is understood without TLS; if its port expects TLS, use a URL with TLS (mqtts://, wss://, rediss://)";
 
 /// Parts of an error without TLS, and what to do.
-const WITHOUT_TLS: [(&str, &str); 2] = [
+const WITHOUT_TLS: [(&str, &str); 4] = [
     ("no encryption", "the server accepts only TLS; add sslmode=verify-full to the URL"),
     ("unexpected end of file", MAYBE_TLS),
+    ("ConnectionReset", MAYBE_TLS),
+    ("reset by peer", MAYBE_TLS),
 ];
 
 /// Returns what to do about an error, `None` if its text says enough.
@@ -63,6 +66,8 @@ pub fn advice(error: &str, expected: Expected) -> Option<&'static str> {
 pub fn with_advice(error: &str, expected: Expected) -> String {
     match (refusal(error), advice(error, expected)) {
         (Some(refusal), _) => refusal.to_owned(),
+        // The debug form of an error adds nothing to the advice.
+        (None, Some(advice)) if error.contains("Custom {") || error.contains("Os {") => advice.to_owned(),
         (None, Some(advice)) => format!("{error}; {advice}"),
         (None, None) => error.to_owned(),
     }

@@ -14,7 +14,7 @@ mod identity;
 pub mod settings;
 mod verifier;
 
-pub use address::without_password;
+pub use address::{has_password, without_password};
 pub use advice::{Expected, all_causes, with_advice};
 pub use files::FileError;
 pub use rustls::ClientConfig;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 
 use super::error::ConfigError;
@@ -40,10 +41,31 @@ pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config,
         figment = figment.merge(Serialized::global(key, value));
     }
     let config: Config = figment.extract().map_err(|errors| {
-        ConfigError::Source(errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>().join("; "))
+        ConfigError::Source(errors.into_iter().map(without_secrets).collect::<Vec<_>>().join("; "))
     })?;
     config.validate()?;
     Ok(config)
+}
+
+/// Returns the text of an error without the value of a password or of a URL, and without the lines
+/// of the file that the parser quotes.
+fn without_secrets(mut error: figment::Error) -> String {
+    let is_secret = error.path.last().is_some_and(|key| key == "password" || key == "url");
+    error.kind = match error.kind {
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret => {
+            Kind::Message(format!("the value is not {expected} (a number needs quotes)"))
+        }
+        Kind::Message(text) => {
+            let is_quoted = |line: &&str| {
+                line.trim_start_matches(|letter: char| letter == ' ' || letter.is_ascii_digit())
+                    .starts_with('|')
+            };
+            let lines: Vec<&str> = text.lines().filter(|line| !is_quoted(line)).collect();
+            Kind::Message(lines.join(" "))
+        }
+        kind => kind,
+    };
+    error.to_string()
 }
 
 fn is_secret_file(key: &str) -> bool {

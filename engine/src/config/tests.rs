@@ -93,6 +93,34 @@ fn a_password_is_never_printed() {
 }
 
 #[test]
+fn an_error_does_not_quote_a_password() {
+    for text in [
+        "[mqtt]\npassword = 31337\n",
+        "[mqtt]\npassword = \"31337\n",
+        "[redis]\nurl = \"redis://u:31337@h/x\"\n",
+        "[redis]\nurl = [\"redis://u:31337@h\"]\n",
+        "[postgres]\nurl = \"postgres://u:31337@h:port/d\"\n",
+        "[postgres]\nurl = \"postgres://u:31337@h/d?sslmode=prefer\"\n",
+        "[mqtt]\nurl = \"mqtt://u:31337@h:port\"\n",
+    ] {
+        let error = load_text(text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("31337"), "{error} {error:?}");
+    }
+    let config =
+        load_text("[redis]\nurl = \"redis://u:hunter2@h\"\n[postgres]\nurl = \"postgres://u:hunter2@h/d\"\n");
+    assert!(!format!("{:?}", config.unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn a_setting_of_tls_is_never_ignored() {
+    let problem = |text: &str| load_text(text).unwrap_err().to_string();
+    assert!(problem("[redis.tls]\nca = \"ca.pem\"\n").contains("redis.url: is without TLS"));
+    assert!(problem("[redis.tls]\ninsecure = true\n").contains("redis.url: is without TLS"));
+    let disabled = "[postgres]\nurl = \"postgres://h/d?sslmode=disable\"\n[postgres.tls]\nca = \"ca.pem\"\n";
+    assert!(problem(disabled).contains("postgres.url: has sslmode=disable"));
+}
+
+#[test]
 fn readings_older_than_the_retention_may_not_come_in() {
     let error = load_text("[postgres]\nretention = \"30d\"\n").unwrap_err().to_string();
     assert!(error.starts_with("postgres.retention: 30days") && error.contains("mqtt.max_age"), "{error}");

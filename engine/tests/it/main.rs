@@ -22,3 +22,4 @@ mod restart;
 mod retention;
 mod stores;
 mod support;
+mod tls;

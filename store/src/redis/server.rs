@@ -123,7 +123,7 @@ mod tests {
             ("redis://u:secret@host", tls, "[redis.tls] is set"),
             ("redis://u:secret@host?x=1", TlsSettings::default(), "no parameters"),
             ("redis://u:secret/@host", TlsSettings::default(), "percent-encoded"),
-            ("redis://u:secret@host:port", TlsSettings::default(), "port"),
+            ("redis://u:secret@host:port", TlsSettings::default(), "Port"),
             ("redis://u:secret@host/db", TlsSettings::default(), "cannot be read"),
         ] {
             let server = RedisServer::new(url, tls);
