@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 
 mod compiled;
 mod error;
+mod labels;
 mod left_out;
 mod object;
 mod rules;
@@ -200,7 +201,8 @@ impl PayloadDecoder {
             }
         }
         if !scratch.found.values.is_empty() {
-            return scratch.walked(ts);
+            let labels = labels::read(text, &self.compiled.rules.labels);
+            return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
         if let Some(left_out) = left_out {
             return Err(PayloadError::no_field(&left_out[reports_before..]));
@@ -218,6 +220,7 @@ impl PayloadDecoder {
         left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Walked, Stop> {
         let Self { limits, timestamp_keys, compiled, .. } = self;
+        let compiled = compiled.for_object(text);
         Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, left_out).run()
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rumqttc::{AsyncClient, Event, Incoming};
 use thicket_store::redis::{disconnect, server_version, setting, try_connect_redis};
 
-use crate::broker::client_options;
-use crate::config::Config;
+use crate::brokers::client_options;
+use crate::config::{BrokerConfig, Config};
 use crate::format::count;
 use crate::{migrate, security};
 
@@ -23,11 +23,13 @@ type Finding = Result<String, String>;
 /// Runs all checks and prints a line for each.
 pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
     println!("ok    configuration");
-    let findings = [
-        ("redis", redis(config).await),
-        ("postgresql", postgres(config).await),
-        ("mqtt", broker(config).await),
-    ];
+    let mut findings =
+        vec![("redis".to_owned(), redis(config).await), ("postgresql".to_owned(), postgres(config).await)];
+    for mqtt in &config.mqtt {
+        let name =
+            if config.mqtt.len() == 1 { "mqtt".to_owned() } else { format!("mqtt {}", mqtt.broker.label()) };
+        findings.push((name, broker(&mqtt.broker).await));
+    }
     let mut all_pass = true;
     for (server, finding) in findings {
         match finding {
@@ -88,9 +90,9 @@ async fn postgres(config: &Config) -> Finding {
     }
 }
 
-async fn broker(config: &Config) -> Finding {
-    let options = client_options(&config.mqtt, "check").map_err(|error| error.to_string())?;
-    let (host, port) = options.broker_address();
+async fn broker(broker: &BrokerConfig) -> Finding {
+    let address = broker.address().map_err(|error| error.to_string())?;
+    let options = client_options(broker, "check").map_err(|error| error.to_string())?;
     let (_client, mut event_loop) = AsyncClient::new(options, 1);
     let connected = async {
         loop {
@@ -100,10 +102,14 @@ async fn broker(config: &Config) -> Finding {
         }
     };
     match tokio::time::timeout(TIMEOUT, connected).await {
-        Ok(Ok(())) => Ok(format!("{host}:{port} accepts the connection")),
+        Ok(Ok(())) => {
+            let security = security::describe(address.verification());
+            Ok(format!("{address} accepts the connection, {security}"))
+        }
         Ok(Err(error)) => Err(format!(
-            "{host}:{port} refused ({error}); start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password"
+            "{address}: {}; if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password",
+            address.explain(&error)
         )),
-        Err(_) => Err(format!("{host}:{port} does not answer in time; check mqtt.url")),
+        Err(_) => Err(format!("{address} does not answer in time; check mqtt.url")),
     }
 }

@@ -16,14 +16,18 @@ pub(crate) fn describe(verification: Option<Verification>) -> &'static str {
 
 /// Warns of each connection that accepts any server.
 pub(crate) fn warn_of_unverified(config: &Config) {
-    let servers = [
-        ("redis", config.redis.server().verification()),
-        ("postgres", config.postgres.server().verification().ok().flatten()),
+    let brokers = config.mqtt.iter().map(|mqtt| {
+        let verification = mqtt.broker.address().ok().and_then(|address| address.verification());
+        (mqtt.broker.label(), verification)
+    });
+    let stores = [
+        ("redis".to_owned(), config.redis.server().verification()),
+        ("postgresql".to_owned(), config.postgres.server().verification().ok().flatten()),
     ];
-    for (section, verification) in servers {
+    for (server, verification) in brokers.chain(stores) {
         if verification == Some(Verification::Off) {
             tracing::warn!(
-                section,
+                server,
                 "the server's certificate is not verified: an attacker in the middle can read and change everything; remove tls.insecure, or write sslmode=verify-full, and set tls.ca"
             );
         }

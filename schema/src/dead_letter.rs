@@ -55,11 +55,13 @@ pub enum Reason {
     MalformedPayload,
     /// The payload has a format that is not read.
     UnknownFormat,
+    /// The message lacks a part of the sensor's name.
+    NoSensor,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -81,6 +83,7 @@ impl Reason {
         Self::Unstorable,
         Self::MalformedPayload,
         Self::UnknownFormat,
+        Self::NoSensor,
     ];
 
     /// Returns the stable name, as in the table `dead_letters` and in metrics.
@@ -107,6 +110,7 @@ impl Reason {
             Self::Unstorable => "unstorable",
             Self::MalformedPayload => "malformed_payload",
             Self::UnknownFormat => "unknown_format",
+            Self::NoSensor => "no_sensor",
         }
     }
 }

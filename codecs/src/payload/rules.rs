@@ -20,8 +20,11 @@ pub enum OnBadTime {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PayloadRules {
     /// Path of the object that holds the fields; empty for the whole message. Names of fields are
-    /// relative to it.
+    /// relative to it. With `?` at its end, the whole message counts if it has no such object.
     pub root: String,
+    /// Paths, from the top of the message or of the element of an array, of the members whose texts
+    /// are returned as [`labels`](super::Measurement::labels).
+    pub labels: Vec<String>,
     /// Patterns of the fields to read; empty for all. `*` stands for any characters, `?` for one. A
     /// pattern that matches an object counts for everything in it.
     pub include: Vec<String>,
@@ -42,6 +45,7 @@ impl Default for PayloadRules {
     fn default() -> Self {
         Self {
             root: String::new(),
+            labels: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
             words: BTreeMap::new(),

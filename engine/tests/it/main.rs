@@ -21,5 +21,6 @@ mod reconcile;
 mod restart;
 mod retention;
 mod stores;
+mod subscriptions;
 mod support;
 mod tls;

@@ -16,8 +16,8 @@ use crate::settings::{PARTITIONS, Settings};
 const ADMIN: &str = "thicket";
 /// The database that the database of every case is a copy of.
 const TEMPLATE: &str = "crash_template";
-/// The engine's default of `mqtt.client_id`.
-const CLIENT_ID: &str = "thicket";
+/// The client id of the engines under test.
+pub(crate) const CLIENT_ID: &str = "thicket";
 
 /// Timeout for every expected event, long enough for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);

@@ -2,6 +2,8 @@
 
 use thicket_testkit::{Addresses, Config};
 
+use crate::environment::CLIENT_ID;
+
 /// Partitions of every deployment: enough for the largest number of shards.
 pub const PARTITIONS: u16 = 5;
 /// Readings between two checkpoints of a sensor.
@@ -61,6 +63,7 @@ impl Settings {
             .partitions(PARTITIONS)
             .shards(self.shards)
             .set("node.name", node)
+            .set("mqtt.client_id", CLIENT_ID)
             // The traffic is of a fixed day.
             .set("mqtt.max_age", "40000d")
             .set("postgres.writers", self.writers)

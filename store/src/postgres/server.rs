@@ -74,6 +74,12 @@ impl PostgresServer {
         Ok(self.target()?.tls.map(|tls| tls.verification))
     }
 
+    /// Checks the address and the files of certificates.
+    pub fn check(&self) -> Result<(), PostgresServerError> {
+        self.target()?.tls.map(|tls| tls.client_config()).transpose()?;
+        Ok(())
+    }
+
     /// Parses the address.
     pub(super) fn target(&self) -> Result<Target, PostgresServerError> {
         if !self.url.starts_with("postgres://") && !self.url.starts_with("postgresql://") {

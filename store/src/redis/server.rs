@@ -44,9 +44,9 @@ impl RedisServer {
         self.url.starts_with("rediss://").then_some(self.tls.verification)
     }
 
-    /// Checks the address without the files of certificates.
+    /// Checks the address and the files of certificates.
     pub fn check(&self) -> Result<(), RedisServerError> {
-        self.parse().map(drop)
+        self.client_config().map(drop)
     }
 
     /// Returns whether connections use TLS.
