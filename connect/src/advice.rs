@@ -14,7 +14,7 @@ pub enum Expected {
 }
 
 /// Parts of an error with TLS, and what to do. The first part that the error contains counts.
-const WITH_TLS: [(&str, &str); 15] = [
+const WITH_TLS: [(&str, &str); 17] = [
     ("CertificateRequired", MISSING_CERTIFICATE),
     ("requires a valid client certificate", MISSING_CERTIFICATE),
     ("UnknownCA", UNTRUSTED_CERTIFICATE),
@@ -35,6 +35,8 @@ const WITH_TLS: [(&str, &str); 15] = [
     ("InvalidMessage", NO_TLS),
     ("UnexpectedEof", NO_TLS),
     ("unexpected end of file", NO_TLS),
+    ("reset by peer", RESET),
+    ("ConnectionReset", RESET),
     // A server without TLS may wait for the rest of what it takes for a request.
     ("timed out", NO_TLS),
 ];
@@ -43,6 +45,8 @@ const MISSING_CERTIFICATE: &str = "the server asks for a client certificate; set
 const UNTRUSTED_CERTIFICATE: &str = "the server does not trust the client certificate; use one that is signed by the CA that the server trusts";
 const REFUSED: &str = "the server refuses the handshake; its log says why";
 const NO_TLS: &str = "the server does not answer the handshake; if this port is without TLS, connect to the server's TLS port, or use a URL without TLS";
+/// A reset can overtake the alert that would have said more.
+const RESET: &str = "the server ends the connection; if this port is without TLS, connect to the server's TLS port; if the server asks for a client certificate, set tls.cert and tls.key";
 const MAYBE_TLS: &str = "the server gives no answer that is understood without TLS; if its port expects TLS, use a URL with TLS (mqtts://, wss://, rediss://)";
 
 /// Parts of an error without TLS, and what to do.

@@ -11,7 +11,8 @@ use crate::config::{BrokerConfig, Config};
 use crate::format::count;
 use crate::{migrate, security};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the timeouts of the clients, whose errors say more.
+const TIMEOUT: Duration = Duration::from_secs(7);
 
 /// The settings that Redis needs so that it loses no acknowledged entry.
 const REDIS_SETTINGS: [(&str, &str); 3] =

@@ -1,95 +1,203 @@
-//! TLS to the broker and the stores: what is accepted, and what is refused with which words.
+//! TLS to the broker and the stores: what is accepted, what is refused with which words, and an
+//! engine that goes on after CA and certificates are replaced.
+
+use std::path::PathBuf;
 
 use thicket_testkit::certificates::{Authority, CertificateFiles, Validity};
 use thicket_testkit::{Config, TestEnv, TlsFiles};
 
 use crate::support::{BINARY, stdout};
 
-/// Servers with TLS, and the certificates for them.
+/// The sections of the servers, and their names in the output of `check`.
+const SERVERS: [(&str, &str); 3] = [("redis", "redis"), ("postgres", "postgresql"), ("mqtt", "mqtt")];
+
+/// Servers with TLS that require client certificates, and the certificates for them.
 struct Tls {
     env: TestEnv,
     ca: Authority,
-    other_ca: Authority,
     client: CertificateFiles,
 }
 
-/// Each server with TLS: its section, the URL, and a URL by another name.
-const SECTIONS: [&str; 2] = ["redis", "postgres"];
-
 impl Tls {
-    async fn start() -> Self {
+    async fn start(base: Config) -> Self {
         let directory = TestEnv::directory();
         let path = directory.path();
         let ca = Authority::new(path, "ca").unwrap();
-        let other_ca = Authority::new(path, "other-ca").unwrap();
         let server = ca.server(path, "localhost", Validity::Now).unwrap();
         let client = ca.client(path, "client", Validity::Now).unwrap();
         let files = TlsFiles { ca: ca.cert.clone(), cert: server.cert, key: server.key };
-        let env = TestEnv::start_with_tls(BINARY, TestEnv::config(), directory, files).await;
-        Self { env, ca, other_ca, client }
+        let env = TestEnv::start_with_tls(BINARY, base, directory, files).await;
+        Self { env, ca, client }
     }
 
-    /// The URLs of the servers by a host name, and the CA of their certificates.
+    fn path(&self) -> PathBuf {
+        self.env.path().to_owned()
+    }
+
+    /// Sets the URLs with TLS, by a name of the host, and the CA of the servers.
     fn config(&self, host: &str, ca: &Authority) -> Config {
         let servers = &self.env.servers;
-        let redis = format!("rediss://{host}:{}", servers.redis.tls_port().unwrap());
-        let postgres =
-            format!("postgres://thicket@{host}:{}/thicket?sslmode=verify-full", servers.postgres.port());
+        let postgres = servers.postgres.port();
+        let config = self
+            .env
+            .base()
+            .set("redis.url", format!("rediss://{host}:{}", servers.redis.tls_port().unwrap()))
+            .set("postgres.url", format!("postgres://thicket@{host}:{postgres}/thicket?sslmode=verify-full"))
+            .set("mqtt.url", format!("mqtts://{host}:{}", servers.mosquitto.tls_port().unwrap()));
         let ca = ca.cert.to_str().unwrap();
-        let config = TestEnv::config().set("redis.url", redis).set("postgres.url", postgres);
-        SECTIONS.iter().fold(config, |config, section| config.set(&format!("{section}.tls.ca"), ca))
-    }
-
-    /// The same with a client certificate.
-    fn with_client(&self, config: Config, client: &CertificateFiles) -> Config {
-        SECTIONS.iter().fold(config, |config, section| {
-            config
-                .set(&format!("{section}.tls.cert"), client.cert.to_str().unwrap())
-                .set(&format!("{section}.tls.key"), client.key.to_str().unwrap())
-        })
+        SERVERS.iter().fold(config, |config, (section, _)| config.set(&format!("{section}.tls.ca"), ca))
     }
 
     /// Runs `check` and returns what it prints.
     fn check(&self, config: &Config) -> String {
         stdout(&self.env.thicket_with(&["check"], config))
     }
+
+    fn restart_servers(&mut self) {
+        self.env.servers.redis.restart_on_same_port().unwrap();
+        self.env.servers.postgres.restart_on_same_port().unwrap();
+        self.env.servers.mosquitto.restart_on_same_port().unwrap();
+    }
 }
 
-/// Fails unless each server's line of `check` contains a text.
+/// Adds a client certificate for each server.
+fn with_client(config: Config, client: &CertificateFiles) -> Config {
+    SERVERS.iter().fold(config, |config, (section, _)| {
+        config
+            .set(&format!("{section}.tls.cert"), client.cert.to_str().unwrap())
+            .set(&format!("{section}.tls.key"), client.key.to_str().unwrap())
+    })
+}
+
+/// Sets a key for each server.
+fn for_each(config: Config, key: &str, value: impl Into<toml::Value> + Copy) -> Config {
+    SERVERS.iter().fold(config, |config, (section, _)| config.set(&format!("{section}.{key}"), value))
+}
+
+/// Fails unless each server's line of `check` has this begin and contains this text.
 fn assert_each(printed: &str, begin: &str, part: &str) {
-    for server in ["redis", "postgresql"] {
-        let line = printed.lines().find(|line| line.starts_with(&format!("{begin}{server}")));
-        assert!(line.is_some_and(|line| line.contains(part)), "{server}, {part}:\n{printed}");
+    for (_, server) in SERVERS {
+        assert_line(printed, &format!("{begin}{server}"), part);
     }
+}
+
+fn assert_line(printed: &str, begin: &str, part: &str) {
+    let line = printed.lines().find(|line| line.starts_with(begin));
+    assert!(line.is_some_and(|line| line.contains(part)), "{begin} … {part}:\n{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_wrong_certificate_is_refused_with_what_to_do() {
-    let mut tls = Tls::start().await;
-    let right = tls.with_client(tls.config("localhost", &tls.ca), &tls.client);
-    assert_each(&tls.check(&right), "ok    ", "TLS");
-    println!("RIGHT\n{}", tls.check(&right));
-    println!("NAME\n{}", tls.check(&tls.with_client(tls.config("127.0.0.1", &tls.ca), &tls.client)));
-    println!("CA\n{}", tls.check(&tls.with_client(tls.config("localhost", &tls.other_ca), &tls.client)));
-    println!("NOCERT\n{}", tls.check(&tls.config("localhost", &tls.ca)));
-    let path = tls.env.path().to_owned();
-    let foreign = tls.other_ca.client(&path, "foreign", Validity::Now).unwrap();
-    println!("FOREIGN\n{}", tls.check(&tls.with_client(tls.config("localhost", &tls.ca), &foreign)));
+    let mut tls = Tls::start(TestEnv::config()).await;
+    let path = tls.path();
+    let localhost = tls.config("localhost", &tls.ca);
+    let right = with_client(localhost.clone(), &tls.client);
+    assert_each(&tls.check(&right), "ok    ", ", TLS");
+
+    let by_address = with_client(tls.config("127.0.0.1", &tls.ca), &tls.client);
+    let printed = tls.check(&by_address);
+    assert_each(&printed, "FAIL  ", "the server's certificate is for");
+    assert_each(&printed, "FAIL  ", "localhost");
+    assert_each(&printed, "FAIL  ", "set tls.server_name");
+    let named = for_each(by_address.clone(), "tls.server_name", "localhost");
+    assert_each(&tls.check(&named), "ok    ", ", TLS");
+
+    let other_ca = Authority::new(&path, "other-ca").unwrap();
+    let printed = tls.check(&with_client(tls.config("localhost", &other_ca), &tls.client));
+    assert_each(&printed, "FAIL  ", "not signed by a CA in");
+    assert_each(&printed, "FAIL  ", "set tls.ca");
+
+    assert_each(&tls.check(&localhost), "FAIL  ", "set tls.cert and tls.key");
+    let foreign = other_ca.client(&path, "foreign", Validity::Now).unwrap();
+    let printed = tls.check(&with_client(localhost.clone(), &foreign));
+    assert_each(&printed, "FAIL  ", "the server does not trust the client certificate");
     let expired = tls.ca.client(&path, "expired", Validity::Expired).unwrap();
-    println!("EXPIREDCLIENT\n{}", tls.check(&tls.with_client(tls.config("localhost", &tls.ca), &expired)));
-    let wrong_port =
-        right.clone().set("redis.url", format!("rediss://localhost:{}", tls.env.servers.redis.port()));
-    println!("TLS to plain\n{}", tls.check(&wrong_port));
-    let wrong_port = TestEnv::config()
-        .set("redis.url", format!("redis://localhost:{}", tls.env.servers.redis.tls_port().unwrap()))
-        .set(
-            "postgres.url",
-            format!("postgres://nobody@localhost:{}/thicket", tls.env.servers.postgres.port()),
-        );
-    println!("plain to TLS\n{}", tls.check(&wrong_port));
+    let printed = tls.check(&with_client(localhost, &expired));
+    assert_each(&printed, "FAIL  ", "the client certificate has expired; renew it");
+
     tls.ca.server(&path, "localhost", Validity::Expired).unwrap();
-    tls.env.servers.redis.restart_on_same_port().unwrap();
-    tls.env.servers.postgres.restart_on_same_port().unwrap();
-    println!("EXPIRED\n{}", tls.check(&right));
-    panic!();
+    tls.restart_servers();
+    let printed = tls.check(&right);
+    assert_each(&printed, "FAIL  ", "the server's certificate has expired; renew it");
+    // Neither the certificate nor its name is verified. The words say so.
+    let insecure = for_each(right, "tls.insecure", true);
+    let port = tls.env.servers.postgres.port();
+    let insecure = insecure.set("postgres.url", format!("postgres://thicket@127.0.0.1:{port}/thicket"));
+    assert_each(&tls.check(&insecure), "ok    ", "TLS that accepts any server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_does_not_fit_its_port_is_refused_with_the_one_that_may() {
+    let tls = Tls::start(TestEnv::config()).await;
+    let servers = &tls.env.servers;
+    let right = with_client(tls.config("localhost", &tls.ca), &tls.client);
+    let (redis, postgres, mqtt) = (&servers.redis, &servers.postgres, &servers.mosquitto);
+
+    let tls_to_plain = right
+        .clone()
+        .set("redis.url", format!("rediss://localhost:{}", redis.port()))
+        .set("mqtt.url", format!("mqtts://localhost:{}", mqtt.port()));
+    let printed = tls.check(&tls_to_plain);
+    for server in ["redis", "mqtt"] {
+        assert_line(&printed, &format!("FAIL  {server}"), "if this port is without TLS");
+    }
+
+    let plain_to_tls = TestEnv::config()
+        .set("redis.url", format!("redis://localhost:{}", redis.tls_port().unwrap()))
+        .set("postgres.url", format!("postgres://nobody@localhost:{}/thicket", postgres.port()))
+        .set("mqtt.url", format!("mqtt://localhost:{}", mqtt.tls_port().unwrap()));
+    let printed = tls.check(&plain_to_tls);
+    for server in ["redis", "mqtt"] {
+        assert_line(&printed, &format!("FAIL  {server}"), "if its port expects TLS");
+    }
+    assert_line(&printed, "FAIL  postgresql", "add sslmode=verify-full");
+
+    let plain =
+        TestEnv::config().set("mqtt.url", format!("ws://localhost:{}", mqtt.websocket_port().unwrap()));
+    assert_line(&tls.check(&plain), "ok    mqtt", "/mqtt accepts the connection, without TLS");
+    let wss = right.set("mqtt.url", format!("wss://localhost:{}/any", mqtt.tls_websocket_port().unwrap()));
+    assert_line(&tls.check(&wss), "ok    mqtt", "/any accepts the connection, TLS");
+    let by_address = wss.set("mqtt.url", format!("wss://127.0.0.1:{}", mqtt.tls_websocket_port().unwrap()));
+    assert_line(&tls.check(&by_address), "FAIL  mqtt", "the server's certificate is for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_never_used_when_tls_is_asked_for() {
+    let env = TestEnv::start(BINARY, TestEnv::config()).await;
+    let port = env.servers.postgres.port();
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let url = format!("postgres://thicket@127.0.0.1:{port}/thicket?sslmode={mode}");
+        let printed = stdout(&env.thicket_with(&["check"], &TestEnv::config().set("postgres.url", url)));
+        assert_line(&printed, "FAIL  postgresql", "the server has no TLS; set `ssl = on`");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_goes_on_after_ca_and_certificates_are_replaced() {
+    let mut tls = Tls::start(TestEnv::config()).await;
+    let path = tls.path();
+    let config = with_client(tls.config("localhost", &tls.ca), &tls.client);
+    let engine = tls.env.engine_with(&config).await;
+    let publisher = tls.env.publisher();
+    for i in 0..50 {
+        publisher.publish(&format!("sensors/{}", i % 5), "1").await;
+    }
+    tls.env.until_accounted(50).await;
+    let with_certificate = "SELECT count(*) FROM pg_stat_ssl WHERE ssl AND client_dn LIKE '%client%'";
+    assert!(tls.env.number(with_certificate).await > 0);
+    let plain = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                 WHERE NOT ssl AND client_addr IS NOT NULL AND pid <> pg_backend_pid()";
+    tls.env.until(plain, 0).await;
+    drop(publisher);
+
+    tls.ca = Authority::new(&path, "ca").unwrap();
+    tls.ca.server(&path, "localhost", Validity::Now).unwrap();
+    tls.ca.client(&path, "client", Validity::Now).unwrap();
+    tls.restart_servers();
+    let publisher = tls.env.publisher();
+    for i in 0..50 {
+        publisher.publish(&format!("sensors/{}", i % 5), "2").await;
+    }
+    tls.env.until_accounted(100).await;
+    assert!(engine.terminate().await.success());
 }
