@@ -91,7 +91,7 @@ impl Service for MosquittoService {
             text.push_str(&tls_listener(&tls.websockets));
             text.push_str("protocol websockets\n");
             let plain = tls.plain_websockets.number();
-            text.push_str(&format!("listener {plain} 127.0.0.1\nprotocol websockets\n"));
+            text.extend([format!("listener {plain} 127.0.0.1\nprotocol websockets\n")]);
         }
         std::fs::write(&file, text).during(|| format!("write {}", file.display()))?;
         let arguments = vec!["-c".into(), file.into()];

@@ -57,10 +57,10 @@ impl Service for RedisService {
         if let Some(tls) = &self.tls {
             let TlsFiles { ca, cert, key } = &tls.files;
             let (ca, cert, key) = (ca.display(), cert.display(), key.display());
-            text.push_str(&format!(
+            text.extend([format!(
                 "tls-port {}\ntls-ca-cert-file {ca}\ntls-cert-file {cert}\ntls-key-file {key}\n",
                 tls.number()
-            ));
+            )]);
         }
         std::fs::write(&file, text).during(|| format!("write {}", file.display()))?;
         let arguments = vec![file.into(), "--dir".into(), directory.into()];

@@ -10,6 +10,7 @@ use thicket_codecs::{
 };
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
+use super::filter::filter_receives;
 use super::ignore::{IgnoreReason, IgnoreRule, ignore_reason};
 use super::stamp::Stamp;
 
@@ -246,24 +247,6 @@ impl Subscription {
         }
         Item::Reading(Reading { sensor, ts, stamped, fields: measurement.fields, values: measurement.values })
     }
-}
-
-/// Returns whether a subscription to a filter receives a topic. The filter may be a shared one:
-/// `$share/group/filter`.
-pub fn filter_receives(filter: &str, topic: &str) -> bool {
-    let filter = plain_filter(filter);
-    // MQTT: a wildcard at the first level receives no topic that begins with `$`.
-    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
-        return false;
-    }
-    // The library compares the first byte of a topic as a character; with a slash before both, the
-    // first character of a topic may have more than one byte.
-    rumqttc::matches(&format!("/{topic}"), &format!("/{filter}"))
-}
-
-/// Returns a filter without the group of a shared subscription.
-pub fn plain_filter(filter: &str) -> &str {
-    filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |(_, plain)| plain)
 }
 
 fn micros(duration: Duration) -> i64 {

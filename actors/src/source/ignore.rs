@@ -3,7 +3,7 @@
 
 use wildmatch::WildMatchPattern;
 
-use super::decode::filter_receives;
+use super::filter::filter_receives;
 
 /// Longest payload, in bytes, that is compared with a pattern. No state of a connection is longer.
 const LONGEST: usize = 1_024;

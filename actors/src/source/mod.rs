@@ -5,12 +5,14 @@
 //! - `address`: the address of a broker. `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `filter`: topic filters.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
 mod address;
 mod controls;
 mod decode;
+mod filter;
 mod ignore;
 mod ingress;
 mod session;
@@ -18,7 +20,8 @@ mod stamp;
 mod subscription_lease;
 
 pub use address::{BrokerAddress, BrokerAddressError};
-pub use decode::{DecodeOptions, MessageDecoder, SubscriptionOptions, filter_receives, plain_filter};
+pub use decode::{DecodeOptions, MessageDecoder, SubscriptionOptions};
+pub use filter::{filter_receives, plain_filter};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};
 pub use session::{MqttClient, MqttOptions};

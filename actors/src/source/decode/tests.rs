@@ -167,12 +167,3 @@ fn a_message_belongs_to_the_first_subscription_that_receives_its_topic() {
     assert_eq!(sensors(&decoder, "plant/1/state", "21.5"), [Ok("1/state".to_owned())]);
     assert_eq!(sensors(&decoder, "other/1", "21.5"), [Err("no_topic_template")]);
 }
-
-#[test]
-fn filters_receive_topics_as_mqtt_says() {
-    assert!(filter_receives("sensors/#", "sensors/a/b") && filter_receives("sensors/#", "sensors"));
-    assert!(filter_receives("$share/g/sensors/+", "sensors/a"));
-    assert!(!filter_receives("$share/g/sensors/+", "sensors/a/b"));
-    assert!(!filter_receives("#", "$SYS/broker") && filter_receives("$SYS/#", "$SYS/broker"));
-    assert!(filter_receives("+/ä", "ö/ä"));
-}
