@@ -115,7 +115,8 @@ impl Session {
             }
             self.controls.set_writer(true);
             let connected =
-                self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
+                Box::pin(self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop))
+                    .await;
             self.connected().set(0);
             self.connection.end_generation(&mut event_loop);
             if *stop.borrow() {

@@ -50,7 +50,7 @@ pub enum PostgresServerError {
     },
     /// The mode verifies, but verification is switched off.
     #[error("has sslmode={0}, but postgres.tls.insecure = true; remove one of them")]
-    Contradiction(&'static str),
+    Contradiction(String),
     /// The settings of TLS cannot be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
@@ -124,17 +124,16 @@ fn with_mode(
     let is_off = tls.verification == Verification::Off;
     let is_empty = tls.is_empty() && !is_system;
     tls.verification = match mode {
-        None if is_empty => return Ok(None),
+        None | Some("disable") if is_empty => return Ok(None),
         None => tls.verification,
-        Some("disable") if is_empty => return Ok(None),
         Some("disable") => return Err(PostgresServerError::TlsNotUsed),
+        Some(mode @ ("verify-ca" | "verify-full")) if is_off => {
+            return Err(PostgresServerError::Contradiction(mode.to_owned()));
+        }
+        Some("verify-full") => Verification::Full,
         Some("require") if is_off || (tls.ca.is_none() && !is_system) => Verification::Off,
         // As with libpq: a CA that is named is used.
-        Some("require") => Verification::Authority,
-        Some("verify-ca") if is_off => return Err(PostgresServerError::Contradiction("verify-ca")),
-        Some("verify-full") if is_off => return Err(PostgresServerError::Contradiction("verify-full")),
-        Some("verify-ca") => Verification::Authority,
-        Some("verify-full") => Verification::Full,
+        Some("require" | "verify-ca") => Verification::Authority,
         Some(mode @ ("prefer" | "allow")) => return Err(PostgresServerError::Unnoticed(mode.to_owned())),
         Some(mode) => return Err(PostgresServerError::UnknownMode(mode.to_owned())),
     };

@@ -66,9 +66,8 @@ impl RedisServer {
 
     fn parse(&self) -> Result<Config, RedisServerError> {
         let rest = match (self.url.strip_prefix("rediss://"), self.url.strip_prefix("redis://")) {
-            (Some(rest), _) => rest,
             (None, Some(_)) if !self.tls.is_empty() => return Err(RedisServerError::TlsNotUsed),
-            (None, Some(rest)) => rest,
+            (Some(rest), _) | (None, Some(rest)) => rest,
             (None, None) => return Err(RedisServerError::Scheme),
         };
         if rest.contains(['?', '#']) {
