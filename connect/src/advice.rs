@@ -91,8 +91,9 @@ pub fn all_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Returns the text of the verifier in an error of rustls, in its display or debug form.
-fn refusal(error: &str) -> Option<&str> {
+/// Returns why the certificate of a server was refused, from the display or the debug form of the
+/// error. `None` if the error has another cause.
+pub fn refusal(error: &str) -> Option<&str> {
     if let Some((_, rest)) = error.split_once("OtherError(") {
         return Some(rest.rsplit_once("))").map_or(rest, |(text, _)| text));
     }

@@ -15,7 +15,7 @@ pub mod settings;
 mod verifier;
 
 pub use address::{has_password, without_password};
-pub use advice::{Expected, all_causes, with_advice};
+pub use advice::{Expected, all_causes, refusal, with_advice};
 pub use files::FileError;
 pub use rustls::ClientConfig;
 pub use settings::{TlsError, TlsSettings, Verification};

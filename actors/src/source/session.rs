@@ -37,8 +37,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Mosquitto reports here how many messages it has dropped.
 const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 
-/// The settings of the connection to a broker.
-#[derive(Clone, Debug)]
+/// The settings of the connection to a broker. Its debug form hides the password.
+#[derive(Clone)]
 pub struct MqttOptions {
     /// The name of the broker in logs and metrics.
     pub name: String,
@@ -52,6 +52,16 @@ pub struct MqttOptions {
     pub keep_alive: Duration,
     /// Maximum number of messages that are received and not in the log yet.
     pub max_in_flight: u32,
+}
+
+impl std::fmt::Debug for MqttOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = self.address.to_string();
+        f.debug_struct("MqttOptions")
+            .field("name", &self.name)
+            .field("address", &address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The client and the event loop of a session, created before the actors that share the connection.

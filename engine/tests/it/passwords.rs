@@ -16,6 +16,7 @@ fn away() -> Config {
         .set("redis.url", format!("redis://u:{PASSWORD}@127.0.0.1:1"))
         .set("postgres.url", format!("postgres://thicket:{PASSWORD}@127.0.0.1:1/thicket"))
         .set("mqtt.url", "mqtt://127.0.0.1:1")
+        .set("log.level", "trace")
         .set("mqtt.username", "u")
         .set("mqtt.password", PASSWORD)
 }
@@ -38,10 +39,8 @@ async fn no_output_and_no_table_has_a_password() {
     }
 
     // Each configuration gets further than the one before.
-    let redis_answers = away()
-        .set("redis.url", format!("redis://127.0.0.1:{redis}"))
-        .set("postgres.url", postgres)
-        .set("log.level", "debug");
+    let redis_answers =
+        away().set("redis.url", format!("redis://127.0.0.1:{redis}")).set("postgres.url", postgres);
     let waits = [
         (away(), "postgresql does not answer"),
         (wrong_password, "redis does not answer"),

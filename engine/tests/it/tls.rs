@@ -176,7 +176,10 @@ async fn a_server_without_tls_is_never_used_when_tls_is_asked_for() {
 async fn an_engine_goes_on_after_ca_and_certificates_are_replaced() {
     let mut tls = Tls::start(TestEnv::config()).await;
     let path = tls.path();
+    let engines_ca = path.join("engines-ca.pem");
+    std::fs::copy(&tls.ca.cert, &engines_ca).unwrap();
     let config = with_client(tls.config("localhost", &tls.ca), &tls.client);
+    let config = for_each(config, "tls.ca", engines_ca.to_str().unwrap());
     let engine = tls.env.engine_with(&config).await;
     let publisher = tls.env.publisher();
     for i in 0..50 {
@@ -190,10 +193,16 @@ async fn an_engine_goes_on_after_ca_and_certificates_are_replaced() {
     tls.env.until(plain, 0).await;
     drop(publisher);
 
+    // Until the engine has the new CA too, it refuses the servers and says why.
     tls.ca = Authority::new(&path, "ca").unwrap();
     tls.ca.server(&path, "localhost", Validity::Now).unwrap();
     tls.ca.client(&path, "client", Validity::Now).unwrap();
     tls.restart_servers();
+    for server in ["no connection to the broker", "no connection to redis"] {
+        engine.until_log_contains(server).await;
+    }
+    engine.until_log_contains("the server's certificate is not signed by a CA in").await;
+    std::fs::copy(&tls.ca.cert, &engines_ca).unwrap();
     let publisher = tls.env.publisher();
     for i in 0..50 {
         publisher.publish(&format!("sensors/{}", i % 5), "2").await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::error::ErrorKind;
-use fred::interfaces::ClientLike as _;
+use fred::interfaces::{ClientLike as _, EventInterface as _};
 use fred::types::Builder;
 use fred::types::config::ReconnectPolicy;
-use thicket_connect::with_advice;
+use thicket_connect::{refusal, with_advice};
 
 use super::server::RedisServer;
 use crate::retry::until_ok;
@@ -55,5 +55,18 @@ pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
     let warn = |error: &RedisError| {
         tracing::warn!(%error, %server, "redis does not answer; retrying (start it, or set redis.url)");
     };
-    until_ok(async || try_connect_redis(&server).await, warn).await
+    let client = until_ok(async || try_connect_redis(&server).await, warn).await;
+    warn_of_refused_certificates(&client);
+    client
+}
+
+/// Logs why a certificate is refused when the client reconnects. The commands that fail meanwhile
+/// report only that there is no connection.
+fn warn_of_refused_certificates(client: &Client) {
+    client.on_error(|(error, _)| async move {
+        if let Some(refusal) = refusal(error.details()) {
+            tracing::warn!(error = refusal, "no connection to redis; retrying");
+        }
+        Ok(())
+    });
 }
