@@ -5,6 +5,7 @@
 //! - `address`: the address of a broker. `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `explanation`: the steps of decoding, for people.
 //! - `filter`: topic filters.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
@@ -12,6 +13,7 @@
 mod address;
 mod controls;
 mod decode;
+mod explanation;
 mod filter;
 mod ignore;
 mod ingress;
@@ -21,6 +23,7 @@ mod subscription_lease;
 
 pub use address::{BrokerAddress, BrokerAddressError};
 pub use decode::{DecodeOptions, MessageDecoder, SubscriptionOptions};
+pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};
