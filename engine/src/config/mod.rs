@@ -13,7 +13,7 @@ mod sections;
 mod sources;
 
 pub(crate) use error::ConfigError;
-pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig};
+pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
 pub(crate) use sections::{LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Overrides, load};
