@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use thicket_connect::has_password;
 
 use crate::anomalies::args::AnomaliesCommand;
 use crate::backtest::args::BacktestArgs;
@@ -54,18 +55,30 @@ pub(crate) struct Flags {
     /// Log format.
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// URL of the broker: mqtt://host:port.
+    /// URL of the broker, without a password: mqtt://host:port.
     #[arg(long, global = true, value_name = "URL")]
     mqtt: Option<String>,
-    /// URL of Redis: redis://host:port.
+    /// URL of Redis, without a password: redis://host:port.
     #[arg(long, global = true, value_name = "URL")]
     redis: Option<String>,
-    /// URL of PostgreSQL: postgres://user@host:port/database.
+    /// URL of PostgreSQL, without a password: postgres://user@host:port/database.
     #[arg(long, global = true, value_name = "URL")]
     postgres: Option<String>,
 }
 
 impl Flags {
+    /// Refuses a password on the command line: every user of the machine can see it there.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let urls = [("mqtt", &self.mqtt), ("redis", &self.redis), ("postgres", &self.postgres)];
+        match urls.iter().find(|(_, url)| url.as_deref().is_some_and(has_password)) {
+            None => Ok(()),
+            Some((flag, _)) => Err(format!(
+                "--{flag} contains a password, which every user of this machine can see; put the URL into the configuration file, into THICKET__{0}__URL, or into a file that THICKET__{0}__URL_FILE names",
+                flag.to_uppercase()
+            )),
+        }
+    }
+
     /// Returns the given flags as configuration keys and values.
     pub(crate) fn overrides(&self) -> Overrides {
         let format = self.log_format.map(|format| match format {

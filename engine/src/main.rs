@@ -26,6 +26,7 @@ mod reload;
 mod retention;
 mod run;
 mod scrape;
+mod security;
 mod sensors;
 mod status;
 mod stores;
@@ -44,6 +45,10 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = cli.flags.check() {
+        eprintln!("thicket: {error}");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
         Ok(config) => config,
         Err(error) => {

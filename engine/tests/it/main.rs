@@ -13,6 +13,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod outages;
+mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
@@ -23,3 +24,4 @@ mod retention;
 mod stores;
 mod subscriptions;
 mod support;
+mod tls;
