@@ -11,6 +11,7 @@ use crate::anomalies::args::AnomaliesCommand;
 use crate::backtest::args::BacktestArgs;
 use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
+use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
 use crate::output::Format;
 use crate::presets::PresetsCommand;
@@ -130,6 +131,9 @@ pub(crate) enum Command {
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),
+    /// Listens to a broker and shows which settings read its messages, which sensors and fields they
+    /// give, and what is left out.
+    Discover(DiscoverArgs),
     /// Shows step by step what one message becomes under the configuration.
     Try(TryArgs),
     /// Shows the presets: the settings for well-known devices.

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod config;
 mod deadletters;
+mod discover;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Presets { command } => presets::run(&command),
+        Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };

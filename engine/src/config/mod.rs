@@ -15,7 +15,7 @@ mod sources;
 mod tls;
 
 pub(crate) use error::ConfigError;
-pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig};
+pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
 pub(crate) use sections::{LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Overrides, load};
