@@ -15,6 +15,7 @@
 //! # Parts
 //!
 //! - `compression`: removes gzip and zstd.
+//! - `flat`: reads flat maps of CBOR and `MessagePack`.
 //! - `transcode`: rewrites CBOR and `MessagePack` as JSON.
 //! - `senml`, `line_protocol`: decode these formats; `rows` joins their values to measurements.
 //! - `json_lines`, `separated_values`: decode lines by the rules for JSON.
@@ -29,6 +30,7 @@ use senml::{Encoding, Pack};
 use transcode::Json;
 
 mod compression;
+mod flat;
 mod json_lines;
 mod line_protocol;
 mod rows;
@@ -148,10 +150,18 @@ impl FormatDecoder {
             Format::Auto => self.recognise(topic, &payload),
             Format::Json => self.json.decode(&payload),
             Format::Senml => self.senml(&payload),
-            Format::Cbor => transcode::cbor(&payload).and_then(|json| self.of_cbor(&json).outcome),
-            Format::Messagepack => {
-                transcode::messagepack(&payload).and_then(|json| self.of_json(&json).outcome)
+            Format::Cbor => {
+                match flat::cbor(&payload).and_then(|flat| self.transcoded.flat_members(flat.members())) {
+                    Some(measurement) => Ok(vec![Ok(measurement)]),
+                    None => transcode::cbor(&payload).and_then(|json| self.of_cbor(&json).outcome),
+                }
             }
+            Format::Messagepack => match flat::messagepack(&payload)
+                .and_then(|flat| self.transcoded.flat_members(flat.members()))
+            {
+                Some(measurement) => Ok(vec![Ok(measurement)]),
+                None => transcode::messagepack(&payload).and_then(|json| self.of_json(&json).outcome),
+            },
             Format::LineProtocol => line_protocol::decode(&payload, &self.limits),
             Format::JsonLines => json_lines::decode(&payload, &self.limits, &self.json),
             Format::Csv => separated_values::decode(&payload, &self.csv, &self.limits, &self.rows),
@@ -192,17 +202,31 @@ impl FormatDecoder {
         if let Some(looks_like) = signatures::by_topic(topic) {
             return Err(PayloadError::UnknownFormat { looks_like });
         }
-        let of_messagepack = transcode::messagepack(payload).ok().map(|json| self.of_json(&json));
-        let of_cbor = transcode::cbor(payload).ok().map(|json| self.of_cbor(&json));
-        // A payload may be valid in both formats. The one that gives a measurement is meant.
-        let mut candidates: Vec<Recognised> = [of_messagepack, of_cbor].into_iter().flatten().collect();
-        candidates.sort_by_key(|candidate| !(candidate.is_certain && has_measurement(&candidate.outcome)));
+        if let Some(measurement) = self.flat(payload) {
+            return Ok(vec![Ok(measurement)]);
+        }
+        // A payload may be valid in both formats. The one that gives a measurement is meant. The first
+        // byte tells most of them apart.
+        let mut candidates: Vec<Recognised> = Vec::new();
+        if !matches!(payload.first(), Some(0xa0..=0xdb)) {
+            candidates.extend(transcode::messagepack(payload).ok().map(|json| self.of_json(&json)));
+        }
+        if !candidates.iter().any(is_meant) {
+            candidates.extend(transcode::cbor(payload).ok().map(|json| self.of_cbor(&json)));
+        }
+        candidates.sort_by_key(|candidate| !is_meant(candidate));
         if let Some(candidate) = candidates.into_iter().find(|candidate| candidate.is_certain) {
             return candidate.outcome;
         }
         unless_named(topic, payload)?;
         // Text with a foreign byte at its beginning may still be read.
         self.json.decode(payload).map_err(|error| unknown_binary(payload, error))
+    }
+
+    /// Decodes a binary payload that is a flat map.
+    fn flat(&self, payload: &[u8]) -> Option<Measurement> {
+        let flat = flat::messagepack(payload).or_else(|| flat::cbor(payload))?;
+        self.transcoded.flat_members(flat.members())
     }
 
     /// Decodes a `MessagePack` payload that was rewritten as JSON.
@@ -233,8 +257,11 @@ impl FormatDecoder {
     }
 }
 
-fn has_measurement(outcome: &Outcome) -> bool {
-    outcome.as_ref().is_ok_and(|elements| elements.iter().any(Result::is_ok))
+/// Whether a payload is meant to have this format: it is certain, and gives a measurement.
+fn is_meant(candidate: &Recognised) -> bool {
+    let has_measurement =
+        || candidate.outcome.as_ref().is_ok_and(|elements| elements.iter().any(Result::is_ok));
+    candidate.is_certain && has_measurement()
 }
 
 /// Fails with the name of the payload's format, if the format is recognised.
