@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 
 mod compiled;
 mod error;
+mod labels;
 mod left_out;
 mod lists;
 mod object;
@@ -207,6 +208,7 @@ impl PayloadDecoder {
         compiled: &Compiled,
         mut left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Measurement, PayloadError> {
+        let compiled = compiled.for_object(text);
         let reports_before = left_out.as_ref().map_or(0, |left_out| left_out.len());
         let Walked { ts, is_nested } =
             self.walk_once(scratch, text, compiled, left_out.as_deref_mut()).map_err(|stop| match stop {
@@ -221,7 +223,8 @@ impl PayloadDecoder {
             }
         }
         if !scratch.found.values.is_empty() {
-            return scratch.walked(ts);
+            let labels = labels::read(text, &self.compiled.rules.labels);
+            return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
         if let Some(left_out) = left_out {
             return Err(PayloadError::no_field(&left_out[reports_before..]));
@@ -269,7 +272,13 @@ impl PayloadDecoder {
             Err(Stop::Malformed) => return Err(whole.malformed()),
         };
         let mut outcomes = self.elements(scratch, whole, elements, &self.of_elements, left_out)?;
+        let labels = labels::read(text, &compiled.rules.labels);
         for outcome in &mut outcomes {
+            if let Ok(measurement) = outcome {
+                for (own, of_message) in measurement.labels.iter_mut().zip(&labels) {
+                    *own = own.take().or_else(|| of_message.clone());
+                }
+            }
             match (&mut *outcome, &of_message) {
                 (Ok(measurement), Ok(ts)) => measurement.ts = measurement.ts.or(*ts),
                 (Ok(Measurement { ts: None, .. }), Err(error)) => *outcome = Err(error.clone()),

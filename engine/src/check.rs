@@ -6,8 +6,8 @@ use std::time::Duration;
 use rumqttc::{AsyncClient, Event, Incoming};
 use thicket_store::redis::{disconnect, server_version, setting, try_connect_redis};
 
-use crate::broker::client_options;
-use crate::config::Config;
+use crate::brokers::client_options;
+use crate::config::{BrokerConfig, Config};
 use crate::format::count;
 use crate::migrate;
 
@@ -23,11 +23,13 @@ type Finding = Result<String, String>;
 /// Runs all checks and prints a line for each.
 pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
     println!("ok    configuration");
-    let findings = [
-        ("redis", redis(config).await),
-        ("postgresql", postgres(config).await),
-        ("mqtt", broker(config).await),
-    ];
+    let mut findings =
+        vec![("redis".to_owned(), redis(config).await), ("postgresql".to_owned(), postgres(config).await)];
+    for mqtt in &config.mqtt {
+        let name =
+            if config.mqtt.len() == 1 { "mqtt".to_owned() } else { format!("mqtt {}", mqtt.broker.label()) };
+        findings.push((name, broker(&mqtt.broker).await));
+    }
     let mut all_pass = true;
     for (server, finding) in findings {
         match finding {
@@ -84,8 +86,8 @@ async fn postgres(config: &Config) -> Finding {
     }
 }
 
-async fn broker(config: &Config) -> Finding {
-    let options = client_options(&config.mqtt, "check").map_err(|error| error.to_string())?;
+async fn broker(broker: &BrokerConfig) -> Finding {
+    let options = client_options(broker, "check").map_err(|error| error.to_string())?;
     let (host, port) = options.broker_address();
     let (_client, mut event_loop) = AsyncClient::new(options, 1);
     let connected = async {

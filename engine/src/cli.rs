@@ -12,6 +12,7 @@ use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
 use crate::explain::args::ExplainArgs;
 use crate::output::Format;
+use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
 
@@ -115,6 +116,11 @@ pub(crate) enum Command {
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),
+    /// Shows the presets: the settings for well-known devices.
+    Presets {
+        #[command(subcommand)]
+        command: PresetsCommand,
+    },
     /// Scores past readings with another configuration and shows what it would have found, missed
     /// and cost.
     Backtest(BacktestArgs),

@@ -3,7 +3,7 @@
 mod anomalies;
 mod backlog;
 mod backtest;
-mod broker;
+mod brokers;
 mod check;
 mod cli;
 mod config;
@@ -17,6 +17,7 @@ mod ledger;
 mod losses;
 mod migrate;
 mod output;
+mod presets;
 mod progress_line;
 mod quarantine;
 mod reconcile;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
+        Command::Presets { command } => presets::run(&command),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };
     result.unwrap_or_else(|error| {

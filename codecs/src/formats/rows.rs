@@ -97,6 +97,13 @@ impl Row {
             Time::At(ts) => (Some(ts), 0),
             Time::Offset(micros) => (None, micros),
         };
-        Ok(Measurement { device: self.device, offset_micros, ts, fields: FieldSet::new(names)?, values })
+        Ok(Measurement {
+            device: self.device,
+            offset_micros,
+            ts,
+            fields: FieldSet::new(names)?,
+            values,
+            labels: Vec::new(),
+        })
     }
 }

@@ -36,8 +36,12 @@ impl Default for CsvRules {
 pub struct PayloadRules {
     /// Path of the object that holds the fields; empty for the whole message. Names of fields are
     /// relative to it. If there is an array, each of its objects is a reading; an object without a
-    /// time has that of the message.
+    /// time has that of the message. With `?` at its end, the whole message counts if it has no such
+    /// member.
     pub root: String,
+    /// Paths, from the top of the message or of the element of an array, of the members whose texts
+    /// are returned as [`labels`](super::Measurement::labels).
+    pub labels: Vec<String>,
     /// Whether the topmost members of a message are devices: each holds a message of one device, or an
     /// array of such messages. The name of the member is the name of the device.
     pub device_keys: bool,
@@ -68,6 +72,7 @@ impl Default for PayloadRules {
     fn default() -> Self {
         Self {
             root: String::new(),
+            labels: Vec::new(),
             device_keys: false,
             include: Vec::new(),
             exclude: Vec::new(),

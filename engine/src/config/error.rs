@@ -35,4 +35,22 @@ impl ConfigError {
     pub(super) fn invalid(key: &str, problem: &str) -> Self {
         Self::Invalid { key: key.to_owned(), problem: problem.to_owned() }
     }
+
+    /// Makes an error of the values of the sources. `place` is where they are, such as `mqtt[1]`.
+    pub(super) fn source(errors: figment::Error, place: &str) -> Self {
+        let errors: Vec<String> = errors.into_iter().map(|error| error.to_string()).collect();
+        Self::Source(format!("{place}: {}", errors.join("; ")))
+    }
+
+    /// Replaces `mqtt`, the first part of the key, by the place of the keys of one broker or
+    /// subscription.
+    pub(super) fn at(self, place: &str) -> Self {
+        match self {
+            Self::Invalid { key, problem } => {
+                let key = key.strip_prefix("mqtt").map(|rest| format!("{place}{rest}")).unwrap_or(key);
+                Self::Invalid { key, problem }
+            }
+            other => other,
+        }
+    }
 }

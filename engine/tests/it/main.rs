@@ -21,4 +21,5 @@ mod reconcile;
 mod restart;
 mod retention;
 mod stores;
+mod subscriptions;
 mod support;
