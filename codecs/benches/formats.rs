@@ -13,7 +13,7 @@ use thicket_codecs::formats::sparkplug::{Metric, MetricValue, Payload};
 use thicket_codecs::payload::CsvRules;
 use thicket_codecs::{
     BirthLimits, Format, FormatDecoder, PayloadDecoder, PayloadLimits, PayloadRules, SparkplugDecoder,
-    SparkplugTopic, TopicTemplate, TopicTemplates,
+    SparkplugRules, SparkplugTopic, TopicTemplate, TopicTemplates,
 };
 use thicket_schema::{Entry, FieldSet, Item, Position, Reading, Record, SensorName, Timestamp};
 
@@ -158,8 +158,8 @@ fn compare_formats() {
         reader.records().map(Result::unwrap).collect::<Vec<_>>()
     };
     compare("CSV, 4 fields", || csv.decode("s", black_box(row)), || plain_csv(black_box(row)));
-    let mut sparkplug_decoder =
-        SparkplugDecoder::new(limits.clone(), PayloadRules::default(), BirthLimits::default());
+    let mut sparkplug_decoder = SparkplugDecoder::new(BirthLimits::default());
+    let sparkplug_rules = SparkplugRules::new(limits.clone(), PayloadRules::default());
     let now = Timestamp(1_795_341_600_000_000);
     for (what, kind) in [("birth of 13 metrics", "NBIRTH"), ("data of 13 metrics by alias", "NDATA")] {
         let topic = format!("spBv1.0/plant/{kind}/edge");
@@ -167,7 +167,7 @@ fn compare_formats() {
         let message = sparkplug(kind == "NBIRTH");
         compare(
             &format!("Sparkplug B, {what}"),
-            || sparkplug_decoder.decode(&topic, black_box(&message), false, now),
+            || sparkplug_decoder.decode(&sparkplug_rules, &topic, black_box(&message), false, now),
             || Payload::decode(black_box(message.as_slice())),
         );
     }

@@ -17,7 +17,7 @@ pub mod sensor;
 pub mod timestamp;
 pub mod topic;
 
-pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugTopic};
+pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugRules, SparkplugTopic};
 pub use formats::{Explanation, Format, FormatDecoder};
 pub use payload::{
     LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,

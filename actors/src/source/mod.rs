@@ -5,10 +5,12 @@
 //! - `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `births`: stores what Sparkplug births have taught.
 //! - `filter`: topic filters.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
+mod births;
 mod controls;
 mod decode;
 mod filter;
@@ -18,7 +20,7 @@ mod session;
 mod stamp;
 mod subscription_lease;
 
-pub use decode::{DecodeOptions, MessageDecoder, SubscriptionOptions};
+pub use decode::{DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
 pub use filter::{filter_receives, plain_filter};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};

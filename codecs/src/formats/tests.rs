@@ -325,12 +325,12 @@ proptest! {
         let decoder = decoder(Format::Auto);
         let short = flat::cbor(&payload).and_then(|flat| decoder.transcoded.flat_members(flat.members()));
         if let Some(short) = short {
-            let long = transcode::cbor(&payload).map(|json| decoder.of_cbor(&json).outcome).unwrap().unwrap();
+            let long = transcode::cbor(&payload).map(|json| decoder.of_cbor(&json, &mut None).read.outcome).unwrap().unwrap();
             prop_assert_eq!(long, [Ok(short)]);
         }
         let short = flat::messagepack(&payload).and_then(|flat| decoder.transcoded.flat_members(flat.members()));
         if let Some(short) = short {
-            let long = transcode::messagepack(&payload).map(|json| decoder.of_json(&json).outcome).unwrap().unwrap();
+            let long = transcode::messagepack(&payload).map(|json| decoder.of_json(&json, Format::Messagepack, &mut None).read.outcome).unwrap().unwrap();
             prop_assert_eq!(long, [Ok(short)]);
         }
     }
