@@ -386,7 +386,7 @@ fn rebirth_request(topic: &SparkplugTopic<'_>, now: Timestamp) -> RebirthRequest
         ..Metric::default()
     };
     let payload = Payload { timestamp, metrics: vec![metric], seq: None };
-    RebirthRequest { topic: topic.command(), payload: payload.encode_to_vec() }
+    RebirthRequest { topic: topic.command(), payload: payload.to_bytes() }
 }
 
 /// Returns the readings. Without any, the message only has metrics that are no fields.
