@@ -6,6 +6,7 @@
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
 //! - `births`: stores what Sparkplug births have taught.
+//! - `explanation`: the steps of decoding, for people.
 //! - `filter`: topic filters.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
@@ -13,6 +14,7 @@
 mod births;
 mod controls;
 mod decode;
+mod explanation;
 mod filter;
 mod ignore;
 mod ingress;
@@ -21,6 +23,7 @@ mod stamp;
 mod subscription_lease;
 
 pub use decode::{DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
+pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};

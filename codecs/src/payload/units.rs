@@ -39,7 +39,7 @@ pub(super) fn with_point(text: &str) -> Option<String> {
     let is_grouped = groups.clone().next().is_some();
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_number = are_digits(first)
-        && !(is_grouped && !(1..=3).contains(&first.len()))
+        && (!is_grouped || (1..=3).contains(&first.len()))
         && groups.all(|group| group.len() == 3 && are_digits(group))
         && are_digits(fraction)
         && !(first.is_empty() && fraction.is_empty());

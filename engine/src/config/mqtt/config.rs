@@ -49,22 +49,27 @@ impl<'de> Deserialize<'de> for MqttConfig {
 impl MqttConfig {
     /// Returns the subscriptions, at least one.
     pub(crate) fn subscriptions(&self) -> Result<Vec<MessageConfig>, ConfigError> {
-        if self.subscriptions.is_empty() {
-            return Ok(vec![self.messages.clone()]);
-        }
-        let resolve = |(index, own): (usize, &Dict)| {
-            subscriptions::merge(&self.messages, own, &format!("{}.subscriptions[{index}]", self.place))
-        };
-        let resolved: Result<Vec<_>, _> = self.subscriptions.iter().enumerate().map(resolve).collect();
-        Ok(resolved?.into_iter().flatten().collect())
+        Ok(self.placed_subscriptions()?.into_iter().map(|(_, subscription)| subscription).collect())
     }
 
+    /// Returns the subscriptions, at least one, each with its place in the configuration.
+    pub(crate) fn placed_subscriptions(&self) -> Result<Vec<(String, MessageConfig)>, ConfigError> {
+        if self.subscriptions.is_empty() {
+            return Ok(vec![(self.place.clone(), self.messages.clone())]);
+        }
+        let mut placed = Vec::new();
+        for (index, own) in self.subscriptions.iter().enumerate() {
+            let place = format!("{}.subscriptions[{index}]", self.place);
+            let merged = subscriptions::merge(&self.messages, own, &place)?;
+            placed.extend(merged.into_iter().map(|subscription| (place.clone(), subscription)));
+        }
+        Ok(placed)
+    }
+
+    /// Checks what no type can express.
     pub(in crate::config) fn validate(&self) -> Result<(), ConfigError> {
         self.broker.validate(&self.place)?;
-        if self.subscriptions.is_empty() {
-            return self.messages.validate(&self.place);
-        }
-        let place = format!("{}.subscriptions", self.place);
-        self.subscriptions()?.iter().try_for_each(|subscription| subscription.validate(&place))
+        let placed = self.placed_subscriptions()?;
+        placed.iter().try_for_each(|(place, subscription)| subscription.validate(place))
     }
 }
