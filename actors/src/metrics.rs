@@ -116,6 +116,7 @@ const LATENCY_BUCKETS: &[f64] = &[
 
 impl Metrics {
     /// Creates the metrics and registers them.
+    #[expect(clippy::too_many_lines, reason = "a list of the metrics")]
     pub fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let r = Registrar { registry };
         let metrics = Self {

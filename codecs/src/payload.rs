@@ -266,7 +266,7 @@ impl PayloadDecoder {
         lists::check(text, compiled).map_err(|_| whole.malformed())?;
         let Self { limits, timestamp_keys, .. } = self;
         let walk = Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, None);
-        let of_message = match walk.for_the_time().run() {
+        let of_message = match walk.run_for_the_time() {
             Ok(Walked { ts, .. }) => Ok(ts),
             Err(Stop::Refused(error)) => Err(error),
             Err(Stop::Malformed) => return Err(whole.malformed()),

@@ -204,7 +204,7 @@ impl MessageDecoder {
         let Some(subscription) = self.subscriptions.iter().position(receives) else {
             return DecodeExplanation::default();
         };
-        let Subscription { options, payload: decoder } = &self.subscriptions[subscription];
+        let Subscription { options, payload: decoder, sparkplug } = &self.subscriptions[subscription];
         let filter = options.topics.iter().find(|filter| filter_receives(filter, topic)).cloned();
         let ignored = ignore_reason(&options.ignore, topic, payload);
         let captured = options.templates.captures(topic).map(|captured| {
@@ -220,13 +220,20 @@ impl MessageDecoder {
         if ignored.is_some() {
             return steps;
         }
-        let payload_steps = decoder.explain(topic, payload);
         let records = self.decode(topic, payload, false, now_micros);
+        let items = records.into_iter().map(|(_, record)| record.item).collect();
+        if let (Some(rules), Some(topic)) = (sparkplug, SparkplugTopic::parse(topic)) {
+            let now = Timestamp(now_micros);
+            let mut decoder = self.sparkplug.borrow_mut();
+            let (_, left_out) = decoder.decode_explained(rules, &topic, payload, true, now);
+            return DecodeExplanation { left_out, items, ..steps };
+        }
+        let payload_steps = decoder.explain(topic, payload);
         DecodeExplanation {
             format: payload_steps.format,
             compression: payload_steps.compression,
             left_out: payload_steps.left_out,
-            items: records.into_iter().map(|(_, record)| record.item).collect(),
+            items,
             ..steps
         }
     }

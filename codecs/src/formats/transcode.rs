@@ -10,7 +10,8 @@
 //! | a time (tag 1; `MessagePack` timestamp) | RFC 3339 text |
 //! | any other tag | the value in it |
 
-use std::{fmt, io};
+use std::fmt::{self, Write as _};
+use std::io;
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -93,8 +94,7 @@ impl Value<'_> {
     }
 
     fn null<E: Error>(self) -> Result<(), E> {
-        self.out.text.push_str("null");
-        Ok(())
+        self.push(&())
     }
 }
 
@@ -279,8 +279,7 @@ impl<'de> Visitor<'de> for Tagged<'_> {
         match tag {
             TAG_DECIMAL_FRACTION => {
                 let (exponent, mantissa): (i64, i128) = parts.next_element()?.ok_or_else(incomplete)?;
-                self.out.text.push_str(&format!("{mantissa}e{exponent}"));
-                Ok(())
+                write!(self.out.text, "{mantissa}e{exponent}").map_err(A::Error::custom)
             }
             TAG_BIGFLOAT => {
                 let (exponent, mantissa): (i64, i128) = parts.next_element()?.ok_or_else(incomplete)?;

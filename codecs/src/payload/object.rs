@@ -95,6 +95,9 @@ pub(super) fn read(scratch: &mut Scratch, text: &str, rules: FlatRules<'_>) -> O
     scratch.measurement(ts).ok()
 }
 
+/// A value that only the slow path decides about.
+struct CloserLook;
+
 /// A plain value of a member, in a format other than JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scalar<'v> {
@@ -120,20 +123,19 @@ impl Scalar<'_> {
         time.ok().filter(|time| *time >= floor)
     }
 
-    /// Returns the value as a number, by the rules of [`ValueSeed`]. The outer `None` means that it
-    /// needs a closer look.
-    fn number(self, words: &Words) -> Option<Option<f64>> {
+    /// Returns the value as a number, by the rules of [`ValueSeed`].
+    fn number(self, words: &Words) -> Result<Option<f64>, CloserLook> {
         match self {
-            Self::Number(value) if value.abs() < MAX_EXACT as f64 => Some(Some(value)),
-            Self::Unsigned(value) if value <= MAX_EXACT => Some(Some(value as f64)),
-            Self::Signed(value) if value.unsigned_abs() <= MAX_EXACT => Some(Some(value as f64)),
-            Self::Number(_) | Self::Unsigned(_) | Self::Signed(_) => None,
-            Self::Bool(value) => Some(Some(f64::from(u8::from(value)))),
+            Self::Number(value) if value.abs() < MAX_EXACT as f64 => Ok(Some(value)),
+            Self::Unsigned(value) if value <= MAX_EXACT => Ok(Some(value as f64)),
+            Self::Signed(value) if value.unsigned_abs() <= MAX_EXACT => Ok(Some(value as f64)),
+            Self::Number(_) | Self::Unsigned(_) | Self::Signed(_) => Err(CloserLook),
+            Self::Bool(value) => Ok(Some(f64::from(u8::from(value)))),
             Self::Text(text) => match words.meaning(text) {
-                Meaning::Number(value) => Some(Some(value)),
-                _ => Some(None),
+                Meaning::Number(value) => Ok(Some(value)),
+                _ => Ok(None),
             },
-            Self::Null => Some(None),
+            Self::Null => Ok(None),
         }
     }
 }
@@ -153,7 +155,7 @@ pub(super) fn read_members<'v>(
                 Some((best, _)) if best < rank => {}
                 _ => time = Some((rank, value)),
             }
-        } else if let Some(value) = value.number(rules.words)? {
+        } else if let Some(value) = value.number(rules.words).ok()? {
             if scratch.values.len() == rules.max_fields {
                 return None;
             }
