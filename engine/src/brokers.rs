@@ -12,8 +12,8 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
     let mut sessions: HashMap<(String, u16), u32> = HashMap::new();
     let broker = |mqtt: &MqttConfig| {
         let MqttConfig { broker, .. } = mqtt;
-        let (host, port) = broker.address()?;
-        let session = sessions.entry((host.clone(), port)).or_default();
+        let address = broker.address()?;
+        let session = sessions.entry((address.host().to_owned(), address.port())).or_default();
         *session += 1;
         let client_id = match (&broker.client_id[..], *session) {
             ("", 1) => format!("thicket-{deployment}"),
@@ -23,15 +23,15 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
         };
         let options = MqttOptions {
             name: broker.label(),
-            host,
-            port,
+            address,
             client_id,
             credentials: broker.credentials(),
             keep_alive: broker.keep_alive,
             max_in_flight: broker.max_in_flight,
         };
         let decode = options_of(config, &mqtt.subscriptions()?)?;
-        Ok(Broker { client: MqttClient::new(&options), options, decode })
+        let client = MqttClient::new(&options).map_err(|error| BrokerConfig::unusable(&error))?;
+        Ok(Broker { client, options, decode })
     };
     config.mqtt.iter().map(broker).collect()
 }
@@ -55,9 +55,8 @@ pub(crate) fn client_options(
     broker: &BrokerConfig,
     purpose: &str,
 ) -> Result<rumqttc::MqttOptions, ConfigError> {
-    let (host, port) = broker.address()?;
     let id = format!("thicket-{purpose}-{}", std::process::id());
-    let mut options = rumqttc::MqttOptions::new(id, host, port);
+    let mut options = broker.address()?.options(&id).map_err(|error| BrokerConfig::unusable(&error))?;
     if let Some((user, password)) = broker.credentials() {
         options.set_credentials(user, password);
     }

@@ -2,7 +2,7 @@
 //! holds its records.
 //!
 //! - `ingress`: the actor.
-//! - `session`: connects, subscribes, receives messages.
+//! - `address`: the address of a broker. `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
 //! - `births`: stores what Sparkplug births have taught.
@@ -11,6 +11,7 @@
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
+mod address;
 mod births;
 mod controls;
 mod decode;
@@ -22,6 +23,7 @@ mod session;
 mod stamp;
 mod subscription_lease;
 
+pub use address::{BrokerAddress, BrokerAddressError};
 pub use decode::{DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
 pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};

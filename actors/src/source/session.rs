@@ -15,6 +15,7 @@ use thicket_store::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::address::{BrokerAddress, BrokerAddressError};
 use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
@@ -38,15 +39,13 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Mosquitto reports here how many messages it has dropped.
 const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 
-/// The settings of the connection to a broker.
-#[derive(Clone, Debug)]
+/// The settings of the connection to a broker. Its debug form hides the password.
+#[derive(Clone)]
 pub struct MqttOptions {
     /// The name of the broker in logs and metrics.
     pub name: String,
-    /// Host of the broker.
-    pub host: String,
-    /// Port of the broker.
-    pub port: u16,
+    /// The address of the broker.
+    pub address: BrokerAddress,
     /// The client id, which names the persistent session.
     pub client_id: String,
     /// User and password, if the broker asks for them.
@@ -55,6 +54,16 @@ pub struct MqttOptions {
     pub keep_alive: Duration,
     /// Maximum number of messages that are received and not in the log yet.
     pub max_in_flight: u32,
+}
+
+impl std::fmt::Debug for MqttOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = self.address.to_string();
+        f.debug_struct("MqttOptions")
+            .field("name", &self.name)
+            .field("address", &address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The client and the event loop of a session, created before the actors that share the connection.
@@ -66,8 +75,8 @@ pub struct MqttClient {
 
 impl MqttClient {
     /// Creates a client that is not connected yet.
-    pub fn new(options: &MqttOptions) -> Self {
-        let mut mqtt = rumqttc::MqttOptions::new(&options.client_id, &options.host, options.port);
+    pub fn new(options: &MqttOptions) -> Result<Self, BrokerAddressError> {
+        let mut mqtt = options.address.options(&options.client_id)?;
         mqtt.set_clean_session(false)
             .set_manual_acks(true)
             .set_keep_alive(options.keep_alive)
@@ -76,7 +85,7 @@ impl MqttClient {
             mqtt.set_credentials(user, password);
         }
         let (client, event_loop) = AsyncClient::new(mqtt, REQUEST_QUEUE);
-        Self { connection: Connection::new(client.clone()), client, event_loop }
+        Ok(Self { connection: Connection::new(client.clone()), client, event_loop })
     }
 
     /// Returns the connection on which deliveries are acknowledged.
@@ -123,7 +132,8 @@ impl Session {
             }
             self.controls.set_writer(true);
             let connected =
-                self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
+                Box::pin(self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop))
+                    .await;
             self.connected().set(0);
             self.connection.end_generation(&mut event_loop);
             if *stop.borrow() {
@@ -183,8 +193,9 @@ impl Session {
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
                 Ok(_) => {}
                 Err(error) => {
-                    let MqttOptions { name, host, port, .. } = &self.options;
-                    tracing::warn!(%error, broker = name, host, port, "no connection to the broker; retrying");
+                    let MqttOptions { name, address, .. } = &self.options;
+                    let error = address.explain(&error);
+                    tracing::warn!(error, broker = name, %address, "no connection to the broker; retrying");
                     return connected;
                 }
             }
@@ -216,8 +227,7 @@ impl Session {
     fn on_connected(&self, session_present: bool, subscribed: &mut bool) {
         tracing::info!(
             broker = self.options.name,
-            host = self.options.host,
-            port = self.options.port,
+            address = %self.options.address,
             session_present,
             "connected to the broker"
         );

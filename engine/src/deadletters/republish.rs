@@ -66,14 +66,14 @@ impl Republisher {
     /// Connects, under a client id of its own.
     async fn open(broker: &BrokerConfig) -> anyhow::Result<Self> {
         let mut options = client_options(broker, "replay")?;
-        let (host, port) = options.broker_address();
+        let address = broker.address()?;
         options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_inflight(AT_ONCE as u16);
         let (client, event_loop) = AsyncClient::new(options, 2 * AT_ONCE);
         let mut republisher = Self { client, event_loop };
         republisher
             .wait_for(|event| matches!(event, Incoming::ConnAck(_)))
             .await
-            .with_context(|| format!("the broker {host}:{port} does not answer; start it or set mqtt.url"))?;
+            .with_context(|| format!("the broker {address} does not answer; start it or set mqtt.url"))?;
         Ok(republisher)
     }
 

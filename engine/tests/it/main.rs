@@ -13,6 +13,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod outages;
+mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
@@ -24,3 +25,4 @@ mod sparkplug;
 mod stores;
 mod subscriptions;
 mod support;
+mod tls;

@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use rumqttc::{Publish, QoS};
 use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
+use thicket_connect::TlsSettings;
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::super::address::BrokerAddress;
 use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
@@ -14,8 +16,7 @@ use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record}
 fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedReceiver<Append>) {
     let options = MqttOptions {
         name: "test".to_owned(),
-        host: "127.0.0.1".to_owned(),
-        port: 1,
+        address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
         client_id: "test".to_owned(),
         credentials: None,
         keep_alive: Duration::from_secs(30),
@@ -34,7 +35,7 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
         max_age: Duration::from_hours(1),
     };
     let decode = DecodeOptions { partitions: 8, subscriptions: vec![subscription] };
-    let client = MqttClient::new(&options);
+    let client = MqttClient::new(&options).unwrap();
     let (append, appended) = record(|_| ());
     let (controls, _) = record(|_| true);
     let (fence, _) = record(|_| true);
