@@ -13,13 +13,17 @@ use thicket_detector::{Detection, Marks};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// MQTT messages by result: `appended` to the log, or dropped as `retained`, `empty` or
-    /// `ignored` by a rule.
+    /// MQTT messages by result: `appended` to the log, or dropped as `retained`, `empty`,
+    /// `ignored` by a rule, or with `no_reading` (of Sparkplug).
     pub mqtt_messages: IntCounterVec,
     /// 1 while the ingress is connected to the broker and subscribed.
     pub mqtt_connected: IntGaugeVec,
     /// Connections to the broker.
     pub mqtt_connects: IntCounterVec,
+    /// Sparkplug nodes that were asked for their births.
+    pub sparkplug_rebirth_requests: IntCounter,
+    /// Sparkplug births that were not learnt, because a limit is reached.
+    pub sparkplug_births_refused: IntCounter,
     /// Messages that the broker dropped because its queues were full, as the broker reports.
     pub broker_dropped: IntGaugeVec,
     /// Readings and dead letters appended to the log.
@@ -114,12 +118,13 @@ const LATENCY_BUCKETS: &[f64] = &[
 
 impl Metrics {
     /// Creates the metrics and registers them.
+    #[expect(clippy::too_many_lines, reason = "a list of the metrics")]
     pub fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let r = Registrar { registry };
         let metrics = Self {
             mqtt_messages: r.counters(
                 "mqtt_messages_total",
-                "MQTT messages by result: appended to the log, or dropped as retained, empty or ignored by a rule.",
+                "MQTT messages by result: appended to the log, or dropped as retained, empty, ignored by a rule, or with no_reading (of Sparkplug).",
                 &["result"],
             )?,
             mqtt_connected: r.gauges(
@@ -128,6 +133,14 @@ impl Metrics {
                 &["broker"],
             )?,
             mqtt_connects: r.counters("mqtt_connects_total", "Connections to the broker.", &["broker"])?,
+            sparkplug_rebirth_requests: r.counter(
+                "sparkplug_rebirth_requests_total",
+                "Sparkplug nodes that were asked for their births.",
+            )?,
+            sparkplug_births_refused: r.counter(
+                "sparkplug_births_refused_total",
+                "Sparkplug births that were not learnt, because a limit is reached.",
+            )?,
             broker_dropped: r.gauges(
                 "broker_dropped_messages",
                 "Messages that the broker dropped because its queues were full, as the broker reports.",
@@ -206,7 +219,7 @@ impl Metrics {
             build_info: r.gauges("build_info", "Always 1. The label is the version of the program.", &["version"])?,
         };
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        for result in ["appended", "retained", "empty", "ignored"] {
+        for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
         }
         for (mark, _) in marks(Marks::default()) {

@@ -9,10 +9,12 @@ use actix::{
     WrapFuture as _,
 };
 use futures_util::future::join_all;
+use thicket_schema::Keys;
 use thicket_store::postgres::PostgresPool;
-use thicket_store::redis::Leases;
+use thicket_store::redis::{BirthStore, Client, Leases};
 use tokio::sync::watch;
 
+use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::DecodeOptions;
 use super::session::{MqttClient, MqttOptions, Session};
@@ -52,6 +54,8 @@ pub struct IngressPeers {
     pub leases: Leases,
     /// The keys of the subscriptions.
     pub keys: SubscriptionKeys,
+    /// Holds the Sparkplug births, under the keys of the deployment.
+    pub redis: (Client, Keys),
     /// Reads the labels and configurations to publish.
     pub pool: PostgresPool,
     /// The configuration of all sensors, as JSON.
@@ -69,13 +73,14 @@ pub struct MqttIngress {
 impl MqttIngress {
     /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
-        let IngressPeers { writer, leases, keys, pool, detectors } = peers;
+        let IngressPeers { writer, leases, keys, redis: (redis, names), pool, detectors } = peers;
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();
         let session = |Broker { client, options, decode }: Broker| {
             metrics.mqtt_connected.with_label_values(&[&options.name]).set(0);
             metrics.mqtt_connects.with_label_values(&[&options.name]).inc_by(0);
+            let births_key = names.births(&options.client_id);
             Rc::new(Session {
                 credits: CreditPool::new(options.max_in_flight),
                 options,
@@ -87,6 +92,7 @@ impl MqttIngress {
                 lease: Rc::clone(&lease),
                 metrics: metrics.clone(),
                 controls: Rc::clone(&controls),
+                births: Births::new(BirthStore::new(redis.clone(), births_key)),
                 event_loop: tokio::sync::Mutex::new(client.event_loop),
             })
         };

@@ -5,12 +5,14 @@
 //! - `address`: the address of a broker. `session`: connects, subscribes, receives messages.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `births`: stores what Sparkplug births have taught.
 //! - `explanation`: the steps of decoding, for people.
 //! - `filter`: topic filters.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
 mod address;
+mod births;
 mod controls;
 mod decode;
 mod explanation;
@@ -22,7 +24,7 @@ mod stamp;
 mod subscription_lease;
 
 pub use address::{BrokerAddress, BrokerAddressError};
-pub use decode::{DecodeOptions, MessageDecoder, SubscriptionOptions};
+pub use decode::{DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
 pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
 pub use ignore::{IgnoreReason, IgnoreRule};

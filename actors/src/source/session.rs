@@ -10,11 +10,13 @@ use rumqttc::{
     AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubAck, SubscribeFilter,
     SubscribeReasonCode,
 };
+use thicket_codecs::formats::sparkplug::RebirthRequest;
 use thicket_store::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::address::{BrokerAddress, BrokerAddressError};
+use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
 use super::ignore::IgnoreReason;
@@ -104,6 +106,7 @@ pub(super) struct Session {
     pub(super) lease: Rc<SubscriptionLease>,
     pub(super) metrics: Metrics,
     pub(super) controls: Rc<ControlPublisher>,
+    pub(super) births: Births,
     /// Kept when the actor restarts: a panic in the decoder does not end the connection.
     pub(super) event_loop: tokio::sync::Mutex<EventLoop>,
 }
@@ -120,6 +123,10 @@ impl Session {
                 return;
             }
             if !self.lease.fence_older_writers().await {
+                backoff.wait().await;
+                continue;
+            }
+            if !self.births.load(&decoder).await {
                 backoff.wait().await;
                 continue;
             }
@@ -273,8 +280,40 @@ impl Session {
         }
         let credit = self.credits.acquire(1).await;
         let now_micros = Utc::now().timestamp_micros();
-        let records = decoder.decode(&publish.topic, &publish.payload, publish.dup, now_micros);
-        send_credited(&self.writer, Append { records, delivery, credit });
+        let decoded = decoder.decode_with_births(&publish.topic, &publish.payload, publish.dup, now_micros);
+        if decoded.births_are_full {
+            self.metrics.sparkplug_births_refused.inc();
+        }
+        if let Some(change) = decoded.birth {
+            self.births.add(change);
+        }
+        // Later data need the birth after a restart, so no later message may be acknowledged first.
+        if !self.births.save().await {
+            self.connection.request_redelivery();
+            return;
+        }
+        if let Some(request) = decoded.request {
+            self.request_rebirth(request);
+        }
+        if decoded.records.is_empty() {
+            self.metrics.mqtt_messages.with_label_values(&["no_reading"]).inc();
+            if let Some(delivery) = delivery {
+                delivery.acknowledge();
+            }
+            return;
+        }
+        send_credited(&self.writer, Append { records: decoded.records, delivery, credit });
+    }
+
+    /// Asks a Sparkplug node for its births. If the command is lost, a later message leads to another.
+    fn request_rebirth(&self, RebirthRequest { topic, payload }: RebirthRequest) {
+        match self.client.try_publish(topic.as_str(), QoS::AtMostOnce, false, payload) {
+            Ok(()) => {
+                tracing::info!(broker = self.options.name, topic, "asked a Sparkplug node for its births");
+                self.metrics.sparkplug_rebirth_requests.inc();
+            }
+            Err(error) => tracing::warn!(%error, topic, "cannot ask a Sparkplug node for its births"),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod poison;
 mod reconcile;
 mod restart;
 mod retention;
+mod sparkplug;
 mod stores;
 mod subscriptions;
 mod support;

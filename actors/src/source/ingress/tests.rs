@@ -45,6 +45,7 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
         writer: LogWriter { append, controls, fence },
         leases: Leases::new(disconnected_redis(), node, Duration::from_secs(3)),
         keys: SubscriptionKeys::new(&keys),
+        redis: (disconnected_redis(), keys),
         pool: disconnected_postgres(),
         detectors: "{}".into(),
     };
