@@ -34,7 +34,7 @@ pub struct Detector {
 }
 
 /// The aftermath of an anomaly lasts this many times the reach of the moving means.
-const AFTERMATH: u32 = 3;
+pub(crate) const AFTERMATH: u32 = 3;
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,8 +81,8 @@ impl Detector {
 
     /// Scores a reading and learns it.
     ///
-    /// `ts_micros` is the reading's timestamp in microseconds since 1970. The caller ensures that
-    /// it is newer than that of every earlier reading. `names` are sorted and distinct, and
+    /// `ts_micros` is the reading's timestamp in microseconds since 1970. If it is not newer than
+    /// that of the reading before, the sensor's clock has gone back: its time begins again. `names` are sorted and distinct, and
     /// `values` has one value per name, in the same order. Fields that are not part of the point
     /// are ignored. A field of the point that is absent or NaN is imputed.
     ///
@@ -91,7 +91,8 @@ impl Detector {
     /// detector is then unchanged.
     pub fn apply(&mut self, ts_micros: i64, names: &[String], values: &[f64]) -> Result<Detection, Rejected> {
         let known = self.take_fields(names, values)?;
-        let after_silence = self.take_time(ts_micros);
+        let cut = self.begin_again(ts_micros);
+        let after_silence = self.take_time(ts_micros) || cut.has_gone_back;
         let learning = self.state.regime.learns();
         let scored = self
             .score_or_keep(ts_micros, after_silence, learning)
@@ -120,7 +121,10 @@ impl Detector {
             causes: Vec::new(),
             event: None,
         };
-        if is_warm {
+        if let Some(event) = cut.event {
+            // One detection reports one event: the end of the anomaly before the change.
+            detection.event = Some(event);
+        } else if is_warm {
             let instantaneous = rarity_of(scored.surprise.instantaneous, false);
             self.apply_guard(ReadingRarity { at: ts_micros, rarity, instantaneous }, &mut detection);
         }
@@ -323,7 +327,7 @@ impl Detector {
 
 impl Ongoing {
     /// Returns the event, or `None` if no detection has announced it.
-    fn report(&self, closed: bool, accepted: bool) -> Option<Event> {
+    pub(crate) fn report(&self, closed: bool, accepted: bool) -> Option<Event> {
         self.announced.then(|| self.event.report(closed, accepted))
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Totals {
     pub(super) rejected: u64,
     /// Readings that were not newer than the one before, and were skipped.
     pub(super) late: u64,
+    /// Readings among `readings` that the engine stored late, without a score.
+    pub(super) late_scored: u64,
     /// Stored alarms; `None` for files.
     pub(super) old: Option<usize>,
     pub(super) new: usize,
@@ -152,6 +154,7 @@ impl Compared {
             warm_up_readings: counts.warming,
             rejected: counts.rejected,
             late: counts.late,
+            late_scored: counts.backlog,
             old: outcome.stored.as_ref().map(Vec::len),
             new: self.new.len(),
             kept: self.difference.kept.len(),
@@ -168,6 +171,7 @@ impl Totals {
             warm_up_readings: self.warm_up_readings + other.warm_up_readings,
             rejected: self.rejected + other.rejected,
             late: self.late + other.late,
+            late_scored: self.late_scored + other.late_scored,
             old: other.old.map(|old| old + self.old.unwrap_or(0)).or(self.old),
             new: self.new + other.new,
             kept: self.kept + other.kept,
