@@ -142,7 +142,7 @@ pub struct Scores {
 /// What has changed in the time of a sensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClockReport {
-    /// The state after the last reading; `None` if it has not changed.
+    /// The state after the last reading; `None` if it is the usual one and has not changed.
     pub state: Option<ClockState>,
     /// Index of the reading with which the present row of late readings begins, if it is in the
     /// batch.

@@ -6,6 +6,7 @@ mod backtest;
 mod broker;
 mod check;
 mod cli;
+mod clocks;
 mod config;
 mod deadletters;
 mod explain;

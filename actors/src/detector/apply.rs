@@ -35,10 +35,10 @@ impl SensorTime {
         Self { order, reported }
     }
 
-    /// Returns the clock state if it has changed since the last call.
+    /// Returns the clock state if it has changed since the last call, or is not the usual one.
     pub(super) fn take_changed(&mut self) -> Option<ClockState> {
         let state = self.order.state();
-        (state != self.reported).then(|| {
+        (state != self.reported || !state.is_usual()).then(|| {
             self.reported = state;
             state
         })

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use thicket_codecs::{Format, FormatDecoder, Measurement, PayloadLimits, PayloadRules, TopicTemplates};
+use thicket_codecs::{
+    Format, FormatDecoder, Measurement, OnBadTime, PayloadLimits, PayloadRules, TopicTemplates,
+};
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
 use super::stamp::Stamp;
@@ -106,8 +108,14 @@ impl MessageDecoder {
                 Err(error) => return dead_letter(Reason::BadSensorName, &error.to_string()),
             },
         };
-        let stamped = measurement.ts.is_none();
-        let ts = measurement.ts.unwrap_or_else(|| match measurement.offset_micros {
+        let is_near = |ts: &Timestamp| {
+            ts.0 <= now_micros.saturating_add(micros(self.options.max_future))
+                && ts.0 >= now_micros.saturating_sub(micros(self.options.max_age))
+        };
+        let refuses = self.options.rules.on_bad_time == OnBadTime::Refuse;
+        let written = measurement.ts.filter(|ts| refuses || is_near(ts));
+        let stamped = written.is_none();
+        let ts = written.unwrap_or_else(|| match measurement.offset_micros {
             0 => self.stamp.next(now_micros),
             offset => Timestamp(now_micros.saturating_add(offset)),
         });

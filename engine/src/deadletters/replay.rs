@@ -25,6 +25,8 @@ use crate::topology::decode_options;
 pub(super) struct ReplayOptions {
     /// Whether to replay dead letters that have been replayed before.
     pub(super) again: bool,
+    /// Whether readings get the time at which they first arrived instead of their own.
+    pub(super) at_arrival: bool,
     /// Whether to publish nothing.
     pub(super) dry_run: bool,
 }
@@ -113,7 +115,7 @@ fn rules_of(config: &Config) -> anyhow::Result<Rules> {
 fn decide(letter: &DeadLetterRow, rules: &Rules, options: ReplayOptions) -> Result<Message, Refusal> {
     match letter.replayed {
         Some(replayed) if !options.again => Err(Refusal::Replayed(time_arg::show(replayed))),
-        _ => message_for(letter, rules),
+        _ => message_for(letter, rules, options.at_arrival),
     }
 }
 

@@ -185,3 +185,39 @@ async fn a_backtest_finds_the_anomaly_of_a_backlog() {
     let report = backtest(&["--without-late"]);
     assert_eq!((&report["totals"]["readings"], &report["totals"]["new"]), (&402.into(), &0.into()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sensors_with_wrong_clocks_are_named_and_their_refused_readings_can_be_put_back() {
+    let env = start(config()).await;
+    let engine = env.engine().await;
+    let (publisher, now) = (env.publisher(), now_seconds());
+    let mut all = Vec::new();
+    for i in 0..50 {
+        all.push(("sensors/pump", format!("{{\"ts\":{},\"level\":{}}}", now - 100 + i, usual(i))));
+    }
+    for i in 0..25 {
+        let ts = now - 20 * 24 * HOUR + i;
+        all.push(("sensors/pump", format!("{{\"ts\":{ts},\"level\":{}}}", usual(i))));
+    }
+    all.push(("sensors/hasty", format!("{{\"ts\":{},\"level\":1}}", now + 2 * HOUR)));
+    publish(&publisher, &all).await;
+    env.until_accounted(all.len() as i64).await;
+    let status = json(&env.thicket(&["status", "--json"]));
+    let (behind, ahead) = (&status["clocks"]["behind"], &status["clocks"]["ahead"]);
+    assert_eq!((&behind[0]["sensor"], &behind[0]["scored"]), (&"pump".into(), &true.into()), "{status}");
+    assert!((behind[0]["behind_seconds"].as_f64().unwrap() / 86_400.0 - 20.0).abs() < 0.1, "{status}");
+    assert_eq!((&ahead[0]["topic"], &ahead[0]["refused"]), (&"sensors/hasty".into(), &1.into()), "{status}");
+    assert!((ahead[0]["ahead_seconds"].as_f64().unwrap() - 7_200.0).abs() < 60.0, "{status}");
+    let text = stdout(&env.thicket(&["status"]));
+    assert!(text.contains("sensor pump: 20.0 d behind") && text.contains("topic sensors/hasty"), "{text}");
+    let lines = env.logs().matches("reading after reading of the sensor is late").count();
+    assert_eq!(lines, 1, "one line per sensor");
+
+    let replay = ["deadletter", "replay", "--reason", "timestamp_in_future", "--at-arrival"];
+    let replayed = env.thicket(&replay);
+    assert!(replayed.status.success(), "{}{}", stdout(&replayed), stderr(&replayed));
+    env.until("SELECT count(*) FROM scores WHERE sensor = 'hasty'", 1).await;
+    engine.terminate().await;
+    let engine = env.engine().await;
+    engine.until_metric("thicket_sensors_with_wrong_clock", 2.0).await;
+}

@@ -200,7 +200,7 @@ CREATE TABLE quarantine (
 
 -- The sensors whose clocks are behind. late: late readings in a row, each newer than the one before.
 -- last_late: the stored time of the last of them. since: when the first of them arrived. behind_us:
--- how far the last one was behind its arrival. ahead_of: the newest time that the sensor ever had,
+-- how far the last reading was behind its arrival, at `updated`. ahead_of: the newest time that the sensor ever had,
 -- while its time has begun again and has not reached it; null otherwise. A restore needs these rows,
 -- so the transaction that stores the readings also writes them.
 CREATE TABLE sensor_clocks (
@@ -209,6 +209,7 @@ CREATE TABLE sensor_clocks (
     last_late timestamptz NOT NULL,
     since     timestamptz NOT NULL,
     behind_us bigint      NOT NULL,
+    updated   timestamptz NOT NULL,
     ahead_of  timestamptz
 ) WITH (fillfactor = 50);
 

@@ -25,8 +25,8 @@ pub struct ClockState {
 }
 
 impl ClockState {
-    /// Whether the next reading in time leaves nothing to store.
-    const fn is_usual(&self) -> bool {
+    /// Whether it is the state of a sensor whose readings come in order.
+    pub const fn is_usual(&self) -> bool {
         self.late == 0 && self.ahead_of.is_none()
     }
 }
@@ -135,14 +135,14 @@ pub(super) async fn update_clocks(
     }
     let late = |update: &ClockUpdate| i32::try_from(update.state.late).unwrap_or(i32::MAX);
     sql_query(
-        "INSERT INTO sensor_clocks AS c (sensor, late, last_late, since, behind_us, ahead_of)
-         SELECT u.sensor, u.late, u.last_late, coalesce(u.since, o.since, u.received), u.behind_us, u.ahead_of
+        "INSERT INTO sensor_clocks AS c (sensor, late, last_late, since, behind_us, updated, ahead_of)
+         SELECT u.sensor, u.late, u.last_late, coalesce(u.since, o.since, u.received), u.behind_us, u.received, u.ahead_of
          FROM UNNEST($1::int8[], $2::int4[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::int8[],
                      $7::timestamptz[]) AS u (sensor, late, last_late, since, received, behind_us, ahead_of)
          LEFT JOIN sensor_clocks o ON o.sensor = u.sensor
          ON CONFLICT (sensor) DO UPDATE
          SET late = excluded.late, last_late = excluded.last_late, since = excluded.since,
-             behind_us = excluded.behind_us, ahead_of = excluded.ahead_of",
+             behind_us = excluded.behind_us, updated = excluded.updated, ahead_of = excluded.ahead_of",
     )
     .bind::<Array<BigInt>, _>(changed.iter().map(|(sensor, _)| sensor.0).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(changed.iter().map(|(_, update)| late(update)).collect::<Vec<_>>())
@@ -217,19 +217,22 @@ pub struct ClockAhead {
     pub ahead_us: Option<i64>,
 }
 
-/// Returns the sensors that had at least `late` late readings in a row, or whose time has begun
-/// again; those that are furthest behind first.
+/// Returns the sensors with a reading since `since` that had at least `late` late readings in a
+/// row, or whose time has begun again; those that are furthest behind first.
 pub async fn clocks_behind(
     connection: &mut AsyncPgConnection,
     late: u32,
+    since: Timestamp,
     limit: i64,
 ) -> QueryResult<Vec<ClockBehind>> {
     sql_query(
         "SELECT s.name AS sensor, c.late, c.since, c.behind_us, c.ahead_of
          FROM sensor_clocks c JOIN sensors s ON s.id = c.sensor
-         WHERE c.late >= $1 OR c.ahead_of IS NOT NULL ORDER BY c.behind_us DESC, s.name LIMIT $2",
+         WHERE (c.late >= $1 OR c.ahead_of IS NOT NULL) AND c.updated >= $2
+         ORDER BY c.behind_us DESC, s.name LIMIT $3",
     )
     .bind::<Integer, _>(i32::try_from(late).unwrap_or(i32::MAX))
+    .bind::<Timestamptz, _>(since)
     .bind::<BigInt, _>(limit)
     .load(connection)
     .await

@@ -6,7 +6,11 @@ use super::*;
 const NOW: i64 = 1_700_000_000_000_000;
 
 fn decoder() -> MessageDecoder {
-    MessageDecoder::new(DecodeOptions {
+    MessageDecoder::new(options())
+}
+
+fn options() -> DecodeOptions {
+    DecodeOptions {
         partitions: 8,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
         format: Format::Auto,
@@ -15,7 +19,7 @@ fn decoder() -> MessageDecoder {
         rules: PayloadRules::default(),
         max_future: Duration::from_mins(1),
         max_age: Duration::from_hours(1),
-    })
+    }
 }
 
 fn decode(payload: &str) -> Vec<Record> {
@@ -117,6 +121,19 @@ fn a_relative_time_counts_from_the_arrival() {
         })
         .collect();
     assert_eq!(times, [(NOW - 5_000_000, true), (NOW, true)]);
+}
+
+#[test]
+fn a_time_far_from_its_arrival_is_replaced_by_it_if_that_is_the_rule() {
+    let rules = PayloadRules { on_bad_time: OnBadTime::Arrival, ..PayloadRules::default() };
+    let mut decoder = MessageDecoder::new(DecodeOptions { rules, ..options() });
+    let mut time_of = |seconds: i64| {
+        let payload = format!("{{\"ts\":{},\"a\":1}}", NOW / 1_000_000 + seconds);
+        let records = decoder.decode("sensors/site-1/mic-7", &Bytes::from(payload), false, NOW);
+        let Item::Reading(reading) = &records[0].1.item else { panic!("{records:?}") };
+        (reading.ts.0 - NOW, reading.stamped)
+    };
+    assert_eq!([time_of(-60), time_of(-7_200), time_of(7_200)], [(-60_000_000, false), (0, true), (1, true)]);
 }
 
 #[test]
