@@ -2,6 +2,7 @@
 //! values: a sensor's name is never a label.
 
 use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
@@ -12,14 +13,15 @@ use thicket_detector::{Detection, Marks};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// MQTT messages by result: `appended` to the log, or `retained` and dropped.
+    /// MQTT messages by result: `appended` to the log, or dropped as `retained`, `empty` or
+    /// `ignored` by a rule.
     pub mqtt_messages: IntCounterVec,
     /// 1 while the ingress is connected to the broker and subscribed.
-    pub mqtt_connected: IntGauge,
+    pub mqtt_connected: IntGaugeVec,
     /// Connections to the broker.
-    pub mqtt_connects: IntCounter,
+    pub mqtt_connects: IntCounterVec,
     /// Messages that the broker dropped because its queues were full, as the broker reports.
-    pub broker_dropped: IntGauge,
+    pub broker_dropped: IntGaugeVec,
     /// Readings and dead letters appended to the log.
     pub records_appended: IntCounter,
     /// Entries appended to the log. An entry holds many records.
@@ -118,15 +120,19 @@ impl Metrics {
         let metrics = Self {
             mqtt_messages: r.counters(
                 "mqtt_messages_total",
-                "MQTT messages by result: appended to the log, or retained and dropped.",
+                "MQTT messages by result: appended to the log, or dropped as retained, empty or ignored by a rule.",
                 &["result"],
             )?,
-            mqtt_connected: r
-                .gauge("mqtt_connected", "1 while the ingress is connected to the broker and subscribed.")?,
-            mqtt_connects: r.counter("mqtt_connects_total", "Connections to the broker.")?,
-            broker_dropped: r.gauge(
+            mqtt_connected: r.gauges(
+                "mqtt_connected",
+                "1 while the ingress is connected to the broker and subscribed.",
+                &["broker"],
+            )?,
+            mqtt_connects: r.counters("mqtt_connects_total", "Connections to the broker.", &["broker"])?,
+            broker_dropped: r.gauges(
                 "broker_dropped_messages",
                 "Messages that the broker dropped because its queues were full, as the broker reports.",
+                &["broker"],
             )?,
             records_appended: r
                 .counter("records_appended_total", "Readings and dead letters appended to the log.")?,
@@ -204,13 +210,24 @@ impl Metrics {
             build_info: r.gauges("build_info", "Always 1. The label is the version of the program.", &["version"])?,
         };
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        for result in ["appended", "retained"] {
+        for result in ["appended", "retained", "empty", "ignored"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
         }
         for (mark, _) in marks(Marks::default()) {
             metrics.readings_marked.with_label_values(&[mark]).inc_by(0);
         }
         Ok(metrics)
+    }
+
+    /// Returns the names of the brokers to which the ingress is not connected, in their order.
+    pub fn disconnected_brokers(&self) -> Vec<String> {
+        let families = self.mqtt_connected.collect();
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        let disconnected = metrics.filter(|metric| metric.get_gauge().get_value() < 0.5);
+        let names = disconnected.flat_map(Metric::get_label).map(|label| label.value().to_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
     }
 
     /// Counts a detection's marks, and its anomaly if that begins.

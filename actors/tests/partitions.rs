@@ -53,7 +53,7 @@ impl TestEnv {
         let (exit, _) = ExitSignal::new();
         let connection = Connection::new(client);
         let (redis, keys) = (self.client.clone(), self.keys.clone());
-        start(QueueWriter::new(redis, keys, options, connection, metrics, exit))
+        start(QueueWriter::new(redis, keys, options, vec![connection], metrics, exit))
     }
 
     /// Times of the readings in each log, in order.

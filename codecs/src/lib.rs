@@ -6,18 +6,22 @@
 //! # Layout
 //!
 //! - [`topic`]: from an MQTT topic to the sensor's name.
+//! - [`sensor`]: from a topic and a payload to the sensor's name.
 //! - [`payload`]: from a JSON payload to measurements, within limits.
 //! - [`formats`]: the other formats, and which format a payload has.
 //! - [`timestamp`]: RFC 3339, its relatives, local times and epoch numbers, read exactly.
 
 pub mod formats;
 pub mod payload;
+pub mod sensor;
 pub mod timestamp;
 pub mod topic;
 
-pub use formats::{Format, FormatDecoder};
+pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugTopic};
+pub use formats::{Explanation, Format, FormatDecoder};
 pub use payload::{
     LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
 };
+pub use sensor::{MissingPart, NameParts, SensorTemplate, SensorTemplateError};
 pub use timestamp::{LocalZone, TimestampError};
 pub use topic::{NoTopicError, TemplateError, TopicError, TopicTemplate, TopicTemplates};

@@ -95,6 +95,8 @@ enum Level {
 pub struct TopicTemplate {
     template: String,
     levels: Vec<Level>,
+    /// The names of the levels that are captured, in their order.
+    names: Vec<String>,
 }
 
 impl TopicTemplate {
@@ -121,7 +123,8 @@ impl TopicTemplate {
         if names.is_empty() {
             return Err(TemplateError::NoCapture { template: own() });
         }
-        Ok(Self { template: own(), levels })
+        let names = names.into_iter().map(str::to_owned).collect();
+        Ok(Self { template: own(), levels, names })
     }
 
     /// Returns the topic of this form from which the template captures the sensor's name. `None` if
@@ -144,23 +147,40 @@ impl TopicTemplate {
 
     /// Returns the captured levels joined by slashes; `None` if the topic has another form.
     fn capture<'t>(&self, topic: &'t str) -> Option<Cow<'t, str>> {
+        let mut name: Option<Cow<'t, str>> = None;
+        self.each_capture(topic, |part| {
+            name = Some(match name.take() {
+                None => Cow::Borrowed(part),
+                Some(before) => Cow::Owned(format!("{before}/{part}")),
+            });
+        })?;
+        name
+    }
+
+    /// Calls a function with each captured part of a topic. `None` if the topic has another form.
+    fn each_capture<'t>(&self, topic: &'t str, mut captured: impl FnMut(&'t str)) -> Option<()> {
         // The last part is the rest of the topic, with its slashes.
         let mut parts = topic.splitn(self.levels.len(), '/');
-        let mut name: Option<Cow<'t, str>> = None;
         for level in &self.levels {
             let part = parts.next()?;
             match level {
                 Level::Literal(text) if text != part => return None,
-                Level::Literal(_) => continue,
                 Level::One if part.contains('/') => return None,
-                Level::One | Level::Rest => {}
+                Level::Literal(_) => {}
+                Level::One | Level::Rest => captured(part),
             }
-            name = Some(match name {
-                None => Cow::Borrowed(part),
-                Some(before) => Cow::Owned(format!("{before}/{part}")),
-            });
         }
-        name
+        Some(())
+    }
+
+    /// Returns the MQTT filter of the topics of this form.
+    pub fn filter(&self) -> String {
+        let level = |level: &Level| match level {
+            Level::Literal(text) => text.clone(),
+            Level::One => "+".to_owned(),
+            Level::Rest => "#".to_owned(),
+        };
+        self.levels.iter().map(level).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -200,6 +220,24 @@ impl TopicTemplates {
             .find_map(|template| template.capture(topic))
             .ok_or_else(|| no_template_matches(topic))?;
         Ok(SensorName::new(&name)?)
+    }
+
+    /// Returns what the first matching template captures from a topic, by name; `None` if no
+    /// template matches.
+    pub fn captures<'s>(&'s self, topic: &'s str) -> Option<Vec<(&'s str, &'s str)>> {
+        self.0.iter().find_map(|template| {
+            let mut captured = Vec::with_capacity(template.names.len());
+            let mut names = template.names.iter();
+            template.each_capture(topic, |part| {
+                captured.extend(names.next().map(|name| (name.as_str(), part)));
+            })?;
+            Some(captured)
+        })
+    }
+
+    /// Returns the names under which the templates capture levels.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().flat_map(|template| template.names.iter().map(String::as_str)).collect()
     }
 
     /// Returns a topic from which [`sensor`](Self::sensor) reads this sensor. It is made by the

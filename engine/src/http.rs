@@ -41,7 +41,7 @@ pub(crate) fn serve(
     phase: watch::Receiver<Phase>,
 ) -> anyhow::Result<()> {
     let listen = config.http.listen;
-    let pool = postgres_pool(&config.postgres.url, API_CONNECTIONS)?;
+    let pool = postgres_pool(config.postgres.server(), API_CONNECTIONS)?;
     let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase });
     let app = move || {
         App::new()
@@ -78,12 +78,15 @@ async fn healthz() -> HttpResponse {
 
 /// Answers 200 if readings can flow, and else 503 with the reason.
 async fn readyz(health: Data<Health>) -> HttpResponse {
+    let disconnected = health.metrics.disconnected_brokers();
     let not_ready = match *health.phase.borrow() {
-        Phase::WaitingForStores => Some("waiting for postgresql and redis\n"),
-        Phase::Stopping => Some("stopping\n"),
-        Phase::Running if health.metrics.mqtt_connected.get() == 0 => Some("not connected to the broker\n"),
+        Phase::WaitingForStores => Some("waiting for postgresql and redis\n".to_owned()),
+        Phase::Stopping => Some("stopping\n".to_owned()),
+        Phase::Running if !disconnected.is_empty() => {
+            Some(format!("not connected to the broker {}\n", disconnected.join(", ")))
+        }
         Phase::Running if health.metrics.partitions_owned.get() == 0 => {
-            Some("no partition is this node's yet\n")
+            Some("no partition is this node's yet\n".to_owned())
         }
         Phase::Running => None,
     };

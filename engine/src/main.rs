@@ -3,12 +3,13 @@
 mod anomalies;
 mod backlog;
 mod backtest;
-mod broker;
+mod brokers;
 mod check;
 mod cli;
 mod clocks;
 mod config;
 mod deadletters;
+mod discover;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
@@ -18,6 +19,7 @@ mod ledger;
 mod losses;
 mod migrate;
 mod output;
+mod presets;
 mod progress_line;
 mod quarantine;
 mod reconcile;
@@ -25,12 +27,14 @@ mod reload;
 mod retention;
 mod run;
 mod scrape;
+mod security;
 mod sensors;
 mod status;
 mod stores;
 mod telemetry;
 mod time_arg;
 mod topology;
+mod try_message;
 
 use std::process::ExitCode;
 
@@ -42,6 +46,10 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = cli.flags.check() {
+        eprintln!("thicket: {error}");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
         Ok(config) => config,
         Err(error) => {
@@ -71,6 +79,9 @@ fn main() -> ExitCode {
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
+        Command::Presets { command } => presets::run(&command),
+        Command::Discover(args) => on_threads(discover::discover(&config, args)),
+        Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };
     result.unwrap_or_else(|error| {

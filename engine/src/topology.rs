@@ -12,9 +12,7 @@ use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
-use thicket_actors::source::{
-    DecodeOptions, IngressPeers, LogWriter, MqttClient, MqttIngress, MqttOptions, SubscriptionKeys,
-};
+use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
@@ -24,6 +22,7 @@ use thicket_store::postgres::{
 use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
 use thicket_store::retry::Backoff;
 
+use crate::brokers::brokers;
 use crate::config::Config;
 use crate::migrate;
 
@@ -52,9 +51,9 @@ pub(crate) async fn start(
     exit: &ExitSignal,
     watchdog: &Watchdog,
 ) -> anyhow::Result<Topology> {
-    let newest_generation = wait_for_tables(config).await?;
+    let deployment = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
-    let starter = Starter { config, metrics, exit, node: node_name(config), keys, newest_generation };
+    let starter = Starter { config, metrics, exit, node: node_name(config), keys, deployment };
 
     let store_arbiter = Arbiter::new();
     let stores = starter.start_stores(&store_arbiter.handle()).await?;
@@ -89,7 +88,7 @@ struct Starter<'a> {
     exit: &'a ExitSignal,
     node: NodeName,
     keys: Keys,
-    newest_generation: u64,
+    deployment: Deployment,
 }
 
 /// The actors that write to the stores or read from them.
@@ -103,10 +102,10 @@ impl Starter<'_> {
     async fn start_stores(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Stores> {
         let Self { config, metrics, .. } = *self;
         let redis = self.redis(arbiter).await?;
-        let pool = postgres_pool(&config.postgres.url, READ_CONNECTIONS)?;
+        let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
         let writer = |_| {
-            let (url, max_rows) = (config.postgres.url.clone(), config.postgres.max_rows);
-            let (options, metrics) = (PostgresWriterOptions { url, max_rows }, metrics.clone());
+            let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
+            let (options, metrics) = (PostgresWriterOptions { server, max_rows }, metrics.clone());
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })
@@ -173,9 +172,8 @@ impl Starter<'_> {
     ) -> anyhow::Result<(Addr<QueueWriter>, Addr<MqttIngress>)> {
         let config = self.config;
         let redis = self.redis(arbiter).await?;
-        let (mqtt, decode) = (mqtt_options(config)?, decode_options(config)?);
-        let client = MqttClient::new(&mqtt);
-        let connection = client.connection();
+        let brokers = brokers(config, &self.deployment.id)?;
+        let connections = brokers.iter().map(|broker| broker.client.connection()).collect();
 
         let options = QueueWriterOptions {
             linger: config.queue.linger,
@@ -183,12 +181,12 @@ impl Starter<'_> {
             max_backlog: config.queue.max_backlog,
             producer: self.node.to_string(),
             partitions: config.queue.partitions,
-            newest_generation: self.newest_generation,
+            newest_generation: self.deployment.newest_generation,
         };
-        let (log, keys, acknowledging) = (redis.clone(), self.keys.clone(), connection.clone());
+        let (log, keys) = (redis.clone(), self.keys.clone());
         let (metrics, exit) = (self.metrics.clone(), self.exit.clone());
         let queue = start_in_arbiter(arbiter, self.supervise("queue_writer"), move |_| {
-            QueueWriter::new(log, keys, options, acknowledging, metrics, exit)
+            QueueWriter::new(log, keys, options, connections, metrics, exit)
         });
 
         let writer = LogWriter {
@@ -197,16 +195,15 @@ impl Starter<'_> {
             fence: queue.clone().recipient(),
         };
         let peers = IngressPeers {
-            connection,
             writer,
             leases: self.leases(redis),
-            keys: SubscriptionKeys::new(&self.keys, &config.mqtt.client_id),
-            pool: postgres_pool(&config.postgres.url, 1)?,
+            keys: SubscriptionKeys::new(&self.keys),
+            pool: postgres_pool(config.postgres.server(), 1)?,
             detectors: config.detector_configs()?.to_json(),
         };
         let metrics = self.metrics.clone();
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
-            MqttIngress::new(client, mqtt, decode, peers, metrics)
+            MqttIngress::new(brokers, peers, &metrics)
         });
         Ok((queue, ingress))
     }
@@ -226,11 +223,11 @@ impl Starter<'_> {
 
     /// A connection to Redis whose tasks run on the given arbiter.
     async fn redis(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Client> {
-        let url = self.config.redis.url.clone();
+        let server = self.config.redis.server();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         arbiter.spawn(async move {
             // The receiver is gone if the engine was told to stop meanwhile.
-            let _ = sender.send(connect_redis(&url).await);
+            let _ = sender.send(connect_redis(server).await);
         });
         receiver.await.context("an arbiter ended while the engine started")
     }
@@ -258,13 +255,12 @@ impl Topology {
     }
 }
 
-/// Waits for PostgreSQL, and refuses tables that this program does not know. Returns the newest
-/// committed generation of the log.
-async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
+/// Waits for PostgreSQL, and refuses tables that this program does not know.
+async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
     let mut backoff = Backoff::default();
     loop {
-        let url = config.postgres.url.clone();
-        match tokio::task::spawn_blocking(move || migrate::pending(&url)).await? {
+        let server = config.postgres.server();
+        match tokio::task::spawn_blocking(move || migrate::pending(&server)).await? {
             Ok(pending) if pending.is_empty() => break,
             Ok(_) => anyhow::bail!("the tables are missing or out of date: run `thicket migrate`"),
             Err(error) => {
@@ -277,8 +273,8 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
     }
     backoff.reset();
     loop {
-        match check_and_read_generation(config).await {
-            Ok(newest) => return Ok(newest),
+        match check_and_read(config).await {
+            Ok(deployment) => return Ok(deployment),
             // Only a person can solve this. All other errors may pass.
             Err(error @ DeploymentError::PartitionsDiffer { .. }) => return Err(error.into()),
             Err(error) => {
@@ -289,11 +285,19 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<u64> {
     }
 }
 
-/// Checks the number of partitions. Returns the newest committed generation of the log.
-async fn check_and_read_generation(config: &Config) -> Result<u64, DeploymentError> {
-    let mut connection = connect_postgres(&config.postgres.url).await?;
-    check_deployment(&mut connection, config.queue.partitions).await?;
-    newest_generation(&mut connection).await
+/// What PostgreSQL knows of the deployment.
+struct Deployment {
+    /// The id that tells this deployment from others.
+    id: String,
+    /// The newest committed generation of the log.
+    newest_generation: u64,
+}
+
+/// Checks the number of partitions.
+async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
+    let mut connection = connect_postgres(config.postgres.server()).await?;
+    let id = check_deployment(&mut connection, config.queue.partitions).await?;
+    Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
 }
 
 /// The number of threads for shards: one per shard, at most one per core.
@@ -310,34 +314,4 @@ fn node_name(config: &Config) -> NodeName {
         config.node.name.clone()
     };
     NodeName::of_this_process(&name)
-}
-
-fn mqtt_options(config: &Config) -> anyhow::Result<MqttOptions> {
-    let mqtt = &config.mqtt;
-    let (host, port) = mqtt.address()?;
-    let credentials = (!mqtt.username.is_empty()).then(|| (mqtt.username.clone(), mqtt.password.clone()));
-    Ok(MqttOptions {
-        host,
-        port,
-        client_id: mqtt.client_id.clone(),
-        credentials,
-        topics: mqtt.topics.clone(),
-        keep_alive: mqtt.keep_alive,
-        max_in_flight: mqtt.max_in_flight,
-    })
-}
-
-/// The settings for decoding messages.
-pub(crate) fn decode_options(config: &Config) -> anyhow::Result<DecodeOptions> {
-    let mqtt = &config.mqtt;
-    Ok(DecodeOptions {
-        partitions: config.queue.partitions,
-        templates: mqtt.topic_templates()?,
-        format: mqtt.format,
-        limits: mqtt.payload_limits(),
-        timestamp_keys: mqtt.timestamp_keys.clone(),
-        rules: mqtt.payload_rules()?,
-        max_future: mqtt.max_future,
-        max_age: mqtt.max_age,
-    })
 }

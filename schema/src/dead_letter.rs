@@ -55,11 +55,15 @@ pub enum Reason {
     MalformedPayload,
     /// The payload has a format that is not read.
     UnknownFormat,
+    /// The message lacks a part of the sensor's name.
+    NoSensor,
+    /// The metrics of a Sparkplug message have no name, and no earlier birth certificate names them.
+    NoBirth,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -81,6 +85,8 @@ impl Reason {
         Self::Unstorable,
         Self::MalformedPayload,
         Self::UnknownFormat,
+        Self::NoSensor,
+        Self::NoBirth,
     ];
 
     /// Returns the stable name, as in the table `dead_letters` and in metrics.
@@ -107,6 +113,8 @@ impl Reason {
             Self::Unstorable => "unstorable",
             Self::MalformedPayload => "malformed_payload",
             Self::UnknownFormat => "unknown_format",
+            Self::NoSensor => "no_sensor",
+            Self::NoBirth => "no_birth",
         }
     }
 }

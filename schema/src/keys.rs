@@ -10,8 +10,9 @@
 //! | `thicket:{p07}:lease` | string | the node that owns the partition |
 //! | `thicket:{p07}:crash_suspect` | hash | the records to apply next: the suspects of a crash |
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
-//! | `thicket:ingress:<client id>:ingress_epoch` | string | epoch of the subscription's newest holder |
-//! | `thicket:ingress:<client id>:lease` | string | the node that holds the MQTT subscription |
+//! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
+//! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
+//! | `thicket:ingress:<client id>:births` | hash | the Sparkplug births that were learnt at a broker |
 
 use crate::ids::{PartitionId, SensorName};
 use crate::text::excerpt;
@@ -25,7 +26,7 @@ pub struct KeyPrefixError(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseKey(pub String);
 
-/// The key of the counter that numbers the holders of an MQTT subscription.
+/// The key of the counter that numbers the holders of the MQTT subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EpochKey(pub String);
 
@@ -79,14 +80,19 @@ impl Keys {
         format!("{}:{{p{partition}}}:checkpoint:{sensor}", self.prefix)
     }
 
-    /// Returns the key of the lease of the node that holds the MQTT subscription of a client id.
-    pub fn ingress_lease(&self, client_id: &str) -> LeaseKey {
-        LeaseKey(format!("{}:ingress:{client_id}:lease", self.prefix))
+    /// Returns the key of the lease of the node that holds the MQTT subscriptions.
+    pub fn ingress_lease(&self) -> LeaseKey {
+        LeaseKey(format!("{}:ingress:lease", self.prefix))
     }
 
-    /// Returns the key of the epoch of the newest holder of a subscription.
-    pub fn ingress_epoch(&self, client_id: &str) -> EpochKey {
-        EpochKey(format!("{}:ingress:{client_id}:ingress_epoch", self.prefix))
+    /// Returns the key of the epoch of the newest holder of the subscriptions.
+    pub fn ingress_epoch(&self) -> EpochKey {
+        EpochKey(format!("{}:ingress:ingress_epoch", self.prefix))
+    }
+
+    /// Returns the key of the Sparkplug births that the holders of a subscription have learnt.
+    pub fn births(&self, client_id: &str) -> String {
+        format!("{}:ingress:{client_id}:births", self.prefix)
     }
 
     fn of_partition(&self, partition: PartitionId, what: &str) -> String {

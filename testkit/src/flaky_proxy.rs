@@ -31,7 +31,7 @@ impl FlakyProxy {
         let broken = Arc::new(AtomicU64::new(0));
         tokio::spawn(accept(listener, server, Arc::clone(&broken), move |number| {
             let hash = xxh3_64_with_seed(&number.to_le_bytes(), seed);
-            FEWEST_BYTES + hash % (2 * mean << (number / CONNECTIONS_PER_STEP).min(MOST_DOUBLINGS))
+            FEWEST_BYTES + hash % ((2 * mean) << (number / CONNECTIONS_PER_STEP).min(MOST_DOUBLINGS))
         }));
         Ok(Self { port, broken })
     }

@@ -25,7 +25,7 @@ use crate::supervision::{ExitSignal, notify_drained};
 pub struct QueueWriter {
     log: Rc<Log>,
     linger: Duration,
-    connection: Connection,
+    connections: Vec<Connection>,
     state: State,
 }
 
@@ -39,18 +39,18 @@ struct State {
 }
 
 impl QueueWriter {
-    /// Creates a writer. It opens a log before the first append to it.
+    /// Creates a writer of the messages of these connections. It opens a log before the first append to it.
     pub fn new(
         redis: Client,
         keys: Keys,
         options: QueueWriterOptions,
-        connection: Connection,
+        connections: Vec<Connection>,
         metrics: Metrics,
         exit: ExitSignal,
     ) -> Self {
         let linger = options.linger;
         let log = Rc::new(Log::new(redis, keys, options, metrics, exit));
-        Self { log, linger, connection, state: State::default() }
+        Self { log, linger, connections, state: State::default() }
     }
 
     fn flush(&mut self, context: &mut Context<Self>) {
@@ -88,7 +88,7 @@ impl Supervised for QueueWriter {
         // The pending messages are not acknowledged, so the broker delivers them again on a new
         // connection.
         self.state = State::default();
-        self.connection.request_redelivery();
+        self.connections.iter().for_each(Connection::request_redelivery);
     }
 }
 

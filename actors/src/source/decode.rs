@@ -5,19 +5,36 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thicket_codecs::{
-    Format, FormatDecoder, Measurement, OnBadTime, PayloadLimits, PayloadRules, TopicTemplates,
+    Format, FormatDecoder, Measurement, NameParts, OnBadTime, PayloadLimits, PayloadRules, SensorTemplate,
+    TopicTemplates,
 };
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
+use super::explanation::DecodeExplanation;
+use super::filter::filter_receives;
+use super::ignore::{IgnoreReason, IgnoreRule, ignore_reason};
 use super::stamp::Stamp;
 
-/// The settings of decoding.
+/// How the messages of a broker become readings.
 #[derive(Clone, Debug)]
 pub struct DecodeOptions {
     /// Number of partitions of the deployment.
     pub partitions: u16,
-    /// The templates that find the name of the sensor in a topic.
+    /// The subscriptions, at least one. A message belongs to the first one with a matching filter.
+    pub subscriptions: Vec<SubscriptionOptions>,
+}
+
+/// How the messages of one subscription become readings.
+#[derive(Clone, Debug)]
+pub struct SubscriptionOptions {
+    /// Topic filters to subscribe to.
+    pub topics: Vec<String>,
+    /// Topic templates that name the sensor, or capture parts for `sensor`.
     pub templates: TopicTemplates,
+    /// How the sensor's name is made; `None` for the levels that the topic template captures.
+    pub sensor: Option<SensorTemplate>,
+    /// The messages that are no readings.
+    pub ignore: Vec<IgnoreRule>,
     /// The format of the payloads.
     pub format: Format,
     /// The limits of a payload.
@@ -32,21 +49,53 @@ pub struct DecodeOptions {
     pub max_age: Duration,
 }
 
+/// The decoder of one subscription.
+#[derive(Debug)]
+struct Subscription {
+    options: SubscriptionOptions,
+    payload: FormatDecoder,
+}
+
 /// Decodes messages. A reading without a timestamp gets its arrival time.
 #[derive(Debug)]
 pub struct MessageDecoder {
-    options: DecodeOptions,
-    payload: FormatDecoder,
+    partitions: u16,
+    subscriptions: Vec<Subscription>,
     stamp: Stamp,
+}
+
+/// A message, for the functions that make its records.
+#[derive(Clone, Copy)]
+struct Message<'m> {
+    topic: &'m str,
+    payload: &'m Bytes,
+    /// The arrival in µs since the Unix epoch.
+    now_micros: i64,
+}
+
+impl Message<'_> {
+    fn dead_letter(&self, reason: Reason, detail: &str) -> Item {
+        Item::DeadLetter(DeadLetter::new(self.topic, reason, detail, self.payload))
+    }
 }
 
 impl MessageDecoder {
     /// Creates a decoder.
     pub fn new(options: DecodeOptions) -> Self {
-        let payload =
-            FormatDecoder::new(options.format, options.limits.clone(), options.timestamp_keys.clone())
-                .with_rules(&options.rules);
-        Self { options, payload, stamp: Stamp::default() }
+        let subscriptions = options.subscriptions.into_iter().map(Subscription::new).collect();
+        Self { partitions: options.partitions, subscriptions, stamp: Stamp::default() }
+    }
+
+    /// Shares the timestamps for readings without one with other decoders.
+    #[must_use]
+    pub fn with_stamp(self, stamp: Stamp) -> Self {
+        Self { stamp, ..self }
+    }
+
+    /// Returns why a message is no reading and no dead letter; `None` if it must be decoded.
+    pub fn ignore_reason(&self, topic: &str, payload: &[u8]) -> Option<IgnoreReason> {
+        let rules = self.subscription(topic).map_or(&[][..], |subscription| &subscription.options.ignore);
+        ignore_reason(rules, topic, payload)
     }
 
     /// Decodes one message into records, in the order of the message, each with the partition of
@@ -55,38 +104,26 @@ impl MessageDecoder {
     /// `now_micros` is the arrival time in µs since the Unix epoch. `redelivered` is the DUP flag
     /// of MQTT.
     pub fn decode(
-        &mut self,
+        &self,
         topic: &str,
         payload: &Bytes,
         redelivered: bool,
         now_micros: i64,
     ) -> Vec<(PartitionId, Record)> {
-        let dead_letter =
-            |reason: Reason, detail: &str| Item::DeadLetter(DeadLetter::new(topic, reason, detail, payload));
-        let partitions = self.options.partitions;
+        let message = Message { topic, payload, now_micros };
+        let (sensor, items) = if let Some(subscription) = self.subscription(topic) {
+            subscription.items(message, &self.stamp)
+        } else {
+            let detail = format!("no subscription has a filter that matches the topic {topic}");
+            (None, vec![message.dead_letter(Reason::NoTopicTemplate, &detail)])
+        };
         // The dead letters of a message belong to the partition of the sensor in its topic, or else
         // to a partition by the hash of the topic.
-        let (of_message, items) = match self.options.templates.sensor(topic) {
-            Err(error) => {
-                (self.partition_of_topic(topic), vec![dead_letter(Reason::from(&error), &error.to_string())])
-            }
-            Ok(sensor) => {
-                let items = match self.payload.decode(topic, payload) {
-                    Err(error) => vec![dead_letter(Reason::from(&error), &error.to_string())],
-                    Ok(elements) => elements
-                        .into_iter()
-                        .map(|element| match element {
-                            Ok(measurement) => self.item(&sensor, measurement, now_micros, &dead_letter),
-                            Err(error) => dead_letter(Reason::from(&error), &error.to_string()),
-                        })
-                        .collect(),
-                };
-                (sensor.partition(partitions), items)
-            }
-        };
+        let of_message =
+            sensor.map_or_else(|| self.partition_of_topic(topic), |sensor| sensor.partition(self.partitions));
         let record = |item: Item| {
             let partition = match &item {
-                Item::Reading(reading) => reading.sensor.partition(partitions),
+                Item::Reading(reading) => reading.sensor.partition(self.partitions),
                 Item::DeadLetter(_) | Item::Control(_) => of_message,
             };
             (partition, Record { received: now_micros, redelivered, item })
@@ -94,20 +131,138 @@ impl MessageDecoder {
         items.into_iter().map(record).collect()
     }
 
-    fn item(
-        &mut self,
-        sensor: &SensorName,
-        measurement: Measurement,
-        now_micros: i64,
-        dead_letter: &impl Fn(Reason, &str) -> Item,
-    ) -> Item {
-        let sensor = match &measurement.device {
-            None => sensor.clone(),
-            Some(device) => match SensorName::new(&format!("{sensor}/{device}")) {
-                Ok(sensor) => sensor,
-                Err(error) => return dead_letter(Reason::BadSensorName, &error.to_string()),
-            },
+    /// Decodes a message as [`decode`](Self::decode) does, and explains each step. Slower; for
+    /// people who set up a device.
+    pub fn explain(&self, topic: &str, payload: &Bytes, now_micros: i64) -> DecodeExplanation {
+        let receives = |one: &Subscription| one.receives(topic);
+        let Some(subscription) = self.subscriptions.iter().position(receives) else {
+            return DecodeExplanation::default();
         };
+        let Subscription { options, payload: decoder } = &self.subscriptions[subscription];
+        let filter = options.topics.iter().find(|filter| filter_receives(filter, topic)).cloned();
+        let ignored = ignore_reason(&options.ignore, topic, payload);
+        let captured = options.templates.captures(topic).map(|captured| {
+            captured.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+        });
+        let steps = DecodeExplanation {
+            subscription: Some(subscription),
+            filter,
+            ignored,
+            captured,
+            ..DecodeExplanation::default()
+        };
+        if ignored.is_some() {
+            return steps;
+        }
+        let payload_steps = decoder.explain(topic, payload);
+        let records = self.decode(topic, payload, false, now_micros);
+        DecodeExplanation {
+            format: payload_steps.format,
+            compression: payload_steps.compression,
+            left_out: payload_steps.left_out,
+            items: records.into_iter().map(|(_, record)| record.item).collect(),
+            ..steps
+        }
+    }
+
+    /// Returns the subscription that a message belongs to. A single subscription gets every message:
+    /// the session of the broker may hold messages of earlier filters.
+    fn subscription(&self, topic: &str) -> Option<&Subscription> {
+        match &self.subscriptions[..] {
+            [only] => Some(only),
+            all => all.iter().find(|subscription| subscription.receives(topic)),
+        }
+    }
+
+    /// Returns the partition of a message whose topic names no sensor.
+    fn partition_of_topic(&self, topic: &str) -> PartitionId {
+        let hash = xxhash_rust::xxh3::xxh3_64(topic.as_bytes());
+        PartitionId((hash % u64::from(self.partitions)) as u16)
+    }
+}
+
+impl Subscription {
+    fn new(options: SubscriptionOptions) -> Self {
+        let mut rules = options.rules.clone();
+        if let Some(sensor) = &options.sensor {
+            rules.labels = sensor.members().to_vec();
+        }
+        let payload =
+            FormatDecoder::new(options.format, options.limits.clone(), options.timestamp_keys.clone())
+                .with_rules(&rules);
+        Self { options, payload }
+    }
+
+    fn receives(&self, topic: &str) -> bool {
+        self.options.topics.iter().any(|filter| filter_receives(filter, topic))
+    }
+
+    /// Returns the readings and dead letters of a message, and the sensor that its topic names, if
+    /// the topic alone names one.
+    fn items(&self, message: Message<'_>, stamp: &Stamp) -> (Option<SensorName>, Vec<Item>) {
+        let Message { topic, payload, .. } = message;
+        let of_topic = match &self.options.sensor {
+            None => match self.options.templates.sensor(topic) {
+                Ok(sensor) => Some(sensor),
+                Err(error) => {
+                    return (None, vec![message.dead_letter(Reason::from(&error), &error.to_string())]);
+                }
+            },
+            Some(_) => None,
+        };
+        let elements = match self.payload.decode(topic, payload) {
+            Ok(elements) => elements,
+            Err(error) => {
+                return (of_topic, vec![message.dead_letter(Reason::from(&error), &error.to_string())]);
+            }
+        };
+        let items = elements.into_iter().map(|element| match element {
+            Ok(measurement) => self.sensor(message, of_topic.as_ref(), &measurement).map_or_else(
+                |dead_letter| dead_letter,
+                |sensor| self.item(message, sensor, measurement, stamp),
+            ),
+            Err(error) => message.dead_letter(Reason::from(&error), &error.to_string()),
+        });
+        let items = items.collect();
+        (of_topic, items)
+    }
+
+    /// Returns the sensor of a measurement, or the dead letter of a message that names none.
+    fn sensor(
+        &self,
+        message: Message<'_>,
+        of_topic: Option<&SensorName>,
+        measurement: &Measurement,
+    ) -> Result<SensorName, Item> {
+        let name = match (&self.options.sensor, of_topic) {
+            (Some(template), _) => {
+                let captured = self.options.templates.captures(message.topic);
+                let parts = NameParts {
+                    topic: message.topic,
+                    captured: captured.as_deref(),
+                    members: &measurement.labels,
+                };
+                let name = template.name(parts);
+                name.map_err(|missing| message.dead_letter(Reason::NoSensor, &missing.to_string()))?
+            }
+            (None, Some(sensor)) if measurement.device.is_none() => return Ok(sensor.clone()),
+            (None, sensor) => sensor.map(SensorName::to_string).unwrap_or_default(),
+        };
+        let name = match &measurement.device {
+            Some(device) => format!("{name}/{device}"),
+            None => name,
+        };
+        SensorName::new(&name).map_err(|error| message.dead_letter(Reason::BadSensorName, &error.to_string()))
+    }
+
+    fn item(
+        &self,
+        message: Message<'_>,
+        sensor: SensorName,
+        measurement: Measurement,
+        stamp: &Stamp,
+    ) -> Item {
+        let now_micros = message.now_micros;
         let is_near = |ts: &Timestamp| {
             ts.0 <= now_micros.saturating_add(micros(self.options.max_future))
                 && ts.0 >= now_micros.saturating_sub(micros(self.options.max_age))
@@ -116,28 +271,22 @@ impl MessageDecoder {
         let written = measurement.ts.filter(|ts| refuses || is_near(ts));
         let stamped = written.is_none();
         let ts = written.unwrap_or_else(|| match measurement.offset_micros {
-            0 => self.stamp.next(now_micros),
+            0 => stamp.next(now_micros),
             offset => Timestamp(now_micros.saturating_add(offset)),
         });
         if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
-            return dead_letter(
+            return message.dead_letter(
                 Reason::TimestampInFuture,
                 &format!("{ts} is too far after its arrival; see mqtt.max_future"),
             );
         }
         if ts.0 < now_micros.saturating_sub(micros(self.options.max_age)) {
-            return dead_letter(
+            return message.dead_letter(
                 Reason::TimestampTooOld,
                 &format!("{ts} is too far before its arrival; see mqtt.max_age"),
             );
         }
         Item::Reading(Reading { sensor, ts, stamped, fields: measurement.fields, values: measurement.values })
-    }
-
-    /// Returns the partition of a message whose topic names no sensor.
-    fn partition_of_topic(&self, topic: &str) -> PartitionId {
-        let hash = xxhash_rust::xxh3::xxh3_64(topic.as_bytes());
-        PartitionId((hash % u64::from(self.options.partitions)) as u16)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The actor that holds the MQTT subscription: one client id, a persistent session, QoS 1, and
-//! manual acknowledgements.
+//! The actor that holds the MQTT subscriptions: at each broker one client id, a persistent session,
+//! QoS 1, and manual acknowledgements.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient, ResponseFuture, Supervised,
     WrapFuture as _,
 };
+use futures_util::future::join_all;
 use thicket_store::postgres::PostgresPool;
 use thicket_store::redis::Leases;
 use tokio::sync::watch;
@@ -15,8 +16,8 @@ use tokio::sync::watch;
 use super::controls::ControlPublisher;
 use super::decode::DecodeOptions;
 use super::session::{MqttClient, MqttOptions, Session};
+use super::stamp::Stamp;
 use super::subscription_lease::{SubscriptionKeys, SubscriptionLease};
-use crate::acknowledge::Connection;
 use crate::credit::CreditPool;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters, Reload};
 use crate::metrics::Metrics;
@@ -32,16 +33,24 @@ pub struct LogWriter {
     pub fence: Recipient<FenceWriters>,
 }
 
+/// A broker: its connection, and how its messages become readings.
+pub struct Broker {
+    /// The client, and the connection on which deliveries are acknowledged.
+    pub client: MqttClient,
+    /// The settings of the connection.
+    pub options: MqttOptions,
+    /// The subscriptions.
+    pub decode: DecodeOptions,
+}
+
 /// The actors and stores that an ingress uses.
 #[derive(Clone)]
 pub struct IngressPeers {
-    /// The connection on which its deliveries are acknowledged.
-    pub connection: Connection,
     /// Writes the logs.
     pub writer: LogWriter,
     /// Leases in the name of this node.
     pub leases: Leases,
-    /// The keys of the subscription.
+    /// The keys of the subscriptions.
     pub keys: SubscriptionKeys,
     /// Reads the labels and configurations to publish.
     pub pool: PostgresPool,
@@ -49,38 +58,40 @@ pub struct IngressPeers {
     pub detectors: Arc<str>,
 }
 
-/// The actor that holds the subscription.
+/// The actor that holds the subscriptions of all brokers.
 pub struct MqttIngress {
-    session: Rc<Session>,
+    sessions: Vec<Rc<Session>>,
+    controls: Rc<ControlPublisher>,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
 }
 
 impl MqttIngress {
-    /// Creates an ingress. It connects as soon as it holds the lease of its client id.
-    pub fn new(
-        client: MqttClient,
-        options: MqttOptions,
-        decode: DecodeOptions,
-        peers: IngressPeers,
-        metrics: Metrics,
-    ) -> Self {
-        let IngressPeers { connection, writer, leases, keys, pool, detectors } = peers;
-        let credits = CreditPool::new(options.max_in_flight);
+    /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
+    pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
+        let IngressPeers { writer, leases, keys, pool, detectors } = peers;
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
-        let session = Session {
-            options,
-            decode,
-            writer: writer.append,
-            credits,
-            connection,
-            client: client.client,
-            lease: SubscriptionLease::new(leases, keys, writer.fence),
-            metrics,
-            controls,
-            event_loop: tokio::sync::Mutex::new(client.event_loop),
+        let lease = Rc::new(SubscriptionLease::new(leases, keys, writer.fence, brokers.len()));
+        let stamp = Stamp::default();
+        let session = |Broker { client, options, decode }: Broker| {
+            metrics.mqtt_connected.with_label_values(&[&options.name]).set(0);
+            metrics.mqtt_connects.with_label_values(&[&options.name]).inc_by(0);
+            Rc::new(Session {
+                credits: CreditPool::new(options.max_in_flight),
+                options,
+                decode,
+                stamp: stamp.clone(),
+                writer: writer.append.clone(),
+                connection: client.connection,
+                client: client.client,
+                lease: Rc::clone(&lease),
+                metrics: metrics.clone(),
+                controls: Rc::clone(&controls),
+                event_loop: tokio::sync::Mutex::new(client.event_loop),
+            })
         };
-        Self { session: Rc::new(session), stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
+        let sessions = brokers.into_iter().map(session).collect();
+        Self { sessions, controls, stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
     }
 }
 
@@ -88,11 +99,12 @@ impl Actor for MqttIngress {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let session = Rc::clone(&self.session);
-        let stop = self.stop.subscribe();
-        context.spawn(Rc::clone(&session.controls).run().into_actor(self));
-        let run = async move { session.run(stop).await };
-        context.spawn(run.into_actor(self).map(|(), this, _| {
+        context.spawn(Rc::clone(&self.controls).run().into_actor(self));
+        let runs = self.sessions.iter().map(|session| {
+            let (session, stop) = (Rc::clone(session), self.stop.subscribe());
+            async move { Box::pin(session.run(stop)).await }
+        });
+        context.spawn(join_all(runs).into_actor(self).map(|_, this, _| {
             this.ended.send_replace(true);
         }));
     }
@@ -104,7 +116,7 @@ impl Handler<Reload> for MqttIngress {
     type Result = ();
 
     fn handle(&mut self, Reload { detectors }: Reload, _: &mut Context<Self>) {
-        self.session.controls.replace(detectors);
+        self.controls.replace(detectors);
     }
 }
 

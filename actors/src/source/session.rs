@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use chrono::Utc;
+use prometheus::IntGauge;
 use rumqttc::{
     AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubAck, SubscribeFilter,
     SubscribeReasonCode,
@@ -13,8 +14,11 @@ use thicket_store::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::address::{BrokerAddress, BrokerAddressError};
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
+use super::ignore::IgnoreReason;
+use super::stamp::Stamp;
 use super::subscription_lease::SubscriptionLease;
 use crate::acknowledge::Connection;
 use crate::credit::{CreditPool, send_credited};
@@ -33,35 +37,44 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Mosquitto reports here how many messages it has dropped.
 const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 
-/// The settings of a subscription.
-#[derive(Clone, Debug)]
+/// The settings of the connection to a broker. Its debug form hides the password.
+#[derive(Clone)]
 pub struct MqttOptions {
-    /// Host of the broker.
-    pub host: String,
-    /// Port of the broker.
-    pub port: u16,
+    /// The name of the broker in logs and metrics.
+    pub name: String,
+    /// The address of the broker.
+    pub address: BrokerAddress,
     /// The client id, which names the persistent session.
     pub client_id: String,
     /// User and password, if the broker asks for them.
     pub credentials: Option<(String, String)>,
-    /// Topic filters to subscribe to.
-    pub topics: Vec<String>,
     /// Interval of keep-alive pings.
     pub keep_alive: Duration,
     /// Maximum number of messages that are received and not in the log yet.
     pub max_in_flight: u32,
 }
 
+impl std::fmt::Debug for MqttOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = self.address.to_string();
+        f.debug_struct("MqttOptions")
+            .field("name", &self.name)
+            .field("address", &address)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The client and the event loop of a session, created before the actors that share the connection.
 pub struct MqttClient {
     pub(super) client: AsyncClient,
+    pub(super) connection: Connection,
     pub(super) event_loop: EventLoop,
 }
 
 impl MqttClient {
     /// Creates a client that is not connected yet.
-    pub fn new(options: &MqttOptions) -> Self {
-        let mut mqtt = rumqttc::MqttOptions::new(&options.client_id, &options.host, options.port);
+    pub fn new(options: &MqttOptions) -> Result<Self, BrokerAddressError> {
+        let mut mqtt = options.address.options(&options.client_id)?;
         mqtt.set_clean_session(false)
             .set_manual_acks(true)
             .set_keep_alive(options.keep_alive)
@@ -70,24 +83,25 @@ impl MqttClient {
             mqtt.set_credentials(user, password);
         }
         let (client, event_loop) = AsyncClient::new(mqtt, REQUEST_QUEUE);
-        Self { client, event_loop }
+        Ok(Self { connection: Connection::new(client.clone()), client, event_loop })
     }
 
     /// Returns the connection on which deliveries are acknowledged.
     pub fn connection(&self) -> Connection {
-        Connection::new(self.client.clone())
+        self.connection.clone()
     }
 }
 
-/// A subscription, and the settings and actors for its messages.
+/// The subscriptions at one broker, and the settings and actors for their messages.
 pub(super) struct Session {
     pub(super) options: MqttOptions,
     pub(super) decode: DecodeOptions,
+    pub(super) stamp: Stamp,
     pub(super) writer: Recipient<Append>,
     pub(super) credits: CreditPool,
     pub(super) connection: Connection,
     pub(super) client: AsyncClient,
-    pub(super) lease: SubscriptionLease,
+    pub(super) lease: Rc<SubscriptionLease>,
     pub(super) metrics: Metrics,
     pub(super) controls: Rc<ControlPublisher>,
     /// Kept when the actor restarts: a panic in the decoder does not end the connection.
@@ -98,7 +112,7 @@ impl Session {
     /// Connects, receives messages and reconnects until `stop` is set.
     pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let mut event_loop = self.event_loop.lock().await;
-        let mut decoder = MessageDecoder::new(self.decode.clone());
+        let mut decoder = MessageDecoder::new(self.decode.clone()).with_stamp(self.stamp.clone());
         let mut backoff = Backoff::default();
         let mut subscribed = false;
         while !*stop.borrow() {
@@ -111,8 +125,9 @@ impl Session {
             }
             self.controls.set_writer(true);
             let connected =
-                self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop).await;
-            self.metrics.mqtt_connected.set(0);
+                Box::pin(self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop))
+                    .await;
+            self.connected().set(0);
             self.connection.end_generation(&mut event_loop);
             if *stop.borrow() {
                 return;
@@ -171,8 +186,9 @@ impl Session {
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
                 Ok(_) => {}
                 Err(error) => {
-                    let (host, port) = (&self.options.host, self.options.port);
-                    tracing::warn!(%error, host, port, "no connection to the broker; retrying");
+                    let MqttOptions { name, address, .. } = &self.options;
+                    let error = address.explain(&error);
+                    tracing::warn!(error, broker = name, %address, "no connection to the broker; retrying");
                     return connected;
                 }
             }
@@ -189,34 +205,35 @@ impl Session {
         self.lease.release().await;
     }
 
+    fn connected(&self) -> IntGauge {
+        self.metrics.mqtt_connected.with_label_values(&[&self.options.name])
+    }
+
     fn on_waiting_for_lease(&self) {
         self.controls.set_writer(false);
         tracing::info!(
-            client_id = self.options.client_id,
-            "another node holds the subscription; waiting for its lease"
+            broker = self.options.name,
+            "another node holds the subscriptions; waiting for its lease"
         );
     }
 
     fn on_connected(&self, session_present: bool, subscribed: &mut bool) {
         tracing::info!(
-            host = self.options.host,
-            port = self.options.port,
+            broker = self.options.name,
+            address = %self.options.address,
             session_present,
             "connected to the broker"
         );
-        self.metrics.mqtt_connects.inc();
+        self.metrics.mqtt_connects.with_label_values(&[&self.options.name]).inc();
         // A process also subscribes in a resumed session, once: the topics may have changed since
         // the session began.
         if session_present && *subscribed {
-            self.metrics.mqtt_connected.set(1);
+            self.connected().set(1);
             return;
         }
-        let mut filters: Vec<SubscribeFilter> = self
-            .options
-            .topics
-            .iter()
-            .map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce))
-            .collect();
+        let topics = self.decode.subscriptions.iter().flat_map(|subscription| &subscription.topics);
+        let mut filters: Vec<SubscribeFilter> =
+            topics.map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce)).collect();
         filters.push(SubscribeFilter::new(BROKER_DROPPED.to_owned(), QoS::AtMostOnce));
         match self.client.try_subscribe_many(filters) {
             Ok(()) => *subscribed = true,
@@ -227,9 +244,9 @@ impl Session {
     /// From now on the broker queues messages for this client, so `/readyz` may report ready.
     fn on_subscribed(&self, answer: &SubAck) {
         if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-            tracing::error!(topics = ?self.options.topics, "the broker refused a subscription");
+            tracing::error!(broker = self.options.name, "the broker refused a subscription");
         }
-        self.metrics.mqtt_connected.set(1);
+        self.connected().set(1);
     }
 
     pub(super) async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
@@ -237,13 +254,18 @@ impl Session {
             if let Some(dropped) =
                 std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok())
             {
-                self.metrics.broker_dropped.set(dropped);
+                self.metrics.broker_dropped.with_label_values(&[&self.options.name]).set(dropped);
             }
             return;
         }
         let delivery = self.connection.delivery(&publish);
-        if publish.retain {
-            self.metrics.mqtt_messages.with_label_values(&["retained"]).inc();
+        let skipped = if publish.retain {
+            Some("retained")
+        } else {
+            decoder.ignore_reason(&publish.topic, &publish.payload).map(IgnoreReason::as_str)
+        };
+        if let Some(result) = skipped {
+            self.metrics.mqtt_messages.with_label_values(&[result]).inc();
             if let Some(delivery) = delivery {
                 delivery.acknowledge();
             }

@@ -1,4 +1,4 @@
-//! The lease of an MQTT subscription. One node at a time holds it. A new holder fences the writers
+//! The lease of the MQTT subscriptions. One node at a time holds all of them. A new holder fences the writers
 //! of earlier holders before it appends an entry.
 
 use std::cell::Cell;
@@ -8,26 +8,26 @@ use actix::Recipient;
 use chrono::Utc;
 use thicket_schema::{EpochKey, Keys, LeaseKey};
 use thicket_store::redis::{LeaseState, Leases};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::messages::FenceWriters;
 
 /// Time between two tries to acquire a lease that another node holds.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The keys of a subscription in Redis.
+/// The keys of the subscriptions in Redis.
 #[derive(Clone, Debug)]
 pub struct SubscriptionKeys {
-    /// Its lease.
+    /// Their lease.
     pub lease: LeaseKey,
-    /// The counter of its ingress epochs.
+    /// The counter of their ingress epochs.
     pub epoch: EpochKey,
 }
 
 impl SubscriptionKeys {
-    /// Returns the keys for the subscription of a client id.
-    pub fn new(keys: &Keys, client_id: &str) -> Self {
-        Self { lease: keys.ingress_lease(client_id), epoch: keys.ingress_epoch(client_id) }
+    /// Returns the keys of the deployment's subscriptions.
+    pub fn new(keys: &Keys) -> Self {
+        Self { lease: keys.ingress_lease(), epoch: keys.ingress_epoch() }
     }
 }
 
@@ -38,11 +38,28 @@ pub(super) struct SubscriptionLease {
     fence: Recipient<FenceWriters>,
     /// Whether earlier writers have been fenced since this node last acquired the lease.
     writers_fenced: Cell<bool>,
+    /// Held by the session that fences the writers, while the sessions of other brokers wait.
+    fencing: Mutex<()>,
+    /// Number of sessions that have not released the lease.
+    holders: Cell<usize>,
 }
 
 impl SubscriptionLease {
-    pub(super) const fn new(leases: Leases, keys: SubscriptionKeys, fence: Recipient<FenceWriters>) -> Self {
-        Self { leases, keys, fence, writers_fenced: Cell::new(false) }
+    /// Creates the lease that this number of sessions share.
+    pub(super) const fn new(
+        leases: Leases,
+        keys: SubscriptionKeys,
+        fence: Recipient<FenceWriters>,
+        sessions: usize,
+    ) -> Self {
+        Self {
+            leases,
+            keys,
+            fence,
+            writers_fenced: Cell::new(false),
+            fencing: Mutex::const_new(()),
+            holders: Cell::new(sessions),
+        }
     }
 
     /// Returns the time between two renewals of the lease.
@@ -80,6 +97,7 @@ impl SubscriptionLease {
     /// Opens every log, so that earlier holders of the subscription cannot append any more. Returns
     /// whether they are fenced.
     pub(super) async fn fence_older_writers(&self) -> bool {
+        let _fencing = self.fencing.lock().await;
         if self.writers_fenced.get() {
             return true;
         }
@@ -114,8 +132,12 @@ impl SubscriptionLease {
         true
     }
 
-    /// Releases the lease.
+    /// Releases the lease for one session. The last release ends the lease.
     pub(super) async fn release(&self) {
+        self.holders.set(self.holders.get().saturating_sub(1));
+        if self.holders.get() > 0 {
+            return;
+        }
         if let Err(error) = self.leases.release(self.keys.lease.clone()).await {
             tracing::warn!(%error, "cannot release the lease of the subscription");
         }

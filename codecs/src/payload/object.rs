@@ -54,13 +54,13 @@ impl Scratch {
 
     fn measurement(&mut self, ts: Option<Timestamp>) -> Result<Measurement, PayloadError> {
         let (fields, values) = self.shapes.sort(&self.names, &self.values)?;
-        Ok(Measurement { device: None, offset_micros: 0, ts, fields, values })
+        Ok(Measurement { device: None, offset_micros: 0, ts, fields, values, labels: Vec::new() })
     }
 
     /// Returns the measurement of the fields that the slow path found.
     pub(super) fn walked(&mut self, ts: Option<Timestamp>) -> Result<Measurement, PayloadError> {
         let (fields, values) = self.shapes.sort(&self.found.names, &self.found.values)?;
-        Ok(Measurement { device: None, offset_micros: 0, ts, fields, values })
+        Ok(Measurement { device: None, offset_micros: 0, ts, fields, values, labels: Vec::new() })
     }
 
     /// Returns the measurement of a payload that is only a value.

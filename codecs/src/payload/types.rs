@@ -35,4 +35,8 @@ pub struct Measurement {
     pub fields: FieldSet,
     /// One finite value per field, in the order of the fields.
     pub values: Vec<f64>,
+    /// The texts of the members that the rules name as labels, in the order of the rules; `None`
+    /// for a member that the message lacks. Empty if the rules name none, or for formats without
+    /// members.
+    pub labels: Vec<Option<Box<str>>>,
 }

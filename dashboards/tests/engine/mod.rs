@@ -85,9 +85,9 @@ fn advance(metrics: &Metrics) {
     let repeat = |times: u32, observe: &dyn Fn()| (0..times).for_each(|_| observe());
     metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(500);
     metrics.mqtt_messages.with_label_values(&["retained"]).inc_by(5);
-    metrics.mqtt_connected.set(1);
-    metrics.mqtt_connects.inc_by(1);
-    metrics.broker_dropped.add(10);
+    metrics.mqtt_connected.with_label_values(&["broker:1883"]).set(1);
+    metrics.mqtt_connects.with_label_values(&["broker:1883"]).inc_by(1);
+    metrics.broker_dropped.with_label_values(&["broker:1883"]).add(10);
     metrics.records_appended.inc_by(1_000);
     metrics.entries_appended.inc_by(50);
     repeat(98, &|| metrics.append_seconds.observe(0.0015));

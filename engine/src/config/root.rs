@@ -5,9 +5,10 @@ use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_detector::DetectorConfig;
 
 use super::error::ConfigError;
+use super::mqtt::{MessageConfig, MqttConfig};
 use super::sections::{
-    CheckpointConfig, HttpConfig, LogConfig, MqttConfig, NodeConfig, PostgresConfig, QueueConfig,
-    RedisConfig, ShardsConfig, ShutdownConfig,
+    CheckpointConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
+    ShardsConfig, ShutdownConfig,
 };
 
 /// The whole configuration.
@@ -16,8 +17,9 @@ use super::sections::{
 pub(crate) struct Config {
     /// This process.
     pub(crate) node: NodeConfig,
-    /// The subscription, and the decoding of its messages.
-    pub(crate) mqtt: MqttConfig,
+    /// The brokers, at least one, with their subscriptions. Read in a step of its own.
+    #[serde(deserialize_with = "read_later")]
+    pub(crate) mqtt: Vec<MqttConfig>,
     /// The log and the checkpoints.
     pub(crate) redis: RedisConfig,
     /// The rows and their retention.
@@ -42,7 +44,18 @@ pub(crate) struct Config {
     pub(crate) detectors: Vec<figment::value::Dict>,
 }
 
+/// Returns no broker, whatever the value is.
+fn read_later<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<MqttConfig>, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| Vec::new())
+}
+
 impl Config {
+    /// Returns the subscriptions of all brokers.
+    pub(crate) fn subscriptions(&self) -> Result<Vec<MessageConfig>, ConfigError> {
+        let of_brokers: Result<Vec<_>, _> = self.mqtt.iter().map(MqttConfig::subscriptions).collect();
+        Ok(of_brokers?.into_iter().flatten().collect())
+    }
+
     /// Returns the configuration of every sensor. Each rule is merged over the default.
     pub(crate) fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
         let rules = self.detectors.iter().enumerate().map(|(index, rule)| self.detector_rule(index, rule));
@@ -78,7 +91,9 @@ impl Config {
     /// Refuses a retention that is shorter than `mqtt.max_age`: an accepted reading could be of a
     /// day that is dropped already, and would create that day again.
     fn validate_retention(&self) -> Result<(), ConfigError> {
-        let (retention, max_age) = (self.postgres.retention, self.mqtt.max_age);
+        let retention = self.postgres.retention;
+        let subscriptions = self.subscriptions()?;
+        let max_age = subscriptions.iter().map(|subscription| subscription.max_age).max().unwrap_or_default();
         if retention.is_zero() || max_age <= retention {
             return Ok(());
         }
@@ -93,7 +108,9 @@ impl Config {
 
     /// Checks what no type can express.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.mqtt.validate()?;
+        self.mqtt.iter().try_for_each(MqttConfig::validate)?;
+        self.redis.validate()?;
+        self.postgres.validate()?;
         let positive = [
             ("postgres.writers", self.postgres.writers as u64),
             ("postgres.max_rows", self.postgres.max_rows as u64),

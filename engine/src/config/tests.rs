@@ -16,7 +16,7 @@ fn load_text(text: &str) -> Result<Config, ConfigError> {
 fn the_shipped_defaults_are_valid() {
     let config = load_text("").unwrap();
     assert_eq!(config.queue.partitions, 64);
-    assert_eq!(config.mqtt.address().unwrap(), ("127.0.0.1".to_owned(), 1883));
+    assert_eq!(config.mqtt[0].broker.address().unwrap().to_string(), "mqtt://127.0.0.1:1883");
 }
 
 /// What ships says outright what holds anyway, key by key, so that it can be read as the reference.
@@ -93,10 +93,95 @@ fn a_password_is_never_printed() {
 }
 
 #[test]
+fn an_error_does_not_quote_a_password() {
+    for text in [
+        "[mqtt]\npassword = 31337\n",
+        "[mqtt]\npassword = \"31337\n",
+        "[redis]\nurl = \"redis://u:31337@h/x\"\n",
+        "[redis]\nurl = [\"redis://u:31337@h\"]\n",
+        "[postgres]\nurl = \"postgres://u:31337@h:port/d\"\n",
+        "[postgres]\nurl = \"postgres://u:31337@h/d?sslmode=prefer\"\n",
+        "[mqtt]\nurl = \"mqtt://u:31337@h:port\"\n",
+    ] {
+        let error = load_text(text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("31337"), "{error} {error:?}");
+    }
+    let config =
+        load_text("[redis]\nurl = \"redis://u:hunter2@h\"\n[postgres]\nurl = \"postgres://u:hunter2@h/d\"\n");
+    assert!(!format!("{:?}", config.unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn a_setting_of_tls_is_never_ignored() {
+    let problem = |text: &str| load_text(text).unwrap_err().to_string();
+    assert!(problem("[redis.tls]\nca = \"ca.pem\"\n").contains("redis.url: is without TLS"));
+    assert!(problem("[redis.tls]\ninsecure = true\n").contains("redis.url: is without TLS"));
+    let disabled = "[postgres]\nurl = \"postgres://h/d?sslmode=disable\"\n[postgres.tls]\nca = \"ca.pem\"\n";
+    assert!(problem(disabled).contains("postgres.url: has sslmode=disable"));
+}
+
+#[test]
 fn readings_older_than_the_retention_may_not_come_in() {
     let error = load_text("[postgres]\nretention = \"30d\"\n").unwrap_err().to_string();
     assert!(error.starts_with("postgres.retention: 30days") && error.contains("mqtt.max_age"), "{error}");
     let config = load_text("[postgres]\nretention = \"30d\"\n[mqtt]\nmax_age = \"30d\"\n").unwrap();
     assert_eq!(config.postgres.retention, std::time::Duration::from_hours(30 * 24));
     assert!(load_text("").unwrap().postgres.retention.is_zero());
+}
+
+fn labels(config: &Config) -> Vec<String> {
+    config.mqtt.iter().map(|mqtt| mqtt.broker.label()).collect()
+}
+
+#[test]
+fn several_brokers_share_the_defaults_and_have_keys_of_their_own() {
+    let config = load_text(
+        "[[mqtt]]\nurl = \"mqtt://a\"\n[[mqtt]]\nname = \"plant\"\nurl = \"mqtt://b:1884\"\ntopics = [\"plant/#\"]\ntemplates = [\"plant/{x}\"]\n",
+    )
+    .unwrap();
+    assert_eq!(labels(&config), ["a:1883", "plant"]);
+    let topics = config.subscriptions().unwrap().into_iter().flat_map(|subscription| subscription.topics);
+    assert_eq!(topics.collect::<Vec<_>>(), ["sensors/#", "plant/#"]);
+}
+
+#[test]
+fn subscriptions_inherit_the_keys_of_their_broker() {
+    let config = load_text(
+        "[mqtt]\nmax_fields = 7\n[[mqtt.subscriptions]]\npreset = \"tasmota\"\ntime_zone = \"Europe/Berlin\"\n[[mqtt.subscriptions]]\ntopics = [\"a/#\"]\nmax_fields = 9\n",
+    )
+    .unwrap();
+    let found = config.subscriptions().unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|one| (one.topics[0].as_str(), one.max_fields, one.timestamp_keys[0].as_str()))
+        .collect();
+    assert_eq!(found, [("tele/+/SENSOR", 7, "Time"), ("a/#", 9, "ts")]);
+}
+
+#[test]
+fn a_wrong_subscription_is_named_by_its_place() {
+    let error = |text: &str| load_text(text).unwrap_err().to_string();
+    let unknown = error("[[mqtt.subscriptions]]\ntopics = [\"a/#\"]\ntopix = 1\n");
+    assert!(unknown.contains("mqtt.subscriptions[0]") && unknown.contains("topix"), "{unknown}");
+    let nothing = error("[[mqtt]]\n[[mqtt]]\n[[mqtt.subscriptions]]\nformat = \"json\"\n");
+    assert!(nothing.starts_with("mqtt[1].subscriptions[0].topics:"), "{nothing}");
+    let preset = error("[mqtt]\npreset = \"tasmata\"\n");
+    assert!(preset.contains("tasmata") && preset.contains("zigbee2mqtt"), "{preset}");
+    let both = error("[mqtt]\ntopics = [\"a/#\"]\n[[mqtt.subscriptions]]\npreset = \"senml\"\n");
+    assert!(both.starts_with("mqtt.topics: move it to the subscriptions"), "{both}");
+    let filter = error("[mqtt]\ntopics = [\"sensors/#/temp\"]\n");
+    assert!(filter.starts_with("mqtt.topics:") && filter.contains("sensors/#/temp"), "{filter}");
+    let unknown = error("[mqtt]\nurll = \"mqtt://a\"\n");
+    assert!(unknown.contains("urll"), "{unknown}");
+}
+
+#[test]
+fn a_flag_cannot_choose_among_several_brokers() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"[[mqtt]]\nurl = \"mqtt://a\"\n[[mqtt]]\nurl = \"mqtt://b\"\n").unwrap();
+    let overrides = vec![("mqtt.url", "mqtt://c".to_owned())];
+    let error = load(Some(file.path()), &overrides).unwrap_err().to_string();
+    assert!(error.starts_with("mqtt.url:") && error.contains("THICKET__MQTT__0__URL"), "{error}");
+    let overrides = vec![("mqtt.1.url", "mqtt://c".to_owned())];
+    assert_eq!(labels(&load(Some(file.path()), &overrides).unwrap()), ["a:1883", "c:1883"]);
 }

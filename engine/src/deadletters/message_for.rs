@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+use thicket_actors::source::filter_receives;
 use thicket_codecs::timestamp::parse_rfc3339;
 use thicket_codecs::{Format, NoTopicError, PayloadDecoder, TopicTemplates};
 use thicket_schema::postgres::DeadLetterRow;
@@ -17,9 +18,11 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
 }
 
-/// The part of the configuration that decides what is published.
+/// The part of a subscription that decides what is published.
 #[derive(Debug)]
 pub(super) struct Rules {
+    /// The index of the broker.
+    pub(super) broker: usize,
     /// Templates that give a sensor its topic.
     pub(super) templates: TopicTemplates,
     /// Topic filters that the engine subscribes to.
@@ -57,13 +60,27 @@ pub(super) enum Refusal {
     NotSubscribed(String),
 }
 
-/// Returns the message to publish for a dead letter, whether or not it was replayed before. If
-/// `at_arrival` is set, its readings get the time at which it first arrived instead of their own.
+/// Returns the message to publish for a dead letter, whether or not it was replayed before, and the
+/// index of the broker. The first subscription that can receive the message counts. If `at_arrival`
+/// is set, its readings get the time at which it first arrived instead of their own.
 pub(super) fn message_for(
     letter: &DeadLetterRow,
-    rules: &Rules,
+    rules: &[Rules],
     at_arrival: bool,
-) -> Result<Message, Refusal> {
+) -> Result<(usize, Message), Refusal> {
+    let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
+    for rules in rules {
+        match message_by(letter, rules, at_arrival) {
+            Ok(message) => return Ok((rules.broker, message)),
+            // Another subscription may still receive it.
+            Err(Refusal::NotSubscribed(_)) => {}
+            Err(other) => refusal = other,
+        }
+    }
+    Err(refusal)
+}
+
+fn message_by(letter: &DeadLetterRow, rules: &Rules, at_arrival: bool) -> Result<Message, Refusal> {
     if letter.reason == Reason::BadEntry.as_str() {
         return Err(Refusal::NoMessage);
     }
@@ -91,7 +108,7 @@ pub(super) fn message_for(
         };
         Message { topic: letter.topic.clone(), payload }
     };
-    if !rules.subscribed.iter().any(|filter| receives(filter, &message.topic)) {
+    if !rules.subscribed.iter().any(|filter| filter_receives(filter, &message.topic)) {
         return Err(Refusal::NotSubscribed(message.topic));
     }
     Ok(message)
@@ -194,21 +211,6 @@ fn object_with_time(object: &str, time: Timestamp, rules: &Rules) -> Result<Stri
     let body = object.strip_suffix('}').unwrap_or(object).trim_ascii_end();
     let comma = if body == "{" { "" } else { "," };
     Ok(format!("{body}{comma}{}:\"{time}\"}}", serde_json::Value::from(key.as_str())))
-}
-
-/// Whether an MQTT topic filter receives a topic.
-fn receives(filter: &str, topic: &str) -> bool {
-    let filter = match filter.strip_prefix("$share/") {
-        Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
-        None => filter,
-    };
-    // Section 4.7.2 of MQTT 3.1.1: a leading wildcard does not match a topic that starts with `$`.
-    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
-        return false;
-    }
-    // The same first level on both sides: rumqttc rejects every topic that starts with `$`, and
-    // panics if the first character of a topic has more than one byte.
-    rumqttc::matches(&format!("/{topic}"), &format!("/{filter}"))
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use thicket_store::postgres::{DeadLetterKey, PostgresConnection, dead_letters_by
 
 use super::message_for::{Message, Refusal, Rules, message_for};
 use super::print::on_one_line;
-use super::republish::{AT_ONCE, Republisher};
+use super::republish::{AT_ONCE, Republishers};
+use crate::brokers::decode_options;
 use crate::config::Config;
 use crate::format::count;
 use crate::output::Format;
 use crate::time_arg;
-use crate::topology::decode_options;
 
 /// How to replay.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,9 @@ pub(super) struct ReplayOptions {
     /// Whether to publish nothing.
     pub(super) dry_run: bool,
 }
+
+/// The message of a dead letter with the index of its broker.
+type Decision = Result<(usize, Message), Refusal>;
 
 /// The outcome of one dead letter.
 #[derive(Debug, Serialize)]
@@ -52,23 +55,22 @@ pub(super) async fn replay(
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     let rules = rules_of(config)?;
-    let mut decoder = MessageDecoder::new(decode_options(config)?);
-    let mut republisher =
-        if options.dry_run || keys.is_empty() { None } else { Some(Republisher::open(config).await?) };
+    let decoder = MessageDecoder::new(decode_options(config)?);
+    let mut republishers = Republishers::new(config);
     let mut results = Vec::with_capacity(keys.len());
     for page in keys.chunks(AT_ONCE) {
         let letters = dead_letters_by_key(postgres, page).await?;
-        let decided: Vec<(DeadLetterRow, Result<Message, Refusal>)> = letters
+        let decided: Vec<(DeadLetterRow, Decision)> = letters
             .into_iter()
             .map(|letter| {
                 let message = decide(&letter, &rules, options);
                 (letter, message)
             })
             .collect();
-        if let Some(republisher) = &mut republisher {
-            let messages: Vec<&Message> =
+        if !options.dry_run {
+            let messages: Vec<&(usize, Message)> =
                 decided.iter().filter_map(|(_, message)| message.as_ref().ok()).collect();
-            republisher.publish(&messages).await?;
+            republishers.publish(&messages).await?;
             let published: Vec<DeadLetterKey> = decided
                 .iter()
                 .filter(|(_, message)| message.is_ok())
@@ -79,16 +81,14 @@ pub(super) async fn replay(
                 .context("the dead letters are published, but not marked as replayed")?;
         }
         for (letter, message) in decided {
-            let result = result_of(&letter, message, options, &mut decoder);
+            let result = result_of(&letter, message.map(|(_, message)| message), options, &decoder);
             if !format.json {
                 print_result(&result, options);
             }
             results.push(result);
         }
     }
-    if let Some(republisher) = republisher {
-        republisher.close().await;
-    }
+    republishers.close().await;
     let refused = results.iter().filter(|result| result.outcome == "refused").count();
     if format.json {
         println!("{}", serde_json::to_string(&results)?);
@@ -99,20 +99,27 @@ pub(super) async fn replay(
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn rules_of(config: &Config) -> anyhow::Result<Rules> {
-    let mqtt = &config.mqtt;
-    // A payload may be longer than the limit now, because its time was added.
-    let limits = PayloadLimits { max_bytes: usize::MAX, ..mqtt.payload_limits() };
-    Ok(Rules {
-        templates: mqtt.topic_templates()?,
-        subscribed: mqtt.topics.clone(),
-        timestamp_keys: mqtt.timestamp_keys.clone(),
-        format: mqtt.format,
-        payloads: PayloadDecoder::new(limits, mqtt.timestamp_keys.clone()).with_rules(mqtt.payload_rules()?),
-    })
+fn rules_of(config: &Config) -> anyhow::Result<Vec<Rules>> {
+    let mut rules = Vec::new();
+    for (broker, mqtt) in config.mqtt.iter().enumerate() {
+        for subscription in mqtt.subscriptions()? {
+            // A payload may be longer than the limit now, because its time was added.
+            let limits = PayloadLimits { max_bytes: usize::MAX, ..subscription.payload_limits() };
+            rules.push(Rules {
+                broker,
+                templates: subscription.topic_templates()?,
+                payloads: PayloadDecoder::new(limits, subscription.timestamp_keys.clone())
+                    .with_rules(subscription.payload_rules()?),
+                format: subscription.format,
+                subscribed: subscription.topics,
+                timestamp_keys: subscription.timestamp_keys,
+            });
+        }
+    }
+    Ok(rules)
 }
 
-fn decide(letter: &DeadLetterRow, rules: &Rules, options: ReplayOptions) -> Result<Message, Refusal> {
+fn decide(letter: &DeadLetterRow, rules: &[Rules], options: ReplayOptions) -> Decision {
     match letter.replayed {
         Some(replayed) if !options.again => Err(Refusal::Replayed(time_arg::show(replayed))),
         _ => message_for(letter, rules, options.at_arrival),
@@ -123,7 +130,7 @@ fn result_of(
     letter: &DeadLetterRow,
     message: Result<Message, Refusal>,
     options: ReplayOptions,
-    decoder: &mut MessageDecoder,
+    decoder: &MessageDecoder,
 ) -> ReplayResult {
     let key = DeadLetterKey::of(letter).to_string();
     match message {
@@ -143,7 +150,7 @@ fn result_of(
 
 /// Returns why the engine, with this configuration, will make a dead letter of a message; `None` if
 /// it will not.
-fn next_failure(message: &Message, decoder: &mut MessageDecoder) -> Option<String> {
+fn next_failure(message: &Message, decoder: &MessageDecoder) -> Option<String> {
     let payload = message.payload.clone().into();
     let records = decoder.decode(&message.topic, &payload, false, Utc::now().timestamp_micros());
     records.into_iter().find_map(|(_, record)| match record.item {

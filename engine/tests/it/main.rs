@@ -14,6 +14,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod outages;
+mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
@@ -22,4 +23,6 @@ mod reconcile;
 mod restart;
 mod retention;
 mod stores;
+mod subscriptions;
 mod support;
+mod tls;

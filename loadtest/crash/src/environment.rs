@@ -10,14 +10,12 @@ use thicket_compose::Servers;
 use thicket_testkit::publisher::forget_session;
 use thicket_testkit::{Addresses, RedisProbe, Tables};
 
-use crate::settings::{PARTITIONS, Settings};
+use crate::settings::{CLIENT_ID, PARTITIONS, Settings};
 
 /// The database from which the others are created.
 const ADMIN: &str = "thicket";
 /// The database that the database of every case is a copy of.
 const TEMPLATE: &str = "crash_template";
-/// The engine's default of `mqtt.client_id`.
-const CLIENT_ID: &str = "thicket";
 
 /// Timeout for every expected event, long enough for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);

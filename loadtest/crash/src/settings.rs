@@ -4,6 +4,8 @@ use thicket_testkit::{Addresses, Config};
 
 /// Partitions of every deployment: enough for the largest number of shards.
 pub const PARTITIONS: u16 = 5;
+/// The client id of the engines under test.
+pub(crate) const CLIENT_ID: &str = "thicket";
 /// Readings between two checkpoints of a sensor.
 pub const CHECKPOINT_EVERY: u64 = 256;
 
@@ -61,6 +63,7 @@ impl Settings {
             .partitions(PARTITIONS)
             .shards(self.shards)
             .set("node.name", node)
+            .set("mqtt.client_id", CLIENT_ID)
             // The traffic is of a fixed day.
             .set("mqtt.max_age", "40000d")
             .set("postgres.writers", self.writers)

@@ -1,7 +1,9 @@
--- The settings that a deployment fixes at its first start. One row.
+-- The settings that a deployment fixes at its first start. One row. name tells the deployment from
+-- others; the default MQTT client id contains it.
 CREATE TABLE deployment (
-    id         int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
-    partitions int NOT NULL CHECK (partitions BETWEEN 1 AND 4096)
+    id         int  PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    partitions int  NOT NULL CHECK (partitions BETWEEN 1 AND 4096),
+    name       text NOT NULL DEFAULT left(replace(gen_random_uuid()::text, '-', ''), 12)
 );
 
 -- One row per partition: its committed position, its fencing epoch and its ledger. The transaction

@@ -9,8 +9,9 @@ fn keys_are_as_operators_know_them() {
     assert_eq!(keys.crash_suspect(PartitionId(7)), "thicket:{p07}:crash_suspect");
     assert_eq!(keys.lease(PartitionId(63)).0, "thicket:{p63}:lease");
     assert_eq!(keys.checkpoint(PartitionId(123), &sensor), "thicket:{p123}:checkpoint:site-1/microphone-7");
-    assert_eq!(keys.ingress_lease("thicket-1").0, "thicket:ingress:thicket-1:lease");
-    assert_eq!(keys.ingress_epoch("thicket-1").0, "thicket:ingress:thicket-1:ingress_epoch");
+    assert_eq!(keys.ingress_lease().0, "thicket:ingress:lease");
+    assert_eq!(keys.ingress_epoch().0, "thicket:ingress:ingress_epoch");
+    assert_eq!(keys.births("thicket-1"), "thicket:ingress:thicket-1:births");
 }
 
 #[test]

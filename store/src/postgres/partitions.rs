@@ -37,24 +37,26 @@ pub enum DeploymentError {
     Query(#[from] diesel::result::Error),
 }
 
-/// Stores the number of partitions at the first start, and checks it at every later start.
+/// Stores the number of partitions at the first start, and checks it at every later start. Returns
+/// the name of the deployment, which is random and never changes.
 pub async fn check_deployment(
     connection: &mut AsyncPgConnection,
     configured: u16,
-) -> Result<(), DeploymentError> {
+) -> Result<String, DeploymentError> {
     diesel::insert_into(deployment::table)
         .values((deployment::id.eq(1), deployment::partitions.eq(i32::from(configured))))
         .on_conflict_do_nothing()
         .execute(connection)
         .await?;
-    let stored: i32 = deployment::table.select(deployment::partitions).first(connection).await?;
+    let (stored, name): (i32, String) =
+        deployment::table.select((deployment::partitions, deployment::name)).first(connection).await?;
     if stored != i32::from(configured) {
         return Err(DeploymentError::PartitionsDiffer { configured, stored });
     }
     let ids: Vec<i32> = (0..i32::from(configured)).collect();
     let rows: Vec<_> = ids.into_iter().map(|id| partitions::id.eq(id)).collect();
     diesel::insert_into(partitions::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
-    Ok(())
+    Ok(name)
 }
 
 /// Returns the partitions whose committed configuration differs from the JSON `detectors`.

@@ -1,24 +1,28 @@
 //! What Thicket stores in Redis. A file per structure.
 //!
-//! - `connection`: clients.
+//! - `server`: the address of a Redis. `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
 //! - `log_backlog`: the part of a log that is not committed yet.
 //! - `leases`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
+//! - `births`: what Sparkplug births have taught.
 //! - `settings`: the version and the settings of the server.
 
 mod append;
+mod births;
 mod checkpoints;
 mod connection;
 mod leases;
 mod log_backlog;
 mod node;
 mod reader;
+mod server;
 mod settings;
 mod suspects;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
+pub use births::BirthStore;
 pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis};
 pub use fred::clients::Client;
@@ -26,6 +30,7 @@ pub use leases::{Leases, lease_holder};
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
+pub use server::{RedisServer, RedisServerError};
 pub use settings::{disconnect, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;

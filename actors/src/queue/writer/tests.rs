@@ -19,7 +19,7 @@ fn new_writer() -> QueueWriter {
     let (client, _) = rumqttc::AsyncClient::new(mqtt, 10);
     let (exit, _) = ExitSignal::new();
     let connection = Connection::new(client);
-    QueueWriter::new(disconnected_redis(), Keys::default(), options, connection, metrics(), exit)
+    QueueWriter::new(disconnected_redis(), Keys::default(), options, vec![connection], metrics(), exit)
 }
 
 async fn append(pool: &CreditPool) -> Append {
@@ -58,5 +58,5 @@ async fn a_restart_drops_the_messages_that_wait_and_requests_redelivery() {
     writer.restarting(&mut context);
     assert!(writer.state.pending.is_empty() && !writer.state.flushing);
     assert_eq!(pool.available(), 8);
-    assert!(writer.connection.redelivery_requested().now_or_never().is_some());
+    assert!(writer.connections[0].redelivery_requested().now_or_never().is_some());
 }

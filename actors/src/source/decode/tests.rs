@@ -5,14 +5,12 @@ use super::*;
 
 const NOW: i64 = 1_700_000_000_000_000;
 
-fn decoder() -> MessageDecoder {
-    MessageDecoder::new(options())
-}
-
-fn options() -> DecodeOptions {
-    DecodeOptions {
-        partitions: 8,
-        templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{site}/{device}").unwrap()]),
+fn subscription(topic: &str, template: &str) -> SubscriptionOptions {
+    SubscriptionOptions {
+        topics: vec![topic.to_owned()],
+        templates: TopicTemplates(vec![TopicTemplate::parse(template).unwrap()]),
+        sensor: None,
+        ignore: Vec::new(),
         format: Format::Auto,
         limits: PayloadLimits { max_bytes: 200, max_fields: 64, max_readings: 1_000, max_depth: 8 },
         timestamp_keys: vec!["ts".to_owned()],
@@ -20,6 +18,14 @@ fn options() -> DecodeOptions {
         max_future: Duration::from_mins(1),
         max_age: Duration::from_hours(1),
     }
+}
+
+fn decoder_of(subscriptions: Vec<SubscriptionOptions>) -> MessageDecoder {
+    MessageDecoder::new(DecodeOptions { partitions: 8, subscriptions })
+}
+
+fn decoder() -> MessageDecoder {
+    decoder_of(vec![subscription("sensors/#", "sensors/{site}/{device}")])
 }
 
 fn decode(payload: &str) -> Vec<Record> {
@@ -126,8 +132,9 @@ fn a_relative_time_counts_from_the_arrival() {
 #[test]
 fn a_time_far_from_its_arrival_is_replaced_by_it_if_that_is_the_rule() {
     let rules = PayloadRules { on_bad_time: OnBadTime::Arrival, ..PayloadRules::default() };
-    let mut decoder = MessageDecoder::new(DecodeOptions { rules, ..options() });
-    let mut time_of = |seconds: i64| {
+    let subscription = subscription("sensors/#", "sensors/{site}/{device}");
+    let decoder = decoder_of(vec![SubscriptionOptions { rules, ..subscription }]);
+    let time_of = |seconds: i64| {
         let payload = format!("{{\"ts\":{},\"a\":1}}", NOW / 1_000_000 + seconds);
         let records = decoder.decode("sensors/site-1/mic-7", &Bytes::from(payload), false, NOW);
         let Item::Reading(reading) = &records[0].1.item else { panic!("{records:?}") };
@@ -143,4 +150,34 @@ fn a_format_that_is_not_read_is_a_dead_letter_that_names_it() {
     let Item::DeadLetter(dead_letter) = &records[0].1.item else { panic!("{records:?}") };
     assert_eq!(dead_letter.reason.as_str(), "unknown_format");
     assert!(dead_letter.detail.starts_with("this looks like XML"), "{}", dead_letter.detail);
+}
+
+fn sensors(decoder: &MessageDecoder, topic: &str, payload: &str) -> Vec<Result<String, &'static str>> {
+    let records = decoder.decode(topic, &Bytes::from(payload.to_owned()), false, NOW);
+    let sensor = |item: &Item| match item {
+        Item::Reading(reading) => Ok(reading.sensor.to_string()),
+        Item::DeadLetter(dead_letter) => Err(dead_letter.reason.as_str()),
+        Item::Control(_) => panic!("a message is no control entry"),
+    };
+    records.iter().map(|(_, record)| sensor(&record.item)).collect()
+}
+
+#[test]
+fn the_sensor_can_be_named_by_levels_and_members() {
+    let mut options = subscription("application/#", "application/{app}/device/{eui}/event/up");
+    let template = SensorTemplate::parse("{topic.1}/{deviceInfo.devEui}", &options.templates.names());
+    options.sensor = Some(template.unwrap());
+    let decoder = decoder_of(vec![options]);
+    let payload = r#"[{"deviceInfo":{"devEui":"a840"},"x":1},{"deviceInfo":{},"x":2}]"#;
+    assert_eq!(sensors(&decoder, "application/7/any", payload), [Ok("7/a840".to_owned()), Err("no_sensor")]);
+}
+
+#[test]
+fn a_message_belongs_to_the_first_subscription_that_receives_its_topic() {
+    let mut member = subscription("$share/group/plant/+/raw", "plant/{line}/raw");
+    member.sensor = Some(SensorTemplate::parse("{line}/{id}", &["line"]).unwrap());
+    let decoder = decoder_of(vec![member, subscription("plant/#", "plant/{rest...}")]);
+    assert_eq!(sensors(&decoder, "plant/1/raw", r#"{"id":"p3","x":1}"#), [Ok("1/p3".to_owned())]);
+    assert_eq!(sensors(&decoder, "plant/1/state", "21.5"), [Ok("1/state".to_owned())]);
+    assert_eq!(sensors(&decoder, "other/1", "21.5"), [Err("no_topic_template")]);
 }

@@ -2,27 +2,30 @@ use std::time::Duration;
 
 use rumqttc::{Publish, QoS};
 use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
+use thicket_connect::TlsSettings;
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::super::decode::MessageDecoder;
+use super::super::address::BrokerAddress;
+use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
 /// An ingress without a broker, and the appends that it sends.
 fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedReceiver<Append>) {
     let options = MqttOptions {
-        host: "127.0.0.1".to_owned(),
-        port: 1,
+        name: "test".to_owned(),
+        address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
         client_id: "test".to_owned(),
         credentials: None,
-        topics: vec!["sensors/#".to_owned()],
         keep_alive: Duration::from_secs(30),
         max_in_flight,
     };
-    let decode = DecodeOptions {
-        partitions: 8,
+    let subscription = SubscriptionOptions {
+        topics: vec!["sensors/#".to_owned()],
+        sensor: None,
+        ignore: Vec::new(),
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
         format: Format::Auto,
         limits: PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 },
@@ -31,22 +34,23 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
         max_future: Duration::from_hours(1),
         max_age: Duration::from_hours(1),
     };
-    let client = MqttClient::new(&options);
+    let decode = DecodeOptions { partitions: 8, subscriptions: vec![subscription] };
+    let client = MqttClient::new(&options).unwrap();
     let (append, appended) = record(|_| ());
     let (controls, _) = record(|_| true);
     let (fence, _) = record(|_| true);
     let keys = Keys::default();
     let node = NodeName::of_this_process("node");
     let peers = IngressPeers {
-        connection: client.connection(),
         writer: LogWriter { append, controls, fence },
         leases: Leases::new(disconnected_redis(), node, Duration::from_secs(3)),
-        keys: SubscriptionKeys::new(&keys, "test"),
+        keys: SubscriptionKeys::new(&keys),
         pool: disconnected_postgres(),
         detectors: "{}".into(),
     };
     let decoder = MessageDecoder::new(decode.clone());
-    (MqttIngress::new(client, options, decode, peers, metrics()), decoder, appended)
+    let broker = Broker { client, options, decode };
+    (MqttIngress::new(vec![broker], peers, &metrics()), decoder, appended)
 }
 
 fn message(topic: &str, payload: &str) -> Publish {
@@ -58,7 +62,7 @@ fn message(topic: &str, payload: &str) -> Publish {
 #[actix_rt::test]
 async fn a_message_goes_to_the_writer_with_the_partition_of_each_record() {
     let (ingress, mut decoder, mut appended) = new_ingress(4);
-    ingress.session.on_publish(message("sensors/a", "21.5"), &mut decoder).await;
+    ingress.sessions[0].on_publish(message("sensors/a", "21.5"), &mut decoder).await;
     let append = appended.recv().await.unwrap();
     let [(partition, record)] = &append.records[..] else { panic!("{append:?}") };
     let Item::Reading(reading) = &record.item else { panic!("{record:?}") };
@@ -69,7 +73,7 @@ async fn a_message_goes_to_the_writer_with_the_partition_of_each_record() {
 #[actix_rt::test]
 async fn a_message_that_cannot_be_decoded_goes_to_the_writer_as_a_dead_letter() {
     let (ingress, mut decoder, mut appended) = new_ingress(4);
-    ingress.session.on_publish(message("sensors/a", "{"), &mut decoder).await;
+    ingress.sessions[0].on_publish(message("sensors/a", "{"), &mut decoder).await;
     let append = appended.recv().await.unwrap();
     assert!(matches!(append.records[0].1.item, Item::DeadLetter(_)));
 }
@@ -78,18 +82,27 @@ async fn a_message_that_cannot_be_decoded_goes_to_the_writer_as_a_dead_letter() 
 async fn a_retained_message_is_counted_and_dropped() {
     let (ingress, mut decoder, mut appended) = new_ingress(4);
     let retained = Publish { retain: true, ..message("sensors/a", "21.5") };
-    ingress.session.on_publish(retained, &mut decoder).await;
+    ingress.sessions[0].on_publish(retained, &mut decoder).await;
     tokio::task::yield_now().await;
     assert!(appended.try_recv().is_err());
-    assert_eq!(ingress.session.metrics.mqtt_messages.with_label_values(&["retained"]).get(), 1);
+    assert_eq!(ingress.sessions[0].metrics.mqtt_messages.with_label_values(&["retained"]).get(), 1);
+}
+
+#[actix_rt::test]
+async fn an_empty_message_is_counted_and_dropped() {
+    let (ingress, mut decoder, mut appended) = new_ingress(4);
+    ingress.sessions[0].on_publish(message("sensors/a", ""), &mut decoder).await;
+    tokio::task::yield_now().await;
+    assert!(appended.try_recv().is_err());
+    assert_eq!(ingress.sessions[0].metrics.mqtt_messages.with_label_values(&["empty"]).get(), 1);
 }
 
 #[actix_rt::test]
 async fn the_drop_counter_of_the_broker_sets_a_metric_and_is_no_reading() {
     let (ingress, mut decoder, mut appended) = new_ingress(4);
     let dropped = message("$SYS/broker/publish/messages/dropped", "12");
-    ingress.session.on_publish(dropped, &mut decoder).await;
-    assert_eq!(ingress.session.metrics.broker_dropped.get(), 12);
+    ingress.sessions[0].on_publish(dropped, &mut decoder).await;
+    assert_eq!(ingress.sessions[0].metrics.broker_dropped.with_label_values(&["test"]).get(), 12);
     tokio::task::yield_now().await;
     assert!(appended.try_recv().is_err());
 }
@@ -97,9 +110,9 @@ async fn the_drop_counter_of_the_broker_sets_a_metric_and_is_no_reading() {
 #[actix_rt::test]
 async fn no_more_messages_are_sent_than_there_are_credits() {
     let (ingress, mut decoder, mut appended) = new_ingress(1);
-    ingress.session.on_publish(message("sensors/a", "1"), &mut decoder).await;
+    ingress.sessions[0].on_publish(message("sensors/a", "1"), &mut decoder).await;
     let first = appended.recv().await.unwrap();
-    let session = Rc::clone(&ingress.session);
+    let session = Rc::clone(&ingress.sessions[0]);
     let second = actix_rt::spawn(async move {
         session.on_publish(message("sensors/a", "2"), &mut decoder).await;
     });

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use thicket_codecs::{Format, PayloadLimits, TopicTemplate};
 use thicket_schema::{FieldSet, Reading};
 
+use super::message_by as message_for;
 use super::*;
 
 const RECEIVED: Timestamp = Timestamp(1_795_345_200_000_001);
@@ -15,6 +16,7 @@ fn rules_with(timestamp_keys: &[&str]) -> Rules {
     let timestamp_keys: Vec<String> = timestamp_keys.iter().map(|key| (*key).to_owned()).collect();
     let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
     Rules {
+        broker: 0,
         templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
         subscribed: vec!["sensors/#".to_owned()],
         format: Format::Auto,
@@ -189,7 +191,7 @@ fn filters_receive_as_a_broker_has_it() {
         ("$share/group/sensors/#", "sensors/a", true),
         ("other/#", "sensors/a", false),
     ] {
-        assert_eq!(receives(filter, topic), expected, "{filter} {topic}");
+        assert_eq!(filter_receives(filter, topic), expected, "{filter} {topic}");
     }
 }
 

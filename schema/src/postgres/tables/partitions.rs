@@ -9,6 +9,7 @@ diesel::table! {
     deployment (id) {
         id -> Integer,
         partitions -> Integer,
+        name -> Text,
     }
 }
 

@@ -1,0 +1,78 @@
+//! Reads the members of an object that name its sensor.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::value::RawValue;
+
+use super::times::unquoted;
+
+/// Returns the text of the member at each path; `None` if the object has no such member, or the
+/// member is null, empty, an object or an array.
+///
+/// A path is a list of names joined by points. A member whose own name has points is found too. A
+/// path that ends with `.*` stands for all members of an object with a text or a number, sorted by
+/// name: `core=0,host=north`.
+pub(super) fn read(object: &str, paths: &[String]) -> Vec<Option<Box<str>>> {
+    paths.iter().map(|path| member(object, path)).collect()
+}
+
+/// Returns whether an object has an object at a path.
+pub(super) fn has_object(object: &str, path: &str) -> bool {
+    find(object, path).is_some_and(|json| json.starts_with('{'))
+}
+
+fn member(object: &str, path: &str) -> Option<Box<str>> {
+    let Some(parent) = path.strip_suffix(".*") else { return text(find(object, path)?) };
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(find(object, parent)?).ok()?;
+    let pairs = members.iter().filter_map(|(name, value)| Some(format!("{name}={}", text(value.get())?)));
+    let joined = pairs.collect::<Vec<_>>().join(",");
+    (!joined.is_empty()).then(|| joined.into())
+}
+
+/// Returns the JSON of the member at a path.
+fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
+    let members: HashMap<String, &RawValue> = serde_json::from_str(object).ok()?;
+    if let Some(value) = members.get(path) {
+        return Some(value.get());
+    }
+    // The name of the outer member may have points itself, so each split is tried.
+    path.match_indices('.').find_map(|(point, _)| {
+        let inner = members.get(&path[..point])?;
+        find(inner.get(), &path[point + 1..])
+    })
+}
+
+fn text(json: &str) -> Option<Box<str>> {
+    match json.as_bytes().first()? {
+        b'{' | b'[' => None,
+        b'"' => Some(unquoted(json).trim()).filter(|text| !text.is_empty()).map(Box::from),
+        _ => Some(json).filter(|json| *json != "null").map(Box::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(object: &str, path: &str) -> Option<String> {
+        read(object, &[path.to_owned()]).pop().flatten().map(String::from)
+    }
+
+    #[test]
+    fn members_are_found_by_their_paths() {
+        let object = r#"{"deviceInfo":{"devEui":"a84041000181","tags":{"site.name":"north"}},"id":17}"#;
+        assert_eq!(one(object, "deviceInfo.devEui").as_deref(), Some("a84041000181"));
+        assert_eq!(one(object, "deviceInfo.tags.site.name").as_deref(), Some("north"));
+        assert_eq!(one(object, "id").as_deref(), Some("17"));
+        assert_eq!(one(r#"{"t":{"b":"x","a":1,"c":[]}}"#, "t.*").as_deref(), Some("a=1,b=x"));
+    }
+
+    #[test]
+    fn a_member_without_a_text_is_none() {
+        let object = r#"{"a":null,"b":"","c":{"d":1},"e":[1]}"#;
+        for path in ["a", "b", "c", "e", "f", "c.x", "a.b"] {
+            assert_eq!(one(object, path), None, "{path}");
+        }
+        assert_eq!(one("21.5", "a"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! The connection to a broker.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thicket_actors::source::{BrokerAddress, BrokerAddressError};
+use thicket_connect::without_password;
+
+use crate::config::error::ConfigError;
+use crate::config::tls::TlsConfig;
+
+/// The connection to a broker. `default.toml` has the meaning of each key.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BrokerConfig {
+    /// Name in logs and metrics; empty for host and port.
+    pub(crate) name: String,
+    /// `mqtt://host:port`, or with `mqtts`, `ws` or `wss`.
+    pub(crate) url: String,
+    /// Name of the persistent session; empty for the id of the deployment.
+    pub(crate) client_id: String,
+    /// User name; empty if the broker asks for none.
+    pub(crate) username: String,
+    /// Password; empty if the broker asks for none.
+    pub(crate) password: String,
+    /// Interval of keep-alive pings.
+    #[serde(with = "humantime_serde")]
+    pub(crate) keep_alive: Duration,
+    /// Maximum number of messages that are received and not yet appended.
+    pub(crate) max_in_flight: u32,
+    /// TLS.
+    pub(crate) tls: TlsConfig,
+}
+
+impl std::fmt::Debug for BrokerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrokerConfig")
+            .field("name", &self.name)
+            .field("url", &without_password(&self.url))
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BrokerConfig {
+    /// The keys of this struct.
+    pub(super) const KEYS: [&str; 8] =
+        ["name", "url", "client_id", "username", "password", "keep_alive", "max_in_flight", "tls"];
+
+    /// Returns the name of the broker in logs and metrics.
+    pub(crate) fn label(&self) -> String {
+        match self.address() {
+            Ok(address) if self.name.is_empty() => format!("{}:{}", address.host(), address.port()),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Returns the address of the broker.
+    pub(crate) fn address(&self) -> Result<BrokerAddress, ConfigError> {
+        BrokerAddress::new(&self.url, self.tls.settings()).map_err(|error| Self::unusable(&error))
+    }
+
+    /// Returns the error of an address that cannot be used.
+    pub(crate) fn unusable(error: &BrokerAddressError) -> ConfigError {
+        ConfigError::invalid("mqtt.url", &error.to_string())
+    }
+
+    /// Returns user name and password, if the broker asks for them.
+    pub(crate) fn credentials(&self) -> Option<(String, String)> {
+        (!self.username.is_empty()).then(|| (self.username.clone(), self.password.clone()))
+    }
+
+    /// Checks what no type can express. `place` is where the keys are, such as `mqtt[1]`.
+    pub(super) fn validate(&self, place: &str) -> Result<(), ConfigError> {
+        let address = self.address().map_err(|error| error.at(place))?;
+        address.transport().map_err(|error| Self::unusable(&error).at(place))?;
+        if self.max_in_flight == 0 {
+            return Err(ConfigError::invalid(&format!("{place}.max_in_flight"), "must be at least 1"));
+        }
+        if self.keep_alive < Duration::from_secs(1) {
+            return Err(ConfigError::invalid(&format!("{place}.keep_alive"), "must be at least 1s"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! How messages become readings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thicket_actors::source::{IgnoreRule, SubscriptionOptions, plain_filter};
+use thicket_codecs::timestamp::parse_lenient;
+use thicket_codecs::{
+    Format, LocalZone, OnBadTime, PayloadLimits, PayloadRules, SensorTemplate, TopicTemplate, TopicTemplates,
+};
+use thicket_schema::Timestamp;
+
+use crate::config::error::ConfigError;
+
+/// How the messages of a subscription become readings. `default.toml` has the meaning of each key.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MessageConfig {
+    /// Name of the preset whose keys are the defaults; empty for none.
+    pub(crate) preset: String,
+    /// Topic filters.
+    pub(crate) topics: Vec<String>,
+    /// Templates that extract the name of the sensor from a topic.
+    pub(crate) templates: Vec<String>,
+    /// Template of the sensor's name; empty for what the topic template captures.
+    pub(crate) sensor: String,
+    /// Messages that are no readings.
+    pub(crate) ignore: Vec<IgnoreConfig>,
+    /// Format of the payloads.
+    pub(crate) format: Format,
+    /// Members of a payload that hold its time.
+    pub(crate) timestamp_keys: Vec<String>,
+    /// Path of the object that holds the fields; empty for the whole payload.
+    pub(crate) root: String,
+    /// Patterns of the fields to read; empty for all.
+    pub(crate) include: Vec<String>,
+    /// Patterns of the fields to leave out.
+    pub(crate) exclude: Vec<String>,
+    /// Words with their values.
+    pub(crate) words: BTreeMap<String, f64>,
+    /// The zone of times without an offset; empty if there is none.
+    pub(crate) time_zone: String,
+    /// The date before which no device has set its clock.
+    pub(crate) time_floor: String,
+    /// What becomes of a reading whose time cannot be read.
+    pub(crate) on_bad_time: BadTimeRule,
+    /// Maximum number of levels of a nested payload.
+    pub(crate) max_depth: usize,
+    /// Maximum number of bytes of a payload.
+    pub(crate) max_payload_bytes: usize,
+    /// Maximum number of fields of a reading.
+    pub(crate) max_fields: usize,
+    /// Maximum number of readings of a message.
+    pub(crate) max_readings: usize,
+    /// How far a timestamp may lie after the arrival.
+    #[serde(with = "humantime_serde")]
+    pub(crate) max_future: Duration,
+    /// How far a timestamp may lie before the arrival.
+    #[serde(with = "humantime_serde")]
+    pub(crate) max_age: Duration,
+}
+
+/// A rule for messages to ignore: those that match everything that the rule names.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IgnoreConfig {
+    /// MQTT filter of the topics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    /// Pattern of the whole payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
+}
+
+/// What becomes of a reading whose time cannot be read.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BadTimeRule {
+    /// It becomes a dead letter.
+    Refuse,
+    /// It gets its arrival time.
+    Arrival,
+}
+
+impl MessageConfig {
+    /// Parses the topic templates.
+    pub(crate) fn topic_templates(&self) -> Result<TopicTemplates, ConfigError> {
+        let parse = |template: &String| {
+            TopicTemplate::parse(template)
+                .map_err(|error| ConfigError::invalid("mqtt.templates", &error.to_string()))
+        };
+        Ok(TopicTemplates(self.templates.iter().map(parse).collect::<Result<_, _>>()?))
+    }
+
+    /// Returns the limits of a payload.
+    pub(crate) fn payload_limits(&self) -> PayloadLimits {
+        PayloadLimits {
+            max_bytes: self.max_payload_bytes,
+            max_fields: self.max_fields,
+            max_readings: self.max_readings,
+            max_depth: self.max_depth,
+        }
+    }
+
+    /// Returns the rules for the members of a payload.
+    pub(crate) fn payload_rules(&self) -> Result<PayloadRules, ConfigError> {
+        Ok(PayloadRules {
+            root: self.root.clone(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            words: self.words.clone(),
+            time_zone: self.local_zone()?,
+            time_floor: self.time_floor()?,
+            on_bad_time: match self.on_bad_time {
+                BadTimeRule::Refuse => OnBadTime::Refuse,
+                BadTimeRule::Arrival => OnBadTime::Arrival,
+            },
+            ..PayloadRules::default()
+        })
+    }
+
+    /// Returns the settings for decoding the messages.
+    pub(crate) fn options(&self) -> Result<SubscriptionOptions, ConfigError> {
+        let templates = self.topic_templates()?;
+        let sensor = if self.sensor.is_empty() {
+            None
+        } else {
+            let template = SensorTemplate::parse(&self.sensor, &templates.names());
+            Some(template.map_err(|error| ConfigError::invalid("mqtt.sensor", &error.to_string()))?)
+        };
+        let rule = |rule: &IgnoreConfig| IgnoreRule::new(rule.topic.clone(), rule.payload.as_deref());
+        Ok(SubscriptionOptions {
+            topics: self.topics.clone(),
+            templates,
+            sensor,
+            ignore: self.ignore.iter().map(rule).collect(),
+            format: self.format,
+            limits: self.payload_limits(),
+            timestamp_keys: self.timestamp_keys.clone(),
+            rules: self.payload_rules()?,
+            max_future: self.max_future,
+            max_age: self.max_age,
+        })
+    }
+
+    fn local_zone(&self) -> Result<Option<LocalZone>, ConfigError> {
+        if self.time_zone.is_empty() {
+            return Ok(None);
+        }
+        let zone = self.time_zone.parse();
+        zone.map(Some).map_err(|error: thicket_codecs::timestamp::UnknownZone| {
+            ConfigError::invalid("mqtt.time_zone", &error.to_string())
+        })
+    }
+
+    /// Returns the time before which a time is none. A time that `max_age` allows is never before
+    /// it, so that old readings that are sent on purpose keep their times.
+    fn time_floor(&self) -> Result<Timestamp, ConfigError> {
+        let text = &self.time_floor;
+        let floor = parse_lenient(&format!("{text}T00:00:00Z"), None).or_else(|_| parse_lenient(text, None));
+        let floor = floor.map_err(|_| {
+            ConfigError::invalid("mqtt.time_floor", "must be a date such as 2020-01-01, not before 1970")
+        })?;
+        let max_age = i64::try_from(self.max_age.as_micros()).unwrap_or(i64::MAX);
+        let oldest = chrono::Utc::now().timestamp_micros().saturating_sub(max_age);
+        Ok(floor.min(Timestamp(oldest)))
+    }
+
+    /// Checks what no type can express. `place` is where the keys are, such as
+    /// `mqtt.subscriptions[1]`.
+    pub(super) fn validate(&self, place: &str) -> Result<(), ConfigError> {
+        self.options().map_err(|error| error.at(place))?;
+        let invalid =
+            |key: &str, problem: &str| Err(ConfigError::invalid(&format!("{place}.{key}"), problem));
+        if let Some((word, _)) = self.words.iter().find(|(_, value)| value.is_infinite()) {
+            return invalid("words", &format!("the value of {word} must be finite, or nan"));
+        }
+        for (key, patterns) in [("include", &self.include), ("exclude", &self.exclude)] {
+            if patterns.iter().any(String::is_empty) {
+                return invalid(key, "must not have an empty pattern");
+            }
+        }
+        if !(1..=64).contains(&self.max_depth) {
+            return invalid("max_depth", "must be between 1 and 64");
+        }
+        if self.topics.is_empty() {
+            return invalid("topics", "must name at least one topic filter");
+        }
+        let ignored = self.ignore.iter().filter_map(|rule| rule.topic.as_ref());
+        if let Some(filter) = self.topics.iter().chain(ignored).find(|filter| !is_filter(filter)) {
+            let problem = format!(
+                "{filter:?} is no MQTT topic filter: # must be the last level, and # and + must be whole levels"
+            );
+            return invalid("topics", &problem);
+        }
+        if self.ignore.iter().any(|rule| rule.topic.is_none() && rule.payload.is_none()) {
+            return invalid("ignore", "a rule must name a topic, a payload or both");
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a text is a topic filter that MQTT allows.
+fn is_filter(filter: &str) -> bool {
+    let plain = plain_filter(filter);
+    !plain.is_empty()
+        && !plain.contains('\0')
+        && !plain.starts_with("$share/")
+        && rumqttc::valid_filter(plain)
+        && (plain.len() == filter.len() || !filter["$share/".len()..].starts_with(['/', '+', '#']))
+}

@@ -1,0 +1,78 @@
+//! Presets: the keys of subscriptions for well-known devices. Each is a short TOML file in the
+//! form of the configuration.
+
+mod args;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+pub(crate) use args::PresetsCommand;
+use figment::Figment;
+use figment::providers::{Format as _, Toml};
+use figment::value::Dict;
+
+/// The presets, sorted by name, with their files.
+const PRESETS: [(&str, &str); 14] = [
+    ("chirpstack-v4", include_str!("toml/chirpstack-v4.toml")),
+    ("esphome", include_str!("toml/esphome.toml")),
+    ("home-assistant-statestream", include_str!("toml/home-assistant-statestream.toml")),
+    ("homie", include_str!("toml/homie.toml")),
+    ("rtl_433", include_str!("toml/rtl_433.toml")),
+    ("senml", include_str!("toml/senml.toml")),
+    ("shelly-gen1", include_str!("toml/shelly-gen1.toml")),
+    ("shelly-gen2", include_str!("toml/shelly-gen2.toml")),
+    ("sparkplug-b", include_str!("toml/sparkplug-b.toml")),
+    ("tasmota", include_str!("toml/tasmota.toml")),
+    ("telegraf-json", include_str!("toml/telegraf-json.toml")),
+    ("thingsboard", include_str!("toml/thingsboard.toml")),
+    ("ttn-v3", include_str!("toml/ttn-v3.toml")),
+    ("zigbee2mqtt", include_str!("toml/zigbee2mqtt.toml")),
+];
+
+/// A name that is no preset.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no preset {0:?}; the presets are {names}", names = names().join(", "))]
+pub(crate) struct UnknownPreset(String);
+
+/// Returns the names of the presets, sorted.
+pub(crate) fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Returns the keys of the subscriptions of a preset, at least one.
+pub(crate) fn subscriptions_of(name: &str) -> Result<Vec<Dict>, UnknownPreset> {
+    let text = text_of(name)?;
+    let keys: Dict = Figment::from(Toml::string(text)).extract().unwrap_or_default();
+    let several = keys.get("subscriptions").and_then(figment::value::Value::as_array);
+    let several = several.map(|all| all.iter().filter_map(|one| one.as_dict().cloned()).collect());
+    Ok(several.unwrap_or_else(|| vec![keys]))
+}
+
+fn text_of(name: &str) -> Result<&'static str, UnknownPreset> {
+    let preset = PRESETS.iter().find(|(preset, _)| *preset == name);
+    preset.map(|(_, text)| *text).ok_or_else(|| UnknownPreset(name.to_owned()))
+}
+
+/// Runs a command on presets.
+pub(crate) fn run(command: &PresetsCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PresetsCommand::List => {
+            for (name, text) in PRESETS {
+                println!("{name:<28}{}", first_sentence(text));
+            }
+        }
+        PresetsCommand::Show { name } => {
+            print!("{}", text_of(name).context("list them with `thicket presets list`")?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn first_sentence(text: &str) -> String {
+    let comment: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("# ")).collect();
+    let comment = comment.join(" ");
+    comment.split_inclusive(". ").next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

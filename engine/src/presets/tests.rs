@@ -1,0 +1,218 @@
+//! Each preset reads payloads as the public documentation of its devices shows them.
+
+use std::io::Write as _;
+
+use thicket_actors::source::{MessageDecoder, filter_receives};
+use thicket_schema::Item;
+
+use super::*;
+use crate::brokers::decode_options;
+use crate::config::{Config, Overrides, load};
+
+const NOW: i64 = 1_795_629_600_000_000;
+
+fn config(text: &str) -> Config {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    load(Some(file.path()), &Overrides::new()).unwrap()
+}
+
+/// The sensor and the fields of each reading, or the reason of each dead letter.
+fn read(keys: &str, topic: &str, payload: &[u8]) -> Vec<String> {
+    let config = config(&format!("[mqtt]\n{keys}\n"));
+    let filters = config.mqtt[0].subscriptions().unwrap();
+    let mut filters = filters.iter().flat_map(|subscription| &subscription.topics);
+    if !filters.any(|filter| filter_receives(filter, topic)) {
+        return vec!["not subscribed".to_owned()];
+    }
+    let decoder = MessageDecoder::new(decode_options(&config).unwrap());
+    if decoder.ignore_reason(topic, payload).is_some() {
+        return vec!["ignored".to_owned()];
+    }
+    let records = decoder.decode(topic, &payload.to_vec().into(), false, NOW);
+    let describe = |item: &Item| match item {
+        Item::Reading(reading) => {
+            let values = reading.fields.names().iter().zip(&reading.values);
+            let values: Vec<String> = values.map(|(name, value)| format!("{name}={value}")).collect();
+            let time = if reading.stamped { "now".to_owned() } else { reading.ts.to_string() };
+            format!("{} {} {time}", reading.sensor, values.join(" "))
+        }
+        Item::DeadLetter(letter) => format!("{}: {}", letter.reason, letter.detail),
+        Item::Control(_) => panic!("a message is no control entry"),
+    };
+    records.iter().map(|(_, record)| describe(&record.item)).collect()
+}
+
+fn preset(name: &str, topic: &str, payload: &str) -> Vec<String> {
+    read(&format!("preset = {name:?}"), topic, payload.as_bytes())
+}
+
+#[test]
+fn every_preset_is_a_valid_configuration_with_a_comment() {
+    for (name, text) in PRESETS {
+        let config = config(&format!("[mqtt]\npreset = {name:?}\n"));
+        assert!(!config.subscriptions().unwrap().is_empty());
+        assert!(first_sentence(text).ends_with('.'), "{name}");
+    }
+    assert!(PRESETS.is_sorted());
+}
+
+#[test]
+fn tasmota() {
+    let payload =
+        r#"{"Time":"2026-11-25T19:00:18","DS18B20":{"Id":"01131B123456","Temperature":20.6},"TempUnit":"C"}"#;
+    assert_eq!(
+        preset("tasmota", "tele/boiler/SENSOR", payload),
+        ["boiler/SENSOR DS18B20.Temperature=20.6 now"]
+    );
+    let with_zone =
+        read("preset = \"tasmota\"\ntime_zone = \"Europe/Berlin\"", "tele/boiler/SENSOR", payload.as_bytes());
+    assert_eq!(with_zone, ["boiler/SENSOR DS18B20.Temperature=20.6 2026-11-25T18:00:18.000000Z"]);
+    assert_eq!(preset("tasmota", "tele/boiler/LWT", "Online"), ["not subscribed"]);
+}
+
+#[test]
+fn zigbee2mqtt() {
+    let payload = r#"{"battery":100,"contact":false,"last_seen":1795629534884,"linkquality":40,"update":{"state":"idle","installed_version":5}}"#;
+    assert_eq!(
+        preset("zigbee2mqtt", "zigbee2mqtt/Hall/Door", payload),
+        ["Hall/Door battery=100 contact=0 linkquality=40 2026-11-25T17:58:54.884000Z"]
+    );
+    assert_eq!(
+        preset("zigbee2mqtt", "zigbee2mqtt/Hall/Door/availability", r#"{"state":"online"}"#),
+        ["ignored"]
+    );
+    assert_eq!(preset("zigbee2mqtt", "zigbee2mqtt/bridge/info", r#"{"version":"2.1"}"#), ["ignored"]);
+}
+
+#[test]
+fn esphome() {
+    assert_eq!(
+        preset("esphome", "greenhouse/sensor/air_temp/state", "21.53"),
+        ["greenhouse/air_temp value=21.53 now"]
+    );
+    assert_eq!(
+        preset("esphome", "greenhouse/binary_sensor/door/state", "ON"),
+        ["greenhouse/door value=1 now"]
+    );
+    assert_eq!(preset("esphome", "greenhouse/sensor/air_temp/state", "nan"), ["ignored"]);
+    assert_eq!(preset("esphome", "greenhouse/status", "online"), ["not subscribed"]);
+}
+
+#[test]
+fn shelly_of_the_first_generation() {
+    let topic = "shellies/shelly1pm-68C63AF/relay/0/power";
+    assert_eq!(preset("shelly-gen1", topic, "23.91"), ["shelly1pm-68C63AF/relay/0/power value=23.91 now"]);
+    assert_eq!(
+        preset("shelly-gen1", "shellies/shelly1pm-68C63AF/relay/0", "on"),
+        ["shelly1pm-68C63AF/relay/0 value=1 now"]
+    );
+    assert_eq!(preset("shelly-gen1", "shellies/shelly1pm-68C63AF/online", "true"), ["ignored"]);
+}
+
+#[test]
+fn shelly_of_the_second_generation() {
+    let notify = r#"{"src":"shellyplus1pm-a8032abe54dc","dst":"shelly/events","method":"NotifyStatus","params":{"ts":1795629545.04,"switch:0":{"id":0,"apower":8.9,"output":true,"aenergy":{"by_minute":[1.5,2.5],"minute_ts":1795629545,"total":6.5}}}}"#;
+    assert_eq!(
+        preset("shelly-gen2", "shellyplus1pm-a8032abe54dc/events/rpc", notify),
+        [
+            "shellyplus1pm-a8032abe54dc switch:0.aenergy.by_minute.0=1.5 switch:0.aenergy.by_minute.1=2.5 switch:0.aenergy.total=6.5 switch:0.apower=8.9 switch:0.output=1 2026-11-25T17:59:05.040000Z"
+        ]
+    );
+    let event = r#"{"src":"a","method":"NotifyEvent","params":{"ts":1795629545.04,"events":[{"id":0,"event":"btn_down"}]}}"#;
+    assert_eq!(preset("shelly-gen2", "shellyplus1pm-a8032abe54dc/events/rpc", event), ["ignored"]);
+    let status = r#"{"id":0,"temperature":{"tC":41.2,"tF":106.2}}"#;
+    assert_eq!(
+        preset("shelly-gen2", "shellyplus1pm-a8032abe54dc/status/switch:0", status),
+        ["shellyplus1pm-a8032abe54dc/switch:0 temperature.tC=41.2 temperature.tF=106.2 now"]
+    );
+}
+
+#[test]
+fn rtl_433() {
+    let payload = r#"{"time":"2026-11-25 19:00:18","model":"Acurite-Tower","id":8946,"channel":"A","battery_ok":1,"temperature_C":4.2,"humidity":66,"mic":"CHECKSUM"}"#;
+    assert_eq!(
+        preset("rtl_433", "rtl_433/pi/events", payload),
+        ["Acurite-Tower/8946 battery_ok=1 humidity=66 temperature_C=4.2 now"]
+    );
+    let without_id = preset("rtl_433", "rtl_433/pi/events", r#"{"model":"Generic-Remote","cmd":7}"#);
+    assert!(without_id[0].starts_with("no_sensor: "), "{without_id:?}");
+}
+
+#[test]
+fn the_things_stack() {
+    let payload = r#"{"end_device_ids":{"device_id":"field-7"},"received_at":"2026-11-25T18:00:00.123456789Z","uplink_message":{"f_port":1,"f_cnt":17,"decoded_payload":{"TempC":"12.5","soil":{"moisture":28.4}},"rx_metadata":[{"rssi":-97}],"received_at":"2026-11-25T17:59:59.9Z"}}"#;
+    assert_eq!(
+        preset("ttn-v3", "v3/farm@ttn/devices/field-7/up", payload),
+        ["farm@ttn/field-7 TempC=12.5 soil.moisture=28.4 2026-11-25T17:59:59.900000Z"]
+    );
+}
+
+#[test]
+fn chirpstack() {
+    let payload = r#"{"deduplicationId":"3ac7e3c4","time":"2026-11-25T18:00:00.433777+00:00","deviceInfo":{"applicationName":"farm","devEui":"0101010101010101"},"fCnt":10,"object":{"humidity":55.5,"alarm":false},"rxInfo":[{"rssi":-48}]}"#;
+    assert_eq!(
+        preset("chirpstack-v4", "application/17c82e96/device/0101010101010101/event/up", payload),
+        ["farm/0101010101010101 alarm=0 humidity=55.5 2026-11-25T18:00:00.433777Z"]
+    );
+}
+
+#[test]
+fn homie() {
+    assert_eq!(
+        preset("homie", "homie/super-car/engine/temperature", "21.5"),
+        ["super-car/engine/temperature value=21.5 now"]
+    );
+    assert_eq!(preset("homie", "homie/5/super-car/engine/on", "true"), ["super-car/engine/on value=1 now"]);
+    assert_eq!(preset("homie", "homie/super-car/engine/$name", "Car engine"), ["ignored"]);
+    assert_eq!(preset("homie", "homie/5/super-car/$state", "ready"), ["ignored"]);
+}
+
+#[test]
+fn home_assistant_statestream() {
+    let topic = "homeassistant/sensor/outdoor_temperature/state";
+    assert_eq!(
+        preset("home-assistant-statestream", topic, "-3.5"),
+        ["sensor/outdoor_temperature value=-3.5 now"]
+    );
+    assert_eq!(preset("home-assistant-statestream", topic, "unavailable"), ["ignored"]);
+    let door = "homeassistant/binary_sensor/door/state";
+    assert_eq!(preset("home-assistant-statestream", door, "off"), ["binary_sensor/door value=0 now"]);
+}
+
+#[test]
+fn telegraf_json() {
+    let payload = r#"{"fields":{"usage_idle":97.5,"usage_user":1.5},"name":"cpu","tags":{"host":"north","cpu":"cpu0"},"timestamp":1795629600}"#;
+    assert_eq!(
+        preset("telegraf-json", "telegraf/north/cpu", payload),
+        ["cpu/cpu=cpu0,host=north usage_idle=97.5 usage_user=1.5 2026-11-25T18:00:00.000000Z"]
+    );
+}
+
+#[test]
+fn thingsboard() {
+    let with_time = r#"{"ts":1795629600000,"values":{"temperature":21.5,"door":"open"}}"#;
+    assert_eq!(
+        preset("thingsboard", "v1/devices/pump-3/telemetry", with_time),
+        ["pump-3 door=1 temperature=21.5 2026-11-25T18:00:00.000000Z"]
+    );
+    assert_eq!(
+        preset("thingsboard", "v1/devices/pump-3/telemetry", r#"{"temperature":21.5}"#),
+        ["pump-3 temperature=21.5 now"]
+    );
+}
+
+#[test]
+fn senml() {
+    let payload = r#"[{"bn":"urn:dev:mac:0200:","bt":1795629600,"n":"voltage","u":"V","v":229.8},{"n":"door","vb":true}]"#;
+    assert_eq!(
+        preset("senml", "senml/hall", payload),
+        ["hall door=1 voltage=229.8 2026-11-25T18:00:00.000000Z"]
+    );
+}
+
+#[test]
+fn an_unknown_preset_is_refused_with_the_known_ones() {
+    let error = subscriptions_of("tasmata").unwrap_err().to_string();
+    assert!(error.contains("tasmata") && error.contains("tasmota, telegraf-json"), "{error}");
+}
