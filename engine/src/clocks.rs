@@ -38,7 +38,7 @@ pub(crate) struct Clocks {
 pub(crate) struct Behind {
     pub(crate) sensor: String,
     /// How far the last reading was behind its arrival, in seconds.
-    pub(crate) behind_seconds: f64,
+    pub(crate) seconds: f64,
     /// When the first late reading in a row arrived.
     pub(crate) since: Timestamp,
     /// Late readings in a row.
@@ -52,7 +52,7 @@ pub(crate) struct Behind {
 pub(crate) struct Ahead {
     pub(crate) topic: String,
     /// How far the times were ahead of their arrival at most, in seconds.
-    pub(crate) ahead_seconds: Option<f64>,
+    pub(crate) seconds: Option<f64>,
     /// When the first of the recent messages arrived.
     pub(crate) since: Timestamp,
     /// When the last of them arrived.
@@ -80,19 +80,13 @@ impl Clocks {
 
 impl From<ClockBehind> for Behind {
     fn from(ClockBehind { sensor, late, since, behind_us, ahead_of }: ClockBehind) -> Self {
-        Self {
-            sensor,
-            behind_seconds: seconds(behind_us),
-            since,
-            late,
-            scored: ahead_of.is_some() && late == 0,
-        }
+        Self { sensor, seconds: seconds(behind_us), since, late, scored: ahead_of.is_some() && late == 0 }
     }
 }
 
 impl From<ClockAhead> for Ahead {
     fn from(ClockAhead { topic, refused, since, last, ahead_us }: ClockAhead) -> Self {
-        Self { topic, ahead_seconds: ahead_us.map(seconds), since, last, refused }
+        Self { topic, seconds: ahead_us.map(seconds), since, last, refused }
     }
 }
 
@@ -103,19 +97,18 @@ fn seconds(micros: i64) -> f64 {
 impl Behind {
     /// Describes the sensor for people.
     pub(crate) fn words(&self) -> String {
-        let Self { sensor, behind_seconds, since, late, scored } = self;
+        let Self { sensor, seconds, since, late, scored } = self;
         let state =
             if *scored { "scored again".to_owned() } else { format!("{late} late readings in a row") };
-        format!("{sensor}: {} behind since {}; {state}", duration(*behind_seconds), time_arg::show(*since))
+        format!("{sensor}: {} behind since {}; {state}", duration(*seconds), time_arg::show(*since))
     }
 }
 
 impl Ahead {
     /// Describes the topic for people.
     pub(crate) fn words(&self) -> String {
-        let Self { topic, ahead_seconds, since, refused, .. } = self;
-        let ahead =
-            ahead_seconds.map_or_else(|| "ahead".to_owned(), |ahead| format!("{} ahead", duration(ahead)));
+        let Self { topic, seconds, since, refused, .. } = self;
+        let ahead = seconds.map_or_else(|| "ahead".to_owned(), |ahead| format!("{} ahead", duration(ahead)));
         format!("{topic}: {ahead} since {}; {refused} refused in the last hour", time_arg::show(*since))
     }
 }
@@ -153,17 +146,17 @@ async fn poll(
     metrics: &Metrics,
     known: &BTreeSet<String>,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let mut postgres = connect_postgres(&config.postgres.url).await?;
+    let mut postgres = connect_postgres(config.postgres.server()).await?;
     let Clocks { behind, ahead } = Clocks::read(config, &mut postgres).await?;
     for (direction, number) in [("behind", behind.len()), ("ahead", ahead.len())] {
-        metrics.sensors_with_wrong_clock.with_label_values(&[direction]).set(number as i64);
+        metrics.wrong_clocks.with_label_values(&[direction]).set(number as i64);
     }
     for clock in ahead.iter().filter(|clock| !known.contains(&clock.topic)) {
         let Ahead { topic, refused, .. } = clock;
         tracing::warn!(
             topic,
             refused,
-            ahead = clock.ahead_seconds,
+            ahead = clock.seconds,
             "the clock of a sensor is ahead: its messages are refused because their time is in the future; see mqtt.max_future"
         );
     }

@@ -271,7 +271,9 @@ impl DetectorPool {
         let load = LoadNear { sensor: batch.sensor.clone(), times };
         let rows = self.context.peers.near.send(load).await.ok()?;
         let mut near = Occupied::default();
-        rows.iter().for_each(|row| near.insert_row(row));
+        for row in &rows {
+            near.insert_row(row);
+        }
         for ((reading, outcome), place) in batch.readings.iter().zip(&scores.outcomes).zip(&scores.places) {
             if outcome.is_stored() {
                 near.insert(*place, &reading.fields, &reading.values);

@@ -130,8 +130,8 @@ fn advance(metrics: &Metrics) {
     }
     metrics.readings_expired.inc_by(50);
     metrics.retention_days_kept.set(2);
-    metrics.sensors_with_wrong_clock.with_label_values(&["behind"]).set(3);
-    metrics.sensors_with_wrong_clock.with_label_values(&["ahead"]).set(1);
+    metrics.wrong_clocks.with_label_values(&["behind"]).set(3);
+    metrics.wrong_clocks.with_label_values(&["ahead"]).set(1);
 }
 
 /// Returns the text for Prometheus: every sample with its time. The metrics of the process get
