@@ -94,7 +94,9 @@ impl Model {
         if written % SECOND != 0 && !is_joined {
             return Step::Conflict;
         }
-        let ts = (written..).find(|ts| self.rows.iter().all(|row| row.place.ts.0 != *ts)).unwrap();
+        let ts = (written..=written + MAX_AT_ONE_TIME)
+            .find(|ts| self.rows.iter().all(|row| row.place.ts.0 != *ts))
+            .unwrap();
         let newest = self.rows.iter().filter(|row| !row.late && row.place.era == self.era);
         let is_next = newest.map(|row| row.place.ts.0).max().is_none_or(|newest| ts > newest);
         let begins = !is_next
