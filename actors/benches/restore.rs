@@ -144,7 +144,8 @@ impl Bench {
             let state = detector.snapshot();
             let newest = detector.newest().map(Timestamp);
             let (seq, config) = (detector.seq(), self.config.fingerprint);
-            let checkpoint = Checkpoint { sensor: sensor.as_str().to_owned(), seq, newest, config, state };
+            let checkpoint =
+                Checkpoint { sensor: sensor.as_str().to_owned(), seq, newest, era: 0, config, state };
             bytes += store.save(PartitionId(0), &sensor, &checkpoint).await?;
             let last_stored = detector.apply(ts(BEFORE), &names, &values(number, BEFORE, self.fields))?;
             let mut rows = vec![(BEFORE, last_stored.score)];

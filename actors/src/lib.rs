@@ -18,7 +18,7 @@
 //!
 //! Outside the flow: [`messages`] lists the messages between actors, [`acknowledge`] acknowledges
 //! MQTT messages, [`credit`] bounds what is in flight, [`supervision`] restarts actors that panic,
-//! and [`metrics`] counts.
+//! [`time_order`] decides which reading of a sensor is next in time, and [`metrics`] counts.
 //!
 //! `thicket-protocol` has the pure decisions behind exactly-once. `thicket-store` speaks to Redis
 //! and PostgreSQL.
@@ -36,4 +36,5 @@ pub mod source;
 pub mod supervision;
 #[cfg(test)]
 mod testing;
+pub mod time_order;
 pub mod writer;

@@ -13,8 +13,12 @@ use tokio::sync::oneshot;
 
 use crate::acknowledge::Delivery;
 use crate::credit::{Credit, Credited};
+use crate::time_order::{Occupied, Place};
 use thicket_detector::NamedConfig;
-use thicket_store::postgres::{AppliedLabel, ClaimedPartition, CommitBatch, QuarantineEntry, StoredReading};
+use thicket_store::postgres::{
+    AppliedLabel, ClaimedPartition, ClockChange, ClockState, CommitBatch, NearRow, QuarantineEntry,
+    StoredReading, TimeFacts,
+};
 
 /// `MqttIngress` → `QueueWriter`: the records of one MQTT message. If the process or the writer
 /// dies, the message is not acknowledged, and the broker delivers it again.
@@ -106,6 +110,9 @@ pub struct Score {
     pub from: usize,
     /// Index after the last reading to score.
     pub to: usize,
+    /// The stored rows near the readings that are not newer than all stored ones; `None` if they
+    /// were not needed yet.
+    pub near: Option<Occupied>,
 }
 
 /// The error of a detector without state: it has just started, or restarted after a panic.
@@ -114,16 +121,45 @@ pub struct Score {
 pub struct NotRestored;
 
 /// The answer of a detector to a [`Score`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scores {
-    /// The outcome of each reading, in the order of the readings.
+    /// The outcome of each reading, in the order of the readings. If the detector must know the
+    /// stored rows near a reading, the outcomes end before that reading.
     pub outcomes: Vec<ScoreOutcome>,
+    /// Where each reading is stored, in the order of the outcomes.
+    pub places: Vec<Place>,
+    /// The times near which the stored rows must be known; empty if there is an outcome for each
+    /// reading.
+    pub unknown: Vec<Timestamp>,
+    /// What has changed in the time of the sensor.
+    pub clock: ClockReport,
     /// The state of the detector after the last reading; `None` if no checkpoint is due.
     pub checkpoint: Option<Checkpoint>,
     /// The report about the sensor's fields, if one of the readings has changed it.
     pub fields: Option<FieldReport>,
     /// Time that the detector spent.
     pub elapsed: Duration,
+}
+
+/// What has changed in the time of a sensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClockReport {
+    /// The state after the last reading; `None` if it is the usual one and has not changed.
+    pub state: Option<ClockState>,
+    /// Index of the reading with which the present row of late readings begins, if it is in the
+    /// batch.
+    pub late_from: Option<usize>,
+    /// The moments at which the sensor's time began again.
+    pub changes: Vec<ClockChange>,
+}
+
+impl ClockReport {
+    /// Adds what has changed later.
+    pub fn append(&mut self, mut later: Self) {
+        self.state = later.state.or(self.state);
+        self.late_from = later.late_from.or(self.late_from);
+        self.changes.append(&mut later.changes);
+    }
 }
 
 /// The outcome of one reading in its detector.
@@ -133,6 +169,10 @@ pub enum ScoreOutcome {
     Scored(Box<Detection>),
     /// It is not newer than its sensor's newest reading. The detector is unchanged.
     NotNewer,
+    /// The same reading is stored already. The detector is unchanged.
+    Duplicate,
+    /// Another reading is stored at its time. The detector is unchanged.
+    Conflict,
     /// The detector cannot apply it. The detector is unchanged.
     Rejected {
         /// The reason of the dead letter.
@@ -142,6 +182,13 @@ pub enum ScoreOutcome {
     },
     /// It is quarantined: its detector panicked on it twice, or the process died on it repeatedly.
     Poison,
+}
+
+impl ScoreOutcome {
+    /// Returns whether the reading becomes a row.
+    pub const fn is_stored(&self) -> bool {
+        !matches!(self, Self::Duplicate | Self::Conflict | Self::Rejected { .. })
+    }
 }
 
 /// `Shard` → `Detector`: the history to restore the detector from. After a panic the detector
@@ -188,12 +235,21 @@ pub struct ApplyLabel {
 }
 
 /// `Shard` → `Detector`: skips a quarantined reading. Only the newest timestamp of the detector may
-/// advance. Returns whether it advanced.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Result<bool, NotRestored>")]
+/// advance.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Skipped, NotRestored>")]
 pub struct Skip {
-    /// The timestamp of the reading.
-    pub ts: Timestamp,
+    /// The reading.
+    pub reading: Reading,
+}
+
+/// The answer of a detector to a [`Skip`].
+#[derive(Clone, Debug)]
+pub struct Skipped {
+    /// Where the reading is stored if it is newer than all stored ones.
+    pub place: Option<Place>,
+    /// What has changed in the time of the sensor.
+    pub clock: ClockReport,
 }
 
 /// `Shard` → `Detector`: asks for a checkpoint, before an eviction or a shutdown. Returns `None` if
@@ -271,6 +327,17 @@ pub struct Load {
     pub use_checkpoint: bool,
 }
 
+/// `Shard` → `Checkpointer`: asks for the stored rows of a sensor near some times. Retries until the
+/// database answers.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Vec<NearRow>")]
+pub struct LoadNear {
+    /// The sensor.
+    pub sensor: SensorName,
+    /// The times.
+    pub times: Vec<Timestamp>,
+}
+
 /// What the stores hold about a sensor: its checkpoint and the rows after it. If the shape of its
 /// detector has changed since then, also the rows to rebuild the detector from.
 #[derive(Clone, Debug, Default)]
@@ -290,6 +357,8 @@ pub struct History {
     /// The time of the last row of another shape; `None` if the shape has not changed. The next
     /// commit ends the events that were open at that time.
     pub reshaped: Option<Timestamp>,
+    /// The order of the sensor's readings in time.
+    pub time: TimeFacts,
 }
 
 /// Engine → any actor, at shutdown: take no new work and finish the work in flight. Returns when

@@ -98,6 +98,9 @@ pub struct Metrics {
     pub readings_expired: IntCounter,
     /// Days past their retention that are kept because detectors need them.
     pub retention_days_kept: IntGauge,
+    /// Sensors whose clocks are wrong, by `direction`: `behind`, or `ahead` (topics whose messages
+    /// are refused because their time is in the future).
+    pub wrong_clocks: IntGaugeVec,
     /// Partitions that this node owns.
     pub partitions_owned: IntGauge,
     /// Always 1. The label is the version of the program.
@@ -215,6 +218,7 @@ impl Metrics {
                 .counter("readings_expired_total", "Rows of readings that retention dropped.")?,
             retention_days_kept: r
                 .gauge("retention_days_kept", "Days past their retention that are kept because detectors need them.")?,
+            wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions that this node owns.")?,
             build_info: r.gauges("build_info", "Always 1. The label is the version of the program.", &["version"])?,
         };

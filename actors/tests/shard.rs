@@ -77,7 +77,8 @@ impl TestEnv {
         let peers = ShardPeers {
             writers,
             save: checkpointer.clone().recipient(),
-            load: checkpointer.recipient(),
+            load: checkpointer.clone().recipient(),
+            near: checkpointer.recipient(),
             reopen: keeper.clone().recipient(),
             quarantine: keeper.clone().recipient(),
             exit,

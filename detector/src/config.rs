@@ -74,6 +74,11 @@ pub struct DetectorConfig {
     /// learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
+    /// Late readings in a row after which a sensor's time begins again, 0 to 10,000: its clock has
+    /// gone back, and its next readings are scored although newer ones are stored. Only late readings
+    /// that are in order among themselves count, and a reading in time ends the row. With 0, late
+    /// readings are never scored.
+    pub begin_again_after: u32,
     /// Rules for anomalies that are not announced. Their readings are stored and marked as
     /// suppressed.
     pub suppress: Suppression,
@@ -95,6 +100,7 @@ impl Default for DetectorConfig {
             warm_up: 256,
             alarms_per_week: 1.0,
             accept_after: Duration::from_hours(2),
+            begin_again_after: 20,
             suppress: Suppression::default(),
         }
     }
@@ -151,6 +157,7 @@ impl DetectorConfig {
             within("smoothing", u64::from(self.smoothing), 2, 10_000)?;
         }
         within("warm_up", u64::from(self.warm_up), 32, 1_000_000)?;
+        within("begin_again_after", u64::from(self.begin_again_after), 0, 10_000)?;
         within("fields", self.fields.len() as u64, 0, MAX_FIELDS as u64)?;
         if !(self.alarms_per_week > 0.0 && self.alarms_per_week <= MAX_ALARMS) {
             let range = "above 0, up to 100000";
@@ -192,7 +199,7 @@ impl DetectorConfig {
 
     /// Returns a hash of the settings that shape a detector's state. A state with another
     /// fingerprint cannot be continued. The hash does not cover `warm_up`, `alarms_per_week`,
-    /// `accept_after` and `suppress`, so these can be changed at any time.
+    /// `accept_after`, `begin_again_after` and `suppress`, so these can be changed at any time.
     pub fn fingerprint(&self) -> u64 {
         let mut text = self.shape_text(ALGORITHM);
         // The patterns decide only if no fields are listed.

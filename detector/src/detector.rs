@@ -45,7 +45,7 @@ struct Presence {
 }
 
 /// The aftermath of an anomaly lasts this many times the reach of the moving means.
-const AFTERMATH: u32 = 3;
+pub(crate) const AFTERMATH: u32 = 3;
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,10 +79,11 @@ impl Detector {
 
     /// Scores a reading and learns it.
     ///
-    /// `ts_micros` is the reading's timestamp in microseconds since 1970. The caller ensures that
-    /// it is newer than that of every earlier reading. `names` are sorted and distinct, and
-    /// `values` has one value per name, in the same order. A field of the point that is absent or
-    /// NaN is imputed. A reading without any field of the point is [unscored](Marks::unscored).
+    /// `ts_micros` is the reading's timestamp in microseconds since 1970. If it is not newer than
+    /// that of the reading before, the sensor's clock has gone back: its time begins again. `names`
+    /// are sorted and distinct, and `values` has one value per name, in the same order. A field of
+    /// the point that is absent or NaN is imputed. A reading without any field of the point is
+    /// [unscored](Marks::unscored).
     ///
     /// Fields that are not part of the point may join it: see [`fields`](Self::fields).
     ///
@@ -114,6 +115,7 @@ impl Detector {
 
     fn score_values(&mut self, ts_micros: i64, presence: Presence) -> Result<Detection, rrcf_rs::Error> {
         self.state.seq += 1;
+        let cut = self.begin_again(ts_micros);
         let learning = self.state.regime.learns();
         let mut detection = Detection {
             seq: self.state.seq,
@@ -128,9 +130,10 @@ impl Detector {
         };
         if !presence.is_scored {
             self.state.newest = Some(ts_micros);
+            detection.event = cut.event;
             return Ok(detection);
         }
-        let after_silence = self.take_time(ts_micros);
+        let after_silence = self.take_time(ts_micros) || cut.has_gone_back;
         // Before the calibration, the fields are not decided, so that none is missing.
         let was_calibrated = self.state.model.is_some();
         let scored = self.score_or_keep(ts_micros, after_silence, learning)?;
@@ -153,7 +156,10 @@ impl Detector {
             suppressed: false,
             unscored: false,
         };
-        if is_warm {
+        if let Some(event) = cut.event {
+            // One detection reports one event: the end of the anomaly before the change.
+            detection.event = Some(event);
+        } else if is_warm {
             let instantaneous = rarity_of(scored.surprise.instantaneous, false);
             self.apply_guard(ReadingRarity { at: ts_micros, rarity, instantaneous }, &mut detection);
         }
@@ -369,7 +375,7 @@ impl Detector {
 
 impl Ongoing {
     /// Returns the event, or `None` if no detection has announced it.
-    fn report(&self, closed: bool, accepted: bool) -> Option<Event> {
+    pub(crate) fn report(&self, closed: bool, accepted: bool) -> Option<Event> {
         self.announced.then(|| self.event.report(closed, accepted))
     }
 }

@@ -36,6 +36,11 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    /// Forgets the last reading: the clock of the sensor has changed.
+    pub(crate) fn begin_again(&mut self) {
+        self.last = None;
+    }
+
     /// Returns the growth per second since the last reading; NaN for the first one. `ts` is in
     /// microseconds since 1970. A fall of the value is a reset: the counter then has grown from 0
     /// to the new value.

@@ -61,6 +61,7 @@
 
 mod cause;
 mod clock;
+mod clock_change;
 mod config;
 mod config_error;
 mod detection;

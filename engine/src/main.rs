@@ -6,6 +6,7 @@ mod backtest;
 mod brokers;
 mod check;
 mod cli;
+mod clocks;
 mod config;
 mod deadletters;
 mod discover;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::http::{self, Phase};
 use crate::reload::{self, Origin};
-use crate::{ledger, retention, security, topology};
+use crate::{clocks, ledger, retention, security, topology};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -44,6 +44,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     phase.send_replace(Phase::Running);
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
+    let _clocks = clocks::watch(config, &metrics);
     let watching = reload::watch(origin, config.clone(), topology.ingress());
     let watching = actix_rt::spawn(async move {
         if let Err(error) = watching.await {

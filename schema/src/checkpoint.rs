@@ -1,15 +1,16 @@
 //! The envelope of a detector's state in Redis.
 //!
-//! # Layout, version 1
+//! # Layout, version 2
 //!
 //! | part | bytes | what |
 //! |---|---|---|
 //! | magic | 4 | `TKCP` |
-//! | version | 2 | `1` |
+//! | version | 2 | `2` |
 //! | sensor | 2, then the length | length, UTF-8 |
 //! | seq | 8 | number of scored readings |
 //! | has newest | 1 | `1`, or `0` before the first reading |
 //! | newest | 8 | µs since the Unix epoch, signed; `0` if there is none |
+//! | era | 4 | how often the sensor's time had begun again |
 //! | config | 8 | fingerprint |
 //! | state | 8, then the length | length, bytes |
 //! | checksum | 8 | 64-bit XXH3 of everything before |
@@ -22,7 +23,7 @@ use crate::reading::Timestamp;
 use crate::wire::{Reader, WireError};
 
 const MAGIC: [u8; 4] = *b"TKCP";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why bytes are not a checkpoint that this build can restore.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +62,8 @@ pub struct Checkpoint {
     pub seq: u64,
     /// The newest timestamp that the detector has seen, scored or skipped.
     pub newest: Option<Timestamp>,
+    /// How often the sensor's time had begun again.
+    pub era: i32,
     /// Fingerprint of the configuration of the detector.
     pub config: u64,
     /// The snapshot that the detector made of itself.
@@ -69,7 +72,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Size of a checkpoint in bytes, without the name of the sensor and the state.
-    const OVERHEAD: usize = 49;
+    const OVERHEAD: usize = 53;
 
     /// Packs the checkpoint.
     ///
@@ -85,6 +88,7 @@ impl Checkpoint {
         out.extend(self.seq.to_le_bytes());
         out.push(u8::from(self.newest.is_some()));
         out.extend(self.newest.map_or(0, Timestamp::as_micros).to_le_bytes());
+        out.extend(self.era.to_le_bytes());
         out.extend(self.config.to_le_bytes());
         out.extend((self.state.len() as u64).to_le_bytes());
         out.extend_from_slice(&self.state);
@@ -101,7 +105,8 @@ impl Checkpoint {
         }
         match u16::from_le_bytes(reader.array()?) {
             VERSION => {}
-            0 => return Err(CheckpointError::Damaged),
+            // No version before this one is still in use.
+            0 | 1 => return Err(CheckpointError::Damaged),
             version => return Err(CheckpointError::TooNew(version)),
         }
         let sensor_bytes = u16::from_le_bytes(reader.array()?);
@@ -109,6 +114,7 @@ impl Checkpoint {
         let seq = u64::from_le_bytes(reader.array()?);
         let [has_newest] = reader.array()?;
         let newest = i64::from_le_bytes(reader.array()?);
+        let era = i32::from_le_bytes(reader.array()?);
         let config = u64::from_le_bytes(reader.array()?);
         let state_bytes = u64::from_le_bytes(reader.array()?);
         let state = reader.take(usize::try_from(state_bytes).map_err(|_| CheckpointError::Truncated)?)?;
@@ -123,7 +129,7 @@ impl Checkpoint {
             _ => return Err(CheckpointError::Damaged),
         };
         let sensor = std::str::from_utf8(sensor).map_err(|_| CheckpointError::Damaged)?;
-        Ok(Self { sensor: sensor.to_owned(), seq, newest, config, state: state.to_vec() })
+        Ok(Self { sensor: sensor.to_owned(), seq, newest, era, config, state: state.to_vec() })
     }
 }
 

@@ -27,6 +27,9 @@ pub enum Flag {
     LearningSlowed,
     /// The reading has no field that its detector scores: stored without a score.
     Unscored,
+    /// Another reading of the sensor has the written time: the reading is stored up to a
+    /// millisecond later, at the next free microsecond.
+    Shifted = 11,
 }
 
 impl Flag {
@@ -45,7 +48,7 @@ impl Flag {
 mod tests {
     use super::*;
 
-    const ALL: [Flag; 11] = [
+    const ALL: [Flag; 12] = [
         Flag::WarmingUp,
         Flag::Anomaly,
         Flag::Late,
@@ -57,13 +60,14 @@ mod tests {
         Flag::AfterSilence,
         Flag::LearningSlowed,
         Flag::Unscored,
+        Flag::Shifted,
     ];
 
     /// The bits are stored, so they must never change.
     #[test]
     fn each_flag_has_the_bit_that_is_stored() {
         let bits = ALL.map(Flag::bit);
-        assert_eq!(bits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024]);
+        assert_eq!(bits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
         assert!(Flag::Late.is_in(4 | 16));
         assert!(!Flag::Late.is_in(16));
     }

@@ -17,8 +17,9 @@ const DEAD_LETTERS: &str = "dead_letters";
 /// text.
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
-/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.
-const TABLES: [(&str, &str); 4] = [
+/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`. So
+/// do `since` and `behind_us` of `sensor_clocks`.
+const TABLES: [(&str, &str); 6] = [
     (
         "anomalies",
         "SELECT concat_ws(' ', s.name, a::text, encode(sha256(record_send(a)), 'hex')) AS text
@@ -29,6 +30,16 @@ const TABLES: [(&str, &str); 4] = [
         "SELECT concat_ws(' ', topic, encode(payload, 'escape'),
                           to_jsonb(d) - '{generation,n,item,received,replayed}'::text[]) AS text
          FROM dead_letters d ORDER BY topic, reason, payload, detail",
+    ),
+    (
+        "clock_changes",
+        "SELECT concat_ws(' ', s.name, c::text) AS text
+         FROM clock_changes c LEFT JOIN sensors s ON s.id = c.sensor ORDER BY s.name, c.era",
+    ),
+    (
+        "sensor_clocks",
+        "SELECT concat_ws(' ', s.name, c.late, c.last_late, c.ahead_of) AS text
+         FROM sensor_clocks c LEFT JOIN sensors s ON s.id = c.sensor ORDER BY s.name",
     ),
     (
         "sensor_fields",

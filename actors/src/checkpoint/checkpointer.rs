@@ -16,15 +16,16 @@ use tokio::sync::oneshot;
 use thicket_detector::NamedConfig;
 use thicket_protocol::checkpoint::is_ahead;
 use thicket_store::postgres::{
-    CheckpointFacts, FieldSets, PostgresPool, StoreError, StoredReading, applied_labels, newest_of_others,
-    rows_after, rows_up_to, stored_configs,
+    CheckpointFacts, FieldSets, NearRow, PostgresPool, StoreError, StoredReading, applied_labels,
+    newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
 };
 use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint};
 use thicket_store::retry::until_ok;
 
-use crate::messages::{Drain, History, Load, Save};
+use crate::messages::{Drain, History, Load, LoadNear, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
+use crate::time_order::MAX_AT_ONE_TIME;
 
 /// A detector of a new shape learns from this many stored rows for each point that its forest
 /// holds.
@@ -165,6 +166,22 @@ impl Handler<Load> for Checkpointer {
     }
 }
 
+impl Handler<LoadNear> for Checkpointer {
+    type Result = ResponseFuture<Vec<NearRow>>;
+
+    fn handle(&mut self, LoadNear { sensor, times }: LoadNear, _: &mut Context<Self>) -> Self::Result {
+        let (pool, cache) = (self.pool.clone(), Rc::clone(&self.cache));
+        Box::pin(async move {
+            let warn = |error: &StoreError| {
+                tracing::warn!(%error, %sensor, "cannot load the rows near late readings of the sensor; retrying");
+            };
+            let query =
+                async || rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await;
+            until_ok(query, warn).await
+        })
+    }
+}
+
 /// Why the history of a sensor was not loaded.
 #[derive(Debug, thiserror::Error)]
 enum LoadError {
@@ -185,7 +202,8 @@ async fn load_history(
     let sensor = load.sensor.id();
     let facts = CheckpointFacts::load(pool, sensor).await?;
     let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
-    let after = checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
+    let after = checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
+    let time = facts.time;
     let rows = rows_after(pool, sensor, after, &cache.field_sets).await?;
     let configs = cache.configs(pool, &rows).await?;
     let labels = if facts.has_labels { applied_labels(pool, sensor).await? } else { Vec::new() };
@@ -194,7 +212,7 @@ async fn load_history(
     let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
         && rows.iter().filter_map(|row| row.config).all(of_this_shape);
     if fits {
-        return Ok(History { checkpoint, replay: rows, configs, labels, ..History::default() });
+        return Ok(History { checkpoint, replay: rows, configs, labels, time, ..History::default() });
     }
     // The shape has changed. The detector learns from the rows of the old shape, as the first
     // detector of the new shape did.
@@ -204,12 +222,13 @@ async fn load_history(
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
     let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
         let rows = rows_after(pool, sensor, None, &cache.field_sets).await?;
-        return Ok(History { replay: rows, configs, labels, ..History::default() });
+        return Ok(History { replay: rows, configs, labels, time, ..History::default() });
     };
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
     let replay = rows_after(pool, sensor, Some(changed), &cache.field_sets).await?;
-    Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped: Some(changed) })
+    let reshaped = Some(changed.1);
+    Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped, time })
 }
 
 /// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable

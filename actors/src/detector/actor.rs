@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use thicket_detector::{Detector, FieldReport};
-use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
+use thicket_schema::{Checkpoint, SensorName, Timestamp};
 
+use super::apply::{Applied, SensorTime};
 use super::restore::{RestoreFacts, restore};
 use crate::messages::{
-    ApplyLabel, NotRestored, Reconfigure, Restore, Restored, Score, ScoreOutcome, Scores, Skip,
+    ApplyLabel, ClockReport, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, Skipped,
     TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
+use crate::time_order::TimeOrder;
 use thicket_detector::NamedConfig;
 use thicket_store::faults;
 
@@ -31,6 +33,7 @@ struct State {
     config: Arc<NamedConfig>,
     /// The scored fields, as they were logged last.
     scored: Vec<String>,
+    time: SensorTime,
 }
 
 impl DetectorActor {
@@ -62,6 +65,7 @@ impl Handler<Restore> for DetectorActor {
 
     fn handle(&mut self, message: Restore, _: &mut Context<Self>) -> Self::Result {
         let Restore { config, history } = message;
+        let facts = history.time;
         let (detector, restored): (Detector, Restored) =
             restore(&RestoreFacts { sensor: &self.sensor, config: &config, history: &history });
         if restored.mismatches > 0 {
@@ -69,7 +73,8 @@ impl Handler<Restore> for DetectorActor {
             tracing::error!(sensor = %self.sensor, rows, "replayed scores differ from the stored scores");
         }
         let scored = detector.fields().to_vec();
-        self.state = Some(State { detector, config, scored });
+        let time = SensorTime::new(TimeOrder::restore(&facts, detector.newest()));
+        self.state = Some(State { detector, config, scored, time });
         MessageResult(restored)
     }
 }
@@ -79,30 +84,50 @@ impl Handler<Score> for DetectorActor {
 
     fn handle(&mut self, message: Score, _: &mut Context<Self>) -> Self::Result {
         let started = Instant::now();
-        let State { detector, .. } = self.state.as_mut().ok_or(NotRestored)?;
+        let State { detector, config, time, .. } = self.state.as_mut().ok_or(NotRestored)?;
         let seq_before = detector.seq();
         let readings = &message.readings[message.from..message.to];
         if let Some(first) = readings.first() {
             about_to_score(&self.sensor, first.ts);
         }
         faults::pass("score.before");
-        let outcomes = readings.iter().map(|reading| outcome(detector, reading)).collect();
+        let mut near = message.near;
+        let mut scores = Scores::default();
+        for (index, reading) in readings.iter().enumerate() {
+            let applied = time.apply(&self.sensor, detector, config, reading, &mut near);
+            let Some(Applied { outcome, place, change, begins_late }) = applied else {
+                scores.unknown = time.order.unknown_times(&readings[index..]);
+                break;
+            };
+            scores.outcomes.push(outcome);
+            scores.places.push(place);
+            scores.clock.changes.extend(change);
+            if begins_late {
+                scores.clock.late_from = Some(message.from + index);
+            }
+        }
+        scores.clock.state = time.take_changed();
         faults::pass("score.after");
         let seq_after = detector.seq();
-        let checkpoint = self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
-        let fields = self.take_fields_report();
-        Ok(Scores { outcomes, checkpoint, fields, elapsed: started.elapsed() })
+        scores.checkpoint =
+            self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
+        scores.fields = self.take_fields_report();
+        scores.elapsed = started.elapsed();
+        Ok(scores)
     }
 }
 
 impl Handler<Skip> for DetectorActor {
-    type Result = Result<bool, NotRestored>;
+    type Result = Result<Skipped, NotRestored>;
 
-    fn handle(&mut self, Skip { ts }: Skip, _: &mut Context<Self>) -> Self::Result {
-        let State { detector, .. } = self.state.as_mut().ok_or(NotRestored)?;
-        let is_newer = detector.newest().is_none_or(|newest| newest < ts.0);
-        detector.skip(ts.0);
-        Ok(is_newer)
+    fn handle(&mut self, Skip { reading }: Skip, _: &mut Context<Self>) -> Self::Result {
+        let State { detector, time, .. } = self.state.as_mut().ok_or(NotRestored)?;
+        let place = time.skip(&reading);
+        if place.is_some() {
+            detector.skip(reading.ts.0);
+        }
+        let clock = ClockReport { state: time.take_changed(), ..ClockReport::default() };
+        Ok(Skipped { place, clock })
     }
 }
 
@@ -154,25 +179,15 @@ impl DetectorActor {
     }
 
     fn take_checkpoint(&self) -> Option<Checkpoint> {
-        let State { detector, config, .. } = self.state.as_ref()?;
+        let State { detector, config, time, .. } = self.state.as_ref()?;
         Some(Checkpoint {
             sensor: self.sensor.as_str().to_owned(),
             seq: detector.seq(),
             newest: detector.newest().map(Timestamp),
+            era: time.order.era(),
             config: config.fingerprint,
             state: detector.snapshot(),
         })
-    }
-}
-
-fn outcome(detector: &mut Detector, reading: &Reading) -> ScoreOutcome {
-    if detector.newest().is_some_and(|newest| reading.ts.0 <= newest) {
-        return ScoreOutcome::NotNewer;
-    }
-    faults::poison(reading.values.first().copied());
-    match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
-        Ok(detection) => ScoreOutcome::Scored(Box::new(detection)),
-        Err(rejected) => ScoreOutcome::Rejected { reason: Reason::NotFinite, detail: rejected.to_string() },
     }
 }
 

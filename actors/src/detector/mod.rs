@@ -6,6 +6,7 @@
 //! - `configs`: the configuration of each sensor.
 
 mod actor;
+mod apply;
 mod configs;
 mod restore;
 

@@ -16,10 +16,14 @@ use thicket_store::postgres::QuarantineReason;
 use super::collect::SensorBatch;
 use super::detector_cache::{CachedDetector, DetectorCache};
 use super::options::ShardContext;
+use super::partitions::Partitions;
 use crate::credit::{CreditPool, send_credited};
 use crate::detector::{DetectorActor, DetectorConfigs};
-use crate::messages::{Load, Restore, Save, Score, ScoreOutcome, Skip, TakeCheckpoint};
+use crate::messages::{
+    ClockReport, Load, LoadNear, Restore, Save, Score, ScoreOutcome, Scores, Skip, Skipped, TakeCheckpoint,
+};
 use crate::supervision::{Intensity, Supervision, start_here};
+use crate::time_order::{Occupied, Place};
 
 /// Restarts of a detector within [`DETECTOR_RESTARTS_WITHIN`] that do not end the node. A poison
 /// reading causes few.
@@ -52,6 +56,9 @@ impl From<Unrecoverable> for ScoreError {
 #[derive(Debug, Default)]
 pub(super) struct SensorScores {
     pub(super) outcomes: Vec<ScoreOutcome>,
+    /// Where each reading is stored, in the order of the outcomes.
+    pub(super) places: Vec<Place>,
+    pub(super) clock: ClockReport,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) fields: Option<FieldReport>,
     pub(super) elapsed: Duration,
@@ -68,6 +75,7 @@ pub(super) struct DueCheckpoint {
 #[derive(Debug)]
 pub(super) struct DetectorPool {
     context: Rc<ShardContext>,
+    partitions: Rc<Partitions>,
     cache: RefCell<DetectorCache>,
     /// Sensors whose detectors got another shape, by partition, each with the time of the last row
     /// of the old shape. The next commit ends the events that were open then.
@@ -76,9 +84,10 @@ pub(super) struct DetectorPool {
 }
 
 impl DetectorPool {
-    pub(super) fn new(context: Rc<ShardContext>) -> Self {
+    pub(super) fn new(context: Rc<ShardContext>, partitions: Rc<Partitions>) -> Self {
         Self {
             context,
+            partitions,
             cache: RefCell::default(),
             reshaped: RefCell::default(),
             checkpoint_credits: CreditPool::new(CHECKPOINT_KIB),
@@ -182,11 +191,11 @@ impl DetectorPool {
         let mut scores = SensorScores::default();
         let mut from = 0;
         for (&index, (reason, detail)) in &batch.quarantined {
-            score_range(cached, batch, from..index, &mut scores).await?;
-            scores.outcomes.push(skip(cached, &batch.readings[index], *reason, detail).await?);
+            self.score_range(cached, batch, from..index, &mut scores).await?;
+            skip(cached, &batch.readings[index], *reason, detail, &mut scores).await?;
             from = index + 1;
         }
-        score_range(cached, batch, from..batch.readings.len(), &mut scores).await?;
+        self.score_range(cached, batch, from..batch.readings.len(), &mut scores).await?;
         Some(scores)
     }
 
@@ -205,10 +214,9 @@ impl DetectorPool {
             }
             let scored = match batch.quarantined.get(&index) {
                 Some((reason, detail)) => {
-                    let outcome = skip(cached, &batch.readings[index], *reason, detail).await;
-                    outcome.map(|outcome| scores.outcomes.push(outcome))
+                    skip(cached, &batch.readings[index], *reason, detail, &mut scores).await
                 }
-                None => score_range(cached, batch, index..index + 1, &mut scores).await,
+                None => self.score_range(cached, batch, index..index + 1, &mut scores).await,
             };
             if scored.is_none() {
                 let is_alive = cached.detector.connected();
@@ -220,6 +228,60 @@ impl DetectorPool {
             }
         }
         Ok(scores)
+    }
+
+    /// Scores a range of a batch. Returns `None` if the detector panicked or has no state.
+    ///
+    /// If the detector must know the stored rows near a reading, waits until all earlier readings
+    /// are committed, reads the rows, and continues: the decision then depends on the log alone.
+    async fn score_range(
+        &self,
+        cached: &CachedDetector,
+        batch: &SensorBatch,
+        range: Range<usize>,
+        scores: &mut SensorScores,
+    ) -> Option<()> {
+        let Range { start: mut from, end: to } = range;
+        let mut near = None;
+        while from < to {
+            let score = Score { readings: Arc::clone(&batch.readings), from, to, near: near.take() };
+            let Scores { outcomes, places, unknown, clock, checkpoint, fields, elapsed } =
+                cached.detector.send(score).await.ok()?.ok()?;
+            from += outcomes.len();
+            scores.outcomes.extend(outcomes);
+            scores.places.extend(places);
+            scores.clock.append(clock);
+            scores.elapsed += elapsed;
+            scores.checkpoint = checkpoint.or(scores.checkpoint.take());
+            scores.fields = fields.or(scores.fields.take());
+            if from < to {
+                near = Some(self.rows_near(batch, unknown, scores).await?);
+            }
+        }
+        Some(())
+    }
+
+    /// Returns the stored rows near some times: the committed rows, and those of the readings of the
+    /// batch that are scored already.
+    async fn rows_near(
+        &self,
+        batch: &SensorBatch,
+        times: Vec<Timestamp>,
+        scores: &SensorScores,
+    ) -> Option<Occupied> {
+        self.partitions.wait_for_commits(batch.partition).await;
+        let load = LoadNear { sensor: batch.sensor.clone(), times };
+        let rows = self.context.peers.near.send(load).await.ok()?;
+        let mut near = Occupied::default();
+        for row in &rows {
+            near.insert_row(row);
+        }
+        for ((reading, outcome), place) in batch.readings.iter().zip(&scores.outcomes).zip(&scores.places) {
+            if outcome.is_stored() {
+                near.insert(*place, &reading.fields, &reading.values);
+            }
+        }
+        Some(near)
     }
 
     /// Records that the detector was used for a range of the log up to `position`.
@@ -291,41 +353,30 @@ impl DetectorPool {
     }
 }
 
-/// Scores a range of a batch. Returns `None` if the detector panicked or has no state.
-async fn score_range(
-    cached: &CachedDetector,
-    batch: &SensorBatch,
-    range: Range<usize>,
-    scores: &mut SensorScores,
-) -> Option<()> {
-    if range.is_empty() {
-        return Some(());
-    }
-    let score = Score { readings: Arc::clone(&batch.readings), from: range.start, to: range.end };
-    let scored = cached.detector.send(score).await.ok()?.ok()?;
-    scores.outcomes.extend(scored.outcomes);
-    scores.elapsed += scored.elapsed;
-    scores.checkpoint = scored.checkpoint.or(scores.checkpoint.take());
-    scores.fields = scored.fields.or(scores.fields.take());
-    Some(())
-}
-
-/// Returns the outcome of a quarantined reading, or `None` if the detector has no state.
+/// Skips a quarantined reading. Returns `None` if the detector has no state.
 async fn skip(
     cached: &CachedDetector,
     reading: &Reading,
     reason: QuarantineReason,
     detail: &str,
-) -> Option<ScoreOutcome> {
-    match reason {
+    scores: &mut SensorScores,
+) -> Option<()> {
+    let written = Place { ts: reading.ts, shifted: false, era: 0 };
+    let (outcome, place) = match reason {
         QuarantineReason::Poison => {
-            let is_newer = cached.detector.send(Skip { ts: reading.ts }).await.ok()?.ok()?;
-            Some(if is_newer { ScoreOutcome::Poison } else { ScoreOutcome::NotNewer })
+            let skip = Skip { reading: reading.clone() };
+            let Skipped { place, clock } = cached.detector.send(skip).await.ok()?.ok()?;
+            scores.clock.append(clock);
+            let outcome = if place.is_some() { ScoreOutcome::Poison } else { ScoreOutcome::NotNewer };
+            (outcome, place.unwrap_or(written))
         }
         QuarantineReason::Unstorable => {
-            Some(ScoreOutcome::Rejected { reason: Reason::Unstorable, detail: detail.to_owned() })
+            (ScoreOutcome::Rejected { reason: Reason::Unstorable, detail: detail.to_owned() }, written)
         }
-    }
+    };
+    scores.outcomes.push(outcome);
+    scores.places.push(place);
+    Some(())
 }
 
 /// Returns the size of a checkpoint in KiB, rounded up.

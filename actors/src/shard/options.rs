@@ -8,7 +8,7 @@ use thicket_store::redis::Suspects;
 use tokio::sync::Mutex;
 
 use crate::detector::DetectorConfigs;
-use crate::messages::{Commit, Load, Quarantine, Reopen, Save};
+use crate::messages::{Commit, Load, LoadNear, Quarantine, Reopen, Save};
 use crate::metrics::Metrics;
 use crate::supervision::ExitSignal;
 
@@ -38,6 +38,8 @@ pub struct ShardPeers {
     pub save: Recipient<Save>,
     /// Loads the history of a sensor.
     pub load: Recipient<Load>,
+    /// Loads the stored rows near late readings.
+    pub near: Recipient<LoadNear>,
     /// Assigns a partition again.
     pub reopen: Recipient<Reopen>,
     /// Quarantines a reading.

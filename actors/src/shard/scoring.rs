@@ -19,12 +19,16 @@ use super::partitions::{Partition, Partitions};
 use super::poison_search::{DEATHS, SuspectRange};
 use super::suspect_log::SuspectLog;
 use crate::detector::DetectorConfigs;
-use crate::messages::{ApplyLabel, Quarantine, ScoreOutcome};
+use crate::messages::{ApplyLabel, ClockReport, Quarantine, ScoreOutcome};
+use crate::time_order::Place;
 
 /// The score outcomes of the readings of one sensor, and the configuration of the detector.
 #[derive(Debug)]
 pub(super) struct ScoredBatch {
     pub(super) outcomes: Vec<ScoreOutcome>,
+    /// Where each reading is stored, in the order of the outcomes.
+    pub(super) places: Vec<Place>,
+    pub(super) clock: ClockReport,
     pub(super) config: Arc<NamedConfig>,
     pub(super) checkpoint: Option<Checkpoint>,
     /// The report about the sensor's fields, if it has changed.
@@ -33,8 +37,9 @@ pub(super) struct ScoredBatch {
 
 impl ScoredBatch {
     /// Creates the result for a partition that is reopened. It is not assembled into rows.
-    pub(super) const fn empty(config: Arc<NamedConfig>) -> Self {
-        Self { outcomes: Vec::new(), config, checkpoint: None, fields: None }
+    pub(super) fn empty(config: Arc<NamedConfig>) -> Self {
+        let (outcomes, places) = (Vec::new(), Vec::new());
+        Self { outcomes, places, clock: ClockReport::default(), config, checkpoint: None, fields: None }
     }
 }
 
@@ -261,8 +266,8 @@ impl Scorer {
     /// Counts the outcomes and adds the configuration.
     fn finish(&self, scores: SensorScores, config: Arc<NamedConfig>) -> ScoredBatch {
         self.count(&scores.outcomes, scores.elapsed);
-        let SensorScores { outcomes, checkpoint, fields, .. } = scores;
-        ScoredBatch { outcomes, config, checkpoint, fields }
+        let SensorScores { outcomes, places, clock, checkpoint, fields, .. } = scores;
+        ScoredBatch { outcomes, places, clock, config, checkpoint, fields }
     }
 
     fn count(&self, outcomes: &[ScoreOutcome], elapsed: Duration) {

@@ -55,7 +55,7 @@ pub(super) struct ShardWorker {
 impl ShardWorker {
     pub(super) fn new(context: Rc<ShardContext>, reader: LogReader) -> Self {
         let partitions = Rc::<Partitions>::default();
-        let detectors = Rc::new(DetectorPool::new(Rc::clone(&context)));
+        let detectors = Rc::new(DetectorPool::new(Rc::clone(&context), Rc::clone(&partitions)));
         let suspects = Rc::new(SuspectLog::new(context.peers.suspects.clone()));
         let scorer = Scorer {
             context: Rc::clone(&context),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use thicket_codecs::formats::sparkplug::{BirthChange, RebirthRequest};
 use thicket_codecs::{
-    BirthLimits, Format, FormatDecoder, Measurement, NameParts, PayloadError, PayloadLimits, PayloadRules,
-    SensorTemplate, SparkplugDecoder, SparkplugRules, SparkplugTopic, TopicTemplates,
+    BirthLimits, Format, FormatDecoder, Measurement, NameParts, OnBadTime, PayloadError, PayloadLimits,
+    PayloadRules, SensorTemplate, SparkplugDecoder, SparkplugRules, SparkplugTopic, TopicTemplates,
 };
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
@@ -375,8 +375,14 @@ impl Subscription {
         stamp: &Stamp,
     ) -> Item {
         let now_micros = message.now_micros;
-        let stamped = measurement.ts.is_none();
-        let ts = measurement.ts.unwrap_or_else(|| match measurement.offset_micros {
+        let is_near = |ts: &Timestamp| {
+            ts.0 <= now_micros.saturating_add(micros(self.options.max_future))
+                && ts.0 >= now_micros.saturating_sub(micros(self.options.max_age))
+        };
+        let refuses = self.options.rules.on_bad_time == OnBadTime::Refuse;
+        let written = measurement.ts.filter(|ts| refuses || is_near(ts));
+        let stamped = written.is_none();
+        let ts = written.unwrap_or_else(|| match measurement.offset_micros {
             0 => stamp.next(now_micros),
             offset => Timestamp(now_micros.saturating_add(offset)),
         });

@@ -132,6 +132,8 @@ fn advance(metrics: &Metrics) {
     }
     metrics.readings_expired.inc_by(50);
     metrics.retention_days_kept.set(2);
+    metrics.wrong_clocks.with_label_values(&["behind"]).set(3);
+    metrics.wrong_clocks.with_label_values(&["ahead"]).set(1);
 }
 
 /// Returns the text for Prometheus: every sample with its time. The metrics of the process get

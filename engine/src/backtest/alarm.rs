@@ -16,6 +16,8 @@ pub(super) struct Alarm {
     pub(super) peak_at: Timestamp,
     pub(super) peak_grade: f64,
     pub(super) readings: i64,
+    /// Number of these readings that the engine stored late, without a score.
+    pub(super) late_readings: i64,
     /// The largest share first.
     #[serde(serialize_with = "serialize_causes")]
     pub(super) causes: Vec<Cause>,
@@ -36,9 +38,11 @@ impl Alarm {
     }
 }
 
-impl From<&Event> for Alarm {
-    fn from(event: &Event) -> Self {
+impl Alarm {
+    /// Creates the alarm of an event. `late_readings` of its readings are late.
+    pub(super) fn of_event(event: &Event, late_readings: i64) -> Self {
         Self {
+            late_readings,
             started: Timestamp(event.started),
             ended: event.ended.map(Timestamp),
             peak_at: Timestamp(event.peak_at),
@@ -58,6 +62,7 @@ impl From<Anomaly> for Alarm {
             peak_at: anomaly.peak_at,
             peak_grade: anomaly.peak_grade,
             readings: i64::from(anomaly.readings),
+            late_readings: 0,
             causes: anomaly.causes,
             label: anomaly.label.map(|labelled| labelled.label),
         }

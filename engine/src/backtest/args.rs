@@ -32,6 +32,10 @@ pub(crate) struct BacktestArgs {
     /// scored, but not reported.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub(super) warm_up_readings: u64,
+    /// Leave out late readings, which the engine stored without a score. By default they are scored
+    /// too, in the order of their time, and alarms that begin with one are marked.
+    #[arg(long, conflicts_with = "csv")]
+    pub(super) without_late: bool,
     /// Score these files instead of the stored readings: the first column is the time (RFC 3339),
     /// every other column a field; the file is named after the sensor. All readings before --from
     /// warm the detector up. PostgreSQL is not needed.
@@ -50,10 +54,10 @@ pub(crate) struct BacktestArgs {
     pub(super) format: Format,
 }
 
-const EXAMPLES: &str = "The stored readings of every sensor are scored again, in order, by a detector with the new configuration. Its alarms are
+const EXAMPLES: &str = "The stored readings of every sensor are scored again, in the order of their time, by a detector with the new configuration. Its alarms are
 compared with the stored alarms: two alarms are the same if they overlap. If anomalies have labels (`thicket anomalies label`),
 precision and recall of both configurations are shown: `true` means real; `false` and `maintenance` mean not real. The stored
-rows do not change.
+rows do not change. A backlog that arrived after newer readings is stored without a score: here its readings have their place.
 
 Examples:
   thicket backtest --with new.toml --sensors 'site-1/*' --from 7d

@@ -81,7 +81,7 @@ impl CsvReadings {
             self.columns.iter().map(|&column| value(cells[column])).collect::<anyhow::Result<_>>()?;
         // Only a poison reading has no seq, and a file has no poison readings.
         let (seq, fields) = (Some(line), self.fields.clone());
-        Ok(StoredReading { ts, seq, config: None, score: None, fields, values })
+        Ok(StoredReading { ts, seq, config: None, era: 0, late: false, score: None, fields, values })
     }
 }
 

@@ -40,8 +40,12 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
     let new = config::load(Some(&args.with), &Overrides::new()).context("--with")?;
     // The readings of files can be later than now.
     let end = if args.csv.is_empty() { Timestamp::from(Utc::now()) } else { Timestamp(i64::MAX - 1) };
-    let range =
-        Range { from: args.from, to: args.to.unwrap_or(end), warm_up_readings: args.warm_up_readings };
+    let range = Range {
+        from: args.from,
+        to: args.to.unwrap_or(end),
+        warm_up_readings: args.warm_up_readings,
+        with_late: !args.without_late,
+    };
     if range.start() > range.to {
         bail!("--from is after --to");
     }

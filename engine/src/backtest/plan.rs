@@ -40,6 +40,8 @@ pub(super) struct Range {
     pub(super) to: Timestamp,
     /// The maximum number of readings before `from` that warm a detector up.
     pub(super) warm_up_readings: u64,
+    /// Whether late readings are scored too, in the order of their time.
+    pub(super) with_late: bool,
 }
 
 impl Range {
@@ -63,7 +65,7 @@ pub(super) fn of_files(files: &[PathBuf]) -> anyhow::Result<Vec<Job>> {
     files.iter().map(job).collect()
 }
 
-/// Returns a job per sensor that matches a pattern and has scored readings in the range.
+/// Returns a job per sensor that matches a pattern and has readings to score in the range.
 pub(super) async fn of_table(
     postgres: &mut PostgresConnection,
     pattern: &str,
@@ -84,7 +86,7 @@ pub(super) async fn of_table(
         }
     }
     if jobs.is_empty() {
-        bail!("none of the {} sensors that match has a scored reading in that time", sensors.len());
+        bail!("none of the {} sensors that match has a reading to score in that time", sensors.len());
     }
     Ok(jobs)
 }
@@ -96,7 +98,11 @@ fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
 /// The number of readings from the first to the last seq, and of those before them that warm the
 /// detector up. `None` if there are no readings.
 fn count_readings(seqs: &SeqRange, range: &Range) -> Option<u64> {
-    let (first, last) = (seqs.first?.cast_unsigned(), seqs.last?.cast_unsigned());
+    let (Some(first), Some(last)) = (seqs.first, seqs.last) else {
+        // All of them are late.
+        return (range.with_late && seqs.has_readings).then_some(range.warm_up_readings);
+    };
+    let (first, last) = (first.cast_unsigned(), last.cast_unsigned());
     let warm_up = if range.from.is_some() { range.warm_up_readings.min(first.saturating_sub(1)) } else { 0 };
     Some((last + 1).saturating_sub(first) + warm_up)
 }

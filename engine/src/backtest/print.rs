@@ -12,10 +12,11 @@ const CAUSES: usize = 2;
 /// Prints a report.
 pub(super) fn print(report: &Report) {
     print_sensors(report);
-    let Totals { readings, warm_up_readings, unscored, rejected, late, .. } = report.totals;
+    let Totals { readings, warm_up_readings, unscored, rejected, late, late_scored, .. } = report.totals;
     let Totals { old, new, kept, gained, lost, .. } = report.totals;
     print!("\n{} of {}", count(readings, "reading"), count(report.sensors.len() as u64, "sensor"));
     for (readings, words) in [
+        (late_scored, "of them stored late, without a score"),
         (warm_up_readings, "before them to warm up"),
         (unscored, "without a scored field"),
         (rejected, "rejected by the detector"),
@@ -109,6 +110,9 @@ fn print_examples(title: &str, examples: &[Example]) {
             alarm.peak_grade,
             count(alarm.readings, "reading")
         );
+        if alarm.late_readings > 0 {
+            println!("      {} stored late, without a score", count(alarm.late_readings, "reading"));
+        }
         for cause in alarm.causes.iter().filter(|cause| cause.share > 0.0).take(CAUSES) {
             println!("      {:>3.0} %  {}", cause.share * 100.0, format::cause(cause));
         }

@@ -44,6 +44,8 @@ pub(super) struct Totals {
     pub(super) rejected: u64,
     /// Readings that were not newer than the one before, and were skipped.
     pub(super) late: u64,
+    /// Readings among `readings` that the engine stored late, without a score.
+    pub(super) late_scored: u64,
     /// Stored alarms; `None` for files.
     pub(super) old: Option<usize>,
     pub(super) new: usize,
@@ -155,6 +157,7 @@ impl Compared {
             unscored: counts.unscored,
             rejected: counts.rejected,
             late: counts.late,
+            late_scored: counts.backlog,
             old: outcome.stored.as_ref().map(Vec::len),
             new: self.new.len(),
             kept: self.difference.kept.len(),
@@ -172,6 +175,7 @@ impl Totals {
             unscored: self.unscored + other.unscored,
             rejected: self.rejected + other.rejected,
             late: self.late + other.late,
+            late_scored: self.late_scored + other.late_scored,
             old: other.old.map(|old| old + self.old.unwrap_or(0)).or(self.old),
             new: self.new + other.new,
             kept: self.kept + other.kept,

@@ -17,6 +17,8 @@ pub(super) struct Scorer {
     /// Readings before this time only warm the detector up.
     from: Timestamp,
     events: BTreeMap<i64, Event>,
+    /// Anomalous late readings of each event.
+    late: BTreeMap<i64, i64>,
     counts: Counts,
     cpu: Duration,
 }
@@ -34,6 +36,8 @@ pub(super) struct Counts {
     pub(super) rejected: u64,
     /// Readings that were not newer than the one before.
     pub(super) late: u64,
+    /// Readings among `scored` that the engine stored late, without a score.
+    pub(super) backlog: u64,
 }
 
 /// The result of scoring a sensor's readings.
@@ -51,6 +55,7 @@ impl Scorer {
             detector: Detector::new(sensor, config),
             from,
             events: BTreeMap::new(),
+            late: BTreeMap::new(),
             counts: Counts::default(),
             cpu: Duration::ZERO,
         }
@@ -74,7 +79,7 @@ impl Scorer {
             self.counts.late += 1;
             return;
         }
-        if reading.seq.is_none() {
+        if reading.seq.is_none() && !reading.late {
             // A poison reading: the engine has skipped it as well.
             self.detector.skip(reading.ts.0);
             self.counts.rejected += 1;
@@ -91,6 +96,9 @@ impl Scorer {
         let is_reported = reading.ts >= self.from;
         if let Some(event) = &detection.event {
             // An event that ended before the range is not reported; one that reaches into it is.
+            if reading.late && detection.anomaly {
+                *self.late.entry(event.started).or_default() += 1;
+            }
             let last = event.ended.unwrap_or(reading.ts.0);
             if last >= self.from.0 {
                 self.events.insert(event.started, event.clone());
@@ -98,6 +106,7 @@ impl Scorer {
         }
         if is_reported {
             self.counts.scored += 1;
+            self.counts.backlog += u64::from(reading.late);
             report(reading, &detection);
         } else {
             self.counts.warming += 1;
@@ -105,8 +114,10 @@ impl Scorer {
     }
 
     pub(super) fn finish(self) -> Scored {
+        let late = |event: &Event| self.late.get(&event.started).copied().unwrap_or_default();
+        let alarm = |event| Alarm::of_event(event, late(event));
         Scored {
-            alarms: self.events.values().map(Alarm::from).collect(),
+            alarms: self.events.values().map(alarm).collect(),
             counts: self.counts,
             memory: self.detector.memory_usage(),
             cpu: self.cpu,
@@ -127,6 +138,8 @@ mod tests {
             ts: Timestamp(i * 1_000_000),
             seq: Some(1),
             config: None,
+            era: 0,
+            late: false,
             score: None,
             fields,
             values: vec![level],

@@ -1,7 +1,7 @@
 //! The readings of a sensor, page by page, from the table or from a file.
 
 use thicket_schema::{SensorId, Timestamp};
-use thicket_store::postgres::{PostgresConnection, StoredReading, page_of_rows, time_before};
+use thicket_store::postgres::{PostgresConnection, StoredReading, page_by_time, time_before};
 
 use super::csv::CsvReadings;
 use super::plan::{Job, Origin, Range};
@@ -17,6 +17,8 @@ pub(super) enum Source<'a> {
         sensor: SensorId,
         after: Option<Timestamp>,
         before: Timestamp,
+        /// Whether late rows are read.
+        with_late: bool,
     },
     /// A file.
     File { readings: CsvReadings, range: Range },
@@ -37,7 +39,8 @@ impl<'a> Source<'a> {
                     None => None,
                 };
                 let before = Timestamp(range.to.0 + 1);
-                Ok(Self::Table { postgres, sensor: SensorId(*id), after, before })
+                let (sensor, with_late) = (SensorId(*id), range.with_late);
+                Ok(Self::Table { postgres, sensor, after, before, with_late })
             }
             (Origin::File(path), _) => Ok(Self::File { readings: CsvReadings::open(path)?, range: *range }),
             (Origin::Table(_), None) => anyhow::bail!("reading rows needs a connection"),
@@ -47,8 +50,8 @@ impl<'a> Source<'a> {
     /// Returns the next readings, oldest first; `None` at the end.
     pub(super) async fn page(&mut self) -> anyhow::Result<Option<Vec<StoredReading>>> {
         let page = match self {
-            Self::Table { postgres, sensor, after, before } => {
-                let page = page_of_rows(postgres, *sensor, *after, *before, PAGE).await?;
+            Self::Table { postgres, sensor, after, before, with_late } => {
+                let page = page_by_time(postgres, *sensor, *after, *before, *with_late, PAGE).await?;
                 *after = page.last().map(|reading| reading.ts).or(*after);
                 page
             }

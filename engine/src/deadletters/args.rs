@@ -37,6 +37,9 @@ pub(crate) enum DeadletterCommand {
         /// Include dead letters that have been replayed before.
         #[arg(long)]
         again: bool,
+        /// Give the readings the time at which the message first arrived instead of their own time.
+        #[arg(long)]
+        at_arrival: bool,
         /// Only show what would be published, and whether the engine would accept it.
         #[arg(long)]
         dry_run: bool,
@@ -62,12 +65,14 @@ A dead letter counts as replayed when the broker has acknowledged it. Fix the ca
 limits, mqtt.max_age) or in the tables (a conflicting reading). A message that still cannot be processed becomes a new dead letter.
 
 A message without a time gets the time at which it first arrived, so that a dead letter that is replayed twice is stored once. \
+With --at-arrival, a message with a time gets it too: for readings that were refused because the clock of the device was wrong. \
 A dead letter that was made of a decoded reading is published to the topic that the first matching template of mqtt.templates gives for \
 its sensor. A dead letter whose payload was too long to be kept whole cannot be replayed.";
 
 const REPLAY_EXAMPLES: &str = "Examples:
   thicket deadletter replay 07/1795345200000-5/0
-  thicket deadletter replay --reason no_topic_template --topic 'plant/*' --dry-run";
+  thicket deadletter replay --reason no_topic_template --topic 'plant/*' --dry-run
+  thicket deadletter replay --reason timestamp_too_old --at-arrival";
 
 /// Which dead letters, by their content.
 #[derive(Clone, Debug, Default, Args)]

@@ -9,6 +9,8 @@ use thicket_codecs::{Format, NoTopicError, PayloadDecoder, TopicTemplates};
 use thicket_schema::postgres::DeadLetterRow;
 use thicket_schema::{DeadLetter, Reason, SensorName, SensorNameError, Timestamp};
 
+use super::at_arrival::without_time;
+
 /// A message as a device would publish it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
@@ -46,6 +48,8 @@ pub(super) enum Refusal {
     NoMessage,
     #[error("it was made of a reading and does not hold the time of the reading")]
     NoTime,
+    #[error("its time cannot be replaced: --at-arrival replaces the time of JSON alone")]
+    TimeStays,
     #[error("mqtt.timestamp_keys has no name that is free for its time")]
     NoTimestampKey,
     #[error("it was made of a reading, and {0}")]
@@ -57,11 +61,16 @@ pub(super) enum Refusal {
 }
 
 /// Returns the message to publish for a dead letter, whether or not it was replayed before, and the
-/// index of the broker. The first subscription that can receive the message counts.
-pub(super) fn message_for(letter: &DeadLetterRow, rules: &[Rules]) -> Result<(usize, Message), Refusal> {
+/// index of the broker. The first subscription that can receive the message counts. If `at_arrival`
+/// is set, its readings get the time at which it first arrived instead of their own.
+pub(super) fn message_for(
+    letter: &DeadLetterRow,
+    rules: &[Rules],
+    at_arrival: bool,
+) -> Result<(usize, Message), Refusal> {
     let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
     for rules in rules {
-        match message_by(letter, rules) {
+        match message_by(letter, rules, at_arrival) {
             Ok(message) => return Ok((rules.broker, message)),
             // Another subscription may still receive it.
             Err(Refusal::NotSubscribed(_)) => {}
@@ -71,7 +80,7 @@ pub(super) fn message_for(letter: &DeadLetterRow, rules: &[Rules]) -> Result<(us
     Err(refusal)
 }
 
-fn message_by(letter: &DeadLetterRow, rules: &Rules) -> Result<Message, Refusal> {
+fn message_by(letter: &DeadLetterRow, rules: &Rules, at_arrival: bool) -> Result<Message, Refusal> {
     if letter.reason == Reason::BadEntry.as_str() {
         return Err(Refusal::NoMessage);
     }
@@ -86,15 +95,34 @@ fn message_by(letter: &DeadLetterRow, rules: &Rules) -> Result<Message, Refusal>
     let message = if letter.of_reading {
         // Its topic is the name of the sensor.
         let topic = rules.templates.topic(&SensorName::new(&letter.topic)?)?;
-        Message { topic, payload: payload_of_reading(&letter.payload, rules)? }
+        let mut payload = payload_of_reading(&letter.payload, rules)?;
+        if at_arrival {
+            payload = at_time(&payload, letter.received, rules)?;
+        }
+        Message { topic, payload }
     } else {
-        let payload = with_time(&letter.payload, letter.received, rules)?;
+        let payload = if at_arrival {
+            at_time(&letter.payload, letter.received, rules)?
+        } else {
+            with_time(&letter.payload, letter.received, rules)?
+        };
         Message { topic: letter.topic.clone(), payload }
     };
     if !rules.subscribed.iter().any(|filter| filter_receives(filter, &message.topic)) {
         return Err(Refusal::NotSubscribed(message.topic));
     }
     Ok(message)
+}
+
+/// Returns a JSON payload whose readings have the time of their arrival instead of their own.
+fn at_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u8>, Refusal> {
+    let text = std::str::from_utf8(payload).map_err(|_| Refusal::TimeStays)?;
+    let timed = with_time(without_time(text, &rules.timestamp_keys).as_bytes(), received, rules)?;
+    // The readings of an array are a microsecond apart.
+    let is_at_arrival = |ts: Timestamp| (received.0..received.0 + 1_000_000).contains(&ts.0);
+    let decoded = rules.payloads.decode(&timed).map_err(|_| Refusal::TimeStays)?;
+    let mut times = decoded.iter().filter_map(|reading| reading.as_ref().ok().map(|reading| reading.ts));
+    if times.all(|ts| ts.is_some_and(is_at_arrival)) { Ok(timed) } else { Err(Refusal::TimeStays) }
 }
 
 type Members<'a> = BTreeMap<String, &'a RawValue>;

@@ -1,11 +1,12 @@
 //! `thicket deadletter`: what could not be processed, why, and what to do about it.
 //!
 //! - `args`: the command line. `print`: dead letters for people and as JSON.
-//! - `message_for`: what is published for a dead letter. `republish`: MQTT. `replay`: both, and the
+//! - `message_for`: what is published for a dead letter; `at_arrival`: without its own time. `republish`: MQTT. `replay`: both, and the
 //!   mark.
 //! - `discard`: deletes dead letters.
 
 pub(crate) mod args;
+mod at_arrival;
 mod discard;
 mod message_for;
 mod print;
@@ -42,13 +43,13 @@ pub(crate) async fn deadletter(config: &Config, command: DeadletterCommand) -> a
             let keys = keys_of(&select(postgres, &selection.into()).await?);
             show(postgres, &keys, format).await?;
         }
-        DeadletterCommand::Replay { selection, again, dry_run, format } => {
+        DeadletterCommand::Replay { selection, again, at_arrival, dry_run, format } => {
             let selection = selection.into();
             let mut selected = select(postgres, &selection).await?;
             // A named key that was replayed before is refused. A filter means dead letters that
             // wait.
             selected.retain(|letter| again || !letter.was_replayed || !selection.keys.is_empty());
-            let options = ReplayOptions { again, dry_run };
+            let options = ReplayOptions { again, at_arrival, dry_run };
             return replay::replay(config, postgres, &keys_of(&selected), options, format).await;
         }
         DeadletterCommand::Drop { selection, yes, format } => {

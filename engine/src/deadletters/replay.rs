@@ -25,6 +25,8 @@ use crate::time_arg;
 pub(super) struct ReplayOptions {
     /// Whether to replay dead letters that have been replayed before.
     pub(super) again: bool,
+    /// Whether readings get the time at which they first arrived instead of their own.
+    pub(super) at_arrival: bool,
     /// Whether to publish nothing.
     pub(super) dry_run: bool,
 }
@@ -120,7 +122,7 @@ fn rules_of(config: &Config) -> anyhow::Result<Vec<Rules>> {
 fn decide(letter: &DeadLetterRow, rules: &[Rules], options: ReplayOptions) -> Decision {
     match letter.replayed {
         Some(replayed) if !options.again => Err(Refusal::Replayed(time_arg::show(replayed))),
-        _ => message_for(letter, rules),
+        _ => message_for(letter, rules, options.at_arrival),
     }
 }
 

@@ -14,7 +14,8 @@ use thicket_detector::{Detector, NamedConfig};
 use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
 use thicket_store::postgres::{
-    PostgresPool, StoredReading, applied_labels, newest_of_others, page_of_rows, rows_up_to, stored_configs,
+    Applied, PostgresPool, StoredReading, applied_labels, newest_of_others, page_of_rows, rows_up_to,
+    stored_configs,
 };
 use thicket_store::redis::{CheckpointStore, try_connect_redis};
 
@@ -57,16 +58,17 @@ pub(super) async fn state_before(
             reading.config
         )
     })?);
-    let end = reading.ts;
+    let end = (reading.era, reading.ts);
     let history = beginning(config, pool, sensor, &name, &target, configs, end).await?;
-    let newest_before = history.rebuild_from.last().map(|row| row.ts);
-    let newest_saved = history.checkpoint.as_ref().and_then(|checkpoint| checkpoint.newest);
+    let newest_before = history.rebuild_from.last().map(|row| (row.era, row.ts));
+    let newest_saved =
+        history.checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
     let mut after = newest_saved.or(newest_before);
     let mut replay = Replay::new(&name, &target, history);
     let mut postgres = pool.get().await?;
     loop {
         let rows = page_of_rows(&mut postgres, SensorId(sensor.id), after, end, PAGE).await?;
-        after = rows.last().map(|row| row.ts).or(after);
+        after = rows.last().map(|row| (row.era, row.ts)).or(after);
         let is_last = rows.len() < PAGE;
         let mut detector = replay.take(rows);
         if is_last {
@@ -87,7 +89,7 @@ async fn beginning(
     name: &SensorName,
     target: &NamedConfig,
     configs: BTreeMap<u64, Arc<NamedConfig>>,
-    end: Timestamp,
+    end: Applied,
 ) -> anyhow::Result<History> {
     let id = SensorId(sensor.id);
     let alike = configs.iter().filter(|(_, config)| config.fingerprint == target.fingerprint);
@@ -95,7 +97,10 @@ async fn beginning(
     let changed = newest_of_others(pool, id, &alike, Some(end)).await?;
     let usable = |checkpoint: &Checkpoint| {
         checkpoint.config == target.fingerprint
-            && checkpoint.newest.is_some_and(|newest| newest < end && Some(newest) > changed)
+            && checkpoint.newest.is_some_and(|newest| {
+                let saved = (checkpoint.era, newest);
+                saved < end && Some(saved) > changed
+            })
     };
     let checkpoint = load_checkpoint(config, sensor, name).await.filter(usable);
     let rebuild_from = match changed {
@@ -114,12 +119,15 @@ struct Replay<'a> {
     target: &'a Arc<NamedConfig>,
     history: History,
     replayed: Replayed,
+    /// The era of the last row that was applied.
+    era: i32,
 }
 
 impl<'a> Replay<'a> {
     fn new(name: &'a SensorName, target: &'a Arc<NamedConfig>, history: History) -> Self {
         let checkpoint = history.checkpoint.as_ref().map(|checkpoint| checkpoint.seq);
-        Self { name, target, history, replayed: Replayed { checkpoint, ..Replayed::default() } }
+        let replayed = Replayed { checkpoint, ..Replayed::default() };
+        Self { name, target, history, replayed, era: 0 }
     }
 
     /// Applies the next rows. A detector starts with the configuration of its first row: some
@@ -130,6 +138,7 @@ impl<'a> Replay<'a> {
         }
         let first = rows.iter().find_map(|row| self.history.configs.get(&row.config?));
         let config = Arc::clone(first.unwrap_or(self.target));
+        self.era = rows.last().map_or(self.era, |row| row.era);
         self.history.replay = rows;
         let facts = RestoreFacts { sensor: self.name, config: &config, history: &self.history };
         let (detector, restored) = restore(&facts);
@@ -145,6 +154,7 @@ impl<'a> Replay<'a> {
             sensor: self.name.as_str().to_owned(),
             seq: detector.seq(),
             newest: detector.newest().map(Timestamp),
+            era: self.era,
             config: self.target.fingerprint,
             state: detector.snapshot(),
         });
@@ -194,13 +204,31 @@ mod tests {
             let (ts, fields) = (Timestamp(i * 1_000_000), fields.clone());
             if i == 90 {
                 detector.skip(ts.0);
-                return StoredReading { ts, seq: None, config: None, score: None, fields, values };
+                return StoredReading {
+                    ts,
+                    seq: None,
+                    config: None,
+                    era: 0,
+                    late: false,
+                    score: None,
+                    fields,
+                    values,
+                };
             }
             let config = if i < 150 { first } else { second };
             detector.reconfigure(&config.config);
             let detection = detector.apply(ts.0, fields.names(), &values).unwrap();
             let (seq, score) = (Some(detection.seq), Some(detection.score));
-            StoredReading { ts, seq, config: Some(config.identity), score, fields, values }
+            StoredReading {
+                ts,
+                seq,
+                config: Some(config.identity),
+                era: 0,
+                late: false,
+                score,
+                fields,
+                values,
+            }
         };
         (0..300).map(row).collect()
     }

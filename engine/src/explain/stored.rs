@@ -34,6 +34,8 @@ impl From<&Detection> for ScoreValues {
 pub(super) struct StoredDetection {
     pub(super) ts: Timestamp,
     pub(super) seq: u64,
+    /// How often the sensor's time had begun again before.
+    pub(super) era: i32,
     pub(super) names: Vec<String>,
     pub(super) values: Vec<f64>,
     pub(super) scores: ScoreValues,
@@ -43,7 +45,7 @@ pub(super) struct StoredDetection {
 }
 
 /// The flags that are shown, in this order, and their names for people.
-const FLAG_NAMES: [(Flag, &str); 8] = [
+const FLAG_NAMES: [(Flag, &str); 9] = [
     (Flag::Anomaly, "anomaly"),
     (Flag::WarmingUp, "warming up"),
     (Flag::Suppressed, "suppressed"),
@@ -52,6 +54,7 @@ const FLAG_NAMES: [(Flag, &str); 8] = [
     (Flag::AfterSilence, "after a silence"),
     (Flag::LearningSlowed, "learning slowed"),
     (Flag::Stamped, "time given by the engine"),
+    (Flag::Shifted, "another reading has its written time"),
 ];
 
 impl StoredDetection {
@@ -77,6 +80,7 @@ impl StoredDetection {
         Some(Self {
             ts: reading.ts,
             seq: reading.seq?.cast_unsigned(),
+            era: reading.era,
             names,
             values: reading.values,
             scores: ScoreValues {

@@ -42,14 +42,19 @@ impl Snapshot {
         let losses = stored_losses(postgres, since).await?.into_iter().map(Loss::from).collect();
         let days = day_tables(postgres, since).await?;
         let mut progress = Progress::new(&days);
-        let mut sensors: BTreeMap<i64, SensorRows> = BTreeMap::new();
+        let mut eras: BTreeMap<(i64, i32), SensorRows> = BTreeMap::new();
         for day in &days {
             progress.begin(day);
             for counts in count_rows_of_day(postgres, day, since).await? {
-                sensors.entry(counts.sensor).and_modify(|before| before.append(&counts)).or_insert(counts);
+                let era = (counts.sensor, counts.era);
+                eras.entry(era).and_modify(|before| before.append(&counts)).or_insert(counts);
             }
         }
         progress.finish();
+        let mut sensors: BTreeMap<i64, SensorRows> = BTreeMap::new();
+        for counts in eras.into_values() {
+            sensors.entry(counts.sensor).and_modify(|before| before.append(&counts)).or_insert(counts);
+        }
         end_snapshot(postgres).await?;
         Ok(Self { at, since, ledgers, dead_letters, sensors, losses })
     }

@@ -4,9 +4,13 @@ use thicket_store::redis::InFlight;
 
 use super::report::{FieldsStatus, LedgerReport, Status, Totals};
 use crate::backlog;
+use crate::clocks::{Ahead, Behind, Clocks};
 
 /// Maximum number of lost ranges that are shown.
 const LOSSES_SHOWN: usize = 10;
+
+/// Maximum number of sensors with wrong clocks that are shown, of each direction.
+const CLOCKS_SHOWN: usize = 10;
 
 /// Prints the state of a deployment.
 pub(super) fn print(status: &Status) {
@@ -22,6 +26,7 @@ pub(super) fn print(status: &Status) {
     println!("anomalies    {}", status.anomalies);
     print_ledger(status);
     print_trouble(status);
+    print_clocks(&status.clocks);
 }
 
 fn print_fields(fields: &FieldsStatus) {
@@ -93,4 +98,23 @@ fn print_trouble(status: &Status) {
     for (reason, readings) in &status.quarantined {
         println!("quarantine   {readings} × {reason}");
     }
+}
+
+/// Prints the sensors whose clocks are wrong.
+fn print_clocks(Clocks { behind, ahead }: &Clocks) {
+    if behind.is_empty() && ahead.is_empty() {
+        println!("clocks       none is known to be wrong");
+        return;
+    }
+    println!("clocks       {} behind, {} ahead", behind.len(), ahead.len());
+    let words = |title: &str, all: Vec<String>| {
+        for line in all.iter().take(CLOCKS_SHOWN) {
+            println!("             {title} {line}");
+        }
+        if all.len() > CLOCKS_SHOWN {
+            println!("             and {} more; --json has them", all.len() - CLOCKS_SHOWN);
+        }
+    };
+    words("sensor", behind.iter().map(Behind::words).collect());
+    words("topic", ahead.iter().map(Ahead::words).collect());
 }

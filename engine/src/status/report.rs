@@ -12,6 +12,7 @@ use thicket_store::postgres::{
 };
 use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder};
 
+use crate::clocks::Clocks;
 use crate::config::Config;
 use crate::losses::Loss;
 use crate::scrape;
@@ -36,6 +37,8 @@ pub(super) struct Status {
     /// Messages that the broker dropped since it started, as the broker reports; `None` if no
     /// engine answers at `http.listen`.
     pub(super) broker_dropped: Option<u64>,
+    /// The sensors whose clocks are wrong.
+    pub(super) clocks: Clocks,
     /// Ranges of the log that Redis acknowledged and lost.
     pub(super) losses: Vec<Loss>,
     pub(super) totals: Totals,
@@ -170,6 +173,7 @@ impl Status {
             detectors_in_memory: of_engine("thicket_detectors"),
             broker_dropped: of_engine("thicket_broker_dropped_messages"),
             quarantined,
+            clocks: Clocks::read(config, postgres).await?,
             losses: stored_losses(postgres, None).await?.into_iter().map(Loss::from).collect(),
             dead_letters,
             totals: Totals {

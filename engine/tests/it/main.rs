@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod clocks;
 mod commands;
 mod configuration;
 #[cfg(feature = "faults")]

@@ -33,6 +33,7 @@ fn invented(sensor: &SensorName, start: i64, readings: i64) -> Checkpoint {
         sensor: sensor.as_str().to_owned(),
         seq: detector.seq(),
         newest: detector.newest().map(Timestamp),
+        era: 0,
         config: config.fingerprint(),
         state: detector.snapshot(),
     }

@@ -17,6 +17,7 @@ fn row() -> ReadingRow {
         config: None,
         confidence: None,
         onset: None,
+        era: 0,
     }
 }
 

@@ -176,6 +176,7 @@ mod tests {
                 config: None,
                 confidence: None,
                 onset: None,
+                era: 0,
             };
             merge.add_row(&row, &[field.to_owned()]);
         }

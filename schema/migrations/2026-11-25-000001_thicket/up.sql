@@ -79,9 +79,10 @@ CREATE TABLE field_sets (
 );
 
 -- One row per reading. seq numbers the readings of a sensor that its detector has applied, scored or
--- unscored, without gaps. flags: see the
--- view scores and thicket_schema::Flag. confidence: how far the grade can be trusted. onset: high
--- where something unusual begins.
+-- unscored, without gaps. flags: see the view scores and thicket_schema::Flag. era: how often the
+-- sensor's time had begun again when the reading was stored (see clock_changes). Within an era, the
+-- order by ts is the order by seq. confidence: how far the grade can be trusted. onset: high where
+-- something unusual begins.
 CREATE TABLE readings (
     sensor     bigint      NOT NULL,
     ts         timestamptz NOT NULL,
@@ -91,6 +92,7 @@ CREATE TABLE readings (
     score      float8,
     grade      float8,
     flags      int         NOT NULL,
+    era        int         NOT NULL DEFAULT 0,
     config     bigint,
     confidence float4,
     onset      float4,
@@ -217,6 +219,32 @@ CREATE TABLE quarantine (
     PRIMARY KEY (partition, generation, n, item)
 );
 
+-- The sensors whose clocks are behind. late: late readings in a row, each newer than the one before.
+-- last_late: the stored time of the last of them. since: when the first of them arrived. behind_us:
+-- how far the last reading was behind its arrival, at `updated`. ahead_of: the newest time that the sensor ever had,
+-- while its time has begun again and has not reached it; null otherwise. A restore needs these rows,
+-- so the transaction that stores the readings also writes them.
+CREATE TABLE sensor_clocks (
+    sensor    bigint      PRIMARY KEY,
+    late      int         NOT NULL,
+    last_late timestamptz NOT NULL,
+    since     timestamptz NOT NULL,
+    behind_us bigint      NOT NULL,
+    updated   timestamptz NOT NULL,
+    ahead_of  timestamptz
+) WITH (fillfactor = 50);
+
+-- Each time that a sensor's time began again, because its clock had gone back. The era begins with
+-- the reading at `begins`, after the scored reading number seq. newest: the newest time before.
+CREATE TABLE clock_changes (
+    sensor bigint      NOT NULL,
+    era    int         NOT NULL,
+    seq    bigint      NOT NULL,
+    newest timestamptz NOT NULL,
+    begins timestamptz NOT NULL,
+    PRIMARY KEY (sensor, era)
+);
+
 -- Ranges of the log that Redis acknowledged and lost: after the first position and before the
 -- second.
 CREATE TABLE log_losses (
@@ -247,7 +275,8 @@ SELECT s.name AS sensor, r.ts, r.seq, r.score, r.grade,
        (r.flags & 64) <> 0 AS imputed,
        (r.flags & 128) <> 0 AS stuck,
        (r.flags & 256) <> 0 AS after_silence,
-       (r.flags & 512) <> 0 AS learning_slowed
+       (r.flags & 512) <> 0 AS learning_slowed,
+       (r.flags & 2048) <> 0 AS shifted
 FROM readings r
 JOIN sensors s ON s.id = r.sensor
 WHERE r.score IS NOT NULL;

@@ -7,6 +7,7 @@ fn sample() -> Checkpoint {
         sensor: "m/1".to_owned(),
         seq: 258,
         newest: Some(Timestamp(-2)),
+        era: 3,
         config: 0x0102_0304_0506_0708,
         state: vec![0xaa, 0xbb],
     }
@@ -16,13 +17,14 @@ fn sample() -> Checkpoint {
 /// from the reference implementation in C.
 const GOLDEN: &[&[u8]] = &[
     b"TKCP",
-    &[1, 0],                                              // version
+    &[2, 0],                                              // version
     &[3, 0, b'm', b'/', b'1'],                            // sensor
     &[2, 1, 0, 0, 0, 0, 0, 0],                            // seq 258
     &[1, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], // newest, -2 µs
+    &[3, 0, 0, 0],                                        // era
     &[8, 7, 6, 5, 4, 3, 2, 1],                            // config
     &[2, 0, 0, 0, 0, 0, 0, 0, 0xaa, 0xbb],                // state
-    &[0x28, 0x97, 0x47, 0x81, 0xf3, 0x62, 0x7e, 0xeb],    // checksum
+    &[0xbb, 0x9f, 0x6b, 0x2d, 0xe2, 0xf4, 0xaf, 0xd3],    // checksum
 ];
 
 /// Replaces the checksum by the right one.
@@ -50,7 +52,7 @@ fn another_programs_bytes_are_not_a_checkpoint() {
 
 #[test]
 fn a_later_version_is_named_whatever_follows() {
-    assert_eq!(Checkpoint::decode(b"TKCP\x02\x00"), Err(CheckpointError::TooNew(2)));
+    assert_eq!(Checkpoint::decode(b"TKCP\x03\x00"), Err(CheckpointError::TooNew(3)));
     assert_eq!(Checkpoint::decode(b"TKCP\x00\x03anything"), Err(CheckpointError::TooNew(768)));
     assert_eq!(Checkpoint::decode(b"TKCP\x00\x00"), Err(CheckpointError::Damaged));
 }
@@ -92,16 +94,17 @@ proptest! {
         sensor in ".{0,20}",
         seq: u64,
         newest in proptest::option::of(any::<i64>().prop_map(Timestamp)),
+        era: i32,
         config: u64,
         state in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let checkpoint = Checkpoint { sensor, seq, newest, config, state };
+        let checkpoint = Checkpoint { sensor, seq, newest, era, config, state };
         prop_assert_eq!(Checkpoint::decode(&checkpoint.encode()), Ok(checkpoint));
     }
 
     #[test]
     fn hostile_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
         let _ = Checkpoint::decode(&bytes);
-        let _ = Checkpoint::decode(&sealed([b"TKCP\x01\x00", &bytes[..]].concat()));
+        let _ = Checkpoint::decode(&sealed([b"TKCP\x02\x00", &bytes[..]].concat()));
     }
 }

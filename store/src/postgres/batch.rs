@@ -10,6 +10,7 @@ use thicket_schema::{
     Timestamp,
 };
 
+use super::clocks::{ClockChange, ClockUpdate};
 use super::labels::AppliedLabel;
 use super::log_losses::LogLoss;
 
@@ -25,8 +26,10 @@ pub struct CommitBatch {
     /// The committed position after the batch.
     pub to: Position,
     /// Number of records in the range, without control entries. Each record has an outcome in
-    /// `rows`, `late` or `dead_letters`.
+    /// `rows`, `late` or `dead_letters`, or is one of `duplicates`.
     pub delivered: u64,
+    /// Number of readings that are stored already.
+    pub duplicates: u64,
     /// Number of poison readings in `rows`.
     pub poison: u64,
     /// Number of unscored readings in `rows`.
@@ -54,6 +57,10 @@ pub struct CommitBatch {
     pub reshaped: BTreeMap<SensorId, Timestamp>,
     /// Ranges of the log that were lost within the batch.
     pub losses: Vec<LogLoss>,
+    /// Sensors whose clock state the batch changes.
+    pub clocks: BTreeMap<SensorId, ClockUpdate>,
+    /// Moments at which the time of a sensor began again.
+    pub clock_changes: Vec<ClockChange>,
     /// The configuration of the partition's sensors after `to`; `None` if the batch does not change
     /// it.
     pub detectors: Option<String>,
@@ -68,6 +75,7 @@ impl CommitBatch {
             from,
             to: from,
             delivered: 0,
+            duplicates: 0,
             poison: 0,
             unscored: 0,
             rows: Vec::new(),
@@ -81,6 +89,8 @@ impl CommitBatch {
             applied_labels: Vec::new(),
             reshaped: BTreeMap::new(),
             losses: Vec::new(),
+            clocks: BTreeMap::new(),
+            clock_changes: Vec::new(),
             detectors: None,
         }
     }
@@ -110,8 +120,10 @@ pub struct LoggedRow {
 /// reading at its time.
 #[derive(Clone, Debug)]
 pub struct LateReading {
-    /// The reading.
+    /// The reading, at the time at which it is stored.
     pub reading: Reading,
+    /// Whether that is not its written time.
+    pub shifted: bool,
     /// Position of its record in the log.
     pub position: RecordPosition,
     /// When it arrived, in µs since the Unix epoch.
@@ -123,7 +135,8 @@ pub struct LateReading {
 impl LateReading {
     /// Returns the row that stores the reading.
     pub(super) fn row(&self) -> LoggedRow {
-        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit());
+        let shifted = if self.shifted { Flag::Shifted.bit() } else { 0 };
+        let row = ReadingRow::unscored(&self.reading, Flag::Late.bit() | shifted);
         LoggedRow { position: self.position, row }
     }
 }

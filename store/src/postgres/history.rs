@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{ReadingRow, readings};
 use thicket_schema::{FieldSet, Flag, SensorId, Timestamp};
 
+use super::clocks::{ClockState, TimeFacts};
 use super::connection::{PostgresPool, StoreError};
 use super::field_sets::FieldSets;
 
@@ -17,7 +18,7 @@ const BEFORE_ALL: Timestamp = Timestamp(-1);
 /// After every reading: no reading is of the year 2263 or later.
 const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
 
-/// A scored, unscored or poison reading of a sensor, as it is stored.
+/// A reading of a sensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredReading {
     /// The timestamp of the reading.
@@ -28,6 +29,10 @@ pub struct StoredReading {
     /// The identity of the configuration that the reading was applied with; `None` for a poison
     /// reading.
     pub config: Option<u64>,
+    /// How often the sensor's time had begun again before.
+    pub era: i32,
+    /// Whether it is a late reading, which the detector never scored.
+    pub late: bool,
     /// The stored score; `None` for an unscored or poison reading.
     pub score: Option<f64>,
     /// The names of the values.
@@ -36,77 +41,110 @@ pub struct StoredReading {
     pub values: Vec<f64>,
 }
 
-/// The rows of a sensor to read. Late rows are always left out: the detector never scored them.
+/// The place of a row in the order in which a detector applied the rows: the era, then the time.
+pub type Applied = (i32, Timestamp);
+
+/// The rows of a sensor to read, without late rows: the detector never scored them.
 enum RowRange {
-    /// Rows newer than a time.
-    After(Timestamp),
-    /// The newest rows up to and including a time, at most this many.
-    UpTo(Timestamp, usize),
-    /// The oldest rows that are newer than the first time and older than the second, at most this
-    /// many.
-    Between(Timestamp, Timestamp, usize),
+    /// The oldest rows after a place and before another, at most this many.
+    Between(Applied, Applied, usize),
+    /// The newest rows up to and including a place, at most this many.
+    UpTo(Applied, usize),
 }
 
-/// Returns the scored, unscored and poison rows of a sensor that are newer than `after`, oldest first.
-///
-/// The order by time is also the order by seq. Late rows are left out: the detector never scored
-/// them.
+/// Returns the rows of a sensor that its detector applied after the place `after`, in the order in
+/// which it applied them: within an era, the order by time is the order by seq.
 pub async fn rows_after(
     pool: &PostgresPool,
     sensor: SensorId,
-    after: Option<Timestamp>,
+    after: Option<Applied>,
     field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let range = RowRange::After(after.unwrap_or(BEFORE_ALL));
+    let range = RowRange::Between(after.unwrap_or((0, BEFORE_ALL)), (i32::MAX, AFTER_ALL), usize::MAX >> 1);
     rows(&mut *pool.get().await?, sensor, range, field_sets).await
 }
 
-/// Returns the first `limit` rows of [`rows_after`] that are older than `before`.
+/// Returns the first `limit` rows of [`rows_after`] that are before the place `before`.
 pub async fn page_of_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
-    after: Option<Timestamp>,
-    before: Timestamp,
+    after: Option<Applied>,
+    before: Applied,
     limit: usize,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let range = RowRange::Between(after.unwrap_or(BEFORE_ALL), before, limit);
+    let range = RowRange::Between(after.unwrap_or((0, BEFORE_ALL)), before, limit);
     rows(connection, sensor, range, &FieldSets::default()).await
 }
 
-/// Returns the last `limit` scored, unscored and poison rows of a sensor up to and including a time, oldest
-/// first.
+/// Returns the last `limit` rows that a detector applied up to and including a place, in the order
+/// in which it applied them.
 pub async fn rows_up_to(
     pool: &PostgresPool,
     sensor: SensorId,
-    newest: Timestamp,
+    newest: Applied,
     limit: usize,
 ) -> Result<Vec<StoredReading>, StoreError> {
     rows(&mut *pool.get().await?, sensor, RowRange::UpTo(newest, limit), &FieldSets::default()).await
 }
 
-/// Returns the time of a sensor's newest scored row whose configuration is not among `configs`. If
-/// `before` is given, only older rows count.
+/// Returns the first `limit` rows of a sensor between two times, both excluded, in the order of
+/// their time: late rows only if `with_late`.
+pub async fn page_by_time(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    after: Option<Timestamp>,
+    before: Timestamp,
+    with_late: bool,
+    limit: usize,
+) -> Result<Vec<StoredReading>, StoreError> {
+    let rows: Vec<ReadingRow> = sql_query(format!(
+        "SELECT * FROM readings WHERE sensor = $1 AND ts > $2 AND ts < $3 AND ($4 OR (flags & {}) = 0)
+         ORDER BY ts LIMIT $5",
+        Flag::Late.bit()
+    ))
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Timestamptz, _>(after.unwrap_or(BEFORE_ALL))
+    .bind::<Timestamptz, _>(before)
+    .bind::<Bool, _>(with_late)
+    .bind::<BigInt, _>(limit as i64)
+    .load(connection)
+    .await?;
+    named(connection, rows, &FieldSets::default()).await
+}
+
+/// Returns the place of the last scored row of a sensor whose configuration is not among `configs`.
+/// If `before` is given, only rows before that place count.
 pub async fn newest_of_others(
     pool: &PostgresPool,
     sensor: SensorId,
     configs: &[u64],
-    before: Option<Timestamp>,
-) -> Result<Option<Timestamp>, StoreError> {
+    before: Option<Applied>,
+) -> Result<Option<Applied>, StoreError> {
     #[derive(QueryableByName)]
     struct Newest {
+        #[diesel(sql_type = Integer)]
+        era: i32,
         #[diesel(sql_type = Timestamptz)]
         ts: Timestamp,
     }
+    let (era, ts) = before.unwrap_or((i32::MAX, AFTER_ALL));
+    // One step per era, each in the order of the primary key.
     let newest: Vec<Newest> = sql_query(
-        "SELECT ts FROM readings
-         WHERE sensor = $1 AND seq IS NOT NULL AND config <> ALL($2) AND ts < $3 ORDER BY ts DESC LIMIT 1",
+        "SELECT e.era, n.ts
+         FROM (SELECT 0 AS era UNION ALL SELECT era FROM clock_changes WHERE sensor = $1) e
+         CROSS JOIN LATERAL (
+             SELECT ts FROM readings
+             WHERE sensor = $1 AND era = e.era AND seq IS NOT NULL AND config <> ALL($2) AND (era, ts) < ($3, $4)
+             ORDER BY ts DESC LIMIT 1) n
+         ORDER BY e.era DESC LIMIT 1",
     )
     .bind::<BigInt, _>(sensor.0)
     .bind::<Array<BigInt>, _>(configs.iter().map(|id| id.cast_signed()).collect::<Vec<_>>())
-    .bind::<Timestamptz, _>(before.unwrap_or(AFTER_ALL))
+    .bind::<Integer, _>(era)
+    .bind::<Timestamptz, _>(ts)
     .load(&mut *pool.get().await?)
     .await?;
-    Ok(newest.into_iter().next().map(|newest| newest.ts))
+    Ok(newest.into_iter().next().map(|Newest { era, ts }| (era, ts)))
 }
 
 /// A stored reading with the names of its values.
@@ -163,6 +201,9 @@ pub struct SeqRange {
     /// Seq of the last reading.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub last: Option<i64>,
+    /// Whether the sensor has any reading there, scored or not.
+    #[diesel(sql_type = Bool)]
+    pub has_readings: bool,
 }
 
 /// Returns the seqs of the scored readings of sensors `from` a time `to` a time, both included.
@@ -179,7 +220,8 @@ pub async fn seq_ranges(
                 (SELECT r.seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3 AND r.seq IS NOT NULL
                  ORDER BY r.ts LIMIT 1) AS first,
                 (SELECT r.seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3 AND r.seq IS NOT NULL
-                 ORDER BY r.ts DESC LIMIT 1) AS last
+                 ORDER BY r.ts DESC LIMIT 1) AS last,
+                EXISTS (SELECT 1 FROM readings r WHERE r.sensor = s.id AND r.ts >= $2 AND r.ts <= $3) AS has_readings
          FROM sensors s WHERE s.id = ANY($1)",
     )
     .bind::<Array<BigInt>, _>(sensors)
@@ -203,7 +245,10 @@ pub async fn newest_seqs(
     }
     let newest: Vec<Newest> = sql_query(
         "SELECT k.id AS sensor,
-                (SELECT r.seq FROM readings r WHERE r.sensor = k.id AND r.seq IS NOT NULL ORDER BY r.ts DESC LIMIT 1) AS seq
+                (SELECT r.seq FROM readings r
+                 WHERE r.sensor = k.id AND r.seq IS NOT NULL
+                 AND r.era = coalesce((SELECT max(era) FROM clock_changes c WHERE c.sensor = k.id), 0)
+                 ORDER BY r.ts DESC LIMIT 1) AS seq
          FROM unnest($1::int8[]) AS k (id)",
     )
     .bind::<Array<BigInt>, _>(sensors)
@@ -238,7 +283,8 @@ pub async fn time_before(
     Ok(rows.into_iter().next().map(|row| row.ts))
 }
 
-/// The facts that decide whether a restore may use the checkpoint of a sensor.
+/// The facts that decide whether a restore may use the checkpoint of a sensor, and those that
+/// restore the order of its readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckpointFacts {
     /// The seq of its newest scored row; `None` if it has no such row. If retention has dropped
@@ -247,6 +293,8 @@ pub struct CheckpointFacts {
     pub newest_seq: Option<u64>,
     /// Whether its detector has applied labels.
     pub has_labels: bool,
+    /// The order of its readings in time.
+    pub time: TimeFacts,
 }
 
 impl CheckpointFacts {
@@ -260,17 +308,47 @@ impl CheckpointFacts {
             has_expired: bool,
             #[diesel(sql_type = Bool)]
             has_labels: bool,
+            #[diesel(sql_type = Integer)]
+            era: i32,
+            #[diesel(sql_type = Nullable<Timestamptz>)]
+            newest: Option<Timestamp>,
+            #[diesel(sql_type = Nullable<Timestamptz>)]
+            highest: Option<Timestamp>,
+            #[diesel(sql_type = Nullable<Integer>)]
+            late: Option<i32>,
+            #[diesel(sql_type = Nullable<Timestamptz>)]
+            last_late: Option<Timestamp>,
+            #[diesel(sql_type = Nullable<Timestamptz>)]
+            ahead_of: Option<Timestamp>,
         }
-        let found: Found = sql_query(
-            "SELECT (SELECT seq FROM readings WHERE sensor = $1 AND seq IS NOT NULL ORDER BY ts DESC LIMIT 1) AS seq,
+        let found: Found = sql_query(format!(
+            "SELECT coalesce(
+                        (SELECT seq FROM readings r
+                         WHERE r.sensor = s.id AND r.era = e.era AND seq IS NOT NULL ORDER BY ts DESC LIMIT 1),
+                        (SELECT max(seq) FROM readings r WHERE r.sensor = s.id AND e.era > 0)) AS seq,
                     EXISTS (SELECT 1 FROM partitions WHERE expired > 0) AS has_expired,
-                    EXISTS (SELECT 1 FROM applied_labels WHERE sensor = $1) AS has_labels",
-        )
+                    EXISTS (SELECT 1 FROM applied_labels a WHERE a.sensor = s.id) AS has_labels,
+                    e.era,
+                    (SELECT ts FROM readings r
+                     WHERE r.sensor = s.id AND r.era = e.era AND (flags & {late}) = 0 ORDER BY ts DESC LIMIT 1) AS newest,
+                    (SELECT ts FROM readings r WHERE r.sensor = s.id ORDER BY ts DESC LIMIT 1) AS highest,
+                    c.late, c.last_late, c.ahead_of
+             FROM (SELECT $1 AS id) s
+             CROSS JOIN LATERAL (SELECT coalesce(max(era), 0) AS era FROM clock_changes WHERE sensor = s.id) e
+             LEFT JOIN sensor_clocks c ON c.sensor = s.id",
+            late = Flag::Late.bit()
+        ))
         .bind::<BigInt, _>(sensor.0)
         .get_result(&mut *pool.get().await?)
         .await?;
         let newest_seq = found.seq.map(i64::cast_unsigned).or(found.has_expired.then_some(u64::MAX));
-        Ok(Self { newest_seq, has_labels: found.has_labels })
+        let state = found.late.zip(found.last_late).map(|(late, last_late)| ClockState {
+            late: late.cast_unsigned(),
+            last_late,
+            ahead_of: found.ahead_of,
+        });
+        let time = TimeFacts { era: found.era, newest: found.newest, highest: found.highest, state };
+        Ok(Self { newest_seq, has_labels: found.has_labels, time })
     }
 }
 
@@ -282,34 +360,53 @@ async fn rows(
 ) -> Result<Vec<StoredReading>, StoreError> {
     let select = format!("SELECT * FROM readings WHERE sensor = $1 AND (flags & {}) = 0", Flag::Late.bit());
     let rows: Vec<ReadingRow> = match range {
-        RowRange::After(after) => {
-            sql_query(format!("{select} AND ts > $2 ORDER BY ts"))
-                .bind::<BigInt, _>(sensor.0)
-                .bind::<Timestamptz, _>(after)
-                .load(connection)
-                .await?
+        // One step per era, each in the order of the primary key. Nearly every sensor has one era.
+        RowRange::Between((era_after, after), (era_before, before), limit) => {
+            sql_query(format!(
+                "SELECT n.* FROM (
+                     SELECT $2 AS of_era, $3 AS after
+                     UNION ALL SELECT era, begins - interval '1 microsecond' FROM clock_changes
+                     WHERE sensor = $1 AND era > $2 AND era <= $4) e
+                 CROSS JOIN LATERAL (
+                     {select} AND era = e.of_era AND ts > e.after
+                     AND ts < CASE WHEN e.of_era = $4 THEN $5 ELSE 'infinity' END ORDER BY ts LIMIT $6) n
+                 ORDER BY n.era, n.ts LIMIT $6"
+            ))
+            .bind::<BigInt, _>(sensor.0)
+            .bind::<Integer, _>(era_after)
+            .bind::<Timestamptz, _>(after)
+            .bind::<Integer, _>(era_before)
+            .bind::<Timestamptz, _>(before)
+            .bind::<BigInt, _>(limit as i64)
+            .load(connection)
+            .await?
         }
-        RowRange::Between(after, before, limit) => {
-            sql_query(format!("{select} AND ts > $2 AND ts < $3 ORDER BY ts LIMIT $4"))
-                .bind::<BigInt, _>(sensor.0)
-                .bind::<Timestamptz, _>(after)
-                .bind::<Timestamptz, _>(before)
-                .bind::<BigInt, _>(limit as i64)
-                .load(connection)
-                .await?
-        }
-        RowRange::UpTo(newest, limit) => {
-            let mut rows: Vec<ReadingRow> =
-                sql_query(format!("{select} AND ts <= $2 ORDER BY ts DESC LIMIT $3"))
-                    .bind::<BigInt, _>(sensor.0)
-                    .bind::<Timestamptz, _>(newest)
-                    .bind::<BigInt, _>(limit as i64)
-                    .load(connection)
-                    .await?;
+        RowRange::UpTo((era, newest), limit) => {
+            let mut rows: Vec<ReadingRow> = sql_query(format!(
+                "SELECT n.* FROM (
+                     SELECT 0 AS of_era UNION ALL SELECT era FROM clock_changes WHERE sensor = $1 AND era <= $2) e
+                 CROSS JOIN LATERAL ({select} AND era = e.of_era AND (era, ts) <= ($2, $3) ORDER BY ts DESC LIMIT $4) n
+                 ORDER BY n.era DESC, n.ts DESC LIMIT $4"
+            ))
+            .bind::<BigInt, _>(sensor.0)
+            .bind::<Integer, _>(era)
+            .bind::<Timestamptz, _>(newest)
+            .bind::<BigInt, _>(limit as i64)
+            .load(connection)
+            .await?;
             rows.reverse();
             rows
         }
     };
+    named(connection, rows, field_sets).await
+}
+
+/// Adds the names of the values.
+async fn named(
+    connection: &mut AsyncPgConnection,
+    rows: Vec<ReadingRow>,
+    field_sets: &FieldSets,
+) -> Result<Vec<StoredReading>, StoreError> {
     let field_sets = field_sets.load(connection, rows.iter().map(|row| row.field_set)).await?;
     let stored = rows.into_iter().map(|row| {
         let fields = field_sets.get(&row.field_set).cloned();
@@ -317,6 +414,8 @@ async fn rows(
             ts: row.ts,
             seq: row.seq.map(i64::cast_unsigned),
             config: row.config.map(i64::cast_unsigned),
+            era: row.era,
+            late: Flag::Late.is_in(row.flags),
             score: row.score,
             fields: fields.ok_or_else(|| StoreError::FieldSet(format!("{} has no names", row.field_set)))?,
             values: row.values,

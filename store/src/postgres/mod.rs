@@ -6,6 +6,7 @@
 //! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
+//! - `clocks`: sensors whose clocks are behind, and the rows near a time.
 //! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
@@ -17,6 +18,7 @@
 mod anomalies;
 mod batch;
 mod bisect;
+mod clocks;
 mod commit;
 mod configs;
 mod connection;
@@ -47,6 +49,10 @@ pub use anomalies::{
     find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
 };
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
+pub use clocks::{
+    ClockAhead, ClockBehind, ClockChange, ClockState, ClockUpdate, NearRow, TimeFacts, clocks_ahead,
+    clocks_behind, rows_near,
+};
 pub use configs::stored_configs;
 pub use connection::{
     PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
@@ -60,8 +66,8 @@ pub use dead_letters::{
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
 pub use history::{
-    CheckpointFacts, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
-    newest_seqs, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
+    Applied, CheckpointFacts, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others,
+    newest_scored, newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
 };
 pub use labels::{
     AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,

@@ -10,6 +10,7 @@ use thicket_schema::{PartitionId, Reason};
 
 use super::anomalies::{close_open_anomalies, upsert_anomalies};
 use super::batch::{CommitBatch, LateReading, LoggedDeadLetter, SeenSensor};
+use super::clocks::{insert_clock_changes, update_clocks};
 use super::configs::insert_configs;
 use super::dead_letters::insert_dead_letters;
 use super::labels::insert_applied_labels;
@@ -106,6 +107,7 @@ impl<'a> PendingWrites<'a> {
             advance.detectors.clone_from(&batch.detectors);
         }
         advance.counts.delivered += batch.delivered.cast_signed();
+        advance.counts.duplicates += batch.duplicates.cast_signed();
         advance.counts.poison += batch.poison.cast_signed();
         advance.counts.unscored += batch.unscored.cast_signed();
         advance.counts.scored += batch.rows.len() as i64 - (batch.poison + batch.unscored).cast_signed();
@@ -170,6 +172,8 @@ impl<'a> PendingWrites<'a> {
             close_open_anomalies(connection, &batch.reshaped).await?;
             upsert_anomalies(connection, &batch.anomalies).await?;
             insert_applied_labels(connection, &batch.applied_labels).await?;
+            update_clocks(connection, &batch.clocks).await?;
+            insert_clock_changes(connection, &batch.clock_changes).await?;
             insert_losses(connection, batch.partition, &batch.losses).await?;
         }
         report.ledger = self.advances.values().map(|advance| advance.counts).sum();

@@ -14,13 +14,13 @@ use thicket_schema::{Flag, Reading, Timestamp};
 /// array. PostgreSQL slices an array parameter without nulls in place. An array of array literals
 /// would have to be printed, sent as text and parsed.
 const ROWS: &str = "
-SELECT r.sensor, r.ts, r.seq, r.field_set, ($6::float8[])[r.first:r.last], r.score, r.grade, r.flags, r.config, r.confidence, r.onset
-FROM UNNEST($1::int8[], $2::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $7::int4[], $8::float8[], $9::float8[], $10::int4[], $11::int8[], $12::float4[], $13::float4[])
-     AS r (sensor, ts, seq, field_set, first, last, score, grade, flags, config, confidence, onset)";
+SELECT r.sensor, r.ts, r.seq, r.field_set, ($6::float8[])[r.first:r.last], r.score, r.grade, r.flags, r.era, r.config, r.confidence, r.onset
+FROM UNNEST($1::int8[], $2::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $7::int4[], $8::float8[], $9::float8[], $10::int4[], $11::int8[], $12::float4[], $13::float4[], $14::int4[])
+     AS r (sensor, ts, seq, field_set, first, last, score, grade, flags, config, confidence, onset, era)";
 
 fn insert() -> String {
     format!(
-        r#"INSERT INTO readings (sensor, ts, seq, field_set, "values", score, grade, flags, config, confidence, onset)
+        r#"INSERT INTO readings (sensor, ts, seq, field_set, "values", score, grade, flags, era, config, confidence, onset)
         {ROWS} ON CONFLICT DO NOTHING"#
     )
 }
@@ -164,6 +164,7 @@ impl<'a> Columns<'a> {
             .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.config))
             .bind::<Array<Nullable<Float>>, _>(column(rows, |row| row.confidence))
             .bind::<Array<Nullable<Float>>, _>(column(rows, |row| row.onset))
+            .bind::<Array<Integer>, _>(column(rows, |row| row.era))
     }
 }
 

@@ -7,7 +7,7 @@ use thicket_schema::{Flag, Timestamp};
 
 use super::day_tables::DayTable;
 
-/// Counts of a sensor's rows.
+/// Counts of a sensor's rows of one era.
 #[derive(Clone, Debug, Default, PartialEq, Eq, QueryableByName)]
 pub struct SensorRows {
     /// The sensor's id.
@@ -16,6 +16,9 @@ pub struct SensorRows {
     /// The sensor's name; `None` if it has no row in `sensors`.
     #[diesel(sql_type = Nullable<Text>)]
     pub name: Option<String>,
+    /// How often the sensor's time had begun again.
+    #[diesel(sql_type = Integer)]
+    pub era: i32,
     /// Number of the sensor's partition; `None` if it has no row in `sensors`.
     #[diesel(sql_type = Nullable<Integer>)]
     pub partition: Option<i32>,
@@ -52,7 +55,7 @@ pub struct SensorRows {
 }
 
 impl SensorRows {
-    /// Adds the counts of a later day.
+    /// Adds the counts of a later day, or of the next era.
     pub fn append(&mut self, later: &Self) {
         if let (Some(last), Some(first)) = (self.last, later.first) {
             self.breaks += i64::from(first != last + 1);
@@ -75,7 +78,7 @@ impl SensorRows {
     }
 }
 
-/// Counts the rows of one day table by sensor.
+/// Counts the rows of one day table by sensor and era.
 ///
 /// The largest seq before a row is that of the last row with a seq before it, even if late or poison
 /// rows lie between.
@@ -89,7 +92,7 @@ pub async fn count_rows_of_day(
     let is_scored = format!("(r.seq IS NOT NULL AND {kind} = 0)");
     let is_unscored = format!("(r.seq IS NOT NULL AND {kind} = {unscored})");
     sql_query(format!(
-        "SELECT r.sensor, s.name, s.partition,
+        "SELECT r.sensor, s.name, r.era, s.partition,
                 count(*) FILTER (WHERE {is_scored}) AS scored,
                 count(*) FILTER (WHERE {is_unscored}) AS unscored,
                 count(*) FILTER (WHERE r.seq IS NULL AND {kind} = {poison}) AS poison,
@@ -100,13 +103,13 @@ pub async fn count_rows_of_day(
                 count(*) FILTER (WHERE r.seq IS NOT NULL AND c.id IS NULL) AS no_config,
                 count(*) FILTER (WHERE r.seq <> r.before + 1) AS breaks,
                 min(r.seq) AS first, max(r.seq) AS last
-         FROM (SELECT sensor, seq, flags, field_set, config,
-                      max(seq) OVER (PARTITION BY sensor ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+         FROM (SELECT sensor, era, seq, flags, field_set, config,
+                      max(seq) OVER (PARTITION BY sensor, era ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                FROM {day} WHERE $1 IS NULL OR ts >= $1) r
          LEFT JOIN sensors s ON s.id = r.sensor
          LEFT JOIN field_sets f ON f.id = r.field_set
          LEFT JOIN configs c ON c.id = r.config
-         GROUP BY r.sensor, s.name, s.partition",
+         GROUP BY r.sensor, r.era, s.name, s.partition",
         day = day.name
     ))
     .bind::<Nullable<Timestamptz>, _>(since)

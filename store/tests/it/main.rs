@@ -4,6 +4,7 @@
 
 mod append;
 mod births;
+mod clocks;
 mod drop_day;
 mod operators;
 mod rejected_rows;

@@ -12,7 +12,7 @@ fn new_checkpointer() -> Checkpointer {
 fn save(sensor: usize, seq: u64, credit: Credit) -> Save {
     let sensor = SensorName::new(&format!("s{sensor:02}")).unwrap();
     let checkpoint =
-        Checkpoint { sensor: sensor.to_string(), seq, newest: None, config: 0, state: Vec::new() };
+        Checkpoint { sensor: sensor.to_string(), seq, newest: None, era: 0, config: 0, state: Vec::new() };
     Save { partition: PartitionId(0), sensor, checkpoint, credit }
 }
 

@@ -1,9 +1,10 @@
-use thicket_schema::FieldSet;
+use thicket_schema::{FieldSet, Reading};
 
 use thicket_detector::DetectorConfig;
 
 use super::*;
-use crate::messages::History;
+use crate::messages::{History, ScoreOutcome};
+use crate::time_order::Occupied;
 
 /// A value that panics a detector while [`arm_poison`] holds.
 const POISON: f64 = faults::POISON[0].0;
@@ -33,18 +34,25 @@ async fn restored(checkpoint_every: u64) -> actix::Addr<DetectorActor> {
 
 fn score(readings: Vec<Reading>) -> Score {
     let to = readings.len();
-    Score { readings: Arc::new(readings), from: 0, to }
+    Score { readings: Arc::new(readings), from: 0, to, near: None }
 }
 
 #[actix_rt::test]
-async fn readings_that_are_not_newer_do_not_change_the_detector() {
+async fn a_late_reading_waits_for_the_rows_near_it_and_does_not_change_the_detector() {
     let detector = restored(1_000).await;
-    let scores =
-        detector.send(score(vec![reading(5, 1.0), reading(5, 2.0), reading(4, 3.0), reading(6, 4.0)])).await;
-    let outcomes = scores.unwrap().unwrap().outcomes;
-    assert!(matches!(&outcomes[0], ScoreOutcome::Scored(detection) if detection.seq == 1));
-    assert_eq!(outcomes[1..3], [ScoreOutcome::NotNewer, ScoreOutcome::NotNewer]);
-    assert!(matches!(&outcomes[3], ScoreOutcome::Scored(detection) if detection.seq == 2));
+    let readings = vec![reading(5, 1.0), reading(5, 2.0), reading(4, 3.0), reading(4, 3.0), reading(6, 4.0)];
+    let scores = detector.send(score(readings.clone())).await.unwrap().unwrap();
+    assert!(matches!(&scores.outcomes[0], ScoreOutcome::Scored(detection) if detection.seq == 1));
+    assert_eq!(scores.outcomes[1..], [ScoreOutcome::Conflict], "another value at the same fine time");
+    assert_eq!(scores.unknown, [Timestamp(4)]);
+
+    let mut near = Occupied::default();
+    near.insert(scores.places[0], &readings[0].fields, &readings[0].values);
+    let rest = Score { from: 2, near: Some(near), ..score(readings) };
+    let scores = detector.send(rest).await.unwrap().unwrap();
+    assert_eq!(scores.outcomes[..2], [ScoreOutcome::NotNewer, ScoreOutcome::Duplicate]);
+    assert!(matches!(&scores.outcomes[2], ScoreOutcome::Scored(detection) if detection.seq == 2));
+    assert_eq!((scores.clock.late_from, scores.clock.state), (Some(2), None), "the row has ended");
 }
 
 #[actix_rt::test]

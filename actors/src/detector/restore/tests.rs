@@ -37,6 +37,8 @@ fn rows(detections: &[Detection], first: i64, config: &NamedConfig) -> Vec<Store
         ts: Timestamp(first + i as i64),
         seq: Some(detection.seq),
         config: Some(config.identity),
+        era: 0,
+        late: false,
         score: Some(detection.score),
         fields: fields(),
         values: values(first + i as i64),
@@ -49,6 +51,7 @@ fn checkpoint(detector: &Detector, config: &NamedConfig) -> Checkpoint {
         sensor: sensor().as_str().to_owned(),
         seq: detector.seq(),
         newest: detector.newest().map(Timestamp),
+        era: 0,
         config: config.fingerprint,
         state: detector.snapshot(),
     }
@@ -178,6 +181,8 @@ fn a_poison_row_moves_only_the_newest_timestamp() {
         ts: Timestamp(5),
         seq: None,
         config: None,
+        era: 0,
+        late: false,
         score: None,
         fields: fields(),
         values: values(5),
@@ -201,14 +206,18 @@ fn device_reading(i: i64) -> (FieldSet, Vec<f64>) {
     (FieldSet::new(names).unwrap(), fields.iter().map(|field| field.1).collect())
 }
 
+/// The clock of the device goes back once, while the fields are being decided.
 fn run_device(detector: &mut Detector, range: std::ops::Range<i64>) -> Vec<StoredReading> {
     let row = |i: i64| {
         let (fields, values) = device_reading(i);
-        let detection = detector.apply(i, fields.names(), &values).unwrap();
+        let (ts, era) = if i < 170 { (i, 0) } else { (i - 100, 1) };
+        let detection = detector.apply(ts, fields.names(), &values).unwrap();
         StoredReading {
-            ts: Timestamp(i),
+            ts: Timestamp(ts),
             seq: Some(detection.seq),
             config: Some(small_config().identity),
+            era,
+            late: false,
             score: (!detection.marks.unscored).then_some(detection.score),
             fields,
             values,

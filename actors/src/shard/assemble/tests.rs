@@ -3,11 +3,12 @@ use std::sync::Arc;
 use thicket_detector::{Detection, DetectorConfig, Event, Marks, NamedConfig};
 use thicket_protocol::progress::Progress;
 use thicket_schema::{Entry, Item, PartitionId, Position, Record};
-use thicket_store::postgres::{LogLoss, QuarantineList};
+use thicket_store::postgres::{ClockState, LogLoss, QuarantineList};
 use thicket_store::redis::LogEntry;
 
 use super::super::collect::{Collector, ReadBatch};
 use super::*;
+use crate::messages::ClockReport;
 use crate::testing::{reading, record_of};
 
 fn at(n: u64) -> Position {
@@ -57,7 +58,9 @@ fn event(started: i64, readings: u32) -> Event {
 
 fn scored(outcomes: Vec<ScoreOutcome>) -> ScoredBatch {
     let config = Arc::new(NamedConfig::from(DetectorConfig::default()));
-    ScoredBatch { outcomes, config, checkpoint: None, fields: None }
+    let place = Place { ts: Timestamp(0), shifted: false, era: 0 };
+    let places = vec![place; outcomes.len()];
+    ScoredBatch { outcomes, places, clock: ClockReport::default(), config, checkpoint: None, fields: None }
 }
 
 fn batch_of(mut read: ReadBatch, outcomes: Vec<Vec<ScoreOutcome>>) -> CommitBatch {
@@ -124,4 +127,38 @@ fn dead_letters_of_the_log_are_not_changed() {
     let logged = &batch.dead_letters[0];
     assert_eq!((logged.received, logged.redelivered, &logged.dead_letter), (4, true, &dead_letter));
     assert_eq!(batch.delivered, 1);
+}
+
+/// A batch is stored at the places of its readings; a duplicate is counted, a conflict is a dead
+/// letter.
+#[test]
+fn shifted_readings_duplicates_and_conflicts_are_told_apart() {
+    let read = collect(vec![readings((1..=5).map(|ts| reading("a", ts, 0.0)))]);
+    let detection = ScoreOutcome::Scored(Box::new(detection(1, None)));
+    let outcomes = vec![
+        detection.clone(),
+        detection,
+        ScoreOutcome::NotNewer,
+        ScoreOutcome::Duplicate,
+        ScoreOutcome::Conflict,
+    ];
+    let mut scored = scored(outcomes);
+    scored.places[0].era = 2;
+    scored.places[1] = Place { ts: Timestamp(12), shifted: true, era: 2 };
+    scored.places[2] = Place { ts: Timestamp(13), shifted: true, era: 2 };
+    let state = ClockState { late: 1, last_late: Timestamp(13), ahead_of: None };
+    scored.clock.state = Some(state);
+    scored.clock.late_from = Some(2);
+    let batch = {
+        let mut read = read;
+        assemble(read.ranges.remove(0), &read.sensors, &[scored])
+    };
+    let rows: Vec<_> = batch.rows.iter().map(|logged| &logged.row).collect();
+    assert_eq!((rows[0].ts, rows[0].era, Flag::Shifted.is_in(rows[0].flags)), (Timestamp(1), 2, false));
+    assert_eq!((rows[1].ts, rows[1].era, Flag::Shifted.is_in(rows[1].flags)), (Timestamp(12), 2, true));
+    assert_eq!((batch.late[0].reading.ts, batch.late[0].shifted), (Timestamp(13), true));
+    assert_eq!(batch.duplicates, 1);
+    assert_eq!(batch.dead_letters[0].dead_letter.reason, Reason::TimestampConflict);
+    let clock = batch.clocks.values().next().unwrap();
+    assert_eq!((clock.state, clock.since, clock.received), (state, Some(Timestamp(3)), Timestamp(5)));
 }

@@ -130,6 +130,20 @@ fn a_relative_time_counts_from_the_arrival() {
 }
 
 #[test]
+fn a_time_far_from_its_arrival_is_replaced_by_it_if_that_is_the_rule() {
+    let rules = PayloadRules { on_bad_time: OnBadTime::Arrival, ..PayloadRules::default() };
+    let subscription = subscription("sensors/#", "sensors/{site}/{device}");
+    let decoder = decoder_of(vec![SubscriptionOptions { rules, ..subscription }]);
+    let time_of = |seconds: i64| {
+        let payload = format!("{{\"ts\":{},\"a\":1}}", NOW / 1_000_000 + seconds);
+        let records = decoder.decode("sensors/site-1/mic-7", &Bytes::from(payload), false, NOW);
+        let Item::Reading(reading) = &records[0].1.item else { panic!("{records:?}") };
+        (reading.ts.0 - NOW, reading.stamped)
+    };
+    assert_eq!([time_of(-60), time_of(-7_200), time_of(7_200)], [(-60_000_000, false), (0, true), (1, true)]);
+}
+
+#[test]
 fn a_format_that_is_not_read_is_a_dead_letter_that_names_it() {
     let payload = Bytes::from_static(b"<?xml version=\"1.0\"?><a>1</a>");
     let records = decoder().decode("sensors/site-1/mic-7", &payload, false, NOW);

@@ -13,6 +13,7 @@ fn alarm(from: i64, to: Option<i64>, grade: f64, label: Option<Label>) -> Alarm 
         peak_at: Timestamp(from),
         peak_grade: grade,
         readings: 1,
+        late_readings: 0,
         causes: Vec::new(),
         label,
     }

@@ -46,7 +46,7 @@ fn letter(reason: Reason, topic: &str, payload: &[u8]) -> DeadLetterRow {
 /// The payload that is published for the payload of a message.
 fn published(payload: &str) -> String {
     let letter = letter(Reason::TimestampTooOld, "sensors/a", payload.as_bytes());
-    String::from_utf8(message_for(&letter, &rules()).unwrap().payload).unwrap()
+    String::from_utf8(message_for(&letter, &rules(), false).unwrap().payload).unwrap()
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn what_is_no_reading_stays_as_it_is() {
         assert_eq!(published(payload), payload);
     }
     let bytes = letter(Reason::MalformedJson, "sensors/a", &[0xff, 0x7b]);
-    assert_eq!(message_for(&bytes, &rules()).unwrap().payload, [0xff, 0x7b]);
+    assert_eq!(message_for(&bytes, &rules(), false).unwrap().payload, [0xff, 0x7b]);
 }
 
 #[test]
@@ -92,18 +92,18 @@ fn readings_of_one_message_are_a_microsecond_apart() {
 fn what_was_not_kept_whole_is_refused() {
     let mut cut = letter(Reason::PayloadTooLarge, "sensors/a", b"12");
     cut.payload_bytes = 70_000;
-    let refusal = message_for(&cut, &rules()).unwrap_err();
+    let refusal = message_for(&cut, &rules(), false).unwrap_err();
     assert_eq!(refusal, Refusal::Cut { kept: 2, bytes: 70_000 });
     assert!(refusal.to_string().contains("2 of 70000 bytes"), "{refusal}");
     let long = letter(Reason::Empty, &"t".repeat(1_024), b"");
-    assert_eq!(message_for(&long, &rules()), Err(Refusal::TopicCut(1_024)));
-    assert_eq!(message_for(&letter(Reason::BadEntry, "", b"x"), &rules()), Err(Refusal::NoMessage));
+    assert_eq!(message_for(&long, &rules(), false), Err(Refusal::TopicCut(1_024)));
+    assert_eq!(message_for(&letter(Reason::BadEntry, "", b"x"), &rules(), false), Err(Refusal::NoMessage));
 }
 
 #[test]
 fn a_topic_that_nobody_receives_is_refused() {
     let elsewhere = letter(Reason::Empty, "plant/a", b"");
-    assert_eq!(message_for(&elsewhere, &rules()), Err(Refusal::NotSubscribed("plant/a".to_owned())));
+    assert_eq!(message_for(&elsewhere, &rules(), false), Err(Refusal::NotSubscribed("plant/a".to_owned())));
 }
 
 fn of_reading(fields: &[(&str, f64)], reason: Reason) -> DeadLetterRow {
@@ -123,7 +123,7 @@ fn of_reading(fields: &[(&str, f64)], reason: Reason) -> DeadLetterRow {
 fn a_letter_of_a_reading_goes_to_its_sensor_s_topic_with_the_reading_s_time() {
     let values = [("level", 0.1 + 0.2), ("low", -0.0), ("high", f64::MAX), ("tiny", 5e-324)];
     for reason in [Reason::TimestampConflict, Reason::Unstorable] {
-        let message = message_for(&of_reading(&values, reason), &rules()).unwrap();
+        let message = message_for(&of_reading(&values, reason), &rules(), false).unwrap();
         assert_eq!(message.topic, "sensors/site-1/mic");
         let measured = rules().payloads.decode(&message.payload).unwrap().remove(0).unwrap();
         assert_eq!(measured.ts, Some(RECEIVED));
@@ -136,10 +136,10 @@ fn a_letter_of_a_reading_goes_to_its_sensor_s_topic_with_the_reading_s_time() {
 #[test]
 fn its_time_has_a_name_that_is_no_field_s_and_that_the_engine_knows() {
     let reading = of_reading(&[("ts", 1.0), ("x", 2.0)], Reason::TimestampConflict);
-    let message = message_for(&reading, &rules_with(&["when", "ts"])).unwrap();
+    let message = message_for(&reading, &rules_with(&["when", "ts"]), false).unwrap();
     let text = String::from_utf8(message.payload).unwrap();
     assert_eq!(text, r#"{"when":"2026-11-22T11:00:00.000001Z","ts":1.0,"x":2.0}"#);
-    assert_eq!(message_for(&reading, &rules_with(&["ts"])), Err(Refusal::NoTimestampKey));
+    assert_eq!(message_for(&reading, &rules_with(&["ts"]), false), Err(Refusal::NoTimestampKey));
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn a_letter_of_a_reading_without_its_time_is_not_given_another() {
         let letter = letter(reason, "site-1/mic", br#"{"level":9.0}"#);
         DeadLetterRow { of_reading: true, ..letter }
     };
-    assert_eq!(message_for(&untimed(Reason::TimestampConflict), &rules()), Err(Refusal::NoTime));
-    assert_eq!(message_for(&untimed(Reason::TooManyFields), &rules()), Err(Refusal::NoTime));
+    assert_eq!(message_for(&untimed(Reason::TimestampConflict), &rules(), false), Err(Refusal::NoTime));
+    assert_eq!(message_for(&untimed(Reason::TooManyFields), &rules(), false), Err(Refusal::NoTime));
 }
 
 /// A message and a reading can both have too many fields. The explanation is for people: its
@@ -158,13 +158,13 @@ fn a_letter_of_a_reading_without_its_time_is_not_given_another() {
 fn the_wording_of_the_explanation_does_not_decide_how_a_dead_letter_is_replayed() {
     let mut of_detector = of_reading(&[("x", 1.0)], Reason::TooManyFields);
     of_detector.detail = "more fields than its detector takes".to_owned();
-    let message = message_for(&of_detector, &rules()).unwrap();
+    let message = message_for(&of_detector, &rules(), false).unwrap();
     assert_eq!(message.topic, "sensors/site-1/mic");
     assert_eq!(message.payload, br#"{"ts":"2026-11-22T11:00:00.000001Z","x":1.0}"#);
 
     let mut of_message = letter(Reason::TooManyFields, "sensors/a", br#"{"ts":5,"x":1}"#);
     of_message.detail = "the detector of a at 2026-11-22T11:00:00Z: too many".to_owned();
-    assert_eq!(message_for(&of_message, &rules()).unwrap().topic, "sensors/a");
+    assert_eq!(message_for(&of_message, &rules(), false).unwrap().topic, "sensors/a");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_sensor_that_no_template_gives_is_refused_by_name() {
     let mut rules = rules();
     rules.templates = TopicTemplates(vec![TopicTemplate::parse("a/{x}").unwrap()]);
     let refusal =
-        message_for(&of_reading(&[("x", 1.0)], Reason::Unstorable), &rules).unwrap_err().to_string();
+        message_for(&of_reading(&[("x", 1.0)], Reason::Unstorable), &rules, false).unwrap_err().to_string();
     assert!(refusal.contains("site-1/mic") && refusal.contains("mqtt.templates"), "{refusal}");
 }
 
@@ -193,4 +193,17 @@ fn filters_receive_as_a_broker_has_it() {
     ] {
         assert_eq!(filter_receives(filter, topic), expected, "{filter} {topic}");
     }
+}
+
+#[test]
+fn a_replay_at_arrival_replaces_the_written_time() {
+    let at_arrival = |payload: &str| {
+        let letter = letter(Reason::TimestampTooOld, "sensors/a", payload.as_bytes());
+        message_for(&letter, &rules(), true).map(|message| String::from_utf8(message.payload).unwrap())
+    };
+    let time = |micros: i64| format!("\"ts\":\"2026-11-22T11:00:00.{micros:06}Z\"");
+    assert_eq!(at_arrival(r#"{"time":12,"a":1.50}"#), Ok(format!("{{\"a\":1.50,{}}}", time(1))));
+    let elements = format!("[{{\"a\":1,{}}},{{\"a\":2,{}}}]", time(1), time(2));
+    assert_eq!(at_arrival(r#"[{"ts":12,"a":1},{"ts":13,"a":2}]"#), Ok(elements));
+    assert_eq!(at_arrival("a b=1 12"), Err(Refusal::TimeStays), "line protocol");
 }

@@ -17,6 +17,7 @@ diesel::table! {
         score -> Nullable<Double>,
         grade -> Nullable<Double>,
         flags -> Integer,
+        era -> Integer,
         config -> Nullable<BigInt>,
         confidence -> Nullable<Float>,
         onset -> Nullable<Float>,
@@ -57,6 +58,8 @@ pub struct ReadingRow {
     pub grade: Option<f64>,
     /// Bits of [`Flag`](crate::Flag)s.
     pub flags: i32,
+    /// How often the sensor's time had begun again before.
+    pub era: i32,
     /// Fingerprint of the configuration that it was scored with: the bits of a `u64`.
     pub config: Option<i64>,
     /// How far the grade can be trusted, 0 to 1.
@@ -80,6 +83,7 @@ impl ReadingRow {
             score: None,
             grade: None,
             flags: flags | stamped,
+            era: 0,
             config: None,
             confidence: None,
             onset: None,

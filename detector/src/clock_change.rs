@@ -1,0 +1,43 @@
+//! The clock of a sensor that has gone back: the time of its detector begins again. The detector
+//! keeps what it has learnt, but no duration reaches across the change.
+
+use crate::detector::{AFTERMATH, Detector};
+use crate::event::Event;
+use crate::fields::Counter;
+use crate::guard::Regime;
+
+/// What a reading's time has cut off.
+#[derive(Debug, Default)]
+pub(crate) struct Cut {
+    /// Whether the clock has gone back. The reading then counts as one after a silence.
+    pub(crate) has_gone_back: bool,
+    /// The anomaly that was open before, if it was announced. It has ended.
+    pub(crate) event: Option<Event>,
+}
+
+impl Detector {
+    /// Begins the time again if `ts_micros` is not newer than the newest reading: the interval
+    /// before it is unknown, a counter's growth too, and an open anomaly ends at its last reading.
+    pub(crate) fn begin_again(&mut self, ts_micros: i64) -> Cut {
+        let state = &mut self.state;
+        if state.newest.is_none_or(|newest| ts_micros > newest) {
+            return Cut::default();
+        }
+        state.newest = None;
+        state.newest_scored = None;
+        state.counters.iter_mut().flatten().for_each(Counter::begin_again);
+        let mut event = None;
+        if let Some(closed) = state.regime.take_closed() {
+            event = closed.report(true, true);
+        } else if matches!(state.regime, Regime::Anomalous(_)) {
+            let calm = Regime::Calm { aftermath: AFTERMATH * self.config.smoothing };
+            if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
+                event = ongoing.report(true, false);
+            }
+        }
+        Cut { has_gone_back: true, event }
+    }
+}
+
+#[cfg(test)]
+mod tests;
