@@ -20,6 +20,14 @@ pub struct Metrics {
     pub mqtt_connected: IntGaugeVec,
     /// Connections to the broker.
     pub mqtt_connects: IntCounterVec,
+    /// 1 while another client uses the client id at the broker.
+    pub mqtt_client_id_conflict: IntGaugeVec,
+    /// Topic filters of the configuration that the broker refuses.
+    pub mqtt_subscriptions_refused: IntGaugeVec,
+    /// Messages that `queue.reorder` holds back.
+    pub reorder_held: IntGaugeVec,
+    /// Readings that `queue.reorder` released early, because too many messages were held back.
+    pub reorder_early: IntCounter,
     /// Messages that the broker dropped because its queues were full, as the broker reports.
     pub broker_dropped: IntGaugeVec,
     /// Readings and dead letters appended to the log.
@@ -126,6 +134,21 @@ impl Metrics {
                 &["broker"],
             )?,
             mqtt_connects: r.counters("mqtt_connects_total", "Connections to the broker.", &["broker"])?,
+            mqtt_client_id_conflict: r.gauges(
+                "mqtt_client_id_conflict",
+                "1 while another client uses the client id at the broker.",
+                &["broker", "client_id"],
+            )?,
+            mqtt_subscriptions_refused: r.gauges(
+                "mqtt_subscriptions_refused",
+                "Topic filters of the configuration that the broker refuses.",
+                &["broker"],
+            )?,
+            reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,
+            reorder_early: r.counter(
+                "reorder_early_total",
+                "Readings that queue.reorder released early, because too many messages were held back.",
+            )?,
             broker_dropped: r.gauges(
                 "broker_dropped_messages",
                 "Messages that the broker dropped because its queues were full, as the broker reports.",

@@ -25,6 +25,7 @@ use senml::{Encoding, Pack};
 use transcode::Json;
 
 mod compression;
+mod content_type;
 mod line_protocol;
 mod rows;
 mod senml;
@@ -120,28 +121,44 @@ impl FormatDecoder {
     /// An outer error means that no part of the message is usable. An inner error is that of one
     /// part of the message.
     pub fn decode(&self, topic: &str, payload: &[u8]) -> Outcome {
+        self.decode_as(None, topic, payload)
+    }
+
+    /// Decodes a payload with the MIME type that its sender says it has. The type counts if the
+    /// format is [`Format::Auto`]. A payload that is not of its type is recognised by its content.
+    pub fn decode_as(&self, content_type: Option<&str>, topic: &str, payload: &[u8]) -> Outcome {
         let limit = self.limits.max_bytes;
         if payload.len() > limit {
             return Err(PayloadError::TooLarge { bytes: payload.len(), limit });
         }
         let payload = compression::unwrap(payload, limit)?;
-        match self.format {
-            Format::Auto => self.recognise(topic, &payload),
-            Format::Json => self.json.decode(&payload),
-            Format::Senml => self.senml(&payload),
-            Format::Cbor => transcode::cbor(&payload).and_then(|json| self.of_cbor(&json).outcome),
-            Format::Messagepack => {
-                transcode::messagepack(&payload).and_then(|json| self.of_json(&json).outcome)
+        let named = content_type.filter(|_| self.format == Format::Auto).and_then(content_type::format);
+        let outcome = match named.map(|format| self.decode_format(format, topic, &payload)) {
+            None | Some(Err(PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. })) => {
+                self.decode_format(self.format, topic, &payload)
             }
-            Format::LineProtocol => line_protocol::decode(&payload, &self.limits),
-        }
-        .map_err(|error| match error {
+            Some(outcome) => outcome,
+        };
+        outcome.map_err(|error| match error {
             PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. } => {
                 let named = signatures::by_topic(topic).or_else(|| signatures::by_magic(&payload));
                 named.map_or(error, |looks_like| PayloadError::UnknownFormat { looks_like })
             }
             error => error,
         })
+    }
+
+    fn decode_format(&self, format: Format, topic: &str, payload: &[u8]) -> Outcome {
+        match format {
+            Format::Auto => self.recognise(topic, payload),
+            Format::Json => self.json.decode(payload),
+            Format::Senml => self.senml(payload),
+            Format::Cbor => transcode::cbor(payload).and_then(|json| self.of_cbor(&json).outcome),
+            Format::Messagepack => {
+                transcode::messagepack(payload).and_then(|json| self.of_json(&json).outcome)
+            }
+            Format::LineProtocol => line_protocol::decode(payload, &self.limits),
+        }
     }
 
     fn recognise(&self, topic: &str, payload: &[u8]) -> Outcome {

@@ -2,18 +2,30 @@
 
 use std::collections::HashMap;
 
-use thicket_actors::source::{Broker, DecodeOptions, MqttClient, MqttOptions};
+use thicket_actors::acknowledge::Redelivery;
+use thicket_actors::mqtt::MqttOptions;
+use thicket_actors::source::{Broker, DecodeOptions};
 
 use crate::config::{BrokerConfig, Config, ConfigError, MessageConfig, MqttConfig};
 
 /// Returns the brokers of the engine. `deployment` is the id of the deployment, from which a client
 /// id is made if the configuration has none.
 pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, ConfigError> {
+    let options = engine_options(config, deployment)?;
+    let broker = |(mqtt, options): (&MqttConfig, MqttOptions)| {
+        let decode = decode_options_of(config, mqtt)?;
+        let reorder = config.queue.reorder;
+        Ok(Broker { redelivery: Redelivery::default(), options, decode, reorder })
+    };
+    config.mqtt.iter().zip(options).map(broker).collect()
+}
+
+/// Returns the settings of the engine's connection to each broker.
+pub(crate) fn engine_options(config: &Config, deployment: &str) -> Result<Vec<MqttOptions>, ConfigError> {
     let mut sessions: HashMap<(String, u16), u32> = HashMap::new();
     let broker = |mqtt: &MqttConfig| {
         let MqttConfig { broker, .. } = mqtt;
-        let (host, port) = broker.address()?;
-        let session = sessions.entry((host.clone(), port)).or_default();
+        let session = sessions.entry(broker.address()?).or_default();
         *session += 1;
         let client_id = match (&broker.client_id[..], *session) {
             ("", 1) => format!("thicket-{deployment}"),
@@ -21,17 +33,7 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
             ("", number) => format!("thicket-{deployment}-{number}"),
             (client_id, _) => client_id.to_owned(),
         };
-        let options = MqttOptions {
-            name: broker.label(),
-            host,
-            port,
-            client_id,
-            credentials: broker.credentials(),
-            keep_alive: broker.keep_alive,
-            max_in_flight: broker.max_in_flight,
-        };
-        let decode = options_of(config, &mqtt.subscriptions()?)?;
-        Ok(Broker { client: MqttClient::new(&options), options, decode })
+        Ok(MqttOptions { session_expiry: Some(broker.session_expiry), ..connection(broker, client_id)? })
     };
     config.mqtt.iter().map(broker).collect()
 }
@@ -49,17 +51,24 @@ fn options_of(config: &Config, subscriptions: &[MessageConfig]) -> Result<Decode
     })
 }
 
-/// Returns the options of a client with an id of its own, for a purpose such as `check`. With the
-/// engine's id, the broker would disconnect a running engine.
-pub(crate) fn client_options(
-    broker: &BrokerConfig,
-    purpose: &str,
-) -> Result<rumqttc::MqttOptions, ConfigError> {
+/// Returns the settings of a connection without a session, with a client id of its own for a purpose
+/// such as `check`. With the engine's id, the broker would disconnect a running engine.
+pub(crate) fn client_options(broker: &BrokerConfig, purpose: &str) -> Result<MqttOptions, ConfigError> {
+    connection(broker, format!("thicket-{purpose}-{}", std::process::id()))
+}
+
+/// Returns the settings of a connection without a session.
+fn connection(broker: &BrokerConfig, client_id: String) -> Result<MqttOptions, ConfigError> {
     let (host, port) = broker.address()?;
-    let id = format!("thicket-{purpose}-{}", std::process::id());
-    let mut options = rumqttc::MqttOptions::new(id, host, port);
-    if let Some((user, password)) = broker.credentials() {
-        options.set_credentials(user, password);
-    }
-    Ok(options)
+    Ok(MqttOptions {
+        name: broker.label(),
+        host,
+        port,
+        versions: broker.version.into(),
+        client_id,
+        credentials: broker.credentials(),
+        keep_alive: broker.keep_alive,
+        session_expiry: None,
+        max_in_flight: broker.max_in_flight,
+    })
 }

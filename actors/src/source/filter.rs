@@ -18,8 +18,63 @@ pub fn plain_filter(filter: &str) -> &str {
     filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |(_, plain)| plain)
 }
 
+/// Returns whether there is a topic that both filters receive.
+pub fn filters_overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (plain_filter(one), plain_filter(other));
+    !is_hidden(one, other) && !is_hidden(other, one) && levels_overlap(&levels(one), &levels(other))
+}
+
+/// Returns whether the first filter receives every topic that the second one receives.
+pub fn filter_covers(wide: &str, narrow: &str) -> bool {
+    let (wide, narrow) = (plain_filter(wide), plain_filter(narrow));
+    !is_hidden(wide, narrow) && levels_cover(&levels(wide), &levels(narrow))
+}
+
+/// Returns whether a filter receives a topic of a form, which is written like a filter. A form also
+/// has the topics that begin with `$`.
+pub(super) fn receives_form(filter: &str, form: &str) -> bool {
+    let filter = plain_filter(filter);
+    !is_hidden(filter, form) && levels_overlap(&levels(filter), &levels(form))
+}
+
+/// Returns whether every topic that a filter receives is of a form.
+pub(super) fn is_of_form(filter: &str, form: &str) -> bool {
+    levels_cover(&levels(form), &levels(plain_filter(filter)))
+}
+
+/// Whether the topics of a filter begin with `$`, and so are hidden from a filter that begins with a
+/// wildcard.
+fn is_hidden(from: &str, topics_of: &str) -> bool {
+    from.starts_with(['+', '#']) && topics_of.starts_with('$')
+}
+
+fn levels(filter: &str) -> Vec<&str> {
+    filter.split('/').collect()
+}
+
+/// `#` stands for any number of levels, also for none.
+fn levels_overlap(one: &[&str], other: &[&str]) -> bool {
+    match (one, other) {
+        (["#"], _) | (_, ["#"]) | ([], []) => true,
+        ([a, one @ ..], [b, other @ ..]) => {
+            (*a == "+" || *b == "+" || a == b) && levels_overlap(one, other)
+        }
+        ([], _) | (_, []) => false,
+    }
+}
+
+fn levels_cover(wide: &[&str], narrow: &[&str]) -> bool {
+    match (wide, narrow) {
+        (["#"], _) | ([], []) => true,
+        (_, ["#"]) | ([], _) | (_, []) => false,
+        ([a, wide @ ..], [b, narrow @ ..]) => (*a == "+" || a == b) && levels_cover(wide, narrow),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -29,5 +84,73 @@ mod tests {
         assert!(!filter_receives("$share/g/sensors/+", "sensors/a/b"));
         assert!(!filter_receives("#", "$SYS/broker") && filter_receives("$SYS/#", "$SYS/broker"));
         assert!(filter_receives("+/ä", "ö/ä"));
+    }
+
+    #[test]
+    fn filters_overlap_if_a_topic_is_of_both() {
+        assert!(filters_overlap("plant/#", "plant/+/raw") && filters_overlap("+/a", "b/+"));
+        assert!(filters_overlap("plant/#", "plant") && filters_overlap("$share/g/a/+", "a/b"));
+        assert!(!filters_overlap("plant/#", "sensors/#") && !filters_overlap("a/+", "a/+/+"));
+        assert!(!filters_overlap("#", "$SYS/#") && !filters_overlap("$SYS/#", "+/broker"));
+    }
+
+    #[test]
+    fn a_filter_covers_narrower_ones() {
+        assert!(filter_covers("#", "a/#") && filter_covers("a/+/#", "a/+/c") && filter_covers("a", "a"));
+        assert!(!filter_covers("a/+", "a/#") && !filter_covers("a/b", "a/+") && !filter_covers("#", "$SYS/#"));
+    }
+
+    #[test]
+    fn a_form_has_the_topics_that_wildcards_do_not_receive() {
+        assert!(receives_form("$SYS/#", "+/#") && is_of_form("$SYS/broker", "+/#"));
+        assert!(!receives_form("#", "$SYS/+"));
+    }
+
+    /// Filters of up to four levels, out of few names.
+    fn filter() -> impl Strategy<Value = String> {
+        let level = prop_oneof![Just("a"), Just("b"), Just("$c"), Just("+"), Just("")];
+        (prop::collection::vec(level, 0..4), any::<bool>())
+            .prop_map(|(mut levels, rest)| {
+                if rest {
+                    levels.push("#");
+                }
+                levels.join("/")
+            })
+            .prop_filter("no filter is empty", |filter| !filter.is_empty())
+    }
+
+    /// All topics of up to five levels, out of the same names and one more.
+    fn topics() -> Vec<String> {
+        let mut topics: Vec<String> = ["a", "b", "$c", "d", ""].map(str::to_owned).to_vec();
+        let mut longest = topics.clone();
+        for _ in 1..5 {
+            let longer = longest.iter().flat_map(|topic| ["a", "b", "$c", "d", ""].map(|level| format!("{topic}/{level}")));
+            longest = longer.collect();
+            topics.extend_from_slice(&longest);
+        }
+        topics.retain(|topic| !topic.is_empty());
+        topics
+    }
+
+    #[test]
+    fn overlap_and_cover_are_what_the_topics_say() {
+        let topics = topics();
+        let mut runner = proptest::test_runner::TestRunner::default();
+        let run = runner.run(&(filter(), filter()), |(one, other)| {
+            let of_one = |topic: &&String| filter_receives(&one, topic);
+            let of_other = |topic: &&String| filter_receives(&other, topic);
+            prop_assert_eq!(
+                filters_overlap(&one, &other),
+                topics.iter().any(|topic| of_one(&topic) && of_other(&topic)),
+                "{} and {}", one, other
+            );
+            prop_assert_eq!(
+                filter_covers(&one, &other),
+                topics.iter().filter(of_other).all(|topic| of_one(&topic)),
+                "{} over {}", one, other
+            );
+            Ok(())
+        });
+        run.unwrap();
     }
 }

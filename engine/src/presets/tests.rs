@@ -29,7 +29,7 @@ fn read(keys: &str, topic: &str, payload: &[u8]) -> Vec<String> {
     if decoder.ignore_reason(topic, payload).is_some() {
         return vec!["ignored".to_owned()];
     }
-    let records = decoder.decode(topic, &payload.to_vec().into(), false, NOW);
+    let records = decoder.decode(DecodeMessage::new(topic, &payload.to_vec().into(), NOW));
     let describe = |item: &Item| match item {
         Item::Reading(reading) => {
             let values = reading.fields.names().iter().zip(&reading.values);

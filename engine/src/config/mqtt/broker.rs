@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use figment::value::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thicket_actors::mqtt::{Version, Versions};
 
 use crate::config::error::ConfigError;
 
@@ -20,11 +22,59 @@ pub(crate) struct BrokerConfig {
     pub(crate) username: String,
     /// Password; empty if the broker asks for none.
     pub(crate) password: String,
+    /// Version of the protocol.
+    pub(crate) version: VersionSetting,
+    /// How long the broker keeps the session without a connection, with MQTT 5.
+    #[serde(with = "humantime_serde")]
+    pub(crate) session_expiry: Duration,
     /// Interval of keep-alive pings.
     #[serde(with = "humantime_serde")]
     pub(crate) keep_alive: Duration,
     /// Maximum number of messages that are received and not yet appended.
     pub(crate) max_in_flight: u32,
+}
+
+/// The version of the protocol: `"auto"`, 3 (which is 3.1.1) or 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VersionSetting(Versions);
+
+impl From<VersionSetting> for Versions {
+    fn from(VersionSetting(versions): VersionSetting) -> Self {
+        versions
+    }
+}
+
+impl<'de> Deserialize<'de> for VersionSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An environment variable or a flag can be a text.
+        match &Value::deserialize(deserializer)? {
+            Value::String(_, text) => Self::parse(text),
+            Value::Num(_, number) => number.to_u32().and_then(|number| Self::parse(&number.to_string())),
+            _ => None,
+        }
+        .ok_or_else(|| serde::de::Error::custom("mqtt.version must be \"auto\", 3 or 5"))
+    }
+}
+
+impl Serialize for VersionSetting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self.0 {
+            Versions::Auto => "auto",
+            Versions::Only(Version::V3) => "3",
+            Versions::Only(Version::V5) => "5",
+        })
+    }
+}
+
+impl VersionSetting {
+    fn parse(text: &str) -> Option<Self> {
+        Some(Self(match text {
+            "auto" => Versions::Auto,
+            "3" => Versions::Only(Version::V3),
+            "5" => Versions::Only(Version::V5),
+            _ => return None,
+        }))
+    }
 }
 
 impl std::fmt::Debug for BrokerConfig {
@@ -40,8 +90,17 @@ impl std::fmt::Debug for BrokerConfig {
 
 impl BrokerConfig {
     /// The keys of this struct.
-    pub(super) const KEYS: [&str; 7] =
-        ["name", "url", "client_id", "username", "password", "keep_alive", "max_in_flight"];
+    pub(super) const KEYS: [&str; 9] = [
+        "name",
+        "url",
+        "client_id",
+        "username",
+        "password",
+        "version",
+        "session_expiry",
+        "keep_alive",
+        "max_in_flight",
+    ];
 
     /// Returns the name of the broker in logs and metrics.
     pub(crate) fn label(&self) -> String {

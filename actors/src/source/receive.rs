@@ -1,0 +1,85 @@
+//! What a session does with the messages of its broker: skips those that are no readings, decodes
+//! the others, and sends their records to the log.
+
+use chrono::Utc;
+use tokio::time::Instant;
+
+use super::decode::{DecodeMessage, MessageDecoder};
+use super::ignore::IgnoreReason;
+use super::reorder::Part;
+use super::session::{BROKER_DROPPED, Session, Waiting};
+use crate::acknowledge::Delivery;
+use crate::credit::{Credit, send_credited};
+use crate::messages::Append;
+use crate::mqtt::{Client, Message};
+
+impl Session {
+    pub(super) async fn on_message(&self, message: Message, client: &Client, decoder: &MessageDecoder) {
+        let Message { topic, payload, packet, redelivered, retained, content_type } = message;
+        if topic == BROKER_DROPPED {
+            if let Some(dropped) = std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()) {
+                self.metrics.broker_dropped.with_label_values(&[&self.options.name]).set(dropped);
+            }
+            return;
+        }
+        let delivery = packet.map(|packet| Delivery::new(client.clone(), packet));
+        let skipped = if retained {
+            Some("retained")
+        } else {
+            decoder.ignore_reason(&topic, &payload).map(IgnoreReason::as_str)
+        };
+        if let Some(result) = skipped {
+            self.metrics.mqtt_messages.with_label_values(&[result]).inc();
+            if let Some(delivery) = delivery {
+                delivery.acknowledge();
+            }
+            return;
+        }
+        let credit = self.credits.acquire(1).await;
+        let message = DecodeMessage {
+            topic: &topic,
+            payload: &payload,
+            content_type: content_type.as_deref(),
+            redelivered,
+            now_micros: Utc::now().timestamp_micros(),
+        };
+        let records = decoder.decode(message);
+        let waiting = Waiting { delivery, credit };
+        if !self.reorder.borrow().is_on() {
+            self.append(Part { records, ends: Some(waiting) });
+            return;
+        }
+        let at_once = self.reorder.borrow_mut().push(records, waiting, Instant::now());
+        let (surplus, early) = self.reorder.borrow_mut().surplus();
+        self.metrics.reorder_early.inc_by(early as u64);
+        at_once.into_iter().chain(surplus).for_each(|part| self.append(part));
+        self.count_held();
+    }
+
+    /// Sends the readings to the log whose time of `queue.reorder` is over.
+    pub(super) fn release_due(&self) {
+        let due = self.reorder.borrow_mut().due(Instant::now());
+        due.into_iter().for_each(|part| self.append(part));
+        self.count_held();
+    }
+
+    /// Sends all readings to the log that are held back.
+    pub(super) fn release_all(&self) {
+        let all = self.reorder.borrow_mut().all();
+        all.into_iter().for_each(|part| self.append(part));
+        self.count_held();
+    }
+
+    pub(super) fn count_held(&self) {
+        let held = i64::try_from(self.reorder.borrow().messages()).unwrap_or(i64::MAX);
+        self.metrics.reorder_held.with_label_values(&[&self.options.name]).set(held);
+    }
+
+    fn append(&self, Part { records, ends }: Part<Waiting>) {
+        let ends_message = ends.is_some();
+        // The credit of a message covers all its parts.
+        let Waiting { delivery, credit } =
+            ends.unwrap_or_else(|| Waiting { delivery: None, credit: Credit::unbounded() });
+        send_credited(&self.writer, Append { records, ends_message, delivery, credit });
+    }
+}
