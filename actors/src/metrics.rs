@@ -236,13 +236,19 @@ impl Metrics {
 
     /// Returns the names of the brokers to which the ingress is not connected, in their order.
     pub fn disconnected_brokers(&self) -> Vec<String> {
-        let families = self.mqtt_connected.collect();
-        let metrics = families.iter().flat_map(MetricFamily::get_metric);
-        let disconnected = metrics.filter(|metric| metric.get_gauge().get_value() < 0.5);
-        let names = disconnected.flat_map(Metric::get_label).map(|label| label.value().to_owned());
-        let mut names: Vec<String> = names.collect();
+        let mut names: Vec<String> =
+            self.mqtt_connected.collect().iter().flat_map(|family| labels(family, false, "broker")).collect();
         names.sort();
         names
+    }
+
+    /// Returns the client ids that other clients use too, in their order.
+    pub fn client_id_conflicts(&self) -> Vec<String> {
+        let families = self.mqtt_client_id_conflict.collect();
+        let mut ids: Vec<String> =
+            families.iter().flat_map(|family| labels(family, true, "client_id")).collect();
+        ids.sort();
+        ids
     }
 
     /// Counts a detection's marks, and its anomaly if that begins.
@@ -254,6 +260,14 @@ impl Metrics {
             }
         }
     }
+}
+
+/// Returns a label of each gauge of a family that is 1, or of each that is 0.
+fn labels(family: &MetricFamily, is_set: bool, label: &str) -> Vec<String> {
+    let metrics = family.get_metric().iter();
+    let metrics = metrics.filter(|metric| (metric.get_gauge().get_value() > 0.5) == is_set);
+    let labels = metrics.flat_map(Metric::get_label).filter(|pair| pair.name() == label);
+    labels.map(|pair| pair.value().to_owned()).collect()
 }
 
 fn marks(marks: Marks) -> [(&'static str, bool); 5] {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thicket_actors::acknowledge::Redelivery;
 use thicket_actors::mqtt::MqttOptions;
-use thicket_actors::source::{Broker, DecodeOptions};
+use thicket_actors::source::{Broker, DecodeOptions, Severity, misfits};
 
 use crate::config::{BrokerConfig, Config, ConfigError, MessageConfig, MqttConfig};
 
@@ -43,12 +43,35 @@ pub(crate) fn decode_options(config: &Config) -> Result<DecodeOptions, ConfigErr
     options_of(config, &config.subscriptions()?)
 }
 
+/// Returns the settings for decoding the messages of one broker.
+pub(crate) fn decode_options_of(config: &Config, mqtt: &MqttConfig) -> Result<DecodeOptions, ConfigError> {
+    options_of(config, &mqtt.subscriptions()?)
+}
+
 fn options_of(config: &Config, subscriptions: &[MessageConfig]) -> Result<DecodeOptions, ConfigError> {
     let options = subscriptions.iter().map(MessageConfig::options);
     Ok(DecodeOptions {
         partitions: config.queue.partitions,
         subscriptions: options.collect::<Result<_, _>>()?,
     })
+}
+
+/// Compares topic filters with templates and logs what does not fit.
+///
+/// # Errors
+/// Refuses a subscription none of whose messages can become a reading.
+pub(crate) fn refuse_misfits(config: &Config) -> anyhow::Result<()> {
+    for mqtt in &config.mqtt {
+        let broker = mqtt.broker.label();
+        for misfit in misfits(&decode_options_of(config, mqtt)?.subscriptions) {
+            match misfit.severity() {
+                Severity::Refused => anyhow::bail!("configuration: broker {broker}: {misfit}"),
+                Severity::Wrong => tracing::warn!(broker, "{misfit}"),
+                Severity::Notable => tracing::info!(broker, "{misfit}"),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the settings of a connection without a session, with a client id of its own for a purpose

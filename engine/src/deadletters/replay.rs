@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chrono::Utc;
 use serde::Serialize;
-use thicket_actors::source::MessageDecoder;
+use thicket_actors::source::{DecodeMessage, MessageDecoder};
 use thicket_codecs::{PayloadDecoder, PayloadLimits};
 use thicket_schema::Item;
 use thicket_schema::postgres::DeadLetterRow;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use thicket_actors::source::{MessageDecoder, filter_receives};
+use thicket_actors::source::{DecodeMessage, MessageDecoder, filter_receives};
 use thicket_schema::Item;
 
 use super::*;

@@ -47,12 +47,12 @@ impl From<VersionSetting> for Versions {
 impl<'de> Deserialize<'de> for VersionSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // An environment variable or a flag can be a text.
-        match &Value::deserialize(deserializer)? {
+        let known = match &<Value as Deserialize>::deserialize(deserializer)? {
             Value::String(_, text) => Self::parse(text),
             Value::Num(_, number) => number.to_u32().and_then(|number| Self::parse(&number.to_string())),
             _ => None,
-        }
-        .ok_or_else(|| serde::de::Error::custom("mqtt.version must be \"auto\", 3 or 5"))
+        };
+        known.ok_or_else(|| serde::de::Error::custom("mqtt.version must be \"auto\", 3 or 5"))
     }
 }
 
