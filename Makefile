@@ -52,8 +52,9 @@ sanitize: ## Run the forest's tests under AddressSanitizer (a few minutes)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
 		cargo test --locked -p rrcf-rs --all-features --target $(HOST) --target-dir target/sanitize --lib --test forest
 
-fuzz: ## Decode half a million damaged snapshots (SEED=1 by default)
+fuzz: ## Decode half a million damaged snapshots, and as many damaged payloads of each format (SEED=1 by default)
 	cargo run --release --locked --manifest-path rrcf/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
+	cargo run --release --locked --manifest-path codecs/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
 
 bench: servers ## Measure the forest, the formats, the commit and the restore
 	cargo bench --locked -p rrcf-bench -p thicket-codecs -p thicket-store -p thicket-actors

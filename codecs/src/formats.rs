@@ -3,10 +3,12 @@
 //! | format | recognised by |
 //! |---|---|
 //! | JSON | everything that the JSON decoder reads |
+//! | JSON lines | several lines, of which the first is a JSON object |
 //! | `SenML` | an array of records that RFC 8428 explains and plain JSON does not |
 //! | line protocol | text that is not JSON, and whose first line follows the rules |
 //! | CBOR, `MessagePack` | not text; the whole payload is one map or array with texts as keys |
 //! | gzip, zstd around any of them | the first bytes |
+//! | CSV | not recognised; its columns must be configured |
 //!
 //! Everything else is refused; if the format is known by its first bytes or its structure, by name.
 //!
@@ -15,21 +17,28 @@
 //! - `compression`: removes gzip and zstd.
 //! - `transcode`: rewrites CBOR and `MessagePack` as JSON.
 //! - `senml`, `line_protocol`: decode these formats; `rows` joins their values to measurements.
+//! - `json_lines`, `separated_values`: decode lines by the rules for JSON.
+//! - [`sparkplug`]: decodes Sparkplug B. It has a state, so it is a decoder of its own.
 //! - `signatures`: names the formats that are not read.
 
 use serde::{Deserialize, Serialize};
 use thicket_schema::Timestamp;
 
-use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules};
+use crate::payload::{
+    CsvRules, LeftOut, Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
+};
 use senml::{Encoding, Pack};
 use transcode::Json;
 
 mod compression;
 mod content_type;
+mod json_lines;
 mod line_protocol;
 mod rows;
 mod senml;
+mod separated_values;
 mod signatures;
+pub mod sparkplug;
 mod transcode;
 
 /// The format of the payloads of a subscription.
@@ -50,6 +59,25 @@ pub enum Format {
     Messagepack,
     /// Line protocol of `InfluxDB`.
     LineProtocol,
+    /// A JSON value on each line.
+    JsonLines,
+    /// Lines of separated values, with the columns of the rules.
+    Csv,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Json => "JSON",
+            Self::Senml => "SenML",
+            Self::Cbor => "CBOR",
+            Self::Messagepack => "MessagePack",
+            Self::LineProtocol => "line protocol",
+            Self::JsonLines => "JSON lines",
+            Self::Csv => "CSV",
+        })
+    }
 }
 
 impl Format {
@@ -74,15 +102,48 @@ impl Format {
     }
 }
 
+/// What a payload holds, and what was left out, for people who set up a device.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The format; `None` if it was not recognised.
+    pub format: Option<Format>,
+    /// The name of the compression, if the payload is compressed.
+    pub compression: Option<&'static str>,
+    /// What [`FormatDecoder::decode`] returns.
+    pub outcome: Outcome,
+    /// The members that are in no reading. Empty for formats without members.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What became of a payload, and the format in which it was read.
+struct Read {
+    format: Option<Format>,
+    outcome: Outcome,
+}
+
+impl Read {
+    const fn of(format: Format, outcome: Outcome) -> Self {
+        Self { format: Some(format), outcome }
+    }
+
+    const fn unknown(outcome: Outcome) -> Self {
+        Self { format: None, outcome }
+    }
+}
+
+/// The members that are in no reading; `None` if they are not collected.
+type Report = Option<Vec<LeftOut>>;
+
 /// What became of a binary payload in one format.
 struct Recognised {
-    outcome: Outcome,
+    read: Read,
     /// Whether the payload is a map or an array, and has texts as keys. A short message of another
     /// format can be, by chance, a number or a map from integers to numbers.
     is_certain: bool,
 }
 
-type Outcome = Result<Vec<Result<Measurement, PayloadError>>, PayloadError>;
+/// The outcome of each part of a message, or the error of the whole message.
+pub type Outcome = Result<Vec<Result<Measurement, PayloadError>>, PayloadError>;
 
 /// Decodes payloads of every format.
 #[derive(Debug)]
@@ -92,6 +153,9 @@ pub struct FormatDecoder {
     json: PayloadDecoder,
     /// For JSON text that is made of a shorter binary payload.
     transcoded: PayloadDecoder,
+    /// For JSON objects that are made of lines of separated values.
+    rows: PayloadDecoder,
+    csv: CsvRules,
 }
 
 impl FormatDecoder {
@@ -102,8 +166,10 @@ impl FormatDecoder {
         Self {
             format,
             json: PayloadDecoder::new(limits.clone(), timestamp_keys.clone()),
-            transcoded: PayloadDecoder::new(unbounded, timestamp_keys),
+            transcoded: PayloadDecoder::new(unbounded.clone(), timestamp_keys.clone()),
+            rows: PayloadDecoder::new(unbounded, timestamp_keys),
             limits,
+            csv: CsvRules::default(),
         }
     }
 
@@ -113,6 +179,9 @@ impl FormatDecoder {
     pub fn with_rules(mut self, rules: &PayloadRules) -> Self {
         self.json = self.json.with_rules(rules.clone());
         self.transcoded = self.transcoded.with_rules(rules.clone());
+        let of_rows = PayloadRules { root: String::new(), device_keys: false, ..rules.clone() };
+        self.rows = self.rows.with_rules(of_rows);
+        self.csv = rules.csv.clone();
         self
     }
 
@@ -127,91 +196,138 @@ impl FormatDecoder {
     /// Decodes a payload with the MIME type that its sender says it has. The type counts if the
     /// format is [`Format::Auto`]. A payload that is not of its type is recognised by its content.
     pub fn decode_as(&self, content_type: Option<&str>, topic: &str, payload: &[u8]) -> Outcome {
+        self.read(content_type, topic, payload, &mut None).outcome
+    }
+
+    /// Decodes a payload as [`decode`](Self::decode) does, and explains the result. Slower; for
+    /// people who set up a device.
+    pub fn explain(&self, topic: &str, payload: &[u8]) -> Explanation {
+        let mut left_out = Some(Vec::new());
+        let Read { format, outcome } = self.read(None, topic, payload, &mut left_out);
+        let compression = compression::name(payload);
+        Explanation { format, compression, outcome, left_out: left_out.unwrap_or_default() }
+    }
+
+    fn read(&self, content_type: Option<&str>, topic: &str, payload: &[u8], report: &mut Report) -> Read {
         let limit = self.limits.max_bytes;
         if payload.len() > limit {
-            return Err(PayloadError::TooLarge { bytes: payload.len(), limit });
+            return Read::unknown(Err(PayloadError::TooLarge { bytes: payload.len(), limit }));
         }
-        let payload = compression::unwrap(payload, limit)?;
-        let named = content_type.filter(|_| self.format == Format::Auto).and_then(content_type::format);
-        let outcome = match named.map(|format| self.decode_format(format, topic, &payload)) {
-            None | Some(Err(PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. })) => {
-                self.decode_format(self.format, topic, &payload)
-            }
-            Some(outcome) => outcome,
+        let payload = match compression::unwrap(payload, limit) {
+            Ok(payload) => payload,
+            Err(error) => return Read::unknown(Err(error)),
         };
-        outcome.map_err(|error| match error {
+        let named = content_type.filter(|_| self.format == Format::Auto).and_then(content_type::format);
+        if let Some(format) = named {
+            let outcome = self.decode_format(format, &payload, report);
+            if !matches!(outcome, Err(PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. })) {
+                return Read { format: Some(format), outcome };
+            }
+        }
+        if self.format == Format::Auto {
+            return self.recognise(topic, &payload, report);
+        }
+        let outcome = self.decode_format(self.format, &payload, report).map_err(|error| match error {
             PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. } => {
                 let named = signatures::by_topic(topic).or_else(|| signatures::by_magic(&payload));
                 named.map_or(error, |looks_like| PayloadError::UnknownFormat { looks_like })
             }
             error => error,
-        })
+        });
+        Read { format: Some(self.format), outcome }
     }
 
-    fn decode_format(&self, format: Format, topic: &str, payload: &[u8]) -> Outcome {
+    /// Decodes a payload of a format. JSON stands for [`Format::Auto`].
+    fn decode_format(&self, format: Format, payload: &[u8], report: &mut Report) -> Outcome {
         match format {
-            Format::Auto => self.recognise(topic, payload),
-            Format::Json => self.json.decode(payload),
+            Format::Auto | Format::Json => json(&self.json, payload, report),
             Format::Senml => self.senml(payload),
-            Format::Cbor => transcode::cbor(payload).and_then(|json| self.of_cbor(&json).outcome),
-            Format::Messagepack => {
-                transcode::messagepack(payload).and_then(|json| self.of_json(&json).outcome)
+            Format::Cbor => {
+                transcode::cbor(payload).and_then(|json| self.of_cbor(&json, report).read.outcome)
             }
+            Format::Messagepack => transcode::messagepack(payload)
+                .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
             Format::LineProtocol => line_protocol::decode(payload, &self.limits),
+            Format::JsonLines => json_lines::decode(payload, &self.limits, &self.json),
+            Format::Csv => separated_values::decode(payload, &self.csv, &self.limits, &self.rows),
         }
     }
 
-    fn recognise(&self, topic: &str, payload: &[u8]) -> Outcome {
+    fn recognise(&self, topic: &str, payload: &[u8], report: &mut Report) -> Read {
         let text = std::str::from_utf8(payload).ok();
         let begins_as_text =
             payload.first().is_none_or(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         if text.is_none() && !begins_as_text {
-            return self.recognise_binary(topic, payload);
+            return self.recognise_binary(topic, payload, report);
         }
         if let Some(pack) = text.and_then(|text| Pack::recognise(text, Encoding::Json)) {
-            return pack.decode(&self.limits);
+            return Read::of(Format::Senml, pack.decode(&self.limits));
         }
-        let outcome = self.json.decode(payload);
+        let outcome = json(&self.json, payload, report);
         if !matches!(outcome, Err(PayloadError::MalformedJson { .. })) {
-            return outcome;
+            return Read::of(Format::Json, outcome);
+        }
+        if json_lines::are_json_lines(payload, &self.json) {
+            return Read::of(Format::JsonLines, json_lines::decode(payload, &self.limits, &self.json));
         }
         if text.is_some_and(line_protocol::is_line_protocol) {
-            return line_protocol::decode(payload, &self.limits);
+            return Read::of(Format::LineProtocol, line_protocol::decode(payload, &self.limits));
         }
-        unless_named(topic, payload).and(outcome)
+        match unless_named(topic, payload) {
+            Err(error) => Read::unknown(Err(error)),
+            Ok(()) => Read::of(Format::Json, outcome),
+        }
     }
 
-    fn recognise_binary(&self, topic: &str, payload: &[u8]) -> Outcome {
+    fn recognise_binary(&self, topic: &str, payload: &[u8], report: &mut Report) -> Read {
         if let Some(looks_like) = signatures::by_topic(topic) {
-            return Err(PayloadError::UnknownFormat { looks_like });
+            return Read::unknown(Err(PayloadError::UnknownFormat { looks_like }));
         }
-        let of_messagepack = transcode::messagepack(payload).ok().map(|json| self.of_json(&json));
-        let of_cbor = transcode::cbor(payload).ok().map(|json| self.of_cbor(&json));
+        let of_messagepack = transcode::messagepack(payload).ok();
+        let of_messagepack = of_messagepack.map(|json| self.of_json(&json, Format::Messagepack, &mut None));
+        let of_cbor = transcode::cbor(payload).ok().map(|json| self.of_cbor(&json, &mut None));
         // A payload may be valid in both formats. The one that gives a measurement is meant.
         let mut candidates: Vec<Recognised> = [of_messagepack, of_cbor].into_iter().flatten().collect();
-        candidates.sort_by_key(|candidate| !(candidate.is_certain && has_measurement(&candidate.outcome)));
+        candidates.sort_by_key(|one| !(one.is_certain && has_measurement(&one.read.outcome)));
         if let Some(candidate) = candidates.into_iter().find(|candidate| candidate.is_certain) {
-            return candidate.outcome;
+            if report.is_some() {
+                self.report_binary(candidate.read.format, payload, report);
+            }
+            return candidate.read;
         }
-        unless_named(topic, payload)?;
+        if let Err(error) = unless_named(topic, payload) {
+            return Read::unknown(Err(error));
+        }
         // Text with a foreign byte at its beginning may still be read.
-        self.json.decode(payload).map_err(|error| unknown_binary(payload, error))
+        let outcome = json(&self.json, payload, report).map_err(|error| unknown_binary(payload, error));
+        Read::of(Format::Json, outcome)
     }
 
-    /// Decodes a `MessagePack` payload that was rewritten as JSON.
-    fn of_json(&self, json: &Json) -> Recognised {
-        let is_container = json.text.starts_with(['{', '[']);
-        Recognised {
-            outcome: self.transcoded.decode(json.text.as_bytes()),
-            is_certain: is_container && !json.has_integer_keys,
+    /// Reports what is left out of a payload in a binary format.
+    fn report_binary(&self, format: Option<Format>, payload: &[u8], report: &mut Report) {
+        let json = match format {
+            Some(Format::Messagepack) => transcode::messagepack(payload),
+            _ => transcode::cbor(payload),
+        };
+        if let Ok(json) = json {
+            self.of_json(&json, Format::Cbor, report);
         }
+    }
+
+    /// Decodes a payload in a binary format that was rewritten as JSON.
+    fn of_json(&self, json: &Json, format: Format, report: &mut Report) -> Recognised {
+        let is_container = json.text.starts_with(['{', '[']);
+        let outcome = self::json(&self.transcoded, json.text.as_bytes(), report);
+        Recognised { read: Read::of(format, outcome), is_certain: is_container && !json.has_integer_keys }
     }
 
     /// Decodes a CBOR payload that was rewritten as JSON.
-    fn of_cbor(&self, json: &Json) -> Recognised {
+    fn of_cbor(&self, json: &Json, report: &mut Report) -> Recognised {
         match Pack::recognise(&json.text, Encoding::Cbor) {
-            Some(pack) => Recognised { outcome: pack.decode(&self.limits), is_certain: true },
-            None => self.of_json(json),
+            Some(pack) => {
+                Recognised { read: Read::of(Format::Senml, pack.decode(&self.limits)), is_certain: true }
+            }
+            None => self.of_json(json, Format::Cbor, report),
         }
     }
 
@@ -224,6 +340,14 @@ impl FormatDecoder {
         };
         pack?.decode(&self.limits)
     }
+}
+
+/// Decodes JSON.
+fn json(decoder: &PayloadDecoder, payload: &[u8], report: &mut Report) -> Outcome {
+    let Some(report) = report else { return decoder.decode(payload) };
+    let (outcome, left_out) = decoder.decode_explained(payload);
+    *report = left_out;
+    outcome
 }
 
 fn has_measurement(outcome: &Outcome) -> bool {

@@ -17,7 +17,8 @@ pub mod sensor;
 pub mod timestamp;
 pub mod topic;
 
-pub use formats::{Format, FormatDecoder};
+pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugTopic};
+pub use formats::{Explanation, Format, FormatDecoder};
 pub use payload::{
     LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
 };

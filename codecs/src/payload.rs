@@ -24,22 +24,27 @@ mod compiled;
 mod error;
 mod labels;
 mod left_out;
+mod lists;
 mod object;
 mod rules;
 mod scan;
 mod shapes;
+mod text;
 mod times;
 mod types;
+mod units;
 mod walk;
 mod words;
 
-use compiled::Compiled;
+pub(crate) use compiled::Compiled;
 pub use error::PayloadError;
 pub use left_out::{LeftOut, LeftOutReason};
 use object::{FlatRules, Scratch};
-pub use rules::{OnBadTime, PayloadRules};
-use scan::Scanner;
+pub use rules::{CsvRules, OnBadTime, PayloadRules};
+use text::{Text, malformed};
 pub use types::{Measurement, PayloadLimits};
+pub use units::UNITS;
+pub(crate) use walk::is_storable;
 use walk::{Stop, Walk, Walked};
 use words::Meaning;
 pub use words::WORDS;
@@ -53,6 +58,8 @@ pub struct PayloadDecoder {
     limits: PayloadLimits,
     timestamp_keys: Vec<String>,
     compiled: Compiled,
+    /// The rules for the elements of an array that the root names.
+    of_elements: Compiled,
     scratch: Mutex<Scratch>,
 }
 
@@ -80,25 +87,20 @@ impl fmt::Debug for PayloadDecoder {
     }
 }
 
-/// A payload as text.
-struct Text<'p> {
-    text: Cow<'p, str>,
-    /// The error of the bytes, if some are not UTF-8 and were replaced.
-    replaced: Option<PayloadError>,
-}
-
 impl PayloadDecoder {
     /// Creates a decoder with these limits and the default rules. A member whose path is one of
     /// `timestamp_keys` is the time; an earlier key wins over a later one.
     pub fn new(limits: PayloadLimits, timestamp_keys: Vec<String>) -> Self {
         let compiled = Compiled::new(PayloadRules::default());
-        Self { limits, timestamp_keys, compiled, scratch: Mutex::default() }
+        let of_elements = Compiled::new(PayloadRules::default());
+        Self { limits, timestamp_keys, compiled, of_elements, scratch: Mutex::default() }
     }
 
     /// Sets the rules for the members of objects.
     #[must_use]
     pub fn with_rules(self, rules: PayloadRules) -> Self {
-        Self { compiled: Compiled::new(rules), ..self }
+        let of_elements = PayloadRules { root: String::new(), device_keys: false, ..rules.clone() };
+        Self { compiled: Compiled::new(rules), of_elements: Compiled::new(of_elements), ..self }
     }
 
     /// Decodes a payload.
@@ -128,7 +130,7 @@ impl PayloadDecoder {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         match text.text.as_bytes().first() {
             None => Err(PayloadError::Empty),
-            Some(b'{') => Ok(vec![Ok(self.walk(&mut scratch, &text, &text.text, left_out)?)]),
+            Some(b'{') => self.object(&mut scratch, &text, left_out),
             Some(b'[') => self.array(&mut scratch, &text, left_out),
             Some(_) => Ok(vec![Ok(self.bare_value(&mut scratch, &text.text)?)]),
         }
@@ -145,18 +147,18 @@ impl PayloadDecoder {
         }
         let text = std::str::from_utf8(payload).ok()?;
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        self.flat_object(&mut scratch, text)
+        self.flat_object(&mut scratch, text, &self.compiled)
     }
 
-    fn flat_object(&self, scratch: &mut Scratch, text: &str) -> Option<Measurement> {
-        if scratch.expects_nested || !self.compiled.are_plain() {
+    fn flat_object(&self, scratch: &mut Scratch, text: &str, compiled: &Compiled) -> Option<Measurement> {
+        if scratch.expects_nested || !compiled.are_plain() {
             return None;
         }
         let rules = FlatRules {
             timestamp_keys: &self.timestamp_keys,
             max_fields: self.limits.max_fields,
-            time_floor: self.compiled.rules.time_floor,
-            words: &self.compiled.words,
+            time_floor: compiled.rules.time_floor,
+            words: &compiled.words,
         };
         object::read(scratch, text, rules)
     }
@@ -167,15 +169,16 @@ impl PayloadDecoder {
         scratch: &mut Scratch,
         whole: &Text<'_>,
         text: &str,
+        compiled: &Compiled,
         left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Measurement, PayloadError> {
         if left_out.is_none()
             && whole.replaced.is_none()
-            && let Some(measurement) = self.flat_object(scratch, text)
+            && let Some(measurement) = self.flat_object(scratch, text, compiled)
         {
             return Ok(measurement);
         }
-        self.walk(scratch, whole, text, left_out)
+        self.walk(scratch, whole, text, compiled, left_out)
     }
 
     /// Reads an object of any form.
@@ -185,11 +188,13 @@ impl PayloadDecoder {
         scratch: &mut Scratch,
         whole: &Text<'_>,
         text: &str,
+        compiled: &Compiled,
         mut left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Measurement, PayloadError> {
+        let compiled = compiled.for_object(text);
         let reports_before = left_out.as_ref().map_or(0, |left_out| left_out.len());
         let Walked { ts, is_nested } =
-            self.walk_once(scratch, text, left_out.as_deref_mut()).map_err(|stop| match stop {
+            self.walk_once(scratch, text, compiled, left_out.as_deref_mut()).map_err(|stop| match stop {
                 Stop::Refused(error) => error,
                 Stop::Malformed => whole.replaced.clone().unwrap_or_else(|| malformed(text)),
             })?;
@@ -209,7 +214,7 @@ impl PayloadDecoder {
         }
         let mut left_out = Vec::new();
         // The same walk, so the same end.
-        let _ = self.walk_once(scratch, text, Some(&mut left_out));
+        let _ = self.walk_once(scratch, text, compiled, Some(&mut left_out));
         Err(PayloadError::no_field(&left_out))
     }
 
@@ -217,25 +222,90 @@ impl PayloadDecoder {
         &self,
         scratch: &mut Scratch,
         text: &str,
+        compiled: &Compiled,
         left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Walked, Stop> {
-        let Self { limits, timestamp_keys, compiled, .. } = self;
-        let compiled = compiled.for_object(text);
+        let Self { limits, timestamp_keys, .. } = self;
         Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, left_out).run()
     }
 
-    fn array(
+    /// Reads a payload that is an object: one message, an array of them below the root, or the
+    /// messages of several devices.
+    fn object(
         &self,
         scratch: &mut Scratch,
         whole: &Text<'_>,
-        mut left_out: Option<&mut Vec<LeftOut>>,
+        left_out: Option<&mut Vec<LeftOut>>,
     ) -> Decoded {
+        let (text, compiled) = (&*whole.text, &self.compiled);
+        if compiled.rules.device_keys {
+            return self.devices(scratch, whole, left_out);
+        }
+        let root = &compiled.rules.root;
+        let elements = if root.is_empty() { None } else { lists::array_at(text, root, compiled) };
+        let Some(elements) = elements else {
+            return Ok(vec![Ok(self.walk(scratch, whole, text, compiled, left_out)?)]);
+        };
+        lists::check(text, compiled).map_err(|_| whole.malformed())?;
+        let Self { limits, timestamp_keys, .. } = self;
+        let walk = Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, None);
+        let of_message = match walk.for_the_time().run() {
+            Ok(Walked { ts, .. }) => Ok(ts),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Malformed) => return Err(whole.malformed()),
+        };
+        let mut outcomes = self.elements(scratch, whole, elements, &self.of_elements, left_out)?;
+        let labels = labels::read(text, &compiled.rules.labels);
+        for outcome in &mut outcomes {
+            if let Ok(measurement) = outcome {
+                for (own, of_message) in measurement.labels.iter_mut().zip(&labels) {
+                    *own = own.take().or_else(|| of_message.clone());
+                }
+            }
+            match (&mut *outcome, &of_message) {
+                (Ok(measurement), Ok(ts)) => measurement.ts = measurement.ts.or(*ts),
+                (Ok(Measurement { ts: None, .. }), Err(error)) => *outcome = Err(error.clone()),
+                _ => {}
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn devices(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Decoded {
+        let objects = lists::of_devices(&whole.text, &self.compiled).map_err(|_| whole.malformed())?;
+        let (devices, objects): (Vec<Box<str>>, Vec<&str>) = objects.into_iter().unzip();
+        let mut outcomes = self.elements(scratch, whole, objects, &self.compiled, left_out)?;
+        for (outcome, device) in outcomes.iter_mut().zip(devices) {
+            if let Ok(measurement) = outcome {
+                measurement.device = Some(device);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn array(&self, scratch: &mut Scratch, whole: &Text<'_>, left_out: Option<&mut Vec<LeftOut>>) -> Decoded {
         let elements: Vec<&str> = match serde_json::from_str::<Vec<&RawValue>>(&whole.text) {
             Ok(elements) => elements.into_iter().map(RawValue::get).collect(),
-            Err(error) => self
-                .split(&whole.text)
-                .ok_or_else(|| whole.replaced.clone().unwrap_or_else(|| PayloadError::malformed(&error)))?,
+            Err(error) => lists::array(&whole.text, &self.compiled)
+                .map_err(|_| whole.replaced.clone().unwrap_or_else(|| PayloadError::malformed(&error)))?,
         };
+        self.elements(scratch, whole, elements, &self.compiled, left_out)
+    }
+
+    /// Reads the elements of an array, each of them a message.
+    fn elements(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        elements: Vec<&str>,
+        compiled: &Compiled,
+        mut left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Decoded {
         if elements.is_empty() {
             return Err(PayloadError::Empty);
         }
@@ -250,7 +320,7 @@ impl PayloadDecoder {
                 continue;
             }
             let reports_before = left_out.as_ref().map_or(0, |left_out| left_out.len());
-            outcomes.push(self.element(scratch, whole, element, left_out.as_deref_mut()));
+            outcomes.push(self.element(scratch, whole, element, compiled, left_out.as_deref_mut()));
             if let Some(left_out) = left_out.as_deref_mut() {
                 left_out[reports_before..]
                     .iter_mut()
@@ -258,20 +328,6 @@ impl PayloadDecoder {
             }
         }
         Ok(outcomes)
-    }
-
-    /// Splits an array that may have bare words for no value.
-    fn split<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
-        let mut scanner = Scanner::new(text);
-        scanner.token().ok()?;
-        let mut elements = Vec::new();
-        while scanner.element(elements.is_empty()).ok()? {
-            let start = scanner.position();
-            scanner.skip(|word| self.compiled.knows_bare(word)).ok()?;
-            elements.push(scanner.since(start).trim_ascii());
-        }
-        scanner.end().ok()?;
-        Some(elements)
     }
 
     fn bare_value(&self, scratch: &mut Scratch, text: &str) -> Result<Measurement, PayloadError> {
@@ -301,33 +357,6 @@ impl PayloadDecoder {
             Meaning::Number(value) => scratch.bare(value),
             _ => Err(error),
         }
-    }
-}
-
-impl<'p> Text<'p> {
-    /// Returns the payload without a byte order mark, and without NULs and white space around it.
-    /// Bytes that are not UTF-8 are replaced if the payload is an object or an array.
-    fn of(payload: &'p [u8]) -> Result<Self, PayloadError> {
-        let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii_start();
-        let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-        let end = payload.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
-        let payload = &payload[..end];
-        match std::str::from_utf8(payload) {
-            Ok(text) => Ok(Self { text: Cow::Borrowed(text), replaced: None }),
-            Err(error) if matches!(payload.first(), Some(b'{' | b'[')) => {
-                let replaced = Some(PayloadError::not_utf8(&error));
-                Ok(Self { text: String::from_utf8_lossy(payload), replaced })
-            }
-            Err(error) => Err(PayloadError::not_utf8(&error)),
-        }
-    }
-}
-
-/// Returns the error of a text that is not JSON, with its place.
-fn malformed(text: &str) -> PayloadError {
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        Err(error) => PayloadError::malformed(&error),
-        Ok(_) => PayloadError::MalformedJson { detail: "a name has a wrong escape".to_owned() },
     }
 }
 

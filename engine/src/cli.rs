@@ -15,6 +15,7 @@ use crate::output::Format;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
+use crate::try_message::TryArgs;
 
 /// Thicket: a forest for every sensor.
 ///
@@ -116,6 +117,8 @@ pub(crate) enum Command {
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),
+    /// Shows step by step what one message becomes under the configuration.
+    Try(TryArgs),
     /// Shows the presets: the settings for well-known devices.
     Presets {
         #[command(subcommand)]

@@ -31,6 +31,7 @@ mod stores;
 mod telemetry;
 mod time_arg;
 mod topology;
+mod try_message;
 
 use std::process::ExitCode;
 
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Presets { command } => presets::run(&command),
+        Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };
     result.unwrap_or_else(|error| {

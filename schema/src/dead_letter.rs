@@ -57,11 +57,13 @@ pub enum Reason {
     UnknownFormat,
     /// The message lacks a part of the sensor's name.
     NoSensor,
+    /// The metrics of a Sparkplug message have no name, and no earlier birth certificate names them.
+    NoBirth,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -84,6 +86,7 @@ impl Reason {
         Self::MalformedPayload,
         Self::UnknownFormat,
         Self::NoSensor,
+        Self::NoBirth,
     ];
 
     /// Returns the stable name, as in the table `dead_letters` and in metrics.
@@ -111,6 +114,7 @@ impl Reason {
             Self::MalformedPayload => "malformed_payload",
             Self::UnknownFormat => "unknown_format",
             Self::NoSensor => "no_sensor",
+            Self::NoBirth => "no_birth",
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
 //! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
 //! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
+//! | `thicket:ingress:<client id>:births` | hash | the Sparkplug births that were learnt at a broker |
 
 use crate::ids::{PartitionId, SensorName};
 use crate::text::excerpt;
@@ -87,6 +88,11 @@ impl Keys {
     /// Returns the key of the epoch of the newest holder of the subscriptions.
     pub fn ingress_epoch(&self) -> EpochKey {
         EpochKey(format!("{}:ingress:ingress_epoch", self.prefix))
+    }
+
+    /// Returns the key of the Sparkplug births that the holders of a subscription have learnt.
+    pub fn births(&self, client_id: &str) -> String {
+        format!("{}:ingress:{client_id}:births", self.prefix)
     }
 
     fn of_partition(&self, partition: PartitionId, what: &str) -> String {

@@ -10,6 +10,7 @@ use thicket_codecs::{
 };
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
+use super::explanation::DecodeExplanation;
 use super::filter::filter_receives;
 use super::ignore::{IgnoreReason, IgnoreRule, ignore_reason};
 use super::stamp::Stamp;
@@ -130,6 +131,40 @@ impl MessageDecoder {
             (partition, Record { received: now_micros, redelivered, item })
         };
         items.into_iter().map(record).collect()
+    }
+
+    /// Decodes a message as [`decode`](Self::decode) does, and explains each step. Slower; for
+    /// people who set up a device.
+    pub fn explain(&self, topic: &str, payload: &Bytes, now_micros: i64) -> DecodeExplanation {
+        let receives = |one: &Subscription| one.receives(topic);
+        let Some(subscription) = self.subscriptions.iter().position(receives) else {
+            return DecodeExplanation::default();
+        };
+        let Subscription { options, payload: decoder } = &self.subscriptions[subscription];
+        let filter = options.topics.iter().find(|filter| filter_receives(filter, topic)).cloned();
+        let ignored = ignore_reason(&options.ignore, topic, payload);
+        let captured = options.templates.captures(topic).map(|captured| {
+            captured.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+        });
+        let steps = DecodeExplanation {
+            subscription: Some(subscription),
+            filter,
+            ignored,
+            captured,
+            ..DecodeExplanation::default()
+        };
+        if ignored.is_some() {
+            return steps;
+        }
+        let payload_steps = decoder.explain(topic, payload);
+        let records = self.decode(DecodeMessage::new(topic, payload, now_micros));
+        DecodeExplanation {
+            format: payload_steps.format,
+            compression: payload_steps.compression,
+            left_out: payload_steps.left_out,
+            items: records.into_iter().map(|(_, record)| record.item).collect(),
+            ..steps
+        }
     }
 
     /// Returns the subscription that a message belongs to. A single subscription gets every message:

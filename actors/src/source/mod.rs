@@ -8,6 +8,7 @@
 //! - `reorder`: holds readings back to put them in order.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `explanation`: the steps of decoding, for people.
 //! - `filter`, `fit`: topic filters, and whether templates fit them.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
@@ -15,6 +16,7 @@
 mod conflict;
 mod controls;
 mod decode;
+mod explanation;
 mod filter;
 mod fit;
 mod ignore;
@@ -26,7 +28,8 @@ mod stamp;
 mod subscription_lease;
 
 pub use decode::{DecodeMessage, DecodeOptions, MessageDecoder, SubscriptionOptions};
-pub use filter::{filter_covers, filter_receives, filters_overlap, plain_filter};
+pub use explanation::DecodeExplanation;
+pub use filter::{filter_receives, plain_filter};
 pub use fit::{Misfit, Severity, misfits};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};

@@ -16,6 +16,12 @@ const MAX_WINDOW: u64 = 8 << 20;
 /// Largest payload that MQTT allows, in bytes.
 const LARGEST_PACKET: usize = 268_435_455;
 
+/// Returns the name of a payload's compression.
+pub(super) fn name(payload: &[u8]) -> Option<&'static str> {
+    let is = |magic: &[u8]| payload.starts_with(magic);
+    if is(&GZIP) { Some("gzip") } else { is(&ZSTD).then_some("zstd") }
+}
+
 /// Returns the payload without its compression. Data that expand beyond `limit` bytes are an error.
 pub(super) fn unwrap(payload: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, PayloadError> {
     let limit = limit.min(LARGEST_PACKET);

@@ -65,6 +65,11 @@ impl<'a> Rows<'a> {
         self.errors.push(error);
     }
 
+    /// Whether there is neither a value nor an error.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.errors.is_empty()
+    }
+
     /// Returns the measurements in the order of their times, then the errors.
     pub(super) fn finish(mut self) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
         let (readings, limit) = (self.list.len() + self.errors.len(), self.limits.max_readings);

@@ -5,6 +5,9 @@ use thicket_schema::text::excerpt;
 /// The first level of the topics of Sparkplug B.
 const SPARKPLUG_NAMESPACE: &str = "spBv1.0/";
 
+const SEPARATED_VALUES: &str =
+    "separated values (CSV), which are read only if mqtt.format and mqtt.csv_columns say so";
+
 /// Formats by their first bytes.
 const MAGIC: [(&[u8], &str); 20] = [
     (b"Obj\x01", "an Avro file"),
@@ -100,7 +103,7 @@ fn text_format(text: &str) -> Option<String> {
         let enough = cells.len() > 2 || (cells.len() > 1 && separator != ',');
         enough && are_cells
     });
-    is_table.then(|| "separated values (CSV)".to_owned())
+    is_table.then(|| SEPARATED_VALUES.to_owned())
 }
 
 /// Whether every second byte of the payload is zero, after a byte order mark if there is one. A mark alone

@@ -220,6 +220,22 @@ fn a_log_line_is_no_line_protocol() {
     assert_eq!(auto("level=info count=3"), ["malformed_json"]);
 }
 
+#[test]
+fn json_lines_are_recognised_and_each_line_stands_alone() {
+    let lines =
+        "{\"ts\":1795345200,\"a\":1}\r\n\n\x1e{\"ts\":1795345201,\"a\":2}\n[{\"a\":3},{\"a\":4}]\n{oops\n";
+    let expected = ["@1795345200 a=1", "@1795345201 a=2", "@0 a=3", "@0 a=4", "malformed_json"];
+    assert_eq!(auto(lines), expected);
+    assert_eq!(show(&decoder(Format::JsonLines).decode("s", lines.as_bytes())), expected);
+    assert_eq!(auto(gzip(lines.as_bytes())), expected);
+    assert_eq!(show(&decoder(Format::JsonLines).decode("s", b"21.5\n22")), ["@0 value=21.5", "@0 value=22"]);
+    assert_eq!(show(&decoder(Format::JsonLines).decode("s", b" \n\n")), ["empty"]);
+    assert_eq!(auto("{\"a\":1}\n".repeat(11)), ["too_many_readings"]);
+    // An object that is spread over lines is one value.
+    assert_eq!(auto("{\n\"a\":1\n}"), ["@0 a=1"]);
+    assert_eq!(auto("{oops\n{\"a\":1}"), ["malformed_json"]);
+}
+
 fn arbitrary_payload() -> impl Strategy<Value = Vec<u8>> {
     let valid = prop_oneof![
         Just(PLAIN.as_bytes().to_vec()),
@@ -228,6 +244,8 @@ fn arbitrary_payload() -> impl Strategy<Value = Vec<u8>> {
         Just(b"m,a=b,c=d x=1.5,y=2i,z=\"t\\\"\",w=t 1795345200000000000\nm x=1".to_vec()),
         Just(br#"[{"bn":"a:","bt":1795345200,"n":"x","v":1},{"n":"y","t":-5,"vb":true,"s":3}]"#.to_vec()),
         Just(gzip(PLAIN.as_bytes())),
+        Just(format!("{PLAIN}\n{PLAIN}").into_bytes()),
+        Just(b"ts,x,y\n1795345200,1.5,\"2,5\"\n1795345201,21 V,\n".to_vec()),
         Just(zstd(PLAIN.as_bytes())),
     ];
     // A valid payload with its end cut and a byte changed.
@@ -250,9 +268,12 @@ proptest! {
     #[test]
     fn no_payload_makes_a_decoder_panic_or_exceed_its_limits(payload in arbitrary_payload()) {
         let formats =
-            [Format::Auto, Format::Json, Format::Senml, Format::Cbor, Format::Messagepack, Format::LineProtocol];
+            [Format::Auto, Format::Json, Format::Senml, Format::Cbor, Format::Messagepack, Format::LineProtocol,
+                Format::JsonLines, Format::Csv];
+        let csv = CsvRules { columns: ["ts", "x", "y"].map(str::to_owned).into(), separator: b',' };
+        let rules = PayloadRules { csv, decimal_comma: true, ..PayloadRules::default() };
         for format in formats {
-            for measurement in decoder(format).decode("s", &payload).into_iter().flatten().flatten() {
+            for measurement in decoder(format).with_rules(&rules).decode("s", &payload).into_iter().flatten().flatten() {
                 prop_assert_eq!(measurement.fields.len(), measurement.values.len());
                 prop_assert!(measurement.values.len() <= 8);
                 prop_assert!(measurement.values.iter().all(|value| value.is_finite()));

@@ -7,8 +7,8 @@ use super::rules::PayloadRules;
 use super::words::{Meaning, Words};
 
 /// The rules in the form in which they are applied.
-pub(super) struct Compiled {
-    pub(super) rules: PayloadRules,
+pub(crate) struct Compiled {
+    pub(crate) rules: PayloadRules,
     pub(super) words: Words,
     pub(super) include: Vec<WildMatch>,
     pub(super) exclude: Vec<WildMatch>,
@@ -17,7 +17,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    pub(super) fn new(mut rules: PayloadRules) -> Self {
+    pub(crate) fn new(mut rules: PayloadRules) -> Self {
         let optional_root = rules.root.strip_suffix('?').map(str::to_owned);
         let without_root = optional_root.map(|root| {
             rules.root = root;
@@ -25,7 +25,7 @@ impl Compiled {
         });
         let patterns = |texts: &[String]| texts.iter().map(|text| WildMatch::new(text)).collect();
         Self {
-            words: Words::new(&rules.words),
+            words: Words::new(&rules.words).with_numbers(rules.decimal_comma, rules.units),
             include: patterns(&rules.include),
             exclude: patterns(&rules.exclude),
             rules,
@@ -45,15 +45,16 @@ impl Compiled {
     pub(super) fn are_plain(&self) -> bool {
         self.rules.root.is_empty()
             && self.rules.labels.is_empty()
+            && !self.rules.device_keys
             && self.include.is_empty()
             && self.exclude.is_empty()
     }
 
-    pub(super) fn excludes(&self, name: &str) -> bool {
+    pub(crate) fn excludes(&self, name: &str) -> bool {
         self.exclude.iter().any(|pattern| pattern.matches(name))
     }
 
-    pub(super) fn includes(&self, name: &str) -> bool {
+    pub(crate) fn includes(&self, name: &str) -> bool {
         self.include.is_empty() || self.include.iter().any(|pattern| pattern.matches(name))
     }
 

@@ -91,6 +91,12 @@ pub enum PayloadError {
         /// The error, with its place.
         detail: String,
     },
+    /// No birth certificate tells what the metrics of a Sparkplug message are.
+    #[error("{detail}; a new birth certificate is needed")]
+    NoBirth {
+        /// The metric, and what is missing.
+        detail: String,
+    },
     /// The payload has a format that is not read.
     #[error(
         "this looks like {looks_like}; it is not read: send JSON, SenML, CBOR, MessagePack or line protocol"
@@ -162,6 +168,7 @@ impl From<&PayloadError> for Reason {
             PayloadError::NotAReading => Self::NotAReading,
             PayloadError::Malformed { .. } => Self::MalformedPayload,
             PayloadError::UnknownFormat { .. } => Self::UnknownFormat,
+            PayloadError::NoBirth { .. } => Self::NoBirth,
         }
     }
 }

@@ -40,6 +40,9 @@ pub enum LeftOutReason {
     /// An array with elements that are not numbers.
     #[error("is an array of other elements than numbers")]
     ArrayOfOthers,
+    /// An array of objects below the topmost level.
+    #[error("is an array of objects; if each is a reading, name it in mqtt.root")]
+    ArrayOfObjects,
     /// An array with more elements than are read.
     #[error("is an array of more than {0} numbers")]
     LongArray(usize),
@@ -73,4 +76,13 @@ pub enum LeftOutReason {
     /// It is under a timestamp key and cannot be read.
     #[error("is no readable time: {0}")]
     BadTime(crate::timestamp::TimestampError),
+    /// A value of a kind that is no measurement, such as a byte string or a table.
+    #[error("is {0}, which is no measurement")]
+    OtherKind(&'static str),
+    /// A metric by which Sparkplug controls or describes a device.
+    #[error("is a metric of Sparkplug itself")]
+    OfSparkplug,
+    /// A value that is none of its declared type.
+    #[error("has a value that its datatype does not have")]
+    WrongType,
 }

@@ -16,15 +16,35 @@ pub enum OnBadTime {
     Arrival,
 }
 
+/// How lines of separated values are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvRules {
+    /// The names of the columns. A column with an empty name is not read.
+    pub columns: Vec<String>,
+    /// The ASCII character between two cells.
+    pub separator: u8,
+}
+
+impl Default for CsvRules {
+    fn default() -> Self {
+        Self { columns: Vec::new(), separator: b',' }
+    }
+}
+
 /// The rules for the members of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PayloadRules {
     /// Path of the object that holds the fields; empty for the whole message. Names of fields are
-    /// relative to it. With `?` at its end, the whole message counts if it has no such object.
+    /// relative to it. If there is an array, each of its objects is a reading; an object without a
+    /// time has that of the message. With `?` at its end, the whole message counts if it has no such
+    /// member.
     pub root: String,
     /// Paths, from the top of the message or of the element of an array, of the members whose texts
     /// are returned as [`labels`](super::Measurement::labels).
     pub labels: Vec<String>,
+    /// Whether the topmost members of a message are devices: each holds a message of one device, or an
+    /// array of such messages. The name of the member is the name of the device.
+    pub device_keys: bool,
     /// Patterns of the fields to read; empty for all. `*` stands for any characters, `?` for one. A
     /// pattern that matches an object counts for everything in it.
     pub include: Vec<String>,
@@ -33,6 +53,13 @@ pub struct PayloadRules {
     /// Words with their values, in addition to [`WORDS`](super::WORDS). NaN means that the word
     /// stands for no value.
     pub words: BTreeMap<String, f64>,
+    /// Whether numbers in texts may have a decimal comma, as in `1.234,5`.
+    pub decimal_comma: bool,
+    /// Whether a number in a text may be followed by one of the [`UNITS`](super::UNITS). The unit is
+    /// dropped.
+    pub units: bool,
+    /// How lines of separated values are read.
+    pub csv: CsvRules,
     /// The zone of times without an offset; `None` refuses such times.
     pub time_zone: Option<LocalZone>,
     /// Times before this one are no times: the device has not set its clock.
@@ -46,9 +73,13 @@ impl Default for PayloadRules {
         Self {
             root: String::new(),
             labels: Vec::new(),
+            device_keys: false,
             include: Vec::new(),
             exclude: Vec::new(),
             words: BTreeMap::new(),
+            decimal_comma: false,
+            units: true,
+            csv: CsvRules::default(),
             time_zone: None,
             time_floor: Self::DEFAULT_TIME_FLOOR,
             on_bad_time: OnBadTime::default(),

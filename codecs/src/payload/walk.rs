@@ -103,6 +103,8 @@ pub(super) struct Walk<'w, 't> {
     is_odd: bool,
     is_nested: bool,
     saw_root: bool,
+    /// Whether only the time matters.
+    for_the_time: bool,
 }
 
 impl<'w, 't> Walk<'w, 't> {
@@ -125,7 +127,13 @@ impl<'w, 't> Walk<'w, 't> {
             is_odd: false,
             is_nested: false,
             saw_root: false,
+            for_the_time: false,
         }
+    }
+
+    /// Lets the walk end well without a field.
+    pub(super) fn for_the_time(self) -> Self {
+        Self { for_the_time: true, ..self }
     }
 
     /// Walks over the whole text. Afterwards, `found` has its fields.
@@ -150,7 +158,7 @@ impl<'w, 't> Walk<'w, 't> {
         };
         let decided = found.times.decide(compiled.rules.on_bad_time, report);
         // Of two faults, the malformed JSON is the first to mend.
-        if found.values.is_empty() && self.is_odd {
+        if found.values.is_empty() && self.is_odd && !self.for_the_time {
             return Err(Stop::Malformed);
         }
         Ok(Walked { ts: decided.map_err(Stop::Refused)?, is_nested: self.is_nested })
@@ -356,6 +364,9 @@ impl<'w, 't> Walk<'w, 't> {
                 break Some(LeftOutReason::LongArray(MAX_ELEMENTS));
             }
             let token = self.token()?;
+            if token == Token::Object {
+                break Some(LeftOutReason::ArrayOfObjects);
+            }
             if !matches!(token, Token::Number(_) | Token::Null | Token::Bare(_)) {
                 break Some(LeftOutReason::ArrayOfOthers);
             }
@@ -422,7 +433,7 @@ fn is_below(path: &str, above: &str) -> bool {
 }
 
 /// Whether a text can be the name of a field.
-fn is_storable(name: &str) -> bool {
+pub(crate) fn is_storable(name: &str) -> bool {
     !name.is_empty() && name.len() <= FieldSet::MAX_NAME_BYTES && !name.chars().any(char::is_control)
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::units::{with_point, without_unit};
+
 /// The words that are read as numbers, in lower case. The case of a text does not matter.
 pub const WORDS: &[(&str, f64)] = &[
     ("on", 1.0),
@@ -93,14 +95,24 @@ pub(super) enum Meaning {
 }
 
 /// The table of words. The value of a word for no value is NaN.
-pub(super) struct Words(HashMap<Box<str>, f64>);
+pub(super) struct Words {
+    table: HashMap<Box<str>, f64>,
+    decimal_comma: bool,
+    units: bool,
+}
 
 impl Words {
     pub(super) fn new(additional: &BTreeMap<String, f64>) -> Self {
         let missing = MISSING.iter().map(|word| ((*word).into(), f64::NAN));
         let shipped = WORDS.iter().map(|(word, value)| ((*word).into(), *value));
         let additional = additional.iter().map(|(word, value)| (word.trim().to_lowercase().into(), *value));
-        Self(missing.chain(shipped).chain(additional).collect())
+        let table = missing.chain(shipped).chain(additional).collect();
+        Self { table, decimal_comma: false, units: false }
+    }
+
+    /// Sets whether numbers may have a decimal comma, and whether a known unit may follow a number.
+    pub(super) fn with_numbers(self, decimal_comma: bool, units: bool) -> Self {
+        Self { decimal_comma, units, ..self }
     }
 
     /// Returns what a text stands for. Blanks around it do not matter.
@@ -112,9 +124,17 @@ impl Words {
             None => match self.value(text) {
                 Some(value) if value.is_finite() => Meaning::Number(value),
                 Some(_) => Meaning::Missing,
-                None => Meaning::Text,
+                None => self.written_otherwise(text),
             },
         }
+    }
+
+    /// Reads a number with its unit, or with a decimal comma.
+    fn written_otherwise(&self, text: &str) -> Meaning {
+        let number_alone = if self.units { without_unit(text) } else { None };
+        let with_point = if self.decimal_comma { with_point(number_alone.unwrap_or(text)) } else { None };
+        let written = with_point.as_deref().or(number_alone);
+        written.and_then(number).unwrap_or(Meaning::Text)
     }
 
     fn value(&self, word: &str) -> Option<f64> {
@@ -123,11 +143,11 @@ impl Words {
         lower.copy_from_slice(word.as_bytes());
         lower.make_ascii_lowercase();
         let lower = std::str::from_utf8(lower).ok()?;
-        if let Some(value) = self.0.get(lower) {
+        if let Some(value) = self.table.get(lower) {
             return Some(*value);
         }
         // A word of the configuration may have letters whose case ASCII does not know.
-        if lower.is_ascii() { None } else { self.0.get(lower.to_lowercase().as_str()).copied() }
+        if lower.is_ascii() { None } else { self.table.get(lower.to_lowercase().as_str()).copied() }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use thicket_testkit::{Addresses, Config};
 
-use crate::environment::CLIENT_ID;
-
 /// Partitions of every deployment: enough for the largest number of shards.
 pub const PARTITIONS: u16 = 5;
+/// The client id of the engines under test.
+pub(crate) const CLIENT_ID: &str = "thicket";
 /// Readings between two checkpoints of a sensor.
 pub const CHECKPOINT_EVERY: u64 = 256;
 

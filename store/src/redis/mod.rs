@@ -6,9 +6,11 @@
 //! - `leases`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
+//! - `births`: what Sparkplug births have taught.
 //! - `settings`: the version and the settings of the server.
 
 mod append;
+mod births;
 mod checkpoints;
 mod connection;
 mod leases;
@@ -19,6 +21,7 @@ mod settings;
 mod suspects;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
+pub use births::BirthStore;
 pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis};
 pub use fred::clients::Client;

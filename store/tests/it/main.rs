@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod append;
+mod births;
 mod drop_day;
 mod operators;
 mod rejected_rows;

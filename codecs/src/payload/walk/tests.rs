@@ -283,7 +283,7 @@ fn an_object_without_a_field_says_what_was_found() {
     assert_eq!(
         message,
         "the object has no numeric member: status is the text \"ok\"; mqtt.words gives a word its value; \
-         list is an array of other elements than numbers; gone has no value now; \
+         list is an array of objects; if each is a reading, name it in mqtt.root; gone has no value now; \
          id is a whole number of too many digits for a measurement; and 1 more"
     );
 }

@@ -4,9 +4,9 @@ use figment::Figment;
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 
-use super::{BrokerConfig, MessageConfig, MqttConfig};
+use super::broker::BrokerConfig;
+use super::config::MqttConfig;
 use crate::config::error::ConfigError;
-use crate::presets;
 
 /// The sources of the configuration.
 pub(in crate::config) struct Layers<'l> {
@@ -78,30 +78,4 @@ fn extract(defaults: &Figment, own: &Figment, place: &str) -> Result<MqttConfig,
     let config =
         merged.extract_inner::<MqttConfig>("mqtt").map_err(|error| ConfigError::source(error, place))?;
     Ok(MqttConfig { place: place.to_owned(), ..config })
-}
-
-/// Merges the own keys of a subscription over those of its preset and of its broker. A preset can
-/// stand for several subscriptions.
-pub(super) fn subscriptions(
-    broker: &MessageConfig,
-    own: &Dict,
-    place: &str,
-) -> Result<Vec<MessageConfig>, ConfigError> {
-    let preset = own.get("preset").and_then(Value::as_str).filter(|preset| !preset.is_empty());
-    let presets = match preset {
-        Some(preset) => presets::subscriptions_of(preset)
-            .map_err(|error| ConfigError::invalid(&format!("{place}.preset"), &error.to_string()))?,
-        None if own.contains_key("topics") => vec![Dict::new()],
-        None => {
-            let key = format!("{place}.topics");
-            return Err(ConfigError::invalid(&key, "name the topic filters, or a preset"));
-        }
-    };
-    let merge = |preset: Dict| {
-        let merged = Figment::from(Serialized::defaults(broker))
-            .merge(Serialized::defaults(preset))
-            .merge(Serialized::defaults(own));
-        merged.extract().map_err(|error| ConfigError::source(error, place))
-    };
-    presets.into_iter().map(merge).collect()
 }

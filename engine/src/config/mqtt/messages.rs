@@ -107,7 +107,6 @@ impl MessageConfig {
     pub(crate) fn payload_rules(&self) -> Result<PayloadRules, ConfigError> {
         Ok(PayloadRules {
             root: self.root.clone(),
-            labels: Vec::new(),
             include: self.include.clone(),
             exclude: self.exclude.clone(),
             words: self.words.clone(),
@@ -117,6 +116,7 @@ impl MessageConfig {
                 BadTimeRule::Refuse => OnBadTime::Refuse,
                 BadTimeRule::Arrival => OnBadTime::Arrival,
             },
+            ..PayloadRules::default()
         })
     }
 

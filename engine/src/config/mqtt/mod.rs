@@ -1,78 +1,18 @@
 //! The brokers: `[mqtt]` for one, `[[mqtt]]` for several.
 //!
+//! - `config`: a broker with its subscriptions.
 //! - `broker`: the connection.
 //! - `messages`: how messages become readings.
-//! - `layers`: puts the keys of a broker together from the sources.
+//! - `subscriptions`: merges the keys of a subscription with those of its preset and its broker.
+//! - `layers`: merges the keys of a broker from the sources.
 
 mod broker;
+mod config;
 mod layers;
 mod messages;
+mod subscriptions;
 
-use figment::value::{Dict, Value};
-use serde::{Deserialize, Deserializer, Serialize};
-
-use super::error::ConfigError;
 pub(crate) use broker::BrokerConfig;
+pub(crate) use config::MqttConfig;
 pub(super) use layers::{Layers, brokers};
 pub(crate) use messages::MessageConfig;
-
-/// A broker and its subscriptions.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct MqttConfig {
-    /// The connection.
-    #[serde(flatten)]
-    pub(crate) broker: BrokerConfig,
-    /// How messages become readings, for subscriptions that do not say otherwise.
-    #[serde(flatten)]
-    pub(crate) messages: MessageConfig,
-    /// Subscriptions with keys of their own. Empty if the broker has one subscription, which
-    /// `messages` describes.
-    pub(crate) subscriptions: Vec<Dict>,
-    /// The place in the configuration, such as `mqtt` or `mqtt[1]`.
-    #[serde(skip)]
-    pub(super) place: String,
-}
-
-/// The keys of the connection are those of `BrokerConfig`; all others are those of
-/// `MessageConfig`, which refuses an unknown key.
-impl<'de> Deserialize<'de> for MqttConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let mut broker = Dict::deserialize(deserializer)?;
-        let subscriptions = broker.remove("subscriptions");
-        let messages: Dict =
-            broker.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
-        Ok(Self {
-            broker: Value::from(broker).deserialize().map_err(D::Error::custom)?,
-            messages: Value::from(messages).deserialize().map_err(D::Error::custom)?,
-            subscriptions: match subscriptions {
-                Some(subscriptions) => subscriptions.deserialize().map_err(D::Error::custom)?,
-                None => Vec::new(),
-            },
-            place: String::new(),
-        })
-    }
-}
-
-impl MqttConfig {
-    /// Returns the subscriptions, at least one.
-    pub(crate) fn subscriptions(&self) -> Result<Vec<MessageConfig>, ConfigError> {
-        if self.subscriptions.is_empty() {
-            return Ok(vec![self.messages.clone()]);
-        }
-        let resolve = |(index, own): (usize, &Dict)| {
-            layers::subscriptions(&self.messages, own, &format!("{}.subscriptions[{index}]", self.place))
-        };
-        let resolved: Result<Vec<_>, _> = self.subscriptions.iter().enumerate().map(resolve).collect();
-        Ok(resolved?.into_iter().flatten().collect())
-    }
-
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.broker.validate(&self.place)?;
-        if self.subscriptions.is_empty() {
-            return self.messages.validate(&self.place);
-        }
-        let place = format!("{}.subscriptions", self.place);
-        self.subscriptions()?.iter().try_for_each(|subscription| subscription.validate(&place))
-    }
-}

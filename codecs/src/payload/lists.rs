@@ -1,0 +1,89 @@
+//! Finds the objects of a message that holds several: in an array below the root, or under the names
+//! of devices.
+
+use super::compiled::Compiled;
+use super::scan::{Malformed, Scanner, Token};
+use super::times::unquoted;
+
+/// Splits an array that may have bare words for no value. The scanner stands before the array.
+fn elements<'t>(scanner: &mut Scanner<'t>, compiled: &Compiled) -> Result<Vec<&'t str>, Malformed> {
+    scanner.token()?;
+    let mut elements = Vec::new();
+    while scanner.element(elements.is_empty())? {
+        let start = scanner.position();
+        scanner.skip(|word| compiled.knows_bare(word))?;
+        elements.push(scanner.since(start).trim_ascii());
+    }
+    Ok(elements)
+}
+
+/// Splits a payload that is an array.
+pub(super) fn array<'t>(text: &'t str, compiled: &Compiled) -> Result<Vec<&'t str>, Malformed> {
+    let mut scanner = Scanner::new(text);
+    let elements = elements(&mut scanner, compiled)?;
+    scanner.end()?;
+    Ok(elements)
+}
+
+/// Checks that a text is one value.
+pub(super) fn check(text: &str, compiled: &Compiled) -> Result<(), Malformed> {
+    let mut scanner = Scanner::new(text);
+    scanner.skip(|word| compiled.knows_bare(word))?;
+    scanner.end()
+}
+
+/// Returns the elements of the array that the path `root` names; `None` if there is no array.
+pub(super) fn array_at<'t>(text: &'t str, root: &str, compiled: &Compiled) -> Option<Vec<&'t str>> {
+    let mut scanner = Scanner::new(text);
+    let mut rest = root;
+    'levels: loop {
+        if scanner.token().ok()? != Token::Object {
+            return None;
+        }
+        let mut first = true;
+        while let Some(quoted) = scanner.member(first).ok()? {
+            first = false;
+            let name = unquoted(quoted);
+            if rest == name {
+                let is_array = scanner.peek() == Some(b'[');
+                return if is_array { elements(&mut scanner, compiled).ok() } else { None };
+            }
+            let below = rest.strip_prefix(&*name).and_then(|rest| rest.strip_prefix('.'));
+            if let Some(below) = below.filter(|_| scanner.peek() == Some(b'{')) {
+                rest = below;
+                continue 'levels;
+            }
+            scanner.skip(|word| compiled.knows_bare(word)).ok()?;
+        }
+        return None;
+    }
+}
+
+/// Returns the objects of each topmost member, which names a device: the member itself, or the
+/// elements of its array.
+pub(super) fn of_devices<'t>(
+    text: &'t str,
+    compiled: &Compiled,
+) -> Result<Vec<(Box<str>, &'t str)>, Malformed> {
+    let mut scanner = Scanner::new(text);
+    scanner.token()?;
+    let mut objects = Vec::new();
+    let mut first = true;
+    while let Some(quoted) = scanner.member(first)? {
+        first = false;
+        let device = unquoted(quoted);
+        if scanner.peek() == Some(b'[') {
+            let elements = elements(&mut scanner, compiled)?;
+            objects.extend(elements.into_iter().map(|element| (Box::from(&*device), element)));
+        } else {
+            let start = scanner.position();
+            scanner.skip(|word| compiled.knows_bare(word))?;
+            objects.push((Box::from(&*device), scanner.since(start).trim_ascii()));
+        }
+    }
+    scanner.end()?;
+    Ok(objects)
+}
+
+#[cfg(test)]
+mod tests;

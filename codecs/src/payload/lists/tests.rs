@@ -1,0 +1,110 @@
+use thicket_schema::Reason;
+
+use crate::payload::{PayloadDecoder, PayloadLimits, PayloadRules};
+
+fn show(rules: PayloadRules, payload: &str) -> Vec<String> {
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 4, max_depth: 8 };
+    let decoder =
+        PayloadDecoder::new(limits, vec!["ts".to_owned(), "timestamp".to_owned()]).with_rules(rules);
+    match decoder.decode(payload.as_bytes()) {
+        Err(error) => vec![Reason::from(&error).to_string()],
+        Ok(outcomes) => outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Err(error) => Reason::from(&error).to_string(),
+                Ok(measurement) => {
+                    let time =
+                        measurement.ts.map_or("arrival".to_owned(), |ts| (ts.0 / 1_000_000).to_string());
+                    let names = measurement.fields.names().iter();
+                    let fields =
+                        names.zip(&measurement.values).map(|(name, value)| format!(" {name}={value}"));
+                    let device = measurement.device.as_deref().unwrap_or_default();
+                    format!("{device}@{time}{}", fields.collect::<String>())
+                }
+            })
+            .collect(),
+    }
+}
+
+fn below(root: &str, payload: &str) -> Vec<String> {
+    show(PayloadRules { root: root.to_owned(), ..PayloadRules::default() }, payload)
+}
+
+fn by_device(root: &str, payload: &str) -> Vec<String> {
+    show(PayloadRules { root: root.to_owned(), device_keys: true, ..PayloadRules::default() }, payload)
+}
+
+#[test]
+fn each_object_of_an_array_that_is_the_root_is_a_reading() {
+    let payload = r#"{"site":{"n":1},"timestamp":1795345200,"up":{"skip":[1,{"x":"]"}],"data":[
+        {"t":21.5,"h":{"x":48}},{"ts":1795345201,"t":NaN,"u":2},{"ts":"now","t":1},7]},"after":"x"}"#;
+    let expected = ["@1795345200 h.x=48 t=21.5", "@1795345201 u=2", "bad_timestamp", "not_a_reading"];
+    assert_eq!(below("up.data", payload), expected);
+    assert_eq!(below("data", r#"{"data":[{"a":1},{"a":2}]}"#), ["@arrival a=1", "@arrival a=2"]);
+}
+
+#[test]
+fn an_array_below_the_root_obeys_the_limits_and_the_rules_of_json() {
+    assert_eq!(below("d", r#"{"d":[]}"#), ["empty"]);
+    assert_eq!(below("d", r#"{"d":[{},{},{},{},{}]}"#), ["too_many_readings"]);
+    assert_eq!(below("d", r#"{"d":[{"a":1}],oops}"#), ["malformed_json"]);
+    assert_eq!(below("d", r#"{"d":[{"a":1}"#), ["malformed_json"]);
+    assert_eq!(below("d", r#"{"e":[{"a":1}]}"#), ["no_numeric_field"]);
+    assert_eq!(
+        below("d", r#"{"ts":"now","d":[{"a":1},{"ts":1795345200,"a":2}]}"#),
+        ["bad_timestamp", "@1795345200 a=2"]
+    );
+    assert_eq!(below("d", r#"{"d":{"a":1}}"#), ["@arrival a=1"], "an object is one reading");
+}
+
+#[test]
+fn a_batch_of_telegraf_is_an_array_below_the_root() {
+    let batch = r#"{"metrics":[{"fields":{"usage_idle":91.5},"name":"cpu","tags":{"host":"gw"},"timestamp":1795345200},
+        {"fields":{"usage_idle":92},"name":"cpu","tags":{"host":"gw"},"timestamp":1795345210}]}"#;
+    assert_eq!(
+        below("metrics", batch),
+        ["@1795345200 fields.usage_idle=91.5", "@1795345210 fields.usage_idle=92"]
+    );
+}
+
+#[test]
+fn names_of_devices_can_be_the_topmost_members() {
+    let gateway = r#"{"Device A":[{"ts":1795345200000,"values":{"t":42,"on":true}},{"ts":1795345201000,"values":{"t":43}}],
+        "Device B":[{"ts":1795345200000,"values":{"h":"73 %"}}]}"#;
+    assert_eq!(
+        by_device("values", gateway),
+        ["Device A@1795345200 on=1 t=42", "Device A@1795345201 t=43", "Device B@1795345200 h=73"]
+    );
+    assert_eq!(
+        by_device("", r#"{"a":{"x":1},"b":{"x":2,"y":{"z":3}},"c":4}"#),
+        ["a@arrival x=1", "b@arrival x=2 y.z=3", "not_a_reading"]
+    );
+    assert_eq!(by_device("", r#"{"a":[{"x":1},{"x":2},{"x":3},{"x":4},{"x":5}]}"#), ["too_many_readings"]);
+    assert_eq!(by_device("", "{}"), ["empty"]);
+    assert_eq!(by_device("", r#"{"a":{"x":1}"#), ["malformed_json"]);
+}
+
+#[test]
+fn an_array_of_objects_below_the_root_is_left_out_with_a_reason() {
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 4, max_depth: 8 };
+    let payload = br#"{"a":1,"values":[{"id":"t","v":1},{"id":"h","v":2}]}"#;
+    let (_, left_out) = PayloadDecoder::new(limits, Vec::new()).decode_explained(payload);
+    assert_eq!(
+        left_out[0].to_string(),
+        "values is an array of objects; if each is a reading, name it in mqtt.root"
+    );
+}
+
+#[test]
+fn numbers_with_units_and_decimal_commas_are_read_in_nested_and_flat_objects() {
+    let rules = |decimal_comma| PayloadRules { decimal_comma, ..PayloadRules::default() };
+    let payload = r#"{"t":"21,5 °C","u":"230 V","e":"12.3kWh","cows":"3 cows"}"#;
+    assert_eq!(show(rules(true), payload), ["@arrival e=12.3 t=21.5 u=230"]);
+    assert_eq!(show(rules(false), payload), ["@arrival e=12.3 u=230"]);
+    assert_eq!(show(rules(true), &format!(r#"{{"x":{payload}}}"#)), ["@arrival x.e=12.3 x.t=21.5 x.u=230"]);
+    assert_eq!(show(rules(true), r#""21,5""#), ["@arrival value=21.5"]);
+    assert_eq!(
+        show(PayloadRules { units: false, ..rules(true) }, r#"{"a":"21,5","b":"5 %"}"#),
+        ["@arrival a=21.5"]
+    );
+}

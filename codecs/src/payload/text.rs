@@ -1,0 +1,44 @@
+//! A payload as text.
+
+use std::borrow::Cow;
+
+use super::error::PayloadError;
+
+/// A payload as text.
+pub(super) struct Text<'p> {
+    pub(super) text: Cow<'p, str>,
+    /// The error of the bytes, if some are not UTF-8 and were replaced.
+    pub(super) replaced: Option<PayloadError>,
+}
+
+impl<'p> Text<'p> {
+    /// Returns the payload without a byte order mark, and without NULs and white space around it.
+    /// Bytes that are not UTF-8 are replaced if the payload is an object or an array.
+    pub(super) fn of(payload: &'p [u8]) -> Result<Self, PayloadError> {
+        let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii_start();
+        let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+        let end = payload.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
+        let payload = &payload[..end];
+        match std::str::from_utf8(payload) {
+            Ok(text) => Ok(Self { text: Cow::Borrowed(text), replaced: None }),
+            Err(error) if matches!(payload.first(), Some(b'{' | b'[')) => {
+                let replaced = Some(PayloadError::not_utf8(&error));
+                Ok(Self { text: String::from_utf8_lossy(payload), replaced })
+            }
+            Err(error) => Err(PayloadError::not_utf8(&error)),
+        }
+    }
+
+    /// The error of a text that is not JSON.
+    pub(super) fn malformed(&self) -> PayloadError {
+        self.replaced.clone().unwrap_or_else(|| malformed(&self.text))
+    }
+}
+
+/// Returns the error of a text that is not JSON, with its place.
+pub(super) fn malformed(text: &str) -> PayloadError {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Err(error) => PayloadError::malformed(&error),
+        Ok(_) => PayloadError::MalformedJson { detail: "a name has a wrong escape".to_owned() },
+    }
+}

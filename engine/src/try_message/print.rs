@@ -1,0 +1,65 @@
+//! The steps of a message for people.
+
+use super::steps::{ReadingStep, Steps, SubscriptionStep};
+use crate::format::count;
+
+/// Prints the steps.
+pub(super) fn print(steps: &Steps) {
+    println!("message       topic {}, {}", steps.topic, count(steps.payload_bytes as u64, "byte"));
+    let Some(subscription) = &steps.subscription else {
+        println!("subscription  none: the broker would not send this message to the engine");
+        println!("              mqtt.topics has {}", steps.filters.join(", "));
+        return;
+    };
+    let preset = subscription.preset.as_ref().map(|preset| format!(", preset {preset}"));
+    println!(
+        "subscription  {} by the filter {}{}",
+        subscription.place,
+        subscription.filter,
+        preset.unwrap_or_default()
+    );
+    if let Some(reason) = steps.ignored {
+        println!("ignored       {reason}; it is counted, and no dead letter");
+        return;
+    }
+    println!("topic         {}", captures(subscription));
+    if let Some(template) = &subscription.sensor {
+        println!("sensor        by the template {template}");
+    }
+    let compression = steps.compression.map(|name| format!(", compressed by {name}")).unwrap_or_default();
+    println!("format        {}{compression}", steps.format.as_deref().unwrap_or("not recognised"));
+    for reading in &steps.readings {
+        print_reading(reading);
+    }
+    if !steps.left_out.is_empty() {
+        println!("left out");
+        for member in &steps.left_out {
+            println!("  {} {}", member.path, member.reason);
+        }
+    }
+}
+
+fn captures(subscription: &SubscriptionStep) -> String {
+    match &subscription.captured {
+        Some(captured) => {
+            let pairs = captured.iter().map(|(name, text)| format!("{name} = {text}"));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        None => format!("matches no template of {}", subscription.templates.join(", ")),
+    }
+}
+
+fn print_reading(reading: &ReadingStep) {
+    let ReadingStep { sensor, time, is_arrival_time, values, dead_letter } = reading;
+    if let Some((reason, detail)) = dead_letter {
+        println!("dead letter   {reason}: {detail}");
+        return;
+    }
+    let (sensor, time) = (sensor.as_deref().unwrap_or_default(), time.as_deref().unwrap_or_default());
+    let arrival = if *is_arrival_time { " (its arrival: it has no usable time)" } else { "" };
+    println!("reading       {sensor} at {time}{arrival}");
+    let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in values {
+        println!("  {name:<width$}  {value}");
+    }
+}

@@ -1,0 +1,140 @@
+//! The steps of a message, from its topic to its readings.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use thicket_actors::source::{DecodeExplanation, IgnoreReason, MessageDecoder};
+use thicket_schema::Item;
+
+use crate::brokers::decode_options;
+use crate::config::{Config, ConfigError, MessageConfig};
+use crate::time_arg;
+
+/// The steps of a message.
+#[derive(Debug, Serialize)]
+pub(super) struct Steps {
+    pub(super) topic: String,
+    pub(super) payload_bytes: usize,
+    /// The subscription that receives the message; `None` if none does.
+    pub(super) subscription: Option<SubscriptionStep>,
+    /// All topic filters of the configuration, if no subscription receives the message.
+    pub(super) filters: Vec<String>,
+    /// Why the message is ignored.
+    pub(super) ignored: Option<&'static str>,
+    /// The format, and the compression around it.
+    pub(super) format: Option<String>,
+    pub(super) compression: Option<&'static str>,
+    pub(super) readings: Vec<ReadingStep>,
+    /// The members that are in no reading, each with the reason.
+    pub(super) left_out: Vec<LeftOutStep>,
+}
+
+/// The subscription of a message.
+#[derive(Debug, Serialize)]
+pub(super) struct SubscriptionStep {
+    /// Its place in the configuration, such as `mqtt.subscriptions[1]`.
+    pub(super) place: String,
+    pub(super) preset: Option<String>,
+    pub(super) filter: String,
+    /// How the sensor's name is made: by the template of the configuration.
+    pub(super) sensor: Option<String>,
+    /// What the topic template captures; `None` if no template matches.
+    pub(super) captured: Option<Vec<(String, String)>>,
+    pub(super) templates: Vec<String>,
+}
+
+/// A reading or a dead letter of a message.
+#[derive(Debug, Serialize)]
+pub(super) struct ReadingStep {
+    /// `None` for a dead letter.
+    pub(super) sensor: Option<String>,
+    pub(super) time: Option<String>,
+    /// Whether the message has no usable time, so that the reading has its arrival time.
+    pub(super) is_arrival_time: bool,
+    pub(super) values: BTreeMap<String, f64>,
+    /// The reason and the detail of a dead letter.
+    pub(super) dead_letter: Option<(String, String)>,
+}
+
+/// A member that is in no reading.
+#[derive(Debug, Serialize)]
+pub(super) struct LeftOutStep {
+    pub(super) path: String,
+    pub(super) reason: String,
+}
+
+/// Decodes a message as the engine does, and returns the steps.
+pub(super) fn steps_of(
+    config: &Config,
+    topic: &str,
+    payload: Vec<u8>,
+    now_micros: i64,
+) -> Result<Steps, ConfigError> {
+    let payload_bytes = payload.len();
+    let subscriptions = places(config)?;
+    let decoder = MessageDecoder::new(decode_options(config)?);
+    let explained = decoder.explain(topic, &payload.into(), now_micros);
+    let filters = match explained.subscription {
+        Some(_) => Vec::new(),
+        None => subscriptions.iter().flat_map(|(_, one)| one.topics.iter().cloned()).collect(),
+    };
+    let DecodeExplanation { subscription, filter, ignored, captured, format, compression, left_out, items } =
+        explained;
+    let subscription = subscription.and_then(|index| subscriptions.get(index)).map(|(place, one)| {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        SubscriptionStep {
+            place: place.clone(),
+            preset: given(&one.preset),
+            filter: filter.unwrap_or_default(),
+            sensor: given(&one.sensor),
+            captured,
+            templates: one.templates.clone(),
+        }
+    });
+    let left_out = left_out
+        .into_iter()
+        .map(|member| LeftOutStep { path: member.path, reason: member.reason.to_string() });
+    Ok(Steps {
+        topic: topic.to_owned(),
+        payload_bytes,
+        subscription,
+        filters,
+        ignored: ignored.map(|reason| match reason {
+            IgnoreReason::Empty => "the payload is empty, which deletes a retained message",
+            IgnoreReason::Rule => "a rule of mqtt.ignore matches",
+        }),
+        format: format.map(|format| format.to_string()),
+        compression,
+        readings: items.iter().filter_map(reading_step).collect(),
+        left_out: left_out.collect(),
+    })
+}
+
+/// Returns every subscription with its place in the configuration.
+fn places(config: &Config) -> Result<Vec<(String, MessageConfig)>, ConfigError> {
+    let mut places = Vec::new();
+    for mqtt in &config.mqtt {
+        places.extend(mqtt.placed_subscriptions()?);
+    }
+    Ok(places)
+}
+
+fn reading_step(item: &Item) -> Option<ReadingStep> {
+    match item {
+        Item::Reading(reading) => Some(ReadingStep {
+            sensor: Some(reading.sensor.to_string()),
+            time: Some(time_arg::show(reading.ts)),
+            is_arrival_time: reading.stamped,
+            values: reading.fields.names().iter().cloned().zip(reading.values.iter().copied()).collect(),
+            dead_letter: None,
+        }),
+        Item::DeadLetter(letter) => Some(ReadingStep {
+            sensor: None,
+            time: None,
+            is_arrival_time: false,
+            values: BTreeMap::new(),
+            dead_letter: Some((letter.reason.to_string(), letter.detail.clone())),
+        }),
+        Item::Control(_) => None,
+    }
+}
