@@ -114,7 +114,8 @@ mod tests {
             .prop_filter("no filter is empty", |filter| !filter.is_empty())
     }
 
-    /// All topics of up to five levels, out of the same names and one more.
+    /// All topics of up to five levels, out of the same names and one more. MQTT has no empty topic,
+    /// but the filter `/#` receives it.
     fn topics() -> Vec<String> {
         let mut topics: Vec<String> = ["a", "b", "$c", "d", ""].map(str::to_owned).to_vec();
         let mut longest = topics.clone();
@@ -123,7 +124,6 @@ mod tests {
             longest = longer.collect();
             topics.extend_from_slice(&longest);
         }
-        topics.retain(|topic| !topic.is_empty());
         topics
     }
 

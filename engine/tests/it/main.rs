@@ -12,6 +12,7 @@ mod configuration;
 mod crash;
 mod dead_letters;
 mod explain;
+mod mqtt;
 mod outages;
 mod payloads;
 mod pipeline;
