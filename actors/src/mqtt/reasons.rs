@@ -2,7 +2,9 @@
 
 use std::io;
 
-use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectReturnCode, DisconnectReasonCode, PubAckReason, SubscribeReasonCode,
+};
 
 use super::events::{Failure, FailureKind};
 
@@ -12,8 +14,7 @@ pub(super) const CLIENT_ID: &str = "the broker does not allow the client id; set
 pub(super) const UNAVAILABLE: &str = "the broker accepts no clients at present";
 pub(super) const CREDENTIALS: &str =
     "wrong user name or password; set mqtt.username and mqtt.password as the broker knows them";
-pub(super) const NOT_AUTHORISED: &str =
-    "the broker does not authorise the client; check mqtt.username, mqtt.password and the broker's access rules";
+pub(super) const NOT_AUTHORISED: &str = "the broker does not authorise the client; check mqtt.username, mqtt.password and the broker's access rules";
 pub(super) const UNSPECIFIED: &str = "the broker gives no reason; see its log";
 pub(super) const SUBSCRIPTION_REFUSED: &str =
     "the broker refuses it without a reason; check its access rules";
@@ -56,7 +57,10 @@ pub(super) fn refusal(code: ConnectReturnCode) -> Failure {
         }
         // A broker that does not know MQTT 5 may take its CONNECT for a damaged one.
         Code::MalformedPacket | Code::ProtocolError => {
-            return Failure::new(FailureKind::Version, "the broker does not understand the request to connect");
+            return Failure::new(
+                FailureKind::Version,
+                "the broker does not understand the request to connect",
+            );
         }
         Code::BadClientId | Code::ClientIdentifierNotValid => CLIENT_ID,
         Code::ServiceUnavailable | Code::ServerUnavailable => UNAVAILABLE,
@@ -64,7 +68,9 @@ pub(super) fn refusal(code: ConnectReturnCode) -> Failure {
         Code::NotAuthorized => NOT_AUTHORISED,
         Code::ServerBusy => "the broker is busy",
         Code::Banned => "the broker has banned the client; ask its administrator",
-        Code::BadAuthenticationMethod => "the broker asks for another method of authentication than a password",
+        Code::BadAuthenticationMethod => {
+            "the broker asks for another method of authentication than a password"
+        }
         Code::QuotaExceeded => "a quota of the broker is exceeded, such as its number of clients",
         Code::ConnectionRateExceeded => "the client connects more often than the broker allows",
         Code::UseAnotherServer | Code::ServerMoved => MOVED,
@@ -151,6 +157,8 @@ pub(super) const fn publication(reason: PubAckReason) -> Option<&'static str> {
         PubAckReason::PayloadFormatInvalid => "the broker does not allow the payload",
         PubAckReason::UnspecifiedError
         | PubAckReason::ImplementationSpecificError
-        | PubAckReason::PacketIdentifierInUse => "the broker refuses the message without a reason; see its log",
+        | PubAckReason::PacketIdentifierInUse => {
+            "the broker refuses the message without a reason; see its log"
+        }
     })
 }

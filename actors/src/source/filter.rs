@@ -51,9 +51,7 @@ fn levels(filter: &str) -> Vec<&str> {
 fn levels_overlap(one: &[&str], other: &[&str]) -> bool {
     match (one, other) {
         (["#"], _) | (_, ["#"]) | ([], []) => true,
-        ([a, one @ ..], [b, other @ ..]) => {
-            (*a == "+" || *b == "+" || a == b) && levels_overlap(one, other)
-        }
+        ([a, one @ ..], [b, other @ ..]) => (*a == "+" || *b == "+" || a == b) && levels_overlap(one, other),
         ([], _) | (_, []) => false,
     }
 }
@@ -120,7 +118,9 @@ mod tests {
         let mut topics: Vec<String> = ["a", "b", "$c", "d", ""].map(str::to_owned).to_vec();
         let mut longest = topics.clone();
         for _ in 1..5 {
-            let longer = longest.iter().flat_map(|topic| ["a", "b", "$c", "d", ""].map(|level| format!("{topic}/{level}")));
+            let longer = longest
+                .iter()
+                .flat_map(|topic| ["a", "b", "$c", "d", ""].map(|level| format!("{topic}/{level}")));
             longest = longer.collect();
             topics.extend_from_slice(&longest);
         }
@@ -137,7 +137,12 @@ mod tests {
             let any = |is_of_other: &dyn Fn(&str) -> bool| of_one.iter().any(|topic| is_of_other(topic));
             let all = |is_of_other: &dyn Fn(&str) -> bool| of_one.iter().all(|topic| is_of_other(topic));
             let words = format!("{one} and {other}");
-            prop_assert_eq!(filters_overlap(&one, &other), any(&|topic| filter_receives(&other, topic)), "{}", words);
+            prop_assert_eq!(
+                filters_overlap(&one, &other),
+                any(&|topic| filter_receives(&other, topic)),
+                "{}",
+                words
+            );
             prop_assert_eq!(receives_form(&one, &other), any(&|topic| has_form(topic, &other)), "{}", words);
             prop_assert_eq!(is_of_form(&one, &other), all(&|topic| has_form(topic, &other)), "{}", words);
             Ok(())

@@ -135,10 +135,8 @@ fn of_subscription(subscription: &SubscriptionOptions) -> Vec<Misfit> {
     }
     for ((template, form), parsed) in templates.iter().zip(&subscription.templates.0) {
         if !subscription.topics.iter().any(|filter| receives_form(filter, form)) {
-            misfits.push(Misfit::TemplateWithoutFilter {
-                template: template.clone(),
-                missing: parsed.filter(),
-            });
+            misfits
+                .push(Misfit::TemplateWithoutFilter { template: template.clone(), missing: parsed.filter() });
         }
     }
     misfits
@@ -157,7 +155,9 @@ fn at_least_one(filter: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use thicket_codecs::{Format, PayloadLimits, PayloadRules, SensorTemplate, TopicTemplate, TopicTemplates};
+    use thicket_codecs::{
+        Format, PayloadLimits, PayloadRules, SensorTemplate, TopicTemplate, TopicTemplates,
+    };
 
     use super::*;
 

@@ -100,10 +100,7 @@ impl<T> Reorder<T> {
             let (sensor, ts) = (reading.sensor.clone(), reading.ts);
             let number = self.number();
             held += 1;
-            self.sensors
-                .entry(sensor.clone())
-                .or_default()
-                .insert((ts, number), Held { record, message });
+            self.sensors.entry(sensor.clone()).or_default().insert((ts, number), Held { record, message });
             self.arrivals.insert(number, Arrival { until: now + self.hold, sensor, ts });
         }
         if held == 0 {

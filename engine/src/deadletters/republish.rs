@@ -64,8 +64,9 @@ impl Republisher {
     /// Connects, under a client id of its own.
     async fn open(broker: &BrokerConfig) -> anyhow::Result<Self> {
         let options = client_options(broker, "replay")?;
-        let no_connection =
-            || format!("no connection to the broker {}:{}; start it or set mqtt.url", options.host, options.port);
+        let no_connection = || {
+            format!("no connection to the broker {}:{}; start it or set mqtt.url", options.host, options.port)
+        };
         let opened = tokio::time::timeout(TIMEOUT, mqtt::open(&options)).await.with_context(no_connection)?;
         let (client, event_loop) = opened.with_context(no_connection)?;
         Ok(Self { client, event_loop })
@@ -87,7 +88,8 @@ impl Republisher {
             Ok(answered) => answered,
             Err(_) => Err(anyhow!("no answer within {TIMEOUT:?}")),
         };
-        answered.context("the broker has not acknowledged the dead letters; none of this page counts as replayed")
+        answered
+            .context("the broker has not acknowledged the dead letters; none of this page counts as replayed")
     }
 
     async fn until_published(&mut self) -> anyhow::Result<()> {

@@ -83,7 +83,8 @@ fn print_brokers(status: &Status) {
         }
     }
     if let Some(no_readings) = &status.no_readings {
-        let kinds: Vec<String> = no_readings.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        let kinds: Vec<String> =
+            no_readings.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
         println!("no readings  {} messages since the engine started", kinds.join(", "));
     }
 }

@@ -1,18 +1,20 @@
 //! Both versions of MQTT, client ids that two engines use, shared subscriptions, and readings that
 //! are held back to put them in order.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
+use serde_json::json;
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Engine, Samples, TestEnv, log_lines};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{json, start, stdout, undisturbed};
+use crate::support::{self, start, stdout, undisturbed};
 
 const SENSORS: usize = 4;
 const READINGS: i64 = 200;
@@ -74,10 +76,7 @@ async fn publish_typed(env: &TestEnv, topic: &str, content_type: &str, payload: 
     let (client, mut event_loop) = AsyncClient::new(options, 10);
     let properties =
         PublishProperties { content_type: Some(content_type.to_owned()), ..PublishProperties::default() };
-    client
-        .publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
-        .await
-        .unwrap();
+    client.publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties).await.unwrap();
     while !matches!(event_loop.poll().await.unwrap(), Event::Incoming(Incoming::PubAck(_))) {}
 }
 
@@ -95,6 +94,46 @@ async fn the_content_type_of_a_message_names_its_format() {
         env.texts("SELECT sensor, value FROM reading_values ORDER BY sensor").await,
         ["(cbor,20)", "(wrong,21)"]
     );
+}
+
+/// A proxy before a broker, which answers MQTT 5 as a broker does that does not know it: with the
+/// CONNACK of 3.1.1, or by closing the connection.
+async fn without_version_5(broker: u16, answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut connect = vec![0; 1_024];
+                let length = client.read(&mut connect).await.unwrap_or_default();
+                connect.truncate(length);
+                let name = connect.windows(4).position(|window| window == b"MQTT");
+                if name.is_some_and(|name| connect.get(name + 4) == Some(&5)) {
+                    return client.write_all(answer).await;
+                }
+                let mut server = TcpStream::connect(("127.0.0.1", broker)).await?;
+                server.write_all(&connect).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_without_mqtt_5_gets_a_connection_in_3_1_1() {
+    let env = start(config()).await;
+    for answer in [b"\x20\x02\x00\x01".as_slice(), b""] {
+        let url = without_version_5(env.servers.mosquitto.port(), answer).await;
+        let config = env.base().set("mqtt.url", url);
+        let check = stdout(&env.thicket_with(&["check"], &config));
+        assert!(check.contains("accepts the connection (MQTT 3.1.1) and 1 topic filter"), "{check}");
+        let engine = env.engine_with(&config).await;
+        engine.until_log_contains("version=3.1.1").await;
+        assert!(engine.terminate().await.success());
+        let only = env.thicket_with(&["check"], &config.set("mqtt.version", 5));
+        assert_eq!(only.status.code(), Some(1));
+    }
 }
 
 async fn in_conflict(engine: &Engine) {
@@ -119,7 +158,7 @@ async fn two_engines_with_one_client_id_say_so_and_so_does_check() {
         assert_eq!(check.status.code(), Some(1));
         let text = stdout(&check);
         assert!(text.contains("FAIL  mqtt: another client uses the client id same"), "{text}");
-        let status = json(&env.thicket_with(&["status", "--json"], &config));
+        let status = support::json(&env.thicket_with(&["status", "--json"], &config));
         let broker = status["brokers"].as_object().unwrap().values().next().unwrap();
         assert_eq!(broker["client_id_conflict"], "same");
         assert!(stdout(&env.thicket_with(&["status"], &config)).contains("CONFLICT another client"));
@@ -136,26 +175,73 @@ async fn status_counts_messages_that_are_no_readings() {
     publisher.publish("sensors/a", "1").await;
     env.until_accounted(1).await;
     let config = env.base().set("http.listen", engine.address());
-    let status = json(&env.thicket_with(&["status", "--json"], &config));
-    assert_eq!(status["no_readings"], serde_json::json!({"empty": 1, "ignored": 1, "retained": 0}));
+    let status = support::json(&env.thicket_with(&["status", "--json"], &config));
+    assert_eq!(status["no_readings"], json!({"empty": 1, "ignored": 1, "retained": 0}));
     let text = stdout(&env.thicket_with(&["status"], &config));
     assert!(text.contains("no readings  1 empty, 1 ignored, 0 retained messages"), "{text}");
     assert!(text.contains("connected, 1 connection since"), "{text}");
 }
 
+/// A Mosquitto of its own, which refuses subscriptions outside of `sensors/#`. Killed when dropped. (Mosquitto's
+/// `acl_file` refuses none: it does not deliver the messages.)
+struct StrictBroker {
+    process: Child,
+    port: u16,
+}
+
+impl StrictBroker {
+    async fn start(env: &TestEnv) -> Self {
+        let (rules, settings) = (env.path().join("rules.json"), env.path().join("strict.conf"));
+        let allow = |filter: &str| json!({"acltype": "subscribePattern", "topic": filter, "allow": true});
+        let text = json!({
+            "defaultACLAccess": {"publishClientSend": true, "publishClientReceive": true, "subscribe": false},
+            "roles": [{"rolename": "reader", "acls": [allow("sensors/#"), allow("$SYS/#")]}],
+            "groups": [{"groupname": "all", "roles": [{"rolename": "reader"}]}],
+            "anonymousGroup": "all",
+        });
+        std::fs::write(&rules, text.to_string()).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let text = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nplugin {}\nplugin_opt_config_file {}\n",
+            plugin().display(),
+            rules.display()
+        );
+        std::fs::write(&settings, text).unwrap();
+        let process =
+            Command::new("mosquitto").arg("-c").arg(settings).stderr(Stdio::null()).spawn().unwrap();
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self { process, port }
+    }
+
+    fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for StrictBroker {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// The plugin of Mosquitto that has rules for subscriptions. Its directory is named by the architecture.
+fn plugin() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
+    let mut plugins = folders.map(|folder| folder.path().join("mosquitto_dynamic_security.so"));
+    plugins.find(|plugin| plugin.exists()).expect("mosquitto has its plugin")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_names_filters_that_the_broker_refuses_or_no_template_matches() {
     let env = start(config()).await;
-    let mosquitto = &env.servers.mosquitto;
-    let rules = mosquitto.directory().join("rules.acl");
-    std::fs::write(&rules, "topic readwrite sensors/#\ntopic read $SYS/#\n").unwrap();
-    let settings = mosquitto.directory().join("mosquitto.conf");
-    writeln!(OpenOptions::new().append(true).open(settings).unwrap(), "acl_file {}", rules.display()).unwrap();
-    assert!(Command::new("kill").args(["-HUP", &mosquitto.pid().to_string()]).status().unwrap().success());
-
+    let broker = StrictBroker::start(&env).await;
     let topics = |topics: &[&str]| env.base().set("mqtt.topics", topics.to_vec());
     let both = topics(&["sensors/#", "secret/#"])
-        .set("mqtt.templates", vec!["sensors/{sensor...}", "secret/{sensor...}"]);
+        .set("mqtt.templates", vec!["sensors/{sensor...}", "secret/{sensor...}"])
+        .set("mqtt.url", broker.url());
     for (version, reason) in [("3", "refuses it without a reason"), ("5", "access rules do not allow it")] {
         let check = env.thicket_with(&["check"], &both.clone().set("mqtt.version", version));
         assert_eq!(check.status.code(), Some(1));
@@ -176,7 +262,10 @@ async fn check_names_filters_that_the_broker_refuses_or_no_template_matches() {
         found.push_str(&stdout(&env.thicket_with(&["check"], &misfit)));
     }
     assert!(found.contains("FAIL  mqtt: no topic of the filter plant/# matches a template"), "{found}");
-    assert!(found.contains("FAIL  mqtt: no filter in mqtt.topics receives a topic of the template plant/"), "{found}");
+    assert!(
+        found.contains("FAIL  mqtt: no filter in mqtt.topics receives a topic of the template plant/"),
+        "{found}"
+    );
     assert!(found.contains("warn  mqtt: the filter $share/group/sensors/# also receives topics"), "{found}");
 
     let refused = env.thicket_with(&["run"], &topics(&["plant/#"]).set("http.listen", "127.0.0.1:0"));

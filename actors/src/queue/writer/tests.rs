@@ -16,7 +16,14 @@ fn new_writer() -> QueueWriter {
         newest_generation: 0,
     };
     let (exit, _) = ExitSignal::new();
-    QueueWriter::new(disconnected_redis(), Keys::default(), options, vec![Redelivery::default()], metrics(), exit)
+    QueueWriter::new(
+        disconnected_redis(),
+        Keys::default(),
+        options,
+        vec![Redelivery::default()],
+        metrics(),
+        exit,
+    )
 }
 
 async fn append(pool: &CreditPool) -> Append {

@@ -77,7 +77,9 @@ fn a_payload_over_the_limit_is_a_dead_letter_with_its_size() {
 #[test]
 fn a_topic_without_a_template_is_a_dead_letter_of_a_stable_partition() {
     let payload = Bytes::from_static(b"1");
-    let [(partition, record)] = &decoder().decode(DecodeMessage { redelivered: true, ..message("sensors/too/many/levels", &payload) })[..] else {
+    let [(partition, record)] = &decoder()
+        .decode(DecodeMessage { redelivered: true, ..message("sensors/too/many/levels", &payload) })[..]
+    else {
         panic!("not one record")
     };
     assert_eq!(reasons(std::slice::from_ref(record)), ["no_topic_template"]);

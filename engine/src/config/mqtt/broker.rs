@@ -49,7 +49,10 @@ impl<'de> Deserialize<'de> for VersionSetting {
         // An environment variable or a flag can be a text.
         let known = match &<Value as Deserialize>::deserialize(deserializer)? {
             Value::String(_, text) => Self::parse(text),
-            Value::Num(_, number) => number.to_u32().and_then(|number| Self::parse(&number.to_string())),
+            Value::Num(_, number) => {
+                let number = number.to_i128().or_else(|| number.to_u128()?.try_into().ok());
+                number.and_then(|number| Self::parse(&number.to_string()))
+            }
             _ => None,
         };
         known.ok_or_else(|| serde::de::Error::custom("mqtt.version must be \"auto\", 3 or 5"))
