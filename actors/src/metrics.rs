@@ -120,6 +120,7 @@ const LATENCY_BUCKETS: &[f64] = &[
 
 impl Metrics {
     /// Creates the metrics and registers them.
+    #[expect(clippy::too_many_lines, reason = "a few lines for each metric")]
     pub fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let r = Registrar { registry };
         let metrics = Self {

@@ -12,7 +12,7 @@ const SHORT: Duration = Duration::from_secs(10);
 const SHORT_CONNECTIONS: u32 = 3;
 /// A connection that lasts this long ends a conflict. Longer than [`WAIT`], so that two engines that
 /// wait for each other do not end it.
-pub(super) const CALM: Duration = Duration::from_secs(60);
+pub(super) const CALM: Duration = Duration::from_mins(1);
 /// How long to wait before the next connection while a conflict lasts. Shorter than [`SHORT`], so that
 /// the other client, if it is an engine with MQTT 3.1.1, notices the conflict too.
 pub(super) const WAIT: Duration = Duration::from_secs(5);

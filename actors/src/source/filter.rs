@@ -59,7 +59,7 @@ fn levels_overlap(one: &[&str], other: &[&str]) -> bool {
 fn levels_cover(wide: &[&str], narrow: &[&str]) -> bool {
     match (wide, narrow) {
         (["#"], _) | ([], []) => true,
-        (_, ["#"]) | ([], _) | (_, []) => false,
+        (_, ["#"] | []) | ([], _) => false,
         ([a, wide @ ..], [b, narrow @ ..]) => (*a == "+" || a == b) && levels_cover(wide, narrow),
     }
 }

@@ -52,27 +52,33 @@ impl Session {
         let at_once = self.reorder.borrow_mut().push(records, waiting, Instant::now());
         let (surplus, early) = self.reorder.borrow_mut().surplus();
         self.metrics.reorder_early.inc_by(early as u64);
-        at_once.into_iter().chain(surplus).for_each(|part| self.append(part));
+        self.append_parts(at_once.into_iter().chain(surplus));
         self.count_held();
     }
 
     /// Sends the readings to the log whose time of `queue.reorder` is over.
     pub(super) fn release_due(&self) {
         let due = self.reorder.borrow_mut().due(Instant::now());
-        due.into_iter().for_each(|part| self.append(part));
+        self.append_parts(due);
         self.count_held();
     }
 
     /// Sends all readings to the log that are held back.
     pub(super) fn release_all(&self) {
         let all = self.reorder.borrow_mut().all();
-        all.into_iter().for_each(|part| self.append(part));
+        self.append_parts(all);
         self.count_held();
     }
 
     pub(super) fn count_held(&self) {
         let held = i64::try_from(self.reorder.borrow().messages()).unwrap_or(i64::MAX);
         self.metrics.reorder_held.with_label_values(&[&self.options.name]).set(held);
+    }
+
+    fn append_parts(&self, parts: impl IntoIterator<Item = Part<Waiting>>) {
+        for part in parts {
+            self.append(part);
+        }
     }
 
     fn append(&self, Part { records, ends }: Part<Waiting>) {

@@ -119,15 +119,12 @@ impl Session {
     ) -> End {
         let mut versions = self.options.versions.in_order().iter();
         loop {
-            let open = match connection {
-                // The actor has restarted.
-                Some(open) => open,
-                None => {
-                    let version = versions.next().copied().unwrap_or(Version::V3);
-                    let (client, event_loop) = connect(&self.options, version);
-                    connection.insert(Connection { client, event_loop, accepted: None })
-                }
-            };
+            // After a restart of the actor there is a connection already.
+            let open = connection.get_or_insert_with(|| {
+                let version = versions.next().copied().unwrap_or(Version::V3);
+                let (client, event_loop) = connect(&self.options, version);
+                Connection { client, event_loop, accepted: None }
+            });
             let failure = self.stay_connected(open, memory, stop).await;
             let lasted = open.accepted.map(|accepted| accepted.elapsed());
             let version = open.client.version();
