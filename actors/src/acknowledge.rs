@@ -57,8 +57,10 @@ impl Delivery {
 mod tests {
     use std::time::Duration;
 
+    use thicket_connect::TlsSettings;
+
     use super::*;
-    use crate::mqtt::{MqttOptions, Version, Versions, connect};
+    use crate::mqtt::{BrokerAddress, MqttOptions, Version, Versions, connect};
 
     /// Deliveries of an earlier connection can never acknowledge a message of a later one, which
     /// may have the same packet id.
@@ -66,8 +68,7 @@ mod tests {
     async fn a_connection_that_has_ended_acknowledges_no_message() {
         let options = MqttOptions {
             name: "test".to_owned(),
-            host: "127.0.0.1".to_owned(),
-            port: 1,
+            address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
             versions: Versions::Auto,
             client_id: "test".to_owned(),
             credentials: None,
@@ -76,7 +77,7 @@ mod tests {
             max_in_flight: 8,
         };
         for version in [Version::V3, Version::V5] {
-            let (client, event_loop) = connect(&options, version);
+            let (client, event_loop) = connect(&options, version).unwrap();
             assert!(client.acknowledge(7).is_ok(), "the request waits in the queue");
             drop(event_loop);
             assert!(client.acknowledge(7).is_err(), "{version}");

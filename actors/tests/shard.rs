@@ -55,7 +55,7 @@ impl TestEnv {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (keys, client) = (Keys::default(), connect_redis(&redis.url()).await);
         let pool = postgres_pool(&postgres.url(), 2).unwrap();
-        let options = PostgresWriterOptions { url: postgres.url(), max_rows: 1_000 };
+        let options = PostgresWriterOptions { server: (&postgres.url()).into(), max_rows: 1_000 };
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
         let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));

@@ -25,6 +25,7 @@
 //! - `redis`, `mosquitto`, `postgres`, `prometheus`: the command line, the URL and the readiness
 //!   probe of each server.
 //! - [`server`]: one running server of any kind: start, stop, kill, restart.
+//! - [`tls`]: a further port with TLS.
 //! - `process`: child processes that end with their handle, and with this process.
 //! - `port`: loopback ports, each reserved for one process of this user.
 //! - `private`: the directory that the processes of one user share, for locks on ports and templates
@@ -48,6 +49,7 @@ mod redis;
 pub mod server;
 pub mod servers;
 mod settings;
+pub mod tls;
 mod wait;
 
 pub use error::Error;
@@ -57,3 +59,4 @@ pub use prometheus::{Prometheus, PrometheusService};
 pub use redis::{Redis, RedisService};
 pub use server::Server;
 pub use servers::Servers;
+pub use tls::TlsFiles;

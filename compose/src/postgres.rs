@@ -4,8 +4,11 @@ mod account;
 mod cluster;
 
 use std::{
+    ffi::OsString,
+    fs,
     io::{self, Read, Write},
     net::TcpStream,
+    os::unix::fs::{PermissionsExt, chown},
     path::Path,
 };
 
@@ -13,8 +16,10 @@ use cluster::NAME;
 
 use crate::{
     error::{Context, Error},
+    process::Account,
     program,
     server::{Launch, Server, Service, Signal},
+    tls::TlsFiles,
 };
 
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
@@ -24,15 +29,29 @@ const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
 pub type Postgres = Server<PostgresService>;
 
 /// How to start and probe PostgreSQL.
-#[derive(Debug)]
-pub struct PostgresService;
+#[derive(Debug, Default)]
+pub struct PostgresService {
+    /// The files for TLS, if there is TLS.
+    tls: Option<TlsFiles>,
+}
+
+/// With TLS, clients need a certificate. Without it, only the superuser may connect.
+const TLS_RULES: &str = "hostnossl all thicket 127.0.0.1/32 trust
+hostssl all all 127.0.0.1/32 trust clientcert=verify-ca
+";
 
 impl Server<PostgresService> {
     /// Starts PostgreSQL in `directory`. Started by root, it runs as the user `postgres`. That user
     /// gets search permission on `directory` and on its parents within the system's temporary
     /// directory.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(PostgresService, directory)
+        Self::start_service(PostgresService::default(), directory)
+    }
+
+    /// Starts PostgreSQL in `directory`, with TLS on the same port. With TLS, clients need a
+    /// certificate.
+    pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
+        Self::start_service(PostgresService { tls: Some(files) }, directory)
     }
 }
 
@@ -50,10 +69,10 @@ impl Service for PostgresService {
             cluster::create(&binaries, &data, account)?;
         }
         let file = data.join("postgresql.conf");
-        std::fs::write(&file, SETTINGS).during(|| format!("write {}", file.display()))?;
-        let arguments = vec![
+        fs::write(&file, SETTINGS).during(|| format!("write {}", file.display()))?;
+        let mut arguments: Vec<OsString> = vec![
             "-D".into(),
-            data.into(),
+            data.clone().into(),
             "-c".into(),
             format!("port={port}").into(),
             "-c".into(),
@@ -61,6 +80,9 @@ impl Service for PostgresService {
             "-c".into(),
             "unix_socket_directories=".into(),
         ];
+        if let Some(files) = &self.tls {
+            arguments.extend(install_tls(files, &data, account)?);
+        }
         // SIGINT ends sessions and shuts down cleanly. SIGQUIT leaves no shared memory behind;
         // SIGKILL would.
         Ok(Launch {
@@ -100,4 +122,24 @@ fn startup_message() -> Vec<u8> {
     let parameters = format!("user\0{NAME}\0database\0{NAME}\0\0");
     let length = 8 + parameters.len() as u32;
     [&length.to_be_bytes()[..], &196_608_u32.to_be_bytes(), parameters.as_bytes()].concat()
+}
+
+/// Copies the files of TLS into `data`, because PostgreSQL accepts only a key that its own account
+/// owns. Returns the arguments that name them.
+fn install_tls(files: &TlsFiles, data: &Path, account: Option<Account>) -> Result<Vec<OsString>, Error> {
+    let mut arguments = vec!["-c".into(), "ssl=on".into()];
+    let names = ["ssl_ca_file", "ssl_cert_file", "ssl_key_file"];
+    for (setting, content) in names.into_iter().zip(files.read()?) {
+        let file = data.join(setting);
+        fs::write(&file, content).during(|| format!("write {}", file.display()))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
+            .and_then(|()| {
+                account.map_or(Ok(()), |account| chown(&file, Some(account.user), Some(account.group)))
+            })
+            .during(|| format!("change the owner of {}", file.display()))?;
+        arguments.extend(["-c".into(), format!("{setting}={}", file.display()).into()]);
+    }
+    let rules = data.join("pg_hba.conf");
+    fs::write(&rules, TLS_RULES).during(|| format!("write {}", rules.display()))?;
+    Ok(arguments)
 }

@@ -11,6 +11,7 @@ use crate::{
     program,
     server::{Launch, Server, Service, Signal},
     settings,
+    tls::{TlsFiles, TlsPort},
 };
 
 const SETTINGS: &str = include_str!("../redis/redis.conf");
@@ -19,13 +20,27 @@ const SETTINGS: &str = include_str!("../redis/redis.conf");
 pub type Redis = Server<RedisService>;
 
 /// How to start and probe Redis.
-#[derive(Debug)]
-pub struct RedisService;
+#[derive(Debug, Default)]
+pub struct RedisService {
+    /// The port for TLS, if there is one.
+    tls: Option<TlsPort>,
+}
 
 impl Server<RedisService> {
     /// Starts Redis in `directory`.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(RedisService, directory)
+        Self::start_service(RedisService::default(), directory)
+    }
+
+    /// Starts Redis in `directory`, with TLS on a further port. There, clients need a certificate.
+    pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
+        let tls = Some(TlsPort::reserve(RedisService::NAME, files)?);
+        Self::start_service(RedisService { tls }, directory)
+    }
+
+    /// Returns the port for TLS, `None` if it was started without.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.service().tls.as_ref().map(TlsPort::number)
     }
 }
 
@@ -35,10 +50,18 @@ impl Service for RedisService {
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let program = program::find("redis-server", "redis-server")?;
         let file = directory.join("redis.conf");
-        let text = settings::replace(
+        let mut text = settings::replace(
             SETTINGS,
             &[("bind", "bind 127.0.0.1".to_owned()), ("port", format!("port {port}"))],
         );
+        if let Some(tls) = &self.tls {
+            let TlsFiles { ca, cert, key } = &tls.files;
+            let (ca, cert, key) = (ca.display(), cert.display(), key.display());
+            text.extend([format!(
+                "tls-port {}\ntls-ca-cert-file {ca}\ntls-cert-file {cert}\ntls-key-file {key}\n",
+                tls.number()
+            )]);
+        }
         std::fs::write(&file, text).during(|| format!("write {}", file.display()))?;
         let arguments = vec![file.into(), "--dir".into(), directory.into()];
         Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })

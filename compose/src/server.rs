@@ -74,6 +74,10 @@ impl<S: Service> Server<S> {
         }
     }
 
+    pub(crate) fn service(&self) -> &S {
+        &self.service
+    }
+
     /// Returns the URL for clients, for instance `redis://127.0.0.1:16379`.
     pub fn url(&self) -> String {
         self.service.url(self.port())

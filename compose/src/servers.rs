@@ -3,7 +3,7 @@
 
 use std::{path::Path, thread};
 
-use crate::{error::Error, mosquitto::Mosquitto, postgres::Postgres, redis::Redis};
+use crate::{error::Error, mosquitto::Mosquitto, postgres::Postgres, redis::Redis, tls::TlsFiles};
 
 /// Mosquitto, Redis and PostgreSQL in one directory. Dropping the value stops them in this order:
 /// first the messages, then the log, then the rows.
@@ -21,10 +21,29 @@ impl Servers {
     /// Starts all three in parallel, each in its own folder below `directory`. If one fails, stops
     /// the others.
     pub fn start(directory: &Path) -> Result<Servers, Error> {
+        Self::start_each(directory, Mosquitto::start, Redis::start, Postgres::start)
+    }
+
+    /// Starts all three like [`start`](Self::start), with TLS in addition.
+    pub fn start_with_tls(directory: &Path, files: &TlsFiles) -> Result<Servers, Error> {
+        Self::start_each(
+            directory,
+            |directory| Mosquitto::start_with_tls(directory, files.clone()),
+            |directory| Redis::start_with_tls(directory, files.clone()),
+            |directory| Postgres::start_with_tls(directory, files.clone()),
+        )
+    }
+
+    fn start_each(
+        directory: &Path,
+        mosquitto: impl Fn(&Path) -> Result<Mosquitto, Error>,
+        redis: impl Fn(&Path) -> Result<Redis, Error> + Sync,
+        postgres: impl Fn(&Path) -> Result<Postgres, Error> + Sync,
+    ) -> Result<Servers, Error> {
         thread::scope(|scope| {
-            let redis = scope.spawn(|| Redis::start(&directory.join("redis")));
-            let postgres = scope.spawn(|| Postgres::start(&directory.join("postgres")));
-            let mosquitto = Mosquitto::start(&directory.join("mosquitto"));
+            let redis = scope.spawn(|| redis(&directory.join("redis")));
+            let postgres = scope.spawn(|| postgres(&directory.join("postgres")));
+            let mosquitto = mosquitto(&directory.join("mosquitto"));
             let redis = redis.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let postgres = postgres.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Ok(Servers { mosquitto: mosquitto?, redis: redis?, postgres: postgres? })

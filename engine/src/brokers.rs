@@ -25,7 +25,8 @@ pub(crate) fn engine_options(config: &Config, deployment: &str) -> Result<Vec<Mq
     let mut sessions: HashMap<(String, u16), u32> = HashMap::new();
     let broker = |mqtt: &MqttConfig| {
         let MqttConfig { broker, .. } = mqtt;
-        let session = sessions.entry(broker.address()?).or_default();
+        let address = broker.address()?;
+        let session = sessions.entry((address.host().to_owned(), address.port())).or_default();
         *session += 1;
         let client_id = match (&broker.client_id[..], *session) {
             ("", 1) => format!("thicket-{deployment}"),
@@ -82,11 +83,9 @@ pub(crate) fn client_options(broker: &BrokerConfig, purpose: &str) -> Result<Mqt
 
 /// Returns the settings of a connection without a session.
 fn connection(broker: &BrokerConfig, client_id: String) -> Result<MqttOptions, ConfigError> {
-    let (host, port) = broker.address()?;
     Ok(MqttOptions {
         name: broker.label(),
-        host,
-        port,
+        address: broker.address()?,
         versions: broker.version.into(),
         client_id,
         credentials: broker.credentials(),

@@ -9,9 +9,10 @@ use thicket_store::redis::{disconnect, server_version, setting, try_connect_redi
 
 use crate::config::Config;
 use crate::format::count;
-use crate::migrate;
+use crate::{migrate, security};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the timeouts of the clients, whose errors say more.
+const TIMEOUT: Duration = Duration::from_secs(7);
 
 /// The settings that Redis needs so that it loses no acknowledged entry.
 const REDIS_SETTINGS: [(&str, &str); 3] =
@@ -76,13 +77,13 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn redis(config: &Config) -> Finding {
-    let url = &config.redis.url;
+    let server = config.redis.server();
     let away = |error: &dyn std::fmt::Display| {
         format!(
-            "{url} does not answer ({error}); start it (compose/install-servers installs it) or set redis.url"
+            "{server}: {error}; if it does not run, start it (compose/install-servers installs it), or set redis.url"
         )
     };
-    let client = match tokio::time::timeout(TIMEOUT, try_connect_redis(url)).await {
+    let client = match tokio::time::timeout(TIMEOUT, try_connect_redis(&server)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Err(away(&error)),
         Err(elapsed) => return Err(away(&elapsed)),
@@ -98,20 +99,24 @@ async fn redis(config: &Config) -> Finding {
     }
     disconnect(&client).await;
     let version = version.unwrap_or_else(|| "?".to_owned());
-    Ok(format!("version {version}, keeps every acknowledged entry"))
+    let security = security::describe(server.verification());
+    Ok(format!("version {version}, keeps every acknowledged entry, {security}"))
 }
 
 async fn postgres(config: &Config) -> Finding {
-    let url = config.postgres.url.clone();
-    let pending = tokio::task::spawn_blocking(move || migrate::pending(&url));
+    let server = config.postgres.server();
+    let pending = tokio::task::spawn_blocking(move || migrate::pending(&server));
     match tokio::time::timeout(TIMEOUT, pending).await {
-        Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("the tables are up to date".to_owned()),
+        Ok(Ok(Ok(pending))) if pending.is_empty() => {
+            let security = security::describe(config.postgres.server().verification().ok().flatten());
+            Ok(format!("the tables are up to date, {security}"))
+        }
         Ok(Ok(Ok(pending))) => {
             let migrations = count(pending.len() as u64, "migration");
             Err(format!("{migrations} missing; run `thicket migrate`"))
         }
         Ok(Ok(Err(error))) => Err(format!(
-            "does not answer ({error:#}); start it (compose/install-servers installs it) or set postgres.url"
+            "{error:#}; if it does not run, start it (compose/install-servers installs it), or set postgres.url"
         )),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("does not answer in time; check postgres.url".to_owned()),

@@ -5,11 +5,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use thicket_connect::has_password;
 
 use crate::anomalies::args::AnomaliesCommand;
 use crate::backtest::args::BacktestArgs;
 use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
+use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
 use crate::output::Format;
 use crate::presets::PresetsCommand;
@@ -53,18 +55,30 @@ pub(crate) struct Flags {
     /// Log format.
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// URL of the broker: mqtt://host:port.
+    /// URL of the broker, without a password: mqtt://host:port.
     #[arg(long, global = true, value_name = "URL")]
     mqtt: Option<String>,
-    /// URL of Redis: redis://host:port.
+    /// URL of Redis, without a password: redis://host:port.
     #[arg(long, global = true, value_name = "URL")]
     redis: Option<String>,
-    /// URL of PostgreSQL: postgres://user@host:port/database.
+    /// URL of PostgreSQL, without a password: postgres://user@host:port/database.
     #[arg(long, global = true, value_name = "URL")]
     postgres: Option<String>,
 }
 
 impl Flags {
+    /// Refuses a password on the command line: every user of the machine can see it there.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let urls = [("mqtt", &self.mqtt), ("redis", &self.redis), ("postgres", &self.postgres)];
+        match urls.iter().find(|(_, url)| url.as_deref().is_some_and(has_password)) {
+            None => Ok(()),
+            Some((flag, _)) => Err(format!(
+                "--{flag} contains a password, which every user of this machine can see; put the URL into the configuration file, into THICKET__{0}__URL, or into a file that THICKET__{0}__URL_FILE names",
+                flag.to_uppercase()
+            )),
+        }
+    }
+
     /// Returns the given flags as configuration keys and values.
     pub(crate) fn overrides(&self) -> Overrides {
         let format = self.log_format.map(|format| match format {
@@ -117,6 +131,9 @@ pub(crate) enum Command {
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),
+    /// Listens to a broker and shows which settings read its messages, which sensors and fields they
+    /// give, and what is left out.
+    Discover(DiscoverArgs),
     /// Shows step by step what one message becomes under the configuration.
     Try(TryArgs),
     /// Shows the presets: the settings for well-known devices.

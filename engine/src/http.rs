@@ -41,7 +41,7 @@ pub(crate) fn serve(
     phase: watch::Receiver<Phase>,
 ) -> anyhow::Result<()> {
     let listen = config.http.listen;
-    let pool = postgres_pool(&config.postgres.url, API_CONNECTIONS)?;
+    let pool = postgres_pool(config.postgres.server(), API_CONNECTIONS)?;
     let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase });
     let app = move || {
         App::new()

@@ -6,7 +6,9 @@ use std::time::Duration;
 use actix_rt::task::JoinHandle;
 use thicket_actors::metrics::Metrics;
 use thicket_schema::postgres::Ledger;
-use thicket_store::postgres::{PartitionLedger, PostgresConnection, connect_postgres, partition_ledgers};
+use thicket_store::postgres::{
+    PartitionLedger, PostgresConnection, PostgresServer, connect_postgres, partition_ledgers,
+};
 
 use crate::config::Config;
 
@@ -15,11 +17,11 @@ const POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// Sets the gauges until the engine ends. While PostgreSQL does not answer, they keep their last
 /// values.
 pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
-    let (url, metrics) = (config.postgres.url.clone(), metrics.clone());
+    let (server, metrics) = (config.postgres.server(), metrics.clone());
     actix_rt::spawn(async move {
         let mut connection = None;
         loop {
-            connection = poll(connection, &url, &metrics).await;
+            connection = poll(connection, &server, &metrics).await;
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     })
@@ -28,12 +30,12 @@ pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
 /// Reads the ledger once. Returns the connection if it can be used again.
 async fn poll(
     connection: Option<PostgresConnection>,
-    url: &str,
+    server: &PostgresServer,
     metrics: &Metrics,
 ) -> Option<PostgresConnection> {
     let mut postgres = match connection {
         Some(postgres) => postgres,
-        None => connect_postgres(url).await.ok()?,
+        None => connect_postgres(server).await.ok()?,
     };
     match partition_ledgers(&mut postgres).await {
         Ok(partitions) => {

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod config;
 mod deadletters;
+mod discover;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
@@ -25,6 +26,7 @@ mod reload;
 mod retention;
 mod run;
 mod scrape;
+mod security;
 mod sensors;
 mod status;
 mod stores;
@@ -43,6 +45,10 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = cli.flags.check() {
+        eprintln!("thicket: {error}");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
         Ok(config) => config,
         Err(error) => {
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Presets { command } => presets::run(&command),
+        Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };

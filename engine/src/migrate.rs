@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use thicket_schema::postgres;
-use thicket_store::postgres::connect_postgres;
+use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
 use crate::stores;
@@ -23,10 +23,10 @@ pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
 
 /// Returns the migrations that the database lacks. diesel's migrations block, so this starts a
 /// runtime of its own. Call it from `spawn_blocking`.
-pub(crate) fn pending(url: &str) -> anyhow::Result<Vec<String>> {
+pub(crate) fn pending(server: &PostgresServer) -> anyhow::Result<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let connection = connect_postgres(url).await?;
+        let connection = connect_postgres(server).await?;
         Ok(postgres::pending_migrations(connection).await?)
     })
 }

@@ -15,7 +15,8 @@ use anyhow::Context as _;
 use thicket_actors::metrics::Metrics;
 use thicket_schema::Keys;
 use thicket_store::postgres::{
-    DayOutcome, DayTable, PostgresConnection, begin_retention, connect_postgres, days_older_than,
+    DayOutcome, DayTable, PostgresConnection, PostgresServer, begin_retention, connect_postgres,
+    days_older_than,
 };
 use thicket_store::redis::{Client, connect_redis};
 
@@ -35,7 +36,7 @@ const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What dropping days needs.
 struct Retention {
-    url: String,
+    database: PostgresServer,
     /// `postgres.retention`.
     max_age: Duration,
     redis: Client,
@@ -50,10 +51,10 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> anyhow::Result<Option
         return Ok(None);
     }
     let keys = Keys::new(&config.redis.prefix)?;
-    let (redis, url, metrics) = (config.redis.url.clone(), config.postgres.url.clone(), metrics.clone());
+    let (redis, database, metrics) = (config.redis.server(), config.postgres.server(), metrics.clone());
     Ok(Some(actix_rt::spawn(async move {
-        let redis = connect_redis(&redis).await;
-        let retention = Retention { url, max_age, redis, keys, metrics };
+        let redis = connect_redis(redis).await;
+        let retention = Retention { database, max_age, redis, keys, metrics };
         loop {
             let interval = match retention.poll().await {
                 Ok(true) => POLL_INTERVAL,
@@ -71,7 +72,7 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> anyhow::Result<Option
 impl Retention {
     /// Drops the days that are past their retention. Returns whether all of them could be dropped.
     async fn poll(&self) -> anyhow::Result<bool> {
-        let mut postgres = connect_postgres(&self.url).await?;
+        let mut postgres = connect_postgres(&self.database).await?;
         if !begin_retention(&mut postgres).await? {
             self.metrics.retention_days_kept.set(0);
             return Ok(true);

@@ -12,12 +12,12 @@ pub(crate) const TABLES_MISSING: &str =
 
 /// Connects to PostgreSQL.
 pub(crate) async fn postgres(config: &Config) -> anyhow::Result<PostgresConnection> {
-    connect_postgres(&config.postgres.url)
+    connect_postgres(config.postgres.server())
         .await
         .context("postgresql does not answer; start it or set postgres.url")
 }
 
 /// Connects to Redis.
 pub(crate) async fn redis(config: &Config) -> anyhow::Result<Client> {
-    try_connect_redis(&config.redis.url).await.context("redis does not answer; start it or set redis.url")
+    try_connect_redis(config.redis.server()).await.context("redis does not answer; start it or set redis.url")
 }

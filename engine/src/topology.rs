@@ -102,10 +102,10 @@ impl Starter<'_> {
     async fn start_stores(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Stores> {
         let Self { config, metrics, .. } = *self;
         let redis = self.redis(arbiter).await?;
-        let pool = postgres_pool(&config.postgres.url, READ_CONNECTIONS)?;
+        let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
         let writer = |_| {
-            let (url, max_rows) = (config.postgres.url.clone(), config.postgres.max_rows);
-            let (options, metrics) = (PostgresWriterOptions { url, max_rows }, metrics.clone());
+            let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
+            let (options, metrics) = (PostgresWriterOptions { server, max_rows }, metrics.clone());
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })
@@ -197,7 +197,7 @@ impl Starter<'_> {
             writer,
             leases: self.leases(redis),
             keys: SubscriptionKeys::new(&self.keys),
-            pool: postgres_pool(&config.postgres.url, 1)?,
+            pool: postgres_pool(config.postgres.server(), 1)?,
             detectors: config.detector_configs()?.to_json(),
         };
         let metrics = self.metrics.clone();
@@ -222,11 +222,11 @@ impl Starter<'_> {
 
     /// A connection to Redis whose tasks run on the given arbiter.
     async fn redis(&self, arbiter: &ArbiterHandle) -> anyhow::Result<Client> {
-        let url = self.config.redis.url.clone();
+        let server = self.config.redis.server();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         arbiter.spawn(async move {
             // The receiver is gone if the engine was told to stop meanwhile.
-            let _ = sender.send(connect_redis(&url).await);
+            let _ = sender.send(connect_redis(server).await);
         });
         receiver.await.context("an arbiter ended while the engine started")
     }
@@ -258,8 +258,8 @@ impl Topology {
 async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
     let mut backoff = Backoff::default();
     loop {
-        let url = config.postgres.url.clone();
-        match tokio::task::spawn_blocking(move || migrate::pending(&url)).await? {
+        let server = config.postgres.server();
+        match tokio::task::spawn_blocking(move || migrate::pending(&server)).await? {
             Ok(pending) if pending.is_empty() => break,
             Ok(_) => anyhow::bail!("the tables are missing or out of date: run `thicket migrate`"),
             Err(error) => {
@@ -294,7 +294,7 @@ struct Deployment {
 
 /// Checks the number of partitions.
 async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
-    let mut connection = connect_postgres(&config.postgres.url).await?;
+    let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use tempfile::TempDir;
-use thicket_compose::Servers;
+use thicket_compose::{Servers, TlsFiles};
 
 use crate::config::{Addresses, Config};
 use crate::engine::Engine;
@@ -37,10 +37,30 @@ impl TestEnv {
     /// Starts the servers and creates the tables. `base` configures every engine and command that
     /// is not given a configuration of its own.
     pub async fn start(binary: &str, base: Config) -> Self {
+        Self::start_servers(binary, base, Self::directory(), Servers::start).await
+    }
+
+    /// Starts the servers like [`start`](Self::start), with TLS in addition. The certificates are in
+    /// `directory`; see [`certificates`](crate::certificates).
+    pub async fn start_with_tls(binary: &str, base: Config, directory: TempDir, files: TlsFiles) -> Self {
+        let start = move |path: &Path| Servers::start_with_tls(path, &files);
+        Self::start_servers(binary, base, directory, start).await
+    }
+
+    /// Creates a directory for a test.
+    pub fn directory() -> TempDir {
         let directory = TempDir::with_prefix("thicket-test-");
-        let directory = directory.unwrap_or_else(|error| panic!("no directory: {error}"));
+        directory.unwrap_or_else(|error| panic!("no directory: {error}"))
+    }
+
+    async fn start_servers(
+        binary: &str,
+        base: Config,
+        directory: TempDir,
+        start: impl FnOnce(&Path) -> Result<Servers, thicket_compose::Error> + Send + 'static,
+    ) -> Self {
         let path = directory.path().to_owned();
-        let servers = tokio::task::spawn_blocking(move || Servers::start(&path)).await;
+        let servers = tokio::task::spawn_blocking(move || start(&path)).await;
         let servers =
             servers.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|error| panic!("{error}"));
         let env = Self { servers, base, binary: binary.into(), directory };

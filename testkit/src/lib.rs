@@ -9,6 +9,7 @@
 //! In the order that a test uses the parts:
 //!
 //! - [`env`](mod@env): [`TestEnv`], private servers with a directory, for one test.
+//! - [`certificates`]: a CA with certificates of servers and clients.
 //! - [`config`]: [`Config`], a configuration file as a value.
 //! - [`engine`]: [`Engine`], an engine in a test: it panics with the engine's log.
 //! - [`engine_process`]: [`EngineProcess`], an engine in a harness: it returns errors.
@@ -29,6 +30,7 @@
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
 
 pub mod balance;
+pub mod certificates;
 pub mod config;
 pub mod engine;
 pub mod engine_process;
@@ -58,4 +60,5 @@ pub use redis::RedisProbe;
 pub use samples::Samples;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
+pub use thicket_compose::TlsFiles;
 pub use thicket_compose::server::Signal;

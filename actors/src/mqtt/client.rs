@@ -1,8 +1,9 @@
 //! The two halves of a connection: a client that sends requests, and an event loop that carries
 //! them out.
 
-use super::events::{Event, Failure};
-use super::options::{MqttOptions, Version};
+use super::address::{BrokerAddress, BrokerAddressError};
+use super::events::{Event, Failure, FailureKind};
+use super::options::{MqttOptions, Qos, Version};
 use super::{v3, v5};
 
 /// Requests that can be queued: an acknowledgement for each of the 2^16 packet ids, and as many
@@ -23,10 +24,14 @@ pub enum Client {
 }
 
 /// Makes one connection: connects, sends and receives. Dropping it ends the connection.
-pub enum EventLoop {
-    /// MQTT 3.1.1.
+pub struct EventLoop {
+    address: BrokerAddress,
+    library: Library,
+}
+
+/// The event loop of the library.
+enum Library {
     V3(Box<rumqttc::EventLoop>),
-    /// MQTT 5.
     V5(Box<rumqttc::v5::EventLoop>),
 }
 
@@ -36,17 +41,24 @@ pub enum EventLoop {
 pub struct ConnectionGone;
 
 /// Creates a connection. It connects when its event loop is polled.
-pub fn connect(options: &MqttOptions, version: Version) -> (Client, EventLoop) {
-    match version {
+///
+/// # Errors
+/// Fails if the files of TLS cannot be read.
+pub fn connect(options: &MqttOptions, version: Version) -> Result<(Client, EventLoop), Failure> {
+    let unusable = |error: BrokerAddressError| Failure::new(FailureKind::Unreachable, error.to_string());
+    let (client, library) = match version {
         Version::V3 => {
-            let (client, event_loop) = rumqttc::AsyncClient::new(v3::options(options), REQUEST_QUEUE);
-            (Client::V3(client), EventLoop::V3(Box::new(event_loop)))
+            let mqtt = v3::options(options).map_err(unusable)?;
+            let (client, event_loop) = rumqttc::AsyncClient::new(mqtt, REQUEST_QUEUE);
+            (Client::V3(client), Library::V3(Box::new(event_loop)))
         }
         Version::V5 => {
-            let (client, event_loop) = rumqttc::v5::AsyncClient::new(v5::options(options), REQUEST_QUEUE);
-            (Client::V5(client), EventLoop::V5(Box::new(event_loop)))
+            let mqtt = v5::options(options).map_err(unusable)?;
+            let (client, event_loop) = rumqttc::v5::AsyncClient::new(mqtt, REQUEST_QUEUE);
+            (Client::V5(client), Library::V5(Box::new(event_loop)))
         }
-    }
+    };
+    Ok((client, EventLoop { address: options.address.clone(), library }))
 }
 
 /// Connects in the first version that the broker knows. Returns once it accepts the connection.
@@ -57,7 +69,7 @@ pub async fn open(options: &MqttOptions) -> Result<(Client, EventLoop), Failure>
     let mut versions = options.versions.in_order().iter();
     loop {
         let version = versions.next().copied().unwrap_or(Version::V3);
-        let (client, mut event_loop) = connect(options, version);
+        let (client, mut event_loop) = connect(options, version)?;
         let accepted = loop {
             match event_loop.poll().await {
                 Ok(Event::Connected { .. }) => break Ok(()),
@@ -82,11 +94,18 @@ impl Client {
         }
     }
 
-    /// Subscribes to filters at QoS 1. The answer is one [`Event::Subscribed`].
-    pub fn subscribe(&self, filters: &[String]) -> Result<(), ConnectionGone> {
+    /// Subscribes to filters, at least one. The answer is one [`Event::Subscribed`].
+    ///
+    /// # Errors
+    /// Also fails if MQTT does not allow a filter.
+    pub fn subscribe(&self, filters: &[String], qos: Qos) -> Result<(), ConnectionGone> {
         match self {
-            Self::V3(client) => client.try_subscribe_many(v3::filters(filters)).map_err(|_| ConnectionGone),
-            Self::V5(client) => client.try_subscribe_many(v5::filters(filters)).map_err(|_| ConnectionGone),
+            Self::V3(client) => {
+                client.try_subscribe_many(v3::filters(filters, qos)).map_err(|_| ConnectionGone)
+            }
+            Self::V5(client) => {
+                client.try_subscribe_many(v5::filters(filters, qos)).map_err(|_| ConnectionGone)
+            }
         }
     }
 
@@ -125,9 +144,9 @@ impl EventLoop {
     /// The future must not be dropped before it ends: it may hold a connection attempt or half a
     /// packet.
     pub async fn poll(&mut self) -> Result<Event, Failure> {
-        match self {
-            Self::V3(event_loop) => v3::event(event_loop.poll().await),
-            Self::V5(event_loop) => v5::event(event_loop.poll().await),
+        match &mut self.library {
+            Library::V3(event_loop) => v3::event(event_loop.poll().await, &self.address),
+            Library::V5(event_loop) => v5::event(event_loop.poll().await, &self.address),
         }
     }
 }

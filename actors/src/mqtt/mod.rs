@@ -2,6 +2,7 @@
 //!
 //! The library has its own types for each version. This module gives both the same form:
 //!
+//! - `address`: the address of a broker, with TLS or websockets.
 //! - `options`: the settings of a connection, and the versions to try.
 //! - `client`: sends requests.
 //! - `events`: what a connection yields, and why it ends.
@@ -11,6 +12,7 @@
 //! Each connection has a client and an event loop of its own. A request that is sent to the client
 //! of an earlier connection reaches no broker.
 
+mod address;
 mod client;
 mod events;
 mod options;
@@ -18,6 +20,7 @@ mod reasons;
 mod v3;
 mod v5;
 
+pub use address::{BrokerAddress, BrokerAddressError};
 pub use client::{Client, ConnectionGone, EventLoop, connect, open};
 pub use events::{Event, Failure, FailureKind, Message, Refusal};
-pub use options::{MqttOptions, Version, Versions};
+pub use options::{MqttOptions, Qos, Version, Versions};

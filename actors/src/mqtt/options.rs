@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::address::BrokerAddress;
+
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -19,6 +21,15 @@ impl fmt::Display for Version {
             Self::V5 => "5",
         })
     }
+}
+
+/// The quality of service of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Qos {
+    /// QoS 0: a message can be lost, and is not acknowledged.
+    AtMostOnce,
+    /// QoS 1: a message is delivered until it is acknowledged.
+    AtLeastOnce,
 }
 
 /// The versions of the protocol that a connection may have.
@@ -46,10 +57,8 @@ impl Versions {
 pub struct MqttOptions {
     /// The name of the broker in logs and metrics.
     pub name: String,
-    /// Host of the broker.
-    pub host: String,
-    /// Port of the broker.
-    pub port: u16,
+    /// The address of the broker.
+    pub address: BrokerAddress,
     /// The versions of the protocol to try.
     pub versions: Versions,
     /// The client id, which names the persistent session.
@@ -71,8 +80,7 @@ impl fmt::Debug for MqttOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MqttOptions")
             .field("name", &self.name)
-            .field("host", &self.host)
-            .field("port", &self.port)
+            .field("address", &self.address.to_string())
             .field("versions", &self.versions)
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()

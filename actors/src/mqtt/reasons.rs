@@ -1,11 +1,15 @@
 //! The reasons of brokers in words, with what to do about them.
 
+use std::error::Error;
 use std::io;
 
 use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, DisconnectReasonCode, PubAckReason, SubscribeReasonCode,
 };
 
+use thicket_connect::all_causes;
+
+use super::address::BrokerAddress;
 use super::events::{Failure, FailureKind};
 
 pub(super) const VERSION: &str =
@@ -20,32 +24,32 @@ pub(super) const SUBSCRIPTION_REFUSED: &str =
     "the broker refuses it without a reason; check its access rules";
 const MOVED: &str = "the broker has moved; set mqtt.url to its new address";
 
-/// Returns the failure of a connection that the broker closed without a reason.
-pub(super) fn closed() -> Failure {
-    Failure::new(FailureKind::Closed, "the broker closed the connection")
+const CLOSED: &str = "the broker closed the connection";
+
+/// Returns a failure with the text of its error, and what to do.
+pub(super) fn explained(kind: FailureKind, error: &dyn Error, address: &BrokerAddress) -> Failure {
+    let text = address.explain(error);
+    // Without advice, the library's text says less.
+    let words =
+        if kind == FailureKind::Closed && text == all_causes(error) { CLOSED.to_owned() } else { text };
+    Failure::new(kind, words)
 }
 
-/// Returns the failure of a connection whose broker does not answer.
-pub(super) fn silent() -> Failure {
-    Failure::new(FailureKind::Other, "the broker does not answer in time")
-}
-
-/// Returns the failure of a connection that exists.
-pub(super) fn of_transport(error: &io::Error) -> Failure {
+/// Returns the kind of an I/O error of a connection.
+pub(super) fn of_transport(error: &io::Error) -> FailureKind {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match error.kind() {
-        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => closed(),
-        _ => Failure::new(FailureKind::Other, error.to_string()),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => FailureKind::Closed,
+        _ => FailureKind::Other,
     }
 }
 
-/// Returns the failure of a connection that is being made.
-pub(super) fn of_connect(error: &io::Error) -> Failure {
-    let failure = of_transport(error);
-    if failure.kind == FailureKind::Closed {
-        return failure;
+/// Returns the kind of an I/O error while a connection is made.
+pub(super) fn of_connect(error: &io::Error) -> FailureKind {
+    match of_transport(error) {
+        FailureKind::Other => FailureKind::Unreachable,
+        kind => kind,
     }
-    Failure::new(FailureKind::Unreachable, error.to_string())
 }
 
 /// Returns why a broker refuses a connection of MQTT 5.
@@ -117,7 +121,7 @@ pub(super) fn disconnection(code: DisconnectReasonCode, said: Option<&str>) -> F
         | Code::QoSNotSupported
         | Code::SubscriptionIdentifiersNotSupported => "the broker does not accept a packet of the client",
         Code::NormalDisconnection | Code::DisconnectWithWillMessage | Code::UnspecifiedError => {
-            return Failure::new(FailureKind::Closed, with(closed().to_string(), said));
+            return Failure::new(FailureKind::Closed, with(CLOSED.to_owned(), said));
         }
     };
     Failure::new(kind, with(words.to_owned(), said))

@@ -6,26 +6,33 @@ use rumqttc::{
     SubscribeFilter, SubscribeReasonCode,
 };
 
+use super::address::{BrokerAddress, BrokerAddressError};
 use super::client::LARGEST_PACKET;
 use super::events::{Event, Failure, FailureKind, Message, Refusal};
-use super::options::MqttOptions;
+use super::options::{MqttOptions, Qos};
 use super::reasons;
 
 /// Returns the settings of a connection.
-pub(super) fn options(options: &MqttOptions) -> rumqttc::MqttOptions {
-    let mut mqtt = rumqttc::MqttOptions::new(&options.client_id, &options.host, options.port);
-    mqtt.set_clean_session(options.session_expiry.is_none())
+pub(super) fn options(options: &MqttOptions) -> Result<rumqttc::MqttOptions, BrokerAddressError> {
+    let MqttOptions { address, .. } = options;
+    let mut mqtt = rumqttc::MqttOptions::new(&options.client_id, address.server(), address.port());
+    mqtt.set_transport(address.transport()?)
+        .set_clean_session(options.session_expiry.is_none())
         .set_manual_acks(true)
         .set_keep_alive(options.keep_alive)
         .set_max_packet_size(LARGEST_PACKET as usize, LARGEST_PACKET as usize);
     if let Some((user, password)) = &options.credentials {
         mqtt.set_credentials(user, password);
     }
-    mqtt
+    Ok(mqtt)
 }
 
-pub(super) fn filters(filters: &[String]) -> Vec<SubscribeFilter> {
-    filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce)).collect()
+pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<SubscribeFilter> {
+    let qos = match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+    };
+    filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), qos)).collect()
 }
 
 /// Returns a message with nothing but a packet id, from which the library makes an acknowledgement.
@@ -35,8 +42,11 @@ pub(super) fn publish(packet: u16) -> Publish {
     publish
 }
 
-pub(super) fn event(polled: Result<rumqttc::Event, ConnectionError>) -> Result<Event, Failure> {
-    Ok(match polled.map_err(failure)? {
+pub(super) fn event(
+    polled: Result<rumqttc::Event, ConnectionError>,
+    address: &BrokerAddress,
+) -> Result<Event, Failure> {
+    Ok(match polled.map_err(|error| failure(&error, address))? {
         rumqttc::Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. })) => {
             Event::Connected { session_present }
         }
@@ -66,17 +76,18 @@ fn message(publish: Publish) -> Message {
     }
 }
 
-fn failure(error: ConnectionError) -> Failure {
-    match error {
-        ConnectionError::ConnectionRefused(code) => refusal(code),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => reasons::closed(),
+fn failure(error: &ConnectionError, address: &BrokerAddress) -> Failure {
+    let kind = match error {
+        ConnectionError::ConnectionRefused(code) => return refusal(*code),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => FailureKind::Closed,
         ConnectionError::MqttState(
             StateError::Io(error) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(error)),
-        ) => reasons::of_transport(&error),
-        ConnectionError::Io(error) => reasons::of_connect(&error),
-        ConnectionError::NetworkTimeout => reasons::silent(),
-        error => Failure::new(FailureKind::Other, error.to_string()),
-    }
+        ) => reasons::of_transport(error),
+        ConnectionError::Io(error) => reasons::of_connect(error),
+        ConnectionError::Tls(_) | ConnectionError::Websocket(_) => FailureKind::Unreachable,
+        _ => FailureKind::Other,
+    };
+    reasons::explained(kind, error, address)
 }
 
 fn refusal(code: ConnectReturnCode) -> Failure {

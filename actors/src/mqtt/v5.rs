@@ -7,9 +7,10 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectProperties, Filter, Packet, Publish};
 use rumqttc::v5::{ConnectionError, StateError};
 
+use super::address::{BrokerAddress, BrokerAddressError};
 use super::client::LARGEST_PACKET;
 use super::events::{Event, Failure, FailureKind, Message, Refusal};
-use super::options::MqttOptions;
+use super::options::{MqttOptions, Qos};
 use super::reasons;
 
 /// The shortest interval of pings that the library allows.
@@ -20,14 +21,16 @@ const MAX_PUBLISHED: u16 = 100;
 
 /// Returns the settings of a connection. The broker may not use topic aliases: the library does not
 /// resolve them.
-pub(super) fn options(options: &MqttOptions) -> rumqttc::v5::MqttOptions {
+pub(super) fn options(options: &MqttOptions) -> Result<rumqttc::v5::MqttOptions, BrokerAddressError> {
+    let MqttOptions { address, .. } = options;
     let mut properties = ConnectProperties::new();
     properties.session_expiry_interval = Some(options.session_expiry.map_or(0, seconds));
     properties.receive_maximum = Some(u16::try_from(options.max_in_flight.max(1)).unwrap_or(u16::MAX));
     properties.max_packet_size = Some(LARGEST_PACKET);
     properties.topic_alias_max = Some(0);
-    let mut mqtt = rumqttc::v5::MqttOptions::new(&options.client_id, &options.host, options.port);
-    mqtt.set_clean_start(options.session_expiry.is_none())
+    let mut mqtt = rumqttc::v5::MqttOptions::new(&options.client_id, address.server(), address.port());
+    mqtt.set_transport(address.transport()?)
+        .set_clean_start(options.session_expiry.is_none())
         .set_manual_acks(true)
         .set_keep_alive(options.keep_alive.max(SHORTEST_KEEP_ALIVE))
         .set_connect_properties(properties)
@@ -35,7 +38,7 @@ pub(super) fn options(options: &MqttOptions) -> rumqttc::v5::MqttOptions {
     if let Some((user, password)) = &options.credentials {
         mqtt.set_credentials(user, password);
     }
-    mqtt
+    Ok(mqtt)
 }
 
 /// Returns an interval in seconds. The largest number means: without end.
@@ -43,8 +46,12 @@ fn seconds(interval: Duration) -> u32 {
     u32::try_from(interval.as_secs()).unwrap_or(u32::MAX)
 }
 
-pub(super) fn filters(filters: &[String]) -> Vec<Filter> {
-    filters.iter().map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce)).collect()
+pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<Filter> {
+    let qos = match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+    };
+    filters.iter().map(|filter| Filter::new(filter.clone(), qos)).collect()
 }
 
 /// Returns a message with nothing but a packet id, from which the library makes an acknowledgement.
@@ -52,9 +59,12 @@ pub(super) fn publish(packet: u16) -> Publish {
     Publish { qos: QoS::AtLeastOnce, pkid: packet, ..Publish::default() }
 }
 
-pub(super) fn event(polled: Result<rumqttc::v5::Event, ConnectionError>) -> Result<Event, Failure> {
+pub(super) fn event(
+    polled: Result<rumqttc::v5::Event, ConnectionError>,
+    address: &BrokerAddress,
+) -> Result<Event, Failure> {
     use rumqttc::v5::Event::{Incoming, Outgoing as Sent};
-    Ok(match polled.map_err(failure)? {
+    Ok(match polled.map_err(|error| failure(&error, address))? {
         Incoming(Packet::ConnAck(ConnAck { session_present, .. })) => Event::Connected { session_present },
         Incoming(Packet::Publish(publish)) => Event::Message(message(publish)),
         Incoming(Packet::SubAck(answer)) => {
@@ -82,19 +92,20 @@ fn message(publish: Publish) -> Message {
     }
 }
 
-fn failure(error: ConnectionError) -> Failure {
+fn failure(error: &ConnectionError, address: &BrokerAddress) -> Failure {
     use rumqttc::v5::mqttbytes::Error::Io;
-    match error {
-        ConnectionError::ConnectionRefused(code) => reasons::refusal(code),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => reasons::closed(),
+    let kind = match error {
+        ConnectionError::ConnectionRefused(code) => return reasons::refusal(*code),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            reasons::disconnection(reason_code, reason_string.as_deref())
+            return reasons::disconnection(*reason_code, reason_string.as_deref());
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => FailureKind::Closed,
         ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(Io(error))) => {
-            reasons::of_transport(&error)
+            reasons::of_transport(error)
         }
-        ConnectionError::Io(error) => reasons::of_connect(&error),
-        ConnectionError::Timeout(_) => reasons::silent(),
-        error => Failure::new(FailureKind::Other, error.to_string()),
-    }
+        ConnectionError::Io(error) => reasons::of_connect(error),
+        ConnectionError::Tls(_) | ConnectionError::Websocket(_) => FailureKind::Unreachable,
+        _ => FailureKind::Other,
+    };
+    reasons::explained(kind, error, address)
 }

@@ -114,7 +114,7 @@ impl Actor for MqttIngress {
         context.spawn(Rc::clone(&self.controls).run().into_actor(self));
         let runs = self.sessions.iter().map(|session| {
             let (session, stop) = (Rc::clone(session), self.stop.subscribe());
-            async move { session.run(stop).await }
+            async move { Box::pin(session.run(stop)).await }
         });
         context.spawn(join_all(runs).into_actor(self).map(|_, this, _| {
             this.ended.send_replace(true);

@@ -19,7 +19,7 @@ use crate::acknowledge::{Delivery, Redelivery};
 use crate::credit::{Credit, CreditPool};
 use crate::messages::Append;
 use crate::metrics::Metrics;
-use crate::mqtt::{Client, Event, EventLoop, Failure, MqttOptions, Refusal, Version, connect};
+use crate::mqtt::{Client, Event, EventLoop, Failure, MqttOptions, Qos, Refusal, Version, connect};
 
 /// How long to wait until the last acknowledgements and the disconnect packet are sent.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -120,12 +120,17 @@ impl Session {
         let mut versions = self.options.versions.in_order().iter();
         loop {
             // After a restart of the actor there is a connection already.
-            let open = connection.get_or_insert_with(|| {
-                let version = versions.next().copied().unwrap_or(Version::V3);
-                let (client, event_loop) = connect(&self.options, version);
-                Connection { client, event_loop, accepted: None }
-            });
-            let failure = self.stay_connected(open, memory, stop).await;
+            let opened = connection
+                .take()
+                .map_or_else(|| self.open(versions.next().copied().unwrap_or(Version::V3)), Ok);
+            let open = match opened {
+                Ok(open) => connection.insert(open),
+                Err(failure) => {
+                    self.on_no_connection(&failure);
+                    return End { lasted: None, failure: Some(failure.kind) };
+                }
+            };
+            let failure = Box::pin(self.stay_connected(open, memory, stop)).await;
             let lasted = open.accepted.map(|accepted| accepted.elapsed());
             let version = open.client.version();
             if let Some(failure) = &failure {
@@ -135,11 +140,20 @@ impl Session {
                     *connection = None;
                     continue;
                 }
-                let MqttOptions { name, host, port, .. } = &self.options;
-                tracing::warn!(error = %failure, broker = name, host, port, "no connection to the broker; retrying");
+                self.on_no_connection(failure);
             }
             return End { lasted, failure: failure.map(|failure| failure.kind) };
         }
+    }
+
+    fn open(&self, version: Version) -> Result<Connection, Failure> {
+        let (client, event_loop) = connect(&self.options, version)?;
+        Ok(Connection { client, event_loop, accepted: None })
+    }
+
+    fn on_no_connection(&self, failure: &Failure) {
+        let MqttOptions { name, address, .. } = &self.options;
+        tracing::warn!(error = %failure, broker = name, %address, "no connection to the broker; retrying");
     }
 
     /// Handles one connection until it ends. Returns why; `None` if this side ends it.
@@ -252,9 +266,9 @@ impl Session {
     }
 
     fn on_connected(&self, client: &Client, session_present: bool, subscribed: bool) {
-        let MqttOptions { name, host, port, .. } = &self.options;
+        let MqttOptions { name, address, .. } = &self.options;
         let version = client.version();
-        tracing::info!(broker = name, host, port, %version, session_present, "connected to the broker");
+        tracing::info!(broker = name, %address, %version, session_present, "connected to the broker");
         self.metrics.mqtt_connects.with_label_values(&[name]).inc();
         if session_present {
             // The broker delivers the unacknowledged messages again.
@@ -267,7 +281,7 @@ impl Session {
             self.metrics.mqtt_connected.with_label_values(&[name]).set(1);
             return;
         }
-        if let Err(error) = client.subscribe(&self.filters()) {
+        if let Err(error) = client.subscribe(&self.filters(), Qos::AtLeastOnce) {
             tracing::error!(%error, "cannot send the subscription");
         }
     }

@@ -11,7 +11,7 @@ use actix::{
 use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
-use thicket_store::postgres::{CommitBatch, CommitReport, WriteSession};
+use thicket_store::postgres::{CommitBatch, CommitReport, PostgresServer, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
@@ -22,8 +22,8 @@ use crate::supervision::notify_drained;
 /// The settings of a writer.
 #[derive(Clone, Debug)]
 pub struct PostgresWriterOptions {
-    /// URL of the database.
-    pub url: String,
+    /// The database.
+    pub server: PostgresServer,
     /// Maximum number of rows of one transaction.
     pub max_rows: usize,
 }
@@ -59,7 +59,7 @@ impl PostgresWriter {
         }
         self.state.busy = true;
         let session = self.state.session.take().unwrap_or_default();
-        let task = commit(session, self.options.url.clone(), self.metrics.clone(), commits);
+        let task = commit(session, self.options.server.clone(), self.metrics.clone(), commits);
         context.spawn(task.into_actor(self).map(|session, this, context| {
             this.state.session = Some(session);
             this.state.busy = false;
@@ -119,7 +119,7 @@ fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
 /// Commits batches. Returns once the outcome of every batch is known.
 async fn commit(
     mut session: WriteSession,
-    url: String,
+    server: PostgresServer,
     metrics: Metrics,
     mut commits: Vec<Commit>,
 ) -> WriteSession {
@@ -127,7 +127,7 @@ async fn commit(
     let report = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-        match session.commit(&url, &batches).await {
+        match session.commit(&server, &batches).await {
             Ok(report) => {
                 metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 break report;

@@ -93,6 +93,7 @@ enum Place {
 }
 
 /// One walk over one object.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact about the walk so far")]
 pub(super) struct Walk<'w, 't> {
     scanner: Scanner<'t>,
     compiled: &'w Compiled,

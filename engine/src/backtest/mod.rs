@@ -58,7 +58,7 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
         jobs,
         configs: new.detector_configs()?,
         range,
-        postgres: config.postgres.url.clone(),
+        postgres: config.postgres.server(),
         out: args.out.as_deref().map(ScoresFile::create).transpose()?,
     };
     let threads = args

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::Context as _;
 use thicket_actors::detector::DetectorConfigs;
 use thicket_schema::SensorId;
-use thicket_store::postgres::{PostgresConnection, anomalies_between, connect_postgres};
+use thicket_store::postgres::{PostgresConnection, PostgresServer, anomalies_between, connect_postgres};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ pub(super) struct Backtest {
     pub(super) jobs: Vec<Job>,
     pub(super) configs: DetectorConfigs,
     pub(super) range: Range,
-    pub(super) postgres: String,
+    pub(super) postgres: PostgresServer,
     pub(super) out: Option<ScoresFile>,
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use thicket_actors::mqtt::{self, Event, Failure, MqttOptions, Version};
+use thicket_actors::mqtt::{self, Event, Failure, MqttOptions, Qos, Version};
 use thicket_actors::source::{Severity, misfits, plain_filter};
 use thicket_store::postgres::{connect_postgres, deployment_name};
 
@@ -11,7 +11,7 @@ use super::Line;
 use crate::brokers::{client_options, decode_options_of, engine_options};
 use crate::config::{Config, MqttConfig};
 use crate::format::count;
-use crate::scrape;
+use crate::{scrape, security};
 
 /// How long a broker may take, in both versions of the protocol.
 const TIMEOUT: Duration = Duration::from_secs(12);
@@ -56,7 +56,7 @@ async fn client_ids(config: &Config) -> Vec<String> {
     if config.mqtt.iter().all(|mqtt| !mqtt.broker.client_id.is_empty()) {
         return ids("");
     }
-    let Ok(mut postgres) = connect_postgres(&config.postgres.url).await else { return Vec::new() };
+    let Ok(mut postgres) = connect_postgres(&config.postgres.server()).await else { return Vec::new() };
     match deployment_name(&mut postgres).await {
         Ok(Some(deployment)) => ids(&deployment),
         Ok(None) | Err(_) => Vec::new(),
@@ -89,8 +89,10 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
     };
     let asked: Vec<String> = topics.iter().map(of_own_group).collect();
     let (version, refused) = subscribe(&options, &topics, &asked).await.map_err(|failure| {
-        let MqttOptions { host, port, .. } = &options;
-        format!("no connection to {host}:{port} ({failure}); start the broker (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password")
+        format!(
+            "{}: {failure}; if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password",
+            options.address
+        )
     })?;
     if !refused.is_empty() {
         return Err(format!("the broker refuses {}", refused.join("; ")));
@@ -99,8 +101,9 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
     let unique = client_id.map_or_else(String::new, |id| {
         format!("; the engine's client id is {id}, which no other client may have")
     });
-    let MqttOptions { host, port, .. } = options;
-    Ok(format!("{host}:{port} accepts the connection (MQTT {version}) and {filters}{unique}"))
+    let MqttOptions { address, .. } = options;
+    let security = security::describe(address.verification());
+    Ok(format!("{address} accepts the connection, {security}, in MQTT {version}, and {filters}{unique}"))
 }
 
 /// Returns the version of the protocol, and the filters that the broker refuses, with its reasons.
@@ -110,7 +113,7 @@ async fn subscribe(
     asked: &[String],
 ) -> Result<(Version, Vec<String>), Failure> {
     let (client, mut event_loop) = mqtt::open(options).await?;
-    if client.subscribe(asked).is_err() {
+    if client.subscribe(asked, Qos::AtMostOnce).is_err() {
         return Ok((client.version(), Vec::new()));
     }
     let refused = loop {

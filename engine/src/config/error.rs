@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use figment::error::Kind;
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -38,7 +40,7 @@ impl ConfigError {
 
     /// Makes an error of the values of the sources. `place` is where they are, such as `mqtt[1]`.
     pub(super) fn source(errors: figment::Error, place: &str) -> Self {
-        let errors: Vec<String> = errors.into_iter().map(|error| error.to_string()).collect();
+        let errors: Vec<String> = errors.into_iter().map(without_secrets).collect();
         Self::Source(format!("{place}: {}", errors.join("; ")))
     }
 
@@ -53,4 +55,25 @@ impl ConfigError {
             other => other,
         }
     }
+}
+
+/// Returns the text of an error without the value of a password or of a URL, and without the lines
+/// of the file that the parser quotes.
+pub(super) fn without_secrets(mut error: figment::Error) -> String {
+    let is_secret = error.path.last().is_some_and(|key| key == "password" || key == "url");
+    error.kind = match error.kind {
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret => {
+            Kind::Message(format!("the value is not {expected} (a number needs quotes)"))
+        }
+        Kind::Message(text) => {
+            let is_quoted = |line: &&str| {
+                line.trim_start_matches(|letter: char| letter == ' ' || letter.is_ascii_digit())
+                    .starts_with('|')
+            };
+            let lines: Vec<&str> = text.lines().filter(|line| !is_quoted(line)).collect();
+            Kind::Message(lines.join(" "))
+        }
+        kind => kind,
+    };
+    error.to_string()
 }

@@ -5,15 +5,17 @@
 //! - `root`: the whole configuration, and the checks that no type can express.
 //! - `sections`: a struct per section; `mqtt` has those of the brokers.
 //! - `sources`: reads a configuration.
+//! - `tls`: the settings of TLS connections.
 
 mod error;
 mod mqtt;
 mod root;
 mod sections;
 mod sources;
+mod tls;
 
 pub(crate) use error::ConfigError;
-pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig};
+pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
 pub(crate) use sections::{LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Overrides, load};

@@ -112,6 +112,8 @@ impl Config {
     /// Checks what no type can express.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         self.mqtt.iter().try_for_each(MqttConfig::validate)?;
+        self.redis.validate()?;
+        self.postgres.validate()?;
         let positive = [
             ("postgres.writers", self.postgres.writers as u64),
             ("postgres.max_rows", self.postgres.max_rows as u64),

@@ -5,6 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use thicket_store::postgres::PostgresServer;
+use thicket_store::redis::RedisServer;
+
+use super::error::ConfigError;
+use super::tls::TlsConfig;
 
 /// This process.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -18,17 +23,36 @@ pub(crate) struct NodeConfig {
 }
 
 /// The log and the checkpoints.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedisConfig {
     /// `redis://[user:password@]host:port[/database]`.
     pub(crate) url: String,
     /// First part of every key.
     pub(crate) prefix: String,
+    /// TLS.
+    pub(crate) tls: TlsConfig,
+}
+
+impl std::fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisConfig").field("server", &self.server()).finish_non_exhaustive()
+    }
+}
+
+impl RedisConfig {
+    /// Returns the address of the server.
+    pub(crate) fn server(&self) -> RedisServer {
+        RedisServer::new(&self.url, self.tls.settings())
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.server().check().map_err(|error| ConfigError::invalid("redis.url", &error.to_string()))
+    }
 }
 
 /// The rows and their retention.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresConfig {
     /// `postgres://user[:password]@host:port/database`.
@@ -40,6 +64,25 @@ pub(crate) struct PostgresConfig {
     /// How long readings are kept; 0 means without a limit.
     #[serde(with = "humantime_serde")]
     pub(crate) retention: Duration,
+    /// TLS.
+    pub(crate) tls: TlsConfig,
+}
+
+impl std::fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresConfig").field("server", &self.server()).finish_non_exhaustive()
+    }
+}
+
+impl PostgresConfig {
+    /// Returns the address of the database.
+    pub(crate) fn server(&self) -> PostgresServer {
+        PostgresServer::new(&self.url, self.tls.settings())
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.server().check().map_err(|error| ConfigError::invalid("postgres.url", &error.to_string()))
+    }
 }
 
 /// The writing of the log.

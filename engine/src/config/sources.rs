@@ -5,7 +5,7 @@ use std::path::Path;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, without_secrets};
 use super::mqtt::{Layers, brokers};
 use super::root::Config;
 
@@ -29,7 +29,7 @@ pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config,
     let above = above_the_file(overrides)?;
     let all = defaults.clone().merge(&file).merge(&above);
     let mut config: Config = all.extract().map_err(|errors| {
-        ConfigError::Source(errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>().join("; "))
+        ConfigError::Source(errors.into_iter().map(without_secrets).collect::<Vec<_>>().join("; "))
     })?;
     config.mqtt = brokers(&Layers { defaults: &defaults, file: &file, above: &above })?;
     config.validate()?;

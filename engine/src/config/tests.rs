@@ -16,7 +16,7 @@ fn load_text(text: &str) -> Result<Config, ConfigError> {
 fn the_shipped_defaults_are_valid() {
     let config = load_text("").unwrap();
     assert_eq!(config.queue.partitions, 64);
-    assert_eq!(config.mqtt[0].broker.address().unwrap(), ("127.0.0.1".to_owned(), 1883));
+    assert_eq!(config.mqtt[0].broker.address().unwrap().to_string(), "mqtt://127.0.0.1:1883");
 }
 
 /// What ships says outright what holds anyway, key by key, so that it can be read as the reference.
@@ -90,6 +90,34 @@ fn a_missing_file_is_named() {
 fn a_password_is_never_printed() {
     let config = load_text("[mqtt]\npassword = \"hunter2\"\n").unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn an_error_does_not_quote_a_password() {
+    for text in [
+        "[mqtt]\npassword = 31337\n",
+        "[mqtt]\npassword = \"31337\n",
+        "[redis]\nurl = \"redis://u:31337@h/x\"\n",
+        "[redis]\nurl = [\"redis://u:31337@h\"]\n",
+        "[postgres]\nurl = \"postgres://u:31337@h:port/d\"\n",
+        "[postgres]\nurl = \"postgres://u:31337@h/d?sslmode=prefer\"\n",
+        "[mqtt]\nurl = \"mqtt://u:31337@h:port\"\n",
+    ] {
+        let error = load_text(text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("31337"), "{error} {error:?}");
+    }
+    let config =
+        load_text("[redis]\nurl = \"redis://u:hunter2@h\"\n[postgres]\nurl = \"postgres://u:hunter2@h/d\"\n");
+    assert!(!format!("{:?}", config.unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn a_setting_of_tls_is_never_ignored() {
+    let problem = |text: &str| load_text(text).unwrap_err().to_string();
+    assert!(problem("[redis.tls]\nca = \"ca.pem\"\n").contains("redis.url: is without TLS"));
+    assert!(problem("[redis.tls]\ninsecure = true\n").contains("redis.url: is without TLS"));
+    let disabled = "[postgres]\nurl = \"postgres://h/d?sslmode=disable\"\n[postgres.tls]\nca = \"ca.pem\"\n";
+    assert!(problem(disabled).contains("postgres.url: has sslmode=disable"));
 }
 
 #[test]

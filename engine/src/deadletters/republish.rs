@@ -64,9 +64,8 @@ impl Republisher {
     /// Connects, under a client id of its own.
     async fn open(broker: &BrokerConfig) -> anyhow::Result<Self> {
         let options = client_options(broker, "replay")?;
-        let no_connection = || {
-            format!("no connection to the broker {}:{}; start it or set mqtt.url", options.host, options.port)
-        };
+        let no_connection =
+            || format!("no connection to the broker {}; start it or set mqtt.url", options.address);
         let opened = tokio::time::timeout(TIMEOUT, mqtt::open(&options)).await.with_context(no_connection)?;
         let (client, event_loop) = opened.with_context(no_connection)?;
         Ok(Self { client, event_loop })

@@ -29,7 +29,7 @@ pub(crate) async fn explain(config: &Config, args: ExplainArgs) -> anyhow::Resul
     let at = args.at.unwrap_or_else(|| Timestamp::from(Utc::now()));
     let stored = StoredDetection::read(&mut postgres, &sensor, at).await?;
     drop(postgres);
-    let pool = postgres_pool(&config.postgres.url, 1)?;
+    let pool = postgres_pool(config.postgres.server(), 1)?;
     let (mut detector, detector_config, replayed) =
         replay::state_before(config, &pool, &sensor, &stored).await?;
     let detector_config = &detector_config.config;

@@ -154,7 +154,7 @@ impl<'a> Replay<'a> {
 /// Returns the sensor's checkpoint; `None` if it has none, or if Redis does not answer.
 async fn load_checkpoint(config: &Config, sensor: &SensorRow, name: &SensorName) -> Option<Checkpoint> {
     let loading = async {
-        let redis = try_connect_redis(&config.redis.url).await?;
+        let redis = try_connect_redis(config.redis.server()).await?;
         let store = CheckpointStore::new(redis, Keys::new(&config.redis.prefix)?);
         anyhow::Ok(store.load(PartitionId(sensor.partition as u16), name).await?.readable())
     };

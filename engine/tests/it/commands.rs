@@ -83,3 +83,37 @@ async fn migrating_twice_is_harmless() {
     assert!(again.status.success());
     assert!(stdout(&again).contains("up to date"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discover_listens_to_a_broker_and_writes_a_configuration_that_reads_it() {
+    let env = start(TestEnv::config()).await;
+    let path = env.path().join("discovered.toml");
+    let discover = async {
+        let (file, url) = (path.to_str().unwrap().to_owned(), env.addresses().mqtt);
+        let run = move || {
+            std::process::Command::new(crate::support::BINARY)
+                .args(["discover", "--for", "4s", "--mqtt", &url, "--write", &file])
+                .output()
+        };
+        tokio::task::spawn_blocking(run).await.unwrap().unwrap()
+    };
+    let publish = async {
+        let publisher = env.publisher();
+        // The broker drops what is published before the command listens.
+        for _ in 0..12 {
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+            publisher.publish("zigbee2mqtt/Door", r#"{"contact":true}"#).await;
+            publisher.publish("plant/7/raw", r#"{"rpm":1200}"#).await;
+        }
+    };
+    let (found, ()) = tokio::join!(discover, publish);
+    assert!(found.status.success(), "{}", stderr(&found));
+    assert!(stdout(&found).contains("preset zigbee2mqtt"), "{}", stdout(&found));
+    let tried = std::process::Command::new(crate::support::BINARY)
+        .args(["try", "zigbee2mqtt/Door", r#"{"contact":true}"#, "--json", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(json(&tried)["readings"][0]["sensor"], "Door");
+    assert_eq!(json(&tried)["readings"][0]["values"]["contact"], 1.0);
+}

@@ -14,6 +14,7 @@ mod dead_letters;
 mod explain;
 mod mqtt;
 mod outages;
+mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
@@ -24,3 +25,4 @@ mod retention;
 mod stores;
 mod subscriptions;
 mod support;
+mod tls;

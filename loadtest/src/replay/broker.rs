@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use thicket_connect::without_password;
+
 /// The address of an MQTT broker: `mqtt://[user[:password]@]host[:port]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broker {
@@ -17,7 +19,10 @@ impl FromStr for Broker {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let bad = || format!("{url:?} is not an MQTT address like mqtt://localhost:1883");
+        let bad = || {
+            let shown = if url.contains('@') { without_password(url) } else { url.to_owned() };
+            format!("{shown:?} is not an MQTT address like mqtt://localhost:1883 (without TLS)")
+        };
         let rest = url.strip_prefix("mqtt://").or_else(|| url.strip_prefix("tcp://")).ok_or_else(bad)?;
         let rest = rest.trim_end_matches('/');
         let (login, address) = match rest.rsplit_once('@') {
@@ -87,5 +92,7 @@ mod tests {
     fn passwords_are_not_shown() {
         let broker: Broker = "mqtt://edge:secret@[::1]:1".parse().unwrap();
         assert_eq!(format!("{broker} {broker:?}"), "mqtt://[::1]:1 mqtt://[::1]:1");
+        let error = "mqtts://edge:secret@broker".parse::<Broker>().unwrap_err();
+        assert!(!error.contains("secret") && error.contains("without TLS"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! What Thicket stores in PostgreSQL. A file per table with all statements on it.
 //!
-//! - [`connect_postgres`], [`postgres_pool`]: connections.
+//! - `server`: the address of a database. [`connect_postgres`], [`postgres_pool`]: connections.
 //! - `write_session`, `batch`, `commit`, `pending_writes`, `bisect`: the commit point. One
 //!   transaction writes batches.
 //! - `partitions`, `positions`, `ledgers`: positions, epochs and ledgers of the partitions.
@@ -37,6 +37,7 @@ mod quarantine;
 mod readings;
 mod row_counts;
 mod sensors;
+mod server;
 mod snapshot;
 mod write_session;
 
@@ -78,5 +79,6 @@ pub use quarantine::{
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensors::{count_sensors, find_sensor, sensor_names, sensors_matching};
+pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
 pub use write_session::{WriteError, WriteSession};

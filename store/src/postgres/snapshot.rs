@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use diesel::sql_types::{Bool, Timestamptz};
 use diesel::{ConnectionError, ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName};
 use diesel::{SelectableHelper as _, result::Error as QueryError, sql_query};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::{Stream, TryStreamExt as _};
 use thicket_schema::Timestamp;
 use thicket_schema::postgres::{
@@ -14,7 +14,9 @@ use thicket_schema::postgres::{
     sensors,
 };
 
+use super::connection::establish;
 use super::ledgers::partition_ledgers;
+use super::server::PostgresServer;
 
 /// Starts a snapshot for a long read of `readings` and returns its time. End it with
 /// [`end_snapshot`].
@@ -92,14 +94,15 @@ pub struct SnapshotReader {
 
 impl SnapshotReader {
     /// Connects, and checks that the tables exist.
-    pub async fn connect(url: &str) -> Result<Self, SnapshotError> {
+    pub async fn connect(database: impl Into<PostgresServer>) -> Result<Self, SnapshotError> {
         #[derive(QueryableByName)]
         struct Tables {
             #[diesel(sql_type = Bool)]
             exist: bool,
         }
-        let server = without_secrets(url);
-        let mut connection = match AsyncPgConnection::establish(url).await {
+        let database = database.into();
+        let server = database.to_string();
+        let mut connection = match establish(&database).await {
             Ok(connection) => connection,
             Err(source) => return Err(SnapshotError::Unreachable { server, source }),
         };
@@ -257,25 +260,9 @@ impl SnapshotReader {
     }
 }
 
-/// The URL without user and password: `host:port/database`.
-fn without_secrets(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    rest.split('?').next().unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_are_not_shown() {
-        assert_eq!(
-            without_secrets("postgres://thicket:s@cret@db:5432/thicket?sslmode=prefer"),
-            "db:5432/thicket"
-        );
-        assert_eq!(without_secrets("postgres://localhost/thicket"), "localhost/thicket");
-    }
 
     #[tokio::test]
     async fn an_absent_server_is_named_with_a_way_to_start_it() {

@@ -15,6 +15,7 @@ use super::connection::connect_postgres;
 use super::day_tables::{day_of, ensure_days};
 use super::pending_writes::{CommitReport, StoredReferences};
 use super::quarantine::{QuarantineEntry, QuarantineReason, quarantine};
+use super::server::PostgresServer;
 
 /// How long PostgreSQL waits for the next statement of a transaction. It is shorter than the
 /// default of a lease.
@@ -76,9 +77,13 @@ impl WriteSession {
     }
 
     /// Commits batches in one transaction. Before that, creates the day tables that are missing.
-    pub async fn commit(&mut self, url: &str, batches: &[&CommitBatch]) -> Result<CommitReport, WriteError> {
+    pub async fn commit(
+        &mut self,
+        server: impl Into<PostgresServer>,
+        batches: &[&CommitBatch],
+    ) -> Result<CommitReport, WriteError> {
         if self.connection.is_none() {
-            self.connection = Some(connect_to_write(url).await?);
+            self.connection = Some(connect_to_write(server.into()).await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(CommitReport::default()) };
         let days = batches.iter().flat_map(|batch| {
@@ -116,8 +121,8 @@ fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<Quara
 
 /// Connects with a timeout for idle transactions. Otherwise a node that hangs could keep its locks,
 /// and no other node could claim its partitions.
-async fn connect_to_write(url: &str) -> Result<AsyncPgConnection, WriteError> {
-    let mut connection = connect_postgres(url).await?;
+async fn connect_to_write(server: PostgresServer) -> Result<AsyncPgConnection, WriteError> {
+    let mut connection = connect_postgres(server).await?;
     let timeout = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
     connection.batch_execute(&timeout).await?;
     Ok(connection)

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::interfaces::ClientLike as _;
+use fred::error::ErrorKind;
+use fred::interfaces::{ClientLike as _, EventInterface as _};
 use fred::types::Builder;
-use fred::types::config::{Config, ReconnectPolicy};
+use fred::types::config::ReconnectPolicy;
+use thicket_connect::{refusal, with_advice};
 
+use super::server::RedisServer;
 use crate::retry::until_ok;
 
 /// An error of Redis, or of the connection to it.
@@ -19,12 +22,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_MIN_MS: u32 = 100;
 const RETRY_MAX_MS: u32 = 2_000;
 
-/// Connects to Redis. Afterwards the client reconnects by itself, without end.
+/// Connects to Redis. Afterwards the client reconnects by itself, without end. Each connection with
+/// TLS reads the certificates again.
 ///
 /// # Errors
-/// Returns an error if the first connection fails.
-pub async fn try_connect_redis(url: &str) -> Result<Client, RedisError> {
-    let mut builder = Builder::from_config(Config::from_url(url)?);
+/// Returns an error that says what to do if the first connection fails.
+pub async fn try_connect_redis(server: impl Into<RedisServer>) -> Result<Client, RedisError> {
+    let server = server.into();
+    let config =
+        server.client_config().map_err(|error| RedisError::new(ErrorKind::Config, error.to_string()))?;
+    let mut builder = Builder::from_config(config);
     builder
         .with_connection_config(|connection| {
             connection.max_command_attempts = 1;
@@ -35,14 +42,31 @@ pub async fn try_connect_redis(url: &str) -> Result<Client, RedisError> {
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT)
         .set_policy(ReconnectPolicy::new_exponential(0, RETRY_MIN_MS, RETRY_MAX_MS, 2));
     let client = builder.build()?;
-    client.init().await?;
+    let connected = client.init().await;
+    connected.map_err(|error| {
+        RedisError::new(error.kind().clone(), with_advice(error.details(), server.expected()))
+    })?;
     Ok(client)
 }
 
 /// Connects to Redis. Retries until Redis answers, and logs each failure.
-pub async fn connect_redis(url: &str) -> Client {
+pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
+    let server = server.into();
     let warn = |error: &RedisError| {
-        tracing::warn!(%error, "redis does not answer; retrying (start it, or set redis.url)");
+        tracing::warn!(%error, %server, "redis does not answer; retrying (start it, or set redis.url)");
     };
-    until_ok(async || try_connect_redis(url).await, warn).await
+    let client = until_ok(async || try_connect_redis(&server).await, warn).await;
+    warn_of_refused_certificates(&client);
+    client
+}
+
+/// Logs why a certificate is refused when the client reconnects. The commands that fail meanwhile
+/// report only that there is no connection.
+fn warn_of_refused_certificates(client: &Client) {
+    client.on_error(|(error, _)| async move {
+        if let Some(refusal) = refusal(error.details()) {
+            tracing::warn!(error = refusal, "no connection to redis; retrying");
+        }
+        Ok(())
+    });
 }

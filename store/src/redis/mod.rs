@@ -1,6 +1,6 @@
 //! What Thicket stores in Redis. A file per structure.
 //!
-//! - `connection`: clients.
+//! - `server`: the address of a Redis. `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
 //! - `log_backlog`: the part of a log that is not committed yet.
 //! - `leases`, `node`: which node is alive.
@@ -17,6 +17,7 @@ mod leases;
 mod log_backlog;
 mod node;
 mod reader;
+mod server;
 mod settings;
 mod suspects;
 
@@ -29,6 +30,7 @@ pub use leases::{Leases, lease_holder};
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
+pub use server::{RedisServer, RedisServerError};
 pub use settings::{disconnect, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;

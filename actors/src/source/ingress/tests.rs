@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
+use thicket_connect::TlsSettings;
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
-use crate::mqtt::{Message, Version, Versions, connect};
+use crate::mqtt::{BrokerAddress, Message, Version, Versions, connect};
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
 type NewIngress = (MqttIngress, MessageDecoder, UnboundedReceiver<Append>);
@@ -20,8 +21,7 @@ fn new_ingress(max_in_flight: u32) -> NewIngress {
 fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
     let options = MqttOptions {
         name: "test".to_owned(),
-        host: "127.0.0.1".to_owned(),
-        port: 1,
+        address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
         versions: Versions::Auto,
         client_id: "test".to_owned(),
         credentials: None,
@@ -71,7 +71,7 @@ fn message(topic: &str, payload: &str) -> Message {
 /// Receives a message on a connection that never connects.
 async fn receive(ingress: &MqttIngress, decoder: &MessageDecoder, message: Message) {
     let session = &ingress.sessions[0];
-    let (client, _) = connect(&session.options, Version::V5);
+    let (client, _) = connect(&session.options, Version::V5).unwrap();
     session.on_message(message, &client, decoder).await;
 }
 
@@ -130,7 +130,7 @@ async fn no_more_messages_are_sent_than_there_are_credits() {
     let first = appended.recv().await.unwrap();
     let session = Rc::clone(&ingress.sessions[0]);
     let second = actix_rt::spawn(async move {
-        let (client, _) = connect(&session.options, Version::V5);
+        let (client, _) = connect(&session.options, Version::V5).unwrap();
         session.on_message(message("sensors/a", "2"), &client, &decoder).await;
     });
     tokio::task::yield_now().await;

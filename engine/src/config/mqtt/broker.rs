@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use figment::value::Value;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use thicket_actors::mqtt::{Version, Versions};
+use thicket_actors::mqtt::{BrokerAddress, BrokerAddressError, Version, Versions};
+use thicket_connect::without_password;
 
 use crate::config::error::ConfigError;
+use crate::config::tls::TlsConfig;
 
 /// The connection to a broker. `default.toml` has the meaning of each key.
 #[derive(Clone, Deserialize, Serialize)]
@@ -14,7 +16,7 @@ use crate::config::error::ConfigError;
 pub(crate) struct BrokerConfig {
     /// Name in logs and metrics; empty for host and port.
     pub(crate) name: String,
-    /// `mqtt://host:port`.
+    /// `mqtt://host:port`, or with `mqtts`, `ws` or `wss`.
     pub(crate) url: String,
     /// Name of the persistent session; empty for the id of the deployment.
     pub(crate) client_id: String,
@@ -32,6 +34,8 @@ pub(crate) struct BrokerConfig {
     pub(crate) keep_alive: Duration,
     /// Maximum number of messages that are received and not yet appended.
     pub(crate) max_in_flight: u32,
+    /// TLS.
+    pub(crate) tls: TlsConfig,
 }
 
 /// The version of the protocol: `"auto"`, 3 (which is 3.1.1) or 5.
@@ -84,7 +88,7 @@ impl std::fmt::Debug for BrokerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BrokerConfig")
             .field("name", &self.name)
-            .field("url", &self.url)
+            .field("url", &without_password(&self.url))
             .field("client_id", &self.client_id)
             .field("username", &self.username)
             .finish_non_exhaustive()
@@ -93,7 +97,7 @@ impl std::fmt::Debug for BrokerConfig {
 
 impl BrokerConfig {
     /// The keys of this struct.
-    pub(super) const KEYS: [&str; 9] = [
+    pub(super) const KEYS: [&str; 10] = [
         "name",
         "url",
         "client_id",
@@ -103,33 +107,25 @@ impl BrokerConfig {
         "session_expiry",
         "keep_alive",
         "max_in_flight",
+        "tls",
     ];
 
     /// Returns the name of the broker in logs and metrics.
     pub(crate) fn label(&self) -> String {
         match self.address() {
-            Ok((host, port)) if self.name.is_empty() => format!("{host}:{port}"),
+            Ok(address) if self.name.is_empty() => format!("{}:{}", address.host(), address.port()),
             _ => self.name.clone(),
         }
     }
 
-    /// Returns host and port of the broker.
-    pub(crate) fn address(&self) -> Result<(String, u16), ConfigError> {
-        let invalid = || ConfigError::invalid("mqtt.url", "must look like mqtt://host:1883");
-        let rest = self
-            .url
-            .strip_prefix("mqtt://")
-            .or_else(|| self.url.strip_prefix("tcp://"))
-            .ok_or_else(invalid)?;
-        let rest = rest.trim_end_matches('/');
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| invalid())?),
-            None => (rest, 1883),
-        };
-        if host.is_empty() {
-            return Err(invalid());
-        }
-        Ok((host.to_owned(), port))
+    /// Returns the address of the broker.
+    pub(crate) fn address(&self) -> Result<BrokerAddress, ConfigError> {
+        BrokerAddress::new(&self.url, self.tls.settings()).map_err(|error| Self::unusable(&error))
+    }
+
+    /// Returns the error of an address that cannot be used.
+    pub(crate) fn unusable(error: &BrokerAddressError) -> ConfigError {
+        ConfigError::invalid("mqtt.url", &error.to_string())
     }
 
     /// Returns user name and password, if the broker asks for them.
@@ -139,7 +135,8 @@ impl BrokerConfig {
 
     /// Checks what no type can express. `place` is where the keys are, such as `mqtt[1]`.
     pub(super) fn validate(&self, place: &str) -> Result<(), ConfigError> {
-        self.address().map_err(|error| error.at(place))?;
+        let address = self.address().map_err(|error| error.at(place))?;
+        address.transport().map_err(|error| Self::unusable(&error).at(place))?;
         if self.max_in_flight == 0 {
             return Err(ConfigError::invalid(&format!("{place}.max_in_flight"), "must be at least 1"));
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::broker::BrokerConfig;
 use super::messages::MessageConfig;
 use super::subscriptions;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, without_secrets};
 
 /// A broker and its subscriptions.
 #[derive(Clone, Debug, Serialize)]
@@ -30,15 +30,19 @@ pub(crate) struct MqttConfig {
 impl<'de> Deserialize<'de> for MqttConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
+        let custom = |errors: figment::Error| {
+            let errors: Vec<String> = errors.into_iter().map(without_secrets).collect();
+            D::Error::custom(errors.join("; "))
+        };
         let mut broker = Dict::deserialize(deserializer)?;
         let subscriptions = broker.remove("subscriptions");
         let messages: Dict =
             broker.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
         Ok(Self {
-            broker: Value::from(broker).deserialize().map_err(D::Error::custom)?,
-            messages: Value::from(messages).deserialize().map_err(D::Error::custom)?,
+            broker: Value::from(broker).deserialize().map_err(custom)?,
+            messages: Value::from(messages).deserialize().map_err(custom)?,
             subscriptions: match subscriptions {
-                Some(subscriptions) => subscriptions.deserialize().map_err(D::Error::custom)?,
+                Some(subscriptions) => subscriptions.deserialize().map_err(custom)?,
                 None => Vec::new(),
             },
             place: String::new(),

@@ -16,3 +16,4 @@ pub(crate) use broker::BrokerConfig;
 pub(crate) use config::MqttConfig;
 pub(super) use layers::{Layers, brokers};
 pub(crate) use messages::MessageConfig;
+pub(crate) use subscriptions::merge_subscription;

@@ -33,3 +33,11 @@ pub(super) fn merge(
     };
     presets.into_iter().map(merged).collect()
 }
+
+/// Merges the keys of a subscription that is not in the configuration yet.
+pub(crate) fn merge_subscription(
+    broker: &MessageConfig,
+    own: &Dict,
+) -> Result<Vec<MessageConfig>, ConfigError> {
+    merge(broker, own, "mqtt.subscriptions")
+}

@@ -1,0 +1,47 @@
+//! URLs without their passwords.
+
+/// Returns a URL for logs and errors: its password is `***`, and its parameters are left out.
+///
+/// Everything up to the last `@` before the parameters counts as credentials. So a password is
+/// hidden even if its special characters are not percent-encoded.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
+    let (credentials, server) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
+    let server = server.split(['?', '#']).next().unwrap_or_default();
+    let credentials = match credentials {
+        None => String::new(),
+        Some(credentials) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{user}:***@"),
+            None => format!("{credentials}@"),
+        },
+    };
+    format!("{scheme}://{credentials}{server}")
+}
+
+/// Returns whether a URL contains a password.
+pub fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let in_credentials = rest.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains(':'));
+    in_credentials || url.contains("password=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_password, without_password};
+
+    #[test]
+    fn a_password_is_hidden_whatever_it_contains() {
+        for (url, shown) in [
+            ("redis://user:secret@host:6379/1", "redis://user:***@host:6379/1"),
+            ("redis://:secret@host", "redis://:***@host"),
+            ("postgres://u:se@cr/et?x#y@db:5432/thicket?sslmode=require", "postgres://u:***@db:5432/thicket"),
+            ("postgres://db/thicket?password=secret", "postgres://db/thicket"),
+            ("mqtt://host:1883", "mqtt://host:1883"),
+            ("redis://user@host", "redis://user@host"),
+            ("host=h password=secret", "(not a URL)"),
+        ] {
+            assert_eq!(without_password(url), shown);
+            assert_eq!(has_password(url), url.contains("se@") || url.contains("secret"), "{url}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! How connections to the broker and the stores are secured, for every crate that opens one.
+//!
+//! - [`settings`]: the settings of a TLS connection, and the configuration that rustls needs.
+//! - `files`: certificates and keys in files.
+//! - `verifier`: verifies the certificate of a server. Reads the CA certificates at each handshake.
+//! - `identity`: presents the client certificate. Reads it at each handshake.
+//! - [`advice`]: what to do when a connection fails, by the text of the error.
+//! - [`address`]: URLs without their passwords.
+
+pub mod address;
+pub mod advice;
+mod files;
+mod identity;
+pub mod settings;
+mod verifier;
+
+pub use address::{has_password, without_password};
+pub use advice::{Expected, all_causes, refusal, with_advice};
+pub use files::FileError;
+pub use rustls::ClientConfig;
+pub use settings::{TlsError, TlsSettings, Verification};

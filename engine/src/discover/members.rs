@@ -1,0 +1,189 @@
+//! Finds the members of JSON payloads that hold a time or name a device.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use thicket_codecs::timestamp::{TimestampError, parse_epoch, parse_lenient};
+use thicket_schema::Timestamp;
+
+/// Maximum number of members of a payload that are looked at.
+const MAX_MEMBERS: usize = 200;
+const MAX_DEPTH: usize = 4;
+/// Names of members that hold a time, in lower case.
+const TIME_NAMES: [&str; 13] = [
+    "ts",
+    "time",
+    "timestamp",
+    "datetime",
+    "date_time",
+    "last_seen",
+    "lastseen",
+    "received_at",
+    "measured_at",
+    "created_at",
+    "updated_at",
+    "date",
+    "t",
+];
+/// Names of members that name a device, in lower case, the best first.
+const DEVICE_NAMES: [&str; 17] = [
+    "deveui",
+    "dev_eui",
+    "device_id",
+    "deviceid",
+    "device",
+    "devicename",
+    "device_name",
+    "mac",
+    "serial",
+    "serial_number",
+    "sn",
+    "sensor_id",
+    "sensorid",
+    "sensor",
+    "id",
+    "addr",
+    "name",
+];
+/// Times before 2015 and after 2100 are no times of readings, in µs since 1970.
+const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000_000;
+
+/// The members of the payloads of one form.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// For each path that holds a time: in how many messages, and in how many without an offset.
+    times: BTreeMap<String, (u64, u64)>,
+    /// For each path that may name a device: in how many messages, and the values on each topic.
+    devices: BTreeMap<String, (u64, BTreeMap<String, BTreeSet<String>>)>,
+    messages: u64,
+}
+
+/// What the members of the payloads say about the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suggestions {
+    /// Paths that hold the time, the most frequent first.
+    pub(super) timestamp_keys: Vec<String>,
+    /// Whether times have no offset from UTC.
+    pub(super) local_times: bool,
+    /// The path that tells the devices of one topic apart.
+    pub(super) device: Option<String>,
+}
+
+impl Members {
+    /// Adds a message. Payloads that are not JSON objects have no members.
+    pub(super) fn add(&mut self, topic: &str, payload: &[u8]) {
+        self.messages += 1;
+        let Ok(Value::Object(object)) = serde_json::from_slice(payload) else { return };
+        let mut members = Vec::new();
+        flatten("", &Value::Object(object), 0, &mut members);
+        for (path, value) in members {
+            let name = path.rsplit('.').next().unwrap_or(&path).to_lowercase();
+            if TIME_NAMES.contains(&name.as_str())
+                && let Some(is_local) = time_of(&value)
+            {
+                let (count, local) = self.times.entry(path.clone()).or_default();
+                *count += 1;
+                *local += u64::from(is_local);
+            }
+            if DEVICE_NAMES.contains(&name.as_str()) {
+                let text = match &value {
+                    Value::String(text) => text.clone(),
+                    Value::Number(number) if !number.is_f64() => number.to_string(),
+                    _ => continue,
+                };
+                let (count, topics) = self.devices.entry(path).or_default();
+                *count += 1;
+                topics.entry(topic.to_owned()).or_default().insert(text);
+            }
+        }
+    }
+
+    /// Returns the settings that fit.
+    pub(super) fn suggestions(&self) -> Suggestions {
+        let mut times: Vec<(&String, &(u64, u64))> = self.times.iter().collect();
+        times.sort_by_key(|(path, (count, _))| (std::cmp::Reverse(*count), path.matches('.').count()));
+        times.truncate(3);
+        // A device is told apart by a member that every message has, with several values on one
+        // topic, and each of them in several messages.
+        let tells_apart = |(count, topics): &(u64, BTreeMap<String, BTreeSet<String>>)| {
+            let values: usize = topics.values().map(BTreeSet::len).sum();
+            let is_in_all = *count == self.messages;
+            is_in_all && topics.values().any(|values| values.len() > 1) && 2 * values as u64 <= self.messages
+        };
+        let rank = |path: &str| {
+            let name = path.rsplit('.').next().unwrap_or(path).to_lowercase();
+            DEVICE_NAMES.iter().position(|device| *device == name)
+        };
+        let devices = self.devices.iter().filter(|(_, found)| tells_apart(found));
+        Suggestions {
+            local_times: times.first().is_some_and(|(_, (count, local))| 2 * local > *count),
+            timestamp_keys: times.into_iter().map(|(path, _)| path.clone()).collect(),
+            device: devices.map(|(path, _)| path.clone()).min_by_key(|path| rank(path)),
+        }
+    }
+}
+
+fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(object) if depth < MAX_DEPTH => {
+            for (name, value) in object {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flatten(&path, value, depth + 1, members);
+            }
+        }
+        Value::Object(_) | Value::Array(_) => {}
+        scalar if members.len() < MAX_MEMBERS => members.push((path.to_owned(), scalar.clone())),
+        _ => {}
+    }
+}
+
+/// Returns whether a time has no offset from UTC; `None` if the value is no time.
+fn time_of(value: &Value) -> Option<bool> {
+    let is_plausible = |time: Timestamp| PLAUSIBLE.contains(&time.0);
+    match value {
+        Value::Number(number) => {
+            parse_epoch(&number.to_string()).ok().filter(|time| is_plausible(*time)).map(|_| false)
+        }
+        Value::String(text) => match parse_lenient(text, None) {
+            Ok(time) => is_plausible(time).then_some(false),
+            Err(TimestampError::NoZone(_)) => Some(true),
+            Err(_) => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suggestions(messages: &[(&str, &str)]) -> Suggestions {
+        let mut members = Members::default();
+        for (topic, payload) in messages {
+            members.add(topic, payload.as_bytes());
+        }
+        members.suggestions()
+    }
+
+    #[test]
+    fn a_time_is_found_by_its_name_and_its_value() {
+        let found = suggestions(&[
+            ("a", r#"{"Time":"2026-11-25T19:00:18","t":21.5,"meta":{"ts":1795629600}}"#),
+            ("a", r#"{"Time":"2026-11-25T19:00:28","t":21.6,"time":"late"}"#),
+        ]);
+        assert_eq!(found.timestamp_keys, ["Time", "meta.ts"]);
+        assert!(found.local_times);
+    }
+
+    #[test]
+    fn a_member_tells_devices_apart_if_it_varies_on_one_topic() {
+        let message = |id: u32| format!(r#"{{"model":"x","id":{id},"value":1}}"#);
+        let messages: Vec<String> = [1, 2, 1, 2].map(message).into();
+        let messages: Vec<(&str, &str)> = messages.iter().map(|text| ("gateway", text.as_str())).collect();
+        assert_eq!(suggestions(&messages).device.as_deref(), Some("id"));
+        assert_eq!(suggestions(&messages[..2]).device, None, "each message has another id");
+        let of_topics =
+            [("a", messages[0].1), ("b", messages[1].1), ("a", messages[2].1), ("b", messages[3].1)];
+        assert_eq!(suggestions(&of_topics).device, None, "the topic tells them apart");
+    }
+}

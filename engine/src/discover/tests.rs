@@ -1,0 +1,88 @@
+use std::io::Write as _;
+
+use super::capture::Message;
+use super::proposal::{Proposal, proposals};
+use super::*;
+use crate::config::{Overrides, load};
+
+const NOW: i64 = 1_795_629_600_000_000;
+
+fn config(text: &str) -> Config {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    load(Some(file.path()), &Overrides::new()).unwrap()
+}
+
+fn capture() -> Capture {
+    let mut capture = Capture::default();
+    for (topic, payload) in [
+        (
+            "tele/boiler/SENSOR",
+            r#"{"Time":"2026-11-25T19:00:18","DS18B20":{"Temperature":20.6},"TempUnit":"C"}"#,
+        ),
+        ("zigbee2mqtt/Hall/Door", r#"{"contact":false,"last_seen":1795629534884}"#),
+        ("zigbee2mqtt/bridge/state", "online"),
+        ("home/hall/temp_C", "21.5"),
+        ("home/attic/temp_C", "19.5"),
+        ("gateway/lora", r#"{"dev_eui":"a1","measured_at":1795629600,"rain_mm":2}"#),
+        ("gateway/lora", r#"{"dev_eui":"a2","measured_at":1795629601,"rain_mm":2}"#),
+        ("gateway/lora", r#"{"dev_eui":"a1","measured_at":1795629602,"rain_mm":3}"#),
+        ("gateway/lora", r#"{"dev_eui":"a2","measured_at":1795629603,"rain_mm":3}"#),
+        ("log/esp", "boot after watchdog"),
+    ] {
+        let (topic, payload) = (topic.to_owned(), payload.as_bytes().to_vec());
+        capture.add(Message { topic, payload, retained: false });
+    }
+    capture
+}
+
+fn proposed() -> Vec<Proposal> {
+    proposals(&config("").mqtt[0].messages, &capture(), NOW).unwrap()
+}
+
+#[test]
+fn every_message_belongs_to_one_proposal() {
+    let found: Vec<(String, Option<&str>, u64, u64)> = proposed()
+        .iter()
+        .map(|one| (one.filters[0].clone(), one.preset, one.findings.messages, one.findings.readings))
+        .collect();
+    let expected = [
+        ("tele/+/SENSOR", Some("tasmota"), 1, 1),
+        ("zigbee2mqtt/#", Some("zigbee2mqtt"), 2, 1),
+        ("gateway/lora", None, 4, 4),
+        ("home/+/temp_C", None, 2, 2),
+        ("log/esp", None, 1, 0),
+    ];
+    let mut sorted = found.clone();
+    sorted.sort();
+    let mut expected =
+        expected.map(|(filter, preset, messages, readings)| (filter.to_owned(), preset, messages, readings));
+    expected.sort();
+    assert_eq!(sorted, expected);
+}
+
+#[test]
+fn devices_that_share_a_topic_are_told_apart_and_times_are_found() {
+    let proposals = proposed();
+    let gateway = proposals.iter().find(|one| one.filters[0] == "gateway/lora").unwrap();
+    assert_eq!(gateway.findings.sensors.iter().collect::<Vec<_>>(), ["lora/a1", "lora/a2"]);
+    assert_eq!(gateway.findings.without_time, 0);
+    assert_eq!(gateway.findings.units["rain_mm"], "mm");
+    let tasmota = proposals.iter().find(|one| one.preset == Some("tasmota")).unwrap();
+    assert!(tasmota.notes[0].contains("time_zone"), "{:?}", tasmota.notes);
+    assert!(tasmota.findings.left_out["TempUnit"].reason.contains("text"));
+}
+
+#[test]
+fn the_written_configuration_reads_the_same_messages() {
+    let proposals = proposed();
+    let text = write::text_of("mqtt://broker.local", &proposals).unwrap();
+    let config = config(&text);
+    assert_eq!(config.mqtt[0].broker.url, "mqtt://broker.local");
+    let subscriptions = config.subscriptions().unwrap();
+    let capture = capture();
+    let readings: u64 = proposals.iter().map(|one| one.findings.readings).sum();
+    let findings = super::findings::Findings::of(&subscriptions, capture.messages.iter(), NOW).unwrap();
+    assert_eq!(findings.readings, readings);
+    assert!(!text.contains("log/esp"), "{text}");
+}

@@ -1,0 +1,47 @@
+//! Writes proposals as a configuration file.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::proposal::Proposal;
+use crate::format::count;
+
+/// Writes a new configuration file. Refuses to replace a file.
+pub(super) fn write(path: &Path, url: &str, proposals: &[Proposal]) -> anyhow::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.with_context(|| format!("cannot create {}; name a new file", path.display()))?;
+    file.write_all(text_of(url, proposals)?.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Returns the text of the file. Proposals without a reading are left out.
+pub(super) fn text_of(url: &str, proposals: &[Proposal]) -> anyhow::Result<String> {
+    let mut text = String::from(
+        "# Proposed by `thicket discover`. `thicket try TOPIC PAYLOAD` shows what a message becomes.\n\n[mqtt]\n",
+    );
+    writeln!(text, "url = {}", toml::Value::from(url))?;
+    for proposal in proposals.iter().filter(|proposal| proposal.findings.readings > 0) {
+        let sensors = proposal.findings.sensors.len();
+        writeln!(text, "\n# {}, such as {}.", count(sensors as u64, "sensor"), first(proposal))?;
+        for note in &proposal.notes {
+            writeln!(text, "# {note}")?;
+        }
+        text.push_str("[[mqtt.subscriptions]]\n");
+        // The order of the reference: what the subscription is, before how it is read.
+        let order = ["preset", "topics", "templates", "sensor", "timestamp_keys", "on_bad_time"];
+        for key in order {
+            if let Some(value) = proposal.keys.get(key) {
+                let value = toml::Value::try_from(value)?;
+                writeln!(text, "{key} = {value}")?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn first(proposal: &Proposal) -> &str {
+    proposal.findings.sensors.first().map_or("", String::as_str)
+}

@@ -1,0 +1,75 @@
+//! Passwords do not reach a log, an error, the process list or a table.
+
+use thicket_testkit::{Config, TestEnv};
+
+use crate::support::{start, stderr, stdout};
+
+const PASSWORD: &str = "hunter2secret";
+
+fn config() -> Config {
+    TestEnv::config()
+}
+
+/// A configuration with a password for each server. None of the servers answers.
+fn away() -> Config {
+    config()
+        .set("redis.url", format!("redis://u:{PASSWORD}@127.0.0.1:1"))
+        .set("postgres.url", format!("postgres://thicket:{PASSWORD}@127.0.0.1:1/thicket"))
+        .set("mqtt.url", "mqtt://127.0.0.1:1")
+        .set("log.level", "trace")
+        .set("mqtt.username", "u")
+        .set("mqtt.password", PASSWORD)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_output_and_no_table_has_a_password() {
+    let env = start(config()).await;
+    let (redis, postgres) = (env.servers.redis.port(), env.servers.postgres.port());
+    let postgres = format!("postgres://thicket:{PASSWORD}@127.0.0.1:{postgres}/thicket");
+    let wrong_password = away()
+        .set("redis.url", format!("redis://u:{PASSWORD}@127.0.0.1:{redis}"))
+        .set("postgres.url", postgres.as_str());
+    let in_url = config().set("mqtt.url", format!("mqtt://u:{PASSWORD}@127.0.0.1:1"));
+    for config in [away(), wrong_password.clone(), in_url] {
+        for command in [&["check"][..], &["migrate"], &["status"], &["reconcile"], &["deadletter", "list"]] {
+            let output = env.thicket_with(command, &config);
+            let text = stdout(&output) + &stderr(&output);
+            assert!(!text.contains(PASSWORD), "{command:?}: {text}");
+        }
+    }
+
+    // Each configuration gets further than the one before.
+    let redis_answers =
+        away().set("redis.url", format!("redis://127.0.0.1:{redis}")).set("postgres.url", postgres);
+    let waits = [
+        (away(), "postgresql does not answer"),
+        (wrong_password, "redis does not answer"),
+        (redis_answers, "no connection to the broker"),
+    ];
+    for (config, text) in waits {
+        let engine = env.launch(&config, &[]);
+        engine.until_log_contains(text).await;
+        assert!(!engine.log().contains(PASSWORD), "{}", engine.log());
+        engine.kill();
+    }
+    let stored = "SELECT count(*) FROM partitions WHERE partitions::text LIKE '%hunter2%'";
+    assert_eq!(env.number(stored).await, 0);
+    let stored = "SELECT count(*) FROM configs WHERE configs::text LIKE '%hunter2%'";
+    assert_eq!(env.number(stored).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_on_the_command_line_is_refused_without_repeating_it() {
+    let env = start(config()).await;
+    let urls = [
+        ("--redis", format!("redis://:{PASSWORD}@127.0.0.1:1")),
+        ("--postgres", format!("postgres://127.0.0.1:1/thicket?user=u&password={PASSWORD}")),
+        ("--mqtt", format!("mqtt://u:{PASSWORD}@127.0.0.1:1")),
+    ];
+    for (flag, url) in urls {
+        let output = env.thicket(&["check", flag, &url]);
+        assert_eq!(output.status.code(), Some(2));
+        let text = stderr(&output);
+        assert!(text.contains("every user of this machine can see") && !text.contains(PASSWORD), "{text}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The address of a PostgreSQL database, and whether its connections use TLS.
+//!
+//! The parameters of the URL are those of libpq. `sslmode`, `sslrootcert`, `sslcert` and `sslkey` are
+//! read here, all others by the client library. `sslmode=prefer` and `allow` are refused: with them,
+//! a connection could be without TLS, and nobody would notice.
+
+use std::fmt::{Debug, Display, Formatter};
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use thicket_connect::{TlsError, TlsSettings, Verification, without_password};
+use tokio_postgres::config::SslMode;
+
+/// The address of a database, with its TLS settings. Its text forms hide the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresServer {
+    url: String,
+    tls: TlsSettings,
+}
+
+/// Why an address of PostgreSQL cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostgresServerError {
+    /// The URL has another scheme.
+    #[error("must look like postgres://user@host:5432/database")]
+    Scheme,
+    /// The parameters contain `@`.
+    #[error("has an @ after a ?; percent-encode the special characters of the password (? is %3F, @ is %40)")]
+    UnencodedPassword,
+    /// The URL cannot be parsed.
+    #[error("cannot be read: {0} (special characters of a password must be percent-encoded)")]
+    Url(String),
+    /// A connection with this mode could be without TLS.
+    #[error("sslmode={0} can be without TLS unnoticed; write disable, require, verify-ca or verify-full")]
+    Unnoticed(String),
+    /// The mode is unknown.
+    #[error("sslmode={0} is unknown; write disable, require, verify-ca or verify-full")]
+    UnknownMode(String),
+    /// TLS is configured, but not used.
+    #[error("has sslmode=disable, but settings of TLS too; write sslmode=verify-full, or remove them")]
+    TlsNotUsed,
+    /// A setting is given twice.
+    #[error("has {parameter}, and postgres.tls.{key} is set too; say it once")]
+    Twice {
+        /// The parameter of the URL.
+        parameter: &'static str,
+        /// The key of the configuration.
+        key: &'static str,
+    },
+    /// The mode verifies, but verification is switched off.
+    #[error("has sslmode={0}, but postgres.tls.insecure = true; remove one of them")]
+    Contradiction(String),
+    /// The settings of TLS cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// A parsed address.
+pub(super) struct Target {
+    pub(super) config: tokio_postgres::Config,
+    /// `None` without TLS.
+    pub(super) tls: Option<TlsSettings>,
+}
+
+impl PostgresServer {
+    /// Creates an address: `postgres://…`, with libpq's parameters. `tls` adds to them.
+    pub fn new(url: impl Into<String>, tls: TlsSettings) -> Self {
+        Self { url: url.into(), tls }
+    }
+
+    /// Returns what is verified about the server's certificate, `None` without TLS.
+    pub fn verification(&self) -> Result<Option<Verification>, PostgresServerError> {
+        Ok(self.target()?.tls.map(|tls| tls.verification))
+    }
+
+    /// Checks the address and the files of certificates.
+    pub fn check(&self) -> Result<(), PostgresServerError> {
+        self.target()?.tls.map(|tls| tls.client_config()).transpose()?;
+        Ok(())
+    }
+
+    /// Parses the address.
+    pub(super) fn target(&self) -> Result<Target, PostgresServerError> {
+        if !self.url.starts_with("postgres://") && !self.url.starts_with("postgresql://") {
+            return Err(PostgresServerError::Scheme);
+        }
+        let (base, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        if query.contains('@') {
+            return Err(PostgresServerError::UnencodedPassword);
+        }
+        let mut tls = self.tls.clone();
+        let (mut mode, mut is_system) = (None, false);
+        let mut rest = Vec::new();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match name {
+                "sslmode" => mode = Some(value),
+                "sslrootcert" if value == "system" => is_system = true,
+                "sslrootcert" => set("sslrootcert", "ca", &mut tls.ca, value)?,
+                "sslcert" => set("sslcert", "cert", &mut tls.cert, value)?,
+                "sslkey" => set("sslkey", "key", &mut tls.key, value)?,
+                _ => rest.push(parameter),
+            }
+        }
+        let tls = with_mode(tls, mode, is_system)?;
+        let separator = if rest.is_empty() { "" } else { "?" };
+        let url = format!("{base}{separator}{}", rest.join("&"));
+        let parsed = url.parse::<tokio_postgres::Config>();
+        let mut config =
+            parsed.map_err(|error| PostgresServerError::Url(thicket_connect::all_causes(&error)))?;
+        config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        Ok(Target { config, tls })
+    }
+}
+
+/// Applies `sslmode`. Returns `None` for a connection without TLS. `is_system` means that the CA
+/// certificates of the system are asked for by name.
+fn with_mode(
+    mut tls: TlsSettings,
+    mode: Option<&str>,
+    is_system: bool,
+) -> Result<Option<TlsSettings>, PostgresServerError> {
+    let is_off = tls.verification == Verification::Off;
+    let is_empty = tls.is_empty() && !is_system;
+    tls.verification = match mode {
+        None | Some("disable") if is_empty => return Ok(None),
+        None => tls.verification,
+        Some("disable") => return Err(PostgresServerError::TlsNotUsed),
+        Some(mode @ ("verify-ca" | "verify-full")) if is_off => {
+            return Err(PostgresServerError::Contradiction(mode.to_owned()));
+        }
+        Some("verify-full") => Verification::Full,
+        Some("require") if is_off || (tls.ca.is_none() && !is_system) => Verification::Off,
+        // As with libpq: a CA that is named is used.
+        Some("require" | "verify-ca") => Verification::Authority,
+        Some(mode @ ("prefer" | "allow")) => return Err(PostgresServerError::Unnoticed(mode.to_owned())),
+        Some(mode) => return Err(PostgresServerError::UnknownMode(mode.to_owned())),
+    };
+    Ok(Some(tls))
+}
+
+fn set(
+    parameter: &'static str,
+    key: &'static str,
+    setting: &mut Option<PathBuf>,
+    value: &str,
+) -> Result<(), PostgresServerError> {
+    if setting.is_some() {
+        return Err(PostgresServerError::Twice { parameter, key });
+    }
+    *setting = Some(percent_decode_str(value).decode_utf8_lossy().into_owned().into());
+    Ok(())
+}
+
+impl Display for PostgresServer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&without_password(&self.url))
+    }
+}
+
+impl Debug for PostgresServer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresServer({self})")
+    }
+}
+
+impl From<&str> for PostgresServer {
+    fn from(url: &str) -> Self {
+        Self::new(url, TlsSettings::default())
+    }
+}
+
+impl From<&String> for PostgresServer {
+    fn from(url: &String) -> Self {
+        url.as_str().into()
+    }
+}
+
+impl From<&PostgresServer> for PostgresServer {
+    fn from(server: &PostgresServer) -> Self {
+        server.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;
