@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Message;
-use thicket_detector::{Detection, Label};
+use thicket_detector::{Detection, FieldReport, Label};
 use thicket_schema::{Checkpoint, Control, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 use tokio::sync::oneshot;
 
@@ -123,6 +123,8 @@ pub struct Scores {
     pub outcomes: Vec<ScoreOutcome>,
     /// The state of the detector after the last reading; `None` if no checkpoint is due.
     pub checkpoint: Option<Checkpoint>,
+    /// The report about the sensor's fields, if one of the readings has changed it.
+    pub fields: Option<FieldReport>,
     /// Time that the detector spent.
     pub elapsed: Duration,
 }
@@ -130,11 +132,11 @@ pub struct Scores {
 /// The outcome of one reading in its detector.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScoreOutcome {
-    /// The detector scored it.
+    /// The detector applied it: scored, or unscored if it has none of the scored fields.
     Scored(Box<Detection>),
     /// It is not newer than its sensor's newest reading. The detector is unchanged.
     NotNewer,
-    /// The detector cannot score it. The detector is unchanged.
+    /// The detector cannot apply it. The detector is unchanged.
     Rejected {
         /// The reason of the dead letter.
         reason: Reason,
@@ -281,7 +283,7 @@ pub struct History {
     /// The last rows before the detector got its present shape, oldest first. The detector learns
     /// from them; their scores are not compared.
     pub rebuild_from: Vec<StoredReading>,
-    /// Scored and poison rows after the checkpoint and after `rebuild_from`, oldest first. They are
+    /// Scored, unscored and poison rows after the checkpoint and after `rebuild_from`, oldest first. They are
     /// replayed, and the scores must equal the stored scores.
     pub replay: Vec<StoredReading>,
     /// The configurations that the rows refer to, by their identity.

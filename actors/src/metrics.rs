@@ -13,8 +13,8 @@ use thicket_detector::{Detection, Marks};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// MQTT messages by result: `appended` to the log, or dropped as `retained`, `empty` or
-    /// `ignored` by a rule.
+    /// MQTT messages by result: `appended` to the log, or dropped as `retained`, `empty`,
+    /// `ignored` by a rule, or with `no_reading` (of Sparkplug).
     pub mqtt_messages: IntCounterVec,
     /// 1 while the ingress is connected to the broker and subscribed.
     pub mqtt_connected: IntGaugeVec,
@@ -28,6 +28,10 @@ pub struct Metrics {
     pub reorder_held: IntGaugeVec,
     /// Readings that `queue.reorder` released early, because too many messages were held back.
     pub reorder_early: IntCounter,
+    /// Sparkplug nodes that were asked for their births.
+    pub sparkplug_rebirth_requests: IntCounter,
+    /// Sparkplug births that were not learnt, because a limit is reached.
+    pub sparkplug_births_refused: IntCounter,
     /// Messages that the broker dropped because its queues were full, as the broker reports.
     pub broker_dropped: IntGaugeVec,
     /// Readings and dead letters appended to the log.
@@ -50,6 +54,8 @@ pub struct Metrics {
     pub readings_duplicate: IntCounter,
     /// Readings skipped because they panicked their detector twice, or killed the process.
     pub readings_poison: IntCounter,
+    /// Readings stored without a score, since they have no field that is scored.
+    pub readings_unscored: IntCounter,
     /// Scored readings by mark: `suppressed`, `imputed`, `stuck`, `after_silence`,
     /// `learning_slowed`.
     pub readings_marked: IntCounterVec,
@@ -93,7 +99,7 @@ pub struct Metrics {
     /// Gaps in a partition's log: entries that Redis acknowledged and lost.
     pub log_gaps: IntCounter,
     /// Records by outcome, as the ledger in PostgreSQL counts them over all partitions, nodes
-    /// and time: `delivered`, `scored`, `poison`, `late`, `duplicate`, `dead_letter`,
+    /// and time: `delivered`, `scored`, `unscored`, `poison`, `late`, `duplicate`, `dead_letter`,
     /// `unaccounted`; and `expired`, the rows that retention has dropped since.
     pub ledger_records: IntGaugeVec,
     /// Rows of readings that retention dropped.
@@ -120,13 +126,13 @@ const LATENCY_BUCKETS: &[f64] = &[
 
 impl Metrics {
     /// Creates the metrics and registers them.
-    #[expect(clippy::too_many_lines, reason = "a few lines for each metric")]
+    #[expect(clippy::too_many_lines, reason = "a list of the metrics")]
     pub fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let r = Registrar { registry };
         let metrics = Self {
             mqtt_messages: r.counters(
                 "mqtt_messages_total",
-                "MQTT messages by result: appended to the log, or dropped as retained, empty or ignored by a rule.",
+                "MQTT messages by result: appended to the log, or dropped as retained, empty, ignored by a rule, or with no_reading (of Sparkplug).",
                 &["result"],
             )?,
             mqtt_connected: r.gauges(
@@ -149,6 +155,14 @@ impl Metrics {
             reorder_early: r.counter(
                 "reorder_early_total",
                 "Readings that queue.reorder released early, because too many messages were held back.",
+            )?,
+            sparkplug_rebirth_requests: r.counter(
+                "sparkplug_rebirth_requests_total",
+                "Sparkplug nodes that were asked for their births.",
+            )?,
+            sparkplug_births_refused: r.counter(
+                "sparkplug_births_refused_total",
+                "Sparkplug births that were not learnt, because a limit is reached.",
             )?,
             broker_dropped: r.gauges(
                 "broker_dropped_messages",
@@ -175,6 +189,8 @@ impl Metrics {
             readings_duplicate: r.counter("readings_duplicate_total", "Readings that were stored before.")?,
             readings_poison: r
                 .counter("readings_poison_total", "Readings skipped because they panicked their detector twice, or killed the process.")?,
+            readings_unscored: r
+                .counter("readings_unscored_total", "Readings stored without a score, since they have no field that is scored.")?,
             readings_marked: r.counters(
                 "readings_marked_total",
                 "Scored readings by mark.",
@@ -226,7 +242,7 @@ impl Metrics {
             build_info: r.gauges("build_info", "Always 1. The label is the version of the program.", &["version"])?,
         };
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        for result in ["appended", "retained", "empty", "ignored"] {
+        for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
         }
         for (mark, _) in marks(Marks::default()) {
@@ -272,7 +288,7 @@ fn labels(family: &MetricFamily, is_set: bool, label: &str) -> Vec<String> {
 }
 
 fn marks(marks: Marks) -> [(&'static str, bool); 5] {
-    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = marks;
+    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed, .. } = marks;
     [
         ("suppressed", suppressed),
         ("imputed", imputed),

@@ -15,6 +15,7 @@
 //! # Parts
 //!
 //! - `compression`: removes gzip and zstd.
+//! - `flat`: reads flat maps of CBOR and `MessagePack`.
 //! - `transcode`: rewrites CBOR and `MessagePack` as JSON.
 //! - `senml`, `line_protocol`: decode these formats; `rows` joins their values to measurements.
 //! - `json_lines`, `separated_values`: decode lines by the rules for JSON.
@@ -32,6 +33,7 @@ use transcode::Json;
 
 mod compression;
 mod content_type;
+mod flat;
 mod json_lines;
 mod line_protocol;
 mod rows;
@@ -243,10 +245,22 @@ impl FormatDecoder {
             Format::Auto | Format::Json => json(&self.json, payload, report),
             Format::Senml => self.senml(payload),
             Format::Cbor => {
-                transcode::cbor(payload).and_then(|json| self.of_cbor(&json, report).read.outcome)
+                let flat = if report.is_some() { None } else { flat::cbor(payload) };
+                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
+                    Some(measurement) => Ok(vec![Ok(measurement)]),
+                    None => {
+                        transcode::cbor(payload).and_then(|json| self.of_cbor(&json, report).read.outcome)
+                    }
+                }
             }
-            Format::Messagepack => transcode::messagepack(payload)
-                .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
+            Format::Messagepack => {
+                let flat = if report.is_some() { None } else { flat::messagepack(payload) };
+                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
+                    Some(measurement) => Ok(vec![Ok(measurement)]),
+                    None => transcode::messagepack(payload)
+                        .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
+                }
+            }
             Format::LineProtocol => line_protocol::decode(payload, &self.limits),
             Format::JsonLines => json_lines::decode(payload, &self.limits, &self.json),
             Format::Csv => separated_values::decode(payload, &self.csv, &self.limits, &self.rows),
@@ -283,12 +297,23 @@ impl FormatDecoder {
         if let Some(looks_like) = signatures::by_topic(topic) {
             return Read::unknown(Err(PayloadError::UnknownFormat { looks_like }));
         }
-        let of_messagepack = transcode::messagepack(payload).ok();
-        let of_messagepack = of_messagepack.map(|json| self.of_json(&json, Format::Messagepack, &mut None));
-        let of_cbor = transcode::cbor(payload).ok().map(|json| self.of_cbor(&json, &mut None));
-        // A payload may be valid in both formats. The one that gives a measurement is meant.
-        let mut candidates: Vec<Recognised> = [of_messagepack, of_cbor].into_iter().flatten().collect();
-        candidates.sort_by_key(|one| !(one.is_certain && has_measurement(&one.read.outcome)));
+        if report.is_none()
+            && let Some(read) = self.flat(payload)
+        {
+            return read;
+        }
+        // A payload may be valid in both formats. The one that gives a measurement is meant. The first
+        // byte tells most of them apart.
+        let mut candidates: Vec<Recognised> = Vec::new();
+        if !matches!(payload.first(), Some(0xa0..=0xdb)) {
+            let json = transcode::messagepack(payload).ok();
+            candidates.extend(json.map(|json| self.of_json(&json, Format::Messagepack, &mut None)));
+        }
+        if !candidates.iter().any(is_meant) {
+            let json = transcode::cbor(payload).ok();
+            candidates.extend(json.map(|json| self.of_cbor(&json, &mut None)));
+        }
+        candidates.sort_by_key(|candidate| !is_meant(candidate));
         if let Some(candidate) = candidates.into_iter().find(|candidate| candidate.is_certain) {
             if report.is_some() {
                 self.report_binary(candidate.read.format, payload, report);
@@ -301,6 +326,15 @@ impl FormatDecoder {
         // Text with a foreign byte at its beginning may still be read.
         let outcome = json(&self.json, payload, report).map_err(|error| unknown_binary(payload, error));
         Read::of(Format::Json, outcome)
+    }
+
+    /// Decodes a binary payload that is a flat map.
+    fn flat(&self, payload: &[u8]) -> Option<Read> {
+        let (format, flat) = flat::messagepack(payload)
+            .map(|flat| (Format::Messagepack, flat))
+            .or_else(|| Some((Format::Cbor, flat::cbor(payload)?)))?;
+        let measurement = self.transcoded.flat_members(flat.members())?;
+        Some(Read::of(format, Ok(vec![Ok(measurement)])))
     }
 
     /// Reports what is left out of a payload in a binary format.
@@ -350,8 +384,11 @@ fn json(decoder: &PayloadDecoder, payload: &[u8], report: &mut Report) -> Outcom
     outcome
 }
 
-fn has_measurement(outcome: &Outcome) -> bool {
-    outcome.as_ref().is_ok_and(|elements| elements.iter().any(Result::is_ok))
+/// Whether a payload is meant to have this format: it is certain, and gives a measurement.
+fn is_meant(candidate: &Recognised) -> bool {
+    let has_measurement =
+        || candidate.read.outcome.as_ref().is_ok_and(|elements| elements.iter().any(Result::is_ok));
+    candidate.is_certain && has_measurement()
 }
 
 /// Fails with the name of the payload's format, if the format is recognised.

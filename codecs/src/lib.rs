@@ -17,10 +17,11 @@ pub mod sensor;
 pub mod timestamp;
 pub mod topic;
 
-pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugTopic};
+pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugRules, SparkplugTopic};
 pub use formats::{Explanation, Format, FormatDecoder};
 pub use payload::{
-    LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
+    CsvRules, LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits,
+    PayloadRules,
 };
 pub use sensor::{MissingPart, NameParts, SensorTemplate, SensorTemplateError};
 pub use timestamp::{LocalZone, TimestampError};

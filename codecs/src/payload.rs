@@ -39,6 +39,7 @@ mod words;
 pub(crate) use compiled::Compiled;
 pub use error::PayloadError;
 pub use left_out::{LeftOut, LeftOutReason};
+pub(crate) use object::Scalar;
 use object::{FlatRules, Scratch};
 pub use rules::{CsvRules, OnBadTime, PayloadRules};
 use text::{Text, malformed};
@@ -150,16 +151,32 @@ impl PayloadDecoder {
         self.flat_object(&mut scratch, text, &self.compiled)
     }
 
-    fn flat_object(&self, scratch: &mut Scratch, text: &str, compiled: &Compiled) -> Option<Measurement> {
-        if scratch.expects_nested || !compiled.are_plain() {
+    /// Reads the members of a flat object of another format; `None` if it needs a closer look.
+    pub(crate) fn flat_members<'v>(
+        &self,
+        members: impl Iterator<Item = (&'v str, Scalar<'v>)>,
+    ) -> Option<Measurement> {
+        if !self.compiled.are_plain() {
             return None;
         }
-        let rules = FlatRules {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        object::read_members(&mut scratch, members, self.flat_rules(&self.compiled))
+    }
+
+    fn flat_rules<'r>(&'r self, compiled: &'r Compiled) -> FlatRules<'r> {
+        FlatRules {
             timestamp_keys: &self.timestamp_keys,
             max_fields: self.limits.max_fields,
             time_floor: compiled.rules.time_floor,
             words: &compiled.words,
-        };
+        }
+    }
+
+    fn flat_object(&self, scratch: &mut Scratch, text: &str, compiled: &Compiled) -> Option<Measurement> {
+        if scratch.expects_nested || !compiled.are_plain() {
+            return None;
+        }
+        let rules = self.flat_rules(compiled);
         object::read(scratch, text, rules)
     }
 
@@ -249,7 +266,7 @@ impl PayloadDecoder {
         lists::check(text, compiled).map_err(|_| whole.malformed())?;
         let Self { limits, timestamp_keys, .. } = self;
         let walk = Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, None);
-        let of_message = match walk.for_the_time().run() {
+        let of_message = match walk.run_for_the_time() {
             Ok(Walked { ts, .. }) => Ok(ts),
             Err(Stop::Refused(error)) => Err(error),
             Err(Stop::Malformed) => return Err(whole.malformed()),

@@ -2,6 +2,7 @@
 //!
 //! - [`settings`]: the settings of a TLS connection, and the configuration that rustls needs.
 //! - `files`: certificates and keys in files.
+//! - `verification`: how much of a certificate is verified.
 //! - `verifier`: verifies the certificate of a server. Reads the CA certificates at each handshake.
 //! - `identity`: presents the client certificate. Reads it at each handshake.
 //! - [`advice`]: what to do when a connection fails, by the text of the error.
@@ -12,10 +13,12 @@ pub mod advice;
 mod files;
 mod identity;
 pub mod settings;
+mod verification;
 mod verifier;
 
 pub use address::{has_password, without_password};
 pub use advice::{Expected, all_causes, refusal, with_advice};
 pub use files::FileError;
 pub use rustls::ClientConfig;
-pub use settings::{TlsError, TlsSettings, Verification};
+pub use settings::{TlsError, TlsSettings};
+pub use verification::Verification;

@@ -10,19 +10,8 @@ use rustls::pki_types::ServerName;
 
 use crate::files::FileError;
 use crate::identity::{ClientIdentity, IdentityFiles};
+use crate::verification::Verification;
 use crate::verifier::ServerVerifier;
-
-/// What is verified about the server's certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verification {
-    /// The CA, the dates and the name.
-    #[default]
-    Full,
-    /// The CA and the dates. A certificate of the same CA for another host is accepted.
-    Authority,
-    /// Nothing: the connection is encrypted, but any server is accepted.
-    Off,
-}
 
 /// The settings of a TLS connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
 use crate::files::{FileError, authorities};
-use crate::settings::Verification;
+use crate::verification::Verification;
 
 /// Verifies certificates with the CA certificates that the file holds at that moment.
 #[derive(Debug)]

@@ -56,6 +56,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
                 .map(|mark| (mark.to_owned(), if mark == "suppressed" { 2.0 } else { 0.0 }))
                 .to_vec(),
         ),
+        ("Other outcomes F", named("unscored", 4.0)),
         ("Scored by shard A", two(("shard 0", 120.0), ("shard 1", 60.0))),
         ("Records per entry A", named("records per entry", 20.0)),
         ("Lag in seconds A", two(("shard 0", 1.5), ("shard 1", 2.5))),

@@ -48,8 +48,8 @@ VALUES
     (0, 1, 1, 0, '2026-11-22 10:00Z', 'malformed_json', '', 't', '', 0, 1),
     (0, 1, 2, 0, '2026-11-22 10:05Z', 'malformed_json', '', 't', '', 0, 2),
     (1, 1, 1, 0, '2026-11-22 10:02Z', 'no_topic_template', '', 't', '', 0, 3);
-INSERT INTO partitions (id, delivered, scored, poison, late, duplicates, dead_letters) VALUES
-    (0, 100, 90, 1, 2, 3, 4), (1, 51, 50, 0, 0, 0, 0);
+INSERT INTO partitions (id, delivered, scored, unscored, poison, late, duplicates, dead_letters) VALUES
+    (0, 106, 90, 6, 1, 2, 3, 4), (1, 51, 50, 0, 0, 0, 0, 0);
 UPDATE partitions SET expired = 40, dead_letters_deleted = 1 WHERE id = 0;
 ";
 
@@ -119,8 +119,8 @@ const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
     (
         "Ledger A",
         &[
-            "delivered | scored | poison | late | duplicates | dead letters | unaccounted | rows stored | rows expired | dead letters stored",
-            "151 | 140 | 1 | 2 | 3 | 4 | 1 | 103 | 40 | 3",
+            "delivered | scored | unscored | poison | late | duplicates | dead letters | unaccounted | rows stored | rows expired | dead letters stored",
+            "157 | 140 | 6 | 1 | 2 | 3 | 4 | 1 | 109 | 40 | 3",
         ],
     ),
 ];

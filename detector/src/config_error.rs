@@ -35,4 +35,7 @@ pub enum ConfigError {
     /// `fields` lists an empty name.
     #[error("fields lists an empty name")]
     EmptyField,
+    /// `exclude` has an empty pattern.
+    #[error("exclude has an empty pattern")]
+    EmptyPattern,
 }

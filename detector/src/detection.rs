@@ -7,14 +7,17 @@ use crate::event::Event;
 /// The detector's result for one reading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// Number of the sensor's scored readings so far, including this one: 1, 2, … without gaps.
+    /// Number of the sensor's readings that its detector has applied, including this one: 1, 2, …
+    /// without gaps. Unscored readings count too.
     pub seq: u64,
     /// Mean collusive displacement over the trees of the level view, from 0. It can be compared
-    /// only within a sensor; use the grade across sensors.
+    /// only within a sensor; use the grade across sensors. Without meaning if the reading is
+    /// [unscored](Marks::unscored).
     pub score: f64,
     /// How unusual the reading is for this sensor, 0 to 1, with the same meaning on every sensor: a
     /// grade of g or more is expected about once in 10^(g / (1 − g)) readings: 0.5 once in ten,
-    /// 0.75 once in a thousand, 0.8 once in ten thousand. `None` during the warm-up.
+    /// 0.75 once in a thousand, 0.8 once in ten thousand. `None` during the warm-up and
+    /// for an unscored reading.
     pub grade: Option<f64>,
     /// How far the grade can be trusted, 0 to 1. It grows with the number of past readings, is
     /// about 1/2 at the first grade, and falls with every missing field.
@@ -53,22 +56,19 @@ pub struct Marks {
     pub after_silence: bool,
     /// An anomaly is open, so the detector learns little of the reading.
     pub learning_slowed: bool,
+    /// The reading has none of the fields that are scored. It has no score, and the forests do not
+    /// learn it.
+    pub unscored: bool,
 }
 
-/// The reason why a reading cannot be scored. A reading without a usable field, or with an infinite
-/// value, leaves the detector unchanged.
+/// The reason why a reading cannot be applied. A reading with an infinite value leaves the detector
+/// unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// The reading has none of the fields that make the point.
-    #[error("the reading has none of the sensor's fields: {0}")]
-    NoField(String),
     /// The value of a field is infinite.
     #[error("field `{0}` is infinite")]
     NotFinite(String),
-    /// The first reading has no field, or more fields than a point may have.
-    #[error("a reading must have 1 to 256 fields, not {0}")]
-    FieldCount(usize),
     /// The forest rejects the point.
     #[error("the forest rejects the reading: {0}")]
     Forest(String),

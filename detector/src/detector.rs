@@ -5,17 +5,15 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::config::DetectorConfig;
 use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
-use crate::fields::{self, Counter};
+use crate::fields;
 use crate::grade::{confidence, grade_of, lasting_threshold, rarity_of, rarity_threshold};
 use crate::guard::{Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
 use crate::model::Model;
 use crate::onset::Onset;
-use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
+use crate::standing::FieldReport;
 use crate::state::{ScoredRow, State};
 use crate::suppress::Candidate;
-use crate::surprise::MeasureHistories;
-use crate::view::View;
 
 /// The detector of one sensor: its configuration and everything that it has learnt.
 ///
@@ -31,6 +29,19 @@ pub struct Detector {
     /// Whether no reading has been scored since the state began. Settings that are fixed at the
     /// beginning can still change.
     pub(crate) is_fresh: bool,
+    /// The report about the fields as of the last reading that changed it; `None` once taken.
+    pub(crate) fields_report: Option<FieldReport>,
+}
+
+/// How much of a reading makes a point.
+#[derive(Clone, Copy)]
+struct Presence {
+    /// Fields of the point that the reading has.
+    known: usize,
+    /// Whether the reading is scored.
+    is_scored: bool,
+    /// Whether the report about the fields has changed.
+    reports: bool,
 }
 
 /// The aftermath of an anomaly lasts this many times the reach of the moving means.
@@ -57,68 +68,90 @@ impl Detector {
     /// learnt no reading, but it continues the numbering after `seq` and the time after `newest`
     /// (microseconds since 1970).
     pub fn resume(sensor: &str, config: &DetectorConfig, seq: u64, newest: Option<i64>) -> Self {
-        let state = State {
-            seq,
-            learnt: 0,
-            newest,
-            warm_up: config.warm_up,
-            fields: config.sorted_fields(),
-            counters: Vec::new(),
-            rhythm: Rhythm::default(),
-            calibration_rows: Vec::new(),
-            model: None,
-            histories: MeasureHistories::new(View::chosen(config).len()),
-            onset: Onset::default(),
-            regime: Regime::default(),
-        };
+        let state = State::new(config, seq, newest);
         Self { is_fresh: true, ..Self::with_state(sensor, config, state) }
     }
 
     pub(crate) fn with_state(sensor: &str, config: &DetectorConfig, state: State) -> Self {
-        let seed = xxh3_64_with_seed(sensor.as_bytes(), config.fingerprint());
-        Self { config: config.clone(), seed, state, row: Vec::new(), is_fresh: false }
+        let seed = xxh3_64_with_seed(sensor.as_bytes(), config.forest_hash());
+        Self { config: config.clone(), seed, state, row: Vec::new(), is_fresh: false, fields_report: None }
     }
 
     /// Scores a reading and learns it.
     ///
     /// `ts_micros` is the reading's timestamp in microseconds since 1970. The caller ensures that
     /// it is newer than that of every earlier reading. `names` are sorted and distinct, and
-    /// `values` has one value per name, in the same order. Fields that are not part of the point
-    /// are ignored. A field of the point that is absent or NaN is imputed.
+    /// `values` has one value per name, in the same order. A field of the point that is absent or
+    /// NaN is imputed. A reading without any field of the point is [unscored](Marks::unscored).
+    ///
+    /// Fields that are not part of the point may join it: see [`fields`](Self::fields).
     ///
     /// # Errors
-    /// [`Rejected`] if the reading has no field of the point, or if a value is infinite. The
-    /// detector is then unchanged.
+    /// [`Rejected`] if a value is infinite. The detector is then unchanged.
     pub fn apply(&mut self, ts_micros: i64, names: &[String], values: &[f64]) -> Result<Detection, Rejected> {
-        let known = self.take_fields(names, values)?;
-        let after_silence = self.take_time(ts_micros);
-        let learning = self.state.regime.learns();
-        let scored = self
-            .score_or_keep(ts_micros, after_silence, learning)
-            .map_err(|e| Rejected::Forest(e.to_string()))?;
+        let detection = self.score_reading(ts_micros, names, values)?;
+        self.decide_fields().map_err(|e| Rejected::Forest(e.to_string()))?;
+        Ok(detection)
+    }
 
+    /// Scores a reading and learns it. The fields stay as they are.
+    pub(crate) fn score_reading(
+        &mut self,
+        ts_micros: i64,
+        names: &[String],
+        values: &[f64],
+    ) -> Result<Detection, Rejected> {
+        let presence = self.take_values(ts_micros, names, values)?;
+        let reports = presence.reports || self.is_fresh && !self.state.fields.is_empty();
+        let detection =
+            self.score_values(ts_micros, presence).map_err(|e| Rejected::Forest(e.to_string()))?;
         self.is_fresh = false;
+        if reports {
+            self.report_fields();
+        }
+        Ok(detection)
+    }
+
+    fn score_values(&mut self, ts_micros: i64, presence: Presence) -> Result<Detection, rrcf_rs::Error> {
+        self.state.seq += 1;
+        let learning = self.state.regime.learns();
+        let mut detection = Detection {
+            seq: self.state.seq,
+            score: 0.0,
+            grade: None,
+            confidence: 0.0,
+            onset: 0.0,
+            anomaly: false,
+            marks: Marks { unscored: !presence.is_scored, ..Marks::default() },
+            causes: Vec::new(),
+            event: None,
+        };
+        if !presence.is_scored {
+            self.state.newest = Some(ts_micros);
+            return Ok(detection);
+        }
+        let after_silence = self.take_time(ts_micros);
+        // Before the calibration, the fields are not decided, so that none is missing.
+        let was_calibrated = self.state.model.is_some();
+        let scored = self.score_or_keep(ts_micros, after_silence, learning)?;
+
         let state = &mut self.state;
         let is_warm = state.learnt > u64::from(state.warm_up);
         let rarity = rarity_of(scored.surprise.value(), self.config.smoothing > 0);
         let is_onset = state.onset.begins(state.seq, scored.surprise.mean);
-        let fields = state.fields.len();
-        let mut detection = Detection {
-            seq: state.seq,
-            score: scored.codisp,
-            grade: is_warm.then(|| grade_of(rarity)),
-            confidence: confidence(state.histories.past_readings(), state.warm_up, known, fields),
-            onset: if is_warm && is_onset { grade_of(scored.surprise.mean) } else { 0.0 },
-            anomaly: false,
-            marks: Marks {
-                imputed: known < fields,
-                stuck: scored.stuck,
-                after_silence,
-                learning_slowed: !learning,
-                suppressed: false,
-            },
-            causes: Vec::new(),
-            event: None,
+        let fields = state.fields.len().max(1);
+        let known = if was_calibrated { presence.known } else { fields };
+        detection.score = scored.codisp;
+        detection.grade = is_warm.then(|| grade_of(rarity));
+        detection.confidence = confidence(state.histories.past_readings(), state.warm_up, known, fields);
+        detection.onset = if is_warm && is_onset { grade_of(scored.surprise.mean) } else { 0.0 };
+        detection.marks = Marks {
+            imputed: known < fields,
+            stuck: scored.stuck,
+            after_silence,
+            learning_slowed: !learning,
+            suppressed: false,
+            unscored: false,
         };
         if is_warm {
             let instantaneous = rarity_of(scored.surprise.instantaneous, false);
@@ -149,12 +182,20 @@ impl Detector {
         detector.state.regime = Regime::default();
         detector.state.onset = Onset::default();
         detector.is_fresh = true;
+        detector.report_fields();
         detector
     }
 
     /// Skips a reading that must not be applied. Only the newest timestamp changes.
     pub fn skip(&mut self, ts_micros: i64) {
         self.state.newest = self.state.newest.max(Some(ts_micros));
+        self.state.newest_scored = self.state.newest_scored.max(Some(ts_micros));
+    }
+
+    /// Returns the report about the fields if it has changed since the last call. It is the report
+    /// as of the reading that changed it, so that it does not depend on when this is called.
+    pub fn take_fields_report(&mut self) -> Option<FieldReport> {
+        self.fields_report.take()
     }
 
     /// Applies a person's label to the anomaly that began at `started` (microseconds since 1970).
@@ -172,12 +213,13 @@ impl Detector {
             self.config = config.clone();
             if self.is_fresh {
                 self.state.warm_up = config.warm_up;
+                self.state.tracker.set_length(config.warm_up);
             }
         }
         alike
     }
 
-    /// Returns the number of the sensor's scored readings so far.
+    /// Returns the number of the sensor's readings that were applied so far.
     pub fn seq(&self) -> u64 {
         self.state.seq
     }
@@ -187,7 +229,9 @@ impl Detector {
         self.state.newest
     }
 
-    /// Returns the names of the point's fields, sorted. Empty until the first reading decides them.
+    /// Returns the names of the point's fields, sorted. Unless they are configured, the first 16
+    /// readings decide them, then the readings of the warm-up, and later those after a field that
+    /// is not part of the point. Empty until the first decision.
     pub fn fields(&self) -> &[String] {
         &self.state.fields
     }
@@ -200,37 +244,39 @@ impl Detector {
             + state.histories.memory_usage()
             + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
-            + state.calibration_rows.iter().map(|(_, row)| row.capacity() * size_of::<f64>()).sum::<usize>()
+            + state.tracker.memory_usage()
             + self.row.capacity() * size_of::<f64>()
     }
 
-    /// Copies the point's values into the row. The first reading decides the fields. Returns how
-    /// many of the fields the reading has.
-    fn take_fields(&mut self, names: &[String], values: &[f64]) -> Result<usize, Rejected> {
-        let state = &mut self.state;
-        if state.learnt > 0 {
-            return fields::select(&state.fields, names, values, &mut self.row);
+    /// Copies the point's values into the row, and observes the reading's other fields.
+    fn take_values(&mut self, ts: i64, names: &[String], values: &[f64]) -> Result<Presence, Rejected> {
+        let Self { config, state, row, .. } = self;
+        let are_decided = !state.fields.is_empty();
+        let known = if are_decided {
+            fields::select(&state.fields, names, values, row)?
+        } else if let Some((name, _)) = names.iter().zip(values).find(|(_, value)| value.is_infinite()) {
+            return Err(Rejected::NotFinite(name.clone()));
+        } else {
+            0
+        };
+        let is_whole = known == names.len() && !state.tracker.is_watching();
+        if is_whole && known > 0 {
+            return Ok(Presence { known, is_scored: true, reports: false });
         }
-        let chosen = fields::choose(self.config.sorted_fields(), names)?;
-        let known = fields::select(&chosen, names, values, &mut self.row)?;
-        let counts = |name: &String| self.config.counters.contains(name).then(Counter::default);
-        state.counters = chosen.iter().map(counts).collect();
-        state.fields = chosen;
-        Ok(known)
+        let observed = state.tracker.observe(ts, (names, values), &state.fields, config, state.warm_up);
+        let is_scored = if are_decided { known > 0 } else { observed.kept };
+        Ok(Presence { known, is_scored, reports: observed.reports })
     }
 
-    /// Counts the reading, and replaces the values of counters by their growth. Returns whether the
-    /// reading comes after a silence.
+    /// Counts the reading as learnt. Returns whether it comes after a silence.
     fn take_time(&mut self, ts: i64) -> bool {
         let state = &mut self.state;
-        let after_silence = state.newest.is_some_and(|newest| state.rhythm.observe(ts - newest));
+        let after_silence = state.newest_scored.is_some_and(|newest| state.rhythm.observe(ts - newest));
         state.newest = Some(ts);
-        state.seq += 1;
+        state.newest_scored = Some(ts);
         state.learnt += 1;
-        for (value, counter) in self.row.iter_mut().zip(&mut state.counters) {
-            if let Some(counter) = counter {
-                *value = counter.growth(ts, *value);
-            }
+        if after_silence {
+            state.tracker.mark_silence(ts);
         }
         after_silence
     }
@@ -243,20 +289,20 @@ impl Detector {
         after_silence: bool,
         learning: bool,
     ) -> Result<ScoredRow, rrcf_rs::Error> {
-        let Self { config, seed, state, row, .. } = self;
+        let Self { config, state, row, .. } = self;
         if state.model.is_some() {
+            for (value, counter) in row.iter_mut().zip(&mut state.counters) {
+                if let Some(counter) = counter {
+                    *value = counter.growth(ts, *value);
+                }
+            }
             return state.score(config, ts, row, after_silence, learning);
         }
-        state.calibration_rows.push((ts, row.clone()));
-        if state.calibration_rows.len() < CALIBRATION_ROWS {
+        if state.tracker.kept() < CALIBRATION_ROWS {
             return Ok(ScoredRow::default());
         }
-        let rows = std::mem::take(&mut state.calibration_rows);
-        state.model = Some(Model::calibrate(&rows, config, *seed)?);
-        let mut scored = ScoredRow::default();
-        for (ts, row) in &rows {
-            scored = state.score(config, *ts, row, false, true)?;
-        }
+        let scored = self.calibrate()?;
+        self.report_fields();
         Ok(scored)
     }
 

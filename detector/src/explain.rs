@@ -78,7 +78,7 @@ pub struct NeighbourExplanation {
 
 impl Detector {
     /// Applies a reading as [`apply`](Self::apply) does, and explains the detection. The
-    /// explanation is `None` during the first half of the warm-up.
+    /// explanation is `None` during the first half of the warm-up, and for an unscored reading.
     ///
     /// # Errors
     /// The same as [`apply`](Self::apply).
@@ -89,10 +89,20 @@ impl Detector {
         values: &[f64],
     ) -> Result<(Detection, Option<Explanation>), Rejected> {
         let before = self.clone();
-        let detection = self.apply(ts_micros, names, values)?;
+        let detection = self.score_reading(ts_micros, names, values)?;
+        let explanation = self.explanation(&before, &detection);
+        self.decide_fields().map_err(|e| Rejected::Forest(e.to_string()))?;
+        Ok((detection, explanation))
+    }
+
+    /// Explains the reading that was scored last. `before` is the detector before that reading.
+    fn explanation(&self, before: &Self, detection: &Detection) -> Option<Explanation> {
+        if detection.marks.unscored {
+            return None;
+        }
         let state = &self.state;
         let (Some(model), Some(model_before)) = (&state.model, &before.state.model) else {
-            return Ok((detection, None));
+            return None;
         };
         let rarities = state.histories.rarities();
         let view_forests =
@@ -108,10 +118,10 @@ impl Detector {
             })
             .collect();
         if views.is_empty() || rarities.is_empty() {
-            return Ok((detection, None));
+            return None;
         }
         let surprise = state.histories.surprise();
-        let explanation = Explanation {
+        Some(Explanation {
             views,
             surprise: surprise.mean,
             strongest_view: surprise.strongest_view,
@@ -120,8 +130,7 @@ impl Detector {
             past: state.histories.past_readings(),
             interval_seconds: state.rhythm.interval() / 1e6,
             causes: model.causes(&state.fields, &self.row),
-        };
-        Ok((detection, Some(explanation)))
+        })
     }
 }
 

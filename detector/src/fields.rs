@@ -1,20 +1,9 @@
-//! Selects the fields of a reading that make the point, and converts a counter's value to its
+//! Copies the fields of a reading that make the point, and converts a counter's value to its
 //! growth.
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::MAX_FIELDS;
 use crate::detection::Rejected;
-
-/// Returns the fields of a sensor: the configured ones, or all of its first reading if none are
-/// configured.
-pub(crate) fn choose(configured: Vec<String>, names: &[String]) -> Result<Vec<String>, Rejected> {
-    let fields = if configured.is_empty() { names.to_vec() } else { configured };
-    if fields.is_empty() || fields.len() > MAX_FIELDS {
-        return Err(Rejected::FieldCount(fields.len()));
-    }
-    Ok(fields)
-}
 
 /// Copies the values of `fields` into `row`, with NaN for a missing field. Returns how many fields
 /// are present. Both lists of names are sorted, so one walk over them is enough.
@@ -35,9 +24,6 @@ pub(crate) fn select(
         }
         known += usize::from(!value.is_nan());
         row.push(value);
-    }
-    if known == 0 {
-        return Err(Rejected::NoField(fields.join(", ")));
     }
     Ok(known)
 }
@@ -75,13 +61,6 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reading_decides_unless_fields_are_configured() {
-        assert_eq!(choose(Vec::new(), &names("a b")), Ok(names("a b")));
-        assert_eq!(choose(names("b"), &names("a b")), Ok(names("b")));
-        assert_eq!(choose(Vec::new(), &[]), Err(Rejected::FieldCount(0)));
-    }
-
-    #[test]
     fn fields_are_found_by_name_and_missing_ones_are_not_a_number() {
         let mut row = Vec::new();
         assert_eq!(select(&names("a c"), &names("a b c"), &[1.0, 2.0, 3.0], &mut row), Ok(2));
@@ -91,11 +70,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_without_a_usable_value_is_rejected() {
+    fn an_infinite_value_is_rejected() {
         let mut row = Vec::new();
-        let nothing = Err(Rejected::NoField("a, b".to_owned()));
-        assert_eq!(select(&names("a b"), &names("c"), &[1.0], &mut row), nothing);
-        assert_eq!(select(&names("a b"), &names("a"), &[f64::NAN], &mut row), nothing);
+        assert_eq!(select(&names("a b"), &names("c"), &[1.0], &mut row), Ok(0));
+        assert_eq!(select(&names("a b"), &names("a"), &[f64::NAN], &mut row), Ok(0));
         let infinite = select(&names("a"), &names("a"), &[f64::INFINITY], &mut row);
         assert_eq!(infinite, Err(Rejected::NotFinite("a".to_owned())));
     }

@@ -142,6 +142,11 @@ impl Regime {
         !matches!(self, Self::Anomalous(_))
     }
 
+    /// Returns whether no anomaly is open, and the end of none is still to be reported.
+    pub(crate) fn is_calm(&self) -> bool {
+        !matches!(self, Self::Anomalous(_) | Self::Accepted { closed: Some(_), .. })
+    }
+
     /// Decides what a reading changes. The state itself stays as it is.
     pub(crate) fn decide(&self, reading: ReadingRarity, limits: Limits) -> Transition {
         let ReadingRarity { at, rarity, instantaneous } = reading;

@@ -41,7 +41,9 @@
 //!
 //! - `config`: the settings, with their reference documentation. `config_error`: why a setting
 //!   cannot be used. `named_config`: a configuration with its identifiers.
-//! - `fields`: which of a reading's values make the point.
+//! - `exclude`: names of fields that are no measurements. `tracker`: which fields of a sensor are
+//!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values of a reading that make the
+//!   point.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
 //! - `view`: the three views, each with its forest. `model`: all forests of a sensor.
@@ -50,6 +52,7 @@
 //! - `grade`: from surprise to grade and threshold. `onset`: where something begins.
 //! - `guard`: when an anomaly begins and ends, and what is learnt of it. `event`: the event itself.
 //!   `cause`: its causes. `suppress`: which events are not announced.
+//! - `relearn`: the calibration, and the new forests when the fields change.
 //! - `detection`: the result for one reading. `detector`: all parts together. `explain`: the same,
 //!   step by step.
 //! - `state`: what a detector knows of its sensor. `snapshot`: the state as bytes.
@@ -63,6 +66,7 @@ mod config_error;
 mod detection;
 mod detector;
 mod event;
+mod exclude;
 mod explain;
 mod fields;
 mod grade;
@@ -70,16 +74,20 @@ mod guard;
 mod model;
 mod named_config;
 mod onset;
+mod relearn;
 mod rhythm;
 mod scale;
 mod snapshot;
 mod spread;
+mod standing;
 mod state;
 mod suppress;
 mod surprise;
 mod tail;
+mod tracker;
 mod trend;
 mod view;
+mod window;
 
 pub use cause::{Cause, Direction};
 pub use clock::{TimeZone, UnknownTimeZone};
@@ -88,8 +96,10 @@ pub use config_error::ConfigError;
 pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
+pub use exclude::Exclude;
 pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, ViewExplanation};
 pub use guard::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;
+pub use standing::{FieldReport, FieldStanding, Standing};
 pub use suppress::{Maintenance, NotHours, QuietHours, Suppression};

@@ -13,7 +13,7 @@ use crate::state::State;
 use crate::view::View;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 14;
 
@@ -101,15 +101,13 @@ impl State {
     /// detector panic.
     fn is_sound(&self, config: &DetectorConfig) -> bool {
         let fields = self.fields.len();
-        let rows_fit = self.calibration_rows.iter().all(|(_, row)| row.len() == fields);
         let parts_fit = match &self.model {
-            Some(model) => self.calibration_rows.is_empty() && model.is_sound(fields, config),
-            None => self.calibration_rows.len() < CALIBRATION_ROWS,
+            Some(model) => fields > 0 && self.counters.len() == fields && model.is_sound(fields, config),
+            None => self.tracker.kept() < CALIBRATION_ROWS,
         };
         fields <= MAX_FIELDS
-            && (self.learnt == 0 || self.counters.len() == fields && fields > 0)
-            && rows_fit
             && parts_fit
+            && self.tracker.is_sound(self.model.is_some())
             && self.histories.is_sound(View::chosen(config).len())
     }
 }

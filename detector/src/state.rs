@@ -10,7 +10,8 @@ use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
 use crate::surprise::{MeasureHistories, Surprise};
-use crate::view::REACH_PER_POINT;
+use crate::tracker::Tracker;
+use crate::view::{REACH_PER_POINT, View};
 
 /// While an anomaly is open, the forests learn one reading in this many.
 const SLOWNESS: u64 = 4;
@@ -18,22 +19,26 @@ const SLOWNESS: u64 = 4;
 /// The part of a detector that a snapshot holds.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct State {
-    /// Number of the sensor's scored readings, over all configurations.
+    /// Number of the sensor's applied readings, over all configurations.
     pub(crate) seq: u64,
-    /// Readings applied to this state. Fewer than `seq` if the configuration has changed.
+    /// Readings that the forests have learnt. Fewer than `seq` if there were unscored readings, or
+    /// if the configuration or the fields have changed.
     pub(crate) learnt: u64,
     /// Timestamp of the newest reading, in microseconds since 1970.
     pub(crate) newest: Option<i64>,
+    /// Timestamp of the newest reading that was scored or skipped, in microseconds since 1970.
+    pub(crate) newest_scored: Option<i64>,
     /// The setting at the time when the state began.
     pub(crate) warm_up: u32,
-    /// Names of the point's fields, sorted. Empty until the first reading decides them, unless they
+    /// Names of the point's fields, sorted. Empty until the first readings decide them, unless they
     /// are configured.
     pub(crate) fields: Vec<String>,
     /// One element per field; `None` if the field is not a counter.
     pub(crate) counters: Vec<Option<Counter>>,
     pub(crate) rhythm: Rhythm,
-    /// The first readings, kept until there are enough of them to calibrate the fields' scales.
-    pub(crate) calibration_rows: Vec<(i64, Vec<f64>)>,
+    /// Keeps the first readings until there are enough of them to calibrate the fields' scales, and
+    /// to decide the fields.
+    pub(crate) tracker: Tracker,
     pub(crate) model: Option<Model>,
     pub(crate) histories: MeasureHistories,
     pub(crate) onset: Onset,
@@ -49,6 +54,25 @@ pub(crate) struct ScoredRow {
 }
 
 impl State {
+    /// Creates the state of a detector that has learnt no reading.
+    pub(crate) fn new(config: &DetectorConfig, seq: u64, newest: Option<i64>) -> Self {
+        Self {
+            seq,
+            learnt: 0,
+            newest,
+            newest_scored: newest,
+            warm_up: config.warm_up,
+            fields: config.sorted_fields(),
+            counters: Vec::new(),
+            rhythm: Rhythm::default(),
+            tracker: Tracker::new(config.warm_up),
+            model: None,
+            histories: MeasureHistories::new(View::chosen(config).len()),
+            onset: Onset::default(),
+            regime: Regime::default(),
+        }
+    }
+
     /// Scores a row, and learns it: fully if `learning` is true, else at the slow pace of an open
     /// anomaly.
     pub(crate) fn score(

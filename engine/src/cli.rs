@@ -17,6 +17,7 @@ use crate::output::Format;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
+use crate::sensor_fields::args::SensorsCommand;
 use crate::try_message::TryArgs;
 
 /// Thicket: a forest for every sensor.
@@ -123,6 +124,11 @@ pub(crate) enum Command {
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
+    },
+    /// Shows which fields of a sensor are scored, and why the others are stored only.
+    Sensors {
+        #[command(subcommand)]
+        command: SensorsCommand,
     },
     /// Lists anomalies and labels them.
     Anomalies {

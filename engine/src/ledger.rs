@@ -56,6 +56,7 @@ fn set_gauges(partitions: &[PartitionLedger], metrics: &Metrics) {
     for (outcome, records) in [
         ("delivered", total.delivered),
         ("scored", total.scored),
+        ("unscored", total.unscored),
         ("poison", total.poison),
         ("late", total.late),
         ("duplicate", total.duplicates),

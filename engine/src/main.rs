@@ -27,6 +27,7 @@ mod retention;
 mod run;
 mod scrape;
 mod security;
+mod sensor_fields;
 mod sensors;
 mod status;
 mod stores;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
+        Command::Sensors { command } => on_threads(sensor_fields::sensors(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Presets { command } => presets::run(&command),

@@ -195,8 +195,9 @@ impl Starter<'_> {
         };
         let peers = IngressPeers {
             writer,
-            leases: self.leases(redis),
+            leases: self.leases(redis.clone()),
             keys: SubscriptionKeys::new(&self.keys),
+            redis: (redis, self.keys.clone()),
             pool: postgres_pool(config.postgres.server(), 1)?,
             detectors: config.detector_configs()?.to_json(),
         };

@@ -45,8 +45,6 @@ pub enum Reason {
     TimestampTooOld,
     /// Another reading of the sensor has the same timestamp and other values.
     TimestampConflict,
-    /// The reading lacks a field that its detector needs.
-    MissingField,
     /// An entry of the log cannot be decoded.
     BadEntry,
     /// `PostgreSQL` rejects the row of the reading.
@@ -63,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 22] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -80,7 +78,6 @@ impl Reason {
         Self::TimestampInFuture,
         Self::TimestampTooOld,
         Self::TimestampConflict,
-        Self::MissingField,
         Self::BadEntry,
         Self::Unstorable,
         Self::MalformedPayload,
@@ -108,7 +105,6 @@ impl Reason {
             Self::TimestampInFuture => "timestamp_in_future",
             Self::TimestampTooOld => "timestamp_too_old",
             Self::TimestampConflict => "timestamp_conflict",
-            Self::MissingField => "missing_field",
             Self::BadEntry => "bad_entry",
             Self::Unstorable => "unstorable",
             Self::MalformedPayload => "malformed_payload",

@@ -25,6 +25,8 @@ pub enum Flag {
     AfterSilence,
     /// The anomaly continues, and the detector learns slowly from its readings.
     LearningSlowed,
+    /// The reading has no field that its detector scores: stored without a score.
+    Unscored,
 }
 
 impl Flag {
@@ -43,7 +45,7 @@ impl Flag {
 mod tests {
     use super::*;
 
-    const ALL: [Flag; 10] = [
+    const ALL: [Flag; 11] = [
         Flag::WarmingUp,
         Flag::Anomaly,
         Flag::Late,
@@ -54,13 +56,14 @@ mod tests {
         Flag::Stuck,
         Flag::AfterSilence,
         Flag::LearningSlowed,
+        Flag::Unscored,
     ];
 
     /// The bits are stored, so they must never change.
     #[test]
     fn each_flag_has_the_bit_that_is_stored() {
         let bits = ALL.map(Flag::bit);
-        assert_eq!(bits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+        assert_eq!(bits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024]);
         assert!(Flag::Late.is_in(4 | 16));
         assert!(!Flag::Late.is_in(16));
     }

@@ -8,13 +8,20 @@ impl Tables {
     /// Describes each disagreement between the ledger and the tables. Empty if everything balances.
     pub async fn imbalances(&mut self) -> anyhow::Result<Vec<String>> {
         let poison = format!("flags & {} <> 0", Flag::Poison.bit());
+        let unscored = format!("flags & {} <> 0 AND seq IS NOT NULL AND score IS NULL", Flag::Unscored.bit());
         let differences = [
             ("records without an outcome", "SELECT sum(unaccounted) FROM ledger".to_owned()),
             (
-                "scored readings in the ledger that have no row",
+                "scored, unscored and poison readings in the ledger that have no row",
                 format!(
-                    "SELECT sum(scored + poison)
+                    "SELECT sum(scored + unscored + poison)
                           - (SELECT count(*) FROM readings WHERE seq IS NOT NULL OR {poison}) FROM ledger"
+                ),
+            ),
+            (
+                "unscored readings in the ledger that have no row",
+                format!(
+                    "SELECT sum(unscored) - (SELECT count(*) FROM readings WHERE {unscored}) FROM ledger"
                 ),
             ),
             (

@@ -18,7 +18,7 @@ const DEAD_LETTERS: &str = "dead_letters";
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
 /// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.
-const TABLES: [(&str, &str); 3] = [
+const TABLES: [(&str, &str); 4] = [
     (
         "anomalies",
         "SELECT concat_ws(' ', s.name, a::text, encode(sha256(record_send(a)), 'hex')) AS text
@@ -29,6 +29,11 @@ const TABLES: [(&str, &str); 3] = [
         "SELECT concat_ws(' ', topic, encode(payload, 'escape'),
                           to_jsonb(d) - '{generation,n,item,received,replayed}'::text[]) AS text
          FROM dead_letters d ORDER BY topic, reason, payload, detail",
+    ),
+    (
+        "sensor_fields",
+        "SELECT concat_ws(' ', s.name, f::text) AS text
+         FROM sensor_fields f LEFT JOIN sensors s ON s.id = f.sensor ORDER BY s.name, f.field COLLATE \"C\"",
     ),
     (
         "sensors",
@@ -44,7 +49,7 @@ pub struct Snapshot {
 }
 
 impl Tables {
-    /// Reads all rows of readings, anomalies, dead letters and sensors.
+    /// Reads all rows of readings, anomalies, dead letters, sensors and their fields.
     pub async fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let mut rows = BTreeMap::from([("readings", self.readings("true").await?)]);
         for (table, query) in TABLES {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
-use thicket_detector::{Detector, Rejected};
+use thicket_detector::{Detector, FieldReport};
 use thicket_schema::{Checkpoint, Reading, Reason, SensorName, Timestamp};
 
 use super::restore::{RestoreFacts, restore};
@@ -29,6 +29,8 @@ pub struct DetectorActor {
 struct State {
     detector: Detector,
     config: Arc<NamedConfig>,
+    /// The scored fields, as they were logged last.
+    scored: Vec<String>,
 }
 
 impl DetectorActor {
@@ -66,7 +68,8 @@ impl Handler<Restore> for DetectorActor {
             let rows = restored.mismatches;
             tracing::error!(sensor = %self.sensor, rows, "replayed scores differ from the stored scores");
         }
-        self.state = Some(State { detector, config });
+        let scored = detector.fields().to_vec();
+        self.state = Some(State { detector, config, scored });
         MessageResult(restored)
     }
 }
@@ -87,7 +90,8 @@ impl Handler<Score> for DetectorActor {
         faults::pass("score.after");
         let seq_after = detector.seq();
         let checkpoint = self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
-        Ok(Scores { outcomes, checkpoint, elapsed: started.elapsed() })
+        let fields = self.take_fields_report();
+        Ok(Scores { outcomes, checkpoint, fields, elapsed: started.elapsed() })
     }
 }
 
@@ -106,7 +110,7 @@ impl Handler<Reconfigure> for DetectorActor {
     type Result = ();
 
     fn handle(&mut self, message: Reconfigure, _: &mut Context<Self>) {
-        if let Some(State { detector, config }) = &mut self.state {
+        if let Some(State { detector, config, .. }) = &mut self.state {
             // The shard sends only settings of the same shape.
             detector.reconfigure(&message.config.config);
             *config = message.config;
@@ -132,8 +136,25 @@ impl Handler<TakeCheckpoint> for DetectorActor {
 }
 
 impl DetectorActor {
+    /// Returns the report about the fields if it has changed, and logs a change of the scored ones.
+    fn take_fields_report(&mut self) -> Option<FieldReport> {
+        let State { detector, scored, .. } = self.state.as_mut()?;
+        let report = detector.take_fields_report()?;
+        if detector.fields() != scored {
+            let (now, before) = (detector.fields().join(", "), scored.join(", "));
+            let (sensor, seq) = (&self.sensor, detector.seq());
+            if before.is_empty() {
+                tracing::debug!(%sensor, seq, fields = now, "the fields to score are decided");
+            } else {
+                tracing::info!(%sensor, seq, fields = now, before, "the readings of the last window have changed the fields to score");
+            }
+            *scored = detector.fields().to_vec();
+        }
+        Some(report)
+    }
+
     fn take_checkpoint(&self) -> Option<Checkpoint> {
-        let State { detector, config } = self.state.as_ref()?;
+        let State { detector, config, .. } = self.state.as_ref()?;
         Some(Checkpoint {
             sensor: self.sensor.as_str().to_owned(),
             seq: detector.seq(),
@@ -151,16 +172,7 @@ fn outcome(detector: &mut Detector, reading: &Reading) -> ScoreOutcome {
     faults::poison(reading.values.first().copied());
     match detector.apply(reading.ts.0, reading.fields.names(), &reading.values) {
         Ok(detection) => ScoreOutcome::Scored(Box::new(detection)),
-        Err(rejected) => ScoreOutcome::Rejected { reason: reason(&rejected), detail: rejected.to_string() },
-    }
-}
-
-/// Returns the reason of the dead letter for a reading that the detector rejects.
-fn reason(rejected: &Rejected) -> Reason {
-    match rejected {
-        Rejected::NoField(_) => Reason::MissingField,
-        Rejected::FieldCount(_) => Reason::TooManyFields,
-        _ => Reason::NotFinite,
+        Err(rejected) => ScoreOutcome::Rejected { reason: Reason::NotFinite, detail: rejected.to_string() },
     }
 }
 

@@ -44,6 +44,10 @@ pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
     }
     apply_labels(&mut detector, history);
     detector.reconfigure(&config.config);
+    if history.replay.iter().any(|row| row.seq.is_some()) {
+        // It was committed with the replayed rows.
+        detector.take_fields_report();
+    }
     let replayed = (history.rebuild_from.len() + history.replay.len()) as u64;
     let restored = Restored { seq: detector.seq(), replayed, mismatches, unusable };
     (detector, restored)
@@ -96,7 +100,8 @@ fn replay(detector: &mut Detector, row: &StoredReading) -> bool {
     };
     match detector.apply(row.ts.0, row.fields.names(), &row.values) {
         Ok(detection) => {
-            detection.seq == seq && Some(detection.score.to_bits()) == row.score.map(f64::to_bits)
+            let score = (!detection.marks.unscored).then_some(detection.score);
+            detection.seq == seq && score.map(f64::to_bits) == row.score.map(f64::to_bits)
         }
         Err(_) => false,
     }

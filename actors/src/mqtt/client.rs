@@ -109,15 +109,15 @@ impl Client {
         }
     }
 
-    /// Publishes a message at QoS 1.
-    pub fn publish(&self, topic: &str, payload: Vec<u8>) -> Result<(), ConnectionGone> {
+    /// Publishes a message. At QoS 1, one [`Event::Published`] follows.
+    pub fn publish(&self, topic: &str, payload: Vec<u8>, qos: Qos) -> Result<(), ConnectionGone> {
         match self {
-            Self::V3(client) => client
-                .try_publish(topic, rumqttc::QoS::AtLeastOnce, false, payload)
-                .map_err(|_| ConnectionGone),
-            Self::V5(client) => client
-                .try_publish(topic, rumqttc::v5::mqttbytes::QoS::AtLeastOnce, false, payload)
-                .map_err(|_| ConnectionGone),
+            Self::V3(client) => {
+                client.try_publish(topic, v3::qos(qos), false, payload).map_err(|_| ConnectionGone)
+            }
+            Self::V5(client) => {
+                client.try_publish(topic, v5::qos(qos), false, payload).map_err(|_| ConnectionGone)
+            }
         }
     }
 

@@ -23,7 +23,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The quality of service of a subscription.
+/// The quality of service of a subscription or a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qos {
     /// QoS 0: a message can be lost, and is not acknowledged.

@@ -27,11 +27,15 @@ pub(super) fn options(options: &MqttOptions) -> Result<rumqttc::MqttOptions, Bro
     Ok(mqtt)
 }
 
-pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<SubscribeFilter> {
-    let qos = match qos {
+pub(super) const fn qos(qos: Qos) -> QoS {
+    match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
-    };
+    }
+}
+
+pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<SubscribeFilter> {
+    let qos = self::qos(qos);
     filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), qos)).collect()
 }
 

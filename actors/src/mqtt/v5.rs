@@ -46,11 +46,15 @@ fn seconds(interval: Duration) -> u32 {
     u32::try_from(interval.as_secs()).unwrap_or(u32::MAX)
 }
 
-pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<Filter> {
-    let qos = match qos {
+pub(super) const fn qos(qos: Qos) -> QoS {
+    match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
-    };
+    }
+}
+
+pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<Filter> {
+    let qos = self::qos(qos);
     filters.iter().map(|filter| Filter::new(filter.clone(), qos)).collect()
 }
 

@@ -55,6 +55,7 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
                 batch.rows.push(LoggedRow { position: slot.position, row });
             }
             ScoreOutcome::Scored(detection) => {
+                batch.unscored += u64::from(detection.marks.unscored);
                 batch.configs.entry(config.identity).or_insert_with(|| config.config.to_json());
                 let row = scored_row(reading, detection, config.identity);
                 batch.rows.push(LoggedRow { position: slot.position, row });
@@ -66,6 +67,13 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
         if seen.insert((reading.sensor.id(), reading.fields.id())) {
             let (sensor, fields) = (reading.sensor.clone(), reading.fields.clone());
             batch.sensors.push(SeenSensor { sensor, fields, first_seen: reading.ts });
+        }
+    }
+    for (sensor, scored) in
+        sensors.iter().zip(scored).filter(|(sensor, _)| sensor.partition == batch.partition)
+    {
+        if let Some(report) = &scored.fields {
+            batch.fields.insert(sensor.sensor.id(), report.clone());
         }
     }
     batch.anomalies = events.iter().map(|((sensor, _), event)| anomaly_row(*sensor, event)).collect();

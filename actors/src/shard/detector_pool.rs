@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thicket_detector::NamedConfig;
+use thicket_detector::{FieldReport, NamedConfig};
 use thicket_schema::{Checkpoint, PartitionId, Position, Reading, Reason, SensorId, SensorName, Timestamp};
 use thicket_store::faults;
 use thicket_store::postgres::QuarantineReason;
@@ -53,6 +53,7 @@ impl From<Unrecoverable> for ScoreError {
 pub(super) struct SensorScores {
     pub(super) outcomes: Vec<ScoreOutcome>,
     pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) fields: Option<FieldReport>,
     pub(super) elapsed: Duration,
 }
 
@@ -305,6 +306,7 @@ async fn score_range(
     scores.outcomes.extend(scored.outcomes);
     scores.elapsed += scored.elapsed;
     scores.checkpoint = scored.checkpoint.or(scores.checkpoint.take());
+    scores.fields = scored.fields.or(scores.fields.take());
     Some(())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use thicket_detector::{Label, NamedConfig};
+use thicket_detector::{FieldReport, Label, NamedConfig};
 use thicket_schema::{Checkpoint, Control, PartitionId, SensorName, Timestamp};
 use thicket_store::postgres::{AppliedLabel, QuarantineEntry, QuarantineReason};
 use thicket_store::redis::Suspect;
@@ -27,12 +27,14 @@ pub(super) struct ScoredBatch {
     pub(super) outcomes: Vec<ScoreOutcome>,
     pub(super) config: Arc<NamedConfig>,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// The report about the sensor's fields, if it has changed.
+    pub(super) fields: Option<FieldReport>,
 }
 
 impl ScoredBatch {
     /// Creates the result for a partition that is reopened. It is not assembled into rows.
     pub(super) const fn empty(config: Arc<NamedConfig>) -> Self {
-        Self { outcomes: Vec::new(), config, checkpoint: None }
+        Self { outcomes: Vec::new(), config, checkpoint: None, fields: None }
     }
 }
 
@@ -259,12 +261,14 @@ impl Scorer {
     /// Counts the outcomes and adds the configuration.
     fn finish(&self, scores: SensorScores, config: Arc<NamedConfig>) -> ScoredBatch {
         self.count(&scores.outcomes, scores.elapsed);
-        ScoredBatch { outcomes: scores.outcomes, config, checkpoint: scores.checkpoint }
+        let SensorScores { outcomes, checkpoint, fields, .. } = scores;
+        ScoredBatch { outcomes, config, checkpoint, fields }
     }
 
     fn count(&self, outcomes: &[ScoreOutcome], elapsed: Duration) {
         let ShardContext { metrics, label, .. } = &*self.context;
-        let scored = outcomes.iter().filter(|outcome| matches!(outcome, ScoreOutcome::Scored(_))).count();
+        let is_scored = |outcome: &&ScoreOutcome| matches!(outcome, ScoreOutcome::Scored(detection) if !detection.marks.unscored);
+        let scored = outcomes.iter().filter(is_scored).count();
         metrics.readings_scored.with_label_values(&[label]).inc_by(scored as u64);
         metrics.scoring_seconds.with_label_values(&[label]).inc_by(elapsed.as_secs_f64());
         for outcome in outcomes {

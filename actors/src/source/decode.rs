@@ -1,17 +1,19 @@
 //! Turns an MQTT message into records. Pure. A message that cannot be decoded becomes a dead letter
 //! with a reason, and goes through the log like a reading.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
+use thicket_codecs::formats::sparkplug::{BirthChange, RebirthRequest};
 use thicket_codecs::{
-    Format, FormatDecoder, Measurement, NameParts, PayloadLimits, PayloadRules, SensorTemplate,
-    TopicTemplates,
+    BirthLimits, Format, FormatDecoder, Measurement, NameParts, PayloadError, PayloadLimits, PayloadRules,
+    SensorTemplate, SparkplugDecoder, SparkplugRules, SparkplugTopic, TopicTemplates,
 };
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
 use super::explanation::DecodeExplanation;
-use super::filter::filter_receives;
+use super::filter::{filter_receives, plain_filter};
 use super::ignore::{IgnoreReason, IgnoreRule, ignore_reason};
 use super::stamp::Stamp;
 
@@ -54,6 +56,8 @@ pub struct SubscriptionOptions {
 struct Subscription {
     options: SubscriptionOptions,
     payload: FormatDecoder,
+    /// `None` if a format is configured: Sparkplug is then not read.
+    sparkplug: Option<SparkplugRules>,
 }
 
 /// Decodes messages. A reading without a timestamp gets its arrival time.
@@ -62,6 +66,21 @@ pub struct MessageDecoder {
     partitions: u16,
     subscriptions: Vec<Subscription>,
     stamp: Stamp,
+    sparkplug: RefCell<SparkplugDecoder>,
+}
+
+/// What a message becomes.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The records in the order of the message, each with the partition of its sensor. Empty if the
+    /// message holds no reading, as some of Sparkplug do not.
+    pub records: Vec<(PartitionId, Record)>,
+    /// What a Sparkplug birth taught, to store before the message is acknowledged.
+    pub birth: Option<BirthChange>,
+    /// The command that asks a Sparkplug node for its births, if one is due.
+    pub request: Option<RebirthRequest>,
+    /// Whether a Sparkplug birth was not learnt, because a limit is reached.
+    pub births_are_full: bool,
 }
 
 /// A message to decode.
@@ -94,7 +113,8 @@ impl MessageDecoder {
     /// Creates a decoder.
     pub fn new(options: DecodeOptions) -> Self {
         let subscriptions = options.subscriptions.into_iter().map(Subscription::new).collect();
-        Self { partitions: options.partitions, subscriptions, stamp: Stamp::default() }
+        let sparkplug = RefCell::new(SparkplugDecoder::new(BirthLimits::default()));
+        Self { partitions: options.partitions, subscriptions, stamp: Stamp::default(), sparkplug }
     }
 
     /// Shares the timestamps for readings without one with other decoders.
@@ -109,12 +129,51 @@ impl MessageDecoder {
         ignore_reason(rules, topic, payload)
     }
 
+    /// Whether a subscription can receive messages of Sparkplug.
+    pub fn reads_sparkplug(&self) -> bool {
+        self.subscriptions.iter().any(|subscription| {
+            let first_levels = subscription.options.topics.iter();
+            let mut first_levels = first_levels.filter_map(|filter| plain_filter(filter).split('/').next());
+            subscription.sparkplug.is_some()
+                && first_levels.any(|level| matches!(level, "#" | "+" | SparkplugTopic::NAMESPACE))
+        })
+    }
+
+    /// Replaces the known births of Sparkplug by stored ones, each with its name.
+    pub fn restore_births(&self, stored: &[(String, Bytes)]) {
+        let mut sparkplug = self.sparkplug.borrow_mut();
+        sparkplug.clear();
+        for (name, birth) in stored {
+            if let Err(error) = sparkplug.restore(name, birth) {
+                tracing::warn!(%error, "a stored Sparkplug birth is not used");
+            }
+        }
+    }
+
     /// Decodes one message into records, in the order of the message, each with the partition of
     /// its sensor. A message may hold readings of several devices, which are sensors of their own.
     pub fn decode(&self, message: DecodeMessage<'_>) -> Vec<(PartitionId, Record)> {
-        let DecodeMessage { topic, redelivered, now_micros, .. } = message;
+        self.decode_with_births(message).records
+    }
+
+    /// Decodes one message as [`decode`](Self::decode) does, and returns what its Sparkplug births
+    /// change.
+    pub fn decode_with_births(&self, message: DecodeMessage<'_>) -> Decoded {
+        let DecodeMessage { topic, payload, redelivered, now_micros, .. } = message;
+        let mut decoded = Decoded { records: Vec::new(), birth: None, request: None, births_are_full: false };
         let (sensor, items) = if let Some(subscription) = self.subscription(topic) {
-            subscription.items(message, &self.stamp)
+            match (&subscription.sparkplug, SparkplugTopic::parse(topic)) {
+                (Some(rules), Some(parsed)) => {
+                    let now = Timestamp(now_micros);
+                    let mut sparkplug = self.sparkplug.borrow_mut();
+                    let of_sparkplug = sparkplug.decode(rules, &parsed, payload, redelivered, now);
+                    decoded.birth = of_sparkplug.birth;
+                    decoded.request = of_sparkplug.request;
+                    decoded.births_are_full = of_sparkplug.births_are_full;
+                    subscription.sparkplug_items(message, &parsed, of_sparkplug.elements, &self.stamp)
+                }
+                _ => subscription.items(message, &self.stamp),
+            }
         } else {
             let detail = format!("no subscription has a filter that matches the topic {topic}");
             (None, vec![message.dead_letter(Reason::NoTopicTemplate, &detail)])
@@ -130,7 +189,8 @@ impl MessageDecoder {
             };
             (partition, Record { received: now_micros, redelivered, item })
         };
-        items.into_iter().map(record).collect()
+        decoded.records = items.into_iter().map(record).collect();
+        decoded
     }
 
     /// Decodes a message as [`decode`](Self::decode) does, and explains each step. Slower; for
@@ -140,7 +200,7 @@ impl MessageDecoder {
         let Some(subscription) = self.subscriptions.iter().position(receives) else {
             return DecodeExplanation::default();
         };
-        let Subscription { options, payload: decoder } = &self.subscriptions[subscription];
+        let Subscription { options, payload: decoder, sparkplug } = &self.subscriptions[subscription];
         let filter = options.topics.iter().find(|filter| filter_receives(filter, topic)).cloned();
         let ignored = ignore_reason(&options.ignore, topic, payload);
         let captured = options.templates.captures(topic).map(|captured| {
@@ -156,13 +216,20 @@ impl MessageDecoder {
         if ignored.is_some() {
             return steps;
         }
-        let payload_steps = decoder.explain(topic, payload);
         let records = self.decode(DecodeMessage::new(topic, payload, now_micros));
+        let items = records.into_iter().map(|(_, record)| record.item).collect();
+        if let (Some(rules), Some(topic)) = (sparkplug, SparkplugTopic::parse(topic)) {
+            let now = Timestamp(now_micros);
+            let mut decoder = self.sparkplug.borrow_mut();
+            let (_, left_out) = decoder.decode_explained(rules, &topic, payload, true, now);
+            return DecodeExplanation { left_out, items, ..steps };
+        }
+        let payload_steps = decoder.explain(topic, payload);
         DecodeExplanation {
             format: payload_steps.format,
             compression: payload_steps.compression,
             left_out: payload_steps.left_out,
-            items: records.into_iter().map(|(_, record)| record.item).collect(),
+            items,
             ..steps
         }
     }
@@ -192,7 +259,9 @@ impl Subscription {
         let payload =
             FormatDecoder::new(options.format, options.limits.clone(), options.timestamp_keys.clone())
                 .with_rules(&rules);
-        Self { options, payload }
+        let sparkplug =
+            (options.format == Format::Auto).then(|| SparkplugRules::new(options.limits.clone(), rules));
+        Self { options, payload, sparkplug }
     }
 
     fn receives(&self, topic: &str) -> bool {
@@ -227,6 +296,43 @@ impl Subscription {
         });
         let items = items.collect();
         (of_topic, items)
+    }
+
+    /// Returns the readings and dead letters of a Sparkplug message, and its sensor.
+    ///
+    /// The sensor is the edge node or device, unless the template of the sensor's name gives another
+    /// name. A topic template alone does not count: it would take the type of the message into the
+    /// name.
+    fn sparkplug_items(
+        &self,
+        message: DecodeMessage<'_>,
+        topic: &SparkplugTopic<'_>,
+        elements: Result<Vec<Result<Measurement, PayloadError>>, PayloadError>,
+        stamp: &Stamp,
+    ) -> (Option<SensorName>, Vec<Item>) {
+        let name = self.options.sensor.as_ref().and_then(|template| {
+            let captured = self.options.templates.captures(message.topic);
+            let parts = NameParts { topic: message.topic, captured: captured.as_deref(), members: &[] };
+            template.name(parts).ok()
+        });
+        let sensor = match SensorName::new(&name.unwrap_or_else(|| topic.source())) {
+            Ok(sensor) => sensor,
+            Err(error) => {
+                return (None, vec![message.dead_letter(Reason::BadSensorName, &error.to_string())]);
+            }
+        };
+        let dead_letter = |error: &PayloadError| message.dead_letter(Reason::from(error), &error.to_string());
+        let items = match elements {
+            Err(error) => vec![dead_letter(&error)],
+            Ok(elements) => elements
+                .into_iter()
+                .map(|element| match element {
+                    Ok(measurement) => self.item(message, sensor.clone(), measurement, stamp),
+                    Err(error) => dead_letter(&error),
+                })
+                .collect(),
+        };
+        (Some(sensor), items)
     }
 
     /// Returns the sensor of a measurement, or the dead letter of a message that names none.

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use thicket_codecs::Format;
+
 use super::decode::SubscriptionOptions;
 use super::filter::{filters_overlap, is_of_form, receives_form};
+
+/// The form of the topics of Sparkplug B.
+const SPARKPLUG: &str = "spBv1.0/#";
 
 /// Something about the subscriptions of a broker that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,27 +119,33 @@ fn of_subscription(subscription: &SubscriptionOptions) -> Vec<Misfit> {
     if subscription.sensor.as_ref().is_some_and(|sensor| !sensor.needs_captures()) {
         return Vec::new();
     }
+    // Sparkplug names the sensor itself.
+    let is_sparkplug = |filter: &String| subscription.format == Format::Auto && is_of_form(filter, SPARKPLUG);
+    let filters: Vec<&String> = subscription.topics.iter().filter(|filter| !is_sparkplug(filter)).collect();
+    if filters.is_empty() {
+        return Vec::new();
+    }
     let templates: Vec<(String, String)> = subscription
         .templates
         .0
         .iter()
         .map(|template| (template.to_string(), at_least_one(&template.filter())))
         .collect();
-    let matches = |filter: &String| templates.iter().any(|(_, form)| receives_form(filter, form));
-    if !subscription.topics.iter().any(matches) {
+    let matches = |filter: &str| templates.iter().any(|(_, form)| receives_form(filter, form));
+    if !filters.iter().any(|filter| matches(filter)) {
         let templates = templates.into_iter().map(|(template, _)| template).collect();
         return vec![Misfit::NoReading { filters: subscription.topics.clone(), templates }];
     }
     let mut misfits = Vec::new();
-    for filter in &subscription.topics {
+    for filter in &filters {
         if !matches(filter) {
-            misfits.push(Misfit::FilterWithoutTemplate { filter: filter.clone() });
+            misfits.push(Misfit::FilterWithoutTemplate { filter: (*filter).clone() });
         } else if !templates.iter().any(|(_, form)| is_of_form(&at_least_one(filter), form)) {
-            misfits.push(Misfit::WiderThanTemplates { filter: filter.clone() });
+            misfits.push(Misfit::WiderThanTemplates { filter: (*filter).clone() });
         }
     }
     for ((template, form), parsed) in templates.iter().zip(&subscription.templates.0) {
-        if !subscription.topics.iter().any(|filter| receives_form(filter, form)) {
+        if !filters.iter().any(|filter| receives_form(filter, form)) {
             misfits
                 .push(Misfit::TemplateWithoutFilter { template: template.clone(), missing: parsed.filter() });
         }
@@ -228,6 +239,14 @@ mod tests {
         assert_eq!(misfits(&[other]), []);
         let captured = subscription(&["up/#"], &["sensors/{s...}"], Some("{s}/{deviceInfo.devEui}"));
         assert!(matches!(misfits(&[captured])[..], [Misfit::NoReading { .. }]));
+    }
+
+    #[test]
+    fn topics_of_sparkplug_need_no_template() {
+        assert_eq!(found(&["spBv1.0/#"], &["sensors/{s...}"]), []);
+        assert_eq!(found(&["spBv1.0/group/#", "sensors/#"], &["sensors/{s...}"]), []);
+        let found = found(&["spBv1.0/#", "plant/#"], &["sensors/{s...}"]);
+        assert!(matches!(&found[..], [Misfit::NoReading { .. }]), "{found:?}");
     }
 
     #[test]

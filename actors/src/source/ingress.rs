@@ -11,10 +11,12 @@ use actix::{
     WrapFuture as _,
 };
 use futures_util::future::join_all;
+use thicket_schema::Keys;
 use thicket_store::postgres::PostgresPool;
-use thicket_store::redis::Leases;
+use thicket_store::redis::{BirthStore, Client, Leases};
 use tokio::sync::watch;
 
+use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::DecodeOptions;
 use super::reorder::Reorder;
@@ -59,6 +61,8 @@ pub struct IngressPeers {
     pub leases: Leases,
     /// The keys of the subscriptions.
     pub keys: SubscriptionKeys,
+    /// Holds the Sparkplug births, under the keys of the deployment.
+    pub redis: (Client, Keys),
     /// Reads the labels and configurations to publish.
     pub pool: PostgresPool,
     /// The configuration of all sensors, as JSON.
@@ -76,7 +80,7 @@ pub struct MqttIngress {
 impl MqttIngress {
     /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
-        let IngressPeers { writer, leases, keys, pool, detectors } = peers;
+        let IngressPeers { writer, leases, keys, redis: (redis, names), pool, detectors } = peers;
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();
@@ -88,6 +92,7 @@ impl MqttIngress {
             metrics.reorder_held.with_label_values(&[&options.name]).set(0);
             // The other half is for messages on their way to the log.
             let held = options.max_in_flight as usize / 2;
+            let births_key = names.births(&options.client_id);
             Rc::new(Session {
                 credits: CreditPool::new(options.max_in_flight),
                 options,
@@ -100,6 +105,7 @@ impl MqttIngress {
                 metrics: metrics.clone(),
                 controls: Rc::clone(&controls),
                 connection: tokio::sync::Mutex::new(None),
+                births: Births::new(BirthStore::new(redis.clone(), births_key)),
             })
         };
         let sessions = brokers.into_iter().map(session).collect();

@@ -8,11 +8,13 @@
 //! - `reorder`: holds readings back to put them in order.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `births`: stores what Sparkplug births have taught.
 //! - `explanation`: the steps of decoding, for people.
 //! - `filter`, `fit`: topic filters, and whether templates fit them.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
+mod births;
 mod conflict;
 mod controls;
 mod decode;
@@ -27,7 +29,7 @@ mod session;
 mod stamp;
 mod subscription_lease;
 
-pub use decode::{DecodeMessage, DecodeOptions, MessageDecoder, SubscriptionOptions};
+pub use decode::{DecodeMessage, DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
 pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
 pub use fit::{Misfit, Severity, misfits};

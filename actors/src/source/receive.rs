@@ -2,6 +2,7 @@
 //! the others, and sends their records to the log.
 
 use chrono::Utc;
+use thicket_codecs::formats::sparkplug::RebirthRequest;
 use tokio::time::Instant;
 
 use super::decode::{DecodeMessage, MessageDecoder};
@@ -11,7 +12,7 @@ use super::session::{BROKER_DROPPED, Session, Waiting};
 use crate::acknowledge::Delivery;
 use crate::credit::{Credit, send_credited};
 use crate::messages::Append;
-use crate::mqtt::{Client, Message};
+use crate::mqtt::{Client, Message, Qos};
 
 impl Session {
     pub(super) async fn on_message(&self, message: Message, client: &Client, decoder: &MessageDecoder) {
@@ -43,7 +44,29 @@ impl Session {
             redelivered,
             now_micros: Utc::now().timestamp_micros(),
         };
-        let records = decoder.decode(message);
+        let decoded = decoder.decode_with_births(message);
+        if decoded.births_are_full {
+            self.metrics.sparkplug_births_refused.inc();
+        }
+        if let Some(change) = decoded.birth {
+            self.births.add(change);
+        }
+        // Later data need the birth after a restart, so no later message may be acknowledged first.
+        if !self.births.save().await {
+            self.redelivery.request();
+            return;
+        }
+        if let Some(request) = decoded.request {
+            self.request_rebirth(client, request);
+        }
+        let records = decoded.records;
+        if records.is_empty() {
+            self.metrics.mqtt_messages.with_label_values(&["no_reading"]).inc();
+            if let Some(delivery) = delivery {
+                delivery.acknowledge();
+            }
+            return;
+        }
         let waiting = Waiting { delivery, credit };
         if !self.reorder.borrow().is_on() {
             self.append(Part { records, ends: Some(waiting) });
@@ -54,6 +77,17 @@ impl Session {
         self.metrics.reorder_early.inc_by(early as u64);
         self.append_parts(at_once.into_iter().chain(surplus));
         self.count_held();
+    }
+
+    /// Asks a Sparkplug node for its births. If the command is lost, a later message leads to another.
+    fn request_rebirth(&self, client: &Client, RebirthRequest { topic, payload }: RebirthRequest) {
+        match client.publish(topic.as_str(), payload, Qos::AtMostOnce) {
+            Ok(()) => {
+                tracing::info!(broker = self.options.name, topic, "asked a Sparkplug node for its births");
+                self.metrics.sparkplug_rebirth_requests.inc();
+            }
+            Err(error) => tracing::warn!(%error, topic, "cannot ask a Sparkplug node for its births"),
+        }
     }
 
     /// Sends the readings to the log whose time of `queue.reorder` is over.

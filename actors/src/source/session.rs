@@ -9,6 +9,7 @@ use thicket_store::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::births::Births;
 use super::conflict::{self, End, IdConflict};
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
@@ -39,6 +40,7 @@ pub(super) struct Session {
     pub(super) controls: Rc<ControlPublisher>,
     /// Readings that are held back. Kept when the actor restarts.
     pub(super) reorder: RefCell<Reorder<Waiting>>,
+    pub(super) births: Births,
     /// Kept when the actor restarts: a panic in the decoder does not end the connection.
     pub(super) connection: tokio::sync::Mutex<Option<Connection>>,
 }
@@ -91,6 +93,10 @@ impl Session {
                 continue;
             }
             if !self.lease.fence_older_writers().await {
+                backoff.wait().await;
+                continue;
+            }
+            if !self.births.load(&memory.decoder).await {
                 backoff.wait().await;
                 continue;
             }

@@ -179,6 +179,7 @@ fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
     }
     let ledger = &report.ledger;
     metrics.readings_stored.inc_by(ledger.scored.cast_unsigned());
+    metrics.readings_unscored.inc_by(ledger.unscored.cast_unsigned());
     metrics.readings_poison.inc_by(ledger.poison.cast_unsigned());
     metrics.readings_late.inc_by(ledger.late.cast_unsigned());
     metrics.readings_duplicate.inc_by(ledger.duplicates.cast_unsigned());

@@ -6,7 +6,7 @@
 
 mod seeds;
 
-use thicket_codecs::formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugTopic};
+use thicket_codecs::formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugRules, SparkplugTopic};
 use thicket_codecs::payload::CsvRules;
 use thicket_codecs::{Format, FormatDecoder, Measurement, PayloadError, PayloadLimits, PayloadRules};
 use thicket_schema::Timestamp;
@@ -55,6 +55,7 @@ pub struct Target {
     /// By the default rules, and by others.
     decoders: Vec<FormatDecoder>,
     sparkplug: SparkplugDecoder,
+    rules: SparkplugRules,
     inputs: u64,
 }
 
@@ -79,8 +80,9 @@ impl Target {
         let keys = || vec!["ts".to_owned(), "r.time".to_owned()];
         let decoder = |rules| FormatDecoder::new(format, LIMITS, keys()).with_rules(&rules);
         let decoders = [plain, other, devices].map(decoder).into();
-        let sparkplug = SparkplugDecoder::new(LIMITS, PayloadRules::default(), BIRTH_LIMITS);
-        Self { family, decoders, sparkplug, inputs: 0 }
+        let sparkplug = SparkplugDecoder::new(BIRTH_LIMITS);
+        let rules = SparkplugRules::new(LIMITS, PayloadRules::default());
+        Self { family, decoders, sparkplug, rules, inputs: 0 }
     }
 
     /// Decodes an input. Returns whether it gave a reading.
@@ -109,14 +111,14 @@ impl Target {
         let topic = TOPICS[usize::from(*choice) % TOPICS.len()];
         let topic = SparkplugTopic::parse(topic).expect("it is a topic of Sparkplug");
         let now = Timestamp(1_795_345_200_000_000);
-        let decoded = self.sparkplug.decode(&topic, payload, *choice > 127, now);
+        let decoded = self.sparkplug.decode(&self.rules, &topic, payload, *choice > 127, now);
         if let Some(change) = &decoded.birth {
-            let mut restored = SparkplugDecoder::new(LIMITS, PayloadRules::default(), BIRTH_LIMITS);
+            let mut restored = SparkplugDecoder::new(BIRTH_LIMITS);
             let (name, bytes) = &change.learnt;
             restored.restore(name, bytes).expect("a birth that was learnt can be restored");
         }
         let outcome = decoded.elements;
-        let again = self.sparkplug.decode(&topic, payload, true, now);
+        let again = self.sparkplug.decode(&self.rules, &topic, payload, true, now);
         assert_eq!(again.elements, outcome, "the same bytes, the same readings");
         assert_eq!(again.birth, None, "a birth teaches once");
         check(&outcome)

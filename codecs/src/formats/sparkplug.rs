@@ -48,10 +48,29 @@ pub use value::DataType;
 const REBIRTH: &str = "Node Control/Rebirth";
 const FORMAT: &str = "Sparkplug B";
 
-/// Decodes the messages of a subscription, and remembers births.
-pub struct SparkplugDecoder {
+/// The limits of messages, and the rules that choose their metrics. Subscriptions at one broker may
+/// have different ones.
+pub struct SparkplugRules {
     limits: PayloadLimits,
-    rules: Compiled,
+    metrics: Compiled,
+}
+
+impl SparkplugRules {
+    /// Creates rules. Of the rules of a payload, the patterns of fields and the floor of times count.
+    pub fn new(limits: PayloadLimits, rules: PayloadRules) -> Self {
+        Self { limits, metrics: Compiled::new(rules) }
+    }
+
+    /// Reads a time in milliseconds. Other units are told by the magnitude, as everywhere.
+    fn time(&self, millis: Option<u64>) -> Option<Timestamp> {
+        let time = parse_epoch(&millis?.to_string()).ok()?;
+        (time >= self.metrics.rules.time_floor).then_some(time)
+    }
+}
+
+/// Decodes the messages of a broker, and remembers births.
+#[derive(Debug)]
+pub struct SparkplugDecoder {
     births: Births,
     rebirths: Rebirths,
 }
@@ -81,21 +100,16 @@ pub struct RebirthRequest {
 
 /// A message while it is decoded.
 struct Reading<'a> {
+    rules: &'a SparkplugRules,
     source: String,
     sent: Option<Timestamp>,
     left_out: Option<&'a mut Vec<LeftOut>>,
 }
 
 impl SparkplugDecoder {
-    /// Creates a decoder that knows no birth. Of the rules, the patterns of fields and the floor of
-    /// times count.
-    pub fn new(limits: PayloadLimits, rules: PayloadRules, birth_limits: BirthLimits) -> Self {
-        Self {
-            limits,
-            rules: Compiled::new(rules),
-            births: Births::new(birth_limits),
-            rebirths: Rebirths::new(birth_limits.max_sources),
-        }
+    /// Creates a decoder that knows no birth.
+    pub fn new(limits: BirthLimits) -> Self {
+        Self { births: Births::new(limits), rebirths: Rebirths::new(limits.max_sources) }
     }
 
     /// Restores a birth that was stored. The order does not matter.
@@ -119,30 +133,33 @@ impl SparkplugDecoder {
     /// another kind than births and data holds no reading.
     pub fn decode(
         &mut self,
+        rules: &SparkplugRules,
         topic: &SparkplugTopic<'_>,
         payload: &[u8],
         redelivered: bool,
         now: Timestamp,
     ) -> Decoded {
-        self.decode_reporting(topic, payload, redelivered, now, None)
+        self.decode_reporting(rules, topic, payload, redelivered, now, None)
     }
 
     /// Decodes a message as [`decode`](Self::decode) does, and returns the metrics that are no
     /// fields, with the reasons.
     pub fn decode_explained(
         &mut self,
+        rules: &SparkplugRules,
         topic: &SparkplugTopic<'_>,
         payload: &[u8],
         redelivered: bool,
         now: Timestamp,
     ) -> (Decoded, Vec<LeftOut>) {
         let mut left_out = Vec::new();
-        let decoded = self.decode_reporting(topic, payload, redelivered, now, Some(&mut left_out));
+        let decoded = self.decode_reporting(rules, topic, payload, redelivered, now, Some(&mut left_out));
         (decoded, left_out)
     }
 
     fn decode_reporting(
         &mut self,
+        rules: &SparkplugRules,
         topic: &SparkplugTopic<'_>,
         payload: &[u8],
         redelivered: bool,
@@ -154,19 +171,19 @@ impl SparkplugDecoder {
         if topic.kind == MessageKind::Other {
             return decoded;
         }
-        let envelope = match self.open(payload) {
+        let envelope = match open(rules, payload) {
             Ok(envelope) => envelope,
             Err(error) => return Decoded { elements: Err(error), ..decoded },
         };
         let node = topic.node();
         let begins = topic.begins_the_count();
         let mut is_due = self.rebirths.misses_messages(&node, envelope.seq, begins, redelivered);
-        let sent = self.time(envelope.timestamp);
-        let reading = Reading { source: topic.source(), sent, left_out };
-        decoded.elements = if topic.kind == MessageKind::Birth {
-            self.birth(reading, &envelope, redelivered, now, &mut decoded)
-        } else {
-            self.data(reading, &envelope)
+        let sent = rules.time(envelope.timestamp);
+        let reading = Reading { rules, source: topic.source(), sent, left_out };
+        decoded.elements = match topic.kind {
+            MessageKind::Birth => self.birth(reading, &envelope, redelivered, now, &mut decoded),
+            MessageKind::Data => self.data(reading, &envelope),
+            MessageKind::DeviceDeath | MessageKind::Other => Ok(Vec::new()),
         };
         is_due |= decoded.elements.as_ref().is_ok_and(|elements| {
             elements.iter().any(|element| matches!(element, Err(PayloadError::NoBirth { .. })))
@@ -177,22 +194,6 @@ impl SparkplugDecoder {
         decoded
     }
 
-    fn open(&self, payload: &[u8]) -> Result<Envelope, PayloadError> {
-        let limit = self.limits.max_bytes;
-        if payload.len() > limit {
-            return Err(PayloadError::TooLarge { bytes: payload.len(), limit });
-        }
-        let payload = compression::unwrap(payload, limit)?;
-        let envelope = Envelope::decode(&*payload).map_err(|error| malformed(&error))?;
-        match envelope.uuid.as_deref() {
-            Some(b"SPBV1.0_COMPRESSED") => {
-                let looks_like = "a payload that Sparkplug compresses by itself".to_owned();
-                Err(PayloadError::UnknownFormat { looks_like })
-            }
-            _ => Ok(envelope),
-        }
-    }
-
     fn birth(
         &mut self,
         mut reading: Reading<'_>,
@@ -201,7 +202,7 @@ impl SparkplugDecoder {
         now: Timestamp,
         decoded: &mut Decoded,
     ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-        let mut rows = Rows::new(&self.limits);
+        let mut rows = Rows::new(&reading.rules.limits);
         let mut declared = Vec::new();
         for metric in &envelope.metrics {
             let mut metric = match Metric::decode(metric.as_slice()) {
@@ -218,8 +219,8 @@ impl SparkplugDecoder {
             let datatype = own_datatype(&metric).unwrap_or_default();
             let is_historical = metric.is_historical == Some(true);
             let time = is_historical.then_some(metric.timestamp).flatten();
-            let time = self.time(time).or(reading.sent).map_or(Time::Offset(0), Time::At);
-            self.add(&mut rows, &mut reading, &name, datatype, &metric, time);
+            let time = reading.rules.time(time).or(reading.sent).map_or(Time::Offset(0), Time::At);
+            reading.add(&mut rows, &name, datatype, &metric, time);
             declared.push(Declared { name, alias: metric.alias, datatype });
         }
         let since = reading.sent.unwrap_or(now);
@@ -238,14 +239,16 @@ impl SparkplugDecoder {
     ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
         let metrics = || envelope.metrics.iter().map(|metric| Metric::decode(metric.as_slice()));
         let readable = || metrics().filter_map(Result::ok);
-        let at = reading.sent.or_else(|| readable().filter_map(|metric| self.time(metric.timestamp)).max());
+        let at = reading
+            .sent
+            .or_else(|| readable().filter_map(|metric| reading.rules.time(metric.timestamp)).max());
         // A node may send what it stored before its birth with the time at which it stored it.
         let stored_before = || {
             let are_historical = readable().all(|metric| metric.is_historical == Some(true));
             are_historical.then(|| self.births.oldest(&reading.source)).flatten()
         };
         let birth = self.births.find(&reading.source, at).or_else(stored_before);
-        let mut rows = Rows::new(&self.limits);
+        let mut rows = Rows::new(&reading.rules.limits);
         let mut unknown = None;
         for metric in metrics() {
             let metric = match metric {
@@ -255,12 +258,12 @@ impl SparkplugDecoder {
                     continue;
                 }
             };
-            let time = self.time(metric.timestamp).or(reading.sent).map_or(Time::Offset(0), Time::At);
+            let time =
+                reading.rules.time(metric.timestamp).or(reading.sent).map_or(Time::Offset(0), Time::At);
             let is_known = match resolve(&metric, birth) {
                 None => metric.is_null == Some(true),
                 Some((name, datatype)) => {
-                    self.add(&mut rows, &mut reading, name, datatype, &metric, time)
-                        || states_datatype(&metric)
+                    reading.add(&mut rows, name, datatype, &metric, time) || states_datatype(&metric)
                 }
             };
             if !is_known {
@@ -272,23 +275,17 @@ impl SparkplugDecoder {
         }
         finish(rows)
     }
+}
 
+impl Reading<'_> {
     /// Adds a metric to the readings, or leaves it out. Returns false if it has a value that its
     /// datatype does not have: the datatype is that of another birth.
-    fn add(
-        &self,
-        rows: &mut Rows<'_>,
-        reading: &mut Reading<'_>,
-        name: &str,
-        datatype: u32,
-        metric: &Metric,
-        time: Time,
-    ) -> bool {
+    fn add(&mut self, rows: &mut Rows<'_>, name: &str, datatype: u32, metric: &Metric, time: Time) -> bool {
         let reason = if is_of_sparkplug(name) {
             LeftOutReason::OfSparkplug
-        } else if self.rules.excludes(name) {
+        } else if self.rules.metrics.excludes(name) {
             LeftOutReason::Excluded
-        } else if !self.rules.includes(name) {
+        } else if !self.rules.metrics.includes(name) {
             LeftOutReason::NotIncluded
         } else if metric.is_null == Some(true) {
             LeftOutReason::Missing
@@ -303,25 +300,32 @@ impl SparkplugDecoder {
             }
         };
         let is_readable = reason != LeftOutReason::WrongType;
-        if let Some(left_out) = reading.left_out.as_deref_mut() {
+        if let Some(left_out) = self.left_out.as_deref_mut() {
             left_out.push(LeftOut { path: excerpt(name), reason });
         }
         is_readable
     }
+}
 
-    /// Reads a time in milliseconds. Other units are told by the magnitude, as everywhere.
-    fn time(&self, millis: Option<u64>) -> Option<Timestamp> {
-        let time = parse_epoch(&millis?.to_string()).ok()?;
-        (time >= self.rules.rules.time_floor).then_some(time)
+impl fmt::Debug for SparkplugRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SparkplugRules").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for SparkplugDecoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SparkplugDecoder")
-            .field("limits", &self.limits)
-            .field("sources", &self.births.sources())
-            .finish_non_exhaustive()
+fn open(rules: &SparkplugRules, payload: &[u8]) -> Result<Envelope, PayloadError> {
+    let limit = rules.limits.max_bytes;
+    if payload.len() > limit {
+        return Err(PayloadError::TooLarge { bytes: payload.len(), limit });
+    }
+    let payload = compression::unwrap(payload, limit)?;
+    let envelope = Envelope::decode(&*payload).map_err(|error| malformed(&error))?;
+    match envelope.uuid.as_deref() {
+        Some(b"SPBV1.0_COMPRESSED") => {
+            let looks_like = "a payload that Sparkplug compresses by itself".to_owned();
+            Err(PayloadError::UnknownFormat { looks_like })
+        }
+        _ => Ok(envelope),
     }
 }
 
@@ -382,7 +386,7 @@ fn rebirth_request(topic: &SparkplugTopic<'_>, now: Timestamp) -> RebirthRequest
         ..Metric::default()
     };
     let payload = Payload { timestamp, metrics: vec![metric], seq: None };
-    RebirthRequest { topic: topic.command(), payload: payload.encode_to_vec() }
+    RebirthRequest { topic: topic.command(), payload: payload.to_bytes() }
 }
 
 /// Returns the readings. Without any, the message only has metrics that are no fields.

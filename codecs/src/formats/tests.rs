@@ -281,3 +281,57 @@ proptest! {
         }
     }
 }
+
+fn arbitrary_map() -> impl Strategy<Value = serde_json::Value> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(serde_json::Value::from),
+        (0..20_i64).prop_map(serde_json::Value::from),
+        any::<u64>().prop_map(serde_json::Value::from),
+        any::<f64>().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        prop_oneof![
+            Just("ON"),
+            Just("21.5"),
+            Just("n/a"),
+            Just("é"),
+            Just("2026-11-22T10:00:00Z"),
+            Just("1795345200")
+        ]
+        .prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+        Just(serde_json::json!({"x": 1})),
+    ];
+    let name = prop_oneof![3 => "[a-d]{1,2}", 1 => Just("ts".to_owned()), 1 => Just("time".to_owned())];
+    prop::collection::btree_map(name, value, 0..10).prop_map(|members| serde_json::json!(members))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_map_gives_the_same_in_every_format(value in arbitrary_map()) {
+        let json = value.to_string();
+        let expected = decoder(Format::Json).decode("s", json.as_bytes());
+        for format in [Format::Auto, Format::Cbor] {
+            prop_assert_eq!(&decoder(format).decode("s", &cbor(&json)), &expected, "{}", json);
+        }
+        for format in [Format::Auto, Format::Messagepack] {
+            prop_assert_eq!(&decoder(format).decode("s", &messagepack(&json)), &expected, "{}", json);
+        }
+    }
+
+    #[test]
+    fn the_short_way_of_binary_maps_gives_what_the_long_one_gives(payload in arbitrary_payload()) {
+        let decoder = decoder(Format::Auto);
+        let short = flat::cbor(&payload).and_then(|flat| decoder.transcoded.flat_members(flat.members()));
+        if let Some(short) = short {
+            let long = transcode::cbor(&payload).map(|json| decoder.of_cbor(&json, &mut None).read.outcome).unwrap().unwrap();
+            prop_assert_eq!(long, [Ok(short)]);
+        }
+        let short = flat::messagepack(&payload).and_then(|flat| decoder.transcoded.flat_members(flat.members()));
+        if let Some(short) = short {
+            let long = transcode::messagepack(&payload).map(|json| decoder.of_json(&json, Format::Messagepack, &mut None).read.outcome).unwrap().unwrap();
+            prop_assert_eq!(long, [Ok(short)]);
+        }
+    }
+}

@@ -11,11 +11,12 @@
 //! | any other tag | the value in it |
 
 use std::fmt::{self, Write as _};
+use std::io;
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
 use thicket_schema::Timestamp;
 
 use crate::payload::PayloadError;
@@ -87,16 +88,27 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
-    fn push<E: Error>(self, arguments: fmt::Arguments<'_>) -> Result<(), E> {
-        self.out.text.write_fmt(arguments).map_err(E::custom)
-    }
-
-    fn text<E: Error>(self, text: &str) -> Result<(), E> {
-        self.push(format_args!("{}", serde_json::Value::from(text)))
+    /// Appends a number or a text in the notation of JSON.
+    fn push<T: Serialize + ?Sized, E: Error>(self, value: &T) -> Result<(), E> {
+        serde_json::to_writer(Writer(&mut self.out.text), value).map_err(E::custom)
     }
 
     fn null<E: Error>(self) -> Result<(), E> {
-        self.push(format_args!("null"))
+        self.push(&())
+    }
+}
+
+/// Appends to a text. `serde_json` writes whole characters at once, or parts that are ASCII.
+struct Writer<'a>(&'a mut String);
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push_str(std::str::from_utf8(bytes).map_err(io::Error::other)?);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -116,31 +128,31 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.push(format_args!("{value}"))
+        self.push(&value)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.push(format_args!("{value}"))
+        self.push(&value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.push(format_args!("{value}"))
+        self.push(&value)
     }
 
     fn visit_i128<E: Error>(self, value: i128) -> Result<(), E> {
-        self.push(format_args!("{value}"))
+        self.push(&value)
     }
 
     fn visit_u128<E: Error>(self, value: u128) -> Result<(), E> {
-        self.push(format_args!("{value}"))
+        self.push(&value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        if value.is_finite() { self.push(format_args!("{value:?}")) } else { self.null() }
+        if value.is_finite() { self.push(&value) } else { self.null() }
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.text(text)
+        self.push(text)
     }
 
     fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<(), E> {
@@ -203,7 +215,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let (kind, data) = <(i8, Bytes)>::deserialize(deserializer)?;
         match extension_time(kind, &data.0) {
-            Some(time) => self.push(format_args!("\"{time}\"")),
+            Some(time) => self.push(&time.to_string()),
             None => self.null(),
         }
     }
@@ -267,7 +279,7 @@ impl<'de> Visitor<'de> for Tagged<'_> {
         match tag {
             TAG_DECIMAL_FRACTION => {
                 let (exponent, mantissa): (i64, i128) = parts.next_element()?.ok_or_else(incomplete)?;
-                Value { out: self.out }.push(format_args!("{mantissa}e{exponent}"))
+                write!(self.out.text, "{mantissa}e{exponent}").map_err(A::Error::custom)
             }
             TAG_BIGFLOAT => {
                 let (exponent, mantissa): (i64, i128) = parts.next_element()?.ok_or_else(incomplete)?;
@@ -281,7 +293,7 @@ impl<'de> Visitor<'de> for Tagged<'_> {
                 parts.next_element_seed(Value { out: &mut *self.out })?.ok_or_else(incomplete)?;
                 if let Ok(time) = parse_epoch(&self.out.text[begin..]) {
                     self.out.text.truncate(begin);
-                    return Value { out: self.out }.push(format_args!("\"{time}\""));
+                    return Value { out: self.out }.push(&time.to_string());
                 }
                 Ok(())
             }
@@ -311,17 +323,17 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        Value { out: self.out }.text(text)
+        Value { out: self.out }.push(text)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
         self.out.has_integer_keys = true;
-        Value { out: self.out }.push(format_args!("\"{value}\""))
+        Value { out: self.out }.push(&value.to_string())
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
         self.out.has_integer_keys = true;
-        Value { out: self.out }.push(format_args!("\"{value}\""))
+        Value { out: self.out }.push(&value.to_string())
     }
 }
 

@@ -93,7 +93,6 @@ enum Place {
 }
 
 /// One walk over one object.
-#[expect(clippy::struct_excessive_bools, reason = "each is one fact about the walk so far")]
 pub(super) struct Walk<'w, 't> {
     scanner: Scanner<'t>,
     compiled: &'w Compiled,
@@ -104,8 +103,6 @@ pub(super) struct Walk<'w, 't> {
     is_odd: bool,
     is_nested: bool,
     saw_root: bool,
-    /// Whether only the time matters.
-    for_the_time: bool,
 }
 
 impl<'w, 't> Walk<'w, 't> {
@@ -128,17 +125,20 @@ impl<'w, 't> Walk<'w, 't> {
             is_odd: false,
             is_nested: false,
             saw_root: false,
-            for_the_time: false,
         }
     }
 
-    /// Lets the walk end well without a field.
-    pub(super) fn for_the_time(self) -> Self {
-        Self { for_the_time: true, ..self }
+    /// Walks over the whole text. Afterwards, `found` has its fields.
+    pub(super) fn run(self) -> Result<Walked, Stop> {
+        self.read_all(true)
     }
 
-    /// Walks over the whole text. Afterwards, `found` has its fields.
-    pub(super) fn run(mut self) -> Result<Walked, Stop> {
+    /// Walks over the whole text for its time.
+    pub(super) fn run_for_the_time(self) -> Result<Walked, Stop> {
+        self.read_all(false)
+    }
+
+    fn read_all(mut self, needs_a_field: bool) -> Result<Walked, Stop> {
         if self.scanner.token()? != Token::Object {
             return Err(Stop::Malformed);
         }
@@ -159,7 +159,7 @@ impl<'w, 't> Walk<'w, 't> {
         };
         let decided = found.times.decide(compiled.rules.on_bad_time, report);
         // Of two faults, the malformed JSON is the first to mend.
-        if found.values.is_empty() && self.is_odd && !self.for_the_time {
+        if found.values.is_empty() && self.is_odd && needs_a_field {
             return Err(Stop::Malformed);
         }
         Ok(Walked { ts: decided.map_err(Stop::Refused)?, is_nested: self.is_nested })

@@ -29,7 +29,7 @@ const STEPS: u64 = 120;
 const AHEAD: u64 = 60;
 
 /// The ledger at every step.
-pub(crate) const LEDGER: [(&str, i64); 8] = [
+pub(crate) const LEDGER: [(&str, i64); 9] = [
     ("dead_letter", 60),
     ("delivered", 1_000),
     ("duplicate", 25),
@@ -38,6 +38,7 @@ pub(crate) const LEDGER: [(&str, i64); 8] = [
     ("poison", 5),
     ("scored", 900),
     ("unaccounted", 0),
+    ("unscored", 0),
 ];
 
 /// Serves the metrics on a loopback port until the process ends.
@@ -108,6 +109,7 @@ fn advance(metrics: &Metrics) {
     metrics.readings_late.inc_by(10);
     metrics.readings_duplicate.inc_by(15);
     metrics.readings_poison.inc_by(5);
+    metrics.readings_unscored.inc_by(20);
     metrics.readings_marked.with_label_values(&["suppressed"]).inc_by(10);
     metrics.dead_letters.with_label_values(&["malformed_json"]).inc_by(20);
     metrics.dead_letters.with_label_values(&["empty"]).inc_by(5);

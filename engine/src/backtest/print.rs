@@ -12,10 +12,12 @@ const CAUSES: usize = 2;
 /// Prints a report.
 pub(super) fn print(report: &Report) {
     print_sensors(report);
-    let Totals { readings, warm_up_readings, rejected, late, old, new, kept, gained, lost } = report.totals;
+    let Totals { readings, warm_up_readings, unscored, rejected, late, .. } = report.totals;
+    let Totals { old, new, kept, gained, lost, .. } = report.totals;
     print!("\n{} of {}", count(readings, "reading"), count(report.sensors.len() as u64, "sensor"));
     for (readings, words) in [
         (warm_up_readings, "before them to warm up"),
+        (unscored, "without a scored field"),
         (rejected, "rejected by the detector"),
         (late, "skipped: not newer than the one before"),
     ] {

@@ -38,6 +38,8 @@ pub(super) struct Totals {
     pub(super) readings: u64,
     /// Readings before the range, scored to warm the detector up.
     pub(super) warm_up_readings: u64,
+    /// Readings without a scored field.
+    pub(super) unscored: u64,
     /// Readings that the detector rejected.
     pub(super) rejected: u64,
     /// Readings that were not newer than the one before, and were skipped.
@@ -150,6 +152,7 @@ impl Compared {
         Totals {
             readings: counts.scored,
             warm_up_readings: counts.warming,
+            unscored: counts.unscored,
             rejected: counts.rejected,
             late: counts.late,
             old: outcome.stored.as_ref().map(Vec::len),
@@ -166,6 +169,7 @@ impl Totals {
         Self {
             readings: self.readings + other.readings,
             warm_up_readings: self.warm_up_readings + other.warm_up_readings,
+            unscored: self.unscored + other.unscored,
             rejected: self.rejected + other.rejected,
             late: self.late + other.late,
             old: other.old.map(|old| old + self.old.unwrap_or(0)).or(self.old),

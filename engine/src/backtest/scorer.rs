@@ -28,8 +28,9 @@ pub(super) struct Counts {
     pub(super) scored: u64,
     /// Readings that were scored to warm the detector up.
     pub(super) warming: u64,
-    /// Readings that the detector rejected: without any of its fields, with an infinite value, or
-    /// poison.
+    /// Readings without a scored field.
+    pub(super) unscored: u64,
+    /// Readings that the detector rejected: with an infinite value, or poison.
     pub(super) rejected: u64,
     /// Readings that were not newer than the one before.
     pub(super) late: u64,
@@ -83,6 +84,10 @@ impl Scorer {
             self.counts.rejected += 1;
             return;
         };
+        if detection.marks.unscored {
+            self.counts.unscored += 1;
+            return;
+        }
         let is_reported = reading.ts >= self.from;
         if let Some(event) = &detection.event {
             // An event that ended before the range is not reported; one that reaches into it is.
@@ -164,6 +169,7 @@ mod tests {
         readings.remove(21);
         readings[30].seq = None;
         let (scored, _) = scored(0, &readings);
-        assert_eq!((scored.counts.late, scored.counts.rejected, scored.counts.scored), (1, 2, 798));
+        let Counts { late, rejected, unscored, scored, .. } = scored.counts;
+        assert_eq!((late, rejected, unscored, scored), (1, 1, 1, 798));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use thicket_actors::mqtt::{self, Client, Event, EventLoop};
+use thicket_actors::mqtt::{self, Client, Event, EventLoop, Qos};
 
 use super::message_for::Message;
 use crate::brokers::client_options;
@@ -75,7 +75,7 @@ impl Republisher {
     /// them.
     async fn publish(&mut self, messages: &[&Message]) -> anyhow::Result<()> {
         for message in messages {
-            self.client.publish(&message.topic, message.payload.clone())?;
+            self.client.publish(&message.topic, message.payload.clone(), Qos::AtLeastOnce)?;
         }
         let answers = async {
             for _ in messages {

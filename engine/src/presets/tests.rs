@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use thicket_actors::source::{DecodeMessage, MessageDecoder, filter_receives};
+use thicket_actors::source::{DecodeMessage, MessageDecoder, Severity, filter_receives, misfits};
 use thicket_schema::Item;
 
 use super::*;
@@ -203,6 +203,28 @@ fn thingsboard() {
 }
 
 #[test]
+fn sparkplug_b() {
+    use thicket_codecs::formats::sparkplug::{Metric, MetricValue, Payload};
+    let metric = Metric {
+        name: Some("Motor/Speed".to_owned()),
+        value: Some(MetricValue::Double(21.5)),
+        ..Metric::default()
+    };
+    let payload =
+        Payload { timestamp: Some(1_795_629_600_000), metrics: vec![metric], seq: Some(0) }.to_bytes();
+    let read = |topic| read("preset = \"sparkplug-b\"", topic, &payload);
+    assert_eq!(
+        read("spBv1.0/plant/NBIRTH/edge"),
+        ["plant/edge Motor/Speed=21.5 2026-11-25T18:00:00.000000Z"]
+    );
+    assert_eq!(
+        read("spBv1.0/plant/DDATA/edge/press"),
+        ["plant/edge/press Motor/Speed=21.5 2026-11-25T18:00:00.000000Z"]
+    );
+    assert_eq!(read("spBv1.0/plant/NDEATH/edge"), [""; 0]);
+}
+
+#[test]
 fn senml() {
     let payload = r#"[{"bn":"urn:dev:mac:0200:","bt":1795629600,"n":"voltage","u":"V","v":229.8},{"n":"door","vb":true}]"#;
     assert_eq!(
@@ -215,4 +237,13 @@ fn senml() {
 fn an_unknown_preset_is_refused_with_the_known_ones() {
     let error = subscriptions_of("tasmata").unwrap_err().to_string();
     assert!(error.contains("tasmata") && error.contains("tasmota, telegraf-json"), "{error}");
+}
+
+#[test]
+fn the_topics_and_templates_of_every_preset_fit() {
+    for name in names() {
+        let config = config(&format!("[mqtt]\npreset = \"{name}\"\n"));
+        let found = misfits(&decode_options(&config).unwrap().subscriptions);
+        assert!(found.iter().all(|misfit| misfit.severity() == Severity::Notable), "{name}: {found:?}");
+    }
 }

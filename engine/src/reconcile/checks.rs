@@ -44,6 +44,7 @@ pub(super) struct Check {
 #[derive(Clone, Copy, Debug, Default)]
 struct PartitionRows {
     scored: i64,
+    unscored: i64,
     poison: i64,
     late: i64,
 }
@@ -55,6 +56,7 @@ pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
         let Some(partition) = counts.partition else { continue };
         let of_partition = stored.entry(partition).or_default();
         of_partition.scored += counts.scored;
+        of_partition.unscored += counts.unscored;
         of_partition.poison += counts.poison;
         of_partition.late += counts.late;
     }
@@ -63,6 +65,8 @@ pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
     if snapshot.since.is_none() {
         let of = |partition: i32| stored.get(&partition).copied().unwrap_or_default();
         checks.push(rows("scored rows", ledgers, scored_stored, |p| of(p).scored));
+        let unscored = |ledger: &Ledger| ledger.unscored - ledger.expired_unscored;
+        checks.push(rows("unscored rows", ledgers, unscored, |p| of(p).unscored));
         checks.push(rows("late rows", ledgers, |l| l.late - l.expired_late, |p| of(p).late));
         checks.push(rows("poison rows", ledgers, |l| l.poison - l.expired_poison, |p| of(p).poison));
     }
@@ -84,7 +88,8 @@ pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
 
 /// Scored rows that `readings` must have now.
 const fn scored_stored(ledger: &Ledger) -> i64 {
-    ledger.scored - (ledger.expired - ledger.expired_poison - ledger.expired_late)
+    let expired_without_score = ledger.expired_unscored + ledger.expired_poison + ledger.expired_late;
+    ledger.scored - (ledger.expired - expired_without_score)
 }
 
 fn deliveries(ledgers: &[PartitionLedger]) -> Check {
@@ -96,7 +101,7 @@ fn deliveries(ledgers: &[PartitionLedger]) -> Check {
     Check {
         name: "ledger",
         compared: format!(
-            "{} delivered = scored + poison + late + duplicates + dead letters, in {}",
+            "{} delivered = scored + unscored + poison + late + duplicates + dead letters, in {}",
             ledgers.iter().map(|row| row.ledger.delivered).sum::<i64>(),
             count(ledgers.len() as u64, "partition")
         ),
@@ -159,7 +164,7 @@ fn each_sensor(
 
 fn kinds(snapshot: &Snapshot) -> Check {
     let all: i64 = snapshot.sensors.values().map(SensorRows::all).sum();
-    let compared = format!("{} either scored, or poison, or late", count(all, "row"));
+    let compared = format!("{} either scored, or unscored, or poison, or late", count(all, "row"));
     each_sensor("kinds", compared, snapshot, |counts| {
         (counts.other > 0).then(|| format!("{} of no kind", count(counts.other, "row")))
     })
@@ -186,7 +191,7 @@ fn sequences(snapshot: &Snapshot) -> Check {
 }
 
 fn references(snapshot: &Snapshot) -> Check {
-    let compared = "every row has its sensor, its fields, and, if scored, its configuration".to_owned();
+    let compared = "every row has its sensor, its fields, and, if it has a seq, its configuration".to_owned();
     each_sensor("references", compared, snapshot, |counts| {
         let lacks = [
             (if counts.name.is_none() { counts.all() } else { 0 }, "without a row in sensors"),

@@ -2,7 +2,7 @@
 
 use thicket_store::redis::InFlight;
 
-use super::report::{BrokerStatus, LedgerReport, Status, Totals};
+use super::report::{BrokerStatus, FieldsStatus, LedgerReport, Status, Totals};
 use crate::backlog;
 use crate::format::count;
 
@@ -14,6 +14,7 @@ pub(super) fn print(status: &Status) {
     print_partitions(status);
     println!();
     println!("sensors      {}", status.sensors);
+    print_fields(&status.fields);
     match status.detectors_in_memory {
         Some(number) => println!("detectors    {number} in memory"),
         None => println!("detectors    unknown: no engine answers at http.listen"),
@@ -23,6 +24,20 @@ pub(super) fn print(status: &Status) {
     print_ledger(status);
     print_brokers(status);
     print_trouble(status);
+}
+
+fn print_fields(fields: &FieldsStatus) {
+    let FieldsStatus { scored, excluded, left_out, sensors_without_scored_field, examples } = fields;
+    println!(
+        "fields       {scored} scored; {excluded} stored only, by exclude; {left_out} stored only for another reason; `thicket sensors show NAME` says why"
+    );
+    if *sensors_without_scored_field > 0 {
+        let more = if *sensors_without_scored_field > examples.len() as i64 { ", …" } else { "" };
+        println!(
+            "             {sensors_without_scored_field} sensors have no scored field: {}{more}",
+            examples.join(", ")
+        );
+    }
 }
 
 fn print_partitions(status: &Status) {
@@ -47,10 +62,10 @@ fn print_partitions(status: &Status) {
 
 fn print_ledger(status: &Status) {
     let Totals { ledger, lag_entries, in_flight } = &status.totals;
-    let LedgerReport { delivered, scored, poison, late, duplicates, dead_letters, unaccounted, .. } = ledger;
-    let LedgerReport { stored, expired, dead_letters_stored, .. } = ledger;
+    let LedgerReport { delivered, scored, unscored, poison, late, duplicates, dead_letters, .. } = ledger;
+    let LedgerReport { unaccounted, stored, expired, dead_letters_stored, .. } = ledger;
     println!(
-        "ledger       {delivered} delivered = {scored} scored + {poison} poison + {late} late + {duplicates} duplicates + {dead_letters} dead letters; {unaccounted} unaccounted"
+        "ledger       {delivered} delivered = {scored} scored + {unscored} unscored + {poison} poison + {late} late + {duplicates} duplicates + {dead_letters} dead letters; {unaccounted} unaccounted"
     );
     println!("rows         {stored} stored now, {expired} expired by postgres.retention");
     let uncommitted = InFlight { entries: *lag_entries, records: *in_flight };

@@ -7,8 +7,8 @@ use serde::Serialize;
 use thicket_schema::Keys;
 use thicket_schema::postgres::Ledger;
 use thicket_store::postgres::{
-    PostgresConnection, count_anomalies, count_sensors, dead_letters_by_reason, partition_ledgers,
-    quarantined_by_reason, stored_losses,
+    FieldCounts, PostgresConnection, count_anomalies, count_fields, count_sensors, dead_letters_by_reason,
+    partition_ledgers, quarantined_by_reason, sensors_without_scored_field, stored_losses,
 };
 use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder};
 
@@ -17,11 +17,15 @@ use crate::losses::Loss;
 use crate::scrape::{self, Samples};
 use crate::stores::TABLES_MISSING;
 
+/// Sensors without a scored field that are named.
+const EXAMPLES: i64 = 5;
+
 /// The state of a deployment.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
     pub(super) partitions: Vec<PartitionStatus>,
     pub(super) sensors: i64,
+    pub(super) fields: FieldsStatus,
     /// Detectors in memory; `None` if no engine answers at `http.listen`.
     pub(super) detectors_in_memory: Option<u64>,
     pub(super) anomalies: i64,
@@ -57,6 +61,20 @@ pub(super) struct BrokerStatus {
     pub(super) held: u64,
 }
 
+/// The fields of all sensors.
+#[derive(Debug, Serialize)]
+pub(super) struct FieldsStatus {
+    pub(super) scored: i64,
+    /// Fields that a pattern of `exclude` leaves out.
+    pub(super) excluded: i64,
+    /// Fields that are left out for another reason.
+    pub(super) left_out: i64,
+    /// Sensors without a scored field: their readings are unscored.
+    pub(super) sensors_without_scored_field: i64,
+    /// Names of the first of these sensors.
+    pub(super) examples: Vec<String>,
+}
+
 /// The state of one partition.
 #[derive(Debug, Serialize)]
 pub(super) struct PartitionStatus {
@@ -79,6 +97,7 @@ pub(super) struct PartitionStatus {
 pub(super) struct LedgerReport {
     pub(super) delivered: i64,
     pub(super) scored: i64,
+    pub(super) unscored: i64,
     pub(super) poison: i64,
     pub(super) late: i64,
     pub(super) duplicates: i64,
@@ -107,6 +126,7 @@ impl From<Ledger> for LedgerReport {
         Self {
             delivered: ledger.delivered,
             scored: ledger.scored,
+            unscored: ledger.unscored,
             poison: ledger.poison,
             late: ledger.late,
             duplicates: ledger.duplicates,
@@ -116,6 +136,19 @@ impl From<Ledger> for LedgerReport {
             expired: ledger.expired,
             dead_letters_stored: ledger.dead_letters_stored(),
         }
+    }
+}
+
+impl FieldsStatus {
+    async fn read(postgres: &mut PostgresConnection) -> anyhow::Result<Self> {
+        let FieldCounts { unscored_sensors, scored, excluded, left_out } = count_fields(postgres).await?;
+        Ok(Self {
+            scored,
+            excluded,
+            left_out,
+            sensors_without_scored_field: unscored_sensors,
+            examples: sensors_without_scored_field(postgres, EXAMPLES).await?,
+        })
     }
 }
 
@@ -152,6 +185,7 @@ impl Status {
         let total: Ledger = ledgers.iter().map(|row| row.ledger).sum();
         Ok(Self {
             sensors: count_sensors(postgres).await?,
+            fields: FieldsStatus::read(postgres).await?,
             anomalies: count_anomalies(postgres).await?,
             detectors_in_memory: of_engine("thicket_detectors"),
             broker_dropped: of_engine("thicket_broker_dropped_messages"),

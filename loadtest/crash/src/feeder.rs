@@ -69,7 +69,7 @@ async fn publish(
         if due > Instant::now() + SHORTEST_WAIT {
             tokio::time::sleep_until(due).await;
         }
-        if publisher.try_publish(&message.topic, message.payload.as_str()).await.is_err() {
+        if publisher.try_publish(&message.topic, message.payload.as_slice()).await.is_err() {
             return;
         }
     }

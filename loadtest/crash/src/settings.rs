@@ -64,6 +64,7 @@ impl Settings {
             .shards(self.shards)
             .set("node.name", node)
             .set("mqtt.client_id", CLIENT_ID)
+            .set("mqtt.topics", vec!["sensors/#", "spBv1.0/#"])
             // The traffic is of a fixed day.
             .set("mqtt.max_age", "40000d")
             .set("postgres.writers", self.writers)

@@ -1,10 +1,11 @@
 //! The messages that are published: a pure function of a seed. Several sensors over all partitions,
 //! with late and repeated readings, readings that contradict each other, missing fields, arrays,
-//! spikes, and malformed messages.
+//! spikes, and malformed messages. Some sensors speak Sparkplug B, with aliases that change.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use thicket_codecs::formats::sparkplug::{DataType, Metric, MetricValue, Payload};
 use thicket_loadtest::random::Key;
 use thicket_schema::SensorName;
 
@@ -20,6 +21,11 @@ const PERIOD: i64 = 60;
 const LATE_BY: usize = 3;
 /// Readings of an array.
 const ARRAY: usize = 3;
+/// One sensor in this number speaks Sparkplug B.
+const SPARKPLUG_EACH: usize = 5;
+/// Births of such a sensor. Each swaps the aliases of the two fields. Fewer than the engine keeps: after
+/// a loss of the broker, all messages since are published again, without the mark of a redelivery.
+const BIRTHS: usize = 6;
 /// The first value of a reading that panics its detector if the fail point `poison` is set.
 const POISON: f64 = 9_001e6;
 
@@ -44,7 +50,7 @@ pub struct Message {
     /// Where it is published.
     pub topic: String,
     /// What is published.
-    pub payload: String,
+    pub payload: Vec<u8>,
     /// Readings and dead letters in it.
     pub records: u64,
     /// The times of the readings that no earlier message holds, in seconds since the Unix epoch.
@@ -93,6 +99,8 @@ struct SensorState {
     delayed: Option<(usize, Reading)>,
     newest: Option<usize>,
     stored: BTreeMap<usize, (u64, Option<u64>)>,
+    /// Births that a Sparkplug sensor has sent.
+    births: u64,
 }
 
 impl Traffic {
@@ -115,6 +123,9 @@ impl Traffic {
     }
 
     fn step(&mut self, key: Key, shape: Shape, sensor: usize, state: &mut SensorState, step: usize) {
+        if is_sparkplug(sensor) && step.is_multiple_of((shape.steps / BIRTHS).max(1)) {
+            self.birth(sensor, state);
+        }
         let mut reading = reading(key, step);
         if shape.poison && sensor % 4 == 1 && (step == shape.steps / 3 || step == shape.steps * 2 / 3) {
             reading.level = POISON;
@@ -181,10 +192,30 @@ impl Traffic {
                 brings.push(seconds(reading.step));
             }
         }
-        let objects: Vec<String> = readings.iter().map(object).collect();
-        let payload = if let [one] = &objects[..] { one.clone() } else { format!("[{}]", objects.join(",")) };
-        let records = readings.len() as u64;
-        Message { number: self.messages.len(), sensor, topic: self.topic(sensor), payload, records, brings }
+        let number = self.messages.len();
+        let (topic, payload) = if is_sparkplug(sensor) {
+            let metrics = readings.iter().flat_map(|reading| metrics(reading, state.births)).collect();
+            (self.sparkplug_topic("NDATA", sensor), sparkplug(number, metrics))
+        } else {
+            (self.topic(sensor), json(readings).into_bytes())
+        };
+        Message { number, sensor, topic, payload, records: readings.len() as u64, brings }
+    }
+
+    /// Publishes a birth without values, so that it is no reading.
+    fn birth(&mut self, sensor: usize, state: &mut SensorState) {
+        state.births += 1;
+        let metric = |(name, alias): (&str, u64)| Metric {
+            name: Some(name.to_owned()),
+            alias: Some(alias),
+            datatype: Some(DataType::Double as u32),
+            is_null: Some(true),
+            ..Metric::default()
+        };
+        let metrics = ["level", "pitch"].into_iter().zip(aliases(state.births)).map(metric).collect();
+        let (number, topic) = (self.messages.len(), self.sparkplug_topic("NBIRTH", sensor));
+        let payload = sparkplug(number, metrics);
+        self.messages.push(Message { number, sensor, topic, payload, records: 0, brings: Vec::new() });
     }
 
     fn dead_letter(&mut self, sensor: usize, payload: String, records: u64) {
@@ -192,7 +223,13 @@ impl Traffic {
         self.expected.records += records;
         let topic = self.topic(sensor);
         let number = self.messages.len();
+        let payload = payload.into_bytes();
         self.messages.push(Message { number, sensor, topic, payload, records, brings: Vec::new() });
+    }
+
+    /// Returns the topic of a sensor, whose name has two levels: the group and the node.
+    fn sparkplug_topic(&self, kind: &str, sensor: usize) -> String {
+        format!("spBv1.0/{}", self.sensors[sensor].as_str().replacen('/', &format!("/{kind}/"), 1))
     }
 
     fn topic(&self, sensor: usize) -> String {
@@ -256,6 +293,36 @@ fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
+fn is_sparkplug(sensor: usize) -> bool {
+    sensor % SPARKPLUG_EACH == 2
+}
+
+/// Returns the aliases of level and pitch.
+fn aliases(births: u64) -> [u64; 2] {
+    if births.is_multiple_of(2) { [0, 1] } else { [1, 0] }
+}
+
+/// Returns a Sparkplug message. Its time is in the order of the messages.
+fn sparkplug(number: usize, metrics: Vec<Metric>) -> Vec<u8> {
+    let timestamp = Some((START * 1_000).cast_unsigned() + number as u64);
+    Payload { timestamp, metrics, seq: None }.to_bytes()
+}
+
+/// Returns the metrics of a reading, by their aliases.
+fn metrics(reading: &Reading, births: u64) -> impl Iterator<Item = Metric> {
+    let timestamp = Some((seconds(reading.step) * 1_000).cast_unsigned());
+    let values = [Some(reading.level), reading.pitch].into_iter().zip(aliases(births));
+    values.filter_map(move |(value, alias)| {
+        let value = Some(MetricValue::Double(value?));
+        Some(Metric { alias: Some(alias), timestamp, value, ..Metric::default() })
+    })
+}
+
+fn json(readings: &[Reading]) -> String {
+    let objects: Vec<String> = readings.iter().map(object).collect();
+    if let [one] = &objects[..] { one.clone() } else { format!("[{}]", objects.join(",")) }
+}
+
 fn object(reading: &Reading) -> String {
     let mut text = format!("{{\"ts\":{},\"level\":{}", seconds(reading.step), reading.level);
     if let Some(pitch) = reading.pitch {
@@ -293,7 +360,8 @@ mod tests {
     fn no_two_dead_letters_are_equal_so_that_a_repeated_one_is_known() {
         let traffic = Traffic::new(3, SHAPE);
         let dead_letters = traffic.messages.iter().filter(|message| message.brings.is_empty());
-        let unreadable: Vec<_> = dead_letters.filter(|m| m.payload.contains("oops")).collect();
+        let unreadable: Vec<_> =
+            dead_letters.filter(|m| String::from_utf8_lossy(&m.payload).contains("oops")).collect();
         let distinct: std::collections::BTreeSet<_> =
             unreadable.iter().map(|m| (&m.topic, &m.payload)).collect();
         assert_eq!(distinct.len(), unreadable.len());

@@ -40,7 +40,14 @@ fn event() -> AnomalyRow {
 }
 
 fn sensor_row() -> SensorRow {
-    SensorRow { id: 0, name: "site-1/a".to_owned(), partition: 0, fields: names(), first_seen: Timestamp(TS) }
+    SensorRow {
+        id: 0,
+        name: "site-1/a".to_owned(),
+        partition: 0,
+        fields: names(),
+        first_seen: Timestamp(TS),
+        untracked: 0,
+    }
 }
 
 fn names() -> Vec<String> {

@@ -7,8 +7,8 @@ CREATE TABLE deployment (
 );
 
 -- One row per partition: its committed position, its fencing epoch and its ledger. The transaction
--- that writes rows also writes the ledger that accounts for them: delivered = scored + poison +
--- late + duplicates + dead_letters.
+-- that writes rows also writes the ledger that accounts for them: delivered = scored + unscored
+-- + poison + late + duplicates + dead_letters.
 CREATE TABLE partitions (
     id           int    PRIMARY KEY,
     generation   bigint NOT NULL DEFAULT 0,
@@ -16,6 +16,7 @@ CREATE TABLE partitions (
     epoch        bigint NOT NULL DEFAULT 0,
     delivered    bigint NOT NULL DEFAULT 0,
     scored       bigint NOT NULL DEFAULT 0,
+    unscored     bigint NOT NULL DEFAULT 0,
     poison       bigint NOT NULL DEFAULT 0,
     late         bigint NOT NULL DEFAULT 0,
     duplicates   bigint NOT NULL DEFAULT 0,
@@ -30,8 +31,9 @@ CREATE TABLE partitions (
     algorithm    int,
     -- Rows that the ledger counts and that retention or an operator has deleted. Reconcile needs
     -- them to prove the ledger. The transaction that deletes the rows also writes these.
-    -- expired_poison and expired_late: the part of expired without a score.
+    -- expired_unscored, expired_poison and expired_late: the part of expired without a score.
     expired              bigint NOT NULL DEFAULT 0,
+    expired_unscored     bigint NOT NULL DEFAULT 0,
     expired_poison       bigint NOT NULL DEFAULT 0,
     expired_late         bigint NOT NULL DEFAULT 0,
     dead_letters_deleted bigint NOT NULL DEFAULT 0
@@ -51,7 +53,23 @@ CREATE TABLE sensors (
     name       text        NOT NULL UNIQUE,
     partition  int         NOT NULL,
     fields     text[]      NOT NULL,
-    first_seen timestamptz NOT NULL
+    first_seen timestamptz NOT NULL,
+    -- Fields beyond the number of names that a detector keeps, counted once per reading and rounded
+    -- down to a power of two.
+    untracked  bigint      NOT NULL DEFAULT 0
+);
+
+-- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
+-- sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
+-- not_listed: fields does not list it. constant, rare: it did not change, or was seen too seldom, in
+-- the readings that decided the fields. limit: the sensor has too many fields. A field without a row
+-- is not decided yet.
+CREATE TABLE sensor_fields (
+    sensor   bigint NOT NULL,
+    field    text   NOT NULL,
+    standing text   NOT NULL CHECK (standing IN ('scored', 'excluded', 'not_listed', 'constant', 'rare', 'limit')),
+    pattern  text   NOT NULL DEFAULT '',
+    PRIMARY KEY (sensor, field)
 );
 
 -- The names of the values of a reading. id is a stable hash of the sorted names.
@@ -60,7 +78,8 @@ CREATE TABLE field_sets (
     names text[] NOT NULL
 );
 
--- One row per reading. seq numbers the scored readings of a sensor without gaps. flags: see the
+-- One row per reading. seq numbers the readings of a sensor that its detector has applied, scored or
+-- unscored, without gaps. flags: see the
 -- view scores and thicket_schema::Flag. confidence: how far the grade can be trusted. onset: high
 -- where something unusual begins.
 CREATE TABLE readings (
@@ -231,7 +250,7 @@ SELECT s.name AS sensor, r.ts, r.seq, r.score, r.grade,
        (r.flags & 512) <> 0 AS learning_slowed
 FROM readings r
 JOIN sensors s ON s.id = r.sensor
-WHERE r.seq IS NOT NULL;
+WHERE r.score IS NOT NULL;
 
 CREATE VIEW anomaly_events AS
 SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
@@ -258,9 +277,18 @@ CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low
     AS c (field, share, actual, expected, low, high);
 
 CREATE VIEW sensor_status AS
-SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields
+SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields,
+       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
+        WHERE f.sensor = s.id AND f.standing = 'scored') AS scored,
+       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
+        WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out
 FROM sensors s
 LEFT JOIN LATERAL (SELECT r.ts FROM readings r WHERE r.sensor = s.id ORDER BY r.ts DESC LIMIT 1) newest ON true;
+
+CREATE VIEW field_standings AS
+SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern
+FROM sensor_fields f
+JOIN sensors s ON s.id = f.sensor;
 
 CREATE VIEW dead_letter_summary AS
 SELECT reason, count(*) AS dead_letters, max(received) AS last_received
@@ -269,7 +297,7 @@ GROUP BY reason;
 
 -- stored: rows that are in readings now. dead_letters_stored: rows that are in dead_letters now.
 CREATE VIEW ledger AS
-SELECT id AS partition, delivered, scored, poison, late, duplicates, dead_letters,
-       delivered - scored - poison - late - duplicates - dead_letters AS unaccounted,
-       scored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted AS dead_letters_stored
+SELECT id AS partition, delivered, scored, unscored, poison, late, duplicates, dead_letters,
+       delivered - scored - unscored - poison - late - duplicates - dead_letters AS unaccounted,
+       scored + unscored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted AS dead_letters_stored
 FROM partitions;

@@ -14,4 +14,4 @@ pub use tables::labels::{applied_labels, labels};
 pub use tables::partitions::{Ledger, deployment, log_losses, partitions};
 pub use tables::quarantine::{QuarantineRow, quarantine};
 pub use tables::readings::{ReadingRow, configs, field_sets, readings};
-pub use tables::sensors::{SensorRow, sensors};
+pub use tables::sensors::{SensorFieldRow, SensorRow, sensor_fields, sensors};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use thicket_detector::FieldReport;
 use thicket_protocol::commit::PositionAdvance;
 use thicket_schema::postgres::{AnomalyRow, ReadingRow};
 use thicket_schema::{
@@ -28,7 +29,9 @@ pub struct CommitBatch {
     pub delivered: u64,
     /// Number of poison readings in `rows`.
     pub poison: u64,
-    /// Scored and poison readings, in the order of the log.
+    /// Number of unscored readings in `rows`.
+    pub unscored: u64,
+    /// Scored, unscored and poison readings, in the order of the log.
     pub rows: Vec<LoggedRow>,
     /// Readings that were not newer than their sensor's newest, in the order of the log.
     pub late: Vec<LateReading>,
@@ -38,6 +41,8 @@ pub struct CommitBatch {
     pub dead_letters: Vec<LoggedDeadLetter>,
     /// The sensors of the readings, one element per sensor and field set.
     pub sensors: Vec<SeenSensor>,
+    /// The sensors whose fields have changed, each with its new report.
+    pub fields: BTreeMap<SensorId, FieldReport>,
     /// The arrival time of each record, in µs since the Unix epoch.
     pub received: Vec<i64>,
     /// The configurations that the rows refer to, as JSON by identity.
@@ -64,11 +69,13 @@ impl CommitBatch {
             to: from,
             delivered: 0,
             poison: 0,
+            unscored: 0,
             rows: Vec::new(),
             late: Vec::new(),
             anomalies: Vec::new(),
             dead_letters: Vec::new(),
             sensors: Vec::new(),
+            fields: BTreeMap::new(),
             received: Vec::new(),
             configs: BTreeMap::new(),
             applied_labels: Vec::new(),

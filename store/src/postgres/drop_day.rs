@@ -28,7 +28,7 @@ pub enum DayOutcome {
     },
 }
 
-/// The newest scored row that a sensor has in a day table.
+/// The newest row with a seq that a sensor has in a day table.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct NewestRow {
     /// Name of the sensor.
@@ -53,6 +53,8 @@ struct DayRows {
     partition: Option<i32>,
     #[diesel(sql_type = BigInt)]
     all: i64,
+    #[diesel(sql_type = BigInt)]
+    unscored: i64,
     #[diesel(sql_type = BigInt)]
     poison: i64,
     #[diesel(sql_type = BigInt)]
@@ -142,9 +144,11 @@ async fn newest_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> Quer
 
 async fn count_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> QueryResult<Vec<DayRows>> {
     sql_query(format!(
-        r#"SELECT s.partition, count(*) AS "all", count(*) FILTER (WHERE (r.flags & {poison}) <> 0) AS poison,
+        r#"SELECT s.partition, count(*) AS "all", count(*) FILTER (WHERE (r.flags & {unscored}) <> 0) AS unscored,
+                  count(*) FILTER (WHERE (r.flags & {poison}) <> 0) AS poison,
                   count(*) FILTER (WHERE (r.flags & {late}) <> 0) AS late
            FROM {day} r LEFT JOIN sensors s ON s.id = r.sensor GROUP BY s.partition ORDER BY s.partition"#,
+        unscored = Flag::Unscored.bit(),
         poison = Flag::Poison.bit(),
         late = Flag::Late.bit(),
         day = day.name
@@ -155,11 +159,11 @@ async fn count_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> Query
 
 /// The statement that adds rows to a partition's expired rows. The statements run in the order of
 /// the partitions, as the engine's writers lock them.
-fn expire_statement(DayRows { partition, all, poison, late }: &DayRows) -> Option<String> {
+fn expire_statement(DayRows { partition, all, unscored, poison, late }: &DayRows) -> Option<String> {
     let partition = (*partition)?;
     Some(format!(
-        "UPDATE partitions SET expired = expired + {all}, expired_poison = expired_poison + {poison},
-                expired_late = expired_late + {late}
+        "UPDATE partitions SET expired = expired + {all}, expired_unscored = expired_unscored + {unscored},
+                expired_poison = expired_poison + {poison}, expired_late = expired_late + {late}
          WHERE id = {partition};"
     ))
 }

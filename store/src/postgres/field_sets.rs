@@ -18,6 +18,9 @@ struct Names {
     names: Vec<String>,
 }
 
+/// Upper bound of the cached field sets. A sensor with ever new fields would let the cache grow.
+const MAX_CACHED: usize = 100_000;
+
 /// A cache of field sets.
 #[derive(Debug, Default)]
 pub struct FieldSets {
@@ -44,6 +47,9 @@ impl FieldSets {
             .bind::<Array<BigInt>, _>(missing)
             .load(connection)
             .await?;
+        if self.cached.lock().unwrap_or_else(PoisonError::into_inner).len() > MAX_CACHED {
+            self.cached.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         for Names { id, names } in names {
             let fields = FieldSet::new(names).map_err(|error| StoreError::FieldSet(error.to_string()))?;
             self.cached.lock().unwrap_or_else(PoisonError::into_inner).insert(id, fields.clone());

@@ -17,18 +17,18 @@ const BEFORE_ALL: Timestamp = Timestamp(-1);
 /// After every reading: no reading is of the year 2263 or later.
 const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
 
-/// A scored or poison reading of a sensor, as it is stored.
+/// A scored, unscored or poison reading of a sensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredReading {
     /// The timestamp of the reading.
     pub ts: Timestamp,
-    /// The number of the reading among the scored readings of its sensor; `None` for a poison
+    /// The number of the reading among the applied readings of its sensor; `None` for a poison
     /// reading.
     pub seq: Option<u64>,
-    /// The identity of the configuration that the reading was scored with; `None` for a poison
+    /// The identity of the configuration that the reading was applied with; `None` for a poison
     /// reading.
     pub config: Option<u64>,
-    /// The stored score; `None` for a poison reading.
+    /// The stored score; `None` for an unscored or poison reading.
     pub score: Option<f64>,
     /// The names of the values.
     pub fields: FieldSet,
@@ -47,7 +47,7 @@ enum RowRange {
     Between(Timestamp, Timestamp, usize),
 }
 
-/// Returns the scored and poison rows of a sensor that are newer than `after`, oldest first.
+/// Returns the scored, unscored and poison rows of a sensor that are newer than `after`, oldest first.
 ///
 /// The order by time is also the order by seq. Late rows are left out: the detector never scored
 /// them.
@@ -73,7 +73,7 @@ pub async fn page_of_rows(
     rows(connection, sensor, range, &FieldSets::default()).await
 }
 
-/// Returns the last `limit` scored and poison rows of a sensor up to and including a time, oldest
+/// Returns the last `limit` scored, unscored and poison rows of a sensor up to and including a time, oldest
 /// first.
 pub async fn rows_up_to(
     pool: &PostgresPool,
@@ -129,7 +129,7 @@ pub async fn newest_scored(
 ) -> QueryResult<Option<NamedReading>> {
     let rows: Vec<NamedReading> = sql_query(
         "SELECT r.*, fs.names FROM readings r JOIN field_sets fs ON fs.id = r.field_set
-         WHERE r.sensor = $1 AND r.ts <= $2 AND r.seq IS NOT NULL ORDER BY r.ts DESC LIMIT 1",
+         WHERE r.sensor = $1 AND r.ts <= $2 AND r.score IS NOT NULL ORDER BY r.ts DESC LIMIT 1",
     )
     .bind::<BigInt, _>(sensor.0)
     .bind::<Timestamptz, _>(at)

@@ -36,6 +36,7 @@ mod positions;
 mod quarantine;
 mod readings;
 mod row_counts;
+mod sensor_fields;
 mod sensors;
 mod server;
 mod snapshot;
@@ -78,6 +79,7 @@ pub use quarantine::{
 };
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};
+pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensors::{count_sensors, find_sensor, sensor_names, sensors_matching};
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};

@@ -17,6 +17,7 @@ use super::late::{LateOutcome, insert_late};
 use super::log_losses::insert_losses;
 use super::positions::{Advance, lock_partitions};
 use super::readings::insert_readings;
+use super::sensor_fields::write_field_reports;
 use super::sensors::upsert_sensors;
 use crate::faults;
 
@@ -106,7 +107,8 @@ impl<'a> PendingWrites<'a> {
         }
         advance.counts.delivered += batch.delivered.cast_signed();
         advance.counts.poison += batch.poison.cast_signed();
-        advance.counts.scored += batch.rows.len() as i64 - batch.poison.cast_signed();
+        advance.counts.unscored += batch.unscored.cast_signed();
+        advance.counts.scored += batch.rows.len() as i64 - (batch.poison + batch.unscored).cast_signed();
         self.rows.extend(batch.rows.iter().map(|logged| &logged.row));
         self.late.extend(&batch.late);
         self.late_partitions.resize(self.late.len(), batch.partition);
@@ -135,6 +137,9 @@ impl<'a> PendingWrites<'a> {
         faults::pass("insert.before");
         let partition_of = |seen: &SeenSensor| self.sensor_partitions[&seen.sensor.id().0];
         upsert_sensors(connection, partition_of, &self.sensors).await?;
+        // Of several reports about a sensor, the last one counts.
+        let fields = self.batches.iter().flat_map(|batch| &batch.fields).collect();
+        write_field_reports(connection, &fields).await?;
         insert_configs(connection, &self.configs).await?;
         let inserted = insert_readings(connection, &self.rows).await?;
         report.conflicts = self.rows.len() - inserted;

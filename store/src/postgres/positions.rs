@@ -36,12 +36,13 @@ pub(super) async fn advance(
     sql_query(
         "UPDATE partitions p
          SET generation = a.to_generation, n = a.to_n,
-             delivered = p.delivered + a.delivered, scored = p.scored + a.scored, poison = p.poison + a.poison,
+             delivered = p.delivered + a.delivered, scored = p.scored + a.scored,
+             unscored = p.unscored + a.unscored, poison = p.poison + a.poison,
              late = p.late + a.late, duplicates = p.duplicates + a.duplicates,
              dead_letters = p.dead_letters + a.dead_letters, detectors = coalesce(a.detectors, p.detectors)
          FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-                     $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::text[])
-              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, poison, late, duplicates, dead_letters, detectors)
+                     $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::text[])
+              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, unscored, poison, late, duplicates, dead_letters, detectors)
          WHERE p.id = a.id AND p.epoch = a.epoch AND p.generation = a.from_generation AND p.n = a.from_n",
     )
     .bind::<Array<Integer>, _>(ids)
@@ -52,6 +53,7 @@ pub(super) async fn advance(
     .bind::<Array<BigInt>, _>(column(|a| a.to.n.cast_signed()))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.delivered))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.scored))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.unscored))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.poison))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.late))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.duplicates))

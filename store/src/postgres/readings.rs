@@ -34,30 +34,38 @@ pub(super) struct ReadingKey {
     pub(super) ts: Timestamp,
 }
 
-/// Returns the row of a scored reading. `config` is the identity of the detector's configuration.
+/// Returns the row of a reading that its detector has applied. An unscored reading has a seq and a
+/// configuration, but no score. `config` is the identity of the detector's configuration.
 pub fn scored_row(reading: &Reading, detection: &Detection, config: u64) -> ReadingRow {
-    ReadingRow {
+    let row = ReadingRow {
         seq: Some(detection.seq.cast_signed()),
+        config: Some(config.cast_signed()),
+        ..ReadingRow::unscored(reading, flags_of(detection))
+    };
+    if detection.marks.unscored {
+        return row;
+    }
+    ReadingRow {
         score: Some(detection.score),
         grade: detection.grade,
-        config: Some(config.cast_signed()),
         confidence: Some(detection.confidence as f32),
         onset: Some(detection.onset as f32),
-        ..ReadingRow::unscored(reading, flags_of(detection))
+        ..row
     }
 }
 
 /// Returns the bits of `flags` for a scored reading.
 fn flags_of(detection: &Detection) -> i32 {
-    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed } = detection.marks;
+    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed, unscored } = detection.marks;
     let marks = [
-        (detection.grade.is_none(), Flag::WarmingUp),
+        (detection.grade.is_none() && !unscored, Flag::WarmingUp),
         (detection.anomaly, Flag::Anomaly),
         (suppressed, Flag::Suppressed),
         (imputed, Flag::Imputed),
         (stuck, Flag::Stuck),
         (after_silence, Flag::AfterSilence),
         (learning_slowed, Flag::LearningSlowed),
+        (unscored, Flag::Unscored),
     ];
     marks.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, flag)| bits | flag.bit())
 }

@@ -22,22 +22,25 @@ pub struct SensorRows {
     /// Scored rows.
     #[diesel(sql_type = BigInt)]
     pub scored: i64,
+    /// Rows without a scored field.
+    #[diesel(sql_type = BigInt)]
+    pub unscored: i64,
     /// Poison rows.
     #[diesel(sql_type = BigInt)]
     pub poison: i64,
     /// Late rows.
     #[diesel(sql_type = BigInt)]
     pub late: i64,
-    /// All other rows: unscored and neither poison nor late, or scored and one of the two.
+    /// All other rows: of none of these kinds, or of several.
     #[diesel(sql_type = BigInt)]
     pub other: i64,
     /// Rows whose field set is not stored.
     #[diesel(sql_type = BigInt)]
     pub no_field_set: i64,
-    /// Scored rows whose configuration is not stored.
+    /// Scored and unscored rows whose configuration is not stored.
     #[diesel(sql_type = BigInt)]
     pub no_config: i64,
-    /// Scored rows whose seq is not that of the scored row before plus 1.
+    /// Rows whose seq is not the seq before plus 1.
     #[diesel(sql_type = BigInt)]
     pub breaks: i64,
     /// The smallest seq.
@@ -57,6 +60,7 @@ impl SensorRows {
         self.first = self.first.or(later.first);
         self.last = later.last.max(self.last);
         self.scored += later.scored;
+        self.unscored += later.unscored;
         self.poison += later.poison;
         self.late += later.late;
         self.other += later.other;
@@ -67,27 +71,30 @@ impl SensorRows {
 
     /// Number of all rows.
     pub const fn all(&self) -> i64 {
-        self.scored + self.poison + self.late + self.other
+        self.scored + self.unscored + self.poison + self.late + self.other
     }
 }
 
 /// Counts the rows of one day table by sensor.
 ///
-/// The largest seq before a row is that of the scored row before it, even if unscored rows lie
-/// between.
+/// The largest seq before a row is that of the last row with a seq before it, even if late or poison
+/// rows lie between.
 pub async fn count_rows_of_day(
     connection: &mut AsyncPgConnection,
     day: &DayTable,
     since: Option<Timestamp>,
 ) -> QueryResult<Vec<SensorRows>> {
-    let (poison, late) = (Flag::Poison.bit(), Flag::Late.bit());
-    let kind = format!("(r.flags & {})", poison | late);
+    let (poison, late, unscored) = (Flag::Poison.bit(), Flag::Late.bit(), Flag::Unscored.bit());
+    let kind = format!("(r.flags & {})", poison | late | unscored);
+    let is_scored = format!("(r.seq IS NOT NULL AND {kind} = 0)");
+    let is_unscored = format!("(r.seq IS NOT NULL AND {kind} = {unscored})");
     sql_query(format!(
         "SELECT r.sensor, s.name, s.partition,
-                count(*) FILTER (WHERE r.seq IS NOT NULL AND {kind} = 0) AS scored,
+                count(*) FILTER (WHERE {is_scored}) AS scored,
+                count(*) FILTER (WHERE {is_unscored}) AS unscored,
                 count(*) FILTER (WHERE r.seq IS NULL AND {kind} = {poison}) AS poison,
                 count(*) FILTER (WHERE r.seq IS NULL AND {kind} = {late}) AS late,
-                count(*) FILTER (WHERE NOT (r.seq IS NOT NULL AND {kind} = 0
+                count(*) FILTER (WHERE NOT ({is_scored} OR {is_unscored}
                                             OR r.seq IS NULL AND {kind} IN ({late}, {poison}))) AS other,
                 count(*) FILTER (WHERE f.id IS NULL) AS no_field_set,
                 count(*) FILTER (WHERE r.seq IS NOT NULL AND c.id IS NULL) AS no_config,

@@ -9,8 +9,11 @@ use thicket_schema::postgres::{SensorRow, sensors};
 use super::batch::SeenSensor;
 use super::pattern::like;
 
+/// A sensor with this many fields gets no further ones. Its readings still name all their fields.
+const MAX_FIELDS: usize = 1_024;
+
 /// Inserts sensors and their field sets. A sensor's `fields` become the sorted union of all it ever
-/// sent.
+/// sent, up to [`MAX_FIELDS`] and those of one reading.
 pub(super) async fn upsert_sensors(
     connection: &mut AsyncPgConnection,
     partition_of: impl Fn(&SeenSensor) -> i32,
@@ -22,12 +25,12 @@ pub(super) async fn upsert_sensors(
             .bind::<Array<Text>, _>(sensor.fields.names())
             .execute(connection)
             .await?;
-        sql_query(
+        sql_query(format!(
             "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (id) DO UPDATE
              SET fields = ARRAY(SELECT f COLLATE \"C\" FROM unnest(sensors.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1)
-             WHERE NOT sensors.fields @> excluded.fields",
-        )
+             WHERE NOT sensors.fields @> excluded.fields AND cardinality(sensors.fields) < {MAX_FIELDS}"
+        ))
         .bind::<BigInt, _>(sensor.sensor.id().0)
         .bind::<Text, _>(sensor.sensor.as_str())
         .bind::<Integer, _>(partition_of(sensor))

@@ -23,6 +23,10 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 /// How many day tables are created in advance.
 const DAYS_AHEAD: i32 = 2;
 
+/// Upper bound of the cached pairs of sensor and field set. A sensor with ever new fields would let
+/// the cache grow.
+const MAX_STORED_SENSORS: usize = 1_000_000;
+
 /// A session that commits batches. It connects at the first commit. After an error, start a new
 /// session: the connection may be broken, and the cache may be outdated.
 #[derive(Default)]
@@ -98,6 +102,9 @@ impl WriteSession {
             self.days.extend(missing);
         }
         let report = apply(connection, batches, &self.stored).await?;
+        if self.stored.sensors.len() > MAX_STORED_SENSORS {
+            self.stored.sensors.clear();
+        }
         self.stored.sensors.extend(&report.written.sensors);
         self.stored.configs.extend(&report.written.configs);
         Ok(report)

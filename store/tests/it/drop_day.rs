@@ -10,11 +10,11 @@ use thicket_store::postgres::{
 
 use crate::support::PostgresServer;
 
-/// Two days. The first has two scored rows, a late and a poison row of sensor 1; the second a
-/// scored row.
+/// Two days. The first has two scored rows, an unscored, a late and a poison row of sensor 1; the
+/// second a scored row.
 const ROWS: &str = "
 SELECT ensure_day_partitions(ARRAY['2026-01-01', '2026-01-02']::date[]);
-INSERT INTO partitions (id, delivered, scored, poison, late) VALUES (3, 5, 3, 1, 1);
+INSERT INTO partitions (id, delivered, scored, unscored, poison, late) VALUES (3, 6, 3, 1, 1, 1);
 INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES (1, 'a', 3, '{x}', '2026-01-01');
 INSERT INTO field_sets (id, names) VALUES (1, '{x}');
 INSERT INTO configs (id, settings) VALUES (1, '{}');
@@ -23,7 +23,8 @@ INSERT INTO readings (sensor, ts, seq, field_set, \"values\", flags, config) VAL
     (1, '2026-01-01 10:01Z', NULL, 1, '{1}', 8, NULL),
     (1, '2026-01-01 10:02Z', NULL, 1, '{1}', 4, NULL),
     (1, '2026-01-01 10:03Z', 2, 1, '{1}', 0, 1),
-    (1, '2026-01-02 10:00Z', 3, 1, '{1}', 0, 1);";
+    (1, '2026-01-01 10:04Z', 3, 1, '{1}', 1024, 1),
+    (1, '2026-01-02 10:00Z', 4, 1, '{1}', 0, 1);";
 
 #[derive(Debug)]
 enum Error {
@@ -77,17 +78,19 @@ async fn a_day_is_listed_counted_kept_while_it_is_needed_and_dropped() {
 
     let counts = count_rows_of_day(&mut connection, &days[0], None).await.unwrap();
     let [counts] = &counts[..] else { panic!("{counts:?}") };
-    assert_eq!((counts.scored, counts.poison, counts.late, counts.other), (2, 1, 1, 0));
-    assert_eq!((counts.first, counts.last, counts.breaks), (Some(1), Some(2), 0));
+    assert_eq!((counts.scored, counts.unscored, counts.poison), (2, 1, 1));
+    assert_eq!((counts.late, counts.other), (1, 0));
+    assert_eq!((counts.first, counts.last, counts.breaks), (Some(1), Some(3), 0));
     assert_eq!((counts.no_config, counts.no_field_set, counts.partition), (0, 0, Some(3)));
 
     let (outcome, newest) = drop_first(&mut connection, &days[0], 1).await.unwrap();
     assert_eq!(outcome, DayOutcome::Kept { waiting: 1 });
-    assert_eq!(newest, [NewestRow { name: "a".to_owned(), partition: 3, seq: 2 }]);
+    assert_eq!(newest, [NewestRow { name: "a".to_owned(), partition: 3, seq: 3 }]);
     let (outcome, _) = drop_first(&mut connection, &days[0], 0).await.unwrap();
-    assert_eq!(outcome, DayOutcome::Dropped(4));
+    assert_eq!(outcome, DayOutcome::Dropped(5));
     let ledger = partition_ledgers(&mut connection).await.unwrap()[0].ledger;
-    assert_eq!((ledger.expired, ledger.expired_poison, ledger.expired_late), (4, 1, 1));
+    assert_eq!((ledger.expired, ledger.expired_unscored), (5, 1));
+    assert_eq!((ledger.expired_poison, ledger.expired_late), (1, 1));
     assert_eq!((ledger.stored(), ledger.unaccounted()), (1, 0));
     assert_eq!(day_tables(&mut connection, None).await.unwrap().len(), 1);
 
@@ -116,7 +119,7 @@ async fn a_lock_timeout_is_recognised_by_a_fact_and_not_by_the_text_of_its_messa
     let Err(error) = connection.batch_execute("SELECT 1 / 0").await else { panic!("divided by zero") };
     assert!(!is_lock_timeout(&error));
     let (outcome, _) = drop_first(&mut connection, &days[0], 0).await.unwrap();
-    assert_eq!(outcome, DayOutcome::Dropped(4));
+    assert_eq!(outcome, DayOutcome::Dropped(5));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,3 +186,74 @@ fn a_poison_row_moves_only_the_newest_timestamp() {
     let (restored, _) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
     assert_eq!((restored.seq(), restored.newest()), (0, Some(5)));
 }
+
+/// A device that sends a battery first, another field from reading 150 on, and its fields under
+/// other names from reading 300 on.
+fn device_reading(i: i64) -> (FieldSet, Vec<f64>) {
+    let mut fields = vec![("battery", 90.0)];
+    if i % 20 != 0 {
+        fields.push((if i < 300 { "temp" } else { "temperature" }, values(i)[0]));
+    }
+    if i >= 150 {
+        fields.push(("wind", values(i)[1]));
+    }
+    let names = fields.iter().map(|field| field.0.to_owned()).collect();
+    (FieldSet::new(names).unwrap(), fields.iter().map(|field| field.1).collect())
+}
+
+fn run_device(detector: &mut Detector, range: std::ops::Range<i64>) -> Vec<StoredReading> {
+    let row = |i: i64| {
+        let (fields, values) = device_reading(i);
+        let detection = detector.apply(i, fields.names(), &values).unwrap();
+        StoredReading {
+            ts: Timestamp(i),
+            seq: Some(detection.seq),
+            config: Some(small_config().identity),
+            score: (!detection.marks.unscored).then_some(detection.score),
+            fields,
+            values,
+        }
+    };
+    range.map(row).collect()
+}
+
+/// Checkpoints before, in and after each window in which the fields are decided.
+#[test]
+fn a_detector_whose_fields_change_is_restored_from_any_checkpoint() {
+    let config = small_config();
+    let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
+    let all = run_device(&mut undisturbed, 0..READINGS);
+    assert_eq!(undisturbed.fields(), ["temperature", "wind"]);
+    assert!(all.iter().any(|row| row.score.is_none()));
+    let mut detector = Detector::new(sensor().as_str(), &config.config);
+    for cut in (0..READINGS).step_by(7) {
+        let saved = (cut > 0).then(|| checkpoint(&detector, &config));
+        let history =
+            History { checkpoint: saved, replay: all[cut as usize..].to_vec(), ..History::default() };
+        let (mut restored, found) =
+            restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+        assert_eq!((found.seq, found.mismatches), (READINGS as u64, 0), "{cut}");
+        assert_eq!(restored.snapshot(), undisturbed.snapshot(), "{cut}");
+        assert_eq!(restored.take_fields_report(), None, "it is stored already");
+        run_device(&mut detector, cut..(cut + 7).min(READINGS));
+    }
+}
+
+/// With another list of names, the rows that were unscored are learnt.
+#[test]
+fn a_detector_of_another_shape_learns_unscored_rows_too_and_reports_its_fields() {
+    let config = small_config();
+    let old = NamedConfig::from(DetectorConfig { fields: vec!["other".to_owned()], ..settings() });
+    let mut detector = Detector::new(sensor().as_str(), &old.config);
+    let mut stored = run_device(&mut detector, 0..140);
+    assert!(stored.iter().all(|row| row.score.is_none()));
+    for row in &mut stored {
+        row.config = Some(old.identity);
+    }
+    let history = History { rebuild_from: stored, ..History::default() };
+    let (mut restored, found) =
+        restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!((found.seq, restored.fields()), (140, ["temp".to_owned()].as_slice()));
+    let report = restored.take_fields_report().expect("the next commit stores it");
+    assert_eq!(report.scored().collect::<Vec<_>>(), ["temp"]);
+}

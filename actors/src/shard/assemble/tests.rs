@@ -57,7 +57,7 @@ fn event(started: i64, readings: u32) -> Event {
 
 fn scored(outcomes: Vec<ScoreOutcome>) -> ScoredBatch {
     let config = Arc::new(NamedConfig::from(DetectorConfig::default()));
-    ScoredBatch { outcomes, config, checkpoint: None }
+    ScoredBatch { outcomes, config, checkpoint: None, fields: None }
 }
 
 fn batch_of(mut read: ReadBatch, outcomes: Vec<Vec<ScoreOutcome>>) -> CommitBatch {

@@ -15,6 +15,13 @@ pub struct Payload {
     pub seq: Option<u64>,
 }
 
+impl Payload {
+    /// Returns the bytes to publish.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+}
+
 /// A payload whose metrics are not decoded yet. A damaged metric does not affect the others, and
 /// only one decoded metric at a time takes memory.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -10,8 +10,12 @@ const DBIRTH: &str = "spBv1.0/plant/DBIRTH/edge/press";
 const DDATA: &str = "spBv1.0/plant/DDATA/edge/press";
 
 fn decoder() -> SparkplugDecoder {
+    SparkplugDecoder::new(BirthLimits::default())
+}
+
+fn rules() -> SparkplugRules {
     let limits = PayloadLimits { max_bytes: 65_536, max_fields: 8, max_readings: 100, max_depth: 8 };
-    SparkplugDecoder::new(limits, PayloadRules::default(), BirthLimits::default())
+    SparkplugRules::new(limits, PayloadRules::default())
 }
 
 fn double(name: Option<&str>, alias: Option<u64>, value: f64) -> Metric {
@@ -46,7 +50,7 @@ fn payload(millis: u64, seq: u64, metrics: Vec<Metric>) -> Vec<u8> {
 
 fn send(decoder: &mut SparkplugDecoder, topic: &str, payload: &[u8]) -> Decoded {
     let topic = SparkplugTopic::parse(topic).unwrap();
-    decoder.decode(&topic, payload, false, Timestamp(T0 as i64 * 1_000 + 60_000_000))
+    decoder.decode(&rules(), &topic, payload, false, Timestamp(T0 as i64 * 1_000 + 60_000_000))
 }
 
 /// Shows each reading as `seconds field=value ...`.
@@ -193,7 +197,8 @@ fn what_is_no_number_is_left_out_with_its_name() {
     let large = declared("large", 90, 8, Some(MetricValue::Long(u64::MAX)));
     let birth = payload(T0, 0, metrics.chain([large]).collect());
     let topic = SparkplugTopic::parse(NBIRTH).unwrap();
-    let (decoded, left_out) = decoder.decode_explained(&topic, &birth, false, Timestamp(T0 as i64 * 1_000));
+    let (decoded, left_out) =
+        decoder.decode_explained(&rules(), &topic, &birth, false, Timestamp(T0 as i64 * 1_000));
     assert_eq!(show(&decoded), [""; 0]);
     let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
     for ((_, kind), left_out) in kinds.iter().zip(&left_out) {
@@ -213,10 +218,13 @@ fn patterns_choose_the_fields() {
         ..PayloadRules::default()
     };
     let limits = PayloadLimits { max_bytes: 65_536, max_fields: 8, max_readings: 100, max_depth: 8 };
-    let mut decoder = SparkplugDecoder::new(limits, rules, BirthLimits::default());
+    let (mut decoder, rules) = (decoder(), SparkplugRules::new(limits, rules));
     let value = || Some(MetricValue::Double(1.0));
     let metrics = ["Motor/Speed", "Motor/Hours", "Ambient"].map(|name| declared(name, 0, 10, value()));
-    assert_eq!(show(&send(&mut decoder, NBIRTH, &payload(T0, 0, metrics.into()))), ["0 Motor/Speed=1"]);
+    let topic = SparkplugTopic::parse(NBIRTH).unwrap();
+    let birth = payload(T0, 0, metrics.into());
+    let decoded = decoder.decode(&rules, &topic, &birth, false, Timestamp(T0 as i64 * 1_000));
+    assert_eq!(show(&decoded), ["0 Motor/Speed=1"]);
 }
 
 #[test]
@@ -235,6 +243,16 @@ fn deaths_commands_and_states_hold_no_reading() {
         let decoded = send(&mut decoder, topic, b"{\"online\":true}");
         assert_eq!((show(&decoded).len(), decoded.request), (0, None), "{topic}");
     }
+}
+
+#[test]
+fn the_death_of_a_device_is_counted_and_holds_no_reading() {
+    let mut decoder = decoder();
+    send(&mut decoder, NBIRTH, &payload(T0, 0, vec![declared("a", 1, 10, None)]));
+    let death = send(&mut decoder, "spBv1.0/plant/DDEATH/edge/press", &payload(T0, 1, Vec::new()));
+    assert_eq!((show(&death).len(), death.request), (0, None));
+    let data = send(&mut decoder, NDATA, &payload(T0 + 1, 2, vec![double(None, Some(1), 1.0)]));
+    assert_eq!(data.request, None, "no message is missing");
 }
 
 #[test]
@@ -355,7 +373,7 @@ proptest! {
         }
         for (number, (topic, payload)) in messages.iter().enumerate().skip(oldest) {
             let topic = SparkplugTopic::parse(topic).unwrap();
-            let decoded = second.decode(&topic, payload, number < crash, Timestamp(T0 as i64 * 1_000));
+            let decoded = second.decode(&rules(), &topic, payload, number < crash, Timestamp(T0 as i64 * 1_000));
             let same = if number < crash { show(&decoded) == expected[number] } else { show(&decoded) == show(&send(&mut first, match topic.kind { MessageKind::Birth => NBIRTH, _ => NDATA }, payload)) };
             prop_assert!(same, "message {number}: {:?}", show(&decoded));
         }

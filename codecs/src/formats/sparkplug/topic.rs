@@ -1,7 +1,5 @@
 //! The topics of Sparkplug B: `spBv1.0/<group>/<type>/<node>[/<device>]`.
 
-const NAMESPACE: &str = "spBv1.0";
-
 /// What a message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
@@ -9,7 +7,10 @@ pub enum MessageKind {
     Birth,
     /// `NDATA`, `DDATA`: metrics that have changed.
     Data,
-    /// All other kinds: deaths, commands, and the state of a host.
+    /// `DDEATH`: a device is gone. Only the count of messages goes on.
+    DeviceDeath,
+    /// All other kinds: the death of an edge node, commands, and the state of a host. They are not
+    /// counted.
     Other,
 }
 
@@ -24,10 +25,13 @@ pub struct SparkplugTopic<'t> {
 }
 
 impl<'t> SparkplugTopic<'t> {
+    /// The first level of all topics.
+    pub const NAMESPACE: &'static str = "spBv1.0";
+
     /// Parses a topic; `None` if it is none of Sparkplug B.
     pub fn parse(topic: &'t str) -> Option<Self> {
         let mut levels = topic.split('/');
-        if levels.next()? != NAMESPACE {
+        if levels.next()? != Self::NAMESPACE {
             return None;
         }
         let group = levels.next()?;
@@ -43,7 +47,8 @@ impl<'t> SparkplugTopic<'t> {
         let kind = match (kind, is_device) {
             ("NBIRTH", false) | ("DBIRTH", true) => MessageKind::Birth,
             ("NDATA", false) | ("DDATA", true) => MessageKind::Data,
-            ("NDEATH" | "NCMD", false) | ("DDEATH" | "DCMD", true) => MessageKind::Other,
+            ("DDEATH", true) => MessageKind::DeviceDeath,
+            ("NDEATH" | "NCMD", false) | ("DCMD", true) => MessageKind::Other,
             _ => return None,
         };
         (is_device == device.is_some()).then_some(Self { kind, group, node, device })
@@ -62,7 +67,7 @@ impl<'t> SparkplugTopic<'t> {
 
     /// Returns the topic of commands to the edge node.
     pub(super) fn command(&self) -> String {
-        format!("{NAMESPACE}/{}/NCMD/{}", self.group, self.node)
+        format!("{}/{}/NCMD/{}", Self::NAMESPACE, self.group, self.node)
     }
 
     /// Whether the message is the birth of an edge node, which begins the count of its messages.
@@ -83,7 +88,11 @@ mod tests {
         assert_eq!(parsed("spBv1.0/plant/DBIRTH/edge/press"), own(MessageKind::Birth, "plant/edge/press"));
         assert_eq!(parsed("spBv1.0/plant/NDATA/edge"), own(MessageKind::Data, "plant/edge"));
         assert_eq!(parsed("spBv1.0/plant/DDATA/edge/press"), own(MessageKind::Data, "plant/edge/press"));
-        for other in ["NDEATH/edge", "DDEATH/edge/press", "NCMD/edge", "DCMD/edge/press"] {
+        assert_eq!(
+            parsed("spBv1.0/plant/DDEATH/edge/press"),
+            own(MessageKind::DeviceDeath, "plant/edge/press")
+        );
+        for other in ["NDEATH/edge", "NCMD/edge", "DCMD/edge/press"] {
             let topic = format!("spBv1.0/plant/{other}");
             assert_eq!(parsed(&topic).map(|(kind, _)| kind), Some(MessageKind::Other), "{topic}");
         }

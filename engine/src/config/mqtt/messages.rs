@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use thicket_actors::source::{IgnoreRule, SubscriptionOptions, plain_filter};
 use thicket_codecs::timestamp::parse_lenient;
 use thicket_codecs::{
-    Format, LocalZone, OnBadTime, PayloadLimits, PayloadRules, SensorTemplate, TopicTemplate, TopicTemplates,
+    CsvRules, Format, LocalZone, OnBadTime, PayloadLimits, PayloadRules, SensorTemplate, TopicTemplate,
+    TopicTemplates,
 };
 use thicket_schema::Timestamp;
 
@@ -29,6 +30,10 @@ pub(crate) struct MessageConfig {
     pub(crate) ignore: Vec<IgnoreConfig>,
     /// Format of the payloads.
     pub(crate) format: Format,
+    /// Names of the columns of CSV lines.
+    pub(crate) csv_columns: Vec<String>,
+    /// The character between two cells of a CSV line.
+    pub(crate) csv_separator: char,
     /// Members of a payload that hold its time.
     pub(crate) timestamp_keys: Vec<String>,
     /// Path of the object that holds the fields; empty for the whole payload.
@@ -39,6 +44,12 @@ pub(crate) struct MessageConfig {
     pub(crate) exclude: Vec<String>,
     /// Words with their values.
     pub(crate) words: BTreeMap<String, f64>,
+    /// Whether numbers in texts may have a decimal comma.
+    pub(crate) decimal_comma: bool,
+    /// Whether a number in a text may be followed by its unit.
+    pub(crate) units: bool,
+    /// Whether the topmost members of a payload are devices.
+    pub(crate) device_keys: bool,
     /// The zone of times without an offset; empty if there is none.
     pub(crate) time_zone: String,
     /// The date before which no device has set its clock.
@@ -110,6 +121,10 @@ impl MessageConfig {
             include: self.include.clone(),
             exclude: self.exclude.clone(),
             words: self.words.clone(),
+            decimal_comma: self.decimal_comma,
+            units: self.units,
+            device_keys: self.device_keys,
+            csv: CsvRules { columns: self.csv_columns.clone(), separator: self.csv_separator()? },
             time_zone: self.local_zone()?,
             time_floor: self.time_floor()?,
             on_bad_time: match self.on_bad_time {
@@ -141,6 +156,14 @@ impl MessageConfig {
             rules: self.payload_rules()?,
             max_future: self.max_future,
             max_age: self.max_age,
+        })
+    }
+
+    fn csv_separator(&self) -> Result<u8, ConfigError> {
+        let separator = u8::try_from(self.csv_separator).ok();
+        let usable = |byte: &u8| byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r');
+        separator.filter(usable).ok_or_else(|| {
+            ConfigError::invalid("mqtt.csv_separator", "must be an ASCII character other than a quote")
         })
     }
 
@@ -180,6 +203,9 @@ impl MessageConfig {
             if patterns.iter().any(String::is_empty) {
                 return invalid(key, "must not have an empty pattern");
             }
+        }
+        if self.format == Format::Csv && self.csv_columns.iter().all(|column| column.trim().is_empty()) {
+            return invalid("csv_columns", "must name at least one column, because format is csv");
         }
         if !(1..=64).contains(&self.max_depth) {
             return invalid("max_depth", "must be between 1 and 64");

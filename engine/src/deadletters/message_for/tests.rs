@@ -122,7 +122,7 @@ fn of_reading(fields: &[(&str, f64)], reason: Reason) -> DeadLetterRow {
 #[test]
 fn a_letter_of_a_reading_goes_to_its_sensor_s_topic_with_the_reading_s_time() {
     let values = [("level", 0.1 + 0.2), ("low", -0.0), ("high", f64::MAX), ("tiny", 5e-324)];
-    for reason in [Reason::TimestampConflict, Reason::MissingField, Reason::Unstorable] {
+    for reason in [Reason::TimestampConflict, Reason::Unstorable] {
         let message = message_for(&of_reading(&values, reason), &rules()).unwrap();
         assert_eq!(message.topic, "sensors/site-1/mic");
         let measured = rules().payloads.decode(&message.payload).unwrap().remove(0).unwrap();

@@ -5,13 +5,15 @@ use super::*;
 
 fn balanced() -> (Snapshot, RedisState) {
     let ledger = Ledger {
-        delivered: 130,
+        delivered: 137,
         scored: 100,
+        unscored: 7,
         poison: 2,
         late: 3,
         duplicates: 20,
         dead_letters: 5,
-        expired: 43,
+        expired: 48,
+        expired_unscored: 5,
         expired_poison: 1,
         expired_late: 2,
         dead_letters_deleted: 4,
@@ -22,6 +24,7 @@ fn balanced() -> (Snapshot, RedisState) {
         name: Some("a".to_owned()),
         partition: Some(3),
         scored: 60,
+        unscored: 2,
         poison: 1,
         late: 1,
         first: Some(41),
@@ -69,21 +72,22 @@ fn each_kind_of_difference_is_found_by_its_own_check_and_named() {
     fn rows(snapshot: &mut Snapshot) -> &mut SensorRows {
         snapshot.sensors.get_mut(&11).unwrap()
     }
-    let changes: [(Change, &str, &str); 13] = [
+    let changes: [(Change, &str, &str); 14] = [
         (
             |s, _| s.ledgers[0].ledger.duplicates = 19,
             "ledger",
-            "partition 03: 130 delivered, 129 accounted for",
+            "partition 03: 137 delivered, 136 accounted for",
         ),
         (|s, _| rows(s).scored = 59, "scored rows", "partition 03: 59 stored, 60 by the ledger"),
         (|s, _| rows(s).late = 2, "late rows", "2 stored, 1 by the ledger"),
+        (|s, _| rows(s).unscored = 1, "unscored rows", "1 stored, 2 by the ledger"),
         (|s, _| rows(s).poison = 0, "poison rows", "0 stored, 1 by the ledger"),
         (|s, _| s.dead_letters.clear(), "dead letters", "0 stored and 4 dropped, 5 by the ledger"),
         (|s, _| rows(s).other = 2, "kinds", "sensor a: 2 rows of no kind"),
         (|s, _| rows(s).breaks = 1, "sequences", "sensor a: gaps or repetitions between seq 41 and 100: 1"),
         (|s, _| rows(s).no_field_set = 1, "references", "sensor a: 1 row without a field set"),
         (|s, _| rows(s).no_config = 2, "references", "2 rows without a configuration"),
-        (|s, _| rows(s).name = None, "references", "sensor number 11: 62 rows without a row in sensors"),
+        (|s, _| rows(s).name = None, "references", "sensor number 11: 64 rows without a row in sensors"),
         (|_, l| *l.ends.get_mut(&3).unwrap() = None, "logs", "7-9 is committed, but there is no log"),
         (
             |_, l| *l.ends.get_mut(&3).unwrap() = Some(Position { generation: 7, n: 8 }),
@@ -108,7 +112,8 @@ fn a_sequence_begins_with_one_as_long_as_nothing_has_expired() {
     let fresh = |snapshot: &mut Snapshot| {
         let ledger = &mut snapshot.ledgers[0].ledger;
         (ledger.scored, ledger.expired, ledger.expired_poison, ledger.expired_late) = (60, 0, 0, 0);
-        (ledger.poison, ledger.late, ledger.delivered) = (1, 1, 87);
+        (ledger.unscored, ledger.expired_unscored) = (2, 0);
+        (ledger.poison, ledger.late, ledger.delivered) = (1, 1, 89);
     };
     let (failed, said) = failures(|snapshot, _| fresh(snapshot));
     assert_eq!(failed, ["sequences"]);

@@ -21,6 +21,7 @@ diesel::table! {
         epoch -> BigInt,
         delivered -> BigInt,
         scored -> BigInt,
+        unscored -> BigInt,
         poison -> BigInt,
         late -> BigInt,
         duplicates -> BigInt,
@@ -29,6 +30,7 @@ diesel::table! {
         clean_shutdown -> Bool,
         algorithm -> Nullable<Integer>,
         expired -> BigInt,
+        expired_unscored -> BigInt,
         expired_poison -> BigInt,
         expired_late -> BigInt,
         dead_letters_deleted -> BigInt,
@@ -48,7 +50,7 @@ diesel::table! {
 
 /// The ledger of one partition, or the sum of several.
 ///
-/// It balances if `delivered` equals the sum of the five outcomes that follow it.
+/// It balances if `delivered` equals the sum of the six outcomes that follow it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, QueryableByName, diesel::Queryable, diesel::Selectable,
 )]
@@ -58,6 +60,8 @@ pub struct Ledger {
     pub delivered: i64,
     /// Scored readings.
     pub scored: i64,
+    /// Readings without a field that is scored, stored without a score.
+    pub unscored: i64,
     /// Quarantined readings that are stored without a score.
     pub poison: i64,
     /// Readings that were not newer than their sensor's newest, stored without a score.
@@ -68,6 +72,8 @@ pub struct Ledger {
     pub dead_letters: i64,
     /// Rows of `readings` that retention has deleted since.
     pub expired: i64,
+    /// The unscored readings among them.
+    pub expired_unscored: i64,
     /// The poison readings among them.
     pub expired_poison: i64,
     /// The late readings among them.
@@ -79,12 +85,18 @@ pub struct Ledger {
 impl Ledger {
     /// Returns the number of delivered records without an outcome; 0 if the ledger balances.
     pub const fn unaccounted(&self) -> i64 {
-        self.delivered - self.scored - self.poison - self.late - self.duplicates - self.dead_letters
+        self.delivered
+            - self.scored
+            - self.unscored
+            - self.poison
+            - self.late
+            - self.duplicates
+            - self.dead_letters
     }
 
     /// Returns the number of rows that `readings` must have now.
     pub const fn stored(&self) -> i64 {
-        self.scored + self.poison + self.late - self.expired
+        self.scored + self.unscored + self.poison + self.late - self.expired
     }
 
     /// Returns the number of rows that `dead_letters` must have now.
@@ -100,11 +112,13 @@ impl std::ops::Add for Ledger {
         Self {
             delivered: self.delivered + other.delivered,
             scored: self.scored + other.scored,
+            unscored: self.unscored + other.unscored,
             poison: self.poison + other.poison,
             late: self.late + other.late,
             duplicates: self.duplicates + other.duplicates,
             dead_letters: self.dead_letters + other.dead_letters,
             expired: self.expired + other.expired,
+            expired_unscored: self.expired_unscored + other.expired_unscored,
             expired_poison: self.expired_poison + other.expired_poison,
             expired_late: self.expired_late + other.expired_late,
             dead_letters_deleted: self.dead_letters_deleted + other.dead_letters_deleted,

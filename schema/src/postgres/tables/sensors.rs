@@ -13,6 +13,7 @@ diesel::table! {
         partition -> Integer,
         fields -> Array<Text>,
         first_seen -> Timestamptz,
+        untracked -> BigInt,
     }
 }
 
@@ -30,4 +31,33 @@ pub struct SensorRow {
     pub fields: Vec<String>,
     /// Time of its first reading.
     pub first_seen: Timestamp,
+    /// How often a reading had a field beyond the number of names that its detector keeps, rounded
+    /// down to a power of two.
+    pub untracked: i64,
+}
+
+diesel::table! {
+    sensor_fields (sensor, field) {
+        sensor -> BigInt,
+        field -> Text,
+        standing -> Text,
+        pattern -> Text,
+    }
+}
+
+/// A row of `sensor_fields`: whether a field of a sensor is scored.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, QueryableByName, diesel::Queryable, diesel::Selectable,
+)]
+#[diesel(table_name = sensor_fields)]
+pub struct SensorFieldRow {
+    /// The sensor's [`SensorId`](crate::ids::SensorId).
+    pub sensor: i64,
+    /// Name of the field.
+    pub field: String,
+    /// `scored`, or the reason why it is only stored: `excluded`, `not_listed`, `constant`, `rare`
+    /// or `limit`.
+    pub standing: String,
+    /// The pattern that excludes the field, or an empty text.
+    pub pattern: String,
 }

@@ -1,0 +1,134 @@
+//! `thicket sensors show`: the fields of a sensor, and why some of them are not scored.
+
+pub(crate) mod args;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use thicket_schema::postgres::{SensorFieldRow, SensorRow};
+use thicket_schema::{SensorId, Timestamp};
+use thicket_store::postgres::fields_of_sensor;
+
+use self::args::SensorsCommand;
+use crate::config::Config;
+use crate::format::count;
+use crate::{sensors, stores, time_arg};
+
+/// A sensor and its fields.
+#[derive(Debug, PartialEq, Serialize)]
+struct Shown {
+    sensor: String,
+    partition: i32,
+    first_seen: Timestamp,
+    fields: Vec<ShownField>,
+    /// How often a reading had a field beyond the number of names that a detector keeps, rounded
+    /// down to a power of two.
+    untracked: i64,
+}
+
+/// A field of a sensor.
+#[derive(Debug, PartialEq, Serialize)]
+struct ShownField {
+    field: String,
+    scored: bool,
+    /// The column `standing` of `sensor_fields`; `undecided` if the field has no row there.
+    standing: String,
+    /// Why the field is not scored; `None` if it is.
+    reason: Option<String>,
+}
+
+/// Runs `thicket sensors`.
+pub(crate) async fn sensors(config: &Config, command: SensorsCommand) -> anyhow::Result<ExitCode> {
+    let mut postgres = stores::postgres(config).await?;
+    let SensorsCommand::Show { sensor, format } = command;
+    let sensor = sensors::find(&mut postgres, &sensor).await?;
+    let rows = fields_of_sensor(&mut postgres, SensorId(sensor.id)).await?;
+    format.print(&Shown::new(sensor, rows), print)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Shown {
+    fn new(sensor: SensorRow, rows: Vec<SensorFieldRow>) -> Self {
+        let SensorRow { name, partition, fields, first_seen, untracked, .. } = sensor;
+        let undecided = fields.into_iter().filter(|field| rows.iter().all(|row| row.field != *field));
+        let undecided: Vec<ShownField> = undecided.map(ShownField::undecided).collect();
+        let mut fields: Vec<ShownField> = rows.into_iter().map(ShownField::from).chain(undecided).collect();
+        fields.sort_by(|a, b| b.scored.cmp(&a.scored).then_with(|| a.field.cmp(&b.field)));
+        Self { sensor: name, partition, first_seen, fields, untracked }
+    }
+}
+
+impl ShownField {
+    fn undecided(field: String) -> Self {
+        let reason = "not decided yet: too few readings have it, or it is one of very many fields";
+        Self { field, scored: false, standing: "undecided".to_owned(), reason: Some(reason.to_owned()) }
+    }
+}
+
+impl From<SensorFieldRow> for ShownField {
+    fn from(SensorFieldRow { field, standing, pattern, .. }: SensorFieldRow) -> Self {
+        let reason = match standing.as_str() {
+            "scored" => None,
+            "excluded" => Some(format!("the pattern {pattern} of detector.exclude matches its name")),
+            "not_listed" => Some("detector.fields does not list it".to_owned()),
+            "constant" => Some("it did not change in the readings that decided the fields".to_owned()),
+            "rare" => Some("too few of the readings that decided the fields have it".to_owned()),
+            "limit" => Some("the sensor has more fields than a detector can score".to_owned()),
+            other => Some(other.to_owned()),
+        };
+        Self { field, scored: reason.is_none(), standing, reason }
+    }
+}
+
+fn print(shown: &Shown) {
+    let Shown { sensor, partition, first_seen, fields, untracked } = shown;
+    let scored = fields.iter().filter(|field| field.scored).count();
+    println!("{sensor}, partition {partition:02}, first seen {}", time_arg::show(*first_seen));
+    println!(
+        "{}: {scored} scored, {} stored only\n",
+        count(fields.len() as u64, "field"),
+        fields.len() - scored
+    );
+    let width = fields.iter().map(|field| field.field.chars().count()).max().unwrap_or(0);
+    for ShownField { field, reason, .. } in fields {
+        match reason {
+            None => println!("{field:<width$}  scored"),
+            Some(reason) => println!("{field:<width$}  stored only: {reason}"),
+        }
+    }
+    if *untracked > 0 {
+        println!(
+            "\nIts readings have had fields beyond the names that a detector keeps, at least {untracked} times."
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scored_fields_come_first_and_every_other_field_has_a_reason() {
+        let row = |field: &str, standing: &str, pattern: &str| SensorFieldRow {
+            sensor: 1,
+            field: field.to_owned(),
+            standing: standing.to_owned(),
+            pattern: pattern.to_owned(),
+        };
+        let sensor = SensorRow {
+            id: 1,
+            name: "a".to_owned(),
+            partition: 3,
+            fields: ["battery", "new", "temp"].map(str::to_owned).to_vec(),
+            first_seen: Timestamp(0),
+            untracked: 0,
+        };
+        let rows = vec![row("battery", "excluded", "batt*"), row("temp", "scored", "")];
+        let shown = Shown::new(sensor, rows);
+        let names: Vec<&str> = shown.fields.iter().map(|field| field.field.as_str()).collect();
+        assert_eq!(names, ["temp", "battery", "new"]);
+        assert_eq!(shown.fields[0].reason, None);
+        assert!(shown.fields[1].reason.as_ref().is_some_and(|reason| reason.contains("batt*")));
+        assert_eq!(shown.fields[2].standing, "undecided");
+    }
+}
