@@ -87,7 +87,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Backpressure and fencing C", named("connections", 0.2)),
         (
             "Backpressure and fencing D",
-            [("empty", 0.0), ("ignored", 0.0), ("retained", 1.0)]
+            [("empty", 0.0), ("ignored", 0.0), ("no_reading", 0.0), ("retained", 1.0)]
                 .map(|(result, rate)| (format!("{result}, no reading"), rate))
                 .to_vec(),
         ),

@@ -176,9 +176,9 @@ async fn status_counts_messages_that_are_no_readings() {
     env.until_accounted(1).await;
     let config = env.base().set("http.listen", engine.address());
     let status = support::json(&env.thicket_with(&["status", "--json"], &config));
-    assert_eq!(status["no_readings"], json!({"empty": 1, "ignored": 1, "retained": 0}));
+    assert_eq!(status["no_readings"], json!({"empty": 1, "ignored": 1, "no_reading": 0, "retained": 0}));
     let text = stdout(&env.thicket_with(&["status"], &config));
-    assert!(text.contains("no readings  1 empty, 1 ignored, 0 retained messages"), "{text}");
+    assert!(text.contains("no readings  1 empty, 1 ignored, 0 no_reading, 0 retained messages"), "{text}");
     assert!(text.contains("connected, 1 connection since"), "{text}");
 }
 
