@@ -1,69 +1,31 @@
 //! Acknowledges MQTT messages on the connection that delivered them.
 //!
 //! An acknowledgement carries only a packet id, and a packet id has no meaning on another
-//! connection. So each delivery carries the generation of its connection. A delivery of an older
-//! generation is not acknowledged, and the broker delivers the message again.
+//! connection. So each delivery holds the client of its own connection. Once that connection has
+//! ended, its acknowledgements reach no broker, and the broker delivers the messages again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use rumqttc::{AsyncClient, EventLoop, Publish, QoS};
 use tokio::sync::Notify;
 
-/// The current connection to the broker, shared by the ingress and its deliveries.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    shared: Arc<Shared>,
+use crate::mqtt::Client;
+
+/// Asks the ingress for a new connection to a broker, so that the broker delivers every
+/// unacknowledged message again. Clones are of the same connection.
+#[derive(Clone, Debug, Default)]
+pub struct Redelivery {
+    requested: Arc<Notify>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    broken: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    generation: u64,
-    client: AsyncClient,
-}
-
-impl Connection {
-    /// Creates a connection of generation 0 over the given client.
-    pub fn new(client: AsyncClient) -> Self {
-        let state = Mutex::new(State { generation: 0, client });
-        Self { shared: Arc::new(Shared { state, broken: Notify::new() }) }
+impl Redelivery {
+    /// Asks for a new connection.
+    pub fn request(&self) {
+        self.requested.notify_one();
     }
 
-    /// Returns the delivery of a message on the current connection, or `None` if the message needs
-    /// no acknowledgement.
-    pub fn delivery(&self, publish: &Publish) -> Option<Delivery> {
-        if publish.qos == QoS::AtMostOnce {
-            return None;
-        }
-        Some(Delivery { packet: publish.pkid, generation: self.lock().generation, connection: self.clone() })
-    }
-
-    /// Ends the current generation: its deliveries are not acknowledged any more. Also drops the
-    /// acknowledgements that the event loop has not sent yet.
-    pub fn end_generation(&self, event_loop: &mut EventLoop) {
-        let mut state = self.lock();
-        state.generation += 1;
-        event_loop.clean();
-    }
-
-    /// Asks the ingress to reconnect, so that the broker redelivers every unacknowledged message.
-    pub fn request_redelivery(&self) {
-        self.shared.broken.notify_one();
-    }
-
-    /// Waits until redelivery is requested.
-    pub async fn redelivery_requested(&self) {
-        self.shared.broken.notified().await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until a new connection is requested.
+    pub async fn requested(&self) {
+        self.requested.notified().await;
     }
 }
 
@@ -71,26 +33,55 @@ impl Connection {
 /// [`Delivery::acknowledge`], the broker delivers the message again after the next reconnect.
 #[derive(Debug)]
 pub struct Delivery {
+    client: Client,
     packet: u16,
-    generation: u64,
-    connection: Connection,
 }
 
 impl Delivery {
-    /// Acknowledges the message, unless its connection is gone.
+    /// Creates the delivery of a message. `packet` is its id on the connection of the client.
+    pub const fn new(client: Client, packet: u16) -> Self {
+        Self { client, packet }
+    }
+
+    /// Acknowledges the message, unless its connection has ended.
     pub fn acknowledge(self) {
-        let state = self.connection.lock();
-        if state.generation != self.generation {
-            return;
+        // The queue of requests has room for every packet id, so this fails only if the event loop
+        // is gone.
+        if let Err(error) = self.client.acknowledge(self.packet) {
+            tracing::debug!(%error, packet = self.packet, "no acknowledgement; the broker delivers the message again");
         }
-        let mut publish = Publish::new("", QoS::AtLeastOnce, Vec::new());
-        publish.pkid = self.packet;
-        publish.payload = Bytes::new();
-        // The lock is held, so no generation ends between the check and this call. The queue has
-        // room for every packet id, so the call fails only if the event loop is gone. Then the
-        // broker delivers the message again.
-        if let Err(error) = state.client.try_ack(&publish) {
-            tracing::debug!(%error, packet = self.packet, "cannot send the acknowledgement; the broker delivers the message again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use thicket_connect::TlsSettings;
+
+    use super::*;
+    use crate::mqtt::{BrokerAddress, MqttOptions, Version, Versions, connect};
+
+    /// Deliveries of an earlier connection can never acknowledge a message of a later one, which
+    /// may have the same packet id.
+    #[tokio::test]
+    async fn a_connection_that_has_ended_acknowledges_no_message() {
+        let options = MqttOptions {
+            name: "test".to_owned(),
+            address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
+            versions: Versions::Auto,
+            client_id: "test".to_owned(),
+            credentials: None,
+            keep_alive: Duration::from_secs(30),
+            session_expiry: Some(Duration::from_hours(1)),
+            max_in_flight: 8,
+        };
+        for version in [Version::V3, Version::V5] {
+            let (client, event_loop) = connect(&options, version).unwrap();
+            assert!(client.acknowledge(7).is_ok(), "the request waits in the queue");
+            drop(event_loop);
+            assert!(client.acknowledge(7).is_err(), "{version}");
+            Delivery::new(client, 7).acknowledge();
         }
     }
 }

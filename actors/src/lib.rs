@@ -16,9 +16,10 @@
 //!   PostgreSQL transaction.
 //! - [`checkpoint`]: saves checkpoints in Redis, and loads the history of a sensor.
 //!
-//! Outside the flow: [`messages`] lists the messages between actors, [`acknowledge`] acknowledges
-//! MQTT messages, [`credit`] bounds what is in flight, [`supervision`] restarts actors that panic,
-//! [`time_order`] decides which reading of a sensor is next in time, and [`metrics`] counts.
+//! Outside the flow: [`messages`] lists the messages between actors, [`mqtt`] connects to brokers,
+//! [`acknowledge`] acknowledges MQTT messages, [`credit`] bounds what is in flight, [`supervision`]
+//! restarts actors that panic, [`time_order`] decides which reading of a sensor is next in time, and
+//! [`metrics`] counts.
 //!
 //! `thicket-protocol` has the pure decisions behind exactly-once. `thicket-store` speaks to Redis
 //! and PostgreSQL.
@@ -29,6 +30,7 @@ pub mod credit;
 pub mod detector;
 pub mod messages;
 pub mod metrics;
+pub mod mqtt;
 pub mod ownership;
 pub mod queue;
 pub mod shard;

@@ -20,13 +20,16 @@ use thicket_store::postgres::{
     StoredReading, TimeFacts,
 };
 
-/// `MqttIngress` → `QueueWriter`: the records of one MQTT message. If the process or the writer
-/// dies, the message is not acknowledged, and the broker delivers it again.
+/// `MqttIngress` → `QueueWriter`: the records of one MQTT message, or a part of them. If the process
+/// or the writer dies, the message is not acknowledged, and the broker delivers it again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Append {
     /// The records of the message in its order, each with the partition of its sensor.
     pub records: Vec<(PartitionId, Record)>,
+    /// Whether the last records of the message are among them. `queue.reorder` can release other
+    /// records of a message earlier.
+    pub ends_message: bool,
     /// Acknowledged once every partition has its records in the log.
     pub delivery: Option<Delivery>,
     /// Bounds the messages between broker and log.

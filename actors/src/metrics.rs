@@ -20,6 +20,14 @@ pub struct Metrics {
     pub mqtt_connected: IntGaugeVec,
     /// Connections to the broker.
     pub mqtt_connects: IntCounterVec,
+    /// 1 while another client uses the client id at the broker.
+    pub mqtt_client_id_conflict: IntGaugeVec,
+    /// Topic filters of the configuration that the broker refuses.
+    pub mqtt_subscriptions_refused: IntGaugeVec,
+    /// Messages that `queue.reorder` holds back.
+    pub reorder_held: IntGaugeVec,
+    /// Readings that `queue.reorder` released early, because too many messages were held back.
+    pub reorder_early: IntCounter,
     /// Sparkplug nodes that were asked for their births.
     pub sparkplug_rebirth_requests: IntCounter,
     /// Sparkplug births that were not learnt, because a limit is reached.
@@ -136,6 +144,21 @@ impl Metrics {
                 &["broker"],
             )?,
             mqtt_connects: r.counters("mqtt_connects_total", "Connections to the broker.", &["broker"])?,
+            mqtt_client_id_conflict: r.gauges(
+                "mqtt_client_id_conflict",
+                "1 while another client uses the client id at the broker.",
+                &["broker", "client_id"],
+            )?,
+            mqtt_subscriptions_refused: r.gauges(
+                "mqtt_subscriptions_refused",
+                "Topic filters of the configuration that the broker refuses.",
+                &["broker"],
+            )?,
+            reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,
+            reorder_early: r.counter(
+                "reorder_early_total",
+                "Readings that queue.reorder released early, because too many messages were held back.",
+            )?,
             sparkplug_rebirth_requests: r.counter(
                 "sparkplug_rebirth_requests_total",
                 "Sparkplug nodes that were asked for their births.",
@@ -234,13 +257,19 @@ impl Metrics {
 
     /// Returns the names of the brokers to which the ingress is not connected, in their order.
     pub fn disconnected_brokers(&self) -> Vec<String> {
-        let families = self.mqtt_connected.collect();
-        let metrics = families.iter().flat_map(MetricFamily::get_metric);
-        let disconnected = metrics.filter(|metric| metric.get_gauge().get_value() < 0.5);
-        let names = disconnected.flat_map(Metric::get_label).map(|label| label.value().to_owned());
-        let mut names: Vec<String> = names.collect();
+        let mut names: Vec<String> =
+            self.mqtt_connected.collect().iter().flat_map(|family| labels(family, false, "broker")).collect();
         names.sort();
         names
+    }
+
+    /// Returns the client ids that other clients use too, in their order.
+    pub fn client_id_conflicts(&self) -> Vec<String> {
+        let families = self.mqtt_client_id_conflict.collect();
+        let mut ids: Vec<String> =
+            families.iter().flat_map(|family| labels(family, true, "client_id")).collect();
+        ids.sort();
+        ids
     }
 
     /// Counts a detection's marks, and its anomaly if that begins.
@@ -252,6 +281,14 @@ impl Metrics {
             }
         }
     }
+}
+
+/// Returns a label of each gauge of a family that is 1, or of each that is 0.
+fn labels(family: &MetricFamily, is_set: bool, label: &str) -> Vec<String> {
+    let metrics = family.get_metric().iter();
+    let metrics = metrics.filter(|metric| (metric.get_gauge().get_value() > 0.5) == is_set);
+    let labels = metrics.flat_map(Metric::get_label).filter(|pair| pair.name() == label);
+    labels.map(|pair| pair.value().to_owned()).collect()
 }
 
 fn marks(marks: Marks) -> [(&'static str, bool); 5] {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Supervised};
 use prometheus::{IntCounter, Registry};
 use tempfile::TempDir;
-use thicket_actors::acknowledge::Connection;
 use thicket_actors::credit::CreditPool;
 use thicket_actors::messages::{Append, Drain};
 use thicket_actors::metrics::Metrics;
@@ -47,13 +46,10 @@ impl TestEnv {
             partitions: 2,
             newest_generation: 0,
         };
-        let mqtt = rumqttc::MqttOptions::new("test", "127.0.0.1", 1);
-        let (client, _) = rumqttc::AsyncClient::new(mqtt, 10);
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (exit, _) = ExitSignal::new();
-        let connection = Connection::new(client);
         let (redis, keys) = (self.client.clone(), self.keys.clone());
-        start(QueueWriter::new(redis, keys, options, vec![connection], metrics, exit))
+        start(QueueWriter::new(redis, keys, options, Vec::new(), metrics, exit))
     }
 
     /// Times of the readings in each log, in order.
@@ -98,7 +94,7 @@ async fn a_message_of_two_partitions_is_released_once_both_logs_hold_its_records
     let env = TestEnv::new().await;
     let (writer, pool) = (env.writer("first"), CreditPool::new(1));
     let credit = pool.acquire(1).await;
-    writer.send(Append { records: message(), delivery: None, credit }).await.unwrap();
+    writer.send(Append { records: message(), ends_message: true, delivery: None, credit }).await.unwrap();
     drop(pool.acquire(1).await);
     assert_eq!(env.logs().await, [vec![1, 3], vec![2]], "the credit comes back after both appends");
 }
@@ -117,7 +113,7 @@ async fn a_redelivery_after_a_partial_append_completes_the_other_partition() {
 
     let (writer, pool) = (env.writer("next"), CreditPool::new(1));
     let credit = pool.acquire(1).await;
-    writer.send(Append { records: message(), delivery: None, credit }).await.unwrap();
+    writer.send(Append { records: message(), ends_message: true, delivery: None, credit }).await.unwrap();
     writer.send(Drain).await.unwrap();
     // Every reading is in its log. The repeated readings have the same times and values, so the
     // commit counts them as duplicates.

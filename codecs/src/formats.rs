@@ -32,6 +32,7 @@ use senml::{Encoding, Pack};
 use transcode::Json;
 
 mod compression;
+mod content_type;
 mod flat;
 mod json_lines;
 mod line_protocol;
@@ -191,19 +192,25 @@ impl FormatDecoder {
     /// An outer error means that no part of the message is usable. An inner error is that of one
     /// part of the message.
     pub fn decode(&self, topic: &str, payload: &[u8]) -> Outcome {
-        self.read(topic, payload, &mut None).outcome
+        self.decode_as(None, topic, payload)
+    }
+
+    /// Decodes a payload with the MIME type that its sender says it has. The type counts if the
+    /// format is [`Format::Auto`]. A payload that is not of its type is recognised by its content.
+    pub fn decode_as(&self, content_type: Option<&str>, topic: &str, payload: &[u8]) -> Outcome {
+        self.read(content_type, topic, payload, &mut None).outcome
     }
 
     /// Decodes a payload as [`decode`](Self::decode) does, and explains the result. Slower; for
     /// people who set up a device.
     pub fn explain(&self, topic: &str, payload: &[u8]) -> Explanation {
         let mut left_out = Some(Vec::new());
-        let Read { format, outcome } = self.read(topic, payload, &mut left_out);
+        let Read { format, outcome } = self.read(None, topic, payload, &mut left_out);
         let compression = compression::name(payload);
         Explanation { format, compression, outcome, left_out: left_out.unwrap_or_default() }
     }
 
-    fn read(&self, topic: &str, payload: &[u8], report: &mut Report) -> Read {
+    fn read(&self, content_type: Option<&str>, topic: &str, payload: &[u8], report: &mut Report) -> Read {
         let limit = self.limits.max_bytes;
         if payload.len() > limit {
             return Read::unknown(Err(PayloadError::TooLarge { bytes: payload.len(), limit }));
@@ -212,32 +219,17 @@ impl FormatDecoder {
             Ok(payload) => payload,
             Err(error) => return Read::unknown(Err(error)),
         };
-        let outcome = match self.format {
-            Format::Auto => return self.recognise(topic, &payload, report),
-            Format::Json => json(&self.json, &payload, report),
-            Format::Senml => self.senml(&payload),
-            Format::Cbor => {
-                let flat = if report.is_some() { None } else { flat::cbor(&payload) };
-                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
-                    Some(measurement) => Ok(vec![Ok(measurement)]),
-                    None => {
-                        transcode::cbor(&payload).and_then(|json| self.of_cbor(&json, report).read.outcome)
-                    }
-                }
+        let named = content_type.filter(|_| self.format == Format::Auto).and_then(content_type::format);
+        if let Some(format) = named {
+            let outcome = self.decode_format(format, &payload, report);
+            if !matches!(outcome, Err(PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. })) {
+                return Read { format: Some(format), outcome };
             }
-            Format::Messagepack => {
-                let flat = if report.is_some() { None } else { flat::messagepack(&payload) };
-                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
-                    Some(measurement) => Ok(vec![Ok(measurement)]),
-                    None => transcode::messagepack(&payload)
-                        .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
-                }
-            }
-            Format::LineProtocol => line_protocol::decode(&payload, &self.limits),
-            Format::JsonLines => json_lines::decode(&payload, &self.limits, &self.json),
-            Format::Csv => separated_values::decode(&payload, &self.csv, &self.limits, &self.rows),
-        };
-        let outcome = outcome.map_err(|error| match error {
+        }
+        if self.format == Format::Auto {
+            return self.recognise(topic, &payload, report);
+        }
+        let outcome = self.decode_format(self.format, &payload, report).map_err(|error| match error {
             PayloadError::Malformed { .. } | PayloadError::MalformedJson { .. } => {
                 let named = signatures::by_topic(topic).or_else(|| signatures::by_magic(&payload));
                 named.map_or(error, |looks_like| PayloadError::UnknownFormat { looks_like })
@@ -245,6 +237,34 @@ impl FormatDecoder {
             error => error,
         });
         Read { format: Some(self.format), outcome }
+    }
+
+    /// Decodes a payload of a format. JSON stands for [`Format::Auto`].
+    fn decode_format(&self, format: Format, payload: &[u8], report: &mut Report) -> Outcome {
+        match format {
+            Format::Auto | Format::Json => json(&self.json, payload, report),
+            Format::Senml => self.senml(payload),
+            Format::Cbor => {
+                let flat = if report.is_some() { None } else { flat::cbor(payload) };
+                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
+                    Some(measurement) => Ok(vec![Ok(measurement)]),
+                    None => {
+                        transcode::cbor(payload).and_then(|json| self.of_cbor(&json, report).read.outcome)
+                    }
+                }
+            }
+            Format::Messagepack => {
+                let flat = if report.is_some() { None } else { flat::messagepack(payload) };
+                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
+                    Some(measurement) => Ok(vec![Ok(measurement)]),
+                    None => transcode::messagepack(payload)
+                        .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
+                }
+            }
+            Format::LineProtocol => line_protocol::decode(payload, &self.limits),
+            Format::JsonLines => json_lines::decode(payload, &self.limits, &self.json),
+            Format::Csv => separated_values::decode(payload, &self.csv, &self.limits, &self.rows),
+        }
     }
 
     fn recognise(&self, topic: &str, payload: &[u8], report: &mut Report) -> Read {

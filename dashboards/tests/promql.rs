@@ -85,7 +85,14 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Backpressure and fencing A", named("backlog full", 3.0)),
         ("Backpressure and fencing B", named("fenced", 1.2)),
         ("Backpressure and fencing C", named("connections", 0.2)),
-        ("Backpressure and fencing D", named("retained, dropped", 1.0)),
+        (
+            "Backpressure and fencing D",
+            [("empty", 0.0), ("ignored", 0.0), ("no_reading", 0.0), ("retained", 1.0)]
+                .map(|(result, rate)| (format!("{result}, no reading"), rate))
+                .to_vec(),
+        ),
+        ("Backpressure and fencing E", named("released before queue.reorder", 0.4)),
+        ("Backpressure and fencing F", named("held back by queue.reorder (messages)", 3.0)),
         (
             "Ledger over time A",
             engine::LEDGER.map(|(outcome, records)| (outcome.to_owned(), records as f64)).to_vec(),

@@ -2,13 +2,26 @@
 
 use std::collections::HashMap;
 
-use thicket_actors::source::{Broker, DecodeOptions, MqttClient, MqttOptions};
+use thicket_actors::acknowledge::Redelivery;
+use thicket_actors::mqtt::MqttOptions;
+use thicket_actors::source::{Broker, DecodeOptions, Severity, misfits};
 
 use crate::config::{BrokerConfig, Config, ConfigError, MessageConfig, MqttConfig};
 
 /// Returns the brokers of the engine. `deployment` is the id of the deployment, from which a client
 /// id is made if the configuration has none.
 pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, ConfigError> {
+    let options = engine_options(config, deployment)?;
+    let broker = |(mqtt, options): (&MqttConfig, MqttOptions)| {
+        let decode = decode_options_of(config, mqtt)?;
+        let reorder = config.queue.reorder;
+        Ok(Broker { redelivery: Redelivery::default(), options, decode, reorder })
+    };
+    config.mqtt.iter().zip(options).map(broker).collect()
+}
+
+/// Returns the settings of the engine's connection to each broker.
+pub(crate) fn engine_options(config: &Config, deployment: &str) -> Result<Vec<MqttOptions>, ConfigError> {
     let mut sessions: HashMap<(String, u16), u32> = HashMap::new();
     let broker = |mqtt: &MqttConfig| {
         let MqttConfig { broker, .. } = mqtt;
@@ -21,17 +34,7 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
             ("", number) => format!("thicket-{deployment}-{number}"),
             (client_id, _) => client_id.to_owned(),
         };
-        let options = MqttOptions {
-            name: broker.label(),
-            address,
-            client_id,
-            credentials: broker.credentials(),
-            keep_alive: broker.keep_alive,
-            max_in_flight: broker.max_in_flight,
-        };
-        let decode = options_of(config, &mqtt.subscriptions()?)?;
-        let client = MqttClient::new(&options).map_err(|error| BrokerConfig::unusable(&error))?;
-        Ok(Broker { client, options, decode })
+        Ok(MqttOptions { session_expiry: Some(broker.session_expiry), ..connection(broker, client_id)? })
     };
     config.mqtt.iter().map(broker).collect()
 }
@@ -39,6 +42,11 @@ pub(crate) fn brokers(config: &Config, deployment: &str) -> Result<Vec<Broker>, 
 /// Returns the settings for decoding the messages of all brokers.
 pub(crate) fn decode_options(config: &Config) -> Result<DecodeOptions, ConfigError> {
     options_of(config, &config.subscriptions()?)
+}
+
+/// Returns the settings for decoding the messages of one broker.
+pub(crate) fn decode_options_of(config: &Config, mqtt: &MqttConfig) -> Result<DecodeOptions, ConfigError> {
+    options_of(config, &mqtt.subscriptions()?)
 }
 
 fn options_of(config: &Config, subscriptions: &[MessageConfig]) -> Result<DecodeOptions, ConfigError> {
@@ -49,16 +57,40 @@ fn options_of(config: &Config, subscriptions: &[MessageConfig]) -> Result<Decode
     })
 }
 
-/// Returns the options of a client with an id of its own, for a purpose such as `check`. With the
-/// engine's id, the broker would disconnect a running engine.
-pub(crate) fn client_options(
-    broker: &BrokerConfig,
-    purpose: &str,
-) -> Result<rumqttc::MqttOptions, ConfigError> {
-    let id = format!("thicket-{purpose}-{}", std::process::id());
-    let mut options = broker.address()?.options(&id).map_err(|error| BrokerConfig::unusable(&error))?;
-    if let Some((user, password)) = broker.credentials() {
-        options.set_credentials(user, password);
+/// Compares topic filters with templates and logs what does not fit.
+///
+/// # Errors
+/// Refuses a subscription none of whose messages can become a reading.
+pub(crate) fn refuse_misfits(config: &Config) -> anyhow::Result<()> {
+    for mqtt in &config.mqtt {
+        let broker = mqtt.broker.label();
+        for misfit in misfits(&decode_options_of(config, mqtt)?.subscriptions) {
+            match misfit.severity() {
+                Severity::Refused => anyhow::bail!("configuration: broker {broker}: {misfit}"),
+                Severity::Wrong => tracing::warn!(broker, "{misfit}"),
+                Severity::Notable => tracing::info!(broker, "{misfit}"),
+            }
+        }
     }
-    Ok(options)
+    Ok(())
+}
+
+/// Returns the settings of a connection without a session, with a client id of its own for a purpose
+/// such as `check`. With the engine's id, the broker would disconnect a running engine.
+pub(crate) fn client_options(broker: &BrokerConfig, purpose: &str) -> Result<MqttOptions, ConfigError> {
+    connection(broker, format!("thicket-{purpose}-{}", std::process::id()))
+}
+
+/// Returns the settings of a connection without a session.
+fn connection(broker: &BrokerConfig, client_id: String) -> Result<MqttOptions, ConfigError> {
+    Ok(MqttOptions {
+        name: broker.label(),
+        address: broker.address()?,
+        versions: broker.version.into(),
+        client_id,
+        credentials: broker.credentials(),
+        keep_alive: broker.keep_alive,
+        session_expiry: None,
+        max_in_flight: broker.max_in_flight,
+    })
 }

@@ -1,13 +1,13 @@
 //! `thicket check`: connects to every server, and says what is wrong and how to fix it.
 
+mod mqtt;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, Incoming};
 use thicket_store::redis::{disconnect, server_version, setting, try_connect_redis};
 
-use crate::brokers::client_options;
-use crate::config::{BrokerConfig, Config};
+use crate::config::Config;
 use crate::format::count;
 use crate::{migrate, security};
 
@@ -21,25 +21,57 @@ const REDIS_SETTINGS: [(&str, &str); 3] =
 /// The result of a check: a description of what works, or the problem and how to solve it.
 type Finding = Result<String, String>;
 
+/// A line of the report.
+struct Line {
+    level: Level,
+    /// The server or the section of the configuration.
+    place: String,
+    words: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Line {
+    fn ok(place: &str, words: String) -> Self {
+        Self { level: Level::Ok, place: place.to_owned(), words }
+    }
+
+    /// Something that may be meant so.
+    fn warn(place: &str, words: String) -> Self {
+        Self { level: Level::Warn, place: place.to_owned(), words }
+    }
+
+    fn fail(place: &str, words: String) -> Self {
+        Self { level: Level::Fail, place: place.to_owned(), words }
+    }
+
+    fn of(place: &str, finding: Finding) -> Self {
+        finding.map_or_else(|problem| Self::fail(place, problem), |words| Self::ok(place, words))
+    }
+}
+
 /// Runs all checks and prints a line for each.
 pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
     println!("ok    configuration");
-    let mut findings =
-        vec![("redis".to_owned(), redis(config).await), ("postgresql".to_owned(), postgres(config).await)];
-    for mqtt in &config.mqtt {
-        let name =
-            if config.mqtt.len() == 1 { "mqtt".to_owned() } else { format!("mqtt {}", mqtt.broker.label()) };
-        findings.push((name, broker(&mqtt.broker).await));
-    }
+    let mut lines =
+        vec![Line::of("redis", redis(config).await), Line::of("postgresql", postgres(config).await)];
+    lines.extend(mqtt::brokers(config).await);
     let mut all_pass = true;
-    for (server, finding) in findings {
-        match finding {
-            Ok(words) => println!("ok    {server}: {words}"),
-            Err(problem) => {
+    for Line { level, place, words } in lines {
+        let level = match level {
+            Level::Ok => "ok   ",
+            Level::Warn => "warn ",
+            Level::Fail => {
                 all_pass = false;
-                println!("FAIL  {server}: {problem}");
+                "FAIL "
             }
-        }
+        };
+        println!("{level} {place}: {words}");
     }
     Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -88,29 +120,5 @@ async fn postgres(config: &Config) -> Finding {
         )),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("does not answer in time; check postgres.url".to_owned()),
-    }
-}
-
-async fn broker(broker: &BrokerConfig) -> Finding {
-    let address = broker.address().map_err(|error| error.to_string())?;
-    let options = client_options(broker, "check").map_err(|error| error.to_string())?;
-    let (_client, mut event_loop) = AsyncClient::new(options, 1);
-    let connected = async {
-        loop {
-            if let Event::Incoming(Incoming::ConnAck(_)) = event_loop.poll().await? {
-                return Ok::<(), rumqttc::ConnectionError>(());
-            }
-        }
-    };
-    match tokio::time::timeout(TIMEOUT, connected).await {
-        Ok(Ok(())) => {
-            let security = security::describe(address.verification());
-            Ok(format!("{address} accepts the connection, {security}"))
-        }
-        Ok(Err(error)) => Err(format!(
-            "{address}: {}; if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password",
-            address.explain(&error)
-        )),
-        Err(_) => Err(format!("{address} does not answer in time; check mqtt.url")),
     }
 }

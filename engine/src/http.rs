@@ -79,9 +79,14 @@ async fn healthz() -> HttpResponse {
 /// Answers 200 if readings can flow, and else 503 with the reason.
 async fn readyz(health: Data<Health>) -> HttpResponse {
     let disconnected = health.metrics.disconnected_brokers();
+    let conflicts = health.metrics.client_id_conflicts();
     let not_ready = match *health.phase.borrow() {
         Phase::WaitingForStores => Some("waiting for postgresql and redis\n".to_owned()),
         Phase::Stopping => Some("stopping\n".to_owned()),
+        Phase::Running if !conflicts.is_empty() => Some(format!(
+            "another client uses the client id {}; give each deployment its own mqtt.client_id\n",
+            conflicts.join(", ")
+        )),
         Phase::Running if !disconnected.is_empty() => {
             Some(format!("not connected to the broker {}\n", disconnected.join(", ")))
         }

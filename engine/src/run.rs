@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::http::{self, Phase};
 use crate::reload::{self, Origin};
-use crate::{clocks, ledger, retention, security, topology};
+use crate::{brokers, clocks, ledger, retention, security, topology};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -26,6 +26,7 @@ pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
+    brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;

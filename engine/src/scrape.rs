@@ -1,9 +1,10 @@
 //! Reads the metrics of a running engine, for commands that show them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use prometheus_parse::{Scrape, Value};
+use prometheus_parse::{Sample, Scrape, Value};
 use ureq::Agent;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,6 +44,26 @@ impl Samples {
         // The sum of no samples is −0.0, which would be shown as "-0".
         values.sum::<f64>() + 0.0
     }
+
+    /// Returns the labels of the samples of a gauge that are not 0.
+    pub(crate) fn labels_of(&self, metric: &str) -> Vec<BTreeMap<String, String>> {
+        let samples = self.scrape.samples.iter().filter(|sample| sample.metric == metric);
+        let set = samples.filter(|sample| matches!(sample.value, Value::Gauge(value) if value != 0.0));
+        let labels = |sample: &Sample| {
+            sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        set.map(labels).collect()
+    }
+
+    /// Returns a counter or gauge, whole, by one of its labels.
+    pub(crate) fn by_label(&self, metric: &str, label: &str) -> BTreeMap<String, u64> {
+        let samples = self.scrape.samples.iter().filter(|sample| sample.metric == metric);
+        let value = |sample: &Sample| match sample.value {
+            Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => Some(value as u64),
+            Value::Histogram(_) | Value::Summary(_) => None,
+        };
+        samples.filter_map(|sample| Some((sample.labels.get(label)?.to_owned(), value(sample)?))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +71,15 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "# HELP a\na{shard=\"0\"} 3\na{shard=\"1\"} 4\nab 100\n";
+
+    #[test]
+    fn samples_are_found_by_their_labels() {
+        let text = "# TYPE g gauge\ng{broker=\"a\"} 0\ng{broker=\"b\"} 1\n";
+        let samples = Samples::parse(text).unwrap();
+        assert_eq!(samples.labels_of("g")[0]["broker"], "b");
+        assert_eq!(samples.labels_of("g").len(), 1);
+        assert_eq!(samples.by_label("g", "broker"), [("a".to_owned(), 0), ("b".to_owned(), 1)].into());
+    }
 
     #[test]
     fn sums_over_labels_and_only_this_metric() {

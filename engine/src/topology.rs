@@ -173,7 +173,7 @@ impl Starter<'_> {
         let config = self.config;
         let redis = self.redis(arbiter).await?;
         let brokers = brokers(config, &self.deployment.id)?;
-        let connections = brokers.iter().map(|broker| broker.client.connection()).collect();
+        let redelivery = brokers.iter().map(|broker| broker.redelivery.clone()).collect();
 
         let options = QueueWriterOptions {
             linger: config.queue.linger,
@@ -186,7 +186,7 @@ impl Starter<'_> {
         let (log, keys) = (redis.clone(), self.keys.clone());
         let (metrics, exit) = (self.metrics.clone(), self.exit.clone());
         let queue = start_in_arbiter(arbiter, self.supervise("queue_writer"), move |_| {
-            QueueWriter::new(log, keys, options, connections, metrics, exit)
+            QueueWriter::new(log, keys, options, redelivery, metrics, exit)
         });
 
         let writer = LogWriter {

@@ -23,6 +23,11 @@ impl Engine {
         Self { process, addresses }
     }
 
+    /// The address of its HTTP server, as in `http.listen`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.process.port())
+    }
+
     /// Waits until it is ready.
     pub async fn until_ready(&self) {
         let started = Instant::now();

@@ -80,6 +80,11 @@ impl EngineProcess {
         Ok(())
     }
 
+    /// The port of its HTTP server.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether `/readyz` answers 200.
     pub async fn is_ready(&self) -> bool {
         self.get("/readyz").await.is_ok_and(|answer| answer.status == 200)

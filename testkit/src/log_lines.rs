@@ -25,6 +25,9 @@ pub const POSTGRES_AWAY: LogLine = LogLine::of("postgresql does not answer", "en
 pub const REDIS_AWAY: LogLine = LogLine::of("redis does not answer", "store/src/redis/connection.rs");
 /// The ingress connects to the broker again and again.
 pub const BROKER_AWAY: LogLine = LogLine::of("no connection to the broker", "actors/src/source/session.rs");
+/// Another client has the client id of the ingress.
+pub const CLIENT_ID_CONFLICT: LogLine =
+    LogLine::of("another client uses the same client id", "actors/src/source/session.rs");
 /// The ingress waits for the lease of the subscription.
 pub const SUBSCRIPTION_HELD: LogLine =
     LogLine::of("another node holds the subscription", "actors/src/source/session.rs");
@@ -54,10 +57,11 @@ pub const REPLY_LOST: LogLine = LogLine::of("a reply that a test took away", "st
 pub const PANIC: LogLine = LogLine { text: "panicked at", source: None };
 
 /// Every line.
-pub const ALL: [LogLine; 14] = [
+pub const ALL: [LogLine; 15] = [
     POSTGRES_AWAY,
     REDIS_AWAY,
     BROKER_AWAY,
+    CLIENT_ID_CONFLICT,
     SUBSCRIPTION_HELD,
     APPEND_FAILED,
     ENTRIES_LOST,

@@ -131,6 +131,7 @@ impl Log {
     /// have its records already get duplicates.
     async fn append_messages(&self, appenders: &mut Appenders, appends: Vec<Append>) {
         let started = Instant::now();
+        let messages = appends.iter().filter(|append| append.ends_message).count() as u64;
         let (records, acknowledge) = by_partition(appends);
         let unfinished = Cell::new(records.len());
         let open = records.into_iter().map(|(partition, records)| {
@@ -157,7 +158,7 @@ impl Log {
             return;
         }
         self.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
-        self.metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(acknowledge.len() as u64);
+        self.metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(messages);
         for (delivery, credit) in acknowledge {
             if let Some(delivery) = delivery {
                 faults::pass("ack.before");

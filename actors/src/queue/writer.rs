@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::flush::{Flush, Log};
 use super::options::QueueWriterOptions;
-use crate::acknowledge::Connection;
+use crate::acknowledge::Redelivery;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters};
 use crate::metrics::Metrics;
 use crate::supervision::{ExitSignal, notify_drained};
@@ -25,7 +25,7 @@ use crate::supervision::{ExitSignal, notify_drained};
 pub struct QueueWriter {
     log: Rc<Log>,
     linger: Duration,
-    connections: Vec<Connection>,
+    redelivery: Vec<Redelivery>,
     state: State,
 }
 
@@ -39,18 +39,18 @@ struct State {
 }
 
 impl QueueWriter {
-    /// Creates a writer of the messages of these connections. It opens a log before the first append to it.
+    /// Creates a writer of the messages of several brokers. It opens a log before the first append to it.
     pub fn new(
         redis: Client,
         keys: Keys,
         options: QueueWriterOptions,
-        connections: Vec<Connection>,
+        redelivery: Vec<Redelivery>,
         metrics: Metrics,
         exit: ExitSignal,
     ) -> Self {
         let linger = options.linger;
         let log = Rc::new(Log::new(redis, keys, options, metrics, exit));
-        Self { log, linger, connections, state: State::default() }
+        Self { log, linger, redelivery, state: State::default() }
     }
 
     fn flush(&mut self, context: &mut Context<Self>) {
@@ -88,7 +88,7 @@ impl Supervised for QueueWriter {
         // The pending messages are not acknowledged, so the broker delivers them again on a new
         // connection.
         self.state = State::default();
-        self.connections.iter().for_each(Connection::request_redelivery);
+        self.redelivery.iter().for_each(Redelivery::request);
     }
 }
 

@@ -83,16 +83,27 @@ pub struct Decoded {
     pub births_are_full: bool,
 }
 
-/// A message, for the functions that make its records.
-#[derive(Clone, Copy)]
-struct Message<'m> {
-    topic: &'m str,
-    payload: &'m Bytes,
+/// A message to decode.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeMessage<'m> {
+    /// The topic.
+    pub topic: &'m str,
+    /// The payload.
+    pub payload: &'m Bytes,
+    /// The MIME type of the payload, which MQTT 5 can have. It counts if the format is `auto`.
+    pub content_type: Option<&'m str>,
+    /// The DUP flag of MQTT.
+    pub redelivered: bool,
     /// The arrival in µs since the Unix epoch.
-    now_micros: i64,
+    pub now_micros: i64,
 }
 
-impl Message<'_> {
+impl<'m> DecodeMessage<'m> {
+    /// Creates a message that is delivered for the first time, and whose type is not known.
+    pub const fn new(topic: &'m str, payload: &'m Bytes, now_micros: i64) -> Self {
+        Self { topic, payload, content_type: None, redelivered: false, now_micros }
+    }
+
     fn dead_letter(&self, reason: Reason, detail: &str) -> Item {
         Item::DeadLetter(DeadLetter::new(self.topic, reason, detail, self.payload))
     }
@@ -141,29 +152,14 @@ impl MessageDecoder {
 
     /// Decodes one message into records, in the order of the message, each with the partition of
     /// its sensor. A message may hold readings of several devices, which are sensors of their own.
-    ///
-    /// `now_micros` is the arrival time in µs since the Unix epoch. `redelivered` is the DUP flag
-    /// of MQTT.
-    pub fn decode(
-        &self,
-        topic: &str,
-        payload: &Bytes,
-        redelivered: bool,
-        now_micros: i64,
-    ) -> Vec<(PartitionId, Record)> {
-        self.decode_with_births(topic, payload, redelivered, now_micros).records
+    pub fn decode(&self, message: DecodeMessage<'_>) -> Vec<(PartitionId, Record)> {
+        self.decode_with_births(message).records
     }
 
     /// Decodes one message as [`decode`](Self::decode) does, and returns what its Sparkplug births
     /// change.
-    pub fn decode_with_births(
-        &self,
-        topic: &str,
-        payload: &Bytes,
-        redelivered: bool,
-        now_micros: i64,
-    ) -> Decoded {
-        let message = Message { topic, payload, now_micros };
+    pub fn decode_with_births(&self, message: DecodeMessage<'_>) -> Decoded {
+        let DecodeMessage { topic, payload, redelivered, now_micros, .. } = message;
         let mut decoded = Decoded { records: Vec::new(), birth: None, request: None, births_are_full: false };
         let (sensor, items) = if let Some(subscription) = self.subscription(topic) {
             match (&subscription.sparkplug, SparkplugTopic::parse(topic)) {
@@ -220,7 +216,7 @@ impl MessageDecoder {
         if ignored.is_some() {
             return steps;
         }
-        let records = self.decode(topic, payload, false, now_micros);
+        let records = self.decode(DecodeMessage::new(topic, payload, now_micros));
         let items = records.into_iter().map(|(_, record)| record.item).collect();
         if let (Some(rules), Some(topic)) = (sparkplug, SparkplugTopic::parse(topic)) {
             let now = Timestamp(now_micros);
@@ -274,8 +270,8 @@ impl Subscription {
 
     /// Returns the readings and dead letters of a message, and the sensor that its topic names, if
     /// the topic alone names one.
-    fn items(&self, message: Message<'_>, stamp: &Stamp) -> (Option<SensorName>, Vec<Item>) {
-        let Message { topic, payload, .. } = message;
+    fn items(&self, message: DecodeMessage<'_>, stamp: &Stamp) -> (Option<SensorName>, Vec<Item>) {
+        let DecodeMessage { topic, payload, content_type, .. } = message;
         let of_topic = match &self.options.sensor {
             None => match self.options.templates.sensor(topic) {
                 Ok(sensor) => Some(sensor),
@@ -285,7 +281,7 @@ impl Subscription {
             },
             Some(_) => None,
         };
-        let elements = match self.payload.decode(topic, payload) {
+        let elements = match self.payload.decode_as(content_type, topic, payload) {
             Ok(elements) => elements,
             Err(error) => {
                 return (of_topic, vec![message.dead_letter(Reason::from(&error), &error.to_string())]);
@@ -309,7 +305,7 @@ impl Subscription {
     /// name.
     fn sparkplug_items(
         &self,
-        message: Message<'_>,
+        message: DecodeMessage<'_>,
         topic: &SparkplugTopic<'_>,
         elements: Result<Vec<Result<Measurement, PayloadError>>, PayloadError>,
         stamp: &Stamp,
@@ -342,7 +338,7 @@ impl Subscription {
     /// Returns the sensor of a measurement, or the dead letter of a message that names none.
     fn sensor(
         &self,
-        message: Message<'_>,
+        message: DecodeMessage<'_>,
         of_topic: Option<&SensorName>,
         measurement: &Measurement,
     ) -> Result<SensorName, Item> {
@@ -369,7 +365,7 @@ impl Subscription {
 
     fn item(
         &self,
-        message: Message<'_>,
+        message: DecodeMessage<'_>,
         sensor: SensorName,
         measurement: Measurement,
         stamp: &Stamp,

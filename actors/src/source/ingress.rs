@@ -1,8 +1,10 @@
 //! The actor that holds the MQTT subscriptions: at each broker one client id, a persistent session,
 //! QoS 1, and manual acknowledgements.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient, ResponseFuture, Supervised,
@@ -17,12 +19,15 @@ use tokio::sync::watch;
 use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::DecodeOptions;
-use super::session::{MqttClient, MqttOptions, Session};
+use super::reorder::Reorder;
+use super::session::Session;
 use super::stamp::Stamp;
 use super::subscription_lease::{SubscriptionKeys, SubscriptionLease};
+use crate::acknowledge::Redelivery;
 use crate::credit::CreditPool;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters, Reload};
 use crate::metrics::Metrics;
+use crate::mqtt::MqttOptions;
 
 /// The addresses of the queue writer.
 #[derive(Clone, Debug)]
@@ -37,12 +42,14 @@ pub struct LogWriter {
 
 /// A broker: its connection, and how its messages become readings.
 pub struct Broker {
-    /// The client, and the connection on which deliveries are acknowledged.
-    pub client: MqttClient,
+    /// Asks for a new connection.
+    pub redelivery: Redelivery,
     /// The settings of the connection.
     pub options: MqttOptions,
     /// The subscriptions.
     pub decode: DecodeOptions,
+    /// How long readings are held back to put them in order; zero for not at all.
+    pub reorder: Duration,
 }
 
 /// The actors and stores that an ingress uses.
@@ -77,9 +84,14 @@ impl MqttIngress {
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();
-        let session = |Broker { client, options, decode }: Broker| {
+        let session = |Broker { redelivery, options, decode, reorder }: Broker| {
             metrics.mqtt_connected.with_label_values(&[&options.name]).set(0);
             metrics.mqtt_connects.with_label_values(&[&options.name]).inc_by(0);
+            metrics.mqtt_client_id_conflict.with_label_values(&[&options.name, &options.client_id]).set(0);
+            metrics.mqtt_subscriptions_refused.with_label_values(&[&options.name]).set(0);
+            metrics.reorder_held.with_label_values(&[&options.name]).set(0);
+            // The other half is for messages on their way to the log.
+            let held = options.max_in_flight as usize / 2;
             let births_key = names.births(&options.client_id);
             Rc::new(Session {
                 credits: CreditPool::new(options.max_in_flight),
@@ -87,13 +99,13 @@ impl MqttIngress {
                 decode,
                 stamp: stamp.clone(),
                 writer: writer.append.clone(),
-                connection: client.connection,
-                client: client.client,
+                redelivery,
+                reorder: RefCell::new(Reorder::new(reorder, held)),
                 lease: Rc::clone(&lease),
                 metrics: metrics.clone(),
                 controls: Rc::clone(&controls),
+                connection: tokio::sync::Mutex::new(None),
                 births: Births::new(BirthStore::new(redis.clone(), births_key)),
-                event_loop: tokio::sync::Mutex::new(client.event_loop),
             })
         };
         let sessions = brokers.into_iter().map(session).collect();

@@ -2,32 +2,37 @@
 //! holds its records.
 //!
 //! - `ingress`: the actor.
-//! - `address`: the address of a broker. `session`: connects, subscribes, receives messages.
+//! - `session`: connects and subscribes.
+//! - `receive`: what becomes of each message.
+//! - `conflict`: notices another client with the same client id.
+//! - `reorder`: holds readings back to put them in order.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
 //! - `births`: stores what Sparkplug births have taught.
 //! - `explanation`: the steps of decoding, for people.
-//! - `filter`: topic filters.
+//! - `filter`, `fit`: topic filters, and whether templates fit them.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
-mod address;
 mod births;
+mod conflict;
 mod controls;
 mod decode;
 mod explanation;
 mod filter;
+mod fit;
 mod ignore;
 mod ingress;
+mod receive;
+mod reorder;
 mod session;
 mod stamp;
 mod subscription_lease;
 
-pub use address::{BrokerAddress, BrokerAddressError};
-pub use decode::{DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
+pub use decode::{DecodeMessage, DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
 pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
+pub use fit::{Misfit, Severity, misfits};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};
-pub use session::{MqttClient, MqttOptions};
 pub use subscription_lease::SubscriptionKeys;

@@ -1,98 +1,31 @@
 //! The MQTT session: connects, subscribes, and turns messages into appends.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Recipient;
-use chrono::Utc;
-use prometheus::IntGauge;
-use rumqttc::{
-    AsyncClient, ConnAck, Event, EventLoop, Incoming, Outgoing, Publish, QoS, SubAck, SubscribeFilter,
-    SubscribeReasonCode,
-};
-use thicket_codecs::formats::sparkplug::RebirthRequest;
 use thicket_store::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::address::{BrokerAddress, BrokerAddressError};
 use super::births::Births;
+use super::conflict::{self, End, IdConflict};
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
-use super::ignore::IgnoreReason;
+use super::reorder::Reorder;
 use super::stamp::Stamp;
-use super::subscription_lease::SubscriptionLease;
-use crate::acknowledge::Connection;
-use crate::credit::{CreditPool, send_credited};
+use super::subscription_lease::{Hold, SubscriptionLease};
+use crate::acknowledge::{Delivery, Redelivery};
+use crate::credit::{Credit, CreditPool};
 use crate::messages::Append;
 use crate::metrics::Metrics;
+use crate::mqtt::{Client, Event, EventLoop, Failure, MqttOptions, Qos, Refusal, Version, connect};
 
-/// The largest packet that MQTT allows, in bytes. The decoder enforces the payload limit. The MQTT
-/// library must not: it could only disconnect, and the broker would deliver the packet again
-/// without end.
-const LARGEST_PACKET: usize = 268_435_455;
-/// Acknowledgements that can be queued: one for each of the 2^16 packet ids, and the same number
-/// again while a connection breaks.
-const REQUEST_QUEUE: usize = 2 * 65_536;
 /// How long to wait until the last acknowledgements and the disconnect packet are sent.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Mosquitto reports here how many messages it has dropped.
-const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
-
-/// The settings of the connection to a broker. Its debug form hides the password.
-#[derive(Clone)]
-pub struct MqttOptions {
-    /// The name of the broker in logs and metrics.
-    pub name: String,
-    /// The address of the broker.
-    pub address: BrokerAddress,
-    /// The client id, which names the persistent session.
-    pub client_id: String,
-    /// User and password, if the broker asks for them.
-    pub credentials: Option<(String, String)>,
-    /// Interval of keep-alive pings.
-    pub keep_alive: Duration,
-    /// Maximum number of messages that are received and not in the log yet.
-    pub max_in_flight: u32,
-}
-
-impl std::fmt::Debug for MqttOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = self.address.to_string();
-        f.debug_struct("MqttOptions")
-            .field("name", &self.name)
-            .field("address", &address)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The client and the event loop of a session, created before the actors that share the connection.
-pub struct MqttClient {
-    pub(super) client: AsyncClient,
-    pub(super) connection: Connection,
-    pub(super) event_loop: EventLoop,
-}
-
-impl MqttClient {
-    /// Creates a client that is not connected yet.
-    pub fn new(options: &MqttOptions) -> Result<Self, BrokerAddressError> {
-        let mut mqtt = options.address.options(&options.client_id)?;
-        mqtt.set_clean_session(false)
-            .set_manual_acks(true)
-            .set_keep_alive(options.keep_alive)
-            .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
-        if let Some((user, password)) = &options.credentials {
-            mqtt.set_credentials(user, password);
-        }
-        let (client, event_loop) = AsyncClient::new(mqtt, REQUEST_QUEUE);
-        Ok(Self { connection: Connection::new(client.clone()), client, event_loop })
-    }
-
-    /// Returns the connection on which deliveries are acknowledged.
-    pub fn connection(&self) -> Connection {
-        self.connection.clone()
-    }
-}
+pub(super) const BROKER_DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 
 /// The subscriptions at one broker, and the settings and actors for their messages.
 pub(super) struct Session {
@@ -101,60 +34,142 @@ pub(super) struct Session {
     pub(super) stamp: Stamp,
     pub(super) writer: Recipient<Append>,
     pub(super) credits: CreditPool,
-    pub(super) connection: Connection,
-    pub(super) client: AsyncClient,
+    pub(super) redelivery: Redelivery,
     pub(super) lease: Rc<SubscriptionLease>,
     pub(super) metrics: Metrics,
     pub(super) controls: Rc<ControlPublisher>,
+    /// Readings that are held back. Kept when the actor restarts.
+    pub(super) reorder: RefCell<Reorder<Waiting>>,
     pub(super) births: Births,
     /// Kept when the actor restarts: a panic in the decoder does not end the connection.
-    pub(super) event_loop: tokio::sync::Mutex<EventLoop>,
+    pub(super) connection: tokio::sync::Mutex<Option<Connection>>,
+}
+
+/// What a message holds until its records are in the log.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) delivery: Option<Delivery>,
+    pub(super) credit: Credit,
+}
+
+/// A connection to the broker.
+pub(super) struct Connection {
+    client: Client,
+    event_loop: EventLoop,
+    /// When the broker accepted it.
+    accepted: Option<Instant>,
+}
+
+/// What a session remembers from one connection to the next.
+struct Memory {
+    decoder: MessageDecoder,
+    /// Whether the broker has accepted the subscriptions of this process.
+    subscribed: bool,
+    conflict: IdConflict,
 }
 
 impl Session {
-    /// Connects, receives messages and reconnects until `stop` is set.
-    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
-        let mut event_loop = self.event_loop.lock().await;
-        let mut decoder = MessageDecoder::new(self.decode.clone()).with_stamp(self.stamp.clone());
+    /// Connects, receives messages and reconnects until `stop` is set. Then no reading is held back
+    /// any more.
+    pub(super) async fn run(&self, stop: watch::Receiver<bool>) {
+        self.reconnect(stop).await;
+        self.release_all();
+    }
+
+    async fn reconnect(&self, mut stop: watch::Receiver<bool>) {
+        let mut connection = self.connection.lock().await;
+        let decoder = MessageDecoder::new(self.decode.clone()).with_stamp(self.stamp.clone());
+        let mut memory = Memory { decoder, subscribed: false, conflict: IdConflict::default() };
         let mut backoff = Backoff::default();
-        let mut subscribed = false;
         while !*stop.borrow() {
-            if !self.lease.hold(&mut stop, || self.on_waiting_for_lease()).await {
+            let hold = self.lease.hold(&mut stop, || self.on_waiting_for_lease()).await;
+            if hold == Hold::Stopped {
                 return;
+            }
+            if memory.conflict.begins(hold == Hold::Kept) {
+                self.on_conflict();
+            }
+            if memory.conflict.is_lasting() && !self.wait_for_other_client(&mut stop).await {
+                continue;
             }
             if !self.lease.fence_older_writers().await {
                 backoff.wait().await;
                 continue;
             }
-            if !self.births.load(&decoder).await {
+            if !self.births.load(&memory.decoder).await {
                 backoff.wait().await;
                 continue;
             }
             self.controls.set_writer(true);
-            let connected =
-                Box::pin(self.stay_connected(&mut event_loop, &mut decoder, &mut subscribed, &mut stop))
-                    .await;
-            self.connected().set(0);
-            self.connection.end_generation(&mut event_loop);
+            let end = self.connect(&mut connection, &mut memory, &mut stop).await;
+            *connection = None;
+            self.metrics.mqtt_connected.with_label_values(&[&self.options.name]).set(0);
+            memory.conflict.on_end(end);
             if *stop.borrow() {
                 return;
             }
-            if connected {
+            if end.lasted.is_some() {
                 backoff.reset();
             }
             backoff.wait().await;
         }
     }
 
-    /// Handles one connection until it ends. Returns whether the broker accepted it.
+    /// Makes one connection, in the first version of the protocol that the broker knows. Returns how
+    /// it ended.
+    async fn connect(
+        &self,
+        connection: &mut Option<Connection>,
+        memory: &mut Memory,
+        stop: &mut watch::Receiver<bool>,
+    ) -> End {
+        let mut versions = self.options.versions.in_order().iter();
+        loop {
+            // After a restart of the actor there is a connection already.
+            let opened = connection
+                .take()
+                .map_or_else(|| self.open(versions.next().copied().unwrap_or(Version::V3)), Ok);
+            let open = match opened {
+                Ok(open) => connection.insert(open),
+                Err(failure) => {
+                    self.on_no_connection(&failure);
+                    return End { lasted: None, failure: Some(failure.kind) };
+                }
+            };
+            let failure = Box::pin(self.stay_connected(open, memory, stop)).await;
+            let lasted = open.accepted.map(|accepted| accepted.elapsed());
+            let version = open.client.version();
+            if let Some(failure) = &failure {
+                if lasted.is_none() && failure.may_be_of_version() && versions.len() > 0 && !*stop.borrow() {
+                    let broker = &self.options.name;
+                    tracing::info!(reason = %failure, broker, "no connection in MQTT {version}; trying an earlier version");
+                    *connection = None;
+                    continue;
+                }
+                self.on_no_connection(failure);
+            }
+            return End { lasted, failure: failure.map(|failure| failure.kind) };
+        }
+    }
+
+    fn open(&self, version: Version) -> Result<Connection, Failure> {
+        let (client, event_loop) = connect(&self.options, version)?;
+        Ok(Connection { client, event_loop, accepted: None })
+    }
+
+    fn on_no_connection(&self, failure: &Failure) {
+        let MqttOptions { name, address, .. } = &self.options;
+        tracing::warn!(error = %failure, broker = name, %address, "no connection to the broker; retrying");
+    }
+
+    /// Handles one connection until it ends. Returns why; `None` if this side ends it.
     async fn stay_connected(
         &self,
-        event_loop: &mut EventLoop,
-        decoder: &mut MessageDecoder,
-        subscribed: &mut bool,
+        connection: &mut Connection,
+        memory: &mut Memory,
         stop: &mut watch::Receiver<bool>,
-    ) -> bool {
-        let mut connected = false;
+    ) -> Option<Failure> {
+        let Connection { client, event_loop, accepted } = connection;
         let mut renewal = tokio::time::interval(self.lease.renewal_interval());
         renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let finish = self.finish(stop.clone());
@@ -166,38 +181,40 @@ impl Session {
             let poll = event_loop.poll();
             tokio::pin!(poll);
             let event = loop {
+                let calm_at = accepted.filter(|_| memory.conflict.is_lasting()).map(|at| at + conflict::CALM);
+                let next_release = self.reorder.borrow().next_release();
                 tokio::select! {
                     event = &mut poll => break event,
-                    () = self.connection.redelivery_requested() => return connected,
+                    () = self.redelivery.requested() => return None,
                     _ = renewal.tick() => if !self.lease.renew().await {
-                        return connected;
+                        return None;
                     },
+                    () = reached(next_release) => self.release_due(),
+                    () = reached(calm_at) => self.on_calm(&mut memory.conflict),
                     () = &mut finish, if give_up_at.is_none() => {
                         give_up_at = Some(Instant::now() + DISCONNECT_TIMEOUT);
-                        if !connected || self.client.try_disconnect().is_err() {
-                            return connected;
+                        if accepted.is_none() || client.disconnect().is_err() {
+                            return None;
                         }
                     }
-                    () = reached(give_up_at) => return connected,
+                    () = reached(give_up_at) => return None,
                 }
             };
             match event {
-                Ok(Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. }))) => {
-                    connected = true;
-                    self.on_connected(session_present, subscribed);
+                Ok(Event::Connected { session_present }) => {
+                    *accepted = Some(Instant::now());
+                    self.on_connected(client, session_present, memory.subscribed);
                 }
-                Ok(Event::Incoming(Incoming::Publish(publish))) if !*stop.borrow() => {
-                    self.on_publish(publish, decoder).await;
+                Ok(Event::Message(message)) if !*stop.borrow() => {
+                    self.on_message(message, client, &memory.decoder).await;
                 }
-                Ok(Event::Incoming(Incoming::SubAck(answer))) => self.on_subscribed(&answer),
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => return connected,
+                Ok(Event::Subscribed(results)) => {
+                    memory.subscribed = true;
+                    self.on_subscribed(&results);
+                }
+                Ok(Event::Disconnected) => return None,
                 Ok(_) => {}
-                Err(error) => {
-                    let MqttOptions { name, address, .. } = &self.options;
-                    let error = address.explain(&error);
-                    tracing::warn!(error, broker = name, %address, "no connection to the broker; retrying");
-                    return connected;
-                }
+                Err(failure) => return Some(failure),
             }
         }
     }
@@ -208,12 +225,25 @@ impl Session {
         if stop.wait_for(|&stop| stop).await.is_err() {
             return std::future::pending().await;
         }
+        self.release_all();
         drop(self.credits.acquire(self.credits.capacity()).await);
         self.lease.release().await;
     }
 
-    fn connected(&self) -> IntGauge {
-        self.metrics.mqtt_connected.with_label_values(&[&self.options.name])
+    /// Waits while another client uses the client id, and keeps the lease. Returns false if the
+    /// lease is lost or `stop` is set.
+    async fn wait_for_other_client(&self, stop: &mut watch::Receiver<bool>) -> bool {
+        let until = Instant::now() + conflict::WAIT;
+        let mut renewal = tokio::time::interval(self.lease.renewal_interval());
+        loop {
+            tokio::select! {
+                _ = renewal.tick() => if !self.lease.renew().await {
+                    return false;
+                },
+                _ = stop.wait_for(|&stop| stop) => return false,
+                () = tokio::time::sleep_until(until) => return true,
+            }
+        }
     }
 
     fn on_waiting_for_lease(&self) {
@@ -224,96 +254,65 @@ impl Session {
         );
     }
 
-    fn on_connected(&self, session_present: bool, subscribed: &mut bool) {
-        tracing::info!(
-            broker = self.options.name,
-            address = %self.options.address,
-            session_present,
-            "connected to the broker"
+    fn on_conflict(&self) {
+        let MqttOptions { name, client_id, .. } = &self.options;
+        self.metrics.mqtt_client_id_conflict.with_label_values(&[name, client_id]).set(1);
+        tracing::error!(
+            broker = name,
+            client_id,
+            "another client uses the same client id at the broker, so each gets a part of the messages; give each deployment its own mqtt.client_id"
         );
-        self.metrics.mqtt_connects.with_label_values(&[&self.options.name]).inc();
+    }
+
+    fn on_calm(&self, conflict: &mut IdConflict) {
+        conflict.end();
+        let MqttOptions { name, client_id, .. } = &self.options;
+        self.metrics.mqtt_client_id_conflict.with_label_values(&[name, client_id]).set(0);
+        tracing::info!(broker = name, client_id, "no other client uses the client id any more");
+    }
+
+    fn on_connected(&self, client: &Client, session_present: bool, subscribed: bool) {
+        let MqttOptions { name, address, .. } = &self.options;
+        let version = client.version();
+        tracing::info!(broker = name, %address, %version, session_present, "connected to the broker");
+        self.metrics.mqtt_connects.with_label_values(&[name]).inc();
+        if session_present {
+            // The broker delivers the unacknowledged messages again.
+            self.reorder.borrow_mut().forget(|waiting| waiting.delivery.is_some());
+            self.count_held();
+        }
         // A process also subscribes in a resumed session, once: the topics may have changed since
         // the session began.
-        if session_present && *subscribed {
-            self.connected().set(1);
+        if session_present && subscribed {
+            self.metrics.mqtt_connected.with_label_values(&[name]).set(1);
             return;
         }
-        let topics = self.decode.subscriptions.iter().flat_map(|subscription| &subscription.topics);
-        let mut filters: Vec<SubscribeFilter> =
-            topics.map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce)).collect();
-        filters.push(SubscribeFilter::new(BROKER_DROPPED.to_owned(), QoS::AtMostOnce));
-        match self.client.try_subscribe_many(filters) {
-            Ok(()) => *subscribed = true,
-            Err(error) => tracing::error!(%error, "cannot send the subscription"),
+        if let Err(error) = client.subscribe(&self.filters(), Qos::AtLeastOnce) {
+            tracing::error!(%error, "cannot send the subscription");
         }
+    }
+
+    /// Returns the filters to subscribe to. The last one is not of the configuration.
+    fn filters(&self) -> Vec<String> {
+        let topics = self.decode.subscriptions.iter().flat_map(|subscription| &subscription.topics);
+        topics.cloned().chain([BROKER_DROPPED.to_owned()]).collect()
     }
 
     /// From now on the broker queues messages for this client, so `/readyz` may report ready.
-    fn on_subscribed(&self, answer: &SubAck) {
-        if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-            tracing::error!(broker = self.options.name, "the broker refused a subscription");
-        }
-        self.connected().set(1);
-    }
-
-    pub(super) async fn on_publish(&self, publish: Publish, decoder: &mut MessageDecoder) {
-        if publish.topic == BROKER_DROPPED {
-            if let Some(dropped) =
-                std::str::from_utf8(&publish.payload).ok().and_then(|text| text.parse().ok())
-            {
-                self.metrics.broker_dropped.with_label_values(&[&self.options.name]).set(dropped);
+    fn on_subscribed(&self, results: &[Result<(), Refusal>]) {
+        let broker = &self.options.name;
+        let mut refused = 0;
+        for (filter, result) in self.filters().iter().zip(results) {
+            let Err(reason) = result else { continue };
+            if filter == BROKER_DROPPED {
+                tracing::info!(broker, %reason, "the broker does not tell how many messages it drops");
+                continue;
             }
-            return;
+            refused += 1;
+            tracing::error!(broker, filter, %reason, "the broker refused a subscription; none of its messages arrives");
         }
-        let delivery = self.connection.delivery(&publish);
-        let skipped = if publish.retain {
-            Some("retained")
-        } else {
-            decoder.ignore_reason(&publish.topic, &publish.payload).map(IgnoreReason::as_str)
-        };
-        if let Some(result) = skipped {
-            self.metrics.mqtt_messages.with_label_values(&[result]).inc();
-            if let Some(delivery) = delivery {
-                delivery.acknowledge();
-            }
-            return;
-        }
-        let credit = self.credits.acquire(1).await;
-        let now_micros = Utc::now().timestamp_micros();
-        let decoded = decoder.decode_with_births(&publish.topic, &publish.payload, publish.dup, now_micros);
-        if decoded.births_are_full {
-            self.metrics.sparkplug_births_refused.inc();
-        }
-        if let Some(change) = decoded.birth {
-            self.births.add(change);
-        }
-        // Later data need the birth after a restart, so no later message may be acknowledged first.
-        if !self.births.save().await {
-            self.connection.request_redelivery();
-            return;
-        }
-        if let Some(request) = decoded.request {
-            self.request_rebirth(request);
-        }
-        if decoded.records.is_empty() {
-            self.metrics.mqtt_messages.with_label_values(&["no_reading"]).inc();
-            if let Some(delivery) = delivery {
-                delivery.acknowledge();
-            }
-            return;
-        }
-        send_credited(&self.writer, Append { records: decoded.records, delivery, credit });
-    }
-
-    /// Asks a Sparkplug node for its births. If the command is lost, a later message leads to another.
-    fn request_rebirth(&self, RebirthRequest { topic, payload }: RebirthRequest) {
-        match self.client.try_publish(topic.as_str(), QoS::AtMostOnce, false, payload) {
-            Ok(()) => {
-                tracing::info!(broker = self.options.name, topic, "asked a Sparkplug node for its births");
-                self.metrics.sparkplug_rebirth_requests.inc();
-            }
-            Err(error) => tracing::warn!(%error, topic, "cannot ask a Sparkplug node for its births"),
-        }
+        self.metrics.mqtt_subscriptions_refused.with_label_values(&[broker]).set(refused);
+        self.metrics.mqtt_connected.with_label_values(&[broker]).set(1);
     }
 }
 

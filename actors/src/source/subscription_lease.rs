@@ -31,6 +31,17 @@ impl SubscriptionKeys {
     }
 }
 
+/// How a node came to hold the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It has held the lease before, without a gap.
+    Kept,
+    /// It has not.
+    Taken,
+    /// It does not hold the lease: it was told to stop.
+    Stopped,
+}
+
 /// Acquires and renews the lease of a subscription, and fences earlier holders.
 pub(super) struct SubscriptionLease {
     leases: Leases,
@@ -67,18 +78,20 @@ impl SubscriptionLease {
         self.leases.ttl() / 3
     }
 
-    /// Waits until this node holds the lease. Calls `on_wait` once if another node holds it.
-    /// Returns false if `stop` is set first.
-    pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> bool {
+    /// Waits until this node holds the lease, or until `stop` is set. Calls `on_wait` once if another
+    /// node holds it.
+    pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> Hold {
         let mut on_wait = Some(on_wait);
+        let mut kept = Hold::Kept;
         loop {
             match self.leases.acquire(self.keys.lease.clone()).await {
-                Ok(LeaseState::Renewed) => return true,
+                Ok(LeaseState::Renewed) => return kept,
                 Ok(LeaseState::Acquired) => {
                     self.writers_fenced.set(false);
-                    return true;
+                    return Hold::Taken;
                 }
                 Ok(LeaseState::HeldByOther) => {
+                    kept = Hold::Taken;
                     if let Some(on_wait) = on_wait.take() {
                         on_wait();
                     }
@@ -89,7 +102,7 @@ impl SubscriptionLease {
             }
             tokio::select! {
                 () = tokio::time::sleep(self.renewal_interval().min(POLL_INTERVAL)) => {}
-                _ = stop.wait_for(|&stop| stop) => return false,
+                _ = stop.wait_for(|&stop| stop) => return Hold::Stopped,
             }
         }
     }

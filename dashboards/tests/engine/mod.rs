@@ -88,6 +88,10 @@ fn advance(metrics: &Metrics) {
     metrics.mqtt_messages.with_label_values(&["retained"]).inc_by(5);
     metrics.mqtt_connected.with_label_values(&["broker:1883"]).set(1);
     metrics.mqtt_connects.with_label_values(&["broker:1883"]).inc_by(1);
+    metrics.mqtt_client_id_conflict.with_label_values(&["broker:1883", "thicket"]).set(0);
+    metrics.mqtt_subscriptions_refused.with_label_values(&["broker:1883"]).set(0);
+    metrics.reorder_held.with_label_values(&["broker:1883"]).set(3);
+    metrics.reorder_early.inc_by(2);
     metrics.broker_dropped.with_label_values(&["broker:1883"]).add(10);
     metrics.records_appended.inc_by(1_000);
     metrics.entries_appended.inc_by(50);

@@ -11,6 +11,9 @@ use super::sections::{
     ShardsConfig, ShutdownConfig,
 };
 
+/// The longest `queue.reorder`.
+const LONGEST_REORDER: std::time::Duration = std::time::Duration::from_mins(10);
+
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +140,12 @@ impl Config {
         }
         if self.shards.lease < std::time::Duration::from_millis(300) {
             return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));
+        }
+        if self.queue.reorder > LONGEST_REORDER {
+            return Err(ConfigError::invalid(
+                "queue.reorder",
+                "must be at most 10m: every reading waits that long, and the broker keeps its message meanwhile",
+            ));
         }
         self.validate_retention()?;
         self.detector.validate().map_err(|error| ConfigError::invalid("detector", &error.to_string()))?;

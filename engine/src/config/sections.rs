@@ -94,6 +94,9 @@ pub(crate) struct QueueConfig {
     /// How long to wait for more readings before appending an entry.
     #[serde(with = "humantime_serde")]
     pub(crate) linger: Duration,
+    /// How long readings are held back to put them in order; 0 means not at all.
+    #[serde(with = "humantime_serde")]
+    pub(crate) reorder: Duration,
     /// Maximum number of records of an entry.
     pub(crate) max_records: usize,
     /// Maximum number of entries in a partition's log.

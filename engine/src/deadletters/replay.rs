@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chrono::Utc;
 use serde::Serialize;
-use thicket_actors::source::MessageDecoder;
+use thicket_actors::source::{DecodeMessage, MessageDecoder};
 use thicket_codecs::{PayloadDecoder, PayloadLimits};
 use thicket_schema::Item;
 use thicket_schema::postgres::DeadLetterRow;
@@ -152,7 +152,8 @@ fn result_of(
 /// it will not.
 fn next_failure(message: &Message, decoder: &MessageDecoder) -> Option<String> {
     let payload = message.payload.clone().into();
-    let records = decoder.decode(&message.topic, &payload, false, Utc::now().timestamp_micros());
+    let message = DecodeMessage::new(&message.topic, &payload, Utc::now().timestamp_micros());
+    let records = decoder.decode(message);
     records.into_iter().find_map(|(_, record)| match record.item {
         Item::DeadLetter(letter) => {
             Some(format!("it will be a dead letter again: {}: {}", letter.reason, letter.detail))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
+use anyhow::{Context as _, anyhow};
+use thicket_actors::mqtt::{self, Client, Event, EventLoop, Qos};
 
 use super::message_for::Message;
 use crate::brokers::client_options;
@@ -15,8 +15,6 @@ use crate::config::{BrokerConfig, Config};
 pub(super) const AT_ONCE: usize = 50;
 /// How long the broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum size of a packet: the limit of MQTT.
-const MAX_PACKET: usize = 268_435_455;
 
 /// Connections to the brokers, each opened when it is needed first.
 pub(super) struct Republishers<'c> {
@@ -58,63 +56,54 @@ impl<'c> Republishers<'c> {
 
 /// A connection to a broker.
 struct Republisher {
-    client: AsyncClient,
+    client: Client,
     event_loop: EventLoop,
 }
 
 impl Republisher {
     /// Connects, under a client id of its own.
     async fn open(broker: &BrokerConfig) -> anyhow::Result<Self> {
-        let mut options = client_options(broker, "replay")?;
-        let address = broker.address()?;
-        options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_inflight(AT_ONCE as u16);
-        let (client, event_loop) = AsyncClient::new(options, 2 * AT_ONCE);
-        let mut republisher = Self { client, event_loop };
-        republisher
-            .wait_for(|event| matches!(event, Incoming::ConnAck(_)))
-            .await
-            .with_context(|| format!("the broker {address} does not answer; start it or set mqtt.url"))?;
-        Ok(republisher)
+        let options = client_options(broker, "replay")?;
+        let no_connection =
+            || format!("no connection to the broker {}; start it or set mqtt.url", options.address);
+        let opened = tokio::time::timeout(TIMEOUT, mqtt::open(&options)).await.with_context(no_connection)?;
+        let (client, event_loop) = opened.with_context(no_connection)?;
+        Ok(Self { client, event_loop })
     }
 
     /// Publishes at most [`AT_ONCE`] messages and waits until the broker has acknowledged all of
     /// them.
     async fn publish(&mut self, messages: &[&Message]) -> anyhow::Result<()> {
-        debug_assert!(messages.len() <= AT_ONCE, "the client's queue holds no more while it is not polled");
         for message in messages {
-            self.client
-                .publish(message.topic.clone(), QoS::AtLeastOnce, false, message.payload.clone())
-                .await?;
+            self.client.publish(&message.topic, message.payload.clone(), Qos::AtLeastOnce)?;
         }
-        for _ in messages {
-            self.wait_for(|event| matches!(event, Incoming::PubAck(_))).await.context(
-                "the broker has not acknowledged the dead letters; none of this page counts as replayed",
-            )?;
+        let answers = async {
+            for _ in messages {
+                self.until_published().await?;
+            }
+            anyhow::Ok(())
+        };
+        let answered = match tokio::time::timeout(TIMEOUT, answers).await {
+            Ok(answered) => answered,
+            Err(_) => Err(anyhow!("no answer within {TIMEOUT:?}")),
+        };
+        answered
+            .context("the broker has not acknowledged the dead letters; none of this page counts as replayed")
+    }
+
+    async fn until_published(&mut self) -> anyhow::Result<()> {
+        loop {
+            if let Event::Published(answer) = self.event_loop.poll().await? {
+                return Ok(answer?);
+            }
         }
-        Ok(())
     }
 
     /// Disconnects. An error is ignored: every message is acknowledged.
     async fn close(mut self) {
-        if self.client.disconnect().await.is_ok() {
-            let _ =
-                tokio::time::timeout(TIMEOUT, async { while self.event_loop.poll().await.is_ok() {} }).await;
-        }
-    }
-
-    async fn wait_for(&mut self, is_awaited: impl Fn(&Incoming) -> bool) -> anyhow::Result<()> {
-        let wait = async {
-            loop {
-                if let Event::Incoming(incoming) = self.event_loop.poll().await?
-                    && is_awaited(&incoming)
-                {
-                    return Ok::<(), rumqttc::ConnectionError>(());
-                }
-            }
-        };
-        match tokio::time::timeout(TIMEOUT, wait).await {
-            Ok(arrived) => Ok(arrived?),
-            Err(_) => bail!("no answer within {TIMEOUT:?}"),
+        if self.client.disconnect().is_ok() {
+            let until_closed = async { while self.event_loop.poll().await.is_ok() {} };
+            let _ = tokio::time::timeout(TIMEOUT, until_closed).await;
         }
     }
 }

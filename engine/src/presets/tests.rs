@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use thicket_actors::source::{MessageDecoder, filter_receives};
+use thicket_actors::source::{DecodeMessage, MessageDecoder, Severity, filter_receives, misfits};
 use thicket_schema::Item;
 
 use super::*;
@@ -29,7 +29,7 @@ fn read(keys: &str, topic: &str, payload: &[u8]) -> Vec<String> {
     if decoder.ignore_reason(topic, payload).is_some() {
         return vec!["ignored".to_owned()];
     }
-    let records = decoder.decode(topic, &payload.to_vec().into(), false, NOW);
+    let records = decoder.decode(DecodeMessage::new(topic, &payload.to_vec().into(), NOW));
     let describe = |item: &Item| match item {
         Item::Reading(reading) => {
             let values = reading.fields.names().iter().zip(&reading.values);
@@ -237,4 +237,13 @@ fn senml() {
 fn an_unknown_preset_is_refused_with_the_known_ones() {
     let error = subscriptions_of("tasmata").unwrap_err().to_string();
     assert!(error.contains("tasmata") && error.contains("tasmota, telegraf-json"), "{error}");
+}
+
+#[test]
+fn the_topics_and_templates_of_every_preset_fit() {
+    for name in names() {
+        let config = config(&format!("[mqtt]\npreset = \"{name}\"\n"));
+        let found = misfits(&decode_options(&config).unwrap().subscriptions);
+        assert!(found.iter().all(|misfit| misfit.severity() == Severity::Notable), "{name}: {found:?}");
+    }
 }

@@ -2,9 +2,10 @@
 
 use thicket_store::redis::InFlight;
 
-use super::report::{FieldsStatus, LedgerReport, Status, Totals};
+use super::report::{BrokerStatus, FieldsStatus, LedgerReport, Status, Totals};
 use crate::backlog;
 use crate::clocks::{Ahead, Behind, Clocks};
+use crate::format::count;
 
 /// Maximum number of lost ranges that are shown.
 const LOSSES_SHOWN: usize = 10;
@@ -25,6 +26,7 @@ pub(super) fn print(status: &Status) {
     println!("lag          {} entries of the log", status.totals.lag_entries);
     println!("anomalies    {}", status.anomalies);
     print_ledger(status);
+    print_brokers(status);
     print_trouble(status);
     print_clocks(&status.clocks);
 }
@@ -77,6 +79,33 @@ fn print_ledger(status: &Status) {
     println!("dead letters {dead_letters_stored} stored, {dropped} dropped by `thicket deadletter drop`");
     for (reason, dead_letters) in &status.dead_letters {
         println!("             {dead_letters} × {reason}");
+    }
+}
+
+fn print_brokers(status: &Status) {
+    for (name, broker) in status.brokers.iter().flatten() {
+        let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held } = broker;
+        let state = if *connected { "connected" } else { "NOT CONNECTED" };
+        let connects = count(*connects, "connection");
+        print!("broker       {name}: {state}, {connects} since the engine started");
+        if *held > 0 {
+            print!(", {} held back by queue.reorder", count(*held, "message"));
+        }
+        println!();
+        if let Some(client_id) = client_id_conflict {
+            println!(
+                "             CONFLICT another client uses the client id {client_id}; give each deployment its own mqtt.client_id"
+            );
+        }
+        if *subscriptions_refused > 0 {
+            let filters = count(*subscriptions_refused, "topic filter");
+            println!("             REFUSED {filters}; `thicket check` says why");
+        }
+    }
+    if let Some(no_readings) = &status.no_readings {
+        let kinds: Vec<String> =
+            no_readings.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        println!("no readings  {} messages since the engine started", kinds.join(", "));
     }
 }
 

@@ -15,7 +15,7 @@ use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder}
 use crate::clocks::Clocks;
 use crate::config::Config;
 use crate::losses::Loss;
-use crate::scrape;
+use crate::scrape::{self, Samples};
 use crate::stores::TABLES_MISSING;
 
 /// Sensors without a scored field that are named.
@@ -39,9 +39,29 @@ pub(super) struct Status {
     pub(super) broker_dropped: Option<u64>,
     /// The sensors whose clocks are wrong.
     pub(super) clocks: Clocks,
+    /// The brokers, as the engine sees them; `None` if no engine answers at `http.listen`.
+    pub(super) brokers: Option<BTreeMap<String, BrokerStatus>>,
+    /// Messages that are no readings, by kind, since the engine started; `None` if no engine answers
+    /// at `http.listen`.
+    pub(super) no_readings: Option<BTreeMap<String, u64>>,
     /// Ranges of the log that Redis acknowledged and lost.
     pub(super) losses: Vec<Loss>,
     pub(super) totals: Totals,
+}
+
+/// A broker, as the engine sees it.
+#[derive(Debug, Serialize)]
+pub(super) struct BrokerStatus {
+    /// Whether the engine is connected and subscribed.
+    pub(super) connected: bool,
+    /// Connections since the engine started.
+    pub(super) connects: u64,
+    /// Topic filters that the broker refuses.
+    pub(super) subscriptions_refused: u64,
+    /// The client id of the engine, if another client uses it too.
+    pub(super) client_id_conflict: Option<String>,
+    /// Messages that `queue.reorder` holds back.
+    pub(super) held: u64,
 }
 
 /// The fields of all sensors.
@@ -172,6 +192,8 @@ impl Status {
             anomalies: count_anomalies(postgres).await?,
             detectors_in_memory: of_engine("thicket_detectors"),
             broker_dropped: of_engine("thicket_broker_dropped_messages"),
+            brokers: engine.as_ref().map(brokers),
+            no_readings: engine.as_ref().map(no_readings),
             quarantined,
             clocks: Clocks::read(config, postgres).await?,
             losses: stored_losses(postgres, None).await?.into_iter().map(Loss::from).collect(),
@@ -190,4 +212,31 @@ impl Status {
     pub(super) const fn is_balanced(&self) -> bool {
         self.totals.ledger.unaccounted == 0
     }
+}
+
+fn brokers(engine: &Samples) -> BTreeMap<String, BrokerStatus> {
+    let connects = engine.by_label("thicket_mqtt_connects_total", "broker");
+    let refused = engine.by_label("thicket_mqtt_subscriptions_refused", "broker");
+    let held = engine.by_label("thicket_reorder_held", "broker");
+    let conflicts = engine.labels_of("thicket_mqtt_client_id_conflict");
+    let connected = engine.by_label("thicket_mqtt_connected", "broker");
+    let status = |(broker, connected): (String, u64)| {
+        let of = |numbers: &BTreeMap<String, u64>| numbers.get(&broker).copied().unwrap_or_default();
+        let mut conflicts = conflicts.iter().filter(|labels| labels.get("broker") == Some(&broker));
+        let status = BrokerStatus {
+            connected: connected == 1,
+            connects: of(&connects),
+            subscriptions_refused: of(&refused),
+            client_id_conflict: conflicts.next().and_then(|labels| labels.get("client_id").cloned()),
+            held: of(&held),
+        };
+        (broker, status)
+    };
+    connected.into_iter().map(status).collect()
+}
+
+fn no_readings(engine: &Samples) -> BTreeMap<String, u64> {
+    let mut results = engine.by_label("thicket_mqtt_messages_total", "result");
+    results.remove("appended");
+    results
 }

@@ -14,6 +14,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod fields;
+mod mqtt;
 mod outages;
 mod passwords;
 mod payloads;

@@ -76,8 +76,8 @@ pub use labels::{
 pub use ledgers::{PartitionLedger, partition_ledgers};
 pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use partitions::{
-    ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, mark_clean_shutdown,
-    newest_generation, partitions_configured_otherwise,
+    ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,
+    mark_clean_shutdown, newest_generation, partitions_configured_otherwise,
 };
 pub use pending_writes::CommitReport;
 pub use quarantine::{

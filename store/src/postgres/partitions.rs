@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diesel::OptionalExtension as _;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel::{
     ExpressionMethods as _, PgExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query,
@@ -57,6 +58,13 @@ pub async fn check_deployment(
     let rows: Vec<_> = ids.into_iter().map(|id| partitions::id.eq(id)).collect();
     diesel::insert_into(partitions::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
     Ok(name)
+}
+
+/// Returns the name of the deployment; `None` before its first start.
+pub async fn deployment_name(
+    connection: &mut AsyncPgConnection,
+) -> Result<Option<String>, diesel::result::Error> {
+    deployment::table.select(deployment::name).first(connection).await.optional()
 }
 
 /// Returns the partitions whose committed configuration differs from the JSON `detectors`.

@@ -10,6 +10,7 @@ async fn a_message_of_several_partitions_is_split_and_acknowledged_as_one() {
             .iter()
             .map(|&(partition, ts)| (PartitionId(partition), record_of(reading("a", ts, 0.0))))
             .collect(),
+        ends_message: true,
         delivery: None,
         credit: pool.acquire(1).await,
     };

@@ -15,16 +15,20 @@ fn new_writer() -> QueueWriter {
         partitions: 4,
         newest_generation: 0,
     };
-    let mqtt = rumqttc::MqttOptions::new("test", "127.0.0.1", 1);
-    let (client, _) = rumqttc::AsyncClient::new(mqtt, 10);
     let (exit, _) = ExitSignal::new();
-    let connection = Connection::new(client);
-    QueueWriter::new(disconnected_redis(), Keys::default(), options, vec![connection], metrics(), exit)
+    QueueWriter::new(
+        disconnected_redis(),
+        Keys::default(),
+        options,
+        vec![Redelivery::default()],
+        metrics(),
+        exit,
+    )
 }
 
 async fn append(pool: &CreditPool) -> Append {
     let records = vec![(PartitionId(0), record_of(reading("a", 1, 1.0)))];
-    Append { records, delivery: None, credit: pool.acquire(1).await }
+    Append { records, ends_message: true, delivery: None, credit: pool.acquire(1).await }
 }
 
 #[actix_rt::test]
@@ -58,5 +62,5 @@ async fn a_restart_drops_the_messages_that_wait_and_requests_redelivery() {
     writer.restarting(&mut context);
     assert!(writer.state.pending.is_empty() && !writer.state.flushing);
     assert_eq!(pool.available(), 8);
-    assert!(writer.connections[0].redelivery_requested().now_or_never().is_some());
+    assert!(writer.redelivery[0].requested().now_or_never().is_some());
 }

@@ -28,8 +28,12 @@ fn decoder() -> MessageDecoder {
     decoder_of(vec![subscription("sensors/#", "sensors/{site}/{device}")])
 }
 
+const fn message<'m>(topic: &'m str, payload: &'m Bytes) -> DecodeMessage<'m> {
+    DecodeMessage::new(topic, payload, NOW)
+}
+
 fn decode(payload: &str) -> Vec<Record> {
-    let records = decoder().decode("sensors/site-1/mic-7", &Bytes::from(payload.to_owned()), false, NOW);
+    let records = decoder().decode(message("sensors/site-1/mic-7", &Bytes::from(payload.to_owned())));
     records.into_iter().map(|(_, record)| record).collect()
 }
 
@@ -73,19 +77,21 @@ fn a_payload_over_the_limit_is_a_dead_letter_with_its_size() {
 #[test]
 fn a_topic_without_a_template_is_a_dead_letter_of_a_stable_partition() {
     let payload = Bytes::from_static(b"1");
-    let [(partition, record)] = &decoder().decode("sensors/too/many/levels", &payload, true, NOW)[..] else {
+    let [(partition, record)] = &decoder()
+        .decode(DecodeMessage { redelivered: true, ..message("sensors/too/many/levels", &payload) })[..]
+    else {
         panic!("not one record")
     };
     assert_eq!(reasons(std::slice::from_ref(record)), ["no_topic_template"]);
     assert!(record.redelivered);
-    assert_eq!(*partition, decoder().decode("sensors/too/many/levels", &payload, false, NOW)[0].0);
+    assert_eq!(*partition, decoder().decode(message("sensors/too/many/levels", &payload))[0].0);
 }
 
 #[test]
 fn each_record_has_the_partition_of_its_sensor() {
     let payload = Bytes::from_static(br#"[{"ts":1700000000,"a":1},{"ts":"yesterday","a":2}]"#);
     let sensor = SensorName::new("site-1/mic-7").unwrap();
-    let records = decoder().decode("sensors/site-1/mic-7", &payload, false, NOW);
+    let records = decoder().decode(message("sensors/site-1/mic-7", &payload));
     let partitions: Vec<PartitionId> = records.iter().map(|(partition, _)| *partition).collect();
     assert_eq!(partitions, [sensor.partition(8), sensor.partition(8)]);
 }
@@ -93,7 +99,7 @@ fn each_record_has_the_partition_of_its_sensor() {
 #[test]
 fn readings_of_several_devices_go_to_the_partitions_of_their_sensors() {
     let payload = Bytes::from_static(b"cpu,core=0 load=1 1700000000\ncpu,core=1 load=2 1700000000");
-    let records = decoder().decode("sensors/site-1/host", &payload, false, NOW);
+    let records = decoder().decode(message("sensors/site-1/host", &payload));
     let found: Vec<(PartitionId, &str)> = records
         .iter()
         .map(|(partition, record)| match &record.item {
@@ -146,14 +152,14 @@ fn a_time_far_from_its_arrival_is_replaced_by_it_if_that_is_the_rule() {
 #[test]
 fn a_format_that_is_not_read_is_a_dead_letter_that_names_it() {
     let payload = Bytes::from_static(b"<?xml version=\"1.0\"?><a>1</a>");
-    let records = decoder().decode("sensors/site-1/mic-7", &payload, false, NOW);
+    let records = decoder().decode(message("sensors/site-1/mic-7", &payload));
     let Item::DeadLetter(dead_letter) = &records[0].1.item else { panic!("{records:?}") };
     assert_eq!(dead_letter.reason.as_str(), "unknown_format");
     assert!(dead_letter.detail.starts_with("this looks like XML"), "{}", dead_letter.detail);
 }
 
 fn sensors(decoder: &MessageDecoder, topic: &str, payload: &str) -> Vec<Result<String, &'static str>> {
-    let records = decoder.decode(topic, &Bytes::from(payload.to_owned()), false, NOW);
+    let records = decoder.decode(message(topic, &Bytes::from(payload.to_owned())));
     let sensor = |item: &Item| match item {
         Item::Reading(reading) => Ok(reading.sensor.to_string()),
         Item::DeadLetter(dead_letter) => Err(dead_letter.reason.as_str()),
@@ -180,4 +186,20 @@ fn a_message_belongs_to_the_first_subscription_that_receives_its_topic() {
     assert_eq!(sensors(&decoder, "plant/1/raw", r#"{"id":"p3","x":1}"#), [Ok("1/p3".to_owned())]);
     assert_eq!(sensors(&decoder, "plant/1/state", "21.5"), [Ok("1/state".to_owned())]);
     assert_eq!(sensors(&decoder, "other/1", "21.5"), [Err("no_topic_template")]);
+}
+
+#[test]
+fn the_content_type_names_the_format() {
+    // The same bytes are a map in MessagePack, {"a": 1}, and an array in CBOR.
+    let payload = Bytes::from_static(b"\x81\xa1a\x01");
+    let decode = |content_type| {
+        decoder().decode(DecodeMessage { content_type, ..message("sensors/site-1/mic-7", &payload) })
+    };
+    let values = |records: Vec<(PartitionId, Record)>| match &records[0].1.item {
+        Item::Reading(reading) => reading.fields.names().to_vec(),
+        item => panic!("{item:?}"),
+    };
+    assert_eq!(values(decode(Some("application/msgpack"))), ["a"]);
+    assert_eq!(values(decode(Some("application/cbor"))), ["a"], "a wrong type loses no reading");
+    assert_eq!(values(decode(None)), ["a"]);
 }

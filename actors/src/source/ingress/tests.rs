@@ -1,25 +1,32 @@
 use std::time::Duration;
 
-use rumqttc::{Publish, QoS};
 use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
 use thicket_connect::TlsSettings;
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::super::address::BrokerAddress;
 use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
+use crate::mqtt::{BrokerAddress, Message, Version, Versions, connect};
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
+type NewIngress = (MqttIngress, MessageDecoder, UnboundedReceiver<Append>);
+
 /// An ingress without a broker, and the appends that it sends.
-fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedReceiver<Append>) {
+fn new_ingress(max_in_flight: u32) -> NewIngress {
+    reordering_ingress(max_in_flight, Duration::ZERO)
+}
+
+fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
     let options = MqttOptions {
         name: "test".to_owned(),
         address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
+        versions: Versions::Auto,
         client_id: "test".to_owned(),
         credentials: None,
         keep_alive: Duration::from_secs(30),
+        session_expiry: Some(Duration::from_hours(1)),
         max_in_flight,
     };
     let subscription = SubscriptionOptions {
@@ -35,7 +42,6 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
         max_age: Duration::from_hours(1),
     };
     let decode = DecodeOptions { partitions: 8, subscriptions: vec![subscription] };
-    let client = MqttClient::new(&options).unwrap();
     let (append, appended) = record(|_| ());
     let (controls, _) = record(|_| true);
     let (fence, _) = record(|_| true);
@@ -50,20 +56,30 @@ fn new_ingress(max_in_flight: u32) -> (MqttIngress, MessageDecoder, UnboundedRec
         detectors: "{}".into(),
     };
     let decoder = MessageDecoder::new(decode.clone());
-    let broker = Broker { client, options, decode };
+    let broker = Broker { redelivery: Redelivery::default(), options, decode, reorder };
     (MqttIngress::new(vec![broker], peers, &metrics()), decoder, appended)
 }
 
-fn message(topic: &str, payload: &str) -> Publish {
-    let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
-    publish.pkid = 7;
-    publish
+fn message(topic: &str, payload: &str) -> Message {
+    Message {
+        topic: topic.to_owned(),
+        payload: payload.to_owned().into(),
+        packet: Some(7),
+        ..Message::default()
+    }
+}
+
+/// Receives a message on a connection that never connects.
+async fn receive(ingress: &MqttIngress, decoder: &MessageDecoder, message: Message) {
+    let session = &ingress.sessions[0];
+    let (client, _) = connect(&session.options, Version::V5).unwrap();
+    session.on_message(message, &client, decoder).await;
 }
 
 #[actix_rt::test]
 async fn a_message_goes_to_the_writer_with_the_partition_of_each_record() {
-    let (ingress, mut decoder, mut appended) = new_ingress(4);
-    ingress.sessions[0].on_publish(message("sensors/a", "21.5"), &mut decoder).await;
+    let (ingress, decoder, mut appended) = new_ingress(4);
+    receive(&ingress, &decoder, message("sensors/a", "21.5")).await;
     let append = appended.recv().await.unwrap();
     let [(partition, record)] = &append.records[..] else { panic!("{append:?}") };
     let Item::Reading(reading) = &record.item else { panic!("{record:?}") };
@@ -73,17 +89,17 @@ async fn a_message_goes_to_the_writer_with_the_partition_of_each_record() {
 
 #[actix_rt::test]
 async fn a_message_that_cannot_be_decoded_goes_to_the_writer_as_a_dead_letter() {
-    let (ingress, mut decoder, mut appended) = new_ingress(4);
-    ingress.sessions[0].on_publish(message("sensors/a", "{"), &mut decoder).await;
+    let (ingress, decoder, mut appended) = new_ingress(4);
+    receive(&ingress, &decoder, message("sensors/a", "{")).await;
     let append = appended.recv().await.unwrap();
     assert!(matches!(append.records[0].1.item, Item::DeadLetter(_)));
 }
 
 #[actix_rt::test]
 async fn a_retained_message_is_counted_and_dropped() {
-    let (ingress, mut decoder, mut appended) = new_ingress(4);
-    let retained = Publish { retain: true, ..message("sensors/a", "21.5") };
-    ingress.sessions[0].on_publish(retained, &mut decoder).await;
+    let (ingress, decoder, mut appended) = new_ingress(4);
+    let retained = Message { retained: true, ..message("sensors/a", "21.5") };
+    receive(&ingress, &decoder, retained).await;
     tokio::task::yield_now().await;
     assert!(appended.try_recv().is_err());
     assert_eq!(ingress.sessions[0].metrics.mqtt_messages.with_label_values(&["retained"]).get(), 1);
@@ -91,8 +107,8 @@ async fn a_retained_message_is_counted_and_dropped() {
 
 #[actix_rt::test]
 async fn an_empty_message_is_counted_and_dropped() {
-    let (ingress, mut decoder, mut appended) = new_ingress(4);
-    ingress.sessions[0].on_publish(message("sensors/a", ""), &mut decoder).await;
+    let (ingress, decoder, mut appended) = new_ingress(4);
+    receive(&ingress, &decoder, message("sensors/a", "")).await;
     tokio::task::yield_now().await;
     assert!(appended.try_recv().is_err());
     assert_eq!(ingress.sessions[0].metrics.mqtt_messages.with_label_values(&["empty"]).get(), 1);
@@ -100,9 +116,9 @@ async fn an_empty_message_is_counted_and_dropped() {
 
 #[actix_rt::test]
 async fn the_drop_counter_of_the_broker_sets_a_metric_and_is_no_reading() {
-    let (ingress, mut decoder, mut appended) = new_ingress(4);
+    let (ingress, decoder, mut appended) = new_ingress(4);
     let dropped = message("$SYS/broker/publish/messages/dropped", "12");
-    ingress.sessions[0].on_publish(dropped, &mut decoder).await;
+    receive(&ingress, &decoder, dropped).await;
     assert_eq!(ingress.sessions[0].metrics.broker_dropped.with_label_values(&["test"]).get(), 12);
     tokio::task::yield_now().await;
     assert!(appended.try_recv().is_err());
@@ -110,16 +126,54 @@ async fn the_drop_counter_of_the_broker_sets_a_metric_and_is_no_reading() {
 
 #[actix_rt::test]
 async fn no_more_messages_are_sent_than_there_are_credits() {
-    let (ingress, mut decoder, mut appended) = new_ingress(1);
-    ingress.sessions[0].on_publish(message("sensors/a", "1"), &mut decoder).await;
+    let (ingress, decoder, mut appended) = new_ingress(1);
+    receive(&ingress, &decoder, message("sensors/a", "1")).await;
     let first = appended.recv().await.unwrap();
     let session = Rc::clone(&ingress.sessions[0]);
     let second = actix_rt::spawn(async move {
-        session.on_publish(message("sensors/a", "2"), &mut decoder).await;
+        let (client, _) = connect(&session.options, Version::V5).unwrap();
+        session.on_message(message("sensors/a", "2"), &client, &decoder).await;
     });
     tokio::task::yield_now().await;
     assert!(!second.is_finished(), "the second message waits");
     drop(first);
     second.await.unwrap();
     assert!(appended.recv().await.is_some());
+}
+
+#[actix_rt::test]
+async fn readings_are_held_back_and_sent_in_the_order_of_their_times() {
+    let (ingress, decoder, mut appended) = reordering_ingress(8, Duration::from_millis(50));
+    let now = chrono::Utc::now().timestamp_millis();
+    for age in [1, 3, 2] {
+        let payload = format!("{{\"ts\":{},\"v\":{age}}}", now - age * 1_000);
+        receive(&ingress, &decoder, message("sensors/a", &payload)).await;
+    }
+    assert!(appended.try_recv().is_err(), "they wait");
+    assert_eq!(ingress.sessions[0].metrics.reorder_held.with_label_values(&["test"]).get(), 3);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    ingress.sessions[0].release_due();
+    for expected in [3.0, 2.0, 1.0] {
+        let append = appended.recv().await.unwrap();
+        let Item::Reading(reading) = &append.records[0].1.item else { panic!("{append:?}") };
+        assert!((reading.values[0] - expected).abs() < f64::EPSILON);
+        assert!(append.ends_message && append.delivery.is_some());
+    }
+    assert_eq!(ingress.sessions[0].metrics.reorder_held.with_label_values(&["test"]).get(), 0);
+}
+
+#[actix_rt::test]
+async fn held_readings_leave_room_for_messages_on_their_way_to_the_log() {
+    let (ingress, decoder, mut appended) = reordering_ingress(4, Duration::from_hours(1));
+    for value in ["1", "2", "3", "4"] {
+        receive(&ingress, &decoder, message("sensors/a", value)).await;
+    }
+    assert_eq!(ingress.sessions[0].metrics.reorder_early.get(), 2);
+    for _ in 0..2 {
+        assert!(appended.recv().await.is_some());
+    }
+    ingress.sessions[0].release_all();
+    for _ in 0..2 {
+        assert!(appended.recv().await.is_some());
+    }
 }

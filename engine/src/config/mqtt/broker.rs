@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use thicket_actors::source::{BrokerAddress, BrokerAddressError};
+use figment::value::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thicket_actors::mqtt::{BrokerAddress, BrokerAddressError, Version, Versions};
 use thicket_connect::without_password;
 
 use crate::config::error::ConfigError;
@@ -23,6 +24,11 @@ pub(crate) struct BrokerConfig {
     pub(crate) username: String,
     /// Password; empty if the broker asks for none.
     pub(crate) password: String,
+    /// Version of the protocol.
+    pub(crate) version: VersionSetting,
+    /// How long the broker keeps the session without a connection, with MQTT 5.
+    #[serde(with = "humantime_serde")]
+    pub(crate) session_expiry: Duration,
     /// Interval of keep-alive pings.
     #[serde(with = "humantime_serde")]
     pub(crate) keep_alive: Duration,
@@ -30,6 +36,52 @@ pub(crate) struct BrokerConfig {
     pub(crate) max_in_flight: u32,
     /// TLS.
     pub(crate) tls: TlsConfig,
+}
+
+/// The version of the protocol: `"auto"`, 3 (which is 3.1.1) or 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VersionSetting(Versions);
+
+impl From<VersionSetting> for Versions {
+    fn from(VersionSetting(versions): VersionSetting) -> Self {
+        versions
+    }
+}
+
+impl<'de> Deserialize<'de> for VersionSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An environment variable or a flag can be a text.
+        let known = match &<Value as Deserialize>::deserialize(deserializer)? {
+            Value::String(_, text) => Self::parse(text),
+            Value::Num(_, number) => {
+                let number = number.to_i128().or_else(|| number.to_u128()?.try_into().ok());
+                number.and_then(|number| Self::parse(&number.to_string()))
+            }
+            _ => None,
+        };
+        known.ok_or_else(|| serde::de::Error::custom("mqtt.version must be \"auto\", 3 or 5"))
+    }
+}
+
+impl Serialize for VersionSetting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self.0 {
+            Versions::Auto => "auto",
+            Versions::Only(Version::V3) => "3",
+            Versions::Only(Version::V5) => "5",
+        })
+    }
+}
+
+impl VersionSetting {
+    fn parse(text: &str) -> Option<Self> {
+        Some(Self(match text {
+            "auto" => Versions::Auto,
+            "3" => Versions::Only(Version::V3),
+            "5" => Versions::Only(Version::V5),
+            _ => return None,
+        }))
+    }
 }
 
 impl std::fmt::Debug for BrokerConfig {
@@ -45,8 +97,18 @@ impl std::fmt::Debug for BrokerConfig {
 
 impl BrokerConfig {
     /// The keys of this struct.
-    pub(super) const KEYS: [&str; 8] =
-        ["name", "url", "client_id", "username", "password", "keep_alive", "max_in_flight", "tls"];
+    pub(super) const KEYS: [&str; 10] = [
+        "name",
+        "url",
+        "client_id",
+        "username",
+        "password",
+        "version",
+        "session_expiry",
+        "keep_alive",
+        "max_in_flight",
+        "tls",
+    ];
 
     /// Returns the name of the broker in logs and metrics.
     pub(crate) fn label(&self) -> String {

@@ -145,13 +145,10 @@ impl BrokerAddress {
         })
     }
 
-    /// Returns the options of a client.
-    pub fn options(&self, client_id: &str) -> Result<rumqttc::MqttOptions, BrokerAddressError> {
-        // For a websocket, the library reads host and port from the URL.
-        let server = if self.scheme.is_websocket() { self.to_string() } else { self.host.clone() };
-        let mut options = rumqttc::MqttOptions::new(client_id, server, self.port);
-        options.set_transport(self.transport()?);
-        Ok(options)
+    /// Returns the host, as the client library takes it. For a websocket, the library reads host and
+    /// port from the URL.
+    pub(super) fn server(&self) -> String {
+        if self.scheme.is_websocket() { self.to_string() } else { self.host.clone() }
     }
 
     /// Returns the text of an error of a connection to this address, and what to do.

@@ -1,0 +1,131 @@
+//! The checks of a broker: connects and subscribes as the engine does, compares topic filters with
+//! templates, and asks a running engine whether its client id is its own.
+
+use std::time::Duration;
+
+use thicket_actors::mqtt::{self, Event, Failure, MqttOptions, Qos, Version};
+use thicket_actors::source::{Severity, misfits, plain_filter};
+use thicket_store::postgres::{connect_postgres, deployment_name};
+
+use super::Line;
+use crate::brokers::{client_options, decode_options_of, engine_options};
+use crate::config::{Config, MqttConfig};
+use crate::format::count;
+use crate::{scrape, security};
+
+/// How long a broker may take, in both versions of the protocol.
+const TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Checks every broker.
+pub(super) async fn brokers(config: &Config) -> Vec<Line> {
+    let client_ids = client_ids(config).await;
+    let engine = scrape::scrape(config.http.listen).await.ok();
+    let conflicts = engine.map(|samples| samples.labels_of("thicket_mqtt_client_id_conflict"));
+    let mut lines = Vec::new();
+    for (index, mqtt) in config.mqtt.iter().enumerate() {
+        let label = mqtt.broker.label();
+        let name = if config.mqtt.len() == 1 { "mqtt".to_owned() } else { format!("mqtt {label}") };
+        lines.extend(fit(config, mqtt, &name));
+        let client_id = client_ids.get(index).map(String::as_str);
+        let in_conflict = conflicts.iter().flatten().any(|labels| labels.get("broker") == Some(&label));
+        lines.push(if in_conflict {
+            let client_id = client_id.unwrap_or("of the engine");
+            Line::fail(
+                &name,
+                format!(
+                    "another client uses the client id {client_id}: the running engine gets a part of the messages only; give each deployment its own mqtt.client_id"
+                ),
+            )
+        } else {
+            match tokio::time::timeout(TIMEOUT, connection(config, mqtt, client_id)).await {
+                Ok(Ok(words)) => Line::ok(&name, words),
+                Ok(Err(problem)) => Line::fail(&name, problem),
+                Err(_) => Line::fail(&name, "the broker does not answer in time; check mqtt.url".to_owned()),
+            }
+        });
+    }
+    lines
+}
+
+/// Returns the client ids of the engine, one for each broker; none if a default cannot be read from PostgreSQL.
+async fn client_ids(config: &Config) -> Vec<String> {
+    let ids = |deployment: &str| {
+        let options = engine_options(config, deployment).unwrap_or_default();
+        options.into_iter().map(|options| options.client_id).collect()
+    };
+    if config.mqtt.iter().all(|mqtt| !mqtt.broker.client_id.is_empty()) {
+        return ids("");
+    }
+    let Ok(mut postgres) = connect_postgres(&config.postgres.server()).await else { return Vec::new() };
+    match deployment_name(&mut postgres).await {
+        Ok(Some(deployment)) => ids(&deployment),
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}
+
+/// Compares topic filters with templates.
+fn fit(config: &Config, mqtt: &MqttConfig, name: &str) -> Vec<Line> {
+    let decode = match decode_options_of(config, mqtt) {
+        Ok(decode) => decode,
+        Err(error) => return vec![Line::fail(name, error.to_string())],
+    };
+    let line = |misfit: thicket_actors::source::Misfit| match misfit.severity() {
+        Severity::Refused | Severity::Wrong => Line::fail(name, misfit.to_string()),
+        Severity::Notable => Line::warn(name, misfit.to_string()),
+    };
+    misfits(&decode.subscriptions).into_iter().map(line).collect()
+}
+
+/// Connects and subscribes, without a session and under a client id of its own.
+async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>) -> Result<String, String> {
+    let options = client_options(&mqtt.broker, "check").map_err(|error| error.to_string())?;
+    let decode = decode_options_of(config, mqtt).map_err(|error| error.to_string())?;
+    let topics: Vec<String> =
+        decode.subscriptions.into_iter().flat_map(|subscription| subscription.topics).collect();
+    // In the group of the engine, this client would take messages away from it.
+    let of_own_group = |filter: &String| match plain_filter(filter) {
+        plain if plain.len() == filter.len() => filter.clone(),
+        plain => format!("$share/{}/{plain}", options.client_id),
+    };
+    let asked: Vec<String> = topics.iter().map(of_own_group).collect();
+    let (version, refused) = subscribe(&options, &topics, &asked).await.map_err(|failure| {
+        format!(
+            "{}: {failure}; if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password",
+            options.address
+        )
+    })?;
+    if !refused.is_empty() {
+        return Err(format!("the broker refuses {}", refused.join("; ")));
+    }
+    let filters = count(topics.len() as u64, "topic filter");
+    let unique = client_id.map_or_else(String::new, |id| {
+        format!("; the engine's client id is {id}, which no other client may have")
+    });
+    let MqttOptions { address, .. } = options;
+    let security = security::describe(address.verification());
+    Ok(format!("{address} accepts the connection, {security}, in MQTT {version}, and {filters}{unique}"))
+}
+
+/// Returns the version of the protocol, and the filters that the broker refuses, with its reasons.
+async fn subscribe(
+    options: &MqttOptions,
+    topics: &[String],
+    asked: &[String],
+) -> Result<(Version, Vec<String>), Failure> {
+    let (client, mut event_loop) = mqtt::open(options).await?;
+    if client.subscribe(asked, Qos::AtMostOnce).is_err() {
+        return Ok((client.version(), Vec::new()));
+    }
+    let refused = loop {
+        if let Event::Subscribed(results) = event_loop.poll().await? {
+            let results = topics.iter().zip(results);
+            break results
+                .filter_map(|(topic, result)| Some(format!("the topic filter {topic}: {}", result.err()?)))
+                .collect();
+        }
+    };
+    if client.disconnect().is_ok() {
+        while !matches!(event_loop.poll().await, Ok(Event::Disconnected) | Err(_)) {}
+    }
+    Ok((client.version(), refused))
+}
