@@ -9,10 +9,6 @@ use super::{v3, v5};
 /// Requests that can be queued: an acknowledgement for each of the 2^16 packet ids, and as many
 /// others.
 const REQUEST_QUEUE: usize = 2 * 65_536;
-/// The largest packet that MQTT allows, in bytes. The decoder enforces the payload limit. The MQTT
-/// library must not: it could only disconnect, and the broker would deliver the packet again
-/// without end. Neither may the broker: it drops messages that are larger than its client allows.
-pub(super) const LARGEST_PACKET: u32 = 268_435_460;
 
 /// Sends requests to the event loop of one connection.
 #[derive(Clone, Debug)]

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use super::address::BrokerAddress;
 
+/// The largest packet that MQTT allows, in bytes. The decoder enforces the payload limit. The MQTT
+/// library must not: it could only disconnect, and the broker would deliver the packet again
+/// without end. Neither may the broker: it drops messages that are larger than its client allows.
+pub(super) const LARGEST_PACKET: u32 = 268_435_460;
+
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {

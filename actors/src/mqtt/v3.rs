@@ -7,9 +7,8 @@ use rumqttc::{
 };
 
 use super::address::{BrokerAddress, BrokerAddressError};
-use super::client::LARGEST_PACKET;
 use super::events::{Event, Failure, FailureKind, Message, Refusal};
-use super::options::{MqttOptions, Qos};
+use super::options::{LARGEST_PACKET, MqttOptions, Qos};
 use super::reasons;
 
 /// Returns the settings of a connection.

@@ -8,9 +8,8 @@ use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectProperties, Filter, Packet, Pub
 use rumqttc::v5::{ConnectionError, StateError};
 
 use super::address::{BrokerAddress, BrokerAddressError};
-use super::client::LARGEST_PACKET;
 use super::events::{Event, Failure, FailureKind, Message, Refusal};
-use super::options::{MqttOptions, Qos};
+use super::options::{LARGEST_PACKET, MqttOptions, Qos};
 use super::reasons;
 
 /// The shortest interval of pings that the library allows.
