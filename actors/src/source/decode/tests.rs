@@ -142,7 +142,7 @@ fn a_time_far_from_its_arrival_is_replaced_by_it_if_that_is_the_rule() {
     let decoder = decoder_of(vec![SubscriptionOptions { rules, ..subscription }]);
     let time_of = |seconds: i64| {
         let payload = format!("{{\"ts\":{},\"a\":1}}", NOW / 1_000_000 + seconds);
-        let records = decoder.decode("sensors/site-1/mic-7", &Bytes::from(payload), false, NOW);
+        let records = decoder.decode(message("sensors/site-1/mic-7", &Bytes::from(payload)));
         let Item::Reading(reading) = &records[0].1.item else { panic!("{records:?}") };
         (reading.ts.0 - NOW, reading.stamped)
     };
