@@ -84,8 +84,8 @@ async fn a_conflict_that_was_resolved_is_stored_with_its_own_time() {
     let _engine = env.engine().await;
     let publisher = env.publisher();
     let ts = now_seconds() - 100;
-    publisher.publish("sensors/site/a", format!("{{\"ts\":{ts},\"level\":1}}")).await;
-    publisher.publish("sensors/site/a", format!("{{\"ts\":{ts},\"level\":2.25}}")).await;
+    publisher.publish("sensors/site/a", format!("{{\"ts\":{ts}.5,\"level\":1}}")).await;
+    publisher.publish("sensors/site/a", format!("{{\"ts\":{ts}.5,\"level\":2.25}}")).await;
     publisher.publish("sensors/site/a", format!("{{\"ts\":{},\"level\":1}}", ts + 1)).await;
     env.until_accounted(3).await;
     env.execute("UPDATE readings SET ts = ts - interval '1 second' WHERE seq = 1").await;
@@ -93,7 +93,7 @@ async fn a_conflict_that_was_resolved_is_stored_with_its_own_time() {
     assert!(done.status.success(), "{}{}", stdout(&done), stderr(&done));
     env.until_accounted(4).await;
     let late = format!(
-        "SELECT count(*) FROM readings WHERE \"values\" = '{{2.25}}' AND ts = to_timestamp({ts}) AND flags & {} <> 0",
+        "SELECT count(*) FROM readings WHERE \"values\" = '{{2.25}}' AND ts = to_timestamp({ts}.5) AND flags & {} <> 0",
         Flag::Late.bit()
     );
     assert_eq!(env.number(&late).await, 1);

@@ -119,7 +119,7 @@ async fn late_duplicate_and_contradicting_readings_never_touch_a_forest() {
     let _engine = env.engine().await;
     let publisher = env.publisher();
     let now = now_seconds() - 100;
-    let reading = |seconds: i64, level: f64| format!("{{\"ts\":{},\"level\":{level}}}", now + seconds);
+    let reading = |seconds: i64, level: f64| format!("{{\"ts\":{}.5,\"level\":{level}}}", now + seconds);
     for (seconds, level) in [(0, 1.0), (10, 2.0), (5, 3.0), (10, 2.0), (5, 3.0), (10, 9.0), (11, 4.0)] {
         publisher.publish("sensors/a", reading(seconds, level)).await;
     }
@@ -131,10 +131,10 @@ async fn late_duplicate_and_contradicting_readings_never_touch_a_forest() {
     let rows = format!("SELECT seq, score IS NULL, \"values\"[1], flags & {late} FROM readings ORDER BY ts");
     assert_eq!(env.texts(&rows).await, ["(1,f,1,0)", "(,t,3,4)", "(2,f,2,0)", "(3,f,4,0)"]);
     let payload = "convert_from(payload, 'UTF8')::json";
-    let seconds = format!("extract(epoch FROM ({payload}->>'ts')::timestamptz)::int8 - {now}");
+    let seconds = format!("extract(epoch FROM ({payload}->>'ts')::timestamptz) - {now}.5");
     let conflict =
         env.texts(&format!("SELECT reason, {payload}->>'level', {seconds} FROM dead_letters")).await;
-    assert_eq!(conflict, ["(timestamp_conflict,9.0,10)"]);
+    assert_eq!(conflict, ["(timestamp_conflict,9.0,10.000000)"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
