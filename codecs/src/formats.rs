@@ -15,8 +15,8 @@
 //! # Parts
 //!
 //! - `compression`: removes gzip and zstd.
-//! - `flat`: reads flat maps of CBOR and `MessagePack`.
-//! - `transcode`: rewrites CBOR and `MessagePack` as JSON.
+//! - `binary`: reads maps of CBOR and `MessagePack`.
+//! - `transcode`: rewrites CBOR and `MessagePack` as JSON, for all that `binary` does not read.
 //! - `senml`, `line_protocol`: decode these formats; `rows` joins their values to measurements.
 //! - `json_lines`, `separated_values`: decode lines by the rules for JSON.
 //! - [`sparkplug`]: decodes Sparkplug B. It has a state, so it is a decoder of its own.
@@ -31,9 +31,9 @@ use crate::payload::{
 use senml::{Encoding, Pack};
 use transcode::Json;
 
+mod binary;
 mod compression;
 mod content_type;
-mod flat;
 mod json_lines;
 mod line_protocol;
 mod rows;
@@ -244,23 +244,15 @@ impl FormatDecoder {
         match format {
             Format::Auto | Format::Json => json(&self.json, payload, report),
             Format::Senml => self.senml(payload),
-            Format::Cbor => {
-                let flat = if report.is_some() { None } else { flat::cbor(payload) };
-                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
-                    Some(measurement) => Ok(vec![Ok(measurement)]),
-                    None => {
-                        transcode::cbor(payload).and_then(|json| self.of_cbor(&json, report).read.outcome)
-                    }
-                }
-            }
-            Format::Messagepack => {
-                let flat = if report.is_some() { None } else { flat::messagepack(payload) };
-                match flat.and_then(|flat| self.transcoded.flat_members(flat.members())) {
-                    Some(measurement) => Ok(vec![Ok(measurement)]),
-                    None => transcode::messagepack(payload)
-                        .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
-                }
-            }
+            Format::Cbor => match self.direct(Format::Cbor, payload, report) {
+                Some(read) => read.outcome,
+                None => transcode::cbor(payload).and_then(|json| self.of_cbor(&json, report).read.outcome),
+            },
+            Format::Messagepack => match self.direct(Format::Messagepack, payload, report) {
+                Some(read) => read.outcome,
+                None => transcode::messagepack(payload)
+                    .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
+            },
             Format::LineProtocol => line_protocol::decode(payload, &self.limits),
             Format::JsonLines => json_lines::decode(payload, &self.limits, &self.json),
             Format::Csv => separated_values::decode(payload, &self.csv, &self.limits, &self.rows),
@@ -297,9 +289,8 @@ impl FormatDecoder {
         if let Some(looks_like) = signatures::by_topic(topic) {
             return Read::unknown(Err(PayloadError::UnknownFormat { looks_like }));
         }
-        if report.is_none()
-            && let Some(read) = self.flat(payload)
-        {
+        let direct = |format| self.direct(format, payload, report);
+        if let Some(read) = direct(Format::Messagepack).or_else(|| direct(Format::Cbor)) {
             return read;
         }
         // A payload may be valid in both formats. The one that gives a measurement is meant. The first
@@ -328,13 +319,15 @@ impl FormatDecoder {
         Read::of(Format::Json, outcome)
     }
 
-    /// Decodes a binary payload that is a flat map.
-    fn flat(&self, payload: &[u8]) -> Option<Read> {
-        let (format, flat) = flat::messagepack(payload)
-            .map(|flat| (Format::Messagepack, flat))
-            .or_else(|| Some((Format::Cbor, flat::cbor(payload)?)))?;
-        let measurement = self.transcoded.flat_members(flat.members())?;
-        Some(Read::of(format, Ok(vec![Ok(measurement)])))
+    /// Decodes a binary payload that is a map of a format, if no report is wanted. `None` if it must
+    /// be rewritten as JSON.
+    fn direct(&self, format: Format, payload: &[u8], report: &Report) -> Option<Read> {
+        let measurement = match format {
+            _ if report.is_some() => None,
+            Format::Messagepack => self.transcoded.object_of(binary::messagepack(payload)?),
+            _ => self.transcoded.object_of(binary::cbor(payload)?),
+        };
+        Some(Read::of(format, Ok(vec![Ok(measurement?)])))
     }
 
     /// Reports what is left out of a payload in a binary format.

@@ -29,6 +29,7 @@ mod object;
 mod rules;
 mod scan;
 mod shapes;
+mod source;
 mod text;
 mod times;
 mod types;
@@ -39,9 +40,10 @@ mod words;
 pub(crate) use compiled::Compiled;
 pub use error::PayloadError;
 pub use left_out::{LeftOut, LeftOutReason};
-pub(crate) use object::Scalar;
 use object::{FlatRules, Scratch};
 pub use rules::{CsvRules, OnBadTime, PayloadRules};
+use scan::Scanner;
+pub(crate) use source::{Malformed, Source, Token};
 use text::{Text, malformed};
 pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
@@ -151,16 +153,16 @@ impl PayloadDecoder {
         self.flat_object(&mut scratch, text, &self.compiled)
     }
 
-    /// Reads the members of a flat object of another format; `None` if it needs a closer look.
-    pub(crate) fn flat_members<'v>(
-        &self,
-        members: impl Iterator<Item = (&'v str, Scalar<'v>)>,
-    ) -> Option<Measurement> {
-        if !self.compiled.are_plain() {
+    /// Reads an object of another format; `None` if only its JSON text tells what it means.
+    pub(crate) fn object_of<'t>(&self, source: impl Source<'t>) -> Option<Measurement> {
+        let Self { limits, timestamp_keys, compiled, .. } = self;
+        if compiled.need_the_text() {
             return None;
         }
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        object::read_members(&mut scratch, members, self.flat_rules(&self.compiled))
+        let walk = Walk::new(source, compiled, limits, timestamp_keys, &mut scratch.found, None);
+        let Walked { ts, .. } = walk.run().ok()?;
+        if scratch.found.values.is_empty() { None } else { scratch.walked(ts).ok() }
     }
 
     fn flat_rules<'r>(&'r self, compiled: &'r Compiled) -> FlatRules<'r> {
@@ -243,7 +245,7 @@ impl PayloadDecoder {
         left_out: Option<&mut Vec<LeftOut>>,
     ) -> Result<Walked, Stop> {
         let Self { limits, timestamp_keys, .. } = self;
-        Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, left_out).run()
+        Walk::new(Scanner::new(text), compiled, limits, timestamp_keys, &mut scratch.found, left_out).run()
     }
 
     /// Reads a payload that is an object: one message, an array of them below the root, or the
@@ -265,7 +267,7 @@ impl PayloadDecoder {
         };
         lists::check(text, compiled).map_err(|_| whole.malformed())?;
         let Self { limits, timestamp_keys, .. } = self;
-        let walk = Walk::new(text, compiled, limits, timestamp_keys, &mut scratch.found, None);
+        let walk = Walk::new(Scanner::new(text), compiled, limits, timestamp_keys, &mut scratch.found, None);
         let of_message = match walk.run_for_the_time() {
             Ok(Walked { ts, .. }) => Ok(ts),
             Err(Stop::Refused(error)) => Err(error),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use thicket_schema::Reason;
 
 use super::*;
+use crate::payload::OnBadTime;
 
 const PLAIN: &str = r#"{"ts":1795345200,"a":1.5,"b":2}"#;
 
@@ -305,6 +306,75 @@ fn arbitrary_map() -> impl Strategy<Value = serde_json::Value> {
     prop::collection::btree_map(name, value, 0..10).prop_map(|members| serde_json::json!(members))
 }
 
+/// Creates maps with members, arrays and texts on several levels.
+fn arbitrary_nested() -> impl Strategy<Value = serde_json::Value> {
+    let scalar = prop_oneof![
+        4 => (-40..40_i64).prop_map(serde_json::Value::from),
+        2 => any::<f64>().prop_map(serde_json::Value::from),
+        1 => any::<i64>().prop_map(serde_json::Value::from),
+        1 => any::<u64>().prop_map(serde_json::Value::from),
+        1 => any::<bool>().prop_map(serde_json::Value::from),
+        1 => Just(serde_json::Value::Null),
+        1 => Just(serde_json::json!(1_795_345_200_123_u64)),
+        4 => prop::sample::select(vec![
+            "ON", "21.5", "n/a", "\u{e9}", "\"", "", "2026-11-22T10:00:00Z", "2026-11-22T10:00:00", "1795345200", "1e999",
+        ])
+        .prop_map(serde_json::Value::from),
+    ];
+    let name = || prop_oneof![6 => "[a-d]{1,2}", 1 => Just("ts".to_owned()), 1 => Just("time".to_owned()), 1 => "\\PC{0,3}"];
+    let value = scalar.prop_recursive(10, 40, 5, move |inner| {
+        prop_oneof![
+            3 => prop::collection::btree_map(name(), inner.clone(), 0..5).prop_map(|members| serde_json::json!(members)),
+            1 => prop::collection::vec(inner, 0..4).prop_map(serde_json::Value::from),
+            1 => prop::collection::vec(0..9, 0..20).prop_map(serde_json::Value::from),
+        ]
+    });
+    let name = prop_oneof![6 => "[a-d]{1,2}", 1 => Just("ts".to_owned()), 1 => Just("time".to_owned())];
+    prop::collection::btree_map(name, value, 0..8).prop_map(|members| serde_json::json!(members))
+}
+
+/// Decoders with the default rules, with a root, with patterns and with lenient times.
+fn plain_and_other_rules() -> Vec<FormatDecoder> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let rules = [
+        PayloadRules::default(),
+        PayloadRules { root: "a".to_owned(), ..PayloadRules::default() },
+        PayloadRules { root: "a?".to_owned(), labels: texts(&["b", "c.a"]), ..PayloadRules::default() },
+        PayloadRules {
+            include: texts(&["a*", "*.b"]),
+            exclude: texts(&["*c"]),
+            on_bad_time: OnBadTime::Arrival,
+            time_zone: Some("Europe/Berlin".parse().unwrap()),
+            ..PayloadRules::default()
+        },
+    ];
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 10, max_depth: 5 };
+    let keys = texts(&["ts", "a.time", "time"]);
+    let decoder = |rules| FormatDecoder::new(Format::Auto, limits.clone(), keys.clone()).with_rules(&rules);
+    rules.into_iter().map(decoder).collect()
+}
+
+/// Checks that a payload that is read directly gives what its JSON gives.
+fn assert_both_ways_agree(payload: &[u8], decoders: &[FormatDecoder]) -> Result<(), TestCaseError> {
+    for decoder in decoders {
+        if let Some(Read { outcome, .. }) = decoder.direct(Format::Cbor, payload, &None) {
+            let long = transcode::cbor(payload)
+                .map(|json| decoder.of_cbor(&json, &mut None))
+                .map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(long.read.outcome, outcome);
+            prop_assert!(long.is_certain);
+        }
+        if let Some(Read { outcome, .. }) = decoder.direct(Format::Messagepack, payload, &None) {
+            let long = transcode::messagepack(payload)
+                .map(|json| decoder.of_json(&json, Format::Messagepack, &mut None))
+                .map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(long.read.outcome, outcome);
+            prop_assert!(long.is_certain);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -322,16 +392,30 @@ proptest! {
 
     #[test]
     fn the_short_way_of_binary_maps_gives_what_the_long_one_gives(payload in arbitrary_payload()) {
-        let decoder = decoder(Format::Auto);
-        let short = flat::cbor(&payload).and_then(|flat| decoder.transcoded.flat_members(flat.members()));
-        if let Some(short) = short {
-            let long = transcode::cbor(&payload).map(|json| decoder.of_cbor(&json, &mut None).read.outcome).unwrap().unwrap();
-            prop_assert_eq!(long, [Ok(short)]);
+        assert_both_ways_agree(&payload, &plain_and_other_rules())?;
+    }
+
+    #[test]
+    fn the_short_way_of_nested_maps_gives_what_the_long_one_gives(
+        value in arbitrary_nested(),
+        damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let json = value.to_string();
+        let decoders = plain_and_other_rules();
+        for mut payload in [cbor(&json), messagepack(&json)] {
+            if let Some((at, byte)) = &damage {
+                let at = at.index(payload.len());
+                payload[at] = *byte;
+            }
+            assert_both_ways_agree(&payload, &decoders)?;
         }
-        let short = flat::messagepack(&payload).and_then(|flat| decoder.transcoded.flat_members(flat.members()));
-        if let Some(short) = short {
-            let long = transcode::messagepack(&payload).map(|json| decoder.of_json(&json, Format::Messagepack, &mut None).read.outcome).unwrap().unwrap();
-            prop_assert_eq!(long, [Ok(short)]);
+        if damage.is_none() {
+            for decoder in &decoders {
+                let expected = decoder.decode("s", json.as_bytes());
+                for payload in [cbor(&json), messagepack(&json)] {
+                    prop_assert_eq!(decoder.decode("s", &payload), expected.clone(), "{}", json);
+                }
+            }
         }
     }
 }

@@ -50,6 +50,11 @@ impl Compiled {
             && self.exclude.is_empty()
     }
 
+    /// Whether only the JSON text of an object tells how to read it.
+    pub(super) fn need_the_text(&self) -> bool {
+        !self.rules.labels.is_empty() || self.rules.device_keys || self.without_root.is_some()
+    }
+
     pub(crate) fn excludes(&self, name: &str) -> bool {
         self.exclude.iter().any(|pattern| pattern.matches(name))
     }

@@ -2,7 +2,8 @@
 //! of devices.
 
 use super::compiled::Compiled;
-use super::scan::{Malformed, Scanner, Token};
+use super::scan::Scanner;
+use super::source::{Malformed, Source, Token};
 use super::times::unquoted;
 
 /// Splits an array that may have bare words for no value. The scanner stands before the array.

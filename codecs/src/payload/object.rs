@@ -15,7 +15,6 @@ use super::times::Time;
 use super::types::Measurement;
 use super::walk::{Found, MAX_EXACT};
 use super::words::{Meaning, Words};
-use crate::timestamp::{parse_epoch, parse_rfc3339};
 
 /// State that is reused from one object to the next: the known shapes, and buffers of the right
 /// size.
@@ -91,81 +90,6 @@ pub(super) fn read(scratch: &mut Scratch, text: &str, rules: FlatRules<'_>) -> O
     let ts = match time {
         None => None,
         Some(json) => Some(Time::plain(json, rules.time_floor)?),
-    };
-    scratch.measurement(ts).ok()
-}
-
-/// A value that only the slow path decides about.
-struct CloserLook;
-
-/// A plain value of a member, in a format other than JSON.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Scalar<'v> {
-    /// A finite float.
-    Number(f64),
-    Unsigned(u64),
-    Signed(i64),
-    Bool(bool),
-    Text(&'v str),
-    Null,
-}
-
-impl Scalar<'_> {
-    /// Returns the value as a time; `None` if it needs a closer look.
-    fn time(self, floor: Timestamp) -> Option<Timestamp> {
-        let time = match self {
-            Self::Unsigned(number) => parse_epoch(&number.to_string()),
-            Self::Signed(number) => parse_epoch(&number.to_string()),
-            Self::Number(number) => parse_epoch(&number.to_string()),
-            Self::Text(text) => parse_rfc3339(text),
-            Self::Bool(_) | Self::Null => return None,
-        };
-        time.ok().filter(|time| *time >= floor)
-    }
-
-    /// Returns the value as a number, by the rules of [`ValueSeed`].
-    fn number(self, words: &Words) -> Result<Option<f64>, CloserLook> {
-        match self {
-            Self::Number(value) if value.abs() < MAX_EXACT as f64 => Ok(Some(value)),
-            Self::Unsigned(value) if value <= MAX_EXACT => Ok(Some(value as f64)),
-            Self::Signed(value) if value.unsigned_abs() <= MAX_EXACT => Ok(Some(value as f64)),
-            Self::Number(_) | Self::Unsigned(_) | Self::Signed(_) => Err(CloserLook),
-            Self::Bool(value) => Ok(Some(f64::from(u8::from(value)))),
-            Self::Text(text) => match words.meaning(text) {
-                Meaning::Number(value) => Ok(Some(value)),
-                _ => Ok(None),
-            },
-            Self::Null => Ok(None),
-        }
-    }
-}
-
-/// Reads the members of a flat object of a format other than JSON; `None` if it needs a closer look.
-pub(super) fn read_members<'v>(
-    scratch: &mut Scratch,
-    members: impl Iterator<Item = (&'v str, Scalar<'v>)>,
-    rules: FlatRules<'_>,
-) -> Option<Measurement> {
-    scratch.clear();
-    let mut time: Option<(usize, Scalar<'v>)> = None;
-    for (name, value) in members {
-        if let Some(rank) = rules.timestamp_keys.iter().position(|key| key == name) {
-            match time {
-                Some((best, _)) if best == rank => return None,
-                Some((best, _)) if best < rank => {}
-                _ => time = Some((rank, value)),
-            }
-        } else if let Some(value) = value.number(rules.words).ok()? {
-            if scratch.values.len() == rules.max_fields {
-                return None;
-            }
-            scratch.begin_field(name);
-            scratch.values.push(value);
-        }
-    }
-    let ts = match time {
-        None => None,
-        Some((_, value)) => Some(value.time(rules.time_floor)?),
     };
     scratch.measurement(ts).ok()
 }

@@ -1,26 +1,10 @@
 //! Splits JSON into tokens. Unlike a parser of JSON, it also takes bare words such as `NaN`, and
 //! does not look into texts: a wrong escape or a foreign character in them costs nothing.
 
+use std::borrow::Cow;
 use std::str::from_utf8;
 
-/// The text is not JSON, not even with the extensions of [`Scanner`].
-#[derive(Debug)]
-pub(super) struct Malformed;
-
-/// The beginning of a value. Scalars are whole; objects and arrays are only opened.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Token<'t> {
-    /// A number as it is written.
-    Number(&'t str),
-    /// A text with its quotes.
-    Text(&'t str),
-    Bool(bool),
-    Null,
-    /// A word that JSON does not have.
-    Bare(&'t str),
-    Object,
-    Array,
-}
+use super::source::{Malformed, Source, Token};
 
 /// Reads one text from its start to its end.
 pub(super) struct Scanner<'t> {
@@ -33,20 +17,6 @@ pub(super) struct Scanner<'t> {
 impl<'t> Scanner<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self { text, at: 0, open: Vec::new() }
-    }
-
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
-    /// Continues at an earlier position.
-    pub(super) fn back_to(&mut self, position: usize) {
-        self.at = position;
-    }
-
-    /// Returns the text from a position to here.
-    pub(super) fn since(&self, position: usize) -> &'t str {
-        &self.text[position..self.at]
     }
 
     /// Returns the next byte after white space.
@@ -64,11 +34,6 @@ impl<'t> Scanner<'t> {
         }
         self.at += 1;
         Ok(())
-    }
-
-    /// Checks that only white space follows.
-    pub(super) fn end(&mut self) -> Result<(), Malformed> {
-        self.peek().map_or(Ok(()), |_| Err(Malformed))
     }
 
     /// Reads up to the next member of an object, and returns its name with quotes; `None` at the
@@ -89,39 +54,6 @@ impl<'t> Scanner<'t> {
         let name = self.quoted()?;
         self.expect(b':')?;
         Ok(Some(name))
-    }
-
-    /// Returns whether another element of an array follows.
-    pub(super) fn element(&mut self, first: bool) -> Result<bool, Malformed> {
-        match self.peek() {
-            Some(b']') => {
-                self.at += 1;
-                Ok(false)
-            }
-            Some(b',') if !first => {
-                self.at += 1;
-                // A comma at the end is not JSON.
-                if self.peek() == Some(b']') { Err(Malformed) } else { Ok(true) }
-            }
-            Some(_) if first => Ok(true),
-            _ => Err(Malformed),
-        }
-    }
-
-    /// Reads a scalar, or opens an object or an array.
-    pub(super) fn token(&mut self) -> Result<Token<'t>, Malformed> {
-        match self.peek().ok_or(Malformed)? {
-            b'"' => self.quoted().map(Token::Text),
-            b'{' => {
-                self.at += 1;
-                Ok(Token::Object)
-            }
-            b'[' => {
-                self.at += 1;
-                Ok(Token::Array)
-            }
-            _ => self.bare(),
-        }
     }
 
     /// Reads a text. An escape is only stepped over: its meaning matters only if the text counts.
@@ -156,9 +88,60 @@ impl<'t> Scanner<'t> {
             _ => Err(Malformed),
         }
     }
+}
 
-    /// Skips one whole value, without recursion. `is_known` decides on bare words.
-    pub(super) fn skip(&mut self, is_known: impl Fn(&str) -> bool) -> Result<(), Malformed> {
+impl<'t> Source<'t> for Scanner<'t> {
+    type Position = usize;
+
+    fn position(&self) -> usize {
+        self.at
+    }
+
+    fn back_to(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    fn since(&self, position: usize) -> &'t str {
+        &self.text[position..self.at]
+    }
+
+    fn name(&mut self, first: bool) -> Result<Option<Cow<'t, str>>, Malformed> {
+        self.member(first)?.map(name_of).transpose()
+    }
+
+    fn element(&mut self, first: bool) -> Result<bool, Malformed> {
+        match self.peek() {
+            Some(b']') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                // A comma at the end is not JSON.
+                if self.peek() == Some(b']') { Err(Malformed) } else { Ok(true) }
+            }
+            Some(_) if first => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn token(&mut self) -> Result<Token<'t>, Malformed> {
+        match self.peek().ok_or(Malformed)? {
+            b'"' => self.quoted().map(Token::Quoted),
+            b'{' => {
+                self.at += 1;
+                Ok(Token::Object)
+            }
+            b'[' => {
+                self.at += 1;
+                Ok(Token::Array)
+            }
+            _ => self.bare(),
+        }
+    }
+
+    /// Without recursion.
+    fn skip(&mut self, is_known: impl Fn(&str) -> bool) -> Result<(), Malformed> {
         self.open.clear();
         loop {
             let mut inside = match self.token()? {
@@ -186,6 +169,18 @@ impl<'t> Scanner<'t> {
             }
         }
     }
+    fn end(&mut self) -> Result<(), Malformed> {
+        self.peek().map_or(Ok(()), |_| Err(Malformed))
+    }
+}
+
+/// Returns the name of a member. Wrong escapes in a name are malformed JSON.
+fn name_of(quoted: &str) -> Result<Cow<'_, str>, Malformed> {
+    let inner = quoted.get(1..quoted.len() - 1).ok_or(Malformed)?;
+    if !inner.contains('\\') {
+        return Ok(Cow::Borrowed(inner));
+    }
+    serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Malformed)
 }
 
 /// Whether a word is a number by the grammar of JSON.

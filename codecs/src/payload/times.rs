@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::error::PayloadError;
 use super::left_out::LeftOutReason;
 use super::rules::{OnBadTime, PayloadRules};
-use super::scan::Token;
+use super::source::Token;
 use super::words::{Meaning, Words};
 use crate::timestamp::{TimestampError, parse_epoch, parse_lenient, parse_rfc3339};
 
@@ -36,12 +37,24 @@ impl Time {
         match token {
             Token::Null => Self::None,
             Token::Number(number) => Self::from_parsed(parse_epoch(number), number, rules),
-            Token::Text(quoted) => Self::of_text(&unquoted(quoted), rules, words),
+            // The same texts as in JSON.
+            Token::Float(number) => Self::of_json(&number, rules),
+            Token::Unsigned(number) => Self::of_json(&number, rules),
+            Token::Signed(number) => Self::of_json(&number, rules),
+            Token::Quoted(quoted) => Self::of_text(&unquoted(quoted), rules, words),
+            Token::Text(text) => Self::of_text(text, rules, words),
             Token::Bare(word) if words.meaning(word) == Meaning::Missing => Self::None,
             Token::Bare(word) => Self::not_a_time(word),
             Token::Bool(value) => Self::not_a_time(if value { "true" } else { "false" }),
             Token::Object => Self::not_a_time("an object"),
             Token::Array => Self::not_a_time("an array"),
+        }
+    }
+
+    fn of_json(number: &impl Serialize, rules: &PayloadRules) -> Self {
+        match serde_json::to_string(number) {
+            Ok(text) => Self::from_parsed(parse_epoch(&text), &text, rules),
+            Err(_) => Self::not_a_time("a number"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Walks an object of any form: nested members, texts, missing values, bare words. Slower than
 //! [`object`](super::object), which reads flat objects of plain numbers.
 
-use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSet, Timestamp};
@@ -9,7 +9,7 @@ use thicket_schema::{FieldSet, Timestamp};
 use super::compiled::{Compiled, python_bool};
 use super::error::PayloadError;
 use super::left_out::{LeftOut, LeftOutReason};
-use super::scan::{Malformed, Scanner, Token};
+use super::source::{Malformed, Source, Token};
 use super::times::{Time, Times, unquoted};
 use super::types::PayloadLimits;
 use super::words::Meaning;
@@ -93,8 +93,9 @@ enum Place {
 }
 
 /// One walk over one object.
-pub(super) struct Walk<'w, 't> {
-    scanner: Scanner<'t>,
+pub(super) struct Walk<'w, 't, S> {
+    source: S,
+    texts: PhantomData<&'t str>,
     compiled: &'w Compiled,
     limits: &'w PayloadLimits,
     timestamp_keys: &'w [String],
@@ -105,9 +106,9 @@ pub(super) struct Walk<'w, 't> {
     saw_root: bool,
 }
 
-impl<'w, 't> Walk<'w, 't> {
+impl<'w, 't, S: Source<'t>> Walk<'w, 't, S> {
     pub(super) fn new(
-        text: &'t str,
+        source: S,
         compiled: &'w Compiled,
         limits: &'w PayloadLimits,
         timestamp_keys: &'w [String],
@@ -116,7 +117,8 @@ impl<'w, 't> Walk<'w, 't> {
     ) -> Self {
         found.clear();
         Self {
-            scanner: Scanner::new(text),
+            source,
+            texts: PhantomData,
             compiled,
             limits,
             timestamp_keys,
@@ -139,12 +141,12 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     fn read_all(mut self, needs_a_field: bool) -> Result<Walked, Stop> {
-        if self.scanner.token()? != Token::Object {
+        if self.source.token()? != Token::Object {
             return Err(Stop::Malformed);
         }
         let place = if self.compiled.rules.root.is_empty() { Place::Inside(false) } else { Place::Above };
         self.object(1, place)?;
-        self.scanner.end()?;
+        self.source.end()?;
         if place == Place::Above && !self.saw_root {
             self.found.path.clone_from(&self.compiled.rules.root);
             self.leave_out(LeftOutReason::NoRoot);
@@ -168,13 +170,13 @@ impl<'w, 't> Walk<'w, 't> {
     /// Reads the members of an object that is already open.
     fn object(&mut self, depth: usize, place: Place) -> Result<(), Stop> {
         let mut first = true;
-        while let Some(quoted) = self.scanner.member(first)? {
+        while let Some(name) = self.source.name(first)? {
             first = false;
             let mark = self.found.path.len();
             if depth > 1 {
                 self.found.path.push('.');
             }
-            self.found.path.push_str(&name_of(quoted)?);
+            self.found.path.push_str(&name);
             self.member(depth, place)?;
             self.found.path.truncate(mark);
         }
@@ -183,7 +185,7 @@ impl<'w, 't> Walk<'w, 't> {
 
     /// Reads the value of the member that `found.path` names.
     fn member(&mut self, depth: usize, place: Place) -> Result<(), Stop> {
-        let start = self.scanner.position();
+        let start = self.source.position();
         let token = self.token()?;
         if let Some(rank) = self.timestamp_keys.iter().position(|key| *key == self.found.path) {
             return self.time(rank, start, token);
@@ -215,7 +217,7 @@ impl<'w, 't> Walk<'w, 't> {
 
     /// Reads a token, and refuses bare words without a meaning.
     fn token(&mut self) -> Result<Token<'t>, Stop> {
-        let token = self.scanner.token()?;
+        let token = self.source.token()?;
         match token {
             Token::Bare(word) => {
                 if !self.compiled.knows_bare(word) {
@@ -229,11 +231,11 @@ impl<'w, 't> Walk<'w, 't> {
         Ok(token)
     }
 
-    fn skip_from(&mut self, start: usize) -> Result<(), Stop> {
-        self.scanner.back_to(start);
-        let Self { scanner, compiled, is_odd, .. } = self;
+    fn skip_from(&mut self, start: S::Position) -> Result<(), Stop> {
+        self.source.back_to(start);
+        let Self { source, compiled, is_odd, .. } = self;
         let odd = std::cell::Cell::new(false);
-        scanner.skip(|word| {
+        source.skip(|word| {
             odd.set(true);
             compiled.knows_bare(word)
         })?;
@@ -241,13 +243,13 @@ impl<'w, 't> Walk<'w, 't> {
         Ok(())
     }
 
-    fn time(&mut self, rank: usize, start: usize, token: Token<'t>) -> Result<(), Stop> {
+    fn time(&mut self, rank: usize, start: S::Position, token: Token<'t>) -> Result<(), Stop> {
         if matches!(token, Token::Object | Token::Array) {
             self.skip_from(start)?;
         }
         let mut time = Time::read(token, &self.compiled.rules, &self.compiled.words);
         if let (Token::Object | Token::Array, Time::Bad(_)) = (token, &time) {
-            let text = excerpt(self.scanner.since(start).trim_ascii());
+            let text = excerpt(self.source.since(start).trim_ascii());
             time = Time::Bad(crate::timestamp::TimestampError::NotATime(text));
         }
         if self.found.times.add(rank, time) {
@@ -302,7 +304,7 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     fn field(&mut self, token: Token<'t>, depth: usize) -> Result<(), Stop> {
-        let is_plain = depth == 1 && matches!(token, Token::Number(_));
+        let is_plain = depth == 1 && token.is_number();
         match self.meaning(token) {
             Ok(value) => self.push(value, is_plain),
             Err(LeftOutReason::NotFinite) if is_plain => {
@@ -328,37 +330,42 @@ impl<'w, 't> Walk<'w, 't> {
     fn meaning(&self, token: Token<'t>) -> Result<f64, LeftOutReason> {
         match token {
             Token::Number(number) => value_of(number),
+            Token::Float(value) => Ok(value),
+            Token::Unsigned(value) => exact(value).map(|()| value as f64),
+            Token::Signed(value) => exact(value.unsigned_abs()).map(|()| value as f64),
             Token::Bool(value) => Ok(f64::from(u8::from(value))),
             Token::Null => Err(LeftOutReason::Missing),
             Token::Bare(word) => {
                 python_bool(word).map(|value| f64::from(u8::from(value))).ok_or(LeftOutReason::Missing)
             }
-            Token::Text(quoted) => {
-                let text = unquoted(quoted);
-                match self.compiled.words.meaning(&text) {
-                    Meaning::Number(value) => Ok(value),
-                    Meaning::Missing => Err(LeftOutReason::Missing),
-                    Meaning::Identifier => Err(LeftOutReason::Identifier),
-                    Meaning::NotFinite => Err(LeftOutReason::NotFinite),
-                    Meaning::Text => Err(LeftOutReason::Text(match self.left_out {
-                        Some(_) => format!("{:?}", excerpt(&text)),
-                        None => String::new(),
-                    })),
-                }
-            }
+            Token::Quoted(quoted) => self.meaning_of_text(&unquoted(quoted)),
+            Token::Text(text) => self.meaning_of_text(text),
             Token::Object | Token::Array => Err(LeftOutReason::ArrayOfOthers),
+        }
+    }
+
+    fn meaning_of_text(&self, text: &str) -> Result<f64, LeftOutReason> {
+        match self.compiled.words.meaning(text) {
+            Meaning::Number(value) => Ok(value),
+            Meaning::Missing => Err(LeftOutReason::Missing),
+            Meaning::Identifier => Err(LeftOutReason::Identifier),
+            Meaning::NotFinite => Err(LeftOutReason::NotFinite),
+            Meaning::Text => Err(LeftOutReason::Text(match self.left_out {
+                Some(_) => format!("{:?}", excerpt(text)),
+                None => String::new(),
+            })),
         }
     }
 
     /// Reads an array that is already open. Its elements are fields if all are numbers, or missing,
     /// and few.
-    fn array(&mut self, start: usize, included: bool) -> Result<(), Stop> {
+    fn array(&mut self, start: S::Position, included: bool) -> Result<(), Stop> {
         let before = self.found.values.len();
         let reports_before = self.left_out.as_ref().map_or(0, |left_out| left_out.len());
         let mark = self.found.path.len();
         let mut count = 0;
         let refused = loop {
-            if !self.scanner.element(count == 0)? {
+            if !self.source.element(count == 0)? {
                 break (count == 0).then_some(LeftOutReason::Empty);
             }
             if count == MAX_ELEMENTS {
@@ -368,7 +375,7 @@ impl<'w, 't> Walk<'w, 't> {
             if token == Token::Object {
                 break Some(LeftOutReason::ArrayOfObjects);
             }
-            if !matches!(token, Token::Number(_) | Token::Null | Token::Bare(_)) {
+            if !token.is_number() && !matches!(token, Token::Null | Token::Bare(_)) {
                 break Some(LeftOutReason::ArrayOfOthers);
             }
             self.found.path.push('.');
@@ -446,19 +453,15 @@ pub(super) fn value_of(number: &str) -> Result<f64, LeftOutReason> {
     }
     let digits = number.strip_prefix('-').unwrap_or(number);
     let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_whole && digits.parse().map_or(true, |size: u64| size > MAX_EXACT) {
-        return Err(LeftOutReason::Identifier);
+    if is_whole {
+        exact(digits.parse().unwrap_or(u64::MAX))?;
     }
     Ok(value)
 }
 
-/// Returns the name of a member. Wrong escapes in a name are malformed JSON.
-fn name_of(quoted: &str) -> Result<Cow<'_, str>, Stop> {
-    let inner = quoted.get(1..quoted.len() - 1).ok_or(Stop::Malformed)?;
-    if !inner.contains('\\') {
-        return Ok(Cow::Borrowed(inner));
-    }
-    serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Stop::Malformed)
+/// Fails if a float may not hold a whole number of this size exactly.
+fn exact(size: u64) -> Result<(), LeftOutReason> {
+    if size > MAX_EXACT { Err(LeftOutReason::Identifier) } else { Ok(()) }
 }
 
 #[cfg(test)]
