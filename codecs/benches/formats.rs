@@ -117,7 +117,12 @@ fn compare_formats() {
         || auto.decode("s", black_box(THIRTEEN)),
         || tree(black_box(THIRTEEN)),
     );
-    for (what, payload) in [("4 fields", PAYLOAD), ("13 fields", THIRTEEN), ("nested", NESTED)] {
+    for (what, payload) in [
+        ("4 fields", PAYLOAD),
+        ("13 fields", THIRTEEN),
+        ("nested: Tasmota", NESTED),
+        ("nested: The Things Stack", UPLINK),
+    ] {
         let mut cbor = Vec::new();
         ciborium::into_writer(&tree(payload), &mut cbor).unwrap();
         let messagepack = rmp_serde::to_vec(&tree(payload)).unwrap();
@@ -135,6 +140,11 @@ fn compare_formats() {
             &format!("MessagePack, {what}"),
             || auto.decode("s", black_box(&messagepack)),
             || rmp_serde::from_slice::<serde_json::Value>(black_box(&messagepack)),
+        );
+        compare(
+            "  the same, beside the JSON of the same values",
+            || auto.decode("s", black_box(&messagepack)),
+            || tree(black_box(payload)),
         );
     }
     let senml = br#"[{"bn":"a:","bt":1795341600,"n":"laeq_db","v":52.31},{"n":"zcr","v":0.08},{"n":"centroid_hz","v":812.5},{"n":"flatness","v":0.2}]"#;

@@ -29,6 +29,7 @@ use crate::payload::{
     CsvRules, LeftOut, Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
 };
 use senml::{Encoding, Pack};
+use separated_values::SeparatedValues;
 use transcode::Json;
 
 mod binary;
@@ -157,7 +158,7 @@ pub struct FormatDecoder {
     transcoded: PayloadDecoder,
     /// For JSON objects that are made of lines of separated values.
     rows: PayloadDecoder,
-    csv: CsvRules,
+    csv: SeparatedValues,
 }
 
 impl FormatDecoder {
@@ -171,7 +172,7 @@ impl FormatDecoder {
             transcoded: PayloadDecoder::new(unbounded.clone(), timestamp_keys.clone()),
             rows: PayloadDecoder::new(unbounded, timestamp_keys),
             limits,
-            csv: CsvRules::default(),
+            csv: SeparatedValues::new(CsvRules::default()),
         }
     }
 
@@ -183,7 +184,7 @@ impl FormatDecoder {
         self.transcoded = self.transcoded.with_rules(rules.clone());
         let of_rows = PayloadRules { root: String::new(), device_keys: false, ..rules.clone() };
         self.rows = self.rows.with_rules(of_rows);
-        self.csv = rules.csv.clone();
+        self.csv = SeparatedValues::new(rules.csv.clone());
         self
     }
 
@@ -255,7 +256,7 @@ impl FormatDecoder {
             },
             Format::LineProtocol => line_protocol::decode(payload, &self.limits),
             Format::JsonLines => json_lines::decode(payload, &self.limits, &self.json),
-            Format::Csv => separated_values::decode(payload, &self.csv, &self.limits, &self.rows),
+            Format::Csv => self.csv.decode(payload, &self.limits, &self.rows),
         }
     }
 

@@ -4,7 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use allocation_counter::{AllocationInfo, measure};
-use thicket_codecs::{Format, FormatDecoder, PayloadDecoder, PayloadLimits};
+use thicket_codecs::payload::CsvRules;
+use thicket_codecs::{
+    BirthLimits, Format, FormatDecoder, PayloadDecoder, PayloadLimits, PayloadRules, SparkplugDecoder,
+    SparkplugRules, SparkplugTopic,
+};
+use thicket_schema::Timestamp;
 
 const PAYLOAD: &[u8] =
     br#"{"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,"zcr":0.08,"centroid_hz":812.5,"flatness":0.2}"#;
@@ -102,5 +107,102 @@ fn a_hostile_payload_of_any_format_costs_in_proportion_to_its_size() {
         let name = String::from_utf8_lossy(&payload[..20]).into_owned();
         assert!(info.bytes_max <= allowed, "{} bytes for {name:?}", info.bytes_max);
         assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{name:?}: {:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn hostile_lines_of_separated_values_cost_in_proportion_to_their_size() {
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
+    let columns: Vec<String> = ["ts", "a", "b"].map(str::to_owned).into();
+    let csv = CsvRules { columns, separator: b',' };
+    let decoder = FormatDecoder::new(Format::Csv, limits, vec!["ts".to_owned()])
+        .with_rules(&PayloadRules { csv, ..PayloadRules::default() });
+    let size = 65_536;
+    for payload in [
+        ",".repeat(size),
+        "\"".repeat(size),
+        "\"\"\"".repeat(size / 3),
+        "\n".repeat(size),
+        "x\n".repeat(size / 2),
+        "0,1,2\n".repeat(999),
+        "0,,\n".repeat(999),
+        "now,1,2\n".repeat(999),
+        "1\n".repeat(999),
+        format!("0,\"{}\",1", "\n".repeat(size - 8)),
+        format!("0,{},1", "9".repeat(size - 8)),
+        format!("0,{},1", "\\".repeat(size - 8)),
+        format!("{},1,2", "1".repeat(size - 8)),
+    ] {
+        assert!(payload.len() <= size);
+        let info = measure(|| drop(decoder.decode("s", payload.as_bytes())));
+        // A line of two bytes has an error of its own, up to the limit of readings.
+        assert_in_proportion(&info, 2 * payload.len());
+    }
+    for byte in [0xff, 0x00, 0x1f] {
+        let payload = [b"0,1,", &[byte; 60_000][..]].concat();
+        let info = measure(|| drop(decoder.decode("s", &payload)));
+        assert_in_proportion(&info, payload.len());
+    }
+}
+
+#[test]
+fn hostile_messages_of_sparkplug_cost_in_proportion_to_their_size() {
+    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
+    let rules = SparkplugRules::new(limits, PayloadRules::default());
+    let size = 65_000;
+    let field = |key: u8, content: &[u8]| {
+        let mut length = Vec::new();
+        let mut left = content.len();
+        while left > 127 {
+            length.push(left as u8 | 0x80);
+            left >>= 7;
+        }
+        length.push(left as u8);
+        [&[key][..], &length, content].concat()
+    };
+    let metrics = |metric: &[u8]| {
+        let metric = field(0x12, metric);
+        metric.repeat(size / metric.len())
+    };
+    let numbered: Vec<u8> = (0..4_000)
+        .flat_map(|n: u32| {
+            let metric = [field(0x0a, format!("m{n}").as_bytes()), vec![0x50, 1]].concat();
+            field(0x12, &metric)
+        })
+        .collect();
+    let timed: Vec<u8> = (1..4_000_u32)
+        .flat_map(|n| {
+            let ms = [0x18, n as u8 | 0x80, (n >> 7) as u8 & 0x7f];
+            field(0x12, &[&field(0x0a, b"m")[..], &ms, &[0x20, 3, 0x50, 1]].concat())
+        })
+        .collect();
+    let messages = [
+        metrics(b""),
+        metrics(b"\x0a\x01a"),
+        metrics(b"\x0a\x01a\x20\x03\x50\x01"),
+        metrics(b"\x10\x01\x50\x01"),
+        metrics(b"\xff\xff\xff"),
+        field(0x12, &field(0x0a, &vec![b'x'; size])),
+        field(0x22, &vec![b'x'; size]),
+        b"\x12\xff\xff\xff\xff\x0f".repeat(size / 6),
+        numbered,
+        timed,
+        vec![0x1a; size],
+        // Groups within each other.
+        vec![0x0b; size],
+    ];
+    for message in messages {
+        assert!(message.len() <= 65_536);
+        for kind in ["NBIRTH", "NDATA", "DBIRTH/d", "DDATA/d"] {
+            let (kind, device) = kind.split_once('/').unwrap_or((kind, ""));
+            let topic = format!("spBv1.0/g/{kind}/n/{device}");
+            let topic = SparkplugTopic::parse(topic.trim_end_matches('/')).unwrap();
+            let now = Timestamp(1_795_345_200_000_000);
+            let mut decoder = SparkplugDecoder::new(BirthLimits::default());
+            let begin = std::time::Instant::now();
+            let info = measure(|| drop(decoder.decode(&rules, &topic, &message, false, now)));
+            assert_in_proportion(&info, message.len());
+            assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{:?}", begin.elapsed());
+        }
     }
 }

@@ -3,76 +3,134 @@
 //! Each line is rewritten as a JSON object, so that the rules for times, words, units and patterns
 //! hold for it too. An empty cell is missing.
 
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use std::sync::{Mutex, PoisonError};
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use crate::payload::{CsvRules, Measurement, PayloadDecoder, PayloadError, PayloadLimits};
 
 const FORMAT: &str = "CSV";
 
-/// Decodes lines. A line that cannot be read is an error in the place of its measurement.
-pub(super) fn decode(
-    payload: &[u8],
-    rules: &CsvRules,
-    limits: &PayloadLimits,
-    objects: &PayloadDecoder,
-) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-    let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
-    if rules.columns.is_empty() {
-        return Err(malformed("mqtt.csv_columns names no column".to_owned()));
+/// Decodes lines of the same columns.
+#[derive(Debug)]
+pub(super) struct SeparatedValues {
+    rules: CsvRules,
+    /// Reused, because its tables take longer to build than a message to read. `Reader::clone` of
+    /// `csv-core` 0.1.13 loses a part of them.
+    reader: Mutex<Reader>,
+}
+
+impl SeparatedValues {
+    pub(super) fn new(rules: CsvRules) -> Self {
+        let reader = ReaderBuilder::new().delimiter(rules.separator).build();
+        Self { rules, reader: Mutex::new(reader) }
     }
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .delimiter(rules.separator)
-        .from_reader(payload);
-    let mut outcomes = Vec::new();
-    let mut line = ByteRecord::new();
-    let mut object = String::new();
-    loop {
-        match reader.read_byte_record(&mut line) {
-            Ok(false) => break,
-            Ok(true) => {}
-            Err(error) => return Err(malformed(error.to_string())),
+
+    /// Decodes lines. A line that cannot be read is an error in the place of its measurement.
+    pub(super) fn decode(
+        &self,
+        payload: &[u8],
+        limits: &PayloadLimits,
+        objects: &PayloadDecoder,
+    ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
+        let columns = &self.rules.columns;
+        if columns.is_empty() {
+            return Err(malformed("mqtt.csv_columns names no column".to_owned()));
         }
-        if line.iter().all(<[u8]>::is_empty) || is_header(&line, rules) {
-            continue;
+        let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = Lines::new(&mut reader, payload, columns.len());
+        let mut outcomes = Vec::new();
+        let mut object = String::new();
+        while lines.advance() {
+            if lines.cells().all(<[u8]>::is_empty) || is_header(&lines, columns) {
+                continue;
+            }
+            if outcomes.len() == limits.max_readings {
+                let (readings, limit) = (outcomes.len() + 1, limits.max_readings);
+                return Err(PayloadError::TooManyReadings { readings, limit });
+            }
+            if lines.count != columns.len() {
+                let (number, cells, columns) = (lines.number, lines.count, columns.len());
+                outcomes.push(Err(malformed(format!(
+                    "line {number} has {cells} cells, and mqtt.csv_columns names {columns}"
+                ))));
+                continue;
+            }
+            write_object(&mut object, &lines, columns);
+            match objects.decode(object.as_bytes()) {
+                Ok(measurements) => outcomes.extend(measurements),
+                Err(error) => outcomes.push(Err(error)),
+            }
         }
-        if outcomes.len() == limits.max_readings {
-            let (readings, limit) = (outcomes.len() + 1, limits.max_readings);
-            return Err(PayloadError::TooManyReadings { readings, limit });
-        }
-        if line.len() != rules.columns.len() {
-            let number = line.position().map_or(0, csv::Position::line);
-            let (cells, columns) = (line.len(), rules.columns.len());
-            outcomes.push(Err(malformed(format!(
-                "line {number} has {cells} cells, and mqtt.csv_columns names {columns}"
-            ))));
-            continue;
-        }
-        write_object(&mut object, &line, rules);
-        match objects.decode(object.as_bytes()) {
-            Ok(measurements) => outcomes.extend(measurements),
-            Err(error) => outcomes.push(Err(error)),
+        if outcomes.is_empty() { Err(PayloadError::Empty) } else { Ok(outcomes) }
+    }
+}
+
+/// The lines of a payload, one at a time.
+struct Lines<'p> {
+    reader: &'p mut Reader,
+    rest: &'p [u8],
+    /// The cells of the line, one after the other, without their quotes.
+    text: Vec<u8>,
+    /// Where each cell ends in `text`; only the first `count` count.
+    ends: Vec<usize>,
+    count: usize,
+    /// The number of the line, from 1 on.
+    number: u64,
+}
+
+impl<'p> Lines<'p> {
+    fn new(reader: &'p mut Reader, payload: &'p [u8], columns: usize) -> Self {
+        reader.reset();
+        // The cells of a line are never longer than the payload. The reader asks for room for more.
+        let text = vec![0; payload.len() + 1];
+        Self { reader, rest: payload, text, ends: vec![0; columns + 1], count: 0, number: 0 }
+    }
+
+    /// Reads the next line. Returns whether there is one.
+    fn advance(&mut self) -> bool {
+        self.number = self.reader.line();
+        let mut length = 0;
+        self.count = 0;
+        loop {
+            let (text, ends) = (&mut self.text[length..], &mut self.ends[self.count..]);
+            let (result, read, written, ended) = self.reader.read_record(self.rest, text, ends);
+            self.rest = &self.rest[read..];
+            length += written;
+            self.count += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+                ReadRecordResult::Record => return true,
+                ReadRecordResult::End => return false,
+            }
         }
     }
-    if outcomes.is_empty() { Err(PayloadError::Empty) } else { Ok(outcomes) }
+
+    /// Returns the cells without blanks around them.
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = &self.ends[..self.count];
+        let begins = std::iter::once(&0).chain(ends);
+        begins.zip(ends).map(|(begin, end)| self.text[*begin..*end].trim_ascii())
+    }
 }
 
 /// Whether a line repeats the names of the columns.
-fn is_header(line: &ByteRecord, rules: &CsvRules) -> bool {
+fn is_header(line: &Lines<'_>, columns: &[String]) -> bool {
     let is_name = |(cell, column): (&[u8], &String)| {
         column.is_empty() || cell.eq_ignore_ascii_case(column.trim().as_bytes())
     };
-    line.len() == rules.columns.len()
-        && rules.columns.iter().any(|column| !column.is_empty())
-        && line.iter().zip(&rules.columns).all(is_name)
+    line.count == columns.len()
+        && columns.iter().any(|column| !column.is_empty())
+        && line.cells().zip(columns).all(is_name)
 }
 
-fn write_object(object: &mut String, line: &ByteRecord, rules: &CsvRules) {
+fn write_object(object: &mut String, line: &Lines<'_>, columns: &[String]) {
     object.clear();
     object.push('{');
-    for (cell, column) in line.iter().zip(&rules.columns).filter(|(_, column)| !column.is_empty()) {
+    for (cell, column) in line.cells().zip(columns).filter(|(_, column)| !column.is_empty()) {
         if object.len() > 1 {
             object.push(',');
         }

@@ -1,6 +1,6 @@
 //! RFC 3339 text and epoch numbers, read exactly.
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
@@ -17,22 +17,28 @@ const LEAP_NANOS: u32 = 1_000_000_000;
 /// counts as the first second of the next day, as POSIX has it; it is accepted at the end of a day
 /// in UTC only.
 pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimestampError> {
-    let not_a_time = || TimestampError::NotATime(excerpt(text));
     // chrono also accepts U+2212 as the sign of an offset, which RFC 3339 does not have.
-    if !text.is_ascii() {
-        return Err(not_a_time());
+    let time = text.is_ascii().then(|| DateTime::parse_from_rfc3339(text));
+    match time {
+        Some(Ok(time)) => timestamp_of(time, text),
+        Some(Err(_)) if DateTime::parse_from_rfc3339(&format!("{text}Z")).is_ok() => {
+            Err(TimestampError::NoOffset(excerpt(text)))
+        }
+        _ => Err(TimestampError::NotATime(excerpt(text))),
     }
-    let Ok(time) = DateTime::parse_from_rfc3339(text) else {
-        let lacks_only_an_offset = DateTime::parse_from_rfc3339(&format!("{text}Z")).is_ok();
-        return Err(if lacks_only_an_offset {
-            TimestampError::NoOffset(excerpt(text))
-        } else {
-            not_a_time()
-        });
-    };
+}
+
+/// Reads RFC 3339 as [`parse_rfc3339`] does, without an explanation.
+pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
+    let time = text.is_ascii().then(|| DateTime::parse_from_rfc3339(text).ok())??;
+    timestamp_of(time, text).ok()
+}
+
+/// Converts a time that was read from `text`.
+fn timestamp_of(time: DateTime<FixedOffset>, text: &str) -> Result<Timestamp, TimestampError> {
     let is_leap_second = time.timestamp_subsec_nanos() >= LEAP_NANOS;
     if is_leap_second && (time.timestamp() + 1) % SECONDS_PER_DAY != 0 {
-        return Err(not_a_time());
+        return Err(TimestampError::NotATime(excerpt(text)));
     }
     let micros = time.timestamp_micros();
     if !(0..END).contains(&micros) {

@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-use chrono::{MappedLocalTime, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _};
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _};
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::error::TimestampError;
-use super::exact::{parse_epoch, parse_rfc3339};
+use super::exact::{parse_epoch, parse_rfc3339, rfc3339};
 
 /// The zone in which a device writes times without an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,14 @@ impl FromStr for LocalZone {
 const MAX_GAP_HOURS: i64 = 48;
 
 impl LocalZone {
+    /// Converts a local time, written as if it were UTC. Old offsets have seconds, which RFC 3339
+    /// cannot write.
+    fn to_utc(self, local: Timestamp) -> Option<Timestamp> {
+        let offset_seconds = self.offset_at(DateTime::from_timestamp_micros(local.0)?.naive_utc())?;
+        let micros = local.0 - i64::from(offset_seconds) * 1_000_000;
+        (micros >= 0).then_some(Timestamp(micros))
+    }
+
     /// Returns the offset from UTC at a local time, in seconds. If clocks show the time twice, the
     /// first one counts. If they skip it, the offset before the gap counts: the time moves forward
     /// by the gap.
@@ -58,7 +66,7 @@ impl LocalZone {
 /// Of a local time that occurs twice, the first counts. A local time that clocks skip is moved
 /// forward by the gap: 02:30 on the last Sunday of March is 03:30 in Berlin.
 pub fn parse_lenient(text: &str, zone: Option<LocalZone>) -> Result<Timestamp, TimestampError> {
-    if let Ok(time) = parse_rfc3339(text) {
+    if let Some(time) = rfc3339(text) {
         return Ok(time);
     }
     let trimmed = text.trim();
@@ -70,25 +78,19 @@ pub fn parse_lenient(text: &str, zone: Option<LocalZone>) -> Result<Timestamp, T
     }
     let parts = Parts::read(trimmed).ok_or_else(|| TimestampError::NotATime(excerpt(text)))?;
     let mut normal = parts.date_and_time();
-    let Some(seconds) = parts.offset else {
-        let Some(zone) = zone else { return Err(TimestampError::NoZone(excerpt(text))) };
-        let local = NaiveDateTime::parse_from_str(&normal, "%Y-%m-%dT%H:%M:%S%.f");
-        let offset = local.ok().and_then(|local| zone.offset_at(local));
-        let seconds = offset.ok_or_else(|| TimestampError::NotATime(excerpt(text)))?;
-        return local_to_utc(&normal, seconds).ok_or_else(|| TimestampError::OutOfRange(excerpt(text)));
-    };
-    push_offset(&mut normal, seconds);
-    parse_rfc3339(&normal).map_err(|error| match error {
+    match (parts.offset, zone) {
+        (Some(seconds), _) => push_offset(&mut normal, seconds),
+        (None, Some(_)) => normal.push('Z'),
+        (None, None) => return Err(TimestampError::NoZone(excerpt(text))),
+    }
+    let as_written = parse_rfc3339(&normal).map_err(|error| match error {
         TimestampError::OutOfRange(_) => TimestampError::OutOfRange(excerpt(text)),
         _ => TimestampError::NotATime(excerpt(text)),
-    })
-}
-
-/// Subtracts an offset from a local time. Old offsets have seconds, which RFC 3339 cannot write.
-fn local_to_utc(local: &str, offset_seconds: i32) -> Option<Timestamp> {
-    let as_utc = parse_rfc3339(&format!("{local}Z")).ok()?;
-    let micros = as_utc.0 - i64::from(offset_seconds) * 1_000_000;
-    (micros >= 0).then_some(Timestamp(micros))
+    })?;
+    match zone.filter(|_| parts.offset.is_none()) {
+        None => Ok(as_written),
+        Some(zone) => zone.to_utc(as_written).ok_or_else(|| TimestampError::OutOfRange(excerpt(text))),
+    }
 }
 
 fn push_offset(text: &mut String, seconds: i32) {

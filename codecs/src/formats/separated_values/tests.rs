@@ -17,7 +17,7 @@ fn show(columns: &[&str], separator: u8, decimal_comma: bool, payload: impl AsRe
             time + &fields.collect::<String>()
         }
     };
-    match decode(payload.as_ref(), &rules, &limits, &objects) {
+    match SeparatedValues::new(rules).decode(payload.as_ref(), &limits, &objects) {
         Ok(outcomes) => outcomes.into_iter().map(show).collect(),
         Err(error) => vec![Reason::from(&error).to_string()],
     }
@@ -66,4 +66,14 @@ fn lines_and_columns_are_bounded() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(show(&names, b',', false, "1,".repeat(8) + "1").len(), 1);
     assert_eq!(show(&[], b',', false, "1"), ["malformed_payload"]);
+}
+
+#[test]
+fn the_error_of_a_line_has_its_number() {
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 4, max_depth: 8 };
+    let objects = PayloadDecoder::new(limits.clone(), Vec::new());
+    let csv = SeparatedValues::new(CsvRules { columns: vec!["a".to_owned()], separator: b',' });
+    let outcomes = csv.decode(b"1\n\"2\n\"\n1,2,3,4,5,6,7,8,9\n", &limits, &objects).unwrap();
+    let error = outcomes[2].as_ref().unwrap_err().to_string();
+    assert!(error.contains("line 4 has 9 cells"), "{error}");
 }
