@@ -62,8 +62,9 @@ fn show(decoded: &Decoded) -> Vec<String> {
     let show = |element: &Result<Measurement, PayloadError>| match element {
         Err(error) => error.to_string(),
         Ok(measurement) => {
-            let time =
-                measurement.ts.map_or("arrival".to_owned(), |ts| ((ts.0 + 999) / 1_000 - T0 as i64).to_string());
+            let time = measurement
+                .ts
+                .map_or("arrival".to_owned(), |ts| ((ts.0 + 999) / 1_000 - T0 as i64).to_string());
             let names = measurement.fields.names().iter();
             let fields = names.zip(&measurement.values).map(|(name, value)| format!(" {name}={value}"));
             time + &fields.collect::<String>()
