@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectProperties, Filter, Packet, Publish};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectProperties, Filter, Packet, Publish, RetainForwardRule};
 use rumqttc::v5::{ConnectionError, StateError};
 
 use super::address::{BrokerAddress, BrokerAddressError};
@@ -54,7 +54,12 @@ pub(super) const fn qos(qos: Qos) -> QoS {
 
 pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<Filter> {
     let qos = self::qos(qos);
-    filters.iter().map(|filter| Filter::new(filter.clone(), qos)).collect()
+    // A subscription that the session has already brings no retained messages again.
+    let filter = |filter: &String| Filter {
+        retain_forward_rule: RetainForwardRule::OnNewSubscribe,
+        ..Filter::new(filter.clone(), qos)
+    };
+    filters.iter().map(filter).collect()
 }
 
 /// Returns a message with nothing but a packet id, from which the library makes an acknowledgement.

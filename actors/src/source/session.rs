@@ -63,8 +63,6 @@ pub(super) struct Connection {
 /// What a session remembers from one connection to the next.
 struct Memory {
     decoder: MessageDecoder,
-    /// Whether the broker has accepted the subscriptions of this process.
-    subscribed: bool,
     conflict: IdConflict,
 }
 
@@ -79,7 +77,7 @@ impl Session {
     async fn reconnect(&self, mut stop: watch::Receiver<bool>) {
         let mut connection = self.connection.lock().await;
         let decoder = MessageDecoder::new(self.decode.clone()).with_stamp(self.stamp.clone());
-        let mut memory = Memory { decoder, subscribed: false, conflict: IdConflict::default() };
+        let mut memory = Memory { decoder, conflict: IdConflict::default() };
         let mut backoff = Backoff::default();
         while !*stop.borrow() {
             let hold = self.lease.hold(&mut stop, || self.on_waiting_for_lease()).await;
@@ -203,15 +201,12 @@ impl Session {
             match event {
                 Ok(Event::Connected { session_present }) => {
                     *accepted = Some(Instant::now());
-                    self.on_connected(client, session_present, memory.subscribed);
+                    self.on_connected(client, session_present);
                 }
                 Ok(Event::Message(message)) if !*stop.borrow() => {
                     self.on_message(message, client, &memory.decoder).await;
                 }
-                Ok(Event::Subscribed(results)) => {
-                    memory.subscribed = true;
-                    self.on_subscribed(&results);
-                }
+                Ok(Event::Subscribed(results)) => self.on_subscribed(&results),
                 Ok(Event::Disconnected) => return None,
                 Ok(_) => {}
                 Err(failure) => return Some(failure),
@@ -271,7 +266,7 @@ impl Session {
         tracing::info!(broker = name, client_id, "no other client uses the client id any more");
     }
 
-    fn on_connected(&self, client: &Client, session_present: bool, subscribed: bool) {
+    fn on_connected(&self, client: &Client, session_present: bool) {
         let MqttOptions { name, address, .. } = &self.options;
         let version = client.version();
         tracing::info!(broker = name, %address, %version, session_present, "connected to the broker");
@@ -281,12 +276,8 @@ impl Session {
             self.reorder.borrow_mut().forget(|waiting| waiting.delivery.is_some());
             self.count_held();
         }
-        // A process also subscribes in a resumed session, once: the topics may have changed since
-        // the session began.
-        if session_present && subscribed {
-            self.metrics.mqtt_connected.with_label_values(&[name]).set(1);
-            return;
-        }
+        // Also in a resumed session: the topics may have changed since the session began, and a
+        // broker that was killed may have kept the session without its subscriptions.
         if let Err(error) = client.subscribe(&self.filters(), Qos::AtLeastOnce) {
             tracing::error!(%error, "cannot send the subscription");
         }

@@ -14,7 +14,8 @@
 //!   `Node Control/`, `Device Control/` and `Properties/` are left out.
 //! - Data: the metrics of one time are one reading. A metric without a time has that of its message.
 //! - A birth is one reading at the time of the message: a birth repeats values that have not changed,
-//!   with the time of their last change.
+//!   with the time of their last change. It is one microsecond earlier, so that data of the same
+//!   millisecond follow it.
 //! - Historical metrics always have their own time.
 
 use std::fmt;
@@ -202,6 +203,8 @@ impl SparkplugDecoder {
         now: Timestamp,
         decoded: &mut Decoded,
     ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
+        // Data of the same millisecond follow the birth.
+        let before_data = reading.sent.map(|sent| Timestamp(sent.0 - 1));
         let mut rows = Rows::new(&reading.rules.limits);
         let mut declared = Vec::new();
         for metric in &envelope.metrics {
@@ -219,7 +222,7 @@ impl SparkplugDecoder {
             let datatype = own_datatype(&metric).unwrap_or_default();
             let is_historical = metric.is_historical == Some(true);
             let time = is_historical.then_some(metric.timestamp).flatten();
-            let time = reading.rules.time(time).or(reading.sent).map_or(Time::Offset(0), Time::At);
+            let time = reading.rules.time(time).or(before_data).map_or(Time::Offset(0), Time::At);
             reading.add(&mut rows, &name, datatype, &metric, time);
             declared.push(Declared { name, alias: metric.alias, datatype });
         }

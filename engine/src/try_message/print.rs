@@ -50,7 +50,7 @@ fn captures(subscription: &SubscriptionStep) -> String {
 }
 
 fn print_reading(reading: &ReadingStep) {
-    let ReadingStep { sensor, time, is_arrival_time, values, dead_letter } = reading;
+    let ReadingStep { sensor, time, is_arrival_time, values, dead_letter, .. } = reading;
     if let Some((reason, detail)) = dead_letter {
         println!("dead letter   {reason}: {detail}");
         return;
@@ -60,6 +60,9 @@ fn print_reading(reading: &ReadingStep) {
     println!("reading       {sensor} at {time}{arrival}");
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
-        println!("  {name:<width$}  {value}");
+        match reading.not_scored.get(name) {
+            Some(reason) => println!("  {name:<width$}  {value}  (stored, not scored: {reason})"),
+            None => println!("  {name:<width$}  {value}"),
+        }
     }
 }

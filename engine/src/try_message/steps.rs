@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use thicket_actors::detector::DetectorConfigs;
 use thicket_actors::source::{DecodeExplanation, IgnoreReason, MessageDecoder};
-use thicket_schema::Item;
+use thicket_detector::DetectorConfig;
+use thicket_schema::{Item, Reading};
 
 use crate::brokers::decode_options;
 use crate::config::{Config, ConfigError, MessageConfig};
@@ -52,6 +54,8 @@ pub(super) struct ReadingStep {
     /// Whether the message has no usable time, so that the reading has its arrival time.
     pub(super) is_arrival_time: bool,
     pub(super) values: BTreeMap<String, f64>,
+    /// The fields that are stored and not scored, each with the reason.
+    pub(super) not_scored: BTreeMap<String, String>,
     /// The reason and the detail of a dead letter.
     pub(super) dead_letter: Option<(String, String)>,
 }
@@ -71,6 +75,7 @@ pub(super) fn steps_of(
     now_micros: i64,
 ) -> Result<Steps, ConfigError> {
     let payload_bytes = payload.len();
+    let detectors = config.detector_configs()?;
     let subscriptions = places(config)?;
     let decoder = MessageDecoder::new(decode_options(config)?);
     let explained = decoder.explain(topic, &payload.into(), now_micros);
@@ -105,7 +110,7 @@ pub(super) fn steps_of(
         }),
         format: format.map(|format| format.to_string()),
         compression,
-        readings: items.iter().filter_map(reading_step).collect(),
+        readings: items.iter().filter_map(|item| reading_step(item, &detectors)).collect(),
         left_out: left_out.collect(),
     })
 }
@@ -119,13 +124,14 @@ fn places(config: &Config) -> Result<Vec<(String, MessageConfig)>, ConfigError> 
     Ok(places)
 }
 
-fn reading_step(item: &Item) -> Option<ReadingStep> {
+fn reading_step(item: &Item, detectors: &DetectorConfigs) -> Option<ReadingStep> {
     match item {
         Item::Reading(reading) => Some(ReadingStep {
             sensor: Some(reading.sensor.to_string()),
             time: Some(time_arg::show(reading.ts)),
             is_arrival_time: reading.stamped,
             values: reading.fields.names().iter().cloned().zip(reading.values.iter().copied()).collect(),
+            not_scored: not_scored(&detectors.of(&reading.sensor).config, reading),
             dead_letter: None,
         }),
         Item::DeadLetter(letter) => Some(ReadingStep {
@@ -133,8 +139,24 @@ fn reading_step(item: &Item) -> Option<ReadingStep> {
             time: None,
             is_arrival_time: false,
             values: BTreeMap::new(),
+            not_scored: BTreeMap::new(),
             dead_letter: Some((letter.reason.to_string(), letter.detail.clone())),
         }),
         Item::Control(_) => None,
     }
+}
+
+/// Returns the fields that the configuration keeps out of the detector.
+fn not_scored(config: &DetectorConfig, reading: &Reading) -> BTreeMap<String, String> {
+    let reason = |name: &String| {
+        if config.fields.contains(name) || config.counters.contains(name) {
+            return None;
+        }
+        if !config.fields.is_empty() {
+            return Some("detector.fields does not list it".to_owned());
+        }
+        let pattern = config.exclude.matching(name)?;
+        Some(format!("the pattern {pattern} of detector.exclude matches its name"))
+    };
+    reading.fields.names().iter().filter_map(|name| Some((name.clone(), reason(name)?))).collect()
 }

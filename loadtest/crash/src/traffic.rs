@@ -174,7 +174,11 @@ impl Traffic {
                 self.dead_letter(sensor, format!("{{\"ts\":{ahead},\"level\":1}}"), 1);
             }
             dice if dice < 0.16 && shape.twins => {
-                self.dead_letter(sensor, format!("[{{\"word\":\"{step}\"}},{{\"word\":\"{step}\"}}]"), 2);
+                self.dead_letter(
+                    sensor,
+                    format!("[{{\"word\":\"step {step}\"}},{{\"word\":\"step {step}\"}}]"),
+                    2,
+                );
             }
             _ => {}
         }

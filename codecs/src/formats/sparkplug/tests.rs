@@ -62,14 +62,26 @@ fn show(decoded: &Decoded) -> Vec<String> {
     let show = |element: &Result<Measurement, PayloadError>| match element {
         Err(error) => error.to_string(),
         Ok(measurement) => {
-            let time =
-                measurement.ts.map_or("arrival".to_owned(), |ts| (ts.0 / 1_000 - T0 as i64).to_string());
+            let time = measurement
+                .ts
+                .map_or("arrival".to_owned(), |ts| ((ts.0 + 999) / 1_000 - T0 as i64).to_string());
             let names = measurement.fields.names().iter();
             let fields = names.zip(&measurement.values).map(|(name, value)| format!(" {name}={value}"));
             time + &fields.collect::<String>()
         }
     };
     elements.iter().map(show).collect()
+}
+
+#[test]
+fn data_of_the_millisecond_of_a_birth_follow_it() {
+    let mut decoder = decoder();
+    let value = Some(MetricValue::Double(21.5));
+    let birth = payload(T0, 0, vec![declared("temp", 1, DataType::Double as u32, value)]);
+    let time_of = |decoded: Decoded| decoded.elements.unwrap().remove(0).unwrap().ts.unwrap();
+    let born = time_of(send(&mut decoder, DBIRTH, &birth));
+    let data = payload(T0, 1, vec![double(None, Some(1), 21.7)]);
+    assert!(born < time_of(send(&mut decoder, DDATA, &data)));
 }
 
 #[test]
@@ -302,7 +314,7 @@ fn a_message_that_is_written_by_hand_is_read() {
         .iter()
         .rev()
         .fold(0, |number, byte| number << 7 | byte & 0x7f);
-    assert_eq!(measurement.ts, Some(Timestamp(millis as i64 * 1_000)));
+    assert_eq!(measurement.ts, Some(Timestamp(millis as i64 * 1_000 - 1)));
 }
 
 /// What a node does, in the order of its messages.
