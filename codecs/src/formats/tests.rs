@@ -306,6 +306,34 @@ fn arbitrary_map() -> impl Strategy<Value = serde_json::Value> {
     prop::collection::btree_map(name, value, 0..10).prop_map(|members| serde_json::json!(members))
 }
 
+#[test]
+fn a_nested_map_is_read_without_json_in_between() {
+    let decoder = decoder(Format::Auto);
+    let json =
+        r#"{"time":"2026-11-22T10:00:00Z","s":{"t":21.5,"h":[1,null,-3]},"rx":[{"rssi":-97}],"unit":"C"}"#;
+    let expected = ["@1795341600 s.h.0=1 s.h.2=-3 s.t=21.5"];
+    for (format, payload) in [(Format::Cbor, cbor(json)), (Format::Messagepack, messagepack(json))] {
+        let read = decoder.direct(format, &payload, &None).unwrap();
+        assert_eq!((show(&read.outcome), read.format), (expected.map(str::to_owned).into(), Some(format)));
+        let report = Some(Vec::new());
+        assert!(decoder.direct(format, &payload, &report).is_none(), "a report needs the JSON");
+    }
+    let without_lengths = b"\xbf\x61s\xbf\x61a\x01\xff\x61b\x9f\x01\xff\xff";
+    let read = decoder.direct(Format::Cbor, without_lengths, &None).unwrap();
+    assert_eq!(show(&read.outcome), ["@0 b.0=1 s.a=1"]);
+}
+
+#[test]
+fn maps_of_any_depth_give_the_same_in_every_format() {
+    for depth in [1, 7, 8, 9, 14, 15, 16, 17, 29, 30] {
+        for (open, close) in [("{\"n\":", "}"), ("[", "]")] {
+            let json = format!("{{\"a\":1,\"d\":{}5{}}}", open.repeat(depth), close.repeat(depth));
+            assert_eq!(auto(cbor(&json)), auto(&json), "{json}");
+            assert_eq!(auto(messagepack(&json)), auto(&json), "{json}");
+        }
+    }
+}
+
 /// Creates maps with members, arrays and texts on several levels.
 fn arbitrary_nested() -> impl Strategy<Value = serde_json::Value> {
     let scalar = prop_oneof![
