@@ -139,7 +139,7 @@ fn hostile_lines_of_separated_values_cost_in_proportion_to_their_size() {
         assert_in_proportion(&info, 2 * payload.len());
     }
     for byte in [0xff, 0x00, 0x1f] {
-        let payload = [b"0,1,", &[byte; 60_000][..]].concat();
+        let payload = [b"0,1,", &vec![byte; 60_000][..]].concat();
         let info = measure(|| drop(decoder.decode("s", &payload)));
         assert_in_proportion(&info, payload.len());
     }
