@@ -39,7 +39,8 @@ fn print_fields(fields: &FieldsStatus) {
     if *sensors_without_scored_field > 0 {
         let more = if *sensors_without_scored_field > examples.len() as i64 { ", …" } else { "" };
         println!(
-            "             {sensors_without_scored_field} sensors have no scored field: {}{more}",
+            "             {} without a scored field: {}{more}",
+            count(*sensors_without_scored_field, "sensor"),
             examples.join(", ")
         );
     }
