@@ -215,11 +215,11 @@ fn sparkplug_b() {
     let read = |topic| read("preset = \"sparkplug-b\"", topic, &payload);
     assert_eq!(
         read("spBv1.0/plant/NBIRTH/edge"),
-        ["plant/edge Motor/Speed=21.5 2026-11-25T18:00:00.000000Z"]
+        ["plant/edge Motor/Speed=21.5 2026-11-25T17:59:59.999999Z"]
     );
     assert_eq!(
         read("spBv1.0/plant/DDATA/edge/press"),
-        ["plant/edge/press Motor/Speed=21.5 2026-11-25T18:00:00.000000Z"]
+        ["plant/edge/press Motor/Speed=21.5 2026-11-25T17:59:59.999999Z"]
     );
     assert_eq!(read("spBv1.0/plant/NDEATH/edge"), [""; 0]);
 }

@@ -129,7 +129,7 @@ async fn every_valid_reading_is_a_row_and_the_commands_say_which_fields_are_scor
     assert_eq!(status["fields"]["sensors_without_scored_field"], 1);
     assert_eq!(status["fields"]["examples"][0], "button");
     let text = stdout(&env.thicket(&["status"]));
-    assert!(text.contains("85 unscored") && text.contains("no scored field: button"), "{text}");
+    assert!(text.contains("85 unscored") && text.contains("without a scored field: button"), "{text}");
     assert!(env.thicket(&["reconcile"]).status.success());
     assert!(engine.terminate().await.success());
 }
