@@ -219,7 +219,7 @@ fn sparkplug_b() {
     );
     assert_eq!(
         read("spBv1.0/plant/DDATA/edge/press"),
-        ["plant/edge/press Motor/Speed=21.5 2026-11-25T17:59:59.999999Z"]
+        ["plant/edge/press Motor/Speed=21.5 2026-11-25T18:00:00.000000Z"]
     );
     assert_eq!(read("spBv1.0/plant/NDEATH/edge"), [""; 0]);
 }
