@@ -302,13 +302,14 @@ async fn publish_ages(env: &TestEnv, ages: impl IntoIterator<Item = i64>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_are_put_in_order_before_they_are_scored() {
-    let env = start(config().set("queue.reorder", "1500ms")).await;
+    let env = start(config().set("queue.reorder", "3s")).await;
     let engine = env.engine().await;
     publish_ages(&env, [100, 98, 99, 97]).await;
     env.until_accounted(4).await;
     assert_eq!(env.number("SELECT sum(scored) FROM ledger").await, 4, "none is late");
 
     publish_ages(&env, [80, 82, 81]).await;
+    engine.until_metric("thicket_reorder_held", 3.0).await;
     assert!(engine.terminate().await.success(), "it stores what it holds");
     assert_eq!(env.number("SELECT sum(scored) FROM ledger").await, 7);
 
