@@ -10,7 +10,7 @@ use thicket_compose::Servers;
 use thicket_testkit::publisher::forget_session;
 use thicket_testkit::{Addresses, RedisProbe, Tables};
 
-use crate::settings::{CLIENT_ID, PARTITIONS, Settings};
+use crate::settings::{PARTITIONS, Settings, client_id};
 
 /// The database from which the others are created.
 const ADMIN: &str = "thicket";
@@ -71,13 +71,16 @@ impl Environment {
 
     /// Prepares the workspace of a case: empty tables, an empty Redis, no session at the broker.
     pub(crate) async fn prepare(&mut self, name: &str) -> anyhow::Result<Workspace> {
+        // A broker that was killed in a case may have brought back the session of the case before.
+        for earlier in self.cases.saturating_sub(1)..=self.cases {
+            forget_session(&client_id(&database_of(earlier)), self.servers.mosquitto.port()).await?;
+        }
         self.cases += 1;
-        let database = format!("crash_{}", self.cases);
+        let database = database_of(self.cases);
         let mut admin = Tables::open(&self.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await?;
         let redis = RedisProbe::connect(&self.servers.redis.url(), PARTITIONS).await?;
         redis.delete_everything().await?;
-        forget_session(CLIENT_ID, self.servers.mosquitto.port()).await?;
         let directory = self.directory.join(format!("{:03}-{name}", self.cases));
         std::fs::create_dir_all(&directory)?;
         Ok(Workspace { addresses: self.addresses(&database), directory, database })
@@ -132,4 +135,9 @@ impl Environment {
     fn addresses(&self, database: &str) -> Addresses {
         Addresses { postgres: self.url(database), ..Addresses::of(&self.servers) }
     }
+}
+
+/// Returns the name of the database of a case.
+fn database_of(case: u32) -> String {
+    format!("crash_{case}")
 }

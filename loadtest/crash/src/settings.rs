@@ -4,8 +4,6 @@ use thicket_testkit::{Addresses, Config};
 
 /// Partitions of every deployment: enough for the largest number of shards.
 pub const PARTITIONS: u16 = 5;
-/// The client id of the engines under test.
-pub(crate) const CLIENT_ID: &str = "thicket";
 /// Readings between two checkpoints of a sensor.
 pub const CHECKPOINT_EVERY: u64 = 256;
 
@@ -32,6 +30,12 @@ pub struct Settings {
     pub alarms_per_week: f64,
 }
 
+/// Returns the client id of the engines of a case with this database. Each case has its own: a broker
+/// that is killed may come back with the session of an earlier case, and with its messages.
+pub(crate) fn client_id(database: &str) -> String {
+    format!("thicket-{database}")
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -55,7 +59,9 @@ impl Settings {
             postgres: format!("{}?application_name={node}", addresses.postgres),
             ..addresses.clone()
         };
-        self.config(node).file(&addresses)
+        let database = addresses.postgres.rsplit('/').next().and_then(|rest| rest.split('?').next());
+        let client_id = client_id(database.unwrap_or_default());
+        self.config(node).set("mqtt.client_id", client_id).file(&addresses)
     }
 
     fn config(&self, node: &str) -> Config {
@@ -63,7 +69,6 @@ impl Settings {
             .partitions(PARTITIONS)
             .shards(self.shards)
             .set("node.name", node)
-            .set("mqtt.client_id", CLIENT_ID)
             .set("mqtt.topics", vec!["sensors/#", "spBv1.0/#"])
             // The traffic is of a fixed day.
             .set("mqtt.max_age", "40000d")
