@@ -55,27 +55,15 @@ impl Delivery {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use thicket_connect::TlsSettings;
-
     use super::*;
-    use crate::mqtt::{BrokerAddress, MqttOptions, Version, Versions, connect};
+    use crate::mqtt::{Version, connect};
+    use crate::testing::mqtt_options;
 
     /// Deliveries of an earlier connection can never acknowledge a message of a later one, which
     /// may have the same packet id.
     #[tokio::test]
     async fn a_connection_that_has_ended_acknowledges_no_message() {
-        let options = MqttOptions {
-            name: "test".to_owned(),
-            address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
-            versions: Versions::Auto,
-            client_id: "test".to_owned(),
-            credentials: None,
-            keep_alive: Duration::from_secs(30),
-            session_expiry: Some(Duration::from_hours(1)),
-            max_in_flight: 8,
-        };
+        let options = mqtt_options(8);
         for version in [Version::V3, Version::V5] {
             let (client, event_loop) = connect(&options, version).unwrap();
             assert!(client.acknowledge(7).is_ok(), "the request waits in the queue");

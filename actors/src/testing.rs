@@ -5,12 +5,14 @@ use std::time::Duration;
 use actix::dev::MessageResponse;
 use actix::{Actor, Addr, Context, Handler, Message, MessageResult, Recipient, Supervised};
 use prometheus::{IntCounter, Registry};
+use thicket_connect::TlsSettings;
 use thicket_schema::{FieldSet, Item, Reading, Record, SensorName, Timestamp};
 use thicket_store::postgres::{PostgresPool, postgres_pool};
-use thicket_store::redis::Client;
+use thicket_store::redis::{Client, unconnected_redis};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
+use crate::mqtt::{BrokerAddress, MqttOptions, Versions};
 use crate::supervision::{ExitSignal, Intensity, Supervision, start_here};
 
 /// Starts an actor under a supervision that allows many restarts.
@@ -66,12 +68,26 @@ pub(crate) fn metrics() -> Metrics {
 
 /// Creates a Redis client that never connects, for tests that must not reach Redis.
 pub(crate) fn disconnected_redis() -> Client {
-    fred::types::Builder::default_centralized().build().expect("a client without a server")
+    unconnected_redis().expect("a client without a server")
 }
 
 /// Creates a pool without a server, for tests that must not reach PostgreSQL.
 pub(crate) fn disconnected_postgres() -> PostgresPool {
     postgres_pool("postgres://thicket@127.0.0.1:1/thicket", 1).expect("a pool without a server")
+}
+
+/// Returns the options of a connection to a broker that does not answer.
+pub(crate) fn mqtt_options(max_in_flight: u32) -> MqttOptions {
+    MqttOptions {
+        name: "test".to_owned(),
+        address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).expect("a valid URL"),
+        versions: Versions::Auto,
+        client_id: "test".to_owned(),
+        credentials: None,
+        keep_alive: Duration::from_secs(30),
+        session_expiry: Some(Duration::from_hours(1)),
+        max_in_flight,
+    }
 }
 
 /// Creates a reading of one field.

@@ -42,8 +42,8 @@
 //! - `config`: the settings, with their reference documentation. `config_error`: why a setting
 //!   cannot be used. `named_config`: a configuration with its identifiers.
 //! - `exclude`: names of fields that are no measurements. `tracker`: which fields of a sensor are
-//!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values of a reading that make the
-//!   point.
+//!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values
+//!   of a reading that make the point.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
 //! - `view`: the three views, each with its forest. `model`: all forests of a sensor.

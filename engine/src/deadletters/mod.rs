@@ -1,8 +1,8 @@
 //! `thicket deadletter`: what could not be processed, why, and what to do about it.
 //!
 //! - `args`: the command line. `print`: dead letters for people and as JSON.
-//! - `message_for`: what is published for a dead letter; `at_arrival`: without its own time. `republish`: MQTT. `replay`: both, and the
-//!   mark.
+//! - `message_for`: what is published for a dead letter; `at_arrival`: without its own time.
+//! - `republish`: publishes it over MQTT. `replay`: both, and marks it as replayed.
 //! - `discard`: deletes dead letters.
 
 pub(crate) mod args;

@@ -70,3 +70,11 @@ fn warn_of_refused_certificates(client: &Client) {
         Ok(())
     });
 }
+
+/// Creates a client that never connects, for tests that must not reach Redis.
+///
+/// # Errors
+/// Fails if the library refuses its own defaults.
+pub fn unconnected_redis() -> Result<Client, RedisError> {
+    Builder::default_centralized().build()
+}

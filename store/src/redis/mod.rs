@@ -24,7 +24,7 @@ mod suspects;
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use births::BirthStore;
 pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
-pub use connection::{RedisError, connect_redis, try_connect_redis};
+pub use connection::{RedisError, connect_redis, try_connect_redis, unconnected_redis};
 pub use fred::clients::Client;
 pub use leases::{Leases, lease_holder};
 pub use log_backlog::{InFlight, in_flight};

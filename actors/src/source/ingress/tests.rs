@@ -1,15 +1,14 @@
 use std::time::Duration;
 
 use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
-use thicket_connect::TlsSettings;
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
-use crate::mqtt::{BrokerAddress, Message, Version, Versions, connect};
-use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
+use crate::mqtt::{Message, Version, connect};
+use crate::testing::{disconnected_postgres, disconnected_redis, metrics, mqtt_options, record};
 
 type NewIngress = (MqttIngress, MessageDecoder, UnboundedReceiver<Append>);
 
@@ -19,16 +18,7 @@ fn new_ingress(max_in_flight: u32) -> NewIngress {
 }
 
 fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
-    let options = MqttOptions {
-        name: "test".to_owned(),
-        address: BrokerAddress::new("mqtt://127.0.0.1:1", TlsSettings::default()).unwrap(),
-        versions: Versions::Auto,
-        client_id: "test".to_owned(),
-        credentials: None,
-        keep_alive: Duration::from_secs(30),
-        session_expiry: Some(Duration::from_hours(1)),
-        max_in_flight,
-    };
+    let options = mqtt_options(max_in_flight);
     let subscription = SubscriptionOptions {
         topics: vec!["sensors/#".to_owned()],
         sensor: None,
