@@ -64,3 +64,17 @@ fn a_rejected_reading_does_not_change_the_clock() {
     assert!(detector.apply(50 * SECOND, &["level".to_owned()], &[f64::INFINITY]).is_err());
     assert!(detector.snapshot() == before);
 }
+
+#[test]
+fn a_change_that_an_unscored_reading_shows_also_ends_the_anomaly() {
+    let mut detector = detector(&[]);
+    for i in 0..400 {
+        apply(&mut detector, 100_000 + i, level(i));
+    }
+    apply(&mut detector, 100_400, 500.0).event.expect("it begins");
+    let unscored = detector.apply(50 * SECOND, &["battery".to_owned()], &[91.0]).expect("a valid reading");
+    assert!(unscored.marks.unscored);
+    assert_eq!(unscored.event.expect("it ends").ended, Some(100_400 * SECOND));
+    let next = apply(&mut detector, 51, level(2));
+    assert!(next.event.is_none() && !next.anomaly && !next.marks.after_silence);
+}
