@@ -24,7 +24,9 @@ fn a_detector_whose_clock_went_back_keeps_what_it_has_learnt() {
     for i in 0..400 {
         apply(&mut detector, 100_000 + i, level(i));
     }
+    let rhythm = detector.state.rhythm.clone();
     let first = apply(&mut detector, 50, level(400));
+    assert_eq!(detector.state.rhythm, rhythm, "the interval before it is unknown");
     assert!(first.marks.after_silence, "the change counts as a silence");
     assert_eq!((first.seq, detector.newest()), (401, Some(50 * SECOND)));
     let anomalous = (51..100).filter(|&i| apply(&mut detector, i, level(350 + i)).anomaly).count();
