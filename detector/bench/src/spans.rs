@@ -62,14 +62,14 @@ pub struct Tally {
     pub found: usize,
     /// All spans.
     pub spans: usize,
-    /// Events that meet no span.
+    /// Events that meet no span. An event that began before the rows that count is none.
     pub false_alarms: usize,
 }
 
 impl Tally {
-    /// Counts the spans and events that begin at `start` or later.
+    /// Counts the spans and events of which at least one row is `start` or later.
     pub fn of(spans: &[Rows], events: &[Rows], start: usize, finds: Finds) -> Self {
-        let counted = |rows: &&Rows| rows.first >= start;
+        let counted = |rows: &&Rows| rows.last >= start;
         let spans: Vec<&Rows> = spans.iter().filter(counted).collect();
         let events: Vec<&Rows> = events.iter().filter(counted).collect();
         let meets = |event: &Rows, span: &Rows| event.first <= span.last + SLACK && event.last >= span.first;
@@ -81,7 +81,10 @@ impl Tally {
         Self {
             found: spans.iter().filter(found).count(),
             spans: spans.len(),
-            false_alarms: events.iter().filter(|event| !spans.iter().any(|span| meets(event, span))).count(),
+            false_alarms: events
+                .iter()
+                .filter(|event| event.first >= start && !spans.iter().any(|span| meets(event, span)))
+                .count(),
         }
     }
 }
