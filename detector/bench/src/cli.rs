@@ -4,10 +4,22 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::Parser;
-use serde_json::{Map, Value, json};
+use clap::{Parser, ValueEnum};
+use serde_json::{Map, Value};
 
-use crate::{dataset, profiles, report};
+use crate::dataset::Series;
+use crate::{calm, dataset, profiles, report};
+
+/// A part of the measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// How well the profiles detect on the labelled series.
+    Detection,
+    /// What a sensor costs: memory, checkpoint and processor time.
+    Cost,
+    /// How many alarms calm series raise, and which outliers are found. Needs no labelled series.
+    Calm,
+}
 
 /// Measures how well the profiles of the detector detect on labelled series, and what they cost.
 #[derive(Parser)]
@@ -16,6 +28,12 @@ pub struct Args {
     /// get the sets and how to lay them out.
     #[arg(long, env = "DETECT", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Measures only this part. Can be repeated.
+    #[arg(long = "part", value_name = "PART")]
+    pub parts: Vec<Part>,
+    /// Numbers of fields of the sensors whose cost is measured, separated by commas.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,13", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub fields: Vec<u16>,
     /// Folder for the grades and events: <DIR>/<profile>/<seed>/<set>/<series>.csv and
     /// <series>.events.csv.
     #[arg(long, value_name = "DIR", default_value = "target/detect")]
@@ -37,6 +55,27 @@ pub struct Args {
     pub per_series: bool,
 }
 
+impl Args {
+    fn measures(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// Returns the labelled series that are to be measured.
+    fn series(&self, out: &mut impl Write) -> anyhow::Result<Vec<Series>> {
+        if !self.measures(Part::Detection) {
+            return Ok(Vec::new());
+        }
+        let data = self.data.as_deref().context(
+            "--data DIR is missing: the folder with the labelled series. \
+             detector/bench/README.md says where to get them and how to lay them out",
+        )?;
+        let all = dataset::read(data, &self.sets)?;
+        let rows: usize = all.iter().map(|series| series.micros.len()).sum();
+        writeln!(out, "{} series, {rows} rows, {} seeds\n", all.len(), self.seeds)?;
+        Ok(all)
+    }
+}
+
 /// Measures what the arguments ask for and prints it. The last line is one JSON object with all
 /// figures.
 ///
@@ -44,17 +83,20 @@ pub struct Args {
 /// The series cannot be read, a setting is not valid, or the output cannot be written.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     let configs = profiles::configs(args.profile.as_deref(), &args.settings)?;
-    let data = args.data.as_deref().context(
-        "--data DIR is missing: the folder with the labelled series. \
-         detector/bench/README.md says where to get them and how to lay them out",
-    )?;
-    let all = dataset::read(data, &args.sets)?;
-    let rows: usize = all.iter().map(|series| series.micros.len()).sum();
-    writeln!(out, "{} series, {rows} rows, {} seeds\n", all.len(), args.seeds)?;
+    let all = args.series(out)?;
     let mut figures = Map::new();
     for (name, config) in &configs {
-        let sets = report::detection(name, config, &all, args, out)?;
-        figures.insert((*name).to_owned(), json!({ "sets": sets }));
+        let mut parts = Map::new();
+        if args.measures(Part::Detection) {
+            parts.insert("sets".to_owned(), report::detection(name, config, &all, args, out)?);
+        }
+        if args.measures(Part::Cost) {
+            parts.insert("cost".to_owned(), report::cost(name, config, &args.fields, out)?);
+        }
+        if args.measures(Part::Calm) {
+            parts.insert("calm".to_owned(), calm::report(name, config, args.seeds, out)?);
+        }
+        figures.insert((*name).to_owned(), parts.into());
         out.flush()?;
     }
     writeln!(out, "{}", Value::Object(figures))?;

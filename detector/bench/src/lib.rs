@@ -4,10 +4,14 @@
 //! - `dataset`: the labelled series. `output`: grades and events as files.
 //! - `figures`: the figures of a set. `ranking`: those that need no threshold. `spans`: found spans
 //!   and false alarms. `quantile`: thresholds and medians.
+//! - `cost`: memory, checkpoint and processor time of a sensor. `calm`: alarms of series in which
+//!   nothing happens.
 //! - `profiles`, `parallel`, `stream`: which configurations, on all processors, reading by reading.
 //!   The benchmark in `detector/nab` uses them too.
 
+pub mod calm;
 pub mod cli;
+pub mod cost;
 pub mod dataset;
 pub mod figures;
 pub mod output;
@@ -16,5 +20,7 @@ pub mod profiles;
 pub mod quantile;
 pub mod ranking;
 pub mod report;
+#[path = "../../tests/series/mod.rs"]
+mod series;
 pub mod spans;
 pub mod stream;

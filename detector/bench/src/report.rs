@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use thicket_detector::DetectorConfig;
 
 use crate::cli::Args;
+use crate::cost;
 use crate::dataset::Series;
 use crate::figures::{self, Figures};
 use crate::output;
@@ -74,6 +75,44 @@ pub fn detection(
     print_table(name, &results, out)?;
     let sets = results.iter().map(|result| (result.set.to_owned(), result.json()));
     Ok(Value::Object(sets.collect()))
+}
+
+/// Measures the cost of one profile for some numbers of fields, prints the table, and returns the
+/// figures as JSON.
+///
+/// # Errors
+/// The detector rejects a reading, or the output cannot be written.
+pub fn cost(
+    name: &str,
+    config: &DetectorConfig,
+    fields: &[u16],
+    out: &mut impl Write,
+) -> anyhow::Result<Value> {
+    writeln!(
+        out,
+        "| {name}: fields | memory | checkpoint | in cache | in turn |\n|---:|---:|---:|---:|---:|"
+    )?;
+    let mut figures = Map::new();
+    for &fields in fields {
+        let cost = cost::measure(config, usize::from(fields))?;
+        writeln!(
+            out,
+            "| {fields} | {} KB | {} KB | {:.1} µs | {:.1} µs |",
+            cost.memory / 1_000,
+            cost.checkpoint / 1_000,
+            cost.in_cache,
+            cost.in_turn
+        )?;
+        let figure = json!({
+            "memory_bytes": cost.memory,
+            "checkpoint_bytes": cost.checkpoint,
+            "micros_in_cache": rounded(cost.in_cache, 1),
+            "micros_in_turn": rounded(cost.in_turn, 1),
+        });
+        figures.insert(fields.to_string(), figure);
+    }
+    writeln!(out)?;
+    Ok(Value::Object(figures))
 }
 
 /// Returns the results of every series, for every seed. Writes them to files too.
