@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -26,7 +26,7 @@ pub enum Part {
 pub struct Args {
     /// Folder with `index.csv` and <set>/<series>.csv.gz. detector/bench/README.md says where to
     /// get the sets and how to lay them out.
-    #[arg(long, env = "DETECT", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Measures only this part. Can be repeated.
     #[arg(long = "part", value_name = "PART")]
@@ -76,6 +76,19 @@ impl Args {
     }
 }
 
+/// Turns the error of a broken pipe into success: the reader of the output, such as `head`, has
+/// closed it.
+///
+/// # Errors
+/// Every other error.
+pub fn allow_broken_pipe(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    let is_broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
+    match result {
+        Err(error) if error.downcast_ref().is_some_and(is_broken) => Ok(()),
+        result => result,
+    }
+}
+
 /// Measures what the arguments ask for and prints it. The last line is one JSON object with all
 /// figures.
 ///
@@ -102,3 +115,6 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "{}", Value::Object(figures))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

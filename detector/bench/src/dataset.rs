@@ -123,3 +123,6 @@ fn read_row(record: &StringRecord, series: &mut Series) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

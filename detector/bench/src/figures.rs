@@ -128,3 +128,6 @@ fn found_within_budgets(set: &[Counted]) -> [usize; BUDGETS.len()] {
     }
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@
 //! - `profiles`, `parallel`, `stream`: which configurations, on all processors, reading by reading.
 //!   The benchmark in `detector/nab` uses them too.
 
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact bits"))]
+
 pub mod calm;
 pub mod cli;
 pub mod cost;

@@ -1,15 +1,10 @@
 //! `make bench-detect`: how well detectors detect on labelled series, and what they cost.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
 use clap::Parser as _;
-use thicket_detector_bench::cli::{Args, run};
+use thicket_detector_bench::cli::{Args, allow_broken_pipe, run};
 
 fn main() -> anyhow::Result<()> {
-    let broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
-    match run(&Args::parse(), &mut io::stdout().lock()) {
-        // The reader of the output, such as `head`, has closed it.
-        Err(error) if error.downcast_ref().is_some_and(broken) => Ok(()),
-        result => result,
-    }
+    allow_broken_pipe(run(&Args::parse(), &mut io::stdout().lock()))
 }

@@ -38,3 +38,28 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(BufWriter::new(file))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stream::EventRows;
+
+    #[test]
+    fn a_missing_grade_and_an_open_end_are_empty() {
+        let event = |first, last| EventRows { announced: first, first, last };
+        let scored = Scored {
+            grades: vec![None, Some(0.25), Some(0.0), None],
+            onsets: Vec::new(),
+            events: vec![event(1, Some(2)), event(3, None)],
+            memory: 0,
+            spent: Duration::ZERO,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("small/0"), "pumps", "p-1", &scored).unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join("small/0/pumps").join(name)).unwrap();
+        assert_eq!(read("p-1.csv"), "grade\n\n0.25\n0\n\n");
+        assert_eq!(read("p-1.events.csv"), "first,last\n1,2\n3,\n");
+    }
+}

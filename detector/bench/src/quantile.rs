@@ -28,3 +28,32 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     quantile(&sorted, 0.5)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_two_values_a_quantile_is_interpolated() {
+        let sorted = [1.0, 2.0, 4.0, 8.0];
+        for (share, expected) in [(0.0, 1.0), (0.5, 3.0), (0.75, 5.0), (0.9, 6.8), (1.0, 8.0)] {
+            assert!((quantile(&sorted, share) - expected).abs() < 1e-12, "{share}");
+        }
+        assert!((quantile(&[7.0], 0.3) - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_geometric_series_has_equal_ratios_and_exact_ends() {
+        let numbers = geometric(1e-5, 0.2, 60);
+        assert_eq!((numbers[0], numbers[59]), (1e-5, 0.2));
+        // From numpy.geomspace(1e-5, 0.2, 60).
+        assert!((numbers[30] - 0.001_538_028_576_015_144_5).abs() < 1e-15);
+        assert_eq!(geometric(1.0, 100.0, 3), [1.0, 10.0, 100.0]);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_of_values_is_between_the_middle_two() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 8.0]), 3.0);
+    }
+}

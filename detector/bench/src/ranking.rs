@@ -115,3 +115,6 @@ fn softened(hard: &[f64], spans: &[Rows], width: usize) -> Vec<f64> {
     }
     soft
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,3 +96,6 @@ impl std::ops::AddAssign for Tally {
         self.false_alarms += other.false_alarms;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,3 +86,6 @@ pub fn stream(sensor: &str, config: &DetectorConfig, readings: Readings) -> anyh
     scored.memory = detector.memory_usage();
     Ok(scored)
 }
+
+#[cfg(test)]
+mod tests;
