@@ -66,7 +66,7 @@ bench-forest: ## Compare the forest with krcflib, the Random Cut Forest of AWS i
 bench-nab: ## Measure how well detectors detect, on 34 labelled series or on the series in NAB=DIR; the last line is JSON (a minute)
 	@cargo run --release --locked -p thicket-nab $(if $(NAB),-- --data $(NAB))
 
-bench-detect: ## Measure detection on the labelled series in DETECT=DIR, and what a sensor costs; the last line is JSON (six minutes)
+bench-detect: ## Measure detection on the labelled series in DETECT=DIR, and what a sensor costs; the last line is JSON (three minutes)
 	@test -n '$(DETECT)' || { echo 'make bench-detect needs DETECT=DIR, a folder with labelled series of public sets.' >&2; \
 		echo 'detector/bench/README.md says where to get the sets and how to lay them out. Without them:' >&2; \
 		echo '  cargo run --release --locked -p thicket-detector-bench -- --part cost --part calm' >&2; exit 2; }
