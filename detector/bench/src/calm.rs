@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use thicket_detector::{Detection, DetectorConfig};
 
+use crate::numbers::rounded;
 use crate::parallel::parallel;
-use crate::report::rounded;
 use crate::series::{DAY, Noise, Sensor, alarms};
 
 /// Ten weeks at one reading per minute, for each seed.

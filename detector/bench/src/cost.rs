@@ -4,10 +4,13 @@
 //! *In cache*, one detector gets all readings. *In turn*, readings of many sensors alternate, as
 //! they do in an engine, so that a sensor's forests are not in the processor's cache.
 
+use std::io::Write;
+
 use cpu_time::ThreadTime;
+use serde_json::{Map, Value, json};
 use thicket_detector::{Detector, DetectorConfig, Rejected};
 
-use crate::quantile::median;
+use crate::numbers::{median, rounded};
 use crate::series::{Noise, SECOND};
 
 /// The cost of one sensor.
@@ -36,6 +39,44 @@ const SETTLING: usize = 100;
 const STAGGER: usize = 50;
 /// Memory of all copied detectors together, in bytes: more than most caches hold.
 const TOGETHER: usize = 250_000_000;
+
+/// Measures the cost of one profile for some numbers of fields, prints the table, and returns the
+/// figures as JSON.
+///
+/// # Errors
+/// The detector rejects a reading, or the output cannot be written.
+pub fn report(
+    name: &str,
+    config: &DetectorConfig,
+    fields: &[u16],
+    out: &mut impl Write,
+) -> anyhow::Result<Value> {
+    writeln!(
+        out,
+        "| {name}: fields | memory | checkpoint | in cache | in turn |\n|---:|---:|---:|---:|---:|"
+    )?;
+    let mut figures = Map::new();
+    for &fields in fields {
+        let cost = measure(config, usize::from(fields))?;
+        writeln!(
+            out,
+            "| {fields} | {} KB | {} KB | {:.1} µs | {:.1} µs |",
+            cost.memory / 1_000,
+            cost.checkpoint / 1_000,
+            cost.in_cache,
+            cost.in_turn
+        )?;
+        let figure = json!({
+            "memory_bytes": cost.memory,
+            "checkpoint_bytes": cost.checkpoint,
+            "micros_in_cache": rounded(cost.in_cache, 1),
+            "micros_in_turn": rounded(cost.in_turn, 1),
+        });
+        figures.insert(fields.to_string(), figure);
+    }
+    writeln!(out)?;
+    Ok(Value::Object(figures))
+}
 
 /// Measures a sensor with so many fields.
 ///

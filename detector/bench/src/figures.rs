@@ -1,7 +1,7 @@
 //! The figures of a detector on one series and on one set.
 
 use crate::dataset::Series;
-use crate::quantile::{geometric, quantile};
+use crate::numbers::{geometric, quantile};
 use crate::ranking::Ranking;
 use crate::spans::{Finds, Rows, Tally, labelled, runs};
 use crate::stream::Scored;

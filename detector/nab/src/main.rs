@@ -17,9 +17,9 @@ use clap::Parser;
 use dataset::Series;
 use scoring::{Best, PROFILES};
 use thicket_detector::DetectorConfig;
-use thicket_detector_bench::cli::allow_broken_pipe;
+use thicket_detector_bench::numbers::median;
 use thicket_detector_bench::profiles;
-use thicket_detector_bench::quantile::median;
+use thicket_detector_bench::report::allow_broken_pipe;
 use thicket_detector_bench::stream::Scored;
 
 /// Scores the profiles of the detector on labelled series, as the Numenta Anomaly Benchmark does.

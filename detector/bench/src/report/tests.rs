@@ -1,6 +1,6 @@
 use std::fs;
-use std::io::Write as _;
 
+use clap::Parser as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 

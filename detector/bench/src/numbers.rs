@@ -1,4 +1,4 @@
-//! Quantiles with linear interpolation, as numpy computes them.
+//! Quantiles with linear interpolation, as numpy computes them, and rounding.
 
 /// Returns the value below which the given share of the values lies. Between two values, it is
 /// interpolated linearly. `sorted` must rise and have at least one value.
@@ -27,6 +27,12 @@ pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     quantile(&sorted, 0.5)
+}
+
+/// Rounds a figure. `None`, which is null in JSON, if it is not a number.
+pub fn rounded(figure: f64, decimals: i32) -> Option<f64> {
+    let scale = 10_f64.powi(decimals);
+    figure.is_finite().then(|| (figure * scale).round() / scale)
 }
 
 #[cfg(test)]
