@@ -45,7 +45,7 @@ impl Calibration {
         let general = rarity_of(surprise, with_means);
         let own = self.past.rarity_with_prior(general, PRIOR);
         let past = self.past.total() as f64;
-        (past * own + TRUST * general) / (past + TRUST)
+        { let trust = crate::tune::get("n0", TRUST); (past * own + trust * general) / (past + trust) }
     }
 
     /// Adds a surprise to the past.
@@ -56,9 +56,9 @@ impl Calibration {
     /// Returns the rarity from which a reading begins an alarm. `past` is the number of readings
     /// that the measures have learnt.
     pub(crate) fn threshold(&self, alarms_per_week: f64, readings_per_week: f64, past: u64) -> f64 {
-        let known = readings_per_week.min(YOUTH * past as f64);
+        let known = readings_per_week.min(crate::tune::get("y", YOUTH) * past as f64);
         let excess = (self.raised + FIRST_ALARMS) / (self.due + FIRST_ALARMS);
-        rarity_threshold(alarms_per_week, known) + (GAIN * libm::log10(excess)).max(LOWEST)
+        rarity_threshold(alarms_per_week, known) + (crate::tune::get("ga", GAIN) * libm::log10(excess)).max(LOWEST)
     }
 
     /// Counts the alarms that one reading allows.

@@ -79,10 +79,10 @@ impl Covariance {
         for row in 0..self.size {
             for column in 0..=row {
                 let (own, other) = (begin(row), begin(column));
-                let shrunk = (1.0 - SHRINKAGE) * self.lower[own + column];
+                let shrunk = (1.0 - crate::tune::get("shrink", SHRINKAGE)) * self.lower[own + column];
                 let known: f64 = (0..column).map(|k| self.factor[own + k] * self.factor[other + k]).sum();
                 self.factor[own + column] = if row == column {
-                    (shrunk + SHRINKAGE - known).max(LEAST).sqrt()
+                    (shrunk + crate::tune::get("shrink", SHRINKAGE) - known).max(LEAST).sqrt()
                 } else {
                     (shrunk - known) / self.factor[other + column]
                 };

@@ -31,7 +31,7 @@ const DRIFT_GAIN: f64 = 3.872_983_346_207_417; // √(2 · DRIFT_REACH − 1)
 const MOST_CORRELATED: f64 = 0.999_999;
 
 /// Measures of each field.
-pub(crate) const FIELD_MEASURES: usize = 3;
+pub(crate) const FORECAST_MEASURES: usize = 3;
 
 /// The forecast of one field, in coordinates.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -172,7 +172,7 @@ impl Forecast {
 
     /// Returns three measures of the last reading: the residual, its moving mean and its moving
     /// power. They are logarithms, so that an exponential tail fits them.
-    pub(crate) fn measures(&self) -> [f64; FIELD_MEASURES] {
+    pub(crate) fn measures(&self) -> [f64; FORECAST_MEASURES] {
         [logarithm(self.residual.abs()), logarithm(self.drift().abs()), logarithm(self.unrest)]
     }
 }

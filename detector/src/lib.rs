@@ -65,6 +65,7 @@ mod clock;
 mod clock_change;
 mod config;
 mod config_error;
+mod course;
 mod covariance;
 mod detection;
 mod detector;
@@ -91,6 +92,7 @@ mod suppress;
 mod surprise;
 mod tail;
 mod tracker;
+mod tune;
 mod window;
 
 pub use cause::{Cause, Direction};

@@ -8,10 +8,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::course::{COURSE_MEASURES, Course};
 use crate::covariance::Covariance;
-use crate::forecast::{FIELD_MEASURES, Forecast, logarithm};
+use crate::forecast::{FORECAST_MEASURES, Forecast, logarithm};
 use crate::scale::Scale;
 use crate::tail::Tail;
+
+/// Measures of each field: those of its forecast, then those of its course.
+const FIELD_MEASURES: usize = FORECAST_MEASURES + COURSE_MEASURES;
 
 /// Scales the mean rarity of all fields to about the size of the other measures, because all
 /// histograms have the same bin width.
@@ -23,6 +27,7 @@ const RANKS: usize = 3;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Residuals {
     forecasts: Vec<Forecast>,
+    courses: Vec<Course>,
     /// The pasts of each field's measures, [`FIELD_MEASURES`] each. Empty with one field.
     pasts: Vec<Tail>,
     covariance: Covariance,
@@ -38,15 +43,16 @@ pub(crate) struct Residuals {
 impl Residuals {
     /// Creates the forecasts of fields that start at these coordinates.
     pub(crate) fn new(first: impl Iterator<Item = f64>) -> Self {
-        let forecasts: Vec<Forecast> = first.map(Forecast::new).collect();
+        let (forecasts, courses): (Vec<_>, Vec<_>) =
+            first.map(|coordinate| (Forecast::new(coordinate), Course::new(coordinate))).unzip();
         let fields = forecasts.len();
         let pasts = if fields > 1 { vec![Tail::default(); FIELD_MEASURES * fields] } else { Vec::new() };
         let covariance = if fields > 1 { Covariance::new(fields) } else { Covariance::default() };
-        Self { forecasts, pasts, covariance, ..Self::default() }
+        Self { forecasts, courses, pasts, covariance, ..Self::default() }
     }
 
     /// Compares a reading with the forecasts. An imputed coordinate is passed over. The number of
-    /// measures is three with one field, else seven.
+    /// measures is that of the [views](crate::surprise::views) without the level.
     pub(crate) fn follow(
         &mut self,
         coordinates: &[f64],
@@ -55,19 +61,24 @@ impl Residuals {
         after_silence: bool,
         measures: &mut Vec<f64>,
     ) {
-        let fields = self.forecasts.iter_mut().zip(coordinates).zip(imputed).zip(scales);
-        for (((forecast, &coordinate), &imputed), scale) in fields {
+        self.measures.clear();
+        let fields = self.forecasts.iter_mut().zip(&mut self.courses);
+        for (((forecast, course), &coordinate), (&imputed, scale)) in
+            fields.zip(coordinates).zip(imputed.iter().zip(scales))
+        {
             if after_silence {
                 forecast.restart();
+                course.restart();
             }
             if imputed {
                 forecast.pass_over();
+                self.measures.extend([0.0; FIELD_MEASURES]);
             } else {
                 forecast.follow(coordinate, scale.spread());
+                self.measures.extend(forecast.measures());
+                self.measures.extend(course.observe(coordinate, scale.spread()));
             }
         }
-        self.measures.clear();
-        self.measures.extend(self.forecasts.iter().flat_map(Forecast::measures));
         if self.forecasts.len() == 1 {
             measures.extend(&self.measures);
             return;
@@ -87,12 +98,17 @@ impl Residuals {
         let mean = |measure: usize| of(measure).sum::<f64>() / count;
         let at_once = [greatest(0), MEAN_UNIT * mean(0)];
         let lasting = [greatest(1).max(greatest(2)), MEAN_UNIT * f64::midpoint(mean(1), mean(2))];
+        let of_course = |most: f64, measure: usize| most.max(greatest(FORECAST_MEASURES + measure));
+        let greatest_course = (0..COURSE_MEASURES).fold(0.0, of_course);
+        let mean_course = (0..COURSE_MEASURES).map(|measure| mean(FORECAST_MEASURES + measure)).sum::<f64>();
+        let courses = [greatest_course, MEAN_UNIT / COURSE_MEASURES as f64 * mean_course];
         let joint = self.covariance.squared_distance(self.forecasts.iter().map(Forecast::residual));
         let joint_drift = self.covariance.squared_distance(self.forecasts.iter().map(Forecast::drift));
         measures.extend(at_once);
         measures.push(logarithm(joint / root));
         measures.extend(lasting);
         measures.push(logarithm(joint_drift / root));
+        measures.extend(courses);
         // Two fields that are off at once.
         self.values.clear();
         self.values.extend(self.forecasts.iter().map(|forecast| forecast.residual().abs()));
@@ -106,8 +122,12 @@ impl Residuals {
     /// Adds the last reading to the forecasts' lags, and learns it if `learn` is true. `rate` is its
     /// weight in the running means.
     pub(crate) fn advance(&mut self, imputed: &[bool], learn: bool, rate: f64) {
-        for (forecast, _) in self.forecasts.iter_mut().zip(imputed).filter(|(_, imputed)| !**imputed) {
+        let fields = self.forecasts.iter_mut().zip(&mut self.courses).zip(imputed);
+        for ((forecast, course), _) in fields.filter(|(_, imputed)| !**imputed) {
             forecast.advance(learn, rate);
+            if learn {
+                course.learn(rate);
+            }
         }
         if learn && self.forecasts.len() > 1 {
             self.values.clear();
@@ -137,12 +157,18 @@ impl Residuals {
         } else {
             self.pasts.is_empty() && self.covariance.is_sound(0)
         };
-        self.forecasts.len() == fields && parts_fit && self.pasts.iter().all(Tail::is_sound)
+        self.forecasts.len() == fields
+            && self.courses.len() == fields
+            && self.courses.iter().all(Course::is_sound)
+            && parts_fit
+            && self.pasts.iter().all(Tail::is_sound)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
         let numbers = self.measures.capacity() + self.rarities.capacity() + self.values.capacity();
         self.forecasts.capacity() * size_of::<Forecast>()
+            + self.courses.capacity() * size_of::<Course>()
+            + self.courses.iter().map(Course::memory_usage).sum::<usize>()
             + self.pasts.capacity() * size_of::<Tail>()
             + self.pasts.iter().map(Tail::memory_usage).sum::<usize>()
             + self.covariance.memory_usage()
