@@ -3,7 +3,7 @@
 
 use crate::detector::{AFTERMATH, Detector};
 use crate::event::Event;
-use crate::fields::Counter;
+use crate::counter::Counter;
 use crate::guard::Regime;
 
 /// What a reading's time has cut off.
@@ -26,6 +26,8 @@ impl Detector {
         state.newest = None;
         state.newest_scored = None;
         state.counters.iter_mut().flatten().for_each(Counter::begin_again);
+        state.steps.begin_again();
+        state.watch.begin_again();
         let mut event = None;
         if let Some(closed) = state.regime.take_closed() {
             event = closed.report(true, true);

@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::onset::Onset;
 use crate::scale::CALIBRATION_ROWS;
 use crate::standing::FieldReport;
-use crate::state::{ScoredRow, State};
+use crate::state::{RarityParts, ScoredRow, State};
 use crate::suppress::Candidate;
 
 /// The detector of one sensor: its configuration and everything that it has learnt.
@@ -161,7 +161,8 @@ impl Detector {
             detection.event = Some(event);
         } else if is_warm {
             let instantaneous = rarity_of(scored.surprise.instantaneous, false);
-            self.apply_guard(ReadingRarity { at: ts_micros, rarity, instantaneous }, &mut detection);
+            let reading = ReadingRarity { at: ts_micros, rarity, instantaneous };
+            self.apply_guard(reading, scored.parts, &mut detection);
         }
         Ok(detection)
     }
@@ -248,6 +249,8 @@ impl Detector {
         size_of::<Self>()
             + state.model.as_ref().map_or(0, Model::memory_usage)
             + state.histories.memory_usage()
+            + state.steps.memory_usage()
+            + state.watch.memory_usage()
             + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
             + state.tracker.memory_usage()
@@ -265,6 +268,7 @@ impl Detector {
         } else {
             0
         };
+        state.watch.take(names, values);
         let is_whole = known == names.len() && !state.tracker.is_watching();
         if is_whole && known > 0 {
             return Ok(Presence { known, is_scored: true, reports: false });
@@ -302,6 +306,7 @@ impl Detector {
                     *value = counter.growth(ts, *value);
                 }
             }
+            state.watch.observe(ts, after_silence, learning);
             return state.score(config, ts, row, after_silence, learning);
         }
         if state.tracker.kept() < CALIBRATION_ROWS {
@@ -314,7 +319,7 @@ impl Detector {
 
     /// Lets the learning guard decide about the reading: updates the open anomaly, and fills in the
     /// detection's anomaly, event and causes.
-    fn apply_guard(&mut self, reading: ReadingRarity, detection: &mut Detection) {
+    fn apply_guard(&mut self, reading: ReadingRarity, parts: RarityParts, detection: &mut Detection) {
         let Self { config, state, row, .. } = self;
         let threshold = rarity_threshold(config.alarms_per_week, state.rhythm.readings_per_week());
         let limits = Limits {
@@ -328,8 +333,23 @@ impl Detector {
             detection.event = closed.report(true, true);
             return;
         }
-        let transition = state.regime.decide(reading, limits);
-        state.regime.count(limits.is_usual(reading));
+        // What began an anomaly continues it: noise beside a contact does not prolong a blip.
+        let is_by_steps = parts.forests < threshold && parts.steps >= parts.forests;
+        let by_steps = ReadingRarity { rarity: parts.steps, instantaneous: parts.steps, ..reading };
+        let judged = match &mut state.regime {
+            // What the sensor has said a thousand times is not unusual because of the readings before.
+            _ if parts.is_usual => by_steps,
+            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.forests < threshold => {
+                by_steps
+            }
+            Regime::Anomalous(ongoing) => {
+                ongoing.is_by_steps = false;
+                reading
+            }
+            _ => reading,
+        };
+        let transition = state.regime.decide(judged, limits);
+        state.regime.count(limits.is_usual(judged));
         match transition {
             Transition::None | Transition::Pause => return,
             Transition::End => {
@@ -342,8 +362,7 @@ impl Detector {
             Transition::Begin | Transition::Continue | Transition::Accept => {}
         }
         let ReadingRarity { at, rarity, instantaneous } = reading;
-        let model = state.model.as_ref();
-        let causes = model.map_or_else(Vec::new, |model| model.causes(&state.fields, row));
+        let causes = state.causes(config, row);
         let flagged =
             Flagged { at, score: detection.score, grade: grade_of(rarity), instantaneous, causes: &causes };
         let mut ongoing = match std::mem::take(&mut state.regime) {
@@ -353,7 +372,7 @@ impl Detector {
             }
             Regime::Calm { .. } | Regime::Accepted { .. } => {
                 let event = OpenEvent::begin(flagged);
-                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false }
+                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false, is_by_steps }
             }
         };
         ongoing.rarest = ongoing.rarest.max(rarity);

@@ -6,6 +6,7 @@ use crate::cause::Cause;
 use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
 use crate::grade::{rarity_of, rarity_threshold};
+use crate::stepwise::StepRarity;
 use crate::surprise::{MEASURE_NAMES, MEASURES, MeasureRarity};
 use crate::view::{Axis, ViewForest};
 
@@ -30,8 +31,23 @@ pub struct Explanation {
     pub past: u64,
     /// The sensor's usual interval, in seconds.
     pub interval_seconds: f64,
+    /// The stepwise fields: those that take few values and stay at each.
+    pub steps: Vec<StepExplanation>,
     /// Share and expectation of each field.
     pub causes: Vec<Cause>,
+}
+
+/// How rare a stepwise field is. Each number is −log10 of a share of all readings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepExplanation {
+    /// The field's name.
+    pub field: String,
+    /// Rarity of its value, or of the arrival at it.
+    pub value: f64,
+    /// Rarity of the change from the value before.
+    pub change: f64,
+    /// Rarity of so long a stay at the value.
+    pub stay: f64,
 }
 
 /// One view of the sensor.
@@ -121,15 +137,23 @@ impl Detector {
             return None;
         }
         let surprise = state.histories.surprise();
+        let with_means = self.config.smoothing > 0;
+        let combined = state.with_steps(surprise, with_means);
+        let steps = state.fields.iter().zip(state.steps.rarities()).filter_map(|(field, rarity)| {
+            let StepRarity { value, change, stay } = rarity?;
+            Some(StepExplanation { field: field.clone(), value, change, stay })
+        });
+        let steps = steps.collect();
         Some(Explanation {
             views,
             surprise: surprise.mean,
             strongest_view: surprise.strongest_view,
-            rarity: rarity_of(surprise.value(), self.config.smoothing > 0),
+            rarity: rarity_of(combined.value(), with_means),
             threshold: rarity_threshold(self.config.alarms_per_week, state.rhythm.readings_per_week()),
             past: state.histories.past_readings(),
             interval_seconds: state.rhythm.interval() / 1e6,
-            causes: model.causes(&state.fields, &self.row),
+            steps,
+            causes: state.causes(&self.config, &self.row),
         })
     }
 }

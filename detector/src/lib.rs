@@ -43,9 +43,12 @@
 //!   cannot be used. `named_config`: a configuration with its identifiers.
 //! - `exclude`: names of fields that are no measurements. `tracker`: which fields of a sensor are
 //!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values
-//!   of a reading that make the point.
+//!   of a reading that make the point. `counter`: from the total of a counter to its growth.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
+//! - `majority`: the value at which a field rests. `value_table`: the values of a field that takes few of them. `stepwise`: how rare such a value,
+//!   a change and a stay are. `steps`: all stepwise fields of a sensor.
+//!   `watch`: the fields that never changed.
 //! - `view`: the three views, each with its forest. `model`: all forests of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: from many measures to one
 //!   number.
@@ -64,6 +67,7 @@ mod clock;
 mod clock_change;
 mod config;
 mod config_error;
+mod counter;
 mod detection;
 mod detector;
 mod event;
@@ -72,6 +76,7 @@ mod explain;
 mod fields;
 mod grade;
 mod guard;
+mod majority;
 mod model;
 mod named_config;
 mod onset;
@@ -82,12 +87,16 @@ mod snapshot;
 mod spread;
 mod standing;
 mod state;
+mod steps;
+mod stepwise;
 mod suppress;
 mod surprise;
 mod tail;
 mod tracker;
 mod trend;
+mod value_table;
 mod view;
+mod watch;
 mod window;
 
 pub use cause::{Cause, Direction};
@@ -98,7 +107,9 @@ pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
-pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, ViewExplanation};
+pub use explain::{
+    Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation,
+};
 pub use guard::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;

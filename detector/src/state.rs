@@ -2,16 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::Cause;
 use crate::config::DetectorConfig;
-use crate::fields::Counter;
+use crate::counter::Counter;
+use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
 use crate::model::{Model, Row, RowScore};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
+use crate::steps::{StepRow, Steps};
 use crate::surprise::{MeasureHistories, Surprise};
 use crate::tracker::Tracker;
 use crate::view::{REACH_PER_POINT, View};
+use crate::watch::Watch;
 
 /// While an anomaly is open, the forests learn one reading in this many.
 const SLOWNESS: u64 = 4;
@@ -39,6 +43,10 @@ pub(crate) struct State {
     /// Keeps the first readings until there are enough of them to calibrate the fields' scales, and
     /// to decide the fields.
     pub(crate) tracker: Tracker,
+    /// What is known of the fields that take few values, in the order of the fields.
+    pub(crate) steps: Steps,
+    /// The fields that never changed. They are not part of the point.
+    pub(crate) watch: Watch,
     pub(crate) model: Option<Model>,
     pub(crate) histories: MeasureHistories,
     pub(crate) onset: Onset,
@@ -50,7 +58,18 @@ pub(crate) struct State {
 pub(crate) struct ScoredRow {
     pub(crate) codisp: f64,
     pub(crate) surprise: Surprise,
+    /// Rarity of the reading by its stepwise fields alone, and by the forests alone.
+    pub(crate) parts: RarityParts,
     pub(crate) stuck: bool,
+}
+
+/// Rarities of a reading by what they come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RarityParts {
+    pub(crate) steps: f64,
+    pub(crate) forests: f64,
+    /// Whether each value is one of the most usual ones of its field.
+    pub(crate) is_usual: bool,
 }
 
 impl State {
@@ -66,11 +85,50 @@ impl State {
             counters: Vec::new(),
             rhythm: Rhythm::default(),
             tracker: Tracker::new(config.warm_up),
+            steps: Steps::default(),
+            watch: Watch::default(),
             model: None,
             histories: MeasureHistories::new(View::chosen(config).len()),
             onset: Onset::default(),
             regime: Regime::default(),
         }
+    }
+
+    /// Returns the surprise of the row that was scored last, given that of the forests. A rare step is
+    /// as surprising as a point that is as rare. If all fields are stepwise, the forests have no say.
+    pub(crate) fn with_steps(&self, forests: Surprise, with_means: bool) -> Surprise {
+        let RarityParts { steps, .. } = self.rarity_parts(forests, with_means);
+        let forests = if self.steps.are_all_stepwise() { Surprise::default() } else { forests };
+        Surprise {
+            mean: forests.mean.max(surprise_of(steps, with_means)),
+            instantaneous: forests.instantaneous.max(surprise_of(steps, false)),
+            ..forests
+        }
+    }
+
+    fn rarity_parts(&self, forests: Surprise, with_means: bool) -> RarityParts {
+        let steps = self.steps.rarity().max(self.watch.steps().rarity());
+        let are_constant = self.steps.are_all_stepwise();
+        let forests = if are_constant { 0.0 } else { rarity_of(forests.value(), with_means) };
+        RarityParts { steps, forests, is_usual: self.steps.is_usual() }
+    }
+
+    /// Returns the causes of the row that was scored last. `values` are its values.
+    pub(crate) fn causes(&self, config: &DetectorConfig, values: &[f64]) -> Vec<Cause> {
+        let Some(model) = &self.model else { return Vec::new() };
+        let mut causes = model.causes(&self.fields, values);
+        self.steps.set_expectations(&mut causes);
+        let parts = self.rarity_parts(self.histories.surprise(), config.smoothing > 0);
+        let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
+        if parts.steps >= parts.forests {
+            if watched > own {
+                causes.iter_mut().for_each(|cause| cause.share = 0.0);
+                causes.extend(self.watch.causes());
+            } else if own > 0.0 {
+                self.steps.set_shares(&mut causes);
+            }
+        }
+        causes
     }
 
     /// Scores a row, and learns it: fully if `learning` is true, else at the slow pace of an open
@@ -86,7 +144,8 @@ impl State {
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
         let memory = REACH_PER_POINT * config.shape().points as f64;
         let rate = 1.0 / (self.learnt as f64).clamp(CALIBRATION_ROWS as f64, memory);
-        let row = Row { ts, values, after_silence };
+        self.steps.observe(StepRow { ts, values, after_silence }, learning);
+        let row = Row { ts, values: self.steps.shown(), after_silence };
         // While an anomaly is open, the forests learn some of its readings, and the histories of
         // the measures learn none.
         let RowScore { codisp, stuck } =
@@ -94,12 +153,14 @@ impl State {
         // The first half of the warm-up only fills the forests. The measures are representative
         // from then on.
         if self.learnt <= u64::from(self.warm_up) / 2 {
-            return Ok(ScoredRow { codisp, surprise: Surprise::default(), stuck });
+            return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });
         }
         let surprise = self.histories.observe(model.measures(), f64::from(config.smoothing));
         if learning {
             self.histories.learn();
         }
-        Ok(ScoredRow { codisp, surprise, stuck })
+        let with_means = config.smoothing > 0;
+        let parts = self.rarity_parts(surprise, with_means);
+        Ok(ScoredRow { codisp, surprise: self.with_steps(surprise, with_means), parts, stuck })
     }
 }

@@ -194,6 +194,19 @@ impl Tracker {
         }
     }
 
+    /// Begins a window, unless one is open.
+    pub(crate) fn open(&mut self, warm_up: u32) {
+        if self.window.is_none() {
+            self.window = Some(Window::new(warm_up, false));
+        }
+    }
+
+    /// Returns the names of the fields that are not scored because they did not change, sorted.
+    pub(crate) fn constants(&self) -> Vec<String> {
+        let constants = self.left_out.iter().filter(|left_out| matches!(left_out.why, Why::Constant(_)));
+        constants.map(|left_out| left_out.name.clone()).collect()
+    }
+
     /// Ends the window without a decision.
     pub(crate) fn close(&mut self) {
         self.window = None;
