@@ -46,7 +46,7 @@ pub struct StepExplanation {
     pub value: f64,
     /// Rarity of the change from the value before.
     pub change: f64,
-    /// Rarity of so long a stay at the value.
+    /// Rarity of so long a stay at the value, or of so many changes in so short a time.
     pub stay: f64,
 }
 

@@ -46,7 +46,8 @@
 //!   of a reading that make the point. `counter`: from the total of a counter to its growth.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
-//! - `majority`: the value at which a field rests. `value_table`: the values of a field that takes few of them. `stepwise`: how rare such a value,
+//! - `majority`: the value at which a field rests. `durations`, `pace`: how long it stays at a value,
+//!   and how fast it changes. `value_table`: the values of a field that takes few of them. `stepwise`: how rare such a value,
 //!   a change and a stay are. `steps`: all stepwise fields of a sensor.
 //!   `watch`: the fields that never changed.
 //! - `view`: the three views, each with its forest. `model`: all forests of a sensor.
@@ -70,6 +71,7 @@ mod config_error;
 mod counter;
 mod detection;
 mod detector;
+mod durations;
 mod event;
 mod exclude;
 mod explain;
@@ -80,6 +82,7 @@ mod majority;
 mod model;
 mod named_config;
 mod onset;
+mod pace;
 mod relearn;
 mod rhythm;
 mod scale;

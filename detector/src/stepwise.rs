@@ -13,12 +13,14 @@
 //! - *A change*: by the share of this pair of values, if nearly all changes from the first value lead
 //!   elsewhere. So the return from a blip is not rare, and a wrong order is.
 //! - *A stay*: by the share of the stays that were as long. Beyond the longest one, the rarity grows
-//!   with each doubling.
+//!   with each doubling. Likewise, several changes within a shorter time than ever.
 
 use serde::{Deserialize, Serialize};
 
+use crate::durations::rarity_of_share;
 use crate::majority::Majority;
-use crate::value_table::{KnownValue, MOST_VALUES, ValueTable};
+use crate::pace::Pace;
+use crate::value_table::{MOST_VALUES, ValueTable};
 
 /// A step below this part of the field's greatest value is noise.
 const FLOOR: f64 = 1e-3;
@@ -94,6 +96,7 @@ pub(crate) struct FieldSteps {
     novelty: f64,
     /// Departures from values that were still new.
     strays: u64,
+    pace: Pace,
     majority: Majority,
     /// The value of the last reading.
     last: Option<Stay>,
@@ -134,7 +137,7 @@ pub(crate) struct StepRarity {
     pub(crate) value: f64,
     /// Of the change from the value before.
     pub(crate) change: f64,
-    /// Of the length of the stay.
+    /// Of so long a stay, or of so many changes in so short a time.
     pub(crate) stay: f64,
 }
 
@@ -181,6 +184,11 @@ impl FieldSteps {
         self.follow_novelty(stay);
         if learn {
             self.learn(before, stay);
+        }
+        if before.is_none() {
+            self.pace.begin_again();
+        } else if stay.is_arrival() {
+            self.pace.follow(ts, learn);
         }
         self.last = Some(stay);
         self.decide();
@@ -246,16 +254,18 @@ impl FieldSteps {
             && (0.0..=1.0).contains(&self.novelty)
             && !self.shown.is_infinite()
             && self.majority.is_sound()
+            && self.pace.is_sound()
             && self.steps.iter().all(|step| *step >= 0.0)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        self.table.memory_usage() + self.steps.capacity() * size_of::<f64>()
+        self.table.memory_usage() + self.pace.memory_usage() + self.steps.capacity() * size_of::<f64>()
     }
 
     /// Forgets the last reading: the clock of the sensor has changed.
     pub(crate) fn begin_again(&mut self) {
         self.last = None;
+        self.pace.begin_again();
     }
 
     fn judge(&self, before: Option<Stay>, stay: Stay) -> StepRarity {
@@ -275,7 +285,7 @@ impl FieldSteps {
         StepRarity {
             value: unfamiliarity * rarity_of_share(known.visits, readings),
             change: from.map_or(0.0, |from| self.rarity_of_change(from, index)),
-            stay: from.zip(before).map_or(0.0, |(from, ended)| self.rarity_of_short_stay(from, ended, stay)),
+            stay: self.rarity_of_pace(index, stay),
         }
     }
 
@@ -316,40 +326,28 @@ impl FieldSteps {
     /// usual ones.
     fn rarity_of_stay(&self, index: usize, before: Option<Stay>, stay: Stay) -> f64 {
         let known = &self.table.values()[index];
-        if known.longest == 0 || !stay.is_whole {
+        if !stay.is_whole {
             return 0.0;
         }
-        let doublings = |stay: Stay| libm::log2(stay.length() as f64 / known.longest as f64);
-        let now = doublings(stay);
         if self.table.share(index) >= RESTING {
-            let earlier = before.map_or(f64::NEG_INFINITY, doublings);
-            if known.stays() < KNOWN_STAYS || now < 1.0 || earlier >= now.floor() {
+            let now = known.stays.doublings(stay.length());
+            let earlier = before.map_or(f64::NEG_INFINITY, |before| known.stays.doublings(before.length()));
+            if known.stays.count() < KNOWN_STAYS || now < 1.0 || earlier >= now.floor() {
                 return 0.0;
             }
         }
-        let among_stays = if now <= 0.0 {
-            rarity_of_share(known.stays_from(stay.length()), known.stays())
-        } else {
-            rarity_of_share(0, known.stays()) * now.min(1.0) + (now - 1.0).max(0.0)
-        };
-        self.rarity_of_stays(known, among_stays)
+        let among_stays = known.stays.rarity_of_long(stay.length());
+        among_stays + among_stays.min(1.0) * rarity_of_share(known.visits, self.readings())
     }
 
-    /// Returns the rarity of so short a stay at the value `from`, which the present reading has ended.
-    /// A visit to a rare value may be short: only at a familiar value, a short stay means that
-    /// something comes too often.
-    fn rarity_of_short_stay(&self, from: usize, ended: Stay, stay: Stay) -> f64 {
-        let known = &self.table.values()[from];
-        if !ended.is_whole || known.stays() < KNOWN_STAYS || self.table.share(from) < FAMILIAR {
+    /// Returns the rarity of so many changes in so short a time. An arrival at the value at which the
+    /// field rests is none of them.
+    fn rarity_of_pace(&self, index: usize, stay: Stay) -> f64 {
+        if self.table.share(index) >= RESTING {
             return 0.0;
         }
-        let length = stay.since.abs_diff(ended.since);
-        self.rarity_of_stays(known, rarity_of_share(known.stays_up_to(length), known.stays()))
-    }
-
-    /// Returns the rarity of a stay that is this rare among all stays at the value.
-    fn rarity_of_stays(&self, known: &KnownValue, among_stays: f64) -> f64 {
-        among_stays + among_stays.min(1.0) * rarity_of_share(known.visits, self.readings())
+        let among_changes = self.pace.rarity(stay.since);
+        among_changes + among_changes.min(1.0) * rarity_of_share(self.table.moves(), self.readings())
     }
 
     fn learn(&mut self, before: Option<Stay>, stay: Stay) {
@@ -440,12 +438,6 @@ impl Stay {
     fn length(self) -> u64 {
         self.until.abs_diff(self.since)
     }
-}
-
-/// Returns −log10 of a share, by the rule of succession: something that has not happened in n readings
-/// is as rare as one in n + 1.
-fn rarity_of_share(times: u64, of: u64) -> f64 {
-    libm::log10((of + 1) as f64 / (times + 1) as f64).max(0.0)
 }
 
 #[cfg(test)]

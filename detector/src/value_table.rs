@@ -5,15 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::durations::Durations;
+
 /// Values that a table holds.
 pub(crate) const MOST_VALUES: usize = 12;
 /// Pairs of successive values that a table holds.
 const MOST_PAIRS: usize = 32;
-/// Bins of the histogram of stays. Bin b counts the stays of 2^b to 2^(b + 1) milliseconds; the last
-/// bin, from 34 years on, counts the longer ones too.
-const STAY_BINS: usize = 40;
-/// Microseconds of the shortest stay that is told from shorter ones.
-const SHORTEST: u64 = 1_000;
 
 /// The known values of one field.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -35,11 +32,7 @@ pub(crate) struct KnownValue {
     /// Arrivals at this value.
     pub(crate) visits: u64,
     /// Stays that have ended, and whose length is known.
-    stays: u64,
-    /// The longest of them, in microseconds.
-    pub(crate) longest: u64,
-    /// How many stays ended in each bin of length. Only as many bins as the longest stay needs.
-    stay_bins: Vec<u16>,
+    pub(crate) stays: Durations,
 }
 
 /// How often one value has followed another one. Both are indices.
@@ -112,24 +105,13 @@ impl ValueTable {
 
     /// Learns that a stay at a value has ended. Its length is in microseconds.
     pub(crate) fn end_stay(&mut self, index: usize, length: u64) {
-        let known = &mut self.values[index];
-        let bin = stay_bin(length);
-        if known.stay_bins.len() <= bin {
-            known.stay_bins.reserve_exact(bin + 1 - known.stay_bins.len());
-            known.stay_bins.resize(bin + 1, 0);
-        }
-        if known.stay_bins[bin] == u16::MAX {
-            known.halve();
-        }
-        known.stay_bins[bin] += 1;
-        known.stays += 1;
-        known.longest = known.longest.max(length);
+        self.values[index].stays.add(length);
     }
 
     /// Returns whether every part is within its bound.
     pub(crate) fn is_sound(&self) -> bool {
         let values = self.values.len();
-        let is_value_sound = |known: &KnownValue| known.stay_bins.len() <= STAY_BINS && known.value.is_finite();
+        let is_value_sound = |known: &KnownValue| known.stays.is_sound() && known.value.is_finite();
         let is_pair_sound = |pair: &Pair| usize::from(pair.from) < values && usize::from(pair.to) < values;
         values <= MOST_VALUES
             && self.pairs.len() <= MOST_PAIRS
@@ -138,8 +120,8 @@ impl ValueTable {
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        let bins = self.values.iter().map(|known| known.stay_bins.capacity() * size_of::<u16>());
-        bins.sum::<usize>()
+        let stays = self.values.iter().map(|known| known.stays.memory_usage());
+        stays.sum::<usize>()
             + self.values.capacity() * size_of::<KnownValue>()
             + self.pairs.capacity() * size_of::<Pair>()
     }
@@ -172,36 +154,6 @@ impl ValueTable {
     }
 }
 
-impl KnownValue {
-    /// Halves the counts of stays when one of them is full. Their shares stay.
-    fn halve(&mut self) {
-        for count in &mut self.stay_bins {
-            *count /= 2;
-        }
-        self.stays = self.stay_bins.iter().map(|&count| u64::from(count)).sum();
-    }
-
-    /// Returns the number of stays whose length is known.
-    pub(crate) fn stays(&self) -> u64 {
-        self.stays
-    }
-
-    /// Returns how many stays were at most as long as this, or in the same bin of lengths.
-    pub(crate) fn stays_up_to(&self, length: u64) -> u64 {
-        self.stay_bins.iter().take(stay_bin(length) + 1).map(|&count| u64::from(count)).sum()
-    }
-
-    /// Returns how many stays were as long as this, or at least in the same bin of lengths.
-    pub(crate) fn stays_from(&self, length: u64) -> u64 {
-        self.stay_bins.iter().skip(stay_bin(length)).map(|&count| u64::from(count)).sum()
-    }
-}
-
-/// Returns the bin of a stay of this many microseconds.
-fn stay_bin(length: u64) -> usize {
-    (length / SHORTEST).max(1).ilog2().min(STAY_BINS as u32 - 1) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +172,7 @@ mod tests {
         assert_eq!((table.followed(closed, open), table.followed(open, closed), table.left(open)), (1, 1, 1));
         assert_eq!((table.readings(), table.moves(), table.share(open)), (2, 2, 0.5));
         let known = &table.values()[closed];
-        assert_eq!((known.stays_from(40 * SECOND), known.stays_from(200 * SECOND)), (1, 0));
+        assert_eq!(known.stays.count(), 1);
     }
 
     #[test]

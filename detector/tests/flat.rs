@@ -287,3 +287,20 @@ fn a_constant_that_becomes_noisy_is_one_event_and_is_then_learnt() {
     assert!(alarms(&runs) <= 3, "{}", alarms(&runs));
     assert!(sensor.read(&[75.0]).anomaly, "a spike is found");
 }
+
+#[test]
+fn spikes_that_come_too_often_are_found_and_single_ones_are_not() {
+    let mut sensor = Sensor::new(&small(), "spikes");
+    sensor.every = 300 * SECOND;
+    let mut minute = 0;
+    let calm = sensor.run(3_000, |_, _| {
+        minute += 1;
+        vec![if minute % 100 == 0 || minute % 100 == 6 { 20.0 } else { 0.0 }]
+    });
+    assert_eq!(anomalous(&calm[300..]), 0);
+    let dense = sensor.run(20, |_, _| {
+        minute += 1;
+        vec![if minute % 5 == 0 { 20.0 } else { 0.0 }]
+    });
+    assert!((1..=4).contains(&anomalous(&dense)), "{}", anomalous(&dense));
+}
