@@ -1,9 +1,9 @@
 //! The clock of a sensor that has gone back: the time of its detector begins again. The detector
 //! keeps what it has learnt, but no duration reaches across the change.
 
+use crate::counter::Counter;
 use crate::detector::{AFTERMATH, Detector};
 use crate::event::Event;
-use crate::counter::Counter;
 use crate::guard::Regime;
 
 /// What a reading's time has cut off.

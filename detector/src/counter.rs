@@ -119,7 +119,8 @@ mod tests {
     /// Returns the growths of totals, one a second, from the second one on.
     fn growths(totals: &[f64]) -> Vec<f64> {
         let mut counter = Counter::default();
-        let growths = totals.iter().zip(0..).map(|(&total, second)| counter.growth(second * 1_000_000, total));
+        let growths =
+            totals.iter().zip(0..).map(|(&total, second)| counter.growth(second * 1_000_000, total));
         growths.skip(1).collect()
     }
 

@@ -339,9 +339,7 @@ impl Detector {
         let judged = match &mut state.regime {
             // What the sensor has said a thousand times is not unusual because of the readings before.
             _ if parts.is_usual => by_steps,
-            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.forests < threshold => {
-                by_steps
-            }
+            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.forests < threshold => by_steps,
             Regime::Anomalous(ongoing) => {
                 ongoing.is_by_steps = false;
                 reading

@@ -42,7 +42,8 @@
 //! - `config`: the settings, with their reference documentation. `config_error`: why a setting
 //!   cannot be used. `named_config`: a configuration with its identifiers.
 //! - `exclude`: names of fields that are no measurements. `tracker`: which fields of a sensor are
-//!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values
+//!   scored, by the readings of a `window`. `remark`: which of them
+//!   only count or repeat another. `standing`: the report about them. `fields`: the values
 //!   of a reading that make the point. `counter`: from the total of a counter to its growth.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
@@ -84,6 +85,7 @@ mod named_config;
 mod onset;
 mod pace;
 mod relearn;
+mod remark;
 mod rhythm;
 mod scale;
 mod snapshot;
@@ -110,11 +112,9 @@ pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
-pub use explain::{
-    Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation,
-};
+pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation};
 pub use guard::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;
-pub use standing::{FieldReport, FieldStanding, Standing};
+pub use standing::{FieldReport, FieldStanding, Remark, Standing};
 pub use suppress::{Maintenance, NotHours, QuietHours, Suppression};

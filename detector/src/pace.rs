@@ -20,7 +20,9 @@ pub(crate) struct Pace {
 impl Pace {
     /// Returns how rare it is that the last changes and one at `ts` take so short a time.
     pub(crate) fn rarity(&self, ts: i64) -> f64 {
-        self.time(ts).filter(|_| self.times.count() >= KNOWN).map_or(0.0, |time| self.times.rarity_of_short(time))
+        self.time(ts)
+            .filter(|_| self.times.count() >= KNOWN)
+            .map_or(0.0, |time| self.times.rarity_of_short(time))
     }
 
     /// Follows a change, and learns its time if `learn` is true.

@@ -2,9 +2,10 @@
 //! the fields change.
 
 use crate::config::DetectorConfig;
-use crate::detector::Detector;
 use crate::counter::Counter;
+use crate::detector::Detector;
 use crate::model::Model;
+use crate::standing::Remark;
 use crate::state::{ScoredRow, State};
 use crate::steps::Steps;
 use crate::surprise::MeasureHistories;
@@ -90,7 +91,15 @@ impl Detector {
 
     /// Makes the report about the fields.
     pub(crate) fn report_fields(&mut self) {
-        self.fields_report = Some(self.state.tracker.report(&self.state.fields, &self.config));
+        let mut report = self.state.tracker.report(&self.state.fields, &self.config);
+        let fields = self.state.fields.iter().zip(self.state.steps.are_stepwise());
+        for (name, _) in fields.filter(|(_, is_stepwise)| *is_stepwise) {
+            let field = report.standings.iter_mut().find(|field| field.name == *name);
+            if let Some(field) = field.filter(|field| field.remark.is_none()) {
+                field.remark = Some(Remark::Stepwise);
+            }
+        }
+        self.fields_report = Some(report);
     }
 }
 

@@ -118,6 +118,9 @@ impl State {
         let Some(model) = &self.model else { return Vec::new() };
         let mut causes = model.causes(&self.fields, values);
         self.steps.set_expectations(&mut causes);
+        for (cause, counter) in causes.iter_mut().zip(&self.counters) {
+            cause.is_counter = counter.is_some();
+        }
         let parts = self.rarity_parts(self.histories.surprise(), config.smoothing > 0);
         let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
         if parts.steps >= parts.forests {

@@ -401,13 +401,13 @@ impl FieldSteps {
             2 => readings >= TWO_VALUES_AFTER,
             _ => {
                 let is_known = values <= FEW_VALUES && 2 * self.newest_value_at <= readings;
-                settled
-                    && (is_known && FEW_CHANGES * moves <= readings
-                        || RARE_CHANGES * moves <= readings)
+                settled && (is_known && FEW_CHANGES * moves <= readings || RARE_CHANGES * moves <= readings)
             }
         };
         match self.kind {
-            Kind::Undecided if values >= MOST_VALUES && RARE_CHANGES * moves > readings => self.be_continuous(),
+            Kind::Undecided if values >= MOST_VALUES && RARE_CHANGES * moves > readings => {
+                self.be_continuous()
+            }
             Kind::Undecided if is_stepwise() => self.kind = Kind::Stepwise,
             Kind::Stepwise if self.novelty > MOST_NOVELTY || self.has_strays() => self.be_continuous(),
             _ => {}

@@ -17,7 +17,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DetectorConfig, MAX_FIELDS};
-use crate::standing::{FieldReport, FieldStanding, Standing};
+use crate::remark::remarks;
+use crate::standing::{FieldReport, FieldStanding, Remark, Standing};
 use crate::window::{Tally, Window, most_frequent, window_length};
 
 /// A scored field is in at least this many readings of a window.
@@ -46,6 +47,8 @@ pub(crate) struct Tracker {
     /// Readings from the end of the next window without a new field to the window after it.
     pause: u64,
     window: Option<Window>,
+    /// What is remarkable about the fields that were scored at the end of the last window, by name.
+    remarks: Vec<(String, Remark)>,
 }
 
 /// A field that is not scored.
@@ -285,13 +288,17 @@ impl Tracker {
         self.pause = if pause == 0 { length } else { (2 * pause).min(LONGEST_PAUSE * length) };
         self.untracked += forgotten as u64;
         self.left_out = left_out;
+        self.remarks = remarks_of(scored, window, config);
         changes.then_some(decided)
     }
 
     /// Returns what becomes of each field. `fields` are the scored ones.
     pub(crate) fn report(&self, fields: &[String], config: &DetectorConfig) -> FieldReport {
-        let scored =
-            fields.iter().map(|name| FieldStanding { name: name.clone(), standing: Standing::Scored });
+        let scored = fields.iter().map(|name| {
+            let remark = self.remarks.binary_search_by(|(other, _)| other.cmp(name));
+            let remark = remark.ok().map(|index| self.remarks[index].1.clone());
+            FieldStanding { name: name.clone(), standing: Standing::Scored, remark }
+        });
         let left_out = self.left_out.iter().map(|LeftOut { name, why }| {
             let standing = match why {
                 Why::Excluded => Standing::Excluded {
@@ -302,7 +309,7 @@ impl Tracker {
                 Why::Rare => Standing::Rare,
                 Why::Limit => Standing::Limit,
             };
-            FieldStanding { name: name.clone(), standing }
+            FieldStanding { name: name.clone(), standing, remark: None }
         });
         let mut standings: Vec<FieldStanding> = scored.chain(left_out).collect();
         standings.sort_by(|a, b| a.name.cmp(&b.name));
@@ -322,15 +329,29 @@ impl Tracker {
     /// yet.
     pub(crate) fn is_sound(&self, has_model: bool) -> bool {
         let window_fits = self.window.as_ref().is_none_or(Window::is_sound);
-        window_fits && (has_model || self.window.is_some()) && self.left_out.len() <= MAX_LEFT_OUT
+        window_fits
+            && (has_model || self.window.is_some())
+            && self.left_out.len() <= MAX_LEFT_OUT
+            && self.remarks.len() <= MAX_FIELDS
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
         let left_out: usize = self.left_out.iter().map(|left_out| left_out.name.capacity()).sum();
+        let remarks = self.remarks.iter().map(|(name, remark)| name.capacity() + remark.repeated().len());
         left_out
+            + remarks.sum::<usize>()
+            + self.remarks.capacity() * size_of::<(String, Remark)>()
             + self.left_out.capacity() * size_of::<LeftOut>()
             + self.window.as_ref().map_or(0, Window::memory_usage)
     }
+}
+
+/// Returns what is remarkable about the scored fields, by the readings of a window, sorted by name. A
+/// field that is configured as a counter may count.
+fn remarks_of(scored: &[String], window: &Window, config: &DetectorConfig) -> Vec<(String, Remark)> {
+    let found = scored.iter().zip(remarks(scored, &window.rows(scored)));
+    let found = found.filter_map(|(name, remark)| Some((name.clone(), remark?)));
+    found.filter(|(name, remark)| *remark != Remark::Counts || !config.counters.contains(name)).collect()
 }
 
 /// Increments a count. Returns whether it is a power of two now, so that it is reported seldom.

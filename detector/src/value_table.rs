@@ -83,7 +83,11 @@ impl ValueTable {
 
     /// Returns how often another value has followed a value.
     pub(crate) fn left(&self, from: usize) -> u64 {
-        self.pairs.iter().filter(|pair| usize::from(pair.from) == from).map(|pair| u64::from(pair.count)).sum()
+        self.pairs
+            .iter()
+            .filter(|pair| usize::from(pair.from) == from)
+            .map(|pair| u64::from(pair.count))
+            .sum()
     }
 
     /// Learns an arrival at a value. `from` is the index of the value before it, if that is known. Returns the index of the value.

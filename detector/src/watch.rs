@@ -58,6 +58,7 @@ impl Watch {
             low: actual,
             high: actual,
             direction: Direction::Within,
+            is_counter: false,
         });
         let mut causes: Vec<Cause> = causes.collect();
         self.steps.set_expectations(&mut causes);

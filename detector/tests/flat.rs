@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use series::{HOUR, Noise, SECOND, Sensor, alarms, anomalous, test_config};
-use thicket_detector::{Detection, DetectorConfig, Direction, Profile};
+use thicket_detector::{Detection, Detector, DetectorConfig, Direction, Profile};
 
 /// The most readings that the event of a blip may have.
 const MOST: u32 = 6;
@@ -144,6 +144,38 @@ proptest! {
         let (readings, have_ended) = events(&back);
         prop_assert!(readings.len() <= 1 && readings.iter().all(|&readings| readings <= MOST), "{:?}", readings);
         prop_assert!(have_ended);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A contact, modes, a constant that is not scored, a field that becomes noisy, gaps, and a clock
+    /// that goes back: at any reading, a restored detector continues bit for bit.
+    #[test]
+    fn a_restored_detector_knows_its_steps(cut in 0_i64..1_200, noisy: bool, seed in 0_u64..1_000) {
+        let config = DetectorConfig { warm_up: 64, points: 64, trees: 3, alarms_per_week: 1_000.0, ..small() };
+        let names = ["contact", "leak", "level", "mode"].map(str::to_owned);
+        let mut undisturbed = Detector::new("s", &config);
+        let mut detector = undisturbed.clone();
+        let mut noise = Noise::new(seed);
+        for i in 0..1_200_i64 {
+            if i == cut {
+                detector = Detector::restore("s", &config, &undisturbed.snapshot()).unwrap();
+                prop_assert_eq!(detector.snapshot(), undisturbed.snapshot());
+            }
+            let back = if (700..800).contains(&i) { 500 } else { 0 };
+            let ts = (60 * (i - back) + i / 400 * 10_000) * SECOND;
+            let contact = f64::from(u8::from(noise.uniform() < 0.03));
+            let leak = if i == 900 { 1.0 } else { 0.0 };
+            let level = if noisy || i > 600 { noise.normal() } else { 3.0 };
+            let mode = if i % 50 == 49 { f64::NAN } else { (i / 25 % 3) as f64 };
+            let values = [contact, leak, level, mode];
+            let (a, b) = (undisturbed.apply(ts, &names, &values), detector.apply(ts, &names, &values));
+            // As text, NaN equals NaN.
+            prop_assert_eq!(format!("{a:?}"), format!("{b:?}"));
+        }
+        prop_assert_eq!(detector.snapshot(), undisturbed.snapshot());
     }
 }
 

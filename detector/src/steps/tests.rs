@@ -18,7 +18,12 @@ fn fields_that_often_change_make_a_rare_step_less_rare() {
         values[0] = 9.0;
         observe(&mut steps, 1_000, &values)
     };
-    assert!((rarity(false) - rarity(true) - 1.0).abs() < 0.1, "ten fields move: {} {}", rarity(false), rarity(true));
+    assert!(
+        (rarity(false) - rarity(true) - 1.0).abs() < 0.1,
+        "ten fields move: {} {}",
+        rarity(false),
+        rarity(true)
+    );
 }
 
 #[test]
