@@ -50,7 +50,6 @@ fn repeats(first: &[f64], second: &[f64]) -> bool {
     let mut last = (a0, b0);
     let (mut changes, mut readings) = (0, 1);
     for (&a, &b) in pairs {
-        // A missing value makes this NaN, and no repetition.
         let has_moved = (a != last.0, b != last.1);
         if has_moved.0 != has_moved.1 {
             return false;
@@ -61,7 +60,7 @@ fn repeats(first: &[f64], second: &[f64]) -> bool {
         let slope = line.unwrap_or(0.0);
         let expected = b0 + slope * (a - a0);
         let size = b.abs().max(b0.abs()).max((slope * a).abs()).max((slope * a0).abs());
-        if !((b - expected).abs() <= ROUNDING * size) {
+        if a.is_nan() || b.is_nan() || (b - expected).abs() > ROUNDING * size {
             return false;
         }
         changes += usize::from(has_moved.0);

@@ -125,7 +125,9 @@ impl State {
         let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
         if parts.steps >= parts.forests {
             if watched > own {
-                causes.iter_mut().for_each(|cause| cause.share = 0.0);
+                for cause in &mut causes {
+                    cause.share = 0.0;
+                }
                 causes.extend(self.watch.causes());
             } else if own > 0.0 {
                 self.steps.set_shares(&mut causes);

@@ -19,24 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::durations::rarity_of_share;
 use crate::majority::Majority;
+use crate::new_values::{NewValues, Step};
 use crate::pace::Pace;
 use crate::value_table::{MOST_VALUES, ValueTable};
 
-/// A step below this part of the field's greatest value is noise.
-const FLOOR: f64 = 1e-3;
-/// A step by this part of the field's greatest value is a small one. Greater steps are rarer.
-const SMALL_STEP: f64 = 1e-2;
-/// Decades above a small step that a step away from a signal of exactly 0 counts for. Such a signal
-/// has no scale.
-const STEP_FROM_ZERO: f64 = 2.0;
-/// What a decade of the step's size adds then.
-const DECADE_FROM_ZERO: f64 = 1.0 / 16.0;
-/// Decades of the greatest step that is told from greater ones.
-const MOST_DECADES: f64 = 300.0;
-/// A step counts as one if at least this part of it is no noise.
-const NO_NOISE: f64 = 0.5;
-/// Steps to new values that are kept, the greatest ones.
-const MOST_STEPS: usize = 8;
 /// A value with at least this share of the readings is not rare by itself.
 const FAMILIAR: f64 = 1.0 / 8.0;
 /// An order of two values counts fully if it is as rare as one in 10 to this power among the changes
@@ -88,10 +74,7 @@ pub(crate) struct FieldSteps {
     table: ValueTable,
     /// Learnt readings when the last new value came.
     newest_value_at: u64,
-    /// New values since the second.
-    new_values: u32,
-    /// The greatest steps to new values, the greatest first.
-    steps: Vec<f64>,
+    new_values: NewValues,
     /// Share of recent readings that arrive at new values.
     novelty: f64,
     /// Departures from values that were still new.
@@ -117,17 +100,6 @@ struct Stay {
     is_whole: bool,
     /// Rarity of the arrival.
     arrival: f64,
-}
-
-/// The step from the nearest known value to a new one.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    /// In the field's own unit.
-    size: f64,
-    /// Decades above a small step.
-    decades: f64,
-    /// The part of it that is no noise, 0 to 1.
-    part: f64,
 }
 
 /// How rare a reading of a stepwise field is.
@@ -250,16 +222,15 @@ impl FieldSteps {
     /// Returns whether every part is within its bound.
     pub(crate) fn is_sound(&self) -> bool {
         self.table.is_sound()
-            && self.steps.len() <= MOST_STEPS
+            && self.new_values.is_sound()
             && (0.0..=1.0).contains(&self.novelty)
             && !self.shown.is_infinite()
             && self.majority.is_sound()
             && self.pace.is_sound()
-            && self.steps.iter().all(|step| *step >= 0.0)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        self.table.memory_usage() + self.pace.memory_usage() + self.steps.capacity() * size_of::<f64>()
+        self.table.memory_usage() + self.pace.memory_usage() + self.new_values.memory_usage()
     }
 
     /// Forgets the last reading: the clock of the sensor has changed.
@@ -270,7 +241,11 @@ impl FieldSteps {
 
     fn judge(&self, before: Option<Stay>, stay: Stay) -> StepRarity {
         let Some(index) = self.table.find(stay.value) else {
-            let value = if stay.is_arrival() { self.rarity_of_new(stay.value) } else { stay.arrival };
+            let value = if stay.is_arrival() {
+                self.new_values.rarity(self.step_to(stay.value), self.readings())
+            } else {
+                stay.arrival
+            };
             return StepRarity { value, ..StepRarity::default() };
         };
         let readings = self.readings();
@@ -286,30 +261,6 @@ impl FieldSteps {
             value: unfamiliarity * rarity_of_share(known.visits, readings),
             change: from.map_or(0.0, |from| self.rarity_of_change(from, index)),
             stay: self.rarity_of_pace(index, stay),
-        }
-    }
-
-    /// Returns the rarity of a value that is not known.
-    fn rarity_of_new(&self, value: f64) -> f64 {
-        let Step { size, decades, part } = self.step_to(value);
-        let greater = self.steps.iter().filter(|&&known| known >= size).count() as u64;
-        let beyond_all = if greater == 0 { decades / f64::from(self.new_values.max(1)) } else { 0.0 };
-        part * (rarity_of_share(greater, self.readings()) + beyond_all)
-    }
-
-    /// Measures the step from the nearest known value to a new one.
-    fn step_to(&self, value: f64) -> Step {
-        let known = || self.table.values().iter().map(|known| known.value);
-        let size = known().map(|known| (known - value).abs()).fold(f64::MAX, f64::min);
-        let scale = known().map(f64::abs).fold(0.0, f64::max);
-        if scale > 0.0 {
-            let of_scale = (size / scale).min(f64::MAX);
-            let floors = of_scale / FLOOR;
-            let decades = libm::log10(1.0 + of_scale / SMALL_STEP).min(MOST_DECADES);
-            Step { size, decades, part: 1.0 - 1.0 / (1.0 + floors * floors) }
-        } else {
-            let decades = (STEP_FROM_ZERO + DECADE_FROM_ZERO * libm::log10(size)).max(0.0);
-            Step { size, decades, part: 1.0 }
         }
     }
 
@@ -352,36 +303,23 @@ impl FieldSteps {
 
     fn learn(&mut self, before: Option<Stay>, stay: Stay) {
         let known = self.table.find(stay.value);
-        let index = match known.filter(|_| !stay.is_arrival()) {
-            Some(index) => index,
-            None => {
-                let from = before.and_then(|before| self.table.find(before.value));
-                if known.is_none() {
-                    self.learn_step(stay.value);
-                }
-                if from.is_some_and(|from| self.table.values()[from].readings < NEW_READINGS) {
-                    self.strays += 1;
-                }
-                if let Some((from, ended)) = from.zip(before).filter(|(_, ended)| ended.is_whole) {
-                    self.table.end_stay(from, stay.since.abs_diff(ended.since));
-                }
-                self.table.arrive(stay.value, from)
+        let index = if let Some(index) = known.filter(|_| !stay.is_arrival()) {
+            index
+        } else {
+            if known.is_none() {
+                self.newest_value_at = self.readings();
+                self.new_values.learn(self.step_to(stay.value));
             }
+            let from = before.and_then(|before| self.table.find(before.value));
+            if from.is_some_and(|from| self.table.values()[from].readings < NEW_READINGS) {
+                self.strays += 1;
+            }
+            if let Some((from, ended)) = from.zip(before).filter(|(_, ended)| ended.is_whole) {
+                self.table.end_stay(from, stay.since.abs_diff(ended.since));
+            }
+            self.table.arrive(stay.value, from)
         };
         self.table.count(index);
-    }
-
-    fn learn_step(&mut self, value: f64) {
-        self.newest_value_at = self.table.readings();
-        let Step { size, part, .. } = self.step_to(value);
-        // The first value is no step, and one within the noise floor says nothing about steps.
-        if self.table.values().is_empty() || part < NO_NOISE {
-            return;
-        }
-        self.new_values = self.new_values.saturating_add(1);
-        let at = self.steps.partition_point(|&known| known > size);
-        self.steps.insert(at, size);
-        self.steps.truncate(MOST_STEPS);
     }
 
     fn follow_novelty(&mut self, stay: Stay) {
@@ -406,7 +344,7 @@ impl FieldSteps {
         };
         match self.kind {
             Kind::Undecided if values >= MOST_VALUES && RARE_CHANGES * moves > readings => {
-                self.be_continuous()
+                self.be_continuous();
             }
             Kind::Undecided if is_stepwise() => self.kind = Kind::Stepwise,
             Kind::Stepwise if self.novelty > MOST_NOVELTY || self.has_strays() => self.be_continuous(),
@@ -422,6 +360,11 @@ impl FieldSteps {
     fn be_continuous(&mut self) {
         let Self { majority, shown, .. } = *self;
         *self = Self { kind: Kind::Continuous, majority, shown, ..Self::default() };
+    }
+
+    /// Measures the step from the known values to a new one; `None` if there is no known value.
+    fn step_to(&self, value: f64) -> Option<Step> {
+        Step::measure(self.table.values().iter().map(|known| known.value), value)
     }
 
     fn readings(&self) -> u64 {

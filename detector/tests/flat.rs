@@ -275,7 +275,7 @@ fn a_wrong_order_of_usual_modes_is_found() {
     let mut cycle = |_: i64, noise: &mut Noise| {
         minute += 1;
         let _ = noise.normal();
-        vec![f64::from((minute / 10 % 3) as i32)]
+        vec![f64::from(minute / 10 % 3)]
     };
     let calm = sensor.run(12_000, &mut cycle);
     assert_eq!(anomalous(&calm), 0);

@@ -2,6 +2,9 @@ use super::*;
 
 const MINUTE: i64 = 60_000_000;
 
+/// Returns the value of a reading.
+type Series = fn(i32) -> f64;
+
 fn run(field: &mut FieldSteps, ts: &mut i64, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut observe = |value| {
         *ts += MINUTE;
@@ -13,7 +16,7 @@ fn run(field: &mut FieldSteps, ts: &mut i64, values: impl IntoIterator<Item = f6
 #[test]
 fn a_constant_a_contact_and_modes_are_stepwise_and_noise_is_not() {
     let hash = |i: i32| f64::from(i * 7_919 % 1_009);
-    let series: [(&str, fn(i32) -> f64, bool); 7] = [
+    let series: [(&str, Series, bool); 7] = [
         ("constant", |_| 4.0, true),
         ("contact", |i| f64::from(i % 2), true),
         ("modes", |i| f64::from(i / 20 % 4), true),
