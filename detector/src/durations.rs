@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 /// Bins of the histogram. Bin b counts the durations of 2^b to 2^(b + 1) milliseconds; the last bin,
 /// from 17 years on, counts the longer ones too.
 const BINS: usize = 40;
+/// What a doubling beyond the most extreme duration adds to the rarity, from the second one on.
+const PER_DOUBLING: f64 = 0.5;
+/// What all doublings add at most.
+const MOST_BEYOND: f64 = 2.0;
 /// Microseconds of the shortest duration that is told from shorter ones.
 const SHORTEST: u64 = 1_000;
 
@@ -47,15 +51,15 @@ impl Durations {
         libm::log2(duration.max(1) as f64 / self.longest.max(1) as f64)
     }
 
-    /// Returns the rarity of a duration that is at least this long. Beyond the longest one, each
-    /// doubling adds 1.
+    /// Returns the rarity of a duration that is at least this long. Beyond the longest one, it
+    /// grows with each doubling.
     pub(crate) fn rarity_of_long(&self, duration: u64) -> f64 {
         let at_least: u64 = self.bins.iter().skip(bin_of(duration)).map(|&count| u64::from(count)).sum();
         self.rarity(self.doublings(duration), at_least)
     }
 
-    /// Returns the rarity of a duration that is at most this long. Below the shortest one, each
-    /// halving adds 1.
+    /// Returns the rarity of a duration that is at most this long. Below the shortest one, it
+    /// grows with each halving.
     pub(crate) fn rarity_of_short(&self, duration: u64) -> f64 {
         let halvings = libm::log2(self.shortest.max(1) as f64 / duration.max(1) as f64);
         let at_most: u64 = self.bins.iter().take(bin_of(duration) + 1).map(|&count| u64::from(count)).sum();
@@ -71,7 +75,7 @@ impl Durations {
         if beyond <= 0.0 {
             return rarity_of_share(alike, self.count);
         }
-        rarity_of_share(0, self.count) * beyond.min(1.0) + (beyond - 1.0).max(0.0)
+        rarity_of_share(0, self.count) * beyond.min(1.0) + (PER_DOUBLING * (beyond - 1.0)).clamp(0.0, MOST_BEYOND)
     }
 
     /// Returns whether every part is within its bound.
@@ -107,9 +111,9 @@ mod tests {
         (0..99).for_each(|i| durations.add((10 + i % 5) * MINUTE));
         assert!(durations.rarity_of_long(10 * MINUTE) < 0.2 && durations.rarity_of_short(13 * MINUTE) < 0.2);
         let long = [15, 28, 56].map(|minutes| durations.rarity_of_long(minutes * MINUTE));
-        assert!(long[0] < 0.3 && (long[1] - 2.0).abs() < 0.01 && (long[2] - 3.0).abs() < 0.01, "{long:?}");
+        assert!(long[0] < 0.3 && (long[1] - 2.0).abs() < 0.01 && (long[2] - 2.5).abs() < 0.01, "{long:?}");
         let short = [5, 1].map(|minutes| durations.rarity_of_short(minutes * MINUTE));
-        assert!((short[0] - 2.0).abs() < 0.01 && short[1] > 4.0, "{short:?}");
+        assert!((short[0] - 2.0).abs() < 0.01 && short[1] > 3.0, "{short:?}");
     }
 
     #[test]

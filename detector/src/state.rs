@@ -98,7 +98,7 @@ impl State {
     /// as surprising as a point that is as rare. If all fields are stepwise, the forests have no say.
     pub(crate) fn with_steps(&self, forests: Surprise, with_means: bool) -> Surprise {
         let RarityParts { steps, .. } = self.rarity_parts(forests, with_means);
-        let forests = if self.steps.are_all_stepwise() { Surprise::default() } else { forests };
+        let forests = if self.steps.are_at_rest() { Surprise::default() } else { forests };
         Surprise {
             mean: forests.mean.max(surprise_of(steps, with_means)),
             instantaneous: forests.instantaneous.max(surprise_of(steps, false)),
@@ -108,7 +108,7 @@ impl State {
 
     fn rarity_parts(&self, forests: Surprise, with_means: bool) -> RarityParts {
         let steps = self.steps.rarity().max(self.watch.steps().rarity());
-        let are_constant = self.steps.are_all_stepwise();
+        let are_constant = self.steps.are_at_rest();
         let forests = if are_constant { 0.0 } else { rarity_of(forests.value(), with_means) };
         RarityParts { steps, forests, is_usual: self.steps.is_usual() }
     }

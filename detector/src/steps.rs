@@ -92,8 +92,13 @@ impl Steps {
         self.rarity
     }
 
-    /// Returns whether all fields are stepwise. The forests then see constants only.
-    pub(crate) fn are_all_stepwise(&self) -> bool {
+    /// Returns whether all fields are stepwise and hardly ever change. The forests then have nothing to
+    /// compare a reading with.
+    pub(crate) fn are_at_rest(&self) -> bool {
+        !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_at_rest)
+    }
+
+    fn are_all_stepwise(&self) -> bool {
         !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_stepwise)
     }
 

@@ -30,6 +30,8 @@ const FAMILIAR: f64 = 1.0 / 8.0;
 const SURE_ORDER: f64 = 2.0;
 /// A value with at least this share of the readings is the one at which the field rests.
 const RESTING: f64 = 0.5;
+/// A value with at least this share of the readings is usual whatever the readings before are.
+const REST: f64 = 7.0 / 8.0;
 /// Ended stays that must be known before a stay at the resting value can be too long.
 const KNOWN_STAYS: u64 = 32;
 
@@ -201,7 +203,16 @@ impl FieldSteps {
 
     /// Returns whether a value is one of the most usual ones.
     pub(crate) fn is_usual(&self, value: f64) -> bool {
-        self.majority.is_rest(value) || self.kind == Kind::Stepwise && self.is_familiar(value)
+        let is_rest = || {
+            let share = self.table.find(value).map_or(0.0, |index| self.table.share(index));
+            share >= REST || share >= FAMILIAR && self.is_at_rest()
+        };
+        self.majority.is_rest(value) || self.kind == Kind::Stepwise && is_rest()
+    }
+
+    /// Returns whether the field is stepwise and hardly ever changes.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.kind == Kind::Stepwise && RARE_CHANGES * self.table.moves() <= self.readings()
     }
 
     fn is_familiar(&self, value: f64) -> bool {
@@ -280,7 +291,7 @@ impl FieldSteps {
         if !stay.is_whole {
             return 0.0;
         }
-        if self.table.share(index) >= RESTING {
+        if self.table.share(index) >= FAMILIAR {
             let now = known.stays.doublings(stay.length());
             let earlier = before.map_or(f64::NEG_INFINITY, |before| known.stays.doublings(before.length()));
             if known.stays.count() < KNOWN_STAYS || now < 1.0 || earlier >= now.floor() {
@@ -342,12 +353,15 @@ impl FieldSteps {
                 settled && (is_known && FEW_CHANGES * moves <= readings || RARE_CHANGES * moves <= readings)
             }
         };
+        let has_many = || settled && values > FEW_VALUES && RARE_CHANGES * moves > readings;
         match self.kind {
             Kind::Undecided if values >= MOST_VALUES && RARE_CHANGES * moves > readings => {
                 self.be_continuous();
             }
             Kind::Undecided if is_stepwise() => self.kind = Kind::Stepwise,
-            Kind::Stepwise if self.novelty > MOST_NOVELTY || self.has_strays() => self.be_continuous(),
+            Kind::Stepwise if self.novelty > MOST_NOVELTY || self.has_strays() || has_many() => {
+                self.be_continuous();
+            }
             _ => {}
         }
     }
