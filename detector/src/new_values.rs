@@ -61,6 +61,8 @@ impl NewValues {
     pub(crate) fn rarity(&self, step: Option<Step>, readings: u64) -> f64 {
         let Some(Step { size, decades, part }) = step else { return 0.0 };
         let greater = self.greatest.iter().filter(|&&known| known >= size).count() as u64;
+        // Of the steps that are not kept, some were as great.
+        let greater = if greater == MOST_STEPS as u64 { u64::from(self.count) } else { greater };
         let beyond_all = if greater == 0 { decades / f64::from(self.count.max(1)) } else { 0.0 };
         part * (rarity_of_share(greater, readings) + beyond_all)
     }
@@ -103,7 +105,7 @@ mod tests {
         assert!(rarities.is_sorted_by(|a, b| a < b), "{rarities:?}");
         assert!(rarities[0] < 0.01 && (4.0..4.5).contains(&rarities[1]), "{rarities:?}");
         (0..9).for_each(|_| new_values.learn(step(&[100.0], 90.0)));
-        assert!((3.0..3.1).contains(&rarity(&new_values, 108.0)), "eight steps that are known were as great");
+        assert!((2.9..3.0).contains(&rarity(&new_values, 108.0)), "nine steps were as great");
         assert!(rarity(&new_values, 300.0) < rarities[3]);
     }
 

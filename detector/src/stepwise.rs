@@ -269,7 +269,7 @@ impl FieldSteps {
         }
         let from = before.and_then(|before| self.table.find(before.value));
         StepRarity {
-            value: unfamiliarity * rarity_of_share(known.visits, readings),
+            value: unfamiliarity * rarity_of_share(self.table.visits_as_rare(index), readings),
             change: from.map_or(0.0, |from| self.rarity_of_change(from, index)),
             stay: self.rarity_of_pace(index, stay),
         }

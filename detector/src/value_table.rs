@@ -21,6 +21,8 @@ pub(crate) struct ValueTable {
     readings: u64,
     /// Learnt readings whose value differs from the one before.
     moves: u64,
+    /// Arrivals at values that have been forgotten.
+    forgotten: u64,
 }
 
 /// What is known of one value.
@@ -68,6 +70,13 @@ impl ValueTable {
     /// Returns the index of the most frequent value, or `None` if there is no value.
     pub(crate) fn dominant(&self) -> Option<usize> {
         (0..self.values.len()).rev().max_by_key(|&index| self.values[index].readings)
+    }
+
+    /// Returns the number of arrivals at values that are as rare as this one.
+    pub(crate) fn visits_as_rare(&self, index: usize) -> u64 {
+        let most = self.values[index].visits;
+        let as_rare = self.values.iter().map(|known| known.visits).filter(|&visits| visits <= most);
+        as_rare.sum::<u64>() + self.forgotten
     }
 
     /// Returns the share of all learnt readings that have a value.
@@ -140,6 +149,7 @@ impl ValueTable {
         }
         let candidates = (0..MOST_VALUES).filter(|&index| Some(index) != kept);
         let index = candidates.min_by_key(|&index| self.values[index].readings).unwrap_or(0);
+        self.forgotten += self.values[index].visits;
         self.values[index] = known;
         self.pairs.retain(|pair| usize::from(pair.from) != index && usize::from(pair.to) != index);
         index
