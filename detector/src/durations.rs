@@ -75,7 +75,8 @@ impl Durations {
         if beyond <= 0.0 {
             return rarity_of_share(alike, self.count);
         }
-        rarity_of_share(0, self.count) * beyond.min(1.0) + (PER_DOUBLING * (beyond - 1.0)).clamp(0.0, MOST_BEYOND)
+        rarity_of_share(0, self.count) * beyond.min(1.0)
+            + (PER_DOUBLING * (beyond - 1.0)).clamp(0.0, MOST_BEYOND)
     }
 
     /// Returns whether every part is within its bound.

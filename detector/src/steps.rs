@@ -57,7 +57,7 @@ impl Steps {
             } else {
                 field.observe(StepReading { ts, value, after_silence }, learn)
             };
-            self.has_turned |= has_hidden && !field.is_stepwise();
+            self.has_turned |= has_hidden && field.has_turned();
             self.rarities.push(rarity);
         }
         // If all fields are stepwise, the forests have no say. They may see every value, so that they

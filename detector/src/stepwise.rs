@@ -196,6 +196,11 @@ impl FieldSteps {
         self.shown
     }
 
+    /// Returns whether the field is continuous because most of its recent values were new.
+    pub(crate) fn has_turned(&self) -> bool {
+        self.kind == Kind::Continuous && self.novelty > MOST_NOVELTY
+    }
+
     /// Returns whether the forests have not seen some reading's value.
     pub(crate) fn has_hidden(&self) -> bool {
         self.has_hidden
@@ -372,8 +377,8 @@ impl FieldSteps {
     }
 
     fn be_continuous(&mut self) {
-        let Self { majority, shown, .. } = *self;
-        *self = Self { kind: Kind::Continuous, majority, shown, ..Self::default() };
+        let Self { majority, shown, novelty, .. } = *self;
+        *self = Self { kind: Kind::Continuous, majority, shown, novelty, ..Self::default() };
     }
 
     /// Measures the step from the known values to a new one; `None` if there is no known value.

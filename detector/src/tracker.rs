@@ -7,8 +7,8 @@
 //! - A field must be in at least [`LEAST_READINGS`] of them, and in one of [`RARE`] or in a quarter as
 //!   many as the most frequent field: many values that come by turns are each rare, but alike.
 //! - In the warm-up, a field must change. If no field changes, all fields are scored.
-//! - Later, a new field must change, and a field that was constant before must change twice: a single
-//!   step is no measurement. A scored field stays, whether it changes or not.
+//! - Later, a new field must change, and a field that was constant before must change [`RESTLESS`]
+//!   times: until then, its steps are judged without it. A scored field stays, whether it changes or not.
 //! - If there are more than [`MAX_FIELDS`], the most frequent ones are scored.
 //!
 //! After a window without a new field, the next one may begin only after a pause, which doubles each
@@ -28,6 +28,9 @@ const RARE: usize = 16;
 /// A scored field is in at least one of this many readings of the most frequent field, if it is
 /// rare.
 const RARE_AMONG_RARE: usize = 4;
+/// A field that was constant joins if it changes this many times in a window. Until then, it is
+/// watched, and the forests need not begin again.
+const RESTLESS: usize = 8;
 /// Fields whose names are kept although they are not scored.
 const MAX_LEFT_OUT: usize = 256;
 /// The longest pause between two windows, in windows.
@@ -236,7 +239,9 @@ impl Tracker {
                 || match self.constant(name) {
                     Some(constant) => {
                         let first = window.first_value(name);
-                        tally.changes + usize::from(first.is_some_and(|first| first != constant)) >= 2
+                        let changes =
+                            tally.changes + usize::from(first.is_some_and(|first| first != constant));
+                        changes >= RESTLESS
                     }
                     None => tally.changes >= 1,
                 }
