@@ -47,6 +47,9 @@ const FEW_VALUES: usize = 6;
 const FEW_CHANGES: u64 = 4;
 /// At most one reading in this many changes the value of a stepwise field with any number of values.
 const RARE_CHANGES: u64 = 64;
+/// Readings after which the forests do not see the rare values of a stepwise field. Until then, it may
+/// turn out to have many.
+const HIDDEN_AFTER: u64 = 1_000;
 /// Readings that the share of arrivals at new values reaches back.
 const NOVELTY_REACH: f64 = 64.0;
 /// With this share of recent readings that arrive at new values, a field is not stepwise any more.
@@ -188,7 +191,8 @@ impl FieldSteps {
     /// frequent values of a stepwise field, and never a rare one: that would change the moving means
     /// for long.
     pub(crate) fn shown(&mut self, value: f64) -> f64 {
-        if self.kind != Kind::Stepwise || self.is_familiar(value) {
+        let is_settled = self.kind == Kind::Stepwise && self.readings() >= HIDDEN_AFTER;
+        if !is_settled || self.is_familiar(value) {
             self.shown = value;
         } else {
             self.has_hidden = true;

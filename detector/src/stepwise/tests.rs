@@ -61,7 +61,7 @@ fn nothing_is_rare_about_a_stay_that_a_silence_interrupts() {
         run(&mut field, &mut ts, [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
     }
     let mut after = field.clone();
-    assert!(run(&mut field, &mut ts, std::iter::repeat_n(1.0, 60)).last() > Some(&4.0));
+    assert!(run(&mut field, &mut ts, std::iter::repeat_n(1.0, 60)).last() > Some(&3.5));
     ts += 1_000 * MINUTE;
     let first = after.observe(StepReading { ts, value: 1.0, after_silence: true }, true);
     assert_eq!(first.stay, 0.0);
