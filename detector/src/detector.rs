@@ -6,7 +6,7 @@ use crate::config::DetectorConfig;
 use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields;
-use crate::grade::{confidence, grade_of, lasting_threshold, rarity_of, rarity_threshold};
+use crate::grade::{confidence, grade_of, lasting_threshold};
 use crate::guard::{Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
 use crate::model::Model;
 use crate::onset::Onset;
@@ -44,6 +44,8 @@ struct Presence {
     reports: bool,
 }
 
+/// An anomaly is accepted at the earliest after this many times the reach of the moving means.
+const ACCEPTED_REACHES: u32 = 3;
 /// The aftermath of an anomaly lasts this many times the reach of the moving means.
 pub(crate) const AFTERMATH: u32 = 3;
 
@@ -140,14 +142,19 @@ impl Detector {
 
         let state = &mut self.state;
         let is_warm = state.learnt > u64::from(state.warm_up);
-        let rarity = rarity_of(scored.surprise.value(), self.config.smoothing > 0);
-        let is_onset = state.onset.begins(state.seq, scored.surprise.mean);
+        let with_means = self.config.smoothing > 0;
+        let parts = scored.parts;
+        let rarity = parts.rarity();
+        if is_warm && learning {
+            state.calibration.learn(scored.surprise.value(), with_means);
+        }
+        let is_onset = state.onset.begins(state.seq, parts.onset);
         let fields = state.fields.len().max(1);
         let known = if was_calibrated { presence.known } else { fields };
         detection.score = scored.codisp;
         detection.grade = is_warm.then(|| grade_of(rarity));
         detection.confidence = confidence(state.histories.past_readings(), state.warm_up, known, fields);
-        detection.onset = if is_warm && is_onset { grade_of(scored.surprise.mean) } else { 0.0 };
+        detection.onset = if is_warm && is_onset { grade_of(parts.onset) } else { 0.0 };
         detection.marks = Marks {
             imputed: known < fields,
             stuck: scored.stuck,
@@ -160,9 +167,9 @@ impl Detector {
             // One detection reports one event: the end of the anomaly before the change.
             detection.event = Some(event);
         } else if is_warm {
-            let instantaneous = rarity_of(scored.surprise.instantaneous, false);
+            let instantaneous = parts.instantaneous;
             let reading = ReadingRarity { at: ts_micros, rarity, instantaneous };
-            self.apply_guard(reading, scored.parts, &mut detection);
+            self.apply_guard(reading, parts, &mut detection);
         }
         Ok(detection)
     }
@@ -209,7 +216,11 @@ impl Detector {
     /// The label decides whether the detector accepts the anomaly as normal. Returns whether that
     /// anomaly is open; a label of any other anomaly changes nothing.
     pub fn label(&mut self, started: i64, label: Label) -> bool {
-        self.state.regime.label(started, label)
+        let is_open = self.state.regime.label(started, label);
+        if is_open && label == Label::True {
+            self.state.calibration.take_back_alarm();
+        }
+        is_open
     }
 
     /// Replaces the configuration if the new one has the same
@@ -251,6 +262,7 @@ impl Detector {
             + state.histories.memory_usage()
             + state.steps.memory_usage()
             + state.watch.memory_usage()
+            + state.calibration.memory_usage()
             + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
             + state.tracker.memory_usage()
@@ -321,11 +333,15 @@ impl Detector {
     /// detection's anomaly, event and causes.
     fn apply_guard(&mut self, reading: ReadingRarity, parts: RarityParts, detection: &mut Detection) {
         let Self { config, state, row, .. } = self;
-        let threshold = rarity_threshold(config.alarms_per_week, state.rhythm.readings_per_week());
+        let readings_per_week = state.rhythm.readings_per_week();
+        let past = state.histories.past_readings();
+        let threshold = state.calibration.threshold(config.alarms_per_week, readings_per_week, past);
+        state.calibration.count_reading(config.alarms_per_week, readings_per_week);
+        let least = f64::from(ACCEPTED_REACHES * config.smoothing) * state.rhythm.interval();
         let limits = Limits {
             threshold,
             lasting_threshold: lasting_threshold(threshold),
-            accept_after: config.accept_after.as_micros(),
+            accept_after: config.accept_after.as_micros().max(least as u128),
         };
         if let Some(closed) = state.regime.take_closed() {
             // One detection reports one event: the end of the old anomaly comes before the begin of
@@ -334,12 +350,12 @@ impl Detector {
             return;
         }
         // What began an anomaly continues it: noise beside a contact does not prolong a blip.
-        let is_by_steps = parts.forests < threshold && parts.steps >= parts.forests;
+        let is_by_steps = parts.views < threshold && parts.steps >= parts.views;
         let by_steps = ReadingRarity { rarity: parts.steps, instantaneous: parts.steps, ..reading };
         let judged = match &mut state.regime {
             // What the sensor has said a thousand times is not unusual because of the readings before.
             _ if parts.is_usual => by_steps,
-            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.forests < threshold => by_steps,
+            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.views < threshold => by_steps,
             Regime::Anomalous(ongoing) => {
                 ongoing.is_by_steps = false;
                 reading
@@ -360,7 +376,7 @@ impl Detector {
             Transition::Begin | Transition::Continue | Transition::Accept => {}
         }
         let ReadingRarity { at, rarity, instantaneous } = reading;
-        let causes = state.causes(config, row);
+        let causes = state.causes(row, parts);
         let flagged =
             Flagged { at, score: detection.score, grade: grade_of(rarity), instantaneous, causes: &causes };
         let mut ongoing = match std::mem::take(&mut state.regime) {
@@ -369,6 +385,7 @@ impl Detector {
                 ongoing
             }
             Regime::Calm { .. } | Regime::Accepted { .. } => {
+                state.calibration.count_alarm();
                 let event = OpenEvent::begin(flagged);
                 Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false, is_by_steps }
             }

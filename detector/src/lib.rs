@@ -66,12 +66,14 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact bits"))]
 
+mod calibration;
 mod cause;
 mod clock;
 mod clock_change;
 mod config;
 mod config_error;
 mod counter;
+mod covariance;
 mod detection;
 mod detector;
 mod durations;
@@ -79,8 +81,10 @@ mod event;
 mod exclude;
 mod explain;
 mod fields;
+mod forecast;
 mod grade;
 mod guard;
+mod level;
 mod majority;
 mod model;
 mod named_config;
@@ -89,6 +93,7 @@ mod onset;
 mod pace;
 mod relearn;
 mod remark;
+mod residuals;
 mod rhythm;
 mod scale;
 mod snapshot;
@@ -101,9 +106,7 @@ mod suppress;
 mod surprise;
 mod tail;
 mod tracker;
-mod trend;
 mod value_table;
-mod view;
 mod watch;
 mod window;
 

@@ -1,6 +1,7 @@
 //! Learns the readings of a window: the first ones, which calibrate the scales, and all of them if
 //! the fields change.
 
+use crate::calibration::Calibration;
 use crate::config::DetectorConfig;
 use crate::counter::Counter;
 use crate::detector::Detector;
@@ -9,7 +10,6 @@ use crate::standing::Remark;
 use crate::state::{ScoredRow, State};
 use crate::steps::Steps;
 use crate::surprise::MeasureHistories;
-use crate::view::View;
 use crate::window::{Window, WindowRow};
 
 impl Detector {
@@ -25,6 +25,7 @@ impl Detector {
         let rows = grown(window, &mut state.counters);
         state.steps = Steps::new(state.fields.len());
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
+        state.histories = MeasureHistories::new(state.views(config));
         let mut scored = ScoredRow::default();
         for (ts, values) in &rows {
             scored = state.score(config, *ts, values, false, true)?;
@@ -71,7 +72,8 @@ impl Detector {
         let known_steps = std::mem::replace(&mut state.steps, Steps::new(state.fields.len()));
         let rows = grown(window, &mut state.counters);
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
-        state.histories = MeasureHistories::new(View::chosen(config).len());
+        state.histories = MeasureHistories::new(state.views(config));
+        state.calibration = Calibration::default();
         let State { onset, regime, .. } = &mut *state;
         (*onset, *regime) = Default::default();
         state.learnt = 0;
@@ -79,7 +81,7 @@ impl Detector {
         for ((ts, values), after_silence) in rows.iter().zip(silences) {
             state.learnt += 1;
             let scored = state.score(config, *ts, values, after_silence, true)?;
-            state.onset.begins(first_seq + state.learnt, scored.surprise.mean);
+            state.onset.begins(first_seq + state.learnt, scored.parts.onset);
             row.clone_from(values);
         }
         // What is known of a field's values reaches farther back than the window.

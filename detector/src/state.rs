@@ -2,19 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::cause::Cause;
 use crate::config::DetectorConfig;
 use crate::counter::Counter;
 use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
+use crate::level::REACH_PER_POINT;
 use crate::model::{Model, Row, RowScore};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
 use crate::steps::{StepRow, Steps};
-use crate::surprise::{MeasureHistories, Surprise};
+use crate::surprise::{MeasureHistories, Surprise, View, views};
 use crate::tracker::Tracker;
-use crate::view::{REACH_PER_POINT, View};
 use crate::watch::Watch;
 
 /// While an anomaly is open, the forests learn one reading in this many.
@@ -49,6 +50,7 @@ pub(crate) struct State {
     pub(crate) watch: Watch,
     pub(crate) model: Option<Model>,
     pub(crate) histories: MeasureHistories,
+    pub(crate) calibration: Calibration,
     pub(crate) onset: Onset,
     pub(crate) regime: Regime,
 }
@@ -58,7 +60,7 @@ pub(crate) struct State {
 pub(crate) struct ScoredRow {
     pub(crate) codisp: f64,
     pub(crate) surprise: Surprise,
-    /// Rarity of the reading by its stepwise fields alone, and by the forests alone.
+    /// Its rarities.
     pub(crate) parts: RarityParts,
     pub(crate) stuck: bool,
 }
@@ -66,13 +68,31 @@ pub(crate) struct ScoredRow {
 /// Rarities of a reading by what they come from.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RarityParts {
+    /// Of the steps of stepwise fields.
     pub(crate) steps: f64,
-    pub(crate) forests: f64,
+    /// Of the views.
+    pub(crate) views: f64,
+    /// Of the reading by itself, without the readings before it.
+    pub(crate) instantaneous: f64,
+    /// The surprise that ranks the beginnings of anomalies.
+    pub(crate) onset: f64,
     /// Whether each value is one of the most usual ones of its field.
     pub(crate) is_usual: bool,
 }
 
+impl RarityParts {
+    /// Returns the rarity of the reading.
+    pub(crate) fn rarity(self) -> f64 {
+        self.steps.max(self.views)
+    }
+}
+
 impl State {
+    /// Returns the views of the sensor, the level first.
+    pub(crate) fn views(&self, config: &DetectorConfig) -> &'static [View] {
+        views(self.fields.len(), config.smoothing > 0)
+    }
+
     /// Creates the state of a detector that has learnt no reading.
     pub(crate) fn new(config: &DetectorConfig, seq: u64, newest: Option<i64>) -> Self {
         Self {
@@ -88,42 +108,45 @@ impl State {
             steps: Steps::default(),
             watch: Watch::default(),
             model: None,
-            histories: MeasureHistories::new(View::chosen(config).len()),
+            histories: MeasureHistories::default(),
+            calibration: Calibration::default(),
             onset: Onset::default(),
             regime: Regime::default(),
         }
     }
 
-    /// Returns the surprise of the row that was scored last, given that of the forests. A rare step is
-    /// as surprising as a point that is as rare. If all fields are stepwise, the forests have no say.
-    pub(crate) fn with_steps(&self, forests: Surprise, with_means: bool) -> Surprise {
-        let RarityParts { steps, .. } = self.rarity_parts(forests, with_means);
-        let forests = if self.steps.are_at_rest() { Surprise::default() } else { forests };
-        Surprise {
-            mean: forests.mean.max(surprise_of(steps, with_means)),
-            instantaneous: forests.instantaneous.max(surprise_of(steps, false)),
-            ..forests
+    /// Returns the rarities of the row that was scored last. `surprise` is that of the views. If all
+    /// fields are stepwise and at rest, the views have no say.
+    pub(crate) fn rarity_parts(
+        &self,
+        surprise: Surprise,
+        calibration: &Calibration,
+        with_means: bool,
+    ) -> RarityParts {
+        let steps = self.steps.rarity().max(self.watch.steps().rarity());
+        let has_say = !self.steps.are_at_rest();
+        let views = if has_say { calibration.rarity(surprise.value(), with_means) } else { 0.0 };
+        let instantaneous = if has_say { rarity_of(surprise.instantaneous, false) } else { 0.0 };
+        let onset = if has_say { surprise.onset } else { 0.0 };
+        RarityParts {
+            steps,
+            views,
+            instantaneous: instantaneous.max(steps),
+            onset: onset.max(surprise_of(steps, with_means)),
+            is_usual: self.steps.is_usual(),
         }
     }
 
-    fn rarity_parts(&self, forests: Surprise, with_means: bool) -> RarityParts {
-        let steps = self.steps.rarity().max(self.watch.steps().rarity());
-        let are_constant = self.steps.are_at_rest();
-        let forests = if are_constant { 0.0 } else { rarity_of(forests.value(), with_means) };
-        RarityParts { steps, forests, is_usual: self.steps.is_usual() }
-    }
-
     /// Returns the causes of the row that was scored last. `values` are its values.
-    pub(crate) fn causes(&self, config: &DetectorConfig, values: &[f64]) -> Vec<Cause> {
+    pub(crate) fn causes(&self, values: &[f64], parts: RarityParts) -> Vec<Cause> {
         let Some(model) = &self.model else { return Vec::new() };
         let mut causes = model.causes(&self.fields, values);
         self.steps.set_expectations(&mut causes);
         for (cause, counter) in causes.iter_mut().zip(&self.counters) {
             cause.is_counter = counter.is_some();
         }
-        let parts = self.rarity_parts(self.histories.surprise(), config.smoothing > 0);
         let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
-        if parts.steps >= parts.forests {
+        if parts.steps >= parts.views {
             if watched > own {
                 for cause in &mut causes {
                     cause.share = 0.0;
@@ -160,12 +183,13 @@ impl State {
         if self.learnt <= u64::from(self.warm_up) / 2 {
             return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });
         }
-        let surprise = self.histories.observe(model.measures(), f64::from(config.smoothing));
+        let views = views(values.len(), config.smoothing > 0);
+        let surprise = self.histories.observe(views, model.measures(), f64::from(config.smoothing));
         if learning {
             self.histories.learn();
+            model.learn_pasts();
         }
-        let with_means = config.smoothing > 0;
-        let parts = self.rarity_parts(surprise, with_means);
-        Ok(ScoredRow { codisp, surprise: self.with_steps(surprise, with_means), parts, stuck })
+        let parts = self.rarity_parts(surprise, &self.calibration, config.smoothing > 0);
+        Ok(ScoredRow { codisp, surprise, parts, stuck })
     }
 }
