@@ -10,7 +10,7 @@ pub struct Cause {
     /// The field's share of the score, 0 to 1. The shares of all fields sum to 1.
     pub share: f64,
     /// Value of the reading; for a counter, its growth per second. NaN if the reading lacked the
-    /// field.
+    /// field, and for a counter that has fallen.
     pub actual: f64,
     /// Median of the field's values that the forest holds for similar circumstances: a similar time
     /// of day, and similar values of the other fields.
@@ -21,6 +21,8 @@ pub struct Cause {
     pub high: f64,
     /// Where `actual` lies, compared with `low` and `high`.
     pub direction: Direction,
+    /// Whether the field is a counter, so that the values are its growth per second.
+    pub is_counter: bool,
 }
 
 /// Where a value lies, compared with the expected band.

@@ -1,9 +1,9 @@
 //! The clock of a sensor that has gone back: the time of its detector begins again. The detector
 //! keeps what it has learnt, but no duration reaches across the change.
 
+use crate::counter::Counter;
 use crate::detector::{AFTERMATH, Detector};
 use crate::event::Event;
-use crate::fields::Counter;
 use crate::guard::Regime;
 
 /// What a reading's time has cut off.
@@ -26,6 +26,8 @@ impl Detector {
         state.newest = None;
         state.newest_scored = None;
         state.counters.iter_mut().flatten().for_each(Counter::begin_again);
+        state.steps.begin_again();
+        state.watch.begin_again();
         let mut event = None;
         if let Some(closed) = state.regime.take_closed() {
             event = closed.report(true, true);

@@ -34,7 +34,8 @@ pub struct DetectorConfig {
     /// pattern may match the whole name or its last part: `rssi` matches `Wifi.RSSI`.
     pub exclude: Exclude,
     /// Fields that only ever count up, such as bytes sent or energy used. The detector scores their
-    /// growth per second instead of their value. A fall of the value is a reset, not an anomaly.
+    /// growth per second instead of their value. A total that falls to less than half and goes on
+    /// from there was reset, which is no anomaly; a smaller fall is noise, and a single 0 a glitch.
     pub counters: Vec<String>,
     /// Size of a sensor's detector: `small`, `medium` or `large`. Sets `trees` and `points` where
     /// these are 0.

@@ -6,13 +6,13 @@ use crate::config::DetectorConfig;
 use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields;
-use crate::grade::{confidence, grade_of, lasting_threshold, rarity_of};
+use crate::grade::{confidence, grade_of, lasting_threshold};
 use crate::guard::{Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
 use crate::model::Model;
 use crate::onset::Onset;
 use crate::scale::CALIBRATION_ROWS;
 use crate::standing::FieldReport;
-use crate::state::{ScoredRow, State};
+use crate::state::{RarityParts, ScoredRow, State};
 use crate::suppress::Candidate;
 
 /// The detector of one sensor: its configuration and everything that it has learnt.
@@ -143,17 +143,18 @@ impl Detector {
         let state = &mut self.state;
         let is_warm = state.learnt > u64::from(state.warm_up);
         let with_means = self.config.smoothing > 0;
-        let rarity = state.calibration.rarity(scored.surprise.value(), with_means);
+        let parts = scored.parts;
+        let rarity = parts.rarity();
         if is_warm && learning {
             state.calibration.learn(scored.surprise.value(), with_means);
         }
-        let is_onset = state.onset.begins(state.seq, scored.surprise.onset);
+        let is_onset = state.onset.begins(state.seq, parts.onset);
         let fields = state.fields.len().max(1);
         let known = if was_calibrated { presence.known } else { fields };
         detection.score = scored.codisp;
         detection.grade = is_warm.then(|| grade_of(rarity));
         detection.confidence = confidence(state.histories.past_readings(), state.warm_up, known, fields);
-        detection.onset = if is_warm && is_onset { grade_of(scored.surprise.onset) } else { 0.0 };
+        detection.onset = if is_warm && is_onset { grade_of(parts.onset) } else { 0.0 };
         detection.marks = Marks {
             imputed: known < fields,
             stuck: scored.stuck,
@@ -166,8 +167,9 @@ impl Detector {
             // One detection reports one event: the end of the anomaly before the change.
             detection.event = Some(event);
         } else if is_warm {
-            let instantaneous = rarity_of(scored.surprise.instantaneous, false);
-            self.apply_guard(ReadingRarity { at: ts_micros, rarity, instantaneous }, &mut detection);
+            let instantaneous = parts.instantaneous;
+            let reading = ReadingRarity { at: ts_micros, rarity, instantaneous };
+            self.apply_guard(reading, parts, &mut detection);
         }
         Ok(detection)
     }
@@ -258,6 +260,8 @@ impl Detector {
         size_of::<Self>()
             + state.model.as_ref().map_or(0, Model::memory_usage)
             + state.histories.memory_usage()
+            + state.steps.memory_usage()
+            + state.watch.memory_usage()
             + state.calibration.memory_usage()
             + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
@@ -276,6 +280,7 @@ impl Detector {
         } else {
             0
         };
+        state.watch.take(names, values);
         let is_whole = known == names.len() && !state.tracker.is_watching();
         if is_whole && known > 0 {
             return Ok(Presence { known, is_scored: true, reports: false });
@@ -313,6 +318,7 @@ impl Detector {
                     *value = counter.growth(ts, *value);
                 }
             }
+            state.watch.observe(ts, after_silence, learning);
             return state.score(config, ts, row, after_silence, learning);
         }
         if state.tracker.kept() < CALIBRATION_ROWS {
@@ -325,7 +331,7 @@ impl Detector {
 
     /// Lets the learning guard decide about the reading: updates the open anomaly, and fills in the
     /// detection's anomaly, event and causes.
-    fn apply_guard(&mut self, reading: ReadingRarity, detection: &mut Detection) {
+    fn apply_guard(&mut self, reading: ReadingRarity, parts: RarityParts, detection: &mut Detection) {
         let Self { config, state, row, .. } = self;
         let readings_per_week = state.rhythm.readings_per_week();
         let past = state.histories.past_readings();
@@ -343,8 +349,21 @@ impl Detector {
             detection.event = closed.report(true, true);
             return;
         }
-        let transition = state.regime.decide(reading, limits);
-        state.regime.count(limits.is_usual(reading));
+        // What began an anomaly continues it: noise beside a contact does not prolong a blip.
+        let is_by_steps = parts.views < threshold && parts.steps >= parts.views;
+        let by_steps = ReadingRarity { rarity: parts.steps, instantaneous: parts.steps, ..reading };
+        let judged = match &mut state.regime {
+            // What the sensor has said a thousand times is not unusual because of the readings before.
+            _ if parts.is_usual => by_steps,
+            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.views < threshold => by_steps,
+            Regime::Anomalous(ongoing) => {
+                ongoing.is_by_steps = false;
+                reading
+            }
+            _ => reading,
+        };
+        let transition = state.regime.decide(judged, limits);
+        state.regime.count(limits.is_usual(judged));
         match transition {
             Transition::None | Transition::Pause => return,
             Transition::End => {
@@ -357,8 +376,7 @@ impl Detector {
             Transition::Begin | Transition::Continue | Transition::Accept => {}
         }
         let ReadingRarity { at, rarity, instantaneous } = reading;
-        let model = state.model.as_ref();
-        let causes = model.map_or_else(Vec::new, |model| model.causes(&state.fields, row));
+        let causes = state.causes(row, parts);
         let flagged =
             Flagged { at, score: detection.score, grade: grade_of(rarity), instantaneous, causes: &causes };
         let mut ongoing = match std::mem::take(&mut state.regime) {
@@ -369,7 +387,7 @@ impl Detector {
             Regime::Calm { .. } | Regime::Accepted { .. } => {
                 state.calibration.count_alarm();
                 let event = OpenEvent::begin(flagged);
-                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false }
+                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false, is_by_steps }
             }
         };
         ongoing.rarest = ongoing.rarest.max(rarity);

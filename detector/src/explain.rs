@@ -6,6 +6,7 @@ use crate::cause::Cause;
 use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
 use crate::level::{Axis, Level};
+use crate::stepwise::StepRarity;
 use crate::surprise::MeasureRarity;
 
 /// Number of neighbours in the explanation of a view.
@@ -29,8 +30,23 @@ pub struct Explanation {
     pub past: u64,
     /// The sensor's usual interval, in seconds.
     pub interval_seconds: f64,
+    /// The stepwise fields: those that take few values and stay at each.
+    pub steps: Vec<StepExplanation>,
     /// Share and expectation of each field.
     pub causes: Vec<Cause>,
+}
+
+/// How rare a stepwise field is. Each number is −log10 of a share of all readings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepExplanation {
+    /// The field's name.
+    pub field: String,
+    /// Rarity of its value, or of the arrival at it.
+    pub value: f64,
+    /// Rarity of the change from the value before.
+    pub change: f64,
+    /// Rarity of so long a stay at the value, or of so many changes in so short a time.
+    pub stay: f64,
 }
 
 /// One view of the sensor.
@@ -132,19 +148,27 @@ impl Detector {
             return None;
         }
         let surprise = state.histories.surprise(known_views);
+        let calibration = &before.state.calibration;
+        let parts = state.rarity_parts(surprise, calibration, self.config.smoothing > 0);
+        let steps = state.fields.iter().zip(state.steps.rarities()).filter_map(|(field, rarity)| {
+            let StepRarity { value, change, stay } = rarity?;
+            Some(StepExplanation { field: field.clone(), value, change, stay })
+        });
+        let steps = steps.collect();
         Some(Explanation {
             views,
             surprise: surprise.mean,
             strongest_view: surprise.strongest_view,
-            rarity: before.state.calibration.rarity(surprise.value(), self.config.smoothing > 0),
-            threshold: before.state.calibration.threshold(
+            rarity: parts.rarity(),
+            threshold: calibration.threshold(
                 self.config.alarms_per_week,
                 state.rhythm.readings_per_week(),
                 state.histories.past_readings(),
             ),
             past: state.histories.past_readings(),
             interval_seconds: state.rhythm.interval() / 1e6,
-            causes: model.causes(&state.fields, &self.row),
+            steps,
+            causes: state.causes(&self.row, parts),
         })
     }
 }

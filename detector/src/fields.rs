@@ -1,7 +1,4 @@
-//! Copies the fields of a reading that make the point, and converts a counter's value to its
-//! growth.
-
-use serde::{Deserialize, Serialize};
+//! Copies the fields of a reading that make the point.
 
 use crate::detection::Rejected;
 
@@ -28,35 +25,6 @@ pub(crate) fn select(
     Ok(known)
 }
 
-/// A field that only ever counts up, with the timestamp (in microseconds since 1970) and value of
-/// its last reading.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Counter {
-    last: Option<(i64, f64)>,
-}
-
-impl Counter {
-    /// Forgets the last reading: the clock of the sensor has changed.
-    pub(crate) fn begin_again(&mut self) {
-        self.last = None;
-    }
-
-    /// Returns the growth per second since the last reading; NaN for the first one. `ts` is in
-    /// microseconds since 1970. A fall of the value is a reset: the counter then has grown from 0
-    /// to the new value.
-    pub(crate) fn growth(&mut self, ts: i64, value: f64) -> f64 {
-        if value.is_nan() {
-            return value;
-        }
-        let growth = self.last.map_or(f64::NAN, |(before, last)| {
-            let grown = if value < last { value } else { value - last };
-            grown / ((ts - before).max(1) as f64 / 1e6)
-        });
-        self.last = Some((ts, value));
-        growth
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,13 +49,5 @@ mod tests {
         assert_eq!(select(&names("a b"), &names("a"), &[f64::NAN], &mut row), Ok(0));
         let infinite = select(&names("a"), &names("a"), &[f64::INFINITY], &mut row);
         assert_eq!(infinite, Err(Rejected::NotFinite("a".to_owned())));
-    }
-
-    #[test]
-    fn a_counter_also_grows_over_a_reset() {
-        let mut counter = Counter::default();
-        assert!(counter.growth(0, 100.0).is_nan());
-        assert_eq!(counter.growth(2_000_000, 110.0), 5.0);
-        assert_eq!(counter.growth(3_000_000, 4.0), 4.0);
     }
 }

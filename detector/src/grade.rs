@@ -37,6 +37,11 @@ pub(crate) fn rarity_of(surprise: f64, with_means: bool) -> f64 {
     if with_means { (surprise / 0.7).max(2.0 * surprise - 0.4) } else { 1.2 * surprise }
 }
 
+/// Returns the surprise of a rarity: the inverse of [`rarity_of`].
+pub(crate) fn surprise_of(rarity: f64, with_means: bool) -> f64 {
+    if with_means { (0.7 * rarity).min(0.5 * (rarity + 0.4)) } else { rarity / 1.2 }
+}
+
 /// Returns how far a grade can be trusted, 0 to 1. It grows with the number of past readings, and
 /// falls with each of the sensor's `fields` that is not among the `known` ones.
 pub(crate) fn confidence(past: u64, warm_up: u32, known: usize, fields: usize) -> f64 {
@@ -53,6 +58,14 @@ mod tests {
         assert_eq!(grade_of(0.0), 0.0);
         assert_eq!(grade_of(4.0), 0.8);
         assert!(grade_of(300.0) < 1.0);
+    }
+
+    #[test]
+    fn a_rarity_has_one_surprise() {
+        for (rarity, with_means) in [(0.0, true), (0.9, true), (1.0, true), (4.0, true), (2.5, false)] {
+            let back = rarity_of(surprise_of(rarity, with_means), with_means);
+            assert!((back - rarity).abs() < 1e-12, "{rarity} {back}");
+        }
     }
 
     #[test]

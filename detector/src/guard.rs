@@ -53,6 +53,9 @@ pub(crate) struct Ongoing {
     /// Whether a person has labelled it as a true anomaly. It is then never accepted, however long
     /// it lasts.
     pub(crate) confirmed: bool,
+    /// Whether only steps of stepwise fields have made it one. Then only steps continue it, or points
+    /// that would begin one.
+    pub(crate) is_by_steps: bool,
 }
 
 /// A person's label for an anomaly.

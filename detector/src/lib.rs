@@ -4,20 +4,22 @@
 //!
 //! # The method
 //!
-//! 1. *Scale.* Each field has a running scale, so that fields of any unit and offset have equal
+//! 1. *Steps.* A field that takes few values, such as a contact, is judged by how rare its value, the
+//!    change and the stay are. The forests see its frequent values only.
+//! 2. *Scale.* Each field has a running scale, so that fields of any unit and offset have equal
 //!    weight. A noise floor keeps the first tiny change of a flat signal from looking extreme.
-//! 2. *Views.* Three Robust Random Cut Forests (`rrcf-rs`) of few trees and many points watch the
+//! 3. *Views.* Three Robust Random Cut Forests (`rrcf-rs`) of few trees and many points watch the
 //!    sensor: its level and the time of day; its moving mean and the deviation from it; its moving
 //!    spread. Each forest measures in three ways how far the reading stands apart.
-//! 3. *Surprise.* Each measure, and the moving mean of each measure, becomes a tail probability
+//! 4. *Surprise.* Each measure, and the moving mean of each measure, becomes a tail probability
 //!    against the sensor's whole past, which is kept in a bounded sketch. The surprise is the mean
 //!    of their −log10.
-//! 4. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected
+//! 5. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected
 //!    about once in 10^(g / (1 − g)) readings. `alarms_per_week` sets the threshold.
-//! 5. *Events.* Consecutive anomalous readings form one [`Event`]. It continues while readings stay
+//! 6. *Events.* Consecutive anomalous readings form one [`Event`]. It continues while readings stay
 //!    unusual. The detector hardly learns its readings, until the event has lasted so long that it
 //!    is accepted as the new normal.
-//! 6. *Causes.* Each field's share of an anomaly, and the value that the forest would have
+//! 7. *Causes.* Each field's share of an anomaly, and the value that the forest would have
 //!    expected.
 //!
 //! `docs/detection.md` has the mathematics, its sources, and the measured benefit of each part.
@@ -42,10 +44,15 @@
 //! - `config`: the settings, with their reference documentation. `config_error`: why a setting
 //!   cannot be used. `named_config`: a configuration with its identifiers.
 //! - `exclude`: names of fields that are no measurements. `tracker`: which fields of a sensor are
-//!   scored, by the readings of a `window`. `standing`: the report about them. `fields`: the values
-//!   of a reading that make the point.
+//!   scored, by the readings of a `window`. `remark`: which of them only count or repeat another.
+//!   `standing`: the report about them. `fields`: the values of a reading that make the point.
+//!   `counter`: from the total of a counter to its growth.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
+//! - `majority`: the value at which a field rests. `durations`, `pace`: how long it stays at a value,
+//!   and how fast it changes. `value_table`: the values of a field that takes few of them.
+//!   `new_values`: how rare another one is. `stepwise`: how rare a value, a change and a stay are.
+//!   `steps`: all stepwise fields of a sensor. `watch`: the fields that never changed.
 //! - `view`: the three views, each with its forest. `model`: all forests of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: from many measures to one
 //!   number.
@@ -66,9 +73,11 @@ mod clock_change;
 mod config;
 mod config_error;
 mod course;
+mod counter;
 mod covariance;
 mod detection;
 mod detector;
+mod durations;
 mod event;
 mod exclude;
 mod explain;
@@ -77,10 +86,14 @@ mod forecast;
 mod grade;
 mod guard;
 mod level;
+mod majority;
 mod model;
 mod named_config;
+mod new_values;
 mod onset;
+mod pace;
 mod relearn;
+mod remark;
 mod residuals;
 mod rhythm;
 mod scale;
@@ -88,11 +101,15 @@ mod snapshot;
 mod spread;
 mod standing;
 mod state;
+mod steps;
+mod stepwise;
 mod suppress;
 mod surprise;
 mod tail;
 mod tracker;
 mod tune;
+mod value_table;
+mod watch;
 mod window;
 
 pub use cause::{Cause, Direction};
@@ -103,9 +120,9 @@ pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
-pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, ViewExplanation};
+pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation};
 pub use guard::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;
-pub use standing::{FieldReport, FieldStanding, Standing};
+pub use standing::{FieldReport, FieldStanding, Remark, Standing};
 pub use suppress::{Maintenance, NotHours, QuietHours, Suppression};

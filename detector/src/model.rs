@@ -207,7 +207,7 @@ impl Model {
         let causes = fields.map(|((name, &actual), (share, expectation))| {
             let [low, expected, high] = expectation.unwrap_or([actual; 3]);
             let direction = Direction::of(actual, low, high);
-            Cause { field: name.clone(), share, actual, expected, low, high, direction }
+            Cause { field: name.clone(), share, actual, expected, low, high, direction, is_counter: false }
         });
         causes.collect()
     }

@@ -3,10 +3,12 @@
 
 use crate::calibration::Calibration;
 use crate::config::DetectorConfig;
+use crate::counter::Counter;
 use crate::detector::Detector;
-use crate::fields::Counter;
 use crate::model::Model;
+use crate::standing::Remark;
 use crate::state::{ScoredRow, State};
+use crate::steps::Steps;
 use crate::surprise::MeasureHistories;
 use crate::window::{Window, WindowRow};
 
@@ -21,6 +23,7 @@ impl Detector {
         state.counters = counters(&state.fields, config);
         let window = state.tracker.window().map(|window| window.rows(&state.fields)).unwrap_or_default();
         let rows = grown(window, &mut state.counters);
+        state.steps = Steps::new(state.fields.len());
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
         state.histories = MeasureHistories::new(state.views(config));
         let mut scored = ScoredRow::default();
@@ -38,13 +41,24 @@ impl Detector {
     /// learn the readings of the window. An open anomaly delays the decision: its readings must not
     /// become normal.
     pub(crate) fn decide_fields(&mut self) -> Result<(), rrcf_rs::Error> {
-        if !self.state.tracker.is_full() || !self.state.regime.is_calm() {
+        let state = &mut self.state;
+        let has_turned = state.steps.has_turned();
+        if has_turned {
+            state.tracker.open(state.warm_up);
+        }
+        if !state.tracker.is_full() || !state.regime.is_calm() {
             return Ok(());
         }
-        if let Some(fields) = self.state.tracker.decide(&self.state.fields, &self.config) {
+        let decided = state.tracker.decide(&state.fields, &self.config);
+        // The forests have not seen the readings of a field that was stepwise until now.
+        if let Some(fields) = decided.or_else(|| has_turned.then(|| state.fields.clone())) {
             self.relearn(fields)?;
         }
-        self.state.tracker.close();
+        let state = &mut self.state;
+        let constants = state.tracker.constants();
+        let rows = state.tracker.window().map(|window| window.rows(&constants)).unwrap_or_default();
+        state.watch.renew(constants, &rows);
+        state.tracker.close();
         self.report_fields();
         Ok(())
     }
@@ -54,7 +68,8 @@ impl Detector {
         let window = state.tracker.window().map(|window| window.rows(&fields)).unwrap_or_default();
         let silences: Vec<bool> = window.iter().map(|row| row.after_silence).collect();
         state.counters = counters(&fields, config);
-        state.fields = fields;
+        let known_fields = std::mem::replace(&mut state.fields, fields);
+        let known_steps = std::mem::replace(&mut state.steps, Steps::new(state.fields.len()));
         let rows = grown(window, &mut state.counters);
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
         state.histories = MeasureHistories::new(state.views(config));
@@ -66,15 +81,27 @@ impl Detector {
         for ((ts, values), after_silence) in rows.iter().zip(silences) {
             state.learnt += 1;
             let scored = state.score(config, *ts, values, after_silence, true)?;
-            state.onset.begins(first_seq + state.learnt, scored.surprise.onset);
+            state.onset.begins(first_seq + state.learnt, scored.parts.onset);
             row.clone_from(values);
         }
+        // What is known of a field's values reaches farther back than the window.
+        let (watched_steps, watched_fields) = state.watch.take_all();
+        state.steps.take_over(watched_steps, &watched_fields, &state.fields);
+        state.steps.take_over(known_steps, &known_fields, &state.fields);
         Ok(())
     }
 
     /// Makes the report about the fields.
     pub(crate) fn report_fields(&mut self) {
-        self.fields_report = Some(self.state.tracker.report(&self.state.fields, &self.config));
+        let mut report = self.state.tracker.report(&self.state.fields, &self.config);
+        let fields = self.state.fields.iter().zip(self.state.steps.are_stepwise());
+        for (name, _) in fields.filter(|(_, is_stepwise)| *is_stepwise) {
+            let field = report.standings.iter_mut().find(|field| field.name == *name);
+            if let Some(field) = field.filter(|field| field.remark.is_none()) {
+                field.remark = Some(Remark::Stepwise);
+            }
+        }
+        self.fields_report = Some(report);
     }
 }
 

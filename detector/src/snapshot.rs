@@ -101,12 +101,18 @@ impl State {
     fn is_sound(&self, config: &DetectorConfig) -> bool {
         let fields = self.fields.len();
         let parts_fit = match &self.model {
-            Some(model) => fields > 0 && self.counters.len() == fields && model.is_sound(fields, config),
+            Some(model) => {
+                fields > 0
+                    && self.counters.len() == fields
+                    && self.steps.is_sound(fields)
+                    && model.is_sound(fields, config)
+            }
             None => self.tracker.kept() < CALIBRATION_ROWS,
         };
         fields <= MAX_FIELDS
             && parts_fit
             && self.tracker.is_sound(self.model.is_some())
+            && self.watch.is_sound()
             && self.calibration.is_sound()
             && (self.model.is_none() || self.histories.is_sound(self.views(config)))
     }

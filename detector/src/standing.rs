@@ -1,5 +1,7 @@
 //! The report about the fields of a sensor: which are scored, and why the others are not.
 
+use serde::{Deserialize, Serialize};
+
 /// What becomes of each field of a sensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldReport {
@@ -17,6 +19,44 @@ pub struct FieldStanding {
     pub name: String,
     /// Whether the field is scored, and if not, why.
     pub standing: Standing,
+    /// What is remarkable about a scored field.
+    pub remark: Option<Remark>,
+}
+
+/// What is remarkable about a scored field. It does not change how the field is scored.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum Remark {
+    /// It takes few values and stays at each.
+    Stepwise,
+    /// It never fell and nearly always grew in the readings that decided the fields: it belongs into
+    /// `counters`.
+    Counts,
+    /// It was equal to another field, or an affine function of it, in the readings that decided the
+    /// fields.
+    Repeats {
+        /// Name of the other field.
+        field: String,
+    },
+}
+
+impl Remark {
+    /// Returns the name of the remark: `stepwise`, `counts` or `repeats`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stepwise => "stepwise",
+            Self::Counts => "counts",
+            Self::Repeats { .. } => "repeats",
+        }
+    }
+
+    /// Returns the name of the field that the field repeats, or an empty text.
+    pub fn repeated(&self) -> &str {
+        match self {
+            Self::Repeats { field } => field,
+            _ => "",
+        }
+    }
 }
 
 /// Whether a field is scored. Every field is stored.
@@ -32,7 +72,7 @@ pub enum Standing {
     },
     /// The setting `fields` does not list it.
     NotListed,
-    /// It did not change in the readings that decided the fields.
+    /// It did not change in the readings that decided the fields. A step of it is still judged.
     Constant,
     /// It was in too few of the readings that decided the fields.
     Rare,

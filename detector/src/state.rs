@@ -3,16 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
+use crate::cause::Cause;
 use crate::config::DetectorConfig;
-use crate::fields::Counter;
+use crate::counter::Counter;
+use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
 use crate::level::REACH_PER_POINT;
 use crate::model::{Model, Row, RowScore};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
+use crate::steps::{StepRow, Steps};
 use crate::surprise::{MeasureHistories, Surprise, View, views};
 use crate::tracker::Tracker;
+use crate::watch::Watch;
 
 /// While an anomaly is open, the forests learn one reading in this many.
 const SLOWNESS: u64 = 4;
@@ -40,6 +44,10 @@ pub(crate) struct State {
     /// Keeps the first readings until there are enough of them to calibrate the fields' scales, and
     /// to decide the fields.
     pub(crate) tracker: Tracker,
+    /// What is known of the fields that take few values, in the order of the fields.
+    pub(crate) steps: Steps,
+    /// The fields that never changed. They are not part of the point.
+    pub(crate) watch: Watch,
     pub(crate) model: Option<Model>,
     pub(crate) histories: MeasureHistories,
     pub(crate) calibration: Calibration,
@@ -52,7 +60,31 @@ pub(crate) struct State {
 pub(crate) struct ScoredRow {
     pub(crate) codisp: f64,
     pub(crate) surprise: Surprise,
+    /// Its rarities.
+    pub(crate) parts: RarityParts,
     pub(crate) stuck: bool,
+}
+
+/// Rarities of a reading by what they come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RarityParts {
+    /// Of the steps of stepwise fields.
+    pub(crate) steps: f64,
+    /// Of the views.
+    pub(crate) views: f64,
+    /// Of the reading by itself, without the readings before it.
+    pub(crate) instantaneous: f64,
+    /// The surprise that ranks the beginnings of anomalies.
+    pub(crate) onset: f64,
+    /// Whether each value is one of the most usual ones of its field.
+    pub(crate) is_usual: bool,
+}
+
+impl RarityParts {
+    /// Returns the rarity of the reading.
+    pub(crate) fn rarity(self) -> f64 {
+        self.steps.max(self.views)
+    }
 }
 
 impl State {
@@ -73,12 +105,58 @@ impl State {
             counters: Vec::new(),
             rhythm: Rhythm::default(),
             tracker: Tracker::new(config.warm_up),
+            steps: Steps::default(),
+            watch: Watch::default(),
             model: None,
             histories: MeasureHistories::default(),
             calibration: Calibration::default(),
             onset: Onset::default(),
             regime: Regime::default(),
         }
+    }
+
+    /// Returns the rarities of the row that was scored last. `surprise` is that of the views. If all
+    /// fields are stepwise and at rest, the views have no say.
+    pub(crate) fn rarity_parts(
+        &self,
+        surprise: Surprise,
+        calibration: &Calibration,
+        with_means: bool,
+    ) -> RarityParts {
+        let steps = self.steps.rarity().max(self.watch.steps().rarity());
+        let has_say = !self.steps.are_at_rest();
+        let views = if has_say { calibration.rarity(surprise.value(), with_means) } else { 0.0 };
+        let instantaneous = if has_say { rarity_of(surprise.instantaneous, false) } else { 0.0 };
+        let onset = if has_say { surprise.onset } else { 0.0 };
+        RarityParts {
+            steps,
+            views,
+            instantaneous: instantaneous.max(steps),
+            onset: onset.max(surprise_of(steps, with_means)),
+            is_usual: self.steps.is_usual(),
+        }
+    }
+
+    /// Returns the causes of the row that was scored last. `values` are its values.
+    pub(crate) fn causes(&self, values: &[f64], parts: RarityParts) -> Vec<Cause> {
+        let Some(model) = &self.model else { return Vec::new() };
+        let mut causes = model.causes(&self.fields, values);
+        self.steps.set_expectations(&mut causes);
+        for (cause, counter) in causes.iter_mut().zip(&self.counters) {
+            cause.is_counter = counter.is_some();
+        }
+        let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
+        if parts.steps >= parts.views {
+            if watched > own {
+                for cause in &mut causes {
+                    cause.share = 0.0;
+                }
+                causes.extend(self.watch.causes());
+            } else if own > 0.0 {
+                self.steps.set_shares(&mut causes);
+            }
+        }
+        causes
     }
 
     /// Scores a row, and learns it: fully if `learning` is true, else at the slow pace of an open
@@ -94,7 +172,8 @@ impl State {
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
         let memory = REACH_PER_POINT * config.shape().points as f64;
         let rate = 1.0 / (self.learnt as f64).clamp(CALIBRATION_ROWS as f64, memory);
-        let row = Row { ts, values, after_silence };
+        self.steps.observe(StepRow { ts, values, after_silence }, learning);
+        let row = Row { ts, values: self.steps.shown(), after_silence };
         // While an anomaly is open, the forests learn some of its readings, and the histories of
         // the measures learn none.
         let RowScore { codisp, stuck } =
@@ -102,7 +181,7 @@ impl State {
         // The first half of the warm-up only fills the forests. The measures are representative
         // from then on.
         if self.learnt <= u64::from(self.warm_up) / 2 {
-            return Ok(ScoredRow { codisp, surprise: Surprise::default(), stuck });
+            return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });
         }
         let views = views(values.len(), config.smoothing > 0);
         let surprise = self.histories.observe(views, model.measures(), f64::from(config.smoothing));
@@ -110,6 +189,7 @@ impl State {
             self.histories.learn();
             model.learn_pasts();
         }
-        Ok(ScoredRow { codisp, surprise, stuck })
+        let parts = self.rarity_parts(surprise, &self.calibration, config.smoothing > 0);
+        Ok(ScoredRow { codisp, surprise, parts, stuck })
     }
 }

@@ -149,6 +149,7 @@ mod tests {
             low: expected,
             high: expected,
             direction: Direction::High,
+            is_counter: false,
         }
     }
 

@@ -7,8 +7,8 @@
 //! - A field must be in at least [`LEAST_READINGS`] of them, and in one of [`RARE`] or in a quarter as
 //!   many as the most frequent field: many values that come by turns are each rare, but alike.
 //! - In the warm-up, a field must change. If no field changes, all fields are scored.
-//! - Later, a new field must change, and a field that was constant before must change twice: a single
-//!   step is no measurement. A scored field stays, whether it changes or not.
+//! - Later, a new field must change, and a field that was constant before must change [`RESTLESS`]
+//!   times: until then, its steps are judged without it. A scored field stays, whether it changes or not.
 //! - If there are more than [`MAX_FIELDS`], the most frequent ones are scored.
 //!
 //! After a window without a new field, the next one may begin only after a pause, which doubles each
@@ -17,7 +17,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DetectorConfig, MAX_FIELDS};
-use crate::standing::{FieldReport, FieldStanding, Standing};
+use crate::remark::remarks;
+use crate::standing::{FieldReport, FieldStanding, Remark, Standing};
 use crate::window::{Tally, Window, most_frequent, window_length};
 
 /// A scored field is in at least this many readings of a window.
@@ -27,6 +28,9 @@ const RARE: usize = 16;
 /// A scored field is in at least one of this many readings of the most frequent field, if it is
 /// rare.
 const RARE_AMONG_RARE: usize = 4;
+/// A field that was constant joins if it changes this many times in a window. Until then, it is
+/// watched, and the forests need not begin again.
+const RESTLESS: usize = 8;
 /// Fields whose names are kept although they are not scored.
 const MAX_LEFT_OUT: usize = 256;
 /// The longest pause between two windows, in windows.
@@ -46,6 +50,8 @@ pub(crate) struct Tracker {
     /// Readings from the end of the next window without a new field to the window after it.
     pause: u64,
     window: Option<Window>,
+    /// What is remarkable about the fields that were scored at the end of the last window, by name.
+    remarks: Vec<(String, Remark)>,
 }
 
 /// A field that is not scored.
@@ -194,6 +200,19 @@ impl Tracker {
         }
     }
 
+    /// Begins a window, unless one is open.
+    pub(crate) fn open(&mut self, warm_up: u32) {
+        if self.window.is_none() {
+            self.window = Some(Window::new(warm_up, false));
+        }
+    }
+
+    /// Returns the names of the fields that are not scored because they did not change, sorted.
+    pub(crate) fn constants(&self) -> Vec<String> {
+        let constants = self.left_out.iter().filter(|left_out| matches!(left_out.why, Why::Constant(_)));
+        constants.map(|left_out| left_out.name.clone()).collect()
+    }
+
     /// Ends the window without a decision.
     pub(crate) fn close(&mut self) {
         self.window = None;
@@ -220,7 +239,9 @@ impl Tracker {
                 || match self.constant(name) {
                     Some(constant) => {
                         let first = window.first_value(name);
-                        tally.changes + usize::from(first.is_some_and(|first| first != constant)) >= 2
+                        let changes =
+                            tally.changes + usize::from(first.is_some_and(|first| first != constant));
+                        changes >= RESTLESS
                     }
                     None => tally.changes >= 1,
                 }
@@ -272,13 +293,17 @@ impl Tracker {
         self.pause = if pause == 0 { length } else { (2 * pause).min(LONGEST_PAUSE * length) };
         self.untracked += forgotten as u64;
         self.left_out = left_out;
+        self.remarks = remarks_of(scored, window, config);
         changes.then_some(decided)
     }
 
     /// Returns what becomes of each field. `fields` are the scored ones.
     pub(crate) fn report(&self, fields: &[String], config: &DetectorConfig) -> FieldReport {
-        let scored =
-            fields.iter().map(|name| FieldStanding { name: name.clone(), standing: Standing::Scored });
+        let scored = fields.iter().map(|name| {
+            let remark = self.remarks.binary_search_by(|(other, _)| other.cmp(name));
+            let remark = remark.ok().map(|index| self.remarks[index].1.clone());
+            FieldStanding { name: name.clone(), standing: Standing::Scored, remark }
+        });
         let left_out = self.left_out.iter().map(|LeftOut { name, why }| {
             let standing = match why {
                 Why::Excluded => Standing::Excluded {
@@ -289,7 +314,7 @@ impl Tracker {
                 Why::Rare => Standing::Rare,
                 Why::Limit => Standing::Limit,
             };
-            FieldStanding { name: name.clone(), standing }
+            FieldStanding { name: name.clone(), standing, remark: None }
         });
         let mut standings: Vec<FieldStanding> = scored.chain(left_out).collect();
         standings.sort_by(|a, b| a.name.cmp(&b.name));
@@ -309,15 +334,29 @@ impl Tracker {
     /// yet.
     pub(crate) fn is_sound(&self, has_model: bool) -> bool {
         let window_fits = self.window.as_ref().is_none_or(Window::is_sound);
-        window_fits && (has_model || self.window.is_some()) && self.left_out.len() <= MAX_LEFT_OUT
+        window_fits
+            && (has_model || self.window.is_some())
+            && self.left_out.len() <= MAX_LEFT_OUT
+            && self.remarks.len() <= MAX_FIELDS
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
         let left_out: usize = self.left_out.iter().map(|left_out| left_out.name.capacity()).sum();
+        let remarks = self.remarks.iter().map(|(name, remark)| name.capacity() + remark.repeated().len());
         left_out
+            + remarks.sum::<usize>()
+            + self.remarks.capacity() * size_of::<(String, Remark)>()
             + self.left_out.capacity() * size_of::<LeftOut>()
             + self.window.as_ref().map_or(0, Window::memory_usage)
     }
+}
+
+/// Returns what is remarkable about the scored fields, by the readings of a window, sorted by name. A
+/// field that is configured as a counter may count.
+fn remarks_of(scored: &[String], window: &Window, config: &DetectorConfig) -> Vec<(String, Remark)> {
+    let found = scored.iter().zip(remarks(scored, &window.rows(scored)));
+    let found = found.filter_map(|(name, remark)| Some((name.clone(), remark?)));
+    found.filter(|(name, remark)| *remark != Remark::Counts || !config.counters.contains(name)).collect()
 }
 
 /// Increments a count. Returns whether it is a power of two now, so that it is reported seldom.

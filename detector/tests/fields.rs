@@ -98,6 +98,40 @@ fn housekeeping_numbers_are_stored_but_not_scored_and_the_report_says_why() {
 }
 
 #[test]
+fn fields_that_count_repeat_another_or_take_few_values_are_named() {
+    let mut device = Device::new(&DetectorConfig { counters: vec!["packets".to_owned()], ..config() });
+    let mut noise = Noise::new(29);
+    let mut sent = 0.0;
+    for i in 0..100 {
+        let celsius = 20.0 + noise.normal();
+        sent += 50.0 + 10.0 * noise.uniform();
+        device.read(&[
+            ("celsius", celsius),
+            ("fahrenheit", 32.0 + 1.8 * celsius),
+            ("heating", f64::from(i / 20 % 2)),
+            ("packets", 3.0 * sent + noise.uniform()),
+            ("sent", sent),
+        ]);
+    }
+    let report = device.detector.take_fields_report().unwrap();
+    let remark = |field: &thicket_detector::FieldStanding| {
+        let remark = field.remark.as_ref().map_or("", |remark| remark.name());
+        format!("{} {} {remark}", field.name, field.standing.name())
+    };
+    let remarks: Vec<String> = report.standings.iter().map(remark).collect();
+    assert_eq!(
+        remarks,
+        [
+            "celsius scored ",
+            "fahrenheit scored repeats",
+            "heating scored stepwise",
+            "packets scored ",
+            "sent scored counts"
+        ]
+    );
+}
+
+#[test]
 fn a_named_field_is_scored_whatever_its_name_and_others_are_not() {
     let config = DetectorConfig { fields: vec!["battery".to_owned()], ..config() };
     let mut device = Device::new(&config);

@@ -4,8 +4,18 @@ use thicket_detector::Cause;
 
 /// Formats a cause: the value and the band that was expected of it.
 pub(crate) fn cause(of: &Cause) -> String {
-    let Cause { field, actual, low, high, .. } = of;
-    format!("{field} was {}, expected {} to {}", number(*actual), number(*low), number(*high))
+    let Cause { field, actual, low, high, is_counter, .. } = of;
+    let band = format!("{} to {}", number(*low), number(*high));
+    match (is_counter, *actual) {
+        (false, actual) => format!("{field} was {}, expected {band}", number(actual)),
+        (true, actual) if actual.is_nan() => {
+            format!("{field} fell or was missing, expected to grow by {band} a second")
+        }
+        (true, actual) if actual < 0.0 => {
+            format!("{field} fell by {} a second, expected to grow by {band}", number(-actual))
+        }
+        (true, actual) => format!("{field} grew by {} a second, expected {band}", number(actual)),
+    }
 }
 
 /// Formats a number: at most three decimals, or an exponent where three decimals would show too
@@ -55,8 +65,22 @@ mod tests {
     fn a_cause_shows_the_value_and_what_was_expected() {
         let field = "laeq_db".to_owned();
         let direction = Direction::High;
-        let high =
-            Cause { field, share: 1.0, actual: 71.0, expected: 44.0, low: 40.0, high: 48.0, direction };
-        assert_eq!(cause(&high), "laeq_db was 71, expected 40 to 48");
+        let mut shown = Cause {
+            field,
+            share: 1.0,
+            actual: 71.0,
+            expected: 44.0,
+            low: 40.0,
+            high: 48.0,
+            direction,
+            is_counter: false,
+        };
+        assert_eq!(cause(&shown), "laeq_db was 71, expected 40 to 48");
+        shown.is_counter = true;
+        assert_eq!(cause(&shown), "laeq_db grew by 71 a second, expected 40 to 48");
+        shown.actual = -2.0;
+        assert_eq!(cause(&shown), "laeq_db fell by 2 a second, expected to grow by 40 to 48");
+        shown.actual = f64::NAN;
+        assert_eq!(cause(&shown), "laeq_db fell or was missing, expected to grow by 40 to 48 a second");
     }
 }

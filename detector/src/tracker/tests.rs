@@ -40,7 +40,10 @@ fn a_rare_field_is_not_scored() {
     assert!(tracker.is_full());
     assert_eq!(tracker.decide(&names("boot t"), &DetectorConfig::default()), Some(names("t")));
     let report = tracker.report(&names("t"), &DetectorConfig::default());
-    assert_eq!(report.standings[0], FieldStanding { name: "boot".to_owned(), standing: Standing::Rare });
+    assert_eq!(
+        report.standings[0],
+        FieldStanding { name: "boot".to_owned(), standing: Standing::Rare, remark: None }
+    );
 }
 
 #[test]

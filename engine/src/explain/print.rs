@@ -1,6 +1,6 @@
 //! An explanation for people.
 
-use thicket_detector::{Explanation, NeighbourExplanation, ViewExplanation};
+use thicket_detector::{Explanation, NeighbourExplanation, StepExplanation, ViewExplanation};
 use thicket_store::postgres::by_share;
 
 use super::explained::Explained;
@@ -30,6 +30,7 @@ pub(super) fn print(explained: &Explained) {
     println!("flags       {}", if flags.is_empty() { "none".to_owned() } else { flags.join(", ") });
     print_rarity(explanation, explained.alarms_per_week);
     println!("computed    {}", reproduction(explained));
+    print_steps(&explanation.steps);
     let fields: Vec<&str> = explanation.causes.iter().map(|cause| cause.field.as_str()).collect();
     let fields = fields.join(", ");
     for view in &explanation.views {
@@ -62,6 +63,18 @@ fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
     println!(
         "surprise    {surprise:.3} over all views, {strongest_view:.3} in the strongest view; {past} past readings"
     );
+}
+
+fn print_steps(steps: &[StepExplanation]) {
+    if steps.is_empty() {
+        return;
+    }
+    let width = steps.iter().map(|step| step.field.chars().count()).max().unwrap_or(0);
+    println!("\nrarity of stepwise fields, which take few values");
+    println!("  {:<width$} {:>8} {:>8} {:>8}", "", "value", "change", "stay");
+    for StepExplanation { field, value, change, stay } in steps {
+        println!("  {field:<width$} {value:>8.3} {change:>8.3} {stay:>8.3}");
+    }
 }
 
 fn reproduction(explained: &Explained) -> String {

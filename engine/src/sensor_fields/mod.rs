@@ -35,6 +35,8 @@ struct ShownField {
     standing: String,
     /// Why the field is not scored; `None` if it is.
     reason: Option<String>,
+    /// What is remarkable about a scored field, in words.
+    remark: Option<String>,
 }
 
 /// Runs `thicket sensors`.
@@ -61,22 +63,36 @@ impl Shown {
 impl ShownField {
     fn undecided(field: String) -> Self {
         let reason = "not decided yet: too few readings have it, or it is one of very many fields";
-        Self { field, scored: false, standing: "undecided".to_owned(), reason: Some(reason.to_owned()) }
+        let standing = "undecided".to_owned();
+        Self { field, scored: false, standing, reason: Some(reason.to_owned()), remark: None }
     }
 }
 
 impl From<SensorFieldRow> for ShownField {
-    fn from(SensorFieldRow { field, standing, pattern, .. }: SensorFieldRow) -> Self {
+    fn from(row: SensorFieldRow) -> Self {
+        let SensorFieldRow { field, standing, pattern, remark, repeats, .. } = row;
         let reason = match standing.as_str() {
             "scored" => None,
             "excluded" => Some(format!("the pattern {pattern} of detector.exclude matches its name")),
             "not_listed" => Some("detector.fields does not list it".to_owned()),
-            "constant" => Some("it did not change in the readings that decided the fields".to_owned()),
+            "constant" => Some(
+                "it did not change in the readings that decided the fields; a step of it is still judged"
+                    .to_owned(),
+            ),
             "rare" => Some("too few of the readings that decided the fields have it".to_owned()),
             "limit" => Some("the sensor has more fields than a detector can score".to_owned()),
             other => Some(other.to_owned()),
         };
-        Self { field, scored: reason.is_none(), standing, reason }
+        let remark = match remark.as_str() {
+            "" => None,
+            "stepwise" => Some("it takes few values, and is judged by its steps".to_owned()),
+            "counts" => {
+                Some("it only counts up: list it in detector.counters to score its growth".to_owned())
+            }
+            "repeats" => Some(format!("it repeats {repeats}: detector.exclude can leave one of the two out")),
+            other => Some(other.to_owned()),
+        };
+        Self { field, scored: reason.is_none(), standing, reason, remark }
     }
 }
 
@@ -90,10 +106,11 @@ fn print(shown: &Shown) {
         fields.len() - scored
     );
     let width = fields.iter().map(|field| field.field.chars().count()).max().unwrap_or(0);
-    for ShownField { field, reason, .. } in fields {
-        match reason {
-            None => println!("{field:<width$}  scored"),
-            Some(reason) => println!("{field:<width$}  stored only: {reason}"),
+    for ShownField { field, reason, remark, .. } in fields {
+        match (reason, remark) {
+            (None, None) => println!("{field:<width$}  scored"),
+            (None, Some(remark)) => println!("{field:<width$}  scored; {remark}"),
+            (Some(reason), _) => println!("{field:<width$}  stored only: {reason}"),
         }
     }
     if *untracked > 0 {
@@ -114,6 +131,8 @@ mod tests {
             field: field.to_owned(),
             standing: standing.to_owned(),
             pattern: pattern.to_owned(),
+            remark: if standing == "scored" { "repeats".to_owned() } else { String::new() },
+            repeats: "other".to_owned(),
         };
         let sensor = SensorRow {
             id: 1,
@@ -128,6 +147,7 @@ mod tests {
         let names: Vec<&str> = shown.fields.iter().map(|field| field.field.as_str()).collect();
         assert_eq!(names, ["temp", "battery", "new"]);
         assert_eq!(shown.fields[0].reason, None);
+        assert!(shown.fields[0].remark.as_ref().is_some_and(|remark| remark.starts_with("it repeats other")));
         assert!(shown.fields[1].reason.as_ref().is_some_and(|reason| reason.contains("batt*")));
         assert_eq!(shown.fields[2].standing, "undecided");
     }

@@ -37,6 +37,7 @@ fn event() -> AnomalyRow {
         expected: Vec::new(),
         low: Vec::new(),
         high: Vec::new(),
+        counters: Vec::new(),
     }
 }
 

@@ -63,12 +63,16 @@ CREATE TABLE sensors (
 -- sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
 -- not_listed: fields does not list it. constant, rare: it did not change, or was seen too seldom, in
 -- the readings that decided the fields. limit: the sensor has too many fields. A field without a row
--- is not decided yet.
+-- is not decided yet. remark: what is remarkable about a scored field. stepwise: it takes few values
+-- and stays at each. counts: it only counts up, so it belongs into counters. repeats: it is equal to
+-- the field in the column repeats, or an affine function of it.
 CREATE TABLE sensor_fields (
     sensor   bigint NOT NULL,
     field    text   NOT NULL,
     standing text   NOT NULL CHECK (standing IN ('scored', 'excluded', 'not_listed', 'constant', 'rare', 'limit')),
     pattern  text   NOT NULL DEFAULT '',
+    remark   text   NOT NULL DEFAULT '' CHECK (remark IN ('', 'stepwise', 'counts', 'repeats')),
+    repeats  text   NOT NULL DEFAULT '',
     PRIMARY KEY (sensor, field)
 );
 
@@ -134,8 +138,8 @@ END $$;
 
 -- One row per event: consecutive anomalous readings of a sensor. ended is null while the event
 -- lasts. accepted: the event ended because it has become the new normal. The arrays have one
--- element per field: its share of the peak, its value there, and the value and band that were
--- expected.
+-- element per field: its share of the peak, its value there, the value and band that were expected,
+-- and whether it is a counter. The values of a counter are its growth per second.
 CREATE TABLE anomalies (
     sensor        bigint      NOT NULL,
     started       timestamptz NOT NULL,
@@ -151,6 +155,7 @@ CREATE TABLE anomalies (
     expected      float8[]    NOT NULL DEFAULT '{}',
     low           float8[]    NOT NULL DEFAULT '{}',
     high          float8[]    NOT NULL DEFAULT '{}',
+    counters      boolean[]   NOT NULL DEFAULT '{}',
     PRIMARY KEY (sensor, started)
 );
 CREATE INDEX anomalies_started ON anomalies (started);
@@ -286,9 +291,14 @@ SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_gra
        (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,
        (SELECT jsonb_object_agg(c.field, c.share) FROM unnest(a.fields, a.contributions) AS c (field, share)) AS contributions,
        a.accepted, l.label, l.note,
-       (SELECT format('%s was %s, expected %s to %s', c.field, trim_scale(round(c.actual::numeric, 3)),
+       (SELECT format(CASE WHEN NOT coalesce(c.is_counter, false) THEN '%s was %s, expected %s to %s'
+                           WHEN c.actual < 0 THEN '%s fell by %s a second, expected to grow by %s to %s'
+                           ELSE '%s grew by %s a second, expected %s to %s' END,
+                      c.field,
+                      trim_scale(round((CASE WHEN c.is_counter THEN abs(c.actual) ELSE c.actual END)::numeric, 3)),
                       trim_scale(round(c.low::numeric, 3)), trim_scale(round(c.high::numeric, 3)))
-        FROM unnest(a.fields, a.contributions, a.actual, a.low, a.high) AS c (field, share, actual, low, high)
+        FROM unnest(a.fields, a.contributions, a.actual, a.low, a.high, a.counters)
+            AS c (field, share, actual, low, high, is_counter)
         WHERE c.actual <> 'NaN' AND c.low IS NOT NULL
         ORDER BY c.share DESC, c.field LIMIT 1) AS why
 FROM anomalies a
@@ -296,14 +306,15 @@ JOIN sensors s ON s.id = a.sensor
 LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
 
 -- One row per anomaly and field: the field's share of the peak, its value there, and the value that
--- was expected.
+-- was expected. The values of a counter are its growth per second.
 CREATE VIEW anomaly_causes AS
 SELECT s.name AS sensor, a.started, a.peak_at, c.field, c.share, c.actual, c.expected, c.low, c.high,
-       CASE WHEN c.actual = 'NaN' THEN 'within' WHEN c.actual > c.high THEN 'high' WHEN c.actual < c.low THEN 'low' ELSE 'within' END AS direction
+       CASE WHEN c.actual = 'NaN' THEN 'within' WHEN c.actual > c.high THEN 'high' WHEN c.actual < c.low THEN 'low' ELSE 'within' END AS direction,
+       coalesce(c.is_counter, false) AS counter
 FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
-CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high)
-    AS c (field, share, actual, expected, low, high);
+CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high, a.counters)
+    AS c (field, share, actual, expected, low, high, is_counter);
 
 CREATE VIEW sensor_status AS
 SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields,
@@ -315,7 +326,7 @@ FROM sensors s
 LEFT JOIN LATERAL (SELECT r.ts FROM readings r WHERE r.sensor = s.id ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
 CREATE VIEW field_standings AS
-SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern
+SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern, f.remark, f.repeats
 FROM sensor_fields f
 JOIN sensors s ON s.id = f.sensor;
 

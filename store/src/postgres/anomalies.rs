@@ -47,6 +47,7 @@ pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
         expected: column(|cause| cause.expected),
         low: column(|cause| cause.low),
         high: column(|cause| cause.high),
+        counters: event.causes.iter().map(|cause| cause.is_counter).collect(),
     }
 }
 
@@ -58,13 +59,14 @@ pub(super) async fn upsert_anomalies(
     for row in anomalies {
         sql_query(
             "INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, readings, fields, contributions,
-                                    accepted, actual, expected, low, high)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                    accepted, actual, expected, low, high, counters)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (sensor, started) DO UPDATE
              SET ended = excluded.ended, peak_at = excluded.peak_at, peak_score = excluded.peak_score,
                  peak_grade = excluded.peak_grade, readings = excluded.readings, fields = excluded.fields,
                  contributions = excluded.contributions, accepted = excluded.accepted, actual = excluded.actual,
-                 expected = excluded.expected, low = excluded.low, high = excluded.high",
+                 expected = excluded.expected, low = excluded.low, high = excluded.high,
+                 counters = excluded.counters",
         )
         .bind::<BigInt, _>(row.sensor)
         .bind::<Timestamptz, _>(row.started)
@@ -80,6 +82,7 @@ pub(super) async fn upsert_anomalies(
         .bind::<Array<Double>, _>(&row.expected)
         .bind::<Array<Double>, _>(&row.low)
         .bind::<Array<Double>, _>(&row.high)
+        .bind::<Array<Bool>, _>(&row.counters)
         .execute(connection)
         .await?;
     }

@@ -7,7 +7,7 @@ use diesel::sql_types::{Array, BigInt, Text};
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, SelectableHelper as _};
 use diesel::{delete, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_detector::FieldReport;
+use thicket_detector::{FieldReport, Remark};
 use thicket_schema::SensorId;
 use thicket_schema::postgres::{SensorFieldRow, sensor_fields};
 
@@ -21,23 +21,28 @@ pub(super) async fn write_field_reports(
     }
     let ids: Vec<i64> = reports.keys().map(|sensor| sensor.0).collect();
     delete(sensor_fields::table).filter(sensor_fields::sensor.eq_any(&ids)).execute(connection).await?;
-    let rows: Vec<(i64, &str, &str, &str)> = reports
+    let rows: Vec<(i64, [&str; 5])> = reports
         .iter()
         .flat_map(|(sensor, report)| {
             report.standings.iter().map(|field| {
                 let standing = &field.standing;
-                (sensor.0, field.name.as_str(), standing.name(), standing.pattern())
+                let remark = field.remark.as_ref().map_or("", Remark::name);
+                let repeats = field.remark.as_ref().map_or("", Remark::repeated);
+                (sensor.0, [field.name.as_str(), standing.name(), standing.pattern(), remark, repeats])
             })
         })
         .collect();
+    let column = |index: usize| rows.iter().map(|(_, texts)| texts[index]).collect::<Vec<_>>();
     sql_query(
-        "INSERT INTO sensor_fields (sensor, field, standing, pattern)
-         SELECT * FROM UNNEST($1::int8[], $2::text[], $3::text[], $4::text[])",
+        "INSERT INTO sensor_fields (sensor, field, standing, pattern, remark, repeats)
+         SELECT * FROM UNNEST($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])",
     )
     .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.0).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(rows.iter().map(|row| row.1).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(rows.iter().map(|row| row.2).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(rows.iter().map(|row| row.3).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(column(0))
+    .bind::<Array<Text>, _>(column(1))
+    .bind::<Array<Text>, _>(column(2))
+    .bind::<Array<Text>, _>(column(3))
+    .bind::<Array<Text>, _>(column(4))
     .execute(connection)
     .await?;
     sql_query(

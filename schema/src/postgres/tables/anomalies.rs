@@ -22,6 +22,7 @@ diesel::table! {
         expected -> Array<Double>,
         low -> Array<Double>,
         high -> Array<Double>,
+        counters -> Array<Bool>,
     }
 }
 
@@ -57,4 +58,6 @@ pub struct AnomalyRow {
     pub low: Vec<f64>,
     /// The 95th percentile that was expected of each field.
     pub high: Vec<f64>,
+    /// Whether each field is a counter: its values are its growth per second.
+    pub counters: Vec<bool>,
 }

@@ -42,6 +42,8 @@ diesel::table! {
         field -> Text,
         standing -> Text,
         pattern -> Text,
+        remark -> Text,
+        repeats -> Text,
     }
 }
 
@@ -60,4 +62,8 @@ pub struct SensorFieldRow {
     pub standing: String,
     /// The pattern that excludes the field, or an empty text.
     pub pattern: String,
+    /// What is remarkable about a scored field: `stepwise`, `counts`, `repeats`, or an empty text.
+    pub remark: String,
+    /// The field that the field repeats, or an empty text.
+    pub repeats: String,
 }

@@ -98,6 +98,7 @@ fn causes_of(row: &AnomalyRow) -> Vec<Cause> {
             low,
             high,
             direction: Direction::of(actual, low, high),
+            is_counter: row.counters.get(index).copied().unwrap_or(false),
         }
     };
     row.fields.iter().enumerate().map(cause).collect()
@@ -120,6 +121,7 @@ pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Resul
         expected: f64,
         low: f64,
         high: f64,
+        counter: bool,
     }
     serializer.collect_seq(causes.iter().map(|cause| ShownCause {
         field: &cause.field,
@@ -128,6 +130,7 @@ pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Resul
         expected: cause.expected,
         low: cause.low,
         high: cause.high,
+        counter: cause.is_counter,
     }))
 }
 

@@ -16,6 +16,7 @@ fn joined() -> JoinedRow {
         expected: vec![44.0],
         low: vec![40.0],
         high: vec![48.0],
+        counters: vec![true],
     };
     JoinedRow {
         anomaly: row,
@@ -32,7 +33,7 @@ fn a_row_becomes_an_anomaly_whose_greatest_cause_stands_first() {
     let anomaly = Anomaly::from(joined());
     let [first, second] = &anomaly.causes[..] else { panic!("{anomaly:?}") };
     assert_eq!((first.field.as_str(), first.direction), ("zcr", Direction::Within));
-    assert!(first.actual.is_nan());
+    assert!(first.actual.is_nan() && !first.is_counter && second.is_counter);
     assert_eq!((second.field.as_str(), second.direction), ("level", Direction::High));
 }
 

@@ -1,0 +1,174 @@
+//! The [stepwise](crate::stepwise) fields of a sensor: what they say about a reading, and what the
+//! forests may see of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::{Cause, Direction};
+use crate::stepwise::{FieldSteps, StepRarity, StepReading};
+
+/// A field is a cause of a step if its rarity is at least this part of the greatest one.
+const CAUSE: f64 = 0.5;
+
+/// The known values of a sensor's fields, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Steps {
+    fields: Vec<FieldSteps>,
+    /// Whether a stepwise field has become continuous, so that the forests should learn it.
+    has_turned: bool,
+    /// Of the last reading: how rare each field is, and all of them together.
+    #[serde(skip)]
+    rarities: Vec<StepRarity>,
+    #[serde(skip)]
+    rarity: f64,
+    /// Of the last reading: whether each value is one of the most usual ones of its field.
+    #[serde(skip)]
+    is_usual: bool,
+    /// Of the last reading: the values that the forests may see.
+    #[serde(skip)]
+    shown: Vec<f64>,
+}
+
+/// The values of a reading, in the order of the fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepRow<'a> {
+    /// In microseconds since 1970.
+    pub(crate) ts: i64,
+    /// One value per field; NaN for a missing one.
+    pub(crate) values: &'a [f64],
+    /// Whether the reading comes after a silence.
+    pub(crate) after_silence: bool,
+}
+
+impl Steps {
+    /// Creates the steps of this many fields, without a past.
+    pub(crate) fn new(fields: usize) -> Self {
+        Self { fields: vec![FieldSteps::default(); fields], ..Self::default() }
+    }
+
+    /// Judges a reading, and learns it if `learn` is true.
+    pub(crate) fn observe(&mut self, row: StepRow<'_>, learn: bool) {
+        let StepRow { ts, values, after_silence } = row;
+        self.rarities.clear();
+        self.shown.clear();
+        for (field, &value) in self.fields.iter_mut().zip(values) {
+            let has_hidden = field.has_hidden();
+            let rarity = if value.is_nan() {
+                StepRarity::default()
+            } else {
+                field.observe(StepReading { ts, value, after_silence }, learn)
+            };
+            self.has_turned |= has_hidden && field.has_turned();
+            self.rarities.push(rarity);
+        }
+        // If all fields are stepwise, the forests have no say. They may see every value, so that they
+        // know the readings if a field becomes continuous.
+        let shows_all = self.are_all_stepwise();
+        self.shown.extend_from_slice(values);
+        self.is_usual = true;
+        for ((field, shown), &value) in self.fields.iter_mut().zip(&mut self.shown).zip(values) {
+            if !value.is_nan() {
+                self.is_usual &= field.is_usual(value);
+                *shown = if shows_all { value } else { field.shown(value) };
+            }
+        }
+        // Each field that has changed before is one more that may look rare by chance.
+        let moving = self.fields.iter().filter(|field| field.is_stepwise() && field.has_moved()).count();
+        let greatest = self.rarities.iter().map(|rarity| rarity.rarity()).fold(0.0, f64::max);
+        self.rarity = (greatest - libm::log10(moving.max(1) as f64)).max(0.0);
+    }
+
+    /// Returns whether each value of the last reading is one of the most usual ones of its field.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.is_usual
+    }
+
+    /// Returns the values of the last reading that the forests may see.
+    pub(crate) fn shown(&self) -> &[f64] {
+        &self.shown
+    }
+
+    /// Returns how rare the last reading is, by all stepwise fields together.
+    pub(crate) fn rarity(&self) -> f64 {
+        self.rarity
+    }
+
+    /// Returns whether all fields are stepwise and hardly ever change. The forests then have nothing to
+    /// compare a reading with.
+    pub(crate) fn are_at_rest(&self) -> bool {
+        !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_at_rest)
+    }
+
+    fn are_all_stepwise(&self) -> bool {
+        !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_stepwise)
+    }
+
+    /// Replaces the shares of the fields by their parts in the rarity of the last reading. Only the
+    /// fields that are nearly as rare as the rarest one have a part. The shares sum to 1, or to 0 if
+    /// no field is rare.
+    pub(crate) fn set_shares(&self, causes: &mut [Cause]) {
+        let greatest = self.rarities.iter().map(|rarity| rarity.rarity()).fold(0.0, f64::max);
+        let part = |rarity: f64| if rarity > 0.0 && rarity >= CAUSE * greatest { rarity } else { 0.0 };
+        let total: f64 = self.rarities.iter().map(|rarity| part(rarity.rarity())).sum();
+        for (cause, rarity) in causes.iter_mut().zip(&self.rarities) {
+            cause.share = if total > 0.0 { part(rarity.rarity()) / total } else { 0.0 };
+        }
+    }
+
+    /// Sets what is expected of the stepwise fields: their usual values.
+    pub(crate) fn set_expectations(&self, causes: &mut [Cause]) {
+        for (cause, field) in causes.iter_mut().zip(&self.fields) {
+            if let Some([low, expected, high]) = field.expected().filter(|_| field.is_stepwise()) {
+                (cause.low, cause.expected, cause.high) = (low, expected, high);
+                cause.direction = Direction::of(cause.actual, low, high);
+            }
+        }
+    }
+
+    /// Returns how rare each field of the last reading is; `None` for a field that is not stepwise.
+    pub(crate) fn rarities(&self) -> impl Iterator<Item = Option<StepRarity>> {
+        self.fields.iter().zip(&self.rarities).map(|(field, &rarity)| field.is_stepwise().then_some(rarity))
+    }
+
+    /// Returns whether each field is stepwise.
+    pub(crate) fn are_stepwise(&self) -> impl Iterator<Item = bool> {
+        self.fields.iter().map(FieldSteps::is_stepwise)
+    }
+
+    /// Returns whether a stepwise field has become continuous.
+    pub(crate) fn has_turned(&self) -> bool {
+        self.has_turned
+    }
+
+    /// Takes over what is known of the fields that were known before. `before` and `now` are the
+    /// sorted names.
+    pub(crate) fn take_over(&mut self, mut steps: Self, before: &[String], now: &[String]) {
+        for (field, name) in self.fields.iter_mut().zip(now) {
+            if let Ok(index) = before.binary_search(name)
+                && let Some(known) = steps.fields.get_mut(index)
+            {
+                *field = std::mem::take(known);
+            }
+        }
+        self.has_turned = false;
+    }
+
+    /// Forgets the last reading: the clock of the sensor has changed.
+    pub(crate) fn begin_again(&mut self) {
+        self.fields.iter_mut().for_each(FieldSteps::begin_again);
+    }
+
+    /// Returns whether these steps fit this number of fields.
+    pub(crate) fn is_sound(&self, fields: usize) -> bool {
+        self.fields.len() == fields && self.fields.iter().all(FieldSteps::is_sound)
+    }
+
+    pub(crate) fn memory_usage(&self) -> usize {
+        self.fields.iter().map(FieldSteps::memory_usage).sum::<usize>()
+            + self.fields.capacity() * size_of::<FieldSteps>()
+            + self.rarities.capacity() * size_of::<StepRarity>()
+            + self.shown.capacity() * size_of::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests;
