@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 use crate::grade::{rarity_of, rarity_threshold};
 use crate::tail::Tail;
 
-/// Readings after which a sensor's own past counts as much as the general conversion: one week at
+/// Readings after which a sensor's own past counts as much as the general conversion: two weeks at
 /// one reading a minute.
-const TRUST: f64 = 10_000.0;
+const TRUST: f64 = 20_000.0;
 /// The weight of the general conversion in the slope of the own tail, in past values.
 const PRIOR: f64 = 50.0;
 /// A past of N readings can show that a reading is as rare as one in this many times N, not more.
 const YOUTH: f64 = 3.0;
 /// Alarms, raised and due, that a new sensor starts with, so that the first alarms hardly move its
 /// threshold.
-const FIRST_ALARMS: f64 = 3.0;
+const FIRST_ALARMS: f64 = 6.0;
 /// Change of the threshold if ten times as many alarms are raised as are due.
-const GAIN: f64 = 3.0;
+const GAIN: f64 = 4.0;
 /// The threshold falls by at most this much, however few alarms are raised.
 const LOWEST: f64 = -0.5;
 /// The numbers of alarms are halved when this many are due, so that they follow a sensor that
@@ -45,7 +45,7 @@ impl Calibration {
         let general = rarity_of(surprise, with_means);
         let own = self.past.rarity_with_prior(general, PRIOR);
         let past = self.past.total() as f64;
-        { let trust = crate::tune::get("n0", TRUST); (past * own + trust * general) / (past + trust) }
+        (past * own + TRUST * general) / (past + TRUST)
     }
 
     /// Adds a surprise to the past.
@@ -56,9 +56,9 @@ impl Calibration {
     /// Returns the rarity from which a reading begins an alarm. `past` is the number of readings
     /// that the measures have learnt.
     pub(crate) fn threshold(&self, alarms_per_week: f64, readings_per_week: f64, past: u64) -> f64 {
-        let known = readings_per_week.min(crate::tune::get("y", YOUTH) * past as f64);
+        let known = readings_per_week.min(YOUTH * past as f64);
         let excess = (self.raised + FIRST_ALARMS) / (self.due + FIRST_ALARMS);
-        rarity_threshold(alarms_per_week, known) + (crate::tune::get("ga", GAIN) * libm::log10(excess)).max(LOWEST)
+        rarity_threshold(alarms_per_week, known) + (GAIN * libm::log10(excess)).max(LOWEST)
     }
 
     /// Counts the alarms that one reading allows.

@@ -72,6 +72,23 @@ impl Covariance {
         self.due -= 1;
     }
 
+    /// Takes over the covariances of the fields that stay. `sources` has the index of each field in
+    /// `known`.
+    pub(crate) fn take_over(&mut self, known: &Self, sources: &[Option<usize>]) {
+        let begin = |row: usize| row * (row + 1) / 2;
+        for row in 0..self.size {
+            for column in 0..=row {
+                if let (Some(own), Some(other)) = (sources[row], sources[column])
+                    && own.max(other) < known.size
+                {
+                    let cell = begin(own.max(other)) + own.min(other);
+                    self.lower[begin(row) + column] = known.lower[cell];
+                }
+            }
+        }
+        self.renew();
+    }
+
     /// Computes the Cholesky factor of the shrunk covariance.
     fn renew(&mut self) {
         let begin = |row: usize| row * (row + 1) / 2;
@@ -79,10 +96,10 @@ impl Covariance {
         for row in 0..self.size {
             for column in 0..=row {
                 let (own, other) = (begin(row), begin(column));
-                let shrunk = (1.0 - crate::tune::get("shrink", SHRINKAGE)) * self.lower[own + column];
+                let shrunk = (1.0 - SHRINKAGE) * self.lower[own + column];
                 let known: f64 = (0..column).map(|k| self.factor[own + k] * self.factor[other + k]).sum();
                 self.factor[own + column] = if row == column {
-                    (shrunk + crate::tune::get("shrink", SHRINKAGE) - known).max(LEAST).sqrt()
+                    (shrunk + SHRINKAGE - known).max(LEAST).sqrt()
                 } else {
                     (shrunk - known) / self.factor[other + column]
                 };

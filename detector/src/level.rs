@@ -129,6 +129,42 @@ impl Level {
             && self.forest.shingle() == config.shingle
     }
 
+    /// Learns the points of the `known` forest, whose fields are others. `sources` has the index of
+    /// each field in the known forest; a field without a source has the coordinate in `filled`.
+    pub(crate) fn take_over(
+        &mut self,
+        known: &Self,
+        sources: &[Option<usize>],
+        filled: &[f64],
+        scales: &[Scale],
+        calendar: Calendar,
+    ) -> Result<(), rrcf_rs::Error> {
+        self.renew_weights(scales, calendar)?;
+        // The order of the forest's points is not part of a snapshot.
+        let mut points: Vec<(&[f32], u32)> = known.forest.points().collect();
+        points.sort_by(|a, b| {
+            let pairs = a.0.iter().zip(b.0);
+            pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(a.1.cmp(&b.1))
+        });
+        for (point, count) in points {
+            for (coordinate, &axis) in self.point.iter_mut().zip(&self.axes) {
+                let source = match axis {
+                    Axis::Field(field) => sources[field],
+                    Axis::Day(_) | Axis::Week(_) => known.axes.iter().position(|&other| other == axis),
+                };
+                *coordinate = match (axis, source) {
+                    (_, Some(index)) => point[index],
+                    (Axis::Field(field), None) => filled[field] as f32,
+                    (Axis::Day(_) | Axis::Week(_), None) => 0.0,
+                };
+            }
+            for _ in 0..count {
+                self.forest.update_attributed(&self.point, &mut self.contributions)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Replaces each coordinate that is NaN by that of the remembered points that resemble the
     /// other coordinates.
     pub(crate) fn impute(&mut self, input: &LevelInput<'_>, coordinates: &mut [f64]) {
@@ -145,7 +181,7 @@ impl Level {
 
     /// Scores the point of an input. The forest learns the point if `learn` is true.
     pub(crate) fn score(&mut self, input: &LevelInput<'_>, learn: bool) -> Result<Score, rrcf_rs::Error> {
-        self.renew_weights(input)?;
+        self.renew_weights(input.scales, input.calendar)?;
         self.set_point(input);
         if learn {
             self.forest.update_attributed(&self.point, &mut self.contributions)
@@ -201,11 +237,11 @@ impl Level {
     }
 
     /// Gives the forest the present weights if one of them has changed by more than [`STALE`].
-    fn renew_weights(&mut self, input: &LevelInput<'_>) -> Result<(), rrcf_rs::Error> {
+    fn renew_weights(&mut self, scales: &[Scale], calendar: Calendar) -> Result<(), rrcf_rs::Error> {
         let weight = |axis: &Axis| match *axis {
-            Axis::Field(field) => input.scales[field].weight(),
-            Axis::Day(_) if input.calendar.day == Context::Counts => CLOCK_WEIGHT,
-            Axis::Week(_) if input.calendar.week == Context::Counts => CLOCK_WEIGHT,
+            Axis::Field(field) => scales[field].weight(),
+            Axis::Day(_) if calendar.day == Context::Counts => CLOCK_WEIGHT,
+            Axis::Week(_) if calendar.week == Context::Counts => CLOCK_WEIGHT,
             Axis::Day(_) | Axis::Week(_) => DORMANT,
         };
         let is_stale = |(axis, &old): (&Axis, &f32)| {

@@ -89,6 +89,41 @@ impl Model {
         Ok(model)
     }
 
+    /// Takes over the scales of the fields that stay, and the points of the forest. `sources` has the
+    /// index of each field in the `known` model. `constants` has the value that a new field had
+    /// until now, if it is known.
+    pub(crate) fn take_over(
+        &mut self,
+        known: &Self,
+        sources: &[Option<usize>],
+        constants: &[Option<f64>],
+    ) -> Result<(), rrcf_rs::Error> {
+        self.take_over_scales(known, sources);
+        self.since = known.since;
+        self.calendar = known.calendar;
+        self.level.make_ready(self.scales.len(), self.calendar);
+        let new = self.scales.iter().zip(constants);
+        let filled: Vec<f64> =
+            new.map(|(scale, constant)| constant.map_or(0.0, |value| scale.coordinate(value))).collect();
+        self.level.take_over(&known.level, sources, &filled, &self.scales, self.calendar)
+    }
+
+    /// Gives the fields that stay what was known of them before the window was learnt again.
+    pub(crate) fn restore(&mut self, known: &mut Self, sources: &[Option<usize>]) {
+        self.take_over_scales(known, sources);
+        if let (Some(residuals), Some(known)) = (&mut self.residuals, &mut known.residuals) {
+            residuals.take_over(known, sources);
+        }
+    }
+
+    fn take_over_scales(&mut self, known: &Self, sources: &[Option<usize>]) {
+        for (scale, source) in self.scales.iter_mut().zip(sources) {
+            if let Some(index) = *source {
+                scale.clone_from(&known.scales[index]);
+            }
+        }
+    }
+
     /// Creates the parts that a snapshot does not hold.
     pub(crate) fn make_ready(&mut self) {
         let fields = self.scales.len();

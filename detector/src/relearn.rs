@@ -5,10 +5,10 @@ use crate::calibration::Calibration;
 use crate::config::DetectorConfig;
 use crate::counter::Counter;
 use crate::detector::Detector;
-use crate::model::Model;
+use crate::model::{Model, Row};
 use crate::standing::Remark;
-use crate::state::{ScoredRow, State};
-use crate::steps::Steps;
+use crate::state::ScoredRow;
+use crate::steps::{StepRow, Steps};
 use crate::surprise::MeasureHistories;
 use crate::window::{Window, WindowRow};
 
@@ -42,16 +42,10 @@ impl Detector {
     /// become normal.
     pub(crate) fn decide_fields(&mut self) -> Result<(), rrcf_rs::Error> {
         let state = &mut self.state;
-        let has_turned = state.steps.has_turned();
-        if has_turned {
-            state.tracker.open(state.warm_up);
-        }
         if !state.tracker.is_full() || !state.regime.is_calm() {
             return Ok(());
         }
-        let decided = state.tracker.decide(&state.fields, &self.config);
-        // The forests have not seen the readings of a field that was stepwise until now.
-        if let Some(fields) = decided.or_else(|| has_turned.then(|| state.fields.clone())) {
+        if let Some(fields) = state.tracker.decide(&state.fields, &self.config) {
             self.relearn(fields)?;
         }
         let state = &mut self.state;
@@ -63,26 +57,55 @@ impl Detector {
         Ok(())
     }
 
+    /// Replaces the fields. The new forest takes over the points of the old one, and each field that
+    /// stays keeps what is known of it. If that is impossible, the detector begins again with the
+    /// readings of the window.
     fn relearn(&mut self, fields: Vec<String>) -> Result<(), rrcf_rs::Error> {
         let Self { config, seed, state, row, .. } = self;
         let window = state.tracker.window().map(|window| window.rows(&fields)).unwrap_or_default();
         let silences: Vec<bool> = window.iter().map(|row| row.after_silence).collect();
-        state.counters = counters(&fields, config);
+        let known_counters = std::mem::replace(&mut state.counters, counters(&fields, config));
         let known_fields = std::mem::replace(&mut state.fields, fields);
         let known_steps = std::mem::replace(&mut state.steps, Steps::new(state.fields.len()));
         let rows = grown(window, &mut state.counters);
-        state.model = Some(Model::calibrate(&rows, config, *seed)?);
-        state.histories = MeasureHistories::new(state.views(config));
-        state.calibration = Calibration::default();
-        let State { onset, regime, .. } = &mut *state;
-        (*onset, *regime) = Default::default();
-        state.learnt = 0;
-        let first_seq = state.seq.saturating_sub(rows.len() as u64);
-        for ((ts, values), after_silence) in rows.iter().zip(silences) {
-            state.learnt += 1;
-            let scored = state.score(config, *ts, values, after_silence, true)?;
-            state.onset.begins(first_seq + state.learnt, scored.parts.onset);
-            row.clone_from(values);
+        let sources: Vec<Option<usize>> =
+            state.fields.iter().map(|field| known_fields.binary_search(field).ok()).collect();
+        let known_model = state.model.take();
+        let mut model = Model::calibrate(&rows, config, *seed)?;
+        // The views of one field are others than those of several.
+        let goes_on = known_fields.len() > 1 && state.fields.len() > 1 && config.shingle == 1;
+        if let Some(mut known) = known_model.filter(|_| goes_on) {
+            let constants: Vec<Option<f64>> =
+                state.fields.iter().map(|field| state.watch.constant(field)).collect();
+            model.take_over(&known, &sources, &constants)?;
+            let rate = state.rate(config);
+            for ((ts, values), &after_silence) in rows.iter().zip(&silences) {
+                let window_row = Row { ts: *ts, values, after_silence };
+                state.steps.observe(StepRow { ts: *ts, values, after_silence }, true);
+                model.score(window_row, config, true, rate)?;
+                model.learn_pasts();
+                row.clone_from(values);
+            }
+            model.restore(&mut known, &sources);
+            for (counter, source) in state.counters.iter_mut().zip(&sources) {
+                if let Some(index) = *source {
+                    *counter = known_counters[index];
+                }
+            }
+            state.model = Some(model);
+        } else {
+            state.model = Some(model);
+            state.histories = MeasureHistories::new(state.views(config));
+            state.calibration = Calibration::default();
+            (state.onset, state.regime) = Default::default();
+            state.learnt = 0;
+            let first_seq = state.seq.saturating_sub(rows.len() as u64);
+            for ((ts, values), after_silence) in rows.iter().zip(silences) {
+                state.learnt += 1;
+                let scored = state.score(config, *ts, values, after_silence, true)?;
+                state.onset.begins(first_seq + state.learnt, scored.parts.onset);
+                row.clone_from(values);
+            }
         }
         // What is known of a field's values reaches farther back than the window.
         let (watched_steps, watched_fields) = state.watch.take_all();

@@ -144,6 +144,22 @@ impl Residuals {
         }
     }
 
+    /// Takes over what is known of the fields that stay. `sources` has the index of each field in
+    /// `known`.
+    pub(crate) fn take_over(&mut self, known: &mut Self, sources: &[Option<usize>]) {
+        for (field, source) in sources.iter().enumerate() {
+            let Some(index) = *source else { continue };
+            std::mem::swap(&mut self.forecasts[field], &mut known.forecasts[index]);
+            std::mem::swap(&mut self.courses[field], &mut known.courses[index]);
+            let own = self.pasts.chunks_mut(FIELD_MEASURES).nth(field);
+            let other = known.pasts.chunks_mut(FIELD_MEASURES).nth(index);
+            if let (Some(own), Some(other)) = (own, other) {
+                own.swap_with_slice(other);
+            }
+        }
+        self.covariance.take_over(&known.covariance, sources);
+    }
+
     /// Returns the greatest rarity of each field's measures of the last reading. Empty with one
     /// field.
     pub(crate) fn field_rarities(&self) -> impl Iterator<Item = f64> {

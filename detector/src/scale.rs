@@ -152,7 +152,8 @@ impl Scale {
         (self.offset.abs() * FLOOR / self.unit).min(FARTHEST)
     }
 
-    fn coordinate(&self, value: f64) -> f64 {
+    /// Returns the coordinate of a value, without the noise floor.
+    pub(crate) fn coordinate(&self, value: f64) -> f64 {
         ((value - self.offset) / self.unit).clamp(-FARTHEST, FARTHEST)
     }
 }

@@ -115,25 +115,22 @@ impl State {
         }
     }
 
-    /// Returns the rarities of the row that was scored last. `surprise` is that of the views. If all
-    /// fields are stepwise and at rest, the views have no say.
+    /// Returns the rarities of the row that was scored last. `surprise` is that of the views.
     pub(crate) fn rarity_parts(
         &self,
         surprise: Surprise,
         calibration: &Calibration,
         with_means: bool,
     ) -> RarityParts {
-        let steps = self.steps.rarity().max(self.watch.steps().rarity());
-        let has_say = !self.steps.are_at_rest();
-        let views = if has_say { calibration.rarity(surprise.value(), with_means) } else { 0.0 };
-        let instantaneous = if has_say { rarity_of(surprise.instantaneous, false) } else { 0.0 };
-        let onset = if has_say { surprise.onset } else { 0.0 };
+        let are_steps = self.steps.are_all_stepwise();
+        let own = if are_steps { self.steps.rarity() } else { 0.0 };
+        let steps = own.max(self.watch.steps().rarity());
         RarityParts {
             steps,
-            views,
-            instantaneous: instantaneous.max(steps),
-            onset: onset.max(surprise_of(steps, with_means)),
-            is_usual: self.steps.is_usual(),
+            views: calibration.rarity(surprise.value(), with_means),
+            instantaneous: rarity_of(surprise.instantaneous, false).max(steps),
+            onset: surprise.onset.max(surprise_of(steps, with_means)),
+            is_usual: are_steps && self.steps.is_usual(),
         }
     }
 
@@ -152,11 +149,17 @@ impl State {
                     cause.share = 0.0;
                 }
                 causes.extend(self.watch.causes());
-            } else if own > 0.0 {
+            } else if own > 0.0 && self.steps.are_all_stepwise() {
                 self.steps.set_shares(&mut causes);
             }
         }
         causes
+    }
+
+    /// Returns the weight of a reading in the running means.
+    pub(crate) fn rate(&self, config: &DetectorConfig) -> f64 {
+        let memory = REACH_PER_POINT * config.shape().points as f64;
+        1.0 / (self.learnt as f64).clamp(CALIBRATION_ROWS as f64, memory)
     }
 
     /// Scores a row, and learns it: fully if `learning` is true, else at the slow pace of an open
@@ -169,11 +172,10 @@ impl State {
         after_silence: bool,
         learning: bool,
     ) -> Result<ScoredRow, rrcf_rs::Error> {
+        let rate = self.rate(config);
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
-        let memory = REACH_PER_POINT * config.shape().points as f64;
-        let rate = 1.0 / (self.learnt as f64).clamp(CALIBRATION_ROWS as f64, memory);
         self.steps.observe(StepRow { ts, values, after_silence }, learning);
-        let row = Row { ts, values: self.steps.shown(), after_silence };
+        let row = Row { ts, values, after_silence };
         // While an anomaly is open, the forests learn some of its readings, and the histories of
         // the measures learn none.
         let RowScore { codisp, stuck } =

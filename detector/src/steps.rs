@@ -1,5 +1,4 @@
-//! The [stepwise](crate::stepwise) fields of a sensor: what they say about a reading, and what the
-//! forests may see of them.
+//! The [stepwise](crate::stepwise) fields of a sensor, and what they say about a reading.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +12,6 @@ const CAUSE: f64 = 0.5;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Steps {
     fields: Vec<FieldSteps>,
-    /// Whether a stepwise field has become continuous, so that the forests should learn it.
-    has_turned: bool,
     /// Of the last reading: how rare each field is, and all of them together.
     #[serde(skip)]
     rarities: Vec<StepRarity>,
@@ -23,9 +20,6 @@ pub(crate) struct Steps {
     /// Of the last reading: whether each value is one of the most usual ones of its field.
     #[serde(skip)]
     is_usual: bool,
-    /// Of the last reading: the values that the forests may see.
-    #[serde(skip)]
-    shown: Vec<f64>,
 }
 
 /// The values of a reading, in the order of the fields.
@@ -49,28 +43,16 @@ impl Steps {
     pub(crate) fn observe(&mut self, row: StepRow<'_>, learn: bool) {
         let StepRow { ts, values, after_silence } = row;
         self.rarities.clear();
-        self.shown.clear();
         for (field, &value) in self.fields.iter_mut().zip(values) {
-            let has_hidden = field.has_hidden();
             let rarity = if value.is_nan() {
                 StepRarity::default()
             } else {
                 field.observe(StepReading { ts, value, after_silence }, learn)
             };
-            self.has_turned |= has_hidden && field.has_turned();
             self.rarities.push(rarity);
         }
-        // If all fields are stepwise, the forests have no say. They may see every value, so that they
-        // know the readings if a field becomes continuous.
-        let shows_all = self.are_all_stepwise();
-        self.shown.extend_from_slice(values);
-        self.is_usual = true;
-        for ((field, shown), &value) in self.fields.iter_mut().zip(&mut self.shown).zip(values) {
-            if !value.is_nan() {
-                self.is_usual &= field.is_usual(value);
-                *shown = if shows_all { value } else { field.shown(value) };
-            }
-        }
+        let known = self.fields.iter().zip(values).filter(|(_, value)| !value.is_nan());
+        self.is_usual = known.fold(true, |are_usual, (field, &value)| are_usual && field.is_usual(value));
         // Each field that has changed before is one more that may look rare by chance.
         let moving = self.fields.iter().filter(|field| field.is_stepwise() && field.has_moved()).count();
         let greatest = self.rarities.iter().map(|rarity| rarity.rarity()).fold(0.0, f64::max);
@@ -82,23 +64,14 @@ impl Steps {
         self.is_usual
     }
 
-    /// Returns the values of the last reading that the forests may see.
-    pub(crate) fn shown(&self) -> &[f64] {
-        &self.shown
-    }
-
     /// Returns how rare the last reading is, by all stepwise fields together.
     pub(crate) fn rarity(&self) -> f64 {
         self.rarity
     }
 
-    /// Returns whether all fields are stepwise and hardly ever change. The forests then have nothing to
-    /// compare a reading with.
-    pub(crate) fn are_at_rest(&self) -> bool {
-        !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_at_rest)
-    }
-
-    fn are_all_stepwise(&self) -> bool {
+    /// Returns whether all fields are stepwise. Beside a field that takes many values, steps are judged
+    /// by the views.
+    pub(crate) fn are_all_stepwise(&self) -> bool {
         !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_stepwise)
     }
 
@@ -124,6 +97,11 @@ impl Steps {
         }
     }
 
+    /// Returns the most frequent value of a field.
+    pub(crate) fn resting_value(&self, field: usize) -> Option<f64> {
+        self.fields.get(field)?.expected().map(|[_, resting, _]| resting)
+    }
+
     /// Returns how rare each field of the last reading is; `None` for a field that is not stepwise.
     pub(crate) fn rarities(&self) -> impl Iterator<Item = Option<StepRarity>> {
         self.fields.iter().zip(&self.rarities).map(|(field, &rarity)| field.is_stepwise().then_some(rarity))
@@ -132,11 +110,6 @@ impl Steps {
     /// Returns whether each field is stepwise.
     pub(crate) fn are_stepwise(&self) -> impl Iterator<Item = bool> {
         self.fields.iter().map(FieldSteps::is_stepwise)
-    }
-
-    /// Returns whether a stepwise field has become continuous.
-    pub(crate) fn has_turned(&self) -> bool {
-        self.has_turned
     }
 
     /// Takes over what is known of the fields that were known before. `before` and `now` are the
@@ -149,7 +122,6 @@ impl Steps {
                 *field = std::mem::take(known);
             }
         }
-        self.has_turned = false;
     }
 
     /// Forgets the last reading: the clock of the sensor has changed.
@@ -166,7 +138,6 @@ impl Steps {
         self.fields.iter().map(FieldSteps::memory_usage).sum::<usize>()
             + self.fields.capacity() * size_of::<FieldSteps>()
             + self.rarities.capacity() * size_of::<StepRarity>()
-            + self.shown.capacity() * size_of::<f64>()
     }
 }
 

@@ -47,9 +47,6 @@ const FEW_VALUES: usize = 6;
 const FEW_CHANGES: u64 = 4;
 /// At most one reading in this many changes the value of a stepwise field with any number of values.
 const RARE_CHANGES: u64 = 64;
-/// Readings after which the forests do not see the rare values of a stepwise field. Until then, it may
-/// turn out to have many.
-const HIDDEN_AFTER: u64 = 1_000;
 /// Readings that the share of arrivals at new values reaches back.
 const NOVELTY_REACH: f64 = 64.0;
 /// With this share of recent readings that arrive at new values, a field is not stepwise any more.
@@ -88,10 +85,6 @@ pub(crate) struct FieldSteps {
     majority: Majority,
     /// The value of the last reading.
     last: Option<Stay>,
-    /// The last value that the forests may see.
-    shown: f64,
-    /// Whether the forests have not seen some reading's value.
-    has_hidden: bool,
 }
 
 /// The stay at the present value.
@@ -187,29 +180,6 @@ impl FieldSteps {
         self.table.values().len()
     }
 
-    /// Returns the value that the forests may see instead of the reading's value. They see the
-    /// frequent values of a stepwise field, and never a rare one: that would change the moving means
-    /// for long.
-    pub(crate) fn shown(&mut self, value: f64) -> f64 {
-        let is_settled = self.kind == Kind::Stepwise && self.readings() >= HIDDEN_AFTER;
-        if !is_settled || self.is_familiar(value) {
-            self.shown = value;
-        } else {
-            self.has_hidden = true;
-        }
-        self.shown
-    }
-
-    /// Returns whether the field is continuous because most of its recent values were new.
-    pub(crate) fn has_turned(&self) -> bool {
-        self.kind == Kind::Continuous && self.novelty > MOST_NOVELTY
-    }
-
-    /// Returns whether the forests have not seen some reading's value.
-    pub(crate) fn has_hidden(&self) -> bool {
-        self.has_hidden
-    }
-
     /// Returns whether a value is one of the most usual ones.
     pub(crate) fn is_usual(&self, value: f64) -> bool {
         let is_rest = || {
@@ -222,10 +192,6 @@ impl FieldSteps {
     /// Returns whether the field is stepwise and hardly ever changes.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.kind == Kind::Stepwise && RARE_CHANGES * self.table.moves() <= self.readings()
-    }
-
-    fn is_familiar(&self, value: f64) -> bool {
-        self.table.find(value).is_some_and(|index| self.table.share(index) >= FAMILIAR)
     }
 
     /// Returns what is expected of the field: the lowest, the most frequent and the greatest of the
@@ -244,7 +210,6 @@ impl FieldSteps {
         self.table.is_sound()
             && self.new_values.is_sound()
             && (0.0..=1.0).contains(&self.novelty)
-            && !self.shown.is_infinite()
             && self.majority.is_sound()
             && self.pace.is_sound()
     }
@@ -381,8 +346,8 @@ impl FieldSteps {
     }
 
     fn be_continuous(&mut self) {
-        let Self { majority, shown, novelty, .. } = *self;
-        *self = Self { kind: Kind::Continuous, majority, shown, novelty, ..Self::default() };
+        let Self { majority, novelty, .. } = *self;
+        *self = Self { kind: Kind::Continuous, majority, novelty, ..Self::default() };
     }
 
     /// Measures the step from the known values to a new one; `None` if there is no known value.

@@ -33,22 +33,16 @@ pub(crate) struct View {
     /// The first measures, as many as this, show the present reading. The others also remember
     /// earlier ones.
     present: usize,
-    /// Weight in the surprise.
-    weight: f64,
 }
 
-const LEVEL: View =
-    View { name: "level", measures: &["codisp", "depth", "displacement"], present: 3, weight: 1.0 };
-const FORECAST: View =
-    View { name: "forecast", measures: &["residual", "drift", "unrest"], present: 1, weight: 1.0 };
+const LEVEL: View = View { name: "level", measures: &["codisp", "depth", "displacement"], present: 3 };
+const FORECAST: View = View { name: "forecast", measures: &["residual", "drift", "unrest"], present: 1 };
 const COURSE: View =
-    View { name: "course", measures: &["residual", "drift", "unrest", "discord"], present: 0, weight: 1.0 };
-const RESIDUALS: View =
-    View { name: "residuals", measures: &["greatest", "mean", "joint"], present: 3, weight: 1.0 };
-const LASTING: View =
-    View { name: "lasting", measures: &["greatest", "mean", "joint"], present: 0, weight: 1.0 };
-const COURSES: View = View { name: "courses", measures: &["greatest", "mean"], present: 0, weight: 1.0 };
-const COINCIDENCE: View = View { name: "coincidence", measures: &["second"], present: 1, weight: 1.0 };
+    View { name: "course", measures: &["residual", "drift", "unrest", "discord"], present: 0 };
+const RESIDUALS: View = View { name: "residuals", measures: &["greatest", "mean", "joint"], present: 3 };
+const LASTING: View = View { name: "lasting", measures: &["greatest", "mean", "joint"], present: 0 };
+const COURSES: View = View { name: "courses", measures: &["greatest", "mean"], present: 0 };
+const COINCIDENCE: View = View { name: "coincidence", measures: &["second"], present: 1 };
 
 const OF_LEVEL: [View; 1] = [LEVEL];
 const OF_ONE_FIELD: [View; 3] = [LEVEL, FORECAST, COURSE];
@@ -155,20 +149,18 @@ impl MeasureHistories {
     pub(crate) fn surprise(&self, views: &[View]) -> Surprise {
         let mut surprise = Surprise::default();
         let (mut present, mut count) = (0.0, 0.0);
-        let tw = |v: &View| match v.name { "course" => crate::tune::get("wc", 1.0), "courses" => crate::tune::get("wcs", 1.0), "coincidence" => crate::tune::get("wco", 1.0), "level" => crate::tune::get("wl", 1.0), "lasting" => crate::tune::get("wla", 1.0), "residuals" => crate::tune::get("wr", 1.0), _ => v.weight };
-        let total: f64 = views.iter().map(tw).sum();
-        let all = views.len() as f64;
+        let count_of_views = views.len() as f64;
         for (number, (view, rarities)) in self.of_views(views).enumerate() {
             let own = mean_of(rarities.iter().map(|measure| measure.rarity));
             let of_means = mean_of(rarities.iter().filter_map(|measure| measure.mean_rarity));
             let both = if rarities[0].mean_rarity.is_some() { f64::midpoint(own, of_means) } else { own };
-            surprise.mean += tw(view) / total * both;
+            surprise.mean += both / count_of_views;
             let weight = if views.len() == 1 {
                 1.0
             } else if number == 0 {
                 ONSET_LEVEL
             } else {
-                (1.0 - ONSET_LEVEL) / (all - 1.0)
+                (1.0 - ONSET_LEVEL) / (count_of_views - 1.0)
             };
             surprise.onset += weight * both;
             surprise.strongest_view = surprise.strongest_view.max(own);

@@ -200,13 +200,6 @@ impl Tracker {
         }
     }
 
-    /// Begins a window, unless one is open.
-    pub(crate) fn open(&mut self, warm_up: u32) {
-        if self.window.is_none() {
-            self.window = Some(Window::new(warm_up, false));
-        }
-    }
-
     /// Returns the names of the fields that are not scored because they did not change, sorted.
     pub(crate) fn constants(&self) -> Vec<String> {
         let constants = self.left_out.iter().filter(|left_out| matches!(left_out.why, Why::Constant(_)));
@@ -247,7 +240,7 @@ impl Tracker {
                 }
         };
         let chooses = |name: &str, tally: &Tally| {
-            is_frequent(tally) && (moves(name, tally) || !window.is_first && is_current(name))
+            is_frequent(tally) && (window.is_first || moves(name, tally) || is_current(name))
         };
         let chosen: Vec<_> = tallies
             .iter()

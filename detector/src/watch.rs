@@ -32,6 +32,12 @@ impl Watch {
         *self = Self { names, steps, row: Vec::new() };
     }
 
+    /// Returns the value at which a watched field rests; `None` if the field is not watched.
+    pub(crate) fn constant(&self, name: &str) -> Option<f64> {
+        let index = self.names.binary_search_by(|watched| watched.as_str().cmp(name)).ok()?;
+        self.steps.resting_value(index)
+    }
+
     /// Copies the values of the watched fields. Both lists of names are sorted.
     pub(crate) fn take(&mut self, names: &[String], values: &[f64]) {
         self.row.clear();

@@ -68,11 +68,3 @@ fn nothing_is_rare_about_a_stay_that_a_silence_interrupts() {
     assert_eq!(first.stay, 0.0);
     assert!(run(&mut after, &mut ts, [1.0, 1.0]).iter().all(|&rarity| rarity < 1.0));
 }
-
-#[test]
-fn a_forest_sees_frequent_values_only() {
-    let (mut field, mut ts) = (FieldSteps::default(), 0);
-    run(&mut field, &mut ts, (0..1_000).map(|i| f64::from(i / 200 % 2)));
-    assert_eq!([1.0, 7.0, 0.0].map(|value| field.shown(value)), [1.0, 1.0, 0.0]);
-    assert!(field.has_hidden() && field.is_usual(1.0) && !field.is_usual(7.0));
-}
