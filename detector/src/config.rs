@@ -351,8 +351,8 @@ mod tests {
         assert_eq!(with(|c| c.fields = vec!["zcr".into(), "laeq_db".into()]).fingerprint(), GOLDEN_FIELDS);
     }
 
-    const GOLDEN_DEFAULT: u64 = 5_947_398_785_109_308_338;
-    const GOLDEN_FIELDS: u64 = 4_081_395_337_634_492_866;
+    const GOLDEN_DEFAULT: u64 = 10_327_015_258_443_050_781;
+    const GOLDEN_FIELDS: u64 = 11_570_598_255_565_994_052;
 
     #[test]
     fn the_fingerprint_covers_what_shapes_state_and_nothing_else() {

@@ -16,9 +16,6 @@ const RENEWAL: u32 = 32;
 /// A coordinate farther than this many standard deviations from the mean counts as this far, so
 /// that an outlier hardly disturbs the forecasts after it.
 const CLIP: f64 = 6.0;
-/// Lower bound of the residual's usual size, as a part of the field's own spread. Below it there is
-/// only rounding.
-const LEAST: f64 = 1e-3;
 /// Upper bound of a residual's size.
 const FARTHEST: f64 = 1e6;
 /// Readings that the moving mean of the residual reaches back.
@@ -75,8 +72,9 @@ impl Forecast {
         self.unrest = 1.0;
     }
 
-    /// Compares the field's next coordinate with its forecast. `spread` is the field's own spread.
-    pub(crate) fn follow(&mut self, coordinate: f64, spread: f64) {
+    /// Compares the field's next coordinate with its forecast. `least` is the lower bound of the
+    /// residual's usual size.
+    pub(crate) fn follow(&mut self, coordinate: f64, least: f64) {
         let distance = coordinate - self.mean;
         let known = usize::from(self.known);
         let (expected, growth) = if known == LAGS {
@@ -85,7 +83,7 @@ impl Forecast {
             self.forecast_of_order(known)
         };
         self.error = distance - expected;
-        let usual = (growth * self.of_error.deviation()).max(LEAST * spread);
+        let usual = (growth * self.of_error.deviation()).max(least);
         self.residual = if usual > 0.0 { (self.error / usual).clamp(-FARTHEST, FARTHEST) } else { 0.0 };
         let counted = self.residual.clamp(-CLIP, CLIP);
         self.drift += (counted - self.drift) / DRIFT_REACH;

@@ -6,7 +6,6 @@ use crate::config::DetectorConfig;
 use crate::counter::Counter;
 use crate::detector::Detector;
 use crate::model::{Model, Row};
-use crate::standing::Remark;
 use crate::state::ScoredRow;
 use crate::steps::{StepRow, Steps};
 use crate::surprise::MeasureHistories;
@@ -117,11 +116,10 @@ impl Detector {
     /// Makes the report about the fields.
     pub(crate) fn report_fields(&mut self) {
         let mut report = self.state.tracker.report(&self.state.fields, &self.config);
-        let fields = self.state.fields.iter().zip(self.state.steps.are_stepwise());
-        for (name, _) in fields.filter(|(_, is_stepwise)| *is_stepwise) {
+        for (name, remark) in self.state.fields.iter().zip(self.state.steps.remarks()) {
             let field = report.standings.iter_mut().find(|field| field.name == *name);
             if let Some(field) = field.filter(|field| field.remark.is_none()) {
-                field.remark = Some(Remark::Stepwise);
+                field.remark = remark;
             }
         }
         self.fields_report = Some(report);

@@ -74,7 +74,7 @@ impl Residuals {
                 forecast.pass_over();
                 self.measures.extend([0.0; FIELD_MEASURES]);
             } else {
-                forecast.follow(coordinate, scale.spread());
+                forecast.follow(coordinate, scale.least_residual());
                 self.measures.extend(forecast.measures());
                 self.measures.extend(course.observe(coordinate, scale.spread()));
             }

@@ -26,6 +26,9 @@ pub(crate) const CALIBRATION_ROWS: usize = 16;
 /// Noise floor of a field that hardly moves, as a part of its magnitude.
 const FLOOR: f64 = 1e-3;
 
+/// A residual below this part of a field's spread is only rounding.
+const ROUNDING: f64 = 1e-3;
+
 /// A field is restless if at least this share of its readings differ from the reading before.
 const RESTLESS: f64 = 1.0 / 64.0;
 
@@ -141,6 +144,12 @@ impl Scale {
     pub(crate) fn spread(&self) -> f64 {
         let spread = self.spread.deviation();
         if self.is_at_rest() { spread.max(self.floor()) } else { spread }
+    }
+
+    /// Returns the least size of a residual that says anything, in coordinates: the noise floor of a
+    /// field that hardly moves, else a small part of its spread.
+    pub(crate) fn least_residual(&self) -> f64 {
+        if self.is_at_rest() { self.floor() } else { ROUNDING * self.spread() }
     }
 
     /// Returns the value of a coordinate, in the field's own unit.

@@ -27,6 +27,8 @@ pub struct FieldStanding {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum Remark {
+    /// It has never changed so far.
+    Constant,
     /// It takes few values and stays at each.
     Stepwise,
     /// It never fell and nearly always grew in the readings that decided the fields: it belongs into
@@ -41,9 +43,10 @@ pub enum Remark {
 }
 
 impl Remark {
-    /// Returns the name of the remark: `stepwise`, `counts` or `repeats`.
+    /// Returns the name of the remark: `constant`, `stepwise`, `counts` or `repeats`.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Constant => "constant",
             Self::Stepwise => "stepwise",
             Self::Counts => "counts",
             Self::Repeats { .. } => "repeats",

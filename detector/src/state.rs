@@ -18,6 +18,10 @@ use crate::surprise::{MeasureHistories, Surprise, View, views};
 use crate::tracker::Tracker;
 use crate::watch::Watch;
 
+/// The part of the steps' rarity that is added to the views', so that a greater step is rarer also
+/// where the views distinguish no more.
+const STEP_PART: f64 = 1.0 / 64.0;
+
 /// While an anomaly is open, the forests learn one reading in this many.
 const SLOWNESS: u64 = 4;
 
@@ -83,7 +87,7 @@ pub(crate) struct RarityParts {
 impl RarityParts {
     /// Returns the rarity of the reading.
     pub(crate) fn rarity(self) -> f64 {
-        self.steps.max(self.views)
+        self.steps.max(self.views) + STEP_PART * self.steps
     }
 }
 
@@ -123,8 +127,7 @@ impl State {
         with_means: bool,
     ) -> RarityParts {
         let are_steps = self.steps.are_all_stepwise();
-        let own = if are_steps { self.steps.rarity() } else { 0.0 };
-        let steps = own.max(self.watch.steps().rarity());
+        let steps = self.steps.rarity().max(self.watch.steps().rarity());
         RarityParts {
             steps,
             views: calibration.rarity(surprise.value(), with_means),
@@ -149,7 +152,7 @@ impl State {
                     cause.share = 0.0;
                 }
                 causes.extend(self.watch.causes());
-            } else if own > 0.0 && self.steps.are_all_stepwise() {
+            } else if own > 0.0 {
                 self.steps.set_shares(&mut causes);
             }
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Direction};
+use crate::standing::Remark;
 use crate::stepwise::{FieldSteps, StepRarity, StepReading};
 
 /// A field is a cause of a step if its rarity is at least this part of the greatest one.
@@ -17,6 +18,9 @@ pub(crate) struct Steps {
     rarities: Vec<StepRarity>,
     #[serde(skip)]
     rarity: f64,
+    /// Of the last reading: the greatest rarity of a field that had never changed before.
+    #[serde(skip)]
+    first_change: f64,
     /// Of the last reading: whether each value is one of the most usual ones of its field.
     #[serde(skip)]
     is_usual: bool,
@@ -43,12 +47,17 @@ impl Steps {
     pub(crate) fn observe(&mut self, row: StepRow<'_>, learn: bool) {
         let StepRow { ts, values, after_silence } = row;
         self.rarities.clear();
+        self.first_change = 0.0;
         for (field, &value) in self.fields.iter_mut().zip(values) {
+            let was_constant = field.is_stepwise() && !field.has_moved();
             let rarity = if value.is_nan() {
                 StepRarity::default()
             } else {
                 field.observe(StepReading { ts, value, after_silence }, learn)
             };
+            if was_constant {
+                self.first_change = self.first_change.max(rarity.rarity());
+            }
             self.rarities.push(rarity);
         }
         let known = self.fields.iter().zip(values).filter(|(_, value)| !value.is_nan());
@@ -64,13 +73,14 @@ impl Steps {
         self.is_usual
     }
 
-    /// Returns how rare the last reading is, by all stepwise fields together.
+    /// Returns how rare the last reading is by its steps. If all fields are stepwise, all of them count.
+    /// Beside a field that takes many values, only the first change of a constant field does: the views
+    /// judge the others.
     pub(crate) fn rarity(&self) -> f64 {
-        self.rarity
+        if self.are_all_stepwise() { self.rarity } else { self.first_change }
     }
 
-    /// Returns whether all fields are stepwise. Beside a field that takes many values, steps are judged
-    /// by the views.
+    /// Returns whether all fields are stepwise.
     pub(crate) fn are_all_stepwise(&self) -> bool {
         !self.fields.is_empty() && self.fields.iter().all(FieldSteps::is_stepwise)
     }
@@ -107,9 +117,13 @@ impl Steps {
         self.fields.iter().zip(&self.rarities).map(|(field, &rarity)| field.is_stepwise().then_some(rarity))
     }
 
-    /// Returns whether each field is stepwise.
-    pub(crate) fn are_stepwise(&self) -> impl Iterator<Item = bool> {
-        self.fields.iter().map(FieldSteps::is_stepwise)
+    /// Returns what is remarkable about each field.
+    pub(crate) fn remarks(&self) -> impl Iterator<Item = Option<Remark>> {
+        self.fields.iter().map(|field| match field.has_moved() {
+            _ if !field.is_stepwise() => None,
+            false => Some(Remark::Constant),
+            true => Some(Remark::Stepwise),
+        })
     }
 
     /// Takes over what is known of the fields that were known before. `before` and `now` are the

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may panic, and compares exact bits")]
 
 use proptest::prelude::*;
-use thicket_detector::{Detection, Detector, DetectorConfig, Standing};
+use thicket_detector::{Detection, Detector, DetectorConfig, Remark, Standing};
 
 mod series;
 
 use series::{Noise, SECOND, alarms, anomalous, test_config};
 
 /// A detector whose readings have other fields each time.
+#[derive(Clone)]
 struct Device {
     detector: Detector,
     now: i64,
@@ -88,12 +89,14 @@ fn housekeeping_numbers_are_stored_but_not_scored_and_the_report_says_why() {
             ("bytes", 1_000.0),
         ]);
     }
-    assert_eq!(device.detector.fields(), ["ph", "temp"]);
+    assert_eq!(device.detector.fields(), ["bytes", "ph", "temp"]);
     let report = device.detector.take_fields_report().unwrap();
     let of = |name: &str| report.standings.iter().find(|field| field.name == name).unwrap().standing.clone();
     let standings = ["id", "deviceId", "temp", "bytes", "uptime"]
         .map(|name| format!("{} {}", of(name).name(), of(name).pattern()));
-    assert_eq!(standings, ["excluded id", "excluded *_id", "scored ", "constant ", "excluded uptime"]);
+    assert_eq!(standings, ["excluded id", "excluded *_id", "scored ", "scored ", "excluded uptime"]);
+    let bytes = report.standings.iter().find(|field| field.name == "bytes").unwrap();
+    assert_eq!(bytes.remark, Some(Remark::Constant));
     assert_eq!(device.detector.take_fields_report(), None, "a report is taken once");
 }
 
@@ -195,18 +198,41 @@ fn a_field_that_comes_later_joins_and_its_spike_is_found() {
 }
 
 #[test]
-fn a_constant_field_joins_when_it_moves_but_not_by_a_single_step() {
+fn a_late_constant_joins_when_it_is_restless_and_its_first_step_is_seen() {
     for (moves, joins) in [(false, false), (true, true)] {
         let mut device = Device::new(&config());
         let mut noise = Noise::new(13);
-        let mut read = |device: &mut Device, relay: f64| {
-            device.read(&[("temperature", 20.0 + noise.normal()), ("relay", relay)]);
+        let mut read = |device: &mut Device, relay: Option<f64>| {
+            let mut fields = vec![("temperature", 20.0 + noise.normal())];
+            fields.extend(relay.map(|relay| ("relay", relay)));
+            device.read(&fields)
         };
-        (0..100).for_each(|_| read(&mut device, 0.0));
+        (0..200).for_each(|_| drop(read(&mut device, None)));
+        (0..400).for_each(|_| drop(read(&mut device, Some(0.0))));
         assert_eq!(device.detector.fields(), ["temperature"]);
-        (0..200).for_each(|i| read(&mut device, f64::from(u8::from(!moves || i % 10 < 5))));
+        let step = read(&mut device, Some(1.0));
+        assert!(step.causes.iter().any(|cause| cause.field == "relay"), "{step:?}");
+        (0..400).for_each(|i| drop(read(&mut device, Some(f64::from(u8::from(!moves || i % 10 < 5))))));
         assert_eq!(device.detector.fields().len(), 1 + usize::from(joins), "{moves}");
     }
+}
+
+/// The forest, the forecasts and the tails of a field stay as they are when another field joins.
+#[test]
+fn a_field_that_joins_costs_no_memory_of_the_others() {
+    let mut device = Device::new(&config());
+    let mut noise = Noise::new(29);
+    let mut read = |device: &mut Device, a: f64, late: bool| {
+        let mut fields = vec![("a", a + noise.normal()), ("b", noise.normal())];
+        fields.extend(late.then(|| ("c", noise.normal())));
+        device.read(&fields)
+    };
+    (0..4_000).for_each(|_| drop(read(&mut device, 0.0, false)));
+    (0..200).for_each(|_| drop(read(&mut device, 0.0, true)));
+    assert_eq!(device.detector.fields(), ["a", "b", "c"]);
+    let usual = read(&mut device, 0.0, true);
+    assert!(usual.grade.is_some() && usual.confidence > 0.97, "the past is as long as before: {usual:?}");
+    assert!(read(&mut device, 30.0, true).anomaly);
 }
 
 #[test]
@@ -378,7 +404,7 @@ proptest! {
             let (a, b) = (undisturbed.detector.take_fields_report(), device.detector.take_fields_report());
             prop_assert_eq!(a, b);
         }
-        prop_assert_eq!(undisturbed.detector.fields(), ["humidity", "temp"]);
+        prop_assert_eq!(undisturbed.detector.fields(), ["humidity", "relay", "temp"]);
         prop_assert_eq!(undisturbed.detector.snapshot(), device.detector.snapshot());
     }
 }

@@ -85,6 +85,7 @@ impl From<SensorFieldRow> for ShownField {
         };
         let remark = match remark.as_str() {
             "" => None,
+            "constant" => Some("it has never changed so far".to_owned()),
             "stepwise" => Some("it takes few values, and is judged by its steps".to_owned()),
             "counts" => {
                 Some("it only counts up: list it in detector.counters to score its growth".to_owned())

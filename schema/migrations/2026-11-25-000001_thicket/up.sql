@@ -63,7 +63,8 @@ CREATE TABLE sensors (
 -- sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
 -- not_listed: fields does not list it. constant, rare: it did not change, or was seen too seldom, in
 -- the readings that decided the fields. limit: the sensor has too many fields. A field without a row
--- is not decided yet. remark: what is remarkable about a scored field. stepwise: it takes few values
+-- is not decided yet. remark: what is remarkable about a scored field. constant: it has never
+-- changed. stepwise: it takes few values
 -- and stays at each. counts: it only counts up, so it belongs into counters. repeats: it is equal to
 -- the field in the column repeats, or an affine function of it.
 CREATE TABLE sensor_fields (
@@ -71,7 +72,7 @@ CREATE TABLE sensor_fields (
     field    text   NOT NULL,
     standing text   NOT NULL CHECK (standing IN ('scored', 'excluded', 'not_listed', 'constant', 'rare', 'limit')),
     pattern  text   NOT NULL DEFAULT '',
-    remark   text   NOT NULL DEFAULT '' CHECK (remark IN ('', 'stepwise', 'counts', 'repeats')),
+    remark   text   NOT NULL DEFAULT '' CHECK (remark IN ('', 'constant', 'stepwise', 'counts', 'repeats')),
     repeats  text   NOT NULL DEFAULT '',
     PRIMARY KEY (sensor, field)
 );
