@@ -9,15 +9,16 @@ use thicket_connect::has_password;
 
 use crate::anomalies::args::AnomaliesCommand;
 use crate::backtest::args::BacktestArgs;
+use crate::check::CheckArgs;
 use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
 use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
-use crate::output::Format;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
 use crate::sensor_fields::args::SensorsCommand;
+use crate::status::StatusArgs;
 use crate::try_message::TryArgs;
 
 /// Thicket: a forest for every sensor.
@@ -104,12 +105,12 @@ pub(crate) enum Command {
     Run,
     /// Validates the configuration and connects to every server. Reports failures and how to fix
     /// them.
-    Check,
+    Check(CheckArgs),
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate,
-    /// Shows the partitions with their positions and lag, the detectors, the ledger, the records in
-    /// flight, and losses.
-    Status(Format),
+    /// Shows the ledger, the records in flight, the brokers, the detectors, and losses; then the
+    /// partitions that have no owner or lag behind.
+    Status(StatusArgs),
     /// Proves the ledger against Redis and PostgreSQL: every delivered message is accounted for.
     #[command(long_about = RECONCILE)]
     Reconcile(ReconcileArgs),

@@ -1,5 +1,8 @@
 //! The `thicket` binary: reads the configuration and runs the engine or another command.
 
+// `terminal` has macros that let no text from outside control the terminal.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod anomalies;
 mod backlog;
 mod backtest;
@@ -33,12 +36,14 @@ mod sensors;
 mod status;
 mod stores;
 mod telemetry;
+mod terminal;
 mod time_arg;
 mod topology;
 mod try_message;
 
 use std::process::ExitCode;
 
+use crate::terminal::{errln, on_one_line};
 use clap::Parser as _;
 use cli::{Cli, Command};
 
@@ -48,23 +53,23 @@ const WRONG_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = cli.flags.check() {
-        eprintln!("thicket: {error}");
+        errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
     let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("thicket: configuration: {error}");
+            errln!("thicket: configuration: {error}");
             return ExitCode::from(WRONG_USAGE);
         }
     };
     if let Err(error) = telemetry::start(&config.log) {
-        eprintln!("thicket: {error:#}");
+        errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
     #[cfg(feature = "faults")]
     if let Err(error) = faults::set() {
-        eprintln!("thicket: {error:#}");
+        errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
     let result = match cli.command {
@@ -72,9 +77,9 @@ fn main() -> ExitCode {
             let origin = reload::Origin { file: cli.config.clone(), overrides: cli.flags.overrides() };
             run::run(&config, origin)
         }
-        Command::Check => on_threads(check::check(&config)),
+        Command::Check(args) => on_threads(check::check(&config, args)),
         Command::Migrate => on_threads(migrate::migrate(&config)),
-        Command::Status(format) => on_threads(status::status(&config, format)),
+        Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
@@ -87,7 +92,7 @@ fn main() -> ExitCode {
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("thicket: {error:#}");
+        errln!("thicket: {}", on_one_line(&format!("{error:#}")));
         ExitCode::FAILURE
     })
 }
@@ -95,5 +100,9 @@ fn main() -> ExitCode {
 /// Runs a command, other than the engine, on a multi-threaded runtime. Migrations with diesel need
 /// one.
 fn on_threads(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // A thread may wait for a server that does not answer. The command does not wait for it.
+    runtime.shutdown_background();
+    result
 }

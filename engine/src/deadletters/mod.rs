@@ -27,6 +27,7 @@ use self::replay::ReplayOptions;
 use crate::config::Config;
 use crate::output::Format;
 use crate::stores::{self, TABLES_MISSING};
+use crate::terminal::outln;
 
 /// Dead letters that are read at once to be shown.
 const PAGE: usize = 500;
@@ -108,7 +109,7 @@ async fn show(
     }
     for (index, letter) in letters.iter().enumerate() {
         if index > 0 {
-            println!();
+            outln!();
         }
         print_whole(letter);
     }

@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod check;
 mod clocks;
 mod commands;
 mod configuration;
@@ -28,4 +29,5 @@ mod sparkplug;
 mod stores;
 mod subscriptions;
 mod support;
+mod terminal;
 mod tls;

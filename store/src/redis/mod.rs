@@ -26,7 +26,7 @@ pub use births::BirthStore;
 pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, try_connect_redis, unconnected_redis};
 pub use fred::clients::Client;
-pub use leases::{Leases, lease_holder};
+pub use leases::{Leases, lease_holders};
 pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
