@@ -57,15 +57,21 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
-        Ok(config) => config,
-        Err(error) => {
-            errln!("thicket: configuration: {error}");
+        Ok(loaded) => loaded.config,
+        Err(problems) => {
+            for line in problems.lines() {
+                errln!("thicket: configuration: {}", on_one_line(&line));
+            }
             return ExitCode::from(WRONG_USAGE);
         }
     };
     if let Err(error) = telemetry::start(&config.log) {
         errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
+    }
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for warning in config::unknown_variables(variables, &config::default_keys()) {
+        tracing::warn!("{warning}");
     }
     #[cfg(feature = "faults")]
     if let Err(error) = faults::set() {

@@ -57,13 +57,14 @@ pub(crate) async fn watch(
         }
         last_state = file_state(&file);
         match crate::config::load(origin.file.as_deref(), &origin.overrides) {
-            Ok(new) => {
-                if let Err(error) = apply(&mut running, new, &ingress) {
+            Ok(loaded) => {
+                if let Err(error) = apply(&mut running, loaded.config, &ingress) {
                     tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
                 }
             }
-            Err(error) => {
-                tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
+            Err(problems) => {
+                let error = problems.lines().join("; ");
+                tracing::error!(error, "the new configuration is rejected; the old one stays in force");
             }
         }
     }
