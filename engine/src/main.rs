@@ -17,6 +17,7 @@ mod explain;
 #[cfg(feature = "faults")]
 mod faults;
 mod format;
+mod generate;
 mod http;
 mod ledger;
 mod losses;
@@ -28,11 +29,13 @@ mod quarantine;
 mod reconcile;
 mod reload;
 mod retention;
+mod revision;
 mod run;
 mod scrape;
 mod security;
 mod sensor_fields;
 mod sensors;
+mod show_config;
 mod status;
 mod stores;
 mod telemetry;
@@ -44,7 +47,7 @@ mod try_message;
 use std::process::ExitCode;
 
 use crate::terminal::{errln, on_one_line};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 
 /// The command line or the configuration is wrong.
@@ -56,8 +59,11 @@ fn main() -> ExitCode {
         errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
-    let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
-        Ok(loaded) => loaded.config,
+    if let Some(result) = without_configuration(&cli.command) {
+        return ended(result);
+    }
+    let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
+        Ok(loaded) => loaded,
         Err(problems) => {
             for line in problems.lines() {
                 errln!("thicket: configuration: {}", on_one_line(&line));
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    let config = loaded.config.clone();
     if let Err(error) = telemetry::start(&config.log) {
         errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
@@ -92,11 +99,29 @@ fn main() -> ExitCode {
         Command::Sensors { command } => on_threads(sensor_fields::sensors(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
-        Command::Presets { command } => presets::run(&command),
         Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
+        Command::Config(args) => show_config::show(&loaded, args),
+        // `without_configuration` has run these.
+        Command::Completions(_) | Command::Man(_) | Command::Presets { .. } => Ok(ExitCode::SUCCESS),
     };
+    ended(result)
+}
+
+/// Runs a command that needs no configuration. Returns `None` for any other command.
+fn without_configuration(command: &Command) -> Option<anyhow::Result<ExitCode>> {
+    match command {
+        Command::Completions(args) => Some(Ok(generate::completions(Cli::command(), *args))),
+        Command::Man(args) => Some(generate::man(Cli::command(), args)),
+        Command::Config(args) if args.defaults => Some(Ok(show_config::print_defaults())),
+        Command::Presets { command } => Some(presets::run(command)),
+        _ => None,
+    }
+}
+
+/// Shows the error of a command.
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         errln!("thicket: {}", on_one_line(&format!("{error:#}")));
         ExitCode::FAILURE

@@ -8,6 +8,7 @@
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its value. `problems`: all problems, each with its place.
 //! - `tls`: the settings of TLS connections.
 
+mod duration;
 mod environment;
 mod error;
 mod extract;
@@ -22,7 +23,6 @@ mod tls;
 pub(crate) use environment::unknown_variables;
 pub(crate) use error::ConfigError;
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
-pub(crate) use origins::Origins;
 pub(crate) use root::Config;
 pub(crate) use sections::{LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load};

@@ -52,6 +52,11 @@ impl Origins {
         })
     }
 
+    /// Returns the origin of a value, also if a broker with a preset has it.
+    pub(crate) fn place_of_value(&self, key: &str) -> Option<String> {
+        self.origin_of(key).or_else(|| self.origin_of(&key.replacen(".subscriptions[0]", "", 1)))
+    }
+
     /// Returns the origin of a key, or of the nearest key above it.
     pub(super) fn place_of(&self, key: &str) -> Option<String> {
         // The own keys of a broker with a preset become those of its only subscription.

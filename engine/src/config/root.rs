@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_detector::DetectorConfig;
 
+use super::duration::show;
 use super::error::{ConfigError, all_of};
 use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
@@ -115,7 +116,6 @@ impl Config {
         if retention.is_zero() || max_age <= retention {
             return Ok(());
         }
-        let show = humantime_serde::re::humantime::format_duration;
         let problem = format!(
             "{} is shorter than mqtt.max_age, {}: the engine would accept readings of days that are dropped already; set mqtt.max_age to at most postgres.retention",
             show(retention),

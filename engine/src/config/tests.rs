@@ -140,7 +140,7 @@ fn a_setting_of_tls_is_never_ignored() {
 #[test]
 fn readings_older_than_the_retention_may_not_come_in() {
     let error = load_text("[postgres]\nretention = \"30d\"\n").unwrap_err().to_string();
-    assert!(error.contains(": postgres.retention: 30days") && error.contains("mqtt.max_age"), "{error}");
+    assert!(error.contains(": postgres.retention: 30d") && error.contains("mqtt.max_age"), "{error}");
     let config = load_text("[postgres]\nretention = \"30d\"\n[mqtt]\nmax_age = \"30d\"\n").unwrap();
     assert_eq!(config.postgres.retention, std::time::Duration::from_hours(30 * 24));
     assert!(load_text("").unwrap().postgres.retention.is_zero());
@@ -327,6 +327,17 @@ fn a_variable_that_is_no_setting_is_warned_of_with_the_one_that_was_meant() {
         found[0].ends_with("THICKET_MQTT_URL is no setting; did you mean THICKET__MQTT__URL?"),
         "{found:?}"
     );
+}
+
+#[test]
+fn durations_are_shown_as_they_are_written() {
+    let show = |text: &str| {
+        let config = load_text(&format!("[mqtt]\nmax_age = {text:?}\n")).unwrap();
+        serde_json::to_value(&config).unwrap()["mqtt"][0]["max_age"].as_str().unwrap().to_owned()
+    };
+    for text in ["400d", "0s", "5ms", "1h 30m", "250us"] {
+        assert_eq!(show(text), text);
+    }
 }
 
 #[test]

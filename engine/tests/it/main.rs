@@ -8,6 +8,7 @@ mod anomalies;
 mod backtest;
 mod check;
 mod clocks;
+mod command_line;
 mod commands;
 mod configuration;
 #[cfg(feature = "faults")]

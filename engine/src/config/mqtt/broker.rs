@@ -27,10 +27,10 @@ pub(crate) struct BrokerConfig {
     /// Version of the protocol.
     pub(crate) version: VersionSetting,
     /// How long the broker keeps the session without a connection, with MQTT 5.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) session_expiry: Duration,
     /// Interval of keep-alive pings.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) keep_alive: Duration,
     /// Maximum number of messages that are received and not yet appended.
     pub(crate) max_in_flight: u32,

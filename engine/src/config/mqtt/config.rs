@@ -50,6 +50,11 @@ impl MqttConfig {
         }
     }
 
+    /// Returns its place in the configuration, such as `mqtt` or `mqtt[1]`.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Returns the subscriptions, at least one.
     pub(crate) fn subscriptions(&self) -> Result<Vec<MessageConfig>, ConfigError> {
         Ok(self.placed_subscriptions()?.into_iter().map(|(_, subscription)| subscription).collect())

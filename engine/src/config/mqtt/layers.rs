@@ -70,7 +70,8 @@ fn dict_of(keys: &Dict, name: &str) -> Dict {
 /// Merges the own keys of a broker over the defaults. A preset of the broker is one of a
 /// subscription with the broker's own keys.
 fn read(defaults: &Dict, mut own: Dict, place: &str) -> Result<MqttConfig, ConfigError> {
-    let has_subscriptions = own.contains_key("subscriptions");
+    let subscriptions = own.get("subscriptions").and_then(Value::as_array);
+    let has_subscriptions = subscriptions.is_some_and(|all| !all.is_empty());
     let preset = own.get("preset").and_then(Value::as_str).is_some_and(|preset| !preset.is_empty());
     for key in ["preset", "topics"] {
         if has_subscriptions && own.contains_key(key) {

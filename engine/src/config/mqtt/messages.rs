@@ -65,10 +65,10 @@ pub(crate) struct MessageConfig {
     /// Maximum number of readings of a message.
     pub(crate) max_readings: usize,
     /// How far a timestamp may lie after the arrival.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) max_future: Duration,
     /// How far a timestamp may lie before the arrival.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) max_age: Duration,
 }
 
