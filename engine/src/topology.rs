@@ -14,7 +14,7 @@ use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
-use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
+use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
 use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
@@ -103,9 +103,12 @@ impl Starter<'_> {
         let Self { config, metrics, .. } = *self;
         let redis = self.redis(arbiter).await?;
         let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
+        let dead_letters = DeadLetterLog::default();
         let writer = |_| {
             let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
-            let (options, metrics) = (PostgresWriterOptions { server, max_rows }, metrics.clone());
+            let dead_letters = dead_letters.clone();
+            let (options, metrics) =
+                (PostgresWriterOptions { server, max_rows, dead_letters }, metrics.clone());
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })

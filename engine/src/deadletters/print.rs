@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use thicket_schema::postgres::DeadLetterRow;
 use thicket_store::postgres::DeadLetterKey;
 
+use super::cause_place;
 use crate::terminal::{on_one_line, outln, shown, write_json};
 use crate::time_arg;
 
@@ -32,6 +33,9 @@ pub(super) fn print_list(letters: &[DeadLetterRow]) {
             letter.replayed.map_or_else(String::new, |at| format!("  [replayed {}]", time_arg::show(at))),
             on_one_line(&letter.detail)
         );
+        if let Some(place) = cause_place::shown(letter) {
+            outln!("    {place}");
+        }
     }
 }
 
@@ -57,6 +61,9 @@ pub(super) fn print_whole(letter: &DeadLetterRow) {
     outln!("received  {}", time_arg::show(letter.received));
     outln!("reason    {}", letter.reason);
     outln!("detail    {}", on_one_line(&letter.detail));
+    if let Some(place) = cause_place::shown(letter) {
+        outln!("cause     {place}");
+    }
     outln!("topic     {}", on_one_line(&letter.topic));
     outln!("replayed  {}", letter.replayed.map_or_else(|| "never".to_owned(), time_arg::show));
     match std::str::from_utf8(&letter.payload) {
