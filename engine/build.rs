@@ -22,6 +22,6 @@ fn main() {
         }
         None => "debug build".to_owned(),
     };
-    println!("cargo:rustc-env=THICKET_REVISION={revision}");
-    println!("cargo:rustc-env=THICKET_VERSION={} ({revision})", env!("CARGO_PKG_VERSION"));
+    println!("cargo:rustc-env=BUILD_REVISION={revision}");
+    println!("cargo:rustc-env=BUILD_VERSION={} ({revision})", env!("CARGO_PKG_VERSION"));
 }

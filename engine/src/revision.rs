@@ -1,11 +1,10 @@
 //! The version of the program and the revision of its sources.
 
 /// The version with the revision, such as `0.1.0 (1a2b3c4d5e6f)`.
-pub(crate) const VERSION: &str = env!("THICKET_VERSION");
+pub(crate) const VERSION: &str = env!("BUILD_VERSION");
 
 /// The revision of the sources, such as `1a2b3c4d5e6f`.
-#[expect(dead_code)]
-pub(crate) const REVISION: &str = env!("THICKET_REVISION");
+pub(crate) const REVISION: &str = env!("BUILD_REVISION");
 
 #[cfg(test)]
 #[path = "../build/revision.rs"]

@@ -11,6 +11,7 @@ use actix::{
 use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
+use thicket_store::complaints;
 use thicket_store::postgres::{CommitBatch, CommitReport, PostgresServer, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
@@ -134,6 +135,7 @@ async fn commit(
     mut commits: Vec<Commit>,
 ) -> WriteSession {
     let mut backoff = Backoff::default();
+    let _wait = metrics.commit_waits.begin();
     let report = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
@@ -143,7 +145,9 @@ async fn commit(
                 break report;
             }
             Err(error) => {
-                tracing::warn!(%error, "postgresql did not commit the rows; they stay in the log; retrying");
+                if let Some(repeated) = complaints::due("commit", &error) {
+                    tracing::warn!(%error, repeated, "postgresql did not commit the rows; they stay in the log; retrying");
+                }
                 let withdrawn = session.quarantine_unstorable(&error, &batches).await;
                 if !withdrawn.is_empty() {
                     commits = withdraw(commits, &withdrawn);

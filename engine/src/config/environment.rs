@@ -10,15 +10,12 @@ use super::origins::Origins;
 /// The beginning of the variables with settings.
 const PREFIX: &str = "THICKET__";
 
+/// The variable with the path of the file.
+const CONFIG: &str = "THICKET_CONFIG";
+
 /// Other variables of this program and its tests.
-const OTHERS: [&str; 6] = [
-    "THICKET_CONFIG",
-    "THICKET_BREAK",
-    "THICKET_DATA_SET",
-    "THICKET_FAULTS",
-    "THICKET_FIRED",
-    "THICKET_REVISION",
-];
+const OTHERS: [&str; 6] =
+    [CONFIG, "THICKET_BREAK", "THICKET_DATA_SET", "THICKET_FAULTS", "THICKET_FIRED", "THICKET_REVISION"];
 
 /// Reads the settings of variables, and notes their origins. `defaults` are the shipped defaults: a
 /// setting whose default is a text takes the text of the variable as it is.
@@ -88,7 +85,7 @@ pub(crate) fn unknown_variables(variables: impl Iterator<Item = String>, known: 
     };
     let settings: Vec<String> =
         known.iter().map(|key| format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())).collect();
-    let settings: Vec<&str> = settings.iter().map(String::as_str).chain(OTHERS).collect();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).chain([CONFIG]).collect();
     let warning = |name: String| {
         let meant = most_similar(&name, &settings);
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));

@@ -112,7 +112,11 @@ fn print_ledger(status: &Status) {
 fn print_brokers(status: &Status) {
     for (name, broker) in status.brokers.iter().flatten() {
         let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held } = broker;
-        let state = if *connected { "connected" } else { "NOT CONNECTED" };
+        let state = match (connected, subscriptions_refused) {
+            (true, _) => "connected",
+            (false, 0) => "NOT CONNECTED",
+            (false, _) => "NOT SUBSCRIBED",
+        };
         let connects = count(*connects, "connection");
         out!("broker       {name}: {state}, {connects} since the engine started");
         if *held > 0 {

@@ -16,6 +16,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod fields;
+mod lamps;
 mod mqtt;
 mod outages;
 mod passwords;

@@ -66,6 +66,11 @@ pub(super) async fn establish(server: &PostgresServer) -> ConnectionResult<Async
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 
+/// Checks that the server answers on a connection.
+pub async fn ping_postgres(connection: &mut AsyncPgConnection) -> Result<(), QueryError> {
+    connection.batch_execute("SELECT 1").await
+}
+
 /// Creates a pool of at most `size` connections. Each is opened when it is first needed.
 pub fn postgres_pool(server: impl Into<PostgresServer>, size: usize) -> Result<PostgresPool, BuildError> {
     let server = server.into();

@@ -55,7 +55,7 @@ pub use clocks::{
 };
 pub use configs::stored_configs;
 pub use connection::{
-    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
+    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, ping_postgres, postgres_pool,
 };
 pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
 pub use dead_letters::{

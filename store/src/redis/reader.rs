@@ -8,7 +8,7 @@ use fred::clients::Client;
 use fred::interfaces::StreamsInterface as _;
 use fred::types::Value;
 use fred::types::streams::XCap;
-use thicket_schema::{Keys, PartitionId, Position};
+use thicket_schema::{Entry, Keys, PartitionId, Position};
 
 use super::RedisError;
 use crate::faults;
@@ -108,6 +108,19 @@ impl LogReader {
         let mut replies: Vec<u64> = pipeline.all().await?;
         faults::pass("trim.after");
         Ok(replies.pop().unwrap_or(0))
+    }
+
+    /// Returns when the oldest record after the committed position arrived, in µs since the Unix epoch.
+    /// `None` if there is no entry after it, or if its first entry cannot be decoded.
+    pub async fn oldest_received(
+        &self,
+        partition: PartitionId,
+        committed: Position,
+    ) -> Result<Option<i64>, RedisError> {
+        let next = self.read_now(&[(partition, committed)], 1).await?;
+        let entry = next.into_iter().flat_map(|(_, entries)| entries).next();
+        let entry = entry.and_then(|entry| Entry::decode(&entry.bytes).ok());
+        Ok(entry.and_then(|entry| entry.records.iter().map(|record| record.received).min()))
     }
 
     /// Returns the number of entries after the committed position. The number is exact below 1,000.

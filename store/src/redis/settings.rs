@@ -5,6 +5,11 @@ use fred::interfaces::{ClientLike as _, ConfigInterface as _};
 
 use super::RedisError;
 
+/// Checks that the server answers on a connection, and accepts commands.
+pub async fn ping_redis(redis: &Client) -> Result<(), RedisError> {
+    redis.ping(None).await
+}
+
 /// Returns the server's version, `None` if the server does not tell it.
 pub async fn server_version(redis: &Client) -> Result<Option<String>, RedisError> {
     let info: String = redis.info(None).await?;
