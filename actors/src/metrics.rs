@@ -35,7 +35,7 @@ pub struct Metrics {
     /// Sparkplug births that were not learnt, because a limit is reached.
     pub sparkplug_births_refused: IntCounter,
     /// Messages that the broker dropped because its queues were full, as the broker reports.
-    pub broker_dropped: IntGaugeVec,
+    pub broker_dropped: IntCounterVec,
     /// Readings and dead letters appended to the log.
     pub records_appended: IntCounter,
     /// Entries appended to the log. An entry holds many records.
@@ -130,6 +130,19 @@ pub struct Metrics {
     pub config_last_reload_successful: IntGauge,
     /// When the configuration was last loaded successfully, in seconds since the Unix epoch.
     pub config_last_reload_success_timestamp_seconds: Gauge,
+    /// Sensors by `state`: `known`, `reporting` (with a reading of the last day) or `silent` (reporting,
+    /// but without a reading of the last two hours).
+    pub sensors: IntGaugeVec,
+    /// Anomalies that go on.
+    pub anomalies_open: IntGauge,
+    /// Size of the database in PostgreSQL, in bytes.
+    pub postgres_bytes: IntGauge,
+    /// Memory that Redis uses, in bytes.
+    pub redis_memory_bytes: IntGauge,
+    /// Limit of the memory of Redis, in bytes; 0 means without a limit.
+    pub redis_memory_limit_bytes: IntGauge,
+    /// Maximum number of detectors in memory.
+    pub detectors_limit: IntGauge,
     /// Always 1. The labels are the version of the program and the revision of its sources.
     pub build_info: IntGaugeVec,
     /// Appends in progress.
@@ -201,8 +214,8 @@ impl Metrics {
                 "sparkplug_births_refused_total",
                 "Sparkplug births that were not learnt, because a limit is reached.",
             )?,
-            broker_dropped: r.gauges(
-                "broker_dropped_messages",
+            broker_dropped: r.counters(
+                "broker_dropped_messages_total",
                 "Messages that the broker dropped because its queues were full, as the broker reports.",
                 &["broker"],
             )?,
@@ -294,6 +307,17 @@ impl Metrics {
                 "config_last_reload_success_timestamp_seconds",
                 "When the configuration was last loaded successfully, in seconds since the Unix epoch.",
             )?,
+            sensors: r.gauges(
+                "sensors",
+                "Sensors by state: known, reporting (with a reading of the last day), silent (reporting, but without a reading of the last two hours).",
+                &["state"],
+            )?,
+            anomalies_open: r.gauge("anomalies_open", "Anomalies that go on.")?,
+            postgres_bytes: r.gauge("postgres_bytes", "Size of the database in PostgreSQL.")?,
+            redis_memory_bytes: r.gauge("redis_memory_bytes", "Memory that Redis uses.")?,
+            redis_memory_limit_bytes: r
+                .gauge("redis_memory_limit_bytes", "Limit of the memory of Redis; 0 means without a limit.")?,
+            detectors_limit: r.gauge("detectors_limit", "Maximum number of detectors in memory.")?,
             build_info: r.gauges(
                 "build_info",
                 "Always 1. The labels are the version of the program and the revision of its sources.",
@@ -318,6 +342,19 @@ impl Metrics {
         self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
         self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
         self.partitions_owned.set(self.leases.valid() as i64);
+    }
+
+    /// Sets the number of messages that a broker has dropped since it started. A smaller number than
+    /// before means that it has started again.
+    pub fn set_broker_dropped(&self, broker: &str, dropped: u64) {
+        let counter = self.broker_dropped.with_label_values(&[broker]);
+        match dropped.checked_sub(counter.get()) {
+            Some(more) => counter.inc_by(more),
+            None => {
+                counter.reset();
+                counter.inc_by(dropped);
+            }
+        }
     }
 
     /// Sets the role of this node.

@@ -8,7 +8,9 @@ mod engine;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Write as _,
     path::PathBuf,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -267,6 +269,21 @@ fn every_metric_that_is_named_is_one_of_the_engine_s() {
     let unseen: Vec<&String> =
         types.keys().filter(|name| name.starts_with("thicket_") && !seen.contains(name.as_str())).collect();
     assert!(unseen.is_empty(), "metrics that are neither on a dashboard nor in a rule: {unseen:?}");
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(engine::text().as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.trim().is_empty(), "{text}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod discover;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
+mod fleet;
 mod format;
 mod generate;
 mod http;

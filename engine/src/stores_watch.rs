@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use actix_rt::task::JoinHandle;
 use thicket_actors::metrics::Metrics;
 use thicket_store::postgres::{PostgresConnection, PostgresServer, connect_postgres, ping_postgres};
-use thicket_store::redis::{Client, RedisServer, disconnect, ping_redis, try_connect_redis};
+use thicket_store::redis::{Client, RedisServer, disconnect, redis_memory, try_connect_redis};
 
 use crate::config::Config;
 
@@ -67,13 +67,14 @@ impl fmt::Display for Away {
 
 impl StoresWatch {
     /// Starts to ask.
-    pub(crate) fn start(config: &Config) -> Self {
+    pub(crate) fn start(config: &Config, metrics: &Metrics) -> Self {
         let (redis, postgres) = (config.redis.server(), config.postgres.server());
         let watch = Self {
             redis: StoreState::new("redis", redis.to_string()),
             postgres: StoreState::new("postgresql", postgres.to_string()),
         };
-        let _redis = watch.redis.clone().ask(RedisPing { server: redis, client: None });
+        let _redis =
+            watch.redis.clone().ask(RedisPing { metrics: metrics.clone(), server: redis, client: None });
         let _postgres = watch.postgres.clone().ask(PostgresPing { server: postgres, connection: None });
         watch
     }
@@ -156,6 +157,7 @@ trait Ping {
 }
 
 struct RedisPing {
+    metrics: Metrics,
     server: RedisServer,
     client: Option<Client>,
 }
@@ -169,7 +171,10 @@ impl Ping for RedisPing {
                 self.client.insert(connected)
             }
         };
-        ping_redis(client).await.map_err(|error| error.to_string())
+        let memory = redis_memory(client).await.map_err(|error| error.to_string())?;
+        self.metrics.redis_memory_bytes.set(memory.used as i64);
+        self.metrics.redis_memory_limit_bytes.set(memory.limit as i64);
+        Ok(())
     }
 
     async fn forget(&mut self) {

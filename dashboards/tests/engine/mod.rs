@@ -92,7 +92,7 @@ fn advance(metrics: &Metrics) {
     metrics.mqtt_subscriptions_refused.with_label_values(&["broker:1883"]).set(0);
     metrics.reorder_held.with_label_values(&["broker:1883"]).set(3);
     metrics.reorder_early.inc_by(2);
-    metrics.broker_dropped.with_label_values(&["broker:1883"]).add(10);
+    metrics.broker_dropped.with_label_values(&["broker:1883"]).inc_by(10);
     metrics.records_appended.inc_by(1_000);
     metrics.entries_appended.inc_by(50);
     repeat(98, &|| metrics.append_seconds.observe(0.0015));
@@ -139,6 +139,14 @@ fn advance(metrics: &Metrics) {
     metrics.commit_oldest_seconds.set(1.5);
     metrics.lease_renewal_age_seconds.set(1.0);
     metrics.config_last_reload_successful.set(1);
+    for (state, sensors) in [("known", 100), ("reporting", 90), ("silent", 2)] {
+        metrics.sensors.with_label_values(&[state]).set(sensors);
+    }
+    metrics.anomalies_open.set(3);
+    metrics.postgres_bytes.set(2_000_000_000);
+    metrics.redis_memory_bytes.set(500_000_000);
+    metrics.redis_memory_limit_bytes.set(2_000_000_000);
+    metrics.detectors_limit.set(20_000);
     metrics.config_last_reload_success_timestamp_seconds.set(1e9);
     metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), "1a2b3c4d5e6f"]).set(1);
     for (outcome, records) in LEDGER {
@@ -148,6 +156,13 @@ fn advance(metrics: &Metrics) {
     metrics.retention_kept_partitions.set(2);
     metrics.wrong_clocks.with_label_values(&["behind"]).set(3);
     metrics.wrong_clocks.with_label_values(&["ahead"]).set(1);
+}
+
+/// Returns the text of all metrics of the engine.
+pub(crate) fn text() -> String {
+    let registry = Registry::new();
+    advance(&Metrics::new(&registry).unwrap());
+    TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
 }
 
 /// Returns the text for Prometheus: every sample with its time. The metrics of the process get

@@ -201,7 +201,7 @@ impl Status {
             fields: FieldsStatus::read(postgres).await?,
             anomalies: count_anomalies(postgres).await?,
             detectors_in_memory: of_engine("thicket_detectors"),
-            broker_dropped: of_engine("thicket_broker_dropped_messages"),
+            broker_dropped: of_engine("thicket_broker_dropped_messages_total"),
             brokers: engine.as_ref().map(brokers),
             no_readings: engine.as_ref().map(no_readings),
             quarantined,

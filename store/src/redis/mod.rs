@@ -31,6 +31,6 @@ pub use log_backlog::{InFlight, in_flight};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use server::{RedisServer, RedisServerError};
-pub use settings::{disconnect, ping_redis, server_version, setting};
+pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
