@@ -348,13 +348,10 @@ impl Metrics {
     /// before means that it has started again.
     pub fn set_broker_dropped(&self, broker: &str, dropped: u64) {
         let counter = self.broker_dropped.with_label_values(&[broker]);
-        match dropped.checked_sub(counter.get()) {
-            Some(more) => counter.inc_by(more),
-            None => {
-                counter.reset();
-                counter.inc_by(dropped);
-            }
+        if dropped < counter.get() {
+            counter.reset();
         }
+        counter.inc_by(dropped - counter.get());
     }
 
     /// Sets the role of this node.

@@ -115,7 +115,7 @@ mod tests {
         metrics.set_role(Role::Standby);
         assert_eq!(running(&metrics), Readiness::Standby);
         metrics.set_role(Role::Active);
-        metrics.leases.set_ttl(Duration::from_secs(3_600));
+        metrics.leases.set_ttl(Duration::from_hours(1));
         metrics.leases.renewed(PartitionId(0));
         metrics.mqtt_connected.with_label_values(&["b"]).set(1);
         assert_eq!(running(&metrics), Readiness::Active);

@@ -164,13 +164,11 @@ struct RedisPing {
 
 impl Ping for RedisPing {
     async fn ask(&mut self) -> Result<(), String> {
-        let client = match &self.client {
-            Some(client) => client,
-            None => {
-                let connected = try_connect_redis(&self.server).await.map_err(|error| error.to_string())?;
-                self.client.insert(connected)
-            }
-        };
+        if self.client.is_none() {
+            let connected = try_connect_redis(&self.server).await;
+            self.client = Some(connected.map_err(|error| error.to_string())?);
+        }
+        let Some(client) = &self.client else { return Err("no connection".to_owned()) };
         let memory = redis_memory(client).await.map_err(|error| error.to_string())?;
         self.metrics.redis_memory_bytes.set(memory.used as i64);
         self.metrics.redis_memory_limit_bytes.set(memory.limit as i64);
@@ -192,13 +190,11 @@ struct PostgresPing {
 
 impl Ping for PostgresPing {
     async fn ask(&mut self) -> Result<(), String> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => {
-                let connected = connect_postgres(&self.server).await.map_err(|error| error.to_string())?;
-                self.connection.insert(connected)
-            }
-        };
+        if self.connection.is_none() {
+            let connected = connect_postgres(&self.server).await;
+            self.connection = Some(connected.map_err(|error| error.to_string())?);
+        }
+        let Some(connection) = &mut self.connection else { return Err("no connection".to_owned()) };
         ping_postgres(connection).await.map_err(|error| error.to_string())
     }
 

@@ -116,7 +116,7 @@ pub(crate) fn keys_of(keys: &impl Serialize) -> Vec<String> {
 fn secret_of(path: &[String], defaults: &Dict) -> Option<Vec<String>> {
     let stem = path.last()?.strip_suffix("_file")?;
     let mut secret = path.to_vec();
-    *secret.last_mut()? = stem.to_owned();
+    stem.clone_into(secret.last_mut()?);
     let is_text = matches!(default_of(&secret, defaults), Some(Value::String(..)));
     (is_text && default_of(path, defaults).is_none()).then_some(secret)
 }

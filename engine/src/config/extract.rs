@@ -100,7 +100,7 @@ pub(super) fn key_of(place: &str, path: &[String]) -> String {
     let mut key = place.to_owned();
     for part in path {
         if part.parse::<usize>().is_ok() {
-            key.push_str(&format!("[{part}]"));
+            key.extend(["[", part, "]"]);
         } else {
             if !key.is_empty() {
                 key.push('.');

@@ -69,7 +69,11 @@ pub(super) fn print_whole(letter: &DeadLetterRow) {
     match std::str::from_utf8(&letter.payload) {
         Ok(text) => outln!("payload   {} bytes{kept}\n{}", letter.payload_bytes, shown(text)),
         Err(_) => {
-            outln!("payload   {} bytes{kept}, in hexadecimal\n{}", letter.payload_bytes, hex(&letter.payload))
+            outln!(
+                "payload   {} bytes{kept}, in hexadecimal\n{}",
+                letter.payload_bytes,
+                hex(&letter.payload)
+            );
         }
     }
 }

@@ -45,7 +45,7 @@ impl TomlText<'_> {
             let (place, heading) = (join(place, name), join(heading, name));
             match value {
                 Value::Object(inner) => {
-                    self.add_below(text, &format!("[{heading}]"), &place, &heading, inner)
+                    self.add_below(text, &format!("[{heading}]"), &place, &heading, inner);
                 }
                 Value::Array(elements) => {
                     for (index, inner) in elements.iter().filter_map(Value::as_object).enumerate() {

@@ -23,7 +23,7 @@ async fn until_readyz(engine: &Engine, status: u16, parts: &[&str]) {
             return;
         }
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_mins(1),
             "{}: {}\n{}",
             answer.status,
             answer.body,
@@ -120,4 +120,31 @@ async fn partitions_roles_and_reloads_are_gauges() {
     second.until_logged(log_lines::SUBSCRIPTION_HELD).await;
     until_readyz(&second, 200, &["standby"]).await;
     assert!(second.metric_where("thicket_role", ("role", "standby")).await > 0.5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_sensors_open_anomalies_and_the_size_of_the_stores_are_counted() {
+    let env = start(config()).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    let now = now_seconds();
+    for (sensor, age) in [("fresh", 0), ("silent", 3 * 3_600), ("gone", 3 * 86_400)] {
+        let reading = format!("{{\"ts\":{},\"level\":1}}", now - age);
+        publisher.publish(&format!("sensors/{sensor}"), reading).await;
+    }
+    env.until_accounted(3).await;
+    env.execute(
+        "INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, readings, fields, contributions)
+         SELECT id, now(), CASE name WHEN 'gone' THEN now() END, now(), 1, 1, 1, '{level}', '{1}' FROM sensors",
+    )
+    .await;
+    // The counts are read at the start, and then once a minute.
+    assert!(engine.terminate().await.success());
+    let engine = env.engine().await;
+    engine.until_metric_where("thicket_sensors", ("state", "known"), 3.0).await;
+    engine.until_metric("thicket_postgres_bytes", 1_000_000.0).await;
+    let sensors = async |state: &str| engine.metric_where("thicket_sensors", ("state", state)).await;
+    assert!((sensors("reporting").await - 2.0).abs() < 0.5 && (sensors("silent").await - 1.0).abs() < 0.5);
+    assert!((engine.metric("thicket_anomalies_open").await - 2.0).abs() < 0.5);
+    engine.until_metric("thicket_redis_memory_bytes", 100_000.0).await;
 }
