@@ -1,6 +1,7 @@
 //! `thicket config`: the effective configuration, with the origin of each value and without secrets.
 
 mod args;
+mod keys;
 mod toml_text;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use thicket_connect::without_password;
 
 use crate::config::{self, Loaded};
 use crate::terminal::{out, write_json};
+use keys::{has_headings, join};
 use toml_text::TomlText;
 
 /// The origin of a value that no source sets.
@@ -86,16 +88,6 @@ fn hide_secrets(value: &mut Value) {
 
 fn is_secret(key: &str) -> bool {
     !key.ends_with("_file") && ["password", "token", "secret"].iter().any(|part| key.contains(part))
-}
-
-/// Whether the tables of an array are written one below the other, each under its own heading.
-fn has_headings(key: &str) -> bool {
-    matches!(key, "mqtt" | "subscriptions" | "detectors")
-}
-
-/// Joins the key of a table and a name.
-fn join(table: &str, name: &str) -> String {
-    if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
 }
 
 /// Adds every value by its whole key.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{has_headings, join};
+use super::keys::{has_headings, join};
 
 /// The column of the comments.
 const COLUMN: usize = 44;

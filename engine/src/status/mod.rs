@@ -8,6 +8,7 @@ mod report;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 
 use crate::config::Config;
@@ -28,7 +29,10 @@ pub(crate) struct StatusArgs {
 /// Prints the state of the deployment.
 pub(crate) async fn status(config: &Config, args: StatusArgs) -> anyhow::Result<ExitCode> {
     let (postgres, redis) = tokio::join!(stores::postgres(config), stores::redis(config));
-    let (mut postgres, redis) = (postgres?, redis?);
+    let (mut postgres, redis) = match (postgres, redis) {
+        (Err(postgres), Err(redis)) => bail!("{postgres:#}; {redis:#}"),
+        (postgres, redis) => (postgres?, redis?),
+    };
     let status = Status::read(config, &mut postgres, &redis).await?;
     args.format.print(&status, |status| print::print(status, args.partitions))?;
     Ok(if status.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

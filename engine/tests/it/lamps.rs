@@ -76,7 +76,8 @@ async fn a_store_that_is_away_is_named_by_readyz_the_gauge_and_one_log_line() {
     assert!(warnings(&engine).len() < 20, "{:#?}", warnings(&engine));
     env.servers.redis.restart_on_same_port().unwrap();
     until_readyz(&engine, 200, &["ready"]).await;
-    env.until_accounted(samples.records(15)).await;
+    // Redis may have died after an append and before its reply: such readings arrive twice.
+    env.until_scored(samples.records(15)).await;
     assert!(engine.log().contains("redis answers again"));
 }
 
