@@ -7,16 +7,17 @@ use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
 use crate::stores;
+use crate::terminal::outln;
 
 /// Brings the tables up to date.
 pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
     let connection = stores::postgres(config).await?;
     let ran = postgres::migrate(connection).await?;
     if ran.is_empty() {
-        println!("the tables are up to date");
+        outln!("the tables are up to date");
     }
     for name in ran {
-        println!("ran migration {name}");
+        outln!("ran migration {name}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,8 +14,9 @@ use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
-use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
+use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
+use thicket_store::complaints;
 use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
 };
@@ -103,9 +104,12 @@ impl Starter<'_> {
         let Self { config, metrics, .. } = *self;
         let redis = self.redis(arbiter).await?;
         let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
+        let dead_letters = DeadLetterLog::default();
         let writer = |_| {
             let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
-            let (options, metrics) = (PostgresWriterOptions { server, max_rows }, metrics.clone());
+            let dead_letters = dead_letters.clone();
+            let (options, metrics) =
+                (PostgresWriterOptions { server, max_rows, dead_letters }, metrics.clone());
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })
@@ -265,9 +269,12 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
             Ok(pending) if pending.is_empty() => break,
             Ok(_) => anyhow::bail!("the tables are missing or out of date: run `thicket migrate`"),
             Err(error) => {
-                tracing::warn!(
-                    "postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)"
-                );
+                if let Some(repeated) = complaints::due("connect to postgresql", &error) {
+                    tracing::warn!(
+                        repeated,
+                        "postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)"
+                    );
+                }
                 backoff.wait().await;
             }
         }
@@ -279,7 +286,9 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
             // Only a person can solve this. All other errors may pass.
             Err(error @ DeploymentError::PartitionsDiffer { .. }) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(%error, "postgresql does not answer any more; trying again");
+                if let Some(repeated) = complaints::due("read the deployment", &error) {
+                    tracing::warn!(%error, repeated, "postgresql does not answer any more; trying again");
+                }
                 backoff.wait().await;
             }
         }

@@ -19,7 +19,8 @@
 //!   [`balance`]: what the ledger and the tables must agree on; [`moves`]: which node moved a
 //!   position.
 //! - [`redis`]: reads and damages what the engine stores in Redis.
-//! - [`flaky_proxy`]: a TCP proxy that breaks its connections.
+//! - [`flaky_proxy`]: a TCP proxy that breaks its connections. [`cut_proxy`]: one whose network can be
+//!   cut.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
 //! - `http`, `metrics`: a request to the engine, and its metrics.
 //! - [`timing`]: how often and how long a test waits.
@@ -32,6 +33,7 @@
 pub mod balance;
 pub mod certificates;
 pub mod config;
+pub mod cut_proxy;
 pub mod engine;
 pub mod engine_process;
 pub mod env;
@@ -48,6 +50,7 @@ pub mod tables;
 pub mod timing;
 
 pub use config::{Addresses, Config};
+pub use cut_proxy::CutProxy;
 pub use engine::Engine;
 pub use engine_process::{EngineProcess, Launch};
 pub use env::TestEnv;

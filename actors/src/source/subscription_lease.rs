@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::Recipient;
 use chrono::Utc;
 use thicket_schema::{EpochKey, Keys, LeaseKey};
+use thicket_store::complaints;
 use thicket_store::redis::{LeaseState, Leases};
 use tokio::sync::{Mutex, watch};
 
@@ -97,7 +98,9 @@ impl SubscriptionLease {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot acquire the lease of the subscription; retrying");
+                    if let Some(repeated) = complaints::due("acquire the subscription", &error) {
+                        tracing::warn!(%error, repeated, "cannot acquire the lease of the subscription; retrying");
+                    }
                 }
             }
             tokio::select! {
@@ -120,7 +123,11 @@ impl SubscriptionLease {
                 let fenced = self.fence.send(FenceWriters { ingress_epoch }).await;
                 self.writers_fenced.set(fenced.unwrap_or(false));
             }
-            Err(error) => tracing::warn!(%error, "cannot take over the logs; retrying"),
+            Err(error) => {
+                if let Some(repeated) = complaints::due("take over the logs", &error) {
+                    tracing::warn!(%error, repeated, "cannot take over the logs; retrying");
+                }
+            }
         }
         self.writers_fenced.get()
     }
@@ -140,7 +147,11 @@ impl SubscriptionLease {
                 return false;
             }
             Ok(LeaseState::Renewed) => {}
-            Err(error) => tracing::warn!(%error, "cannot renew the lease of the subscription; retrying"),
+            Err(error) => {
+                if let Some(repeated) = complaints::due("renew the subscription", &error) {
+                    tracing::warn!(%error, repeated, "cannot renew the lease of the subscription; retrying");
+                }
+            }
         }
         true
     }

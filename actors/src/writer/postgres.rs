@@ -2,7 +2,7 @@
 //! their arrival.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised,
@@ -11,13 +11,18 @@ use actix::{
 use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
+use thicket_store::complaints;
 use thicket_store::postgres::{CommitBatch, CommitReport, PostgresServer, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
+use super::dead_letter_log::DeadLetterLog;
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
+
+/// How often dead letters that are not logged yet are looked for.
+const DEAD_LETTER_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The settings of a writer.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub struct PostgresWriterOptions {
     pub server: PostgresServer,
     /// Maximum number of rows of one transaction.
     pub max_rows: usize,
+    /// Where dead letters are logged. The writers of a node share it.
+    pub dead_letters: DeadLetterLog,
 }
 
 /// Commits batches. All waiting batches go into one transaction, up to a number of rows. So a slow
@@ -59,7 +66,7 @@ impl PostgresWriter {
         }
         self.state.busy = true;
         let session = self.state.session.take().unwrap_or_default();
-        let task = commit(session, self.options.server.clone(), self.metrics.clone(), commits);
+        let task = commit(session, self.options.clone(), self.metrics.clone(), commits);
         context.spawn(task.into_actor(self).map(|session, this, context| {
             this.state.session = Some(session);
             this.state.busy = false;
@@ -70,6 +77,10 @@ impl PostgresWriter {
 
 impl Actor for PostgresWriter {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(DEAD_LETTER_INTERVAL, |this, _| this.options.dead_letters.log(Instant::now()));
+    }
 }
 
 impl Supervised for PostgresWriter {
@@ -119,21 +130,24 @@ fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
 /// Commits batches. Returns once the outcome of every batch is known.
 async fn commit(
     mut session: WriteSession,
-    server: PostgresServer,
+    options: PostgresWriterOptions,
     metrics: Metrics,
     mut commits: Vec<Commit>,
 ) -> WriteSession {
     let mut backoff = Backoff::default();
+    let _wait = metrics.commit_waits.begin();
     let report = loop {
         let started = Instant::now();
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-        match session.commit(&server, &batches).await {
+        match session.commit(&options.server, &batches).await {
             Ok(report) => {
                 metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 break report;
             }
             Err(error) => {
-                tracing::warn!(%error, "postgresql did not commit the rows; they stay in the log; retrying");
+                if let Some(repeated) = complaints::due("commit", &error) {
+                    tracing::warn!(%error, repeated, "postgresql did not commit the rows; they stay in the log; retrying");
+                }
                 let withdrawn = session.quarantine_unstorable(&error, &batches).await;
                 if !withdrawn.is_empty() {
                     commits = withdraw(commits, &withdrawn);
@@ -146,6 +160,7 @@ async fn commit(
     };
     let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
     count(&metrics, &batches, &report);
+    options.dead_letters.add(&report.dead_letters, &report.dead_letter_examples);
     for (commit, decision) in commits.into_iter().zip(report.decisions) {
         let outcome = match decision {
             CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,

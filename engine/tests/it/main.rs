@@ -6,7 +6,9 @@
 
 mod anomalies;
 mod backtest;
+mod check;
 mod clocks;
+mod command_line;
 mod commands;
 mod configuration;
 #[cfg(feature = "faults")]
@@ -14,6 +16,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod fields;
+mod lamps;
 mod mqtt;
 mod outages;
 mod passwords;
@@ -28,4 +31,5 @@ mod sparkplug;
 mod stores;
 mod subscriptions;
 mod support;
+mod terminal;
 mod tls;

@@ -3,7 +3,7 @@
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use thicket_connect::{Expected, all_causes, with_advice};
 use tokio_postgres::NoTls;
@@ -64,6 +64,18 @@ pub(super) async fn establish(server: &PostgresServer) -> ConnectionResult<Async
     let connected = config.connect(MakeRustlsConnect::new((*tls).clone())).await;
     let (client, connection) = connected.map_err(|error| bad(error, Expected::Tls))?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+/// Checks that the server answers on a connection.
+pub async fn ping_postgres(connection: &mut AsyncPgConnection) -> Result<(), QueryError> {
+    connection.batch_execute("SELECT 1").await
+}
+
+/// Returns the size of the database on disk, in bytes.
+pub async fn database_bytes(connection: &mut AsyncPgConnection) -> Result<i64, QueryError> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>("pg_database_size(current_database())"))
+        .get_result(connection)
+        .await
 }
 
 /// Creates a pool of at most `size` connections. Each is opened when it is first needed.

@@ -11,6 +11,7 @@ use fred::types::config::ReconnectPolicy;
 use thicket_connect::{refusal, with_advice};
 
 use super::server::RedisServer;
+use crate::complaints;
 use crate::retry::until_ok;
 
 /// An error of Redis, or of the connection to it.
@@ -53,7 +54,9 @@ pub async fn try_connect_redis(server: impl Into<RedisServer>) -> Result<Client,
 pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
     let server = server.into();
     let warn = |error: &RedisError| {
-        tracing::warn!(%error, %server, "redis does not answer; retrying (start it, or set redis.url)");
+        if let Some(repeated) = complaints::due("connect to redis", error) {
+            tracing::warn!(%error, %server, repeated, "redis does not answer; retrying (start it, or set redis.url)");
+        }
     };
     let client = until_ok(async || try_connect_redis(&server).await, warn).await;
     warn_of_refused_certificates(&client);
@@ -64,7 +67,9 @@ pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
 /// report only that there is no connection.
 fn warn_of_refused_certificates(client: &Client) {
     client.on_error(|(error, _)| async move {
-        if let Some(refusal) = refusal(error.details()) {
+        if let Some(refusal) = refusal(error.details())
+            && complaints::due("reconnect to redis", &refusal).is_some()
+        {
             tracing::warn!(error = refusal, "no connection to redis; retrying");
         }
         Ok(())
