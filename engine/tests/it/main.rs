@@ -24,6 +24,7 @@ mod poison;
 mod reconcile;
 mod restart;
 mod retention;
+mod slow_stores;
 mod sparkplug;
 mod stores;
 mod subscriptions;
