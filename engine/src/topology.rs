@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use thicket_actors::checkpoint::Checkpointer;
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, ShardHandle};
+use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
@@ -53,7 +53,9 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Topology> {
     let deployment = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
-    let starter = Starter { config, metrics, exit, node: node_name(config), keys, deployment };
+    let node = node_name(config);
+    let renewal = Renewal::start(config.redis.server(), node.clone(), config.shards.lease)?;
+    let starter = Starter { config, metrics, exit, node, renewal, keys, deployment };
 
     let store_arbiter = Arbiter::new();
     let stores = starter.start_stores(&store_arbiter.handle()).await?;
@@ -87,6 +89,7 @@ struct Starter<'a> {
     metrics: &'a Metrics,
     exit: &'a ExitSignal,
     node: NodeName,
+    renewal: Renewal,
     keys: Keys,
     deployment: Deployment,
 }
@@ -118,9 +121,9 @@ impl Starter<'_> {
             Checkpointer::new(store, reading, counting)
         });
         let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
-        let partitions = config.queue.partitions;
+        let (partitions, renewal) = (config.queue.partitions, self.renewal.clone());
         let keeper = start_in_arbiter(arbiter, self.supervise("partition_keeper"), move |_| {
-            PartitionKeeper::new(partitions, leases, keys, pool, metrics)
+            PartitionKeeper::new(partitions, leases, renewal, keys, pool, metrics)
         });
         Ok(Stores { writers, checkpointer, keeper })
     }
@@ -197,6 +200,7 @@ impl Starter<'_> {
         let peers = IngressPeers {
             writer,
             leases: self.leases(redis.clone()),
+            renewal: self.renewal.clone(),
             keys: SubscriptionKeys::new(&self.keys),
             redis: (redis, self.keys.clone()),
             pool: postgres_pool(config.postgres.server(), 1)?,

@@ -83,7 +83,8 @@ pub use partitions::{
 };
 pub use pending_writes::CommitReport;
 pub use quarantine::{
-    QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine, quarantined_by_reason,
+    QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine_reading,
+    quarantined_by_reason,
 };
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};

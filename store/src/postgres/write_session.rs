@@ -108,8 +108,9 @@ impl WriteSession {
             tracing::error!(sensor = %entry.sensor, ts = %entry.ts, position = %entry.position, reason = entry.detail, "postgresql rejects a reading; it becomes a dead letter");
             // If another owner has claimed the partition, no entry is written. The partition is
             // reopened anyway.
-            match quarantine(connection, &entry).await {
-                Ok(_) => drop(partitions.insert(entry.partition)),
+            match tokio::time::timeout(limit, quarantine(connection, &entry)).await {
+                Ok(Ok(_)) => drop(partitions.insert(entry.partition)),
+                Ok(Err(error)) => tracing::warn!(%error, "cannot quarantine the reading"),
                 Err(error) => tracing::warn!(%error, "cannot quarantine the reading"),
             }
         }

@@ -37,7 +37,7 @@ async fn reject(server: &PostgresServer, code: &str) {
 }
 
 /// Returns a batch of readings with these values.
-fn batch_of(values: &[f64]) -> CommitBatch {
+pub(crate) fn batch_of(values: &[f64]) -> CommitBatch {
     let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
     batch.to = Position { generation: 1, n: 1 };
     for (item, &value) in values.iter().enumerate() {
