@@ -1,5 +1,6 @@
 //! The `thicket` binary: reads the configuration and runs the engine or another command.
 
+mod access;
 mod anomalies;
 mod backlog;
 mod backtest;

@@ -14,6 +14,7 @@ mod crash;
 mod dead_letters;
 mod explain;
 mod fields;
+mod http;
 mod mqtt;
 mod outages;
 mod passwords;
