@@ -28,6 +28,7 @@ impl CaseRun<'_> {
         closing.release(usize::MAX);
         closing.settle(self.timeout).await?;
         self.until_closed().await?;
+        self.check_arrivals().await?;
         self.end_disturbances().await;
         self.until_checkpointed_and_trimmed().await?;
         self.check_engine(node).await?;
@@ -37,6 +38,19 @@ impl CaseRun<'_> {
             }
         }
         self.stop(node).await
+    }
+
+    /// Checks that the engines have received what the case publishes. Without it, every later
+    /// complaint would be about the engine.
+    async fn check_arrivals(&self) -> anyhow::Result<()> {
+        let mut tables = self.tables().await?;
+        let delivered = tables.number("SELECT sum(delivered) FROM ledger").await?;
+        let published = self.traffic.expected.records;
+        ensure!(
+            delivered >= published.cast_signed(),
+            "{delivered} of {published} records have reached an engine: a publisher sent less than the case says, or the broker dropped them"
+        );
+        Ok(())
     }
 
     /// Checks that no restore went wrong and that `thicket reconcile` finds no difference.
