@@ -13,6 +13,7 @@ use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
 use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
+use crate::migrate::MigrateArgs;
 use crate::output::Format;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
@@ -106,7 +107,7 @@ pub(crate) enum Command {
     /// them.
     Check,
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
-    Migrate,
+    Migrate(MigrateArgs),
     /// Shows the partitions with their positions and lag, the detectors, the ledger, the records in
     /// flight, and losses.
     Status(Format),

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
             run::run(&config, origin)
         }
         Command::Check => on_threads(check::check(&config)),
-        Command::Migrate => on_threads(migrate::migrate(&config)),
+        Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
         Command::Status(format) => on_threads(status::status(&config, format)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),

@@ -2,14 +2,24 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use thicket_schema::postgres;
 use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
 use crate::stores;
 
-/// Brings the tables up to date.
-pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
+/// The arguments of `thicket migrate`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// Also creates the roles thicket_engine and thicket_reader, and grants to them what the engine
+    /// and Grafana need. Needs a role that may create roles; best a superuser.
+    #[arg(long)]
+    roles: bool,
+}
+
+/// Brings the tables up to date, and the roles if that is asked for.
+pub(crate) async fn migrate(config: &Config, args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let connection = stores::postgres(config).await?;
     let ran = postgres::migrate(connection).await?;
     if ran.is_empty() {
@@ -17,6 +27,16 @@ pub(crate) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
     }
     for name in ran {
         println!("ran migration {name}");
+    }
+    if args.roles {
+        let mut connection = stores::postgres(config).await?;
+        let is_closed = postgres::grant_roles(&mut connection).await?;
+        println!("the roles thicket_engine and thicket_reader have their rights");
+        if !is_closed {
+            println!(
+                "thicket_reader can still take advisory locks and write large objects; run `thicket migrate --roles` as a superuser to forbid it"
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -101,13 +101,13 @@ CREATE TABLE readings (
 
 -- Creates the day tables of readings that are missing for the given UTC days. Attaching a table
 -- takes a weaker lock than creating it in place, so queries and inserts on other days continue. The
--- advisory lock lets one writer at a time do it.
-CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql AS $$
+-- lock lets one writer at a time do it. Who can only read cannot take it, unlike an advisory lock.
+CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     day  date;
     name text;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('thicket.ensure_day_partitions'));
+    LOCK TABLE deployment IN SHARE UPDATE EXCLUSIVE MODE;
     FOREACH day IN ARRAY days LOOP
         name := 'readings_' || to_char(day, '"y"YYYY"m"MM"d"DD');
         IF to_regclass(name) IS NULL THEN
@@ -118,6 +118,35 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+
+-- Locks a day table of readings against writers.
+CREATE FUNCTION lock_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = day AND inhparent = 'readings'::regclass) THEN
+        RAISE EXCEPTION '% is no day table of readings', day;
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', day);
+END $$;
+
+-- Drops a day table of readings.
+CREATE FUNCTION drop_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = day AND inhparent = 'readings'::regclass) THEN
+        RAISE EXCEPTION '% is no day table of readings', day;
+    END IF;
+    EXECUTE format('DROP TABLE %s', day);
+END $$;
+
+-- The three functions act with the rights of the owner, so that the engine need not own the tables:
+-- see roles.sql. Their names must mean the tables of this schema, whoever calls them.
+DO $do$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['ensure_day_partitions(date[])', 'lock_day_partition(regclass)', 'drop_day_partition(regclass)'] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', name, current_schema());
+    END LOOP;
+END $do$;
 
 -- Tries to insert rows. Returns the SQLSTATE and the message of the error if PostgreSQL rejects
 -- them, and no row if it accepts them. The caller rolls back. A client cannot decide by the

@@ -9,6 +9,7 @@ mod drop_day;
 mod many_days;
 mod operators;
 mod rejected_rows;
+mod roles;
 mod scripts;
 mod slow_commits;
 mod support;
