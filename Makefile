@@ -6,10 +6,11 @@ SENSORS ?=
 DATA ?=
 SCHEDULES ?=
 NAB ?=
+DETECT ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test crash model lint sanitize fuzz bench bench-forest bench-nab reference
+.PHONY: help servers demo test crash model lint sanitize fuzz bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -64,6 +65,12 @@ bench-forest: ## Compare the forest with krcflib, the Random Cut Forest of AWS i
 
 bench-nab: ## Measure how well detectors detect, on 34 labelled series or on the series in NAB=DIR; the last line is JSON (a minute)
 	@cargo run --release --locked -p thicket-nab $(if $(NAB),-- --data $(NAB))
+
+bench-detect: ## Measure detection on the labelled series in DETECT=DIR, and what a sensor costs; the last line is JSON (three minutes)
+	@test -n '$(DETECT)' || { echo 'make bench-detect needs DETECT=DIR, a folder with labelled series of public sets.' >&2; \
+		echo 'detector/bench/README.md says where to get the sets and how to lay them out. Without them:' >&2; \
+		echo '  cargo run --release --locked -p thicket-detector-bench -- --part cost --part calm' >&2; exit 2; }
+	@cargo run --release --locked -p thicket-detector-bench -- --data $(DETECT)
 
 reference: ## Compare the forest with the reference values of the original implementation
 	cargo run --release --locked --quiet -p rrcf-rs --example reference -- rrcf/tests/reference/*.json

@@ -9,17 +9,18 @@ mod noise;
 mod run;
 mod scoring;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
 use dataset::Series;
-use run::Scored;
 use scoring::{Best, PROFILES};
-use thicket_detector::{DetectorConfig, Profile};
+use thicket_detector::DetectorConfig;
+use thicket_detector_bench::numbers::median;
+use thicket_detector_bench::profiles;
+use thicket_detector_bench::report::allow_broken_pipe;
+use thicket_detector_bench::stream::Scored;
 
 /// Scores the profiles of the detector on labelled series, as the Numenta Anomaly Benchmark does.
 #[derive(Parser)]
@@ -48,28 +49,17 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
-    match report(&Args::parse(), &mut io::stdout().lock()) {
-        // The reader of the output, such as `head`, has closed it.
-        Err(error) if error.downcast_ref().is_some_and(broken) => Ok(()),
-        result => result,
-    }
+    allow_broken_pipe(report(&Args::parse(), &mut io::stdout().lock()))
 }
 
 fn report(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
+    let configs = profiles::configs(args.profile.as_deref(), &args.settings)?;
     let all = dataset::read(&args.data)?;
     let windows: usize = all.iter().map(|series| series.windows.len()).sum();
     let rows: usize = all.iter().map(|series| series.values.len()).sum();
     writeln!(out, "{} series, {rows} rows, {windows} labelled windows, {} seeds\n", all.len(), args.seeds)?;
     let mut figures = serde_json::Map::new();
-    for (name, profile) in [("small", Profile::Small), ("medium", Profile::Medium), ("large", Profile::Large)]
-    {
-        if args.profile.as_deref().is_some_and(|only| only != name) {
-            continue;
-        }
-        let mut config: DetectorConfig = serde_json::from_str(&args.settings)?;
-        config.profile = profile;
-        config.validate()?;
+    for (name, config) in configs {
         let figure = bench(name, &config, &all, args, out)?;
         figures.insert(name.to_owned(), figure);
     }
@@ -96,7 +86,7 @@ fn bench(
         "{name:8} seed   standard   low_FP   low_FN    found  false rows   shipped threshold: found  false alarms a week"
     )?;
     for seed in 0..args.seeds {
-        let scored = run_all(all, config, seed)?;
+        let scored = run::run_all(all, config, seed)?;
         for (series, scored) in all.iter().zip(&scored) {
             run::write(&args.out.join(name).join(seed.to_string()), series, scored)?;
             memory = memory.max(scored.memory);
@@ -118,11 +108,8 @@ fn bench(
         per_seed.push(best);
         at_shipped.push(shipped);
     }
-    let median = |profile: usize| {
-        let mut scores: Vec<f64> = per_seed.iter().map(|best| best[profile].score).collect();
-        scores.sort_by(f64::total_cmp);
-        scores[scores.len() / 2]
-    };
+    let median =
+        |profile: usize| median(&per_seed.iter().map(|best| best[profile].score).collect::<Vec<f64>>());
     let micros = spent.as_secs_f64() * 1e6 / applied as f64;
     let medians = [median(0), median(1), median(2)];
     writeln!(
@@ -158,13 +145,14 @@ impl Shipped {
         for (series, scored) in all.iter().zip(scored) {
             let in_window =
                 |row: usize| series.windows.iter().any(|&(left, right)| (left..=right).contains(&row));
-            let alarms = || scored.alarms.iter().filter(|&&row| row >= series.probation());
+            let announced = scored.events.iter().map(|event| event.announced);
+            let alarms = || announced.clone().filter(|&row| row >= series.probation());
             found += series
                 .windows
                 .iter()
-                .filter(|&&(left, right)| alarms().any(|row| (left..=right).contains(row)))
+                .filter(|&&(left, right)| alarms().any(|row| (left..=right).contains(&row)))
                 .count();
-            false_alarms += alarms().filter(|&&row| !in_window(row)).count();
+            false_alarms += alarms().filter(|&row| !in_window(row)).count();
             weeks += series.weeks();
         }
         Self { found, false_alarms_per_week: false_alarms as f64 / weeks }
@@ -187,28 +175,6 @@ fn print_files(all: &[Series], scored: &[Scored], threshold: f64, out: &mut impl
         )?;
     }
     Ok(())
-}
-
-/// Scores all series, on as many threads as there are processors. The result does not depend on
-/// which thread takes which series.
-fn run_all(all: &[Series], config: &DetectorConfig, seed: u64) -> anyhow::Result<Vec<Scored>> {
-    let next = AtomicUsize::new(0);
-    let scored = Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(series) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = run::run(series, config, seed);
-                    let mut scored = scored.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    scored.push((series.name.clone(), result));
-                }
-            });
-        }
-    });
-    let mut scored = scored.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    scored.sort_by(|a, b| a.0.cmp(&b.0));
-    scored.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Rounds to two decimals.

@@ -1,9 +1,9 @@
-//! Synthetic series for the tests and examples, and a detector that scores them.
+//! Synthetic series for the tests, examples and benchmarks, and a detector that scores them.
 
 #![allow(
     dead_code,
     clippy::unwrap_used,
-    reason = "no test uses all of this file; a test that cannot continue may panic"
+    reason = "no test uses all of this file; a test or benchmark that cannot continue may panic"
 )]
 
 use thicket_detector::{Detection, Detector, DetectorConfig, Profile};

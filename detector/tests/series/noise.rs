@@ -1,4 +1,4 @@
-//! Deterministic noise. The benchmark in `nab/` includes this file too.
+//! Deterministic noise. The benchmarks in `bench/` and `nab/` include this file too.
 
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};

@@ -120,8 +120,10 @@ fn given_path(attributes: &[Attribute]) -> Option<String> {
 /// The file of a child module and the directory of its children.
 fn child_file(attributes: &[Attribute], name: &str, file: &Path, directory: &Path) -> (PathBuf, PathBuf) {
     if let Some(given) = given_path(attributes) {
-        let beside = file.parent().unwrap();
-        return (beside.join(given), beside.to_owned());
+        // The compiler looks for the children of such a file beside it, whatever its name.
+        let file = file.parent().unwrap().join(given);
+        let children = file.parent().unwrap().to_owned();
+        return (file, children);
     }
     let children = directory.join(name);
     let flat = directory.join(format!("{name}.rs"));
