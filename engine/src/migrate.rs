@@ -12,8 +12,8 @@ use crate::stores;
 /// The arguments of `thicket migrate`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct MigrateArgs {
-    /// Also creates the roles thicket_engine and thicket_reader, and grants to them what the engine
-    /// and Grafana need. Needs a role that may create roles; best a superuser.
+    /// Also creates two roles, and grants to one what the engine needs, to the other what Grafana
+    /// needs. Needs a user that may create roles; best a superuser.
     #[arg(long)]
     roles: bool,
 }
