@@ -92,7 +92,8 @@ mod tests {
         let mut pace = Pace::new(20_000);
         let took = seconds(&mut pace, 20_000, 50.0);
         assert!(took < 20_000.0 / 50.0 + 6.0 * LIMIT.as_secs_f64(), "{took}");
-        assert!(pace.rows() <= 250, "{pace:?}");
+        // The last transaction was a small rest, so the next one may be twice as large.
+        assert!(pace.rows() <= 2 * 250, "{pace:?}");
     }
 
     #[test]
