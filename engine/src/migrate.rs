@@ -1,6 +1,7 @@
 //! `thicket migrate`, and the check of the tables that `run` makes.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use thicket_schema::postgres;
@@ -8,6 +9,9 @@ use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
 use crate::stores;
+
+/// How long to wait for the list of migrations.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The arguments of `thicket migrate`.
 #[derive(Clone, Copy, Debug, Args)]
@@ -47,6 +51,6 @@ pub(crate) fn pending(server: &PostgresServer) -> anyhow::Result<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let connection = connect_postgres(server).await?;
-        Ok(postgres::pending_migrations(connection).await?)
+        Ok(tokio::time::timeout(ANSWER_TIMEOUT, postgres::pending_migrations(connection)).await??)
     })
 }

@@ -28,6 +28,8 @@ use crate::migrate;
 
 /// Maximum number of connections that read the history of detectors.
 const READ_CONNECTIONS: usize = 4;
+/// How long to wait for the answers of PostgreSQL at the start.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of restarts of an actor within a minute. After one more, the node gives up.
 const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -278,11 +280,15 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
     }
     backoff.reset();
     loop {
-        match check_and_read(config).await {
-            Ok(deployment) => return Ok(deployment),
+        match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config)).await {
+            Ok(Ok(deployment)) => return Ok(deployment),
             // Only a person can solve this. All other errors may pass.
-            Err(error @ DeploymentError::PartitionsDiffer { .. }) => return Err(error.into()),
+            Ok(Err(error @ DeploymentError::PartitionsDiffer { .. })) => return Err(error.into()),
             Err(error) => {
+                tracing::warn!(%error, "postgresql does not answer any more; trying again");
+                backoff.wait().await;
+            }
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "postgresql does not answer any more; trying again");
                 backoff.wait().await;
             }
