@@ -1,7 +1,7 @@
 -- The roles of a database of Thicket. `thicket migrate --roles` runs this file after the migrations. Run
 -- it again after every upgrade. The roles cannot log in: make logins that are members of them.
 --
---   the owner       whoever runs this: owns the tables, and creates and drops the tables of days
+--   the owner       the role that runs this: owns the tables, and creates and drops the tables of days
 --   thicket_engine  runs `thicket run` and all other commands except migrate: reads and writes rows
 --   thicket_reader  reads the views, for Grafana and other tools
 --

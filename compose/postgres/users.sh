@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs once, when the database is created: creates the users of the engine and of Grafana. Everybody who can
-# view a dashboard can send any SQL through Grafana. Therefore its user can read the views, and do
-# nothing else. `thicket migrate --roles` grants to the two roles what they need.
+# Runs once, when the database is created: creates the users of the engine and of Grafana. Every
+# viewer of a dashboard can send any SQL through Grafana. Therefore its user can read the views, and
+# do nothing else. `thicket migrate --roles` grants to the two roles what they need.
 set -euo pipefail
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --set grafana="$GRAFANA_DATABASE_PASSWORD" \
     --set engine="$ENGINE_DATABASE_PASSWORD" --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'

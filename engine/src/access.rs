@@ -18,9 +18,9 @@ type TokenDigest = [u8; 32];
 pub(crate) struct Access {
     /// Names of this server in addition to addresses and `localhost`, in lower case.
     pub(crate) hosts: Vec<String>,
-    /// The token of those who may read; `None` for everybody.
+    /// The token that may read; `None`: a request needs none.
     pub(crate) read: Option<TokenDigest>,
-    /// The token of those who may also change labels; `None` for nobody.
+    /// The token that may also change labels; `None`: no request may.
     pub(crate) operate: Option<TokenDigest>,
 }
 

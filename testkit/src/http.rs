@@ -13,9 +13,9 @@ pub struct Response {
     pub body: String,
 }
 
-/// Sends a request on a connection of its own. A `body` is sent as JSON. `token`: what may do this.
-/// Returns an error if there
-/// is no answer within `limit`; an answer with an error status is a [`Response`].
+/// Sends a request on a connection of its own, with a token if there is one. A `body` is sent as
+/// JSON. Returns an error if there is no answer within `limit`; an answer with an error status is a
+/// [`Response`].
 pub(crate) async fn request(
     method: &str,
     url: String,

@@ -46,13 +46,13 @@ impl Renewal {
         lock(&self.held).remove(key);
     }
 
-    /// Whether another node holds the lease, or held it, or nobody holds it.
+    /// Whether this node does not hold the lease, or has lost it since it took it.
     pub(crate) fn is_lost(&self, key: &LeaseKey) -> bool {
         lock(&self.held).get(key).copied().unwrap_or(true)
     }
 }
 
-/// Renews the held leases until nobody holds `held` any more.
+/// Renews the held leases until the last [`Renewal`] is dropped.
 async fn renew_all(server: RedisServer, node: NodeName, ttl: Duration, held: Weak<Mutex<Held>>) {
     let leases = Leases::new(connect_redis(server).await, node, ttl);
     let mut ticks = tokio::time::interval(ttl / 3);
@@ -112,7 +112,7 @@ mod tests {
         std::thread::sleep(5 * TTL);
         let holder = async |partition| lease_holder(&client, key(partition)).await.expect("an answer");
         assert_eq!(holder(1).await, Some(node.to_string()));
-        assert_eq!(holder(2).await, None, "nobody renews it");
+        assert_eq!(holder(2).await, None, "this lease is not renewed");
         assert!(!renewal.is_lost(&key(1)));
 
         leases.release(key(1)).await.expect("an answer");

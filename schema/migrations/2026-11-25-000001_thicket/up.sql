@@ -56,7 +56,10 @@ CREATE TABLE sensors (
     first_seen timestamptz NOT NULL,
     -- Fields beyond the number of names that a detector keeps, counted once per reading and rounded
     -- down to a power of two.
-    untracked  bigint      NOT NULL DEFAULT 0
+    untracked  bigint      NOT NULL DEFAULT 0,
+    -- The newest UTC day on which it had a reading: no later day table has rows of it. Null: not known.
+    -- Queries for its newest reading begin there, so that they need not look into every day.
+    last_day   date
 );
 
 -- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
@@ -101,7 +104,7 @@ CREATE TABLE readings (
 
 -- Creates the day tables of readings that are missing for the given UTC days. Attaching a table
 -- takes a weaker lock than creating it in place, so queries and inserts on other days continue. The
--- lock lets one writer at a time do it. Who can only read cannot take it, unlike an advisory lock.
+-- lock lets one writer at a time do it. A role that only reads cannot take it, unlike an advisory lock.
 CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     day  date;
@@ -341,7 +344,9 @@ SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fi
        (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
         WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out
 FROM sensors s
-LEFT JOIN LATERAL (SELECT r.ts FROM readings r WHERE r.sensor = s.id ORDER BY r.ts DESC LIMIT 1) newest ON true;
+LEFT JOIN LATERAL (SELECT r.ts FROM readings r
+                   WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
+                   ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
 CREATE VIEW field_standings AS
 SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern

@@ -7,7 +7,7 @@ use thicket_schema::{Flag, SensorId, Timestamp};
 
 use super::clocks::{ClockState, TimeFacts};
 use super::connection::{PostgresPool, StoreError, quickly};
-use super::history::BEFORE_ALL;
+use super::history::{AFTER_ALL, BEFORE_ALL};
 
 /// The facts that decide whether a restore may use the checkpoint of a sensor, and those that
 /// restore the order of its readings.
@@ -22,11 +22,6 @@ pub struct CheckpointFacts {
     /// The order of its readings in time.
     pub time: TimeFacts,
 }
-
-/// The ages in days up to which the newest rows of a sensor are looked for, one after the other, and
-/// then without a bound. A search with a bound plans few day tables. The ages decide only how fast
-/// the rows are found: the newest row after a time is the newest row.
-const SEARCHED_DAYS: [i64; 2] = [2, 40];
 
 /// The newest rows of a sensor, and its clock.
 #[derive(QueryableByName)]
@@ -99,8 +94,10 @@ impl CheckpointFacts {
     pub async fn load(pool: &PostgresPool, sensor: SensorId) -> Result<Self, StoreError> {
         let found = quickly(async {
             let mut connection = pool.get().await?;
-            for days in SEARCHED_DAYS {
-                let found = FoundFacts::load(&mut connection, sensor, days_ago(days), false).await?;
+            // A search from the newest day on plans few day tables. The day decides only how fast the
+            // rows are found: the newest row after a time is the newest row.
+            if let Some(after) = before_last_day(&mut connection, sensor).await? {
+                let found = FoundFacts::load(&mut connection, sensor, after, false).await?;
                 if found.is_complete() {
                     return Ok(found);
                 }
@@ -119,7 +116,24 @@ impl CheckpointFacts {
     }
 }
 
-/// Returns the time this many days ago.
-fn days_ago(days: i64) -> Timestamp {
-    Timestamp((chrono::Utc::now() - chrono::Duration::days(days)).timestamp_micros())
+/// Returns the time before the newest day of a sensor. A sensor without a row in `sensors` has no
+/// rows, so any time will do. `None` if the day is not known.
+async fn before_last_day(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+) -> QueryResult<Option<Timestamp>> {
+    #[derive(QueryableByName)]
+    struct LastDay {
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        begins: Option<Timestamp>,
+    }
+    let found: Vec<LastDay> =
+        sql_query("SELECT last_day::timestamp AT TIME ZONE 'UTC' AS begins FROM sensors WHERE id = $1")
+            .bind::<BigInt, _>(sensor.0)
+            .load(connection)
+            .await?;
+    match found.as_slice().first() {
+        Some(LastDay { begins }) => Ok(begins.map(|begins| Timestamp(begins.0 - 1))),
+        None => Ok(Some(AFTER_ALL)),
+    }
 }

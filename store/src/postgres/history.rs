@@ -15,7 +15,7 @@ use super::field_sets::FieldSets;
 /// Before every reading: no reading is older than the Unix epoch.
 pub(super) const BEFORE_ALL: Timestamp = Timestamp(-1);
 /// After every reading: no reading is of the year 2263 or later.
-const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
+pub(super) const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
 
 /// Rows that one query returns at most. A long history takes several queries, and each of them is
 /// fast.

@@ -11,7 +11,8 @@
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
-//! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about a sensor.
+//! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
+//!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
 //! - `pattern`: patterns of names and topics, as operators write them.
 

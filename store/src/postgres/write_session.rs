@@ -163,9 +163,11 @@ impl WriteSession {
         let report = apply(connection, batches, &self.stored).await?;
         if self.stored.sensors.len() > MAX_STORED_SENSORS {
             self.stored.sensors.clear();
+            self.stored.last_days.clear();
         }
         self.stored.sensors.extend(&report.written.sensors);
         self.stored.configs.extend(&report.written.configs);
+        self.stored.last_days.extend(&report.written.last_days);
         Ok(report)
     }
 }

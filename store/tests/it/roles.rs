@@ -41,6 +41,7 @@ async fn the_engine_s_role_commits_restores_and_drops_days_and_owns_nothing() {
     let batch = batch_of(&[1.0, 2.0]);
     WriteSession::default().commit(&engine, &[&batch]).await.unwrap();
     let sensor = batch.sensors[0].sensor.id();
+    server.execute("DO $$ BEGIN ASSERT (SELECT last_day = '2026-11-22' FROM sensors); END $$").await;
     CheckpointFacts::load(&pool, sensor).await.unwrap();
     assert_eq!(rows_after(&pool, sensor, None, &FieldSets::default()).await.unwrap().len(), 2);
 
