@@ -6,7 +6,7 @@ use crate::config::DetectorConfig;
 use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields;
-use crate::grade::{confidence, grade_of, lasting_threshold, rarity_of, rarity_threshold};
+use crate::grade::{confidence, grade_of, lasting_threshold, rarity_of};
 use crate::guard::{Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
 use crate::model::Model;
 use crate::onset::Onset;
@@ -44,6 +44,8 @@ struct Presence {
     reports: bool,
 }
 
+/// An anomaly is accepted at the earliest after this many times the reach of the moving means.
+const ACCEPTED_REACHES: u32 = 3;
 /// The aftermath of an anomaly lasts this many times the reach of the moving means.
 pub(crate) const AFTERMATH: u32 = 3;
 
@@ -140,14 +142,18 @@ impl Detector {
 
         let state = &mut self.state;
         let is_warm = state.learnt > u64::from(state.warm_up);
-        let rarity = rarity_of(scored.surprise.value(), self.config.smoothing > 0);
-        let is_onset = state.onset.begins(state.seq, scored.surprise.mean);
+        let with_means = self.config.smoothing > 0;
+        let rarity = state.calibration.rarity(scored.surprise.value(), with_means);
+        if is_warm && learning {
+            state.calibration.learn(scored.surprise.value(), with_means);
+        }
+        let is_onset = state.onset.begins(state.seq, scored.surprise.onset);
         let fields = state.fields.len().max(1);
         let known = if was_calibrated { presence.known } else { fields };
         detection.score = scored.codisp;
         detection.grade = is_warm.then(|| grade_of(rarity));
         detection.confidence = confidence(state.histories.past_readings(), state.warm_up, known, fields);
-        detection.onset = if is_warm && is_onset { grade_of(scored.surprise.mean) } else { 0.0 };
+        detection.onset = if is_warm && is_onset { grade_of(scored.surprise.onset) } else { 0.0 };
         detection.marks = Marks {
             imputed: known < fields,
             stuck: scored.stuck,
@@ -208,7 +214,11 @@ impl Detector {
     /// The label decides whether the detector accepts the anomaly as normal. Returns whether that
     /// anomaly is open; a label of any other anomaly changes nothing.
     pub fn label(&mut self, started: i64, label: Label) -> bool {
-        self.state.regime.label(started, label)
+        let is_open = self.state.regime.label(started, label);
+        if is_open && label == Label::True {
+            self.state.calibration.take_back_alarm();
+        }
+        is_open
     }
 
     /// Replaces the configuration if the new one has the same
@@ -248,6 +258,7 @@ impl Detector {
         size_of::<Self>()
             + state.model.as_ref().map_or(0, Model::memory_usage)
             + state.histories.memory_usage()
+            + state.calibration.memory_usage()
             + state.onset.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
             + state.tracker.memory_usage()
@@ -316,11 +327,15 @@ impl Detector {
     /// detection's anomaly, event and causes.
     fn apply_guard(&mut self, reading: ReadingRarity, detection: &mut Detection) {
         let Self { config, state, row, .. } = self;
-        let threshold = rarity_threshold(config.alarms_per_week, state.rhythm.readings_per_week());
+        let readings_per_week = state.rhythm.readings_per_week();
+        let past = state.histories.past_readings();
+        let threshold = state.calibration.threshold(config.alarms_per_week, readings_per_week, past);
+        state.calibration.count_reading(config.alarms_per_week, readings_per_week);
+        let least = f64::from(ACCEPTED_REACHES * config.smoothing) * state.rhythm.interval();
         let limits = Limits {
             threshold,
             lasting_threshold: lasting_threshold(threshold),
-            accept_after: config.accept_after.as_micros(),
+            accept_after: config.accept_after.as_micros().max(least as u128),
         };
         if let Some(closed) = state.regime.take_closed() {
             // One detection reports one event: the end of the old anomaly comes before the begin of
@@ -352,6 +367,7 @@ impl Detector {
                 ongoing
             }
             Regime::Calm { .. } | Regime::Accepted { .. } => {
+                state.calibration.count_alarm();
                 let event = OpenEvent::begin(flagged);
                 Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false }
             }

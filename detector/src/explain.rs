@@ -5,9 +5,8 @@ use serde::Serialize;
 use crate::cause::Cause;
 use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
-use crate::grade::{rarity_of, rarity_threshold};
-use crate::surprise::{MEASURE_NAMES, MEASURES, MeasureRarity};
-use crate::view::{Axis, ViewForest};
+use crate::level::{Axis, Level};
+use crate::surprise::MeasureRarity;
 
 /// Number of neighbours in the explanation of a view.
 const NEIGHBOURS: usize = 5;
@@ -37,21 +36,25 @@ pub struct Explanation {
 /// One view of the sensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ViewExplanation {
-    /// `level`, `trend` or `spread`.
+    /// `level` is the forest. Of a sensor with one field, `forecast` is the residual of its forecast.
+    /// Of a sensor with several fields, `residuals` and `lasting` are the residuals of all fields in
+    /// this reading and lately, and `coincidence` shows fields that are off at once.
     pub name: &'static str,
-    /// The forest's measures.
+    /// The view's measures.
     pub measures: Vec<MeasureExplanation>,
-    /// Name, lag and part of each dimension. Lag 0 is the reading itself, lag 1 the reading before
-    /// it. The parts sum to 1.
+    /// Name, lag and part of each dimension of the forest. Lag 0 is the reading itself, lag 1 the
+    /// reading before it. The parts sum to 1. Empty in the other views.
     pub contributions: Vec<(String, usize, f64)>,
-    /// The nearest points that the forest remembers.
+    /// The nearest points that the forest remembers. Empty in the other views.
     pub neighbours: Vec<NeighbourExplanation>,
 }
 
 /// One measure of a view.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MeasureExplanation {
-    /// `codisp`, `depth` or `displacement`.
+    /// Of the level: `codisp`, `depth` or `displacement`. Of the forecast: `residual`, `drift` (its
+    /// moving mean) or `unrest` (its moving power). Of the residuals of several fields: `greatest`,
+    /// `mean` or `joint`, or `second` for the second and third greatest.
     pub name: &'static str,
     /// Value of the measure.
     pub value: f64,
@@ -67,7 +70,7 @@ pub struct MeasureExplanation {
 /// A point that a forest remembers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NeighbourExplanation {
-    /// Values of its fields, in their own units. Empty in a view without fields.
+    /// Values of its fields, in their own units.
     pub values: Vec<f64>,
     /// Distance from the reading: the sum over all dimensions of the difference in units of the
     /// dimension's spread.
@@ -104,29 +107,41 @@ impl Detector {
         let (Some(model), Some(model_before)) = (&state.model, &before.state.model) else {
             return None;
         };
-        let rarities = state.histories.rarities();
-        let view_forests =
-            model.view_forests().iter().zip(model_before.view_forests()).zip(rarities.chunks(MEASURES));
-        let views: Vec<ViewExplanation> = view_forests
-            .map(|((view_forest, forest_before), rarities)| ViewExplanation {
-                name: view_forest.view().name(),
-                measures: rarities.iter().zip(MEASURE_NAMES).map(measure_explanation).collect(),
-                contributions: contributions(view_forest, &state.fields),
-                neighbours: neighbours(forest_before, view_forest.point(), |field, coordinate| {
-                    model.value(field, coordinate)
-                }),
+        let (level, level_before) = (model.level(), model_before.level());
+        let known_views = state.views(&self.config);
+        let of_views = state.histories.of_views(known_views).enumerate();
+        let views: Vec<ViewExplanation> = of_views
+            .map(|(number, (view, rarities))| {
+                let measures = rarities.iter().zip(view.measures);
+                let is_level = number == 0;
+                ViewExplanation {
+                    name: view.name,
+                    measures: measures.map(|(measure, name)| measure_explanation(measure, name)).collect(),
+                    contributions: if is_level { contributions(level, &state.fields) } else { Vec::new() },
+                    neighbours: if is_level {
+                        neighbours(level_before, level.point(), |field, coordinate| {
+                            model.value(field, coordinate)
+                        })
+                    } else {
+                        Vec::new()
+                    },
+                }
             })
             .collect();
-        if views.is_empty() || rarities.is_empty() {
+        if views.is_empty() {
             return None;
         }
-        let surprise = state.histories.surprise();
+        let surprise = state.histories.surprise(known_views);
         Some(Explanation {
             views,
             surprise: surprise.mean,
             strongest_view: surprise.strongest_view,
-            rarity: rarity_of(surprise.value(), self.config.smoothing > 0),
-            threshold: rarity_threshold(self.config.alarms_per_week, state.rhythm.readings_per_week()),
+            rarity: before.state.calibration.rarity(surprise.value(), self.config.smoothing > 0),
+            threshold: before.state.calibration.threshold(
+                self.config.alarms_per_week,
+                state.rhythm.readings_per_week(),
+                state.histories.past_readings(),
+            ),
             past: state.histories.past_readings(),
             interval_seconds: state.rhythm.interval() / 1e6,
             causes: model.causes(&state.fields, &self.row),
@@ -134,18 +149,18 @@ impl Detector {
     }
 }
 
-fn measure_explanation((measure, name): (&MeasureRarity, &'static str)) -> MeasureExplanation {
+fn measure_explanation(measure: &MeasureRarity, name: &'static str) -> MeasureExplanation {
     let MeasureRarity { value, rarity, mean, mean_rarity } = *measure;
     MeasureExplanation { name, value, rarity, mean, mean_rarity }
 }
 
-fn contributions(view_forest: &ViewForest, fields: &[String]) -> Vec<(String, usize, f64)> {
-    let axes = view_forest.axes().len();
-    let lags = view_forest.contributions().len() / axes;
-    let parts = view_forest.contributions().chunks(axes).enumerate();
+fn contributions(level: &Level, fields: &[String]) -> Vec<(String, usize, f64)> {
+    let axes = level.axes().len();
+    let lags = level.contributions().len() / axes;
+    let parts = level.contributions().chunks(axes).enumerate();
     parts
         .flat_map(|(age, parts)| {
-            view_forest
+            level
                 .axes()
                 .iter()
                 .zip(parts)
@@ -157,30 +172,22 @@ fn contributions(view_forest: &ViewForest, fields: &[String]) -> Vec<(String, us
 fn axis_name(axis: Axis, fields: &[String]) -> String {
     match axis {
         Axis::Field(field) => fields[field].clone(),
-        Axis::Mean(field) => format!("mean of {}", fields[field]),
-        Axis::Deviation(field) => format!("{} less its mean", fields[field]),
-        Axis::Spread(field) => format!("spread of {}", fields[field]),
         Axis::Day(_) => "time of day".to_owned(),
         Axis::Week(_) => "day of week".to_owned(),
     }
 }
 
-fn neighbours(
-    view_forest: &ViewForest,
-    point: &[f32],
-    value: impl Fn(usize, f64) -> f64,
-) -> Vec<NeighbourExplanation> {
-    let found = view_forest.forest().neighbours(point, NEIGHBOURS).unwrap_or_default();
-    let axes = view_forest.axes().len();
+fn neighbours(level: &Level, point: &[f32], value: impl Fn(usize, f64) -> f64) -> Vec<NeighbourExplanation> {
+    let found = level.forest().neighbours(point, NEIGHBOURS).unwrap_or_default();
+    let axes = level.axes().len();
     found
         .into_iter()
         .map(|neighbour| {
             let newest = &neighbour.point[neighbour.point.len() - axes..];
-            let fields =
-                view_forest.axes().iter().zip(newest).filter_map(|(axis, &coordinate)| match *axis {
-                    Axis::Field(field) => Some(value(field, f64::from(coordinate))),
-                    _ => None,
-                });
+            let fields = level.axes().iter().zip(newest).filter_map(|(axis, &coordinate)| match *axis {
+                Axis::Field(field) => Some(value(field, f64::from(coordinate))),
+                _ => None,
+            });
             NeighbourExplanation {
                 values: fields.collect(),
                 distance: neighbour.distance,

@@ -59,23 +59,28 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact bits"))]
 
+mod calibration;
 mod cause;
 mod clock;
 mod clock_change;
 mod config;
 mod config_error;
+mod covariance;
 mod detection;
 mod detector;
 mod event;
 mod exclude;
 mod explain;
 mod fields;
+mod forecast;
 mod grade;
 mod guard;
+mod level;
 mod model;
 mod named_config;
 mod onset;
 mod relearn;
+mod residuals;
 mod rhythm;
 mod scale;
 mod snapshot;
@@ -86,8 +91,6 @@ mod suppress;
 mod surprise;
 mod tail;
 mod tracker;
-mod trend;
-mod view;
 mod window;
 
 pub use cause::{Cause, Direction};

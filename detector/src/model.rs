@@ -1,14 +1,14 @@
-//! The forests of one sensor, with the scales and trends that make their points. A row of values
-//! goes in; measures and causes come out.
+//! The forest and the forecasts of one sensor, with the scales of its fields. A row of values goes
+//! in; measures and causes come out.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Direction, Precedent, expected_band};
 use crate::config::{ClockContext, DetectorConfig};
+use crate::level::{Axis, Calendar, Context, Level, LevelInput, REACH_PER_POINT};
+use crate::residuals::Residuals;
 use crate::scale::Scale;
-use crate::surprise::{MEASURES, measures_of};
-use crate::trend::Trend;
-use crate::view::{Axis, Calendar, Context, REACH_PER_POINT, View, ViewForest, ViewInput};
+use crate::surprise::measures_of;
 
 const MICROS_OF_DAY: f64 = 86_400e6;
 /// Days that the forests' memory must span, and that the sensor must have run, before the time of
@@ -17,13 +17,14 @@ const DAYS_FOR_DAY: f64 = 2.0;
 /// The same for the day of the week.
 const DAYS_FOR_WEEK: f64 = 14.0;
 
-/// A sensor's scales, trends and forests.
+/// A sensor's scales, forest and forecasts.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Model {
     scales: Vec<Scale>,
-    trends: Vec<Trend>,
     calendar: Calendar,
-    view_forests: Vec<ViewForest>,
+    level: Level,
+    /// `None` if the configuration has no moving means.
+    residuals: Option<Residuals>,
     /// Timestamp of the first row, in microseconds since 1970.
     since: i64,
     /// Coordinates of the last row, one per field.
@@ -32,9 +33,9 @@ pub(crate) struct Model {
     /// Whether the last row lacked the field, so that its coordinate is imputed.
     #[serde(skip)]
     imputed: Vec<bool>,
-    /// Measures of the last row, one array per forest.
+    /// Measures of the last row, view by view.
     #[serde(skip)]
-    measures: Vec<[f64; MEASURES]>,
+    measures: Vec<f64>,
 }
 
 /// The values of one reading, in the order of the fields.
@@ -51,14 +52,14 @@ pub(crate) struct Row<'a> {
 /// The score of a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowScore {
-    /// Mean collusive displacement in the level view.
+    /// Mean collusive displacement.
     pub(crate) codisp: f64,
     /// Whether a field is stuck.
     pub(crate) stuck: bool,
 }
 
 impl Model {
-    /// Fixes the fields' offsets and units by the first rows, and creates the forests. The rows are
+    /// Fixes the fields' offsets and units by the first rows, and creates the forest. The rows are
     /// not learnt yet.
     pub(crate) fn calibrate(
         rows: &[(i64, Vec<f64>)],
@@ -68,21 +69,17 @@ impl Model {
         let fields = rows[0].1.len();
         let column = |field: usize| rows.iter().map(|(_, row)| row[field]).collect::<Vec<_>>();
         let mut scales: Vec<Scale> = (0..fields).map(|field| Scale::calibrate(&column(field))).collect();
-        let trends = scales.iter_mut().enumerate().map(|(field, scale)| {
+        let first = scales.iter_mut().enumerate().map(|(field, scale)| {
             let first = column(field).into_iter().find(|value| !value.is_nan());
-            Trend::new(first.map_or(0.0, |value| scale.next_coordinate(value)))
+            first.map_or(0.0, |value| scale.next_coordinate(value))
         });
-        let trends = trends.collect();
+        let residuals = (config.smoothing > 0).then(|| Residuals::new(first));
         let calendar = first_calendar(rows, config);
-        let views = View::chosen(config).iter().zip(0..);
-        let view_forests = views.map(|(&view, number)| {
-            ViewForest::new(view, fields, calendar, config, seed.wrapping_add(number))
-        });
         let mut model = Self {
             scales,
-            trends,
             calendar,
-            view_forests: view_forests.collect::<Result<_, _>>()?,
+            level: Level::new(fields, calendar, config, seed)?,
+            residuals,
             since: rows[0].0,
             coordinates: Vec::new(),
             imputed: Vec::new(),
@@ -95,25 +92,17 @@ impl Model {
     /// Creates the parts that a snapshot does not hold.
     pub(crate) fn make_ready(&mut self) {
         let fields = self.scales.len();
-        for view_forest in &mut self.view_forests {
-            view_forest.make_ready(fields, self.calendar);
-        }
+        self.level.make_ready(fields, self.calendar);
         self.coordinates = vec![0.0; fields];
         self.imputed = vec![false; fields];
-        self.measures = vec![[0.0; MEASURES]; self.view_forests.len()];
     }
 
     /// Returns whether this model fits the configuration and a sensor with this many fields.
     pub(crate) fn is_sound(&self, fields: usize, config: &DetectorConfig) -> bool {
-        let views = View::chosen(config);
         self.scales.len() == fields
-            && self.trends.len() == fields
-            && self.view_forests.len() == views.len()
-            && self
-                .view_forests
-                .iter()
-                .zip(views)
-                .all(|(view_forest, &view)| view_forest.fits(view, fields, self.calendar, config))
+            && self.level.fits(fields, self.calendar, config)
+            && self.residuals.is_some() == (config.smoothing > 0)
+            && self.residuals.as_ref().is_none_or(|residuals| residuals.is_sound(fields))
     }
 
     /// Scores a row, and learns it if `learn` is true. `rate` is the row's weight in the running
@@ -136,53 +125,45 @@ impl Model {
         self.advance_calendar(row.ts);
         let mut coordinates = std::mem::take(&mut self.coordinates);
         if self.imputed.contains(&true) {
-            let input =
-                Self::view_input(&coordinates, &self.scales, &self.trends, row, config, self.calendar);
+            let input = Self::level_input(&coordinates, &self.scales, row, config, self.calendar);
             let mut filled = coordinates.clone();
-            self.view_forests[0].impute(&input, &mut filled);
+            self.level.impute(&input, &mut filled);
             coordinates = filled;
         }
-        let reach = f64::from(config.smoothing);
-        if reach > 0.0 {
-            for ((trend, &coordinate), _) in
-                self.trends.iter_mut().zip(&coordinates).zip(&self.imputed).filter(|(_, imputed)| !**imputed)
-            {
-                if row.after_silence {
-                    trend.restart(coordinate);
-                }
-                trend.follow(coordinate, reach);
-            }
-        }
-        let input = Self::view_input(&coordinates, &self.scales, &self.trends, row, config, self.calendar);
-        for (view_forest, measures) in self.view_forests.iter_mut().zip(&mut self.measures) {
-            let score = view_forest.score(&input, learn)?;
-            *measures = measures_of(&score, view_forest.forest().len());
-            if view_forest.view() == View::Level {
-                row_score.codisp = score.codisp;
-            }
+        let input = Self::level_input(&coordinates, &self.scales, row, config, self.calendar);
+        let score = self.level.score(&input, learn)?;
+        row_score.codisp = score.codisp;
+        self.measures.clear();
+        self.measures.extend(measures_of(&score, self.level.forest().len()));
+        if let Some(residuals) = &mut self.residuals {
+            let Self { scales, imputed, measures, .. } = self;
+            residuals.follow(&coordinates, imputed, scales, row.after_silence, measures);
+            residuals.advance(imputed, learn, rate);
         }
         self.coordinates = coordinates;
-        if learn {
+        if learn && !row_score.stuck {
             let known = self.imputed.iter().map(|imputed| !imputed);
-            for ((scale, trend), _) in
-                self.scales.iter_mut().zip(&mut self.trends).zip(known).filter(|(_, known)| *known)
-            {
-                if !row_score.stuck {
-                    scale.learn(rate);
-                }
-                trend.learn(rate);
+            for (scale, _) in self.scales.iter_mut().zip(known).filter(|(_, known)| *known) {
+                scale.learn(rate);
             }
         }
         Ok(row_score)
     }
 
-    /// Returns each forest's measures of the last row.
-    pub(crate) fn measures(&self) -> &[[f64; MEASURES]] {
+    /// Adds the last row to the pasts of the fields' residuals.
+    pub(crate) fn learn_pasts(&mut self) {
+        if let Some(residuals) = &mut self.residuals {
+            residuals.learn_pasts(&self.imputed);
+        }
+    }
+
+    /// Returns the measures of the last row, view by view.
+    pub(crate) fn measures(&self) -> &[f64] {
         &self.measures
     }
 
-    pub(crate) fn view_forests(&self) -> &[ViewForest] {
-        &self.view_forests
+    pub(crate) fn level(&self) -> &Level {
+        &self.level
     }
 
     /// Returns the value of a field for a coordinate.
@@ -190,27 +171,32 @@ impl Model {
         self.scales[field].value(coordinate)
     }
 
-    /// Returns each field's share of the last score: the sum of the parts of its value, deviation,
-    /// mean and spread over all views and lags. The clock's parts do not count. The shares sum to
-    /// 1, or to 0 if no counted part is positive. An imputed field has share 0.
+    /// Returns each field's share of the last score. Half of it is the field's part in the score of
+    /// the forest, over all lags; the clock's parts do not count. The other half is the field's part
+    /// in the rarities of the residuals. The shares sum to 1, or to 0 if no part is positive. An
+    /// imputed field has share 0.
     pub(crate) fn shares(&self) -> Vec<f64> {
-        let mut shares = vec![0.0; self.scales.len()];
-        for view_forest in &self.view_forests {
-            for (axis, part) in view_forest.axes().iter().cycle().zip(view_forest.contributions()) {
-                if let Axis::Field(field) | Axis::Mean(field) | Axis::Deviation(field) | Axis::Spread(field) =
-                    *axis
-                    && !self.imputed[field]
-                {
-                    shares[field] += part;
-                }
+        let fields = self.scales.len();
+        let mut of_level = vec![0.0; fields];
+        for (axis, part) in self.level.axes().iter().cycle().zip(self.level.contributions()) {
+            if let Axis::Field(field) = *axis
+                && !self.imputed[field]
+            {
+                of_level[field] += part;
             }
         }
-        let total: f64 = shares.iter().sum();
-        if total > 0.0 {
-            for share in &mut shares {
-                *share /= total;
+        let mut of_residuals = vec![0.0; fields];
+        if let Some(residuals) = &self.residuals {
+            // What is as common as one in ten says nothing.
+            for (share, rarity) in of_residuals.iter_mut().zip(residuals.field_rarities()) {
+                *share = (rarity - 1.0).max(0.0);
             }
         }
+        for shares in [&mut of_level, &mut of_residuals] {
+            normalize(shares);
+        }
+        let mut shares: Vec<f64> = of_level.iter().zip(&of_residuals).map(|(a, b)| a + b).collect();
+        normalize(&mut shares);
         shares
     }
 
@@ -227,40 +213,35 @@ impl Model {
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        self.view_forests.iter().map(ViewForest::memory_usage).sum::<usize>()
-            + self.view_forests.capacity() * size_of::<ViewForest>()
+        self.level.memory_usage()
+            + self.residuals.as_ref().map_or(0, Residuals::memory_usage)
             + self.scales.capacity() * size_of::<Scale>()
-            + self.trends.capacity() * size_of::<Trend>()
             + self.coordinates.capacity() * size_of::<f64>()
             + self.imputed.capacity()
-            + self.measures.capacity() * size_of::<[f64; MEASURES]>()
+            + self.measures.capacity() * size_of::<f64>()
     }
 
     /// Returns the expected low, median and high of every field. They come from those points of the
-    /// level's forest that are nearest to the last point in all other dimensions.
+    /// forest that are nearest to the last point in all other dimensions.
     fn expectations(&self) -> Vec<Option<[f64; 3]>> {
-        let view_forest = &self.view_forests[0];
-        let axes = view_forest.axes().len();
+        let level = &self.level;
+        let axes = level.axes().len();
         // The newest reading of a shingle comes last.
-        let held: Vec<(&[f32], u32)> = view_forest
-            .forest()
-            .points()
-            .map(|(point, count)| (&point[point.len() - axes..], count))
-            .collect();
+        let held: Vec<(&[f32], u32)> =
+            level.forest().points().map(|(point, count)| (&point[point.len() - axes..], count)).collect();
         // The distance of each point in each dimension. For each field, the distances in the other
         // dimensions are summed below.
-        let axis_distances: Vec<Vec<f64>> =
-            (view_forest.point().iter().zip(view_forest.weights()).enumerate())
-                .map(|(axis, (&own, &weight))| {
-                    let distance = |other: f32| f64::from(weight) * (f64::from(other) - f64::from(own)).abs();
-                    held.iter().map(|(point, _)| distance(point[axis])).collect()
-                })
-                .collect();
+        let axis_distances: Vec<Vec<f64>> = (level.point().iter().zip(level.weights()).enumerate())
+            .map(|(axis, (&own, &weight))| {
+                let distance = |other: f32| f64::from(weight) * (f64::from(other) - f64::from(own)).abs();
+                held.iter().map(|(point, _)| distance(point[axis])).collect()
+            })
+            .collect();
         let mut distances = vec![0.0; held.len()];
         let mut precedents = Vec::with_capacity(held.len());
         let expectation_of = |field: usize| {
             distances.fill(0.0);
-            for (axis, in_axis) in view_forest.axes().iter().zip(&axis_distances) {
+            for (axis, in_axis) in level.axes().iter().zip(&axis_distances) {
                 if *axis != Axis::Field(field) {
                     distances.iter_mut().zip(in_axis).for_each(|(sum, distance)| *sum += distance);
                 }
@@ -289,17 +270,26 @@ impl Model {
         }
     }
 
-    fn view_input<'a>(
+    fn level_input<'a>(
         coordinates: &'a [f64],
         scales: &'a [Scale],
-        trends: &'a [Trend],
         row: Row<'_>,
         config: &DetectorConfig,
         calendar: Calendar,
-    ) -> ViewInput<'a> {
+    ) -> LevelInput<'a> {
         let local_seconds = config.time_zone.local_seconds(row.ts);
         let at_rest = scales.iter().all(Scale::is_at_rest);
-        ViewInput { coordinates, scales, trends, local_seconds, calendar, at_rest }
+        LevelInput { coordinates, scales, local_seconds, calendar, at_rest }
+    }
+}
+
+/// Scales parts so that they sum to 1, unless none is positive.
+fn normalize(parts: &mut [f64]) {
+    let total: f64 = parts.iter().sum();
+    if total > 0.0 {
+        for part in parts {
+            *part /= total;
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Learns the readings of a window: the first ones, which calibrate the scales, and all of them if
 //! the fields change.
 
+use crate::calibration::Calibration;
 use crate::config::DetectorConfig;
 use crate::detector::Detector;
 use crate::fields::Counter;
 use crate::model::Model;
 use crate::state::{ScoredRow, State};
 use crate::surprise::MeasureHistories;
-use crate::view::View;
 use crate::window::{Window, WindowRow};
 
 impl Detector {
@@ -22,6 +22,7 @@ impl Detector {
         let window = state.tracker.window().map(|window| window.rows(&state.fields)).unwrap_or_default();
         let rows = grown(window, &mut state.counters);
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
+        state.histories = MeasureHistories::new(state.views(config));
         let mut scored = ScoredRow::default();
         for (ts, values) in &rows {
             scored = state.score(config, *ts, values, false, true)?;
@@ -56,7 +57,8 @@ impl Detector {
         state.fields = fields;
         let rows = grown(window, &mut state.counters);
         state.model = Some(Model::calibrate(&rows, config, *seed)?);
-        state.histories = MeasureHistories::new(View::chosen(config).len());
+        state.histories = MeasureHistories::new(state.views(config));
+        state.calibration = Calibration::default();
         let State { onset, regime, .. } = &mut *state;
         (*onset, *regime) = Default::default();
         state.learnt = 0;
@@ -64,7 +66,7 @@ impl Detector {
         for ((ts, values), after_silence) in rows.iter().zip(silences) {
             state.learnt += 1;
             let scored = state.score(config, *ts, values, after_silence, true)?;
-            state.onset.begins(first_seq + state.learnt, scored.surprise.mean);
+            state.onset.begins(first_seq + state.learnt, scored.surprise.onset);
             row.clone_from(values);
         }
         Ok(())

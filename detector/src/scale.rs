@@ -19,7 +19,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::spread::Spread;
-use crate::trend::weight;
 
 /// Readings that fix the offsets and units.
 pub(crate) const CALIBRATION_ROWS: usize = 16;
@@ -156,6 +155,11 @@ impl Scale {
     fn coordinate(&self, value: f64) -> f64 {
         ((value - self.offset) / self.unit).clamp(-FARTHEST, FARTHEST)
     }
+}
+
+/// Returns the weight that makes dimensions of any spread count alike.
+fn weight(spread: f64) -> f32 {
+    if spread > 0.0 { (1.0 / spread).clamp(1e-12, 1e12) as f32 } else { 1.0 }
 }
 
 /// Returns whether two values differ, without any tolerance.

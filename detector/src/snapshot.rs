@@ -10,10 +10,9 @@ use crate::config::{DetectorConfig, MAX_FIELDS};
 use crate::detector::Detector;
 use crate::scale::CALIBRATION_ROWS;
 use crate::state::State;
-use crate::view::View;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 14;
 
@@ -108,6 +107,7 @@ impl State {
         fields <= MAX_FIELDS
             && parts_fit
             && self.tracker.is_sound(self.model.is_some())
-            && self.histories.is_sound(View::chosen(config).len())
+            && self.calibration.is_sound()
+            && (self.model.is_none() || self.histories.is_sound(self.views(config)))
     }
 }

@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::config::DetectorConfig;
 use crate::fields::Counter;
 use crate::guard::Regime;
+use crate::level::REACH_PER_POINT;
 use crate::model::{Model, Row, RowScore};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
-use crate::surprise::{MeasureHistories, Surprise};
+use crate::surprise::{MeasureHistories, Surprise, View, views};
 use crate::tracker::Tracker;
-use crate::view::{REACH_PER_POINT, View};
 
 /// While an anomaly is open, the forests learn one reading in this many.
 const SLOWNESS: u64 = 4;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(crate) tracker: Tracker,
     pub(crate) model: Option<Model>,
     pub(crate) histories: MeasureHistories,
+    pub(crate) calibration: Calibration,
     pub(crate) onset: Onset,
     pub(crate) regime: Regime,
 }
@@ -54,6 +56,11 @@ pub(crate) struct ScoredRow {
 }
 
 impl State {
+    /// Returns the views of the sensor, the level first.
+    pub(crate) fn views(&self, config: &DetectorConfig) -> &'static [View] {
+        views(self.fields.len(), config.smoothing > 0)
+    }
+
     /// Creates the state of a detector that has learnt no reading.
     pub(crate) fn new(config: &DetectorConfig, seq: u64, newest: Option<i64>) -> Self {
         Self {
@@ -67,7 +74,8 @@ impl State {
             rhythm: Rhythm::default(),
             tracker: Tracker::new(config.warm_up),
             model: None,
-            histories: MeasureHistories::new(View::chosen(config).len()),
+            histories: MeasureHistories::default(),
+            calibration: Calibration::default(),
             onset: Onset::default(),
             regime: Regime::default(),
         }
@@ -96,9 +104,11 @@ impl State {
         if self.learnt <= u64::from(self.warm_up) / 2 {
             return Ok(ScoredRow { codisp, surprise: Surprise::default(), stuck });
         }
-        let surprise = self.histories.observe(model.measures(), f64::from(config.smoothing));
+        let views = views(values.len(), config.smoothing > 0);
+        let surprise = self.histories.observe(views, model.measures(), f64::from(config.smoothing));
         if learning {
             self.histories.learn();
+            model.learn_pasts();
         }
         Ok(ScoredRow { codisp, surprise, stuck })
     }

@@ -1,32 +1,64 @@
-//! Turns the measures of a sensor's forests into one number: how surprising a reading is, given the
-//! sensor's whole past.
+//! Turns the measures of a sensor into one number: how surprising a reading is, given the sensor's
+//! whole past.
 //!
-//! Each forest measures in three ways how far a point stands apart. A single outlier shows in these
-//! measures at once. A series that has changed shows in them as a small excess, again and again.
-//! Therefore the exponentially moving mean of each measure is a measure too. Each measure becomes
-//! −log10 of its [tail probability](crate::tail) against all its past values. The surprise is the
-//! mean of all these rarities.
+//! The measures come in *views*: the level (the forest), and the residuals of the forecasts. A
+//! single outlier shows in them at once. A series that has changed shows in them as a small excess,
+//! again and again. Therefore the exponentially moving mean of each measure is a measure too. Each
+//! measure becomes −log10 of its [tail probability](crate::tail) against all its past values. The
+//! surprise is the mean of all these rarities, each view with its weight.
 //!
 //! The measures err in different ways and agree on real anomalies, so their mean detects more than
 //! any single one. One case would drown in the mean: an anomaly that one view shows clearly and the
-//! other views do not show, such as a spike on a level that drifts. Therefore the strongest view
-//! also counts by itself.
+//! other views do not show. Therefore the strongest view also counts by itself.
 
 use rrcf_rs::Score;
 use serde::{Deserialize, Serialize};
 
 use crate::tail::Tail;
 
-/// Measures of each forest.
-pub(crate) const MEASURES: usize = 3;
-/// Names of a forest's measures, in order.
-pub(crate) const MEASURE_NAMES: [&str; MEASURES] = ["codisp", "depth", "displacement"];
+/// Measures of the forest.
+pub(crate) const FOREST_MEASURES: usize = 3;
 /// Leaves lie deeper in a tree with more points. Depths are scaled to those in a tree of 2^11
 /// points.
 const DOUBLINGS: f64 = 11.0;
 /// Scales the inverse depth to about the size of the other two measures, because all histograms
 /// have the same bin width.
 const DEPTH_UNIT: f64 = 30.0;
+
+/// A group of measures that ask the same question.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) name: &'static str,
+    pub(crate) measures: &'static [&'static str],
+    /// The first measures, as many as this, show the present reading. The others also remember
+    /// earlier ones.
+    present: usize,
+}
+
+const LEVEL: View = View { name: "level", measures: &["codisp", "depth", "displacement"], present: 3 };
+const FORECAST: View = View { name: "forecast", measures: &["residual", "drift", "unrest"], present: 1 };
+const RESIDUALS: View = View { name: "residuals", measures: &["greatest", "mean", "joint"], present: 3 };
+const LASTING: View = View { name: "lasting", measures: &["greatest", "mean", "joint"], present: 0 };
+const COINCIDENCE: View = View { name: "coincidence", measures: &["second"], present: 1 };
+
+const OF_LEVEL: [View; 1] = [LEVEL];
+const OF_ONE_FIELD: [View; 2] = [LEVEL, FORECAST];
+const OF_FIELDS: [View; 4] = [LEVEL, RESIDUALS, LASTING, COINCIDENCE];
+
+/// Returns the views of a sensor, the level first. Without moving means there is only the level.
+pub(crate) fn views(fields: usize, with_means: bool) -> &'static [View] {
+    match (with_means, fields) {
+        (false, _) => &OF_LEVEL,
+        (true, ..=1) => &OF_ONE_FIELD,
+        (true, _) => &OF_FIELDS,
+    }
+}
+
+/// A rarity beyond this counts only in part: the past is too short to support it, and no measure
+/// should outweigh all others.
+const SUPPORTED: f64 = 5.0;
+/// The part of a rarity beyond [`SUPPORTED`] that counts.
+const UNSUPPORTED_PART: f64 = 1.0 / 16.0;
 
 /// The past of one measure and of its moving mean.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -57,18 +89,19 @@ pub(crate) struct Surprise {
     pub(crate) mean: f64,
     /// For each view, the mean rarity of its measures; of these, the greatest.
     pub(crate) strongest_view: f64,
-    /// Mean rarity of the measures without their moving means, over the views that remember no
-    /// earlier readings. It says how surprising the reading is by itself.
+    /// Mean rarity of the measures that show the present reading, without their moving means. It
+    /// says how surprising the reading is by itself.
     pub(crate) instantaneous: f64,
+    /// Mean of all rarities, with the weights that rank the beginnings of anomalies best.
+    pub(crate) onset: f64,
 }
 
 /// Weight of the strongest view by itself. With 0.5, it outweighs the mean only if the view is
 /// twice as surprised.
 const STRONGEST_VIEW_WEIGHT: f64 = 0.5;
 
-/// The first two views, level and trend, show the present reading. The third, the moving spread,
-/// remembers an outlier for many readings.
-const PRESENT_VIEWS: usize = 2;
+/// Weight of the level in [`Surprise::onset`]; the other views share the rest.
+const ONSET_LEVEL: f64 = 0.8;
 
 impl Surprise {
     /// Returns the surprise as one number: the mean, or half of the strongest view if that is more.
@@ -80,7 +113,7 @@ impl Surprise {
 /// The pasts of all measures of a sensor.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct MeasureHistories {
-    /// Forest by forest, [`MEASURES`] each.
+    /// View by view.
     histories: Vec<MeasureHistory>,
     /// Of the last reading, in the same order.
     #[serde(skip)]
@@ -88,38 +121,51 @@ pub(crate) struct MeasureHistories {
 }
 
 impl MeasureHistories {
-    /// Creates empty histories for the measures of `forests` forests.
-    pub(crate) fn new(forests: usize) -> Self {
-        Self { histories: vec![MeasureHistory::default(); MEASURES * forests], rarities: Vec::new() }
+    /// Creates empty histories for the measures of these views.
+    pub(crate) fn new(views: &[View]) -> Self {
+        Self { histories: vec![MeasureHistory::default(); measures(views)], rarities: Vec::new() }
     }
 
     /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
     /// readings that the moving means reach back; with 0 there are no means. The past itself
     /// changes in [`learn`](Self::learn).
-    pub(crate) fn observe(&mut self, measures: &[[f64; MEASURES]], reach: f64) -> Surprise {
+    pub(crate) fn observe(&mut self, views: &[View], measures: &[f64], reach: f64) -> Surprise {
         self.rarities.clear();
-        for (history, &value) in self.histories.iter_mut().zip(measures.as_flattened()) {
-            let rarity = history.past.rarity(value);
+        for (history, &value) in self.histories.iter_mut().zip(measures) {
+            let rarity = supported(history.past.rarity(value));
             let mean_rarity = (reach > 0.0).then(|| {
                 history.mean += (value - history.mean) / reach;
-                history.past_means.rarity(history.mean)
+                supported(history.past_means.rarity(history.mean))
             });
             self.rarities.push(MeasureRarity { value, rarity, mean: history.mean, mean_rarity });
         }
-        self.surprise()
+        self.surprise(views)
     }
 
     /// Returns how surprising the last observed reading was.
-    pub(crate) fn surprise(&self) -> Surprise {
-        let all = self.rarities.iter().flat_map(|measure| [Some(measure.rarity), measure.mean_rarity]);
-        let of_views =
-            self.rarities.chunks(MEASURES).map(|view| mean_of(view.iter().map(|measure| measure.rarity)));
-        let present = self.rarities.iter().take(MEASURES * PRESENT_VIEWS);
-        Surprise {
-            mean: mean_of(all.flatten()),
-            strongest_view: of_views.fold(0.0, f64::max),
-            instantaneous: mean_of(present.map(|measure| measure.rarity)),
+    pub(crate) fn surprise(&self, views: &[View]) -> Surprise {
+        let mut surprise = Surprise::default();
+        let (mut present, mut count) = (0.0, 0.0);
+        let all = views.len() as f64;
+        for (number, (view, rarities)) in self.of_views(views).enumerate() {
+            let own = mean_of(rarities.iter().map(|measure| measure.rarity));
+            let of_means = mean_of(rarities.iter().filter_map(|measure| measure.mean_rarity));
+            let both = if rarities[0].mean_rarity.is_some() { f64::midpoint(own, of_means) } else { own };
+            surprise.mean += both / all;
+            let weight = if views.len() == 1 {
+                1.0
+            } else if number == 0 {
+                ONSET_LEVEL
+            } else {
+                (1.0 - ONSET_LEVEL) / (all - 1.0)
+            };
+            surprise.onset += weight * both;
+            surprise.strongest_view = surprise.strongest_view.max(own);
+            present += rarities[..view.present].iter().map(|measure| measure.rarity).sum::<f64>();
+            count += view.present as f64;
         }
+        surprise.instantaneous = present / f64::max(count, 1.0);
+        surprise
     }
 
     /// Adds the last observed reading to the past.
@@ -135,9 +181,18 @@ impl MeasureHistories {
         }
     }
 
-    /// Returns the rarity of each measure of the last observed reading, forest by forest.
-    pub(crate) fn rarities(&self) -> &[MeasureRarity] {
-        &self.rarities
+    /// Returns each view with the rarities of its measures of the last observed reading. Empty
+    /// before the first one.
+    pub(crate) fn of_views<'a>(
+        &'a self,
+        views: &'a [View],
+    ) -> impl Iterator<Item = (&'a View, &'a [MeasureRarity])> {
+        let mut rest = self.rarities.as_slice();
+        views.iter().map_while(move |view| {
+            let (own, others) = rest.split_at_checked(view.measures.len())?;
+            rest = others;
+            Some((view, own))
+        })
     }
 
     /// Returns the number of readings in the past.
@@ -145,12 +200,12 @@ impl MeasureHistories {
         self.histories.first().map_or(0, |history| history.past.total())
     }
 
-    /// Returns whether these histories fit `forests` forests and are consistent.
-    pub(crate) fn is_sound(&self, forests: usize) -> bool {
+    /// Returns whether these histories fit the views and are consistent.
+    pub(crate) fn is_sound(&self, views: &[View]) -> bool {
         let sound = |history: &MeasureHistory| {
             history.past.is_sound() && history.past_means.is_sound() && history.mean.is_finite()
         };
-        self.histories.len() == MEASURES * forests && self.histories.iter().all(sound)
+        self.histories.len() == measures(views) && self.histories.iter().all(sound)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
@@ -164,6 +219,17 @@ impl MeasureHistories {
     }
 }
 
+/// Returns the number of measures of these views.
+fn measures(views: &[View]) -> usize {
+    views.iter().map(|view| view.measures.len()).sum()
+}
+
+/// Returns a rarity as it counts.
+fn supported(rarity: f64) -> f64 {
+    let beyond = (rarity - SUPPORTED).max(0.0);
+    rarity - (1.0 - UNSUPPORTED_PART) * beyond
+}
+
 /// Returns the mean of the values, summed in their order; 0 if there are none.
 fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
@@ -173,7 +239,7 @@ fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
 /// Returns three measures of how far a point stands apart. Each grows with the distance, and is
 /// compressed tree by tree so that an exponential tail fits it. `points` is the number of points
 /// that the forest holds.
-pub(crate) fn measures_of(score: &Score, points: usize) -> [f64; MEASURES] {
+pub(crate) fn measures_of(score: &Score, points: usize) -> [f64; FOREST_MEASURES] {
     let doublings = libm::log2(points.max(2) as f64);
     [score.log_codisp, DEPTH_UNIT * score.inverse_depth * doublings / DOUBLINGS, score.log_displacement]
 }
@@ -182,35 +248,37 @@ pub(crate) fn measures_of(score: &Score, points: usize) -> [f64; MEASURES] {
 mod tests {
     use super::*;
 
-    fn calm(i: u32) -> [[f64; MEASURES]; 1] {
-        [[f64::from(i * 7_919 % 97) / 50.0; MEASURES]]
+    fn calm(i: u32) -> [f64; FOREST_MEASURES] {
+        [f64::from(i * 7_919 % 97) / 50.0; FOREST_MEASURES]
     }
 
     fn after_calm() -> MeasureHistories {
-        let mut histories = MeasureHistories::new(1);
+        let mut histories = MeasureHistories::new(&OF_LEVEL);
         for i in 0..2_000 {
-            histories.observe(&calm(i), 20.0);
+            histories.observe(&OF_LEVEL, &calm(i), 20.0);
             histories.learn();
         }
         histories
     }
 
+    fn observe(histories: &mut MeasureHistories, value: f64) -> f64 {
+        histories.observe(&OF_LEVEL, &[value; FOREST_MEASURES], 20.0).mean
+    }
+
     #[test]
     fn a_greater_measure_is_more_surprising() {
-        let surprises: Vec<f64> = [1.0, 1.9, 3.0, 6.0]
-            .iter()
-            .map(|&value| after_calm().observe(&[[value; MEASURES]], 20.0).mean)
-            .collect();
+        let surprises: Vec<f64> =
+            [1.0, 1.9, 3.0, 6.0].iter().map(|&value| observe(&mut after_calm(), value)).collect();
         assert!(surprises.is_sorted_by(|a, b| a < b), "{surprises:?}");
     }
 
     #[test]
     fn a_small_excess_again_and_again_is_surprising() {
         let mut histories = after_calm();
-        let first = histories.observe(&[[1.85; MEASURES]], 20.0).mean;
+        let first = observe(&mut histories, 1.85);
         let mut last = first;
         for _ in 0..30 {
-            last = histories.observe(&[[1.85; MEASURES]], 20.0).mean;
+            last = observe(&mut histories, 1.85);
         }
         assert!(last > 2.0 * first, "{first} became {last}");
     }
@@ -218,12 +286,12 @@ mod tests {
     #[test]
     fn a_learnt_value_surprises_less() {
         let mut histories = after_calm();
-        let first = histories.observe(&[[5.0; MEASURES]], 20.0).mean;
-        for _ in 0..300 {
-            histories.observe(&[[5.0; MEASURES]], 20.0);
+        let first = observe(&mut histories, 5.0);
+        for _ in 0..500 {
+            observe(&mut histories, 5.0);
             histories.learn();
         }
-        let last = histories.observe(&[[5.0; MEASURES]], 20.0).mean;
-        assert!(last < 0.2 * first, "{first} became {last}");
+        let last = observe(&mut histories, 5.0);
+        assert!(last < 0.4 * first, "{first} became {last}");
     }
 }

@@ -53,6 +53,26 @@ impl Tail {
         (ENOUGH / self.total as f64).clamp(LEAST_TAIL, YOUNG_TAIL)
     }
 
+    /// Returns the rarity as [`rarity`](Self::rarity) does, for values whose tail should be
+    /// exponential with a mean of log10 e: each unit is a factor of ten. The mean excess is blended
+    /// with that value, which weighs as much as `prior` past values.
+    pub(crate) fn rarity_with_prior(&self, value: f64, prior: f64) -> f64 {
+        if self.total == 0 {
+            return value;
+        }
+        let total = self.total as f64;
+        let share = self.share();
+        let wanted = share * total;
+        let (quantile, excess) = self.split(wanted);
+        if value > quantile {
+            let blended = (excess * wanted + core::f64::consts::LOG10_E * prior) / (wanted + prior);
+            -libm::log10(share) + core::f64::consts::LOG10_E * (value - quantile) / blended
+        } else {
+            let (bin, within) = bin_of(value);
+            -libm::log10((self.count_from(bin, within) / total).min(1.0))
+        }
+    }
+
     /// Returns the number of past values.
     pub(crate) fn total(&self) -> u64 {
         self.total

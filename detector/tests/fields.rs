@@ -50,7 +50,7 @@ fn a_first_message_of_battery_and_link_quality_does_not_fix_the_fields() {
     let mut device = Device::new(&DetectorConfig::default());
     let first = device.read(&[("battery", 100.0), ("linkquality", 42.0)]);
     assert!(first.marks.unscored && first.seq == 1 && first.grade.is_none());
-    let mut noise = Noise::new(3);
+    let mut noise = Noise::new(5);
     for i in 0..400 {
         let temperature = if i == 391 { 51.0 } else { 21.0 + 0.2 * noise.normal() };
         let link = f64::from(40 + i % 5);
@@ -76,7 +76,7 @@ fn a_flat_temperature_is_scored_after_an_odd_first_message() {
 #[test]
 fn housekeeping_numbers_are_stored_but_not_scored_and_the_report_says_why() {
     let mut device = Device::new(&config());
-    let mut noise = Noise::new(5);
+    let mut noise = Noise::new(3);
     for i in 0..100 {
         device.read(&[
             ("id", f64::from(40_117 + i)),

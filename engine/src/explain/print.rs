@@ -93,7 +93,7 @@ fn reproduction(explained: &Explained) -> String {
 
 fn print_view(view: &ViewExplanation, fields: &str) {
     println!(
-        "\n{:<14} {:>12} {:>8} {:>12} {:>16}",
+        "\n{:<16} {:>12} {:>8} {:>12} {:>16}",
         format!("view {}", view.name),
         "value",
         "rarity",
@@ -102,7 +102,7 @@ fn print_view(view: &ViewExplanation, fields: &str) {
     );
     for measure in &view.measures {
         println!(
-            "  {:<12} {:>12} {:>8.3} {:>12} {:>16}",
+            "  {:<14} {:>12} {:>8.3} {:>12} {:>16}",
             measure.name,
             number(measure.value),
             measure.rarity,

@@ -58,7 +58,7 @@ async fn a_detection_is_computed_again_and_is_the_same_bit_for_bit() {
     assert_eq!(level.unwrap()["direction"], "high", "{spike}");
     let views: Vec<&Value> =
         spike["explanation"]["views"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
-    assert_eq!(views, ["level", "trend", "spread"]);
+    assert_eq!(views, ["level", "residuals", "lasting", "coincidence"]);
 
     let later = explain(&at(first, SPIKE + 20));
     assert_eq!(later["replayed"]["checkpoint"], SPIKE + 1, "{later}");
@@ -68,7 +68,7 @@ async fn a_detection_is_computed_again_and_is_the_same_bit_for_bit() {
     let text = env.thicket(&["explain", "city/mic-1", "--at", &between]);
     let text = stdout(&text);
     for words in
-        ["the same, bit for bit", "level was 9", "view spread", "threshold", "nearest", "flags       anomaly"]
+        ["the same, bit for bit", "level was 9", "view residuals", "threshold", "nearest", "flags       anomaly"]
     {
         assert!(text.contains(words), "{words} is missing\n{text}");
     }

@@ -1,15 +1,5 @@
-//! The three views of a sensor. Each view has a forest of its own.
-//!
-//! | view | coordinates | detects |
-//! |---|---|---|
-//! | level | fields, time of day, day of week | values that are unusual in themselves, or at this hour |
-//! | trend | deviations from the moving means, moving means | jumps at any level; levels that move |
-//! | spread | fields, their moving spreads, time of day | unrest, and quiet after unrest |
-//!
-//! The trend view uses deviations because cuts are parallel to the axes: a forest over fields and
-//! their means could not detect a jump on a level that drifts. There are three forests of few
-//! dimensions instead of one of many, because most cuts in a forest of many dimensions fall on a
-//! dimension that does not matter.
+//! The forest of a sensor. Its points are the fields' values, the time of day and the day of the
+//! week. It detects values that are unusual in themselves, at this hour, or beside one another.
 
 use rrcf_rs::{Forest, Sampling, Score};
 use serde::{Deserialize, Serialize};
@@ -17,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{day_angle, week_angle};
 use crate::config::DetectorConfig;
 use crate::scale::Scale;
-use crate::trend::Trend;
 
 /// Decay of the sample during as many readings as it holds points. The mean age of the sample is
 /// about ten times that number of readings.
@@ -31,14 +20,6 @@ const CLOCK_WEIGHT: f32 = 1.0;
 const DORMANT: f32 = 1e-9;
 /// The weights are renewed when one of them has changed by more than this factor.
 const STALE: f32 = 1.125;
-
-/// A view of a sensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) enum View {
-    Level,
-    Trend,
-    Spread,
-}
 
 /// The part of the time of day and the day of the week in the points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -59,12 +40,11 @@ pub(crate) enum Context {
     Counts,
 }
 
-/// The input from which a view computes its point.
-pub(crate) struct ViewInput<'a> {
+/// The input from which the point is computed.
+pub(crate) struct LevelInput<'a> {
     /// The fields' coordinates.
     pub(crate) coordinates: &'a [f64],
     pub(crate) scales: &'a [Scale],
-    pub(crate) trends: &'a [Trend],
     /// Seconds of local time since the local midnight of the Unix epoch.
     pub(crate) local_seconds: i64,
     pub(crate) calendar: Calendar,
@@ -73,50 +53,27 @@ pub(crate) struct ViewInput<'a> {
     pub(crate) at_rest: bool,
 }
 
-/// Meaning of one dimension of a view. The number is the field's, or 0 for the cosine and 1 for the
+/// Meaning of one dimension of the points. The number is the field's, or 0 for the cosine and 1 for the
 /// sine of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Axis {
     Field(usize),
-    Mean(usize),
-    Deviation(usize),
-    Spread(usize),
     Day(usize),
     Week(usize),
 }
 
-impl View {
-    /// Returns the views that a configuration uses, the level first.
-    pub(crate) fn chosen(config: &DetectorConfig) -> &'static [Self] {
-        if config.smoothing == 0 { &[Self::Level] } else { &[Self::Level, Self::Trend, Self::Spread] }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Level => "level",
-            Self::Trend => "trend",
-            Self::Spread => "spread",
-        }
-    }
-
-    /// Returns the dimensions of the view's points, in order.
-    pub(crate) fn axes(self, fields: usize, calendar: Calendar) -> Vec<Axis> {
-        let fields = 0..fields;
-        let days = (0..2).filter(|_| calendar.day != Context::Absent).map(Axis::Day);
-        let weeks = (0..2).filter(|_| calendar.week != Context::Absent).map(Axis::Week);
-        let own = fields.clone().map(Axis::Field);
-        match self {
-            Self::Level => own.chain(days).chain(weeks).collect(),
-            Self::Trend => fields.clone().map(Axis::Deviation).chain(fields.map(Axis::Mean)).collect(),
-            Self::Spread => own.chain(fields.map(Axis::Spread)).chain(days).collect(),
-        }
+impl Axis {
+    /// Returns the dimensions of the points of a sensor with this many fields, in order.
+    fn all(fields: usize, calendar: Calendar) -> Vec<Self> {
+        let days = (0..2).filter(|_| calendar.day != Context::Absent).map(Self::Day);
+        let weeks = (0..2).filter(|_| calendar.week != Context::Absent).map(Self::Week);
+        (0..fields).map(Self::Field).chain(days).chain(weeks).collect()
     }
 }
 
-/// The forest of one view.
+/// The forest, with the weights of its dimensions.
 #[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct ViewForest {
-    view: View,
+pub(crate) struct Level {
     forest: Forest,
     weights: Vec<f32>,
     #[serde(skip)]
@@ -127,63 +84,54 @@ pub(crate) struct ViewForest {
     contributions: Vec<f64>,
 }
 
-impl ViewForest {
-    /// Creates an empty forest for a view of a sensor with this many fields.
+impl Level {
+    /// Creates an empty forest of a sensor with this many fields.
     pub(crate) fn new(
-        view: View,
         fields: usize,
         calendar: Calendar,
         config: &DetectorConfig,
         seed: u64,
     ) -> Result<Self, rrcf_rs::Error> {
-        let axes = view.axes(fields, calendar);
+        let axes = Axis::all(fields, calendar);
         let shape = config.shape();
         let forest = Forest::builder(axes.len())
             .trees(shape.trees)
             .window(shape.points)
-            .shingle(shingle(view, config))
+            .shingle(config.shingle)
             .sampling(Sampling::TimeDecayed { rate: DECAY / shape.points as f64 })
             .seed(seed)
             .build()?;
-        let mut view_forest = Self {
-            view,
+        let mut level = Self {
             forest,
             weights: Vec::new(),
             axes: Vec::new(),
             point: Vec::new(),
             contributions: Vec::new(),
         };
-        view_forest.make_ready(fields, calendar);
-        Ok(view_forest)
+        level.make_ready(fields, calendar);
+        Ok(level)
     }
 
     /// Creates the parts that a snapshot does not hold.
     pub(crate) fn make_ready(&mut self, fields: usize, calendar: Calendar) {
-        self.axes = self.view.axes(fields, calendar);
+        self.axes = Axis::all(fields, calendar);
         self.point = vec![0.0; self.axes.len()];
         self.contributions = vec![0.0; self.axes.len() * self.forest.shingle()];
     }
 
     /// Returns whether this forest has the shape that the arguments demand.
-    pub(crate) fn fits(
-        &self,
-        view: View,
-        fields: usize,
-        calendar: Calendar,
-        config: &DetectorConfig,
-    ) -> bool {
-        let (axes, shape) = (view.axes(fields, calendar).len(), config.shape());
-        self.view == view
-            && (self.weights.is_empty() || self.weights.len() == axes)
+    pub(crate) fn fits(&self, fields: usize, calendar: Calendar, config: &DetectorConfig) -> bool {
+        let (axes, shape) = (Axis::all(fields, calendar).len(), config.shape());
+        (self.weights.is_empty() || self.weights.len() == axes)
             && self.forest.dimensions() == axes
             && self.forest.trees() == shape.trees
             && self.forest.window() == shape.points
-            && self.forest.shingle() == shingle(view, config)
+            && self.forest.shingle() == config.shingle
     }
 
     /// Replaces each coordinate that is NaN by that of the remembered points that resemble the
     /// other coordinates.
-    pub(crate) fn impute(&mut self, input: &ViewInput<'_>, coordinates: &mut [f64]) {
+    pub(crate) fn impute(&mut self, input: &LevelInput<'_>, coordinates: &mut [f64]) {
         self.set_point(input);
         // The forest accepts the point: no coordinate is infinite, and there is one per dimension.
         if self.forest.impute(&mut self.point).is_ok() {
@@ -196,7 +144,7 @@ impl ViewForest {
     }
 
     /// Scores the point of an input. The forest learns the point if `learn` is true.
-    pub(crate) fn score(&mut self, input: &ViewInput<'_>, learn: bool) -> Result<Score, rrcf_rs::Error> {
+    pub(crate) fn score(&mut self, input: &LevelInput<'_>, learn: bool) -> Result<Score, rrcf_rs::Error> {
         self.renew_weights(input)?;
         self.set_point(input);
         if learn {
@@ -204,10 +152,6 @@ impl ViewForest {
         } else {
             self.forest.observe(&self.point, &mut self.contributions)
         }
-    }
-
-    pub(crate) fn view(&self) -> View {
-        self.view
     }
 
     pub(crate) fn forest(&self) -> &Forest {
@@ -241,7 +185,7 @@ impl ViewForest {
     }
 
     /// Computes the point of an input.
-    fn set_point(&mut self, input: &ViewInput<'_>) {
+    fn set_point(&mut self, input: &LevelInput<'_>) {
         let (day, week) = if input.at_rest {
             ([0.0; 2], [0.0; 2])
         } else {
@@ -250,9 +194,6 @@ impl ViewForest {
         for (coordinate, &axis) in self.point.iter_mut().zip(&self.axes) {
             *coordinate = match axis {
                 Axis::Field(field) => input.coordinates[field] as f32,
-                Axis::Mean(field) => input.trends[field].mean() as f32,
-                Axis::Deviation(field) => input.trends[field].deviation() as f32,
-                Axis::Spread(field) => input.trends[field].spread() as f32,
                 Axis::Day(side) => day[side],
                 Axis::Week(side) => week[side],
             };
@@ -260,12 +201,9 @@ impl ViewForest {
     }
 
     /// Gives the forest the present weights if one of them has changed by more than [`STALE`].
-    fn renew_weights(&mut self, input: &ViewInput<'_>) -> Result<(), rrcf_rs::Error> {
+    fn renew_weights(&mut self, input: &LevelInput<'_>) -> Result<(), rrcf_rs::Error> {
         let weight = |axis: &Axis| match *axis {
             Axis::Field(field) => input.scales[field].weight(),
-            Axis::Mean(field) => input.trends[field].weight_of_mean(input.scales[field].spread()),
-            Axis::Deviation(field) => input.trends[field].weight_of_deviation(input.scales[field].spread()),
-            Axis::Spread(field) => input.trends[field].weight_of_spread(input.scales[field].spread()),
             Axis::Day(_) if input.calendar.day == Context::Counts => CLOCK_WEIGHT,
             Axis::Week(_) if input.calendar.week == Context::Counts => CLOCK_WEIGHT,
             Axis::Day(_) | Axis::Week(_) => DORMANT,
@@ -281,10 +219,4 @@ impl ViewForest {
         }
         Ok(())
     }
-}
-
-/// Returns the shingle of a view's forest. Only the level uses shingles: the moving means and
-/// spreads of the other views already hold the recent past.
-fn shingle(view: View, config: &DetectorConfig) -> usize {
-    if view == View::Level { config.shingle } else { 1 }
 }

@@ -1,0 +1,142 @@
+//! Keeps the promise of `alarms_per_week` on every kind of series, in two steps.
+//!
+//! 1. *Rarity.* A general conversion turns the surprise into a rarity. How often a sensor reaches
+//!    great surprises depends on its kind: skewed values reach them more often than normal ones.
+//!    Therefore the conversion gives way to the sensor's own past, as that grows.
+//! 2. *Threshold.* Alarms are few, and the last step from the rarity to their number depends on how
+//!    rare readings follow each other. Therefore the threshold rises on a sensor that raises more
+//!    alarms than it may, and falls a little on one that raises fewer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::grade::{rarity_of, rarity_threshold};
+use crate::tail::Tail;
+
+/// Readings after which a sensor's own past counts as much as the general conversion: one week at
+/// one reading a minute.
+const TRUST: f64 = 10_000.0;
+/// The weight of the general conversion in the slope of the own tail, in past values.
+const PRIOR: f64 = 50.0;
+/// A past of N readings can show that a reading is as rare as one in this many times N, not more.
+const YOUTH: f64 = 3.0;
+/// Alarms, raised and due, that a new sensor starts with, so that the first alarms hardly move its
+/// threshold.
+const FIRST_ALARMS: f64 = 3.0;
+/// Change of the threshold if ten times as many alarms are raised as are due.
+const GAIN: f64 = 3.0;
+/// The threshold falls by at most this much, however few alarms are raised.
+const LOWEST: f64 = -0.5;
+/// The numbers of alarms are halved when this many are due, so that they follow a sensor that
+/// changes.
+const MEMORY: f64 = 20.0;
+
+/// A sensor's past rarities and alarms.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Calibration {
+    past: Tail,
+    /// Alarms raised so far, and alarms that the readings so far allow. Both fade.
+    raised: f64,
+    due: f64,
+}
+
+impl Calibration {
+    /// Returns the rarity of a surprise.
+    pub(crate) fn rarity(&self, surprise: f64, with_means: bool) -> f64 {
+        let general = rarity_of(surprise, with_means);
+        let own = self.past.rarity_with_prior(general, PRIOR);
+        let past = self.past.total() as f64;
+        (past * own + TRUST * general) / (past + TRUST)
+    }
+
+    /// Adds a surprise to the past.
+    pub(crate) fn learn(&mut self, surprise: f64, with_means: bool) {
+        self.past.learn(rarity_of(surprise, with_means));
+    }
+
+    /// Returns the rarity from which a reading begins an alarm. `past` is the number of readings
+    /// that the measures have learnt.
+    pub(crate) fn threshold(&self, alarms_per_week: f64, readings_per_week: f64, past: u64) -> f64 {
+        let known = readings_per_week.min(YOUTH * past as f64);
+        let excess = (self.raised + FIRST_ALARMS) / (self.due + FIRST_ALARMS);
+        rarity_threshold(alarms_per_week, known) + (GAIN * libm::log10(excess)).max(LOWEST)
+    }
+
+    /// Counts the alarms that one reading allows.
+    pub(crate) fn count_reading(&mut self, alarms_per_week: f64, readings_per_week: f64) {
+        self.due += alarms_per_week / readings_per_week.max(1.0);
+        if self.due > MEMORY {
+            self.due /= 2.0;
+            self.raised /= 2.0;
+        }
+    }
+
+    /// Counts an alarm.
+    pub(crate) fn count_alarm(&mut self) {
+        self.raised += 1.0;
+    }
+
+    /// Takes an alarm back: a person says that it was a true anomaly.
+    pub(crate) fn take_back_alarm(&mut self) {
+        self.raised = (self.raised - 1.0).max(0.0);
+    }
+
+    /// Returns whether this calibration is consistent. A restored snapshot is checked with it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.past.is_sound() && self.raised >= 0.0 && self.due >= 0.0
+    }
+
+    pub(crate) fn memory_usage(&self) -> usize {
+        self.past.memory_usage()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a calibration that has learnt `count` surprises. Each rarity of the general
+    /// conversion is `stretch` times as great as it should be.
+    fn learnt(count: u32, stretch: f64) -> Calibration {
+        let mut calibration = Calibration::default();
+        for i in 0..count {
+            let share = (f64::from(i * 7_919 % count) + 0.5) / f64::from(count);
+            // Without moving means, the conversion is a factor of 1.2.
+            calibration.learn(-libm::log10(share) * stretch / 1.2, false);
+        }
+        calibration
+    }
+
+    #[test]
+    fn the_own_past_corrects_the_general_conversion() {
+        let rarity = |count, stretch| learnt(count, stretch).rarity(3.0 / 1.2, false);
+        assert!((rarity(99_991, 1.0) - 3.0).abs() < 0.1, "{}", rarity(99_991, 1.0));
+        let corrected = rarity(99_991, 1.5);
+        assert!((2.0..2.2).contains(&corrected), "{corrected}");
+        let young = rarity(997, 1.5);
+        assert!(young > 2.8, "a short past hardly counts: {young}");
+    }
+
+    #[test]
+    fn a_young_past_can_reach_the_threshold() {
+        let calibration = Calibration::default();
+        let threshold = |past| calibration.threshold(1.0, 604_800.0, past);
+        assert!((threshold(1_000) - libm::log10(3_000.0)).abs() < 1e-9);
+        assert!((threshold(10_000_000) - libm::log10(604_800.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn alarms_beyond_the_due_ones_raise_the_threshold() {
+        let mut calibration = Calibration::default();
+        let usual = calibration.threshold(1.0, 10_080.0, 1_000_000);
+        for _ in 0..40_320 {
+            calibration.count_reading(1.0, 10_080.0);
+        }
+        let quiet = calibration.threshold(1.0, 10_080.0, 1_000_000);
+        assert!((LOWEST..0.0).contains(&(quiet - usual)));
+        (0..20).for_each(|_| calibration.count_alarm());
+        let loud = calibration.threshold(1.0, 10_080.0, 1_000_000);
+        assert!(loud > usual + 1.0, "{usual} {loud}");
+        (0..20).for_each(|_| calibration.take_back_alarm());
+        assert!((calibration.threshold(1.0, 10_080.0, 1_000_000) - quiet).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,103 @@
+//! The running covariance of the fields' residuals, and the distance of a vector of residuals that
+//! takes it into account: Hotelling's T².
+
+use serde::{Deserialize, Serialize};
+
+/// Fields whose residuals are compared. The time of a reading grows with their square.
+const MAX_FIELDS: usize = 64;
+/// A residual beyond this size counts as this great.
+const CLIP: f64 = 6.0;
+/// Part of the identity in the covariance that is inverted. It bounds the weight of a combination
+/// that has hardly varied so far.
+const SHRINKAGE: f64 = 0.05;
+/// The factors are renewed after this many learnt readings.
+const RENEWAL: u32 = 32;
+/// Lower bound of a squared factor.
+const LEAST: f64 = 1e-6;
+
+/// The covariance of up to [`MAX_FIELDS`] residuals.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Covariance {
+    size: usize,
+    /// Lower triangle, row by row.
+    lower: Vec<f64>,
+    /// Learnt readings until the factors are renewed.
+    due: u32,
+    /// Cholesky factor of the shrunk covariance: lower triangle, row by row.
+    factor: Vec<f64>,
+    #[serde(skip)]
+    solved: Vec<f64>,
+}
+
+impl Covariance {
+    /// Creates the covariance of independent residuals of this many fields.
+    pub(crate) fn new(fields: usize) -> Self {
+        let size = fields.min(MAX_FIELDS);
+        let identity =
+            (0..size).flat_map(|row| (0..=row).map(move |column| f64::from(u8::from(row == column))));
+        let lower: Vec<f64> = identity.collect();
+        Self { size, factor: lower.clone(), lower, due: 0, solved: Vec::new() }
+    }
+
+    /// Returns T² of the residuals: their squared length in units of what is usual for them
+    /// together.
+    pub(crate) fn squared_distance(&mut self, residuals: impl Iterator<Item = f64>) -> f64 {
+        self.solved.clear();
+        let mut begin = 0;
+        let mut sum = 0.0;
+        for (row, residual) in residuals.take(self.size).enumerate() {
+            let factors = &self.factor[begin..=begin + row];
+            let known: f64 = factors.iter().zip(&self.solved).map(|(a, b)| a * b).sum();
+            let solved = (residual - known) / factors[row];
+            sum += solved * solved;
+            self.solved.push(solved);
+            begin += row + 1;
+        }
+        sum
+    }
+
+    /// Learns a reading's residuals. `rate` is its weight in the running covariance.
+    pub(crate) fn learn(&mut self, residuals: &[f64], rate: f64) {
+        let mut cells = self.lower.iter_mut();
+        for row in 0..self.size {
+            let own = residuals[row].clamp(-CLIP, CLIP);
+            for (cell, other) in cells.by_ref().take(row + 1).zip(residuals) {
+                *cell += rate * (own * other.clamp(-CLIP, CLIP) - *cell);
+            }
+        }
+        if self.due == 0 {
+            self.renew();
+            self.due = RENEWAL;
+        }
+        self.due -= 1;
+    }
+
+    /// Computes the Cholesky factor of the shrunk covariance.
+    fn renew(&mut self) {
+        let begin = |row: usize| row * (row + 1) / 2;
+        self.factor.clone_from(&self.lower);
+        for row in 0..self.size {
+            for column in 0..=row {
+                let (own, other) = (begin(row), begin(column));
+                let shrunk = (1.0 - SHRINKAGE) * self.lower[own + column];
+                let known: f64 = (0..column).map(|k| self.factor[own + k] * self.factor[other + k]).sum();
+                self.factor[own + column] = if row == column {
+                    (shrunk + SHRINKAGE - known).max(LEAST).sqrt()
+                } else {
+                    (shrunk - known) / self.factor[other + column]
+                };
+            }
+        }
+    }
+
+    /// Returns whether this covariance fits a sensor with this many fields. A restored snapshot is
+    /// checked with it.
+    pub(crate) fn is_sound(&self, fields: usize) -> bool {
+        let cells = self.size * (self.size + 1) / 2;
+        self.size == fields.min(MAX_FIELDS) && self.lower.len() == cells && self.factor.len() == cells
+    }
+
+    pub(crate) fn memory_usage(&self) -> usize {
+        (self.lower.capacity() + self.factor.capacity() + self.solved.capacity()) * size_of::<f64>()
+    }
+}

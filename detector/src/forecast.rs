@@ -1,0 +1,196 @@
+//! The one-step forecast of a field: an autoregression over its last readings.
+//!
+//! The coefficients come from the running autocovariances by the Levinson–Durbin recursion. The
+//! residual is the difference between a reading and its forecast, in units of its usual size. It
+//! shows what no forest of single readings shows: a usual value at the wrong place in the course of
+//! the series.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spread::Spread;
+
+/// Lags of the autoregression.
+const LAGS: usize = 8;
+/// The coefficients are renewed after this many learnt readings.
+const RENEWAL: u32 = 32;
+/// A coordinate farther than this many standard deviations from the mean counts as this far, so
+/// that an outlier hardly disturbs the forecasts after it.
+const CLIP: f64 = 6.0;
+/// Lower bound of the residual's usual size, as a part of the field's own spread. Below it there is
+/// only rounding.
+const LEAST: f64 = 1e-3;
+/// Upper bound of a residual's size.
+const FARTHEST: f64 = 1e6;
+/// Readings that the moving mean of the residual reaches back.
+const DRIFT_REACH: f64 = 8.0;
+/// Readings that the moving power of the residual reaches back.
+const UNREST_REACH: f64 = 32.0;
+/// A moving mean of independent residuals varies less than the residuals, by this factor.
+const DRIFT_GAIN: f64 = 3.872_983_346_207_417; // √(2 · DRIFT_REACH − 1)
+/// Upper bound of a partial correlation. With 1, the residuals would have no size.
+const MOST_CORRELATED: f64 = 0.999_999;
+
+/// Measures of each field.
+pub(crate) const FIELD_MEASURES: usize = 3;
+
+/// The forecast of one field, in coordinates.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Forecast {
+    mean: f64,
+    /// Running autocovariances of the lags 0 to [`LAGS`].
+    covariances: [f64; LAGS + 1],
+    /// Partial autocorrelations: the forecast of every lower order follows from them.
+    partial: [f64; LAGS],
+    coefficients: [f64; LAGS],
+    /// Clipped distances of the last coordinates from the mean, the newest first.
+    lags: [f64; LAGS],
+    /// Number of valid lags.
+    known: u8,
+    /// Learnt readings until the coefficients are renewed.
+    due: u32,
+    /// The usual size of the residual.
+    of_error: Spread,
+    /// Moving mean and moving power of the clipped residual.
+    drift: f64,
+    unrest: f64,
+    /// Clipped distance of the last coordinate from the mean.
+    #[serde(skip)]
+    last: f64,
+    #[serde(skip)]
+    error: f64,
+    #[serde(skip)]
+    residual: f64,
+}
+
+impl Forecast {
+    /// Creates a forecast that starts at a field's first coordinate.
+    pub(crate) fn new(coordinate: f64) -> Self {
+        Self { mean: coordinate, unrest: 1.0, ..Self::default() }
+    }
+
+    /// Forgets the last readings, because a silence separates them from the next one.
+    pub(crate) fn restart(&mut self) {
+        self.known = 0;
+        self.drift = 0.0;
+        self.unrest = 1.0;
+    }
+
+    /// Compares the field's next coordinate with its forecast. `spread` is the field's own spread.
+    pub(crate) fn follow(&mut self, coordinate: f64, spread: f64) {
+        let distance = coordinate - self.mean;
+        let known = usize::from(self.known);
+        let (expected, growth) = if known == LAGS {
+            (dot(&self.coefficients, &self.lags), 1.0)
+        } else {
+            self.forecast_of_order(known)
+        };
+        self.error = distance - expected;
+        let usual = (growth * self.of_error.deviation()).max(LEAST * spread);
+        self.residual = if usual > 0.0 { (self.error / usual).clamp(-FARTHEST, FARTHEST) } else { 0.0 };
+        let counted = self.residual.clamp(-CLIP, CLIP);
+        self.drift += (counted - self.drift) / DRIFT_REACH;
+        self.unrest += (counted * counted - self.unrest) / UNREST_REACH;
+        let reach = CLIP * self.covariances[0].sqrt();
+        self.last = if reach > 0.0 { distance.clamp(-reach, reach) } else { distance };
+        // The error of a forecast from fewer lags is greater. It counts as one from all lags.
+        self.error /= growth;
+    }
+
+    /// Passes over a reading without this field.
+    pub(crate) fn pass_over(&mut self) {
+        self.residual = 0.0;
+    }
+
+    /// Returns the forecast from the last `order` lags, and by which factor its usual error is
+    /// greater than that of a forecast from all lags.
+    fn forecast_of_order(&self, order: usize) -> (f64, f64) {
+        let mut coefficients = [0.0; LAGS];
+        for k in 0..order {
+            extend(&mut coefficients, k, self.partial[k]);
+        }
+        let lost: f64 = self.partial[order..].iter().map(|partial| 1.0 - partial * partial).product();
+        (dot(&coefficients, &self.lags), 1.0 / lost.sqrt())
+    }
+
+    /// Adds the last coordinate to the lags, and learns it if `learn` is true. `rate` is its weight
+    /// in the running means.
+    pub(crate) fn advance(&mut self, learn: bool, rate: f64) {
+        let last = self.last;
+        let is_known = usize::from(self.known) == LAGS;
+        if learn {
+            self.of_error.learn(self.error, rate);
+            self.covariances[0] += rate * (last * last - self.covariances[0]);
+            if is_known {
+                for (covariance, lag) in self.covariances[1..].iter_mut().zip(&self.lags) {
+                    *covariance += rate * (last * lag - *covariance);
+                }
+            }
+        }
+        self.lags.copy_within(..LAGS - 1, 1);
+        self.lags[0] = last;
+        self.known = (self.known + 1).min(LAGS as u8);
+        if learn {
+            // The lags are distances from the mean, so they move with it.
+            let step = rate * last;
+            self.mean += step;
+            self.lags.iter_mut().for_each(|lag| *lag -= step);
+            if self.due == 0 {
+                self.renew();
+                self.due = RENEWAL;
+            }
+            self.due -= 1;
+        }
+    }
+
+    /// Computes the coefficients by the Levinson–Durbin recursion.
+    fn renew(&mut self) {
+        let covariances = &self.covariances;
+        self.coefficients = [0.0; LAGS];
+        self.partial = [0.0; LAGS];
+        let mut power = covariances[0];
+        if power <= 0.0 {
+            return;
+        }
+        for k in 0..LAGS {
+            let known: f64 = (0..k).map(|j| self.coefficients[j] * covariances[k - j]).sum();
+            let partial = ((covariances[k + 1] - known) / power).clamp(-MOST_CORRELATED, MOST_CORRELATED);
+            self.partial[k] = partial;
+            extend(&mut self.coefficients, k, partial);
+            power *= 1.0 - partial * partial;
+        }
+    }
+
+    /// Returns the last residual, in units of its usual size.
+    pub(crate) fn residual(&self) -> f64 {
+        self.residual
+    }
+
+    /// Returns the moving mean of the residual, in units of its usual size.
+    pub(crate) fn drift(&self) -> f64 {
+        DRIFT_GAIN * self.drift
+    }
+
+    /// Returns three measures of the last reading: the residual, its moving mean and its moving
+    /// power. They are logarithms, so that an exponential tail fits them.
+    pub(crate) fn measures(&self) -> [f64; FIELD_MEASURES] {
+        [logarithm(self.residual.abs()), logarithm(self.drift().abs()), logarithm(self.unrest)]
+    }
+}
+
+/// Returns the measure of a size from 0.
+pub(crate) fn logarithm(size: f64) -> f64 {
+    2.0 * libm::log(1.0 + size)
+}
+
+/// Extends the coefficients of order `k` to order `k + 1` by the next partial correlation.
+fn extend(coefficients: &mut [f64; LAGS], k: usize, partial: f64) {
+    let before = *coefficients;
+    for j in 0..k {
+        coefficients[j] = before[j] - partial * before[k - 1 - j];
+    }
+    coefficients[k] = partial;
+}
+
+fn dot(a: &[f64; LAGS], b: &[f64; LAGS]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
