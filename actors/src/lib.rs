@@ -19,7 +19,7 @@
 //! Outside the flow: [`messages`] lists the messages between actors, [`mqtt`] connects to brokers,
 //! [`acknowledge`] acknowledges MQTT messages, [`credit`] bounds what is in flight, [`supervision`]
 //! restarts actors that panic, [`time_order`] decides which reading of a sensor is next in time, and
-//! [`metrics`] counts.
+//! [`metrics`] counts. [`lamps`] has what `/readyz` says of this moment.
 //!
 //! `thicket-protocol` has the pure decisions behind exactly-once. `thicket-store` speaks to Redis
 //! and PostgreSQL.
@@ -28,6 +28,7 @@ pub mod acknowledge;
 pub mod checkpoint;
 pub mod credit;
 pub mod detector;
+pub mod lamps;
 pub mod messages;
 pub mod metrics;
 pub mod mqtt;

@@ -9,6 +9,8 @@ use prometheus::{
 };
 use thicket_detector::{Detection, Marks};
 
+use crate::lamps::{HeldLeases, Waits};
+
 /// Every metric of the engine. A field has the name of its metric, without `thicket_` and `_total`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -33,7 +35,7 @@ pub struct Metrics {
     /// Sparkplug births that were not learnt, because a limit is reached.
     pub sparkplug_births_refused: IntCounter,
     /// Messages that the broker dropped because its queues were full, as the broker reports.
-    pub broker_dropped: IntGaugeVec,
+    pub broker_dropped: IntCounterVec,
     /// Readings and dead letters appended to the log.
     pub records_appended: IntCounter,
     /// Entries appended to the log. An entry holds many records.
@@ -65,7 +67,7 @@ pub struct Metrics {
     pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
     pub shard_lag_entries: IntGaugeVec,
-    /// Age of the newest committed reading while entries wait behind it, by shard.
+    /// Age of the oldest log entry that is not committed yet, by shard; 0 if there is none.
     pub shard_lag_seconds: GaugeVec,
     /// Detectors in memory, by shard.
     pub detectors: IntGaugeVec,
@@ -106,15 +108,60 @@ pub struct Metrics {
     pub ledger_records: IntGaugeVec,
     /// Rows of readings that retention dropped.
     pub readings_expired: IntCounter,
-    /// Days past their retention that are kept because detectors need them.
-    pub retention_days_kept: IntGauge,
+    /// Day tables past their retention that are kept because detectors need them.
+    pub retention_kept_partitions: IntGauge,
     /// Sensors whose clocks are wrong, by `direction`: `behind`, or `ahead` (topics whose messages
     /// are refused because their time is in the future).
     pub wrong_clocks: IntGaugeVec,
-    /// Partitions that this node owns.
+    /// Partitions whose leases this node holds, and that have not run out.
     pub partitions_owned: IntGauge,
-    /// Always 1. The label is the version of the program.
+    /// Partitions of the deployment.
+    pub partitions: IntGauge,
+    /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
+    pub role: IntGaugeVec,
+    /// 1 if the store has answered within the last seconds, by `store`: `redis` or `postgresql`.
+    pub store_connected: IntGaugeVec,
+    /// How long the oldest append in progress has taken; 0 if there is none.
+    pub append_oldest_seconds: Gauge,
+    /// How long the oldest commit in progress has taken, with its retries; 0 if there is none.
+    pub commit_oldest_seconds: Gauge,
+    /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node
+    /// holds none.
+    pub lease_renewal_age_seconds: Gauge,
+    /// 1 if the last reload of the configuration was accepted, or if there was none.
+    pub config_last_reload_successful: IntGauge,
+    /// When the configuration was last loaded successfully, in seconds since the Unix epoch.
+    pub config_last_reload_success_timestamp_seconds: Gauge,
+    /// Sensors by `state`: `known`, `reporting` (with a reading of the last day) or `silent` (reporting,
+    /// but without a reading of the last two hours).
+    pub sensors: IntGaugeVec,
+    /// Anomalies that go on.
+    pub anomalies_open: IntGauge,
+    /// Size of the database in PostgreSQL, in bytes.
+    pub postgres_bytes: IntGauge,
+    /// Memory that Redis uses, in bytes.
+    pub redis_memory_bytes: IntGauge,
+    /// Limit of the memory of Redis, in bytes; 0 means without a limit.
+    pub redis_memory_limit_bytes: IntGauge,
+    /// Maximum number of detectors in memory.
+    pub detectors_limit: IntGauge,
+    /// Always 1. The labels are the version of the program and the revision of its sources.
     pub build_info: IntGaugeVec,
+    /// Appends in progress.
+    pub append_waits: Waits,
+    /// Commits in progress.
+    pub commit_waits: Waits,
+    /// The leases on partitions that this node holds.
+    pub leases: HeldLeases,
+}
+
+/// The role of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It holds the subscriptions.
+    Active,
+    /// Another node holds the subscriptions. This node takes over when their lease ends.
+    Standby,
 }
 
 /// A metric could not be registered: two metrics have the same name.
@@ -169,8 +216,8 @@ impl Metrics {
                 "sparkplug_births_refused_total",
                 "Sparkplug births that were not learnt, because a limit is reached.",
             )?,
-            broker_dropped: r.gauges(
-                "broker_dropped_messages",
+            broker_dropped: r.counters(
+                "broker_dropped_messages_total",
                 "Messages that the broker dropped because its queues were full, as the broker reports.",
                 &["broker"],
             )?,
@@ -206,7 +253,7 @@ impl Metrics {
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(
                 "shard_lag_seconds",
-                "Age of the newest committed reading while entries wait behind it, by shard.",
+                "Age of the oldest log entry that is not committed yet, by shard; 0 if there is none.",
                 &["shard"],
             )?,
             detectors: r.gauges("detectors", "Detectors in memory, by shard.", &["shard"])?,
@@ -242,13 +289,47 @@ impl Metrics {
             )?,
             readings_expired: r
                 .counter("readings_expired_total", "Rows of readings that retention dropped.")?,
-            retention_days_kept: r
-                .gauge("retention_days_kept", "Days past their retention that are kept because detectors need them.")?,
+            retention_kept_partitions: r
+                .gauge("retention_kept_partitions", "Day tables past their retention that are kept because detectors need them.")?,
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
-            partitions_owned: r.gauge("partitions_owned", "Partitions that this node owns.")?,
-            build_info: r.gauges("build_info", "Always 1. The label is the version of the program.", &["version"])?,
+            partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
+            partitions: r.gauge("partitions", "Partitions of the deployment.")?,
+            role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
+            store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
+            append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,
+            commit_oldest_seconds: r.float_gauge("commit_oldest_seconds", "How long the oldest commit in progress has taken, with its retries; 0 if there is none.")?,
+            lease_renewal_age_seconds: r.float_gauge(
+                "lease_renewal_age_seconds",
+                "Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node holds none.",
+            )?,
+            config_last_reload_successful: r.gauge(
+                "config_last_reload_successful",
+                "1 if the last reload of the configuration was accepted, or if there was none.",
+            )?,
+            config_last_reload_success_timestamp_seconds: r.float_gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration was last loaded successfully, in seconds since the Unix epoch.",
+            )?,
+            sensors: r.gauges(
+                "sensors",
+                "Sensors by state: known, reporting (with a reading of the last day), silent (reporting, but without a reading of the last two hours).",
+                &["state"],
+            )?,
+            anomalies_open: r.gauge("anomalies_open", "Anomalies that go on.")?,
+            postgres_bytes: r.gauge("postgres_bytes", "Size of the database in PostgreSQL.")?,
+            redis_memory_bytes: r.gauge("redis_memory_bytes", "Memory that Redis uses.")?,
+            redis_memory_limit_bytes: r
+                .gauge("redis_memory_limit_bytes", "Limit of the memory of Redis; 0 means without a limit.")?,
+            detectors_limit: r.gauge("detectors_limit", "Maximum number of detectors in memory.")?,
+            build_info: r.gauges(
+                "build_info",
+                "Always 1. The labels are the version of the program and the revision of its sources.",
+                &["version", "revision"],
+            )?,
+            append_waits: Waits::default(),
+            commit_waits: Waits::default(),
+            leases: HeldLeases::default(),
         };
-        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
         }
@@ -256,6 +337,44 @@ impl Metrics {
             metrics.readings_marked.with_label_values(&[mark]).inc_by(0);
         }
         Ok(metrics)
+    }
+
+    /// Sets the gauges that are read at each scrape.
+    pub fn refresh(&self) {
+        self.append_oldest_seconds.set(self.append_waits.oldest().as_secs_f64());
+        self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
+        self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
+        self.partitions_owned.set(self.leases.valid() as i64);
+    }
+
+    /// Sets the number of messages that a broker has dropped since it started. A smaller number than
+    /// before means that it has started again.
+    pub fn set_broker_dropped(&self, broker: &str, dropped: u64) {
+        let counter = self.broker_dropped.with_label_values(&[broker]);
+        if dropped < counter.get() {
+            counter.reset();
+        }
+        counter.inc_by(dropped - counter.get());
+    }
+
+    /// Sets the role of this node.
+    pub fn set_role(&self, role: Role) {
+        self.role.with_label_values(&["active"]).set(i64::from(role == Role::Active));
+        self.role.with_label_values(&["standby"]).set(i64::from(role == Role::Standby));
+    }
+
+    /// Whether another node holds the subscriptions.
+    pub fn is_standby(&self) -> bool {
+        self.role.with_label_values(&["standby"]).get() == 1
+    }
+
+    /// Returns the brokers that refuse topic filters, in their order.
+    pub fn refusing_brokers(&self) -> Vec<String> {
+        let families = self.mqtt_subscriptions_refused.collect();
+        let mut names: Vec<String> =
+            families.iter().flat_map(|family| labels(family, true, "broker")).collect();
+        names.sort();
+        names
     }
 
     /// Returns the names of the brokers to which the ingress is not connected, in their order.

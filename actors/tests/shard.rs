@@ -22,7 +22,7 @@ use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
-use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
+use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_store::faults;
 use thicket_store::postgres::{check_deployment, connect_postgres, postgres_pool};
 use thicket_store::redis::{
@@ -55,13 +55,17 @@ impl TestEnv {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (keys, client) = (Keys::default(), connect_redis(&redis.url()).await);
         let pool = postgres_pool(&postgres.url(), 2).unwrap();
-        let options = PostgresWriterOptions { server: (&postgres.url()).into(), max_rows: 1_000 };
+        let options = PostgresWriterOptions {
+            server: (&postgres.url()).into(),
+            max_rows: 1_000,
+            dead_letters: DeadLetterLog::default(),
+        };
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
         let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
         let (node, ttl) = (NodeName::of_this_process("node"), Duration::from_millis(600));
         let leases = Leases::new(client.clone(), node.clone(), ttl);
-        let renewal = Renewal::start((&redis.url()).into(), node, ttl).unwrap();
+        let renewal = Renewal::start((&redis.url()).into(), node, ttl, metrics.leases.clone()).unwrap();
         let keeper = start(PartitionKeeper::new(1, leases, renewal, keys.clone(), pool, metrics.clone()));
         let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {

@@ -73,8 +73,16 @@ pub fn with_advice(error: &str, expected: Expected) -> String {
         // The debug form of an error adds nothing to the advice.
         (None, Some(advice)) if error.contains("Custom {") || error.contains("Os {") => advice.to_owned(),
         (None, Some(advice)) => format!("{error}; {advice}"),
-        (None, None) => error.to_owned(),
+        (None, None) => plain(error),
     }
+}
+
+/// Returns an error of the operating system in plain words: `Connection refused` instead of
+/// `IO Error: Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }`.
+fn plain(error: &str) -> String {
+    let message = error.split_once("Os {").and_then(|(_, os)| os.split_once("message: \""));
+    let message = message.and_then(|(_, message)| message.split_once('"'));
+    message.map_or(error, |(message, _)| message).to_owned()
 }
 
 /// Returns the text of an error and of all its causes.
@@ -98,4 +106,19 @@ pub fn refusal(error: &str) -> Option<&str> {
         return Some(rest.rsplit_once("))").map_or(rest, |(text, _)| text));
     }
     error.split_once("other error: ").map(|(_, text)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expected, with_advice};
+
+    #[test]
+    fn an_error_of_the_operating_system_is_shown_in_plain_words() {
+        let error = "IO Error: Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }";
+        assert_eq!(with_advice(error, Expected::Plain), "Connection refused");
+        assert_eq!(
+            with_advice("database \"a\" does not exist", Expected::Plain),
+            "database \"a\" does not exist"
+        );
+    }
 }

@@ -39,3 +39,15 @@ pub enum ConfigError {
     #[error("exclude has an empty pattern")]
     EmptyPattern,
 }
+
+impl ConfigError {
+    /// Returns the key of the setting.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::OutOfRange { key, .. } | Self::BadNumber { key, .. } => key,
+            Self::RepeatedField(_) | Self::EmptyField => "fields",
+            Self::UnknownCounter(_) => "counters",
+            Self::EmptyPattern => "exclude",
+        }
+    }
+}

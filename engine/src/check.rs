@@ -5,18 +5,32 @@ mod mqtt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use thicket_store::redis::{disconnect, server_version, setting, try_connect_redis};
+use clap::Args;
+
+use thicket_store::redis::{disconnect, server_version, setting};
 
 use crate::config::Config;
 use crate::format::count;
-use crate::{migrate, security};
+use crate::terminal::outln;
+use crate::{migrate, security, stores};
 
-/// Longer than the timeouts of the clients, whose errors say more.
-const TIMEOUT: Duration = Duration::from_secs(7);
+/// The arguments of `thicket check`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Check the configuration and its files only, and connect to no server.
+    #[arg(long)]
+    offline: bool,
+}
 
 /// The settings that Redis needs so that it loses no acknowledged entry.
 const REDIS_SETTINGS: [(&str, &str); 3] =
     [("maxmemory-policy", "noeviction"), ("appendonly", "yes"), ("appendfsync", "always")];
+
+/// What installs the servers.
+const INSTALL: &str = "compose/install-servers installs it";
+
+/// How long a server may take after it has accepted the connection.
+const GRACE: Duration = Duration::from_millis(800);
 
 /// The result of a check: a description of what works, or the problem and how to solve it.
 type Finding = Result<String, String>;
@@ -56,11 +70,16 @@ impl Line {
 }
 
 /// Runs all checks and prints a line for each.
-pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
-    println!("ok    configuration");
-    let mut lines =
-        vec![Line::of("redis", redis(config).await), Line::of("postgresql", postgres(config).await)];
-    lines.extend(mqtt::brokers(config).await);
+pub(crate) async fn check(config: &Config, CheckArgs { offline }: CheckArgs) -> anyhow::Result<ExitCode> {
+    outln!("ok    configuration");
+    let lines = if offline {
+        mqtt::misfits_of(config)
+    } else {
+        let (redis, postgres, brokers) =
+            tokio::join!(bounded(redis(config)), bounded(postgres(config)), mqtt::brokers(config));
+        let stores = [Line::of("redis", redis), Line::of("postgresql", postgres)];
+        stores.into_iter().chain(brokers).collect()
+    };
     let mut all_pass = true;
     for Line { level, place, words } in lines {
         let level = match level {
@@ -71,23 +90,24 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<ExitCode> {
                 "FAIL "
             }
         };
-        println!("{level} {place}: {words}");
+        outln!("{level} {place}: {words}");
     }
     Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Bounds a check whose server accepts the connection and then gives no answer.
+async fn bounded(check: impl Future<Output = Finding>) -> Finding {
+    let limit = stores::CONNECT_LIMIT + GRACE;
+    let silent = || Err("the server accepts the connection, but does not answer".to_owned());
+    tokio::time::timeout(limit, check).await.unwrap_or_else(|_| silent())
 }
 
 async fn redis(config: &Config) -> Finding {
     let server = config.redis.server();
     let away = |error: &dyn std::fmt::Display| {
-        format!(
-            "{server}: {error}; if it does not run, start it (compose/install-servers installs it), or set redis.url"
-        )
+        format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set redis.url")
     };
-    let client = match tokio::time::timeout(TIMEOUT, try_connect_redis(&server)).await {
-        Ok(Ok(client)) => client,
-        Ok(Err(error)) => return Err(away(&error)),
-        Err(elapsed) => return Err(away(&elapsed)),
-    };
+    let client = stores::redis(config).await.map_err(|error| away(&error.root_cause()))?;
     let version = server_version(&client).await.map_err(|error| away(&error))?;
     for (name, wanted) in REDIS_SETTINGS {
         let found = setting(&client, name).await.map_err(|error| away(&error))?;
@@ -105,20 +125,18 @@ async fn redis(config: &Config) -> Finding {
 
 async fn postgres(config: &Config) -> Finding {
     let server = config.postgres.server();
-    let pending = tokio::task::spawn_blocking(move || migrate::pending(&server));
-    match tokio::time::timeout(TIMEOUT, pending).await {
-        Ok(Ok(Ok(pending))) if pending.is_empty() => {
-            let security = security::describe(config.postgres.server().verification().ok().flatten());
-            Ok(format!("the tables are up to date, {security}"))
-        }
-        Ok(Ok(Ok(pending))) => {
-            let migrations = count(pending.len() as u64, "migration");
-            Err(format!("{migrations} missing; run `thicket migrate`"))
-        }
-        Ok(Ok(Err(error))) => Err(format!(
-            "{error:#}; if it does not run, start it (compose/install-servers installs it), or set postgres.url"
-        )),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("does not answer in time; check postgres.url".to_owned()),
+    let away = |error: &dyn std::fmt::Display| {
+        format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set postgres.url")
+    };
+    drop(stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?);
+    let asked = server.clone();
+    let pending = tokio::task::spawn_blocking(move || migrate::pending(&asked)).await;
+    let pending =
+        pending.map_err(|error| error.to_string())?.map_err(|error| format!("{server}: {error:#}"))?;
+    if !pending.is_empty() {
+        let migrations = count(pending.len() as u64, "migration");
+        return Err(format!("{server}: {migrations} missing; run `thicket migrate`"));
     }
+    let security = security::describe(server.verification().ok().flatten());
+    Ok(format!("the tables are up to date, {security}"))
 }

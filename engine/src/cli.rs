@@ -9,16 +9,20 @@ use thicket_connect::has_password;
 
 use crate::anomalies::args::AnomaliesCommand;
 use crate::backtest::args::BacktestArgs;
+use crate::check::CheckArgs;
 use crate::config::{LogFormat, Overrides};
 use crate::deadletters::args::DeadletterCommand;
 use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
+use crate::generate::{CompletionsArgs, ManArgs};
 use crate::migrate::MigrateArgs;
-use crate::output::Format;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
+use crate::revision::VERSION;
 use crate::sensor_fields::args::SensorsCommand;
+use crate::show_config::ConfigArgs;
+use crate::status::StatusArgs;
 use crate::try_message::TryArgs;
 
 /// Thicket: a forest for every sensor.
@@ -26,7 +30,7 @@ use crate::try_message::TryArgs;
 /// Readings arrive over MQTT and queue in Redis. One Robust Random Cut Forest per sensor scores
 /// them. PostgreSQL stores them with their anomaly scores.
 #[derive(Debug, Parser)]
-#[command(name = "thicket", version, after_help = EXIT_CODES)]
+#[command(name = "thicket", version = VERSION, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Configuration file [default: thicket.toml, if it exists].
     #[arg(long, short, global = true, value_name = "FILE", env = "THICKET_CONFIG", help_heading = COMMON)]
@@ -105,12 +109,12 @@ pub(crate) enum Command {
     Run,
     /// Validates the configuration and connects to every server. Reports failures and how to fix
     /// them.
-    Check,
+    Check(CheckArgs),
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate(MigrateArgs),
-    /// Shows the partitions with their positions and lag, the detectors, the ledger, the records in
-    /// flight, and losses.
-    Status(Format),
+    /// Shows the ledger, the records in flight, the brokers, the detectors, and losses; then the
+    /// partitions that have no owner or lag behind.
+    Status(StatusArgs),
     /// Proves the ledger against Redis and PostgreSQL: every delivered message is accounted for.
     #[command(long_about = RECONCILE)]
     Reconcile(ReconcileArgs),
@@ -151,4 +155,11 @@ pub(crate) enum Command {
     /// Scores past readings with another configuration and shows what it would have found, missed
     /// and cost.
     Backtest(BacktestArgs),
+    /// Shows the configuration that is in force, with the origin of each value. Passwords are hidden.
+    Config(ConfigArgs),
+    /// Prints completions for a shell, such as: thicket completions bash >
+    /// /etc/bash_completion.d/thicket
+    Completions(CompletionsArgs),
+    /// Prints the man page.
+    Man(ManArgs),
 }

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES, RULES};
 
+use crate::terminal::errln;
+
 /// Sets the faults of the environment.
 pub(crate) fn set() -> anyhow::Result<()> {
     let fired = std::env::var_os("THICKET_FIRED").map(PathBuf::from);
@@ -66,6 +68,6 @@ fn kill_at(place: &'static str, count: u64, fired: Option<PathBuf>) -> anyhow::R
 fn note(file: &PathBuf, place: &str) {
     let written = std::fs::OpenOptions::new().create(true).append(true).open(file);
     if let Err(error) = written.and_then(|mut file| writeln!(file, "{place}")) {
-        eprintln!("thicket: THICKET_FIRED: {error}");
+        errln!("thicket: THICKET_FIRED: {error}");
     }
 }

@@ -18,6 +18,8 @@ use tokio::sync::watch;
 
 use crate::anomalies;
 use crate::config::Config;
+use crate::readiness::{Phase, Readiness};
+use crate::stores_watch::StoresWatch;
 use connections::Connections;
 
 /// Maximum number of connections for `/api`. Each is made when it is first needed.
@@ -31,21 +33,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Number of connections that wait until the server accepts them.
 const BACKLOG: u32 = 4_096;
 
-/// What the engine is doing, as far as `/readyz` reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It waits for PostgreSQL and Redis.
-    WaitingForStores,
-    /// The actors are running.
-    Running,
-    /// It is draining.
-    Stopping,
-}
-
 struct Health {
     registry: Registry,
     metrics: Arc<Metrics>,
     phase: watch::Receiver<Phase>,
+    stores: StoresWatch,
 }
 
 /// Starts the server on the current arbiter.
@@ -54,12 +46,13 @@ pub(crate) fn serve(
     registry: Registry,
     metrics: Metrics,
     phase: watch::Receiver<Phase>,
+    stores: StoresWatch,
 ) -> anyhow::Result<()> {
     let listen = config.http.listen;
     let pool = postgres_pool(config.postgres.server(), API_CONNECTIONS)?;
     let access = Data::new(config.http.access()?);
     let connections = Connections::default();
-    let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase });
+    let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase, stores });
     let app = move || {
         App::new()
             .wrap(from_fn(within_timeout))
@@ -96,6 +89,8 @@ async fn within_timeout(
 }
 
 async fn metrics_text(health: Data<Health>) -> HttpResponse {
+    health.metrics.refresh();
+    health.stores.set_gauges(&health.metrics);
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&health.registry.gather(), &mut text) {
@@ -109,27 +104,12 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-/// Answers 200 if readings can flow, and else 503 with the reason.
+/// Answers 200 if readings flow, or if this node is a standby, and else 503 with the reasons.
 async fn readyz(health: Data<Health>) -> HttpResponse {
-    let disconnected = health.metrics.disconnected_brokers();
-    let conflicts = health.metrics.client_id_conflicts();
-    let not_ready = match *health.phase.borrow() {
-        Phase::WaitingForStores => Some("waiting for postgresql and redis\n".to_owned()),
-        Phase::Stopping => Some("stopping\n".to_owned()),
-        Phase::Running if !conflicts.is_empty() => Some(format!(
-            "another client uses the client id {}; give each deployment its own mqtt.client_id\n",
-            conflicts.join(", ")
-        )),
-        Phase::Running if !disconnected.is_empty() => {
-            Some(format!("not connected to the broker {}\n", disconnected.join(", ")))
-        }
-        Phase::Running if health.metrics.partitions_owned.get() == 0 => {
-            Some("no partition is this node's yet\n".to_owned())
-        }
-        Phase::Running => None,
-    };
-    match not_ready {
-        None => HttpResponse::Ok().body("ready\n"),
-        Some(reason) => HttpResponse::ServiceUnavailable().body(reason),
+    let phase = *health.phase.borrow();
+    match Readiness::of(phase, &health.metrics, &health.stores.away()) {
+        Readiness::Active => HttpResponse::Ok().body("ready\n"),
+        Readiness::Standby => HttpResponse::Ok().body("standby: another node holds the subscriptions\n"),
+        Readiness::NotReady(reasons) => HttpResponse::ServiceUnavailable().body(reasons.join("\n") + "\n"),
     }
 }

@@ -1,5 +1,8 @@
 //! The `thicket` binary: reads the configuration and runs the engine or another command.
 
+// `terminal` has macros that let no text from outside control the terminal.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod access;
 mod anomalies;
 mod backlog;
@@ -14,7 +17,9 @@ mod discover;
 mod explain;
 #[cfg(feature = "faults")]
 mod faults;
+mod fleet;
 mod format;
+mod generate;
 mod http;
 mod ledger;
 mod losses;
@@ -23,24 +28,30 @@ mod output;
 mod presets;
 mod progress_line;
 mod quarantine;
+mod readiness;
 mod reconcile;
 mod reload;
 mod retention;
+mod revision;
 mod run;
 mod scrape;
 mod security;
 mod sensor_fields;
 mod sensors;
+mod show_config;
 mod status;
 mod stores;
+mod stores_watch;
 mod telemetry;
+mod terminal;
 mod time_arg;
 mod topology;
 mod try_message;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use crate::terminal::{errln, on_one_line};
+use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 
 /// The command line or the configuration is wrong.
@@ -49,23 +60,33 @@ const WRONG_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = cli.flags.check() {
-        eprintln!("thicket: {error}");
+        errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
-    let config = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("thicket: configuration: {error}");
+    if let Some(result) = without_configuration(&cli.command) {
+        return ended(result);
+    }
+    let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            for line in problems.lines() {
+                errln!("thicket: configuration: {}", on_one_line(&line));
+            }
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    let config = loaded.config.clone();
     if let Err(error) = telemetry::start(&config.log) {
-        eprintln!("thicket: {error:#}");
+        errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
+    }
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for warning in config::unknown_variables(variables, &config::default_keys()) {
+        tracing::warn!("{warning}");
     }
     #[cfg(feature = "faults")]
     if let Err(error) = faults::set() {
-        eprintln!("thicket: {error:#}");
+        errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
     let result = match cli.command {
@@ -73,22 +94,40 @@ fn main() -> ExitCode {
             let origin = reload::Origin { file: cli.config.clone(), overrides: cli.flags.overrides() };
             run::run(&config, origin)
         }
-        Command::Check => on_threads(check::check(&config)),
+        Command::Check(args) => on_threads(check::check(&config, args)),
         Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
-        Command::Status(format) => on_threads(status::status(&config, format)),
+        Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Sensors { command } => on_threads(sensor_fields::sensors(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
-        Command::Presets { command } => presets::run(&command),
         Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
+        Command::Config(args) => show_config::show(&loaded, args),
+        // `without_configuration` has run these.
+        Command::Completions(_) | Command::Man(_) | Command::Presets { .. } => Ok(ExitCode::SUCCESS),
     };
+    ended(result)
+}
+
+/// Runs a command that needs no configuration. Returns `None` for any other command.
+fn without_configuration(command: &Command) -> Option<anyhow::Result<ExitCode>> {
+    match command {
+        Command::Completions(args) => Some(Ok(generate::completions(Cli::command(), *args))),
+        Command::Man(args) => Some(generate::man(Cli::command(), args)),
+        Command::Config(args) if args.defaults => Some(Ok(show_config::print_defaults())),
+        Command::Presets { command } => Some(presets::run(command)),
+        _ => None,
+    }
+}
+
+/// Shows the error of a command.
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        eprintln!("thicket: {error:#}");
+        errln!("thicket: {}", on_one_line(&format!("{error:#}")));
         ExitCode::FAILURE
     })
 }
@@ -96,5 +135,9 @@ fn main() -> ExitCode {
 /// Runs a command, other than the engine, on a multi-threaded runtime. Migrations with diesel need
 /// one.
 fn on_threads(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // A thread may wait for a server that does not answer. The command does not wait for it.
+    runtime.shutdown_background();
+    result
 }

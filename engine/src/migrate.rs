@@ -9,6 +9,7 @@ use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
 use crate::stores;
+use crate::terminal::outln;
 
 /// How long to wait for the list of migrations.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,17 +28,17 @@ pub(crate) async fn migrate(config: &Config, args: MigrateArgs) -> anyhow::Resul
     let connection = stores::postgres(config).await?;
     let ran = postgres::migrate(connection).await?;
     if ran.is_empty() {
-        println!("the tables are up to date");
+        outln!("the tables are up to date");
     }
     for name in ran {
-        println!("ran migration {name}");
+        outln!("ran migration {name}");
     }
     if args.roles {
         let mut connection = stores::postgres(config).await?;
         let is_closed = postgres::grant_roles(&mut connection).await?;
-        println!("the roles thicket_engine and thicket_reader have their rights");
+        outln!("the roles thicket_engine and thicket_reader have their rights");
         if !is_closed {
-            println!(
+            outln!(
                 "thicket_reader can still take advisory locks and write large objects; run `thicket migrate --roles` as a superuser to forbid it"
             );
         }

@@ -1,5 +1,6 @@
 //! How commands print.
 
+use crate::terminal::write_json;
 use clap::Args;
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ impl Format {
         print_text: impl FnOnce(&T),
     ) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", serde_json::to_string(value)?);
+            write_json(&serde_json::to_string(value)?);
         } else {
             print_text(value);
         }

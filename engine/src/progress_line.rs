@@ -4,6 +4,7 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
+use crate::terminal::errln;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The interval of lines if standard error is not a terminal.
@@ -30,7 +31,7 @@ impl ProgressLine {
             bar.tick();
         } else if self.last_shown.elapsed() >= LOG_INTERVAL {
             self.last_shown = Instant::now();
-            eprintln!("{}", text());
+            errln!("{}", text());
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use actix::Addr;
 use thicket_actors::messages::Reload;
+use thicket_actors::metrics::Metrics;
 use thicket_actors::source::MqttIngress;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,6 +36,7 @@ pub(crate) async fn watch(
     origin: Origin,
     mut running: Config,
     ingress: Addr<MqttIngress>,
+    metrics: Metrics,
 ) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let file = origin.file.clone().unwrap_or_else(|| PathBuf::from(crate::config::DEFAULT_FILE));
@@ -57,16 +59,28 @@ pub(crate) async fn watch(
         }
         last_state = file_state(&file);
         match crate::config::load(origin.file.as_deref(), &origin.overrides) {
-            Ok(new) => {
-                if let Err(error) = apply(&mut running, new, &ingress) {
+            Ok(loaded) => {
+                if let Err(error) = apply(&mut running, loaded.config, &ingress) {
+                    metrics.config_last_reload_successful.set(0);
                     tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
+                } else {
+                    note_success(&metrics);
                 }
             }
-            Err(error) => {
-                tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
+            Err(problems) => {
+                metrics.config_last_reload_successful.set(0);
+                let error = problems.lines().join("; ");
+                tracing::error!(error, "the new configuration is rejected; the old one stays in force");
             }
         }
     }
+}
+
+/// Notes in the metrics that a configuration was loaded just now.
+pub(crate) fn note_success(metrics: &Metrics) {
+    metrics.config_last_reload_successful.set(1);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    metrics.config_last_reload_success_timestamp_seconds.set(now.as_secs_f64());
 }
 
 fn file_state(file: &Path) -> FileState {

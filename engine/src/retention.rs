@@ -77,7 +77,7 @@ impl Retention {
     async fn poll(&self) -> anyhow::Result<bool> {
         let mut postgres = connect_postgres(&self.database).await?;
         if !begin_retention(&mut postgres).await? {
-            self.metrics.retention_days_kept.set(0);
+            self.metrics.retention_kept_partitions.set(0);
             return Ok(true);
         }
         let expired = days_older_than(&mut postgres, self.max_age + GRACE)
@@ -104,7 +104,7 @@ impl Retention {
                 }
             }
         }
-        self.metrics.retention_days_kept.set(kept);
+        self.metrics.retention_kept_partitions.set(kept);
         Ok(!has_failed && kept == 0)
     }
 

@@ -11,9 +11,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::http::{self, Phase};
+use crate::http;
+use crate::readiness::Phase;
 use crate::reload::{self, Origin};
-use crate::{brokers, clocks, ledger, retention, security, topology};
+use crate::revision::REVISION;
+use crate::stores_watch::StoresWatch;
+use crate::{brokers, clocks, fleet, ledger, retention, security, topology};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -33,7 +36,12 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     registry.register(Box::new(ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&registry)?;
     let (phase, phase_seen) = watch::channel(Phase::WaitingForStores);
-    http::serve(config, registry, metrics.clone(), phase_seen)?;
+    let version = [env!("CARGO_PKG_VERSION"), REVISION];
+    metrics.build_info.with_label_values(&version).set(1);
+    metrics.partitions.set(i64::from(config.queue.partitions));
+    metrics.detectors_limit.set(config.shards.max_detectors as i64);
+    reload::note_success(&metrics);
+    http::serve(config, registry, metrics.clone(), phase_seen, StoresWatch::start(config, &metrics))?;
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -47,7 +55,8 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
-    let watching = reload::watch(origin, config.clone(), topology.ingress());
+    let _fleet = fleet::watch(config, &metrics);
+    let watching = reload::watch(origin, config.clone(), topology.ingress(), metrics.clone());
     let watching = actix_rt::spawn(async move {
         if let Err(error) = watching.await {
             tracing::error!(%error, "changes of the configuration are not noticed");

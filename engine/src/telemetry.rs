@@ -1,23 +1,31 @@
 //! Logging. Panics are logged as well.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
+use crate::terminal::{is_unsafe, shown_json};
+
+/// Filters for libraries. They hold unless the level names the library.
+///
+/// The start messages of the HTTP server are of no use. The client of Redis logs each lost
+/// connection in its own words; the engine says it in words of its own.
+const LIBRARIES: &str = "actix_server=warn,fred=error";
 
 /// Starts logging to standard error, so that standard output has only the answer of a command.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
-    // The start messages of the HTTP server are of no use, unless the level names them.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.level)).with_context(|| {
+    let filter = EnvFilter::try_new(format!("{LIBRARIES},{}", config.level)).with_context(|| {
         format!("configuration: log.level: {:?} is neither a level nor a filter", config.level)
     })?;
+    let colours = io::stderr().is_terminal() && !is_set("NO_COLOR");
+    let format = config.format;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match config.format {
+        .with_writer(move || LogWriter { format, colours })
+        .with_ansi(colours);
+    match format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
@@ -27,4 +35,60 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
         tracing::error!(place, message, "panic");
     }));
     Ok(())
+}
+
+/// Whether a variable of the environment has a text. An empty variable counts as not set
+/// (<https://no-color.org>).
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// Writes log lines to standard error, without characters that could control a terminal. If the
+/// reader is gone, lines are dropped.
+struct LogWriter {
+    format: LogFormat,
+    /// Whether the lines have colours, which begin with ESC. Then the library escapes every other ESC.
+    colours: bool,
+}
+
+impl Write for LogWriter {
+    /// Writes one event.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let event = String::from_utf8_lossy(bytes);
+        let line = match self.format {
+            LogFormat::Text => visible(&event, self.colours),
+            LogFormat::Json => shown_json(&event),
+        };
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Escapes the unsafe characters of an event. Its only line feed is the last character.
+fn visible(event: &str, colours: bool) -> String {
+    let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
+    let mut line = String::with_capacity(event.len());
+    for character in text.chars() {
+        if is_unsafe(character) && !(colours && character == '\u{1b}') {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line + end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn an_event_is_one_line_without_control_characters() {
+        assert_eq!(visible("a\nfake\u{1b}[2J\u{202e}b\n", false), "a\\nfake\\u{1b}[2J\\u{202e}b\n");
+        assert_eq!(visible("\u{1b}[32mINFO\u{1b}[0m a\u{9b}\n", true), "\u{1b}[32mINFO\u{1b}[0m a\\u{9b}\n");
+    }
 }

@@ -1,6 +1,7 @@
 //! Starts the actors, from the writer up to the source, and stops them in the order of the data
 //! flow.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
-use thicket_actors::writer::{PostgresWriter, PostgresWriterOptions};
+use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
+use thicket_store::complaints;
 use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
 };
@@ -56,7 +58,8 @@ pub(crate) async fn start(
     let deployment = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
     let node = node_name(config);
-    let renewal = Renewal::start(config.redis.server(), node.clone(), config.shards.lease)?;
+    let renewal =
+        Renewal::start(config.redis.server(), node.clone(), config.shards.lease, metrics.leases.clone())?;
     let starter = Starter { config, metrics, exit, node, renewal, keys, deployment };
 
     let store_arbiter = Arbiter::new();
@@ -108,9 +111,12 @@ impl Starter<'_> {
         let Self { config, metrics, .. } = *self;
         let redis = self.redis(arbiter).await?;
         let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
+        let dead_letters = DeadLetterLog::default();
         let writer = |_| {
             let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
-            let (options, metrics) = (PostgresWriterOptions { server, max_rows }, metrics.clone());
+            let dead_letters = dead_letters.clone();
+            let (options, metrics) =
+                (PostgresWriterOptions { server, max_rows, dead_letters }, metrics.clone());
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })
@@ -271,9 +277,12 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
             Ok(pending) if pending.is_empty() => break,
             Ok(_) => anyhow::bail!("the tables are missing or out of date: run `thicket migrate`"),
             Err(error) => {
-                tracing::warn!(
-                    "postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)"
-                );
+                if let Some(repeated) = complaints::due("connect to postgresql", &error) {
+                    tracing::warn!(
+                        repeated,
+                        "postgresql does not answer ({error:#}); waiting for it (start it, or set postgres.url)"
+                    );
+                }
                 backoff.wait().await;
             }
         }
@@ -284,15 +293,16 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
             Ok(Ok(deployment)) => return Ok(deployment),
             // Only a person can solve this. All other errors may pass.
             Ok(Err(error @ DeploymentError::PartitionsDiffer { .. })) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(%error, "postgresql does not answer any more; trying again");
-                backoff.wait().await;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "postgresql does not answer any more; trying again");
-                backoff.wait().await;
-            }
+            Ok(Err(error)) => warn_of_silence(&error),
+            Err(error) => warn_of_silence(&error),
         }
+        backoff.wait().await;
+    }
+}
+
+fn warn_of_silence(error: &dyn Display) {
+    if let Some(repeated) = complaints::due("read the deployment", error) {
+        tracing::warn!(%error, repeated, "postgresql does not answer any more; trying again");
     }
 }
 

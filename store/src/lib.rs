@@ -9,8 +9,10 @@
 //!   structure.
 //! - [`postgres`]: the commit point and every other statement. A file per table.
 //! - [`retry`]: the one retry policy.
+//! - [`complaints`]: a log line a minute for failures that repeat.
 //! - [`faults`]: fail points for the crash tests.
 
+pub mod complaints;
 pub mod faults;
 pub mod postgres;
 pub mod redis;

@@ -73,6 +73,13 @@ impl Engine {
         metrics.unwrap_or_else(|error| panic!("no metrics: {error:#}\n{}", self.log())).sum(name)
     }
 
+    /// The sample of a metric with this label; 0 if there is none.
+    pub async fn metric_where(&self, name: &str, (label, value): (&str, &str)) -> f64 {
+        let metrics = self.process.metrics().await;
+        let metrics = metrics.unwrap_or_else(|error| panic!("no metrics: {error:#}\n{}", self.log()));
+        metrics.sum_where(name, label, value)
+    }
+
     /// Waits until a metric, summed over its labels, is at least this large.
     pub async fn until_metric(&self, name: &str, at_least: f64) {
         let started = Instant::now();

@@ -85,9 +85,9 @@ impl EngineProcess {
         self.port
     }
 
-    /// Whether `/readyz` answers 200.
+    /// Whether `/readyz` answers 200, and readings flow through this node: a standby is not active.
     pub async fn is_ready(&self) -> bool {
-        self.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+        self.get("/readyz").await.is_ok_and(|answer| answer.status == 200 && answer.body.starts_with("ready"))
     }
 
     /// Requests a path of its HTTP server.

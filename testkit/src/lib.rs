@@ -19,8 +19,8 @@
 //!   [`balance`]: what the ledger and the tables must agree on; [`moves`]: which node moved a
 //!   position.
 //! - [`redis`]: reads and damages what the engine stores in Redis.
-//! - [`flaky_proxy`]: a TCP proxy that breaks its connections. [`silent_proxy`]: one that keeps them
-//!   and forwards no byte.
+//! - [`flaky_proxy`]: a TCP proxy that breaks its connections. [`cut_proxy`]: one whose network can be
+//!   cut. [`silent_proxy`]: one that keeps its connections and forwards no byte.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
 //! - `http`, `metrics`: a request to the engine, and its metrics.
 //! - [`timing`]: how often and how long a test waits.
@@ -33,6 +33,7 @@
 pub mod balance;
 pub mod certificates;
 pub mod config;
+pub mod cut_proxy;
 pub mod engine;
 pub mod engine_process;
 pub mod env;
@@ -50,6 +51,7 @@ pub mod tables;
 pub mod timing;
 
 pub use config::{Addresses, Config};
+pub use cut_proxy::CutProxy;
 pub use engine::Engine;
 pub use engine_process::{EngineProcess, Launch};
 pub use env::TestEnv;

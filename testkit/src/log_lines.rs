@@ -53,11 +53,14 @@ pub const CONFIGURATION_REFUSED: LogLine = LogLine::of("the old one stays in for
 pub const DAY_KEPT: LogLine = LogLine::of("cannot be restored without it", "engine/src/retention.rs");
 /// A fail point made a commit or an append fail although it succeeded.
 pub const REPLY_LOST: LogLine = LogLine::of("a reply that a test took away", "store/src/redis/append.rs");
+/// Dead letters were stored.
+pub const DEAD_LETTERS: LogLine =
+    LogLine::of("what cannot be processed became a dead letter", "actors/src/writer/dead_letter_log.rs");
 /// Rust's own text for a panic.
 pub const PANIC: LogLine = LogLine { text: "panicked at", source: None };
 
 /// Every line.
-pub const ALL: [LogLine; 15] = [
+pub const ALL: [LogLine; 16] = [
     POSTGRES_AWAY,
     REDIS_AWAY,
     BROKER_AWAY,
@@ -72,5 +75,6 @@ pub const ALL: [LogLine; 15] = [
     CONFIGURATION_REFUSED,
     DAY_KEPT,
     REPLY_LOST,
+    DEAD_LETTERS,
     PANIC,
 ];

@@ -7,7 +7,7 @@ use fred::clients::Client;
 use fred::interfaces::{
     ClientLike as _, ConfigInterface as _, HashesInterface as _, KeysInterface as _, StreamsInterface as _,
 };
-use fred::types::{Value, config::Config};
+use fred::types::{InfoKind, Value, config::Config};
 use thicket_schema::{Keys, LeaseKey, PartitionId, Position, SensorName};
 
 /// A connection that knows the deployment's keys.
@@ -107,6 +107,14 @@ impl RedisProbe {
     /// Changes a setting of the server, such as `maxmemory`.
     pub async fn set_config(&self, key: &str, value: &str) -> anyhow::Result<()> {
         Ok(self.client.config_set(key, value).await?)
+    }
+
+    /// Returns how often the server was given a command, such as `xread`.
+    pub async fn calls(&self, command: &str) -> anyhow::Result<u64> {
+        let info: String = self.client.info(Some(InfoKind::CommandStats)).await?;
+        let prefix = format!("cmdstat_{command}:calls=");
+        let calls = info.lines().find_map(|line| line.strip_prefix(&prefix));
+        Ok(calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default())
     }
 
     fn checkpoint(&self, sensor: &SensorName) -> String {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use thicket_detector::NamedConfig;
 use thicket_protocol::checkpoint::is_ahead;
+use thicket_store::complaints;
 use thicket_store::postgres::{
     CheckpointFacts, FieldSets, NearRow, PostgresPool, StoreError, StoredReading, applied_labels,
     newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
@@ -116,7 +117,9 @@ impl Checkpointer {
 
 async fn write(store: &CheckpointStore, metrics: &Metrics, save: &Save) {
     let warn = |error: &RedisError| {
-        tracing::warn!(%error, sensor = %save.sensor, "cannot write the checkpoint; retrying");
+        if let Some(repeated) = complaints::due("write a checkpoint", &error) {
+            tracing::warn!(%error, sensor = %save.sensor, repeated, "cannot write the checkpoint; retrying");
+        }
     };
     let bytes =
         until_ok(async || store.save(save.partition, &save.sensor, &save.checkpoint).await, warn).await;
@@ -158,7 +161,9 @@ impl Handler<Load> for Checkpointer {
         let waiting = self.state.waiting.get(&load.sensor).map(|waiting| waiting.save.checkpoint.clone());
         Box::pin(async move {
             let warn = |error: &LoadError| {
-                tracing::warn!(%error, sensor = %load.sensor, "cannot load the history of the sensor; retrying");
+                if let Some(repeated) = complaints::due("load a history", error) {
+                    tracing::warn!(%error, sensor = %load.sensor, repeated, "cannot load the history of the sensor; retrying");
+                }
             };
             let query = async || load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await;
             until_ok(query, warn).await
@@ -173,7 +178,9 @@ impl Handler<LoadNear> for Checkpointer {
         let (pool, cache) = (self.pool.clone(), Rc::clone(&self.cache));
         Box::pin(async move {
             let warn = |error: &StoreError| {
-                tracing::warn!(%error, %sensor, "cannot load the rows near late readings of the sensor; retrying");
+                if let Some(repeated) = complaints::due("load late rows", error) {
+                    tracing::warn!(%error, %sensor, repeated, "cannot load the rows near late readings of the sensor; retrying");
+                }
             };
             let query =
                 async || rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await;

@@ -12,6 +12,7 @@ use actix::{
 };
 use futures_util::future::{LocalBoxFuture, join_all};
 use thicket_schema::{Keys, PartitionId};
+use thicket_store::complaints;
 use thicket_store::faults;
 use thicket_store::postgres::{
     ClaimedPartition, PostgresPool, QuarantineEntry, StoreError, claim, mark_clean_shutdown,
@@ -82,7 +83,9 @@ impl KeeperStores {
         }
         let releases = partitions.iter().map(|&partition| self.leases.release(self.keys.lease(partition)));
         for error in join_all(releases).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "cannot release the lease of a partition");
+            if let Some(repeated) = complaints::due("release a lease", &error) {
+                tracing::warn!(%error, repeated, "cannot release the lease of a partition");
+            }
         }
     }
 
@@ -103,6 +106,7 @@ impl PartitionKeeper {
         pool: PostgresPool,
         metrics: Metrics,
     ) -> Self {
+        metrics.leases.set_ttl(leases.ttl());
         let stores = Rc::new(KeeperStores { leases, renewal, keys, pool, metrics });
         Self {
             stores,
@@ -177,15 +181,20 @@ impl PartitionKeeper {
         for (partition, answer) in answers {
             let lease = self.stores.keys.lease(partition);
             match &answer {
-                Ok(LeaseState::Acquired | LeaseState::Renewed) => self.stores.renewal.keep(lease),
-                Ok(LeaseState::HeldByOther) => self.stores.renewal.give_up(&lease),
+                Ok(LeaseState::Acquired | LeaseState::Renewed) => self.stores.renewal.keep(lease.clone()),
+                Ok(LeaseState::HeldByOther) => {
+                    self.stores.renewal.give_up(&lease);
+                    self.stores.metrics.leases.lost(&lease);
+                }
                 Err(_) => {}
             }
             match answer {
                 Ok(LeaseState::Acquired | LeaseState::Renewed) if !self.owned.contains_key(&partition) => {
                     held.push(partition);
                 }
-                Ok(LeaseState::Acquired | LeaseState::Renewed) => {}
+                Ok(LeaseState::Acquired | LeaseState::Renewed) => {
+                    self.stores.metrics.leases.acquired(lease);
+                }
                 Ok(LeaseState::HeldByOther) => {
                     if self.owned.remove(&partition).is_some() {
                         tracing::warn!(%partition, "another node holds the lease of the partition");
@@ -194,7 +203,9 @@ impl PartitionKeeper {
                 }
                 // This node may still hold the lease. If not, the epoch fences its commits.
                 Err(error) => {
-                    tracing::warn!(%error, %partition, "cannot acquire the lease of the partition; retrying");
+                    if let Some(repeated) = complaints::due("acquire a lease", &error) {
+                        tracing::warn!(%error, %partition, repeated, "cannot acquire the lease of the partition; retrying");
+                    }
                 }
             }
         }
@@ -212,7 +223,9 @@ impl PartitionKeeper {
         let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::warn!(%error, "cannot claim partitions; retrying");
+                if let Some(repeated) = complaints::due("claim partitions", &error) {
+                    tracing::warn!(%error, repeated, "cannot claim partitions; retrying");
+                }
                 // A node that shuts down tries no more: it releases the leases that it has won.
                 let leases = if self.leaving { asked_for.to_vec() } else { Vec::new() };
                 return Box::pin(async move { stores.release(&leases).await });
@@ -235,10 +248,11 @@ impl PartitionKeeper {
         self.refused.extend(&refused);
         for claimed in claimed {
             self.owned.insert(claimed.partition, claimed.epoch);
+            self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
             let assign = &self.shard(claimed.partition).assign;
             send_bounded(assign, Assign(Arc::new(claimed)));
         }
-        self.stores.metrics.partitions_owned.set(self.owned.len() as i64);
+        self.stores.metrics.refresh();
         Box::pin(async move { stores.release(&refused).await })
     }
 
@@ -260,7 +274,8 @@ async fn leave(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases
         tracing::warn!(%error, "cannot record the clean shutdown; the next owner will search for a poison reading");
     }
     stores.release(leases).await;
-    stores.metrics.partitions_owned.set(0);
+    stores.metrics.leases.clear();
+    stores.metrics.refresh();
 }
 
 impl Actor for PartitionKeeper {
@@ -277,6 +292,7 @@ impl Supervised for PartitionKeeper {
     fn restarting(&mut self, _: &mut Context<Self>) {
         // The next round claims every partition again, under a new epoch, and assigns it again.
         self.owned.clear();
+        self.stores.metrics.leases.clear();
         self.busy = false;
         self.drained.clear();
     }
@@ -296,6 +312,7 @@ impl Handler<Reopen> for PartitionKeeper {
 
     fn handle(&mut self, Reopen { partition }: Reopen, _: &mut Context<Self>) {
         self.owned.remove(&partition);
+        self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
     }
 }
 

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use thicket_schema::LeaseKey;
+use thicket_store::complaints;
 use thicket_store::redis::{Leases, NodeName, RedisError, RedisServer, connect_redis};
+
+use crate::lamps::HeldLeases;
 
 /// The leases that this node holds, and whether each was lost since it was taken.
 type Held = BTreeMap<LeaseKey, bool>;
@@ -22,17 +25,23 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Starts the thread. It renews each lease several times before `ttl` ends.
+    /// Starts the thread. It renews each lease several times before `ttl` ends, and notes each renewal
+    /// in `ages`.
     ///
     /// # Errors
     /// Fails if the system starts no thread.
-    pub fn start(server: RedisServer, node: NodeName, ttl: Duration) -> std::io::Result<Self> {
+    pub fn start(
+        server: RedisServer,
+        node: NodeName,
+        ttl: Duration,
+        ages: HeldLeases,
+    ) -> std::io::Result<Self> {
         let renewal = Self::default();
         let held = Arc::downgrade(&renewal.held);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new()
             .name("leases".to_owned())
-            .spawn(move || runtime.block_on(renew_all(server, node, ttl, held)))?;
+            .spawn(move || runtime.block_on(renew_all(server, node, ttl, held, ages)))?;
         Ok(renewal)
     }
 
@@ -53,18 +62,24 @@ impl Renewal {
 }
 
 /// Renews the held leases until the last [`Renewal`] is dropped.
-async fn renew_all(server: RedisServer, node: NodeName, ttl: Duration, held: Weak<Mutex<Held>>) {
+async fn renew_all(
+    server: RedisServer,
+    node: NodeName,
+    ttl: Duration,
+    held: Weak<Mutex<Held>>,
+    ages: HeldLeases,
+) {
     let leases = Leases::new(connect_redis(server).await, node, ttl);
     let mut ticks = tokio::time::interval(ttl / 3);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while let Some(held) = held.upgrade() {
-        renew_once(&leases, &held).await;
+        renew_once(&leases, &held, &ages).await;
         drop(held);
         ticks.tick().await;
     }
 }
 
-async fn renew_once(leases: &Leases, held: &Mutex<Held>) {
+async fn renew_once(leases: &Leases, held: &Mutex<Held>, ages: &HeldLeases) {
     let keys: Vec<LeaseKey> =
         lock(held).iter().filter(|(_, is_lost)| !**is_lost).map(|(key, _)| key.clone()).collect();
     let answers: Vec<Result<bool, RedisError>> =
@@ -72,12 +87,16 @@ async fn renew_once(leases: &Leases, held: &Mutex<Held>) {
     let failed = answers.iter().filter(|answer| answer.is_err()).count();
     if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
         // This node may still hold the leases. If not, the epochs fence its commits.
-        tracing::warn!(%error, leases = failed, "cannot renew leases; retrying");
+        if let Some(repeated) = complaints::due("renew leases", error) {
+            tracing::warn!(%error, leases = failed, repeated, "cannot renew leases; retrying");
+        }
     }
     let mut held = lock(held);
     for (key, answer) in keys.iter().zip(answers) {
-        if let (Some(is_lost), Ok(false)) = (held.get_mut(key), answer) {
-            *is_lost = true;
+        match (held.get_mut(key), answer) {
+            (Some(_), Ok(true)) => ages.renewed(key),
+            (Some(is_lost), Ok(false)) => *is_lost = true,
+            _ => {}
         }
     }
 }
@@ -90,7 +109,7 @@ fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
 mod tests {
     use thicket_compose::Redis;
     use thicket_schema::{Keys, PartitionId};
-    use thicket_store::redis::{LeaseState, lease_holder};
+    use thicket_store::redis::{LeaseState, lease_holders};
 
     use super::*;
 
@@ -102,16 +121,23 @@ mod tests {
         let redis = Redis::start(directory.path()).expect("a Redis");
         let (client, node) = (connect_redis(&redis.url()).await, NodeName::of_this_process("node"));
         let leases = Leases::new(client.clone(), node.clone(), TTL);
-        let renewal = Renewal::start((&redis.url()).into(), node.clone(), TTL).expect("a thread");
+        let ages = HeldLeases::default();
+        ages.set_ttl(TTL);
+        let renewal =
+            Renewal::start((&redis.url()).into(), node.clone(), TTL, ages.clone()).expect("a thread");
         let key = |partition| Keys::default().lease(PartitionId(partition));
         for partition in [1, 2] {
             assert_eq!(leases.acquire(key(partition)).await.expect("an answer"), LeaseState::Acquired);
         }
         renewal.keep(key(1));
+        ages.acquired(key(1));
         #[expect(clippy::disallowed_methods, reason = "the arbiter must be busy")]
         std::thread::sleep(5 * TTL);
-        let holder = async |partition| lease_holder(&client, key(partition)).await.expect("an answer");
+        let holder = async |partition| {
+            lease_holders(&client, [key(partition)]).await.expect("an answer").pop().flatten()
+        };
         assert_eq!(holder(1).await, Some(node.to_string()));
+        assert!(ages.age() < TTL, "{:?}", ages.age());
         assert_eq!(holder(2).await, None, "this lease is not renewed");
         assert!(!renewal.is_lost(&key(1)));
 

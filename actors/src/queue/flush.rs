@@ -9,6 +9,7 @@ use chrono::Utc;
 use futures_util::future::join_all;
 use thicket_protocol::log::earliest_generation;
 use thicket_schema::{Entry, Keys, PartitionId, Position, Record};
+use thicket_store::complaints;
 use thicket_store::faults;
 use thicket_store::redis::{AppendError, AppendOutcome, Client, LogAppender, Opening};
 use thicket_store::retry::Backoff;
@@ -131,6 +132,7 @@ impl Log {
     /// have its records already get duplicates.
     async fn append_messages(&self, appenders: &mut Appenders, appends: Vec<Append>) {
         let started = Instant::now();
+        let _wait = self.metrics.append_waits.begin();
         let messages = appends.iter().filter(|append| append.ends_message).count() as u64;
         let (records, acknowledge) = by_partition(appends);
         let unfinished = Cell::new(records.len());
@@ -248,7 +250,9 @@ impl Log {
                 }
                 Ok(AppendOutcome::Full) => {
                     self.metrics.backlog_full.inc();
-                    tracing::warn!(%partition, bound = self.options.max_backlog, "the log is full; messages stay with the broker; retrying");
+                    if let Some(repeated) = complaints::due("append", &"full") {
+                        tracing::warn!(%partition, bound = self.options.max_backlog, repeated, "the log is full; messages stay with the broker; retrying");
+                    }
                     // Flow control, not a failure: the wait does not grow.
                     tokio::time::sleep(FULL_LOG_WAIT).await;
                 }
@@ -260,7 +264,9 @@ impl Log {
                     bytes = appender.pack(&mut entry);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, %partition, "append failed; retrying");
+                    if let Some(repeated) = complaints::due("append", &error) {
+                        tracing::warn!(%error, %partition, repeated, "append failed; retrying");
+                    }
                     backoff.wait().await;
                 }
             }
@@ -284,7 +290,9 @@ impl Log {
                 Ok(appender) => return Ok(appender),
                 Err(AppendError::Fenced) => return Err(Fenced),
                 Err(error) => {
-                    tracing::warn!(%error, %partition, "cannot open the log; retrying");
+                    if let Some(repeated) = complaints::due("open a log", &error) {
+                        tracing::warn!(%error, %partition, repeated, "cannot open the log; retrying");
+                    }
                     backoff.wait().await;
                 }
             }

@@ -7,6 +7,7 @@ use chrono::Utc;
 use futures_util::future::join_all;
 use thicket_protocol::log::tail_is_lost;
 use thicket_schema::{PartitionId, Position};
+use thicket_store::complaints;
 use thicket_store::postgres::LogLoss;
 use thicket_store::redis::LogReader;
 
@@ -36,24 +37,37 @@ impl Housekeeping {
     /// Trims the logs to their committed positions, and measures the lag.
     async fn trim(&self) {
         let ShardContext { metrics, label, .. } = &*self.context;
-        let now_micros = Utc::now().timestamp_micros();
         let partitions = self.partitions.committed();
-        let trims = partitions.iter().map(|&(id, committed, _)| self.reader.trim(id, committed));
-        let (mut lag_entries, mut lag_seconds) = (0, 0.0_f64);
-        for (&(_, _, received), left) in partitions.iter().zip(join_all(trims).await) {
+        let trims = partitions.iter().map(|&(id, committed)| self.reader.trim(id, committed));
+        let mut lag_entries = 0;
+        let mut behind = Vec::new();
+        for (&(id, committed), left) in partitions.iter().zip(join_all(trims).await) {
             match left {
                 Ok(0) => {}
                 Ok(left) => {
                     lag_entries += left;
-                    if received > 0 {
-                        lag_seconds = lag_seconds.max((now_micros - received) as f64 / 1e6);
+                    behind.push((id, committed));
+                }
+                Err(error) => {
+                    if let Some(repeated) = complaints::due("trim a log", &error) {
+                        tracing::warn!(%error, shard = label, repeated, "cannot trim the log");
                     }
                 }
-                Err(error) => tracing::warn!(%error, shard = label, "cannot trim the log"),
             }
         }
         metrics.shard_lag_entries.with_label_values(&[label]).set(lag_entries as i64);
-        metrics.shard_lag_seconds.with_label_values(&[label]).set(lag_seconds);
+        if let Some(oldest) = self.oldest_received(&behind).await {
+            let age = oldest.map_or(0, |oldest| (Utc::now().timestamp_micros() - oldest).max(0));
+            metrics.shard_lag_seconds.with_label_values(&[label]).set(age as f64 / 1e6);
+        }
+    }
+
+    /// Returns when the oldest record that is not committed arrived, `Some(None)` if every record is
+    /// committed. `None` if Redis does not answer: then the last known lag stays.
+    async fn oldest_received(&self, behind: &[(PartitionId, Position)]) -> Option<Option<i64>> {
+        let reads = behind.iter().map(|&(id, committed)| self.reader.oldest_received(id, committed));
+        let received: Result<Vec<Option<i64>>, _> = join_all(reads).await.into_iter().collect();
+        received.ok().map(|received| received.into_iter().flatten().min())
     }
 
     /// Reports entries that Redis lost between two entries of a log.
@@ -77,7 +91,11 @@ impl Housekeeping {
                 tracing::error!(%partition, %newest, %committed, "the log ends before the committed position: redis lost entries");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, %partition, "cannot read the end of the log"),
+            Err(error) => {
+                if let Some(repeated) = complaints::due("read the end of a log", &error) {
+                    tracing::warn!(%error, %partition, repeated, "cannot read the end of the log");
+                }
+            }
         }
     }
 }

@@ -19,8 +19,6 @@ pub(super) struct Partition {
     pub(super) progress: Progress,
     /// The configuration of its sensors at the read position.
     pub(super) detectors: Arc<DetectorConfigs>,
-    /// When the newest committed record arrived, in µs since the Unix epoch; 0 before the first.
-    pub(super) committed_received: i64,
     /// The claim, with the readings that are quarantined.
     pub(super) claimed: Arc<ClaimedPartition>,
     pub(super) readiness: Readiness,
@@ -41,7 +39,7 @@ impl Partition {
     pub(super) fn new(claimed: Arc<ClaimedPartition>, detectors: Arc<DetectorConfigs>) -> Self {
         let readiness = if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
         let progress = Progress::new(claimed.epoch, claimed.position);
-        Self { progress, detectors, committed_received: 0, claimed, readiness }
+        Self { progress, detectors, claimed, readiness }
     }
 
     /// Returns the search for a poison reading, if there is one.
@@ -103,14 +101,10 @@ impl Partitions {
         ready.map(|(&id, partition)| (id, partition.progress)).collect()
     }
 
-    /// Returns the committed position of each partition, and the arrival time of its newest
-    /// committed record.
-    pub(super) fn committed(&self) -> Vec<(PartitionId, Position, i64)> {
+    /// Returns the committed position of each partition.
+    pub(super) fn committed(&self) -> Vec<(PartitionId, Position)> {
         let by_id = self.by_id.borrow();
-        let committed = |(&id, partition): (&PartitionId, &Partition)| {
-            (id, partition.progress.committed, partition.committed_received)
-        };
-        by_id.iter().map(committed).collect()
+        by_id.iter().map(|(&id, partition)| (id, partition.progress.committed)).collect()
     }
 
     /// Advances the read position of a partition. Returns false if the shard does not have the
@@ -122,14 +116,10 @@ impl Partitions {
 
     /// Records a commit up to `to`. Returns false if the shard does not have the partition under
     /// this epoch.
-    pub(super) fn on_committed(&self, id: PartitionId, epoch: i64, to: Position, received: i64) -> bool {
+    pub(super) fn on_committed(&self, id: PartitionId, epoch: i64, to: Position) -> bool {
         let mut by_id = self.by_id.borrow_mut();
         let Some(partition) = by_id.get_mut(&id) else { return false };
-        let is_current = partition.progress.on_committed(epoch, to);
-        if is_current {
-            partition.committed_received = received;
-        }
-        is_current
+        partition.progress.on_committed(epoch, to)
     }
 
     /// Ends the search for a poison reading if all suspected entries are committed. Returns whether
@@ -204,12 +194,12 @@ mod tests {
         let commit = async {
             for to in [4, 6] {
                 tokio::task::yield_now().await;
-                assert!(partitions.on_committed(P, 5, at(to), 9));
+                assert!(partitions.on_committed(P, 5, at(to)));
                 partitions.notify_commit_finished();
             }
         };
         tokio::join!(wait, commit);
-        assert_eq!(partitions.committed(), [(P, at(6), 9)]);
+        assert_eq!(partitions.committed(), [(P, at(6))]);
     }
 
     #[test]

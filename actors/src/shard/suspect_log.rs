@@ -1,6 +1,7 @@
 //! Records in Redis which entries the shard is about to apply, after an owner that crashed.
 
 use thicket_schema::{PartitionId, Position};
+use thicket_store::complaints;
 use thicket_store::redis::{LogReader, RedisError, Suspect, Suspects};
 use thicket_store::retry::until_ok;
 
@@ -30,7 +31,9 @@ impl SuspectLog {
             Ok((record, reader.newest(partition).await?))
         };
         let warn = |error: &RedisError| {
-            tracing::warn!(%error, %partition, "cannot read the crash suspect of the partition; retrying");
+            if let Some(repeated) = complaints::due("read a crash suspect", error) {
+                tracing::warn!(%error, %partition, repeated, "cannot read the crash suspect of the partition; retrying");
+            }
         };
         let (record, newest) = until_ok(query, warn).await;
         if let Some(record) = record {
@@ -42,7 +45,9 @@ impl SuspectLog {
     /// Records a suspect. Returns once Redis has it.
     pub(super) async fn record(&self, partition: PartitionId, suspect: Suspect) {
         let warn = |error: &RedisError| {
-            tracing::warn!(%error, %partition, "cannot record the crash suspect of the partition; retrying");
+            if let Some(repeated) = complaints::due("record a crash suspect", error) {
+                tracing::warn!(%error, %partition, repeated, "cannot record the crash suspect of the partition; retrying");
+            }
         };
         until_ok(async || self.suspects.record(partition, suspect).await, warn).await;
     }

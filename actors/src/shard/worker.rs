@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thicket_schema::{PartitionId, Position};
+use thicket_store::complaints;
 use thicket_store::postgres::{ClaimedPartition, CommitBatch};
 use thicket_store::redis::{LogEntry, LogReader};
 use thicket_store::retry::Backoff;
@@ -135,7 +136,9 @@ impl ShardWorker {
                 (!entries.is_empty()).then_some(Read { entries, epochs })
             }
             Err(error) => {
-                tracing::warn!(%error, shard = self.context.label, "cannot read the log; retrying");
+                if let Some(repeated) = complaints::due("read a log", &error) {
+                    tracing::warn!(%error, shard = self.context.label, repeated, "cannot read the log; retrying");
+                }
                 backoff.wait().await;
                 None
             }
@@ -220,7 +223,6 @@ impl ShardWorker {
     /// durable.
     fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
         let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
-        let received = batch.received.last().copied().unwrap_or_default();
         let losses = batch.losses.clone();
         #[cfg(feature = "faults")]
         let checkpoints = super::broken::save_before_rows(&self.detectors, partition, checkpoints);
@@ -233,7 +235,7 @@ impl ShardWorker {
                 // Not before the commit: a node that has lost the partition may see gaps that are
                 // none, since the new owner trims the log.
                 worker.housekeeping.report_losses(partition, &losses);
-                if worker.partitions.on_committed(partition, epoch, to, received) {
+                if worker.partitions.on_committed(partition, epoch, to) {
                     worker.on_committed(partition, to, checkpoints);
                 }
             } else if worker.partitions.is_current(partition, epoch) {

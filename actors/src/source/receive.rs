@@ -19,7 +19,7 @@ impl Session {
         let Message { topic, payload, packet, redelivered, retained, content_type } = message;
         if topic == BROKER_DROPPED {
             if let Some(dropped) = std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()) {
-                self.metrics.broker_dropped.with_label_values(&[&self.options.name]).set(dropped);
+                self.metrics.set_broker_dropped(&self.options.name, dropped);
             }
             return;
         }

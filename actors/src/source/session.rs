@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Recipient;
+use thicket_store::complaints;
 use thicket_store::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use super::subscription_lease::{Hold, SubscriptionLease};
 use crate::acknowledge::{Delivery, Redelivery};
 use crate::credit::{Credit, CreditPool};
 use crate::messages::Append;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Role};
 use crate::mqtt::{Client, Event, EventLoop, Failure, MqttOptions, Qos, Refusal, Version, connect};
 
 /// How long to wait until the last acknowledgements and the disconnect packet are sent.
@@ -84,6 +85,7 @@ impl Session {
             if hold == Hold::Stopped {
                 return;
             }
+            self.metrics.set_role(Role::Active);
             if memory.conflict.begins(hold == Hold::Kept) {
                 self.on_conflict();
             }
@@ -102,6 +104,8 @@ impl Session {
             let end = self.connect(&mut connection, &mut memory, &mut stop).await;
             *connection = None;
             self.metrics.mqtt_connected.with_label_values(&[&self.options.name]).set(0);
+            // The next connection subscribes again.
+            self.metrics.mqtt_subscriptions_refused.with_label_values(&[&self.options.name]).set(0);
             memory.conflict.on_end(end);
             if *stop.borrow() {
                 return;
@@ -157,7 +161,10 @@ impl Session {
 
     fn on_no_connection(&self, failure: &Failure) {
         let MqttOptions { name, address, .. } = &self.options;
-        tracing::warn!(error = %failure, broker = name, %address, "no connection to the broker; retrying");
+        if let Some(repeated) = complaints::due("connect to the broker", &format_args!("{address} {failure}"))
+        {
+            tracing::warn!(error = %failure, broker = name, %address, repeated, "no connection to the broker; retrying");
+        }
     }
 
     /// Handles one connection until it ends. Returns why; `None` if this side ends it.
@@ -243,6 +250,7 @@ impl Session {
 
     fn on_waiting_for_lease(&self) {
         self.controls.set_writer(false);
+        self.metrics.set_role(Role::Standby);
         tracing::info!(
             broker = self.options.name,
             "another node holds the subscriptions; waiting for its lease"
@@ -289,7 +297,8 @@ impl Session {
         topics.cloned().chain([BROKER_DROPPED.to_owned()]).collect()
     }
 
-    /// From now on the broker queues messages for this client, so `/readyz` may report ready.
+    /// If the broker accepts every filter, it queues messages for this client from now on, so `/readyz`
+    /// may report ready.
     fn on_subscribed(&self, results: &[Result<(), Refusal>]) {
         let broker = &self.options.name;
         let mut refused = 0;
@@ -303,7 +312,7 @@ impl Session {
             tracing::error!(broker, filter, %reason, "the broker refused a subscription; none of its messages arrives");
         }
         self.metrics.mqtt_subscriptions_refused.with_label_values(&[broker]).set(refused);
-        self.metrics.mqtt_connected.with_label_values(&[broker]).set(1);
+        self.metrics.mqtt_connected.with_label_values(&[broker]).set(i64::from(refused == 0));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::Recipient;
 use chrono::Utc;
 use thicket_schema::{EpochKey, Keys, LeaseKey};
+use thicket_store::complaints;
 use thicket_store::redis::{LeaseState, Leases};
 use tokio::sync::{Mutex, watch};
 
@@ -105,7 +106,9 @@ impl SubscriptionLease {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot acquire the lease of the subscription; retrying");
+                    if let Some(repeated) = complaints::due("acquire the subscription", &error) {
+                        tracing::warn!(%error, repeated, "cannot acquire the lease of the subscription; retrying");
+                    }
                 }
             }
             tokio::select! {
@@ -128,7 +131,11 @@ impl SubscriptionLease {
                 let fenced = self.fence.send(FenceWriters { ingress_epoch }).await;
                 self.writers_fenced.set(fenced.unwrap_or(false));
             }
-            Err(error) => tracing::warn!(%error, "cannot take over the logs; retrying"),
+            Err(error) => {
+                if let Some(repeated) = complaints::due("take over the logs", &error) {
+                    tracing::warn!(%error, repeated, "cannot take over the logs; retrying");
+                }
+            }
         }
         self.writers_fenced.get()
     }

@@ -2,7 +2,7 @@
 //! their arrival.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, Supervised,
@@ -11,14 +11,19 @@ use actix::{
 use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
+use thicket_store::complaints;
 use thicket_store::postgres::{CommitBatch, CommitReport, PostgresServer, WriteError, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
+use super::dead_letter_log::DeadLetterLog;
 use super::pace::Pace;
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
+
+/// How often dead letters that are not logged yet are looked for.
+const DEAD_LETTER_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The settings of a writer.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub struct PostgresWriterOptions {
     pub server: PostgresServer,
     /// Maximum number of rows of one transaction.
     pub max_rows: usize,
+    /// Where dead letters are logged. The writers of a node share it.
+    pub dead_letters: DeadLetterLog,
 }
 
 /// Commits batches. All waiting batches go into one transaction, up to a number of rows. So a slow
@@ -76,6 +83,10 @@ impl PostgresWriter {
 
 impl Actor for PostgresWriter {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(DEAD_LETTER_INTERVAL, |this, _| this.options.dead_letters.log(Instant::now()));
+    }
 }
 
 impl Supervised for PostgresWriter {
@@ -126,30 +137,42 @@ fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
 struct Committer {
     server: PostgresServer,
     metrics: Metrics,
+    dead_letters: DeadLetterLog,
     session: WriteSession,
     pace: Pace,
 }
 
 impl Committer {
     fn new(options: &PostgresWriterOptions, metrics: &Metrics) -> Self {
-        let (server, pace) = (options.server.clone(), Pace::new(options.max_rows));
-        Self { server, metrics: metrics.clone(), session: WriteSession::default(), pace }
+        Self {
+            server: options.server.clone(),
+            metrics: metrics.clone(),
+            dead_letters: options.dead_letters.clone(),
+            session: WriteSession::default(),
+            pace: Pace::new(options.max_rows),
+        }
     }
 
     /// Commits batches in their order, in one transaction or several. Returns once the outcome of
     /// every batch is known.
     async fn commit(&mut self, mut waiting: VecDeque<Commit>) {
         let mut backoff = Backoff::default();
+        let mut wait = self.metrics.commit_waits.begin();
         while !waiting.is_empty() {
             let commits = take_next(&mut waiting, self.pace.rows());
             match self.try_commit(&commits).await {
                 Ok(report) => {
                     backoff.reset();
                     self.answer(commits, report);
+                    // The next transaction begins now. A slow PostgreSQL is not a stuck one.
+                    drop(wait);
+                    wait = self.metrics.commit_waits.begin();
                     continue;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "postgresql did not commit the rows; they stay in the log; retrying");
+                    if let Some(repeated) = complaints::due("commit", &error) {
+                        tracing::warn!(%error, repeated, "postgresql did not commit the rows; they stay in the log; retrying");
+                    }
                     let withdrawn = self.quarantine(&error, &commits).await;
                     let is_blamed = !withdrawn.is_empty();
                     // Whether the transaction is committed is not known. Its batches are tried again
@@ -165,6 +188,7 @@ impl Committer {
             self.session = WriteSession::default();
             backoff.wait().await;
         }
+        drop(wait);
     }
 
     async fn try_commit(&mut self, commits: &[Commit]) -> Result<CommitReport, WriteError> {
@@ -206,6 +230,7 @@ impl Committer {
     fn answer(&self, commits: Vec<Commit>, report: CommitReport) {
         let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
         count(&self.metrics, &batches, &report);
+        self.dead_letters.add(&report.dead_letters, &report.dead_letter_examples);
         for (commit, decision) in commits.into_iter().zip(report.decisions) {
             let outcome = match decision {
                 CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,

@@ -18,7 +18,7 @@ use std::{
 };
 
 use prometheus::{Registry, TextEncoder, core::Collector, proto::MetricType};
-use thicket_actors::metrics::Metrics;
+use thicket_actors::metrics::{Metrics, Role};
 
 /// Seconds between two states.
 pub(crate) const STEP: u64 = 5;
@@ -92,7 +92,7 @@ fn advance(metrics: &Metrics) {
     metrics.mqtt_subscriptions_refused.with_label_values(&["broker:1883"]).set(0);
     metrics.reorder_held.with_label_values(&["broker:1883"]).set(3);
     metrics.reorder_early.inc_by(2);
-    metrics.broker_dropped.with_label_values(&["broker:1883"]).add(10);
+    metrics.broker_dropped.with_label_values(&["broker:1883"]).inc_by(10);
     metrics.records_appended.inc_by(1_000);
     metrics.entries_appended.inc_by(50);
     repeat(98, &|| metrics.append_seconds.observe(0.0015));
@@ -124,20 +124,46 @@ fn advance(metrics: &Metrics) {
     repeat(2, &|| metrics.commit_seconds.observe(0.3));
     metrics.commit_conflicts.inc_by(2);
     metrics.commits_fenced.inc_by(6);
+    metrics.commits_timed_out.inc_by(2);
     metrics.checkpoints.inc_by(40);
     metrics.checkpoint_bytes.inc_by(5_000_000);
     metrics.checkpoint_oldest_age_seconds.set(42.0);
     metrics.actor_restarts.with_label_values(&["shard"]).inc_by(1);
     metrics.actor_restarts.with_label_values(&["writer"]).inc_by(2);
     metrics.log_gaps.inc_by(1);
+    metrics.partitions.set(64);
     metrics.partitions_owned.set(64);
+    metrics.set_role(Role::Active);
+    metrics.store_connected.with_label_values(&["redis"]).set(1);
+    metrics.store_connected.with_label_values(&["postgresql"]).set(1);
+    metrics.append_oldest_seconds.set(0.5);
+    metrics.commit_oldest_seconds.set(1.5);
+    metrics.lease_renewal_age_seconds.set(1.0);
+    metrics.config_last_reload_successful.set(1);
+    for (state, sensors) in [("known", 100), ("reporting", 90), ("silent", 2)] {
+        metrics.sensors.with_label_values(&[state]).set(sensors);
+    }
+    metrics.anomalies_open.set(3);
+    metrics.postgres_bytes.set(2_000_000_000);
+    metrics.redis_memory_bytes.set(500_000_000);
+    metrics.redis_memory_limit_bytes.set(2_000_000_000);
+    metrics.detectors_limit.set(20_000);
+    metrics.config_last_reload_success_timestamp_seconds.set(1e9);
+    metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), "1a2b3c4d5e6f"]).set(1);
     for (outcome, records) in LEDGER {
         metrics.ledger_records.with_label_values(&[outcome]).set(records);
     }
     metrics.readings_expired.inc_by(50);
-    metrics.retention_days_kept.set(2);
+    metrics.retention_kept_partitions.set(2);
     metrics.wrong_clocks.with_label_values(&["behind"]).set(3);
     metrics.wrong_clocks.with_label_values(&["ahead"]).set(1);
+}
+
+/// Returns the text of all metrics of the engine.
+pub(crate) fn text() -> String {
+    let registry = Registry::new();
+    advance(&Metrics::new(&registry).unwrap());
+    TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
 }
 
 /// Returns the text for Prometheus: every sample with its time. The metrics of the process get

@@ -37,7 +37,7 @@ use scores_csv::ScoresFile;
 
 /// Runs `thicket backtest`.
 pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Result<ExitCode> {
-    let new = config::load(Some(&args.with), &Overrides::new()).context("--with")?;
+    let new = config::load(Some(&args.with), &Overrides::new()).context("--with")?.config;
     // The readings of files can be later than now.
     let end = if args.csv.is_empty() { Timestamp::from(Utc::now()) } else { Timestamp(i64::MAX - 1) };
     let range = Range {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::format::count;
 use crate::progress_line::ProgressLine;
+use crate::terminal::errln;
 
 /// The interval of updates on a terminal.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);
@@ -42,7 +43,7 @@ impl Progress {
         let took = self.started.elapsed();
         let readings = done.readings.load(Ordering::Relaxed);
         let rate = readings as f64 / took.as_secs_f64().max(1e-3);
-        eprintln!(
+        errln!(
             "backtest: {} of {} in {:.1} s, {rate:.0}/s",
             count(readings, "reading"),
             count(self.sensors, "sensor"),

@@ -1,34 +1,56 @@
 //! The checks of a broker: connects and subscribes as the engine does, compares topic filters with
 //! templates, and asks a running engine whether its client id is its own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use thicket_actors::mqtt::{self, Event, Failure, MqttOptions, Qos, Version};
 use thicket_actors::source::{Severity, misfits, plain_filter};
-use thicket_store::postgres::{connect_postgres, deployment_name};
+use thicket_store::postgres::deployment_name;
 
 use super::Line;
 use crate::brokers::{client_options, decode_options_of, engine_options};
 use crate::config::{Config, MqttConfig};
 use crate::format::count;
-use crate::{scrape, security};
+use crate::{scrape, security, stores};
 
 /// How long a broker may take, in both versions of the protocol.
-const TIMEOUT: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_millis(4_500);
+
+const ADVICE: &str = "if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password";
 
 /// Checks every broker.
 pub(super) async fn brokers(config: &Config) -> Vec<Line> {
-    let client_ids = client_ids(config).await;
-    let engine = scrape::scrape(config.http.listen).await.ok();
-    let conflicts = engine.map(|samples| samples.labels_of("thicket_mqtt_client_id_conflict"));
-    let mut lines = Vec::new();
-    for (index, mqtt) in config.mqtt.iter().enumerate() {
-        let label = mqtt.broker.label();
-        let name = if config.mqtt.len() == 1 { "mqtt".to_owned() } else { format!("mqtt {label}") };
-        lines.extend(fit(config, mqtt, &name));
-        let client_id = client_ids.get(index).map(String::as_str);
-        let in_conflict = conflicts.iter().flatten().any(|labels| labels.get("broker") == Some(&label));
-        lines.push(if in_conflict {
+    let (client_ids, engine) = tokio::join!(client_ids(config), scrape::scrape(config.http.listen));
+    let conflicts = engine.ok().map(|samples| samples.labels_of("thicket_mqtt_client_id_conflict"));
+    let conflicts = conflicts.unwrap_or_default();
+    let check = |(index, mqtt)| broker(config, mqtt, client_ids.get(index).map(String::as_str), &conflicts);
+    join_all(config.mqtt.iter().enumerate().map(check)).await.into_iter().flatten().collect()
+}
+
+/// Compares the topic filters of every broker with its templates.
+pub(super) fn misfits_of(config: &Config) -> Vec<Line> {
+    config.mqtt.iter().flat_map(|mqtt| fit(config, mqtt, &name_of(config, mqtt))).collect()
+}
+
+/// Returns the name of a broker in the report.
+fn name_of(config: &Config, mqtt: &MqttConfig) -> String {
+    if config.mqtt.len() == 1 { "mqtt".to_owned() } else { format!("mqtt {}", mqtt.broker.label()) }
+}
+
+/// Checks a broker. `conflicts` are the brokers at which another client uses the engine's client id.
+async fn broker(
+    config: &Config,
+    mqtt: &MqttConfig,
+    client_id: Option<&str>,
+    conflicts: &[BTreeMap<String, String>],
+) -> Vec<Line> {
+    let (name, label) = (name_of(config, mqtt), mqtt.broker.label());
+    let mut lines = fit(config, mqtt, &name);
+    let in_conflict = conflicts.iter().any(|labels| labels.get("broker") == Some(&label));
+    lines.push(if in_conflict {
             let client_id = client_id.unwrap_or("of the engine");
             Line::fail(
                 &name,
@@ -40,10 +62,9 @@ pub(super) async fn brokers(config: &Config) -> Vec<Line> {
             match tokio::time::timeout(TIMEOUT, connection(config, mqtt, client_id)).await {
                 Ok(Ok(words)) => Line::ok(&name, words),
                 Ok(Err(problem)) => Line::fail(&name, problem),
-                Err(_) => Line::fail(&name, "the broker does not answer in time; check mqtt.url".to_owned()),
+                Err(_) => Line::fail(&name, silent(mqtt)),
             }
         });
-    }
     lines
 }
 
@@ -56,11 +77,18 @@ async fn client_ids(config: &Config) -> Vec<String> {
     if config.mqtt.iter().all(|mqtt| !mqtt.broker.client_id.is_empty()) {
         return ids("");
     }
-    let Ok(mut postgres) = connect_postgres(&config.postgres.server()).await else { return Vec::new() };
-    match deployment_name(&mut postgres).await {
-        Ok(Some(deployment)) => ids(&deployment),
-        Ok(None) | Err(_) => Vec::new(),
+    let Ok(mut postgres) = stores::postgres(config).await else { return Vec::new() };
+    match tokio::time::timeout(stores::CONNECT_LIMIT, deployment_name(&mut postgres)).await {
+        Ok(Ok(Some(deployment))) => ids(&deployment),
+        Ok(Ok(None) | Err(_)) | Err(_) => Vec::new(),
     }
+}
+
+/// The problem of a broker that does not answer in time.
+fn silent(mqtt: &MqttConfig) -> String {
+    let Ok(address) = mqtt.broker.address() else { return mqtt.broker.label() };
+    let is_tls = address.verification().is_some();
+    format!("{address}: {}; {ADVICE}", stores::silent(is_tls))
 }
 
 /// Compares topic filters with templates.
@@ -88,12 +116,9 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
         plain => format!("$share/{}/{plain}", options.client_id),
     };
     let asked: Vec<String> = topics.iter().map(of_own_group).collect();
-    let (version, refused) = subscribe(&options, &topics, &asked).await.map_err(|failure| {
-        format!(
-            "{}: {failure}; if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password",
-            options.address
-        )
-    })?;
+    let (version, refused) = subscribe(&options, &topics, &asked)
+        .await
+        .map_err(|failure| format!("{}: {failure}; {ADVICE}", options.address))?;
     if !refused.is_empty() {
         return Err(format!("the broker refuses {}", refused.join("; ")));
     }

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use figment::error::Kind;
-
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// A key has a value that cannot be used.
+    /// A key is unknown, or has a value that cannot be used.
     #[error("{key}: {problem}")]
     Invalid {
         /// The key, such as `queue.partitions`.
@@ -15,33 +13,40 @@ pub(crate) enum ConfigError {
         /// What is wrong with the value.
         problem: String,
     },
-    /// A source cannot be parsed, or has an unknown key or a value of another type.
-    #[error("{0}")]
-    Source(String),
-    /// The named file does not exist.
-    #[error("the configuration file {0} does not exist, or is not a file")]
-    NoFile(PathBuf),
+    /// The file is not TOML.
+    #[error("{place}: {problem}")]
+    Syntax {
+        /// File, line and column.
+        place: String,
+        /// What the parser expected.
+        problem: String,
+    },
+    /// The named file cannot be read.
+    #[error("the configuration file {path} cannot be read: {source}")]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// The file of a secret cannot be read.
-    #[error("{variable} names {path}, which cannot be read: {source}")]
+    #[error("{key} names {path}, which cannot be read: {source}")]
     SecretFile {
-        /// The environment variable.
-        variable: String,
+        /// The environment variable, or the key of the configuration.
+        key: String,
         /// The file.
         path: String,
         /// The cause.
         source: std::io::Error,
     },
+    /// Several problems.
+    #[error("{}", lines(.0))]
+    Several(Vec<ConfigError>),
 }
 
 impl ConfigError {
     pub(super) fn invalid(key: &str, problem: &str) -> Self {
         Self::Invalid { key: key.to_owned(), problem: problem.to_owned() }
-    }
-
-    /// Makes an error of the values of the sources. `place` is where they are, such as `mqtt[1]`.
-    pub(super) fn source(errors: figment::Error, place: &str) -> Self {
-        let errors: Vec<String> = errors.into_iter().map(without_secrets).collect();
-        Self::Source(format!("{place}: {}", errors.join("; ")))
     }
 
     /// Replaces `mqtt`, the first part of the key, by the place of the keys of one broker or
@@ -55,25 +60,45 @@ impl ConfigError {
             other => other,
         }
     }
+
+    /// Returns the single problems.
+    pub(super) fn into_all(self) -> Vec<Self> {
+        match self {
+            Self::Several(all) => all.into_iter().flat_map(Self::into_all).collect(),
+            one => vec![one],
+        }
+    }
 }
 
-/// Returns the text of an error without the value of a password or of a URL, and without the lines
-/// of the file that the parser quotes.
-pub(super) fn without_secrets(mut error: figment::Error) -> String {
-    let is_secret = error.path.last().is_some_and(|key| key == "password" || key == "url");
-    error.kind = match error.kind {
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret => {
-            Kind::Message(format!("the value is not {expected} (a number needs quotes)"))
-        }
-        Kind::Message(text) => {
-            let is_quoted = |line: &&str| {
-                line.trim_start_matches(|letter: char| letter == ' ' || letter.is_ascii_digit())
-                    .starts_with('|')
-            };
-            let lines: Vec<&str> = text.lines().filter(|line| !is_quoted(line)).collect();
-            Kind::Message(lines.join(" "))
-        }
-        kind => kind,
-    };
-    error.to_string()
+/// Joins results: all their problems, or `Ok`.
+pub(super) fn all_of(results: impl IntoIterator<Item = Result<(), ConfigError>>) -> Result<(), ConfigError> {
+    let problems: Vec<ConfigError> =
+        results.into_iter().filter_map(Result::err).flat_map(ConfigError::into_all).collect();
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError::Several(problems)) }
+}
+
+fn lines(problems: &[ConfigError]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Returns `; did you mean …?` with the most similar name, or the known names if there are few.
+pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
+    match most_similar(name, known) {
+        Some(similar) => format!("; did you mean {similar}?"),
+        None if (1..=FEW).contains(&known.len()) => format!("; the keys are {}", known.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Names that an error lists if none is similar.
+const FEW: usize = 12;
+
+/// Similarity from which on a name is suggested.
+const SIMILAR: f64 = 0.75;
+
+/// Returns the name that is most similar, if it is similar enough to be meant.
+pub(super) fn most_similar<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let rated = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
+    let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.filter(|(similarity, _)| *similarity >= SIMILAR).map(|(_, known)| known)
 }

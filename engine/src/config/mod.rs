@@ -4,21 +4,28 @@
 //! - `default.toml`: the defaults, and the reference of every key.
 //! - `root`: the whole configuration, and the checks that no type can express.
 //! - `sections`: a struct per section; `mqtt` has those of the brokers.
-//! - `sources`: reads a configuration.
+//! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
+//! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its value. `problems`: all problems, each with its place.
 //! - `tls`: the settings of TLS connections.
 
+mod duration;
+mod environment;
 mod error;
+mod extract;
 mod mqtt;
+mod origins;
+mod problems;
 mod root;
 mod sections;
 mod sources;
 mod tls;
 
+pub(crate) use environment::unknown_variables;
 pub(crate) use error::ConfigError;
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
 pub(crate) use sections::{LogConfig, LogFormat};
-pub(crate) use sources::{DEFAULT_FILE, Overrides, load};
+pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,15 @@
 //! The whole configuration.
 
+use std::time::Duration;
+
+use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_detector::DetectorConfig;
 
-use super::error::ConfigError;
+use super::duration::show;
+use super::error::{ConfigError, all_of};
+use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
 use super::sections::{
     CheckpointConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
@@ -12,7 +17,7 @@ use super::sections::{
 };
 
 /// The longest `queue.reorder`.
-const LONGEST_REORDER: std::time::Duration = std::time::Duration::from_mins(10);
+const LONGEST_REORDER: Duration = Duration::from_mins(10);
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -44,7 +49,7 @@ pub(crate) struct Config {
     pub(crate) detector: DetectorConfig,
     /// Overrides by sensor pattern: `sensors`, and any key of `detector`.
     #[serde(default)]
-    pub(crate) detectors: Vec<figment::value::Dict>,
+    pub(crate) detectors: Vec<Dict>,
 }
 
 /// Returns no broker, whatever the value is.
@@ -61,23 +66,34 @@ impl Config {
 
     /// Returns the configuration of every sensor. Each rule is merged over the default.
     pub(crate) fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
-        let rules = self.detectors.iter().enumerate().map(|(index, rule)| self.detector_rule(index, rule));
-        Ok(DetectorConfigs::new(self.detector.clone(), rules.collect::<Result<_, _>>()?))
+        let (mut rules, mut problems) = (Vec::new(), Vec::new());
+        for (index, rule) in self.detectors.iter().enumerate() {
+            match self.detector_rule(index, rule) {
+                Ok(rule) => rules.push(rule),
+                Err(error) => problems.extend(error.into_all()),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError::Several(problems));
+        }
+        Ok(DetectorConfigs::new(self.detector.clone(), rules))
     }
 
-    fn detector_rule(&self, index: usize, rule: &figment::value::Dict) -> Result<DetectorRule, ConfigError> {
+    fn detector_rule(&self, index: usize, rule: &Dict) -> Result<DetectorRule, ConfigError> {
         let place = format!("detectors[{index}]");
         let mut overrides = rule.clone();
-        let sensors = overrides.remove("sensors").and_then(figment::value::Value::into_string);
+        let sensors = overrides.remove("sensors").and_then(Value::into_string);
         let sensors = sensors.ok_or_else(|| {
             ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\"")
         })?;
-        let config: DetectorConfig =
-            figment::Figment::from(figment::providers::Serialized::defaults(&self.detector))
-                .merge(figment::providers::Serialized::defaults(&overrides))
-                .extract()
-                .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
-        config.validate().map_err(|error| ConfigError::invalid(&place, &error.to_string()))?;
+        let defaults = Value::serialize(&self.detector)
+            .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?
+            .into_dict()
+            .unwrap_or_default();
+        let config: DetectorConfig = extract(&defaults, overrides, &place)?;
+        config
+            .validate()
+            .map_err(|error| ConfigError::invalid(&format!("{place}.{}", error.key()), &error.to_string()))?;
         Ok(DetectorRule { sensors, config })
     }
 
@@ -100,7 +116,6 @@ impl Config {
         if retention.is_zero() || max_age <= retention {
             return Ok(());
         }
-        let show = humantime_serde::re::humantime::format_duration;
         let problem = format!(
             "{} is shorter than mqtt.max_age, {}: the engine would accept readings of days that are dropped already; set mqtt.max_age to at most postgres.retention",
             show(retention),
@@ -111,9 +126,6 @@ impl Config {
 
     /// Checks what no type can express.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.mqtt.iter().try_for_each(MqttConfig::validate)?;
-        self.redis.validate()?;
-        self.postgres.validate()?;
         let positive = [
             ("postgres.writers", self.postgres.writers as u64),
             ("postgres.max_rows", self.postgres.max_rows as u64),
@@ -124,31 +136,39 @@ impl Config {
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),
         ];
-        for (key, value) in positive {
-            if value == 0 {
-                return Err(ConfigError::invalid(key, "must be at least 1"));
-            }
-        }
-        if self.queue.partitions > 4_096 {
-            return Err(ConfigError::invalid("queue.partitions", "must be at most 4096"));
-        }
-        if self.shards.count > self.queue.partitions {
-            return Err(ConfigError::invalid(
+        let positive = positive.map(|(key, value)| check(value > 0, key, "must be at least 1"));
+        let has_valid_brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));
+        let retention = if has_valid_brokers.is_ok() { self.validate_retention() } else { Ok(()) };
+        let detector = self
+            .detector
+            .validate()
+            .map_err(|error| ConfigError::invalid(&format!("detector.{}", error.key()), &error.to_string()));
+        // A rule inherits the keys of an invalid default.
+        let rules = if detector.is_ok() { self.detector_configs().map(drop) } else { Ok(()) };
+        all_of(positive.into_iter().chain([
+            has_valid_brokers,
+            self.redis.validate(),
+            self.postgres.validate(),
+            self.http.validate(),
+            check(self.queue.partitions <= 4_096, "queue.partitions", "must be at most 4096"),
+            check(
+                self.shards.count <= self.queue.partitions,
                 "shards.count",
                 "must be at most queue.partitions: a shard without a partition has no work",
-            ));
-        }
-        if self.shards.lease < std::time::Duration::from_millis(300) {
-            return Err(ConfigError::invalid("shards.lease", "must be at least 300ms"));
-        }
-        if self.queue.reorder > LONGEST_REORDER {
-            return Err(ConfigError::invalid(
+            ),
+            check(self.shards.lease >= Duration::from_millis(300), "shards.lease", "must be at least 300ms"),
+            check(
+                self.queue.reorder <= LONGEST_REORDER,
                 "queue.reorder",
                 "must be at most 10m: every reading waits that long, and the broker keeps its message meanwhile",
-            ));
-        }
-        self.validate_retention()?;
-        self.detector.validate().map_err(|error| ConfigError::invalid("detector", &error.to_string()))?;
-        self.detector_configs().map(drop)
+            ),
+            retention,
+            detector,
+            rules,
+        ]))
     }
+}
+
+fn check(is_valid: bool, key: &str, problem: &str) -> Result<(), ConfigError> {
+    if is_valid { Ok(()) } else { Err(ConfigError::invalid(key, problem)) }
 }

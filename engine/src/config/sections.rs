@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, all_of};
 use super::tls::TlsConfig;
 use crate::access::{Access, digest};
 
@@ -20,7 +20,7 @@ pub(crate) struct NodeConfig {
     /// A name for logs.
     pub(crate) name: String,
     /// How long a thread may give no sign of life.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) watchdog: Duration,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct PostgresConfig {
     /// Maximum number of rows of a transaction.
     pub(crate) max_rows: usize,
     /// How long readings are kept; 0 means without a limit.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) retention: Duration,
     /// TLS.
     pub(crate) tls: TlsConfig,
@@ -94,10 +94,10 @@ pub(crate) struct QueueConfig {
     /// Number of partitions of the log.
     pub(crate) partitions: u16,
     /// How long to wait for more readings before appending an entry.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) linger: Duration,
     /// How long readings are held back to put them in order; 0 means not at all.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) reorder: Duration,
     /// Maximum number of records of an entry.
     pub(crate) max_records: usize,
@@ -112,10 +112,10 @@ pub(crate) struct ShardsConfig {
     /// Number of shards; 0 means one per core.
     pub(crate) count: u16,
     /// How long a lease lasts without renewal.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) lease: Duration,
     /// How long a detector stays in memory without a reading.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) evict_after: Duration,
     /// Maximum number of detectors in memory, over all shards of this node.
     pub(crate) max_detectors: usize,
@@ -168,6 +168,13 @@ impl HttpConfig {
             operate: read_token("http.operate_token_file", &self.operate_token_file)?,
         })
     }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        all_of([
+            read_token("http.read_token_file", &self.read_token_file).map(drop),
+            read_token("http.operate_token_file", &self.operate_token_file).map(drop),
+        ])
+    }
 }
 
 fn read_token(key: &str, file: &Path) -> Result<Option<[u8; 32]>, ConfigError> {
@@ -209,6 +216,6 @@ pub(crate) enum LogFormat {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShutdownConfig {
     /// How long a stop may take.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) deadline: Duration,
 }

@@ -1,61 +1,120 @@
 //! Reads the configuration from its sources.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::providers::{Format as _, Serialized, Toml};
+use figment::value::Dict;
 
-use super::error::{ConfigError, without_secrets};
+use super::environment;
+use super::error::{ConfigError, all_of};
+use super::extract::{extract, merged};
 use super::mqtt::{Layers, brokers};
+use super::origins::Origins;
+use super::problems::ConfigProblems;
 use super::root::Config;
 
 const DEFAULTS: &str = include_str!("default.toml");
-const PREFIX: &str = "THICKET__";
 /// The configuration file if the command line names none.
 pub(crate) const DEFAULT_FILE: &str = "thicket.toml";
 
 /// The settings of the command line, as key and value.
 pub(crate) type Overrides = Vec<(&'static str, String)>;
 
+/// A configuration, and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// The origin of each key.
+    pub(crate) origins: Origins,
+}
+
 /// Reads the configuration from all its sources. `file` must exist if it is given; otherwise
 /// `thicket.toml` is read if it exists.
-pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigError> {
-    let defaults = Figment::from(Toml::string(DEFAULTS));
-    let file = match file {
-        Some(path) if !path.is_file() => return Err(ConfigError::NoFile(path.to_owned())),
-        Some(path) => Figment::from(Toml::file_exact(path)),
-        None => Figment::from(Toml::file(DEFAULT_FILE)),
+///
+/// # Errors
+/// Returns every problem that can be found, each with its place.
+pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigProblems> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    load_from(file, variables, overrides)
+}
+
+/// Reads the configuration like [`load`], with these environment variables.
+pub(super) fn load_from(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+) -> Result<Loaded, ConfigProblems> {
+    let mut origins = Origins::default();
+    let config = read(file, variables, overrides, &mut origins);
+    match config {
+        Ok(config) => Ok(Loaded { config, origins }),
+        Err(error) => Err(ConfigProblems::locate(error, &origins)),
+    }
+}
+
+/// Returns the keys of the shipped defaults that have a value.
+pub(crate) fn default_keys() -> Vec<String> {
+    environment::keys_of(&defaults())
+}
+
+/// Returns the shipped defaults as text.
+pub(crate) const fn default_text() -> &'static str {
+    DEFAULTS
+}
+
+fn read(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+    origins: &mut Origins,
+) -> Result<Config, ConfigError> {
+    let defaults = defaults();
+    let mut of_file = match text_of(file)? {
+        None => Dict::new(),
+        Some((path, text)) => {
+            *origins = Origins::of_file(path, &text)?;
+            Figment::from(Toml::string(&text)).extract().unwrap_or_default()
+        }
     };
-    let above = above_the_file(overrides)?;
-    let all = defaults.clone().merge(&file).merge(&above);
-    let mut config: Config = all.extract().map_err(|errors| {
-        ConfigError::Source(errors.into_iter().map(without_secrets).collect::<Vec<_>>().join("; "))
-    })?;
-    config.mqtt = brokers(&Layers { defaults: &defaults, file: &file, above: &above })?;
-    config.validate()?;
-    Ok(config)
-}
-
-/// Reads the sources that win over the file: environment variables, files of secrets, and flags.
-fn above_the_file(overrides: &Overrides) -> Result<Figment, ConfigError> {
-    let is_value = |key: &figment::value::UncasedStr| !is_secret_file(key.as_str());
-    let mut figment = Figment::from(Env::prefixed(PREFIX).filter(is_value).split("__"));
-    for (variable, path) in std::env::vars().filter(|(variable, _)| variable.starts_with(PREFIX)) {
-        let Some(key) = variable.strip_prefix(PREFIX).filter(|key| is_secret_file(key)) else { continue };
-        let key = key[..key.len() - "_FILE".len()].to_lowercase().replace("__", ".");
-        let secret = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
-            variable: variable.clone(),
-            path,
-            source,
-        })?;
-        figment = figment.merge(Serialized::global(&key, secret.trim_end_matches(['\r', '\n'])));
-    }
+    environment::read_secrets(&mut of_file, &defaults, "")?;
+    let mut above = environment::settings(variables, &defaults, origins)?;
     for (key, value) in overrides {
-        figment = figment.merge(Serialized::global(key, value));
+        let flag = if key.starts_with("log.") { key.replace('.', "-") } else { key.replace(".url", "") };
+        origins.note((*key).to_owned(), format!("--{flag}"));
+        above = merged(&above, &Figment::from(Serialized::global(key, value)).extract().unwrap_or_default());
     }
-    Ok(figment)
+    let brokers = brokers(&Layers { defaults: &defaults, file: &of_file, above: &above });
+    let mut keys = merged(&of_file, &above);
+    // Read by `brokers`.
+    keys.remove("mqtt");
+    let all = extract::<Config>(&defaults, keys, "");
+    match (all, brokers) {
+        (Ok(mut config), Ok(brokers)) => {
+            config.mqtt = brokers;
+            config.validate()?;
+            Ok(config)
+        }
+        (all, brokers) => {
+            let problems = all_of([all.map(drop), brokers.map(drop)]);
+            Err(problems.err().unwrap_or_else(|| ConfigError::Several(Vec::new())))
+        }
+    }
 }
 
-fn is_secret_file(key: &str) -> bool {
-    key.to_ascii_uppercase().ends_with("_FILE")
+/// Returns the path and the text of the file; `None` if no file is named and there is no
+/// `thicket.toml`.
+fn text_of(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let path = file.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.to_owned(), text))),
+        Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ConfigError::NoFile { path: path.to_owned(), source }),
+    }
+}
+
+fn defaults() -> Dict {
+    Figment::from(Toml::string(DEFAULTS)).extract().unwrap_or_default()
 }

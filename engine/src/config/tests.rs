@@ -3,13 +3,30 @@ use std::io::Write as _;
 use figment::Provider as _;
 use figment::providers::Format as _;
 
-use super::error::ConfigError;
+use super::problems::ConfigProblems;
+use super::sources::load_from;
 use super::*;
 
-fn load_text(text: &str) -> Result<Config, ConfigError> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
+fn load_text(text: &str) -> Result<Config, ConfigProblems> {
+    load_with(text, &[]).map(|loaded| loaded.config)
+}
+
+/// Loads a file with environment variables.
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigProblems> {
+    let mut file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(Some(file.path()), &Overrides::new())
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load_from(Some(file.path()), variables, &Overrides::new())
+}
+
+/// Returns the problems of a file, each without the path of the file.
+fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let lines = load_with(text, variables).unwrap_err().lines();
+    let without_path = |line: &String| match line.split_once(".toml:") {
+        Some((_, rest)) => rest.to_owned(),
+        None => line.clone(),
+    };
+    lines.iter().map(without_path).collect()
 }
 
 #[test]
@@ -45,9 +62,9 @@ fn an_unknown_key_is_an_error_that_names_it_and_its_file() {
 #[test]
 fn a_bad_value_is_an_error_that_names_the_key() {
     let key_of = |text: &str| load_text(text).unwrap_err().to_string();
-    assert!(key_of("[queue]\npartitions = 0\n").starts_with("queue.partitions:"));
-    assert!(key_of("[mqtt]\nurl = \"http://broker\"\n").starts_with("mqtt.url:"));
-    assert!(key_of("[mqtt]\ntemplates = [\"a/{b...}/c\"]\n").starts_with("mqtt.templates:"));
+    assert!(key_of("[queue]\npartitions = 0\n").contains(": queue.partitions:"));
+    assert!(key_of("[mqtt]\nurl = \"http://broker\"\n").contains(": mqtt.url:"));
+    assert!(key_of("[mqtt]\ntemplates = [\"a/{b...}/c\"]\n").contains(": mqtt.templates:"));
     assert!(key_of("[shards]\nlease = \"soon\"\n").contains("shards.lease"));
     assert!(key_of("[detector]\ntrees = 2000\n").contains("trees"));
 }
@@ -57,7 +74,7 @@ fn flags_win_over_the_file() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"[log]\nlevel = \"debug\"\n").unwrap();
     let overrides = vec![("log.level", "warn".to_owned())];
-    assert_eq!(load(Some(file.path()), &overrides).unwrap().log.level, "warn");
+    assert_eq!(load(Some(file.path()), &overrides).unwrap().config.log.level, "warn");
 }
 
 #[test]
@@ -123,7 +140,7 @@ fn a_setting_of_tls_is_never_ignored() {
 #[test]
 fn readings_older_than_the_retention_may_not_come_in() {
     let error = load_text("[postgres]\nretention = \"30d\"\n").unwrap_err().to_string();
-    assert!(error.starts_with("postgres.retention: 30days") && error.contains("mqtt.max_age"), "{error}");
+    assert!(error.contains(": postgres.retention: 30d") && error.contains("mqtt.max_age"), "{error}");
     let config = load_text("[postgres]\nretention = \"30d\"\n[mqtt]\nmax_age = \"30d\"\n").unwrap();
     assert_eq!(config.postgres.retention, std::time::Duration::from_hours(30 * 24));
     assert!(load_text("").unwrap().postgres.retention.is_zero());
@@ -164,13 +181,13 @@ fn a_wrong_subscription_is_named_by_its_place() {
     let unknown = error("[[mqtt.subscriptions]]\ntopics = [\"a/#\"]\ntopix = 1\n");
     assert!(unknown.contains("mqtt.subscriptions[0]") && unknown.contains("topix"), "{unknown}");
     let nothing = error("[[mqtt]]\n[[mqtt]]\n[[mqtt.subscriptions]]\nformat = \"json\"\n");
-    assert!(nothing.starts_with("mqtt[1].subscriptions[0].topics:"), "{nothing}");
+    assert!(nothing.contains(": mqtt[1].subscriptions[0].topics:"), "{nothing}");
     let preset = error("[mqtt]\npreset = \"tasmata\"\n");
     assert!(preset.contains("tasmata") && preset.contains("zigbee2mqtt"), "{preset}");
     let both = error("[mqtt]\ntopics = [\"a/#\"]\n[[mqtt.subscriptions]]\npreset = \"senml\"\n");
-    assert!(both.starts_with("mqtt.topics: move it to the subscriptions"), "{both}");
+    assert!(both.contains(": mqtt.topics: move it to the subscriptions"), "{both}");
     let filter = error("[mqtt]\ntopics = [\"sensors/#/temp\"]\n");
-    assert!(filter.starts_with("mqtt.topics:") && filter.contains("sensors/#/temp"), "{filter}");
+    assert!(filter.contains(": mqtt.topics:") && filter.contains("sensors/#/temp"), "{filter}");
     let unknown = error("[mqtt]\nurll = \"mqtt://a\"\n");
     assert!(unknown.contains("urll"), "{unknown}");
 }
@@ -181,7 +198,169 @@ fn a_flag_cannot_choose_among_several_brokers() {
     file.write_all(b"[[mqtt]]\nurl = \"mqtt://a\"\n[[mqtt]]\nurl = \"mqtt://b\"\n").unwrap();
     let overrides = vec![("mqtt.url", "mqtt://c".to_owned())];
     let error = load(Some(file.path()), &overrides).unwrap_err().to_string();
-    assert!(error.starts_with("mqtt.url:") && error.contains("THICKET__MQTT__0__URL"), "{error}");
+    assert!(error.contains(": mqtt.url:") && error.contains("THICKET__MQTT__0__URL"), "{error}");
     let overrides = vec![("mqtt.1.url", "mqtt://c".to_owned())];
-    assert_eq!(labels(&load(Some(file.path()), &overrides).unwrap()), ["a:1883", "c:1883"]);
+    assert_eq!(labels(&load(Some(file.path()), &overrides).unwrap().config), ["a:1883", "c:1883"]);
+}
+
+#[test]
+fn every_problem_is_reported_with_file_line_and_key_as_the_user_wrote_it() {
+    let text = "[mqtt]
+urll = \"mqtt://a\"
+keep_alive = 30
+
+[queue]
+partitons = 8
+linger = \"soon\"
+
+[shards]
+lease = \"1ms\"
+
+[log]
+format = \"txt\"
+
+[quueue]
+linger = \"5ms\"
+
+[[detectors]]
+sensors = \"a/*\"
+pionts = 512
+trees = \"many\"
+";
+    let found = problems(text, &[]);
+    for expected in [
+        "2: mqtt.urll: unknown key; did you mean url?",
+        "3: mqtt.keep_alive: is 30, but must be a duration with a unit, such as \"5ms\" or \"4s\"",
+        "6: queue.partitons: unknown key; did you mean partitions?",
+        "7: queue.linger: is \"soon\", but must be a duration with a unit, such as \"5ms\" or \"4s\"",
+        "13: log.format: \"txt\" is none of text, json; did you mean text?",
+        "15: quueue: unknown key; did you mean queue?",
+    ] {
+        assert!(found.iter().any(|line| line == expected), "{expected}: {found:#?}");
+    }
+    // What no type can express is checked once all keys can be read.
+    let text = "[queue]
+partitions = 5000
+[shards]
+lease = \"1ms\"
+[mqtt]
+max_in_flight = 0
+max_depth = 99
+[detector]
+trees = 2000
+[postgres]
+writers = 0
+";
+    let found = problems(text, &[]);
+    for expected in [
+        "2: queue.partitions:",
+        "4: shards.lease:",
+        "6: mqtt.max_in_flight:",
+        "7: mqtt.max_depth:",
+        "9: detector.trees:",
+        "11: postgres.writers:",
+    ] {
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{expected}: {found:#?}");
+    }
+    let found = problems("[[detectors]]\nsensors = \"a\"\npionts = 512\ntrees = \"many\"\n", &[]);
+    assert_eq!(found[0], "3: detectors[0].pionts: unknown key; did you mean points?");
+    assert!(found[1].starts_with("4: detectors[0].trees: is \"many\", but must be"), "{found:?}");
+}
+
+#[test]
+fn text_that_is_no_toml_is_named_by_line_and_column() {
+    let found = problems("[queue]\nlinger = = 5\n", &[]);
+    assert!(found[0].starts_with("2:10: "), "{found:?}");
+    let error =
+        load(Some(std::path::Path::new("/nowhere/a.toml")), &Overrides::new()).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/a.toml") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn a_problem_of_a_variable_names_the_variable() {
+    let variables = [("THICKET__QUEUE__PARTITIONS", "0"), ("THICKET__SHARDS__LEESE", "4s")];
+    let found = problems("", &variables[..1]);
+    assert_eq!(found, ["THICKET__QUEUE__PARTITIONS: queue.partitions: must be at least 1"]);
+    let found = problems("", &variables);
+    assert_eq!(found, ["THICKET__SHARDS__LEESE: shards.leese: unknown key; did you mean lease?"]);
+    let found =
+        problems("[[mqtt]]\nurl = \"mqtt://a\"\n[[mqtt]]\n", &[("THICKET__MQTT__1__KEEP_ALIVE", "x")]);
+    assert!(found[0].starts_with("THICKET__MQTT__1__KEEP_ALIVE: mqtt[1].keep_alive:"), "{found:?}");
+}
+
+#[test]
+fn a_password_of_digits_or_from_a_file_is_a_text() {
+    for password in ["12345", "true", "[1]", "\"quoted\"", "a=b", " padded "] {
+        let config = load_with("", &[("THICKET__MQTT__PASSWORD", password)]).unwrap().config;
+        assert_eq!(config.mqtt[0].broker.password, password);
+    }
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"redis://u:hunter2@h\n").unwrap();
+    let path = secret.path().to_str().unwrap();
+    let from_variable = load_with("", &[("THICKET__REDIS__URL_FILE", path)]).unwrap();
+    assert_eq!(from_variable.config.redis.url, "redis://u:hunter2@h");
+    let of_file = format!("[redis]\nurl_file = {path:?}\n[[mqtt]]\npassword_file = {path:?}\n");
+    let from_file = load_with(&of_file, &[]).unwrap();
+    assert_eq!(from_file.config.redis.url, "redis://u:hunter2@h");
+    assert_eq!(from_file.config.mqtt[0].broker.password, "redis://u:hunter2@h");
+    assert!(from_file.origins.origin_of("redis.url").unwrap().ends_with(".toml:2"));
+    let found = problems("[redis]\nurl_file = \"/nowhere\"\n", &[]);
+    assert!(found[0].contains("redis.url_file names /nowhere, which cannot be read"), "{found:?}");
+    let found =
+        problems(&format!("{of_file}\n[postgres]\nurl = \"postgres://a/b\"\nurl_file = {path:?}\n"), &[]);
+    assert!(found[0].contains("postgres.url_file: url is set too"), "{found:?}");
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_warned_of_with_the_one_that_was_meant() {
+    let warnings =
+        |names: &[&str]| unknown_variables(names.iter().map(|name| (*name).to_owned()), &default_keys());
+    let found = warnings(&[
+        "THICKET_MQTT_URL",
+        "THICKET__QUEUE__LINGER",
+        "THICKET_CONFIG",
+        "PATH",
+        "THICKET_NONSENSE",
+    ]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].ends_with("THICKET_MQTT_URL is no setting; did you mean THICKET__MQTT__URL?"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn durations_are_shown_as_they_are_written() {
+    let show = |text: &str| {
+        let config = load_text(&format!("[mqtt]\nmax_age = {text:?}\n")).unwrap();
+        serde_json::to_value(&config).unwrap()["mqtt"][0]["max_age"].as_str().unwrap().to_owned()
+    };
+    for text in ["400d", "0s", "5ms", "1h 30m", "250us"] {
+        assert_eq!(show(text), text);
+    }
+}
+
+#[test]
+fn the_origin_of_each_value_is_known() {
+    let text = "[queue]\nlinger = \"9ms\"\n[[mqtt]]\nurl = \"mqtt://a\"\n";
+    let loaded = load_with(text, &[("THICKET__MQTT__USERNAME", "u")]).unwrap();
+    let origin = |key: &str| loaded.origins.origin_of(key);
+    assert!(origin("queue.linger").unwrap().ends_with(".toml:2"));
+    assert!(origin("mqtt[0].url").unwrap().ends_with(".toml:4"));
+    assert_eq!(origin("mqtt[0].username").unwrap(), "THICKET__MQTT__USERNAME");
+    assert_eq!(origin("queue.reorder"), None);
+}
+
+#[test]
+fn the_files_of_tokens_are_read_and_every_problem_with_them_is_shown() {
+    let short = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(short.path(), "short\n").unwrap();
+    let text = format!(
+        "[http]\nread_token_file = \"/no/such/file\"\noperate_token_file = \"{}\"\n",
+        short.path().display()
+    );
+    let problems = problems(&text, &[]);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("2: http.read_token_file: /no/such/file cannot be read"), "{problems:?}");
+    assert!(problems[1].starts_with("3: http.operate_token_file: ") && problems[1].contains("at least 16"));
 }

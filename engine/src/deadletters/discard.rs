@@ -8,6 +8,7 @@ use thicket_store::postgres::{DeadLetterKey, PostgresConnection, delete_dead_let
 
 use crate::format::count;
 use crate::output::Format;
+use crate::terminal::{err, outln, write_json};
 
 /// Deletes dead letters. Asks first unless `yes`.
 pub(super) async fn discard(
@@ -17,14 +18,14 @@ pub(super) async fn discard(
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     if !keys.is_empty() && !yes && !confirm(keys.len())? {
-        println!("nothing was deleted");
+        outln!("nothing was deleted");
         return Ok(ExitCode::FAILURE);
     }
     let deleted = delete_dead_letters(postgres, keys).await?;
     if format.json {
-        println!("{}", serde_json::json!({ "dropped": deleted }));
+        write_json(&serde_json::json!({ "dropped": deleted }).to_string());
     } else {
-        println!("{} deleted", count(deleted, "dead letter"));
+        outln!("{} deleted", count(deleted, "dead letter"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -36,7 +37,7 @@ fn confirm(letters: usize) -> anyhow::Result<bool> {
     if !input.is_terminal() {
         bail!("{letters} would be deleted; pass --yes when not on a terminal");
     }
-    eprint!("delete {letters} permanently? [y/N] ");
+    err!("delete {letters} permanently? [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     input.lock().read_line(&mut answer)?;

@@ -1,12 +1,14 @@
 //! `thicket deadletter`: what could not be processed, why, and what to do about it.
 //!
-//! - `args`: the command line. `print`: dead letters for people and as JSON.
+//! - `args`: the command line. `print`: dead letters for people and as JSON. `cause_place`: where in a
+//!   payload the cause is.
 //! - `message_for`: what is published for a dead letter; `at_arrival`: without its own time.
 //! - `republish`: publishes it over MQTT. `replay`: both, and marks it as replayed.
 //! - `discard`: deletes dead letters.
 
 pub(crate) mod args;
 mod at_arrival;
+mod cause_place;
 mod discard;
 mod message_for;
 mod print;
@@ -27,6 +29,7 @@ use self::replay::ReplayOptions;
 use crate::config::Config;
 use crate::output::Format;
 use crate::stores::{self, TABLES_MISSING};
+use crate::terminal::outln;
 
 /// Dead letters that are read at once to be shown.
 const PAGE: usize = 500;
@@ -108,7 +111,7 @@ async fn show(
     }
     for (index, letter) in letters.iter().enumerate() {
         if index > 0 {
-            println!();
+            outln!();
         }
         print_whole(letter);
     }

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use thicket_schema::postgres::DeadLetterRow;
 use thicket_store::postgres::DeadLetterKey;
 
+use super::cause_place;
+use crate::terminal::{on_one_line, outln, shown, write_json};
 use crate::time_arg;
 
 /// Characters of a payload that a listing shows.
@@ -16,21 +18,24 @@ const HEX_LINE: usize = 32;
 /// Prints dead letters, two lines each.
 pub(super) fn print_list(letters: &[DeadLetterRow]) {
     if letters.is_empty() {
-        println!("no dead letters");
+        outln!("no dead letters");
     }
     for letter in letters {
         let payload: String = String::from_utf8_lossy(&letter.payload).chars().take(PREVIEW).collect();
-        println!(
+        outln!(
             "{}  {}  {}  {}  {} bytes: {}{}\n    {}",
             DeadLetterKey::of(letter),
             letter.received.to_datetime().format("%Y-%m-%d %H:%M:%S"),
             letter.reason,
-            letter.topic,
+            on_one_line(&letter.topic),
             letter.payload_bytes,
             on_one_line(&payload),
             letter.replayed.map_or_else(String::new, |at| format!("  [replayed {}]", time_arg::show(at))),
-            letter.detail
+            on_one_line(&letter.detail)
         );
+        if let Some(place) = cause_place::shown(letter) {
+            outln!("    {place}");
+        }
     }
 }
 
@@ -42,7 +47,7 @@ pub(super) fn print_quarantined(counts: &BTreeMap<String, i64>) {
     }
     let counts: Vec<String> =
         counts.iter().map(|(reason, readings)| format!("{readings} {reason}")).collect();
-    println!("readings in quarantine: {}; see `thicket quarantine list`", counts.join(", "));
+    outln!("readings in quarantine: {}; see `thicket quarantine list`", counts.join(", "));
 }
 
 /// Prints a dead letter in full.
@@ -52,19 +57,24 @@ pub(super) fn print_whole(letter: &DeadLetterRow) {
     } else {
         String::new()
     };
-    println!("key       {}", DeadLetterKey::of(letter));
-    println!("received  {}", time_arg::show(letter.received));
-    println!("reason    {}", letter.reason);
-    println!("detail    {}", letter.detail);
-    println!("topic     {}", letter.topic);
-    println!("replayed  {}", letter.replayed.map_or_else(|| "never".to_owned(), time_arg::show));
+    outln!("key       {}", DeadLetterKey::of(letter));
+    outln!("received  {}", time_arg::show(letter.received));
+    outln!("reason    {}", letter.reason);
+    outln!("detail    {}", on_one_line(&letter.detail));
+    if let Some(place) = cause_place::shown(letter) {
+        outln!("cause     {place}");
+    }
+    outln!("topic     {}", on_one_line(&letter.topic));
+    outln!("replayed  {}", letter.replayed.map_or_else(|| "never".to_owned(), time_arg::show));
     match std::str::from_utf8(&letter.payload) {
-        Ok(text) => println!("payload   {} bytes{kept}\n{}", letter.payload_bytes, on_its_lines(text)),
-        Err(_) => println!(
-            "payload   {} bytes{kept}, in hexadecimal\n{}",
-            letter.payload_bytes,
-            hex(&letter.payload)
-        ),
+        Ok(text) => outln!("payload   {} bytes{kept}\n{}", letter.payload_bytes, shown(text)),
+        Err(_) => {
+            outln!(
+                "payload   {} bytes{kept}, in hexadecimal\n{}",
+                letter.payload_bytes,
+                hex(&letter.payload)
+            );
+        }
     }
 }
 
@@ -72,7 +82,7 @@ pub(super) fn print_whole(letter: &DeadLetterRow) {
 /// hexadecimal.
 pub(super) fn print_json(letters: &[DeadLetterRow]) -> anyhow::Result<()> {
     let all: Vec<Value> = letters.iter().map(to_json).collect();
-    println!("{}", serde_json::to_string(&all)?);
+    write_json(&serde_json::to_string(&all)?);
     Ok(())
 }
 
@@ -95,25 +105,6 @@ fn to_json(letter: &DeadLetterRow) -> Value {
         value["payload_hex"] = hex(&letter.payload).replace([' ', '\n'], "").into();
     }
     value
-}
-
-/// Escapes control characters other than line feeds, so that the text cannot control a terminal.
-fn on_its_lines(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(on_one_line).collect();
-    lines.join("\n")
-}
-
-/// Escapes every control character.
-pub(super) fn on_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 fn hex(bytes: &[u8]) -> String {

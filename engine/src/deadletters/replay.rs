@@ -12,12 +12,12 @@ use thicket_schema::postgres::DeadLetterRow;
 use thicket_store::postgres::{DeadLetterKey, PostgresConnection, dead_letters_by_key, mark_replayed};
 
 use super::message_for::{Message, Refusal, Rules, message_for};
-use super::print::on_one_line;
 use super::republish::{AT_ONCE, Republishers};
 use crate::brokers::decode_options;
 use crate::config::Config;
 use crate::format::count;
 use crate::output::Format;
+use crate::terminal::{on_one_line, outln, write_json};
 use crate::time_arg;
 
 /// How to replay.
@@ -91,10 +91,10 @@ pub(super) async fn replay(
     republishers.close().await;
     let refused = results.iter().filter(|result| result.outcome == "refused").count();
     if format.json {
-        println!("{}", serde_json::to_string(&results)?);
+        write_json(&serde_json::to_string(&results)?);
     } else {
         let verb = if options.dry_run { "would be replayed" } else { "replayed" };
-        println!("{} {verb}, {refused} refused", count((results.len() - refused) as u64, "dead letter"));
+        outln!("{} {verb}, {refused} refused", count((results.len() - refused) as u64, "dead letter"));
     }
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -164,15 +164,15 @@ fn next_failure(message: &Message, decoder: &MessageDecoder) -> Option<String> {
 
 fn print_result(result: &ReplayResult, options: ReplayOptions) {
     let ReplayResult { key, topic, payload, detail, .. } = result;
-    let detail = detail.as_deref().unwrap_or_default();
+    let detail = on_one_line(detail.as_deref().unwrap_or_default());
     match (topic, payload) {
         (Some(topic), Some(payload)) if options.dry_run => {
-            println!("{key}  {topic}  {}", on_one_line(payload));
+            outln!("{key}  {}  {}", on_one_line(topic), on_one_line(payload));
             if !detail.is_empty() {
-                println!("    {detail}");
+                outln!("    {detail}");
             }
         }
         (Some(_), Some(_)) if detail.is_empty() => {}
-        _ => println!("{key}  {detail}"),
+        _ => outln!("{key}  {detail}"),
     }
 }

@@ -28,6 +28,7 @@ use capture::Capture;
 use chrono::Utc;
 
 use crate::config::Config;
+use crate::terminal::errln;
 
 /// Listens, and prints which settings fit. Fails if no message becomes a reading.
 pub(crate) async fn discover(config: &Config, args: DiscoverArgs) -> anyhow::Result<ExitCode> {
@@ -45,7 +46,7 @@ pub(crate) async fn discover(config: &Config, args: DiscoverArgs) -> anyhow::Res
     args.format.print(&proposals, |proposals| print::print(&capture, proposals))?;
     if let Some(path) = &args.write {
         write::write(path, &mqtt.broker.url, &proposals)?;
-        eprintln!("wrote {}; check it with `thicket check --config {0}`", path.display());
+        errln!("wrote {}; check it with `thicket check --config {0}`", path.display());
     }
     let found = proposals.iter().any(|proposal| proposal.findings.readings > 0);
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })

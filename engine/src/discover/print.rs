@@ -4,6 +4,7 @@ use super::capture::Capture;
 use super::findings::Findings;
 use super::proposal::Proposal;
 use crate::format::count;
+use crate::terminal::{on_one_line, outln};
 
 /// Names that are shown of each kind.
 const SHOWN: usize = 8;
@@ -12,17 +13,14 @@ const SHOWN: usize = 8;
 pub(super) fn print(capture: &Capture, proposals: &[Proposal]) {
     let messages = count(capture.messages.len() as u64, "message");
     match capture.seconds {
-        Some(seconds) => println!("{messages} in {seconds:.0} s"),
-        None => println!("{messages}"),
+        Some(seconds) => outln!("{messages} in {seconds:.0} s"),
+        None => outln!("{messages}"),
     }
     if capture.beyond_limits > 0 {
-        println!(
-            "{} more were not kept: listen for a shorter time, or to fewer topics",
-            capture.beyond_limits
-        );
+        outln!("{} more were not kept: listen for a shorter time, or to fewer topics", capture.beyond_limits);
     }
     if capture.unreadable > 0 {
-        println!("{} of the file are no messages", count(capture.unreadable, "line"));
+        outln!("{} of the file are no messages", count(capture.unreadable, "line"));
     }
     for proposal in proposals {
         print_proposal(proposal, capture.seconds);
@@ -36,41 +34,46 @@ fn print_proposal(proposal: &Proposal, seconds: Option<f64>) {
         None if findings.readings > 0 => findings.formats.keys().cloned().collect::<Vec<_>>().join(", "),
         None => "no readings".to_owned(),
     };
-    println!("\n{}: {fit}", filters.join(", "));
+    outln!("\n{}: {fit}", filters.join(", "));
     let live = findings.messages - findings.retained;
     let rate = match seconds {
         Some(seconds) if seconds > 0.0 => format!(", {:.2} per second", live as f64 / seconds),
         _ => String::new(),
     };
-    println!("  topics    {topics} with {}{rate}", count(findings.messages, "message"));
+    outln!("  topics    {topics} with {}{rate}", count(findings.messages, "message"));
     if !findings.sensors.is_empty() {
         let sensors = findings.sensors.iter().map(String::as_str);
-        println!("  sensors   {}", some_of(sensors, findings.sensors.len()));
+        outln!("  sensors   {}", some_of(sensors, findings.sensors.len()));
         let fields = findings.fields.keys().map(|field| match findings.units.get(field) {
             Some(unit) => format!("{field} ({unit})"),
             None => field.clone(),
         });
-        println!("  fields    {}", some_of(fields, findings.fields.len()));
+        outln!("  fields    {}", some_of(fields, findings.fields.len()));
     }
     print_losses(findings);
     for note in notes {
-        println!("  note      {note}");
+        outln!("  note      {note}");
     }
 }
 
 fn print_losses(findings: &Findings) {
     for (index, (path, member)) in findings.left_out.iter().take(SHOWN).enumerate() {
         let label = if index == 0 { "left out" } else { "" };
-        println!("  {label:<9} {path} {} ({})", member.reason, member.count);
+        outln!("  {label:<9} {path} {} ({})", member.reason, member.count);
     }
     if findings.left_out.len() > SHOWN {
-        println!("  {:<9} and {} more members", "", findings.left_out.len() - SHOWN);
+        outln!("  {:<9} and {} more members", "", findings.left_out.len() - SHOWN);
     }
     if findings.ignored > 0 {
-        println!("  ignored   {}: no readings, no dead letters", count(findings.ignored, "message"));
+        outln!("  ignored   {}: no readings, no dead letters", count(findings.ignored, "message"));
     }
     for (reason, letter) in &findings.dead_letters {
-        println!("  letters   {} {reason}, such as {}: {}", letter.count, letter.topic, letter.detail);
+        outln!(
+            "  letters   {} {reason}, such as {}: {}",
+            letter.count,
+            on_one_line(&letter.topic),
+            on_one_line(&letter.detail)
+        );
     }
 }
 

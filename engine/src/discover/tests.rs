@@ -10,7 +10,7 @@ const NOW: i64 = 1_795_629_600_000_000;
 fn config(text: &str) -> Config {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    load(Some(file.path()), &Overrides::new()).unwrap()
+    load(Some(file.path()), &Overrides::new()).unwrap().config
 }
 
 fn capture() -> Capture {

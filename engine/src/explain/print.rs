@@ -6,6 +6,7 @@ use thicket_store::postgres::by_share;
 use super::explained::Explained;
 use super::stored::ScoreValues;
 use crate::format::{self, number};
+use crate::terminal::outln;
 use crate::time_arg;
 
 /// Maximum number of contributions of a view that are shown.
@@ -16,28 +17,28 @@ const LEAST_CONTRIBUTION: f64 = 0.005;
 /// Prints an explanation.
 pub(super) fn print(explained: &Explained) {
     let Explained { sensor, ts, seq, values, stored, flags, explanation, .. } = explained;
-    println!("{sensor} at {}, reading {seq}\n", time_arg::show(*ts));
+    outln!("{sensor} at {}, reading {seq}\n", time_arg::show(*ts));
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
-        println!("  {name:<width$}  {value}");
+        outln!("  {name:<width$}  {value}");
     }
-    println!();
+    outln!();
     let grade = stored.grade.map_or_else(|| "none yet".to_owned(), |grade| format!("{grade:.4}"));
-    println!("score       {}", number(stored.score));
-    println!("grade       {grade}");
-    println!("confidence  {:.2}", stored.confidence);
-    println!("onset       {:.4}", stored.onset);
-    println!("flags       {}", if flags.is_empty() { "none".to_owned() } else { flags.join(", ") });
+    outln!("score       {}", number(stored.score));
+    outln!("grade       {grade}");
+    outln!("confidence  {:.2}", stored.confidence);
+    outln!("onset       {:.4}", stored.onset);
+    outln!("flags       {}", if flags.is_empty() { "none".to_owned() } else { flags.join(", ") });
     print_rarity(explanation, explained.alarms_per_week);
-    println!("computed    {}", reproduction(explained));
+    outln!("computed    {}", reproduction(explained));
     let fields: Vec<&str> = explanation.causes.iter().map(|cause| cause.field.as_str()).collect();
     let fields = fields.join(", ");
     for view in &explanation.views {
         print_view(view, &fields);
     }
-    println!("\nwhat was expected");
+    outln!("\nwhat was expected");
     for cause in by_share(explanation.causes.clone()) {
-        println!(
+        outln!(
             "  {:>5.1} %  {} (usually {})",
             cause.share * 100.0,
             format::cause(&cause),
@@ -53,13 +54,13 @@ fn print_rarity(explanation: &Explanation, alarms_per_week: f64) {
     } else {
         "less than one reading in 10^12".to_owned()
     };
-    println!("rarity      {rarity:.3}: {often} is expected to be as rare");
-    println!(
+    outln!("rarity      {rarity:.3}: {often} is expected to be as rare");
+    outln!(
         "threshold   {threshold:.3}: alarms_per_week = {}, at a reading every {} s",
         number(alarms_per_week),
         number(*interval_seconds)
     );
-    println!(
+    outln!(
         "surprise    {surprise:.3} over all views, {strongest_view:.3} in the strongest view; {past} past readings"
     );
 }
@@ -92,7 +93,7 @@ fn reproduction(explained: &Explained) -> String {
 }
 
 fn print_view(view: &ViewExplanation, fields: &str) {
-    println!(
+    outln!(
         "\n{:<16} {:>12} {:>8} {:>12} {:>16}",
         format!("view {}", view.name),
         "value",
@@ -101,7 +102,7 @@ fn print_view(view: &ViewExplanation, fields: &str) {
         "rarity of mean"
     );
     for measure in &view.measures {
-        println!(
+        outln!(
             "  {:<14} {:>12} {:>8.3} {:>12} {:>16}",
             measure.name,
             number(measure.value),
@@ -115,13 +116,13 @@ fn print_view(view: &ViewExplanation, fields: &str) {
     parts.sort_by(|a, b| b.2.total_cmp(&a.2));
     for (name, lag, part) in parts.into_iter().take(CONTRIBUTIONS) {
         let lag = if *lag == 0 { String::new() } else { format!(", {lag} readings before") };
-        println!("  {:>5.1} %  {name}{lag}", part * 100.0);
+        outln!("  {:>5.1} %  {name}{lag}", part * 100.0);
     }
     let Some(nearest) = view.neighbours.first() else { return };
     let fields = if nearest.values.is_empty() { String::new() } else { format!(" ({fields})") };
-    println!("  nearest readings{fields}");
+    outln!("  nearest readings{fields}");
     for nearest in &view.neighbours {
-        println!("    {}", neighbour(nearest));
+        outln!("    {}", neighbour(nearest));
     }
 }
 

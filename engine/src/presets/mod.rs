@@ -5,6 +5,7 @@ mod args;
 
 use std::process::ExitCode;
 
+use crate::terminal::{out, outln};
 use anyhow::Context as _;
 pub(crate) use args::PresetsCommand;
 use figment::Figment;
@@ -58,11 +59,11 @@ pub(crate) fn run(command: &PresetsCommand) -> anyhow::Result<ExitCode> {
     match command {
         PresetsCommand::List => {
             for (name, text) in PRESETS {
-                println!("{name:<28}{}", first_sentence(text));
+                outln!("{name:<28}{}", first_sentence(text));
             }
         }
         PresetsCommand::Show { name } => {
-            print!("{}", text_of(name).context("list them with `thicket presets list`")?);
+            out!("{}", text_of(name).context("list them with `thicket presets list`")?);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ use thicket_store::postgres::newest_quarantined;
 use self::args::QuarantineCommand;
 use crate::config::Config;
 use crate::stores::{self, TABLES_MISSING};
+use crate::terminal::{on_one_line, outln};
 use crate::time_arg;
 
 /// An entry of the quarantine as JSON.
@@ -54,18 +55,18 @@ pub(crate) async fn quarantine(config: &Config, command: QuarantineCommand) -> a
 
 fn print(rows: &[QuarantineRow]) {
     if rows.is_empty() {
-        println!("no readings in quarantine");
+        outln!("no readings in quarantine");
     }
     for row in rows {
-        println!(
+        outln!(
             "{:02}/{}  {}  {:<10}  {} at {}\n    {}",
             row.partition,
             row.position(),
             row.quarantined.to_datetime().format("%Y-%m-%d %H:%M:%S"),
             row.reason,
-            row.sensor,
+            on_one_line(&row.sensor),
             time_arg::show(row.ts),
-            row.detail
+            on_one_line(&row.detail)
         );
     }
 }

@@ -46,8 +46,10 @@ impl RedisState {
         let mut state = Self::default();
         for row in &snapshot.ledgers {
             state.ends.insert(row.partition, reader.newest(row.id()).await?);
-            state.in_flight.insert(row.partition, in_flight(&reader, row.id(), row.position).await?);
         }
+        let committed: Vec<_> = snapshot.ledgers.iter().map(|row| (row.id(), row.position)).collect();
+        let backlogs = in_flight(&reader, &committed).await?;
+        state.in_flight = snapshot.ledgers.iter().map(|row| row.partition).zip(backlogs).collect();
         let mut sensors = Vec::new();
         let mut newest_rows = Vec::new();
         for counts in snapshot.sensors.values() {

@@ -12,6 +12,7 @@ use thicket_store::postgres::fields_of_sensor;
 use self::args::SensorsCommand;
 use crate::config::Config;
 use crate::format::count;
+use crate::terminal::outln;
 use crate::{sensors, stores, time_arg};
 
 /// A sensor and its fields.
@@ -83,8 +84,8 @@ impl From<SensorFieldRow> for ShownField {
 fn print(shown: &Shown) {
     let Shown { sensor, partition, first_seen, fields, untracked } = shown;
     let scored = fields.iter().filter(|field| field.scored).count();
-    println!("{sensor}, partition {partition:02}, first seen {}", time_arg::show(*first_seen));
-    println!(
+    outln!("{sensor}, partition {partition:02}, first seen {}", time_arg::show(*first_seen));
+    outln!(
         "{}: {scored} scored, {} stored only\n",
         count(fields.len() as u64, "field"),
         fields.len() - scored
@@ -92,12 +93,12 @@ fn print(shown: &Shown) {
     let width = fields.iter().map(|field| field.field.chars().count()).max().unwrap_or(0);
     for ShownField { field, reason, .. } in fields {
         match reason {
-            None => println!("{field:<width$}  scored"),
-            Some(reason) => println!("{field:<width$}  stored only: {reason}"),
+            None => outln!("{field:<width$}  scored"),
+            Some(reason) => outln!("{field:<width$}  stored only: {reason}"),
         }
     }
     if *untracked > 0 {
-        println!(
+        outln!(
             "\nIts readings have had fields beyond the names that a detector keeps, at least {untracked} times."
         );
     }

@@ -8,16 +8,32 @@ mod report;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
+use clap::Args;
+
 use crate::config::Config;
 use crate::output::Format;
 use crate::stores;
 use report::Status;
 
+/// The arguments of `thicket status`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Show every partition, not only those that have no owner or lag behind.
+    #[arg(long)]
+    partitions: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
 /// Prints the state of the deployment.
-pub(crate) async fn status(config: &Config, format: Format) -> anyhow::Result<ExitCode> {
-    let mut postgres = stores::postgres(config).await?;
-    let redis = stores::redis(config).await?;
+pub(crate) async fn status(config: &Config, args: StatusArgs) -> anyhow::Result<ExitCode> {
+    let (postgres, redis) = tokio::join!(stores::postgres(config), stores::redis(config));
+    let (mut postgres, redis) = match (postgres, redis) {
+        (Err(postgres), Err(redis)) => bail!("{postgres:#}; {redis:#}"),
+        (postgres, redis) => (postgres?, redis?),
+    };
     let status = Status::read(config, &mut postgres, &redis).await?;
-    format.print(&status, print::print)?;
+    args.format.print(&status, |status| print::print(status, args.partitions))?;
     Ok(if status.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,11 +1,14 @@
 //! The state of a deployment for people.
 
+use std::collections::BTreeSet;
+
 use thicket_store::redis::InFlight;
 
-use super::report::{BrokerStatus, FieldsStatus, LedgerReport, Status, Totals};
+use super::report::{BrokerStatus, FieldsStatus, LedgerReport, PartitionStatus, Status, Totals};
 use crate::backlog;
 use crate::clocks::{Ahead, Behind, Clocks};
 use crate::format::count;
+use crate::terminal::{out, outln};
 
 /// Maximum number of lost ranges that are shown.
 const LOSSES_SHOWN: usize = 10;
@@ -14,31 +17,44 @@ const LOSSES_SHOWN: usize = 10;
 const CLOCKS_SHOWN: usize = 10;
 
 /// Prints the state of a deployment.
-pub(super) fn print(status: &Status) {
-    print_partitions(status);
-    println!();
-    println!("sensors      {}", status.sensors);
-    print_fields(&status.fields);
-    match status.detectors_in_memory {
-        Some(number) => println!("detectors    {number} in memory"),
-        None => println!("detectors    unknown: no engine answers at http.listen"),
-    }
-    println!("lag          {} entries of the log", status.totals.lag_entries);
-    println!("anomalies    {}", status.anomalies);
+pub(super) fn print(status: &Status, all_partitions: bool) {
+    print_owners(status);
     print_ledger(status);
     print_brokers(status);
     print_trouble(status);
+    outln!("sensors      {}", status.sensors);
+    print_fields(&status.fields);
+    match status.detectors_in_memory {
+        Some(number) => outln!("detectors    {number} in memory"),
+        None => outln!("detectors    unknown: no engine answers at http.listen"),
+    }
+    outln!("anomalies    {}", status.anomalies);
     print_clocks(&status.clocks);
+    // Without an engine, no partition has an owner, and the first line says so.
+    let has_engine = status.partitions.iter().any(|partition| partition.owner.is_some());
+    let shown = |partition: &&PartitionStatus| all_partitions || partition.is_notable(has_engine);
+    print_partitions(status.partitions.iter().filter(shown));
+}
+
+/// Prints how many partitions have an owner, and how many owners there are.
+fn print_owners(status: &Status) {
+    let owners: Vec<&str> =
+        status.partitions.iter().filter_map(|partition| partition.owner.as_deref()).collect();
+    let without = status.partitions.len() - owners.len();
+    let engines = owners.iter().collect::<BTreeSet<_>>().len();
+    let owned = format!("{} of {} owned", owners.len(), status.partitions.len());
+    let warning = if without > 0 { "; the others are processed by NO ENGINE" } else { "" };
+    outln!("partitions   {owned} by {}{warning}", count(engines as u64, "engine"));
 }
 
 fn print_fields(fields: &FieldsStatus) {
     let FieldsStatus { scored, excluded, left_out, sensors_without_scored_field, examples } = fields;
-    println!(
+    outln!(
         "fields       {scored} scored; {excluded} stored only, by exclude; {left_out} stored only for another reason; `thicket sensors show NAME` says why"
     );
     if *sensors_without_scored_field > 0 {
         let more = if *sensors_without_scored_field > examples.len() as i64 { ", …" } else { "" };
-        println!(
+        outln!(
             "             {} without a scored field: {}{more}",
             count(*sensors_without_scored_field, "sensor"),
             examples.join(", ")
@@ -46,13 +62,23 @@ fn print_fields(fields: &FieldsStatus) {
     }
 }
 
-fn print_partitions(status: &Status) {
-    println!(
-        "{:<4} {:<22} {:>6} {:>8} {:>9} {:>12} {:>12}  owner",
-        "part", "position", "epoch", "lag", "in flight", "delivered", "scored"
+fn print_partitions<'a>(partitions: impl Iterator<Item = &'a PartitionStatus>) {
+    let mut partitions = partitions.peekable();
+    if partitions.peek().is_none() {
+        return;
+    }
+    outln!(
+        "\n{:<4} {:<22} {:>6} {:>8} {:>9} {:>12} {:>12}  owner",
+        "part",
+        "position",
+        "epoch",
+        "lag",
+        "in flight",
+        "delivered",
+        "scored"
     );
-    for partition in &status.partitions {
-        println!(
+    for partition in partitions {
+        outln!(
             "{:<4} {:<22} {:>6} {:>8} {:>9} {:>12} {:>12}  {}",
             partition.partition,
             partition.position,
@@ -70,79 +96,83 @@ fn print_ledger(status: &Status) {
     let Totals { ledger, lag_entries, in_flight } = &status.totals;
     let LedgerReport { delivered, scored, unscored, poison, late, duplicates, dead_letters, .. } = ledger;
     let LedgerReport { unaccounted, stored, expired, dead_letters_stored, .. } = ledger;
-    println!(
+    outln!(
         "ledger       {delivered} delivered = {scored} scored + {unscored} unscored + {poison} poison + {late} late + {duplicates} duplicates + {dead_letters} dead letters; {unaccounted} unaccounted"
     );
-    println!("rows         {stored} stored now, {expired} expired by postgres.retention");
+    outln!("rows         {stored} stored now, {expired} expired by postgres.retention");
     let uncommitted = InFlight { entries: *lag_entries, records: *in_flight };
-    println!("in flight    {}", backlog::words(uncommitted));
+    outln!("in flight    {}", backlog::words(uncommitted));
     let dropped = dead_letters - dead_letters_stored;
-    println!("dead letters {dead_letters_stored} stored, {dropped} dropped by `thicket deadletter drop`");
+    outln!("dead letters {dead_letters_stored} stored, {dropped} dropped by `thicket deadletter drop`");
     for (reason, dead_letters) in &status.dead_letters {
-        println!("             {dead_letters} × {reason}");
+        outln!("             {dead_letters} × {reason}");
     }
 }
 
 fn print_brokers(status: &Status) {
     for (name, broker) in status.brokers.iter().flatten() {
         let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held } = broker;
-        let state = if *connected { "connected" } else { "NOT CONNECTED" };
+        let state = match (connected, subscriptions_refused) {
+            (true, _) => "connected",
+            (false, 0) => "NOT CONNECTED",
+            (false, _) => "NOT SUBSCRIBED",
+        };
         let connects = count(*connects, "connection");
-        print!("broker       {name}: {state}, {connects} since the engine started");
+        out!("broker       {name}: {state}, {connects} since the engine started");
         if *held > 0 {
-            print!(", {} held back by queue.reorder", count(*held, "message"));
+            out!(", {} held back by queue.reorder", count(*held, "message"));
         }
-        println!();
+        outln!();
         if let Some(client_id) = client_id_conflict {
-            println!(
+            outln!(
                 "             CONFLICT another client uses the client id {client_id}; give each deployment its own mqtt.client_id"
             );
         }
         if *subscriptions_refused > 0 {
             let filters = count(*subscriptions_refused, "topic filter");
-            println!("             REFUSED {filters}; `thicket check` says why");
+            outln!("             REFUSED {filters}; `thicket check` says why");
         }
     }
     if let Some(no_readings) = &status.no_readings {
         let kinds: Vec<String> =
             no_readings.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
-        println!("no readings  {} messages since the engine started", kinds.join(", "));
+        outln!("no readings  {} messages since the engine started", kinds.join(", "));
     }
 }
 
 /// Prints what the ledger does not show.
 fn print_trouble(status: &Status) {
     match status.broker_dropped {
-        Some(dropped) => println!("broker       {dropped} messages dropped since it started"),
-        None => println!("broker       drops unknown: no engine answers at http.listen"),
+        Some(dropped) => outln!("broker       {dropped} messages dropped since it started"),
+        None => outln!("broker       drops unknown: no engine answers at http.listen"),
     }
     if status.losses.is_empty() {
-        println!("log          nothing lost");
+        outln!("log          nothing lost");
     }
     for (index, loss) in status.losses.iter().take(LOSSES_SHOWN).enumerate() {
-        println!("{}{}", if index == 0 { "log          LOST " } else { "             LOST " }, loss.words());
+        outln!("{}{}", if index == 0 { "log          LOST " } else { "             LOST " }, loss.words());
     }
     if status.losses.len() > LOSSES_SHOWN {
-        println!("             and {} more in the table log_losses", status.losses.len() - LOSSES_SHOWN);
+        outln!("             and {} more in the table log_losses", status.losses.len() - LOSSES_SHOWN);
     }
     for (reason, readings) in &status.quarantined {
-        println!("quarantine   {readings} × {reason}");
+        outln!("quarantine   {readings} × {reason}");
     }
 }
 
 /// Prints the sensors whose clocks are wrong.
 fn print_clocks(Clocks { behind, ahead }: &Clocks) {
     if behind.is_empty() && ahead.is_empty() {
-        println!("clocks       none is known to be wrong");
+        outln!("clocks       none is known to be wrong");
         return;
     }
-    println!("clocks       {} behind, {} ahead", behind.len(), ahead.len());
+    outln!("clocks       {} behind, {} ahead", behind.len(), ahead.len());
     let words = |title: &str, all: Vec<String>| {
         for line in all.iter().take(CLOCKS_SHOWN) {
-            println!("             {title} {line}");
+            outln!("             {title} {line}");
         }
         if all.len() > CLOCKS_SHOWN {
-            println!("             and {} more; --json has them", all.len() - CLOCKS_SHOWN);
+            outln!("             and {} more; --json has them", all.len() - CLOCKS_SHOWN);
         }
     };
     words("sensor", behind.iter().map(Behind::words).collect());

@@ -7,10 +7,11 @@ use serde::Serialize;
 use thicket_schema::Keys;
 use thicket_schema::postgres::Ledger;
 use thicket_store::postgres::{
-    FieldCounts, PostgresConnection, count_anomalies, count_fields, count_sensors, dead_letters_by_reason,
-    partition_ledgers, quarantined_by_reason, sensors_without_scored_field, stored_losses,
+    FieldCounts, PartitionLedger, PostgresConnection, count_anomalies, count_fields, count_sensors,
+    dead_letters_by_reason, partition_ledgers, quarantined_by_reason, sensors_without_scored_field,
+    stored_losses,
 };
-use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holder};
+use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holders};
 
 use crate::clocks::Clocks;
 use crate::config::Config;
@@ -124,6 +125,14 @@ pub(super) struct Totals {
     pub(super) in_flight: Option<u64>,
 }
 
+impl PartitionStatus {
+    /// Whether the partition lags behind, does not balance, or has no owner although other partitions
+    /// have one.
+    pub(super) const fn is_notable(&self, has_engine: bool) -> bool {
+        (has_engine && self.owner.is_none()) || self.lag_entries > 0 || self.ledger.unaccounted != 0
+    }
+}
+
 impl From<Ledger> for LedgerReport {
     fn from(ledger: Ledger) -> Self {
         Self {
@@ -162,27 +171,28 @@ impl Status {
         postgres: &mut PostgresConnection,
         redis: &Client,
     ) -> anyhow::Result<Self> {
+        let scrape = tokio::spawn(scrape::scrape(config.http.listen));
         let ledgers = partition_ledgers(postgres).await.context(TABLES_MISSING)?;
         let keys = Keys::new(&config.redis.prefix)?;
         let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
-        let mut partitions = Vec::with_capacity(ledgers.len());
-        let mut backlog = InFlight::ZERO;
-        for row in &ledgers {
-            let uncommitted = in_flight(&reader, row.id(), row.position).await?;
-            backlog = backlog.and(uncommitted);
-            partitions.push(PartitionStatus {
+        let committed: Vec<_> = ledgers.iter().map(|row| (row.id(), row.position)).collect();
+        let backlogs = in_flight(&reader, &committed).await?;
+        let backlog = backlogs.iter().fold(InFlight::ZERO, |sum, &one| sum.and(one));
+        let owners = lease_holders(redis, ledgers.iter().map(|row| keys.lease(row.id()))).await?;
+        let partition =
+            |((row, uncommitted), owner): ((&PartitionLedger, InFlight), Option<String>)| PartitionStatus {
                 partition: row.partition,
                 position: row.position.to_string(),
                 epoch: row.epoch,
-                owner: lease_holder(redis, keys.lease(row.id())).await?,
+                owner,
                 lag_entries: uncommitted.entries,
                 in_flight: uncommitted.records,
                 ledger: row.ledger.into(),
-            });
-        }
+            };
+        let partitions = ledgers.iter().zip(backlogs).zip(owners).map(partition).collect();
         let dead_letters = dead_letters_by_reason(postgres).await?;
         let quarantined = quarantined_by_reason(postgres).await?;
-        let engine = scrape::scrape(config.http.listen).await.ok();
+        let engine = scrape.await?.ok();
         let of_engine = |metric: &str| engine.as_ref().map(|samples| samples.sum(metric) as u64);
         let unaccounted = ledgers.iter().map(|row| row.ledger.unaccounted().abs()).sum();
         let total: Ledger = ledgers.iter().map(|row| row.ledger).sum();
@@ -191,7 +201,7 @@ impl Status {
             fields: FieldsStatus::read(postgres).await?,
             anomalies: count_anomalies(postgres).await?,
             detectors_in_memory: of_engine("thicket_detectors"),
-            broker_dropped: of_engine("thicket_broker_dropped_messages"),
+            broker_dropped: of_engine("thicket_broker_dropped_messages_total"),
             brokers: engine.as_ref().map(brokers),
             no_readings: engine.as_ref().map(no_readings),
             quarantined,

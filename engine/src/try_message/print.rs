@@ -2,39 +2,44 @@
 
 use super::steps::{ReadingStep, Steps, SubscriptionStep};
 use crate::format::count;
+use crate::terminal::{on_one_line, outln};
 
 /// Prints the steps.
 pub(super) fn print(steps: &Steps) {
-    println!("message       topic {}, {}", steps.topic, count(steps.payload_bytes as u64, "byte"));
+    outln!(
+        "message       topic {}, {}",
+        on_one_line(&steps.topic),
+        count(steps.payload_bytes as u64, "byte")
+    );
     let Some(subscription) = &steps.subscription else {
-        println!("subscription  none: the broker would not send this message to the engine");
-        println!("              mqtt.topics has {}", steps.filters.join(", "));
+        outln!("subscription  none: the broker would not send this message to the engine");
+        outln!("              mqtt.topics has {}", steps.filters.join(", "));
         return;
     };
     let preset = subscription.preset.as_ref().map(|preset| format!(", preset {preset}"));
-    println!(
+    outln!(
         "subscription  {} by the filter {}{}",
         subscription.place,
         subscription.filter,
         preset.unwrap_or_default()
     );
     if let Some(reason) = steps.ignored {
-        println!("ignored       {reason}; it is counted, and no dead letter");
+        outln!("ignored       {reason}; it is counted, and no dead letter");
         return;
     }
-    println!("topic         {}", captures(subscription));
+    outln!("topic         {}", captures(subscription));
     if let Some(template) = &subscription.sensor {
-        println!("sensor        by the template {template}");
+        outln!("sensor        by the template {template}");
     }
     let compression = steps.compression.map(|name| format!(", compressed by {name}")).unwrap_or_default();
-    println!("format        {}{compression}", steps.format.as_deref().unwrap_or("not recognised"));
+    outln!("format        {}{compression}", steps.format.as_deref().unwrap_or("not recognised"));
     for reading in &steps.readings {
         print_reading(reading);
     }
     if !steps.left_out.is_empty() {
-        println!("left out");
+        outln!("left out");
         for member in &steps.left_out {
-            println!("  {} {}", member.path, member.reason);
+            outln!("  {} {}", member.path, member.reason);
         }
     }
 }
@@ -52,17 +57,17 @@ fn captures(subscription: &SubscriptionStep) -> String {
 fn print_reading(reading: &ReadingStep) {
     let ReadingStep { sensor, time, is_arrival_time, values, dead_letter, .. } = reading;
     if let Some((reason, detail)) = dead_letter {
-        println!("dead letter   {reason}: {detail}");
+        outln!("dead letter   {reason}: {}", on_one_line(detail));
         return;
     }
     let (sensor, time) = (sensor.as_deref().unwrap_or_default(), time.as_deref().unwrap_or_default());
     let arrival = if *is_arrival_time { " (its arrival: it has no usable time)" } else { "" };
-    println!("reading       {sensor} at {time}{arrival}");
+    outln!("reading       {sensor} at {time}{arrival}");
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
         match reading.not_scored.get(name) {
-            Some(reason) => println!("  {name:<width$}  {value}  (stored, not scored: {reason})"),
-            None => println!("  {name:<width$}  {value}"),
+            Some(reason) => outln!("  {name:<width$}  {value}  (stored, not scored: {reason})"),
+            None => outln!("  {name:<width$}  {value}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use thicket_schema::Flag;
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, TestEnv};
+use thicket_testkit::{Config, TestEnv, log_lines};
 
 use crate::support::{json, start, stderr, stdout};
 
@@ -172,4 +172,26 @@ async fn a_dead_letter_that_the_broker_does_not_take_is_not_replayed() {
     assert_eq!(away.status.code(), Some(1));
     assert!(stderr(&away).contains("start it or set mqtt.url"));
     assert_eq!(env.number("SELECT count(*) FROM dead_letters WHERE replayed IS NULL").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_dead_letters_are_one_log_line_and_the_list_shows_where_the_cause_is() {
+    let env = start(config()).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    for sensor in 0..50 {
+        publisher.publish(&format!("sensors/{sensor}"), r#"{"temperature":21,5,"humidity":48}"#).await;
+    }
+    publisher.publish("sensors/a", r#"{"level":1,"depth":2,"level":3}"#).await;
+    env.until_accounted(51).await;
+    engine.until_logged(log_lines::DEAD_LETTERS).await;
+    let log = engine.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(log_lines::DEAD_LETTERS.text)).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("reason=malformed_json") && lines[0].contains("topic="), "{}", lines[0]);
+
+    let list = stdout(&env.thicket(&["deadletter", "list", "--topic", "sensors/7"]));
+    assert!(list.contains(r#"at byte 18: {"temperature":21,▸5,"humidity":48}"#), "{list}");
+    let twice = stdout(&env.thicket(&["deadletter", "show", "--topic", "sensors/a"]));
+    assert!(twice.contains(r#"{"level":1,"depth":2,▸"level":3}"#), "{twice}");
 }

@@ -67,9 +67,14 @@ async fn a_detection_is_computed_again_and_is_the_same_bit_for_bit() {
     let between = Timestamp((first + SPIKE) * 1_000_000 + 500_000).to_string();
     let text = env.thicket(&["explain", "city/mic-1", "--at", &between]);
     let text = stdout(&text);
-    for words in
-        ["the same, bit for bit", "level was 9", "view residuals", "threshold", "nearest", "flags       anomaly"]
-    {
+    for words in [
+        "the same, bit for bit",
+        "level was 9",
+        "view residuals",
+        "threshold",
+        "nearest",
+        "flags       anomaly",
+    ] {
         assert!(text.contains(words), "{words} is missing\n{text}");
     }
     println!("{text}");

@@ -6,7 +6,9 @@
 
 mod anomalies;
 mod backtest;
+mod check;
 mod clocks;
+mod command_line;
 mod commands;
 mod configuration;
 #[cfg(feature = "faults")]
@@ -15,6 +17,7 @@ mod dead_letters;
 mod explain;
 mod fields;
 mod http;
+mod lamps;
 mod mqtt;
 mod outages;
 mod passwords;
@@ -30,4 +33,5 @@ mod sparkplug;
 mod stores;
 mod subscriptions;
 mod support;
+mod terminal;
 mod tls;

@@ -249,9 +249,12 @@ async fn check_names_filters_that_the_broker_refuses_or_no_template_matches() {
         assert!(text.contains("FAIL  mqtt: the broker refuses the topic filter secret/#"), "{text}");
         assert!(text.contains(reason) && !text.contains("filter sensors/#"), "{text}");
     }
-    let engine = env.engine_with(&both).await;
-    engine.until_metric("thicket_mqtt_subscriptions_refused", 1.0).await;
+    let engine = env.launch(&both, &[]);
     engine.until_log_contains("the broker refused a subscription").await;
+    engine.until_metric("thicket_mqtt_subscriptions_refused", 1.0).await;
+    assert!(engine.metric("thicket_mqtt_connected").await < 0.5, "it does not get what it asked for");
+    let ready = engine.get("/readyz").await;
+    assert!(ready.status == 503 && ready.body.contains("refuses topic filters"), "{}", ready.body);
 
     let mut found = String::new();
     for misfit in [

@@ -94,7 +94,8 @@ async fn of_two_engines_one_works_and_the_other_waits_and_takes_over() {
     samples.publish(&publisher, 0..50).await;
     until_complete(&env, 50).await;
     assert!(second.metric("thicket_partitions_owned").await < 0.5);
-    assert_eq!(second.get("/readyz").await.status, 503);
+    let standby = second.get("/readyz").await;
+    assert_eq!((standby.status, standby.body.starts_with("standby")), (200, true), "{}", standby.body);
 
     first.kill();
     samples.publish(&publisher, 50..100).await;

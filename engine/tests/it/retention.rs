@@ -80,7 +80,7 @@ async fn a_day_that_a_detector_needs_is_kept() {
     assert!(env.redis().await.delete_checkpoint(&sensor).await.unwrap());
 
     let engine = env.engine_with(&two_days()).await;
-    engine.until_metric("thicket_retention_days_kept", 2.0).await;
+    engine.until_metric("thicket_retention_kept_partitions", 2.0).await;
     engine.assert_logged_with(log_lines::DAY_KEPT, "1 sensor");
     assert_eq!(env.number("SELECT count(*) FROM readings").await, 15);
     assert_eq!(env.number("SELECT sum(expired) FROM ledger").await, 0);

@@ -113,6 +113,11 @@ pub async fn count_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<
     anomalies::table.count().get_result(connection).await
 }
 
+/// Returns the number of anomalies that go on.
+pub async fn count_open_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+    anomalies::table.filter(anomalies::ended.is_null()).count().get_result(connection).await
+}
+
 const SELECT: &str = "
 SELECT a.*, s.name AS sensor_name, l.label, l.note, l.author, l.set_at
 FROM anomalies a

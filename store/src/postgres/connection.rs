@@ -119,6 +119,18 @@ pub(super) async fn establish(server: &PostgresServer) -> ConnectionResult<Async
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 
+/// Checks that the server answers on a connection.
+pub async fn ping_postgres(connection: &mut AsyncPgConnection) -> Result<(), QueryError> {
+    connection.batch_execute("SELECT 1").await
+}
+
+/// Returns the size of the database on disk, in bytes.
+pub async fn database_bytes(connection: &mut AsyncPgConnection) -> Result<i64, QueryError> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>("pg_database_size(current_database())"))
+        .get_result(connection)
+        .await
+}
+
 /// Creates a pool of at most `size` connections. Each is opened when it is first needed.
 pub fn postgres_pool(server: impl Into<PostgresServer>, size: usize) -> Result<PostgresPool, BuildError> {
     let server = server.into();

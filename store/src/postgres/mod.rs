@@ -48,7 +48,7 @@ mod write_session;
 
 pub use anomalies::{
     Anomaly, AnomalyFilter, AnomalyLabel, anomalies_between, anomaly_row, by_share, count_anomalies,
-    find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
+    count_open_anomalies, find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
 };
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
 pub use checkpoint_facts::CheckpointFacts;
@@ -58,7 +58,8 @@ pub use clocks::{
 };
 pub use configs::stored_configs;
 pub use connection::{
-    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, postgres_pool,
+    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, database_bytes,
+    ping_postgres, postgres_pool,
 };
 pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
 pub use dead_letters::{
@@ -90,7 +91,9 @@ pub use quarantine::{
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
-pub use sensors::{count_sensors, find_sensor, sensor_names, sensors_matching};
+pub use sensors::{
+    SensorActivity, count_sensors, find_sensor, sensor_activity, sensor_names, sensors_matching,
+};
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
 pub use write_session::{WriteError, WriteSession};

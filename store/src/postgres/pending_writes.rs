@@ -6,7 +6,7 @@ use diesel::result::Error as DatabaseError;
 use diesel_async::AsyncPgConnection;
 use thicket_protocol::commit::{CommitDecision, Committed, decide};
 use thicket_schema::postgres::{Ledger, ReadingRow};
-use thicket_schema::{PartitionId, Reason};
+use thicket_schema::{DeadLetter, PartitionId, Reason};
 
 use super::anomalies::{close_open_anomalies, upsert_anomalies};
 use super::batch::{CommitBatch, LateReading, LoggedDeadLetter, SeenSensor};
@@ -34,6 +34,8 @@ pub struct CommitReport {
     pub ledger: Ledger,
     /// The reasons of the dead letters that were stored.
     pub dead_letters: Vec<Reason>,
+    /// The first dead letter of each reason.
+    pub dead_letter_examples: BTreeMap<Reason, DeadLetter>,
     /// The sensors and configurations that the transaction wrote.
     pub(super) written: StoredReferences,
 }
@@ -177,7 +179,9 @@ impl<'a> PendingWrites<'a> {
             let counts = &mut self.advances.entry(*partition).or_default().counts;
             if is_new {
                 counts.dead_letters += 1;
-                report.dead_letters.push(logged.dead_letter.reason);
+                let letter = &logged.dead_letter;
+                report.dead_letters.push(letter.reason);
+                report.dead_letter_examples.entry(letter.reason).or_insert_with(|| letter.clone());
             } else {
                 counts.duplicates += 1;
             }

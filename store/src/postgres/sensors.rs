@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diesel::pg::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Text, Timestamptz};
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::SensorName;
 use thicket_schema::postgres::{SensorRow, sensors};
@@ -94,4 +94,31 @@ pub async fn sensors_matching(
         .bind::<Text, _>(like(pattern))
         .load(connection)
         .await
+}
+
+/// How many sensors report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, QueryableByName)]
+pub struct SensorActivity {
+    /// Sensors that have ever sent a reading.
+    #[diesel(sql_type = BigInt)]
+    pub known: i64,
+    /// Sensors with a reading of the last day.
+    #[diesel(sql_type = BigInt)]
+    pub reporting: i64,
+    /// Those of them without a reading of the last two hours.
+    #[diesel(sql_type = BigInt)]
+    pub silent: i64,
+}
+
+/// Counts the sensors that report. Reads the index of the days of these times only.
+pub async fn sensor_activity(connection: &mut AsyncPgConnection) -> QueryResult<SensorActivity> {
+    sql_query(
+        "SELECT count(*) AS known, count(*) FILTER (WHERE of_day) AS reporting,
+                count(*) FILTER (WHERE of_day AND NOT recent) AS silent
+         FROM (SELECT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > now() - interval '2 hours') AS recent,
+                      EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > now() - interval '1 day') AS of_day
+               FROM sensors s) activity",
+    )
+    .get_result(connection)
+    .await
 }

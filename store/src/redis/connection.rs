@@ -12,6 +12,7 @@ use socket2::TcpKeepalive;
 use thicket_connect::{refusal, with_advice};
 
 use super::server::RedisServer;
+use crate::complaints;
 use crate::retry::until_ok;
 
 /// An error of Redis, or of the connection to it.
@@ -65,7 +66,9 @@ pub async fn try_connect_redis(server: impl Into<RedisServer>) -> Result<Client,
 pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
     let server = server.into();
     let warn = |error: &RedisError| {
-        tracing::warn!(%error, %server, "redis does not answer; retrying (start it, or set redis.url)");
+        if let Some(repeated) = complaints::due("connect to redis", error) {
+            tracing::warn!(%error, %server, repeated, "redis does not answer; retrying (start it, or set redis.url)");
+        }
     };
     let client = until_ok(async || try_connect_redis(&server).await, warn).await;
     warn_of_refused_certificates(&client);
@@ -82,7 +85,9 @@ async fn replace_silent_connections(client: Client) {
         match answer.map_err(|error| error.kind().clone()) {
             Err(ErrorKind::Timeout) => {
                 let seconds = COMMAND_TIMEOUT.as_secs();
-                tracing::warn!("redis has not answered for {seconds} s; connecting again");
+                if let Some(repeated) = complaints::due("ping redis", &"no answer") {
+                    tracing::warn!(repeated, "redis has not answered for {seconds} s; connecting again");
+                }
                 // An error means that a later try connects.
                 let _ = client.force_reconnection().await;
             }
@@ -97,7 +102,9 @@ async fn replace_silent_connections(client: Client) {
 /// report only that there is no connection.
 fn warn_of_refused_certificates(client: &Client) {
     client.on_error(|(error, _)| async move {
-        if let Some(refusal) = refusal(error.details()) {
+        if let Some(refusal) = refusal(error.details())
+            && complaints::due("reconnect to redis", &refusal).is_some()
+        {
             tracing::warn!(error = refusal, "no connection to redis; retrying");
         }
         Ok(())

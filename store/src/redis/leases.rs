@@ -116,7 +116,11 @@ impl Leases {
     }
 }
 
-/// Returns the name of the node that holds a lease, `None` if no node holds it.
-pub async fn lease_holder(redis: &Client, key: LeaseKey) -> Result<Option<String>, RedisError> {
-    redis.get(key.0).await
+/// Returns the name of the node that holds each lease, `None` if no node holds it.
+pub async fn lease_holders(
+    redis: &Client,
+    leases: impl IntoIterator<Item = LeaseKey>,
+) -> Result<Vec<Option<String>>, RedisError> {
+    let keys: Vec<String> = leases.into_iter().map(|LeaseKey(key)| key).collect();
+    if keys.is_empty() { Ok(Vec::new()) } else { redis.mget(keys).await }
 }

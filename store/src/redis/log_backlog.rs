@@ -1,6 +1,6 @@
 //! The backlog of a partition's log: the entries that are not committed yet.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use thicket_schema::{Entry, Item, PartitionId, Position};
@@ -11,8 +11,8 @@ use super::{LogReader, RedisError};
 const COUNT_UP_TO: u64 = 2_000;
 /// Entries that one read returns.
 const PAGE: u64 = 200;
-/// How long a read waits for entries.
-const TIMEOUT: Duration = Duration::from_millis(1);
+/// Partitions that one read asks for their next entry.
+const PARTITIONS: usize = 512;
 
 /// The backlog of one partition, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,15 +36,35 @@ impl InFlight {
     pub const ZERO: Self = Self { entries: 0, records: Some(0) };
 }
 
-/// Counts the entries and records of a log after the committed position.
+/// Counts the entries and records of each log after its committed position, in the order of
+/// `committed`. One read finds out which logs have such entries at all.
 pub async fn in_flight(
+    reader: &LogReader,
+    committed: &[(PartitionId, Position)],
+) -> Result<Vec<InFlight>, RedisError> {
+    let mut counted = Vec::with_capacity(committed.len());
+    for part in committed.chunks(PARTITIONS) {
+        let waiting: BTreeSet<PartitionId> =
+            reader.read_now(part, 1).await?.into_iter().map(|(partition, _)| partition).collect();
+        for &(partition, committed) in part {
+            counted.push(if waiting.contains(&partition) {
+                in_flight_of(reader, partition, committed).await?
+            } else {
+                InFlight::ZERO
+            });
+        }
+    }
+    Ok(counted)
+}
+
+async fn in_flight_of(
     reader: &LogReader,
     partition: PartitionId,
     committed: Position,
 ) -> Result<InFlight, RedisError> {
     let (mut at, mut entries, mut records) = (committed, 0, 0);
     while entries < COUNT_UP_TO {
-        let page = reader.read(&[(partition, at)], PAGE, TIMEOUT).await?;
+        let page = reader.read_now(&[(partition, at)], PAGE).await?;
         let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
         let Some(newest) = page.last() else { return Ok(InFlight { entries, records: Some(records) }) };
         at = newest.position;

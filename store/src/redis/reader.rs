@@ -8,7 +8,7 @@ use fred::clients::Client;
 use fred::interfaces::StreamsInterface as _;
 use fred::types::Value;
 use fred::types::streams::XCap;
-use thicket_schema::{Keys, PartitionId, Position};
+use thicket_schema::{Entry, Keys, PartitionId, Position};
 
 use super::RedisError;
 use crate::faults;
@@ -50,20 +50,44 @@ impl LogReader {
         count: u64,
         timeout: Duration,
     ) -> Result<Vec<(PartitionId, Vec<LogEntry>)>, RedisError> {
-        let logs: Vec<String> = positions.iter().map(|&(partition, _)| self.keys.log(partition)).collect();
-        let after: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         faults::pass("read.before");
-        let reply: Value = self.blocking.xread(Some(count), Some(timeout_ms), logs.clone(), after).await?;
+        let read = self.xread(&self.blocking, positions, count, Some(timeout_ms)).await?;
+        faults::pass("read.after");
+        Ok(read)
+    }
+
+    /// Returns the entries after each position as [`read`](Self::read) does, but does not wait for
+    /// entries. Redis ends the shortest wait only at its next tick, after up to 100 ms.
+    pub(super) async fn read_now(
+        &self,
+        positions: &[(PartitionId, Position)],
+        count: u64,
+    ) -> Result<Vec<(PartitionId, Vec<LogEntry>)>, RedisError> {
+        self.xread(&self.redis, positions, count, None).await
+    }
+
+    async fn xread(
+        &self,
+        redis: &Client,
+        positions: &[(PartitionId, Position)],
+        count: u64,
+        timeout_ms: Option<u64>,
+    ) -> Result<Vec<(PartitionId, Vec<LogEntry>)>, RedisError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let logs: Vec<String> = positions.iter().map(|&(partition, _)| self.keys.log(partition)).collect();
+        let after: Vec<String> = positions.iter().map(|(_, position)| position.to_string()).collect();
+        let reply: Value = redis.xread(Some(count), timeout_ms, logs, after).await?;
         if reply.is_null() {
             return Ok(Vec::new());
         }
         let mut streams: std::collections::HashMap<String, RawEntries> =
             reply.into_xread_response::<String, String, String, Bytes>()?;
-        faults::pass("read.after");
         let mut answer = Vec::new();
-        for (log, &(partition, _)) in logs.iter().zip(positions) {
-            if let Some(entries) = streams.remove(log) {
+        for &(partition, _) in positions {
+            if let Some(entries) = streams.remove(&self.keys.log(partition)) {
                 answer.push((partition, entries.into_iter().filter_map(log_entry).collect()));
             }
         }
@@ -84,6 +108,19 @@ impl LogReader {
         let mut replies: Vec<u64> = pipeline.all().await?;
         faults::pass("trim.after");
         Ok(replies.pop().unwrap_or(0))
+    }
+
+    /// Returns when the oldest record after the committed position arrived, in µs since the Unix epoch.
+    /// `None` if there is no entry after it, or if its first entry cannot be decoded.
+    pub async fn oldest_received(
+        &self,
+        partition: PartitionId,
+        committed: Position,
+    ) -> Result<Option<i64>, RedisError> {
+        let next = self.read_now(&[(partition, committed)], 1).await?;
+        let entry = next.into_iter().flat_map(|(_, entries)| entries).next();
+        let entry = entry.and_then(|entry| Entry::decode(&entry.bytes).ok());
+        Ok(entry.and_then(|entry| entry.records.iter().map(|record| record.received).min()))
     }
 
     /// Returns the number of entries after the committed position. The number is exact below 1,000.

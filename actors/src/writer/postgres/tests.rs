@@ -45,7 +45,11 @@ fn batches_of_a_partition_with_a_bad_row_go_back_to_their_shard() {
 
 #[actix_rt::test]
 async fn a_restart_drops_the_replies_so_that_shards_reopen_their_partitions() {
-    let options = PostgresWriterOptions { server: "postgres://127.0.0.1:1/none".into(), max_rows: 10 };
+    let options = PostgresWriterOptions {
+        server: "postgres://127.0.0.1:1/none".into(),
+        max_rows: 10,
+        dead_letters: DeadLetterLog::default(),
+    };
     let mut writer = PostgresWriter::new(options, metrics());
     let mut context = Context::new();
     writer.state.busy = true;

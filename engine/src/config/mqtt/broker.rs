@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thicket_actors::mqtt::{BrokerAddress, BrokerAddressError, Version, Versions};
 use thicket_connect::without_password;
 
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, all_of};
 use crate::config::tls::TlsConfig;
 
 /// The connection to a broker. `default.toml` has the meaning of each key.
@@ -27,10 +27,10 @@ pub(crate) struct BrokerConfig {
     /// Version of the protocol.
     pub(crate) version: VersionSetting,
     /// How long the broker keeps the session without a connection, with MQTT 5.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) session_expiry: Duration,
     /// Interval of keep-alive pings.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) keep_alive: Duration,
     /// Maximum number of messages that are received and not yet appended.
     pub(crate) max_in_flight: u32,
@@ -135,14 +135,16 @@ impl BrokerConfig {
 
     /// Checks what no type can express. `place` is where the keys are, such as `mqtt[1]`.
     pub(super) fn validate(&self, place: &str) -> Result<(), ConfigError> {
-        let address = self.address().map_err(|error| error.at(place))?;
-        address.transport().map_err(|error| Self::unusable(&error).at(place))?;
-        if self.max_in_flight == 0 {
-            return Err(ConfigError::invalid(&format!("{place}.max_in_flight"), "must be at least 1"));
-        }
-        if self.keep_alive < Duration::from_secs(1) {
-            return Err(ConfigError::invalid(&format!("{place}.keep_alive"), "must be at least 1s"));
-        }
-        Ok(())
+        let transport = self
+            .address()
+            .and_then(|address| address.transport().map(drop).map_err(|error| Self::unusable(&error)));
+        let invalid = |is_valid: bool, key: &str, problem: &str| {
+            if is_valid { Ok(()) } else { Err(ConfigError::invalid(&format!("{place}.{key}"), problem)) }
+        };
+        all_of([
+            transport.map_err(|error| error.at(place)),
+            invalid(self.max_in_flight > 0, "max_in_flight", "must be at least 1"),
+            invalid(self.keep_alive >= Duration::from_secs(1), "keep_alive", "must be at least 1s"),
+        ])
     }
 }

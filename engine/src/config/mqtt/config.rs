@@ -1,12 +1,13 @@
 //! A broker with its subscriptions.
 
 use figment::value::{Dict, Value};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::broker::BrokerConfig;
 use super::messages::MessageConfig;
 use super::subscriptions;
-use crate::config::error::{ConfigError, without_secrets};
+use crate::config::error::{ConfigError, all_of};
+use crate::config::extract::{extract, extract_among};
 
 /// A broker and its subscriptions.
 #[derive(Clone, Debug, Serialize)]
@@ -25,32 +26,35 @@ pub(crate) struct MqttConfig {
     pub(super) place: String,
 }
 
-/// The keys of the connection are those of `BrokerConfig`; all others are those of
-/// `MessageConfig`, which refuses an unknown key.
-impl<'de> Deserialize<'de> for MqttConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let custom = |errors: figment::Error| {
-            let errors: Vec<String> = errors.into_iter().map(without_secrets).collect();
-            D::Error::custom(errors.join("; "))
-        };
-        let mut broker = Dict::deserialize(deserializer)?;
-        let subscriptions = broker.remove("subscriptions");
-        let messages: Dict =
-            broker.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
-        Ok(Self {
-            broker: Value::from(broker).deserialize().map_err(custom)?,
-            messages: Value::from(messages).deserialize().map_err(custom)?,
-            subscriptions: match subscriptions {
-                Some(subscriptions) => subscriptions.deserialize().map_err(custom)?,
-                None => Vec::new(),
-            },
-            place: String::new(),
-        })
-    }
-}
-
 impl MqttConfig {
+    /// Reads the keys of a broker over the defaults. The keys of the connection are those of
+    /// `BrokerConfig`; all others are those of `MessageConfig`, which refuses an unknown key.
+    pub(super) fn read(defaults: &Dict, mut own: Dict, place: &str) -> Result<Self, ConfigError> {
+        let subscriptions = own.remove("subscriptions");
+        let (of_broker, of_messages) = (broker_keys(own.clone()), message_keys(own));
+        let broker = extract(&broker_keys(defaults.clone()), of_broker, place);
+        let messages =
+            extract_among(&message_keys(defaults.clone()), of_messages, place, &BrokerConfig::KEYS);
+        let subscriptions = match subscriptions {
+            None => Ok(Vec::new()),
+            Some(subscriptions) => tables(&subscriptions, place),
+        };
+        match (broker, messages, subscriptions) {
+            (Ok(broker), Ok(messages), Ok(subscriptions)) => {
+                Ok(Self { broker, messages, subscriptions, place: place.to_owned() })
+            }
+            (broker, messages, subscriptions) => {
+                let results = [broker.map(drop), messages.map(drop), subscriptions.map(drop)];
+                Err(all_of(results).err().unwrap_or_else(|| ConfigError::Several(Vec::new())))
+            }
+        }
+    }
+
+    /// Returns its place in the configuration, such as `mqtt` or `mqtt[1]`.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Returns the subscriptions, at least one.
     pub(crate) fn subscriptions(&self) -> Result<Vec<MessageConfig>, ConfigError> {
         Ok(self.placed_subscriptions()?.into_iter().map(|(_, subscription)| subscription).collect())
@@ -61,19 +65,44 @@ impl MqttConfig {
         if self.subscriptions.is_empty() {
             return Ok(vec![(self.place.clone(), self.messages.clone())]);
         }
-        let mut placed = Vec::new();
+        let (mut placed, mut problems) = (Vec::new(), Vec::new());
         for (index, own) in self.subscriptions.iter().enumerate() {
             let place = format!("{}.subscriptions[{index}]", self.place);
-            let merged = subscriptions::merge(&self.messages, own, &place)?;
-            placed.extend(merged.into_iter().map(|subscription| (place.clone(), subscription)));
+            match subscriptions::merge(&self.messages, own, &place) {
+                Ok(merged) => {
+                    placed.extend(merged.into_iter().map(|subscription| (place.clone(), subscription)));
+                }
+                Err(error) => problems.extend(error.into_all()),
+            }
         }
-        Ok(placed)
+        if problems.is_empty() { Ok(placed) } else { Err(ConfigError::Several(problems)) }
     }
 
     /// Checks what no type can express.
     pub(in crate::config) fn validate(&self) -> Result<(), ConfigError> {
-        self.broker.validate(&self.place)?;
-        let placed = self.placed_subscriptions()?;
-        placed.iter().try_for_each(|(place, subscription)| subscription.validate(place))
+        let subscriptions = self.placed_subscriptions().and_then(|placed| {
+            all_of(placed.iter().map(|(place, subscription)| subscription.validate(place)))
+        });
+        all_of([self.broker.validate(&self.place), subscriptions])
     }
+}
+
+fn broker_keys(mut keys: Dict) -> Dict {
+    keys.retain(|key, _| BrokerConfig::KEYS.contains(&key.as_str()));
+    keys
+}
+
+fn message_keys(mut keys: Dict) -> Dict {
+    keys.retain(|key, _| !BrokerConfig::KEYS.contains(&key.as_str()) && key != "subscriptions");
+    keys
+}
+
+fn tables(subscriptions: &Value, place: &str) -> Result<Vec<Dict>, ConfigError> {
+    let tables = subscriptions.as_array().and_then(|elements| {
+        elements.iter().map(|element| element.as_dict().cloned()).collect::<Option<Vec<Dict>>>()
+    });
+    tables.ok_or_else(|| {
+        let problem = "must be tables: write [[mqtt.subscriptions]]";
+        ConfigError::invalid(&format!("{place}.subscriptions"), problem)
+    })
 }

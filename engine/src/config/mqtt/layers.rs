@@ -1,38 +1,39 @@
 //! Puts the keys of a broker together: the shipped defaults, those of its preset, and its own.
 
-use figment::Figment;
-use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 
 use super::broker::BrokerConfig;
 use super::config::MqttConfig;
 use crate::config::error::ConfigError;
+use crate::config::extract::merged;
 
 /// The sources of the configuration.
 pub(in crate::config) struct Layers<'l> {
     /// The shipped defaults.
-    pub(in crate::config) defaults: &'l Figment,
+    pub(in crate::config) defaults: &'l Dict,
     /// The configuration file.
-    pub(in crate::config) file: &'l Figment,
+    pub(in crate::config) file: &'l Dict,
     /// Environment variables and flags, which win over the file.
-    pub(in crate::config) above: &'l Figment,
+    pub(in crate::config) above: &'l Dict,
 }
 
 /// Returns the brokers: one for `[mqtt]`, and one for each `[[mqtt]]`.
 pub(in crate::config) fn brokers(layers: &Layers<'_>) -> Result<Vec<MqttConfig>, ConfigError> {
     let Layers { defaults, file, above } = *layers;
-    let Ok(Value::Array(_, elements)) = file.find_value("mqtt") else {
-        let own = file.clone().merge(above);
-        return Ok(vec![extract(defaults, &own, "mqtt")?]);
+    let defaults = dict_of(defaults, "mqtt");
+    let above = dict_of(above, "mqtt");
+    let elements = match file.get("mqtt") {
+        Some(Value::Array(_, elements)) => elements,
+        None | Some(Value::Dict(..)) => {
+            let own = merged(&dict_of(file, "mqtt"), &above);
+            return Ok(vec![read(&defaults, own, "mqtt")?]);
+        }
+        Some(_) => return Err(ConfigError::invalid("mqtt", "must be a table: write [mqtt] or [[mqtt]]")),
     };
     let count = elements.len();
     if count == 0 {
         return Err(ConfigError::invalid("mqtt", "must have at least one broker"));
     }
-    let above = match above.find_value("mqtt") {
-        Ok(Value::Dict(_, above)) => above,
-        _ => Dict::new(),
-    };
     let for_index = |key: &String| key.parse().is_ok_and(|index: usize| index < count);
     if let Some(key) = above.keys().find(|key| count > 1 && !for_index(key)) {
         let variable = key.to_uppercase();
@@ -41,41 +42,47 @@ pub(in crate::config) fn brokers(layers: &Layers<'_>) -> Result<Vec<MqttConfig>,
         );
         return Err(ConfigError::invalid(&format!("mqtt.{key}"), &problem));
     }
-    let broker = |(index, element): (usize, Value)| {
+    let (mut brokers, mut problems) = (Vec::new(), Vec::new());
+    for (index, element) in elements.iter().enumerate() {
         let place = format!("mqtt[{index}]");
-        let mut own = Figment::from(Serialized::default("mqtt", &element));
-        match above.get(&index.to_string()) {
-            Some(of_index) => own = own.merge(Serialized::default("mqtt", of_index)),
-            None if count == 1 => own = own.merge(Serialized::default("mqtt", &above)),
-            None => {}
+        let Value::Dict(_, own) = element else {
+            problems.push(ConfigError::invalid(&place, "must be a table: write [[mqtt]]"));
+            continue;
+        };
+        let own = match above.get(&index.to_string()) {
+            Some(Value::Dict(_, of_index)) => merged(own, of_index),
+            None if count == 1 => merged(own, &above),
+            _ => own.clone(),
+        };
+        match read(&defaults, own, &place) {
+            Ok(broker) => brokers.push(broker),
+            Err(error) => problems.extend(error.into_all()),
         }
-        extract(defaults, &own, &place)
-    };
-    elements.into_iter().enumerate().map(broker).collect()
+    }
+    if problems.is_empty() { Ok(brokers) } else { Err(ConfigError::Several(problems)) }
+}
+
+/// Returns a table of some keys; an empty one if there is none.
+fn dict_of(keys: &Dict, name: &str) -> Dict {
+    keys.get(name).and_then(|value| value.as_dict().cloned()).unwrap_or_default()
 }
 
 /// Merges the own keys of a broker over the defaults. A preset of the broker is one of a
 /// subscription with the broker's own keys.
-fn extract(defaults: &Figment, own: &Figment, place: &str) -> Result<MqttConfig, ConfigError> {
-    let mut keys: Dict = own.extract_inner("mqtt").unwrap_or_default();
-    let has_subscriptions = keys.contains_key("subscriptions");
-    let preset = keys.get("preset").and_then(Value::as_str).is_some_and(|preset| !preset.is_empty());
+fn read(defaults: &Dict, mut own: Dict, place: &str) -> Result<MqttConfig, ConfigError> {
+    let subscriptions = own.get("subscriptions").and_then(Value::as_array);
+    let has_subscriptions = subscriptions.is_some_and(|all| !all.is_empty());
+    let preset = own.get("preset").and_then(Value::as_str).is_some_and(|preset| !preset.is_empty());
     for key in ["preset", "topics"] {
-        if has_subscriptions && keys.contains_key(key) {
+        if has_subscriptions && own.contains_key(key) {
             let problem = "move it to the subscriptions: a broker with subscriptions has no other";
             return Err(ConfigError::invalid(&format!("{place}.{key}"), problem));
         }
     }
-    let own = if preset {
+    if preset {
         let subscription: Dict =
-            keys.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
-        keys.insert("subscriptions".to_owned(), vec![Value::from(subscription)].into());
-        &Figment::from(Serialized::default("mqtt", &keys))
-    } else {
-        own
-    };
-    let merged = defaults.clone().merge(own);
-    let config =
-        merged.extract_inner::<MqttConfig>("mqtt").map_err(|error| ConfigError::source(error, place))?;
-    Ok(MqttConfig { place: place.to_owned(), ..config })
+            own.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
+        own.insert("subscriptions".to_owned(), vec![Value::from(subscription)].into());
+    }
+    MqttConfig::read(defaults, own, place)
 }

@@ -12,7 +12,7 @@ use thicket_codecs::{
 };
 use thicket_schema::Timestamp;
 
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, all_of};
 
 /// How the messages of a subscription become readings. `default.toml` has the meaning of each key.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -65,10 +65,10 @@ pub(crate) struct MessageConfig {
     /// Maximum number of readings of a message.
     pub(crate) max_readings: usize,
     /// How far a timestamp may lie after the arrival.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) max_future: Duration,
     /// How far a timestamp may lie before the arrival.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "crate::config::duration")]
     pub(crate) max_age: Duration,
 }
 
@@ -193,37 +193,39 @@ impl MessageConfig {
     /// Checks what no type can express. `place` is where the keys are, such as
     /// `mqtt.subscriptions[1]`.
     pub(super) fn validate(&self, place: &str) -> Result<(), ConfigError> {
-        self.options().map_err(|error| error.at(place))?;
-        let invalid =
-            |key: &str, problem: &str| Err(ConfigError::invalid(&format!("{place}.{key}"), problem));
-        if let Some((word, _)) = self.words.iter().find(|(_, value)| value.is_infinite()) {
-            return invalid("words", &format!("the value of {word} must be finite, or nan"));
-        }
-        for (key, patterns) in [("include", &self.include), ("exclude", &self.exclude)] {
-            if patterns.iter().any(String::is_empty) {
-                return invalid(key, "must not have an empty pattern");
-            }
-        }
-        if self.format == Format::Csv && self.csv_columns.iter().all(|column| column.trim().is_empty()) {
-            return invalid("csv_columns", "must name at least one column, because format is csv");
-        }
-        if !(1..=64).contains(&self.max_depth) {
-            return invalid("max_depth", "must be between 1 and 64");
-        }
-        if self.topics.is_empty() {
-            return invalid("topics", "must name at least one topic filter");
-        }
+        let check = |is_valid: bool, key: &str, problem: &str| {
+            if is_valid { Ok(()) } else { Err(ConfigError::invalid(&format!("{place}.{key}"), problem)) }
+        };
+        let infinite = self.words.iter().find(|(_, value)| value.is_infinite());
+        let infinite = infinite.map(|(word, _)| format!("the value of {word} must be finite, or nan"));
         let ignored = self.ignore.iter().filter_map(|rule| rule.topic.as_ref());
-        if let Some(filter) = self.topics.iter().chain(ignored).find(|filter| !is_filter(filter)) {
-            let problem = format!(
+        let filter = self.topics.iter().chain(ignored).find(|filter| !is_filter(filter));
+        let filter = filter.map(|filter| {
+            format!(
                 "{filter:?} is no MQTT topic filter: # must be the last level, and # and + must be whole levels"
-            );
-            return invalid("topics", &problem);
-        }
-        if self.ignore.iter().any(|rule| rule.topic.is_none() && rule.payload.is_none()) {
-            return invalid("ignore", "a rule must name a topic, a payload or both");
-        }
-        Ok(())
+            )
+        });
+        let empty = |patterns: &[String]| patterns.iter().any(String::is_empty);
+        let has_columns = self.csv_columns.iter().any(|column| !column.trim().is_empty());
+        all_of([
+            self.options().map(drop).map_err(|error| error.at(place)),
+            check(infinite.is_none(), "words", &infinite.unwrap_or_default()),
+            check(!empty(&self.include), "include", "must not have an empty pattern"),
+            check(!empty(&self.exclude), "exclude", "must not have an empty pattern"),
+            check(
+                self.format != Format::Csv || has_columns,
+                "csv_columns",
+                "must name at least one column, because format is csv",
+            ),
+            check((1..=64).contains(&self.max_depth), "max_depth", "must be between 1 and 64"),
+            check(!self.topics.is_empty(), "topics", "must name at least one topic filter"),
+            check(filter.is_none(), "topics", &filter.unwrap_or_default()),
+            check(
+                self.ignore.iter().all(|rule| rule.topic.is_some() || rule.payload.is_some()),
+                "ignore",
+                "a rule must name a topic, a payload or both",
+            ),
+        ])
     }
 }
 

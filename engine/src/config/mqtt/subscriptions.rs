@@ -1,11 +1,10 @@
 //! Merges the keys of a subscription with those of its preset and its broker.
 
-use figment::Figment;
-use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 
 use super::messages::MessageConfig;
 use crate::config::error::ConfigError;
+use crate::config::extract::{extract, merged};
 use crate::presets;
 
 /// Merges the own keys of a subscription over those of its preset and of its broker. A preset can
@@ -25,13 +24,10 @@ pub(super) fn merge(
             return Err(ConfigError::invalid(&key, "name the topic filters, or a preset"));
         }
     };
-    let merged = |preset: Dict| {
-        let keys = Figment::from(Serialized::defaults(broker))
-            .merge(Serialized::defaults(preset))
-            .merge(Serialized::defaults(own));
-        keys.extract().map_err(|error| ConfigError::source(error, place))
-    };
-    presets.into_iter().map(merged).collect()
+    let invalid = |error: figment::Error| ConfigError::invalid(place, &error.to_string());
+    let broker = Value::serialize(broker).map_err(invalid)?.into_dict().unwrap_or_default();
+    let read = |preset: Dict| extract(&merged(&broker, &preset), own.clone(), place);
+    presets.into_iter().map(read).collect()
 }
 
 /// Merges the keys of a subscription that is not in the configuration yet.

@@ -1,0 +1,160 @@
+//! Settings in environment variables, and in files that variables or keys name.
+
+use figment::value::{Dict, Value};
+use serde::Serialize;
+
+use super::error::{ConfigError, most_similar};
+use super::extract::key_of;
+use super::origins::Origins;
+
+/// The beginning of the variables with settings.
+const PREFIX: &str = "THICKET__";
+
+/// The variable with the path of the file.
+const CONFIG: &str = "THICKET_CONFIG";
+
+/// Other variables of this program and its tests.
+const OTHERS: [&str; 6] =
+    [CONFIG, "THICKET_BREAK", "THICKET_DATA_SET", "THICKET_FAULTS", "THICKET_FIRED", "THICKET_REVISION"];
+
+/// Reads the settings of variables, and notes their origins. `defaults` are the shipped defaults: a
+/// setting whose default is a text takes the text of the variable as it is.
+pub(super) fn settings(
+    variables: impl Iterator<Item = (String, String)>,
+    defaults: &Dict,
+    origins: &mut Origins,
+) -> Result<Dict, ConfigError> {
+    let mut settings = Dict::new();
+    for (variable, text) in variables {
+        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        let mut path: Vec<String> = name.split("__").map(str::to_lowercase).collect();
+        let value = match secret_of(&path, defaults) {
+            Some(of) => {
+                path = of;
+                Value::from(read_secret(&variable, &text)?)
+            }
+            None if matches!(default_of(&path, defaults), Some(Value::String(..))) => Value::from(text),
+            None => text.parse().unwrap_or_else(|_| Value::from(text)),
+        };
+        origins.note(key_of("", &path), variable);
+        insert(&mut settings, &path, value);
+    }
+    Ok(settings)
+}
+
+/// Replaces each key of the file that names the file of a secret, such as `password_file`, by the key
+/// of the secret.
+pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str) -> Result<(), ConfigError> {
+    let names: Vec<String> = keys.keys().cloned().collect();
+    for name in names {
+        let key = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+        let below = match defaults.get(&name) {
+            Some(Value::Dict(_, below)) => below,
+            _ => defaults,
+        };
+        match keys.get_mut(&name) {
+            Some(Value::Dict(_, inner)) => read_secrets(inner, below, &key)?,
+            Some(Value::Array(_, elements)) => {
+                for (index, element) in elements.iter_mut().enumerate() {
+                    if let Value::Dict(_, inner) = element {
+                        read_secrets(inner, below, &format!("{key}[{index}]"))?;
+                    }
+                }
+            }
+            Some(Value::String(_, path)) => {
+                let Some(of) = secret_of(std::slice::from_ref(&name), defaults) else { continue };
+                let secret = read_secret(&key, path)?;
+                let of = of.concat();
+                if keys.contains_key(&of) {
+                    let problem = format!("{of} is set too; say it once");
+                    return Err(ConfigError::Invalid { key, problem });
+                }
+                keys.remove(&name);
+                keys.insert(of, Value::from(secret));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns a warning for each variable that looks like a setting and is none.
+pub(crate) fn unknown_variables(variables: impl Iterator<Item = String>, known: &[String]) -> Vec<String> {
+    let is_unknown = |name: &String| {
+        name.starts_with("THICKET_") && !name.starts_with(PREFIX) && !OTHERS.contains(&name.as_str())
+    };
+    let settings: Vec<String> =
+        known.iter().map(|key| format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())).collect();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).chain([CONFIG]).collect();
+    let warning = |name: String| {
+        let meant = most_similar(&name, &settings);
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+        format!("the environment variable {name} is no setting{meant}")
+    };
+    variables.filter(is_unknown).map(warning).collect()
+}
+
+/// Returns the keys that have values, such as `mqtt.tls.ca`.
+pub(crate) fn keys_of(keys: &impl Serialize) -> Vec<String> {
+    fn add(all: &mut Vec<String>, place: &str, value: &Value) {
+        match value {
+            Value::Dict(_, keys) => keys.iter().for_each(|(name, value)| {
+                add(all, &if place.is_empty() { name.clone() } else { format!("{place}.{name}") }, value);
+            }),
+            _ => all.push(place.to_owned()),
+        }
+    }
+    let mut all = Vec::new();
+    if let Ok(value) = Value::serialize(keys) {
+        add(&mut all, "", &value);
+    }
+    all
+}
+
+/// Returns the path of the secret that a path names the file of: `mqtt.password` for
+/// `mqtt.password_file`. `None` if there is no such text, or if the path is a key itself.
+fn secret_of(path: &[String], defaults: &Dict) -> Option<Vec<String>> {
+    let stem = path.last()?.strip_suffix("_file")?;
+    let mut secret = path.to_vec();
+    stem.clone_into(secret.last_mut()?);
+    let is_text = matches!(default_of(&secret, defaults), Some(Value::String(..)));
+    (is_text && default_of(path, defaults).is_none()).then_some(secret)
+}
+
+/// Returns the default of a key. The index of a broker does not matter.
+fn default_of<'d>(path: &[String], defaults: &'d Dict) -> Option<&'d Value> {
+    let [first, rest @ ..] = path else { return None };
+    if first.parse::<usize>().is_ok() {
+        return default_of(rest, defaults);
+    }
+    match (defaults.get(first)?, rest) {
+        (value, []) => Some(value),
+        (Value::Dict(_, inner), rest) => default_of(rest, inner),
+        _ => None,
+    }
+}
+
+fn read_secret(key: &str, path: &str) -> Result<String, ConfigError> {
+    let secret = std::fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn insert(keys: &mut Dict, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [name] => drop(keys.insert(name.clone(), value)),
+        [name, rest @ ..] => {
+            let inner = keys.entry(name.clone()).or_insert_with(|| Dict::new().into());
+            if !matches!(inner, Value::Dict(..)) {
+                *inner = Dict::new().into();
+            }
+            if let Value::Dict(_, inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where the value of each key comes from: a flag, an environment variable, a line of the file, or
+//! the shipped defaults.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::ConfigError;
+
+/// The origin of each key that has a value of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    /// The file, and the lines of its keys.
+    file: Option<(PathBuf, BTreeMap<String, usize>)>,
+    /// Environment variables and flags, by key. They win over the file.
+    above: BTreeMap<String, String>,
+}
+
+impl Origins {
+    /// Reads the lines of the keys of a file.
+    ///
+    /// # Errors
+    /// Fails if the text is not TOML. The error names line and column.
+    pub(super) fn of_file(path: PathBuf, text: &str) -> Result<Self, ConfigError> {
+        let table = DeTable::parse(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let (line, column) =
+                (line_at(text, at), text[..at].chars().rev().take_while(|c| *c != '\n').count() + 1);
+            let place = format!("{}:{line}:{column}", path.display());
+            ConfigError::Syntax { place, problem: error.message().to_owned() }
+        })?;
+        let mut lines = BTreeMap::new();
+        add_table(&mut lines, "", table.get_ref(), text);
+        Ok(Self { file: Some((path, lines)), above: BTreeMap::new() })
+    }
+
+    /// Notes an environment variable or a flag.
+    pub(super) fn note(&mut self, key: String, name: String) {
+        self.above.insert(key, name);
+    }
+
+    /// Returns where the value of a key comes from: a flag, a variable, or file and line. `None`: the
+    /// shipped defaults.
+    pub(crate) fn origin_of(&self, key: &str) -> Option<String> {
+        let above = alias(key).and_then(|key| self.above.get(&key)).or_else(|| self.above.get(key));
+        above.cloned().or_else(|| {
+            let (path, lines) = self.file.as_ref()?;
+            let line = lines.get(key).or_else(|| lines.get(&format!("{key}_file")))?;
+            Some(format!("{}:{line}", path.display()))
+        })
+    }
+
+    /// Returns the origin of a value, also if a broker with a preset has it.
+    pub(crate) fn place_of_value(&self, key: &str) -> Option<String> {
+        self.origin_of(key).or_else(|| self.origin_of(&key.replacen(".subscriptions[0]", "", 1)))
+    }
+
+    /// Returns the origin of a key, or of the nearest key above it.
+    pub(super) fn place_of(&self, key: &str) -> Option<String> {
+        // The own keys of a broker with a preset become those of its only subscription.
+        let of_broker = key.replacen(".subscriptions[0]", "", 1);
+        if of_broker != key && self.origin_of(key).is_none() && self.origin_of(&of_broker).is_some() {
+            return self.origin_of(&of_broker);
+        }
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.origin_of(key) {
+                return Some(origin);
+            }
+            key = &key[..key.rfind(['.', '['])?];
+        }
+    }
+}
+
+/// Returns the key of the first broker as an environment variable names it if there is only one:
+/// `mqtt.url` for `mqtt[0].url`.
+fn alias(key: &str) -> Option<String> {
+    key.strip_prefix("mqtt[0]").map(|rest| format!("mqtt{rest}"))
+}
+
+fn add_table(lines: &mut BTreeMap<String, usize>, place: &str, table: &DeTable<'_>, text: &str) {
+    for (name, value) in table {
+        let key =
+            if place.is_empty() { name.get_ref().to_string() } else { format!("{place}.{}", name.get_ref()) };
+        lines.entry(key.clone()).or_insert_with(|| line_at(text, name.span().start));
+        add_value(lines, &key, value, text);
+    }
+}
+
+fn add_value(lines: &mut BTreeMap<String, usize>, key: &str, value: &Spanned<DeValue<'_>>, text: &str) {
+    match value.get_ref() {
+        DeValue::Table(table) => add_table(lines, key, table, text),
+        DeValue::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                let key = format!("{key}[{index}]");
+                lines.insert(key.clone(), line_at(text, element.span().start));
+                add_value(lines, &key, element, text);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns the line of a byte, from 1.
+fn line_at(text: &str, byte: usize) -> usize {
+    text[..byte.min(text.len())].matches('\n').count() + 1
+}

@@ -1,0 +1,129 @@
+//! Whether readings flow, and if not, why. `/readyz` says it.
+
+use std::time::Duration;
+
+use thicket_actors::metrics::Metrics;
+
+use crate::stores_watch::Away;
+
+/// What the engine is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It waits for PostgreSQL and Redis.
+    WaitingForStores,
+    /// The actors are running.
+    Running,
+    /// It is draining.
+    Stopping,
+}
+
+/// An append or a commit that takes longer is stuck. One that is only slow is done before.
+const STUCK: Duration = Duration::from_secs(20);
+
+/// Whether the engine is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Readings flow through this node.
+    Active,
+    /// Another node holds the subscriptions. This node takes over when that node ends.
+    Standby,
+    /// Readings do not flow, for these reasons.
+    NotReady(Vec<String>),
+}
+
+impl Readiness {
+    /// Judges the state of the engine. `away` are the stores that do not answer.
+    pub(crate) fn of(phase: Phase, metrics: &Metrics, away: &[Away]) -> Self {
+        metrics.refresh();
+        let mut reasons: Vec<String> = away.iter().map(ToString::to_string).collect();
+        match phase {
+            Phase::WaitingForStores => reasons.insert(0, "waiting for postgresql and redis".to_owned()),
+            Phase::Stopping => reasons.insert(0, "stopping".to_owned()),
+            Phase::Running => {
+                reasons.extend(stuck(metrics));
+                if !metrics.is_standby() {
+                    reasons.extend(of_active(metrics));
+                }
+            }
+        }
+        match reasons.is_empty() {
+            true if metrics.is_standby() => Self::Standby,
+            true => Self::Active,
+            false => Self::NotReady(reasons),
+        }
+    }
+}
+
+/// Returns the operations that do not end.
+fn stuck(metrics: &Metrics) -> Vec<String> {
+    let append = (metrics.append_waits.oldest(), "an append to the log has not succeeded");
+    let commit = (metrics.commit_waits.oldest(), "a commit has not succeeded");
+    let lease = (metrics.leases.age(), "the lease of a partition has not been renewed");
+    let is_stuck = |(age, _): &(Duration, &str)| *age >= STUCK;
+    [append, commit, lease]
+        .into_iter()
+        .filter(is_stuck)
+        .map(|(age, what)| format!("{what} for {} s", age.as_secs()))
+        .collect()
+}
+
+/// Returns what is wrong with a node that holds, or should hold, the subscriptions.
+fn of_active(metrics: &Metrics) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let conflicts = metrics.client_id_conflicts();
+    let refusing = metrics.refusing_brokers();
+    let disconnected: Vec<String> =
+        metrics.disconnected_brokers().into_iter().filter(|broker| !refusing.contains(broker)).collect();
+    if !conflicts.is_empty() {
+        reasons.push(format!(
+            "another client uses the client id {}; give each deployment its own mqtt.client_id",
+            conflicts.join(", ")
+        ));
+    }
+    if !refusing.is_empty() {
+        reasons.push(format!(
+            "the broker {} refuses topic filters; `thicket check` says why",
+            refusing.join(", ")
+        ));
+    }
+    if !disconnected.is_empty() {
+        reasons.push(format!("not connected to the broker {}", disconnected.join(", ")));
+    }
+    if metrics.partitions_owned.get() == 0 {
+        reasons.push("no partition is this node's yet".to_owned());
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use thicket_actors::metrics::Role;
+    use thicket_schema::{Keys, PartitionId};
+
+    use super::*;
+
+    fn running(metrics: &Metrics) -> Readiness {
+        Readiness::of(Phase::Running, metrics, &[])
+    }
+
+    #[test]
+    fn a_standby_is_ready_and_a_refused_subscription_is_not() {
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        metrics.mqtt_connected.with_label_values(&["b"]).set(0);
+        assert!(matches!(running(&metrics), Readiness::NotReady(reasons) if reasons.len() == 2));
+        metrics.set_role(Role::Standby);
+        assert_eq!(running(&metrics), Readiness::Standby);
+        metrics.set_role(Role::Active);
+        metrics.leases.set_ttl(Duration::from_hours(1));
+        metrics.leases.acquired(Keys::default().lease(PartitionId(0)));
+        metrics.mqtt_connected.with_label_values(&["b"]).set(1);
+        assert_eq!(running(&metrics), Readiness::Active);
+        metrics.mqtt_connected.with_label_values(&["b"]).set(0);
+        metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(1);
+        let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
+        assert_eq!(reasons, ["the broker b refuses topic filters; `thicket check` says why"]);
+        let stopping = Readiness::of(Phase::Stopping, &metrics, &[]);
+        assert_eq!(stopping, Readiness::NotReady(vec!["stopping".to_owned()]));
+    }
+}

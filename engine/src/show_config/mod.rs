@@ -1,0 +1,116 @@
+//! `thicket config`: the effective configuration, with the origin of each value and without secrets.
+
+mod args;
+mod keys;
+mod toml_text;
+
+use std::process::ExitCode;
+
+pub(crate) use args::ConfigArgs;
+use serde_json::{Map, Value, json};
+use thicket_connect::without_password;
+
+use crate::config::{self, Loaded};
+use crate::terminal::{out, write_json};
+use keys::{has_headings, join};
+use toml_text::TomlText;
+
+/// The origin of a value that no source sets.
+const DEFAULT: &str = "default";
+
+/// The text that is shown instead of a secret.
+const HIDDEN: &str = "***";
+
+/// Prints the shipped defaults.
+pub(crate) fn print_defaults() -> ExitCode {
+    out!("{}", config::default_text());
+    ExitCode::SUCCESS
+}
+
+/// Prints the effective configuration.
+pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode> {
+    let mut all = serde_json::to_value(&loaded.config)?;
+    let places: Vec<String> = loaded.config.mqtt.iter().map(|mqtt| mqtt.place().to_owned()).collect();
+    // `[mqtt]` rather than `[[mqtt]]`, as the user wrote it.
+    if let ([place], Some(sections)) = (places.as_slice(), all.as_object_mut())
+        && place == "mqtt"
+        && let Some(Value::Array(brokers)) = sections.get_mut("mqtt")
+        && let Some(broker) = brokers.pop()
+    {
+        sections.insert("mqtt".to_owned(), broker);
+    }
+    hide_secrets(&mut all);
+    let brokers = match all.get_mut("mqtt") {
+        Some(Value::Array(brokers)) => brokers.iter_mut().collect(),
+        broker => broker.into_iter().collect::<Vec<_>>(),
+    };
+    brokers.into_iter().for_each(drop_own_topics);
+    let origin_of = |key: &str| loaded.origins.place_of_value(key).unwrap_or_else(|| DEFAULT.to_owned());
+    let is_shown = |origin: &str| !args.changed || origin != DEFAULT;
+    if args.json {
+        let mut values = Map::new();
+        add_values(&mut values, "", &all, &|key, value| {
+            let origin = origin_of(key);
+            is_shown(&origin).then(|| json!({ "value": value, "origin": origin }))
+        });
+        write_json(&serde_json::to_string(&values)?);
+    } else {
+        out!("{}", TomlText { origin_of: &origin_of, is_shown: &is_shown }.of(&all));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes the keys that a broker with subscriptions may not have.
+fn drop_own_topics(broker: &mut Value) {
+    let has_subscriptions = broker["subscriptions"].as_array().is_some_and(|all| !all.is_empty());
+    if let (true, Some(keys)) = (has_subscriptions, broker.as_object_mut()) {
+        keys.remove("topics");
+        keys.remove("preset");
+    }
+}
+
+/// Hides passwords, also those in URLs.
+fn hide_secrets(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(hide_secrets),
+        Value::Object(keys) => {
+            for (key, value) in keys {
+                match value {
+                    Value::String(text) if key == "url" => *text = without_password(text),
+                    Value::String(text) if is_secret(key) && !text.is_empty() => HIDDEN.clone_into(text),
+                    value => hide_secrets(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    !key.ends_with("_file") && ["password", "token", "secret"].iter().any(|part| key.contains(part))
+}
+
+/// Adds every value by its whole key.
+fn add_values(
+    values: &mut Map<String, Value>,
+    table: &str,
+    keys: &Value,
+    shown: &dyn Fn(&str, &Value) -> Option<Value>,
+) {
+    for (name, value) in keys.as_object().into_iter().flatten() {
+        let key = join(table, name);
+        match value {
+            Value::Object(inner) if !inner.is_empty() => add_values(values, &key, value, shown),
+            Value::Array(elements) if has_headings(name) && !elements.is_empty() => {
+                for (index, element) in elements.iter().enumerate() {
+                    add_values(values, &format!("{key}[{index}]"), element, shown);
+                }
+            }
+            value => {
+                if let Some(shown) = shown(&key, value) {
+                    values.insert(key, shown);
+                }
+            }
+        }
+    }
+}
