@@ -68,7 +68,7 @@ async fn a_token_decides_who_may_read_and_who_may_label() {
     let short = env.path().join("short");
     std::fs::write(&short, "guess").unwrap();
     let run = env.thicket_with(&["run"], &env.base().set("http.read_token_file", short.to_str().unwrap()));
-    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(run.status.code(), Some(2));
     assert!(stderr(&run).contains("at least 16 characters"), "{}", stderr(&run));
 }
 
