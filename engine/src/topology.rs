@@ -185,6 +185,11 @@ impl Starter<'_> {
         let redis = self.redis(arbiter).await?;
         let brokers = brokers(config, &self.deployment.id)?;
         let redelivery = brokers.iter().map(|broker| broker.redelivery.clone()).collect();
+        // The ingress starts on its arbiter later. Until then `/readyz` must not find every broker
+        // connected.
+        for broker in &brokers {
+            self.metrics.mqtt_connected.with_label_values(&[&broker.options.name]).set(0);
+        }
 
         let options = QueueWriterOptions {
             linger: config.queue.linger,
