@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use thicket_schema::PartitionId;
+use thicket_schema::LeaseKey;
 
 /// Operations in progress of one kind, such as commits.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ pub struct HeldLeases {
 #[derive(Debug, Default)]
 struct LeasesState {
     ttl: Duration,
-    renewed: BTreeMap<PartitionId, Instant>,
+    renewed: BTreeMap<LeaseKey, Instant>,
 }
 
 impl HeldLeases {
@@ -69,14 +69,22 @@ impl HeldLeases {
         locked(&self.state).ttl = ttl;
     }
 
-    /// Notes that a lease was acquired or renewed just now.
-    pub fn renewed(&self, partition: PartitionId) {
-        locked(&self.state).renewed.insert(partition, Instant::now());
+    /// Notes that this node has acquired a lease on a partition that it owns.
+    pub fn acquired(&self, lease: LeaseKey) {
+        locked(&self.state).renewed.insert(lease, Instant::now());
+    }
+
+    /// Notes that a lease was renewed just now. Leases that were not noted as acquired do not count,
+    /// such as that of the subscriptions.
+    pub fn renewed(&self, lease: &LeaseKey) {
+        if let Some(renewed) = locked(&self.state).renewed.get_mut(lease) {
+            *renewed = Instant::now();
+        }
     }
 
     /// Notes that this node does not hold a lease any more.
-    pub fn lost(&self, partition: PartitionId) {
-        locked(&self.state).renewed.remove(&partition);
+    pub fn lost(&self, lease: &LeaseKey) {
+        locked(&self.state).renewed.remove(lease);
     }
 
     /// Notes that this node holds no lease any more.
@@ -103,6 +111,8 @@ fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use thicket_schema::{Keys, PartitionId};
+
     use super::*;
 
     #[test]
@@ -121,10 +131,13 @@ mod tests {
     #[test]
     fn a_lease_that_was_not_renewed_in_time_is_not_owned() {
         let leases = HeldLeases::default();
+        let lease = |partition| Keys::default().lease(PartitionId(partition));
         leases.set_ttl(Duration::from_hours(1));
-        leases.renewed(PartitionId(1));
-        leases.renewed(PartitionId(2));
-        leases.lost(PartitionId(2));
+        leases.acquired(lease(1));
+        leases.acquired(lease(2));
+        leases.lost(&lease(2));
+        // The renewal may have begun before the lease was lost.
+        leases.renewed(&lease(2));
         assert_eq!(leases.valid(), 1);
         leases.set_ttl(Duration::ZERO);
         assert_eq!(leases.valid(), 0);

@@ -83,6 +83,8 @@ pub struct Metrics {
     pub commits: IntCounter,
     /// Time of one transaction.
     pub commit_seconds: Histogram,
+    /// Transactions that took too long and were tried again, with fewer rows if possible.
+    pub commits_timed_out: IntCounter,
     /// Scored rows that were stored before. Must stay 0.
     pub commit_conflicts: IntCounter,
     /// Commits refused because another node owns the partition.
@@ -267,6 +269,7 @@ impl Metrics {
             )?,
             commits: r.counter("commits_total", "Committed transactions.")?,
             commit_seconds: r.histogram("commit_seconds", "Time of one transaction.", COMMIT_BUCKETS)?,
+            commits_timed_out: r.counter("commits_timed_out_total", "Transactions that took too long and were tried again, with fewer rows if possible.")?,
             commit_conflicts: r.counter("commit_conflicts_total", "Scored rows that were stored before. Must stay 0.")?,
             commits_fenced: r.counter("commits_fenced_total", "Commits refused because another node owns the partition.")?,
             checkpoints: r.counter("checkpoints_total", "Checkpoints written.")?,

@@ -19,7 +19,7 @@ use thicket_schema::{
 use thicket_actors::checkpoint::Checkpointer;
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, ShardHandle};
+use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
@@ -63,9 +63,10 @@ impl TestEnv {
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
         let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
-        let leases =
-            Leases::new(client.clone(), NodeName::of_this_process("node"), Duration::from_millis(600));
-        let keeper = start(PartitionKeeper::new(1, leases, keys.clone(), pool, metrics.clone()));
+        let (node, ttl) = (NodeName::of_this_process("node"), Duration::from_millis(600));
+        let leases = Leases::new(client.clone(), node.clone(), ttl);
+        let renewal = Renewal::start((&redis.url()).into(), node, ttl, metrics.leases.clone()).unwrap();
+        let keeper = start(PartitionKeeper::new(1, leases, renewal, keys.clone(), pool, metrics.clone()));
         let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {
             number: 0,

@@ -54,7 +54,7 @@ mod wait;
 
 pub use error::Error;
 pub use mosquitto::{Mosquitto, MosquittoService};
-pub use postgres::{Postgres, PostgresService};
+pub use postgres::{MessageLocale, Postgres, PostgresService};
 pub use prometheus::{Prometheus, PrometheusService};
 pub use redis::{Redis, RedisService};
 pub use server::Server;

@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     os::unix::fs::{PermissionsExt, chown},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use cluster::NAME;
@@ -33,6 +33,17 @@ pub type Postgres = Server<PostgresService>;
 pub struct PostgresService {
     /// The files for TLS, if there is TLS.
     tls: Option<TlsFiles>,
+    /// The language of the messages, if it is not English.
+    messages: Option<MessageLocale>,
+}
+
+/// A locale that `localedef` has compiled.
+#[derive(Clone, Debug)]
+pub struct MessageLocale {
+    /// The directory that holds compiled locales.
+    pub directory: PathBuf,
+    /// The name of the locale, such as `de_DE.UTF-8`.
+    pub name: String,
 }
 
 /// With TLS, clients need a certificate. Without it, only the superuser may connect.
@@ -51,7 +62,13 @@ impl Server<PostgresService> {
     /// Starts PostgreSQL in `directory`, with TLS on the same port. With TLS, clients need a
     /// certificate.
     pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
-        Self::start_service(PostgresService { tls: Some(files) }, directory)
+        Self::start_service(PostgresService { tls: Some(files), ..PostgresService::default() }, directory)
+    }
+
+    /// Starts PostgreSQL in `directory`, with messages in another language.
+    pub fn start_with_messages(directory: &Path, messages: MessageLocale) -> Result<Self, Error> {
+        let service = PostgresService { messages: Some(messages), ..PostgresService::default() };
+        Self::start_service(service, directory)
     }
 }
 
@@ -83,15 +100,17 @@ impl Service for PostgresService {
         if let Some(files) = &self.tls {
             arguments.extend(install_tls(files, &data, account)?);
         }
+        let mut program = binaries.join("postgres");
+        if let Some(MessageLocale { directory, name }) = &self.messages {
+            arguments.extend(["-c".into(), format!("lc_messages={name}").into()]);
+            let environment = format!("LOCPATH={}", directory.display());
+            arguments.splice(..0, [environment.into(), program.into()]);
+            // It becomes the server, under the same process id.
+            program = "/usr/bin/env".into();
+        }
         // SIGINT ends sessions and shuts down cleanly. SIGQUIT leaves no shared memory behind;
         // SIGKILL would.
-        Ok(Launch {
-            program: binaries.join("postgres"),
-            arguments,
-            account,
-            stop: Signal::INT,
-            orphaned: "QUIT",
-        })
+        Ok(Launch { program, arguments, account, stop: Signal::INT, orphaned: "QUIT" })
     }
 
     fn probe(&self, mut connection: TcpStream) -> io::Result<()> {

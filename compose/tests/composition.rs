@@ -217,10 +217,11 @@ fn shipped_settings() -> BTreeSet<String> {
 fn the_engine_is_given_settings_it_knows_and_addresses_of_services() {
     let composition = composition();
     let services: BTreeMap<&str, &Value> = services(&composition).into_iter().collect();
-    for name in ["engine", "migrate"] {
+    let of_migrate = ["THICKET__POSTGRES__URL", "THICKET__LOG__LEVEL"];
+    for (name, expected) in [("engine", &ENGINE_SETTINGS[..]), ("migrate", &of_migrate)] {
         let environment = services[name]["environment"].as_object().unwrap();
         let keys: Vec<&str> = environment.keys().map(String::as_str).collect();
-        assert_eq!(BTreeSet::from_iter(keys), BTreeSet::from(ENGINE_SETTINGS), "{name}");
+        assert_eq!(BTreeSet::from_iter(keys), expected.iter().copied().collect(), "{name}");
         let known = shipped_settings();
         for key in ENGINE_SETTINGS {
             assert!(known.contains(key), "the engine has no setting {key}");
@@ -307,13 +308,13 @@ fn the_health_check_tells_ready_from_not_ready_and_gone() {
 }
 
 #[test]
-fn grafana_s_user_reads_and_cannot_write() {
+fn the_users_of_the_database_get_their_rights_from_roles() {
     let directory = tempfile::tempdir().unwrap();
     let server = Postgres::start(directory.path()).unwrap();
-    let status = Command::new(folder().join("postgres/reader.sh"))
+    let status = Command::new(folder().join("postgres/users.sh"))
         .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
         .env("PGPORT", server.port().to_string())
-        .env("GRAFANA_DATABASE_PASSWORD", "it's secret")
+        .envs([("GRAFANA_DATABASE_PASSWORD", "it's secret"), ("ENGINE_DATABASE_PASSWORD", "a \"secret\"")])
         .status()
         .unwrap();
     assert!(status.success());
@@ -321,29 +322,43 @@ fn grafana_s_user_reads_and_cannot_write() {
         let url = server.url().replace("thicket@", &format!("{user}@"));
         postgres::Client::connect(&url, postgres::NoTls).unwrap()
     };
-    // Grafana can read tables that the owner creates later, as migrations do.
     let mut owner = connect("thicket");
     owner
         .batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
         .unwrap();
-    let password: Option<String> =
-        owner.query_one("SELECT rolpassword FROM pg_authid WHERE rolname = 'grafana'", &[]).unwrap().get(0);
-    assert!(password.unwrap().starts_with("SCRAM-SHA-256$"));
+    owner.batch_execute(&fs::read_to_string(folder().join("../schema/roles.sql")).unwrap()).unwrap();
+    for user in ["grafana", "engine"] {
+        let query = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
+        let password: Option<String> = owner.query_one(query, &[&user]).unwrap().get(0);
+        assert!(password.unwrap().starts_with("SCRAM-SHA-256$"));
+    }
 
     let mut reader = connect("grafana");
     assert_eq!(reader.query_one("SELECT n FROM v", &[]).unwrap().get::<_, i32>(0), 7);
-    for forbidden in ["INSERT INTO t VALUES (8)", "DROP TABLE t", "CREATE TABLE u (n int)"] {
+    for forbidden in [
+        "INSERT INTO t VALUES (8)",
+        "SELECT n FROM t",
+        "DROP TABLE t",
+        "CREATE TABLE u (n int)",
+        "CREATE TEMP TABLE u (n int)",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT lo_creat(-1)",
+        "SET temp_file_limit = -1",
+    ] {
         reader.batch_execute(forbidden).unwrap_err();
         // The same holds if the user overrides its own default.
         reader.batch_execute(&format!("SET default_transaction_read_only = off; {forbidden}")).unwrap_err();
     }
-    assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 1);
+    let mut engine = connect("engine");
+    engine.batch_execute("INSERT INTO t VALUES (8)").unwrap();
+    engine.batch_execute("DROP TABLE t").unwrap_err();
+    assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 2);
 }
 
 #[test]
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
-    for script in ["install-servers", "healthy", "postgres/reader.sh"] {
+    for script in ["install-servers", "healthy", "postgres/users.sh"] {
         let mode = fs::metadata(folder().join(Path::new(script))).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script}");
     }

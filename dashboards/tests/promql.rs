@@ -41,9 +41,9 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Broker A", one(1.0)),
         ("Stored A", one(180.0)),
         ("Lag A", one(2.5)),
-        // Broker drops, log gap, commit conflict, restore mismatch, fenced, poison, and restarts of two
-        // actors. The alert that always fires does not count.
-        ("Alerts A", one(8.0)),
+        // Broker drops, log gap, commit conflict, restore mismatch, fenced, poison, slow commits, and
+        // restarts of two actors. The alert that always fires does not count.
+        ("Alerts A", one(9.0)),
         ("Throughput by stage A", named("1 MQTT messages", 100.0)),
         ("Throughput by stage B", named("2 records appended", 200.0)),
         ("Throughput by stage C", named("3 readings scored", 180.0)),
@@ -107,6 +107,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Partitions and commits A", vec![(format!("partitions {instance}"), 64.0)]),
         ("Partitions and commits B", named("commits/s", 20.0)),
         ("Partitions and commits C", named("partitions without owner", 0.0)),
+        ("Partitions and commits D", named("timed out/s", 0.4)),
         ("Stores and roles A", two(("postgresql", 1.0), ("redis", 1.0))),
         ("Stores and roles B", two(("active engines", 1.0), ("standby engines", 0.0))),
         ("Operations in progress A", named("append", 0.5)),

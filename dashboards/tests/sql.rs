@@ -138,10 +138,10 @@ impl Database {
         let directory = tempfile::tempdir().unwrap();
         let server = Postgres::start(directory.path()).unwrap();
         let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-        let status = Command::new(repository.join("compose/postgres/reader.sh"))
+        let status = Command::new(repository.join("compose/postgres/users.sh"))
             .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
             .env("PGPORT", server.port().to_string())
-            .env("GRAFANA_DATABASE_PASSWORD", "grafana")
+            .envs([("GRAFANA_DATABASE_PASSWORD", "grafana"), ("ENGINE_DATABASE_PASSWORD", "engine")])
             .status()
             .unwrap();
         assert!(status.success());
@@ -156,6 +156,7 @@ impl Database {
         for migration in migrations {
             owner.batch_execute(&fs::read_to_string(migration).unwrap()).unwrap();
         }
+        owner.batch_execute(&fs::read_to_string(repository.join("schema/roles.sql")).unwrap()).unwrap();
         let url = server.url().replace("thicket@", "grafana@");
         let reader = Client::connect(&url, NoTls).unwrap();
         Database { server, reader, _directory: directory }

@@ -15,6 +15,7 @@ use crate::deadletters::args::DeadletterCommand;
 use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
+use crate::migrate::MigrateArgs;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
@@ -110,7 +111,7 @@ pub(crate) enum Command {
     /// them.
     Check(CheckArgs),
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
-    Migrate,
+    Migrate(MigrateArgs),
     /// Shows the ledger, the records in flight, the brokers, the detectors, and losses; then the
     /// partitions that have no owner or lag behind.
     Status(StatusArgs),

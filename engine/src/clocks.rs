@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::time_arg;
 
 const POLL_INTERVAL: Duration = Duration::from_mins(1);
+/// How long to wait for PostgreSQL.
+const POLL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Refused messages of this age or younger count.
 const RECENT: Duration = Duration::from_hours(1);
 /// A sensor whose clock is behind is named until it has sent no reading for this long.
@@ -129,7 +131,8 @@ pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     actix_rt::spawn(async move {
         let mut known = BTreeSet::new();
         loop {
-            match poll(&config, &metrics, &known).await {
+            let polled = tokio::time::timeout(POLL_TIMEOUT, poll(&config, &metrics, &known)).await;
+            match polled.unwrap_or_else(|elapsed| Err(elapsed.into())) {
                 Ok(topics) => known = topics,
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "the clocks of the sensors are not watched");

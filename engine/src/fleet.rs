@@ -13,6 +13,8 @@ use thicket_store::postgres::{
 use crate::config::Config;
 
 const POLL_INTERVAL: Duration = Duration::from_mins(1);
+/// How long to wait for PostgreSQL.
+const POLL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Polls at once and then every minute. While PostgreSQL does not answer, the gauges keep their last
 /// values.
@@ -20,7 +22,8 @@ pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     let (config, metrics) = (config.clone(), metrics.clone());
     actix_rt::spawn(async move {
         loop {
-            if let Err(error) = poll(&config, &metrics).await
+            let polled = tokio::time::timeout(POLL_TIMEOUT, poll(&config, &metrics)).await;
+            if let Err(error) = polled.unwrap_or_else(|elapsed| Err(elapsed.into()))
                 && complaints::due("count the fleet", &error).is_some()
             {
                 tracing::warn!(error = format!("{error:#}"), "sensors and anomalies are not counted");

@@ -1,7 +1,13 @@
 //! The HTTP server: `/metrics`, `/healthz`, `/readyz`, and anomalies and their labels below `/api`.
 
-use std::sync::Arc;
+mod connections;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Data, get};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Context as _;
@@ -14,9 +20,18 @@ use crate::anomalies;
 use crate::config::Config;
 use crate::readiness::{Phase, Readiness};
 use crate::stores_watch::StoresWatch;
+use connections::Connections;
 
 /// Maximum number of connections for `/api`. Each is made when it is first needed.
 const API_CONNECTIONS: usize = 2;
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take, with its body and its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may stay open without a request. Prometheus scrapes more often.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Number of connections that wait until the server accepts them.
+const BACKLOG: u32 = 4_096;
 
 struct Health {
     registry: Registry,
@@ -35,17 +50,24 @@ pub(crate) fn serve(
 ) -> anyhow::Result<()> {
     let listen = config.http.listen;
     let pool = postgres_pool(config.postgres.server(), API_CONNECTIONS)?;
+    let access = Data::new(config.http.access()?);
+    let connections = Connections::default();
     let health = Data::new(Health { registry, metrics: Arc::new(metrics), phase, stores });
     let app = move || {
         App::new()
+            .wrap(from_fn(within_timeout))
             .app_data(health.clone())
             .route("/metrics", get().to(metrics_text))
             .route("/healthz", get().to(healthz))
             .route("/readyz", get().to(readyz))
-            .configure(|routes| anomalies::routes(routes, &pool))
+            .configure(|routes| anomalies::routes(routes, &pool, &access))
     };
     let server = HttpServer::new(app)
         .workers(1)
+        .backlog(BACKLOG)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .on_connect(move |connection, data| connections.on_connect(connection, data))
         .disable_signals()
         .bind(listen)
         .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?
@@ -53,6 +75,17 @@ pub(crate) fn serve(
     tracing::info!(%listen, "serving /metrics, /healthz, /readyz and /api");
     actix_rt::spawn(server);
     Ok(())
+}
+
+/// Ends a request that takes too long, such as one whose body never ends.
+async fn within_timeout(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.call(request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(actix_web::error::ErrorRequestTimeout("the request took too long\n")),
+    }
 }
 
 async fn metrics_text(health: Data<Health>) -> HttpResponse {

@@ -13,6 +13,8 @@ use thicket_store::postgres::{
 use crate::config::Config;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(15);
+/// How long to wait for PostgreSQL. Then the next poll connects again.
+const POLL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Sets the gauges until the engine ends. While PostgreSQL does not answer, they keep their last
 /// values.
@@ -21,7 +23,8 @@ pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     actix_rt::spawn(async move {
         let mut connection = None;
         loop {
-            connection = poll(connection, &server, &metrics).await;
+            let polled = tokio::time::timeout(POLL_TIMEOUT, poll(connection, &server, &metrics)).await;
+            connection = polled.unwrap_or_default();
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     })

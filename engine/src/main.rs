@@ -3,6 +3,7 @@
 // `terminal` has macros that let no text from outside control the terminal.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod anomalies;
 mod backlog;
 mod backtest;
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
             run::run(&config, origin)
         }
         Command::Check(args) => on_threads(check::check(&config, args)),
-        Command::Migrate => on_threads(migrate::migrate(&config)),
+        Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
         Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),

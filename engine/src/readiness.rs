@@ -99,7 +99,7 @@ fn of_active(metrics: &Metrics) -> Vec<String> {
 mod tests {
     use prometheus::Registry;
     use thicket_actors::metrics::Role;
-    use thicket_schema::PartitionId;
+    use thicket_schema::{Keys, PartitionId};
 
     use super::*;
 
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(running(&metrics), Readiness::Standby);
         metrics.set_role(Role::Active);
         metrics.leases.set_ttl(Duration::from_hours(1));
-        metrics.leases.renewed(PartitionId(0));
+        metrics.leases.acquired(Keys::default().lease(PartitionId(0)));
         metrics.mqtt_connected.with_label_values(&["b"]).set(1);
         assert_eq!(running(&metrics), Readiness::Active);
         metrics.mqtt_connected.with_label_values(&["b"]).set(0);

@@ -25,6 +25,8 @@ use crate::format::count;
 use day::drop_unneeded_day;
 
 const POLL_INTERVAL: Duration = Duration::from_hours(1);
+/// How long one poll may take: PostgreSQL may take an hour to count the rows of a day.
+const POLL_TIMEOUT: Duration = Duration::from_hours(6);
 /// The interval while a day cannot be dropped.
 const RETRY_INTERVAL: Duration = Duration::from_mins(5);
 /// How long a day is kept beyond its retention. A reading that arrives just in time is stored by
@@ -56,7 +58,8 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> anyhow::Result<Option
         let redis = connect_redis(redis).await;
         let retention = Retention { database, max_age, redis, keys, metrics };
         loop {
-            let interval = match retention.poll().await {
+            let polled = tokio::time::timeout(POLL_TIMEOUT, retention.poll()).await;
+            let interval = match polled.unwrap_or_else(|elapsed| Err(elapsed.into())) {
                 Ok(true) => POLL_INTERVAL,
                 Ok(false) => RETRY_INTERVAL,
                 Err(error) => {

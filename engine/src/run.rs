@@ -31,6 +31,7 @@ pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
 async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
     brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
+    raise_descriptor_limit();
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&registry)?;
@@ -81,6 +82,17 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         }
         () = told_to_stop(&mut terminate, &mut interrupt) => Ok(end_at_once("a second signal")),
         () = tokio::time::sleep(config.shutdown.deadline) => Ok(end_at_once("shutdown.deadline has passed")),
+    }
+}
+
+/// Raises the limit of open files and connections as far as it is allowed.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // The limit of the start remains.
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files is not raised");
     }
 }
 

@@ -32,10 +32,20 @@ pub(crate) enum SensorError {
     Database(#[from] QueryError),
 }
 
+/// Finds a sensor by its name. Suggests no similar names.
+pub(crate) async fn find_exactly(
+    postgres: &mut PostgresConnection,
+    name: &str,
+) -> Result<SensorRow, SensorError> {
+    let found = find_sensor(postgres, &SensorName::new(name)?).await?;
+    found.ok_or_else(|| SensorError::Unknown { name: name.to_owned(), similar: Vec::new() })
+}
+
 /// Finds a sensor by its name.
 pub(crate) async fn find(postgres: &mut PostgresConnection, name: &str) -> Result<SensorRow, SensorError> {
-    if let Some(sensor) = find_sensor(postgres, &SensorName::new(name)?).await? {
-        return Ok(sensor);
+    match find_exactly(postgres, name).await {
+        Err(SensorError::Unknown { .. }) => {}
+        found => return found,
     }
     let similar = similar_to(name, sensor_names(postgres, SEARCHED).await?);
     Err(SensorError::Unknown { name: name.to_owned(), similar })

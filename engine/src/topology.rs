@@ -1,6 +1,7 @@
 //! Starts the actors, from the writer up to the source, and stops them in the order of the data
 //! flow.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::Context as _;
 use thicket_actors::checkpoint::Checkpointer;
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, ShardHandle};
+use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
@@ -29,6 +30,8 @@ use crate::migrate;
 
 /// Maximum number of connections that read the history of detectors.
 const READ_CONNECTIONS: usize = 4;
+/// How long to wait for the answers of PostgreSQL at the start.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of restarts of an actor within a minute. After one more, the node gives up.
 const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -54,7 +57,10 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Topology> {
     let deployment = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
-    let starter = Starter { config, metrics, exit, node: node_name(config), keys, deployment };
+    let node = node_name(config);
+    let renewal =
+        Renewal::start(config.redis.server(), node.clone(), config.shards.lease, metrics.leases.clone())?;
+    let starter = Starter { config, metrics, exit, node, renewal, keys, deployment };
 
     let store_arbiter = Arbiter::new();
     let stores = starter.start_stores(&store_arbiter.handle()).await?;
@@ -88,6 +94,7 @@ struct Starter<'a> {
     metrics: &'a Metrics,
     exit: &'a ExitSignal,
     node: NodeName,
+    renewal: Renewal,
     keys: Keys,
     deployment: Deployment,
 }
@@ -122,9 +129,9 @@ impl Starter<'_> {
             Checkpointer::new(store, reading, counting)
         });
         let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
-        let partitions = config.queue.partitions;
+        let (partitions, renewal) = (config.queue.partitions, self.renewal.clone());
         let keeper = start_in_arbiter(arbiter, self.supervise("partition_keeper"), move |_| {
-            PartitionKeeper::new(partitions, leases, keys, pool, metrics)
+            PartitionKeeper::new(partitions, leases, renewal, keys, pool, metrics)
         });
         Ok(Stores { writers, checkpointer, keeper })
     }
@@ -178,6 +185,11 @@ impl Starter<'_> {
         let redis = self.redis(arbiter).await?;
         let brokers = brokers(config, &self.deployment.id)?;
         let redelivery = brokers.iter().map(|broker| broker.redelivery.clone()).collect();
+        // The ingress starts on its arbiter later. Until then `/readyz` must not find every broker
+        // connected.
+        for broker in &brokers {
+            self.metrics.mqtt_connected.with_label_values(&[&broker.options.name]).set(0);
+        }
 
         let options = QueueWriterOptions {
             linger: config.queue.linger,
@@ -201,6 +213,7 @@ impl Starter<'_> {
         let peers = IngressPeers {
             writer,
             leases: self.leases(redis.clone()),
+            renewal: self.renewal.clone(),
             keys: SubscriptionKeys::new(&self.keys),
             redis: (redis, self.keys.clone()),
             pool: postgres_pool(config.postgres.server(), 1)?,
@@ -281,17 +294,20 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
     }
     backoff.reset();
     loop {
-        match check_and_read(config).await {
-            Ok(deployment) => return Ok(deployment),
+        match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config)).await {
+            Ok(Ok(deployment)) => return Ok(deployment),
             // Only a person can solve this. All other errors may pass.
-            Err(error @ DeploymentError::PartitionsDiffer { .. }) => return Err(error.into()),
-            Err(error) => {
-                if let Some(repeated) = complaints::due("read the deployment", &error) {
-                    tracing::warn!(%error, repeated, "postgresql does not answer any more; trying again");
-                }
-                backoff.wait().await;
-            }
+            Ok(Err(error @ DeploymentError::PartitionsDiffer { .. })) => return Err(error.into()),
+            Ok(Err(error)) => warn_of_silence(&error),
+            Err(error) => warn_of_silence(&error),
         }
+        backoff.wait().await;
+    }
+}
+
+fn warn_of_silence(error: &dyn Display) {
+    if let Some(repeated) = complaints::due("read the deployment", error) {
+        tracing::warn!(%error, repeated, "postgresql does not answer any more; trying again");
     }
 }
 

@@ -23,7 +23,7 @@ use crate::text::excerpt;
 pub struct KeyPrefixError(String);
 
 /// The key of a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeaseKey(pub String);
 
 /// The key of the counter that numbers the holders of the MQTT subscriptions.

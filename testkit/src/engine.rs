@@ -50,8 +50,19 @@ impl Engine {
         path: &str,
         body: Option<&serde_json::Value>,
     ) -> (u16, serde_json::Value) {
+        self.api_with(None, method, path, body).await
+    }
+
+    /// Sends a request like [`api`](Self::api), with a token.
+    pub async fn api_with(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> (u16, serde_json::Value) {
         let body = body.map(ToString::to_string);
-        let answer = self.process.request(method, path, body, TIMEOUT).await;
+        let answer = self.process.request(method, path, token, body, TIMEOUT).await;
         let Response { status, body } = answer.unwrap_or_else(|error| panic!("{method} {path}: {error:#}"));
         (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("not JSON: {body}")))
     }

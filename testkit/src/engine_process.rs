@@ -92,7 +92,7 @@ impl EngineProcess {
 
     /// Requests a path of its HTTP server.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
-        self.request("GET", path, None, ANSWER_LIMIT).await
+        self.request("GET", path, None, None, ANSWER_LIMIT).await
     }
 
     /// Sends a request to its HTTP server. A `body` is JSON.
@@ -100,10 +100,11 @@ impl EngineProcess {
         &self,
         method: &str,
         path: &str,
+        token: Option<&str>,
         body: Option<String>,
         limit: Duration,
     ) -> anyhow::Result<Response> {
-        request(method, format!("http://127.0.0.1:{}{path}", self.port), body, limit).await
+        request(method, format!("http://127.0.0.1:{}{path}", self.port), token, body, limit).await
     }
 
     /// Its metrics at this moment.

@@ -161,10 +161,19 @@ impl TestEnv {
 
     /// Waits until a query selects this number.
     pub async fn until(&self, query: &str, expected: i64) {
+        self.until_number(query, &format!("{expected}"), |found| found == expected).await;
+    }
+
+    /// Waits until a query selects a number above this one.
+    pub async fn until_more_than(&self, query: &str, bound: i64) {
+        self.until_number(query, &format!("more than {bound}"), |found| found > bound).await;
+    }
+
+    async fn until_number(&self, query: &str, expected: &str, is_reached: impl Fn(i64) -> bool) {
         let started = Instant::now();
         loop {
             let found = self.number(query).await;
-            if found == expected {
+            if is_reached(found) {
                 return;
             }
             assert!(

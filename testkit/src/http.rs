@@ -13,15 +13,21 @@ pub struct Response {
     pub body: String,
 }
 
-/// Sends a request on a connection of its own. A `body` is sent as JSON. Returns an error if there
-/// is no answer within `limit`; an answer with an error status is a [`Response`].
+/// Sends a request on a connection of its own, with a token if there is one. A `body` is sent as
+/// JSON. Returns an error if there is no answer within `limit`; an answer with an error status is a
+/// [`Response`].
 pub(crate) async fn request(
     method: &str,
     url: String,
+    token: Option<&str>,
     body: Option<String>,
     limit: Duration,
 ) -> anyhow::Result<Response> {
     let head = Request::builder().method(method).uri(url);
+    let head = match token {
+        Some(token) => head.header("authorization", format!("Bearer {token}")),
+        None => head,
+    };
     let ask = move || {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit));
         let agent = ureq::Agent::from(config.build());

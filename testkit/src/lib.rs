@@ -20,7 +20,7 @@
 //!   position.
 //! - [`redis`]: reads and damages what the engine stores in Redis.
 //! - [`flaky_proxy`]: a TCP proxy that breaks its connections. [`cut_proxy`]: one whose network can be
-//!   cut.
+//!   cut. [`silent_proxy`]: one that keeps its connections and forwards no byte.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
 //! - `http`, `metrics`: a request to the engine, and its metrics.
 //! - [`timing`]: how often and how long a test waits.
@@ -45,6 +45,7 @@ pub mod moves;
 pub mod publisher;
 pub mod redis;
 pub mod samples;
+pub mod silent_proxy;
 pub mod snapshot;
 pub mod tables;
 pub mod timing;
@@ -61,6 +62,7 @@ pub use metrics::Metrics;
 pub use publisher::Publisher;
 pub use redis::RedisProbe;
 pub use samples::Samples;
+pub use silent_proxy::SilentProxy;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
 pub use thicket_compose::TlsFiles;

@@ -1,5 +1,6 @@
 //! A device's side: publishes at QoS 1 and counts what the broker has acknowledged.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -59,6 +60,11 @@ impl Publisher {
         Ok(())
     }
 
+    /// Returns the number of messages that were handed to the client.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
     /// Hands a message to the client, in a test.
     pub async fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.try_publish(topic, payload).await.unwrap_or_else(|error| panic!("{topic}: {error:#}"));
@@ -66,7 +72,7 @@ impl Publisher {
 
     /// Waits until the broker has acknowledged everything that was published, in a test.
     pub async fn settle(&self) {
-        let published = self.published.load(Ordering::Relaxed);
+        let published = self.published();
         let settled = self.until_acknowledged(published, TIMEOUT).await;
         settled.unwrap_or_else(|error| panic!("{error:#}"));
     }
@@ -79,9 +85,16 @@ impl Drop for Publisher {
 }
 
 async fn hold_connection(mut event_loop: EventLoop, acknowledged: watch::Sender<u64>) {
+    // An acknowledgement counts once per message, also of a message that was sent again.
+    let mut in_flight = BTreeSet::new();
     loop {
         match event_loop.poll().await {
-            Ok(Event::Incoming(Incoming::PubAck(_))) => acknowledged.send_modify(|count| *count += 1),
+            Ok(Event::Outgoing(Outgoing::Publish(packet))) => drop(in_flight.insert(packet)),
+            Ok(Event::Incoming(Incoming::PubAck(ack))) => {
+                if in_flight.remove(&ack.pkid) {
+                    acknowledged.send_modify(|count| *count += 1);
+                }
+            }
             Ok(_) => {}
             Err(_) => tokio::time::sleep(RECONNECT).await,
         }

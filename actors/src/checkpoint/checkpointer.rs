@@ -211,7 +211,10 @@ async fn load_history(
     let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
     let after = checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
     let time = facts.time;
-    let rows = rows_after(pool, sensor, after, &cache.field_sets).await?;
+    let rows = match time.highest {
+        Some(_) => rows_after(pool, sensor, after, &cache.field_sets).await?,
+        None => Vec::new(),
+    };
     let configs = cache.configs(pool, &rows).await?;
     let labels = if facts.has_labels { applied_labels(pool, sensor).await? } else { Vec::new() };
     let of_this_shape =

@@ -1,10 +1,10 @@
-//! The actor that acquires, renews and releases the leases of partitions, claims the partitions,
-//! and assigns them to shards.
+//! The actor that acquires and releases the leases of partitions, claims the partitions, and assigns
+//! them to shards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, Recipient, ResponseFuture,
@@ -15,12 +15,14 @@ use thicket_schema::{Keys, PartitionId};
 use thicket_store::complaints;
 use thicket_store::faults;
 use thicket_store::postgres::{
-    ClaimedPartition, PostgresPool, QuarantineEntry, StoreError, claim, mark_clean_shutdown, quarantine,
+    ClaimedPartition, PostgresPool, QuarantineEntry, StoreError, claim, mark_clean_shutdown,
+    quarantine_reading,
 };
 use thicket_store::redis::{LeaseState, Leases, RedisError};
 use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
+use super::renewal::Renewal;
 use crate::messages::{Assign, Drain, Quarantine, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -57,7 +59,6 @@ pub struct PartitionKeeper {
     /// Partitions that a later version of the detection algorithm has scored. This node cannot own
     /// them.
     refused: BTreeSet<PartitionId>,
-    renewed: Instant,
     /// Whether a round is running.
     busy: bool,
     /// Whether the node shuts down.
@@ -69,6 +70,7 @@ pub struct PartitionKeeper {
 /// The stores and metrics of the keeper.
 struct KeeperStores {
     leases: Leases,
+    renewal: Renewal,
     keys: Keys,
     pool: PostgresPool,
     metrics: Metrics,
@@ -76,6 +78,9 @@ struct KeeperStores {
 
 impl KeeperStores {
     async fn release(&self, partitions: &[PartitionId]) {
+        for &partition in partitions {
+            self.renewal.give_up(&self.keys.lease(partition));
+        }
         let releases = partitions.iter().map(|&partition| self.leases.release(self.keys.lease(partition)));
         for error in join_all(releases).await.into_iter().filter_map(Result::err) {
             if let Some(repeated) = complaints::due("release a lease", &error) {
@@ -85,7 +90,7 @@ impl KeeperStores {
     }
 
     async fn quarantine(&self, entry: &QuarantineEntry) -> Result<bool, StoreError> {
-        Ok(quarantine(&mut *self.pool.get().await?, entry).await?)
+        quarantine_reading(&self.pool, entry).await
     }
 }
 
@@ -93,24 +98,30 @@ type LeaseAnswers = Vec<(PartitionId, Result<LeaseState, RedisError>)>;
 
 impl PartitionKeeper {
     /// Creates a keeper of `partitions` partitions. It waits for [`Join`].
-    pub fn new(partitions: u16, leases: Leases, keys: Keys, pool: PostgresPool, metrics: Metrics) -> Self {
+    pub fn new(
+        partitions: u16,
+        leases: Leases,
+        renewal: Renewal,
+        keys: Keys,
+        pool: PostgresPool,
+        metrics: Metrics,
+    ) -> Self {
         metrics.leases.set_ttl(leases.ttl());
-        let stores = Rc::new(KeeperStores { leases, keys, pool, metrics });
+        let stores = Rc::new(KeeperStores { leases, renewal, keys, pool, metrics });
         Self {
             stores,
             partitions,
             shards: Vec::new(),
             owned: BTreeMap::new(),
             refused: BTreeSet::new(),
-            renewed: Instant::now(),
             busy: false,
             leaving: false,
             drained: Vec::new(),
         }
     }
 
-    /// Runs one round: renews the leases of owned partitions if that is due, tries to acquire the
-    /// other leases, and claims the partitions whose leases were acquired.
+    /// Runs one round: tries to acquire the leases that this node does not hold, and claims the
+    /// partitions whose leases were acquired.
     fn round(&mut self, context: &mut Context<Self>) {
         if self.busy || self.leaving || self.shards.is_empty() {
             return;
@@ -152,14 +163,15 @@ impl PartitionKeeper {
         context.spawn(round);
     }
 
-    /// Returns the partitions whose leases to acquire or renew now.
-    fn wanted(&mut self) -> Vec<PartitionId> {
-        let renew = self.renewed.elapsed() >= self.stores.leases.ttl() / 3;
-        if renew {
-            self.renewed = Instant::now();
-        }
+    /// Returns the partitions whose leases to acquire now: those that it does not own, and those
+    /// whose leases were lost.
+    fn wanted(&self) -> Vec<PartitionId> {
+        let KeeperStores { renewal, keys, .. } = &*self.stores;
         let all = (0..self.partitions).map(PartitionId).filter(|partition| !self.refused.contains(partition));
-        all.filter(|partition| renew || !self.owned.contains_key(partition)).collect()
+        all.filter(|partition| {
+            !self.owned.contains_key(partition) || renewal.is_lost(&keys.lease(*partition))
+        })
+        .collect()
     }
 
     /// Revokes the partitions whose leases are lost. Returns the partitions to claim, and the
@@ -167,15 +179,23 @@ impl PartitionKeeper {
     fn sort_out(&mut self, answers: LeaseAnswers) -> (Vec<PartitionId>, Vec<PartitionId>) {
         let mut held = Vec::new();
         for (partition, answer) in answers {
+            let lease = self.stores.keys.lease(partition);
+            match &answer {
+                Ok(LeaseState::Acquired | LeaseState::Renewed) => self.stores.renewal.keep(lease.clone()),
+                Ok(LeaseState::HeldByOther) => {
+                    self.stores.renewal.give_up(&lease);
+                    self.stores.metrics.leases.lost(&lease);
+                }
+                Err(_) => {}
+            }
             match answer {
                 Ok(LeaseState::Acquired | LeaseState::Renewed) if !self.owned.contains_key(&partition) => {
                     held.push(partition);
                 }
                 Ok(LeaseState::Acquired | LeaseState::Renewed) => {
-                    self.stores.metrics.leases.renewed(partition);
+                    self.stores.metrics.leases.acquired(lease);
                 }
                 Ok(LeaseState::HeldByOther) => {
-                    self.stores.metrics.leases.lost(partition);
                     if self.owned.remove(&partition).is_some() {
                         tracing::warn!(%partition, "another node holds the lease of the partition");
                         send_bounded(&self.shard(partition).revoke, Revoke { partition });
@@ -183,8 +203,8 @@ impl PartitionKeeper {
                 }
                 // This node may still hold the lease. If not, the epoch fences its commits.
                 Err(error) => {
-                    if let Some(repeated) = complaints::due("renew a lease", &error) {
-                        tracing::warn!(%error, %partition, repeated, "cannot acquire or renew the lease of the partition; retrying");
+                    if let Some(repeated) = complaints::due("acquire a lease", &error) {
+                        tracing::warn!(%error, %partition, repeated, "cannot acquire the lease of the partition; retrying");
                     }
                 }
             }
@@ -228,7 +248,7 @@ impl PartitionKeeper {
         self.refused.extend(&refused);
         for claimed in claimed {
             self.owned.insert(claimed.partition, claimed.epoch);
-            self.stores.metrics.leases.renewed(claimed.partition);
+            self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
             let assign = &self.shard(claimed.partition).assign;
             send_bounded(assign, Assign(Arc::new(claimed)));
         }
@@ -292,7 +312,7 @@ impl Handler<Reopen> for PartitionKeeper {
 
     fn handle(&mut self, Reopen { partition }: Reopen, _: &mut Context<Self>) {
         self.owned.remove(&partition);
-        self.stores.metrics.leases.lost(partition);
+        self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
     }
 }
 

@@ -2,5 +2,7 @@
 //! PostgreSQL decides which node may commit.
 
 mod keeper;
+mod renewal;
 
 pub use keeper::{Join, PartitionKeeper, ShardHandle};
+pub use renewal::Renewal;

@@ -28,6 +28,7 @@ use crate::credit::CreditPool;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters, Reload};
 use crate::metrics::Metrics;
 use crate::mqtt::MqttOptions;
+use crate::ownership::Renewal;
 
 /// The addresses of the queue writer.
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub struct IngressPeers {
     pub writer: LogWriter,
     /// Leases in the name of this node.
     pub leases: Leases,
+    /// Renews the lease of the subscriptions.
+    pub renewal: Renewal,
     /// The keys of the subscriptions.
     pub keys: SubscriptionKeys,
     /// Holds the Sparkplug births, under the keys of the deployment.
@@ -80,9 +83,9 @@ pub struct MqttIngress {
 impl MqttIngress {
     /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
-        let IngressPeers { writer, leases, keys, redis: (redis, names), pool, detectors } = peers;
+        let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, detectors } = peers;
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
-        let lease = Rc::new(SubscriptionLease::new(leases, keys, writer.fence, brokers.len()));
+        let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();
         let session = |Broker { redelivery, options, decode, reorder }: Broker| {
             metrics.mqtt_connected.with_label_values(&[&options.name]).set(0);

@@ -175,8 +175,8 @@ impl Session {
         stop: &mut watch::Receiver<bool>,
     ) -> Option<Failure> {
         let Connection { client, event_loop, accepted } = connection;
-        let mut renewal = tokio::time::interval(self.lease.renewal_interval());
-        renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut lease_checks = tokio::time::interval(self.lease.check_interval());
+        lease_checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let finish = self.finish(stop.clone());
         tokio::pin!(finish);
         let mut give_up_at = None;
@@ -191,7 +191,7 @@ impl Session {
                 tokio::select! {
                     event = &mut poll => break event,
                     () = self.redelivery.requested() => return None,
-                    _ = renewal.tick() => if !self.lease.renew().await {
+                    _ = lease_checks.tick() => if !self.lease.is_held() {
                         return None;
                     },
                     () = reached(next_release) => self.release_due(),
@@ -236,10 +236,10 @@ impl Session {
     /// lease is lost or `stop` is set.
     async fn wait_for_other_client(&self, stop: &mut watch::Receiver<bool>) -> bool {
         let until = Instant::now() + conflict::WAIT;
-        let mut renewal = tokio::time::interval(self.lease.renewal_interval());
+        let mut lease_checks = tokio::time::interval(self.lease.check_interval());
         loop {
             tokio::select! {
-                _ = renewal.tick() => if !self.lease.renew().await {
+                _ = lease_checks.tick() => if !self.lease.is_held() {
                     return false;
                 },
                 _ = stop.wait_for(|&stop| stop) => return false,

@@ -12,6 +12,7 @@ use thicket_store::redis::{LeaseState, Leases};
 use tokio::sync::{Mutex, watch};
 
 use crate::messages::FenceWriters;
+use crate::ownership::Renewal;
 
 /// Time between two tries to acquire a lease that another node holds.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -43,9 +44,10 @@ pub(super) enum Hold {
     Stopped,
 }
 
-/// Acquires and renews the lease of a subscription, and fences earlier holders.
+/// Acquires and releases the lease of a subscription, and fences earlier holders.
 pub(super) struct SubscriptionLease {
     leases: Leases,
+    renewal: Renewal,
     keys: SubscriptionKeys,
     fence: Recipient<FenceWriters>,
     /// Whether earlier writers have been fenced since this node last acquired the lease.
@@ -60,12 +62,14 @@ impl SubscriptionLease {
     /// Creates the lease that this number of sessions share.
     pub(super) const fn new(
         leases: Leases,
+        renewal: Renewal,
         keys: SubscriptionKeys,
         fence: Recipient<FenceWriters>,
         sessions: usize,
     ) -> Self {
         Self {
             leases,
+            renewal,
             keys,
             fence,
             writers_fenced: Cell::new(false),
@@ -74,8 +78,8 @@ impl SubscriptionLease {
         }
     }
 
-    /// Returns the time between two renewals of the lease.
-    pub(super) fn renewal_interval(&self) -> Duration {
+    /// Returns the time between two checks of the lease.
+    pub(super) fn check_interval(&self) -> Duration {
         self.leases.ttl() / 3
     }
 
@@ -86,8 +90,12 @@ impl SubscriptionLease {
         let mut kept = Hold::Kept;
         loop {
             match self.leases.acquire(self.keys.lease.clone()).await {
-                Ok(LeaseState::Renewed) => return kept,
+                Ok(LeaseState::Renewed) => {
+                    self.renewal.keep(self.keys.lease.clone());
+                    return kept;
+                }
                 Ok(LeaseState::Acquired) => {
+                    self.renewal.keep(self.keys.lease.clone());
                     self.writers_fenced.set(false);
                     return Hold::Taken;
                 }
@@ -104,7 +112,7 @@ impl SubscriptionLease {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(self.renewal_interval().min(POLL_INTERVAL)) => {}
+                () = tokio::time::sleep(self.check_interval().min(POLL_INTERVAL)) => {}
                 _ = stop.wait_for(|&stop| stop) => return Hold::Stopped,
             }
         }
@@ -132,28 +140,13 @@ impl SubscriptionLease {
         self.writers_fenced.get()
     }
 
-    /// Renews the lease. Returns false if another node holds it, or may have held it since the last
-    /// renewal.
-    pub(super) async fn renew(&self) -> bool {
-        match self.leases.acquire(self.keys.lease.clone()).await {
-            Ok(LeaseState::HeldByOther) => {
-                tracing::warn!("another node took over the subscription");
-                self.writers_fenced.set(false);
-                return false;
-            }
-            Ok(LeaseState::Acquired) => {
-                tracing::warn!("the lease of the subscription had expired; reconnecting");
-                self.writers_fenced.set(false);
-                return false;
-            }
-            Ok(LeaseState::Renewed) => {}
-            Err(error) => {
-                if let Some(repeated) = complaints::due("renew the subscription", &error) {
-                    tracing::warn!(%error, repeated, "cannot renew the lease of the subscription; retrying");
-                }
-            }
+    /// Returns false if another node holds the lease, or may have held it since this node took it.
+    pub(super) fn is_held(&self) -> bool {
+        let is_held = !self.renewal.is_lost(&self.keys.lease);
+        if !is_held && self.writers_fenced.replace(false) {
+            tracing::warn!("the lease of the subscription had expired; reconnecting");
         }
-        true
+        is_held
     }
 
     /// Releases the lease for one session. The last release ends the lease.
@@ -162,6 +155,7 @@ impl SubscriptionLease {
         if self.holders.get() > 0 {
             return;
         }
+        self.renewal.give_up(&self.keys.lease);
         if let Err(error) = self.leases.release(self.keys.lease.clone()).await {
             tracing::warn!(%error, "cannot release the lease of the subscription");
         }

@@ -2,6 +2,7 @@
 //! PostgreSQL transaction.
 
 mod dead_letter_log;
+mod pace;
 mod postgres;
 
 pub use dead_letter_log::DeadLetterLog;

@@ -12,11 +12,12 @@ use chrono::Utc;
 use thicket_protocol::commit::CommitDecision;
 use thicket_schema::PartitionId;
 use thicket_store::complaints;
-use thicket_store::postgres::{CommitBatch, CommitReport, PostgresServer, WriteSession};
+use thicket_store::postgres::{CommitBatch, CommitReport, PostgresServer, WriteError, WriteSession};
 use thicket_store::retry::Backoff;
 use tokio::sync::oneshot;
 
 use super::dead_letter_log::DeadLetterLog;
+use super::pace::Pace;
 use crate::messages::{Commit, CommitOutcome, Drain};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -48,7 +49,7 @@ pub struct PostgresWriter {
 struct State {
     waiting: VecDeque<Commit>,
     busy: bool,
-    session: Option<WriteSession>,
+    committer: Option<Committer>,
     drained: Vec<oneshot::Sender<()>>,
 }
 
@@ -59,16 +60,21 @@ impl PostgresWriter {
     }
 
     fn commit_next(&mut self, context: &mut Context<Self>) {
-        let commits = take_next(&mut self.state.waiting, self.options.max_rows);
+        let committer = self.state.committer.take();
+        let mut committer = committer.unwrap_or_else(|| Committer::new(&self.options, &self.metrics));
+        let commits = take_next(&mut self.state.waiting, committer.pace.rows());
         if commits.is_empty() {
+            self.state.committer = Some(committer);
             notify_drained(self.state.drained.drain(..));
             return;
         }
         self.state.busy = true;
-        let session = self.state.session.take().unwrap_or_default();
-        let task = commit(session, self.options.clone(), self.metrics.clone(), commits);
-        context.spawn(task.into_actor(self).map(|session, this, context| {
-            this.state.session = Some(session);
+        let task = async move {
+            committer.commit(commits.into()).await;
+            committer
+        };
+        context.spawn(task.into_actor(self).map(|committer, this, context| {
+            this.state.committer = Some(committer);
             this.state.busy = false;
             this.commit_next(context);
         }));
@@ -118,7 +124,7 @@ fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
     let mut rows = 0;
     let mut commits = Vec::new();
     while let Some(next) = waiting.front() {
-        rows += next.batch.rows.len() + next.batch.late.len();
+        rows += rows_of(&next.batch);
         if rows > max_rows && !commits.is_empty() {
             break;
         }
@@ -127,49 +133,122 @@ fn take_next(waiting: &mut VecDeque<Commit>, max_rows: usize) -> Vec<Commit> {
     commits
 }
 
-/// Commits batches. Returns once the outcome of every batch is known.
-async fn commit(
-    mut session: WriteSession,
-    options: PostgresWriterOptions,
+/// Commits batches, over all retries.
+struct Committer {
+    server: PostgresServer,
     metrics: Metrics,
-    mut commits: Vec<Commit>,
-) -> WriteSession {
-    let mut backoff = Backoff::default();
-    let _wait = metrics.commit_waits.begin();
-    let report = loop {
-        let started = Instant::now();
-        let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-        match session.commit(&options.server, &batches).await {
-            Ok(report) => {
-                metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                break report;
-            }
-            Err(error) => {
-                if let Some(repeated) = complaints::due("commit", &error) {
-                    tracing::warn!(%error, repeated, "postgresql did not commit the rows; they stay in the log; retrying");
-                }
-                let withdrawn = session.quarantine_unstorable(&error, &batches).await;
-                if !withdrawn.is_empty() {
-                    commits = withdraw(commits, &withdrawn);
+    dead_letters: DeadLetterLog,
+    session: WriteSession,
+    pace: Pace,
+}
+
+impl Committer {
+    fn new(options: &PostgresWriterOptions, metrics: &Metrics) -> Self {
+        Self {
+            server: options.server.clone(),
+            metrics: metrics.clone(),
+            dead_letters: options.dead_letters.clone(),
+            session: WriteSession::default(),
+            pace: Pace::new(options.max_rows),
+        }
+    }
+
+    /// Commits batches in their order, in one transaction or several. Returns once the outcome of
+    /// every batch is known.
+    async fn commit(&mut self, mut waiting: VecDeque<Commit>) {
+        let mut backoff = Backoff::default();
+        let mut wait = self.metrics.commit_waits.begin();
+        while !waiting.is_empty() {
+            let commits = take_next(&mut waiting, self.pace.rows());
+            match self.try_commit(&commits).await {
+                Ok(report) => {
+                    backoff.reset();
+                    self.answer(commits, report);
+                    // The next transaction begins now. A slow PostgreSQL is not a stuck one.
+                    drop(wait);
+                    wait = self.metrics.commit_waits.begin();
                     continue;
                 }
-                session = WriteSession::default();
-                backoff.wait().await;
+                Err(error) => {
+                    if let Some(repeated) = complaints::due("commit", &error) {
+                        tracing::warn!(%error, repeated, "postgresql did not commit the rows; they stay in the log; retrying");
+                    }
+                    let withdrawn = self.quarantine(&error, &commits).await;
+                    let is_blamed = !withdrawn.is_empty();
+                    // Whether the transaction is committed is not known. Its batches are tried again
+                    // before any later batch.
+                    for commit in withdraw(commits, &withdrawn).into_iter().rev() {
+                        waiting.push_front(commit);
+                    }
+                    if is_blamed {
+                        continue;
+                    }
+                }
             }
+            self.session = WriteSession::default();
+            backoff.wait().await;
         }
-    };
-    let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
-    count(&metrics, &batches, &report);
-    options.dead_letters.add(&report.dead_letters, &report.dead_letter_examples);
-    for (commit, decision) in commits.into_iter().zip(report.decisions) {
-        let outcome = match decision {
-            CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
-            CommitDecision::Fenced => CommitOutcome::Fenced,
-        };
-        // The shard may have restarted. The batch is durable anyway.
-        let _ = commit.reply.send(outcome);
+        drop(wait);
     }
-    session
+
+    async fn try_commit(&mut self, commits: &[Commit]) -> Result<CommitReport, WriteError> {
+        let started = Instant::now();
+        let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
+        self.session.set_limit(self.pace.limit()).await?;
+        let report = self.session.commit(&self.server, &batches).await;
+        let took = started.elapsed();
+        match &report {
+            Ok(_) => {
+                self.metrics.commit_seconds.observe(took.as_secs_f64());
+                self.pace.on_commit(count_rows(commits), took);
+            }
+            Err(WriteError::Slow(_)) => self.on_slow(commits),
+            Err(WriteError::Connect(_)) => self.pace.on_away(),
+            Err(WriteError::Database(_)) => {}
+        }
+        report
+    }
+
+    fn on_slow(&mut self, commits: &[Commit]) {
+        self.metrics.commits_timed_out.inc();
+        self.pace.on_slow(count_rows(commits), commits.len() == 1);
+    }
+
+    /// Quarantines the readings that PostgreSQL rejects. Returns their partitions.
+    async fn quarantine(&mut self, error: &WriteError, commits: &[Commit]) -> BTreeSet<PartitionId> {
+        let started = Instant::now();
+        let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
+        let partitions = self.session.quarantine_unstorable(error, &batches).await;
+        if partitions.is_empty() && started.elapsed() >= self.pace.limit() {
+            // PostgreSQL is too slow for the search, too.
+            self.on_slow(commits);
+        }
+        partitions
+    }
+
+    /// Sends the outcome of each batch.
+    fn answer(&self, commits: Vec<Commit>, report: CommitReport) {
+        let batches: Vec<&CommitBatch> = commits.iter().map(|commit| &commit.batch).collect();
+        count(&self.metrics, &batches, &report);
+        self.dead_letters.add(&report.dead_letters, &report.dead_letter_examples);
+        for (commit, decision) in commits.into_iter().zip(report.decisions) {
+            let outcome = match decision {
+                CommitDecision::Apply | CommitDecision::AlreadyApplied => CommitOutcome::Committed,
+                CommitDecision::Fenced => CommitOutcome::Fenced,
+            };
+            // The shard may have restarted. The batch is durable anyway.
+            let _ = commit.reply.send(outcome);
+        }
+    }
+}
+
+fn count_rows(commits: &[Commit]) -> usize {
+    commits.iter().map(|commit| rows_of(&commit.batch)).sum()
+}
+
+/// Returns the number of rows that a batch inserts into large tables.
+const fn rows_of(batch: &CommitBatch) -> usize {
+    batch.rows.len() + batch.late.len() + batch.dead_letters.len()
 }
 
 /// Withdraws the batches of partitions with a quarantined reading: their shards reopen the

@@ -124,6 +124,7 @@ fn advance(metrics: &Metrics) {
     repeat(2, &|| metrics.commit_seconds.observe(0.3));
     metrics.commit_conflicts.inc_by(2);
     metrics.commits_fenced.inc_by(6);
+    metrics.commits_timed_out.inc_by(2);
     metrics.checkpoints.inc_by(40);
     metrics.checkpoint_bytes.inc_by(5_000_000);
     metrics.checkpoint_oldest_age_seconds.set(42.0);

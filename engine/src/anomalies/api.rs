@@ -7,12 +7,15 @@
 //! | `POST /api/labels`, body `{"sensor", "started", "label", "note", "author"}` | the anomaly |
 //! | `DELETE /api/labels?sensor=NAME&started=TIME` | the anomaly |
 //!
-//! An error is `{"error": "…"}` with 400 (the request is wrong), 404 (no such anomaly) or 503
-//! (PostgreSQL does not answer).
+//! An error is `{"error": "…"}` with 400 (the request is wrong), 401 and 403 (no access), 404 (no
+//! such anomaly), 421 (`Host` names another server) or 503 (PostgreSQL does not answer).
 
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, Json, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Deserialize;
@@ -20,8 +23,9 @@ use serde_json::json;
 use thicket_detector::Label;
 use thicket_store::postgres::{Anomaly, AnomalyFilter, NewLabel, PostgresPool, QueryError, list_anomalies};
 
-use super::label::{LabelError, change_label};
-use crate::sensors::SensorError;
+use super::label::{LabelError, change_label_of};
+use crate::access::{Access, Refusal};
+use crate::sensors::{self, SensorError};
 use crate::time_arg;
 
 /// How long PostgreSQL may take for an answer.
@@ -32,8 +36,9 @@ const MAX_LIMIT: i64 = 1_000;
 const MAX_BYTES: usize = 16 << 10;
 
 /// Adds the routes below `/api`.
-pub(crate) fn routes(config: &mut ServiceConfig, pool: &PostgresPool) {
+pub(crate) fn routes(config: &mut ServiceConfig, pool: &PostgresPool, access: &Data<Access>) {
     let scope = web::scope("/api")
+        .app_data(access.clone())
         .app_data(Data::new(pool.clone()))
         .app_data(
             web::JsonConfig::default()
@@ -44,8 +49,21 @@ pub(crate) fn routes(config: &mut ServiceConfig, pool: &PostgresPool) {
         .route("/anomalies", web::get().to(list))
         .route("/labels", web::post().to(set))
         .route("/labels", web::delete().to(clear))
-        .default_service(web::to(not_found));
+        .default_service(web::to(not_found))
+        .wrap(from_fn(check_access));
     config.service(scope);
+}
+
+async fn check_access(
+    access: Data<Access>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let changes = !request.method().is_safe();
+    match access.check(request.headers(), changes) {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(refusal) => Ok(request.into_response(ApiError::from(refusal).error_response())),
+    }
 }
 
 /// An answer with an error status.
@@ -79,6 +97,12 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         HttpResponse::build(self.status).json(json!({ "error": self.error }))
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self { status: refusal.status(), error: refusal.to_string() }
     }
 }
 
@@ -177,7 +201,9 @@ async fn change(
         .map_err(|error| ApiError::bad_request(&format!("started: {error}")))?;
     within_timeout(async {
         let mut postgres = pool.get().await.map_err(|error| ApiError::unavailable(&error))?;
-        Ok(Json(change_label(&mut postgres, sensor, started, new).await?))
+        // Without a search for similar names, which takes seconds with many sensors.
+        let found = sensors::find_exactly(&mut postgres, sensor).await.map_err(LabelError::from)?;
+        Ok(Json(change_label_of(&mut postgres, &found, started, new).await?))
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! Setting and clearing the label of an anomaly. The command and the HTTP API both use this.
 
+use thicket_schema::postgres::SensorRow;
 use thicket_schema::{SensorId, Timestamp};
 use thicket_store::postgres::{
     Anomaly, NewLabel, PostgresConnection, QueryError, clear_label, find_anomaly, nearest_anomalies,
@@ -42,7 +43,18 @@ pub(super) async fn change_label(
     started: Timestamp,
     new: Option<NewLabel<'_>>,
 ) -> Result<Anomaly, LabelError> {
-    let id = SensorId(sensors::find(postgres, sensor).await?.id);
+    let sensor = sensors::find(postgres, sensor).await?;
+    change_label_of(postgres, &sensor, started, new).await
+}
+
+/// Does the same for a sensor that was found.
+pub(super) async fn change_label_of(
+    postgres: &mut PostgresConnection,
+    sensor: &SensorRow,
+    started: Timestamp,
+    new: Option<NewLabel<'_>>,
+) -> Result<Anomaly, LabelError> {
+    let id = SensorId(sensor.id);
     match new {
         Some(new) => set_label(postgres, id, started, new).await?,
         None => clear_label(postgres, id, started).await?,
@@ -52,7 +64,7 @@ pub(super) async fn change_label(
     }
     let nearest = nearest_anomalies(postgres, id, started, NEAREST).await?;
     Err(LabelError::NoAnomaly {
-        sensor: sensor.to_owned(),
+        sensor: sensor.name.clone(),
         started: time_arg::show(started),
         nearest: nearest.into_iter().map(time_arg::show).collect(),
     })

@@ -149,6 +149,7 @@ impl Config {
             has_valid_brokers,
             self.redis.validate(),
             self.postgres.validate(),
+            self.http.validate(),
             check(self.queue.partitions <= 4_096, "queue.partitions", "must be at most 4096"),
             check(
                 self.shards.count <= self.queue.partitions,

@@ -2,14 +2,16 @@
 //! meaning and the default of each. A test checks that the two match.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, all_of};
 use super::tls::TlsConfig;
+use crate::access::{Access, digest};
 
 /// This process.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -146,6 +148,47 @@ pub(crate) struct CheckpointConfig {
 pub(crate) struct HttpConfig {
     /// Address and port to listen on.
     pub(crate) listen: SocketAddr,
+    /// Names of this server in addition to addresses and `localhost`.
+    pub(crate) hosts: Vec<String>,
+    /// File of the token that reads the API; empty for no token.
+    pub(crate) read_token_file: PathBuf,
+    /// File of the token that also changes labels; empty for a read-only server.
+    pub(crate) operate_token_file: PathBuf,
+}
+
+/// Minimum length of a token. A shorter one can be guessed.
+const MIN_TOKEN: usize = 16;
+
+impl HttpConfig {
+    /// Returns the rules of access. Reads the tokens.
+    pub(crate) fn access(&self) -> Result<Access, ConfigError> {
+        Ok(Access {
+            hosts: self.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            read: read_token("http.read_token_file", &self.read_token_file)?,
+            operate: read_token("http.operate_token_file", &self.operate_token_file)?,
+        })
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        all_of([
+            read_token("http.read_token_file", &self.read_token_file).map(drop),
+            read_token("http.operate_token_file", &self.operate_token_file).map(drop),
+        ])
+    }
+}
+
+fn read_token(key: &str, file: &Path) -> Result<Option<[u8; 32]>, ConfigError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ConfigError::invalid(key, &format!("{} cannot be read: {error}", file.display())))?;
+    let token = text.trim();
+    if token.len() < MIN_TOKEN {
+        let problem = format!("{} must hold a token of at least {MIN_TOKEN} characters", file.display());
+        return Err(ConfigError::invalid(key, &problem));
+    }
+    Ok(Some(digest(token)))
 }
 
 /// Logs.

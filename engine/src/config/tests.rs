@@ -350,3 +350,17 @@ fn the_origin_of_each_value_is_known() {
     assert_eq!(origin("mqtt[0].username").unwrap(), "THICKET__MQTT__USERNAME");
     assert_eq!(origin("queue.reorder"), None);
 }
+
+#[test]
+fn the_files_of_tokens_are_read_and_every_problem_with_them_is_shown() {
+    let short = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(short.path(), "short\n").unwrap();
+    let text = format!(
+        "[http]\nread_token_file = \"/no/such/file\"\noperate_token_file = \"{}\"\n",
+        short.path().display()
+    );
+    let problems = problems(&text, &[]);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("2: http.read_token_file: /no/such/file cannot be read"), "{problems:?}");
+    assert!(problems[1].starts_with("3: http.operate_token_file: ") && problems[1].contains("at least 16"));
+}

@@ -6,6 +6,8 @@ use thicket_testkit::{Config, TestEnv};
 
 use crate::support::{json as parsed, start, stderr, stdout};
 
+const TOKEN: &str = "0123456789abcdef";
+
 const PEAK: &str = "'2026-11-22 10:00:05Z', 40, 0.9, 7";
 
 fn config() -> Config {
@@ -85,17 +87,20 @@ async fn an_anomaly_that_does_not_exist_is_an_error_that_names_the_nearest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_through_http_with_errors_as_json() {
     let mut env = start_with_anomalies().await;
-    let engine = env.engine().await;
+    let file = env.path().join("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let config = env.base().set("http.operate_token_file", file.to_str().unwrap());
+    let engine = env.engine_with(&config).await;
     let (status, list) = engine.api("GET", "/api/anomalies?sensor=site-1/*&limit=2", None).await;
     assert_eq!((status, list.as_array().unwrap().len()), (200, 2));
 
     let label = json!({"sensor": "site-1/door", "started": "2026-11-22T11:00:00.5+01:00", "label": "maintenance", "note": "new hinge"});
-    let (status, anomaly) = engine.api("POST", "/api/labels", Some(&label)).await;
+    let (status, anomaly) = engine.api_with(Some(TOKEN), "POST", "/api/labels", Some(&label)).await;
     assert_eq!((status, &anomaly["label"]["label"]), (200, &json!("maintenance")));
     let (_, unlabelled) = engine.api("GET", "/api/anomalies?unlabelled=true", None).await;
     assert_eq!(unlabelled.as_array().unwrap().len(), 2);
     let clear = "/api/labels?sensor=site-1/door&started=2026-11-22T10:00:00.5Z";
-    let (status, anomaly) = engine.api("DELETE", clear, None).await;
+    let (status, anomaly) = engine.api_with(Some(TOKEN), "DELETE", clear, None).await;
     assert_eq!((status, &anomaly["label"]), (200, &Value::Null));
 
     let with = |key: &str, value: &str| {
@@ -114,7 +119,7 @@ async fn the_same_through_http_with_errors_as_json() {
         ("GET", "/api/anomalys", None, 404),
     ];
     for (method, path, body, expected) in wrong {
-        let (status, answer) = engine.api(method, path, body.as_ref()).await;
+        let (status, answer) = engine.api_with(Some(TOKEN), method, path, body.as_ref()).await;
         assert_eq!(status, expected, "{method} {path} {body:?}: {answer}");
         assert!(answer["error"].is_string(), "{answer}");
     }

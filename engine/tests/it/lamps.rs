@@ -68,10 +68,10 @@ async fn a_store_that_is_away_is_named_by_readyz_the_gauge_and_one_log_line() {
     until_readyz(&engine, 503, &["redis at redis://", "has not answered"]).await;
     assert!(engine.metric("thicket_append_oldest_seconds").await > 1.0, "an append waits");
     assert!(engine.metric("thicket_partitions_owned").await < 0.5, "the leases have run out");
-    engine.until_log_contains("lease of the partition").await;
+    engine.until_log_contains("cannot renew leases").await;
     let named = |name: &str| warnings(&engine).iter().filter(|line| line.contains(name)).count();
     assert_eq!(named("redis at redis://"), 1, "{}", engine.log());
-    assert_eq!(named("lease of the partition"), 1, "{}", engine.log());
+    assert_eq!(named("cannot renew leases"), 1, "{}", engine.log());
     // Each operation that failed says so once, not for each of its partitions.
     assert!(warnings(&engine).len() < 20, "{:#?}", warnings(&engine));
     env.servers.redis.restart_on_same_port().unwrap();

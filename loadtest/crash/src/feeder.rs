@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::ensure;
 use thicket_testkit::Publisher;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,9 +39,19 @@ impl Feeder {
     }
 
     /// Waits until the broker has acknowledged every message that is released.
+    ///
+    /// # Errors
+    /// Also if the publisher has sent fewer messages than the broker has acknowledged: then nothing
+    /// is known about the others.
     pub(crate) async fn settle(&self, limit: Duration) -> anyhow::Result<()> {
-        let released = *self.released.borrow();
-        self.publisher.until_acknowledged(released as u64, limit).await
+        let released = *self.released.borrow() as u64;
+        self.publisher.until_acknowledged(released, limit).await?;
+        let sent = self.publisher.published();
+        ensure!(
+            sent >= released,
+            "the publisher sent {sent} of {released} messages, and all are acknowledged"
+        );
+        Ok(())
     }
 }
 

@@ -40,7 +40,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             shards: 2,
-            lease: "600ms",
+            // Long enough for a Redis that waits for the disk of a busy machine.
+            lease: "2s",
             max_detectors: 20_000,
             evict_after: "15m",
             linger: "5ms",

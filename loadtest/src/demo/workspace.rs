@@ -22,7 +22,7 @@ impl Workspace {
         }
         let directory = tempfile::TempDir::with_prefix("thicket-demo-")?;
         // PostgreSQL may run as another user, which must be able to enter the directory.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         std::fs::set_permissions(directory.path(), open)?;
         Ok(Self::Temporary(directory))
     }

@@ -56,7 +56,10 @@ CREATE TABLE sensors (
     first_seen timestamptz NOT NULL,
     -- Fields beyond the number of names that a detector keeps, counted once per reading and rounded
     -- down to a power of two.
-    untracked  bigint      NOT NULL DEFAULT 0
+    untracked  bigint      NOT NULL DEFAULT 0,
+    -- The newest UTC day on which it had a reading: no later day table has rows of it. Null: not known.
+    -- Queries for its newest reading begin there, so that they need not look into every day.
+    last_day   date
 );
 
 -- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
@@ -106,13 +109,13 @@ CREATE TABLE readings (
 
 -- Creates the day tables of readings that are missing for the given UTC days. Attaching a table
 -- takes a weaker lock than creating it in place, so queries and inserts on other days continue. The
--- advisory lock lets one writer at a time do it.
-CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql AS $$
+-- lock lets one writer at a time do it. A role that only reads cannot take it, unlike an advisory lock.
+CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     day  date;
     name text;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('thicket.ensure_day_partitions'));
+    LOCK TABLE deployment IN SHARE UPDATE EXCLUSIVE MODE;
     FOREACH day IN ARRAY days LOOP
         name := 'readings_' || to_char(day, '"y"YYYY"m"MM"d"DD');
         IF to_regclass(name) IS NULL THEN
@@ -123,6 +126,35 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+
+-- Locks a day table of readings against writers.
+CREATE FUNCTION lock_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = day AND inhparent = 'readings'::regclass) THEN
+        RAISE EXCEPTION '% is no day table of readings', day;
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', day);
+END $$;
+
+-- Drops a day table of readings.
+CREATE FUNCTION drop_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = day AND inhparent = 'readings'::regclass) THEN
+        RAISE EXCEPTION '% is no day table of readings', day;
+    END IF;
+    EXECUTE format('DROP TABLE %s', day);
+END $$;
+
+-- The three functions act with the rights of the owner, so that the engine need not own the tables:
+-- see roles.sql. Their names must mean the tables of this schema, whoever calls them.
+DO $do$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['ensure_day_partitions(date[])', 'lock_day_partition(regclass)', 'drop_day_partition(regclass)'] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', name, current_schema());
+    END LOOP;
+END $do$;
 
 -- Tries to insert rows. Returns the SQLSTATE and the message of the error if PostgreSQL rejects
 -- them, and no row if it accepts them. The caller rolls back. A client cannot decide by the
@@ -324,7 +356,9 @@ SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fi
        (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
         WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out
 FROM sensors s
-LEFT JOIN LATERAL (SELECT r.ts FROM readings r WHERE r.sensor = s.id ORDER BY r.ts DESC LIMIT 1) newest ON true;
+LEFT JOIN LATERAL (SELECT r.ts FROM readings r
+                   WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
+                   ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
 CREATE VIEW field_standings AS
 SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern, f.remark, f.repeats

@@ -1,9 +1,17 @@
 //! The migrations, embedded in the binary.
 
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
+use std::collections::BTreeSet;
+
+use diesel::migration::MigrationSource;
+use diesel::pg::Pg;
+use diesel::sql_types::{Bool, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+/// The roles and what each may do.
+const ROLES: &str = include_str!("../../roles.sql");
 
 /// The error of a migration that PostgreSQL rejects, or of a database that cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +27,49 @@ pub async fn migrate(connection: AsyncPgConnection) -> Result<Vec<String>, Migra
     Ok(versions.iter().map(ToString::to_string).collect())
 }
 
-/// Returns the names of the migrations that the database lacks. Call it on a multi-thread tokio
-/// runtime.
-pub async fn pending_migrations(connection: AsyncPgConnection) -> Result<Vec<String>, MigrationError> {
-    let mut harness = AsyncMigrationHarness::new(connection);
-    let pending = harness.pending_migrations(MIGRATIONS).map_err(MigrationError)?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+/// Returns the names of the migrations that the database lacks. Only reads: the engine need not be
+/// allowed to create tables.
+pub async fn pending_migrations(mut connection: AsyncPgConnection) -> Result<Vec<String>, MigrationError> {
+    #[derive(QueryableByName)]
+    struct Version {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrationError)?;
+    let wrap = |error: diesel::result::Error| MigrationError(error.into());
+    let exists = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS answer";
+    let ran: Vec<Version> = if is_true(&mut connection, exists).await? {
+        let query = sql_query("SELECT version FROM __diesel_schema_migrations");
+        query.load(&mut connection).await.map_err(wrap)?
+    } else {
+        Vec::new()
+    };
+    let ran: BTreeSet<String> = ran.into_iter().map(|row| row.version).collect();
+    let is_pending = |name: &dyn diesel::migration::MigrationName| !ran.contains(&name.version().to_string());
+    Ok(all
+        .iter()
+        .map(|migration| migration.name())
+        .filter(|name| is_pending(*name))
+        .map(ToString::to_string)
+        .collect())
+}
+
+/// Creates the roles `thicket_engine` and `thicket_reader` if they are missing, and grants to them
+/// what `roles.sql` says. Returns whether the reader is kept from locks and large objects, which only
+/// a superuser can do.
+pub async fn grant_roles(connection: &mut AsyncPgConnection) -> Result<bool, MigrationError> {
+    connection.batch_execute(ROLES).await.map_err(|error| MigrationError(error.into()))?;
+    let question = "SELECT NOT has_function_privilege('thicket_reader', 'pg_advisory_lock(bigint)', 'EXECUTE')
+                       AND NOT has_function_privilege('thicket_reader', 'lo_creat(integer)', 'EXECUTE') AS answer";
+    is_true(connection, question).await
+}
+
+async fn is_true(connection: &mut AsyncPgConnection, question: &str) -> Result<bool, MigrationError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        answer: bool,
+    }
+    let row: Result<Row, _> = sql_query(question).get_result(connection).await;
+    row.map(|row| row.answer).map_err(|error| MigrationError(error.into()))
 }

@@ -2,6 +2,7 @@
 //! outage for a bad row.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DatabaseError};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
@@ -22,16 +23,18 @@ pub(super) struct Unstorable {
 }
 
 /// Finds the readings whose rows PostgreSQL rejects while it accepts others. Rolls back every try.
+/// `limit`: how long a try may take.
 pub(super) async fn find_unstorable(
     connection: &mut AsyncPgConnection,
     batches: &[&CommitBatch],
+    limit: Duration,
 ) -> Result<Vec<Unstorable>, DatabaseError> {
     let mut found = Vec::new();
     let mut tried = 0;
     for (batch, contents) in batches.iter().enumerate() {
         let rows = contents.all_rows();
         tried += rows.len();
-        for (row, detail) in search(connection, &rows).await? {
+        for (row, detail) in search(connection, &rows, limit).await? {
             found.push(Unstorable { batch, row: rows[row].clone(), detail });
         }
     }
@@ -39,7 +42,7 @@ pub(super) async fn find_unstorable(
     // the next.
     let mut certain = Vec::new();
     for suspect in found {
-        if let Some(refused) = refusal(connection, std::slice::from_ref(&suspect.row)).await? {
+        if let Some(refused) = refusal(connection, std::slice::from_ref(&suspect.row), limit).await? {
             certain.push((suspect, refused.is_violation));
         }
     }
@@ -53,11 +56,12 @@ pub(super) async fn find_unstorable(
 async fn search(
     connection: &mut AsyncPgConnection,
     rows: &[LoggedRow],
+    limit: Duration,
 ) -> Result<Vec<(usize, String)>, DatabaseError> {
     let mut found = Vec::new();
     let mut open: Vec<Range<usize>> = Vec::from([Range { start: 0, end: rows.len() }]);
     while let Some(range) = open.pop() {
-        let Some(refused) = refusal(connection, &rows[range.clone()]).await? else { continue };
+        let Some(refused) = refusal(connection, &rows[range.clone()], limit).await? else { continue };
         if range.len() == 1 {
             found.push((range.start, refused.detail));
             continue;
@@ -84,15 +88,20 @@ struct Refusal {
 async fn refusal(
     connection: &mut AsyncPgConnection,
     rows: &[LoggedRow],
+    limit: Duration,
 ) -> Result<Option<Refusal>, DatabaseError> {
     let rows: Vec<&ReadingRow> = rows.iter().map(|logged| &logged.row).collect();
     let mut rejection = None;
-    let tried: Result<(), DatabaseError> = connection
-        .transaction(async |connection| {
-            rejection = try_insert_readings(connection, &rows).await?;
-            Err(DatabaseError::RollbackTransaction)
-        })
-        .await;
+    let attempt = connection.transaction(async |connection| {
+        rejection = try_insert_readings(connection, &rows).await?;
+        Err(DatabaseError::RollbackTransaction)
+    });
+    let silent = || {
+        let message = "no answer".to_owned();
+        Err(DatabaseError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message)))
+    };
+    let tried: Result<(), DatabaseError> =
+        tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| silent());
     match tried {
         Ok(()) | Err(DatabaseError::RollbackTransaction) => {}
         Err(error) => return Err(error),

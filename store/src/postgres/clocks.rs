@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::ReadingRow;
 use thicket_schema::{FieldSet, Flag, SensorId, Timestamp};
 
-use super::connection::{PostgresPool, StoreError};
+use super::connection::{PostgresPool, StoreError, quickly};
 use super::field_sets::FieldSets;
 
 /// The state of a sensor's time that cannot be read from its rows.
@@ -93,15 +93,30 @@ pub async fn rows_near(
     reach_micros: i64,
     field_sets: &FieldSets,
 ) -> Result<Vec<NearRow>, StoreError> {
+    quickly(rows_near_now(pool, sensor, times, reach_micros, field_sets)).await
+}
+
+async fn rows_near_now(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    times: &[Timestamp],
+    reach_micros: i64,
+    field_sets: &FieldSets,
+) -> Result<Vec<NearRow>, StoreError> {
+    let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) else { return Ok(Vec::new()) };
     let mut connection = pool.get().await?;
+    // PostgreSQL plans only the days between the constants $4 and $5.
     let rows: Vec<ReadingRow> = sql_query(
         "SELECT DISTINCT ON (r.ts) r.* FROM unnest($2::timestamptz[]) AS k (ts)
          JOIN readings r ON r.sensor = $1 AND r.ts >= k.ts AND r.ts <= k.ts + $3 * interval '1 microsecond'
+         WHERE r.ts >= $4 AND r.ts <= $5
          ORDER BY r.ts",
     )
     .bind::<BigInt, _>(sensor.0)
     .bind::<Array<Timestamptz>, _>(times)
     .bind::<BigInt, _>(reach_micros)
+    .bind::<Timestamptz, _>(first)
+    .bind::<Timestamptz, _>(Timestamp(last.0.saturating_add(reach_micros)))
     .load(&mut *connection)
     .await?;
     let names = field_sets.load(&mut connection, rows.iter().map(|row| row.field_set)).await?;

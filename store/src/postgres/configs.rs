@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::{DetectorConfig, NamedConfig};
 use thicket_schema::postgres::configs;
 
-use super::connection::{PostgresPool, StoreError};
+use super::connection::{PostgresPool, StoreError, quickly};
 
 /// Stores the configurations that rows refer to.
 pub(super) async fn insert_configs(
@@ -31,8 +31,10 @@ pub(super) async fn insert_configs(
 /// A configuration that this program cannot parse is left out: its rows count as rows of another
 /// shape.
 pub async fn stored_configs(pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
-    let stored: Vec<(i64, String)> =
-        configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?;
+    let stored: Vec<(i64, String)> = quickly(async {
+        Ok(configs::table.select((configs::id, configs::settings)).load(&mut *pool.get().await?).await?)
+    })
+    .await?;
     let named = stored.into_iter().filter_map(|(id, settings)| {
         let config = DetectorConfig::from_json(&settings).ok()?;
         // The same settings have another identity under another version of the algorithm.

@@ -1,8 +1,13 @@
-//! Connections to PostgreSQL, and the error of queries.
+//! Connections to PostgreSQL, the bounds of their waits, and the error of queries.
+//!
+//! A server can stop answering without closing a connection: its host vanishes, or a network device
+//! between the two forgets the connection. So every wait of the engine has a bound on this side too.
+
+use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use thicket_connect::{Expected, all_causes, with_advice};
@@ -10,6 +15,17 @@ use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::server::{PostgresServer, PostgresServerError, Target};
+
+/// How long to wait for a connection: TCP, TLS, password and settings.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long PostgreSQL may execute a statement, unless the connection sets another bound.
+const STATEMENT_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long to wait for the answer of a connection of a pool before it is used again.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for an answer that PostgreSQL gives in milliseconds.
+const QUICK_ANSWER: Duration = Duration::from_secs(20);
+/// How long to wait for an answer that may be large. PostgreSQL gives up before.
+const LARGE_ANSWER: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(5));
 
 /// A connection to PostgreSQL.
 pub type PostgresConnection = AsyncPgConnection;
@@ -29,6 +45,9 @@ pub enum StoreError {
     /// The query failed.
     #[error("postgresql: {0}")]
     Query(#[from] diesel::result::Error),
+    /// There is no answer. The connection is not used again.
+    #[error("postgresql has not answered for {} s", .0.as_secs())]
+    Silent(Duration),
     /// A stored field set is missing or invalid.
     #[error("a stored field set is damaged: {0}")]
     FieldSet(String),
@@ -36,13 +55,47 @@ pub enum StoreError {
 
 /// Connects with the settings that the commit point needs: PostgreSQL reports a commit only once it
 /// is on disk.
+///
+/// # Errors
+/// Returns an error that says what to do. Also if the server does not answer.
 pub async fn connect_postgres(server: impl Into<PostgresServer>) -> ConnectionResult<AsyncPgConnection> {
-    let mut connection = establish(&server.into()).await?;
-    connection
-        .batch_execute("SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET statement_timeout = '60s'")
-        .await
-        .map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
-    Ok(connection)
+    let server = server.into();
+    let connect = async {
+        let mut connection = establish(&server).await?;
+        let timeout = STATEMENT_TIMEOUT.as_millis();
+        // PostgreSQL ends a statement whose client has gone. Its versions before 14 cannot.
+        let settings = format!(
+            "SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET statement_timeout = {timeout};
+             SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+        );
+        let set = connection.batch_execute(&settings).await;
+        set.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+        Ok(connection)
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| {
+        let seconds = CONNECT_TIMEOUT.as_secs();
+        Err(ConnectionError::BadConnection(format!("no answer within {seconds} s")))
+    })
+}
+
+/// Waits for an answer that PostgreSQL gives in milliseconds, with a bound.
+pub(super) async fn quickly<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    within(QUICK_ANSWER, query).await
+}
+
+/// Waits for an answer that may be large, with a bound.
+pub(super) async fn patiently<T>(
+    query: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    within(LARGE_ANSWER, query).await
+}
+
+/// A query that is dropped returns its connection to the pool. The pool finds out whether it answers.
+async fn within<T>(
+    limit: Duration,
+    query: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, query).await.unwrap_or(Err(StoreError::Silent(limit)))
 }
 
 /// Connects, with TLS if the address asks for it. Reads the certificates.
@@ -87,5 +140,13 @@ pub fn postgres_pool(server: impl Into<PostgresServer>, size: usize) -> Result<P
         let server = server.clone();
         async move { connect_postgres(server).await }.boxed()
     });
+    config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|connection| {
+        async {
+            let ping = diesel::sql_query("SELECT 1").execute(connection);
+            let answer = tokio::time::timeout(PING_TIMEOUT, ping).await;
+            answer.map_or(Err(QueryError::NotFound), |answer| answer.map(drop))
+        }
+        .boxed()
+    }));
     Pool::builder(AsyncDieselConnectionManager::new_with_config(shown, config)).max_size(size).build()
 }

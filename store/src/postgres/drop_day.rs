@@ -95,7 +95,7 @@ where
         .transaction(async move |connection| {
             connection.batch_execute(LOCK_TIMEOUT).await?;
             // Blocks writers of this day. Readers, and writers of other days, continue.
-            let lock = format!("LOCK TABLE {} IN SHARE MODE;", day.name);
+            let lock = format!("PERFORM lock_day_partition('{}');", day.name);
             run_with_lock_timeout(connection, &lock).await?;
             let waiting = count_waiting(newest_rows(connection, day).await?).await?;
             if waiting > 0 {
@@ -106,7 +106,11 @@ where
                 return Err(RowsWithoutSensor(*all).into());
             }
             let expire: String = counts.iter().filter_map(expire_statement).collect();
-            run_with_lock_timeout(connection, &format!("{expire} DROP TABLE {};", day.name)).await?;
+            run_with_lock_timeout(
+                connection,
+                &format!("{expire} PERFORM drop_day_partition('{}');", day.name),
+            )
+            .await?;
             Ok(DayOutcome::Dropped(counts.iter().map(|rows| rows.all).sum()))
         })
         .await

@@ -9,14 +9,17 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{ReadingRow, readings};
 use thicket_schema::{FieldSet, Flag, SensorId, Timestamp};
 
-use super::clocks::{ClockState, TimeFacts};
-use super::connection::{PostgresPool, StoreError};
+use super::connection::{PostgresPool, StoreError, patiently};
 use super::field_sets::FieldSets;
 
 /// Before every reading: no reading is older than the Unix epoch.
-const BEFORE_ALL: Timestamp = Timestamp(-1);
+pub(super) const BEFORE_ALL: Timestamp = Timestamp(-1);
 /// After every reading: no reading is of the year 2263 or later.
-const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
+pub(super) const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
+
+/// Rows that one query returns at most. A long history takes several queries, and each of them is
+/// fast.
+const PAGE: usize = 50_000;
 
 /// A reading of a sensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +63,21 @@ pub async fn rows_after(
     after: Option<Applied>,
     field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let range = RowRange::Between(after.unwrap_or((0, BEFORE_ALL)), (i32::MAX, AFTER_ALL), usize::MAX >> 1);
-    rows(&mut *pool.get().await?, sensor, range, field_sets).await
+    let mut after = after.unwrap_or((0, BEFORE_ALL));
+    let mut all = Vec::new();
+    loop {
+        let range = RowRange::Between(after, (i32::MAX, AFTER_ALL), PAGE);
+        let page =
+            patiently(async { rows(&mut *pool.get().await?, sensor, range, field_sets).await }).await?;
+        let is_last = page.len() < PAGE;
+        if let Some(last) = page.last() {
+            after = (last.era, last.ts);
+        }
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
 
 /// Returns the first `limit` rows of [`rows_after`] that are before the place `before`.
@@ -84,7 +100,8 @@ pub async fn rows_up_to(
     newest: Applied,
     limit: usize,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    rows(&mut *pool.get().await?, sensor, RowRange::UpTo(newest, limit), &FieldSets::default()).await
+    let range = RowRange::UpTo(newest, limit);
+    patiently(async { rows(&mut *pool.get().await?, sensor, range, &FieldSets::default()).await }).await
 }
 
 /// Returns the first `limit` rows of a sensor between two times, both excluded, in the order of
@@ -129,7 +146,7 @@ pub async fn newest_of_others(
     }
     let (era, ts) = before.unwrap_or((i32::MAX, AFTER_ALL));
     // One step per era, each in the order of the primary key.
-    let newest: Vec<Newest> = sql_query(
+    let query = sql_query(
         "SELECT e.era, n.ts
          FROM (SELECT 0 AS era UNION ALL SELECT era FROM clock_changes WHERE sensor = $1) e
          CROSS JOIN LATERAL (
@@ -141,9 +158,8 @@ pub async fn newest_of_others(
     .bind::<BigInt, _>(sensor.0)
     .bind::<Array<BigInt>, _>(configs.iter().map(|id| id.cast_signed()).collect::<Vec<_>>())
     .bind::<Integer, _>(era)
-    .bind::<Timestamptz, _>(ts)
-    .load(&mut *pool.get().await?)
-    .await?;
+    .bind::<Timestamptz, _>(ts);
+    let newest: Vec<Newest> = patiently(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
     Ok(newest.into_iter().next().map(|Newest { era, ts }| (era, ts)))
 }
 
@@ -283,73 +299,25 @@ pub async fn time_before(
     Ok(rows.into_iter().next().map(|row| row.ts))
 }
 
-/// The facts that decide whether a restore may use the checkpoint of a sensor, and those that
-/// restore the order of its readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckpointFacts {
-    /// The seq of its newest scored row; `None` if it has no such row. If retention has dropped
-    /// rows of any sensor, a sensor without rows has `u64::MAX`: it may have had any number of
-    /// rows.
-    pub newest_seq: Option<u64>,
-    /// Whether its detector has applied labels.
-    pub has_labels: bool,
-    /// The order of its readings in time.
-    pub time: TimeFacts,
-}
-
-impl CheckpointFacts {
-    /// Reads the facts of a sensor.
-    pub async fn load(pool: &PostgresPool, sensor: SensorId) -> Result<Self, StoreError> {
-        #[derive(QueryableByName)]
-        struct Found {
-            #[diesel(sql_type = Nullable<BigInt>)]
-            seq: Option<i64>,
-            #[diesel(sql_type = Bool)]
-            has_expired: bool,
-            #[diesel(sql_type = Bool)]
-            has_labels: bool,
-            #[diesel(sql_type = Integer)]
-            era: i32,
-            #[diesel(sql_type = Nullable<Timestamptz>)]
-            newest: Option<Timestamp>,
-            #[diesel(sql_type = Nullable<Timestamptz>)]
-            highest: Option<Timestamp>,
-            #[diesel(sql_type = Nullable<Integer>)]
-            late: Option<i32>,
-            #[diesel(sql_type = Nullable<Timestamptz>)]
-            last_late: Option<Timestamp>,
-            #[diesel(sql_type = Nullable<Timestamptz>)]
-            ahead_of: Option<Timestamp>,
-        }
-        let found: Found = sql_query(format!(
-            "SELECT coalesce(
-                        (SELECT seq FROM readings r
-                         WHERE r.sensor = s.id AND r.era = e.era AND seq IS NOT NULL ORDER BY ts DESC LIMIT 1),
-                        (SELECT max(seq) FROM readings r WHERE r.sensor = s.id AND e.era > 0)) AS seq,
-                    EXISTS (SELECT 1 FROM partitions WHERE expired > 0) AS has_expired,
-                    EXISTS (SELECT 1 FROM applied_labels a WHERE a.sensor = s.id) AS has_labels,
-                    e.era,
-                    (SELECT ts FROM readings r
-                     WHERE r.sensor = s.id AND r.era = e.era AND (flags & {late}) = 0 ORDER BY ts DESC LIMIT 1) AS newest,
-                    (SELECT ts FROM readings r WHERE r.sensor = s.id ORDER BY ts DESC LIMIT 1) AS highest,
-                    c.late, c.last_late, c.ahead_of
-             FROM (SELECT $1 AS id) s
-             CROSS JOIN LATERAL (SELECT coalesce(max(era), 0) AS era FROM clock_changes WHERE sensor = s.id) e
-             LEFT JOIN sensor_clocks c ON c.sensor = s.id",
-            late = Flag::Late.bit()
-        ))
-        .bind::<BigInt, _>(sensor.0)
-        .get_result(&mut *pool.get().await?)
-        .await?;
-        let newest_seq = found.seq.map(i64::cast_unsigned).or(found.has_expired.then_some(u64::MAX));
-        let state = found.late.zip(found.last_late).map(|(late, last_late)| ClockState {
-            late: late.cast_unsigned(),
-            last_late,
-            ahead_of: found.ahead_of,
-        });
-        let time = TimeFacts { era: found.era, newest: found.newest, highest: found.highest, state };
-        Ok(Self { newest_seq, has_labels: found.has_labels, time })
+/// Returns the time before the first reading of each era of a sensor after `era`, the lowest of
+/// them.
+async fn first_of_later_eras(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    era: i32,
+) -> QueryResult<Timestamp> {
+    #[derive(QueryableByName)]
+    struct First {
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        begins: Option<Timestamp>,
     }
+    let First { begins } =
+        sql_query("SELECT min(begins) AS begins FROM clock_changes WHERE sensor = $1 AND era > $2")
+            .bind::<BigInt, _>(sensor.0)
+            .bind::<Integer, _>(era)
+            .get_result(connection)
+            .await?;
+    Ok(begins.map_or(AFTER_ALL, |begins| Timestamp(begins.0.saturating_sub(1))))
 }
 
 async fn rows(
@@ -362,13 +330,15 @@ async fn rows(
     let rows: Vec<ReadingRow> = match range {
         // One step per era, each in the order of the primary key. Nearly every sensor has one era.
         RowRange::Between((era_after, after), (era_before, before), limit) => {
+            let lowest = after.min(first_of_later_eras(connection, sensor, era_after).await?);
+            // PostgreSQL plans only the days after the constant $7.
             sql_query(format!(
                 "SELECT n.* FROM (
                      SELECT $2 AS of_era, $3 AS after
                      UNION ALL SELECT era, begins - interval '1 microsecond' FROM clock_changes
                      WHERE sensor = $1 AND era > $2 AND era <= $4) e
                  CROSS JOIN LATERAL (
-                     {select} AND era = e.of_era AND ts > e.after
+                     {select} AND era = e.of_era AND ts > e.after AND ts > $7
                      AND ts < CASE WHEN e.of_era = $4 THEN $5 ELSE 'infinity' END ORDER BY ts LIMIT $6) n
                  ORDER BY n.era, n.ts LIMIT $6"
             ))
@@ -378,6 +348,7 @@ async fn rows(
             .bind::<Integer, _>(era_before)
             .bind::<Timestamptz, _>(before)
             .bind::<BigInt, _>(limit as i64)
+            .bind::<Timestamptz, _>(lowest)
             .load(connection)
             .await?
         }

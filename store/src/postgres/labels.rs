@@ -8,7 +8,7 @@ use thicket_detector::Label;
 use thicket_schema::postgres::labels;
 use thicket_schema::{PartitionId, SensorId, SensorName, Timestamp};
 
-use super::connection::{PostgresPool, StoreError};
+use super::connection::{PostgresPool, StoreError, quickly};
 
 /// Maximum number of labels that one query returns.
 const PAGE: i64 = 1_000;
@@ -97,13 +97,12 @@ pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, 
         #[diesel(sql_type = Text)]
         label: String,
     }
-    let rows: Vec<Row> = sql_query(
+    let query = sql_query(
         "SELECT s.partition, s.name, l.started, l.label
          FROM labels l JOIN sensors s ON s.id = l.sensor WHERE NOT l.logged ORDER BY l.set_at, s.name, l.started LIMIT $1",
     )
-    .bind::<BigInt, _>(PAGE)
-    .load(&mut *pool.get().await?)
-    .await?;
+    .bind::<BigInt, _>(PAGE);
+    let rows: Vec<Row> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
     let label = |Row { partition, name, started, label }: Row| {
         let sensor = SensorName::new(&name).ok()?;
         Some(UnloggedLabel { partition: PartitionId(partition as u16), sensor, started, label })
@@ -113,16 +112,19 @@ pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, 
 
 /// Marks labels as logged, except labels that an operator has changed meanwhile.
 pub async fn mark_logged(pool: &PostgresPool, labels: &[UnloggedLabel]) -> Result<(), StoreError> {
-    let mut connection = pool.get().await?;
-    for UnloggedLabel { sensor, started, label, .. } in labels {
-        sql_query("UPDATE labels SET logged = true WHERE sensor = $1 AND started = $2 AND label = $3")
-            .bind::<BigInt, _>(sensor.id().0)
-            .bind::<Timestamptz, _>(started)
-            .bind::<Text, _>(label)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    quickly(async {
+        let mut connection = pool.get().await?;
+        for UnloggedLabel { sensor, started, label, .. } in labels {
+            sql_query("UPDATE labels SET logged = true WHERE sensor = $1 AND started = $2 AND label = $3")
+                .bind::<BigInt, _>(sensor.id().0)
+                .bind::<Timestamptz, _>(started)
+                .bind::<Text, _>(label)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Stores the labels that detectors have applied.
@@ -156,11 +158,10 @@ pub async fn applied_labels(pool: &PostgresPool, sensor: SensorId) -> Result<Vec
         #[diesel(sql_type = Text)]
         label: String,
     }
-    let rows: Vec<Row> =
+    let query =
         sql_query("SELECT seq, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, started")
-            .bind::<BigInt, _>(sensor.0)
-            .load(&mut *pool.get().await?)
-            .await?;
+            .bind::<BigInt, _>(sensor.0);
+    let rows: Vec<Row> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
     let applied = |Row { seq, started, label }: Row| {
         Some(AppliedLabel { sensor, seq: seq.cast_unsigned(), started, label: Label::from_name(&label)? })
     };

@@ -63,13 +63,19 @@ async fn stored_values(
     connection: &mut AsyncPgConnection,
     rows: &[&ReadingRow],
 ) -> QueryResult<HashMap<ReadingKey, (i64, Vec<f64>)>> {
+    let times = || rows.iter().map(|row| row.ts);
+    let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(HashMap::new()) };
+    // PostgreSQL plans only the days between the constants $3 and $4.
     let found: Vec<StoredValues> = sql_query(
         r#"SELECT r.sensor, r.ts, r.field_set, r."values"
            FROM UNNEST($1::int8[], $2::timestamptz[]) AS k (sensor, ts)
-           JOIN readings r ON r.sensor = k.sensor AND r.ts = k.ts"#,
+           JOIN readings r ON r.sensor = k.sensor AND r.ts = k.ts
+           WHERE r.ts >= $3 AND r.ts <= $4"#,
     )
     .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.sensor).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.ts).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(times().collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(first)
+    .bind::<Timestamptz, _>(last)
     .load(connection)
     .await?;
     Ok(found.into_iter().map(|row| (row.key, (row.field_set, row.values))).collect())

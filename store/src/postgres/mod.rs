@@ -11,13 +11,15 @@
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
-//! - `history`: the questions that a restore, `explain` and `backtest` ask about a sensor.
+//! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
+//!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
 //! - `pattern`: patterns of names and topics, as operators write them.
 
 mod anomalies;
 mod batch;
 mod bisect;
+mod checkpoint_facts;
 mod clocks;
 mod commit;
 mod configs;
@@ -49,6 +51,7 @@ pub use anomalies::{
     count_open_anomalies, find_anomaly, list_anomalies, nearest_anomalies, serialize_causes,
 };
 pub use batch::{CommitBatch, LateReading, LoggedDeadLetter, LoggedRow, SeenSensor};
+pub use checkpoint_facts::CheckpointFacts;
 pub use clocks::{
     ClockAhead, ClockBehind, ClockChange, ClockState, ClockUpdate, NearRow, TimeFacts, clocks_ahead,
     clocks_behind, rows_near,
@@ -67,8 +70,8 @@ pub use dead_letters::{
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
 pub use history::{
-    Applied, CheckpointFacts, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others,
-    newest_scored, newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
+    Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
+    newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
 };
 pub use labels::{
     AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
@@ -82,7 +85,8 @@ pub use partitions::{
 };
 pub use pending_writes::CommitReport;
 pub use quarantine::{
-    QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine, quarantined_by_reason,
+    QuarantineEntry, QuarantineList, QuarantineReason, newest_quarantined, quarantine_reading,
+    quarantined_by_reason,
 };
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};

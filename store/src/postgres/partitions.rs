@@ -14,7 +14,7 @@ use thicket_detector::ALGORITHM;
 use thicket_schema::postgres::{deployment, partitions};
 use thicket_schema::{PartitionId, Position};
 
-use super::connection::{PostgresPool, StoreError};
+use super::connection::{PostgresPool, StoreError, quickly};
 use super::quarantine::{QuarantineList, pending_quarantine};
 
 /// Why a node must not start on this database.
@@ -72,19 +72,22 @@ pub async fn partitions_configured_otherwise(
     pool: &PostgresPool,
     detectors: &str,
 ) -> Result<Vec<PartitionId>, StoreError> {
-    let ids: Vec<i32> = partitions::table
-        .filter(partitions::detectors.is_distinct_from(detectors))
-        .order(partitions::id)
-        .select(partitions::id)
-        .load(&mut *pool.get().await?)
-        .await?;
+    let ids: Vec<i32> = quickly(async {
+        let query = partitions::table.filter(partitions::detectors.is_distinct_from(detectors));
+        let query = query.order(partitions::id).select(partitions::id);
+        Ok(query.load(&mut *pool.get().await?).await?)
+    })
+    .await?;
     Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
 }
 
 /// Returns every partition of the deployment.
 pub async fn all_partitions(pool: &PostgresPool) -> Result<Vec<PartitionId>, StoreError> {
-    let ids: Vec<i32> =
-        partitions::table.order(partitions::id).select(partitions::id).load(&mut *pool.get().await?).await?;
+    let ids: Vec<i32> = quickly(async {
+        let query = partitions::table.order(partitions::id).select(partitions::id);
+        Ok(query.load(&mut *pool.get().await?).await?)
+    })
+    .await?;
     Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
 }
 
@@ -128,7 +131,13 @@ struct Claimed {
 /// A partition that a later version of the detection algorithm has scored is neither claimed nor
 /// returned. After an earlier version, the version of this program takes over at the committed
 /// position.
+///
+/// A claim without an answer may have succeeded. Claim again: only the newest epoch counts.
 pub async fn claim(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<ClaimedPartition>, StoreError> {
+    quickly(claim_now(pool, ids)).await
+}
+
+async fn claim_now(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<ClaimedPartition>, StoreError> {
     let mut connection = pool.get().await?;
     let ids: Vec<i32> = ids.iter().map(|partition| i32::from(partition.0)).collect();
     let claimed: Vec<Claimed> = sql_query(
@@ -164,15 +173,18 @@ pub async fn mark_clean_shutdown(
 ) -> Result<(), StoreError> {
     let ids: Vec<i32> = owned.keys().map(|partition| i32::from(partition.0)).collect();
     let epochs: Vec<i64> = owned.values().copied().collect();
-    sql_query(
-        "UPDATE partitions p SET clean_shutdown = true FROM UNNEST($1::int4[], $2::int8[]) AS o (id, epoch)
-         WHERE p.id = o.id AND p.epoch = o.epoch",
-    )
-    .bind::<Array<Integer>, _>(ids)
-    .bind::<Array<BigInt>, _>(epochs)
-    .execute(&mut *pool.get().await?)
-    .await?;
-    Ok(())
+    quickly(async {
+        sql_query(
+            "UPDATE partitions p SET clean_shutdown = true FROM UNNEST($1::int4[], $2::int8[]) AS o (id, epoch)
+             WHERE p.id = o.id AND p.epoch = o.epoch",
+        )
+        .bind::<Array<Integer>, _>(ids)
+        .bind::<Array<BigInt>, _>(epochs)
+        .execute(&mut *pool.get().await?)
+        .await?;
+        Ok(())
+    })
+    .await
 }
 
 /// Counts dead letters of a partition that are deleted. Call it in the transaction that deletes

@@ -12,6 +12,7 @@ use super::anomalies::{close_open_anomalies, upsert_anomalies};
 use super::batch::{CommitBatch, LateReading, LoggedDeadLetter, SeenSensor};
 use super::clocks::{insert_clock_changes, update_clocks};
 use super::configs::insert_configs;
+use super::day_tables::day_of;
 use super::dead_letters::insert_dead_letters;
 use super::labels::insert_applied_labels;
 use super::late::{LateOutcome, insert_late};
@@ -19,7 +20,7 @@ use super::log_losses::insert_losses;
 use super::positions::{Advance, lock_partitions};
 use super::readings::insert_readings;
 use super::sensor_fields::write_field_reports;
-use super::sensors::upsert_sensors;
+use super::sensors::{upsert_sensors, write_last_days};
 use crate::faults;
 
 /// The outcome of a transaction.
@@ -46,6 +47,8 @@ pub(super) struct StoredReferences {
     pub(super) sensors: HashSet<(i64, i64)>,
     /// Identities of configurations.
     pub(super) configs: HashSet<u64>,
+    /// The newest day of each sensor.
+    pub(super) last_days: BTreeMap<i64, i32>,
 }
 
 /// Locks the partitions of the batches and returns the epoch and position of each.
@@ -78,6 +81,7 @@ pub(super) struct PendingWrites<'a> {
     sensors: Vec<&'a SeenSensor>,
     sensor_partitions: BTreeMap<i64, i32>,
     configs: BTreeMap<u64, &'a str>,
+    last_days: BTreeMap<i64, i32>,
     batches: Vec<&'a CommitBatch>,
 }
 
@@ -114,6 +118,15 @@ impl<'a> PendingWrites<'a> {
         advance.counts.unscored += batch.unscored.cast_signed();
         advance.counts.scored += batch.rows.len() as i64 - (batch.poison + batch.unscored).cast_signed();
         self.rows.extend(batch.rows.iter().map(|logged| &logged.row));
+        let rows = batch.rows.iter().map(|logged| (logged.row.sensor, logged.row.ts));
+        let late = batch.late.iter().map(|late| (late.reading.sensor.id().0, late.reading.ts));
+        for (sensor, ts) in rows.chain(late) {
+            let day = day_of(ts);
+            if stored.last_days.get(&sensor).is_none_or(|&stored| stored < day) {
+                let newest = self.last_days.entry(sensor).or_insert(day);
+                *newest = day.max(*newest);
+            }
+        }
         self.late.extend(&batch.late);
         self.late_partitions.resize(self.late.len(), batch.partition);
         self.dead_letters.extend(batch.dead_letters.iter().map(|logged| (batch.partition, logged)));
@@ -141,6 +154,7 @@ impl<'a> PendingWrites<'a> {
         faults::pass("insert.before");
         let partition_of = |seen: &SeenSensor| self.sensor_partitions[&seen.sensor.id().0];
         upsert_sensors(connection, partition_of, &self.sensors).await?;
+        write_last_days(connection, &self.last_days).await?;
         // Of several reports about a sensor, the last one counts.
         let fields = self.batches.iter().flat_map(|batch| &batch.fields).collect();
         write_field_reports(connection, &fields).await?;
@@ -184,6 +198,7 @@ impl<'a> PendingWrites<'a> {
         report.written.sensors =
             self.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
         report.written.configs = self.configs.keys().copied().collect();
+        report.written.last_days.clone_from(&self.last_days);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{QuarantineRow, quarantine as quarantine_table};
 use thicket_schema::{PartitionId, RecordPosition, SensorName, Timestamp};
 
+use super::connection::{PostgresPool, StoreError, quickly};
 use crate::faults;
 
 /// Why a reading is skipped.
@@ -58,9 +59,17 @@ pub struct QuarantineEntry {
     pub detail: String,
 }
 
+/// Quarantines a reading like [`quarantine`], on a connection of a pool.
+pub async fn quarantine_reading(pool: &PostgresPool, entry: &QuarantineEntry) -> Result<bool, StoreError> {
+    quickly(async { Ok(quarantine(&mut *pool.get().await?, entry).await?) }).await
+}
+
 /// Quarantines a reading; the first entry of a reading wins. Returns false, and writes nothing, if
 /// the partition has another owner.
-pub async fn quarantine(connection: &mut AsyncPgConnection, entry: &QuarantineEntry) -> QueryResult<bool> {
+pub(super) async fn quarantine(
+    connection: &mut AsyncPgConnection,
+    entry: &QuarantineEntry,
+) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Owned {
         #[diesel(sql_type = BigInt)]

@@ -1,6 +1,9 @@
 //! `sensors`: every sensor that has rows, and the union of its fields.
 
-use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz};
+use std::collections::BTreeMap;
+
+use diesel::pg::data_types::PgDate;
+use diesel::sql_types::{Array, BigInt, Date, Integer, Text, Timestamptz};
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::SensorName;
@@ -39,6 +42,26 @@ pub(super) async fn upsert_sensors(
         .execute(connection)
         .await?;
     }
+    Ok(())
+}
+
+/// Stores the newest day of each sensor, counted as in [`day_of`](super::day_of), unless a newer one is
+/// stored.
+pub(super) async fn write_last_days(
+    connection: &mut AsyncPgConnection,
+    days: &BTreeMap<i64, i32>,
+) -> QueryResult<()> {
+    if days.is_empty() {
+        return Ok(());
+    }
+    sql_query(
+        "UPDATE sensors s SET last_day = d.day FROM UNNEST($1::int8[], $2::date[]) AS d (sensor, day)
+         WHERE s.id = d.sensor AND (s.last_day IS NULL OR s.last_day < d.day)",
+    )
+    .bind::<Array<BigInt>, _>(days.keys().copied().collect::<Vec<_>>())
+    .bind::<Array<Date>, _>(days.values().map(|&day| PgDate(day)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -6,10 +6,22 @@
 
 use std::fmt::{Debug, Display, Formatter};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use thicket_connect::{TlsError, TlsSettings, Verification, without_password};
 use tokio_postgres::config::SslMode;
+
+/// How long to wait for a TCP connection to a host.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The kernel asks a silent host every few seconds whether it still has the connection. If the host
+/// has vanished, the connection ends after 25 s. If it is back, its first answer ends the connection.
+/// Linux would begin to ask after 2 hours.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long sent bytes may remain without an acknowledgement of the other host.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The address of a database, with its TLS settings. Its text forms hide the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -110,7 +122,28 @@ impl PostgresServer {
         let mut config =
             parsed.map_err(|error| PostgresServerError::Url(thicket_connect::all_causes(&error)))?;
         config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        set_timeouts(&mut config, &rest);
         Ok(Target { config, tls })
+    }
+}
+
+/// Sets the timeouts of the connection that the parameters of the URL do not set.
+fn set_timeouts(config: &mut tokio_postgres::Config, parameters: &[&str]) {
+    let is_free = |name: &str| parameters.iter().all(|parameter| parameter.split('=').next() != Some(name));
+    if is_free("connect_timeout") {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if is_free("keepalives_idle") {
+        config.keepalives_idle(KEEPALIVE_IDLE);
+    }
+    if is_free("keepalives_interval") {
+        config.keepalives_interval(KEEPALIVE_INTERVAL);
+    }
+    if is_free("keepalives_retries") {
+        config.keepalives_retries(KEEPALIVE_RETRIES);
+    }
+    if is_free("tcp_user_timeout") {
+        config.tcp_user_timeout(TCP_USER_TIMEOUT);
     }
 }
 

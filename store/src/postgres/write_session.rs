@@ -2,7 +2,7 @@
 //! database.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::result::Error as DatabaseError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
@@ -20,8 +20,15 @@ use super::server::PostgresServer;
 /// How long PostgreSQL waits for the next statement of a transaction. It is shorter than the
 /// default of a lease.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
+/// How long a statement may take, unless [`WriteSession::set_limit`] says otherwise.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(15);
+/// How much longer than one statement the whole transaction may take.
+const GRACE: Duration = Duration::from_secs(5);
 /// How many day tables are created in advance.
 const DAYS_AHEAD: i32 = 2;
+/// Maximum number of day tables that one statement creates. A statement that exceeds its limit
+/// creates none, so each of them must be short.
+const DAYS_PER_STATEMENT: usize = 32;
 
 /// Upper bound of the cached pairs of sensor and field set. A sensor with ever new fields would let
 /// the cache grow.
@@ -29,12 +36,23 @@ const MAX_STORED_SENSORS: usize = 1_000_000;
 
 /// A session that commits batches. It connects at the first commit. After an error, start a new
 /// session: the connection may be broken, and the cache may be outdated.
-#[derive(Default)]
 pub struct WriteSession {
     connection: Option<AsyncPgConnection>,
+    limit: Duration,
     /// The days whose tables exist.
     days: BTreeSet<i32>,
     stored: StoredReferences,
+}
+
+impl Default for WriteSession {
+    fn default() -> Self {
+        Self {
+            connection: None,
+            limit: DEFAULT_LIMIT,
+            days: BTreeSet::new(),
+            stored: StoredReferences::default(),
+        }
+    }
 }
 
 /// Why a transaction failed.
@@ -46,9 +64,26 @@ pub enum WriteError {
     /// PostgreSQL rejects a statement, or does not answer.
     #[error("{0}")]
     Database(#[from] DatabaseError),
+    /// The transaction took too long: PostgreSQL or this side has ended it. It may be committed.
+    #[error("no commit within {} s", .0.as_secs())]
+    Slow(Duration),
 }
 
 impl WriteSession {
+    /// Sets how long PostgreSQL may execute a statement. The whole transaction may take 5 seconds
+    /// longer. Then this side gives up the connection: the server may never answer.
+    pub async fn set_limit(&mut self, limit: Duration) -> Result<(), WriteError> {
+        if self.limit != limit {
+            self.limit = limit;
+            if let Some(connection) = self.connection.as_mut() {
+                let statement = statement_timeout(limit);
+                let set = connection.batch_execute(&statement);
+                tokio::time::timeout(GRACE, set).await.map_err(|_| WriteError::Slow(GRACE))??;
+            }
+        }
+        Ok(())
+    }
+
     /// Finds the rows that made PostgreSQL reject the batches, quarantines their readings, and
     /// returns their partitions. Returns no partition if no row is to blame.
     pub async fn quarantine_unstorable(
@@ -66,14 +101,16 @@ impl WriteSession {
         if is_missing_day(error) {
             return partitions;
         }
-        let Ok(found) = find_unstorable(connection, batches).await else { return partitions };
+        let limit = self.limit + GRACE;
+        let Ok(found) = find_unstorable(connection, batches, limit).await else { return partitions };
         for unstorable in found {
             let Some(entry) = quarantine_entry(batches[unstorable.batch], unstorable) else { continue };
             tracing::error!(sensor = %entry.sensor, ts = %entry.ts, position = %entry.position, reason = entry.detail, "postgresql rejects a reading; it becomes a dead letter");
             // If another owner has claimed the partition, no entry is written. The partition is
             // reopened anyway.
-            match quarantine(connection, &entry).await {
-                Ok(_) => drop(partitions.insert(entry.partition)),
+            match tokio::time::timeout(limit, quarantine(connection, &entry)).await {
+                Ok(Ok(_)) => drop(partitions.insert(entry.partition)),
+                Ok(Err(error)) => tracing::warn!(%error, "cannot quarantine the reading"),
                 Err(error) => tracing::warn!(%error, "cannot quarantine the reading"),
             }
         }
@@ -81,14 +118,34 @@ impl WriteSession {
     }
 
     /// Commits batches in one transaction. Before that, creates the day tables that are missing.
+    ///
+    /// # Errors
+    /// After an error, the transaction may be committed or not, or still be running. Commit the same
+    /// batches again, or the first of them: the commit waits for the transaction before, and the
+    /// committed positions decide what is applied.
     pub async fn commit(
         &mut self,
         server: impl Into<PostgresServer>,
         batches: &[&CommitBatch],
     ) -> Result<CommitReport, WriteError> {
         if self.connection.is_none() {
-            self.connection = Some(connect_to_write(server.into()).await?);
+            self.connection = Some(connect_to_write(server.into(), self.limit).await?);
         }
+        let started = Instant::now();
+        let limit = self.limit;
+        let committed = tokio::time::timeout(limit + GRACE, self.commit_now(batches)).await;
+        match committed {
+            // diesel hides the SQLSTATE. A statement that PostgreSQL has cancelled is recognised by
+            // its time.
+            Ok(Err(WriteError::Database(_))) if started.elapsed() >= limit => {}
+            Ok(result) => return result,
+            Err(_) => {}
+        }
+        self.connection = None;
+        Err(WriteError::Slow(started.elapsed()))
+    }
+
+    async fn commit_now(&mut self, batches: &[&CommitBatch]) -> Result<CommitReport, WriteError> {
         let Some(connection) = self.connection.as_mut() else { return Ok(CommitReport::default()) };
         let days = batches.iter().flat_map(|batch| {
             let rows = batch.rows.iter().map(|logged| logged.row.ts);
@@ -98,15 +155,19 @@ impl WriteSession {
         if let Some(&newest) = missing.last() {
             missing.extend(newest + 1..=newest + DAYS_AHEAD);
             let missing: Vec<i32> = missing.into_iter().collect();
-            ensure_days(connection, &missing).await?;
-            self.days.extend(missing);
+            for days in missing.chunks(DAYS_PER_STATEMENT) {
+                ensure_days(connection, days).await?;
+                self.days.extend(days);
+            }
         }
         let report = apply(connection, batches, &self.stored).await?;
         if self.stored.sensors.len() > MAX_STORED_SENSORS {
             self.stored.sensors.clear();
+            self.stored.last_days.clear();
         }
         self.stored.sensors.extend(&report.written.sensors);
         self.stored.configs.extend(&report.written.configs);
+        self.stored.last_days.extend(&report.written.last_days);
         Ok(report)
     }
 }
@@ -128,9 +189,15 @@ fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<Quara
 
 /// Connects with a timeout for idle transactions. Otherwise a node that hangs could keep its locks,
 /// and no other node could claim its partitions.
-async fn connect_to_write(server: PostgresServer) -> Result<AsyncPgConnection, WriteError> {
+async fn connect_to_write(server: PostgresServer, limit: Duration) -> Result<AsyncPgConnection, WriteError> {
     let mut connection = connect_postgres(server).await?;
-    let timeout = format!("SET idle_in_transaction_session_timeout = {}", IDLE_IN_TRANSACTION.as_millis());
-    connection.batch_execute(&timeout).await?;
+    let idle = IDLE_IN_TRANSACTION.as_millis();
+    let timeouts = format!("SET idle_in_transaction_session_timeout = {idle}; {}", statement_timeout(limit));
+    let set = connection.batch_execute(&timeouts);
+    tokio::time::timeout(GRACE, set).await.map_err(|_| WriteError::Slow(GRACE))??;
     Ok(connection)
+}
+
+fn statement_timeout(limit: Duration) -> String {
+    format!("SET statement_timeout = {}", limit.as_millis())
 }

@@ -8,6 +8,7 @@ use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike as _, EventInterface as _};
 use fred::types::Builder;
 use fred::types::config::ReconnectPolicy;
+use socket2::TcpKeepalive;
 use thicket_connect::{refusal, with_advice};
 
 use super::server::RedisServer;
@@ -19,6 +20,14 @@ pub type RedisError = fred::error::Error;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection whose host has vanished ends within half a minute: see the same values for
+/// PostgreSQL.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a connection is asked for a sign of life.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Bounds of the wait between two tries to reconnect.
 const RETRY_MIN_MS: u32 = 100;
 const RETRY_MAX_MS: u32 = 2_000;
@@ -39,6 +48,9 @@ pub async fn try_connect_redis(server: impl Into<RedisServer>) -> Result<Client,
             connection.connection_timeout = CONNECT_TIMEOUT;
             connection.internal_command_timeout = COMMAND_TIMEOUT;
             connection.tcp.nodelay = Some(true);
+            let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+            connection.tcp.keepalive = Some(keepalive.with_retries(KEEPALIVE_RETRIES));
+            connection.tcp.user_timeout = Some(TCP_USER_TIMEOUT);
         })
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT)
         .set_policy(ReconnectPolicy::new_exponential(0, RETRY_MIN_MS, RETRY_MAX_MS, 2));
@@ -60,7 +72,30 @@ pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
     };
     let client = until_ok(async || try_connect_redis(&server).await, warn).await;
     warn_of_refused_certificates(&client);
+    tokio::spawn(replace_silent_connections(client.clone()));
     client
+}
+
+/// Replaces the connection if Redis does not answer on it. The kernel notices a host that has
+/// vanished, but not a network device that keeps a connection open and forwards no byte.
+async fn replace_silent_connections(client: Client) {
+    loop {
+        tokio::time::sleep(PING_INTERVAL).await;
+        let answer: Result<(), RedisError> = client.ping(None).await;
+        match answer.map_err(|error| error.kind().clone()) {
+            Err(ErrorKind::Timeout) => {
+                let seconds = COMMAND_TIMEOUT.as_secs();
+                if let Some(repeated) = complaints::due("ping redis", &"no answer") {
+                    tracing::warn!(repeated, "redis has not answered for {seconds} s; connecting again");
+                }
+                // An error means that a later try connects.
+                let _ = client.force_reconnection().await;
+            }
+            // The client is closed.
+            Err(ErrorKind::Canceled) => return,
+            _ => {}
+        }
+    }
 }
 
 /// Logs why a certificate is refused when the client reconnects. The commands that fail meanwhile

@@ -13,6 +13,12 @@ use thicket_schema::{EpochKey, LeaseKey};
 /// Decides as [`thicket_protocol::lease::acquire`] does.
 const ACQUIRE: &str = include_str!("acquire.lua");
 
+/// Renews the lease of this node. It takes no lease, not even a free one: a renewal that comes after
+/// the release must not bring the lease back.
+const RENEW: &str = "#!lua flags=allow-oom
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0";
+
 const RELEASE: &str = "#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
@@ -37,6 +43,7 @@ pub struct Leases {
     node: NodeName,
     ttl: Duration,
     acquire: Script,
+    renew: Script,
     release: Script,
     take_from_dead_holder: Script,
     ingress_epoch: Script,
@@ -53,6 +60,7 @@ impl Leases {
             node,
             ttl,
             acquire,
+            renew: script(RENEW),
             release,
             take_from_dead_holder,
             ingress_epoch: Script::from_lua(INGRESS_EPOCH),
@@ -73,6 +81,13 @@ impl Leases {
             LeaseState::HeldByOther => self.take_from_dead_holder(key).await,
             held => Ok(held),
         }
+    }
+
+    /// Renews the lease. Returns false if this node does not hold it, and takes it then in no case.
+    pub async fn renew(&self, key: LeaseKey) -> Result<bool, RedisError> {
+        let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string()];
+        let renewed: i64 = self.renew.evalsha_with_reload(&self.redis, vec![key.0], arguments).await?;
+        Ok(renewed == 1)
     }
 
     /// Takes over the lease at once if its holder is a process of this host that has ended.

@@ -26,8 +26,9 @@ INSERT INTO readings (sensor, ts, seq, field_set, \"values\", flags, config) VAL
     (1, '2026-01-01 10:04Z', 3, 1, '{1}', 1024, 1),
     (1, '2026-01-02 10:00Z', 4, 1, '{1}', 0, 1);";
 
+/// Why a day was not dropped.
 #[derive(Debug)]
-enum Error {
+pub(crate) enum Error {
     Query(QueryError),
     NoSensor(i64),
 }

@@ -1,7 +1,8 @@
 //! Rows that PostgreSQL rejects, and outages that look similar. The error messages are in German,
 //! as on a server with another `lc_messages`: the engine must decide by SQLSTATE and constraint,
-//! not by message.
+//! not by message. One server of these tests is a German one.
 
+use diesel_async::SimpleAsyncConnection as _;
 use thicket_schema::postgres::ReadingRow;
 use thicket_schema::{FieldSet, PartitionId, Position, Reading, RecordPosition, SensorName, Timestamp};
 use thicket_store::postgres::{
@@ -13,7 +14,10 @@ use crate::support::PostgresServer;
 const NOON: i64 = 1_795_348_800_000_000;
 
 async fn start() -> PostgresServer {
-    let server = PostgresServer::start().await;
+    prepared(PostgresServer::start().await).await
+}
+
+async fn prepared(server: PostgresServer) -> PostgresServer {
     check_deployment(&mut server.connect().await, 1).await.unwrap();
     let pool = postgres_pool(&server.url(), 1).unwrap();
     assert_eq!(claim(&pool, &[PartitionId(0)]).await.unwrap()[0].epoch, 1);
@@ -37,7 +41,7 @@ async fn reject(server: &PostgresServer, code: &str) {
 }
 
 /// Returns a batch of readings with these values.
-fn batch_of(values: &[f64]) -> CommitBatch {
+pub(crate) fn batch_of(values: &[f64]) -> CommitBatch {
     let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
     batch.to = Position { generation: 1, n: 1 };
     for (item, &value) in values.iter().enumerate() {
@@ -103,7 +107,29 @@ async fn no_row_is_to_blame_for_an_outage() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_to_blame_for_a_day_table_that_retention_dropped() {
-    let server = start().await;
+    dropped_day(&start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_german_server_gives_the_same_rows() {
+    let Some(server) = PostgresServer::start_in_german().await else {
+        eprintln!("not tested: the package locales is missing");
+        return;
+    };
+    let server = prepared(server).await;
+    let Err(error) = server.connect().await.batch_execute("SELECT 1 / 0").await else {
+        panic!("divided by zero")
+    };
+    assert!(error.to_string().contains("durch Null"), "{error}");
+    dropped_day(&server).await;
+
+    let server = prepared(PostgresServer::start_in_german().await.unwrap()).await;
+    server.execute("ALTER TABLE readings ADD CONSTRAINT keine_dreizehn CHECK (\"values\"[1] <> 13)").await;
+    assert_eq!(rejected(&server, &[1.0, 13.0]).await, 1);
+}
+
+/// Drops a day table that a session has in its cache, and commits another reading of that day.
+async fn dropped_day(server: &PostgresServer) {
     let mut session = WriteSession::default();
     let first = batch_of(&[1.0]);
     session.commit(&server.url(), &[&first]).await.unwrap();

@@ -3,7 +3,7 @@
 use diesel_async::SimpleAsyncConnection as _;
 use fred::prelude::Client;
 use tempfile::TempDir;
-use thicket_compose::{Postgres, Redis};
+use thicket_compose::{MessageLocale, Postgres, Redis};
 use thicket_schema::postgres::migrate;
 use thicket_store::postgres::{PostgresConnection, connect_postgres};
 use thicket_store::redis::try_connect_redis;
@@ -18,6 +18,26 @@ impl PostgresServer {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let server = Postgres::start(directory.path()).unwrap();
+        Self::migrated(server, directory).await
+    }
+
+    /// Starts a PostgreSQL whose messages are in German. Returns `None` if this machine cannot
+    /// compile the locale: the package `locales` is missing.
+    pub(crate) async fn start_in_german() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let locales = directory.path().join("locales");
+        std::fs::create_dir(&locales).unwrap();
+        let mut compile = std::process::Command::new("localedef");
+        compile.args(["-i", "de_DE", "-f", "UTF-8"]).arg(locales.join("de_DE.UTF-8"));
+        if !compile.output().is_ok_and(|output| output.status.success()) {
+            return None;
+        }
+        let messages = MessageLocale { directory: locales, name: "de_DE.UTF-8".to_owned() };
+        let server = Postgres::start_with_messages(directory.path(), messages).unwrap();
+        Some(Self::migrated(server, directory).await)
+    }
+
+    async fn migrated(server: Postgres, directory: TempDir) -> Self {
         let started = Self { server, _directory: directory };
         migrate(started.connect().await).await.unwrap();
         started

@@ -14,7 +14,14 @@ const P: PartitionId = PartitionId(1);
 fn new_keeper() -> (PartitionKeeper, UnboundedReceiver<Assign>, UnboundedReceiver<Revoke>) {
     let node = NodeName::of_this_process("node");
     let leases = Leases::new(disconnected_redis(), node, Duration::from_secs(3));
-    let mut keeper = PartitionKeeper::new(2, leases, Keys::default(), disconnected_postgres(), metrics());
+    let mut keeper = PartitionKeeper::new(
+        2,
+        leases,
+        Renewal::default(),
+        Keys::default(),
+        disconnected_postgres(),
+        metrics(),
+    );
     let (assign, assigned) = record(|_| ());
     let (revoke, revoked) = record(|_| ());
     keeper.shards = vec![ShardHandle { assign, revoke }];

@@ -40,6 +40,7 @@ fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
     let peers = IngressPeers {
         writer: LogWriter { append, controls, fence },
         leases: Leases::new(disconnected_redis(), node, Duration::from_secs(3)),
+        renewal: Renewal::default(),
         keys: SubscriptionKeys::new(&keys),
         redis: (disconnected_redis(), keys),
         pool: disconnected_postgres(),

@@ -13,6 +13,22 @@ fn problem(url: &str, tls: TlsSettings) -> String {
 }
 
 #[test]
+fn a_host_that_vanishes_is_noticed_within_seconds_unless_the_url_says_otherwise() {
+    let config = |url: &str| PostgresServer::from(url).target().expect(url).config;
+    let default = config("postgres://u@h/d?application_name=x");
+    assert_eq!(default.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
+    assert_eq!(default.get_tcp_user_timeout(), Some(&TCP_USER_TIMEOUT));
+    assert_eq!(default.get_keepalives_idle(), KEEPALIVE_IDLE);
+    assert_eq!(default.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
+    assert_eq!(default.get_keepalives_retries(), Some(KEEPALIVE_RETRIES));
+    let own = config("postgres://u@h/d?connect_timeout=1&keepalives_idle=2&tcp_user_timeout=3");
+    assert_eq!(own.get_connect_timeout(), Some(&Duration::from_secs(1)));
+    assert_eq!(own.get_keepalives_idle(), Duration::from_secs(2));
+    assert_eq!(own.get_tcp_user_timeout(), Some(&Duration::from_secs(3)));
+    assert_eq!(own.get_keepalives_retries(), Some(KEEPALIVE_RETRIES));
+}
+
+#[test]
 fn modes_mean_what_they_mean_to_libpq() {
     assert_eq!(tls("postgres://u@h/d"), None);
     assert_eq!(tls("postgres://u@h/d?sslmode=disable"), None);

@@ -1,0 +1,103 @@
+//! The HTTP server: who is answered, and slow clients that leave the others alone.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+use thicket_testkit::{Engine, TestEnv};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{start, stderr};
+
+const READ: &str = "the token of a reader";
+const OPERATE: &str = "the token of an operator";
+const SLOW_CLIENTS: usize = 2_000;
+
+/// Sends a request as it is, and returns the first line of the answer.
+async fn raw(engine: &Engine, request: &str) -> String {
+    let mut stream = TcpStream::connect(engine.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1_024];
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut answer)).await.unwrap();
+    let text = String::from_utf8_lossy(&answer[..read.unwrap()]).into_owned();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_server_gets_no_answer_from_the_api() {
+    let env = start(TestEnv::config()).await;
+    let engine = env.engine().await;
+    let get =
+        |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+    let status = async |path: &str, headers: &str| raw(&engine, &get(path, headers)).await;
+    assert!(status("/api/anomalies", "host: localhost\r\n").await.contains(" 200 "));
+    assert!(status("/api/anomalies", "host: evil.example\r\n").await.contains(" 421 "));
+    let foreign = "host: localhost\r\norigin: http://evil.example\r\n";
+    assert!(status("/api/anomalies", foreign).await.contains(" 403 "));
+    // Prometheus and probes may use any name.
+    assert!(status("/metrics", "host: engine:9464\r\n").await.contains(" 200 "));
+    assert!(status("/readyz", "host: engine:9464\r\n").await.contains(" 200 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_decides_who_may_read_and_who_may_label() {
+    let env = start(TestEnv::config()).await;
+    let label = json!({"sensor": "a", "started": "2026-11-22T10:00:00Z", "label": "true"});
+    let open = env.engine().await;
+    assert_eq!(open.api("GET", "/api/anomalies", None).await.0, 200);
+    let (status, answer) = open.api("POST", "/api/labels", Some(&label)).await;
+    assert_eq!(status, 403);
+    assert!(answer["error"].as_str().unwrap().contains("http.operate_token_file"), "{answer}");
+    assert!(open.terminate().await.success());
+
+    let mut config = env.base();
+    for (key, token) in [("read", READ), ("operate", OPERATE)] {
+        let file = env.path().join(key);
+        std::fs::write(&file, token).unwrap();
+        config = config.set(&format!("http.{key}_token_file"), file.to_str().unwrap());
+    }
+    let engine = env.engine_with(&config).await;
+    for (token, read, change) in [(None, 401, 401), (Some(READ), 200, 401), (Some(OPERATE), 200, 404)] {
+        assert_eq!(engine.api_with(token, "GET", "/api/anomalies", None).await.0, read, "{token:?}");
+        let (status, answer) = engine.api_with(token, "POST", "/api/labels", Some(&label)).await;
+        assert_eq!(status, change, "{token:?}: {answer}");
+    }
+    assert_eq!(engine.get("/metrics").await.status, 200);
+
+    let short = env.path().join("short");
+    std::fs::write(&short, "guess").unwrap();
+    let run = env.thicket_with(&["run"], &env.base().set("http.read_token_file", short.to_str().unwrap()));
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("at least 16 characters"), "{}", stderr(&run));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_leave_the_metrics_and_the_stores_alone() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let env = start(TestEnv::config()).await;
+    let engine = env.engine().await;
+    let beginnings = [
+        "",
+        "GET /metrics HT",
+        "POST /api/labels HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n{",
+    ];
+    let mut slow = Vec::new();
+    for number in 0..SLOW_CLIENTS {
+        let mut client = TcpStream::connect(engine.address()).await.unwrap();
+        // The engine may have closed the connection already.
+        let _ = client.write_all(beginnings[number % beginnings.len()].as_bytes()).await;
+        slow.push(client);
+        if number % 500 == 499 {
+            assert_eq!(engine.get("/metrics").await.status, 200);
+            assert_eq!(engine.get("/readyz").await.status, 200);
+        }
+    }
+    let descriptors = engine.metric("process_open_fds").await;
+    assert!(descriptors < 800.0, "{descriptors} descriptors are open");
+    let publisher = env.publisher();
+    publisher.publish("sensors/a", "1").await;
+    env.until_accounted(1).await;
+}

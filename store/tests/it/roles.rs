@@ -1,0 +1,97 @@
+//! The roles of the database: the engine's does what the engine does, and the reader's can neither
+//! lock nor fill.
+
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection as _;
+use thicket_schema::postgres::{grant_roles, pending_migrations};
+use thicket_schema::{PartitionId, Position};
+use thicket_store::postgres::{
+    CheckpointFacts, DayOutcome, FieldSets, WriteSession, begin_retention, check_deployment, claim,
+    connect_postgres, day_tables, postgres_pool, rows_after,
+};
+
+use crate::drop_day;
+use crate::rejected_rows::batch_of;
+use crate::support::PostgresServer;
+
+/// Grants the roles, and returns the URLs of a member of each.
+async fn start() -> (PostgresServer, String, String) {
+    let server = PostgresServer::start().await;
+    for _ in 0..2 {
+        assert!(grant_roles(&mut server.connect().await).await.unwrap(), "run by a superuser");
+    }
+    server
+        .execute(
+            "CREATE ROLE engine LOGIN IN ROLE thicket_engine; CREATE ROLE viewer LOGIN IN ROLE thicket_reader",
+        )
+        .await;
+    let url = |user: &str| server.url().replace("thicket@", &format!("{user}@"));
+    let (engine, viewer) = (url("engine"), url("viewer"));
+    (server, engine, viewer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_s_role_commits_restores_and_drops_days_and_owns_nothing() {
+    let (server, engine, _) = start().await;
+    assert!(pending_migrations(connect_postgres(&engine).await.unwrap()).await.unwrap().is_empty());
+    check_deployment(&mut connect_postgres(&engine).await.unwrap(), 1).await.unwrap();
+    let pool = postgres_pool(&engine, 1).unwrap();
+    claim(&pool, &[PartitionId(0)]).await.unwrap();
+    let batch = batch_of(&[1.0, 2.0]);
+    WriteSession::default().commit(&engine, &[&batch]).await.unwrap();
+    let sensor = batch.sensors[0].sensor.id();
+    server.execute("DO $$ BEGIN ASSERT (SELECT last_day = '2026-11-22' FROM sensors); END $$").await;
+    CheckpointFacts::load(&pool, sensor).await.unwrap();
+    assert_eq!(rows_after(&pool, sensor, None, &FieldSets::default()).await.unwrap().len(), 2);
+
+    let mut session = connect_postgres(&engine).await.unwrap();
+    assert!(begin_retention(&mut session).await.unwrap());
+    let days = day_tables(&mut session, None).await.unwrap();
+    let day = days.iter().find(|day| day.name.ends_with("d22")).unwrap();
+    let dropped = thicket_store::postgres::drop_day(&mut session, day, async |_| Ok::<_, drop_day::Error>(0))
+        .await
+        .unwrap();
+    assert_eq!(dropped, DayOutcome::Dropped(2));
+    for forbidden in ["DROP TABLE readings", "CREATE TABLE t (n int)", "SELECT drop_day_partition('sensors')"]
+    {
+        session.batch_execute(forbidden).await.unwrap_err();
+    }
+    let mut second = batch_of(&[3.0]);
+    (second.from, second.to) = (batch.to, Position { generation: 1, n: 2 });
+    WriteSession::default().commit(&server.url(), &[&second]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reader_s_role_reads_views_and_can_neither_lock_nor_fill() {
+    let (server, engine, viewer) = start().await;
+    check_deployment(&mut server.connect().await, 1).await.unwrap();
+    claim(&postgres_pool(&engine, 1).unwrap(), &[PartitionId(0)]).await.unwrap();
+    let mut viewer = connect_postgres(&viewer).await.unwrap();
+    for view in
+        ["scores", "reading_values", "anomaly_events", "sensor_status", "ledger", "dead_letter_summary"]
+    {
+        viewer.batch_execute(&format!("SELECT * FROM {view}")).await.unwrap();
+    }
+    for forbidden in [
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_try_advisory_lock(hashtext('thicket.retention'))",
+        "SELECT lo_creat(-1)",
+        "CREATE TEMP TABLE big (n int)",
+        "CREATE TABLE big (n int)",
+        "SELECT payload FROM dead_letters",
+        "LOCK TABLE deployment IN SHARE UPDATE EXCLUSIVE MODE",
+        "SELECT * FROM deployment FOR UPDATE",
+        "SELECT ensure_day_partitions(ARRAY['2026-01-01'::date])",
+        "SELECT drop_day_partition('readings')",
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+    ] {
+        assert!(viewer.batch_execute(forbidden).await.is_err(), "{forbidden} is allowed");
+    }
+    // A reader in the middle of a query stops no commit of a new day.
+    viewer.batch_execute("BEGIN; SELECT count(*) FROM scores").await.unwrap();
+    let (batch, mut session) = (batch_of(&[1.0]), WriteSession::default());
+    let batches = [&batch];
+    let commit = session.commit(&engine, &batches);
+    tokio::time::timeout(Duration::from_secs(30), commit).await.unwrap().unwrap();
+}
