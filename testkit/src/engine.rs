@@ -93,6 +93,19 @@ impl Engine {
         }
     }
 
+    /// Waits until a metric, summed over its labels, is below a bound.
+    pub async fn until_metric_below(&self, name: &str, bound: f64) {
+        let started = Instant::now();
+        loop {
+            let found = self.metric(name).await;
+            if found < bound {
+                return;
+            }
+            self.check(started, || format!("{name} stays at {found}"));
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
     /// Waits until the sample of a metric with this label is at least this large.
     pub async fn until_metric_where(&self, name: &str, (label, value): (&str, &str), at_least: f64) {
         let started = Instant::now();

@@ -45,7 +45,10 @@ async fn anomalies_are_listed_labelled_and_unlabelled() {
     assert_eq!(all[0]["started"], "2026-11-22T12:00:00Z");
     assert_eq!(
         all[0]["causes"][0],
-        json!({"field": "b", "share": 0.75, "actual": 71.0, "expected": 44.0, "low": 40.0, "high": 48.0})
+        json!({
+            "field": "b", "share": 0.75, "actual": 71.0, "expected": 44.0, "low": 40.0, "high": 48.0,
+            "counter": false
+        })
     );
     assert_eq!(list(&["--sensor", "site-1/mic*"]).as_array().unwrap().len(), 2);
     assert_eq!(list(&["--since", "2026-11-22T11:00:00Z"]).as_array().unwrap().len(), 1);

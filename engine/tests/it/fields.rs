@@ -58,7 +58,7 @@ async fn an_engine_killed_while_fields_are_decided_ends_with_the_rows_of_an_undi
     let scored = "SELECT sensor, string_agg(field, ' ' ORDER BY field) FROM field_standings
                   WHERE scored GROUP BY sensor ORDER BY sensor";
     let decided =
-        ["(climate,\"humidity temperature\")", "(renamed,temp)", "(turns,\"humidity temperature\")"];
+        ["(climate,\"humidity relay temperature\")", "(renamed,temp)", "(turns,\"humidity temperature\")"];
     assert_eq!(undisturbed.texts(scored).await, decided);
 
     let env = start(config()).await;
@@ -115,16 +115,12 @@ async fn every_valid_reading_is_a_row_and_the_commands_say_which_fields_are_scor
     let fields: Vec<String> = (shown["fields"].as_array().unwrap().iter())
         .map(|field| format!("{} {}", field["field"].as_str().unwrap(), field["standing"].as_str().unwrap()))
         .collect();
-    let standings = [
-        "humidity scored",
-        "temperature scored",
-        "battery excluded",
-        "linkquality excluded",
-        "relay constant",
-    ];
+    let standings =
+        ["humidity scored", "relay scored", "temperature scored", "battery excluded", "linkquality excluded"];
     assert_eq!(fields, standings);
     let text = stdout(&env.thicket(&["sensors", "show", "climate"]));
     assert!(text.contains("the pattern linkquality of detector.exclude"), "{text}");
+    assert!(text.contains("it has never changed so far"), "{text}");
     let status = json(&env.thicket(&["status", "--json"]));
     assert_eq!(status["fields"]["sensors_without_scored_field"], 1);
     assert_eq!(status["fields"]["examples"][0], "button");

@@ -61,7 +61,7 @@ async fn a_store_that_is_away_is_named_by_readyz_the_gauge_and_one_log_line() {
     proxy.heal();
     until_readyz(&engine, 200, &["ready"]).await;
     env.until_accounted(samples.records(10)).await;
-    assert!(engine.metric("thicket_commit_oldest_seconds").await < 0.5);
+    engine.until_metric_below("thicket_commit_oldest_seconds", 0.5).await;
 
     env.servers.redis.kill().unwrap();
     samples.publish(&publisher, 10..15).await;
