@@ -53,8 +53,9 @@ pub struct StepExplanation {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ViewExplanation {
     /// `level` is the forest. Of a sensor with one field, `forecast` is the residual of its forecast.
-    /// Of a sensor with several fields, `residuals` and `lasting` are the residuals of all fields in
-    /// this reading and lately, and `coincidence` shows fields that are off at once.
+    /// Of a sensor with several fields, `field` is the rarest residual of a single field,
+    /// `residuals` and `lasting` are those of all fields in this reading and lately, and `coincidence`
+    /// shows fields that are off at once. `course` and `courses` are the shapes of the last readings.
     pub name: &'static str,
     /// The view's measures.
     pub measures: Vec<MeasureExplanation>,

@@ -39,14 +39,15 @@ const LEVEL: View = View { name: "level", measures: &["codisp", "depth", "displa
 const FORECAST: View = View { name: "forecast", measures: &["residual", "drift", "unrest"], present: 1 };
 const COURSE: View =
     View { name: "course", measures: &["residual", "drift", "unrest", "discord"], present: 0 };
-const RESIDUALS: View = View { name: "residuals", measures: &["greatest", "mean", "joint"], present: 3 };
+const RESIDUALS: View = View { name: "residuals", measures: &["mean", "joint"], present: 2 };
+const FIELD: View = View { name: "field", measures: &["greatest"], present: 1 };
 const LASTING: View = View { name: "lasting", measures: &["greatest", "mean", "joint"], present: 0 };
 const COURSES: View = View { name: "courses", measures: &["greatest", "mean"], present: 0 };
 const COINCIDENCE: View = View { name: "coincidence", measures: &["second"], present: 1 };
 
 const OF_LEVEL: [View; 1] = [LEVEL];
 const OF_ONE_FIELD: [View; 3] = [LEVEL, FORECAST, COURSE];
-const OF_FIELDS: [View; 5] = [LEVEL, RESIDUALS, LASTING, COURSES, COINCIDENCE];
+const OF_FIELDS: [View; 6] = [LEVEL, FIELD, RESIDUALS, LASTING, COURSES, COINCIDENCE];
 
 /// Returns the views of a sensor, the level first. Without moving means there is only the level.
 pub(crate) fn views(fields: usize, with_means: bool) -> &'static [View] {

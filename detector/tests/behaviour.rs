@@ -191,7 +191,7 @@ fn every_step_of_a_detection_can_be_explained() {
     assert_eq!(sensor.detector.snapshot(), other.snapshot(), "explaining is applying");
     let explanation = explanation.unwrap();
     let views: Vec<&str> = explanation.views.iter().map(|view| view.name).collect();
-    assert_eq!(views, ["level", "residuals", "lasting", "courses", "coincidence"]);
+    assert_eq!(views, ["level", "field", "residuals", "lasting", "courses", "coincidence"]);
     let level = &explanation.views[0];
     assert!((level.contributions.iter().map(|(_, _, part)| part).sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(!level.neighbours.is_empty());
@@ -199,7 +199,7 @@ fn every_step_of_a_detection_can_be_explained() {
         let of_measure = |m: &MeasureExplanation| f64::midpoint(m.rarity, m.mean_rarity.unwrap());
         view.measures.iter().map(of_measure).sum::<f64>() / view.measures.len() as f64
     };
-    let mean = explanation.views.iter().map(mean_of_view).sum::<f64>() / 5.0;
+    let mean = explanation.views.iter().map(mean_of_view).sum::<f64>() / 6.0;
     assert!((mean - explanation.surprise).abs() < 1e-9);
     let grade = explanation.rarity / (1.0 + explanation.rarity);
     assert!((grade - detection.grade.unwrap()).abs() < 1e-12);
