@@ -24,7 +24,8 @@ const SEEDS: u32 = 2;
 pub struct DetectorConfig {
     /// Names of the fields that make the point, in any order. Other fields are stored but not
     /// scored. If empty, the readings of the warm-up decide the fields, without those that `exclude`
-    /// names and those that never change; fields that come later join. All fields have equal weight
+    /// names. A field that never changed in the warm-up is part of the point too, with the remark
+    /// `constant`. A field that comes later joins once it changes. All fields have equal weight
     /// whatever their units, so leave out a field that only repeats what another field says.
     pub fields: Vec<String>,
     /// Patterns of the names of fields that are no measurements, such as identifiers, uptimes and
@@ -40,21 +41,24 @@ pub struct DetectorConfig {
     /// Size of a sensor's detector: `small`, `medium` or `large`. Sets `trees` and `points` where
     /// these are 0.
     pub profile: Profile,
-    /// Trees of each of a sensor's three forests, 1 to 1,000. With 0, the profile sets it. Time and
-    /// memory grow in proportion. More trees make the score steadier, but from 10 on, memory is
-    /// better spent on `points`.
+    /// Trees of a sensor's forest, 1 to 1,000. With 0, the profile sets it. The time and the memory
+    /// of the forest grow in proportion. More trees make the score steadier, but from 8 on, memory
+    /// is better spent on `points`.
     pub trees: usize,
-    /// Readings that a forest remembers, 32 to 1,000,000. With 0, the profile sets it. They are a
+    /// Readings that the forest remembers, 32 to 1,000,000. With 0, the profile sets it. They are a
     /// sample of the past that holds fewer readings the older they are: the mean age, in readings,
-    /// is about ten times `points`. Memory grows in proportion, time with the logarithm.
+    /// is about ten times `points`. Forecasts and scales reach back as far. Memory grows in
+    /// proportion, time with the logarithm.
     pub points: usize,
-    /// Consecutive readings that make one point, 1 to 64. With 1, each reading is scored by its own
-    /// values and by the moving mean and spread. A larger shingle also detects unusual sequences of
-    /// usual readings, but blurs single outliers. Time and memory grow almost in proportion.
+    /// Consecutive readings that make one point of the forest, 1 to 64. With 1, the forest sees each
+    /// reading by itself; the forecasts and the courses of the fields see the order of readings. A
+    /// larger shingle shows the forest unusual sequences of usual readings too, but blurs single
+    /// outliers. The time and the memory of the forest grow almost in proportion.
     pub shingle: usize,
-    /// Readings that the moving mean and spread reach back, 2 to 10,000. With 0 there are no moving
-    /// means, and a sensor has one forest instead of three, at a third of the cost. Lasting changes
-    /// of level and unrest are then hardly detected.
+    /// Readings that the moving means of the measures reach back, 2 to 10,000. With 0 there are
+    /// neither moving means nor forecasts and courses: the forest alone judges, which hardly detects
+    /// changes of level, unrest and unusual courses. That saves a third of the time with one field,
+    /// and more with many.
     pub smoothing: u32,
     /// Whether the time of day and the day of the week are part of the point: `off`, `on` or
     /// `auto`. With `auto`, they count for a sensor whose memory spans two days (two weeks for the
@@ -69,10 +73,15 @@ pub struct DetectorConfig {
     pub warm_up: u32,
     /// False alarms that a sensor may raise in a week in which nothing unusual happens, above 0 and
     /// up to 100,000. Fewer alarms also mean fewer detected anomalies. Together with the sensor's
-    /// own rate of readings, this sets the threshold of the grade. A change keeps the learnt state.
+    /// own rate of readings, this sets the threshold of the grade. The threshold then follows the
+    /// alarms: it rises on a sensor that raises more than it may, and falls a little on one that
+    /// raises fewer. An alarm with the label `true` does not count. A young sensor has a lower
+    /// threshold, which its short past can reach: the rarity of one in three times its readings. That
+    /// costs at most `alarms_per_week` / 3 × ln(n / 384) further false alarms in its life, with n
+    /// readings in a week: 2.5 at one reading a second. A change keeps the learnt state.
     pub alarms_per_week: f64,
-    /// Time after which an open anomaly is accepted as the new normal. Until then, a detector
-    /// learns little of it.
+    /// Time after which an open anomaly is accepted as the new normal, but at least the time of
+    /// 3 × `smoothing` readings. Until then, a detector learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
     /// Late readings in a row after which a sensor's time begins again, 0 to 10,000: its clock has
@@ -111,12 +120,12 @@ impl Default for DetectorConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// 5 trees × 256 points: at most 150 KB for a sensor with one field.
+    /// 5 trees × 256 points: at most 70 KB for a sensor with one field.
     Small,
-    /// 8 trees × 1,024 points: at most 700 KB for a sensor with one field.
+    /// 8 trees × 1,024 points: at most 250 KB for a sensor with one field.
     #[default]
     Medium,
-    /// 24 trees × 2,048 points: a few MB per sensor.
+    /// 24 trees × 2,048 points: at most 1.2 MB for a sensor with one field.
     Large,
 }
 
@@ -134,7 +143,7 @@ pub enum ClockContext {
     On,
 }
 
-/// Sizes of each of a detector's forests.
+/// Sizes of a detector's forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Number of trees.
@@ -186,7 +195,7 @@ impl DetectorConfig {
         }
     }
 
-    /// Returns the sizes of the forests: the configured ones, or those of the profile where a
+    /// Returns the sizes of the forest: the configured ones, or those of the profile where a
     /// setting is 0.
     pub fn shape(&self) -> Shape {
         let Shape { trees, points } = match self.profile {
@@ -215,7 +224,7 @@ impl DetectorConfig {
         xxh3_64(text.as_bytes())
     }
 
-    /// Returns a hash of the settings that shape the forests. It seeds their random numbers, so it
+    /// Returns a hash of the settings that shape the forest. It seeds its random numbers, so it
     /// does not cover settings that only decide the fields.
     pub(crate) fn forest_hash(&self) -> u64 {
         xxh3_64(self.shape_text(SEEDS).as_bytes())

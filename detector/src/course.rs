@@ -1,4 +1,4 @@
-//! The course of a field over its last readings: what a one-step forecast and the forests do not
+//! The course of a field over its last readings: what a one-step forecast and the forest do not
 //! see.
 //!
 //! Two views of the same readings give four measures.

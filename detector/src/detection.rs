@@ -56,7 +56,7 @@ pub struct Marks {
     pub after_silence: bool,
     /// An anomaly is open, so the detector learns little of the reading.
     pub learning_slowed: bool,
-    /// The reading has none of the fields that are scored. It has no score, and the forests do not
+    /// The reading has none of the fields that are scored. It has no score, and the detector does not
     /// learn it.
     pub unscored: bool,
 }

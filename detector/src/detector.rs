@@ -254,7 +254,7 @@ impl Detector {
         &self.state.fields
     }
 
-    /// Returns the memory of the detector with its forests, in bytes.
+    /// Returns the memory of the detector with its forest, in bytes.
     pub fn memory_usage(&self) -> usize {
         let state = &self.state;
         size_of::<Self>()

@@ -1,7 +1,7 @@
 //! The learning guard: an anomaly that lasts does not become normal at once. While it lasts, the
-//! forests learn only one reading in four, and the histories of the measures learn none. The guard
-//! accepts the anomaly as the new normal when it has lasted for `accept_after`, or when a person
-//! labels it as no anomaly.
+//! forest and the forecasts learn only one reading in four, and the histories of the measures learn
+//! none. The guard accepts the anomaly as the new normal when it has lasted for `accept_after`, or
+//! when a person labels it as no anomaly.
 
 use serde::{Deserialize, Serialize};
 

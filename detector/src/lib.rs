@@ -4,22 +4,27 @@
 //!
 //! # The method
 //!
-//! 1. *Steps.* A field that takes few values, such as a contact, is judged by how rare its value, the
-//!    change and the stay are. The forests see its frequent values only.
+//! 1. *Steps.* If all fields of a sensor take few values, such as contacts, the reading is also
+//!    judged by how rare its values, the changes and the stays are. Beside other fields, only the
+//!    first change of a constant field is judged so.
 //! 2. *Scale.* Each field has a running scale, so that fields of any unit and offset have equal
 //!    weight. A noise floor keeps the first tiny change of a flat signal from looking extreme.
-//! 3. *Views.* Three Robust Random Cut Forests (`rrcf-rs`) of few trees and many points watch the
-//!    sensor: its level and the time of day; its moving mean and the deviation from it; its moving
-//!    spread. Each forest measures in three ways how far the reading stands apart.
-//! 4. *Surprise.* Each measure, and the moving mean of each measure, becomes a tail probability
+//! 3. *Level.* One Robust Random Cut Forest (`rrcf-rs`) of few trees and many points sees the values
+//!    of all fields and the time of day. It measures in three ways how far the reading stands apart.
+//! 4. *Forecasts and courses.* For each field, an autoregression forecasts the next reading, another
+//!    one the next mean of four readings, and a dictionary holds the usual shapes of the last 16. Of
+//!    several fields, each is compared with its own past first: how rare is the rarest of them, the
+//!    mean of them, and their combination (Hotelling's T²)?
+//! 5. *Surprise.* Each measure, and the moving mean of each measure, becomes a tail probability
 //!    against the sensor's whole past, which is kept in a bounded sketch. The surprise is the mean
 //!    of their −log10.
-//! 5. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected
-//!    about once in 10^(g / (1 − g)) readings. `alarms_per_week` sets the threshold.
-//! 6. *Events.* Consecutive anomalous readings form one [`Event`]. It continues while readings stay
+//! 6. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected
+//!    about once in 10^(g / (1 − g)) readings. The sensor's own past corrects the conversion.
+//!    `alarms_per_week` sets the threshold, which follows the alarms that the sensor raises.
+//! 7. *Events.* Consecutive anomalous readings form one [`Event`]. It continues while readings stay
 //!    unusual. The detector hardly learns its readings, until the event has lasted so long that it
 //!    is accepted as the new normal.
-//! 7. *Causes.* Each field's share of an anomaly, and the value that the forest would have
+//! 8. *Causes.* Each field's share of an anomaly, and the value that the forest would have
 //!    expected.
 //!
 //! `docs/detection.md` has the mathematics, its sources, and the measured benefit of each part.
@@ -48,18 +53,22 @@
 //!   `standing`: the report about them. `fields`: the values of a reading that make the point.
 //!   `counter`: from the total of a counter to its growth.
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
-//! - `scale`, `spread`, `trend`: a field's running scale, moving mean and moving spread.
+//!   `clock_change`: a clock that goes back.
+//! - `scale`, `spread`: a field's running scale, and a running mean with its deviation.
 //! - `majority`: the value at which a field rests. `durations`, `pace`: how long it stays at a value,
 //!   and how fast it changes. `value_table`: the values of a field that takes few of them.
 //!   `new_values`: how rare another one is. `stepwise`: how rare a value, a change and a stay are.
-//!   `steps`: all stepwise fields of a sensor. `watch`: the fields that never changed.
-//! - `view`: the three views, each with its forest. `model`: all forests of a sensor.
-//! - `tail`: how rare a value is among all past values. `surprise`: from many measures to one
-//!   number.
-//! - `grade`: from surprise to grade and threshold. `onset`: where something begins.
+//!   `steps`: all stepwise fields of a sensor. `watch`: constant fields that are no part of the point.
+//! - `level`: the forest. `forecast`: a field's forecast. `course`: a field's slower course and its
+//!   shapes. `covariance`: T² of the residuals of all fields. `residuals`: the forecasts and courses
+//!   of all fields, and what they say together. `model`: the forest and the forecasts of a sensor.
+//! - `tail`: how rare a value is among all past values. `surprise`: the views, and from many
+//!   measures to one number.
+//! - `grade`: from surprise to grade and threshold. `calibration`: the same, corrected by the
+//!   sensor's own past and its alarms. `onset`: where something begins.
 //! - `guard`: when an anomaly begins and ends, and what is learnt of it. `event`: the event itself.
 //!   `cause`: its causes. `suppress`: which events are not announced.
-//! - `relearn`: the calibration, and the new forests when the fields change.
+//! - `relearn`: the calibration of the scales, and the new forest when the fields change.
 //! - `detection`: the result for one reading. `detector`: all parts together. `explain`: the same,
 //!   step by step.
 //! - `state`: what a detector knows of its sensor. `snapshot`: the state as bytes.

@@ -11,7 +11,7 @@ use crate::scale::Scale;
 use crate::surprise::measures_of;
 
 const MICROS_OF_DAY: f64 = 86_400e6;
-/// Days that the forests' memory must span, and that the sensor must have run, before the time of
+/// Days that the forest's memory must span, and that the sensor must have run, before the time of
 /// day counts.
 const DAYS_FOR_DAY: f64 = 2.0;
 /// The same for the day of the week.
@@ -328,7 +328,7 @@ fn normalize(parts: &mut [f64]) {
     }
 }
 
-/// Returns the clock's first part in the points. With `auto`, the clock has a part if the forests'
+/// Returns the clock's first part in the points. With `auto`, the clock has a part if the forest's
 /// memory spans enough days at the median interval of the first rows.
 fn first_calendar(rows: &[(i64, Vec<f64>)], config: &DetectorConfig) -> Calendar {
     let mut intervals: Vec<i64> = rows.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();

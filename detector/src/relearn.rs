@@ -12,7 +12,7 @@ use crate::surprise::MeasureHistories;
 use crate::window::{Window, WindowRow};
 
 impl Detector {
-    /// Fixes the fields, the scales and the forests by the first readings, and learns these
+    /// Fixes the fields, the scales and the forest by the first readings, and learns these
     /// together. Returns the score of the last one.
     pub(crate) fn calibrate(&mut self) -> Result<ScoredRow, rrcf_rs::Error> {
         let Self { config, seed, state, row, .. } = self;
@@ -36,9 +36,9 @@ impl Detector {
         Ok(scored)
     }
 
-    /// Decides the fields once the window is full. If they change, the forests begin again, and
-    /// learn the readings of the window. An open anomaly delays the decision: its readings must not
-    /// become normal.
+    /// Decides the fields once the window is full. If they change, a new forest takes over the points
+    /// of the old one, and learns the readings of the window. An open anomaly delays the decision: its
+    /// readings must not become normal.
     pub(crate) fn decide_fields(&mut self) -> Result<(), rrcf_rs::Error> {
         let state = &mut self.state;
         if !state.tracker.is_full() || !state.regime.is_calm() {

@@ -42,7 +42,8 @@ pub enum RestoreError {
 }
 
 impl Detector {
-    /// Returns the whole state as bytes. Its size is that of the forests' snapshots plus a few KB.
+    /// Returns the whole state as bytes. Its size is that of the forest's snapshot plus a few KB for
+    /// each field.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = Vec::from(MAGIC.to_le_bytes());
         bytes.extend(VERSION.to_le_bytes());

@@ -22,7 +22,7 @@ use crate::watch::Watch;
 /// where the views distinguish no more.
 const STEP_PART: f64 = 1.0 / 64.0;
 
-/// While an anomaly is open, the forests learn one reading in this many.
+/// While an anomaly is open, the model learns one reading in this many.
 const SLOWNESS: u64 = 4;
 
 /// The part of a detector that a snapshot holds.
@@ -30,7 +30,7 @@ const SLOWNESS: u64 = 4;
 pub(crate) struct State {
     /// Number of the sensor's applied readings, over all configurations.
     pub(crate) seq: u64,
-    /// Readings that the forests have learnt. Fewer than `seq` if there were unscored readings, or
+    /// Readings that the model has learnt. Fewer than `seq` if there were unscored readings, or
     /// if the configuration or the fields have changed.
     pub(crate) learnt: u64,
     /// Timestamp of the newest reading, in microseconds since 1970.
@@ -179,11 +179,11 @@ impl State {
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
         self.steps.observe(StepRow { ts, values, after_silence }, learning);
         let row = Row { ts, values, after_silence };
-        // While an anomaly is open, the forests learn some of its readings, and the histories of
+        // While an anomaly is open, the model learns some of its readings, and the histories of
         // the measures learn none.
         let RowScore { codisp, stuck } =
             model.score(row, config, learning || self.learnt.is_multiple_of(SLOWNESS), rate)?;
-        // The first half of the warm-up only fills the forests. The measures are representative
+        // The first half of the warm-up only fills the forest. The measures are representative
         // from then on.
         if self.learnt <= u64::from(self.warm_up) / 2 {
             return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });

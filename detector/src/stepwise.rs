@@ -1,7 +1,7 @@
 //! A field that takes few values and stays at each: a contact, a mode, a set point, an error count.
 //! Such a field is *stepwise*. It is judged by how rare its value is, how rare the change to it, and
-//! how rare so long a stay. A forest has no use for it: to a forest, the value of always looks
-//! unusual for a long time after a single blip, because the moving means still remember the blip.
+//! how rare so long a stay. The views are of little use for it: the usual value looks unusual to them
+//! for a while after a single blip, because the moving means still remember the blip.
 //!
 //! Rarities are −log10 of a share of all readings, so they compare with those of
 //! [`grade`](crate::grade). With N readings in the past:

@@ -6,9 +6,10 @@
 //!
 //! - A field must be in at least [`LEAST_READINGS`] of them, and in one of [`RARE`] or in a quarter as
 //!   many as the most frequent field: many values that come by turns are each rare, but alike.
-//! - In the warm-up, a field must change. If no field changes, all fields are scored.
-//! - Later, a new field must change, and a field that was constant before must change [`RESTLESS`]
-//!   times: until then, its steps are judged without it. A scored field stays, whether it changes or not.
+//! - At the end of the warm-up, all of these fields are scored, whether they change or not.
+//! - Later, a new field must change, and a field that was constant in an earlier window must change
+//!   [`RESTLESS`] times: until then, its steps are judged without it. A scored field stays, whether it
+//!   changes or not.
 //! - If there are more than [`MAX_FIELDS`], the most frequent ones are scored.
 //!
 //! After a window without a new field, the next one may begin only after a pause, which doubles each
@@ -29,7 +30,7 @@ const RARE: usize = 16;
 /// rare.
 const RARE_AMONG_RARE: usize = 4;
 /// A field that was constant joins if it changes this many times in a window. Until then, it is
-/// watched, and the forests need not begin again.
+/// watched, and the forest stays as it is.
 const RESTLESS: usize = 8;
 /// Fields whose names are kept although they are not scored.
 const MAX_LEFT_OUT: usize = 256;
