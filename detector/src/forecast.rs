@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::autoregression::{Autoregression, extend};
 use crate::spread::Spread;
 
 /// Lags of the autoregression.
@@ -24,8 +25,6 @@ const DRIFT_REACH: f64 = 8.0;
 const UNREST_REACH: f64 = 32.0;
 /// A moving mean of independent residuals varies less than the residuals, by this factor.
 const DRIFT_GAIN: f64 = 3.872_983_346_207_417; // √(2 · DRIFT_REACH − 1)
-/// Upper bound of a partial correlation. With 1, the residuals would have no size.
-const MOST_CORRELATED: f64 = 0.999_999;
 
 /// Measures of each field.
 pub(crate) const FORECAST_MEASURES: usize = 3;
@@ -133,28 +132,11 @@ impl Forecast {
             self.mean += step;
             self.lags.iter_mut().for_each(|lag| *lag -= step);
             if self.due == 0 {
-                self.renew();
+                let fitted = Autoregression::new(&self.covariances);
+                (self.coefficients, self.partial) = (fitted.coefficients, fitted.partial);
                 self.due = RENEWAL;
             }
             self.due -= 1;
-        }
-    }
-
-    /// Computes the coefficients by the Levinson–Durbin recursion.
-    fn renew(&mut self) {
-        let covariances = &self.covariances;
-        self.coefficients = [0.0; LAGS];
-        self.partial = [0.0; LAGS];
-        let mut power = covariances[0];
-        if power <= 0.0 {
-            return;
-        }
-        for k in 0..LAGS {
-            let known: f64 = (0..k).map(|j| self.coefficients[j] * covariances[k - j]).sum();
-            let partial = ((covariances[k + 1] - known) / power).clamp(-MOST_CORRELATED, MOST_CORRELATED);
-            self.partial[k] = partial;
-            extend(&mut self.coefficients, k, partial);
-            power *= 1.0 - partial * partial;
         }
     }
 
@@ -178,15 +160,6 @@ impl Forecast {
 /// Returns the measure of a size from 0.
 pub(crate) fn logarithm(size: f64) -> f64 {
     2.0 * libm::log(1.0 + size)
-}
-
-/// Extends the coefficients of order `k` to order `k + 1` by the next partial correlation.
-fn extend(coefficients: &mut [f64; LAGS], k: usize, partial: f64) {
-    let before = *coefficients;
-    for j in 0..k {
-        coefficients[j] = before[j] - partial * before[k - 1 - j];
-    }
-    coefficients[k] = partial;
 }
 
 fn dot(a: &[f64; LAGS], b: &[f64; LAGS]) -> f64 {

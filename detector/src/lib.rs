@@ -59,8 +59,8 @@
 //!   and how fast it changes. `value_table`: the values of a field that takes few of them.
 //!   `new_values`: how rare another one is. `stepwise`: how rare a value, a change and a stay are.
 //!   `steps`: all stepwise fields of a sensor. `watch`: constant fields that are no part of the point.
-//! - `level`: the forest. `forecast`: a field's forecast. `course`: a field's slower course and its
-//!   shapes. `covariance`: T² of the residuals of all fields. `residuals`: the forecasts and courses
+//! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
+//!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of all fields. `residuals`: the forecasts and courses
 //!   of all fields, and what they say together. `model`: the forest and the forecasts of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: the views, and from many
 //!   measures to one number.
@@ -75,6 +75,7 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact bits"))]
 
+mod autoregression;
 mod calibration;
 mod cause;
 mod clock;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::autoregression::Autoregression;
+
 /// Readings of a block.
 const BLOCK: u8 = 4;
 /// Lags of the autoregression, in blocks.
@@ -24,8 +26,6 @@ const DRIFT_REACH: f64 = 8.0;
 const UNREST_REACH: f64 = 32.0;
 /// A moving mean of independent residuals varies less than the residuals, by this factor.
 const DRIFT_GAIN: f64 = 3.872_983_346_207_417; // √(2 · DRIFT_REACH − 1)
-/// Upper bound of a partial correlation. With 1, the residuals would have no size.
-const MOST_CORRELATED: f64 = 0.999_999;
 
 /// The forecast of the means of blocks.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -109,7 +109,7 @@ impl Coarse {
         self.blocks.iter_mut().for_each(|block| *block -= step);
         self.learnt = self.learnt.saturating_add(1);
         if self.learnt.is_multiple_of(RENEWAL) || self.learnt == FIRST_FORECAST - 1 {
-            self.renew();
+            self.coefficients = Autoregression::new(&self.covariances).coefficients;
         }
     }
 
@@ -117,27 +117,6 @@ impl Coarse {
     pub(super) fn measures(&self) -> [f64; 3] {
         let of = |size: f64| 2.0 * libm::log1p(size);
         [of(self.residual.abs()), of(DRIFT_GAIN * self.drift.abs()), of(self.unrest)]
-    }
-
-    /// Computes the coefficients from the autocovariances by the Levinson–Durbin recursion.
-    fn renew(&mut self) {
-        let covariances = &self.covariances;
-        let mut coefficients = [0.0; LAGS];
-        let mut power = covariances[0];
-        for k in 0..LAGS {
-            if power <= 0.0 {
-                break;
-            }
-            let known: f64 = (0..k).map(|j| coefficients[j] * covariances[k - j]).sum();
-            let partial = ((covariances[k + 1] - known) / power).clamp(-MOST_CORRELATED, MOST_CORRELATED);
-            let before = coefficients;
-            for j in 0..k {
-                coefficients[j] = before[j] - partial * before[k - 1 - j];
-            }
-            coefficients[k] = partial;
-            power *= 1.0 - partial * partial;
-        }
-        self.coefficients = coefficients;
     }
 
     /// Returns whether all numbers are finite and in range.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, SilentProxy, TestEnv};
+use thicket_testkit::{Config, Engine, Samples, SilentProxy, TestEnv};
 
 use crate::support::{start, undisturbed};
 
@@ -17,8 +17,11 @@ fn samples() -> Samples {
     Samples::new("mic-", SENSORS, now_seconds() - 5_000)
 }
 
-fn through(url: &str, port: u16, proxy: &SilentProxy) -> String {
-    url.replace(&format!(":{port}"), &format!(":{}", proxy.port()))
+/// Starts an engine that reaches one store through a proxy. `key` is the setting of its `url`.
+async fn engine_behind_proxy(env: &TestEnv, key: &str, url: &str, port: u16) -> (Engine, SilentProxy) {
+    let proxy = SilentProxy::before(port).await.unwrap();
+    let url = url.replace(&format!(":{port}"), &format!(":{}", proxy.port()));
+    (env.engine_with(&config().set(key, url)).await, proxy)
 }
 
 /// Waits until every published reading has its row, and prints how long that took.
@@ -33,10 +36,8 @@ async fn a_postgresql_that_falls_silent_is_left_for_a_new_connection() {
     let samples = samples();
     let expected = undisturbed(config(), &samples, 200).await;
     let env = start(config()).await;
-    let port = env.servers.postgres.port();
-    let proxy = SilentProxy::before(port).await.unwrap();
-    let behind_proxy = config().set("postgres.url", through(&env.servers.postgres.url(), port, &proxy));
-    let engine = env.engine_with(&behind_proxy).await;
+    let (url, port) = (env.servers.postgres.url(), env.servers.postgres.port());
+    let (engine, proxy) = engine_behind_proxy(&env, "postgres.url", &url, port).await;
     let publisher = env.publisher();
     samples.deliver(&publisher, 0..100).await;
     env.until_accounted(samples.records(100)).await;
@@ -57,10 +58,8 @@ async fn a_redis_that_falls_silent_is_left_for_a_new_connection() {
     let samples = samples();
     let expected = undisturbed(config(), &samples, 200).await;
     let env = start(config()).await;
-    let port = env.servers.redis.port();
-    let proxy = SilentProxy::before(port).await.unwrap();
-    let behind_proxy = config().set("redis.url", through(&env.servers.redis.url(), port, &proxy));
-    let engine = env.engine_with(&behind_proxy).await;
+    let (url, port) = (env.servers.redis.url(), env.servers.redis.port());
+    let (engine, proxy) = engine_behind_proxy(&env, "redis.url", &url, port).await;
     let publisher = env.publisher();
     samples.deliver(&publisher, 0..100).await;
     env.until_accounted(samples.records(100)).await;
