@@ -7,7 +7,7 @@ use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields;
 use crate::grade::{confidence, grade_of, lasting_threshold};
-use crate::guard::{Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
+use crate::guard::{FRESH, Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
 use crate::model::Model;
 use crate::onset::Onset;
 use crate::scale::CALIBRATION_ROWS;
@@ -350,12 +350,16 @@ impl Detector {
             return;
         }
         // What began an anomaly continues it: noise beside a contact does not prolong a blip.
-        let is_by_steps = parts.views < threshold && parts.steps >= parts.views;
+        let is_by_steps = parts.steps >= parts.views.min(threshold);
         let by_steps = ReadingRarity { rarity: parts.steps, instantaneous: parts.steps, ..reading };
         let judged = match &mut state.regime {
             // What the sensor has said a thousand times is not unusual because of the readings before.
             _ if parts.is_usual => by_steps,
-            Regime::Anomalous(ongoing) if ongoing.is_by_steps && parts.views < threshold => by_steps,
+            Regime::Anomalous(ongoing)
+                if ongoing.is_by_steps && (parts.views < threshold || parts.instantaneous < FRESH) =>
+            {
+                by_steps
+            }
             Regime::Anomalous(ongoing) => {
                 ongoing.is_by_steps = false;
                 reading

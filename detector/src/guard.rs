@@ -14,7 +14,7 @@ const PAUSE: u32 = 5;
 const USUAL: f64 = 1.3;
 /// In the aftermath of an anomaly, only a reading that by itself is as rare as one in a hundred
 /// begins another anomaly.
-const FRESH: f64 = 2.0;
+pub(crate) const FRESH: f64 = 2.0;
 /// After acceptance, a reading begins a new anomaly only if it is rarer than the accepted ones by
 /// this much.
 const WORSE: f64 = 0.5;
