@@ -60,8 +60,9 @@
 //!   `new_values`: how rare another one is. `stepwise`: how rare a value, a change and a stay are.
 //!   `steps`: all stepwise fields of a sensor. `watch`: constant fields that are no part of the point.
 //! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
-//!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of all fields. `residuals`: the forecasts and courses
-//!   of all fields, and what they say together. `model`: the forest and the forecasts of a sensor.
+//!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of
+//!   all fields. `residuals`: the forecasts and courses of all fields, and what they say together.
+//!   `model`: the forest and the forecasts of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: the views, and from many
 //!   measures to one number.
 //! - `grade`: from surprise to grade and threshold. `calibration`: the same, corrected by the

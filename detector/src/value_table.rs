@@ -99,7 +99,8 @@ impl ValueTable {
             .sum()
     }
 
-    /// Learns an arrival at a value. `from` is the index of the value before it, if that is known. Returns the index of the value.
+    /// Learns an arrival at a value. `from` is the index of the value before it, if that is known.
+    /// Returns the index of the value.
     pub(crate) fn arrive(&mut self, value: f64, from: Option<usize>) -> usize {
         let to = self.find(value).unwrap_or_else(|| self.add(value, from));
         self.values[to].visits += 1;

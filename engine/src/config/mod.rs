@@ -5,7 +5,8 @@
 //! - `root`: the whole configuration, and the checks that no type can express.
 //! - `sections`: a struct per section; `mqtt` has those of the brokers.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
-//! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its value. `problems`: all problems, each with its place.
+//! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
+//!   value. `problems`: all problems, each with its place.
 //! - `tls`: the settings of TLS connections.
 
 mod duration;
