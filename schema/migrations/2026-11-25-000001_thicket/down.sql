@@ -2,4 +2,5 @@ DROP VIEW ledger, dead_letter_summary, field_standings, sensor_status, anomaly_c
 DROP FUNCTION try_insert_readings(readings[]);
 DROP TABLE log_losses, quarantine, dead_letters, applied_labels, labels, anomalies, readings, field_sets, sensor_fields, sensors, configs,
            partitions, deployment;
-DROP FUNCTION ensure_day_partitions(date[]), lock_day_partition(regclass), drop_day_partition(regclass);
+DROP FUNCTION ensure_day_partitions(date[]), lock_day_partition(regclass), drop_day_partition(regclass),
+              check_day_partition(regclass);

@@ -127,32 +127,38 @@ BEGIN
     END LOOP;
 END $$;
 
--- Locks a day table of readings against writers.
-CREATE FUNCTION lock_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Raises an error unless the table is a day table of readings.
+CREATE FUNCTION check_day_partition(day regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = day AND inhparent = 'readings'::regclass) THEN
         RAISE EXCEPTION '% is no day table of readings', day;
     END IF;
+END $$;
+
+-- Locks a day table of readings against writers.
+CREATE FUNCTION lock_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM check_day_partition(day);
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', day);
 END $$;
 
 -- Drops a day table of readings.
 CREATE FUNCTION drop_day_partition(day regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = day AND inhparent = 'readings'::regclass) THEN
-        RAISE EXCEPTION '% is no day table of readings', day;
-    END IF;
+    PERFORM check_day_partition(day);
     EXECUTE format('DROP TABLE %s', day);
 END $$;
 
 -- The three functions act with the rights of the owner, so that the engine need not own the tables:
--- see roles.sql. Their names must mean the tables of this schema, whoever calls them.
+-- see roles.sql. Their names must mean the tables of this schema, whoever calls them, and only the
+-- owner and the roles of roles.sql may call them.
 DO $do$
 DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['ensure_day_partitions(date[])', 'lock_day_partition(regclass)', 'drop_day_partition(regclass)'] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', name, current_schema());
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', name);
     END LOOP;
 END $do$;
 

@@ -95,3 +95,24 @@ async fn the_reader_s_role_reads_views_and_can_neither_lock_nor_fill() {
     let commit = session.commit(&engine, &batches);
     tokio::time::timeout(Duration::from_secs(30), commit).await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_login_cannot_act_with_the_owner_s_rights_before_the_roles_are_granted() {
+    let server = PostgresServer::start().await;
+    check_deployment(&mut server.connect().await, 1).await.unwrap();
+    claim(&postgres_pool(&server.url(), 1).unwrap(), &[PartitionId(0)]).await.unwrap();
+    WriteSession::default().commit(&server.url(), &[&batch_of(&[1.0])]).await.unwrap();
+    server.execute("CREATE ROLE stranger LOGIN").await;
+    let url = server.url().replace("thicket@", "stranger@");
+    let mut stranger = connect_postgres(&url).await.unwrap();
+    let day = "'readings_y2026m11d22'";
+    for call in [
+        "ensure_day_partitions(ARRAY['2026-01-01'::date])",
+        "lock_day_partition(DAY)",
+        "drop_day_partition(DAY)",
+    ] {
+        let call = format!("SELECT {}", call.replace("DAY", day));
+        let refused = stranger.batch_execute(&call).await.unwrap_err().to_string();
+        assert!(refused.contains("permission denied for function"), "{call}: {refused}");
+    }
+}
