@@ -24,7 +24,9 @@ BEGIN
 
     -- Retention and reconcile read the tables of days, which are created later.
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %s TO thicket_engine', tables);
-    EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA %s GRANT SELECT ON TABLES TO thicket_engine', tables);
+    EXECUTE format(
+        'ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA %s GRANT SELECT ON TABLES TO thicket_engine',
+        (SELECT relowner::regrole FROM pg_class WHERE oid = 'readings'::regclass), tables);
     -- All writes of readings go through the parent table.
     FOR item IN
         SELECT c.oid::regclass AS name FROM pg_class c

@@ -16,7 +16,7 @@ pub mod settings;
 mod verification;
 mod verifier;
 
-pub use address::{has_password, without_password};
+pub use address::{has_password, with_hidden_password, without_password};
 pub use advice::{Expected, all_causes, refusal, with_advice};
 pub use files::FileError;
 pub use rustls::ClientConfig;

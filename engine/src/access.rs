@@ -67,7 +67,9 @@ impl Access {
         if headers.contains_key(ORIGIN) && text(headers, &ORIGIN).and_then(host_of_origin) != Some(host) {
             return Err(Refusal::Origin);
         }
-        let token = text(headers, &AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let credentials = text(headers, &AUTHORIZATION).and_then(|value| value.split_once(' '));
+        let token =
+            credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
         let token = token.map(|token| digest(token.trim()));
         let is_operator = self.operate.is_some() && token == self.operate;
         match (changes, self.operate, self.read) {

@@ -103,9 +103,13 @@ impl StoreState {
     fn ask(self, mut ping: impl Ping + 'static) -> JoinHandle<()> {
         actix_rt::spawn(async move {
             loop {
-                let answer = match tokio::time::timeout(TIMEOUT, ping.ask()).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+                // A connect has bounds of its own. If it were dropped, its tasks would go on.
+                let answer = match ping.connect().await {
+                    Err(error) => Err(error),
+                    Ok(()) => match tokio::time::timeout(TIMEOUT, ping.ask()).await {
+                        Ok(answer) => answer,
+                        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+                    },
                 };
                 if answer.is_err() {
                     // A new connection notices first that the server is back.
@@ -149,7 +153,10 @@ impl StoreState {
 
 /// Asks one server whether it answers.
 trait Ping {
-    /// Asks, on the connection of the last question or on a new one.
+    /// Connects, unless there is a connection.
+    async fn connect(&mut self) -> Result<(), String>;
+
+    /// Asks on the connection.
     async fn ask(&mut self) -> Result<(), String>;
 
     /// Closes the connection.
@@ -163,11 +170,15 @@ struct RedisPing {
 }
 
 impl Ping for RedisPing {
-    async fn ask(&mut self) -> Result<(), String> {
+    async fn connect(&mut self) -> Result<(), String> {
         if self.client.is_none() {
             let connected = try_connect_redis(&self.server).await;
             self.client = Some(connected.map_err(|error| error.to_string())?);
         }
+        Ok(())
+    }
+
+    async fn ask(&mut self) -> Result<(), String> {
         let Some(client) = &self.client else { return Err("no connection".to_owned()) };
         let memory = redis_memory(client).await.map_err(|error| error.to_string())?;
         self.metrics.redis_memory_bytes.set(memory.used as i64);
@@ -189,11 +200,15 @@ struct PostgresPing {
 }
 
 impl Ping for PostgresPing {
-    async fn ask(&mut self) -> Result<(), String> {
+    async fn connect(&mut self) -> Result<(), String> {
         if self.connection.is_none() {
             let connected = connect_postgres(&self.server).await;
             self.connection = Some(connected.map_err(|error| error.to_string())?);
         }
+        Ok(())
+    }
+
+    async fn ask(&mut self) -> Result<(), String> {
         let Some(connection) = &mut self.connection else { return Err("no connection".to_owned()) };
         ping_postgres(connection).await.map_err(|error| error.to_string())
     }

@@ -322,7 +322,11 @@ impl Handler<Quarantine> for PartitionKeeper {
     fn handle(&mut self, Quarantine(entry): Quarantine, _: &mut Context<Self>) -> Self::Result {
         let stores = Rc::clone(&self.stores);
         Box::pin(async move {
-            let warn = |error: &StoreError| tracing::warn!(%error, "cannot quarantine the reading; retrying");
+            let warn = |error: &StoreError| {
+                if let Some(repeated) = complaints::due("quarantine a reading", error) {
+                    tracing::warn!(%error, repeated, "cannot quarantine the reading; retrying");
+                }
+            };
             until_ok(async || stores.quarantine(&entry).await, warn).await
         })
     }

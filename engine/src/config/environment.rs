@@ -78,10 +78,19 @@ pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str) -> Res
     Ok(())
 }
 
+/// Whether Kubernetes sets a variable of this name for a service called `thicket`.
+fn is_service_link(name: &str) -> bool {
+    let rest = name.trim_start_matches("THICKET_");
+    rest == "PORT" || rest.starts_with("PORT_") || rest == "SERVICE_HOST" || rest.starts_with("SERVICE_PORT")
+}
+
 /// Returns a warning for each variable that looks like a setting and is none.
 pub(crate) fn unknown_variables(variables: impl Iterator<Item = String>, known: &[String]) -> Vec<String> {
     let is_unknown = |name: &String| {
-        name.starts_with("THICKET_") && !name.starts_with(PREFIX) && !OTHERS.contains(&name.as_str())
+        name.starts_with("THICKET_")
+            && !name.starts_with(PREFIX)
+            && !OTHERS.contains(&name.as_str())
+            && !is_service_link(name)
     };
     let settings: Vec<String> =
         known.iter().map(|key| format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())).collect();

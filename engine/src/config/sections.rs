@@ -170,7 +170,12 @@ impl HttpConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let named_port = self.hosts.iter().find(|host| host.contains(':'));
+        let hosts = named_port.map_or(Ok(()), |host| {
+            Err(ConfigError::invalid("http.hosts", &format!("{host} must be a name without a port")))
+        });
         all_of([
+            hosts,
             read_token("http.read_token_file", &self.read_token_file).map(drop),
             read_token("http.operate_token_file", &self.operate_token_file).map(drop),
         ])

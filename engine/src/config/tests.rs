@@ -64,6 +64,7 @@ fn a_bad_value_is_an_error_that_names_the_key() {
     let key_of = |text: &str| load_text(text).unwrap_err().to_string();
     assert!(key_of("[queue]\npartitions = 0\n").contains(": queue.partitions:"));
     assert!(key_of("[mqtt]\nurl = \"http://broker\"\n").contains(": mqtt.url:"));
+    assert!(key_of("[http]\nhosts = [\"thicket:9464\"]\n").contains(": http.hosts:"));
     assert!(key_of("[mqtt]\ntemplates = [\"a/{b...}/c\"]\n").contains(": mqtt.templates:"));
     assert!(key_of("[shards]\nlease = \"soon\"\n").contains("shards.lease"));
     assert!(key_of("[detector]\ntrees = 2000\n").contains("trees"));
@@ -321,6 +322,11 @@ fn a_variable_that_is_no_setting_is_warned_of_with_the_one_that_was_meant() {
         "THICKET_CONFIG",
         "PATH",
         "THICKET_NONSENSE",
+        // Kubernetes sets these for a service of this name.
+        "THICKET_PORT",
+        "THICKET_PORT_9464_TCP_ADDR",
+        "THICKET_SERVICE_HOST",
+        "THICKET_SERVICE_PORT_HTTP",
     ]);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(

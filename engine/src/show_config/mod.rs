@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 pub(crate) use args::ConfigArgs;
 use serde_json::{Map, Value, json};
-use thicket_connect::without_password;
+use thicket_connect::with_hidden_password;
 
 use crate::config::{self, Loaded};
 use crate::terminal::{out, write_json};
@@ -76,7 +76,7 @@ fn hide_secrets(value: &mut Value) {
         Value::Object(keys) => {
             for (key, value) in keys {
                 match value {
-                    Value::String(text) if key == "url" => *text = without_password(text),
+                    Value::String(text) if key == "url" => *text = with_hidden_password(text),
                     Value::String(text) if is_secret(key) && !text.is_empty() => HIDDEN.clone_into(text),
                     value => hide_secrets(value),
                 }

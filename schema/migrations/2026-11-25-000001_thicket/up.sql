@@ -198,6 +198,8 @@ CREATE TABLE anomalies (
     PRIMARY KEY (sensor, started)
 );
 CREATE INDEX anomalies_started ON anomalies (started);
+-- The anomalies that go on.
+CREATE INDEX anomalies_open ON anomalies (sensor) WHERE ended IS NULL;
 
 -- Labels that people give to anomalies. A new label of an anomaly replaces the old one. Only people
 -- write this table, and only the engine writes anomalies. logged: the label is in the log, from

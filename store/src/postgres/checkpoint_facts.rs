@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::{Flag, SensorId, Timestamp};
 
 use super::clocks::{ClockState, TimeFacts};
-use super::connection::{PostgresPool, StoreError, quickly};
+use super::connection::{PostgresPool, StoreError, patiently};
 use super::history::{AFTER_ALL, BEFORE_ALL};
 
 /// The facts that decide whether a restore may use the checkpoint of a sensor, and those that
@@ -92,7 +92,7 @@ impl FoundFacts {
 impl CheckpointFacts {
     /// Reads the facts of a sensor.
     pub async fn load(pool: &PostgresPool, sensor: SensorId) -> Result<Self, StoreError> {
-        let found = quickly(async {
+        let found = patiently(async {
             let mut connection = pool.get().await?;
             // A search from the newest day on plans few day tables. The day decides only how fast the
             // rows are found: the newest row after a time is the newest row.

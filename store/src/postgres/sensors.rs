@@ -113,11 +113,12 @@ pub struct SensorActivity {
 /// Counts the sensors that report. Reads the index of the days of these times only.
 pub async fn sensor_activity(connection: &mut AsyncPgConnection) -> QueryResult<SensorActivity> {
     sql_query(
-        "SELECT count(*) AS known, count(*) FILTER (WHERE of_day) AS reporting,
+        "SELECT (SELECT count(*) FROM sensors) AS known, count(*) FILTER (WHERE of_day) AS reporting,
                 count(*) FILTER (WHERE of_day AND NOT recent) AS silent
          FROM (SELECT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > now() - interval '2 hours') AS recent,
                       EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > now() - interval '1 day') AS of_day
-               FROM sensors s) activity",
+               FROM sensors s
+               WHERE s.last_day IS NULL OR s.last_day >= (now() AT TIME ZONE 'UTC')::date - 1) activity",
     )
     .get_result(connection)
     .await
