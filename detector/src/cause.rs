@@ -10,7 +10,7 @@ pub struct Cause {
     /// The field's share of the score, 0 to 1. The shares of all fields sum to 1.
     pub share: f64,
     /// Value of the reading; for a counter, its growth per second. NaN if the reading lacked the
-    /// field, and for a counter that has fallen.
+    /// field, and for a counter that has fallen to less than half.
     pub actual: f64,
     /// Median of the field's values that the forest holds for similar circumstances: a similar time
     /// of day, and similar values of the other fields.

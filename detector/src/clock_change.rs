@@ -6,25 +6,18 @@ use crate::detector::{AFTERMATH, Detector};
 use crate::event::Event;
 use crate::guard::Regime;
 
-/// What a reading's time has cut off.
-#[derive(Debug, Default)]
-pub(crate) struct Cut {
-    /// Whether the clock has gone back. The reading then counts as one after a silence.
-    pub(crate) has_gone_back: bool,
-    /// The anomaly that was open before, if it was announced. It has ended.
-    pub(crate) event: Option<Event>,
-}
-
 impl Detector {
     /// Begins the time again if `ts_micros` is not newer than the newest reading: the interval
     /// before it is unknown, a counter's growth too, and an open anomaly ends at its last reading.
-    pub(crate) fn begin_again(&mut self, ts_micros: i64) -> Cut {
+    /// Returns that anomaly, if it was announced. The next scored reading counts as one after a silence.
+    pub(crate) fn begin_again(&mut self, ts_micros: i64) -> Option<Event> {
         let state = &mut self.state;
         if state.newest.is_none_or(|newest| ts_micros > newest) {
-            return Cut::default();
+            return None;
         }
         state.newest = None;
         state.newest_scored = None;
+        state.has_gone_back = true;
         state.counters.iter_mut().flatten().for_each(Counter::begin_again);
         state.steps.begin_again();
         state.watch.begin_again();
@@ -37,7 +30,7 @@ impl Detector {
                 event = ongoing.report(true, false);
             }
         }
-        Cut { has_gone_back: true, event }
+        event
     }
 }
 

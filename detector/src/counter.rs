@@ -99,7 +99,8 @@ impl Counter {
 
 impl Total {
     fn growth_to(self, now: Self) -> f64 {
-        (now.value - self.value) / ((now.ts - self.ts).max(1) as f64 / 1e6)
+        let growth = (now.value - self.value) / ((now.ts - self.ts).max(1) as f64 / 1e6);
+        if growth.is_finite() { growth } else { f64::NAN }
     }
 
     /// Returns whether a total continues this one after a fall to the total `low`, which has lasted
@@ -136,6 +137,13 @@ mod tests {
         assert_eq!(counter.growth(2_000_000, 110.0), 5.0);
         assert!(counter.growth(3_000_000, f64::NAN).is_nan());
         assert_eq!(counter.growth(4_000_000, 114.0), 2.0);
+    }
+
+    #[test]
+    fn a_growth_beyond_all_numbers_is_unknown() {
+        let mut counter = Counter::default();
+        counter.growth(0, -1.7e308);
+        assert!(counter.growth(1_000_000, 1.7e308).is_nan());
     }
 
     #[test]

@@ -111,10 +111,62 @@ impl Covariance {
     /// checked with it.
     pub(crate) fn is_sound(&self, fields: usize) -> bool {
         let cells = self.size * (self.size + 1) / 2;
-        self.size == fields.min(MAX_FIELDS) && self.lower.len() == cells && self.factor.len() == cells
+        let diagonal = (0..self.size).map(|row| row * (row + 1) / 2 + row);
+        self.size == fields.min(MAX_FIELDS)
+            && self.lower.len() == cells
+            && self.factor.len() == cells
+            && self.lower.iter().chain(&self.factor).all(|number| number.is_finite())
+            && diagonal.into_iter().all(|cell| self.factor[cell] > 0.0)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
         (self.lower.capacity() + self.factor.capacity() + self.solved.capacity()) * size_of::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance(covariance: &mut Covariance, residuals: [f64; 2]) -> f64 {
+        covariance.squared_distance(residuals.into_iter())
+    }
+
+    /// Residuals with a variance of 1 and a correlation of 0.8.
+    fn learnt() -> Covariance {
+        let mut covariance = Covariance::new(2);
+        let mut noise = crate::noise::Noise::new(7);
+        for _ in 0..20_000 {
+            let [own, other] = [noise.normal(), noise.normal()];
+            covariance.learn(&[own, 0.8 * own + 0.6 * other], 0.001);
+        }
+        covariance
+    }
+
+    #[test]
+    fn before_it_has_learnt_the_distance_is_the_length() {
+        assert!((distance(&mut Covariance::new(2), [3.0, 4.0]) - 25.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn residuals_that_go_apart_are_farther_than_those_that_go_together() {
+        let mut covariance = learnt();
+        // With the shrinkage, the correlation is 0.76: T² = (x² − 2 · 0.76 x y + y²) / (1 − 0.76²).
+        let expected = |x: f64, y: f64| (x * x - 1.52 * x * y + y * y) / (1.0 - 0.76 * 0.76);
+        for [x, y] in [[2.0, 2.0], [2.0, -2.0]] {
+            let found = distance(&mut covariance, [x, y]);
+            assert!((found / expected(x, y) - 1.0).abs() < 0.1, "{x} {y}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_covariance_of_the_fields_that_stay_is_taken_over() {
+        let known = learnt();
+        let mut covariance = Covariance::new(3);
+        covariance.take_over(&known, &[Some(1), None, Some(0)]);
+        let apart = covariance.squared_distance([2.0, 0.0, -2.0].into_iter());
+        let together = covariance.squared_distance([2.0, 0.0, 2.0].into_iter());
+        assert!(apart > 5.0 * together, "{apart} {together}");
+        assert!(covariance.is_sound(3) && !covariance.is_sound(2));
     }
 }

@@ -117,7 +117,7 @@ impl Detector {
 
     fn score_values(&mut self, ts_micros: i64, presence: Presence) -> Result<Detection, rrcf_rs::Error> {
         self.state.seq += 1;
-        let cut = self.begin_again(ts_micros);
+        let ended = self.begin_again(ts_micros);
         let learning = self.state.regime.learns();
         let mut detection = Detection {
             seq: self.state.seq,
@@ -132,10 +132,10 @@ impl Detector {
         };
         if !presence.is_scored {
             self.state.newest = Some(ts_micros);
-            detection.event = cut.event;
+            detection.event = ended;
             return Ok(detection);
         }
-        let after_silence = self.take_time(ts_micros) || cut.has_gone_back;
+        let after_silence = self.take_time(ts_micros) || std::mem::take(&mut self.state.has_gone_back);
         // Before the calibration, the fields are not decided, so that none is missing.
         let was_calibrated = self.state.model.is_some();
         let scored = self.score_or_keep(ts_micros, after_silence, learning)?;
@@ -163,7 +163,7 @@ impl Detector {
             suppressed: false,
             unscored: false,
         };
-        if let Some(event) = cut.event {
+        if let Some(event) = ended {
             // One detection reports one event: the end of the anomaly before the change.
             detection.event = Some(event);
         } else if is_warm {
@@ -216,9 +216,12 @@ impl Detector {
     /// The label decides whether the detector accepts the anomaly as normal. Returns whether that
     /// anomaly is open; a label of any other anomaly changes nothing.
     pub fn label(&mut self, started: i64, label: Label) -> bool {
+        let was_confirmed = self.state.regime.is_confirmed();
         let is_open = self.state.regime.label(started, label);
-        if is_open && label == Label::True {
-            self.state.calibration.take_back_alarm();
+        match (is_open, label == Label::True, was_confirmed) {
+            (true, true, false) => self.state.calibration.take_back_alarm(),
+            (true, false, true) => self.state.calibration.count_alarm(),
+            _ => {}
         }
         is_open
     }

@@ -140,6 +140,13 @@ impl Forecast {
         }
     }
 
+    /// Returns whether all numbers are finite and in range. A restored snapshot is checked with it.
+    pub(crate) fn is_sound(&self) -> bool {
+        let numbers = [self.mean, self.of_error.deviation(), self.drift, self.unrest];
+        let lists = self.covariances.iter().chain(&self.partial).chain(&self.lags).chain(&self.coefficients);
+        usize::from(self.known) <= LAGS && numbers.iter().chain(lists).all(|number| number.is_finite())
+    }
+
     /// Returns the last residual, in units of its usual size.
     pub(crate) fn residual(&self) -> f64 {
         self.residual
@@ -164,4 +171,72 @@ pub(crate) fn logarithm(size: f64) -> f64 {
 
 fn dot(a: &[f64; LAGS], b: &[f64; LAGS]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::Noise;
+
+    /// A forecast that has learnt x = 0.9 x₁ + noise around 100, with the last x.
+    fn learnt() -> (Forecast, f64) {
+        let (mut forecast, mut x, mut noise) = (Forecast::new(100.0), 0.0, Noise::new(7));
+        for i in 0_u32..20_000 {
+            x = 0.9 * x + noise.uniform() - 0.5;
+            forecast.follow(100.0 + x, 0.0);
+            forecast.advance(true, 1.0 / f64::from(i.clamp(16, 5_000)));
+        }
+        (forecast, x)
+    }
+
+    #[test]
+    fn a_residual_is_the_distance_from_the_forecast_in_units_of_the_noise() {
+        let (forecast, x) = learnt();
+        assert!((forecast.coefficients[0] - 0.9).abs() < 0.05, "{:?}", forecast.coefficients);
+        let residual = |value: f64| {
+            let mut forecast = forecast.clone();
+            forecast.follow(100.0 + value, 0.0);
+            forecast.residual()
+        };
+        let usual = libm::sqrt(1.0 / 12.0);
+        for steps in [-4.0, 0.0, 3.0] {
+            let found = residual(0.9 * x + steps * usual);
+            assert!((found - steps).abs() < 0.3, "{steps}: {found}");
+        }
+    }
+
+    /// Without lags, the forecast is the mean, and its usual error the spread of the series, which is
+    /// 2.3 times that of the noise.
+    #[test]
+    fn after_a_silence_a_usual_value_has_a_usual_residual() {
+        let (mut forecast, _) = learnt();
+        forecast.restart();
+        let usual = libm::sqrt(1.0 / 12.0 / (1.0 - 0.81));
+        forecast.follow(100.0 + 2.0 * usual, 0.0);
+        assert!((forecast.residual() - 2.0).abs() < 0.3, "{}", forecast.residual());
+        forecast.advance(false, 0.0);
+        forecast.follow(100.0 + 0.9 * 2.0 * usual, 0.0);
+        assert!(forecast.residual().abs() < 0.3, "one lag is enough here: {}", forecast.residual());
+    }
+
+    #[test]
+    fn a_mean_that_moves_takes_the_lags_along() {
+        let (mut forecast, x) = learnt();
+        let before = forecast.mean + forecast.lags[0];
+        assert!((before - (100.0 + x)).abs() < 1e-9, "the newest lag is the last value");
+        for _ in 0..200 {
+            forecast.follow(102.0, 0.0);
+            forecast.advance(true, 0.05);
+        }
+        let newest = forecast.mean + forecast.lags[0];
+        assert!((newest - 102.0).abs() < 1e-9, "{newest}");
+    }
+
+    #[test]
+    fn an_outlier_hardly_moves_drift_and_unrest() {
+        let (mut forecast, _) = learnt();
+        forecast.follow(1e9, 0.0);
+        let [residual, drift, unrest] = forecast.measures();
+        assert!(residual > 20.0 && drift < 4.0 && unrest < 2.5, "{residual} {drift} {unrest}");
+    }
 }

@@ -1,5 +1,5 @@
 //! The learning guard: an anomaly that lasts does not become normal at once. While it lasts, the
-//! forest and the forecasts learn only one reading in four, and the histories of the measures learn
+//! forest and the forecasts learn only one reading in five, and the histories of the measures learn
 //! none. The guard accepts the anomaly as the new normal when it has lasted for `accept_after`, or
 //! when a person labels it as no anomaly.
 
@@ -148,6 +148,11 @@ impl Regime {
     /// Returns whether no anomaly is open, and the end of none is still to be reported.
     pub(crate) fn is_calm(&self) -> bool {
         !matches!(self, Self::Anomalous(_) | Self::Accepted { closed: Some(_), .. })
+    }
+
+    /// Returns whether an anomaly is open that a person has labelled as a true one.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        matches!(self, Self::Anomalous(ongoing) if ongoing.confirmed)
     }
 
     /// Decides what a reading changes. The state itself stays as it is.

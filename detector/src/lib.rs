@@ -55,8 +55,7 @@
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //!   `clock_change`: a clock that goes back.
 //! - `scale`, `spread`: a field's running scale, and a running mean with its deviation.
-//! - `majority`: the value at which a field rests. `durations`, `pace`: how long it stays at a value,
-//!   and how fast it changes. `value_table`: the values of a field that takes few of them.
+//! - `durations`, `pace`: how long a field stays at a value, and how fast it changes. `value_table`: the values of a field that takes few of them.
 //!   `new_values`: how rare another one is. `stepwise`: how rare a value, a change and a stay are.
 //!   `steps`: all stepwise fields of a sensor. `watch`: constant fields that are no part of the point.
 //! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
@@ -97,10 +96,12 @@ mod forecast;
 mod grade;
 mod guard;
 mod level;
-mod majority;
 mod model;
 mod named_config;
 mod new_values;
+#[cfg(test)]
+#[path = "../tests/series/noise.rs"]
+mod noise;
 mod onset;
 mod pace;
 mod relearn;

@@ -60,11 +60,12 @@ pub(crate) struct RowScore {
 
 impl Model {
     /// Fixes the fields' offsets and units by the first rows, and creates the forest. The rows are
-    /// not learnt yet.
+    /// not learnt yet. The new model has the clock of the `known` one, whose points it shall take over.
     pub(crate) fn calibrate(
         rows: &[(i64, Vec<f64>)],
         config: &DetectorConfig,
         seed: u64,
+        known: Option<&Self>,
     ) -> Result<Self, rrcf_rs::Error> {
         let fields = rows[0].1.len();
         let column = |field: usize| rows.iter().map(|(_, row)| row[field]).collect::<Vec<_>>();
@@ -74,13 +75,13 @@ impl Model {
             first.map_or(0.0, |value| scale.next_coordinate(value))
         });
         let residuals = (config.smoothing > 0).then(|| Residuals::new(first));
-        let calendar = first_calendar(rows, config);
+        let calendar = known.map_or_else(|| first_calendar(rows, config), |known| known.calendar);
         let mut model = Self {
             scales,
             calendar,
             level: Level::new(fields, calendar, config, seed)?,
             residuals,
-            since: rows[0].0,
+            since: known.map_or(rows[0].0, |known| known.since),
             coordinates: Vec::new(),
             imputed: Vec::new(),
             measures: Vec::new(),
@@ -99,9 +100,6 @@ impl Model {
         constants: &[Option<f64>],
     ) -> Result<(), rrcf_rs::Error> {
         self.take_over_scales(known, sources);
-        self.since = known.since;
-        self.calendar = known.calendar;
-        self.level.make_ready(self.scales.len(), self.calendar);
         let new = self.scales.iter().zip(constants);
         let filled: Vec<f64> =
             new.map(|(scale, constant)| constant.map_or(0.0, |value| scale.coordinate(value))).collect();

@@ -23,7 +23,7 @@ impl Detector {
         let window = state.tracker.window().map(|window| window.rows(&state.fields)).unwrap_or_default();
         let rows = grown(window, &mut state.counters);
         state.steps = Steps::new(state.fields.len());
-        state.model = Some(Model::calibrate(&rows, config, *seed)?);
+        state.model = Some(Model::calibrate(&rows, config, *seed, None)?);
         state.histories = MeasureHistories::new(state.views(config));
         let mut scored = ScoredRow::default();
         for (ts, values) in &rows {
@@ -69,13 +69,15 @@ impl Detector {
         let rows = grown(window, &mut state.counters);
         let sources: Vec<Option<usize>> =
             state.fields.iter().map(|field| known_fields.binary_search(field).ok()).collect();
-        let known_model = state.model.take();
-        let mut model = Model::calibrate(&rows, config, *seed)?;
+        let constants: Vec<Option<f64>> =
+            state.fields.iter().map(|field| state.watch.constant(field)).collect();
+        // The watched fields are not part of the rows that are learnt here.
+        state.watch.pass_over();
         // The views of one field are others than those of several.
         let goes_on = known_fields.len() > 1 && state.fields.len() > 1 && config.shingle == 1;
-        if let Some(mut known) = known_model.filter(|_| goes_on) {
-            let constants: Vec<Option<f64>> =
-                state.fields.iter().map(|field| state.watch.constant(field)).collect();
+        let known_model = state.model.take().filter(|_| goes_on);
+        let mut model = Model::calibrate(&rows, config, *seed, known_model.as_ref())?;
+        if let Some(mut known) = known_model {
             model.take_over(&known, &sources, &constants)?;
             let rate = state.rate(config);
             for ((ts, values), &after_silence) in rows.iter().zip(&silences) {
@@ -107,7 +109,7 @@ impl Detector {
             }
         }
         // What is known of a field's values reaches farther back than the window.
-        let (watched_steps, watched_fields) = state.watch.take_all();
+        let (watched_steps, watched_fields) = state.watch.known();
         state.steps.take_over(watched_steps, &watched_fields, &state.fields);
         state.steps.take_over(known_steps, &known_fields, &state.fields);
         Ok(())

@@ -2,9 +2,10 @@
 //! together.
 //!
 //! A forest of many fields hardly notices that a single one of them is far off. Here each field has
-//! tails of its own, so its verdict does not depend on the number of fields. Three questions are
-//! asked of all fields together: how rare is the rarest of them, how rare are they on average, and
-//! how far are they off, given that their residuals go together (T²)?
+//! tails of its own, so its verdict does not depend on the number of fields. Of all fields
+//! together: how rare is the rarest of them, how rare are they on average, how far are they off, given
+//! that their residuals go together (T²), and are several of them off at once? The same questions are
+//! asked of the moving means and powers, and of the courses.
 
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +104,8 @@ impl Residuals {
         let mean_course = (0..COURSE_MEASURES).map(|measure| mean(FORECAST_MEASURES + measure)).sum::<f64>();
         let courses = [greatest_course, MEAN_UNIT / COURSE_MEASURES as f64 * mean_course];
         let joint = self.covariance.squared_distance(self.forecasts.iter().map(Forecast::residual));
-        let joint_drift = self.covariance.squared_distance(self.forecasts.iter().map(Forecast::drift));
+        let drift = |(forecast, imputed): (&Forecast, &bool)| if *imputed { 0.0 } else { forecast.drift() };
+        let joint_drift = self.covariance.squared_distance(self.forecasts.iter().zip(imputed).map(drift));
         measures.extend(at_once);
         measures.push(logarithm(joint / root));
         measures.extend(lasting);
@@ -129,7 +131,8 @@ impl Residuals {
                 course.learn(rate);
             }
         }
-        if learn && self.forecasts.len() > 1 {
+        // A reading that lacks a field says nothing about what its fields do together.
+        if learn && self.forecasts.len() > 1 && !imputed.contains(&true) {
             self.values.clear();
             self.values.extend(self.forecasts.iter().map(Forecast::residual));
             self.covariance.learn(&self.values, rate);
@@ -176,6 +179,7 @@ impl Residuals {
         self.forecasts.len() == fields
             && self.courses.len() == fields
             && self.courses.iter().all(Course::is_sound)
+            && self.forecasts.iter().all(Forecast::is_sound)
             && parts_fit
             && self.pasts.iter().all(Tail::is_sound)
     }
@@ -189,5 +193,74 @@ impl Residuals {
             + self.pasts.iter().map(Tail::memory_usage).sum::<usize>()
             + self.covariance.memory_usage()
             + numbers * size_of::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The measures of a reading, by name.
+    struct Measured {
+        field: f64,
+        mean: f64,
+        joint: f64,
+        coincidence: f64,
+    }
+
+    const PRESENT: [bool; 3] = [false; 3];
+
+    fn observe(residuals: &mut Residuals, values: [f64; 3], imputed: [bool; 3]) -> Measured {
+        let scales: Vec<Scale> = (0..3).map(|_| Scale::calibrate(&[-0.5, 0.5, 0.0, 0.25])).collect();
+        let mut measures = Vec::new();
+        residuals.follow(&values, &imputed, &scales, false, &mut measures);
+        let [field, mean, joint, .., coincidence] = measures[..] else { panic!("{measures:?}") };
+        Measured { field, mean, joint, coincidence }
+    }
+
+    fn learnt() -> Residuals {
+        let mut residuals = Residuals::new([0.0; 3].into_iter());
+        let mut noise = crate::noise::Noise::new(7);
+        for i in 0_u32..5_000 {
+            observe(&mut residuals, [0; 3].map(|_| noise.uniform() - 0.5), PRESENT);
+            residuals.advance(&PRESENT, true, 1.0 / f64::from(i.clamp(16, 2_000)));
+            residuals.learn_pasts(&PRESENT);
+        }
+        residuals
+    }
+
+    #[test]
+    fn one_field_that_is_off_shows_in_field_and_joint_and_not_in_the_coincidence() {
+        let usual = observe(&mut learnt(), [0.1, -0.1, 0.05], PRESENT);
+        let one = observe(&mut learnt(), [5.0, -0.1, 0.05], PRESENT);
+        assert!(one.field > usual.field + 3.0 && one.joint > usual.joint + 2.0);
+        assert!((one.coincidence - usual.coincidence).abs() < 0.5);
+        let all = observe(&mut learnt(), [5.0, -5.0, 5.0], PRESENT);
+        assert!(all.coincidence > one.coincidence + 3.0 && all.mean > 2.0 * one.mean);
+    }
+
+    #[test]
+    fn a_missing_field_says_nothing() {
+        let mut residuals = learnt();
+        observe(&mut residuals, [5.0, 0.0, 0.0], PRESENT);
+        let missing = observe(&mut residuals, [5.0, 0.0, 0.0], [true, false, false]);
+        let usual = observe(&mut learnt(), [0.0; 3], PRESENT);
+        assert!(missing.field <= usual.field + 0.5, "{} {}", missing.field, usual.field);
+        assert_eq!(residuals.field_rarities().next(), Some(0.0));
+    }
+
+    #[test]
+    fn a_silence_restarts_the_forecasts() {
+        let mut residuals = learnt();
+        observe(&mut residuals, [5.0, 0.0, 0.0], PRESENT);
+        residuals.advance(&PRESENT, false, 0.0);
+        let scales: Vec<Scale> = (0..3).map(|_| Scale::calibrate(&[-0.5, 0.5, 0.0, 0.25])).collect();
+        let drift_after = |silence: bool| {
+            let mut residuals = residuals.clone();
+            let mut measures = Vec::new();
+            residuals.follow(&[0.0; 3], &PRESENT, &scales, silence, &mut measures);
+            residuals.forecasts[0].drift()
+        };
+        assert!(drift_after(true).abs() < 0.5 * drift_after(false).abs());
     }
 }

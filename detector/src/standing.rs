@@ -23,7 +23,8 @@ pub struct FieldStanding {
     pub remark: Option<Remark>,
 }
 
-/// What is remarkable about a scored field. It does not change how the field is scored.
+/// What is remarkable about a scored field. Nothing depends on it: a stepwise field is judged by its
+/// steps whether or not the report says so.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum Remark {

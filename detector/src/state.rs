@@ -22,8 +22,9 @@ use crate::watch::Watch;
 /// where the views distinguish no more.
 const STEP_PART: f64 = 1.0 / 64.0;
 
-/// While an anomaly is open, the model learns one reading in this many.
-const SLOWNESS: u64 = 4;
+/// While an anomaly is open, the model learns one reading in this many. It has no divisor in common
+/// with the readings of a [block](crate::course), so that all parts learn at this pace.
+const SLOWNESS: u64 = 5;
 
 /// The part of a detector that a snapshot holds.
 #[derive(Clone, Deserialize, Serialize)]
@@ -37,6 +38,8 @@ pub(crate) struct State {
     pub(crate) newest: Option<i64>,
     /// Timestamp of the newest reading that was scored or skipped, in microseconds since 1970.
     pub(crate) newest_scored: Option<i64>,
+    /// Whether the clock has gone back since the last scored reading.
+    pub(crate) has_gone_back: bool,
     /// The setting at the time when the state began.
     pub(crate) warm_up: u32,
     /// Names of the point's fields, sorted. Empty until the first readings decide them, unless they
@@ -104,6 +107,7 @@ impl State {
             learnt: 0,
             newest,
             newest_scored: newest,
+            has_gone_back: false,
             warm_up: config.warm_up,
             fields: config.sorted_fields(),
             counters: Vec::new(),

@@ -138,6 +138,12 @@ impl Steps {
         }
     }
 
+    /// Forgets how rare the last reading was.
+    pub(crate) fn pass_over(&mut self) {
+        self.rarities.clear();
+        (self.rarity, self.first_change, self.is_usual) = (0.0, 0.0, false);
+    }
+
     /// Forgets the last reading: the clock of the sensor has changed.
     pub(crate) fn begin_again(&mut self) {
         self.fields.iter_mut().for_each(FieldSteps::begin_again);

@@ -18,7 +18,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::durations::rarity_of_share;
-use crate::majority::Majority;
 use crate::new_values::{NewValues, Step};
 use crate::pace::Pace;
 use crate::value_table::{MOST_VALUES, ValueTable};
@@ -82,7 +81,6 @@ pub(crate) struct FieldSteps {
     /// Departures from values that were still new.
     strays: u64,
     pace: Pace,
-    majority: Majority,
     /// The value of the last reading.
     last: Option<Stay>,
 }
@@ -134,9 +132,6 @@ impl FieldSteps {
     /// stepwise.
     pub(crate) fn observe(&mut self, reading: StepReading, learn: bool) -> StepRarity {
         let StepReading { ts, value, after_silence } = reading;
-        if learn {
-            self.majority.learn(value);
-        }
         if self.kind == Kind::Continuous {
             return StepRarity::default();
         }
@@ -186,7 +181,7 @@ impl FieldSteps {
             let share = self.table.find(value).map_or(0.0, |index| self.table.share(index));
             share >= REST || share >= FAMILIAR && self.is_at_rest()
         };
-        self.majority.is_rest(value) || self.kind == Kind::Stepwise && is_rest()
+        self.kind == Kind::Stepwise && is_rest()
     }
 
     /// Returns whether the field is stepwise and hardly ever changes.
@@ -210,7 +205,6 @@ impl FieldSteps {
         self.table.is_sound()
             && self.new_values.is_sound()
             && (0.0..=1.0).contains(&self.novelty)
-            && self.majority.is_sound()
             && self.pace.is_sound()
     }
 
@@ -346,8 +340,7 @@ impl FieldSteps {
     }
 
     fn be_continuous(&mut self) {
-        let Self { majority, novelty, .. } = *self;
-        *self = Self { kind: Kind::Continuous, majority, novelty, ..Self::default() };
+        *self = Self { kind: Kind::Continuous, novelty: self.novelty, ..Self::default() };
     }
 
     /// Measures the step from the known values to a new one; `None` if there is no known value.

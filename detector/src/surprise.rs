@@ -5,7 +5,7 @@
 //! single outlier shows in them at once. A series that has changed shows in them as a small excess,
 //! again and again. Therefore the exponentially moving mean of each measure is a measure too. Each
 //! measure becomes −log10 of its [tail probability](crate::tail) against all its past values. The
-//! surprise is the mean of all these rarities, each view with its weight.
+//! surprise is the mean of all these rarities; all views weigh the same.
 //!
 //! The measures err in different ways and agree on real anomalies, so their mean detects more than
 //! any single one. One case would drown in the mean: an anomaly that one view shows clearly and the

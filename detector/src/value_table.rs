@@ -56,7 +56,7 @@ impl ValueTable {
         self.moves
     }
 
-    /// Returns the known values, in the order of their first appearance.
+    /// Returns the known values, each at the place that it was given first.
     pub(crate) fn values(&self) -> &[KnownValue] {
         &self.values
     }

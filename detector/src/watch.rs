@@ -27,7 +27,7 @@ impl Watch {
         for WindowRow { ts, values, after_silence } in rows {
             steps.observe(StepRow { ts: *ts, values, after_silence: *after_silence }, true);
         }
-        let (known, known_names) = self.take_all();
+        let (known, known_names) = self.known();
         steps.take_over(known, &known_names, &names);
         *self = Self { names, steps, row: Vec::new() };
     }
@@ -73,10 +73,15 @@ impl Watch {
         causes
     }
 
-    /// Takes what is known of the watched fields, with their sorted names.
-    pub(crate) fn take_all(&mut self) -> (Steps, Vec<String>) {
+    /// Returns what is known of the watched fields, with their sorted names.
+    pub(crate) fn known(&self) -> (Steps, Vec<String>) {
+        (self.steps.clone(), self.names.clone())
+    }
+
+    /// Passes over readings that are not watched: nothing is rare about them.
+    pub(crate) fn pass_over(&mut self) {
         self.row.clear();
-        (std::mem::take(&mut self.steps), std::mem::take(&mut self.names))
+        self.steps.pass_over();
     }
 
     pub(crate) fn steps(&self) -> &Steps {

@@ -227,12 +227,14 @@ fn a_field_that_joins_costs_no_memory_of_the_others() {
         fields.extend(late.then(|| ("c", noise.normal())));
         device.read(&fields)
     };
-    (0..4_000).for_each(|_| drop(read(&mut device, 0.0, false)));
-    (0..200).for_each(|_| drop(read(&mut device, 0.0, true)));
+    // The second level of a quarter of all readings does not come while the field joins.
+    (0..4_000).for_each(|i| drop(read(&mut device, if i / 50 % 4 == 3 { 9.0 } else { 0.0 }, false)));
+    (0..150).for_each(|_| drop(read(&mut device, 0.0, true)));
     assert_eq!(device.detector.fields(), ["a", "b", "c"]);
-    let usual = read(&mut device, 0.0, true);
-    assert!(usual.grade.is_some() && usual.confidence > 0.97, "the past is as long as before: {usual:?}");
-    assert!(read(&mut device, 30.0, true).anomaly);
+    let level = read(&mut device, 9.0, true);
+    assert!(level.grade.is_some() && level.confidence > 0.97, "the past is as long as before: {level:?}");
+    assert!(level.score < 16.0, "the forest has seen this level: {}", level.score);
+    assert!(read(&mut device, 60.0, true).score > 30.0);
 }
 
 #[test]
@@ -407,4 +409,73 @@ proptest! {
         prop_assert_eq!(undisturbed.detector.fields(), ["humidity", "relay", "temp"]);
         prop_assert_eq!(undisturbed.detector.snapshot(), device.detector.snapshot());
     }
+}
+
+/// The rate changes, so that the time of day would count for a new detector, and then a field joins.
+#[test]
+fn a_field_joins_after_the_rate_has_changed() {
+    for (first, then) in [(5, 60), (60, 5)] {
+        let settings = DetectorConfig { warm_up: 64, ..DetectorConfig::default() };
+        let mut detector = Detector::new("s", &settings);
+        let (mut noise, mut now) = (Noise::new(3), 0);
+        let names = ["a", "b", "c"].map(str::to_owned);
+        for i in 0..2_200 {
+            now += SECOND * if i < 1_500 { first } else { then };
+            let values = [noise.normal(), noise.normal(), noise.normal()];
+            let known = if i < 2_000 { 2 } else { 3 };
+            let detection = detector.apply(now, &names[..known], &values[..known]).unwrap();
+            assert!(i < 2_000 || detection.confidence > 0.6, "{i}: {detection:?}");
+        }
+        assert_eq!(detector.fields(), names);
+        assert!(Detector::restore("s", &settings, &detector.snapshot()).is_ok());
+    }
+}
+
+/// The readings of a window are unscored, and its decision begins the detector again.
+#[test]
+fn a_restored_detector_begins_again_alike_whatever_the_watched_fields_said() {
+    let settings = DetectorConfig { alarms_per_week: 0.1, ..config() };
+    let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for leak_at in (880..900).step_by(3) {
+        let mut undisturbed = Detector::new("s", &settings);
+        let mut restored = undisturbed.clone();
+        let (mut noise, mut now) = (Noise::new(5), 0);
+        for i in 0..1_100 {
+            now += 60 * SECOND;
+            let leak = f64::from(u8::from(i > 500 && i % 150 == 20 || i >= leak_at));
+            let value = noise.normal();
+            if i == 930 {
+                restored = Detector::restore("s", &settings, &undisturbed.snapshot()).unwrap();
+            }
+            let (names, values) = match i {
+                ..200 => (names("a"), vec![value]),
+                200..900 => (names("a leak"), vec![value, leak]),
+                _ => (names("b"), vec![value]),
+            };
+            let (a, b) = (undisturbed.apply(now, &names, &values), restored.apply(now, &names, &values));
+            assert_eq!(format!("{a:?}"), format!("{b:?}"), "{leak_at} {i}");
+        }
+        assert!(undisturbed.fields().contains(&"b".to_owned()));
+        assert_eq!(undisturbed.snapshot(), restored.snapshot());
+    }
+}
+
+#[test]
+fn a_watched_field_keeps_its_past_when_another_field_joins() {
+    let grade = |joins: bool| {
+        let mut device = Device::new(&config());
+        let mut noise = Noise::new(3);
+        let mut last = None;
+        for i in 0..6_251 {
+            let mut fields = vec![("a", noise.normal()), ("b", noise.normal())];
+            let late = noise.normal();
+            fields.extend((joins && i > 6_000).then_some(("c", late)));
+            fields.extend((i > 200).then(|| ("leak", f64::from(u8::from(i == 6_250)))));
+            last = Some(device.read(&fields));
+        }
+        assert_eq!(device.detector.fields().len(), if joins { 3 } else { 2 });
+        last.unwrap().grade.unwrap()
+    };
+    let (alone, joined) = (grade(false), grade(true));
+    assert!((alone - joined).abs() < 0.01, "{alone} {joined}");
 }

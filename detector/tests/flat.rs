@@ -319,7 +319,7 @@ fn a_constant_that_becomes_noisy_is_one_event_and_is_then_learnt() {
     assert!(alarms(&begins) <= 2, "{}", alarms(&begins));
     let runs = sensor.settle(2_000, 50.0);
     assert!(alarms(&runs) <= 3, "{}", alarms(&runs));
-    assert!(sensor.read(&[75.0]).anomaly, "a spike is found");
+    assert!(sensor.read(&[100.0]).anomaly, "a spike is found");
 }
 
 #[test]

@@ -66,6 +66,19 @@ fn a_label_ends_or_prolongs_an_open_anomaly() {
 }
 
 #[test]
+fn a_label_counts_once() {
+    let (mut sensor, shift) = shifted(&accept_after(2), 30);
+    let started = shift[0].event.as_ref().unwrap().started;
+    let state = |sensor: &Sensor| sensor.detector.snapshot();
+    let before = state(&sensor);
+    assert!(sensor.detector.label(started, Label::True));
+    let labelled = state(&sensor);
+    assert_ne!(labelled, before);
+    assert!(sensor.detector.label(started, Label::True));
+    assert_eq!(state(&sensor), labelled, "the same label again changes nothing");
+}
+
+#[test]
 fn an_event_lasts_as_long_as_readings_stay_unusual() {
     let (mut sensor, shift) = shifted(&accept_after(24), 50);
     let started = shift[0].event.as_ref().unwrap().started;

@@ -78,5 +78,17 @@ fn a_change_that_an_unscored_reading_shows_also_ends_the_anomaly() {
     assert!(unscored.marks.unscored);
     assert_eq!(unscored.event.expect("it ends").ended, Some(100_400 * SECOND));
     let next = apply(&mut detector, 51, level(2));
-    assert!(next.event.is_none() && !next.anomaly && !next.marks.after_silence);
+    assert!(next.event.is_none() && !next.anomaly && next.marks.after_silence);
+}
+
+#[test]
+fn an_unscored_reading_does_not_hide_the_change() {
+    let mut detector = detector(&[]);
+    for i in 0..400 {
+        apply(&mut detector, 100_000 + i, level(i));
+    }
+    let other = detector.apply(50 * SECOND, &["other".to_owned()], &[1.0]).expect("a valid reading");
+    assert!(other.marks.unscored);
+    assert!(apply(&mut detector, 51, level(400)).marks.after_silence);
+    assert!(!apply(&mut detector, 52, level(401)).marks.after_silence);
 }

@@ -46,11 +46,13 @@ pub(super) struct Coarse {
     learnt: u32,
     /// Mean square of the forecast's error.
     pub(super) power: f64,
+    #[serde(skip)]
     error: f64,
     residual: f64,
     drift: f64,
     unrest: f64,
     /// Whether the last observed reading has completed a block.
+    #[serde(skip)]
     is_complete: bool,
 }
 
@@ -62,7 +64,7 @@ impl Coarse {
 
     /// Forgets the last blocks, because a silence separates them from the next one.
     pub(super) fn restart(&mut self) {
-        *self = Self { sum: 0.0, count: 0, known: 0, residual: 0.0, drift: 0.0, unrest: 1.0, ..*self };
+        *self = Self { sum: 0.0, count: 0, known: 0, residual: 0.0, drift: 0.0, unrest: 0.0, ..*self };
     }
 
     /// Adds a reading to the block. Compares the block with its forecast once it is complete.
@@ -82,8 +84,9 @@ impl Coarse {
         let usual = self.power.sqrt().max(LEAST * spread);
         self.residual =
             if is_forecast && usual > 0.0 { (self.error / usual).clamp(-FARTHEST, FARTHEST) } else { 0.0 };
-        self.drift += (self.residual - self.drift) / DRIFT_REACH;
-        self.unrest += (self.residual * self.residual - self.unrest) / UNREST_REACH;
+        let counted = self.residual.clamp(-CLIP, CLIP);
+        self.drift += (counted - self.drift) / DRIFT_REACH;
+        self.unrest += (counted * counted - self.unrest) / UNREST_REACH;
         self.blocks.copy_within(..LAGS, 1);
         self.blocks[0] = if reach > 0.0 { distance.clamp(-reach, reach) } else { distance };
         self.known = (self.known + 1).min(LAGS as u8 + 1);
