@@ -119,7 +119,9 @@ pub(crate) fn portable(mut keys: toml::Table, hidden: &str) -> anyhow::Result<St
             section => section,
         };
         if let Some(table) = section.and_then(toml::Value::as_table_mut) {
-            own.iter().for_each(|key| drop(table.remove(*key)));
+            for key in own {
+                table.remove(*key);
+            }
         }
     }
     drop_hidden(&mut keys, hidden);

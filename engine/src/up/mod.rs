@@ -45,7 +45,7 @@ pub(crate) fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
         return show::env(&place);
     }
     if args.logs {
-        return show::logs(&place, args.lines);
+        return Ok(show::logs(&place, args.lines));
     }
     if args.foreground { foreground::run(&place, args) } else { background::start(&place, args) }
 }

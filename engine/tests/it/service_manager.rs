@@ -27,7 +27,7 @@ async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
     let env = start(TestEnv::config()).await;
     let path = env.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let addresses = env.addresses();
     let mut engine = Command::new(BINARY)
         .args(["run", "--mqtt", &addresses.mqtt, "--redis", &addresses.redis])

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::{BINARY, stderr, stdout};
 
 /// How long rows may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A deployment of its own, stopped when it is dropped.
 struct Deployment {

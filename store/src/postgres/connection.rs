@@ -106,7 +106,7 @@ async fn within<T>(
 pub(super) async fn establish(server: &PostgresServer) -> ConnectionResult<AsyncPgConnection> {
     match connect(server).await? {
         (client, Connection::Plain(connection)) => {
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            AsyncPgConnection::try_from_client_and_connection(client, *connection).await
         }
         (client, Connection::Tls(connection)) => {
             AsyncPgConnection::try_from_client_and_connection(client, *connection).await
@@ -119,8 +119,8 @@ pub(super) async fn establish_client(server: &PostgresServer) -> ConnectionResul
     let (client, connection) = connect(server).await?;
     // The statements of the client report why the connection has ended.
     match connection {
-        Connection::Plain(connection) => drop(tokio::spawn(connection)),
-        Connection::Tls(connection) => drop(tokio::spawn(connection)),
+        Connection::Plain(connection) => drop(tokio::spawn(*connection)),
+        Connection::Tls(connection) => drop(tokio::spawn(*connection)),
     }
     Ok(client)
 }
@@ -129,7 +129,7 @@ type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// The part of a connection that talks to the server.
 enum Connection {
-    Plain(tokio_postgres::Connection<Socket, NoTlsStream>),
+    Plain(Box<tokio_postgres::Connection<Socket, NoTlsStream>>),
     Tls(Box<tokio_postgres::Connection<Socket, TlsStream>>),
 }
 
@@ -142,7 +142,7 @@ async fn connect(server: &PostgresServer) -> ConnectionResult<(tokio_postgres::C
     let Some(tls) = tls else {
         let connected = config.connect(NoTls).await;
         let (client, connection) = connected.map_err(|error| bad(error, Expected::Plain))?;
-        return Ok((client, Connection::Plain(connection)));
+        return Ok((client, Connection::Plain(Box::new(connection))));
     };
     let tls = tls.client_config().map_err(|error| invalid(error.into()))?;
     let connected = config.connect(MakeRustlsConnect::new((*tls).clone())).await;
