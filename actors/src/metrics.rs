@@ -125,6 +125,9 @@ pub struct Metrics {
     pub append_oldest_seconds: Gauge,
     /// How long the oldest commit in progress has taken, with its retries; 0 if there is none.
     pub commit_oldest_seconds: Gauge,
+    /// How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if
+    /// there is none.
+    pub restore_oldest_seconds: Gauge,
     /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node
     /// holds none.
     pub lease_renewal_age_seconds: Gauge,
@@ -151,6 +154,8 @@ pub struct Metrics {
     pub append_waits: Waits,
     /// Commits in progress.
     pub commit_waits: Waits,
+    /// Loads of the histories of sensors in progress.
+    pub restore_waits: Waits,
     /// The leases on partitions that this node holds.
     pub leases: HeldLeases,
 }
@@ -298,6 +303,7 @@ impl Metrics {
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,
             commit_oldest_seconds: r.float_gauge("commit_oldest_seconds", "How long the oldest commit in progress has taken, with its retries; 0 if there is none.")?,
+            restore_oldest_seconds: r.float_gauge("restore_oldest_seconds", "How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if there is none.")?,
             lease_renewal_age_seconds: r.float_gauge(
                 "lease_renewal_age_seconds",
                 "Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node holds none.",
@@ -328,6 +334,7 @@ impl Metrics {
             )?,
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
+            restore_waits: Waits::default(),
             leases: HeldLeases::default(),
         };
         for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
@@ -343,6 +350,7 @@ impl Metrics {
     pub fn refresh(&self) {
         self.append_oldest_seconds.set(self.append_waits.oldest().as_secs_f64());
         self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
+        self.restore_oldest_seconds.set(self.restore_waits.oldest().as_secs_f64());
         self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
         self.partitions_owned.set(self.leases.valid() as i64);
     }
