@@ -117,6 +117,9 @@ pub struct Metrics {
     pub partitions_owned: IntGauge,
     /// Partitions of the deployment.
     pub partitions: IntGauge,
+    /// Partitions that a later version of the detection algorithm has scored: this build leaves them
+    /// alone.
+    pub partitions_refused: IntGauge,
     /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
     pub role: IntGaugeVec,
     /// 1 if the store has answered within the last seconds, by `store`: `redis` or `postgresql`.
@@ -299,6 +302,7 @@ impl Metrics {
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,
+            partitions_refused: r.gauge("partitions_refused", "Partitions that a later version of the detection algorithm has scored: this build leaves them alone.")?,
             role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,

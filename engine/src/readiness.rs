@@ -93,7 +93,12 @@ fn of_active(metrics: &Metrics) -> Vec<String> {
         reasons.push(format!("not connected to the broker {}", disconnected.join(", ")));
     }
     if metrics.partitions_owned.get() == 0 {
-        reasons.push("no partition is this node's yet".to_owned());
+        reasons.push(match metrics.partitions_refused.get() {
+            0 => "no partition is this node's yet".to_owned(),
+            refused => format!(
+                "a later version of the detection algorithm has scored {refused} partitions; run that version, or a newer one"
+            ),
+        });
     }
     reasons
 }

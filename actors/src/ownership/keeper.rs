@@ -252,6 +252,7 @@ impl PartitionKeeper {
             tracing::error!(%partition, "a later version of the detection algorithm has scored this partition; run that version, or a newer one");
         }
         self.refused.extend(&refused);
+        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
         for claimed in claimed {
             self.owned.insert(claimed.partition, claimed.epoch);
             self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
