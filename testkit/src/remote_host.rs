@@ -43,11 +43,12 @@ struct Link {
 }
 
 impl RemoteHost {
-    /// Creates a host before a server of this machine, which listens on a loopback port.
+    /// Creates a host before a server of this machine, which listens on a loopback port. Must be called
+    /// within a runtime.
     ///
     /// # Errors
     /// Fails without the rights of root.
-    pub async fn before(server: u16) -> anyhow::Result<Self> {
+    pub fn before(server: u16) -> anyhow::Result<Self> {
         let link = Link::create()?;
         let (listener, port) = link.listen(0)?;
         let relay = tokio::spawn(accept(TcpListener::from_std(listener)?, server));
@@ -76,7 +77,7 @@ impl RemoteHost {
 
     /// Replaces the host by another one with the same address, which knows no connection of before.
     /// No side is told that a connection has ended.
-    pub async fn replace(&mut self) -> anyhow::Result<()> {
+    pub fn replace(&mut self) -> anyhow::Result<()> {
         self.swallow()?;
         self.link.delete();
         self.relay.abort();
@@ -197,7 +198,7 @@ mod tests {
                 });
             }
         });
-        let mut host = RemoteHost::before(port).await.unwrap();
+        let mut host = RemoteHost::before(port).unwrap();
         let mut client = TcpStream::connect(host.address()).await.unwrap();
         let mut answer = [0];
         client.write_all(b"a").await.unwrap();
@@ -210,7 +211,7 @@ mod tests {
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"b");
 
-        host.replace().await.unwrap();
+        host.replace().unwrap();
         client.write_all(b"c").await.unwrap();
         assert!(client.read_exact(&mut answer).await.is_err(), "the new host resets the connection");
         let mut client = TcpStream::connect(host.address()).await.unwrap();

@@ -1,16 +1,17 @@
 //! A file system of its own that a test can fill. It is in memory, and needs the rights to mount.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use rustix::fs::statvfs;
 
 use crate::system::run;
-use crate::timing::{POLL_INTERVAL, TIMEOUT};
 
 /// The size of a disk that is not full, far more than the servers of a test need.
 const SIZE: &str = "1g";
+
+/// How often the size is taken and set, until nothing is written meanwhile.
+const TRIES: u32 = 1_000;
 
 /// A disk. It is unmounted when dropped, with everything in it.
 #[derive(Debug)]
@@ -43,15 +44,9 @@ impl SmallDisk {
 
     /// Makes the disk as small as what it holds: the next new block does not fit.
     pub fn fill(&self) -> anyhow::Result<()> {
-        let started = Instant::now();
-        while let Err(error) = self.resize(&format!("{}", self.used()?)) {
-            // The servers may have written between the two steps.
-            if started.elapsed() > TIMEOUT {
-                return Err(error);
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
+        let shrink = || self.resize(&self.used()?.to_string());
+        // The servers may write between the two steps.
+        (1..TRIES).find_map(|_| shrink().ok()).map_or_else(shrink, Ok)
     }
 
     /// Gives the disk its first size again.

@@ -70,7 +70,7 @@ pub(crate) async fn run_case(
 }
 
 async fn run_to_end(run: &mut CaseRun<'_>) -> anyhow::Result<Outcome> {
-    run.prepare_setting().await?;
+    run.prepare_setting()?;
     for action in &run.case.actions {
         run.act(action).await.map_err(|error| error.context(format!("{action:?}")))?;
     }

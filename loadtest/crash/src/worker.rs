@@ -27,7 +27,7 @@ pub(crate) async fn work(
     while let Some(job) = shared.next() {
         let started = Instant::now();
         let mut result = match job {
-            Job::Case(case) => run_in_setting(&mut environment, &shared, &case).await,
+            Job::Case(case) => Box::pin(run_in_setting(&mut environment, &shared, &case)).await,
             Job::Schedule(seed) => {
                 let result = run_twice(&mut environment, &shared, &schedule(seed), TIMEOUT).await;
                 JobResult { schedule: Some(seed), ..result }

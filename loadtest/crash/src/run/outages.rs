@@ -15,10 +15,10 @@ const EXHAUST_LIMIT: Duration = Duration::from_secs(30);
 
 impl CaseRun<'_> {
     /// Prepares what the case needs beside its servers.
-    pub(super) async fn prepare_setting(&mut self) -> anyhow::Result<()> {
+    pub(super) fn prepare_setting(&mut self) -> anyhow::Result<()> {
         match self.case.setting {
             Setting::Remote(server) => {
-                self.remote = Some(RemoteHost::before(self.environment.port_of(server)).await?);
+                self.remote = Some(RemoteHost::before(self.environment.port_of(server))?);
             }
             Setting::WrongClock => self.clock = Some(WrongClock::create(&self.workspace.directory)?),
             Setting::Plain | Setting::SmallDisks { .. } => {}
@@ -56,7 +56,7 @@ impl CaseRun<'_> {
             }
             Action::ReplaceHost => {
                 self.note_cure().await?;
-                self.remote.as_mut().context("no server is remote")?.replace().await?;
+                self.remote.as_mut().context("no server is remote")?.replace()?;
             }
             Action::LimitRedis(limit) => {
                 self.note_cure().await?;
