@@ -7,10 +7,13 @@ DATA ?=
 SCHEDULES ?=
 NAB ?=
 DETECT ?=
+VERSION ?=
+COMMIT ?=
+PUSH ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers dist dist-test demo test crash model lint sanitize fuzz bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers dist dist-test release demo test crash model lint sanitize fuzz bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -30,6 +33,9 @@ dist: ## Build what a release consists of, into target/dist: binaries, Debian pa
 
 dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian (root; two minutes)
 	@./dist/test
+
+release: ## Make a release; a dry run unless COMMIT=1 or PUSH=REMOTE (VERSION=0.2.0)
+	@./dist/release $(VERSION) $(if $(PUSH),--push $(PUSH),$(if $(COMMIT),--commit))
 
 test: servers lint ## Check formatting and lints, run unit, property and integration tests
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc

@@ -27,6 +27,8 @@ mod migrate;
 mod output;
 mod presets;
 mod progress_line;
+#[cfg(test)]
+mod public;
 mod quarantine;
 mod readiness;
 mod reconcile;

@@ -69,6 +69,11 @@ impl TestEnv {
         env
     }
 
+    /// Replaces the binary of every later engine and command, as an upgrade does.
+    pub fn set_binary(&mut self, binary: &str) {
+        self.binary = binary.into();
+    }
+
     /// The configuration that it was started with.
     pub fn base(&self) -> Config {
         self.base.clone()

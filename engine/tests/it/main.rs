@@ -38,3 +38,4 @@ mod terminal;
 mod tls;
 mod transfer;
 mod up;
+mod upgrade;

@@ -1,0 +1,201 @@
+//! Checks the manifests in `kubernetes/` without a cluster: that they fit each other, the engine's
+//! configuration and its HTTP server. `kubectl kustomize` and `kubernetes-validate`, which checks against
+//! the published schemas, are used where they are installed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+const BASE: &str = "kubernetes/base";
+const AUTOSCALING: &str = "kubernetes/autoscaling";
+const MIGRATE: &str = "kubernetes/migrate.yaml";
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn yaml(name: &str) -> Value {
+    serde_saphyr::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Returns the manifests of a kustomization by kind.
+fn manifests(folder: &str) -> BTreeMap<String, Value> {
+    let kustomization = yaml(&format!("{folder}/kustomization.yaml"));
+    let resources = kustomization["resources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let files = resources.filter(|name| Path::new(name).extension().is_some());
+    let parsed = files.map(|file| yaml(&format!("{folder}/{file}")));
+    parsed.map(|manifest| (manifest["kind"].as_str().unwrap().to_owned(), manifest)).collect()
+}
+
+/// The reference of all keys of the configuration.
+fn reference() -> String {
+    read("../engine/src/config/default.toml")
+}
+
+/// Whether the configuration has a key, such as `postgres.url`.
+fn is_key(reference: &str, key: &str) -> bool {
+    let (section, name) = key.rsplit_once('.').unwrap();
+    let mut current = "";
+    reference.lines().any(|line| {
+        if let Some(heading) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            current = heading;
+        }
+        current == section && line.split(" =").next() == Some(name)
+    })
+}
+
+#[test]
+fn every_selector_selects_the_engines() {
+    let manifests = manifests(BASE);
+    let deployment = &manifests["Deployment"];
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    assert!(labels.as_object().unwrap().len() == 1, "{labels}");
+    assert_eq!(&deployment["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(&manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(&manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"], labels);
+    assert_eq!(&manifests["Service"]["spec"]["selector"], labels);
+    let spread = &deployment["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
+    assert_eq!(&spread["labelSelector"]["matchLabels"], labels);
+    // The job is no engine: no budget and no service may count it.
+    assert_ne!(&yaml(MIGRATE)["spec"]["template"]["metadata"]["labels"], labels);
+    let scaled = &manifests_of_autoscaling()["spec"]["scaleTargetRef"];
+    assert_eq!(scaled["name"], deployment["metadata"]["name"]);
+    assert_eq!(scaled["kind"], deployment["kind"]);
+}
+
+fn manifests_of_autoscaling() -> Value {
+    manifests(AUTOSCALING).remove("HorizontalPodAutoscaler").unwrap()
+}
+
+#[test]
+fn ports_and_probes_are_those_of_the_engine() {
+    let manifests = manifests(BASE);
+    let container = &manifests["Deployment"]["spec"]["template"]["spec"]["containers"][0];
+    let port = &container["ports"][0];
+    let listen = format!("listen = \"0.0.0.0:{}\"", port["containerPort"]);
+    assert!(read("kubernetes/base/thicket.toml").contains(&listen), "{listen}");
+    let http = read("../engine/src/http.rs");
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        let get = &container[probe]["httpGet"];
+        assert_eq!(get["port"], port["name"], "{probe}");
+        assert!(http.contains(&format!(".route({}", get["path"])), "{probe}: {get}");
+    }
+    let service = &manifests["Service"]["spec"]["ports"][0];
+    assert_eq!((&service["targetPort"], &service["port"]), (&port["name"], &port["containerPort"]));
+    let policy = &manifests["NetworkPolicy"]["spec"]["ingress"][0]["ports"][0];
+    assert_eq!(policy["port"], port["containerPort"]);
+    let metadata = &manifests["Deployment"]["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(metadata["prometheus.io/port"], json!(port["containerPort"].to_string()));
+}
+
+#[test]
+fn every_setting_exists_and_every_secret_is_mounted() {
+    let reference = reference();
+    for manifest in [manifests(BASE).remove("Deployment").unwrap(), yaml(MIGRATE)] {
+        let pod = &manifest["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let secrets =
+            pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "secrets").unwrap();
+        let mount = mounts.iter().find(|mount| mount["name"] == "secrets").unwrap();
+        let items: Vec<String> = secrets["secret"]["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| {
+                format!("{}/{}", mount["mountPath"].as_str().unwrap(), item["path"].as_str().unwrap())
+            })
+            .collect();
+        for variable in container["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap().strip_prefix("THICKET__").unwrap();
+            let key = name.replace("__", ".").to_lowercase();
+            let of_file = key.strip_suffix("_file").unwrap_or(&key);
+            assert!(is_key(&reference, of_file), "{key} is no setting");
+            assert!(
+                items.contains(&variable["value"].as_str().unwrap().to_owned()),
+                "{variable} is not mounted"
+            );
+        }
+        assert!(mounts.iter().all(|mount| {
+            pod["volumes"].as_array().unwrap().iter().any(|volume| volume["name"] == mount["name"])
+        }));
+    }
+    let settings = read("kubernetes/base/thicket.toml");
+    let mut section = "";
+    for line in settings.lines() {
+        if let Some(heading) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = heading;
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            assert!(is_key(&reference, &format!("{section}.{name}")), "{section}.{name} is no setting");
+        }
+    }
+}
+
+#[test]
+fn pods_run_without_privileges() {
+    for manifest in [manifests(BASE).remove("Deployment").unwrap(), yaml(MIGRATE)] {
+        let pod = &manifest["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        assert_eq!(pod["enableServiceLinks"], false);
+        let user = pod["securityContext"]["runAsUser"].to_string();
+        assert!(read("Dockerfile").contains(&format!("USER {user}:{user}")), "{user}");
+        for container in pod["containers"].as_array().unwrap() {
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+            assert_eq!(context["readOnlyRootFilesystem"], true);
+            assert_eq!(context["capabilities"]["drop"], json!(["ALL"]));
+            assert!(container["resources"]["limits"]["memory"].is_string());
+        }
+    }
+}
+
+#[test]
+fn stops_and_scales_fit_the_defaults_of_the_engine() {
+    let reference = reference();
+    let number = |start: &str| -> i64 {
+        let line = reference.lines().find_map(|line| line.strip_prefix(start)).unwrap();
+        line.trim_matches('"').trim_end_matches('s').parse().unwrap()
+    };
+    let grace = &manifests(BASE)["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
+    assert!(grace.as_i64().unwrap() > number("deadline = "));
+    let autoscaler = manifests_of_autoscaling();
+    assert!(autoscaler["spec"]["maxReplicas"].as_i64().unwrap() <= number("partitions = "));
+    let metric = autoscaler["spec"]["metrics"][0]["pods"]["metric"]["name"].as_str().unwrap();
+    let name = metric.strip_prefix("thicket_").unwrap();
+    assert!(read("../actors/src/metrics.rs").contains(&format!("\"{name}\"")), "{metric}");
+    assert!(read("kubernetes/autoscaling/prometheus-adapter.yaml").contains(metric));
+}
+
+#[test]
+fn kustomize_builds_what_the_published_schemas_accept() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in [("base", BASE), ("autoscaling", AUTOSCALING)] {
+        let Ok(built) = Command::new("kubectl").arg("kustomize").arg(path(source)).output() else {
+            eprintln!("skipped: kubectl is not installed");
+            return;
+        };
+        assert!(built.status.success(), "{source}: {}", String::from_utf8_lossy(&built.stderr));
+        let file = folder.path().join(format!("{name}.yaml"));
+        fs::write(&file, &built.stdout).unwrap();
+        for file in [file, path(MIGRATE)] {
+            let Ok(checked) = Command::new("kubernetes-validate").arg("--strict").arg(&file).output() else {
+                eprintln!("skipped: kubernetes-validate is not installed (pip install kubernetes-validate)");
+                return;
+            };
+            let said = String::from_utf8_lossy(&checked.stdout);
+            assert!(checked.status.success(), "{}: {said}", file.display());
+        }
+    }
+}
