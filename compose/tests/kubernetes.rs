@@ -143,6 +143,14 @@ fn every_setting_exists_and_every_secret_is_mounted() {
 }
 
 #[test]
+fn images_have_the_version_of_the_sources() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(yaml("kubernetes/base/kustomization.yaml")["images"][0]["newTag"], version);
+    let image = &yaml(MIGRATE)["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, &format!("thicket:{version}"));
+}
+
+#[test]
 fn pods_run_without_privileges() {
     for manifest in [manifests(BASE).remove("Deployment").unwrap(), yaml(MIGRATE)] {
         let pod = &manifest["spec"]["template"]["spec"];
