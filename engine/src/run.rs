@@ -39,6 +39,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let version = [env!("CARGO_PKG_VERSION"), REVISION];
     metrics.build_info.with_label_values(&version).set(1);
     metrics.partitions.set(i64::from(config.queue.partitions));
+    metrics.sensors_limit.set(config.sensors.max as i64);
     metrics.detectors_limit.set(config.shards.max_detectors as i64);
     reload::note_success(&metrics);
     http::serve(config, registry, metrics.clone(), phase_seen, StoresWatch::start(config, &metrics))?;

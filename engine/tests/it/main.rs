@@ -28,6 +28,7 @@ mod poison;
 mod reconcile;
 mod restart;
 mod retention;
+mod sensors;
 mod slow_stores;
 mod sparkplug;
 mod stores;

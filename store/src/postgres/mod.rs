@@ -7,7 +7,8 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the intake
+//!   must know of them.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
@@ -39,6 +40,7 @@ mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
+mod registry;
 mod row_counts;
 mod sensor_fields;
 mod sensors;
@@ -90,6 +92,7 @@ pub use quarantine::{
 };
 pub use readings::scored_row;
 pub use row_counts::{SensorRows, count_rows_of_day};
+pub use registry::{StoredRegistry, misnamed, read_registry};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensors::{
     SensorActivity, count_sensors, find_sensor, sensor_activity, sensor_names, sensors_matching,
