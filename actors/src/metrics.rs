@@ -64,6 +64,10 @@ pub struct Metrics {
     pub readings_marked: IntCounterVec,
     /// Dead letters by reason: those stored, and those that are only counted.
     pub dead_letters: IntCounterVec,
+    /// Dead letters that were only counted, beyond `dead_letters.max_per_second`.
+    pub dead_letters_unstored: IntCounter,
+    /// Dead letters that were deleted because of `dead_letters.keep` or `dead_letters.max_rows`.
+    pub dead_letters_expired: IntCounter,
     /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
     pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
@@ -252,6 +256,14 @@ impl Metrics {
                 &["mark"],
             )?,
             dead_letters: r.counters("dead_letters_total", "Dead letters by reason: those stored, and those beyond dead_letters.max_per_second.", &["reason"])?,
+            dead_letters_unstored: r.counter(
+                "dead_letters_unstored_total",
+                "Dead letters that were only counted, beyond dead_letters.max_per_second.",
+            )?,
+            dead_letters_expired: r.counter(
+                "dead_letters_expired_total",
+                "Dead letters that were deleted because of dead_letters.keep or dead_letters.max_rows.",
+            )?,
             anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(

@@ -18,10 +18,12 @@ use thicket_compose::Postgres;
 /// Services that exit when they are done. The others run until they are stopped.
 const ONE_SHOT: [&str; 3] = ["migrate", "sounds", "heavy-replay"];
 /// The settings of the engine that the composition sets.
-const ENGINE_SETTINGS: [&str; 5] = [
+const ENGINE_SETTINGS: [&str; 7] = [
     "THICKET__HTTP__LISTEN",
     "THICKET__LOG__LEVEL",
+    "THICKET__MQTT__MAX_AGE",
     "THICKET__MQTT__URL",
+    "THICKET__POSTGRES__RETENTION",
     "THICKET__POSTGRES__URL",
     "THICKET__REDIS__URL",
 ];

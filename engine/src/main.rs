@@ -27,6 +27,7 @@ mod migrate;
 mod output;
 mod presets;
 mod progress_line;
+mod prune;
 mod quarantine;
 mod readiness;
 mod reconcile;

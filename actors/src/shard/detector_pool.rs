@@ -20,7 +20,8 @@ use super::partitions::{Familiarity, Partitions};
 use crate::credit::{CreditPool, send_credited};
 use crate::detector::{DetectorActor, DetectorConfigs};
 use crate::messages::{
-    ClockReport, History, Load, LoadNear, Restore, Save, Score, ScoreOutcome, Scores, Skip, Skipped, TakeCheckpoint,
+    ClockReport, History, Load, LoadNear, Restore, Save, Score, ScoreOutcome, Scores, Skip, Skipped,
+    TakeCheckpoint,
 };
 use crate::supervision::{Intensity, Supervision, start_here};
 use crate::time_order::{Occupied, Place};
@@ -57,7 +58,9 @@ impl From<Unrecoverable> for ScoreError {
 pub(super) enum Found {
     Detector(CachedDetector),
     /// The sensor gets no detector: its id is that of the sensor `owner`.
-    Taken { owner: Arc<str> },
+    Taken {
+        owner: Arc<str>,
+    },
 }
 
 /// The scores of the readings of one sensor.

@@ -201,11 +201,7 @@ impl Scorer {
     }
 
     /// Returns the detector of a sensor. Restores it from its history if it is not in memory.
-    async fn detector(
-        &self,
-        partition: PartitionId,
-        sensor: &SensorName,
-    ) -> Result<Found, Unrecoverable> {
+    async fn detector(&self, partition: PartitionId, sensor: &SensorName) -> Result<Found, Unrecoverable> {
         self.detectors.get(partition, sensor, || self.config_of(partition, sensor)).await
     }
 

@@ -189,7 +189,9 @@ impl Admission {
             format!("the id of the fields of {name} is that of other fields; rename a field")
         })?;
         check(stored.is_some() || self.name_bytes < MAX_NAME_BYTES, Reason::TooManyShapes, || {
-            format!("the fields of {name} are new, and the names of all sets of fields have {MAX_NAME_BYTES} bytes")
+            format!(
+                "the fields of {name} are new, and the names of all sets of fields have {MAX_NAME_BYTES} bytes"
+            )
         })?;
         let of_sensor = self.sensors.get(&name.id().0).map_or(&[][..], |known| &known.field_sets);
         if of_sensor.contains(&fields.id()) {
@@ -197,7 +199,9 @@ impl Admission {
         }
         let AdmissionLimits { max_field_sets, max_fields, .. } = self.limits;
         check(of_sensor.len() < max_field_sets, Reason::TooManyShapes, || {
-            format!("{name} has sent {max_field_sets} different sets of fields already (sensors.max_field_sets)")
+            format!(
+                "{name} has sent {max_field_sets} different sets of fields already (sensors.max_field_sets)"
+            )
         })?;
         let sets = of_sensor.iter().filter_map(|id| self.field_sets.get(id)).chain([fields]);
         let union: BTreeSet<&String> = sets.flat_map(FieldSet::names).collect();

@@ -87,7 +87,8 @@ pub struct MqttIngress {
 impl MqttIngress {
     /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
-        let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, limits, detectors } = peers;
+        let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, limits, detectors } =
+            peers;
         let registry = Rc::new(Registry::new(pool.clone(), limits));
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
@@ -118,7 +119,13 @@ impl MqttIngress {
             })
         };
         let sessions = brokers.into_iter().map(session).collect();
-        Self { sessions, controls, registry, stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
+        Self {
+            sessions,
+            controls,
+            registry,
+            stop: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::control::Control;
 use super::layout::{
-    CHECKSUM_BYTES, COUNT_ONLY, DEAD_LETTER, KIND_AT, KIND_CONTROL, KIND_RECORDS, OF_READING, REDELIVERED, SERIES_SHIFT, STAMPED,
-    VERSION, checksum,
+    CHECKSUM_BYTES, COUNT_ONLY, DEAD_LETTER, KIND_AT, KIND_CONTROL, KIND_RECORDS, OF_READING, REDELIVERED,
+    SERIES_SHIFT, STAMPED, VERSION, checksum,
 };
 use super::types::{Entry, EntryError, Item, Record};
 use crate::dead_letter::DeadLetter;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::control::Control;
 use super::layout::{
-    COUNT_ONLY, DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, OF_READING, REDELIVERED, SERIES_SHIFT, STAMPED, VERSION, checksum,
+    COUNT_ONLY, DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, OF_READING, REDELIVERED, SERIES_SHIFT, STAMPED,
+    VERSION, checksum,
 };
 use super::types::{Entry, Item, Record};
 use crate::dead_letter::DeadLetter;

@@ -1,6 +1,7 @@
 //! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead
 //! letter of a redelivered message is recognised by its content.
 
+mod expire;
 mod key;
 mod selection;
 
@@ -16,6 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::batch::LoggedDeadLetter;
 
+pub use self::expire::expire_dead_letters;
 pub use self::key::{DeadLetterKey, DeadLetterKeyError};
 pub use self::selection::{
     DeadLetterFilter, DeadLetterSelection, SelectedDeadLetter, dead_letters_by_key, delete_dead_letters,

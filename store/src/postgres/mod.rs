@@ -67,7 +67,7 @@ pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days}
 pub use dead_letters::{
     DeadLetterFilter, DeadLetterKey, DeadLetterKeyError, DeadLetterSelection, SelectedDeadLetter,
     dead_letters_by_key, dead_letters_by_partition, dead_letters_by_reason, delete_dead_letters,
-    mark_replayed, newest_dead_letters, select_dead_letters,
+    expire_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
@@ -91,8 +91,8 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
-pub use row_counts::{SensorRows, count_rows_of_day};
 pub use registry::{StoredRegistry, misnamed, read_registry};
+pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensors::{
     SensorActivity, count_sensors, find_sensor, sensor_activity, sensor_names, sensors_matching,

@@ -43,7 +43,8 @@ pub async fn misnamed(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Str
         sensors::table.select((sensors::id, sensors::name)).load(&mut *connection).await?;
     let wrong_name = |(id, name): &(i64, String)| SensorName::new(name).map(|name| name.id().0) != Ok(*id);
     let wrong_sensors = named.into_iter().filter(wrong_name);
-    let mut found: Vec<String> = wrong_sensors.map(|(id, name)| format!("sensor {name}: the id is {id}")).collect();
+    let mut found: Vec<String> =
+        wrong_sensors.map(|(id, name)| format!("sensor {name}: the id is {id}")).collect();
     let sets: Vec<(i64, Vec<String>)> =
         field_sets::table.select((field_sets::id, field_sets::names)).load(connection).await?;
     for (id, names) in sets {

@@ -176,7 +176,8 @@ async fn many_sensors_and_field_sets_are_one_statement() {
         logged.row.ts = Timestamp(NOON + 1_000 + i as i64);
     }
     WriteSession::default().commit(&server.url(), &[&later]).await.unwrap();
-    let found = server.texts("SELECT name || fields::text || cardinality(field_sets) FROM sensors ORDER BY 1").await;
+    let found =
+        server.texts("SELECT name || fields::text || cardinality(field_sets) FROM sensors ORDER BY 1").await;
     assert_eq!(found, ["a{x,y,z}3", "b{x,y}2"]);
 }
 

@@ -45,7 +45,8 @@ fn a_clock_that_goes_back_admits_no_more_sensors() {
 #[test]
 fn a_name_with_the_id_of_another_sensor_is_refused() {
     let mut admission = Admission::new(LIMITS);
-    admission.refresh(Stored { sensors: vec![(SensorName::new("a").unwrap(), vec![])], ..Stored::default() }, NOW);
+    admission
+        .refresh(Stored { sensors: vec![(SensorName::new("a").unwrap(), vec![])], ..Stored::default() }, NOW);
     // No two names with one id are known.
     for known in admission.sensors.values_mut() {
         known.name = "victim".into();

@@ -84,7 +84,11 @@ fn each_kind_of_difference_is_found_by_its_own_check_and_named() {
         (|s, _| rows(s).late = 2, "late rows", "2 stored, 1 by the ledger"),
         (|s, _| rows(s).unscored = 1, "unscored rows", "1 stored, 2 by the ledger"),
         (|s, _| rows(s).poison = 0, "poison rows", "0 stored, 1 by the ledger"),
-        (|s, _| s.dead_letters.clear(), "dead letters", "0 stored, 4 deleted and 3 only counted, 8 by the ledger"),
+        (
+            |s, _| s.dead_letters.clear(),
+            "dead letters",
+            "0 stored, 4 deleted and 3 only counted, 8 by the ledger",
+        ),
         (|s, _| rows(s).other = 2, "kinds", "sensor a: 2 rows of no kind"),
         (|s, _| rows(s).breaks = 1, "sequences", "sensor a: gaps or repetitions between seq 41 and 100: 1"),
         (|s, _| rows(s).no_field_set = 1, "references", "sensor a: 1 row without a field set"),
