@@ -17,6 +17,7 @@ use thicket_schema::{PartitionId, Position, SensorId};
 use super::connection::{PostgresPool, StoreError, quickly};
 use super::quarantine::{QuarantineList, pending_quarantine};
 use super::sensors::sensors_of_partitions;
+use crate::faults;
 
 /// Why a node must not start on this database.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +151,7 @@ async fn claim_now(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Claim
          RETURNING p.id, p.epoch, p.generation, p.n, p.detectors, b.clean_shutdown",
     )
     .bind::<Array<Integer>, _>(&ids)
-    .bind::<Integer, _>(ALGORITHM.cast_signed())
+    .bind::<Integer, _>(faults::algorithm(ALGORITHM).cast_signed())
     .load(&mut connection)
     .await?;
     let mut quarantine = pending_quarantine(&mut connection, &ids).await?;
