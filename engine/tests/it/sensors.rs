@@ -11,7 +11,7 @@ fn config() -> Config {
     TestEnv::config()
 }
 
-async fn reconcile(env: &TestEnv) {
+fn reconcile(env: &TestEnv) {
     let reconciled = env.thicket(&["reconcile"]);
     assert!(reconciled.status.success(), "{}", stdout(&reconciled));
 }
@@ -40,7 +40,7 @@ async fn more_sensors_than_allowed_are_dead_letters_also_after_a_restart() {
     env.until_accounted(27).await;
     assert_eq!(env.number("SELECT count(*) FROM readings").await, 11);
     assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "too_many_sensors")).await > 0.5);
-    reconcile(&env).await;
+    reconcile(&env);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +56,7 @@ async fn new_sensors_beyond_the_rate_are_dead_letters() {
     assert!((5..200).contains(&sensors), "{sensors}");
     let named = "SELECT count(*) FROM dead_letters WHERE detail LIKE '%sensors.new_per_second%'";
     assert_eq!(env.number(named).await, 1_000 - sensors);
-    reconcile(&env).await;
+    reconcile(&env);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,7 @@ async fn a_device_that_changes_its_field_names_holds_up_nobody() {
     assert_eq!(env.number(refused).await, 2_996);
     let named = "SELECT count(*) FROM dead_letters WHERE detail NOT LIKE '%sensors.max_fields%'";
     assert_eq!(env.number(named).await, 0);
-    reconcile(&env).await;
+    reconcile(&env);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn a_sensor_cannot_make_a_table_for_every_past_day() {
     let days = env.number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'readings'::regclass").await;
     assert!(days <= 10, "{days}");
     assert_eq!(dead_letters(&env).await, ["(\"too_many_days 395\")"]);
-    reconcile(&env).await;
+    reconcile(&env);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,5 +137,5 @@ async fn beyond_a_rate_dead_letters_are_counted_and_few_are_stored() {
     let short = "SELECT count(*) FROM dead_letters WHERE length(payload) = 256 AND payload_bytes = 1000";
     assert!(env.number(short).await > 10);
     assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "malformed_json")).await > 1_999.5);
-    reconcile(&env).await;
+    reconcile(&env);
 }

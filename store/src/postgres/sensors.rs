@@ -27,9 +27,6 @@ impl<'a> Columns<'a> {
     /// Completes a statement that calls `function`.
     fn call(self, statement: &str) -> BoundStatement {
         let Self { seen, names } = self;
-        fn column<T>(seen: &[(i32, &SeenSensor)], value: impl Fn(&SeenSensor) -> T) -> Vec<T> {
-            seen.iter().map(|(_, sensor)| value(sensor)).collect()
-        }
         sql_query(format!("{statement}($1, $2, $3, $4, $5, $6)"))
             .into_boxed()
             .bind::<Array<BigInt>, _>(column(seen, |seen| seen.sensor.id().0))
@@ -39,6 +36,10 @@ impl<'a> Columns<'a> {
             .bind::<Array<Text>, _>(names)
             .bind::<Array<Timestamptz>, _>(column(seen, |seen| seen.first_seen))
     }
+}
+
+fn column<T>(seen: &[(i32, &SeenSensor)], value: impl Fn(&SeenSensor) -> T) -> Vec<T> {
+    seen.iter().map(|(_, sensor)| value(sensor)).collect()
 }
 
 /// Inserts sensors, each with its partition, and their field sets. A sensor's `fields` become the
