@@ -16,7 +16,7 @@ use thicket_schema::{
     Control, Entry, FieldSet, Flag, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
-use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
@@ -62,7 +62,8 @@ impl TestEnv {
         };
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
-        let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
+        let budget = BudgetOptions { memory: None, partitions: 1 };
+        let checkpointer = start(Checkpointer::new(store, pool.clone(), budget, metrics.clone()));
         let (node, ttl) = (NodeName::of_this_process("node"), Duration::from_millis(600));
         let leases = Leases::new(client.clone(), node.clone(), ttl);
         let renewal = Renewal::start((&redis.url()).into(), node, ttl, metrics.leases.clone()).unwrap();

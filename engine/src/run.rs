@@ -16,7 +16,7 @@ use crate::readiness::Phase;
 use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
-use crate::{brokers, clocks, fleet, ledger, retention, security, topology};
+use crate::{brokers, checkpoint_keep, clocks, fleet, ledger, retention, security, topology};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -54,6 +54,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     phase.send_replace(Phase::Running);
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
+    let _checkpoints = checkpoint_keep::watch(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
     let _fleet = fleet::watch(config, &metrics);
     let watching = reload::watch(origin, config.clone(), topology.ingress(), metrics.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
@@ -125,8 +125,12 @@ impl Starter<'_> {
 
         let store = CheckpointStore::new(redis.clone(), self.keys.clone());
         let (reading, counting) = (pool.clone(), metrics.clone());
+        let budget = BudgetOptions {
+            memory: config.checkpoint.memory.bytes(),
+            partitions: config.queue.partitions,
+        };
         let checkpointer = start_in_arbiter(arbiter, self.supervise("checkpointer"), move |_| {
-            Checkpointer::new(store, reading, counting)
+            Checkpointer::new(store, reading, budget, counting)
         });
         let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
         let (partitions, renewal) = (config.queue.partitions, self.renewal.clone());

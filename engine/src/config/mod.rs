@@ -13,6 +13,7 @@ mod duration;
 mod environment;
 mod error;
 mod extract;
+mod memory;
 mod mqtt;
 mod origins;
 mod problems;

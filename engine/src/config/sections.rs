@@ -10,6 +10,7 @@ use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
 use super::error::{ConfigError, all_of};
+use super::memory::MemoryBound;
 use super::tls::TlsConfig;
 use crate::access::{Access, digest};
 
@@ -140,6 +141,11 @@ impl ShardsConfig {
 pub(crate) struct CheckpointConfig {
     /// Readings between two checkpoints of a sensor.
     pub(crate) every: u64,
+    /// Memory that all checkpoints may take in Redis.
+    pub(crate) memory: MemoryBound,
+    /// How long the checkpoint of a silent sensor is kept.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
 }
 
 /// Metrics, health and the API.
