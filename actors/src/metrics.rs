@@ -75,6 +75,10 @@ pub struct Metrics {
     pub shard_lag_seconds: GaugeVec,
     /// Detectors in memory, by shard.
     pub detectors: IntGaugeVec,
+    /// Memory of the detectors, in bytes, by shard.
+    pub detector_memory_bytes: IntGaugeVec,
+    /// Maximum memory of the detectors of this node, in bytes.
+    pub detector_memory_limit_bytes: IntGauge,
     /// Detectors restored from a checkpoint or from stored rows.
     pub detector_restores: IntCounter,
     /// Idle detectors that were checkpointed and evicted from memory.
@@ -274,6 +278,9 @@ impl Metrics {
                 &["shard"],
             )?,
             detectors: r.gauges("detectors", "Detectors in memory, by shard.", &["shard"])?,
+            detector_memory_bytes: r.gauges("detector_memory_bytes", "Memory of the detectors, by shard.", &["shard"])?,
+            detector_memory_limit_bytes: r
+                .gauge("detector_memory_limit_bytes", "Maximum memory of the detectors of this node.")?,
             detector_restores: r.counter("detector_restores_total", "Detectors restored from a checkpoint or from stored rows.")?,
             detector_evictions: r
                 .counter("detector_evictions_total", "Idle detectors that were checkpointed and evicted from memory.")?,

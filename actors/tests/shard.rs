@@ -20,7 +20,7 @@ use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
-use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
+use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_store::faults;
@@ -73,8 +73,7 @@ impl TestEnv {
             number: 0,
             detectors: std::sync::Arc::new(DetectorConfigs::new(config, Vec::new())),
             checkpoint_every: 20,
-            evict_after: Duration::from_mins(1),
-            max_detectors: 100,
+            bounds: CacheBounds { evict_after: Duration::from_mins(1), detectors: 100, memory: 1 << 30 },
             max_in_flight: 1_000,
         };
         let (exit, _) = ExitSignal::new();

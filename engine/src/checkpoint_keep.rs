@@ -106,7 +106,8 @@ async fn gone<'c>(
     for (days, checkpoints) in by_days {
         let names: Vec<&str> = checkpoints.iter().map(|checkpoint| checkpoint.sensor.as_str()).collect();
         let gone: BTreeSet<String> = gone_sensors(postgres, &names, days).await?.into_iter().collect();
-        all_gone.extend(checkpoints.into_iter().filter(|checkpoint| gone.contains(checkpoint.sensor.as_str())));
+        all_gone
+            .extend(checkpoints.into_iter().filter(|checkpoint| gone.contains(checkpoint.sensor.as_str())));
     }
     Ok(all_gone)
 }

@@ -176,8 +176,7 @@ impl Budget {
                 return Ok(());
             }
             let partitions = (0..self.options.partitions).map(PartitionId);
-            let lists =
-                partitions.map(|partition| self.store.worth_least(partition, worth, CANDIDATES));
+            let lists = partitions.map(|partition| self.store.worth_least(partition, worth, CANDIDATES));
             let mut least: Vec<_> = try_join_all(lists).await?.into_iter().flatten().collect();
             least.sort_by(|a, b| a.worth.total_cmp(&b.worth).then_with(|| a.sensor.cmp(&b.sensor)));
             least.truncate(evicted(least.iter().map(|checkpoint| checkpoint.memory), excess));

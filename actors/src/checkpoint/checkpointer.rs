@@ -99,12 +99,7 @@ struct Waiting {
 
 impl Checkpointer {
     /// Creates a checkpointer over the given stores.
-    pub fn new(
-        store: CheckpointStore,
-        pool: PostgresPool,
-        budget: BudgetOptions,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(store: CheckpointStore, pool: PostgresPool, budget: BudgetOptions, metrics: Metrics) -> Self {
         let budget = Rc::new(Budget::new(store.clone(), budget, metrics.clone()));
         let is_draining = Rc::default();
         Self { store, pool, metrics, cache: Rc::default(), budget, is_draining, state: State::default() }
@@ -169,7 +164,9 @@ impl Write {
             let error = match self.try_once(save).await {
                 Ok(true) => return,
                 Ok(false) => return self.refuse(save, &"the checkpoints that are stored are worth more"),
-                Err(error) if is_out_of_memory(&error) => return self.refuse(save, &"redis has no memory left"),
+                Err(error) if is_out_of_memory(&error) => {
+                    return self.refuse(save, &"redis has no memory left");
+                }
                 Err(error) => error,
             };
             tries += 1;

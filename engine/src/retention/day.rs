@@ -78,8 +78,11 @@ impl Checkpoints {
             return Ok(waiting);
         }
         let seqs = newest.iter().map(|row| row.seq);
-        let pinned: Vec<_> =
-            sensors.into_iter().zip(seqs).map(|((partition, sensor), seq)| (partition, sensor, seq)).collect();
+        let pinned: Vec<_> = sensors
+            .into_iter()
+            .zip(seqs)
+            .map(|((partition, sensor), seq)| (partition, sensor, seq))
+            .collect();
         let store = CheckpointStore::new(self.redis.clone(), self.keys.clone());
         let pinned = store.pin(&pinned).await?;
         Ok(newest.iter().zip(pinned).filter(|(row, is_pinned)| row.has_later && !is_pinned).count())

@@ -3,8 +3,8 @@
 //! The scripts that write and delete a checkpoint keep the account in the same step, so that it holds
 //! for all nodes, and after a crash. The keys of a partition are in one slot of a Redis Cluster.
 
-use futures_util::future::try_join_all;
 use fred::interfaces::KeysInterface as _;
+use futures_util::future::try_join_all;
 use thicket_protocol::checkpoint::worth;
 use thicket_schema::{PartitionId, SensorName};
 
@@ -132,8 +132,7 @@ impl CheckpointStore {
         let mut pinned = Vec::with_capacity(sensors.len());
         for page in sensors.chunks(MAX_IN_FLIGHT) {
             let requests = page.iter().map(|(partition, sensor, seq)| {
-                let keys =
-                    vec![self.keys.checkpoint(*partition, sensor), self.keys.checkpoints(*partition)];
+                let keys = vec![self.keys.checkpoint(*partition, sensor), self.keys.checkpoints(*partition)];
                 let arguments = vec![sensor.as_str().to_owned(), seq.to_string()];
                 self.scripts.pin.evalsha_with_reload::<bool, _, _>(&self.redis, keys, arguments)
             });
@@ -151,7 +150,9 @@ mod tests {
     fn memory_is_a_block_of_the_allocator_and_what_is_beside_it() {
         let sensor = SensorName::new("site-1/microphone-7").unwrap();
         let beside = OVERHEAD + 2 * 19;
-        for (bytes, block) in [(500, 512), (3_000, 3_072), (13_000, 14_336), (67_000, 81_920), (163_000, 163_840)] {
+        for (bytes, block) in
+            [(500, 512), (3_000, 3_072), (13_000, 14_336), (67_000, 81_920), (163_000, 163_840)]
+        {
             assert_eq!(memory_of(bytes, &sensor), block + beside, "{bytes}");
         }
     }

@@ -163,7 +163,8 @@ async fn the_save_script_decides_as_the_protocol_does() {
         for seq in 0..=3 {
             let _: i64 = env.server.client.del(keys.to_vec()).await.unwrap();
             if let Some(stored) = stored {
-                let old = [stored.to_string(), "old".to_owned(), "7".to_owned(), "1".to_owned(), "a".to_owned()];
+                let old =
+                    [stored.to_string(), "old".to_owned(), "7".to_owned(), "1".to_owned(), "a".to_owned()];
                 let (written, memory): (bool, u64) = env.run(&script, &keys, &old).await;
                 assert_eq!((written, memory), (true, 7));
             }
