@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 
 use super::RedisError;
-use super::checkpoint_memory::memory_of;
+use super::allocation::memory_of;
 use crate::faults;
 
 /// Decides as [`thicket_protocol::checkpoint::is_written`] does.

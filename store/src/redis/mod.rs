@@ -6,9 +6,11 @@
 //! - `leases`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors. `checkpoint_memory`: the account of their memory.
+//!   `allocation`: how much one takes.
 //! - `births`: what Sparkplug births have taught.
 //! - `settings`: the version and the settings of the server.
 
+mod allocation;
 mod append;
 mod births;
 mod checkpoint_memory;
@@ -22,9 +24,10 @@ mod server;
 mod settings;
 mod suspects;
 
+pub use allocation::memory_of;
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use births::BirthStore;
-pub use checkpoint_memory::{ListedCheckpoint, memory_of};
+pub use checkpoint_memory::ListedCheckpoint;
 pub use checkpoints::{CheckpointStore, Saved, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{RedisError, connect_redis, is_out_of_memory, try_connect_redis, unconnected_redis};
 pub use fred::clients::Client;
