@@ -26,6 +26,7 @@ use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint, is_out
 use thicket_store::retry::{Backoff, until_ok};
 
 use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
+use super::places::LoadPlaces;
 use crate::messages::{Drain, History, Load, LoadNear, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -48,6 +49,7 @@ pub struct Checkpointer {
     budget: Rc<Budget>,
     /// Whether the node stops. Then no checkpoint waits for a store that is away.
     is_draining: Rc<Cell<bool>>,
+    places: LoadPlaces,
     state: State,
 }
 
@@ -101,8 +103,16 @@ impl Checkpointer {
     /// Creates a checkpointer over the given stores.
     pub fn new(store: CheckpointStore, pool: PostgresPool, budget: BudgetOptions, metrics: Metrics) -> Self {
         let budget = Rc::new(Budget::new(store.clone(), budget, metrics.clone()));
-        let is_draining = Rc::default();
-        Self { store, pool, metrics, cache: Rc::default(), budget, is_draining, state: State::default() }
+        Self {
+            store,
+            pool,
+            metrics,
+            cache: Rc::default(),
+            budget,
+            is_draining: Rc::default(),
+            places: LoadPlaces::default(),
+            state: State::default(),
+        }
     }
 
     /// Keeps the account of memory, until the actor ends.
@@ -234,6 +244,7 @@ impl Handler<Load> for Checkpointer {
         let store = self.store.clone();
         let pool = self.pool.clone();
         let (cache, metrics) = (Rc::clone(&self.cache), self.metrics.clone());
+        let (places, wait) = (self.places.clone(), self.metrics.restore_waits.begin());
         if !load.use_checkpoint {
             self.state.waiting.remove(&load.sensor);
         }
@@ -245,8 +256,13 @@ impl Handler<Load> for Checkpointer {
                     tracing::warn!(%error, sensor = %load.sensor, repeated, "cannot load the history of the sensor; retrying");
                 }
             };
-            let query = async || load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await;
-            until_ok(query, warn).await
+            let query = async || {
+                let _place = places.take().await;
+                load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await
+            };
+            let history = until_ok(query, warn).await;
+            drop(wait);
+            history
         })
     }
 }
@@ -255,15 +271,17 @@ impl Handler<LoadNear> for Checkpointer {
     type Result = ResponseFuture<Vec<NearRow>>;
 
     fn handle(&mut self, LoadNear { sensor, times }: LoadNear, _: &mut Context<Self>) -> Self::Result {
-        let (pool, cache) = (self.pool.clone(), Rc::clone(&self.cache));
+        let (pool, cache, places) = (self.pool.clone(), Rc::clone(&self.cache), self.places.clone());
         Box::pin(async move {
             let warn = |error: &StoreError| {
                 if let Some(repeated) = complaints::due("load late rows", error) {
                     tracing::warn!(%error, %sensor, repeated, "cannot load the rows near late readings of the sensor; retrying");
                 }
             };
-            let query =
-                async || rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await;
+            let query = async || {
+                let _place = places.take().await;
+                rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await
+            };
             until_ok(query, warn).await
         })
     }

@@ -3,6 +3,8 @@
 
 mod budget;
 mod checkpointer;
+mod places;
 
 pub use budget::{BudgetOptions, checkpoint_budget};
 pub use checkpointer::{Checkpointer, REBUILD_PER_POINT};
+pub use places::LOADS_IN_FLIGHT;
