@@ -8,6 +8,7 @@
 //! - `checkpoints`: the states of detectors. `checkpoint_memory`: the account of their memory.
 //!   `allocation`: how much one takes.
 //! - `births`: what Sparkplug births have taught.
+//! - `transfer`: copies all keys to another Redis.
 //! - `settings`: the version and the settings of the server.
 
 mod allocation;
@@ -23,6 +24,7 @@ mod reader;
 mod server;
 mod settings;
 mod suspects;
+mod transfer;
 
 pub use allocation::memory_of;
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
@@ -39,3 +41,4 @@ pub use server::{RedisServer, RedisServerError};
 pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
+pub use transfer::{KeyDump, begin_import, dump_keys, end_import, restore_keys};
