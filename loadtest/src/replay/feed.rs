@@ -82,7 +82,7 @@ impl Feed {
             frames: options.frames,
             live: options.live,
             batch: options.batch,
-            frame: 0,
+            frame: options.first_frame,
             order_index: 0,
             held: BTreeMap::new(),
             ready: VecDeque::new(),
