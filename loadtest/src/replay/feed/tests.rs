@@ -141,6 +141,19 @@ fn every_event_is_announced_when_it_begins_and_counted_when_it_ends() {
 }
 
 #[test]
+fn a_sensor_is_named_as_the_engine_names_it() {
+    let scenario = new_scenario(1);
+    let name = |prefix: &str| {
+        let options = ReplayOptions { topic_prefix: prefix.to_owned(), ..options(1) };
+        Feed::new(&scenario, &options).name(0).to_owned()
+    };
+    let own = &scenario.sensors()[0].name;
+    assert_eq!(name("sensors/"), *own);
+    assert_eq!(name("sensors/load/"), format!("load/{own}"));
+    assert_eq!(name("plant/"), *own);
+}
+
+#[test]
 fn a_feed_that_goes_on_publishes_what_an_undisturbed_one_publishes_from_there_on() {
     let scenario = new_scenario(3);
     let live = |first_frame, frames| ReplayOptions { first_frame, live: true, ..options(frames) };
