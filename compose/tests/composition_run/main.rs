@@ -59,7 +59,9 @@ fn the_composition_lives() {
     step("down and up: no second history", || steps::down_and_up(&project));
     steps::crash_each(&project, &witness);
     step("all containers killed at once", || steps::crash_all(&project, &witness));
-    step("the host restarts, and starts the containers in any order", || steps::restart_of_the_host(&project));
+    step("the host restarts, and starts the containers in any order", || {
+        steps::restart_of_the_host(&project)
+    });
     for (network, store) in [("log", "Redis"), ("database", "PostgreSQL"), ("broker", "Mosquitto")] {
         step(&format!("the engine's network to {store} is cut for {:?}", steps::cut()), || {
             steps::black_hole(&project, network);

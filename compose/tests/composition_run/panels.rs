@@ -24,7 +24,8 @@ const NOT_EMPTY: [&str; 6] = [
 
 /// Sends every query, and returns their number. Panics at the first that fails.
 pub(crate) fn ask_all(project: &Project) -> usize {
-    let sensor = project.sql("SELECT sensor FROM sensor_status WHERE sensor LIKE 'city/%' ORDER BY 1 LIMIT 1");
+    let sensor =
+        project.sql("SELECT sensor FROM sensor_status WHERE sensor LIKE 'city/%' ORDER BY 1 LIMIT 1");
     let (mut asked, mut sql) = (0, Vec::new());
     for (name, text) in [("Sensors", SENSORS), ("Engine", ENGINE)] {
         let dashboard: Value = serde_json::from_str(text).unwrap();

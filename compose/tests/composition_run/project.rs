@@ -138,7 +138,11 @@ impl Project {
             let done = |container: &Container| container.status == "exited" && container.exit_code == 0;
             containers.iter().any(|container| container.service == "engine")
                 && containers.iter().all(|container| {
-                    if ONE_SHOT.contains(&&*container.service) { done(container) } else { container.is_well() }
+                    if ONE_SHOT.contains(&&*container.service) {
+                        done(container)
+                    } else {
+                        container.is_well()
+                    }
                 })
         });
     }
@@ -158,7 +162,8 @@ impl Project {
         for container in self.containers() {
             complaints += &format!("{container:?}\n");
             if !container.is_well() || container.service == "engine" {
-                let logs = Command::new("docker").args(["logs", "--tail", "15", &container.id]).output().unwrap();
+                let logs =
+                    Command::new("docker").args(["logs", "--tail", "15", &container.id]).output().unwrap();
                 complaints += &shown(&logs);
             }
         }

@@ -120,7 +120,8 @@ pub(crate) fn down_and_up(project: &Project) {
 
 /// Kills one container after the other. Each must come back by itself.
 pub(crate) fn crash_each(project: &Project, witness: &Witness) {
-    let mut services: Vec<String> = project.lasting().into_iter().map(|container| container.service).collect();
+    let mut services: Vec<String> =
+        project.lasting().into_iter().map(|container| container.service).collect();
     services.sort();
     for service in services {
         step(&format!("kill -9 of {service}"), || {
@@ -203,8 +204,11 @@ pub(crate) fn standby_takes_over(project: &Project) {
     let mut active = None;
     project.until("one engine reads the broker, and the other stands by", || {
         let answers = answers();
-        active = answers.iter().find(|(answer, _)| answer.starts_with("ready")).map(|(_, engine)| engine.clone());
-        answers.len() == 2 && active.is_some() && answers.iter().any(|(answer, _)| answer.starts_with("standby"))
+        active =
+            answers.iter().find(|(answer, _)| answer.starts_with("ready")).map(|(_, engine)| engine.clone());
+        answers.len() == 2
+            && active.is_some()
+            && answers.iter().any(|(answer, _)| answer.starts_with("standby"))
     });
     let active = active.unwrap();
     docker(["stop", &active.id]);
@@ -221,7 +225,8 @@ pub(crate) fn standby_takes_over(project: &Project) {
 /// Returns the body of the engine's `/readyz`.
 fn readiness(engine: &Container) -> String {
     let script = "exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
-    let answer = std::process::Command::new("docker").args(["exec", &engine.id, "bash", "-c", script]).output();
+    let answer =
+        std::process::Command::new("docker").args(["exec", &engine.id, "bash", "-c", script]).output();
     let answer = shown(&answer.unwrap());
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }

@@ -167,5 +167,7 @@ fn a_feed_that_goes_on_publishes_what_an_undisturbed_one_publishes_from_there_on
     }
     let history = messages(&mut Feed::new(&scenario, &ReplayOptions { first_frame: 12, ..options(15) }));
     assert_eq!(history.len(), 3 * 3);
-    assert!(messages(&mut Feed::new(&scenario, &ReplayOptions { first_frame: 15, ..options(15) })).is_empty());
+    assert!(
+        messages(&mut Feed::new(&scenario, &ReplayOptions { first_frame: 15, ..options(15) })).is_empty()
+    );
 }
