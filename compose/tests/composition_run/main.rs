@@ -60,7 +60,7 @@ fn the_composition_lives() {
     steps::crash_each(&project, &witness);
     step("all containers killed at once", || steps::crash_all(&project, &witness));
     step("the host restarts, and starts the containers in any order", || {
-        steps::restart_of_the_host(&project)
+        steps::restart_of_the_host(&project);
     });
     for (network, store) in [("log", "Redis"), ("database", "PostgreSQL"), ("broker", "Mosquitto")] {
         step(&format!("the engine's network to {store} is cut for {:?}", steps::cut()), || {

@@ -17,7 +17,7 @@ use crate::docker::{Container, docker, shown, text};
 /// Services that exit when they are done.
 const ONE_SHOT: [&str; 3] = ["permissions", "migrate", "sounds"];
 /// How long to wait for something that a working composition does within seconds.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 pub(crate) struct Project {
     name: String,
@@ -160,7 +160,7 @@ impl Project {
     fn complaints(&self) -> String {
         let mut complaints = String::new();
         for container in self.containers() {
-            complaints += &format!("{container:?}\n");
+            complaints.extend([format!("{container:?}"), "\n".to_owned()]);
             if !container.is_well() || container.service == "engine" {
                 let logs =
                     Command::new("docker").args(["logs", "--tail", "15", &container.id]).output().unwrap();
