@@ -450,7 +450,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
 #[test]
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
-    for script in ["install-servers", "healthy", "postgres/users.sh", "tests/docker/compose-test"] {
+    for script in ["install-servers", "healthy", "build", "postgres/users.sh", "tests/docker/compose-test"] {
         let mode = fs::metadata(folder().join(Path::new(script))).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script}");
     }
