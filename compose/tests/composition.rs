@@ -170,6 +170,8 @@ fn every_image_is_pinned() {
         }
     }
     let dockerfile = read("Dockerfile");
+    let version = format!("org.opencontainers.image.version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(dockerfile.contains(&version), "the label of the version");
     let mut stages = BTreeSet::new();
     for line in dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")) {
         let (image, stage) = line.split_once(" AS ").unwrap_or((line, ""));
