@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod budgets;
 mod check;
 mod clocks;
 mod command_line;
@@ -29,6 +30,7 @@ mod reconcile;
 mod restart;
 mod retention;
 mod sensors;
+mod service_manager;
 mod slow_stores;
 mod sparkplug;
 mod stores;
@@ -36,3 +38,5 @@ mod subscriptions;
 mod support;
 mod terminal;
 mod tls;
+mod transfer;
+mod up;
