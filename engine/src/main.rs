@@ -9,6 +9,7 @@ mod backlog;
 mod backtest;
 mod brokers;
 mod check;
+mod checkpoint_keep;
 mod cli;
 mod clocks;
 mod config;
@@ -27,6 +28,7 @@ mod migrate;
 mod output;
 mod presets;
 mod progress_line;
+mod prune;
 #[cfg(test)]
 mod public;
 mod quarantine;
