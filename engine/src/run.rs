@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
+use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::supervision::{ExitSignal, Frozen, Watchdog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +17,7 @@ use crate::readiness::Phase;
 use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
-use crate::{brokers, clocks, fleet, ledger, retention, security, topology};
+use crate::{brokers, clocks, fleet, ledger, notify, retention, security, topology};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -52,6 +53,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
     phase.send_replace(Phase::Running);
+    let notifier = notify::start(config, &topology, &metrics, &exit)?;
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
@@ -76,7 +78,10 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );
     tokio::select! {
-        () = topology.drain() => {
+        () = async {
+            topology.drain().await;
+            let _ = notifier.send(Drain).await;
+        } => {
             tracing::info!("stopped");
             Ok(code)
         }

@@ -45,6 +45,8 @@ pub(crate) struct Topology {
     checkpointer: Addr<Checkpointer>,
     keeper: Addr<PartitionKeeper>,
     arbiters: Vec<Arbiter>,
+    deployment: String,
+    node: NodeName,
 }
 
 /// Starts all actors. Waits for PostgreSQL and Redis without a limit; fails only if waiting does
@@ -80,7 +82,8 @@ pub(crate) async fn start(
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");
     let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
     let Stores { writers, checkpointer, keeper } = stores;
-    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters })
+    let (deployment, node) = (starter.deployment.id, starter.node);
+    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters, deployment, node })
 }
 
 fn shard_handle(shard: &Addr<Shard>) -> ShardHandle {
@@ -252,6 +255,16 @@ impl Starter<'_> {
 }
 
 impl Topology {
+    /// The id that tells this deployment from others.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// The name of this node.
+    pub(crate) fn node(&self) -> &NodeName {
+        &self.node
+    }
+
     /// The ingress, which publishes changes of the configuration.
     pub(crate) fn ingress(&self) -> Addr<MqttIngress> {
         self.ingress.clone()

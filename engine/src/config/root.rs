@@ -11,6 +11,7 @@ use super::duration::show;
 use super::error::{ConfigError, all_of};
 use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
+use super::notify::NotifyConfig;
 use super::sections::{
     CheckpointConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
     ShardsConfig, ShutdownConfig,
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// The stop.
     pub(crate) shutdown: ShutdownConfig,
+    /// Who is told of anomalies.
+    pub(crate) notify: NotifyConfig,
     /// The detector of every sensor.
     #[serde(default)]
     pub(crate) detector: DetectorConfig,
@@ -135,6 +138,7 @@ impl Config {
             ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),
+            ("notify.max_waiting", self.notify.max_waiting),
         ];
         let positive = positive.map(|(key, value)| check(value > 0, key, "must be at least 1"));
         let has_valid_brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));
@@ -163,6 +167,7 @@ impl Config {
                 "must be at most 10m: every reading waits that long, and the broker keeps its message meanwhile",
             ),
             retention,
+            self.notify.routes().map(drop),
             detector,
             rules,
         ]))
