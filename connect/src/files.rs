@@ -73,9 +73,7 @@ pub(crate) fn authorities(file: Option<&Path>) -> Result<RootCertStore, FileErro
 }
 
 /// Reads the CA certificates of a file, or of the system for `None`; at least one.
-pub(crate) fn authority_certificates(
-    file: Option<&Path>,
-) -> Result<Vec<CertificateDer<'static>>, FileError> {
+pub(crate) fn authority_certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, FileError> {
     if let Some(path) = file {
         return certificates("CA certificates", path);
     }

@@ -95,7 +95,10 @@ pub struct RouteConfig {
 /// Without secrets.
 impl std::fmt::Debug for RouteConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RouteConfig").field("name", &self.name).field("receiver", &self.receiver).finish_non_exhaustive()
+        f.debug_struct("RouteConfig")
+            .field("name", &self.name)
+            .field("receiver", &self.receiver)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext as _, Context, Handler, ResponseFuture, SpawnHandle, Supervised, WrapFuture as _};
+use actix::{
+    Actor, AsyncContext as _, Context, Handler, ResponseFuture, SpawnHandle, Supervised, WrapFuture as _,
+};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_store::postgres::{PooledConnection, PostgresPool, StoreError, release_routes};
+use thicket_store::redis::NodeName;
 
 use crate::route::Route;
 use crate::{outbox, sender};
@@ -23,7 +26,7 @@ pub struct NotifierOptions {
     /// Name of the deployment.
     pub deployment: String,
     /// Name of this node.
-    pub node: String,
+    pub node: NodeName,
     /// `notify.keep`.
     pub keep: Duration,
     /// `notify.max_waiting`.
@@ -41,7 +44,7 @@ pub struct Notifier {
 pub(crate) struct Shared {
     pub(crate) routes: Arc<[Route]>,
     pub(crate) deployment: Arc<str>,
-    pub(crate) node: Arc<str>,
+    pub(crate) node: NodeName,
     pub(crate) keep: Duration,
     pub(crate) max_waiting: u64,
     pub(crate) pool: PostgresPool,
@@ -64,7 +67,7 @@ impl Notifier {
         let shared = Shared {
             routes: routes.into(),
             deployment: deployment.into(),
-            node: node.into(),
+            node,
             keep,
             max_waiting,
             pool,
@@ -80,9 +83,9 @@ impl Actor for Notifier {
     fn started(&mut self, context: &mut Context<Self>) {
         let outbox = context.spawn(outbox::run(self.shared.clone()).into_actor(self));
         let routes: Vec<Route> = self.shared.routes.to_vec();
-        let senders = routes.into_iter().map(|route| {
-            context.spawn(sender::run(self.shared.clone(), route).into_actor(self))
-        });
+        let senders = routes
+            .into_iter()
+            .map(|route| context.spawn(sender::run(self.shared.clone(), route).into_actor(self)));
         self.tasks = std::iter::once(outbox).chain(senders.collect::<Vec<_>>()).collect();
     }
 }
@@ -108,7 +111,7 @@ impl Handler<Drain> for Notifier {
         Box::pin(async move {
             let release = async {
                 let mut connection = shared.connection().await?;
-                release_routes(&mut connection, &shared.node).await?;
+                release_routes(&mut connection, shared.node.as_str()).await?;
                 Ok::<(), StoreError>(())
             };
             match tokio::time::timeout(RELEASE, release).await {

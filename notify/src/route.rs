@@ -123,7 +123,9 @@ impl Route {
             (NotificationKind::Opened, _) => None,
             (NotificationKind::Reminder, _) => may_disturb.then_some(announced),
             (_, Some(DeliveryState::Held)) => None,
-            (_, Some(DeliveryState::Dropped)) | (NotificationKind::Ended, None) => Some(DeliveryState::Dropped),
+            (_, Some(DeliveryState::Dropped)) | (NotificationKind::Ended, None) => {
+                Some(DeliveryState::Dropped)
+            }
             // What was announced is also announced to be over, at any hour.
             (NotificationKind::Ended, Some(_)) => Some(announced),
             (NotificationKind::Label, _) => may_disturb.then_some(announced),
@@ -153,3 +155,6 @@ impl Route {
         in_hours && !moment.silences.iter().any(|silence| silence.matches(sensor))
     }
 }
+
+#[cfg(test)]
+mod tests;

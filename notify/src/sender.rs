@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{
-    GroupRules, OutgoingMessage, PostgresConnection, StoreError, change_deliveries, compose_message,
-    fail_message, held_deliveries, hold_route, list_silences, message_events, message_to_send, remind,
-    retry_message, sent_message,
+    GroupRules, OutgoingMessage, PostgresConnection, RouteHold, StoreError, change_deliveries,
+    compose_message, fail_message, held_deliveries, hold_route, list_silences, message_events,
+    message_to_send, release_routes, remind, retry_message, sent_message,
 };
 use thicket_store::{complaints, faults};
 use wildmatch::WildMatch;
@@ -69,7 +69,9 @@ impl Sender {
     /// Returns whether there may be more to do at once.
     async fn tick(&mut self) -> Result<bool, StoreError> {
         let mut connection = self.shared.connection().await?;
-        if self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW) && !self.hold(&mut connection).await? {
+        if self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW)
+            && !self.hold(&mut connection).await?
+        {
             return Ok(false);
         }
         self.remind(&mut connection).await?;
@@ -78,7 +80,7 @@ impl Sender {
         let rules = GroupRules { interval: config.group_interval, per_minute: config.max_per_minute };
         let deployment = &self.shared.deployment;
         let key = |site: &str, members: &[_]| keys::of_message(deployment, site, members);
-        compose_message(&mut connection, &config.name, &self.shared.node, rules, key).await?;
+        compose_message(&mut connection, &config.name, self.shared.node.as_str(), rules, key).await?;
         let Some(outgoing) = message_to_send(&mut connection, &config.name).await? else { return Ok(false) };
         if !outgoing.is_due || !self.hold(&mut connection).await? {
             return Ok(false);
@@ -96,9 +98,16 @@ impl Sender {
 
     async fn hold(&mut self, connection: &mut PostgresConnection) -> Result<bool, StoreError> {
         let name = &self.route.config.name;
-        let is_held = hold_route(connection, name, &self.shared.node, LEASE).await?;
-        self.renewed = is_held.then(Instant::now);
-        Ok(is_held)
+        let node = &self.shared.node;
+        let mut hold = hold_route(connection, name, node.as_str(), LEASE).await?;
+        if let RouteHold::HeldBy(holder) = &hold
+            && node.is_dead_local_process(holder)
+        {
+            release_routes(connection, holder).await?;
+            hold = hold_route(connection, name, node.as_str(), LEASE).await?;
+        }
+        self.renewed = (hold == RouteHold::Held).then(Instant::now);
+        Ok(self.renewed.is_some())
     }
 
     async fn remind(&mut self, connection: &mut PostgresConnection) -> Result<(), StoreError> {
@@ -135,7 +144,11 @@ impl Sender {
         let error = match sent {
             Ok(()) => {
                 let deliveries = sent_message(&mut connection, outgoing.id).await?;
-                metrics.notifications.notifications_sent.with_label_values(&[route]).inc_by(deliveries as u64);
+                metrics
+                    .notifications
+                    .notifications_sent
+                    .with_label_values(&[route])
+                    .inc_by(deliveries as u64);
                 return Ok(());
             }
             Err(error) => error,

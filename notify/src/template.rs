@@ -75,3 +75,6 @@ impl Template {
         self.environment.get_template(self.name)?.render(Serde(&values))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,9 +50,9 @@ impl NotifyConfig {
             .unwrap_or_default();
         let config: RouteConfig = extract(&defaults, own.clone(), place)?;
         Route::new(config).map_err(|problems| {
-            let located = problems.into_iter().map(|problem| {
-                ConfigError::invalid(&format!("{place}.{}", problem.key), &problem.problem)
-            });
+            let located = problems
+                .into_iter()
+                .map(|problem| ConfigError::invalid(&format!("{place}.{}", problem.key), &problem.problem));
             ConfigError::Several(located.collect())
         })
     }

@@ -30,7 +30,9 @@ pub(crate) enum NotifyCommand {
     },
     /// Silences sensors: their anomalies are not announced for some time. Anomalies that still go on
     /// then are announced at its end.
-    #[command(after_help = "Example:\n  thicket notify silence 'site-1/*' --for 2h --note 'the crane is tested'")]
+    #[command(
+        after_help = "Example:\n  thicket notify silence 'site-1/*' --for 2h --note 'the crane is tested'"
+    )]
     Silence {
         /// Pattern of the sensors' names (* any text, ? any character).
         pattern: String,

@@ -13,9 +13,7 @@ use thicket_detector::{Cause, Direction};
 use thicket_notify::Route;
 use thicket_notify::message::{Message, Origin};
 use thicket_schema::Timestamp;
-use thicket_store::postgres::{
-    Anomaly, DeliveryState, end_silence, list_deliveries, list_silences, silence,
-};
+use thicket_store::postgres::{Anomaly, DeliveryState, end_silence, list_deliveries, list_silences, silence};
 
 use self::args::NotifyCommand;
 use self::print::{DeliveryJson, SilenceJson, print_deliveries, print_silences};
@@ -69,8 +67,11 @@ async fn test(config: &Config, name: &str) -> anyhow::Result<()> {
     let routes = config.notify.routes()?;
     let Some(route) = routes.iter().find(|route| route.config.name == name) else {
         let names: Vec<&str> = routes.iter().map(|route| route.config.name.as_str()).collect();
-        let names =
-            if names.is_empty() { "there are none".to_owned() } else { format!("they are {}", names.join(", ")) };
+        let names = if names.is_empty() {
+            "there are none".to_owned()
+        } else {
+            format!("they are {}", names.join(", "))
+        };
         bail!("no route is named {name}; {names} (notify.routes)");
     };
     let message = Message::test(Origin { deployment: TEST, route: name }, example(route));

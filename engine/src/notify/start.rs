@@ -27,7 +27,7 @@ pub(crate) fn start(
     let options = NotifierOptions {
         routes: config.notify.routes()?,
         deployment: topology.deployment().to_owned(),
-        node: topology.node().to_string(),
+        node: topology.node().clone(),
         keep: config.notify.keep,
         max_waiting: config.notify.max_waiting,
     };

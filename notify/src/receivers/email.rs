@@ -34,14 +34,18 @@ impl Email {
     pub(super) fn new(config: &RouteConfig) -> Result<Self, RouteProblem> {
         let RouteConfig { url, from, to, .. } = config;
         let address = |key, text: &str| -> Result<Mailbox, RouteProblem> {
-            let problem = |_| RouteProblem::new(key, format!("{text:?} is no address, such as Ada <ada@example.org>"));
+            let problem =
+                |_| RouteProblem::new(key, format!("{text:?} is no address, such as Ada <ada@example.org>"));
             text.parse().map_err(problem)
         };
         if to.is_empty() {
             return Err(RouteProblem::new("to", "name at least one address"));
         }
         if url.contains('@') {
-            return Err(RouteProblem::new("url", "has a user or a password; write them as username and password"));
+            return Err(RouteProblem::new(
+                "url",
+                "has a user or a password; write them as username and password",
+            ));
         }
         let email = Self {
             url: url.clone(),
@@ -79,7 +83,11 @@ impl Email {
         let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(&error))?;
         let parameters = TlsParameters::builder(host).add_root_certificate(certificate).build_rustls();
         let parameters = parameters.map_err(|error| wrong(&error))?;
-        Ok(if self.url.starts_with("smtps://") { Tls::Wrapper(parameters) } else { Tls::Required(parameters) })
+        Ok(if self.url.starts_with("smtps://") {
+            Tls::Wrapper(parameters)
+        } else {
+            Tls::Required(parameters)
+        })
     }
 
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {

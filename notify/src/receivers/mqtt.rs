@@ -36,7 +36,8 @@ impl MqttReceiver {
         if !topic.contains(SENSOR) || topic.contains(['+', '#']) {
             return Err(RouteProblem::new("topic", "must contain {sensor}, and neither + nor #"));
         }
-        let credentials = (!config.username.is_empty()).then(|| (config.username.clone(), config.password.clone()));
+        let credentials =
+            (!config.username.is_empty()).then(|| (config.username.clone(), config.password.clone()));
         let options = MqttOptions {
             name: format!("notify {name}"),
             address,
@@ -53,7 +54,10 @@ impl MqttReceiver {
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
         let mut options = self.options.clone();
         // A broker disconnects an older connection of the same name.
-        options.client_id = format!("thicket-notify-{:016x}", xxh3_64(message.route.as_bytes()) ^ u64::from(std::process::id()));
+        options.client_id = format!(
+            "thicket-notify-{:016x}",
+            xxh3_64(message.route.as_bytes()) ^ u64::from(std::process::id())
+        );
         let (client, mut event_loop) =
             open(&options).await.map_err(|failure| SendError::Unavailable(failure.to_string()))?;
         for event in &message.events {

@@ -60,8 +60,8 @@ pub use clocks::{
 };
 pub use configs::stored_configs;
 pub use connection::{
-    PooledConnection, PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, database_bytes,
-    ping_postgres, postgres_pool,
+    PooledConnection, PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres,
+    database_bytes, ping_postgres, postgres_pool,
 };
 pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
 pub use dead_letters::{
@@ -82,11 +82,12 @@ pub use labels::{
 pub use ledgers::{PartitionLedger, partition_ledgers};
 pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use notifications::{
-    Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery, ListedDelivery,
-    Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, Silence, StoredNotification,
-    change_deliveries, compose_message, distribute, end_silence, fail_message, held_deliveries, hold_route,
-    list_deliveries, list_silences, message_events, message_to_send, purge_notifications, register_routes,
-    release_routes, remind, retry_message, route_backlogs, sent_message, silence,
+    Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
+    ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
+    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
+    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
+    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
+    sent_message, silence,
 };
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,

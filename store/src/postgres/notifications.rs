@@ -27,7 +27,7 @@ pub use messages::{
 };
 pub(super) use outbox::{announce, announce_reshaped};
 pub use routes::{
-    RouteBacklog, hold_route, purge_notifications, register_routes, release_routes, route_backlogs,
+    RouteBacklog, RouteHold, hold_route, purge_notifications, register_routes, release_routes, route_backlogs,
 };
 pub use silences::{Silence, end_silence, list_silences, silence};
 

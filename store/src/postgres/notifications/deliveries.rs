@@ -32,15 +32,8 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
-    const ALL: [Self; 7] = [
-        Self::Held,
-        Self::Waiting,
-        Self::Sending,
-        Self::Sent,
-        Self::Failed,
-        Self::Passed,
-        Self::Dropped,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Held, Self::Waiting, Self::Sending, Self::Sent, Self::Failed, Self::Passed, Self::Dropped];
 
     /// Returns its name in the database.
     pub const fn name(self) -> &'static str {
@@ -189,11 +182,7 @@ pub async fn change_deliveries(
 
 /// Adds a held reminder for each announced anomaly that goes on, if the last message about it was sent
 /// this long ago. Returns their number.
-pub async fn remind(
-    connection: &mut AsyncPgConnection,
-    route: &str,
-    every: Duration,
-) -> QueryResult<usize> {
+pub async fn remind(connection: &mut AsyncPgConnection, route: &str, every: Duration) -> QueryResult<usize> {
     sql_query(
         "INSERT INTO notification_deliveries (route, sensor, started, kind, item, position, site)
          SELECT o.route, o.sensor, o.started, 'reminder', coalesce(r.last, 0) + 1, o.position, o.site

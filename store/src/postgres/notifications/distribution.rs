@@ -119,10 +119,7 @@ pub async fn distribute(
 }
 
 /// Returns the routes for which this many deliveries wait.
-async fn full_routes(
-    connection: &mut AsyncPgConnection,
-    max_waiting: u64,
-) -> QueryResult<BTreeSet<String>> {
+async fn full_routes(connection: &mut AsyncPgConnection, max_waiting: u64) -> QueryResult<BTreeSet<String>> {
     let full: Vec<RouteName> = sql_query(
         "SELECT route FROM notification_deliveries WHERE state IN ('held', 'waiting')
          GROUP BY route HAVING count(*) >= $1",

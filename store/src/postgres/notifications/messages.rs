@@ -94,13 +94,14 @@ pub async fn compose_message(
                 item: row.item,
             };
             let members: Vec<Member> = rows.iter().map(member).collect();
-            let IdRow { id } =
-                sql_query("INSERT INTO notification_messages (route, site, key) VALUES ($1, $2, $3) RETURNING id")
-                    .bind::<Text, _>(route)
-                    .bind::<Text, _>(&site)
-                    .bind::<Text, _>(key(&site, &members))
-                    .get_result(connection)
-                    .await?;
+            let IdRow { id } = sql_query(
+                "INSERT INTO notification_messages (route, site, key) VALUES ($1, $2, $3) RETURNING id",
+            )
+            .bind::<Text, _>(route)
+            .bind::<Text, _>(&site)
+            .bind::<Text, _>(key(&site, &members))
+            .get_result(connection)
+            .await?;
             sql_query(
                 "UPDATE notification_deliveries d SET state = 'sending', changed = now(), message = $2
                  FROM unnest($3, $4, $5, $6) AS m (sensor, started, kind, item)

@@ -21,14 +21,27 @@ pub async fn register_routes(connection: &mut AsyncPgConnection, routes: &[Strin
     Ok(())
 }
 
-/// Takes or renews the lease of a route. Returns whether this node may send for it. `lease` must be
-/// longer than one attempt to send.
+/// Which node sends for a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteHold {
+    /// This node, until its lease ends.
+    Held,
+    /// Another node.
+    HeldBy(String),
+}
+
+/// Takes or renews the lease of a route. `lease` must be longer than one attempt to send.
 pub async fn hold_route(
     connection: &mut AsyncPgConnection,
     route: &str,
     node: &str,
     lease: Duration,
-) -> QueryResult<bool> {
+) -> QueryResult<RouteHold> {
+    #[derive(QueryableByName)]
+    struct Holder {
+        #[diesel(sql_type = Text)]
+        holder: String,
+    }
     let held = sql_query(
         "UPDATE notification_routes SET holder = $2, held_until = now() + $3 * interval '1 second'
          WHERE route = $1 AND (holder = $2 OR held_until < now())",
@@ -38,7 +51,14 @@ pub async fn hold_route(
     .bind::<Double, _>(lease.as_secs_f64())
     .execute(connection)
     .await?;
-    Ok(held == 1)
+    if held == 1 {
+        return Ok(RouteHold::Held);
+    }
+    let holders: Vec<Holder> = sql_query("SELECT holder FROM notification_routes WHERE route = $1")
+        .bind::<Text, _>(route)
+        .load(connection)
+        .await?;
+    Ok(RouteHold::HeldBy(holders.into_iter().next().map(|row| row.holder).unwrap_or_default()))
 }
 
 /// Ends the leases of a node, so that another node need not wait for their end.
