@@ -113,7 +113,7 @@ pub struct RouteProblem {
 }
 
 impl RouteProblem {
-    pub(crate) fn new(key: &'static str, problem: impl ToString) -> Self {
+    pub(crate) fn new(key: &'static str, problem: impl std::fmt::Display) -> Self {
         Self { key, problem: problem.to_string() }
     }
 }

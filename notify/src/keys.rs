@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// A key is the value of an HTTP header.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b'<').add(b'>');
-/// Maximum number of bytes of a key. PagerDuty takes 255.
+/// Maximum number of bytes of a key. `PagerDuty` takes 255.
 const LONGEST: usize = 200;
 /// Hexadecimal digits of a hash.
 const HASH: usize = 16;

@@ -13,11 +13,11 @@ use crate::message::Message;
 #[derive(Clone, Debug)]
 pub enum Receiver {
     /// HTTP POST.
-    Webhook(webhook::Webhook),
+    Webhook(Box<webhook::Webhook>),
     /// Retained messages of a broker.
     Mqtt(Box<mqtt::MqttReceiver>),
     /// E-mail.
-    Email(email::Email),
+    Email(Box<email::Email>),
 }
 
 /// Why a receiver has not accepted a message. No text contains a secret.
@@ -38,9 +38,9 @@ impl Receiver {
     /// Checks the settings of a receiver. Reads its files.
     pub fn new(config: &RouteConfig) -> Result<Self, RouteProblem> {
         Ok(match config.receiver {
-            ReceiverKind::Webhook => Self::Webhook(webhook::Webhook::new(config)?),
+            ReceiverKind::Webhook => Self::Webhook(Box::new(webhook::Webhook::new(config)?)),
             ReceiverKind::Mqtt => Self::Mqtt(Box::new(mqtt::MqttReceiver::new(config)?)),
-            ReceiverKind::Email => Self::Email(email::Email::new(config)?),
+            ReceiverKind::Email => Self::Email(Box::new(email::Email::new(config)?)),
         })
     }
 

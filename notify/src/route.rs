@@ -120,9 +120,8 @@ impl Route {
             (NotificationKind::Opened | NotificationKind::Reminder, _) if held.ended.is_some() => {
                 Some(DeliveryState::Dropped)
             }
-            (NotificationKind::Opened, _) => None,
             (NotificationKind::Reminder, _) => may_disturb.then_some(announced),
-            (_, Some(DeliveryState::Held)) => None,
+            (NotificationKind::Opened, _) | (_, Some(DeliveryState::Held)) => None,
             (_, Some(DeliveryState::Dropped)) | (NotificationKind::Ended, None) => {
                 Some(DeliveryState::Dropped)
             }

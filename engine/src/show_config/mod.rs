@@ -78,7 +78,7 @@ fn hide_secrets(value: &mut Value) {
             for (key, value) in keys {
                 match value {
                     Value::String(text) if key == "url" => {
-                        *text = with_hidden_path(&with_hidden_password(text))
+                        *text = with_hidden_path(&with_hidden_password(text));
                     }
                     Value::Object(headers) if key == "headers" => {
                         headers.values_mut().for_each(|value| *value = HIDDEN.into());

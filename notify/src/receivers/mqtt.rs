@@ -120,9 +120,9 @@ async fn publish(
     let unavailable = |error: &dyn std::fmt::Display| SendError::Unavailable(error.to_string());
     client.publish_retained(topic, payload, Qos::AtLeastOnce).map_err(|error| unavailable(&error))?;
     loop {
-        match event_loop.poll().await.map_err(|failure| unavailable(&failure))? {
-            MqttEvent::Published { .. } => return Ok(()),
-            _ => {}
+        let event = event_loop.poll().await.map_err(|failure| unavailable(&failure))?;
+        if let MqttEvent::Published(accepted) = event {
+            return accepted.map_err(|refusal| unavailable(&refusal));
         }
     }
 }

@@ -73,12 +73,12 @@ fn outside_the_hours_and_in_a_silence_only_ends_are_announced() {
     assert_eq!(states(&by_day, &[held(Opened)], night, &[]), []);
     assert_eq!(states(&by_day, &[held(Opened)], day, &[]), [Waiting]);
     assert_eq!(states(&by_day, &[over(Opened)], night, &[]), [Dropped]);
-    assert_eq!(states(&by_day, &[announced.clone()], night, &[]), [Waiting]);
+    assert_eq!(states(&by_day, std::slice::from_ref(&announced), night, &[]), [Waiting]);
     assert_eq!(states(&by_day, &[held(Opened)], day, &["site-1/*"]), []);
     assert_eq!(states(&by_day, &[held(Opened)], day, &["site-2/*"]), [Waiting]);
     assert_eq!(states(&by_day, &[announced], day, &["*"]), [Waiting]);
     let reminder = HeldDelivery { opened: Some(Sent), ..held(Reminder) };
-    assert_eq!(states(&by_day, &[reminder.clone()], night, &[]), []);
+    assert_eq!(states(&by_day, std::slice::from_ref(&reminder), night, &[]), []);
     assert_eq!(states(&by_day, &[reminder], day, &[]), [Waiting]);
 }
 
