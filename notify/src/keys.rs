@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_key_names_deployment_sensor_begin_and_kind() {
         let one = of_message("d", "site", &[member("site/mic 7", NotificationKind::Opened)]);
-        assert_eq!(one, "d/site/mic%207/1970-01-01T00:00:01Z/opened");
+        assert_eq!(one, "d/site/mic%207/1970-01-01T00:00:01.000000Z/opened");
         let two = [member("a", NotificationKind::Opened), member("a", NotificationKind::Ended)];
         let both = of_message("d", "site", &two);
         assert!(both.starts_with("d/site/") && both != of_message("d", "site", &two[..1]), "{both}");

@@ -173,11 +173,12 @@ impl Event {
     }
 
     fn line(&self) -> String {
-        let Self { sensor, started, .. } = self;
+        let (sensor, started) = (&self.sensor, words::time(self.started));
         let why = if self.why.is_empty() { String::new() } else { format!(": {}", self.why) };
         let time = match self.ended {
             Some(ended) => {
-                let lasted = words::duration((ended.0 - started.0) as f64 / 1e6);
+                let lasted = words::duration((ended.0 - self.started.0) as f64 / 1e6);
+                let ended = words::time(ended);
                 let accepted = if self.accepted { ", when it became normal" } else { "" };
                 format!("from {started} to {ended} ({lasted}){accepted}")
             }

@@ -1,6 +1,8 @@
-//! Causes of anomalies and durations as text.
+//! Causes of anomalies, times and durations as text.
 
+use chrono::SecondsFormat;
 use thicket_detector::Cause;
+use thicket_schema::Timestamp;
 
 /// Formats a cause: the value and the band that was expected of it.
 pub fn cause(of: &Cause) -> String {
@@ -30,6 +32,11 @@ pub fn number(value: f64) -> String {
     }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Formats a time as RFC 3339 in UTC, with as many decimals as it has.
+pub fn time(time: Timestamp) -> String {
+    time.to_datetime().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// Formats a duration in its two largest units, such as `2h 5m`.
