@@ -19,7 +19,7 @@ use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOption
 use thicket_schema::Keys;
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
+    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool, register_routes,
 };
 use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
 use thicket_store::retry::Backoff;
@@ -332,10 +332,11 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions.
+/// Checks the number of partitions, and adds routes that are new: what happens from now on is for them.
 async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
+    register_routes(&mut connection, &config.notify.names()).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
 }
 

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use thicket_store::complaints;
-use thicket_store::postgres::{
-    QueryError, StoreError, distribute, purge_notifications, register_routes, route_backlogs,
-};
+use thicket_store::postgres::{QueryError, StoreError, distribute, purge_notifications, route_backlogs};
 
 use crate::notifier::Shared;
 
@@ -21,9 +19,8 @@ const COUNT: Duration = Duration::from_secs(10);
 /// Distributes until the actor ends.
 pub(crate) async fn run(shared: Shared) {
     let mut due = Due::default();
-    let mut is_registered = false;
     loop {
-        let ticked = tokio::time::timeout(LIMIT, tick(&shared, &mut due, &mut is_registered)).await;
+        let ticked = tokio::time::timeout(LIMIT, tick(&shared, &mut due)).await;
         match ticked.unwrap_or(Err(StoreError::Silent(LIMIT))) {
             Ok(true) => continue,
             Ok(false) => {}
@@ -45,13 +42,8 @@ struct Due {
 }
 
 /// Returns whether there may be more to do at once.
-async fn tick(shared: &Shared, due: &mut Due, is_registered: &mut bool) -> Result<bool, StoreError> {
+async fn tick(shared: &Shared, due: &mut Due) -> Result<bool, StoreError> {
     let mut connection = shared.connection().await?;
-    if !*is_registered {
-        let names: Vec<String> = shared.routes.iter().map(|route| route.config.name.clone()).collect();
-        register_routes(&mut connection, &names).await?;
-        *is_registered = true;
-    }
     let distribution = distribute(&mut connection, shared.max_waiting, |notification| {
         let wanting = shared.routes.iter().filter(|route| route.wants(notification));
         wanting.map(|route| (route.config.name.clone(), route.site_of(&notification.sensor))).collect()
