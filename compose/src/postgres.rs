@@ -76,12 +76,12 @@ impl Service for PostgresService {
     const NAME: &'static str = "postgres";
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
-        let binaries = program::postgres_binaries()?;
+        let data = directory.join("data");
+        let binaries = program::postgres_binaries(version_of(&data))?;
         let account = account::unprivileged()?;
         if let Some(account) = account {
             account::make_reachable(directory, account)?;
         }
-        let data = directory.join("data");
         if !data.exists() {
             cluster::create(&binaries, &data, account)?;
         }
@@ -134,6 +134,11 @@ impl Service for PostgresService {
     fn url(&self, port: u16) -> String {
         format!("postgres://{NAME}@127.0.0.1:{port}/{NAME}")
     }
+}
+
+/// Returns the version of PostgreSQL that has made a cluster. Only this version can start it.
+fn version_of(data: &Path) -> Option<u32> {
+    fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 /// Returns the first message of protocol 3.0: its length, its version, the user and the database.

@@ -17,7 +17,9 @@ use crate::readiness::Phase;
 use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
-use crate::{brokers, clocks, fleet, ledger, notify, retention, security, topology};
+use crate::{
+    brokers, checkpoint_keep, clocks, fleet, ledger, notify, retention, security, service_manager, topology,
+};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -41,21 +43,26 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     metrics.build_info.with_label_values(&version).set(1);
     metrics.partitions.set(i64::from(config.queue.partitions));
     metrics.detectors_limit.set(config.shards.max_detectors as i64);
+    metrics.detector_memory_limit_bytes.set(config.shards.resolved_memory() as i64);
     reload::note_success(&metrics);
     http::serve(config, registry, metrics.clone(), phase_seen, StoresWatch::start(config, &metrics))?;
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (exit, mut exits) = ExitSignal::new();
+    service_manager::start_signs_of_life();
+    service_manager::waiting();
     let watchdog = Watchdog::start(config.node.watchdog, give_up)?;
     let topology = tokio::select! {
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
-    phase.send_replace(Phase::Running);
     let notifier = notify::start(config, &topology, &metrics, &exit)?;
+    phase.send_replace(Phase::Running);
+    service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
+    let _checkpoints = checkpoint_keep::watch(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
     let _fleet = fleet::watch(config, &metrics);
     let watching = reload::watch(origin, config.clone(), topology.ingress(), metrics.clone());
@@ -74,6 +81,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     };
     watching.abort();
     phase.send_replace(Phase::Stopping);
+    service_manager::stopping();
     tracing::info!(
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );

@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod budgets;
 mod check;
 mod clocks;
 mod command_line;
@@ -30,6 +31,7 @@ mod receivers;
 mod reconcile;
 mod restart;
 mod retention;
+mod service_manager;
 mod slow_stores;
 mod sparkplug;
 mod stores;
@@ -37,3 +39,5 @@ mod subscriptions;
 mod support;
 mod terminal;
 mod tls;
+mod transfer;
+mod up;

@@ -7,7 +7,8 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `gone_sensors`: sensors that
+//!   send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
@@ -15,6 +16,7 @@
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
 //!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
+//! - `transfer`: copies all tables to another database.
 //! - `pattern`: patterns of names and topics, as operators write them.
 
 mod anomalies;
@@ -29,6 +31,7 @@ mod day_tables;
 mod dead_letters;
 mod drop_day;
 mod field_sets;
+mod gone_sensors;
 mod history;
 mod labels;
 mod late;
@@ -46,6 +49,7 @@ mod sensor_fields;
 mod sensors;
 mod server;
 mod snapshot;
+mod transfer;
 mod write_session;
 
 pub use anomalies::{
@@ -71,6 +75,7 @@ pub use dead_letters::{
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
+pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
     newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
@@ -106,4 +111,5 @@ pub use sensors::{
 };
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
+pub use transfer::{Sequence, Table, TableReader, TableWriter, TransferError};
 pub use write_session::{WriteError, WriteSession};
