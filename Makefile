@@ -35,7 +35,7 @@ test: servers lint ## Check formatting and lints, run unit, property and integra
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 
-crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (15 minutes)
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (18 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
 	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 

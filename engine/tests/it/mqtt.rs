@@ -32,6 +32,30 @@ fn at_broker_of(env: &TestEnv, config: Config) -> Config {
     config.set("mqtt.url", env.addresses().mqtt)
 }
 
+/// A broker that was killed may bring back a session without its subscriptions.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_subscribes_again_where_the_broker_kept_a_session_without_its_subscription() {
+    let config = config().set("mqtt.client_id", "kept");
+    let env = start(config).await;
+    assert!(env.engine().await.terminate().await.success());
+    let mut options = rumqttc::MqttOptions::new("kept", "127.0.0.1", env.servers.mosquitto.port());
+    options.set_clean_session(false);
+    let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
+    client.unsubscribe("sensors/#").await.unwrap();
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(30), event_loop.poll()).await.unwrap();
+        if let rumqttc::Event::Incoming(rumqttc::Incoming::UnsubAck(_)) = event.unwrap() {
+            break;
+        }
+    }
+    drop((client, event_loop));
+    let engine = env.engine().await;
+    engine.until_log_contains("session_present=true").await;
+    let publisher = env.publisher();
+    publisher.publish("sensors/a", "1").await;
+    env.until_accounted(1).await;
+}
+
 /// The MQTT version is changed three times, while messages wait in the session. The engine is
 /// killed once, with small windows of unacknowledged messages.
 #[tokio::test(flavor = "multi_thread")]
