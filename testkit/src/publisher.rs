@@ -49,15 +49,21 @@ impl Publisher {
         Ok(())
     }
 
-    /// Waits until the broker has acknowledged the first `count` messages.
+    /// Waits until the broker has acknowledged the first `count` messages. Fails once it has
+    /// acknowledged none for as long as `limit`.
     pub async fn until_acknowledged(&self, count: u64, limit: Duration) -> anyhow::Result<()> {
         let mut acknowledged = self.acknowledged.clone();
-        let reached = acknowledged.wait_for(|&number| number >= count);
-        let reached = tokio::time::timeout(limit, reached).await;
-        let reached =
-            reached.with_context(|| format!("the broker did not take {count} messages in {limit:?}"))?;
-        reached.context("the publisher has ended")?;
-        Ok(())
+        loop {
+            let number = *acknowledged.borrow_and_update();
+            if number >= count {
+                return Ok(());
+            }
+            let changed = tokio::time::timeout(limit, acknowledged.changed()).await;
+            let changed = changed.with_context(|| {
+                format!("the broker took {number} of {count} messages, and none for {limit:?}")
+            })?;
+            changed.context("the publisher has ended")?;
+        }
     }
 
     /// Returns the number of messages that were handed to the client.
