@@ -22,7 +22,7 @@ const FIRE_LIMIT: Duration = Duration::from_secs(20);
 /// How long a takeover may take, far longer than a lease.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(15);
 /// How long it may take until a commit is fenced.
-const FENCE_LIMIT: Duration = Duration::from_secs(6);
+const FENCE_LIMIT: Duration = Duration::from_secs(20);
 
 impl CaseRun<'_> {
     pub(super) async fn act(&mut self, action: &Action) -> anyhow::Result<()> {
