@@ -25,6 +25,7 @@ mod ledger;
 mod losses;
 mod migrate;
 mod output;
+mod own_clock;
 mod presets;
 mod progress_line;
 mod quarantine;
