@@ -32,6 +32,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     own_clock::refuse_early()?;
     brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
+    security::warn_of_open_http(config);
     raise_descriptor_limit();
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;

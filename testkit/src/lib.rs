@@ -56,7 +56,7 @@ pub use engine::Engine;
 pub use engine_process::{EngineProcess, Launch};
 pub use env::TestEnv;
 pub use flaky_proxy::FlakyProxy;
-pub use http::Response;
+pub use http::{Response, get_with_tls};
 pub use log_lines::LogLine;
 pub use metrics::Metrics;
 pub use publisher::Publisher;

@@ -6,6 +6,7 @@ mod append;
 mod births;
 mod clocks;
 mod drop_day;
+mod history;
 mod many_days;
 mod operators;
 mod rejected_rows;
