@@ -1,6 +1,6 @@
 //! A private server for one test.
 
-use diesel_async::SimpleAsyncConnection as _;
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use fred::prelude::Client;
 use tempfile::TempDir;
 use thicket_compose::{MessageLocale, Postgres, Redis};
@@ -53,6 +53,14 @@ impl PostgresServer {
 
     pub(crate) async fn execute(&self, statements: &str) {
         self.connect().await.batch_execute(statements).await.unwrap();
+    }
+
+    /// Returns the number that a query gives.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("({query})")))
+            .get_result(&mut self.connect().await)
+            .await
+            .unwrap()
     }
 }
 
