@@ -1,7 +1,8 @@
 //! Starts the servers that Thicket needs, natively and privately: Redis, Mosquitto, PostgreSQL and
 //! Prometheus from the distribution's packages. Each listens on a free loopback port, keeps its
-//! data in a directory of the caller, and uses the configuration file of its container. The demo
-//! and the tests use this crate; production does not need it.
+//! data in a directory of the caller, and uses the configuration file of its container. Other users
+//! of the machine can neither connect, because each server asks for a random password, nor read the
+//! files. No server runs as root. The demo and the tests use this crate; production does not need it.
 //!
 //! Every server runs in its own process group, so that Ctrl-C in the terminal does not reach it
 //! before its owner has drained. It is stopped when its handle is dropped. If its owner dies, the
@@ -27,9 +28,10 @@
 //! - [`server`]: one running server of any kind: start, stop, kill, restart.
 //! - [`tls`]: a further port with TLS.
 //! - `process`: child processes that end with their handle, and with this process.
+//! - `account`: the accounts of servers that root starts, and files that only they may read.
 //! - `port`: loopback ports, each reserved for one process of this user.
-//! - `private`: the directory that the processes of one user share, for locks on ports and templates
-//!   of clusters.
+//! - [`private`]: the directory that the processes of one user share, for locks on ports, templates of
+//!   clusters, and the password of all servers.
 //! - `settings`: replaces settings in the shipped configuration files.
 //! - `program`: finds the servers that the distribution has installed.
 //! - `wait`: waiting for a condition.
@@ -37,11 +39,12 @@
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
 
+mod account;
 mod error;
 mod mosquitto;
 mod port;
 mod postgres;
-mod private;
+pub mod private;
 mod process;
 mod program;
 mod prometheus;
@@ -55,6 +58,7 @@ mod wait;
 pub use error::Error;
 pub use mosquitto::{Mosquitto, MosquittoService};
 pub use postgres::{MessageLocale, Postgres, PostgresService};
+pub use private::{USER, password};
 pub use prometheus::{Prometheus, PrometheusService};
 pub use redis::{Redis, RedisService};
 pub use server::Server;

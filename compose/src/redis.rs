@@ -7,7 +7,9 @@ use std::{
 };
 
 use crate::{
-    error::{Context, Error},
+    account::{hand_over, make_reachable, unprivileged, write_private},
+    error::Error,
+    private::password,
     program,
     server::{Launch, Server, Service, Signal},
     settings,
@@ -16,12 +18,14 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../redis/redis.conf");
 
-/// A private Redis with `compose/redis/redis.conf`.
+/// A private Redis with `compose/redis/redis.conf` and a password. Started by root, it runs as the
+/// user `redis`.
 pub type Redis = Server<RedisService>;
 
 /// How to start and probe Redis.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RedisService {
+    password: String,
     /// The port for TLS, if there is one.
     tls: Option<TlsPort>,
 }
@@ -29,13 +33,13 @@ pub struct RedisService {
 impl Server<RedisService> {
     /// Starts Redis in `directory`.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(RedisService::default(), directory)
+        Self::start_service(RedisService { password: password()?, tls: None }, directory)
     }
 
     /// Starts Redis in `directory`, with TLS on a further port. There, clients need a certificate.
     pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
         let tls = Some(TlsPort::reserve(RedisService::NAME, files)?);
-        Self::start_service(RedisService { tls }, directory)
+        Self::start_service(RedisService { password: password()?, tls }, directory)
     }
 
     /// Returns the port for TLS, `None` if it was started without.
@@ -49,33 +53,40 @@ impl Service for RedisService {
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let program = program::find("redis-server", "redis-server")?;
+        let account = unprivileged("redis")?;
+        if let Some(account) = account {
+            hand_over(directory, account)?;
+            make_reachable(directory, account)?;
+        }
         let file = directory.join("redis.conf");
         let mut text = settings::replace(
             SETTINGS,
             &[("bind", "bind 127.0.0.1".to_owned()), ("port", format!("port {port}"))],
         );
+        text.extend([format!("requirepass {}\n", self.password)]);
         if let Some(tls) = &self.tls {
-            let TlsFiles { ca, cert, key } = &tls.files;
+            let names = ["tls-ca.pem", "tls-cert.pem", "tls-key.pem"];
+            let TlsFiles { ca, cert, key } = tls.files.install(directory, names, account)?;
             let (ca, cert, key) = (ca.display(), cert.display(), key.display());
             text.extend([format!(
                 "tls-port {}\ntls-ca-cert-file {ca}\ntls-cert-file {cert}\ntls-key-file {key}\n",
                 tls.number()
             )]);
         }
-        std::fs::write(&file, text).during(|| format!("write {}", file.display()))?;
+        write_private(&file, text.as_bytes(), account)?;
         let arguments = vec![file.into(), "--dir".into(), directory.into()];
-        Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
+        Ok(Launch { program, arguments, account, stop: Signal::TERM, orphaned: "TERM" })
     }
 
     fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
-        connection.write_all(b"PING\r\n")?;
-        let mut answer = [0; 5];
+        connection.write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes())?;
+        let mut answer = [0; 10];
         connection.read_exact(&mut answer)?;
         // Redis answers -LOADING while it loads its file.
-        if &answer == b"+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
+        if &answer == b"+OK\r\n+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
     }
 
     fn url(&self, port: u16) -> String {
-        format!("redis://127.0.0.1:{port}")
+        format!("redis://:{}@127.0.0.1:{port}", self.password)
     }
 }

@@ -50,7 +50,7 @@ pub mod snapshot;
 pub mod tables;
 pub mod timing;
 
-pub use config::{Addresses, Config};
+pub use config::{Addresses, Config, broker_login};
 pub use cut_proxy::CutProxy;
 pub use engine::Engine;
 pub use engine_process::{EngineProcess, Launch};

@@ -44,8 +44,8 @@ fn warnings(engine: &Engine) -> Vec<String> {
 async fn a_store_that_is_away_is_named_by_readyz_the_gauge_and_one_log_line() {
     let mut env = start(config()).await;
     let proxy = CutProxy::before(env.servers.postgres.port()).await.unwrap();
-    let url =
-        env.addresses().postgres.replace(&env.servers.postgres.port().to_string(), &proxy.port().to_string());
+    let (own, behind) = (format!(":{}/", env.servers.postgres.port()), format!(":{}/", proxy.port()));
+    let url = env.addresses().postgres.replace(&own, &behind);
     let engine = env.engine_with(&config().set("postgres.url", url)).await;
     let samples = Samples::new("mic-", 200, now_seconds() - 1_000);
     let publisher = env.publisher();

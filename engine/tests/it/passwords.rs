@@ -40,7 +40,7 @@ async fn no_output_and_no_table_has_a_password() {
 
     // Each configuration gets further than the one before.
     let redis_answers =
-        away().set("redis.url", format!("redis://127.0.0.1:{redis}")).set("postgres.url", postgres);
+        away().set("redis.url", env.servers.redis.url()).set("postgres.url", env.servers.postgres.url());
     let waits = [
         (away(), "postgresql does not answer"),
         (wrong_password, "redis does not answer"),

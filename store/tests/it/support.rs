@@ -47,6 +47,10 @@ impl PostgresServer {
         self.server.url()
     }
 
+    pub(crate) fn url_as(&self, user: &str) -> String {
+        self.server.url_as(user)
+    }
+
     pub(crate) async fn connect(&self) -> PostgresConnection {
         connect_postgres(&self.url()).await.unwrap()
     }
