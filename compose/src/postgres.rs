@@ -5,7 +5,7 @@ mod cluster;
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     path::{Path, PathBuf},
 };
 
@@ -143,8 +143,12 @@ impl Service for PostgresService {
             let mut body = vec![0; length.saturating_sub(4).min(65_536) as usize];
             connection.read_exact(&mut body)?;
             match header[0] {
-                // Authentication: it asks for the password, and accepts connections.
-                b'R' => return Ok(()),
+                // Authentication: it asks for the password, and accepts connections. Waits until the
+                // process of this connection has ended.
+                b'R' => {
+                    connection.shutdown(Shutdown::Write)?;
+                    return io::copy(&mut connection, &mut io::sink()).map(drop);
+                }
                 // ErrorResponse: the system is starting up.
                 b'E' => return Err(io::ErrorKind::ResourceBusy.into()),
                 _ => {}

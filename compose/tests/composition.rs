@@ -325,7 +325,9 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
     };
     let mut owner = connect("thicket", &thicket_compose::password().unwrap());
     owner
-        .batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
+        .batch_execute(
+            "CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t; CREATE TABLE readings ()",
+        )
         .unwrap();
     owner.batch_execute(&fs::read_to_string(folder().join("../schema/roles.sql")).unwrap()).unwrap();
     for user in ["grafana", "engine"] {
