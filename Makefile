@@ -10,7 +10,7 @@ DETECT ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers dist dist-test demo test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -24,6 +24,12 @@ demo: servers ## Start everything, replay a city of microphones, show anomalies,
 	@echo 'demo: building the engine and the load test (a few minutes the first time)' >&2
 	@cargo build --release --locked -p thicket -p thicket-loadtest
 	@target/release/thicket-loadtest demo $(DEMO_FLAGS)
+
+dist: ## Build what a release consists of, into target/dist: binaries, Debian packages, checksums
+	@./dist/build
+
+dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian (root; two minutes)
+	@./dist/test
 
 test: servers lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc

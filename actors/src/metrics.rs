@@ -119,6 +119,9 @@ pub struct Metrics {
     pub partitions_owned: IntGauge,
     /// Partitions of the deployment.
     pub partitions: IntGauge,
+    /// Partitions that a later version of the detection algorithm has scored: this build leaves them
+    /// alone.
+    pub partitions_refused: IntGauge,
     /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
     pub role: IntGaugeVec,
     /// 1 if the store has answered within the last seconds, by `store`: `redis` or `postgresql`.
@@ -127,6 +130,9 @@ pub struct Metrics {
     pub append_oldest_seconds: Gauge,
     /// How long the oldest commit in progress has taken, with its retries; 0 if there is none.
     pub commit_oldest_seconds: Gauge,
+    /// How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if
+    /// there is none.
+    pub restore_oldest_seconds: Gauge,
     /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node
     /// holds none.
     pub lease_renewal_age_seconds: Gauge,
@@ -153,6 +159,8 @@ pub struct Metrics {
     pub append_waits: Waits,
     /// Commits in progress.
     pub commit_waits: Waits,
+    /// Loads of the histories of sensors in progress.
+    pub restore_waits: Waits,
     /// The leases on partitions that this node holds.
     pub leases: HeldLeases,
 }
@@ -300,10 +308,12 @@ impl Metrics {
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,
+            partitions_refused: r.gauge("partitions_refused", "Partitions that a later version of the detection algorithm has scored: this build leaves them alone.")?,
             role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,
             commit_oldest_seconds: r.float_gauge("commit_oldest_seconds", "How long the oldest commit in progress has taken, with its retries; 0 if there is none.")?,
+            restore_oldest_seconds: r.float_gauge("restore_oldest_seconds", "How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if there is none.")?,
             lease_renewal_age_seconds: r.float_gauge(
                 "lease_renewal_age_seconds",
                 "Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node holds none.",
@@ -334,6 +344,7 @@ impl Metrics {
             )?,
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
+            restore_waits: Waits::default(),
             leases: HeldLeases::default(),
         };
         for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
@@ -349,6 +360,7 @@ impl Metrics {
     pub fn refresh(&self) {
         self.append_oldest_seconds.set(self.append_waits.oldest().as_secs_f64());
         self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
+        self.restore_oldest_seconds.set(self.restore_waits.oldest().as_secs_f64());
         self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
         self.partitions_owned.set(self.leases.valid() as i64);
     }

@@ -1,8 +1,11 @@
 //! Starts the servers that Thicket needs, natively and privately: Redis, Mosquitto, PostgreSQL and
-//! Prometheus from the distribution's packages. Each listens on a free loopback port, keeps its
-//! data in a directory of the caller, and uses the configuration file of its container. Other users
-//! of the machine can neither connect, because each server asks for a random password, nor read the
-//! files. No server runs as root. The demo and the tests use this crate; production does not need it.
+//! Prometheus from the distribution's packages. Each listens on a loopback port, free or
+//! given, keeps its data in a directory of the caller, and uses the configuration file of its
+//! container. `thicket up`, the demo and the tests use this crate; an engine on servers of its own
+//! does not.
+//!
+//! Other users of the machine can neither connect to the servers of the demo and the tests, because
+//! each asks for a random password, nor read their files, and none of them runs as root.
 //!
 //! Every server runs in its own process group, so that Ctrl-C in the terminal does not reach it
 //! before its owner has drained. It is stopped when its handle is dropped. If its owner dies, the
@@ -57,10 +60,12 @@ mod wait;
 
 pub use error::Error;
 pub use mosquitto::{Mosquitto, MosquittoService};
+pub use port::PortChoice;
 pub use postgres::{MessageLocale, Postgres, PostgresService};
 pub use private::{USER, password};
+pub use program::missing_packages;
 pub use prometheus::{Prometheus, PrometheusService};
 pub use redis::{Redis, RedisService};
 pub use server::Server;
-pub use servers::Servers;
+pub use servers::{Ports, Servers};
 pub use tls::TlsFiles;

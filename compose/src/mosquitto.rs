@@ -24,9 +24,10 @@ const SETTINGS: &str = include_str!("../mosquitto/mosquitto.conf");
 pub type Mosquitto = Server<MosquittoService>;
 
 /// How to start and probe Mosquitto.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct MosquittoService {
-    password: String,
+    /// The password; `None` if clients need none.
+    password: Option<String>,
     /// The ports for TLS, if there are any.
     tls: Option<TlsPorts>,
 }
@@ -42,7 +43,7 @@ struct TlsPorts {
 impl Server<MosquittoService> {
     /// Starts Mosquitto in `directory`.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(MosquittoService { password: password()?, tls: None }, directory)
+        Self::start_service(MosquittoService { password: Some(password()?), tls: None }, directory)
     }
 
     /// Starts Mosquitto in `directory`, with further ports for TLS, for websockets, and for
@@ -53,12 +54,15 @@ impl Server<MosquittoService> {
             websockets: TlsPort::reserve(MosquittoService::NAME, files)?,
             plain_websockets: Port::reserve(MosquittoService::NAME)?,
         };
-        Self::start_service(MosquittoService { password: password()?, tls: Some(ports) }, directory)
+        Self::start_service(MosquittoService { password: Some(password()?), tls: Some(ports) }, directory)
     }
 
     /// Returns the URL for clients, with user and password.
     pub fn url_with_login(&self) -> String {
-        format!("mqtt://{USER}:{}@127.0.0.1:{}", self.service().password, self.port())
+        match &self.service().password {
+            Some(password) => format!("mqtt://{USER}:{password}@127.0.0.1:{}", self.port()),
+            None => self.url(),
+        }
     }
 
     /// Returns the port for TLS, `None` if it was started without.
@@ -82,21 +86,32 @@ impl Service for MosquittoService {
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let program = program::find("mosquitto", "mosquitto")?;
-        let account = unprivileged("mosquitto")?;
+        let account = if self.password.is_some() { unprivileged("mosquitto")? } else { None };
         if let Some(account) = account {
             hand_over(directory, account)?;
             make_reachable(directory, account)?;
         }
         let file = directory.join("mosquitto.conf");
-        let passwords = self.write_passwords(directory, account)?;
+        let access = match &self.password {
+            Some(password) => {
+                let file = write_passwords(directory, account, password)?;
+                format!("allow_anonymous false\npassword_file {}", file.display())
+            }
+            None => "allow_anonymous true".to_owned(),
+        };
         let mut text = settings::replace(
             SETTINGS,
             &[
                 ("listener", format!("listener {port} 127.0.0.1")),
                 ("persistence_location", format!("persistence_location {}/", directory.display())),
-                ("allow_anonymous", format!("allow_anonymous false\npassword_file {}", passwords.display())),
+                ("allow_anonymous", access),
             ],
         );
+        if account.is_none() && rustix::process::geteuid().is_root() {
+            // By default a Mosquitto of root becomes the user `mosquitto`, who cannot enter the
+            // directory.
+            text.push_str("user root\n");
+        }
         if let Some(tls) = &self.tls {
             let names = ["tls-ca.pem", "tls-cert.pem", "tls-key.pem"];
             let files = tls.mqtt.files.install(directory, names, account)?;
@@ -114,8 +129,9 @@ impl Service for MosquittoService {
     fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
         // MQTT 3.1.1 CONNECT: user and password, clean session, keep-alive 5 s, no client id. Then
         // DISCONNECT.
-        let mut connect = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xc2, 0, 5, 0, 0];
-        for text in [USER, &self.password] {
+        let flags = if self.password.is_some() { 0xc2 } else { 2 };
+        let mut connect = vec![0, 4, b'M', b'Q', b'T', b'T', 4, flags, 0, 5, 0, 0];
+        for text in self.password.iter().flat_map(|password| [USER, password]) {
             connect.extend([0, text.len() as u8]);
             connect.extend(text.as_bytes());
         }
@@ -131,18 +147,16 @@ impl Service for MosquittoService {
     }
 }
 
-impl MosquittoService {
-    /// Writes the file of users and hashed passwords.
-    fn write_passwords(&self, directory: &Path, account: Option<Account>) -> Result<PathBuf, Error> {
-        let file = directory.join("passwords");
-        write_private(&file, format!("{USER}:{}\n", self.password).as_bytes(), account)?;
-        // Replaces passwords by their hashes.
-        let program = program::find("mosquitto_passwd", "mosquitto")?;
-        let mut hash = process::command(&program, account, "KILL")?;
-        hash.arg("-U").arg(&file);
-        process::run(hash)?;
-        Ok(file)
-    }
+/// Writes the file of users and hashed passwords.
+fn write_passwords(directory: &Path, account: Option<Account>, password: &str) -> Result<PathBuf, Error> {
+    let file = directory.join("passwords");
+    write_private(&file, format!("{USER}:{password}\n").as_bytes(), account)?;
+    // Replaces passwords by their hashes.
+    let program = program::find("mosquitto_passwd", "mosquitto")?;
+    let mut hash = process::command(&program, account, "KILL")?;
+    hash.arg("-U").arg(&file);
+    process::run(hash)?;
+    Ok(file)
 }
 
 fn tls_listener(number: u16, files: &TlsFiles) -> String {

@@ -4,6 +4,7 @@ mod cluster;
 
 use std::{
     ffi::OsString,
+    fs,
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
     path::{Path, PathBuf},
@@ -22,13 +23,14 @@ use crate::{
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
 
 /// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket`, the database
-/// `thicket`. It listens on 127.0.0.1 only, and every user needs a password.
+/// `thicket`. It listens on 127.0.0.1 only.
 pub type Postgres = Server<PostgresService>;
 
 /// How to start and probe PostgreSQL.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PostgresService {
-    password: String,
+    /// The password of the superuser; `None` if clients need none.
+    password: Option<String>,
     /// The files for TLS, if there is TLS.
     tls: Option<TlsFiles>,
     /// The language of the messages, if it is not English.
@@ -44,6 +46,8 @@ pub struct MessageLocale {
     pub name: String,
 }
 
+/// No client needs a password.
+const OPEN_RULES: &str = "host all all 127.0.0.1/32 trust\n";
 /// Every client needs a password.
 const RULES: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 /// With TLS, clients need a certificate instead. Without it, only the superuser may connect.
@@ -83,11 +87,14 @@ impl Server<PostgresService> {
 
 impl PostgresService {
     fn new(tls: Option<TlsFiles>, messages: Option<MessageLocale>) -> Result<Self, Error> {
-        Ok(Self { password: password()?, tls, messages })
+        Ok(Self { password: Some(password()?), tls, messages })
     }
 
     fn url_as(&self, user: &str, port: u16, database: &str) -> String {
-        format!("postgres://{user}:{}@127.0.0.1:{port}/{database}", self.password)
+        match &self.password {
+            Some(password) => format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}"),
+            None => format!("postgres://{user}@127.0.0.1:{port}/{database}"),
+        }
     }
 }
 
@@ -95,18 +102,24 @@ impl Service for PostgresService {
     const NAME: &'static str = "postgres";
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
-        let binaries = program::postgres_binaries()?;
+        let data = directory.join("data");
+        let binaries = program::postgres_binaries(version_of(&data))?;
         let account = unprivileged("postgres")?;
         if let Some(account) = account {
             make_reachable(directory, account)?;
         }
-        let data = directory.join("data");
         if !data.exists() {
-            cluster::create(&binaries, &data, account, &self.password)?;
+            cluster::create(&binaries, &data, account, self.password.as_deref())?;
         }
-        cluster::set_password(&binaries, &data, account, &self.password)?;
+        if let Some(password) = &self.password {
+            cluster::set_password(&binaries, &data, account, password)?;
+        }
         write_private(&data.join("postgresql.conf"), SETTINGS.as_bytes(), account)?;
-        let rules = if self.tls.is_some() { TLS_RULES } else { RULES };
+        let rules = match (&self.password, &self.tls) {
+            (None, _) => OPEN_RULES,
+            (_, Some(_)) => TLS_RULES,
+            _ => RULES,
+        };
         write_private(&data.join("pg_hba.conf"), rules.as_bytes(), account)?;
         let mut arguments: Vec<OsString> = vec![
             "-D".into(),
@@ -143,7 +156,7 @@ impl Service for PostgresService {
             let mut body = vec![0; length.saturating_sub(4).min(65_536) as usize];
             connection.read_exact(&mut body)?;
             match header[0] {
-                // Authentication: it asks for the password, and accepts connections. Waits until the
+                // Authentication: it asks for the password or does not, and accepts connections. Waits until the
                 // process of this connection has ended.
                 b'R' => {
                     connection.shutdown(Shutdown::Write)?;
@@ -159,6 +172,11 @@ impl Service for PostgresService {
     fn url(&self, port: u16) -> String {
         self.url_as(USER, port, USER)
     }
+}
+
+/// Returns the version of PostgreSQL that has made a cluster. Only this version can start it.
+fn version_of(data: &Path) -> Option<u32> {
+    fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 /// Returns the first message of protocol 3.0: its length, its version, the user and the database.

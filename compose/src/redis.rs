@@ -23,9 +23,10 @@ const SETTINGS: &str = include_str!("../redis/redis.conf");
 pub type Redis = Server<RedisService>;
 
 /// How to start and probe Redis.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RedisService {
-    password: String,
+    /// The password; `None` if clients need none.
+    password: Option<String>,
     /// The port for TLS, if there is one.
     tls: Option<TlsPort>,
 }
@@ -33,13 +34,13 @@ pub struct RedisService {
 impl Server<RedisService> {
     /// Starts Redis in `directory`.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(RedisService { password: password()?, tls: None }, directory)
+        Self::start_service(RedisService { password: Some(password()?), tls: None }, directory)
     }
 
     /// Starts Redis in `directory`, with TLS on a further port. There, clients need a certificate.
     pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
         let tls = Some(TlsPort::reserve(RedisService::NAME, files)?);
-        Self::start_service(RedisService { password: password()?, tls }, directory)
+        Self::start_service(RedisService { password: Some(password()?), tls }, directory)
     }
 
     /// Returns the port for TLS, `None` if it was started without.
@@ -53,7 +54,7 @@ impl Service for RedisService {
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let program = program::find("redis-server", "redis-server")?;
-        let account = unprivileged("redis")?;
+        let account = if self.password.is_some() { unprivileged("redis")? } else { None };
         if let Some(account) = account {
             hand_over(directory, account)?;
             make_reachable(directory, account)?;
@@ -63,7 +64,7 @@ impl Service for RedisService {
             SETTINGS,
             &[("bind", "bind 127.0.0.1".to_owned()), ("port", format!("port {port}"))],
         );
-        text.extend([format!("requirepass {}\n", self.password)]);
+        text.extend(self.password.iter().map(|password| format!("requirepass {password}\n")));
         if let Some(tls) = &self.tls {
             let names = ["tls-ca.pem", "tls-cert.pem", "tls-key.pem"];
             let TlsFiles { ca, cert, key } = tls.files.install(directory, names, account)?;
@@ -79,14 +80,21 @@ impl Service for RedisService {
     }
 
     fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
-        connection.write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes())?;
-        let mut answer = [0; 10];
+        if let Some(password) = &self.password {
+            connection.write_all(format!("AUTH {password}\r\n").as_bytes())?;
+            connection.read_exact(&mut [0; 5])?;
+        }
+        connection.write_all(b"PING\r\n")?;
+        let mut answer = [0; 5];
         connection.read_exact(&mut answer)?;
         // Redis answers -LOADING while it loads its file.
-        if &answer == b"+OK\r\n+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
+        if &answer == b"+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
     }
 
     fn url(&self, port: u16) -> String {
-        format!("redis://:{}@127.0.0.1:{port}", self.password)
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{port}"),
+            None => format!("redis://127.0.0.1:{port}"),
+        }
     }
 }

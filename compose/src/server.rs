@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     error::{Context, Error},
-    port::Port,
+    port::{Port, PortChoice},
     process::Process,
     wait,
 };
@@ -61,6 +61,11 @@ impl<S: Service> Server<S> {
     /// directory if it is missing, with no permission for other users, and uses the data of an
     /// earlier instance if there is any.
     pub fn start_service(service: S, directory: &Path) -> Result<Self, Error> {
+        Self::start_service_on(service, directory, PortChoice::Free)
+    }
+
+    /// Starts the server like [`start_service`](Self::start_service), on a port of the caller's choice.
+    pub fn start_service_on(service: S, directory: &Path, port: PortChoice) -> Result<Self, Error> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -70,10 +75,10 @@ impl<S: Service> Server<S> {
         let lock = lock(&directory, S::NAME)?;
         let mut starts = 0;
         loop {
-            let port = Port::reserve(S::NAME)?;
+            let reserved = Port::choose(port, S::NAME)?;
             starts += 1;
-            match start_on(&service, &directory, port.number(), &lock) {
-                Ok(process) => return Ok(Server { service, directory, port, process, lock }),
+            match start_on(&service, &directory, reserved.number(), &lock) {
+                Ok(process) => return Ok(Server { service, directory, port: reserved, process, lock }),
                 Err(Error::Ended { log, .. }) if starts < STARTS && is_transient(&log) => {}
                 Err(error) => return Err(error),
             }

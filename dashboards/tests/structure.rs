@@ -164,7 +164,7 @@ fn grafana_finds_what_the_composition_mounts() {
         (&postgres["url"], &postgres["user"]),
         (&Value::from("postgres:5432"), &Value::from("grafana"))
     );
-    assert!(file("../compose/postgres/users.sh").contains("CREATE ROLE grafana LOGIN"));
+    assert!(file("../compose/postgres/users.sh").contains("ALTER ROLE grafana LOGIN"));
     let password = postgres["secureJsonData"]["password"].as_str().unwrap();
     assert!(composition.contains(&format!("{}: ${{", password.trim_start_matches('$'))), "{password}");
     let prometheus = by_uid("prometheus");

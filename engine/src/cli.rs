@@ -23,7 +23,9 @@ use crate::revision::VERSION;
 use crate::sensor_fields::args::SensorsCommand;
 use crate::show_config::ConfigArgs;
 use crate::status::StatusArgs;
+use crate::transfer::{ABOUT_EXPORT, ABOUT_IMPORT, ExportArgs, ImportArgs};
 use crate::try_message::TryArgs;
+use crate::up::{ABOUT as UP, DownArgs, UpArgs};
 
 /// Thicket: a forest for every sensor.
 ///
@@ -107,6 +109,18 @@ impl Flags {
 pub(crate) enum Command {
     /// Runs the engine until SIGTERM or Ctrl-C. Then it drains, saves every detector and exits 0.
     Run,
+    /// Starts a deployment of your own on this machine: private Redis, Mosquitto and PostgreSQL, and
+    /// the engine.
+    #[command(long_about = UP)]
+    Up(UpArgs),
+    /// Stops the deployment of thicket up. Its data stays.
+    Down(DownArgs),
+    /// Writes a deployment into one file: configuration, rows, positions, checkpoints and the log.
+    #[command(long_about = ABOUT_EXPORT)]
+    Export(ExportArgs),
+    /// Fills empty servers from a file of thicket export, and compares the digest of the rows.
+    #[command(long_about = ABOUT_IMPORT)]
+    Import(ImportArgs),
     /// Validates the configuration and connects to every server. Reports failures and how to fix
     /// them.
     Check(CheckArgs),

@@ -16,7 +16,7 @@ use crate::readiness::Phase;
 use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
-use crate::{brokers, clocks, fleet, ledger, own_clock, retention, security, topology};
+use crate::{brokers, clocks, fleet, ledger, own_clock, retention, security, service_manager, topology};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -48,12 +48,15 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (exit, mut exits) = ExitSignal::new();
+    service_manager::start_signs_of_life();
+    service_manager::waiting();
     let watchdog = Watchdog::start(config.node.watchdog, give_up)?;
     let topology = tokio::select! {
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
     phase.send_replace(Phase::Running);
+    service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
@@ -74,6 +77,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     };
     watching.abort();
     phase.send_replace(Phase::Stopping);
+    service_manager::stopping();
     tracing::info!(
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::checkpoint::{Checkpointer, LOADS_IN_FLIGHT};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
@@ -28,8 +28,9 @@ use crate::brokers::brokers;
 use crate::config::Config;
 use crate::migrate;
 
-/// Maximum number of connections that read the history of detectors.
-const READ_CONNECTIONS: usize = 4;
+/// Maximum number of connections that read the history of detectors and claim partitions: no claim
+/// waits for the loads of histories.
+const READ_CONNECTIONS: usize = LOADS_IN_FLIGHT + 1;
 /// How long to wait for the answers of PostgreSQL at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of restarts of an actor within a minute. After one more, the node gives up.

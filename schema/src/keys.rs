@@ -12,6 +12,7 @@
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
 //! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
 //! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
+//! | `thicket:ingress:importing` | string | the mark of an import that has not ended |
 //! | `thicket:ingress:<client id>:births` | hash | the Sparkplug births that were learnt at a broker |
 
 use crate::ids::{PartitionId, SensorName};
@@ -93,6 +94,22 @@ impl Keys {
     /// Returns the key of the Sparkplug births that the holders of a subscription have learnt.
     pub fn births(&self, client_id: &str) -> String {
         format!("{}:ingress:{client_id}:births", self.prefix)
+    }
+
+    /// Returns patterns that every key of the deployment matches, and no key of another one.
+    pub fn patterns(&self) -> [String; 2] {
+        [format!("{}:{{p*", self.prefix), format!("{}:ingress:*", self.prefix)]
+    }
+
+    /// Returns the key of the mark of an import that has not ended.
+    pub fn importing(&self) -> String {
+        format!("{}:ingress:importing", self.prefix)
+    }
+
+    /// Returns a key of this deployment under other keys, `None` if it is not one of this deployment.
+    pub fn moved(&self, key: &str, to: &Self) -> Option<String> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix(':')?;
+        Some(format!("{}:{rest}", to.prefix))
     }
 
     fn of_partition(&self, partition: PartitionId, what: &str) -> String {

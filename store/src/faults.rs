@@ -89,6 +89,13 @@ pub fn keeps(rule: &'static str) -> bool {
     true
 }
 
+/// Returns the version of the detection algorithm, as a later build has it if the fail point
+/// `later-algorithm` is set.
+pub fn algorithm(own: u32) -> u32 {
+    fail_point!("later-algorithm", |_| own + 1);
+    own
+}
+
 /// Acts as a poison reading if the first value of a reading is a poison value, and the fail point
 /// `poison` is set.
 pub fn poison(first_value: Option<f64>) {

@@ -23,6 +23,7 @@ use thicket_store::postgres::{
 use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint};
 use thicket_store::retry::until_ok;
 
+use super::places::LoadPlaces;
 use crate::messages::{Drain, History, Load, LoadNear, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -40,6 +41,7 @@ pub struct Checkpointer {
     pool: PostgresPool,
     metrics: Metrics,
     cache: Rc<TableCache>,
+    places: LoadPlaces,
     state: State,
 }
 
@@ -92,7 +94,14 @@ struct Waiting {
 impl Checkpointer {
     /// Creates a checkpointer over the given stores.
     pub fn new(store: CheckpointStore, pool: PostgresPool, metrics: Metrics) -> Self {
-        Self { store, pool, metrics, cache: Rc::default(), state: State::default() }
+        Self {
+            store,
+            pool,
+            metrics,
+            cache: Rc::default(),
+            places: LoadPlaces::default(),
+            state: State::default(),
+        }
     }
 
     fn write_next(&mut self, context: &mut Context<Self>) {
@@ -154,6 +163,7 @@ impl Handler<Load> for Checkpointer {
         let store = self.store.clone();
         let pool = self.pool.clone();
         let (cache, metrics) = (Rc::clone(&self.cache), self.metrics.clone());
+        let (places, wait) = (self.places.clone(), self.metrics.restore_waits.begin());
         if !load.use_checkpoint {
             self.state.waiting.remove(&load.sensor);
         }
@@ -165,8 +175,13 @@ impl Handler<Load> for Checkpointer {
                     tracing::warn!(%error, sensor = %load.sensor, repeated, "cannot load the history of the sensor; retrying");
                 }
             };
-            let query = async || load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await;
-            until_ok(query, warn).await
+            let query = async || {
+                let _place = places.take().await;
+                load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await
+            };
+            let history = until_ok(query, warn).await;
+            drop(wait);
+            history
         })
     }
 }
@@ -175,15 +190,17 @@ impl Handler<LoadNear> for Checkpointer {
     type Result = ResponseFuture<Vec<NearRow>>;
 
     fn handle(&mut self, LoadNear { sensor, times }: LoadNear, _: &mut Context<Self>) -> Self::Result {
-        let (pool, cache) = (self.pool.clone(), Rc::clone(&self.cache));
+        let (pool, cache, places) = (self.pool.clone(), Rc::clone(&self.cache), self.places.clone());
         Box::pin(async move {
             let warn = |error: &StoreError| {
                 if let Some(repeated) = complaints::due("load late rows", error) {
                     tracing::warn!(%error, %sensor, repeated, "cannot load the rows near late readings of the sensor; retrying");
                 }
             };
-            let query =
-                async || rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await;
+            let query = async || {
+                let _place = places.take().await;
+                rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await
+            };
             until_ok(query, warn).await
         })
     }

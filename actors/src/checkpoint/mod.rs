@@ -2,5 +2,7 @@
 //! PostgreSQL.
 
 mod checkpointer;
+mod places;
 
 pub use checkpointer::{Checkpointer, REBUILD_PER_POINT};
+pub use places::LOADS_IN_FLIGHT;

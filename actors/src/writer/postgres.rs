@@ -284,7 +284,9 @@ fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
         match decision {
             CommitDecision::Apply => {
                 for received in &batch.received {
-                    metrics.ingest_to_commit_seconds.observe((now_micros - received) as f64 / 1e6);
+                    // The clock may have gone back meanwhile.
+                    let took = (now_micros - received).max(0);
+                    metrics.ingest_to_commit_seconds.observe(took as f64 / 1e6);
                 }
             }
             CommitDecision::AlreadyApplied => {}

@@ -29,7 +29,7 @@ pub(super) fn create(
     binaries: &Path,
     data: &Path,
     account: Option<Account>,
-    password: &str,
+    password: Option<&str>,
 ) -> Result<(), Error> {
     let partial = data.with_extension("partial");
     if partial.exists() {
@@ -59,7 +59,7 @@ fn copy_template(
     binaries: &Path,
     target: &Path,
     account: Option<Account>,
-    password: &str,
+    password: Option<&str>,
 ) -> Result<(), Error> {
     let directory = private::directory("postgres")?;
     let template = directory.join(template_name(binaries)?);
@@ -70,7 +70,9 @@ fn copy_template(
         // Another process may have created the template while this process waited for the lock.
         if !template.exists() {
             initialise(binaries, target, account)?;
-            set_password(binaries, target, account, password)?;
+            if let Some(password) = password {
+                set_password(binaries, target, account, password)?;
+            }
             let unfinished = tempfile::tempdir_in(&directory)
                 .during(|| format!("create a directory in {}", directory.display()))?;
             let made = unfinished.path().join("template");

@@ -14,8 +14,15 @@ const PREFIX: &str = "THICKET__";
 const CONFIG: &str = "THICKET_CONFIG";
 
 /// Other variables of this program and its tests.
-const OTHERS: [&str; 6] =
-    [CONFIG, "THICKET_BREAK", "THICKET_DATA_SET", "THICKET_FAULTS", "THICKET_FIRED", "THICKET_REVISION"];
+const OTHERS: [&str; 7] = [
+    CONFIG,
+    "THICKET_BREAK",
+    "THICKET_DATA",
+    "THICKET_DATA_SET",
+    "THICKET_FAULTS",
+    "THICKET_FIRED",
+    "THICKET_REVISION",
+];
 
 /// Reads the settings of variables, and notes their origins. `defaults` are the shipped defaults: a
 /// setting whose default is a text takes the text of the variable as it is.

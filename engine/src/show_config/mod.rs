@@ -19,7 +19,7 @@ use toml_text::TomlText;
 const DEFAULT: &str = "default";
 
 /// The text that is shown instead of a secret.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Prints the shipped defaults.
 pub(crate) fn print_defaults() -> ExitCode {
@@ -27,8 +27,18 @@ pub(crate) fn print_defaults() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Prints the effective configuration.
-pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode> {
+/// Returns the values that are not the default as TOML. [`HIDDEN`] stands for each secret.
+pub(crate) fn changed_text(loaded: &Loaded) -> anyhow::Result<String> {
+    let origin_of = |key: &str| origin_of(loaded, key);
+    Ok(TomlText { origin_of: &origin_of, is_shown: &|origin| origin != DEFAULT }.of(&shown_values(loaded)?))
+}
+
+fn origin_of(loaded: &Loaded, key: &str) -> String {
+    loaded.origins.place_of_value(key).unwrap_or_else(|| DEFAULT.to_owned())
+}
+
+/// Returns the effective configuration without its secrets.
+fn shown_values(loaded: &Loaded) -> anyhow::Result<Value> {
     let mut all = serde_json::to_value(&loaded.config)?;
     let places: Vec<String> = loaded.config.mqtt.iter().map(|mqtt| mqtt.place().to_owned()).collect();
     // `[mqtt]` rather than `[[mqtt]]`, as the user wrote it.
@@ -45,7 +55,13 @@ pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode
         broker => broker.into_iter().collect::<Vec<_>>(),
     };
     brokers.into_iter().for_each(drop_own_topics);
-    let origin_of = |key: &str| loaded.origins.place_of_value(key).unwrap_or_else(|| DEFAULT.to_owned());
+    Ok(all)
+}
+
+/// Prints the effective configuration.
+pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode> {
+    let all = shown_values(loaded)?;
+    let origin_of = |key: &str| origin_of(loaded, key);
     let is_shown = |origin: &str| !args.changed || origin != DEFAULT;
     if args.json {
         let mut values = Map::new();

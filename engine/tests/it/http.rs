@@ -14,6 +14,8 @@ use crate::support::{start, stderr, stdout};
 const READ: &str = "the token of a reader";
 const OPERATE: &str = "the token of an operator";
 const SLOW_CLIENTS: usize = 2_000;
+/// The usual limit of a process.
+const DESCRIPTORS: u64 = 1_024;
 
 /// Sends a request as it is, and returns the first line of the answer.
 async fn raw(engine: &Engine, request: &str) -> String {
@@ -133,8 +135,9 @@ async fn slow_clients_leave_the_metrics_and_the_stores_alone() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
-    let env = start(TestEnv::config()).await;
+    let mut env = start(TestEnv::config()).await;
     let engine = env.engine().await;
+    engine.limit_descriptors(DESCRIPTORS);
     let beginnings = [
         "",
         "GET /metrics HT",
@@ -156,4 +159,12 @@ async fn slow_clients_leave_the_metrics_and_the_stores_alone() {
     let publisher = env.publisher();
     publisher.publish("sensors/a", "1").await;
     env.until_accounted(1).await;
+    // New connections to the stores need descriptors, too.
+    env.servers.postgres.kill().unwrap();
+    env.servers.redis.kill().unwrap();
+    env.servers.postgres.restart_on_same_port().unwrap();
+    env.servers.redis.restart_on_same_port().unwrap();
+    publisher.publish("sensors/a", "2").await;
+    env.until_scored(2).await;
+    engine.until_ready().await;
 }

@@ -14,6 +14,7 @@
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
 //!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
+//! - `transfer`: copies all tables to another database.
 //! - `pattern`: patterns of names and topics, as operators write them.
 
 mod anomalies;
@@ -44,6 +45,7 @@ mod sensor_fields;
 mod sensors;
 mod server;
 mod snapshot;
+mod transfer;
 mod write_session;
 
 pub use anomalies::{
@@ -97,4 +99,5 @@ pub use sensors::{
 };
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
+pub use transfer::{Sequence, Table, TableReader, TableWriter, TransferError};
 pub use write_session::{WriteError, WriteSession};

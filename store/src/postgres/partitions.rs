@@ -16,6 +16,7 @@ use thicket_schema::{PartitionId, Position};
 
 use super::connection::{PostgresPool, StoreError, quickly};
 use super::quarantine::{QuarantineList, pending_quarantine};
+use crate::faults;
 
 /// Why a node must not start on this database.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +148,7 @@ async fn claim_now(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Claim
          RETURNING p.id, p.epoch, p.generation, p.n, p.detectors, b.clean_shutdown",
     )
     .bind::<Array<Integer>, _>(&ids)
-    .bind::<Integer, _>(ALGORITHM.cast_signed())
+    .bind::<Integer, _>(faults::algorithm(ALGORITHM).cast_signed())
     .load(&mut connection)
     .await?;
     let mut quarantine = pending_quarantine(&mut connection, &ids).await?;

@@ -7,6 +7,7 @@
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors.
 //! - `births`: what Sparkplug births have taught.
+//! - `transfer`: copies all keys to another Redis.
 //! - `settings`: the version and the settings of the server.
 
 mod append;
@@ -20,6 +21,7 @@ mod reader;
 mod server;
 mod settings;
 mod suspects;
+mod transfer;
 
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use births::BirthStore;
@@ -34,3 +36,4 @@ pub use server::{RedisServer, RedisServerError};
 pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
+pub use transfer::{KeyDump, begin_import, dump_keys, end_import, restore_keys};

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use thicket_testkit::timing::POLL_INTERVAL;
-use thicket_testkit::{EngineProcess, Launch, Signal, Tables, log_lines};
+use thicket_testkit::{EngineProcess, Launch, Signal, Tables, WrongClock, log_lines};
 
 use super::state::CaseRun;
-use crate::case::{Action, Fault, Node};
+use crate::case::{Action, Build, Fault, Node};
 use crate::environment::Server;
 use crate::settings::{PARTITIONS, Settings};
 
@@ -58,7 +58,12 @@ impl CaseRun<'_> {
             Action::UnblockRestores => self.restore_blocker = None,
             Action::SlowCommits => self.slow_commits().await?,
             Action::Outage(server, pause) => self.outage(*server, *pause).await?,
+            Action::Build(build) => self.build = *build,
+            Action::UntilReadyz(node, status, part) => self.until_readyz(*node, *status, part).await?,
+            Action::UntilLogged(node, text) => self.until_logged(*node, text).await?,
+            Action::UntilRecovered(node) => self.until_recovered(*node).await?,
             Action::Pause(time) => tokio::time::sleep(*time).await,
+            _ => self.disturb(action).await?,
         }
         Ok(())
     }
@@ -69,16 +74,21 @@ impl CaseRun<'_> {
         if self.case.shape.poison {
             listed.push("poison".to_owned());
         }
+        if self.build == Build::Later {
+            listed.push("later-algorithm".to_owned());
+        }
         let listed = listed.join(",");
         let mut environment = self.case.environment.clone();
         environment.push(("THICKET_BREAK", self.case.broken.unwrap_or_default()));
         let mut environment: Vec<(&str, &str)> = environment;
         environment.push(("THICKET_FAULTS", &listed));
+        let clock = self.clock.as_ref().map(WrongClock::environment);
+        environment.extend(clock.iter().flatten().map(|(name, value)| (*name, value.as_str())));
         let mut engine = EngineProcess::start(&Launch {
             binary: self.binary,
             directory: &self.workspace.directory,
             name: node.name(),
-            config: &self.settings.file(&self.workspace.addresses, node.name()),
+            config: &self.settings.file(&self.engine_addresses(), node.name()),
             environment: &environment,
         })?;
         // A second node waits for the leases of the first, and is not ready before.
@@ -188,7 +198,7 @@ impl CaseRun<'_> {
 
     fn reconfigure(&mut self, node: Node) -> anyhow::Result<()> {
         let other = Settings { alarms_per_week: 1.0, ..self.settings.clone() };
-        let file = other.file(&self.workspace.addresses, node.name());
+        let file = other.file(&self.engine_addresses(), node.name());
         let engine = self.engine(node)?;
         engine.rewrite_config(&file)?;
         engine.signal(Signal::HUP)
