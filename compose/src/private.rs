@@ -52,7 +52,7 @@ pub fn password() -> Result<String, Error> {
         let make = || {
             let mut random = [0; 16];
             File::open("/dev/urandom")?.read_exact(&mut random)?;
-            let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = format!("{:032x}", u128::from_be_bytes(random));
             // A temporary file has the mode 600.
             let mut file = tempfile::NamedTempFile::new_in(&directory)?;
             file.write_all(text.as_bytes())?;
