@@ -98,7 +98,10 @@ async fn the_lag_is_the_age_of_the_oldest_reading_that_waits() {
     engine.until_metric("thicket_shard_lag_seconds", 2.0).await;
     let lag = engine.metric("thicket_shard_lag_seconds").await;
     let since_last = last.elapsed();
-    assert!(lag < since_last.saturating_sub(PAUSE / 2).as_secs_f64(), "{lag}, and {since_last:?} since the first");
+    assert!(
+        lag < since_last.saturating_sub(PAUSE / 2).as_secs_f64(),
+        "{lag}, and {since_last:?} since the first"
+    );
     env.servers.postgres.restart_on_same_port().unwrap();
     env.until_accounted(2).await;
 }
