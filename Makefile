@@ -10,7 +10,7 @@ DETECT ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers dist dist-test demo test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers dist dist-test demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -34,6 +34,9 @@ dist-test: ## Install, start, upgrade, remove and purge the package of make dist
 test: servers lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
+
+compose-test: ## Run the composition on a Docker engine, crash it and cut its networks (12 minutes; installs an engine if root)
+	@./compose/tests/docker/compose-test
 
 crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (15 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults

@@ -44,6 +44,10 @@ pub struct Metrics {
     pub entries_appended: IntCounter,
     /// Time of one flush to the log: until Redis has confirmed all its appends.
     pub append_seconds: Histogram,
+    /// Appends that failed and were tried again.
+    pub append_failures: IntCounter,
+    /// 1 while Redis refuses appends, because it has no memory left.
+    pub log_out_of_memory: IntGauge,
     /// Appends that waited because a partition had `queue.max_backlog` entries.
     pub backlog_full: IntCounter,
     /// Scored readings, by shard.
@@ -73,6 +77,10 @@ pub struct Metrics {
     pub shard_lag_seconds: GaugeVec,
     /// Detectors in memory, by shard.
     pub detectors: IntGaugeVec,
+    /// Memory of the detectors, in bytes, by shard.
+    pub detector_memory_bytes: IntGaugeVec,
+    /// Maximum memory of the detectors of this node, in bytes.
+    pub detector_memory_limit_bytes: IntGauge,
     /// Detectors restored from a checkpoint or from stored rows.
     pub detector_restores: IntCounter,
     /// Idle detectors that were checkpointed and evicted from memory.
@@ -100,6 +108,16 @@ pub struct Metrics {
     pub checkpoint_bytes: IntCounter,
     /// Age of the oldest checkpoint that waits to be written.
     pub checkpoint_oldest_age_seconds: Gauge,
+    /// Memory that all checkpoints take in Redis, in bytes.
+    pub checkpoint_memory_bytes: IntGauge,
+    /// Memory that all checkpoints may take in Redis, in bytes.
+    pub checkpoint_memory_limit_bytes: IntGauge,
+    /// Checkpoints that were evicted from Redis, because others are worth more.
+    pub checkpoints_evicted: IntCounter,
+    /// Checkpoints that were not written, because they have no room in Redis.
+    pub checkpoints_refused: IntCounter,
+    /// Checkpoints that were deleted, because their sensors are gone.
+    pub checkpoints_deleted: IntCounter,
     /// Restarts after a panic, by actor.
     pub actor_restarts: IntCounterVec,
     /// Gaps in a partition's log: entries that Redis acknowledged and lost.
@@ -239,6 +257,9 @@ impl Metrics {
                 .counter("records_appended_total", "Readings and dead letters appended to the log.")?,
             entries_appended: r.counter("entries_appended_total", "Entries appended to the log. An entry holds many records.")?,
             append_seconds: r.histogram("append_seconds", "Time of one flush to the log: until Redis has confirmed all its appends.", APPEND_BUCKETS)?,
+            append_failures: r.counter("append_failures_total", "Appends that failed and were tried again.")?,
+            log_out_of_memory: r
+                .gauge("log_out_of_memory", "1 while Redis refuses appends, because it has no memory left.")?,
             backlog_full: r
                 .counter("backlog_full_total", "Appends that waited because a partition had queue.max_backlog entries.")?,
             readings_scored: r.counters("readings_scored_total", "Scored readings, by shard.", &["shard"])?,
@@ -271,6 +292,9 @@ impl Metrics {
                 &["shard"],
             )?,
             detectors: r.gauges("detectors", "Detectors in memory, by shard.", &["shard"])?,
+            detector_memory_bytes: r.gauges("detector_memory_bytes", "Memory of the detectors, by shard.", &["shard"])?,
+            detector_memory_limit_bytes: r
+                .gauge("detector_memory_limit_bytes", "Maximum memory of the detectors of this node.")?,
             detector_restores: r.counter("detector_restores_total", "Detectors restored from a checkpoint or from stored rows.")?,
             detector_evictions: r
                 .counter("detector_evictions_total", "Idle detectors that were checkpointed and evicted from memory.")?,
@@ -294,6 +318,20 @@ impl Metrics {
                 "checkpoint_oldest_age_seconds",
                 "Age of the oldest checkpoint that waits to be written.",
             )?,
+            checkpoint_memory_bytes: r
+                .gauge("checkpoint_memory_bytes", "Memory that all checkpoints take in Redis.")?,
+            checkpoint_memory_limit_bytes: r
+                .gauge("checkpoint_memory_limit_bytes", "Memory that all checkpoints may take in Redis.")?,
+            checkpoints_evicted: r.counter(
+                "checkpoints_evicted_total",
+                "Checkpoints that were evicted from Redis, because others are worth more.",
+            )?,
+            checkpoints_refused: r.counter(
+                "checkpoints_refused_total",
+                "Checkpoints that were not written, because they have no room in Redis.",
+            )?,
+            checkpoints_deleted: r
+                .counter("checkpoints_deleted_total", "Checkpoints that were deleted, because their sensors are gone.")?,
             actor_restarts: r.counters("actor_restarts_total", "Restarts after a panic, by actor.", &["actor"])?,
             log_gaps: r.counter("log_gaps_total", "Gaps in a partition's log: entries that Redis acknowledged and lost.")?,
             ledger_records: r.gauges(

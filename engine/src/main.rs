@@ -9,6 +9,7 @@ mod backlog;
 mod backtest;
 mod brokers;
 mod check;
+mod checkpoint_keep;
 mod cli;
 mod clocks;
 mod config;

@@ -16,7 +16,10 @@ use crate::readiness::Phase;
 use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
-use crate::{brokers, clocks, fleet, ledger, own_clock, retention, security, service_manager, topology};
+use crate::{
+    brokers, checkpoint_keep, clocks, fleet, ledger, own_clock, retention, security, service_manager,
+    topology,
+};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -42,6 +45,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     metrics.build_info.with_label_values(&version).set(1);
     metrics.partitions.set(i64::from(config.queue.partitions));
     metrics.detectors_limit.set(config.shards.max_detectors as i64);
+    metrics.detector_memory_limit_bytes.set(config.shards.resolved_memory() as i64);
     reload::note_success(&metrics);
     http::serve(config, registry, metrics.clone(), phase_seen, StoresWatch::start(config, &metrics))?;
 
@@ -59,6 +63,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
+    let _checkpoints = checkpoint_keep::watch(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
     let _fleet = fleet::watch(config, &metrics);
     let watching = reload::watch(origin, config.clone(), topology.ingress(), metrics.clone());

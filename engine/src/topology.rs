@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use thicket_actors::checkpoint::{Checkpointer, LOADS_IN_FLIGHT};
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
-use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
+use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
@@ -126,8 +126,10 @@ impl Starter<'_> {
 
         let store = CheckpointStore::new(redis.clone(), self.keys.clone());
         let (reading, counting) = (pool.clone(), metrics.clone());
+        let budget =
+            BudgetOptions { memory: config.checkpoint.memory.bytes(), partitions: config.queue.partitions };
         let checkpointer = start_in_arbiter(arbiter, self.supervise("checkpointer"), move |_| {
-            Checkpointer::new(store, reading, counting)
+            Checkpointer::new(store, reading, budget, counting)
         });
         let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
         let (partitions, renewal) = (config.queue.partitions, self.renewal.clone());
@@ -155,8 +157,11 @@ impl Starter<'_> {
                 number,
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
-                evict_after: config.shards.evict_after,
-                max_detectors: (config.shards.max_detectors / usize::from(count)).max(1),
+                bounds: CacheBounds {
+                    evict_after: config.shards.evict_after,
+                    detectors: (config.shards.max_detectors / usize::from(count)).max(1),
+                    memory: config.shards.resolved_memory() / u64::from(count),
+                },
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };
             let peers = ShardPeers {

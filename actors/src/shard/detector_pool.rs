@@ -131,6 +131,7 @@ impl DetectorPool {
             last_used: Instant::now(),
             touched: Position::default(),
             saved: 0,
+            memory: 0,
         };
         cached.saved = self.restore(&cached).await?;
         Ok(cached)
@@ -245,8 +246,11 @@ impl DetectorPool {
         let mut near = None;
         while from < to {
             let score = Score { readings: Arc::clone(&batch.readings), from, to, near: near.take() };
-            let Scores { outcomes, places, unknown, clock, checkpoint, fields, elapsed } =
+            let Scores { outcomes, places, unknown, clock, checkpoint, fields, memory, elapsed } =
                 cached.detector.send(score).await.ok()?.ok()?;
+            if let Some(memory) = memory {
+                self.cache.borrow_mut().note_memory(&cached.sensor, memory);
+            }
             from += outcomes.len();
             scores.outcomes.extend(outcomes);
             scores.places.extend(places);
@@ -312,6 +316,11 @@ impl DetectorPool {
         self.cache.borrow().len()
     }
 
+    /// Returns the memory of the detectors in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.cache.borrow().memory()
+    }
+
     /// Saves a checkpoint if a credit for it is free. Otherwise the next restore replays more rows.
     pub(super) fn save_if_room(&self, partition: PartitionId, due: DueCheckpoint) {
         let DueCheckpoint { sensor, checkpoint } = due;
@@ -321,12 +330,11 @@ impl DetectorPool {
         }
     }
 
-    /// Evicts idle detectors and detectors beyond the cap, but none with a reading that is not
+    /// Evicts idle detectors and detectors beyond the bounds, but none with a reading that is not
     /// committed.
     pub(super) async fn evict(&self, committed: impl Fn(PartitionId) -> Position) {
-        let options = &self.context.options;
-        let (now, evict_after, cap) = (Instant::now(), options.evict_after, options.max_detectors);
-        let evicted = self.cache.borrow_mut().take_idle(now, evict_after, cap, committed);
+        let bounds = self.context.options.bounds;
+        let evicted = self.cache.borrow_mut().take_idle(Instant::now(), bounds, committed);
         for cached in evicted {
             self.save(&cached).await;
             self.context.metrics.detector_evictions.inc();

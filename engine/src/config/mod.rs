@@ -7,12 +7,15 @@
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place.
+//! - `memory`: bounds of memory. `machine`: the memory that the process may use.
 //! - `tls`: the settings of TLS connections.
 
 mod duration;
 mod environment;
 mod error;
 mod extract;
+mod machine;
+mod memory;
 mod mqtt;
 mod origins;
 mod problems;

@@ -135,6 +135,8 @@ impl Config {
             ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),
+            ("checkpoint.memory", self.checkpoint.memory.bytes().unwrap_or(1)),
+            ("shards.memory", self.shards.memory.bytes().unwrap_or(1)),
         ];
         let positive = positive.map(|(key, value)| check(value > 0, key, "must be at least 1"));
         let has_valid_brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));

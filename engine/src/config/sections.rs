@@ -10,6 +10,8 @@ use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
 use super::error::{ConfigError, all_of};
+use super::machine::machine_memory;
+use super::memory::MemoryBound;
 use super::tls::{ServerTlsConfig, TlsConfig};
 use crate::access::{Access, digest};
 
@@ -119,6 +121,8 @@ pub(crate) struct ShardsConfig {
     pub(crate) evict_after: Duration,
     /// Maximum number of detectors in memory, over all shards of this node.
     pub(crate) max_detectors: usize,
+    /// Maximum memory of the detectors, over all shards of this node.
+    pub(crate) memory: MemoryBound,
     /// Maximum number of readings that are read from the log and not yet committed.
     pub(crate) max_in_flight: u32,
 }
@@ -132,6 +136,12 @@ impl ShardsConfig {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         u16::try_from(cores).unwrap_or(u16::MAX).min(partitions)
     }
+
+    /// Returns the memory of all detectors of this node in bytes: as configured, or half of what the
+    /// process may use.
+    pub(crate) fn resolved_memory(&self) -> u64 {
+        self.memory.bytes().unwrap_or_else(|| machine_memory() / 2)
+    }
 }
 
 /// The saving of detectors.
@@ -140,6 +150,11 @@ impl ShardsConfig {
 pub(crate) struct CheckpointConfig {
     /// Readings between two checkpoints of a sensor.
     pub(crate) every: u64,
+    /// Memory that all checkpoints may take in Redis.
+    pub(crate) memory: MemoryBound,
+    /// How long the checkpoint of a silent sensor is kept.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
 }
 
 /// Metrics, health and the API.

@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod budgets;
 mod check;
 mod clocks;
 mod command_line;

@@ -7,7 +7,8 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `gone_sensors`: sensors that
+//!   send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
@@ -29,6 +30,7 @@ mod day_tables;
 mod dead_letters;
 mod drop_day;
 mod field_sets;
+mod gone_sensors;
 mod history;
 mod labels;
 mod late;
@@ -71,6 +73,7 @@ pub use dead_letters::{
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
+pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
     newest_seqs, page_by_time, page_of_rows, rows_after, rows_after_in_pages, rows_up_to, seq_ranges,

@@ -4,8 +4,10 @@
 
 mod append;
 mod births;
+mod checkpoint_memory;
 mod clocks;
 mod drop_day;
+mod gone_sensors;
 mod history;
 mod many_days;
 mod operators;
