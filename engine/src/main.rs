@@ -29,6 +29,7 @@ mod output;
 mod own_clock;
 mod presets;
 mod progress_line;
+mod prune;
 mod quarantine;
 mod readiness;
 mod ready;

@@ -60,7 +60,7 @@ impl Session {
         if let Some(request) = decoded.request {
             self.request_rebirth(client, request);
         }
-        let records = decoded.records;
+        let mut records = decoded.records;
         if records.is_empty() {
             self.metrics.mqtt_messages.with_label_values(&["no_reading"]).inc();
             if let Some(delivery) = delivery {
@@ -68,6 +68,7 @@ impl Session {
             }
             return;
         }
+        self.registry.limit(&mut records);
         let waiting = Waiting { delivery, credit };
         if !self.reorder.borrow().is_on() {
             self.append(Part { records, ends: Some(waiting) });

@@ -107,6 +107,35 @@ pub(crate) struct QueueConfig {
     pub(crate) max_backlog: u64,
 }
 
+/// The bounds on what devices can add.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SensorsConfig {
+    /// Maximum number of sensors.
+    pub(crate) max: usize,
+    /// New sensors per second, in the long run.
+    pub(crate) new_per_second: u32,
+    /// New sensors that may come at once.
+    pub(crate) new_at_once: u32,
+    /// Maximum number of different sets of fields of a sensor.
+    pub(crate) max_field_sets: usize,
+    /// Maximum number of different fields of a sensor.
+    pub(crate) max_fields: usize,
+}
+
+/// The keeping of dead letters.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeadLettersConfig {
+    /// Dead letters of one reason per second that get a row of their own.
+    pub(crate) max_per_second: u32,
+    /// How long dead letters are kept; 0 means without a limit.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
+    /// Maximum number of dead letters that are kept.
+    pub(crate) max_rows: u64,
+}
+
 /// The reading and scoring of the log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,7 @@
 //! A private server for one test.
 
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, sql_query};
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use fred::prelude::Client;
 use tempfile::TempDir;
@@ -53,6 +55,18 @@ impl PostgresServer {
 
     pub(crate) async fn connect(&self) -> PostgresConnection {
         connect_postgres(&self.url()).await.unwrap()
+    }
+
+    /// Returns the texts of a query's only column.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            text: String,
+        }
+        let query = format!("SELECT text FROM ({query}) AS found (text)");
+        let rows: Vec<Row> = sql_query(query).load(&mut self.connect().await).await.unwrap();
+        rows.into_iter().map(|row| row.text).collect()
     }
 
     pub(crate) async fn execute(&self, statements: &str) {
