@@ -9,6 +9,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, Qo
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::config::broker_login;
 use crate::timing::TIMEOUT;
 
 /// Messages that may be unacknowledged at a time.
@@ -34,7 +35,7 @@ impl Publisher {
     /// Connects to the broker on a loopback port. Two clients with one id would close each other's
     /// connection.
     pub fn connect(client_id: &str, port: u16) -> Self {
-        let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+        let mut options = options(client_id, port);
         options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_clean_session(false).set_inflight(IN_FLIGHT);
         let (client, event_loop) = AsyncClient::new(options, usize::from(IN_FLIGHT));
         let (counter, acknowledged) = watch::channel(0);
@@ -90,6 +91,13 @@ impl Drop for Publisher {
     }
 }
 
+fn options(client_id: &str, port: u16) -> MqttOptions {
+    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+    let (user, password) = broker_login();
+    options.set_credentials(user, password);
+    options
+}
+
 async fn hold_connection(mut event_loop: EventLoop, acknowledged: watch::Sender<u64>) {
     // An acknowledgement counts once per message, also of a message that was sent again.
     let mut in_flight = BTreeSet::new();
@@ -109,7 +117,7 @@ async fn hold_connection(mut event_loop: EventLoop, acknowledged: watch::Sender<
 
 /// Makes the broker delete a persistent session.
 pub async fn forget_session(client_id: &str, port: u16) -> anyhow::Result<()> {
-    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+    let mut options = options(client_id, port);
     options.set_clean_session(true);
     let (client, mut event_loop) = AsyncClient::new(options, 10);
     let forget = async {

@@ -10,7 +10,7 @@ use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
 use serde_json::json;
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Engine, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Engine, Samples, TestEnv, broker_login, log_lines};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -96,7 +96,9 @@ async fn engines_of_both_versions_share_a_session_and_end_with_the_rows_of_an_un
 
 /// Publishes one message of MQTT 5 with a content type.
 async fn publish_typed(env: &TestEnv, topic: &str, content_type: &str, payload: &'static [u8]) {
-    let options = MqttOptions::new("typed", "127.0.0.1", env.servers.mosquitto.port());
+    let mut options = MqttOptions::new("typed", "127.0.0.1", env.servers.mosquitto.port());
+    let (user, password) = broker_login();
+    options.set_credentials(user, password);
     let (client, mut event_loop) = AsyncClient::new(options, 10);
     let properties =
         PublishProperties { content_type: Some(content_type.to_owned()), ..PublishProperties::default() };
@@ -265,7 +267,9 @@ async fn check_names_filters_that_the_broker_refuses_or_no_template_matches() {
     let topics = |topics: &[&str]| env.base().set("mqtt.topics", topics.to_vec());
     let both = topics(&["sensors/#", "secret/#"])
         .set("mqtt.templates", vec!["sensors/{sensor...}", "secret/{sensor...}"])
-        .set("mqtt.url", broker.url());
+        .set("mqtt.url", broker.url())
+        .set("mqtt.username", "")
+        .set("mqtt.password", "");
     for (version, reason) in [("3", "refuses it without a reason"), ("5", "access rules do not allow it")] {
         let check = env.thicket_with(&["check"], &both.clone().set("mqtt.version", version));
         assert_eq!(check.status.code(), Some(1));
