@@ -31,6 +31,7 @@ mod receivers;
 mod reconcile;
 mod restart;
 mod retention;
+mod sensors;
 mod service_manager;
 mod slow_stores;
 mod sparkplug;
