@@ -187,11 +187,14 @@ pub(crate) fn cut() -> Duration {
 
 /// Takes the engine off a network for a while. Packets vanish, and connections stay open.
 pub(crate) fn black_hole(project: &Project, name: &str) {
+    let restarts = project.one("engine").restarts;
     network(project, "disconnect", name, "engine");
     pause(cut());
     network(project, "connect", name, "engine");
     project.wait_until_well();
     project.wait_until_flowing();
+    let restarted = project.one("engine").restarts - restarts;
+    assert_eq!(restarted, 0, "the engine waits for a store, and does not give up");
 }
 
 pub(crate) fn standby_takes_over(project: &Project) {
