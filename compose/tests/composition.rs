@@ -441,6 +441,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         let status = Command::new(folder().join("postgres/users.sh"))
             .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
             .env("PGPORT", server.port().to_string())
+            .env("PGPASSWORD", thicket_compose::password().unwrap())
             .envs([
                 ("GRAFANA_DATABASE_PASSWORD", "it's secret"),
                 ("ENGINE_DATABASE_PASSWORD", engine_password),
@@ -449,11 +450,11 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
             .unwrap();
         assert!(status.success());
     }
-    let connect = |user: &str| {
-        let url = server.url().replace("thicket@", &format!("{user}@"));
-        postgres::Client::connect(&url, postgres::NoTls).unwrap()
+    let connect = |user: &str, password: &str| {
+        let mut config: postgres::Config = server.url().parse().unwrap();
+        config.user(user).password(password).connect(postgres::NoTls).unwrap()
     };
-    let mut owner = connect("thicket");
+    let mut owner = connect("thicket", &thicket_compose::password().unwrap());
     owner
         .batch_execute("CREATE TABLE readings (n int); CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
         .unwrap();
@@ -464,7 +465,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         assert!(password.unwrap().starts_with("SCRAM-SHA-256$"));
     }
 
-    let mut reader = connect("grafana");
+    let mut reader = connect("grafana", "it's secret");
     assert_eq!(reader.query_one("SELECT n FROM v", &[]).unwrap().get::<_, i32>(0), 7);
     for forbidden in [
         "INSERT INTO t VALUES (8)",
@@ -480,7 +481,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         // The same holds if the user overrides its own default.
         reader.batch_execute(&format!("SET default_transaction_read_only = off; {forbidden}")).unwrap_err();
     }
-    let mut engine = connect("engine");
+    let mut engine = connect("engine", "a \"secret\"");
     engine.batch_execute("INSERT INTO t VALUES (8)").unwrap();
     engine.batch_execute("DROP TABLE t").unwrap_err();
     assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 2);

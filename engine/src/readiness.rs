@@ -63,10 +63,13 @@ fn stuck(metrics: &Metrics) -> Vec<String> {
     let commit = (metrics.commit_waits.oldest(), "a commit has not succeeded");
     let lease = (metrics.leases.age(), "the lease of a partition has not been renewed");
     let restore = (metrics.restore_waits.oldest(), "the history of a sensor has not been loaded");
+    let refused = (metrics.log_out_of_memory.get() == 1)
+        .then(|| "the log does not take messages: redis has no memory left (maxmemory)".to_owned());
     [(append, STUCK), (commit, STUCK), (lease, STUCK), (restore, RESTORE_STUCK)]
         .into_iter()
         .filter(|((age, _), limit)| age >= limit)
         .map(|((age, what), _)| format!("{what} for {} s", age.as_secs()))
+        .chain(refused)
         .collect()
 }
 
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_is_ready_and_a_refused_subscription_is_not() {
+    fn a_standby_is_ready_and_a_refused_subscription_or_append_is_not() {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         metrics.mqtt_connected.with_label_values(&["b"]).set(0);
         assert!(matches!(running(&metrics), Readiness::NotReady(reasons) if reasons.len() == 2));
@@ -131,6 +134,11 @@ mod tests {
         metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(1);
         let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
         assert_eq!(reasons, ["the broker b refuses topic filters; `thicket check` says why"]);
+        metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(0);
+        metrics.mqtt_connected.with_label_values(&["b"]).set(1);
+        metrics.log_out_of_memory.set(1);
+        let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
+        assert!(reasons.len() == 1 && reasons[0].contains("the log does not take messages"), "{reasons:?}");
         let stopping = Readiness::of(Phase::Stopping, &metrics, &[]);
         assert_eq!(stopping, Readiness::NotReady(vec!["stopping".to_owned()]));
     }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use thicket_actors::checkpoint::{Checkpointer, LOADS_IN_FLIGHT};
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
-use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
-use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
+use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
+use thicket_actors::source::{
+    AdmissionLimits, IngressPeers, IntakeLimits, LogWriter, MqttIngress, SubscriptionKeys,
+};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
@@ -126,8 +128,10 @@ impl Starter<'_> {
 
         let store = CheckpointStore::new(redis.clone(), self.keys.clone());
         let (reading, counting) = (pool.clone(), metrics.clone());
+        let budget =
+            BudgetOptions { memory: config.checkpoint.memory.bytes(), partitions: config.queue.partitions };
         let checkpointer = start_in_arbiter(arbiter, self.supervise("checkpointer"), move |_| {
-            Checkpointer::new(store, reading, counting)
+            Checkpointer::new(store, reading, budget, counting)
         });
         let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
         let (partitions, renewal) = (config.queue.partitions, self.renewal.clone());
@@ -155,8 +159,11 @@ impl Starter<'_> {
                 number,
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
-                evict_after: config.shards.evict_after,
-                max_detectors: (config.shards.max_detectors / usize::from(count)).max(1),
+                bounds: CacheBounds {
+                    evict_after: config.shards.evict_after,
+                    detectors: (config.shards.max_detectors / usize::from(count)).max(1),
+                    memory: config.shards.resolved_memory() / u64::from(count),
+                },
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };
             let peers = ShardPeers {
@@ -218,6 +225,7 @@ impl Starter<'_> {
             keys: SubscriptionKeys::new(&self.keys),
             redis: (redis, self.keys.clone()),
             pool: postgres_pool(config.postgres.server(), 1)?,
+            limits: intake_limits(config),
             detectors: config.detector_configs()?.to_json(),
         };
         let metrics = self.metrics.clone();
@@ -325,6 +333,19 @@ async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> 
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
+}
+
+/// The limits on what messages add.
+fn intake_limits(config: &Config) -> IntakeLimits {
+    let sensors = config.sensors;
+    let admission = AdmissionLimits {
+        max_sensors: sensors.max,
+        new_per_second: sensors.new_per_second,
+        new_at_once: sensors.new_at_once,
+        max_field_sets: sensors.max_field_sets,
+        max_fields: sensors.max_fields,
+    };
+    IntakeLimits { admission, dead_letters_per_second: config.dead_letters.max_per_second }
 }
 
 /// The number of threads for shards: one per shard, at most one per core.

@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod budgets;
 mod check;
 mod clocks;
 mod command_line;
@@ -28,6 +29,7 @@ mod poison;
 mod reconcile;
 mod restart;
 mod retention;
+mod sensors;
 mod service_manager;
 mod slow_stores;
 mod sparkplug;
