@@ -1,6 +1,8 @@
 //! Every metric of the engine, in one struct, registered in one place. No label has unbounded
 //! values: a sensor's name is never a label.
 
+mod notifications;
+
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
@@ -11,6 +13,8 @@ use thicket_detector::{Detection, Marks};
 use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
+
+pub use notifications::NotificationMetrics;
 
 /// Every metric of the engine. A field has the name of its metric, without `thicket_` and `_total`.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub struct Metrics {
     pub mqtt_subscriptions_refused: IntGaugeVec,
     /// Messages that `queue.reorder` holds back.
     pub reorder_held: IntGaugeVec,
+    /// Readings whose time was set back to `mqtt.max_lead` after their arrival.
+    pub readings_set_back: IntCounter,
     /// Readings that `queue.reorder` released early, because too many messages were held back.
     pub reorder_early: IntCounter,
     /// Sparkplug nodes that were asked for their births.
@@ -178,6 +184,8 @@ pub struct Metrics {
     pub detectors_limit: IntGauge,
     /// Always 1. The labels are the version of the program and the revision of its sources.
     pub build_info: IntGaugeVec,
+    /// Notifications.
+    pub notifications: NotificationMetrics,
     /// Appends in progress.
     pub append_waits: Waits,
     /// Commits in progress.
@@ -237,6 +245,10 @@ impl Metrics {
                 &["broker"],
             )?,
             reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,
+            readings_set_back: r.counter(
+                "readings_set_back_total",
+                "Readings whose time was set back, because it was further ahead of their arrival than mqtt.max_lead.",
+            )?,
             reorder_early: r.counter(
                 "reorder_early_total",
                 "Readings that queue.reorder released early, because too many messages were held back.",
@@ -390,6 +402,7 @@ impl Metrics {
                 "Always 1. The labels are the version of the program and the revision of its sources.",
                 &["version", "revision"],
             )?,
+            notifications: NotificationMetrics::new(&r)?,
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
             restore_waits: Waits::default(),

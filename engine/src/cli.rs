@@ -16,6 +16,7 @@ use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::migrate::MigrateArgs;
+use crate::notify::args::NotifyCommand;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
@@ -126,6 +127,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate(MigrateArgs),
+    /// Asks the engine at http.listen whether it is ready, for health checks. Exits 1 if it is not.
+    Ready,
     /// Shows the ledger, the records in flight, the brokers, the detectors, and losses; then the
     /// partitions that have no owner or lag behind.
     Status(StatusArgs),
@@ -153,6 +156,11 @@ pub(crate) enum Command {
     Anomalies {
         #[command(subcommand)]
         command: AnomaliesCommand,
+    },
+    /// Tests a route of notifications, lists notifications, and silences sensors.
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),

@@ -25,7 +25,9 @@ mod http;
 mod ledger;
 mod losses;
 mod migrate;
+mod notify;
 mod output;
+mod own_clock;
 mod presets;
 mod progress_line;
 mod prune;
@@ -33,6 +35,7 @@ mod prune;
 mod public;
 mod quarantine;
 mod readiness;
+mod ready;
 mod reconcile;
 mod reload;
 mod retention;
@@ -103,12 +106,14 @@ fn main() -> ExitCode {
         }
         Command::Check(args) => on_threads(check::check(&config, args)),
         Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
+        Command::Ready => on_threads(ready::ready(&config)),
         Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Sensors { command } => on_threads(sensor_fields::sensors(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
+        Command::Notify { command } => on_threads(notify::notify(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),

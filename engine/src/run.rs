@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
+use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::supervision::{ExitSignal, Frozen, Watchdog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,7 +18,8 @@ use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
 use crate::{
-    brokers, checkpoint_keep, clocks, fleet, ledger, prune, retention, security, service_manager, topology,
+    brokers, checkpoint_keep, clocks, fleet, ledger, notify, own_clock, prune, retention, security,
+    service_manager, topology,
 };
 
 /// Exit code: an actor gave up, or another node took over.
@@ -31,8 +33,10 @@ pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
+    own_clock::refuse_early()?;
     brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
+    security::warn_of_open_http(config);
     raise_descriptor_limit();
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -57,6 +61,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
+    let notifier = notify::start(config, &topology, &metrics, &exit)?;
     phase.send_replace(Phase::Running);
     service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
@@ -86,7 +91,10 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );
     tokio::select! {
-        () = topology.drain() => {
+        () = async {
+            topology.drain().await;
+            let _ = notifier.send(Drain).await;
+        } => {
             tracing::info!("stopped");
             Ok(code)
         }
