@@ -30,7 +30,7 @@ const FIRST_ALARMS: f64 = 2.0;
 /// Change of the threshold if ten times as many alarms are raised as are due.
 const GAIN: f64 = 4.0;
 /// The threshold falls by at most this much, however few alarms are raised.
-const LOWEST: f64 = -0.7;
+const LOWEST: f64 = -0.5;
 /// The numbers of alarms are halved when this many are due, so that they follow a sensor that
 /// changes.
 const MEMORY: f64 = 20.0;

@@ -9,9 +9,9 @@ use crate::event::OpenEvent;
 
 /// Usual readings in a row after which an anomaly is over.
 const PAUSE: u32 = 5;
-/// A reading that by itself is at least as common as one in ten is usual, whatever the readings
+/// A reading that by itself is at least as common as one in twenty is usual, whatever the readings
 /// before it were.
-const USUAL: f64 = 1.0;
+const USUAL: f64 = 1.3;
 /// In the aftermath of an anomaly, only a reading that by itself is as rare as one in a hundred
 /// begins another anomaly.
 pub(crate) const FRESH: f64 = 2.0;
