@@ -22,6 +22,10 @@ const PRIOR: f64 = 50.0;
 /// Readings of a block. A burst of rare readings is seldom longer, because the moving means of the
 /// measures reach back 20 readings.
 const BLOCK: u32 = 32;
+/// Bursts do not count for a reading that is as common as this among the readings, and count fully
+/// for one as rare as this: only bursts of rare readings raise alarms.
+const COMMON: f64 = 1.0;
+const RARE: f64 = 3.0;
 /// A past of N readings can show that a reading is as rare as one in this many times N, not more.
 const YOUTH: f64 = 3.0;
 /// Alarms, raised and due, that a new sensor starts with, so that its first alarm raises the
@@ -53,7 +57,10 @@ impl Calibration {
     /// Returns the rarity of a surprise.
     pub(crate) fn rarity(&self, surprise: f64, with_means: bool) -> f64 {
         let general = rarity_of(surprise, with_means);
-        let own = self.past.rarity_with_prior(general, PRIOR).max(self.rarity_among_blocks(general));
+        let of_reading = self.past.rarity_with_prior(general, PRIOR);
+        let excess = (self.rarity_among_blocks(general) - of_reading).max(0.0);
+        let part = ((of_reading - COMMON) / (RARE - COMMON)).clamp(0.0, 1.0);
+        let own = of_reading + part * excess;
         let past = self.past.total() as f64;
         (past * own + TRUST * general) / (past + TRUST)
     }
@@ -116,7 +123,8 @@ impl Calibration {
             && self.past_blocks.is_sound()
             && self.greatest >= 0.0
             && self.count < BLOCK
-            && self.raised >= 0.0 && self.due >= 0.0
+            && self.raised >= 0.0
+            && self.due >= 0.0
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
