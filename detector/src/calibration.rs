@@ -163,11 +163,11 @@ mod tests {
         let (mut scattered, mut in_bursts) = (Calibration::default(), Calibration::default());
         for i in 0..96_000_u32 {
             let of = |is_rare: bool| if is_rare { 2.5 } else { f64::from(i % 10) / 10.0 };
-            scattered.learn(of(i % 100 == 0), false);
-            in_bursts.learn(of(i % 1_600 < 16), false);
+            scattered.learn(of(i % 1_000 == 0), false);
+            in_bursts.learn(of(i % 16_000 < 16), false);
         }
         let [each, burst] = [&scattered, &in_bursts].map(|calibration| calibration.rarity(2.4, false));
-        assert!((1.9..2.4).contains(&each) && burst > each + 0.5, "{each} {burst}");
+        assert!((2.5..3.4).contains(&each) && burst > each + 0.5, "{each} {burst}");
     }
 
     #[test]
