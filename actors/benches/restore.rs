@@ -17,7 +17,7 @@ use diesel::sql_types::{Array, BigInt, Double, Integer, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use prometheus::{IntCounter, Registry};
-use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
 use thicket_actors::detector::{RestoreFacts, restore};
 use thicket_actors::messages::Load;
 use thicket_actors::metrics::Metrics;
@@ -146,7 +146,7 @@ impl Bench {
             let (seq, config) = (detector.seq(), self.config.fingerprint);
             let checkpoint =
                 Checkpoint { sensor: sensor.as_str().to_owned(), seq, newest, era: 0, config, state };
-            bytes += store.save(PartitionId(0), &sensor, &checkpoint).await?;
+            bytes += store.save(PartitionId(0), &sensor, &checkpoint, 0.0).await?.bytes;
             let last_stored = detector.apply(ts(BEFORE), &names, &values(number, BEFORE, self.fields))?;
             let mut rows = vec![(BEFORE, last_stored.score)];
             for i in BEFORE + 1..BEFORE + self.every * number / SENSORS {
@@ -199,7 +199,8 @@ impl Bench {
         let (intensity, restarts) =
             (Intensity::new(1, Duration::from_secs(1)), IntCounter::new("restarts", "restarts")?);
         let supervision = Supervision { actor: "checkpointer", intensity, exit, restarts };
-        let checkpointer = start_here(Checkpointer::new(store, pool.clone(), metrics), supervision);
+        let budget = BudgetOptions { memory: None, partitions: 1 };
+        let checkpointer = start_here(Checkpointer::new(store, pool.clone(), budget, metrics), supervision);
         let config = std::sync::Arc::new(self.config.clone());
         let servers_before = servers_cpu(&pool).await?;
         let cpu = ProcessTime::now();

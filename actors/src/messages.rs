@@ -140,6 +140,8 @@ pub struct Scores {
     pub checkpoint: Option<Checkpoint>,
     /// The report about the sensor's fields, if one of the readings has changed it.
     pub fields: Option<FieldReport>,
+    /// Memory of the detector in bytes; `None` if it has hardly changed since the last answer.
+    pub memory: Option<u64>,
     /// Time that the detector spent.
     pub elapsed: Duration,
 }

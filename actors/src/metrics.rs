@@ -1,6 +1,8 @@
 //! Every metric of the engine, in one struct, registered in one place. No label has unbounded
 //! values: a sensor's name is never a label.
 
+mod notifications;
+
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
@@ -8,8 +10,11 @@ use prometheus::{
     Opts, Registry,
 };
 use thicket_detector::{Detection, Marks};
+use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
+
+pub use notifications::NotificationMetrics;
 
 /// Every metric of the engine. A field has the name of its metric, without `thicket_` and `_total`.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub struct Metrics {
     pub mqtt_subscriptions_refused: IntGaugeVec,
     /// Messages that `queue.reorder` holds back.
     pub reorder_held: IntGaugeVec,
+    /// Readings whose time was set back to `mqtt.max_lead` after their arrival.
+    pub readings_set_back: IntCounter,
     /// Readings that `queue.reorder` released early, because too many messages were held back.
     pub reorder_early: IntCounter,
     /// Sparkplug nodes that were asked for their births.
@@ -42,6 +49,10 @@ pub struct Metrics {
     pub entries_appended: IntCounter,
     /// Time of one flush to the log: until Redis has confirmed all its appends.
     pub append_seconds: Histogram,
+    /// Appends that failed and were tried again.
+    pub append_failures: IntCounter,
+    /// 1 while Redis refuses appends, because it has no memory left.
+    pub log_out_of_memory: IntGauge,
     /// Appends that waited because a partition had `queue.max_backlog` entries.
     pub backlog_full: IntCounter,
     /// Scored readings, by shard.
@@ -61,8 +72,12 @@ pub struct Metrics {
     /// Scored readings by mark: `suppressed`, `imputed`, `stuck`, `after_silence`,
     /// `learning_slowed`.
     pub readings_marked: IntCounterVec,
-    /// Dead letters stored, by reason.
+    /// Dead letters by reason: those stored, and those that are only counted.
     pub dead_letters: IntCounterVec,
+    /// Dead letters that were only counted, beyond `dead_letters.max_per_second`.
+    pub dead_letters_unstored: IntCounter,
+    /// Dead letters that were deleted because of `dead_letters.keep` or `dead_letters.max_rows`.
+    pub dead_letters_expired: IntCounter,
     /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
     pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
@@ -71,6 +86,10 @@ pub struct Metrics {
     pub shard_lag_seconds: GaugeVec,
     /// Detectors in memory, by shard.
     pub detectors: IntGaugeVec,
+    /// Memory of the detectors, in bytes, by shard.
+    pub detector_memory_bytes: IntGaugeVec,
+    /// Maximum memory of the detectors of this node, in bytes.
+    pub detector_memory_limit_bytes: IntGauge,
     /// Detectors restored from a checkpoint or from stored rows.
     pub detector_restores: IntCounter,
     /// Idle detectors that were checkpointed and evicted from memory.
@@ -98,6 +117,16 @@ pub struct Metrics {
     pub checkpoint_bytes: IntCounter,
     /// Age of the oldest checkpoint that waits to be written.
     pub checkpoint_oldest_age_seconds: Gauge,
+    /// Memory that all checkpoints take in Redis, in bytes.
+    pub checkpoint_memory_bytes: IntGauge,
+    /// Memory that all checkpoints may take in Redis, in bytes.
+    pub checkpoint_memory_limit_bytes: IntGauge,
+    /// Checkpoints that were evicted from Redis, because others are worth more.
+    pub checkpoints_evicted: IntCounter,
+    /// Checkpoints that were not written, because they have no room in Redis.
+    pub checkpoints_refused: IntCounter,
+    /// Checkpoints that were deleted, because their sensors are gone.
+    pub checkpoints_deleted: IntCounter,
     /// Restarts after a panic, by actor.
     pub actor_restarts: IntCounterVec,
     /// Gaps in a partition's log: entries that Redis acknowledged and lost.
@@ -117,6 +146,9 @@ pub struct Metrics {
     pub partitions_owned: IntGauge,
     /// Partitions of the deployment.
     pub partitions: IntGauge,
+    /// Partitions that a later version of the detection algorithm has scored: this build leaves them
+    /// alone.
+    pub partitions_refused: IntGauge,
     /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
     pub role: IntGaugeVec,
     /// 1 if the store has answered within the last seconds, by `store`: `redis` or `postgresql`.
@@ -125,6 +157,9 @@ pub struct Metrics {
     pub append_oldest_seconds: Gauge,
     /// How long the oldest commit in progress has taken, with its retries; 0 if there is none.
     pub commit_oldest_seconds: Gauge,
+    /// How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if
+    /// there is none.
+    pub restore_oldest_seconds: Gauge,
     /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node
     /// holds none.
     pub lease_renewal_age_seconds: Gauge,
@@ -135,6 +170,8 @@ pub struct Metrics {
     /// Sensors by `state`: `known`, `reporting` (with a reading of the last day) or `silent` (reporting,
     /// but without a reading of the last two hours).
     pub sensors: IntGaugeVec,
+    /// Maximum number of sensors.
+    pub sensors_limit: IntGauge,
     /// Anomalies that go on.
     pub anomalies_open: IntGauge,
     /// Size of the database in PostgreSQL, in bytes.
@@ -147,10 +184,14 @@ pub struct Metrics {
     pub detectors_limit: IntGauge,
     /// Always 1. The labels are the version of the program and the revision of its sources.
     pub build_info: IntGaugeVec,
+    /// Notifications.
+    pub notifications: NotificationMetrics,
     /// Appends in progress.
     pub append_waits: Waits,
     /// Commits in progress.
     pub commit_waits: Waits,
+    /// Loads of the histories of sensors in progress.
+    pub restore_waits: Waits,
     /// The leases on partitions that this node holds.
     pub leases: HeldLeases,
 }
@@ -204,6 +245,10 @@ impl Metrics {
                 &["broker"],
             )?,
             reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,
+            readings_set_back: r.counter(
+                "readings_set_back_total",
+                "Readings whose time was set back, because it was further ahead of their arrival than mqtt.max_lead.",
+            )?,
             reorder_early: r.counter(
                 "reorder_early_total",
                 "Readings that queue.reorder released early, because too many messages were held back.",
@@ -225,6 +270,9 @@ impl Metrics {
                 .counter("records_appended_total", "Readings and dead letters appended to the log.")?,
             entries_appended: r.counter("entries_appended_total", "Entries appended to the log. An entry holds many records.")?,
             append_seconds: r.histogram("append_seconds", "Time of one flush to the log: until Redis has confirmed all its appends.", APPEND_BUCKETS)?,
+            append_failures: r.counter("append_failures_total", "Appends that failed and were tried again.")?,
+            log_out_of_memory: r
+                .gauge("log_out_of_memory", "1 while Redis refuses appends, because it has no memory left.")?,
             backlog_full: r
                 .counter("backlog_full_total", "Appends that waited because a partition had queue.max_backlog entries.")?,
             readings_scored: r.counters("readings_scored_total", "Scored readings, by shard.", &["shard"])?,
@@ -248,7 +296,15 @@ impl Metrics {
                 "Scored readings by mark.",
                 &["mark"],
             )?,
-            dead_letters: r.counters("dead_letters_total", "Dead letters stored, by reason.", &["reason"])?,
+            dead_letters: r.counters("dead_letters_total", "Dead letters by reason: those stored, and those beyond dead_letters.max_per_second.", &["reason"])?,
+            dead_letters_unstored: r.counter(
+                "dead_letters_unstored_total",
+                "Dead letters that were only counted, beyond dead_letters.max_per_second.",
+            )?,
+            dead_letters_expired: r.counter(
+                "dead_letters_expired_total",
+                "Dead letters that were deleted because of dead_letters.keep or dead_letters.max_rows.",
+            )?,
             anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(
@@ -257,6 +313,9 @@ impl Metrics {
                 &["shard"],
             )?,
             detectors: r.gauges("detectors", "Detectors in memory, by shard.", &["shard"])?,
+            detector_memory_bytes: r.gauges("detector_memory_bytes", "Memory of the detectors, by shard.", &["shard"])?,
+            detector_memory_limit_bytes: r
+                .gauge("detector_memory_limit_bytes", "Maximum memory of the detectors of this node.")?,
             detector_restores: r.counter("detector_restores_total", "Detectors restored from a checkpoint or from stored rows.")?,
             detector_evictions: r
                 .counter("detector_evictions_total", "Idle detectors that were checkpointed and evicted from memory.")?,
@@ -280,6 +339,20 @@ impl Metrics {
                 "checkpoint_oldest_age_seconds",
                 "Age of the oldest checkpoint that waits to be written.",
             )?,
+            checkpoint_memory_bytes: r
+                .gauge("checkpoint_memory_bytes", "Memory that all checkpoints take in Redis.")?,
+            checkpoint_memory_limit_bytes: r
+                .gauge("checkpoint_memory_limit_bytes", "Memory that all checkpoints may take in Redis.")?,
+            checkpoints_evicted: r.counter(
+                "checkpoints_evicted_total",
+                "Checkpoints that were evicted from Redis, because others are worth more.",
+            )?,
+            checkpoints_refused: r.counter(
+                "checkpoints_refused_total",
+                "Checkpoints that were not written, because they have no room in Redis.",
+            )?,
+            checkpoints_deleted: r
+                .counter("checkpoints_deleted_total", "Checkpoints that were deleted, because their sensors are gone.")?,
             actor_restarts: r.counters("actor_restarts_total", "Restarts after a panic, by actor.", &["actor"])?,
             log_gaps: r.counter("log_gaps_total", "Gaps in a partition's log: entries that Redis acknowledged and lost.")?,
             ledger_records: r.gauges(
@@ -294,10 +367,12 @@ impl Metrics {
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,
+            partitions_refused: r.gauge("partitions_refused", "Partitions that a later version of the detection algorithm has scored: this build leaves them alone.")?,
             role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,
             commit_oldest_seconds: r.float_gauge("commit_oldest_seconds", "How long the oldest commit in progress has taken, with its retries; 0 if there is none.")?,
+            restore_oldest_seconds: r.float_gauge("restore_oldest_seconds", "How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if there is none.")?,
             lease_renewal_age_seconds: r.float_gauge(
                 "lease_renewal_age_seconds",
                 "Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node holds none.",
@@ -315,6 +390,7 @@ impl Metrics {
                 "Sensors by state: known, reporting (with a reading of the last day), silent (reporting, but without a reading of the last two hours).",
                 &["state"],
             )?,
+            sensors_limit: r.gauge("sensors_limit", "Maximum number of sensors (sensors.max).")?,
             anomalies_open: r.gauge("anomalies_open", "Anomalies that go on.")?,
             postgres_bytes: r.gauge("postgres_bytes", "Size of the database in PostgreSQL.")?,
             redis_memory_bytes: r.gauge("redis_memory_bytes", "Memory that Redis uses.")?,
@@ -326,12 +402,17 @@ impl Metrics {
                 "Always 1. The labels are the version of the program and the revision of its sources.",
                 &["version", "revision"],
             )?,
+            notifications: NotificationMetrics::new(&r)?,
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
+            restore_waits: Waits::default(),
             leases: HeldLeases::default(),
         };
         for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
+        }
+        for reason in Reason::ALL {
+            metrics.dead_letters.with_label_values(&[reason.as_str()]).inc_by(0);
         }
         for (mark, _) in marks(Marks::default()) {
             metrics.readings_marked.with_label_values(&[mark]).inc_by(0);
@@ -343,6 +424,7 @@ impl Metrics {
     pub fn refresh(&self) {
         self.append_oldest_seconds.set(self.append_waits.oldest().as_secs_f64());
         self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
+        self.restore_oldest_seconds.set(self.restore_waits.oldest().as_secs_f64());
         self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
         self.partitions_owned.set(self.leases.valid() as i64);
     }

@@ -16,11 +16,11 @@ use thicket_schema::{
     Control, Entry, FieldSet, Flag, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
-use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
-use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
+use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_store::faults;
@@ -62,7 +62,8 @@ impl TestEnv {
         };
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
-        let checkpointer = start(Checkpointer::new(store, pool.clone(), metrics.clone()));
+        let budget = BudgetOptions { memory: None, partitions: 1 };
+        let checkpointer = start(Checkpointer::new(store, pool.clone(), budget, metrics.clone()));
         let (node, ttl) = (NodeName::of_this_process("node"), Duration::from_millis(600));
         let leases = Leases::new(client.clone(), node.clone(), ttl);
         let renewal = Renewal::start((&redis.url()).into(), node, ttl, metrics.leases.clone()).unwrap();
@@ -72,8 +73,7 @@ impl TestEnv {
             number: 0,
             detectors: std::sync::Arc::new(DetectorConfigs::new(config, Vec::new())),
             checkpoint_every: 20,
-            evict_after: Duration::from_mins(1),
-            max_detectors: 100,
+            bounds: CacheBounds { evict_after: Duration::from_mins(1), detectors: 100, memory: 1 << 30 },
             max_in_flight: 1_000,
         };
         let (exit, _) = ExitSignal::new();

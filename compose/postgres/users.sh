@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# Runs once, when the database is created: creates the users of the engine and of Grafana. Every
-# viewer of a dashboard can send any SQL through Grafana. Therefore its user can read the views, and
-# do nothing else. `thicket migrate --roles` grants to the two roles what they need.
+# Creates the users of the engine and of Grafana, or gives them their present passwords. Every viewer
+# of a dashboard can send any SQL through Grafana. Therefore its user can read the views, and do
+# nothing else. `thicket migrate --roles` grants to the two roles what they need.
+#
+# The container runs it once, when it creates the database. Run it again for a database that is older
+# than this script, or after a change of the passwords:
+#   docker compose -f compose/compose.yaml exec postgres bash /docker-entrypoint-initdb.d/10-users.sh
 set -euo pipefail
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --set grafana="$GRAFANA_DATABASE_PASSWORD" \
     --set engine="$ENGINE_DATABASE_PASSWORD" --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'
-CREATE ROLE thicket_engine NOLOGIN;
-CREATE ROLE thicket_reader NOLOGIN;
-CREATE ROLE engine LOGIN PASSWORD :'engine' IN ROLE thicket_engine;
-CREATE ROLE grafana LOGIN PASSWORD :'grafana' CONNECTION LIMIT 20 IN ROLE thicket_reader;
+SELECT format('CREATE ROLE %I NOLOGIN', name) FROM unnest(ARRAY['thicket_engine', 'thicket_reader', 'engine', 'grafana']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
+GRANT thicket_engine TO engine;
+GRANT thicket_reader TO grafana;
+ALTER ROLE engine LOGIN PASSWORD :'engine';
+ALTER ROLE grafana LOGIN PASSWORD :'grafana' CONNECTION LIMIT 20;
 ALTER ROLE grafana SET default_transaction_read_only = on;
 ALTER ROLE grafana SET statement_timeout = '30s';
 -- Only a superuser can raise it: a sort must not fill the disk.

@@ -50,6 +50,14 @@ pub enum Error {
         /// How many ports were tried.
         tries: u32,
     },
+    /// The given port is not free.
+    #[error("port {port} for {server} is taken: stop the program that listens there, or give another port")]
+    PortTaken {
+        /// Which server.
+        server: &'static str,
+        /// The port.
+        port: u16,
+    },
     /// PostgreSQL refuses to run as root, and the user `postgres` cannot reach the data directory.
     #[error(
         "PostgreSQL runs as the user `postgres`, who cannot enter {}: choose another data directory, or `chmod o+x` it",

@@ -1,7 +1,11 @@
 //! Starts the servers that Thicket needs, natively and privately: Redis, Mosquitto, PostgreSQL and
-//! Prometheus from the distribution's packages. Each listens on a free loopback port, keeps its
-//! data in a directory of the caller, and uses the configuration file of its container. The demo
-//! and the tests use this crate; production does not need it.
+//! Prometheus from the distribution's packages. Each listens on a loopback port, free or
+//! given, keeps its data in a directory of the caller, and uses the configuration file of its
+//! container. `thicket up`, the demo and the tests use this crate; an engine on servers of its own
+//! does not.
+//!
+//! Other users of the machine can neither connect to the servers of the demo and the tests, because
+//! each asks for a random password, nor read their files, and none of them runs as root.
 //!
 //! Every server runs in its own process group, so that Ctrl-C in the terminal does not reach it
 //! before its owner has drained. It is stopped when its handle is dropped. If its owner dies, the
@@ -27,9 +31,10 @@
 //! - [`server`]: one running server of any kind: start, stop, kill, restart.
 //! - [`tls`]: a further port with TLS.
 //! - `process`: child processes that end with their handle, and with this process.
+//! - `account`: the accounts of servers that root starts, and files that only they may read.
 //! - `port`: loopback ports, each reserved for one process of this user.
-//! - `private`: the directory that the processes of one user share, for locks on ports and templates
-//!   of clusters.
+//! - [`private`]: the directory that the processes of one user share, for locks on ports, templates of
+//!   clusters, and the password of all servers.
 //! - `settings`: replaces settings in the shipped configuration files.
 //! - `program`: finds the servers that the distribution has installed.
 //! - `wait`: waiting for a condition.
@@ -37,11 +42,12 @@
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
 
+mod account;
 mod error;
 mod mosquitto;
 mod port;
 mod postgres;
-mod private;
+pub mod private;
 mod process;
 mod program;
 mod prometheus;
@@ -54,9 +60,12 @@ mod wait;
 
 pub use error::Error;
 pub use mosquitto::{Mosquitto, MosquittoService};
+pub use port::PortChoice;
 pub use postgres::{MessageLocale, Postgres, PostgresService};
+pub use private::{USER, password};
+pub use program::missing_packages;
 pub use prometheus::{Prometheus, PrometheusService};
 pub use redis::{Redis, RedisService};
 pub use server::Server;
-pub use servers::Servers;
+pub use servers::{Ports, Servers};
 pub use tls::TlsFiles;

@@ -22,6 +22,18 @@ const FIRST: u16 = 15_000;
 const COUNT: u16 = 15_000;
 const TRIES: u32 = 2_000;
 
+/// The port that a server shall have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PortChoice {
+    /// Any free port.
+    #[default]
+    Free,
+    /// This port, or any free port if it is taken.
+    Preferred(u16),
+    /// This port. It is an error if the port is taken.
+    Given(u16),
+}
+
 /// A port that is reserved for this process while the value lives.
 #[derive(Debug)]
 pub(crate) struct Port {
@@ -30,6 +42,18 @@ pub(crate) struct Port {
 }
 
 impl Port {
+    /// Reserves a port.
+    pub(crate) fn choose(choice: PortChoice, server: &'static str) -> Result<Port, Error> {
+        match choice {
+            PortChoice::Free => Self::reserve(server),
+            PortChoice::Preferred(number) => match Self::given(number, server) {
+                Err(Error::PortTaken { .. }) => Self::reserve(server),
+                reserved => reserved,
+            },
+            PortChoice::Given(number) => Self::given(number, server),
+        }
+    }
+
     /// Reserves a free port.
     pub(crate) fn reserve(server: &'static str) -> Result<Port, Error> {
         let directory = private::directory("ports")?;
@@ -51,6 +75,16 @@ impl Port {
         Err(Error::NoPort { server, tries: TRIES })
     }
 
+    /// Reserves this port, which the caller has chosen.
+    fn given(number: u16, server: &'static str) -> Result<Port, Error> {
+        let path = private::directory("ports")?.join(number.to_string());
+        let file = File::create(&path).during(|| format!("create {}", path.display()))?;
+        if file.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+            return Ok(Port { number, _lock: file });
+        }
+        Err(Error::PortTaken { server, port: number })
+    }
+
     pub(crate) fn number(&self) -> u16 {
         self.number
     }
@@ -70,7 +104,8 @@ fn next_offset() -> u16 {
 mod tests {
     use std::{collections::BTreeSet, net::TcpListener};
 
-    use super::Port;
+    use super::{Port, PortChoice};
+    use crate::error::Error;
 
     #[test]
     fn a_reserved_port_is_free_and_is_given_to_nobody_else() {
@@ -80,5 +115,18 @@ mod tests {
         for port in &ports {
             TcpListener::bind(("127.0.0.1", port.number())).unwrap();
         }
+        let taken = Port::given(ports[0].number(), "test").unwrap_err();
+        assert!(matches!(taken, Error::PortTaken { .. }), "{taken}");
+    }
+
+    #[test]
+    fn a_given_port_is_refused_while_another_program_listens_there() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let number = listener.local_addr().unwrap().port();
+        let taken = Port::given(number, "test").unwrap_err().to_string();
+        assert!(taken.contains(&number.to_string()), "{taken}");
+        assert_ne!(Port::choose(PortChoice::Preferred(number), "test").unwrap().number(), number);
+        drop(listener);
+        assert_eq!(Port::given(number, "test").unwrap().number(), number);
     }
 }

@@ -19,9 +19,24 @@ pub(crate) fn find(program: &str, package: &'static str) -> Result<PathBuf, Erro
         .ok_or_else(|| Error::NotInstalled { program: program.to_owned(), package })
 }
 
-/// Finds the directory of the newest PostgreSQL with `postgres` and `initdb`. Debian keeps them off
-/// `PATH`, in one directory per version.
-pub(crate) fn postgres_binaries() -> Result<PathBuf, Error> {
+/// Returns the Debian packages of the servers that an engine needs and that are not installed.
+pub fn missing_packages() -> Vec<&'static str> {
+    let servers = [
+        find("redis-server", "redis-server"),
+        find("mosquitto", "mosquitto"),
+        postgres_binaries(None),
+        find("setpriv", "util-linux"),
+    ];
+    let package = |found: Result<PathBuf, Error>| match found {
+        Err(Error::NotInstalled { package, .. }) => Some(package),
+        _ => None,
+    };
+    servers.into_iter().filter_map(package).collect()
+}
+
+/// Finds the directory with `postgres` and `initdb`: of PostgreSQL `version` if it is installed, else
+/// of the newest. Debian keeps them off `PATH`, in one directory per version.
+pub(crate) fn postgres_binaries(version: Option<u32>) -> Result<PathBuf, Error> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(POSTGRES_VERSIONS)
         .into_iter()
         .flatten()
@@ -31,7 +46,7 @@ pub(crate) fn postgres_binaries() -> Result<PathBuf, Error> {
             Some((version, directory.join("bin")))
         })
         .collect();
-    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    versions.sort_by_key(|(found, _)| (Some(*found) != version, std::cmp::Reverse(*found)));
     let complete =
         |directory: &PathBuf| ["postgres", "initdb"].iter().all(|name| is_executable(&directory.join(name)));
     if let Some((_, directory)) = versions.into_iter().find(|(_, directory)| complete(directory)) {

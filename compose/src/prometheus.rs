@@ -74,7 +74,7 @@ impl Service for PrometheusService {
 
 impl PrometheusService {
     /// Returns the shipped file with the interval, rules and targets of this instance, and without
-    /// other scrape jobs.
+    /// other scrape jobs and the Alertmanager.
     fn settings(&self) -> Result<String, Error> {
         let mut rule_files = Vec::new();
         for file in &self.rule_files {
@@ -89,7 +89,8 @@ impl PrometheusService {
                 ("evaluation_interval", format!("evaluation_interval: {interval}ms")),
                 // The debug form of a list of strings is a YAML list of double-quoted strings.
                 ("rule_files", format!("rule_files: {rule_files:?}")),
-                ("targets", format!("- targets: {:?}", self.targets)),
+                ("dns_sd_configs", "static_configs:".to_owned()),
+                ("{names", format!("- targets: {:?}", self.targets)),
             ],
         ))
     }

@@ -3,7 +3,26 @@
 
 use std::{path::Path, thread};
 
-use crate::{error::Error, mosquitto::Mosquitto, postgres::Postgres, redis::Redis, tls::TlsFiles};
+use crate::{
+    error::Error,
+    mosquitto::{Mosquitto, MosquittoService},
+    port::PortChoice,
+    postgres::{Postgres, PostgresService},
+    redis::{Redis, RedisService},
+    server::Server,
+    tls::TlsFiles,
+};
+
+/// The ports of the three servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// The port of Mosquitto.
+    pub mosquitto: PortChoice,
+    /// The port of Redis.
+    pub redis: PortChoice,
+    /// The port of PostgreSQL.
+    pub postgres: PortChoice,
+}
 
 /// Mosquitto, Redis and PostgreSQL in one directory. Dropping the value stops them in this order:
 /// first the messages, then the log, then the rows.
@@ -22,6 +41,16 @@ impl Servers {
     /// the others.
     pub fn start(directory: &Path) -> Result<Servers, Error> {
         Self::start_each(directory, Mosquitto::start, Redis::start, Postgres::start)
+    }
+
+    /// Starts all three like [`start`](Self::start), on the given ports.
+    pub fn start_on(directory: &Path, ports: Ports) -> Result<Servers, Error> {
+        Self::start_each(
+            directory,
+            |directory| Server::start_service_on(MosquittoService::default(), directory, ports.mosquitto),
+            |directory| Server::start_service_on(RedisService::default(), directory, ports.redis),
+            |directory| Server::start_service_on(PostgresService::default(), directory, ports.postgres),
+        )
     }
 
     /// Starts all three like [`start`](Self::start), with TLS in addition.

@@ -16,9 +16,10 @@ use serde_json::Value;
 use thicket_compose::Postgres;
 
 /// Services that exit when they are done. The others run until they are stopped.
-const ONE_SHOT: [&str; 3] = ["migrate", "sounds", "heavy-replay"];
+const ONE_SHOT: [&str; 4] = ["permissions", "migrate", "sounds", "heavy-replay"];
 /// The settings of the engine that the composition sets.
-const ENGINE_SETTINGS: [&str; 5] = [
+const ENGINE_SETTINGS: [&str; 6] = [
+    "THICKET_CONFIG",
     "THICKET__HTTP__LISTEN",
     "THICKET__LOG__LEVEL",
     "THICKET__MQTT__URL",
@@ -52,17 +53,24 @@ fn texts(list: &Value) -> Vec<&str> {
 }
 
 /// Replaces `${NAME:-default}`. Returns the text and the defaults of each name. Panics at a
-/// variable without a default.
+/// variable without a default, unless it is required (`${NAME:?message}`) here or before.
 fn interpolate(text: &str) -> (String, BTreeMap<String, BTreeSet<String>>) {
     let mut result = String::new();
     let mut defaults: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut required = BTreeSet::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let (variable, after) = after.split_once('}').unwrap();
-        let (name, default) = variable.split_once(":-").expect("a variable without a default");
-        defaults.entry(name.to_owned()).or_default().insert(default.to_owned());
         result.push_str(before);
-        result.push_str(default);
+        if let Some((name, default)) = variable.split_once(":-") {
+            defaults.entry(name.to_owned()).or_default().insert(default.to_owned());
+            result.push_str(default);
+        } else {
+            let (name, message) = variable.split_once(":?").unwrap_or((variable, ""));
+            let first = required.insert(name.to_owned());
+            assert!(first != message.is_empty(), "{name} has no default");
+            result.push_str("given");
+        }
         rest = after;
     }
     result.push_str(rest);
@@ -74,6 +82,7 @@ fn the_whole_path_is_there() {
     let composition = composition();
     let names: BTreeSet<&str> = services(&composition).into_iter().map(|(name, _)| name).collect();
     let expected = [
+        "permissions",
         "mosquitto",
         "redis",
         "postgres",
@@ -83,13 +92,71 @@ fn the_whole_path_is_there() {
         "replay",
         "heavy-replay",
         "prometheus",
+        "alertmanager",
         "grafana",
     ];
     assert_eq!(names, BTreeSet::from(expected));
     for (name, service) in services(&composition) {
         let profiles = texts(&service["profiles"]);
-        let expected = if name == "heavy-replay" { vec!["load"] } else { vec![] };
+        let expected = match name {
+            "sounds" => vec!["demo", "load"],
+            "replay" => vec!["demo"],
+            "heavy-replay" => vec!["load"],
+            _ => vec![],
+        };
         assert_eq!(profiles, expected, "{name}");
+    }
+}
+
+#[test]
+fn one_service_builds_the_image_and_the_others_wait_for_it() {
+    let composition = composition();
+    for (name, service) in services(&composition) {
+        let own = service["image"].as_str().unwrap().starts_with("thicket:");
+        let builds = name == "migrate";
+        assert_eq!(service["build"].is_object(), builds, "{name}");
+        let policy = own.then_some(if builds { "build" } else { "never" });
+        assert_eq!(service["pull_policy"].as_str(), policy, "{name}");
+        if own && !builds {
+            let needs = service["depends_on"].as_object().unwrap();
+            let waits = needs.keys().any(|needed| ["migrate", "engine"].contains(&&**needed));
+            assert!(waits, "{name} may start before the image is built");
+        }
+    }
+}
+
+#[test]
+fn every_service_has_limits_and_no_more_networks_than_it_needs() {
+    let composition = composition();
+    let mut used = BTreeSet::new();
+    for (name, service) in services(&composition) {
+        assert!(service["mem_limit"].is_string(), "{name}");
+        assert!(service["pids_limit"].is_u64(), "{name}");
+        let networks = texts(&service["networks"]);
+        assert_eq!(networks.is_empty(), service["network_mode"] == "none", "{name}");
+        let needs_way_out = !texts(&service["ports"]).is_empty();
+        let internal = |network: &&str| composition["networks"][*network]["internal"] == true;
+        assert!(!needs_way_out || !networks.iter().all(internal), "{name} publishes no port");
+        used.extend(networks);
+    }
+    let declared: BTreeSet<&str> =
+        composition["networks"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(used, declared);
+}
+
+#[test]
+fn the_overrides_change_services_that_are_there() {
+    let composition = composition();
+    let names: BTreeSet<&str> = services(&composition).into_iter().map(|(name, _)| name).collect();
+    for file in ["publish.yaml", "secure.yaml"] {
+        let overrides: Value = serde_saphyr::from_str(&interpolate(&read(file)).0).unwrap();
+        for (name, service) in services(&overrides) {
+            assert!(names.contains(name), "{file}: {name}");
+            let known = shipped_settings();
+            for key in service["environment"].as_object().into_iter().flat_map(|keys| keys.keys()) {
+                assert!(!key.starts_with("THICKET__") || known.contains(key), "{file}: {name}: {key}");
+            }
+        }
     }
 }
 
@@ -103,6 +170,8 @@ fn every_image_is_pinned() {
         }
     }
     let dockerfile = read("Dockerfile");
+    let version = format!("org.opencontainers.image.version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(dockerfile.contains(&version), "the label of the version");
     let mut stages = BTreeSet::new();
     for line in dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")) {
         let (image, stage) = line.split_once(" AS ").unwrap_or((line, ""));
@@ -124,7 +193,7 @@ fn every_port_is_for_this_machine_only() {
     let composition = composition();
     let mut published = BTreeSet::new();
     for (name, service) in services(&composition) {
-        assert!(service["network_mode"].is_null(), "{name}");
+        assert_ne!(service["network_mode"], "host", "{name}");
         for port in texts(&service["ports"]) {
             let parts: Vec<&str> = port.split(':').collect();
             let [address, outside, inside] = parts[..] else { panic!("{name}: {port}") };
@@ -133,7 +202,7 @@ fn every_port_is_for_this_machine_only() {
             assert!(published.insert(outside.to_owned()), "{name}: {outside} is published twice");
         }
     }
-    let expected = ["1883", "3000", "5432", "9090", "9464"].map(str::to_owned);
+    let expected = ["1883", "3000", "9090", "9093"].map(str::to_owned);
     assert_eq!(published, BTreeSet::from(expected));
 }
 
@@ -142,11 +211,17 @@ fn no_service_has_more_rights_than_it_needs() {
     for (name, service) in services(&composition()) {
         let user = service["user"].as_str().unwrap_or_else(|| panic!("{name} has no user"));
         let (user, _) = user.split_once(':').unwrap();
-        assert!(user.parse::<u32>().unwrap() > 0, "{name} runs as root");
+        if name == "permissions" {
+            assert_eq!(texts(&service["cap_add"]), ["DAC_READ_SEARCH", "FOWNER"]);
+            assert_eq!(service["network_mode"], "none");
+        } else {
+            assert!(user.parse::<u32>().unwrap() > 0, "{name} runs as root");
+            assert!(service["cap_add"].is_null(), "{name}");
+        }
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
         assert_eq!(texts(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
-        assert!(service["privileged"].is_null() && service["cap_add"].is_null(), "{name}");
+        assert!(service["privileged"].is_null(), "{name}");
     }
 }
 
@@ -156,19 +231,31 @@ fn every_mounted_file_exists_and_every_volume_is_declared_and_used() {
     let declared: BTreeSet<&str> =
         composition["volumes"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut used = BTreeSet::new();
+    // What is mounted into services, and what `permissions` makes readable for them.
+    let (mut mounted, mut readable) = (Vec::new(), Vec::new());
     for (name, service) in services(&composition) {
         for volume in texts(&service["volumes"]) {
             let parts: Vec<&str> = volume.split(':').collect();
             let source = parts[0];
             if source.starts_with('.') {
-                assert_eq!(parts.get(2), Some(&"ro"), "{name} may write to {source}");
                 assert!(folder().join(source).exists(), "{name}: {source} does not exist");
+                if name == "permissions" {
+                    readable.push(source.to_owned());
+                } else {
+                    assert_eq!(parts.get(2), Some(&"ro,z"), "{name} may write to {source}");
+                    mounted.push((name.to_owned(), source.to_owned()));
+                }
             } else {
                 used.insert(source);
             }
         }
     }
     assert_eq!(used, declared);
+    for (name, source) in mounted {
+        assert!(readable.iter().any(|folder| Path::new(&source).starts_with(folder)), "{name}: {source}");
+        let needs = &composition["services"][&name]["depends_on"]["permissions"];
+        assert!(needs.is_object(), "{name} does not wait until it can read {source}");
+    }
 }
 
 #[test]
@@ -196,7 +283,7 @@ fn every_dependency_says_when_it_is_ready() {
     }
     let engine: BTreeSet<&str> =
         services["engine"]["depends_on"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(engine, BTreeSet::from(["migrate", "mosquitto", "postgres", "redis"]));
+    assert_eq!(engine, BTreeSet::from(["migrate", "mosquitto", "permissions", "postgres", "redis"]));
 }
 
 /// Returns the environment variables of all settings in the engine's default configuration.
@@ -223,7 +310,7 @@ fn the_engine_is_given_settings_it_knows_and_addresses_of_services() {
         let keys: Vec<&str> = environment.keys().map(String::as_str).collect();
         assert_eq!(BTreeSet::from_iter(keys), expected.iter().copied().collect(), "{name}");
         let known = shipped_settings();
-        for key in ENGINE_SETTINGS {
+        for key in ENGINE_SETTINGS.into_iter().filter(|key| key.starts_with("THICKET__")) {
             assert!(known.contains(key), "the engine has no setting {key}");
         }
         for (key, value) in environment.iter().filter(|(key, _)| key.ends_with("__URL")) {
@@ -258,7 +345,8 @@ fn replays_are_given_options_they_know() {
 
 #[test]
 fn the_example_environment_is_complete_and_shows_the_defaults() {
-    let (_, defaults) = interpolate(&read("compose.yaml"));
+    let files = ["compose.yaml", "publish.yaml", "secure.yaml"].map(read).concat();
+    let (_, defaults) = interpolate(&files);
     let example: BTreeMap<String, BTreeSet<String>> = read(".env.example")
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -283,6 +371,43 @@ fn the_image_is_built_from_every_crate() {
             "{member} is not in the build context"
         );
     }
+}
+
+/// Cargo compiles what is newer than its last result. The script must make newer what has other
+/// contents, whatever times the files of a checkout have.
+#[test]
+fn the_image_is_compiled_from_the_sources_that_are_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    for folder in ["bin", "src/target/debug"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    // Instead of compiling, writes down what Cargo would find new, and fails if it is told to.
+    let cargo = "#!/bin/sh\nfind . -path ./target -prune -o -type f -newermt 2001-01-01 -printf '%P\\n' | sort >../new\n\
+                 touch target/debug/thicket target/debug/thicket-loadtest\nexit \"${FAILS:-0}\"\n";
+    fs::write(root.join("bin/cargo"), cargo).unwrap();
+    fs::set_permissions(root.join("bin/cargo"), PermissionsExt::from_mode(0o755)).unwrap();
+    let source = |name: &str, text: &str| fs::write(root.join("src").join(name), text).unwrap();
+    let new = |fails: &str| {
+        let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(folder().join("build"));
+        command.arg("dev").arg(root.join("out")).current_dir(root.join("src"));
+        let status = command.env("PATH", path).env("FAILS", fails).status().unwrap();
+        assert_eq!(status.success(), fails == "0");
+        fs::read_to_string(root.join("new")).unwrap().replace('\n', " ")
+    };
+    source("a.rs", "1");
+    source("b.rs", "1");
+    assert_eq!(new("0"), "a.rs b.rs ", "the first build");
+    assert_eq!(new("0"), "", "nothing has changed");
+    source("b.rs", "2");
+    assert_eq!(new("0"), "b.rs ");
+    source("b.rs", "1");
+    assert_eq!(new("1"), "b.rs ", "earlier contents, and a build that fails");
+    source("b.rs", "2");
+    assert_eq!(new("0"), "a.rs b.rs ", "the failed build may have compiled a part");
+    assert!(root.join("out/thicket").exists());
 }
 
 #[test]
@@ -311,20 +436,27 @@ fn the_health_check_tells_ready_from_not_ready_and_gone() {
 fn the_users_of_the_database_get_their_rights_from_roles() {
     let directory = tempfile::tempdir().unwrap();
     let server = Postgres::start(directory.path()).unwrap();
-    let status = Command::new(folder().join("postgres/users.sh"))
-        .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
-        .env("PGPORT", server.port().to_string())
-        .envs([("GRAFANA_DATABASE_PASSWORD", "it's secret"), ("ENGINE_DATABASE_PASSWORD", "a \"secret\"")])
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let connect = |user: &str| {
-        let url = server.url().replace("thicket@", &format!("{user}@"));
-        postgres::Client::connect(&url, postgres::NoTls).unwrap()
+    // The second run is that of an administrator, for a database that exists already.
+    for engine_password in ["first", "a \"secret\""] {
+        let status = Command::new(folder().join("postgres/users.sh"))
+            .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
+            .env("PGPORT", server.port().to_string())
+            .env("PGPASSWORD", thicket_compose::password().unwrap())
+            .envs([
+                ("GRAFANA_DATABASE_PASSWORD", "it's secret"),
+                ("ENGINE_DATABASE_PASSWORD", engine_password),
+            ])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+    let connect = |user: &str, password: &str| {
+        let mut config: postgres::Config = server.url().parse().unwrap();
+        config.user(user).password(password).connect(postgres::NoTls).unwrap()
     };
-    let mut owner = connect("thicket");
+    let mut owner = connect("thicket", &thicket_compose::password().unwrap());
     owner
-        .batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
+        .batch_execute("CREATE TABLE readings (n int); CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
         .unwrap();
     owner.batch_execute(&fs::read_to_string(folder().join("../schema/roles.sql")).unwrap()).unwrap();
     for user in ["grafana", "engine"] {
@@ -333,7 +465,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         assert!(password.unwrap().starts_with("SCRAM-SHA-256$"));
     }
 
-    let mut reader = connect("grafana");
+    let mut reader = connect("grafana", "it's secret");
     assert_eq!(reader.query_one("SELECT n FROM v", &[]).unwrap().get::<_, i32>(0), 7);
     for forbidden in [
         "INSERT INTO t VALUES (8)",
@@ -349,7 +481,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         // The same holds if the user overrides its own default.
         reader.batch_execute(&format!("SET default_transaction_read_only = off; {forbidden}")).unwrap_err();
     }
-    let mut engine = connect("engine");
+    let mut engine = connect("engine", "a \"secret\"");
     engine.batch_execute("INSERT INTO t VALUES (8)").unwrap();
     engine.batch_execute("DROP TABLE t").unwrap_err();
     assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 2);
@@ -358,7 +490,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
 #[test]
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
-    for script in ["install-servers", "healthy", "postgres/users.sh"] {
+    for script in ["install-servers", "healthy", "build", "postgres/users.sh", "tests/docker/compose-test"] {
         let mode = fs::metadata(folder().join(Path::new(script))).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script}");
     }

@@ -8,8 +8,8 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 
-use crate::files::FileError;
-use crate::identity::{ClientIdentity, IdentityFiles};
+use crate::files::{FileError, authority_certificates};
+use crate::identity::{Identity, IdentityFiles};
 use crate::verification::Verification;
 use crate::verifier::ServerVerifier;
 
@@ -67,14 +67,19 @@ impl TlsSettings {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match self.identity_files()? {
-            Some(files) => {
-                builder.with_client_cert_resolver(Arc::new(ClientIdentity::read(files, provider)?))
-            }
+            Some(files) => builder.with_client_cert_resolver(Arc::new(Identity::read(files, provider)?)),
             None => builder.with_no_client_auth(),
         };
         // A resumed session would not verify the certificate again.
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
+    }
+
+    /// Returns the CA certificates to trust, each in DER form, for a library with a verifier of its own.
+    /// Reads their file.
+    pub fn authorities(&self) -> Result<Vec<Vec<u8>>, TlsError> {
+        let der = authority_certificates(self.ca.as_deref())?;
+        Ok(der.into_iter().map(|certificate| certificate.as_ref().to_vec()).collect())
     }
 
     fn verifier(&self, provider: &CryptoProvider) -> Result<ServerVerifier, TlsError> {

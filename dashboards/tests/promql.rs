@@ -113,6 +113,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Operations in progress A", named("append", 0.5)),
         ("Operations in progress B", named("commit", 1.5)),
         ("Operations in progress C", named("lease renewal", 1.0)),
+        ("Operations in progress D", named("restore", 0.2)),
         ("Sensors and anomalies A", two(("reporting", 90.0), ("silent", 2.0))),
         ("Sensors and anomalies B", named("anomalous", 3.0)),
         ("Capacity A", named("redis", 500_000_000.0)),

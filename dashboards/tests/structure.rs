@@ -149,9 +149,11 @@ fn grafana_finds_what_the_composition_mounts() {
     let provider = yaml("grafana/provisioning/dashboards/thicket.yaml");
     let path = provider["providers"][0]["options"]["path"].as_str().unwrap();
     let composition = file("../compose/compose.yaml");
-    assert!(composition.contains(&format!("../dashboards/grafana/dashboards:{path}:ro")), "{path}");
-    assert!(composition.contains("../dashboards/grafana/provisioning:/etc/grafana/provisioning:ro"));
-    assert!(composition.contains("../dashboards/prometheus/rules.yml:/etc/prometheus/rules/thicket.yml:ro"));
+    assert!(composition.contains(&format!("../dashboards/grafana/dashboards:{path}:ro,z")), "{path}");
+    assert!(composition.contains("../dashboards/grafana/provisioning:/etc/grafana/provisioning:ro,z"));
+    assert!(
+        composition.contains("../dashboards/prometheus/rules.yml:/etc/prometheus/rules/thicket.yml:ro,z")
+    );
     assert!(composition.contains(&format!("HOME_DASHBOARD_PATH: {path}/sensors.json")));
 
     let sources = yaml("grafana/provisioning/datasources/thicket.yaml");
@@ -164,7 +166,7 @@ fn grafana_finds_what_the_composition_mounts() {
         (&postgres["url"], &postgres["user"]),
         (&Value::from("postgres:5432"), &Value::from("grafana"))
     );
-    assert!(file("../compose/postgres/users.sh").contains("CREATE ROLE grafana LOGIN"));
+    assert!(file("../compose/postgres/users.sh").contains("ALTER ROLE grafana LOGIN"));
     let password = postgres["secureJsonData"]["password"].as_str().unwrap();
     assert!(composition.contains(&format!("{}: ${{", password.trim_start_matches('$'))), "{password}");
     let prometheus = by_uid("prometheus");

@@ -16,6 +16,7 @@ use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::migrate::MigrateArgs;
+use crate::notify::args::NotifyCommand;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
@@ -23,7 +24,9 @@ use crate::revision::VERSION;
 use crate::sensor_fields::args::SensorsCommand;
 use crate::show_config::ConfigArgs;
 use crate::status::StatusArgs;
+use crate::transfer::{ABOUT_EXPORT, ABOUT_IMPORT, ExportArgs, ImportArgs};
 use crate::try_message::TryArgs;
+use crate::up::{ABOUT as UP, DownArgs, UpArgs};
 
 /// Thicket: a forest for every sensor.
 ///
@@ -107,11 +110,25 @@ impl Flags {
 pub(crate) enum Command {
     /// Runs the engine until SIGTERM or Ctrl-C. Then it drains, saves every detector and exits 0.
     Run,
+    /// Starts a deployment of your own on this machine: private Redis, Mosquitto and PostgreSQL, and
+    /// the engine.
+    #[command(long_about = UP)]
+    Up(UpArgs),
+    /// Stops the deployment of thicket up. Its data stays.
+    Down(DownArgs),
+    /// Writes a deployment into one file: configuration, rows, positions, checkpoints and the log.
+    #[command(long_about = ABOUT_EXPORT)]
+    Export(ExportArgs),
+    /// Fills empty servers from a file of thicket export, and compares the digest of the rows.
+    #[command(long_about = ABOUT_IMPORT)]
+    Import(ImportArgs),
     /// Validates the configuration and connects to every server. Reports failures and how to fix
     /// them.
     Check(CheckArgs),
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate(MigrateArgs),
+    /// Asks the engine at http.listen whether it is ready, for health checks. Exits 1 if it is not.
+    Ready,
     /// Shows the ledger, the records in flight, the brokers, the detectors, and losses; then the
     /// partitions that have no owner or lag behind.
     Status(StatusArgs),
@@ -139,6 +156,11 @@ pub(crate) enum Command {
     Anomalies {
         #[command(subcommand)]
         command: AnomaliesCommand,
+    },
+    /// Tests a route of notifications, lists notifications, and silences sensors.
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),

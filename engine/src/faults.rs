@@ -2,7 +2,8 @@
 //!
 //! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`:
 //!   the process kills itself when it passes this fail point for the 17th time. `commit.lost@3`:
-//!   the third commit loses its reply. `poison`: poison readings take effect.
+//!   the third commit loses its reply. `poison`: poison readings take effect. `later-algorithm`: the
+//!   build has a later version of the detection algorithm.
 //! - `THICKET_BREAK`: rules to break, such as `rule.epoch_is_checked`.
 //! - `THICKET_FIRED`: a file. When a fail point fires, its name is appended to the file.
 
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES, RULES};
+use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES, NOTIFICATION_POINTS, RULES};
 
 use crate::terminal::errln;
 
@@ -19,14 +20,15 @@ use crate::terminal::errln;
 pub(crate) fn set() -> anyhow::Result<()> {
     let fired = std::env::var_os("THICKET_FIRED").map(PathBuf::from);
     for fault in listed("THICKET_FAULTS") {
-        if fault == "poison" {
-            configure("poison", "return")?;
+        if ["poison", "later-algorithm"].contains(&fault.as_str()) {
+            configure(&fault, "return")?;
             continue;
         }
         let (place, count) = fault.split_once('@').context("THICKET_FAULTS: place@count")?;
         let count: u64 = count.parse().context("THICKET_FAULTS: place@count")?;
         let place = FAIL_POINTS
             .iter()
+            .chain(&NOTIFICATION_POINTS)
             .find(|known| **known == place)
             .context("THICKET_FAULTS: no such fail point")?;
         if LOST_REPLIES.contains(place) {

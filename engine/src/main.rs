@@ -9,6 +9,7 @@ mod backlog;
 mod backtest;
 mod brokers;
 mod check;
+mod checkpoint_keep;
 mod cli;
 mod clocks;
 mod config;
@@ -24,11 +25,15 @@ mod http;
 mod ledger;
 mod losses;
 mod migrate;
+mod notify;
 mod output;
+mod own_clock;
 mod presets;
 mod progress_line;
+mod prune;
 mod quarantine;
 mod readiness;
+mod ready;
 mod reconcile;
 mod reload;
 mod retention;
@@ -38,6 +43,7 @@ mod scrape;
 mod security;
 mod sensor_fields;
 mod sensors;
+mod service_manager;
 mod show_config;
 mod status;
 mod stores;
@@ -46,7 +52,9 @@ mod telemetry;
 mod terminal;
 mod time_arg;
 mod topology;
+mod transfer;
 mod try_message;
+mod up;
 
 use std::process::ExitCode;
 
@@ -63,7 +71,7 @@ fn main() -> ExitCode {
         errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
-    if let Some(result) = without_configuration(&cli.command) {
+    if let Some(result) = without_configuration(&cli) {
         return ended(result);
     }
     let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
@@ -96,30 +104,42 @@ fn main() -> ExitCode {
         }
         Command::Check(args) => on_threads(check::check(&config, args)),
         Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
+        Command::Ready => on_threads(ready::ready(&config)),
         Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Sensors { command } => on_threads(sensor_fields::sensors(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
+        Command::Notify { command } => on_threads(notify::notify(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
         Command::Config(args) => show_config::show(&loaded, args),
+        Command::Export(args) => on_threads(transfer::export(&loaded, &args)),
+        Command::Import(args) => on_threads(transfer::import(&config, &args.file)),
         // `without_configuration` has run these.
-        Command::Completions(_) | Command::Man(_) | Command::Presets { .. } => Ok(ExitCode::SUCCESS),
+        Command::Completions(_)
+        | Command::Man(_)
+        | Command::Presets { .. }
+        | Command::Up(_)
+        | Command::Down(_) => Ok(ExitCode::SUCCESS),
     };
     ended(result)
 }
 
 /// Runs a command that needs no configuration. Returns `None` for any other command.
-fn without_configuration(command: &Command) -> Option<anyhow::Result<ExitCode>> {
-    match command {
+fn without_configuration(cli: &Cli) -> Option<anyhow::Result<ExitCode>> {
+    match &cli.command {
         Command::Completions(args) => Some(Ok(generate::completions(Cli::command(), *args))),
         Command::Man(args) => Some(generate::man(Cli::command(), args)),
         Command::Config(args) if args.defaults => Some(Ok(show_config::print_defaults())),
         Command::Presets { command } => Some(presets::run(command)),
+        Command::Up(args) => Some(up::up(args)),
+        Command::Down(args) => Some(up::down(args)),
+        Command::Export(args) => transfer::export_private(args, &cli.flags.overrides()),
+        Command::Import(args) => transfer::import_private(args, &cli.flags.overrides()),
         _ => None,
     }
 }

@@ -19,6 +19,9 @@ pub(crate) enum Phase {
 
 /// An append or a commit that takes longer is stuck. One that is only slow is done before.
 const STUCK: Duration = Duration::from_secs(20);
+/// A load of a history that takes longer is stuck: it waits for its turn, and PostgreSQL gives up the
+/// largest answer after a minute.
+const RESTORE_STUCK: Duration = Duration::from_mins(2);
 
 /// Whether the engine is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +62,14 @@ fn stuck(metrics: &Metrics) -> Vec<String> {
     let append = (metrics.append_waits.oldest(), "an append to the log has not succeeded");
     let commit = (metrics.commit_waits.oldest(), "a commit has not succeeded");
     let lease = (metrics.leases.age(), "the lease of a partition has not been renewed");
-    let is_stuck = |(age, _): &(Duration, &str)| *age >= STUCK;
-    [append, commit, lease]
+    let restore = (metrics.restore_waits.oldest(), "the history of a sensor has not been loaded");
+    let refused = (metrics.log_out_of_memory.get() == 1)
+        .then(|| "the log does not take messages: redis has no memory left (maxmemory)".to_owned());
+    [(append, STUCK), (commit, STUCK), (lease, STUCK), (restore, RESTORE_STUCK)]
         .into_iter()
-        .filter(is_stuck)
-        .map(|(age, what)| format!("{what} for {} s", age.as_secs()))
+        .filter(|((age, _), limit)| age >= limit)
+        .map(|((age, what), _)| format!("{what} for {} s", age.as_secs()))
+        .chain(refused)
         .collect()
 }
 
@@ -90,7 +96,12 @@ fn of_active(metrics: &Metrics) -> Vec<String> {
         reasons.push(format!("not connected to the broker {}", disconnected.join(", ")));
     }
     if metrics.partitions_owned.get() == 0 {
-        reasons.push("no partition is this node's yet".to_owned());
+        reasons.push(match metrics.partitions_refused.get() {
+            0 => "no partition is this node's yet".to_owned(),
+            refused => format!(
+                "a later version of the detection algorithm has scored {refused} partitions; run that version, or a newer one"
+            ),
+        });
     }
     reasons
 }
@@ -108,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_is_ready_and_a_refused_subscription_is_not() {
+    fn a_standby_is_ready_and_a_refused_subscription_or_append_is_not() {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         metrics.mqtt_connected.with_label_values(&["b"]).set(0);
         assert!(matches!(running(&metrics), Readiness::NotReady(reasons) if reasons.len() == 2));
@@ -123,6 +134,11 @@ mod tests {
         metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(1);
         let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
         assert_eq!(reasons, ["the broker b refuses topic filters; `thicket check` says why"]);
+        metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(0);
+        metrics.mqtt_connected.with_label_values(&["b"]).set(1);
+        metrics.log_out_of_memory.set(1);
+        let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
+        assert!(reasons.len() == 1 && reasons[0].contains("the log does not take messages"), "{reasons:?}");
         let stopping = Readiness::of(Phase::Stopping, &metrics, &[]);
         assert_eq!(stopping, Readiness::NotReady(vec!["stopping".to_owned()]));
     }

@@ -1,5 +1,5 @@
 //! Retention: whole days of readings are dropped when they are older than `postgres.retention`.
-//! Anomalies and dead letters are kept.
+//! Anomalies are kept, and `prune` deletes dead letters.
 //!
 //! The rows of a day are dropped and added to the ledger's expired rows in one transaction. Between
 //! two checkpoints, the rows are the only log of a detector. So a day is kept as long as a detector
@@ -18,11 +18,11 @@ use thicket_store::postgres::{
     DayOutcome, DayTable, PostgresConnection, PostgresServer, begin_retention, connect_postgres,
     days_older_than,
 };
-use thicket_store::redis::{Client, connect_redis};
+use thicket_store::redis::connect_redis;
 
 use crate::config::Config;
 use crate::format::count;
-use day::drop_unneeded_day;
+use day::{Checkpoints, drop_unneeded_day};
 
 const POLL_INTERVAL: Duration = Duration::from_hours(1);
 /// How long one poll may take: PostgreSQL may take an hour to count the rows of a day.
@@ -41,8 +41,7 @@ struct Retention {
     database: PostgresServer,
     /// `postgres.retention`.
     max_age: Duration,
-    redis: Client,
-    keys: Keys,
+    checkpoints: Checkpoints,
     metrics: Metrics,
 }
 
@@ -55,8 +54,8 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> anyhow::Result<Option
     let keys = Keys::new(&config.redis.prefix)?;
     let (redis, database, metrics) = (config.redis.server(), config.postgres.server(), metrics.clone());
     Ok(Some(actix_rt::spawn(async move {
-        let redis = connect_redis(redis).await;
-        let retention = Retention { database, max_age, redis, keys, metrics };
+        let checkpoints = Checkpoints { redis: connect_redis(redis).await, keys };
+        let retention = Retention { database, max_age, checkpoints, metrics };
         loop {
             let polled = tokio::time::timeout(POLL_TIMEOUT, retention.poll()).await;
             let interval = match polled.unwrap_or_else(|elapsed| Err(elapsed.into())) {
@@ -115,7 +114,7 @@ impl Retention {
     ) -> anyhow::Result<DayOutcome> {
         let mut attempt = 1;
         loop {
-            match drop_unneeded_day(postgres, day, &self.redis, &self.keys).await {
+            match drop_unneeded_day(postgres, day, &self.checkpoints).await {
                 Err(error) if error.is_lock_timeout() && attempt < ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(ATTEMPT_INTERVAL).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
+use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::supervision::{ExitSignal, Frozen, Watchdog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +17,10 @@ use crate::readiness::Phase;
 use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
-use crate::{brokers, clocks, fleet, ledger, retention, security, topology};
+use crate::{
+    brokers, checkpoint_keep, clocks, fleet, ledger, notify, own_clock, prune, retention, security,
+    service_manager, topology,
+};
 
 /// Exit code: an actor gave up, or another node took over.
 const GAVE_UP: u8 = 3;
@@ -29,8 +33,10 @@ pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
+    own_clock::refuse_early()?;
     brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
+    security::warn_of_open_http(config);
     raise_descriptor_limit();
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -39,21 +45,29 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let version = [env!("CARGO_PKG_VERSION"), REVISION];
     metrics.build_info.with_label_values(&version).set(1);
     metrics.partitions.set(i64::from(config.queue.partitions));
+    metrics.sensors_limit.set(config.sensors.max as i64);
     metrics.detectors_limit.set(config.shards.max_detectors as i64);
+    metrics.detector_memory_limit_bytes.set(config.shards.resolved_memory() as i64);
     reload::note_success(&metrics);
     http::serve(config, registry, metrics.clone(), phase_seen, StoresWatch::start(config, &metrics))?;
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (exit, mut exits) = ExitSignal::new();
+    service_manager::start_signs_of_life();
+    service_manager::waiting();
     let watchdog = Watchdog::start(config.node.watchdog, give_up)?;
     let topology = tokio::select! {
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
+    let notifier = notify::start(config, &topology, &metrics, &exit)?;
     phase.send_replace(Phase::Running);
+    service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
+    let _pruning = prune::start(config, &metrics);
+    let _checkpoints = checkpoint_keep::watch(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
     let _fleet = fleet::watch(config, &metrics);
     let watching = reload::watch(origin, config.clone(), topology.ingress(), metrics.clone());
@@ -72,11 +86,15 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     };
     watching.abort();
     phase.send_replace(Phase::Stopping);
+    service_manager::stopping();
     tracing::info!(
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );
     tokio::select! {
-        () = topology.drain() => {
+        () = async {
+            topology.drain().await;
+            let _ = notifier.send(Drain).await;
+        } => {
             tracing::info!("stopped");
             Ok(code)
         }

@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use thicket_actors::checkpoint::Checkpointer;
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
-use thicket_actors::shard::{Shard, ShardOptions, ShardPeers};
-use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
+use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
+use thicket_actors::source::{
+    AdmissionLimits, IngressPeers, IntakeLimits, LogWriter, MqttIngress, SubscriptionKeys,
+};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
+    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool, register_routes,
 };
 use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
 use thicket_store::retry::Backoff;
@@ -28,8 +30,9 @@ use crate::brokers::brokers;
 use crate::config::Config;
 use crate::migrate;
 
-/// Maximum number of connections that read the history of detectors.
-const READ_CONNECTIONS: usize = 4;
+/// Maximum number of connections that read the history of detectors and claim partitions: no claim
+/// waits for the loads of histories.
+const READ_CONNECTIONS: usize = LOADS_IN_FLIGHT + 1;
 /// How long to wait for the answers of PostgreSQL at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of restarts of an actor within a minute. After one more, the node gives up.
@@ -45,6 +48,8 @@ pub(crate) struct Topology {
     checkpointer: Addr<Checkpointer>,
     keeper: Addr<PartitionKeeper>,
     arbiters: Vec<Arbiter>,
+    deployment: String,
+    node: NodeName,
 }
 
 /// Starts all actors. Waits for PostgreSQL and Redis without a limit; fails only if waiting does
@@ -80,7 +85,8 @@ pub(crate) async fn start(
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");
     let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
     let Stores { writers, checkpointer, keeper } = stores;
-    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters })
+    let (deployment, node) = (starter.deployment.id, starter.node);
+    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters, deployment, node })
 }
 
 fn shard_handle(shard: &Addr<Shard>) -> ShardHandle {
@@ -125,8 +131,10 @@ impl Starter<'_> {
 
         let store = CheckpointStore::new(redis.clone(), self.keys.clone());
         let (reading, counting) = (pool.clone(), metrics.clone());
+        let budget =
+            BudgetOptions { memory: config.checkpoint.memory.bytes(), partitions: config.queue.partitions };
         let checkpointer = start_in_arbiter(arbiter, self.supervise("checkpointer"), move |_| {
-            Checkpointer::new(store, reading, counting)
+            Checkpointer::new(store, reading, budget, counting)
         });
         let (leases, keys, metrics) = (self.leases(redis), self.keys.clone(), metrics.clone());
         let (partitions, renewal) = (config.queue.partitions, self.renewal.clone());
@@ -154,8 +162,11 @@ impl Starter<'_> {
                 number,
                 detectors: detectors.clone(),
                 checkpoint_every: config.checkpoint.every,
-                evict_after: config.shards.evict_after,
-                max_detectors: (config.shards.max_detectors / usize::from(count)).max(1),
+                bounds: CacheBounds {
+                    evict_after: config.shards.evict_after,
+                    detectors: (config.shards.max_detectors / usize::from(count)).max(1),
+                    memory: config.shards.resolved_memory() / u64::from(count),
+                },
                 max_in_flight: (config.shards.max_in_flight / u32::from(count)).max(1),
             };
             let peers = ShardPeers {
@@ -217,6 +228,7 @@ impl Starter<'_> {
             keys: SubscriptionKeys::new(&self.keys),
             redis: (redis, self.keys.clone()),
             pool: postgres_pool(config.postgres.server(), 1)?,
+            limits: intake_limits(config),
             detectors: config.detector_configs()?.to_json(),
         };
         let metrics = self.metrics.clone();
@@ -252,6 +264,16 @@ impl Starter<'_> {
 }
 
 impl Topology {
+    /// The id that tells this deployment from others.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// The name of this node.
+    pub(crate) fn node(&self) -> &NodeName {
+        &self.node
+    }
+
     /// The ingress, which publishes changes of the configuration.
     pub(crate) fn ingress(&self) -> Addr<MqttIngress> {
         self.ingress.clone()
@@ -319,11 +341,25 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions.
+/// Checks the number of partitions, and adds routes that are new: what happens from now on is for them.
 async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
+    register_routes(&mut connection, &config.notify.names()).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
+}
+
+/// The limits on what messages add.
+fn intake_limits(config: &Config) -> IntakeLimits {
+    let sensors = config.sensors;
+    let admission = AdmissionLimits {
+        max_sensors: sensors.max,
+        new_per_second: sensors.new_per_second,
+        new_at_once: sensors.new_at_once,
+        max_field_sets: sensors.max_field_sets,
+        max_fields: sensors.max_fields,
+    };
+    IntakeLimits { admission, dead_letters_per_second: config.dead_letters.max_per_second }
 }
 
 /// The number of threads for shards: one per shard, at most one per core.

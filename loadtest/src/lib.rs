@@ -19,7 +19,6 @@
 pub mod audio;
 pub mod cli;
 pub mod demo;
-pub mod digest;
 mod http;
 pub mod manifest;
 pub mod metrics_page;
@@ -31,3 +30,5 @@ pub mod sound_class;
 pub mod synth;
 mod time;
 pub mod verify;
+
+pub use thicket_store::digest;

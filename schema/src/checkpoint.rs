@@ -74,13 +74,18 @@ impl Checkpoint {
     /// Size of a checkpoint in bytes, without the name of the sensor and the state.
     const OVERHEAD: usize = 53;
 
+    /// Returns the number of bytes of the packed checkpoint.
+    pub const fn encoded_len(&self) -> usize {
+        Self::OVERHEAD + self.sensor.len() + self.state.len()
+    }
+
     /// Packs the checkpoint.
     ///
     /// # Panics
     /// If the sensor's name has more than 65,535 bytes.
     pub fn encode(&self) -> Vec<u8> {
         assert!(u16::try_from(self.sensor.len()).is_ok(), "a sensor's name has at most 200 bytes");
-        let mut out = Vec::with_capacity(Self::OVERHEAD + self.sensor.len() + self.state.len());
+        let mut out = Vec::with_capacity(self.encoded_len());
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
         out.extend((self.sensor.len() as u16).to_le_bytes());

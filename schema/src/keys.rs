@@ -9,9 +9,12 @@
 //! | `thicket:{p07}:writer` | hash | the producer that may append |
 //! | `thicket:{p07}:lease` | string | the node that owns the partition |
 //! | `thicket:{p07}:crash_suspect` | hash | the records to apply next: the suspects of a crash |
-//! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint) |
+//! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint), and its memory |
+//! | `thicket:{p07}:checkpoints` | sorted set | the sensors with a checkpoint, by its worth |
+//! | `thicket:{p07}:checkpoint_memory` | string | the memory of the partition's checkpoints |
 //! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
 //! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
+//! | `thicket:ingress:importing` | string | the mark of an import that has not ended |
 //! | `thicket:ingress:<client id>:births` | hash | the Sparkplug births that were learnt at a broker |
 
 use crate::ids::{PartitionId, SensorName};
@@ -77,7 +80,23 @@ impl Keys {
     /// Returns the key of the checkpoint of a sensor's detector. `partition` is the partition of
     /// the sensor.
     pub fn checkpoint(&self, partition: PartitionId, sensor: &SensorName) -> String {
-        format!("{}:{{p{partition}}}:checkpoint:{sensor}", self.prefix)
+        format!("{}{sensor}", self.checkpoint_prefix(partition))
+    }
+
+    /// Returns what the keys of the checkpoints of a partition begin with. The name of the sensor
+    /// follows.
+    pub fn checkpoint_prefix(&self, partition: PartitionId) -> String {
+        self.of_partition(partition, "checkpoint:")
+    }
+
+    /// Returns the key of the sensors of a partition that have a checkpoint.
+    pub fn checkpoints(&self, partition: PartitionId) -> String {
+        self.of_partition(partition, "checkpoints")
+    }
+
+    /// Returns the key of the memory that the checkpoints of a partition take.
+    pub fn checkpoint_memory(&self, partition: PartitionId) -> String {
+        self.of_partition(partition, "checkpoint_memory")
     }
 
     /// Returns the key of the lease of the node that holds the MQTT subscriptions.
@@ -93,6 +112,22 @@ impl Keys {
     /// Returns the key of the Sparkplug births that the holders of a subscription have learnt.
     pub fn births(&self, client_id: &str) -> String {
         format!("{}:ingress:{client_id}:births", self.prefix)
+    }
+
+    /// Returns patterns that every key of the deployment matches, and no key of another one.
+    pub fn patterns(&self) -> [String; 2] {
+        [format!("{}:{{p*", self.prefix), format!("{}:ingress:*", self.prefix)]
+    }
+
+    /// Returns the key of the mark of an import that has not ended.
+    pub fn importing(&self) -> String {
+        format!("{}:ingress:importing", self.prefix)
+    }
+
+    /// Returns a key of this deployment under other keys, `None` if it is not one of this deployment.
+    pub fn moved(&self, key: &str, to: &Self) -> Option<String> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix(':')?;
+        Some(format!("{}:{rest}", to.prefix))
     }
 
     fn of_partition(&self, partition: PartitionId, what: &str) -> String {

@@ -180,6 +180,11 @@ impl Engine {
         self.signal(Signal::HUP);
     }
 
+    /// Sets how many descriptors it may have open.
+    pub fn limit_descriptors(&self, most: u64) {
+        self.process.limit_descriptors(most).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
     fn signal(&self, signal: Signal) {
         self.process.signal(signal).unwrap_or_else(|error| panic!("{error:#}"));
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::http::{Response, request};
 use crate::metrics::Metrics;
@@ -131,8 +131,30 @@ impl EngineProcess {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(self.child.id().cast_signed()).context("no process id")?;
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(self.pid()?, signal)?)
+    }
+
+    /// Sets how many descriptors it may have open.
+    pub fn limit_descriptors(&self, most: u64) -> anyhow::Result<()> {
+        self.limit(Resource::Nofile, most)
+    }
+
+    /// Leaves it no more memory than it has: the next allocation that needs more ends it.
+    pub fn limit_memory(&self) -> anyhow::Result<()> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let data = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB"));
+        let kib: u64 = data.context("the kernel does not tell its memory")?.trim().parse()?;
+        self.limit(Resource::Data, kib * 1_024)
+    }
+
+    fn limit(&self, resource: Resource, most: u64) -> anyhow::Result<()> {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(self.pid()?), resource, limit)?;
+        Ok(())
+    }
+
+    fn pid(&self) -> anyhow::Result<Pid> {
+        Pid::from_raw(self.child.id().cast_signed()).context("no process id")
     }
 
     /// Sends SIGKILL and waits until it has ended.

@@ -21,8 +21,10 @@
 //! - [`redis`]: reads and damages what the engine stores in Redis.
 //! - [`flaky_proxy`]: a TCP proxy that breaks its connections. [`cut_proxy`]: one whose network can be
 //!   cut. [`silent_proxy`]: one that keeps its connections and forwards no byte.
+//! - [`small_disk`]: a disk that can be filled. [`remote_host`]: a server whose host can vanish.
+//!   [`wrong_clock`]: a wall clock that jumps. The first two need the rights of root.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
-//! - `http`, `metrics`: a request to the engine, and its metrics.
+//! - `http`, `metrics`: a request to the engine, and its metrics. `system`: programs of the system.
 //! - [`timing`]: how often and how long a test waits.
 //!
 //! Functions for tests panic, because a test that cannot go on has failed. Functions for the
@@ -44,26 +46,33 @@ mod metrics;
 pub mod moves;
 pub mod publisher;
 pub mod redis;
+pub mod remote_host;
 pub mod samples;
 pub mod silent_proxy;
+pub mod small_disk;
 pub mod snapshot;
+mod system;
 pub mod tables;
 pub mod timing;
+pub mod wrong_clock;
 
-pub use config::{Addresses, Config};
+pub use config::{Addresses, Config, broker_login};
 pub use cut_proxy::CutProxy;
 pub use engine::Engine;
 pub use engine_process::{EngineProcess, Launch};
 pub use env::TestEnv;
 pub use flaky_proxy::FlakyProxy;
-pub use http::Response;
+pub use http::{Response, get_with_tls};
 pub use log_lines::LogLine;
 pub use metrics::Metrics;
 pub use publisher::Publisher;
 pub use redis::RedisProbe;
+pub use remote_host::RemoteHost;
 pub use samples::Samples;
 pub use silent_proxy::SilentProxy;
+pub use small_disk::SmallDisk;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
 pub use thicket_compose::TlsFiles;
 pub use thicket_compose::server::Signal;
+pub use wrong_clock::WrongClock;

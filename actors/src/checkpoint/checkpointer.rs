@@ -1,7 +1,8 @@
 //! The actor that saves checkpoints, and loads the history that a restore needs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,19 +11,22 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
     Supervised, WrapFuture as _,
 };
+use chrono::Utc;
 use thicket_schema::{Checkpoint, SensorName};
 use tokio::sync::oneshot;
 
 use thicket_detector::NamedConfig;
-use thicket_protocol::checkpoint::is_ahead;
+use thicket_protocol::checkpoint::{is_ahead, worth};
 use thicket_store::complaints;
 use thicket_store::postgres::{
     CheckpointFacts, FieldSets, NearRow, PostgresPool, StoreError, StoredReading, applied_labels,
     newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
 };
-use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint};
-use thicket_store::retry::until_ok;
+use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint, is_out_of_memory, memory_of};
+use thicket_store::retry::{Backoff, until_ok};
 
+use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
+use super::places::LoadPlaces;
 use crate::messages::{Drain, History, Load, LoadNear, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -33,6 +37,8 @@ use crate::time_order::MAX_AT_ONE_TIME;
 pub const REBUILD_PER_POINT: usize = 4;
 /// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
+/// Tries to write a checkpoint while the node stops.
+const LAST_TRIES: u32 = 3;
 
 /// Writes the newest checkpoint of each sensor, and loads the history of sensors.
 pub struct Checkpointer {
@@ -40,6 +46,10 @@ pub struct Checkpointer {
     pool: PostgresPool,
     metrics: Metrics,
     cache: Rc<TableCache>,
+    budget: Rc<Budget>,
+    /// Whether the node stops. Then no checkpoint waits for a store that is away.
+    is_draining: Rc<Cell<bool>>,
+    places: LoadPlaces,
     state: State,
 }
 
@@ -91,16 +101,47 @@ struct Waiting {
 
 impl Checkpointer {
     /// Creates a checkpointer over the given stores.
-    pub fn new(store: CheckpointStore, pool: PostgresPool, metrics: Metrics) -> Self {
-        Self { store, pool, metrics, cache: Rc::default(), state: State::default() }
+    pub fn new(store: CheckpointStore, pool: PostgresPool, budget: BudgetOptions, metrics: Metrics) -> Self {
+        let budget = Rc::new(Budget::new(store.clone(), budget, metrics.clone()));
+        Self {
+            store,
+            pool,
+            metrics,
+            cache: Rc::default(),
+            budget,
+            is_draining: Rc::default(),
+            places: LoadPlaces::default(),
+            state: State::default(),
+        }
+    }
+
+    /// Keeps the account of memory, until the actor ends.
+    fn watch_budget(&self, context: &mut Context<Self>) {
+        let budget = Rc::clone(&self.budget);
+        let watching = async move {
+            loop {
+                budget.recount().await;
+                let recounted = Instant::now();
+                while recounted.elapsed() < RECOUNT_INTERVAL {
+                    budget.refresh().await;
+                    tokio::time::sleep(REFRESH_INTERVAL).await;
+                }
+            }
+        };
+        context.spawn(watching.into_actor(self));
     }
 
     fn write_next(&mut self, context: &mut Context<Self>) {
         while self.state.in_flight < WRITES_IN_FLIGHT {
             let Some((_, waiting)) = self.state.waiting.pop_first() else { break };
             self.state.in_flight += 1;
-            let (store, metrics) = (self.store.clone(), self.metrics.clone());
-            let writing = async move { write(&store, &metrics, &waiting.save).await };
+            let write = Write {
+                store: self.store.clone(),
+                budget: Rc::clone(&self.budget),
+                metrics: self.metrics.clone(),
+                is_draining: Rc::clone(&self.is_draining),
+            };
+            let writing = async move { write.run(&waiting.save).await };
             context.spawn(writing.into_actor(self).map(|(), this, context| {
                 this.state.in_flight -= 1;
                 this.write_next(context);
@@ -115,20 +156,69 @@ impl Checkpointer {
     }
 }
 
-async fn write(store: &CheckpointStore, metrics: &Metrics, save: &Save) {
-    let warn = |error: &RedisError| {
-        if let Some(repeated) = complaints::due("write a checkpoint", &error) {
-            tracing::warn!(%error, sensor = %save.sensor, repeated, "cannot write the checkpoint; retrying");
+/// Writes one checkpoint.
+struct Write {
+    store: CheckpointStore,
+    budget: Rc<Budget>,
+    metrics: Metrics,
+    is_draining: Rc<Cell<bool>>,
+}
+
+impl Write {
+    /// Writes a checkpoint. Drops it if it has no room: then the sensor is restored from an earlier
+    /// checkpoint or from rows. Waits for a Redis that is away, but not while the node stops.
+    async fn run(self, save: &Save) {
+        let mut backoff = Backoff::default();
+        let mut tries = 0;
+        loop {
+            let error = match self.try_once(save).await {
+                Ok(true) => return,
+                Ok(false) => return self.refuse(save, &"the checkpoints that are stored are worth more"),
+                Err(error) if is_out_of_memory(&error) => {
+                    return self.refuse(save, &"redis has no memory left");
+                }
+                Err(error) => error,
+            };
+            tries += 1;
+            if self.is_draining.get() && tries >= LAST_TRIES {
+                return self.refuse(save, &error);
+            }
+            if let Some(repeated) = complaints::due("write a checkpoint", &error) {
+                tracing::warn!(%error, sensor = %save.sensor, repeated, "cannot write the checkpoint; retrying");
+            }
+            backoff.wait().await;
         }
-    };
-    let bytes =
-        until_ok(async || store.save(save.partition, &save.sensor, &save.checkpoint).await, warn).await;
-    metrics.checkpoints.inc();
-    metrics.checkpoint_bytes.inc_by(bytes as u64);
+    }
+
+    /// Returns whether there is room for the checkpoint.
+    async fn try_once(&self, save: &Save) -> Result<bool, RedisError> {
+        let Save { partition, sensor, checkpoint, .. } = save;
+        let days = Utc::now().timestamp() as f64 / 86_400.0;
+        let worth = worth(checkpoint.seq, days);
+        if !self.budget.admits(memory_of(checkpoint.encoded_len(), sensor), worth).await? {
+            return Ok(false);
+        }
+        let saved = self.store.save(*partition, sensor, checkpoint, worth).await?;
+        self.budget.note(*partition, saved.partition_memory);
+        self.metrics.checkpoints.inc();
+        self.metrics.checkpoint_bytes.inc_by(saved.bytes as u64);
+        Ok(true)
+    }
+
+    fn refuse(&self, save: &Save, why: &dyn Display) {
+        self.metrics.checkpoints_refused.inc();
+        if let Some(repeated) = complaints::due("refuse a checkpoint", &why) {
+            tracing::warn!(%why, sensor = %save.sensor, repeated, "a checkpoint is not written; its detector will be restored from rows");
+        }
+    }
 }
 
 impl Actor for Checkpointer {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.watch_budget(context);
+    }
 }
 
 impl Supervised for Checkpointer {
@@ -154,6 +244,7 @@ impl Handler<Load> for Checkpointer {
         let store = self.store.clone();
         let pool = self.pool.clone();
         let (cache, metrics) = (Rc::clone(&self.cache), self.metrics.clone());
+        let (places, wait) = (self.places.clone(), self.metrics.restore_waits.begin());
         if !load.use_checkpoint {
             self.state.waiting.remove(&load.sensor);
         }
@@ -165,8 +256,13 @@ impl Handler<Load> for Checkpointer {
                     tracing::warn!(%error, sensor = %load.sensor, repeated, "cannot load the history of the sensor; retrying");
                 }
             };
-            let query = async || load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await;
-            until_ok(query, warn).await
+            let query = async || {
+                let _place = places.take().await;
+                load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await
+            };
+            let history = until_ok(query, warn).await;
+            drop(wait);
+            history
         })
     }
 }
@@ -175,15 +271,17 @@ impl Handler<LoadNear> for Checkpointer {
     type Result = ResponseFuture<Vec<NearRow>>;
 
     fn handle(&mut self, LoadNear { sensor, times }: LoadNear, _: &mut Context<Self>) -> Self::Result {
-        let (pool, cache) = (self.pool.clone(), Rc::clone(&self.cache));
+        let (pool, cache, places) = (self.pool.clone(), Rc::clone(&self.cache), self.places.clone());
         Box::pin(async move {
             let warn = |error: &StoreError| {
                 if let Some(repeated) = complaints::due("load late rows", error) {
                     tracing::warn!(%error, %sensor, repeated, "cannot load the rows near late readings of the sensor; retrying");
                 }
             };
-            let query =
-                async || rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await;
+            let query = async || {
+                let _place = places.take().await;
+                rows_near(&pool, sensor.id(), &times, MAX_AT_ONE_TIME, &cache.field_sets).await
+            };
             until_ok(query, warn).await
         })
     }
@@ -280,6 +378,7 @@ impl Handler<Drain> for Checkpointer {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
+        self.is_draining.set(true);
         let (sender, receiver) = oneshot::channel();
         if self.state.in_flight > 0 || !self.state.waiting.is_empty() {
             self.state.drained.push(sender);

@@ -1,6 +1,10 @@
 //! Saves checkpoints in Redis, and loads the history of a sensor: its checkpoint, and its rows in
 //! PostgreSQL.
 
+mod budget;
 mod checkpointer;
+mod places;
 
+pub use budget::{BudgetOptions, checkpoint_budget};
 pub use checkpointer::{Checkpointer, REBUILD_PER_POINT};
+pub use places::LOADS_IN_FLIGHT;

@@ -34,7 +34,12 @@ struct State {
     /// The scored fields, as they were logged last.
     scored: Vec<String>,
     time: SensorTime,
+    /// The seq at which the memory was reported last; `None` since the restore.
+    measured: Option<u64>,
 }
+
+/// Readings after which the memory of a detector is measured again.
+const MEASURE_EVERY: u64 = 32;
 
 impl DetectorActor {
     /// Creates a detector without state. It takes a checkpoint every `checkpoint_every` readings.
@@ -74,7 +79,7 @@ impl Handler<Restore> for DetectorActor {
         }
         let scored = detector.fields().to_vec();
         let time = SensorTime::new(TimeOrder::restore(&facts, detector.newest()));
-        self.state = Some(State { detector, config, scored, time });
+        self.state = Some(State { detector, config, scored, time, measured: None });
         MessageResult(restored)
     }
 }
@@ -84,7 +89,7 @@ impl Handler<Score> for DetectorActor {
 
     fn handle(&mut self, message: Score, _: &mut Context<Self>) -> Self::Result {
         let started = Instant::now();
-        let State { detector, config, time, .. } = self.state.as_mut().ok_or(NotRestored)?;
+        let State { detector, config, time, measured, .. } = self.state.as_mut().ok_or(NotRestored)?;
         let seq_before = detector.seq();
         let readings = &message.readings[message.from..message.to];
         if let Some(first) = readings.first() {
@@ -109,6 +114,10 @@ impl Handler<Score> for DetectorActor {
         scores.clock.state = time.take_changed();
         faults::pass("score.after");
         let seq_after = detector.seq();
+        if measured.is_none_or(|measured| seq_after >= measured + MEASURE_EVERY) {
+            *measured = Some(seq_after);
+            scores.memory = Some(detector.memory_usage() as u64);
+        }
         scores.checkpoint =
             self.checkpoint_due(seq_before, seq_after).then(|| self.take_checkpoint()).flatten();
         scores.fields = self.take_fields_report();

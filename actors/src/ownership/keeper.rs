@@ -89,6 +89,12 @@ impl KeeperStores {
         }
     }
 
+    /// Returns the partitions whose leases this node holds, also without owning the partition.
+    fn held(&self, partitions: u16) -> Vec<PartitionId> {
+        let all = (0..partitions).map(PartitionId);
+        all.filter(|&partition| !self.renewal.is_lost(&self.keys.lease(partition))).collect()
+    }
+
     async fn quarantine(&self, entry: &QuarantineEntry) -> Result<bool, StoreError> {
         quarantine_reading(&self.pool, entry).await
     }
@@ -246,6 +252,7 @@ impl PartitionKeeper {
             tracing::error!(%partition, "a later version of the detection algorithm has scored this partition; run that version, or a newer one");
         }
         self.refused.extend(&refused);
+        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
         for claimed in claimed {
             self.owned.insert(claimed.partition, claimed.epoch);
             self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
@@ -335,11 +342,12 @@ impl Handler<Quarantine> for PartitionKeeper {
 impl Handler<Drain> for PartitionKeeper {
     type Result = ResponseFuture<()>;
 
-    /// Releases every lease. A round that is running claims no partition again.
+    /// Releases every lease, also of partitions that were not claimed yet. A round that is running
+    /// claims no partition again.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
         self.leaving = true;
         let owned = std::mem::take(&mut self.owned);
-        let stores = Rc::clone(&self.stores);
+        let (stores, partitions) = (Rc::clone(&self.stores), self.partitions);
         let (sender, round_ended) = oneshot::channel();
         if self.busy {
             self.drained.push(sender);
@@ -349,6 +357,8 @@ impl Handler<Drain> for PartitionKeeper {
             leave(&stores, &owned, &leases).await;
             // An error means that no round is running.
             let _ = round_ended.await;
+            let rest = stores.held(partitions);
+            stores.release(&rest).await;
         })
     }
 }

@@ -245,6 +245,7 @@ impl Log {
         loop {
             match appender.append(&self.redis, &self.keys, &bytes, self.options.max_backlog).await {
                 Ok(AppendOutcome::Appended) => {
+                    self.metrics.log_out_of_memory.set(0);
                     self.acknowledged.borrow_mut().insert(partition, appender.last());
                     return Ok(appender);
                 }
@@ -264,12 +265,20 @@ impl Log {
                     bytes = appender.pack(&mut entry);
                 }
                 Err(error) => {
+                    self.note_failure(&error);
                     if let Some(repeated) = complaints::due("append", &error) {
                         tracing::warn!(%error, %partition, repeated, "append failed; retrying");
                     }
                     backoff.wait().await;
                 }
             }
+        }
+    }
+
+    fn note_failure(&self, error: &AppendError) {
+        self.metrics.append_failures.inc();
+        if error.is_out_of_memory() {
+            self.metrics.log_out_of_memory.set(1);
         }
     }
 
@@ -287,9 +296,13 @@ impl Log {
             };
             let producer = &self.options.producer;
             match LogAppender::open(&self.redis, &self.keys, partition, producer, opening).await {
-                Ok(appender) => return Ok(appender),
+                Ok(appender) => {
+                    self.metrics.log_out_of_memory.set(0);
+                    return Ok(appender);
+                }
                 Err(AppendError::Fenced) => return Err(Fenced),
                 Err(error) => {
+                    self.note_failure(&error);
                     if let Some(repeated) = complaints::due("open a log", &error) {
                         tracing::warn!(%error, %partition, repeated, "cannot open the log; retrying");
                     }

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::Addr;
 use thicket_detector::NamedConfig;
 use thicket_schema::{PartitionId, Position, SensorName};
 
+use super::options::CacheBounds;
 use crate::detector::{DetectorActor, DetectorConfigs};
 use crate::messages::Reconfigure;
+
+/// Beyond the bound on memory, a detector of more than this part of it goes first.
+const LARGE_PART: u64 = 4;
 
 /// A detector in memory.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub(super) struct CachedDetector {
     pub(super) touched: Position,
     /// Seq of the newest checkpoint that was sent to the checkpointer.
     pub(super) saved: u64,
+    /// Its memory in bytes, as it was measured last.
+    pub(super) memory: u64,
 }
 
 /// The detectors in memory.
@@ -51,6 +57,17 @@ impl DetectorCache {
         if let Some(cached) = self.by_sensor.get_mut(sensor) {
             cached.saved = cached.saved.max(seq);
         }
+    }
+
+    pub(super) fn note_memory(&mut self, sensor: &SensorName, memory: u64) {
+        if let Some(cached) = self.by_sensor.get_mut(sensor) {
+            cached.memory = memory;
+        }
+    }
+
+    /// Returns the memory of all detectors in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.by_sensor.values().map(|cached| cached.memory).sum()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -82,33 +99,41 @@ impl DetectorCache {
         self.by_sensor.retain(|_, cached| cached.partition != partition);
     }
 
-    /// Removes and returns the detectors that were idle for `evict_after`. If there are more than
-    /// `cap` detectors, also removes those that were idle longest. A detector stays while a reading
-    /// that it scored is not committed.
+    /// Removes and returns the detectors that were idle for `evict_after`. If there are more detectors
+    /// than the bounds allow, or larger ones, also removes those that were idle longest. A detector
+    /// stays while a reading that it scored is not committed.
     pub(super) fn take_idle(
         &mut self,
         now: Instant,
-        evict_after: Duration,
-        cap: usize,
+        bounds: CacheBounds,
         committed: impl Fn(PartitionId) -> Position,
     ) -> Vec<CachedDetector> {
-        let beyond_cap = self.len().saturating_sub(cap);
-        let is_idle = |cached: &CachedDetector| now.duration_since(cached.last_used) >= evict_after;
-        if beyond_cap == 0 && !self.by_sensor.values().any(is_idle) {
+        let beyond_count = self.len().saturating_sub(bounds.detectors);
+        let beyond_memory = self.memory().saturating_sub(bounds.memory);
+        let is_idle = |last_used: Instant| now.duration_since(last_used) >= bounds.evict_after;
+        let none_is_idle = !self.by_sensor.values().any(|cached| is_idle(cached.last_used));
+        if beyond_count == 0 && beyond_memory == 0 && none_is_idle {
             return Vec::new();
         }
-        let mut evictable: Vec<(Instant, SensorName)> = self
+        // A detector of more than this makes no room for itself at the cost of many others.
+        let large = if beyond_memory > 0 { bounds.memory / LARGE_PART } else { u64::MAX };
+        let mut evictable: Vec<(bool, Instant, SensorName, u64)> = self
             .by_sensor
             .iter()
             .filter(|(_, cached)| cached.touched <= committed(cached.partition))
-            .map(|(sensor, cached)| (cached.last_used, sensor.clone()))
+            .map(|(sensor, cached)| (cached.memory <= large, cached.last_used, sensor.clone(), cached.memory))
             .collect();
         evictable.sort();
-        let is_evicted = |(rank, (last_used, _)): &(usize, (Instant, SensorName))| {
-            *rank < beyond_cap || now.duration_since(*last_used) >= evict_after
-        };
-        let evicted = evictable.into_iter().enumerate().take_while(is_evicted);
-        evicted.filter_map(|(_, (_, sensor))| self.by_sensor.remove(&sensor)).collect()
+        let (mut count, mut free) = (0, 0);
+        evictable.retain(|&(_, last_used, _, memory)| {
+            let is_evicted = count < beyond_count || free < beyond_memory || is_idle(last_used);
+            if is_evicted {
+                count += 1;
+                free += memory;
+            }
+            is_evicted
+        });
+        evictable.into_iter().filter_map(|(_, _, sensor, _)| self.by_sensor.remove(&sensor)).collect()
     }
 
     /// Removes and returns every detector.
@@ -116,3 +141,6 @@ impl DetectorCache {
         std::mem::take(&mut self.by_sensor).into_values().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,7 @@ impl Housekeeping {
         self.detectors.evict(committed).await;
         let ShardContext { metrics, label, .. } = &*self.context;
         metrics.detectors.with_label_values(&[label]).set(self.detectors.len() as i64);
+        metrics.detector_memory_bytes.with_label_values(&[label]).set(self.detectors.memory() as i64);
     }
 
     /// Trims the logs to their committed positions, and measures the lag.

@@ -27,4 +27,4 @@ mod suspect_log;
 mod worker;
 
 pub use actor::Shard;
-pub use options::{ShardOptions, ShardPeers};
+pub use options::{CacheBounds, ShardOptions, ShardPeers};

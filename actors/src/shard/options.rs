@@ -12,6 +12,17 @@ use crate::messages::{Commit, Load, LoadNear, Quarantine, Reopen, Save};
 use crate::metrics::Metrics;
 use crate::supervision::ExitSignal;
 
+/// The bounds of the detectors in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheBounds {
+    /// How long a detector stays in memory without a reading.
+    pub evict_after: Duration,
+    /// Maximum number of detectors.
+    pub detectors: usize,
+    /// Maximum bytes of all detectors. Beyond it, a detector of more than a quarter goes first.
+    pub memory: u64,
+}
+
 /// The settings of a shard.
 #[derive(Clone, Debug)]
 pub struct ShardOptions {
@@ -21,10 +32,8 @@ pub struct ShardOptions {
     pub detectors: Arc<DetectorConfigs>,
     /// Readings between two checkpoints of a sensor.
     pub checkpoint_every: u64,
-    /// How long a detector stays in memory without a reading.
-    pub evict_after: Duration,
-    /// Maximum number of detectors in memory.
-    pub max_detectors: usize,
+    /// Which detectors stay in memory.
+    pub bounds: CacheBounds,
     /// Maximum number of readings that are read and not committed yet.
     pub max_in_flight: u32,
 }

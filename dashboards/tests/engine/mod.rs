@@ -138,6 +138,7 @@ fn advance(metrics: &Metrics) {
     metrics.store_connected.with_label_values(&["postgresql"]).set(1);
     metrics.append_oldest_seconds.set(0.5);
     metrics.commit_oldest_seconds.set(1.5);
+    metrics.restore_oldest_seconds.set(0.2);
     metrics.lease_renewal_age_seconds.set(1.0);
     metrics.config_last_reload_successful.set(1);
     for (state, sensors) in [("known", 100), ("reporting", 90), ("silent", 2)] {

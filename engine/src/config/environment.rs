@@ -14,8 +14,15 @@ const PREFIX: &str = "THICKET__";
 const CONFIG: &str = "THICKET_CONFIG";
 
 /// Other variables of this program and its tests.
-const OTHERS: [&str; 6] =
-    [CONFIG, "THICKET_BREAK", "THICKET_DATA_SET", "THICKET_FAULTS", "THICKET_FIRED", "THICKET_REVISION"];
+const OTHERS: [&str; 7] = [
+    CONFIG,
+    "THICKET_BREAK",
+    "THICKET_DATA",
+    "THICKET_DATA_SET",
+    "THICKET_FAULTS",
+    "THICKET_FIRED",
+    "THICKET_REVISION",
+];
 
 /// Reads the settings of variables, and notes their origins. `defaults` are the shipped defaults: a
 /// setting whose default is a text takes the text of the variable as it is.
@@ -48,8 +55,10 @@ pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str) -> Res
     let names: Vec<String> = keys.keys().cloned().collect();
     for name in names {
         let key = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-        let below = match defaults.get(&name) {
-            Some(Value::Dict(_, below)) => below,
+        // The keys of [[notify.routes]] have their defaults in [notify.route].
+        let of_element = || name.strip_suffix('s').and_then(|element| defaults.get(element));
+        let below = match (defaults.get(&name), of_element()) {
+            (Some(Value::Dict(_, below)), _) | (Some(Value::Array(..)), Some(Value::Dict(_, below))) => below,
             _ => defaults,
         };
         match keys.get_mut(&name) {

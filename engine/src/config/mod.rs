@@ -3,17 +3,21 @@
 //!
 //! - `default.toml`: the defaults, and the reference of every key.
 //! - `root`: the whole configuration, and the checks that no type can express.
-//! - `sections`: a struct per section; `mqtt` has those of the brokers.
+//! - `sections`: a struct per section; `mqtt` has those of the brokers, `notify` those of notifications.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place.
+//! - `memory`: bounds of memory. `machine`: the memory that the process may use.
 //! - `tls`: the settings of TLS connections.
 
 mod duration;
 mod environment;
 mod error;
 mod extract;
+mod machine;
+mod memory;
 mod mqtt;
+mod notify;
 mod origins;
 mod problems;
 mod root;
@@ -25,7 +29,7 @@ pub(crate) use environment::unknown_variables;
 pub(crate) use error::ConfigError;
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
-pub(crate) use sections::{LogConfig, LogFormat};
+pub(crate) use sections::{DeadLettersConfig, HttpConfig, LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load};
 
 #[cfg(test)]

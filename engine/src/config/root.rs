@@ -11,9 +11,10 @@ use super::duration::show;
 use super::error::{ConfigError, all_of};
 use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
+use super::notify::NotifyConfig;
 use super::sections::{
-    CheckpointConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
-    ShardsConfig, ShutdownConfig,
+    CheckpointConfig, DeadLettersConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig,
+    RedisConfig, SensorsConfig, ShardsConfig, ShutdownConfig,
 };
 
 /// The longest `queue.reorder`.
@@ -34,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) postgres: PostgresConfig,
     /// The writing of the log.
     pub(crate) queue: QueueConfig,
+    /// The bounds on what devices can add.
+    pub(crate) sensors: SensorsConfig,
+    /// The keeping of dead letters.
+    pub(crate) dead_letters: DeadLettersConfig,
     /// The reading and scoring of the log.
     pub(crate) shards: ShardsConfig,
     /// The saving of detectors.
@@ -44,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// The stop.
     pub(crate) shutdown: ShutdownConfig,
+    /// Who is told of anomalies.
+    pub(crate) notify: NotifyConfig,
     /// The detector of every sensor.
     #[serde(default)]
     pub(crate) detector: DetectorConfig,
@@ -132,9 +139,19 @@ impl Config {
             ("queue.partitions", u64::from(self.queue.partitions)),
             ("queue.max_records", self.queue.max_records as u64),
             ("queue.max_backlog", self.queue.max_backlog),
+            ("sensors.max", self.sensors.max as u64),
+            ("sensors.new_per_second", u64::from(self.sensors.new_per_second)),
+            ("sensors.new_at_once", u64::from(self.sensors.new_at_once)),
+            ("sensors.max_field_sets", self.sensors.max_field_sets as u64),
+            ("sensors.max_fields", self.sensors.max_fields as u64),
+            ("dead_letters.max_per_second", u64::from(self.dead_letters.max_per_second)),
+            ("dead_letters.max_rows", self.dead_letters.max_rows),
             ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),
+            ("notify.max_waiting", self.notify.max_waiting),
+            ("checkpoint.memory", self.checkpoint.memory.bytes().unwrap_or(1)),
+            ("shards.memory", self.shards.memory.bytes().unwrap_or(1)),
         ];
         let positive = positive.map(|(key, value)| check(value > 0, key, "must be at least 1"));
         let has_valid_brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));
@@ -163,6 +180,7 @@ impl Config {
                 "must be at most 10m: every reading waits that long, and the broker keeps its message meanwhile",
             ),
             retention,
+            self.notify.routes().map(drop),
             detector,
             rules,
         ]))

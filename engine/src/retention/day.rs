@@ -7,7 +7,7 @@ use thicket_store::postgres::{
     DayOutcome, DayTable, NewestRow, PostgresConnection, QueryError, RowsWithoutSensor, drop_day,
     is_lock_timeout,
 };
-use thicket_store::redis::{Client, RedisError, checkpoint_seqs};
+use thicket_store::redis::{CheckpointStore, Client, RedisError, checkpoint_seqs};
 
 /// How long Redis may take to return the seqs of the checkpoints.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,22 +44,47 @@ impl DayError {
 pub(super) async fn drop_unneeded_day(
     postgres: &mut PostgresConnection,
     day: &DayTable,
-    redis: &Client,
-    keys: &Keys,
+    checkpoints: &Checkpoints,
 ) -> Result<DayOutcome, DayError> {
-    drop_day(postgres, day, |newest| count_waiting(newest, redis, keys)).await
+    drop_day(postgres, day, async |newest| checkpoints.count_waiting(newest).await).await
 }
 
-/// Returns the number of sensors whose detectors could not be restored without the day: they have
-/// no checkpoint that includes its newest row.
-async fn count_waiting(newest: Vec<NewestRow>, redis: &Client, keys: &Keys) -> Result<usize, DayError> {
-    let sensors: Vec<(PartitionId, SensorName)> = newest
-        .iter()
-        .map(|row| Ok((PartitionId(row.partition as u16), SensorName::new(&row.name)?)))
-        .collect::<Result<_, SensorNameError>>()?;
-    // The day is locked meanwhile, so this must not wait for a Redis that does not answer.
-    let saved = tokio::time::timeout(REDIS_TIMEOUT, checkpoint_seqs(redis, keys, &sensors)).await;
-    let saved = saved.map_err(|_| DayError::NoAnswer)??;
-    let waits = |(row, saved): &(&NewestRow, Option<i64>)| saved.is_none_or(|saved| saved < row.seq);
-    Ok(newest.iter().zip(saved).filter(waits).count())
+/// The checkpoints of all detectors.
+pub(super) struct Checkpoints {
+    pub(super) redis: Client,
+    pub(super) keys: Keys,
+}
+
+impl Checkpoints {
+    /// Returns the number of sensors whose detectors could not be restored without a day: they have
+    /// no checkpoint that includes its newest row. If there is none, all these checkpoints are
+    /// excluded from eviction: they are all that is left of the day.
+    async fn count_waiting(&self, newest: Vec<NewestRow>) -> Result<usize, DayError> {
+        // The day is locked meanwhile, so this must not wait for a Redis that does not answer.
+        tokio::time::timeout(REDIS_TIMEOUT, self.count(newest)).await.map_err(|_| DayError::NoAnswer)?
+    }
+
+    async fn count(&self, newest: Vec<NewestRow>) -> Result<usize, DayError> {
+        let sensors: Vec<(PartitionId, SensorName)> = newest
+            .iter()
+            .map(|row| Ok((PartitionId(row.partition as u16), SensorName::new(&row.name)?)))
+            .collect::<Result<_, SensorNameError>>()?;
+        let saved = checkpoint_seqs(&self.redis, &self.keys, &sensors).await?;
+        let waits = |(row, saved): &(&NewestRow, Option<i64>)| {
+            row.has_later && saved.is_none_or(|saved| saved < row.seq)
+        };
+        let waiting = newest.iter().zip(saved).filter(waits).count();
+        if waiting > 0 {
+            return Ok(waiting);
+        }
+        let seqs = newest.iter().map(|row| row.seq);
+        let pinned: Vec<_> = sensors
+            .into_iter()
+            .zip(seqs)
+            .map(|((partition, sensor), seq)| (partition, sensor, seq))
+            .collect();
+        let store = CheckpointStore::new(self.redis.clone(), self.keys.clone());
+        let pinned = store.pin(&pinned).await?;
+        Ok(newest.iter().zip(pinned).filter(|(row, is_pinned)| row.has_later && !is_pinned).count())
+    }
 }

@@ -19,7 +19,7 @@ use toml_text::TomlText;
 const DEFAULT: &str = "default";
 
 /// The text that is shown instead of a secret.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Prints the shipped defaults.
 pub(crate) fn print_defaults() -> ExitCode {
@@ -27,8 +27,18 @@ pub(crate) fn print_defaults() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Prints the effective configuration.
-pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode> {
+/// Returns the values that are not the default as TOML. [`HIDDEN`] stands for each secret.
+pub(crate) fn changed_text(loaded: &Loaded) -> anyhow::Result<String> {
+    let origin_of = |key: &str| origin_of(loaded, key);
+    Ok(TomlText { origin_of: &origin_of, is_shown: &|origin| origin != DEFAULT }.of(&shown_values(loaded)?))
+}
+
+fn origin_of(loaded: &Loaded, key: &str) -> String {
+    loaded.origins.place_of_value(key).unwrap_or_else(|| DEFAULT.to_owned())
+}
+
+/// Returns the effective configuration without its secrets.
+fn shown_values(loaded: &Loaded) -> anyhow::Result<Value> {
     let mut all = serde_json::to_value(&loaded.config)?;
     let places: Vec<String> = loaded.config.mqtt.iter().map(|mqtt| mqtt.place().to_owned()).collect();
     // `[mqtt]` rather than `[[mqtt]]`, as the user wrote it.
@@ -45,7 +55,13 @@ pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode
         broker => broker.into_iter().collect::<Vec<_>>(),
     };
     brokers.into_iter().for_each(drop_own_topics);
-    let origin_of = |key: &str| loaded.origins.place_of_value(key).unwrap_or_else(|| DEFAULT.to_owned());
+    Ok(all)
+}
+
+/// Prints the effective configuration.
+pub(crate) fn show(loaded: &Loaded, args: ConfigArgs) -> anyhow::Result<ExitCode> {
+    let all = shown_values(loaded)?;
+    let origin_of = |key: &str| origin_of(loaded, key);
     let is_shown = |origin: &str| !args.changed || origin != DEFAULT;
     if args.json {
         let mut values = Map::new();
@@ -69,14 +85,20 @@ fn drop_own_topics(broker: &mut Value) {
     }
 }
 
-/// Hides passwords, also those in URLs.
+/// Hides passwords, also those in URLs, the headers of webhooks, and the paths of their URLs, which are
+/// often secret.
 fn hide_secrets(value: &mut Value) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(hide_secrets),
         Value::Object(keys) => {
             for (key, value) in keys {
                 match value {
-                    Value::String(text) if key == "url" => *text = with_hidden_password(text),
+                    Value::String(text) if key == "url" => {
+                        *text = with_hidden_path(&with_hidden_password(text));
+                    }
+                    Value::Object(headers) if key == "headers" => {
+                        headers.values_mut().for_each(|value| *value = HIDDEN.into());
+                    }
                     Value::String(text) if is_secret(key) && !text.is_empty() => HIDDEN.clone_into(text),
                     value => hide_secrets(value),
                 }
@@ -84,6 +106,15 @@ fn hide_secrets(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Hides the path of the URL of a webhook.
+fn with_hidden_path(url: &str) -> String {
+    let path = ["http://", "https://"].iter().find_map(|scheme| {
+        let rest = url.strip_prefix(scheme)?;
+        Some(scheme.len() + rest.find('/')? + 1)
+    });
+    path.map_or_else(|| url.to_owned(), |path| format!("{}{HIDDEN}", &url[..path]))
 }
 
 fn is_secret(key: &str) -> bool {

@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod budgets;
 mod check;
 mod clocks;
 mod command_line;
@@ -19,15 +20,19 @@ mod fields;
 mod http;
 mod lamps;
 mod mqtt;
+mod notifications;
 mod outages;
 mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
+mod receivers;
 mod reconcile;
 mod restart;
 mod retention;
+mod sensors;
+mod service_manager;
 mod slow_stores;
 mod sparkplug;
 mod stores;
@@ -35,3 +40,5 @@ mod subscriptions;
 mod support;
 mod terminal;
 mod tls;
+mod transfer;
+mod up;

@@ -86,8 +86,11 @@ async fn a_locked_table_and_a_slow_trigger_delay_the_rows_and_change_none() {
     locker.execute("BEGIN; LOCK TABLE readings").await.unwrap();
     samples.deliver(&publisher, 50..100).await;
     engine.until_metric("thicket_commits_timed_out_total", 1.0).await;
+    assert!(engine.metric("thicket_commit_oldest_seconds").await > 10.0, "the lock is seen");
+    assert_eq!(engine.log().matches("did not commit the rows").count(), 1, "{}", engine.log());
     locker.execute("COMMIT").await.unwrap();
     until_recovered(&env, samples.records(100), "a locked table").await;
+    engine.until_metric_below("thicket_commit_oldest_seconds", 0.5).await;
 
     // Meanwhile all readings wait for one transaction, which would take longer than a statement may.
     locker

@@ -117,6 +117,9 @@ async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
     redis.set_config("maxmemory", "1mb").await.unwrap();
     samples.deliver(&publisher, 120..200).await;
     engine.until_logged(log_lines::APPEND_FAILED).await;
+    let ready = engine.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("the log does not take messages"), "{}", ready.body);
     env.servers.postgres.restart_on_same_port().unwrap();
     // While nothing can be appended, the log is scored, committed and trimmed, and leases are
     // renewed.
@@ -125,6 +128,8 @@ async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
     assert!(engine.metric("thicket_partitions_owned").await > 3.5);
     redis.set_config("maxmemory", "0").await.unwrap();
     env.until_accounted(samples.records(200)).await;
+    assert!(engine.metric("thicket_log_out_of_memory").await < 0.5);
+    assert!(engine.metric("thicket_append_failures_total").await > 0.5);
     env.snapshot().await.assert_same(&expected);
     assert!(engine.terminate().await.success());
 }

@@ -90,8 +90,67 @@ pub enum Action {
     SlowCommits,
     /// Kills a server, waits, starts it again.
     Outage(Server, Duration),
+    /// Makes the disk of a server full. Needs [`Setting::SmallDisks`].
+    FillDisk(Server),
+    /// Ends [`Action::FillDisk`], and starts the server again if it has ended meanwhile.
+    FreeDisk(Server),
+    /// Makes PostgreSQL write WAL until it ends, because its disk is full.
+    ExhaustWal,
+    /// Makes the way to the remote server swallow every packet. Needs [`Setting::Remote`].
+    Swallow,
+    /// Ends [`Action::Swallow`]. Connections that are not given up yet go on.
+    Heal,
+    /// Replaces the host of the remote server by one that knows no connection of before.
+    ReplaceHost,
+    /// Limits the memory of Redis, such as to `1mb`; `0` ends the limit.
+    LimitRedis(&'static str),
+    /// Locks all tables of readings until [`Action::UnlockReadings`], as a careless administrator may.
+    LockReadings,
+    /// Ends [`Action::LockReadings`].
+    UnlockReadings,
+    /// Makes the wall clocks of all engines wrong by these seconds. Needs [`Setting::WrongClock`].
+    Clock(i64),
+    /// Leaves an engine no more memory than it has.
+    LimitMemory(Node),
+    /// Makes the engines that are started from here on those of this build.
+    Build(Build),
+    /// Waits until `/readyz` of an engine answers with this status, and with a text that contains the
+    /// part.
+    UntilReadyz(Node, u16, &'static str),
+    /// Waits until an engine has logged a text that the case itself has caused.
+    UntilLogged(Node, &'static str),
+    /// Waits until an engine is ready and commits readings again, and notes how long that takes. Only
+    /// after an action that ends a disturbance.
+    UntilRecovered(Node),
     /// Waits.
     Pause(Duration),
+}
+
+/// Which build an engine is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Build {
+    /// The build under test.
+    #[default]
+    Present,
+    /// One with a later version of the detection algorithm.
+    Later,
+}
+
+/// What a case needs beside its servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Setting {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Servers of its own, on disks that can be filled.
+    SmallDisks {
+        /// Whether the WAL of PostgreSQL is on the disk, too.
+        with_wal: bool,
+    },
+    /// One server is on a host of its own.
+    Remote(Server),
+    /// The engines have a wall clock that can be set.
+    WrongClock,
 }
 
 /// The actions of a case, and the conditions that must hold at its end.
@@ -105,6 +164,8 @@ pub struct Case {
     pub actions: Vec<Action>,
     /// A rule that every engine of the case breaks.
     pub broken: Option<&'static str>,
+    /// What it needs beside its servers.
+    pub setting: Setting,
     /// Additional environment variables of the engines.
     pub environment: Vec<(&'static str, &'static str)>,
     /// Whether no message is delivered twice: the ledger must count exactly what was published.
@@ -121,6 +182,7 @@ impl Case {
             shape: PLAIN,
             actions: Vec::new(),
             broken: None,
+            setting: Setting::Plain,
             environment: Vec::new(),
             exact: false,
             dead_letters_may_repeat: false,

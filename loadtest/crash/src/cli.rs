@@ -17,9 +17,12 @@ use crate::runner::{Plan, run};
 /// wrong: the engine kills itself at a fail point (before and after each append, acknowledgement,
 /// read, score, insert, commit, checkpoint, trim, quarantine, lease renewal, takeover and restore,
 /// and between two appends of one flush), a server is killed, a node is frozen for longer than its
-/// lease. Then an engine without faults continues. At the end readings, anomalies, dead letters and
+/// lease, a disk is full, a network swallows every packet, a clock jumps, memory is used up, a later
+/// build takes over. Then an engine without faults continues. At the end readings, anomalies, dead letters and
 /// sensors must be, bit for bit, those of an undisturbed engine; no record may be lost, and the
 /// ledger must balance.
+///
+/// Small disks and hosts of their own need the rights of root; without them, these cases are skipped.
 ///
 /// Mutations are engines that break a rule on purpose. Each must fail a case, or the harness proves
 /// nothing.
@@ -30,7 +33,7 @@ use crate::runner::{Plan, run};
 ///   thicket-crash --engine target/debug/thicket --schedule 7000017
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
-/// {"cases":…,"schedules":…,"failed":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case failed, 2
+/// {"cases":…,"schedules":…,"failed":…,"skipped":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case failed, 2
 /// wrong usage.
 #[derive(Parser)]
 #[command(name = "thicket-crash", version, verbatim_doc_comment)]
@@ -59,7 +62,7 @@ struct Arguments {
     workers: usize,
     /// No case is started after this time. A case that is left out counts as failed, a schedule
     /// does not.
-    #[arg(long, value_name = "SECONDS", default_value_t = 780)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1_140)]
     limit: u64,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use thicket_compose::Servers;
 use thicket_testkit::publisher::forget_session;
-use thicket_testkit::{Addresses, RedisProbe, Tables};
+use thicket_testkit::{Addresses, RedisProbe, SmallDisk, Tables};
 
 use crate::settings::{PARTITIONS, Settings, client_id};
 
@@ -36,6 +36,15 @@ pub struct Environment {
     servers: Servers,
     directory: PathBuf,
     cases: u32,
+    /// The disks of PostgreSQL and Redis, if they have disks of their own. Unmounted after the servers
+    /// have stopped.
+    disks: Option<Disks>,
+}
+
+/// Disks that can be filled.
+struct Disks {
+    postgres: SmallDisk,
+    redis: SmallDisk,
 }
 
 /// The servers and the directory of one case.
@@ -51,10 +60,30 @@ pub(crate) struct Workspace {
 impl Environment {
     /// Starts the servers and creates the tables that every case begins with.
     pub async fn start(directory: &Path, binary: &Path) -> anyhow::Result<Self> {
+        Self::start_on(None, directory, binary).await
+    }
+
+    /// Starts the servers like [`start`](Self::start), PostgreSQL and Redis on disks that can be filled.
+    /// Without `with_wal`, the WAL of PostgreSQL is elsewhere.
+    pub(crate) async fn start_on_small_disks(
+        directory: &Path,
+        binary: &Path,
+        with_wal: bool,
+    ) -> anyhow::Result<Self> {
+        let mount = |name: &str| SmallDisk::mount(&directory.join(name));
+        let disks = Disks { postgres: mount("postgres")?, redis: mount("redis")? };
+        let mut environment = Self::start_on(Some(disks), directory, binary).await?;
+        if !with_wal {
+            tokio::task::block_in_place(|| environment.move_wal())?;
+        }
+        Ok(environment)
+    }
+
+    async fn start_on(disks: Option<Disks>, directory: &Path, binary: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let path = directory.to_owned();
         let servers = tokio::task::spawn_blocking(move || Servers::start(&path)).await??;
-        let environment = Self { servers, directory: directory.to_owned(), cases: 0 };
+        let environment = Self { servers, directory: directory.to_owned(), cases: 0, disks };
         let mut admin = Tables::open(&environment.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
         let config = directory.join("migrate.toml");
@@ -113,6 +142,41 @@ impl Environment {
         tokio::task::block_in_place(restart).context("a killed server does not come back")
     }
 
+    /// Makes the disk of a server full.
+    pub(crate) fn fill_disk(&self, server: Server) -> anyhow::Result<()> {
+        self.disk(server)?.fill()
+    }
+
+    /// Ends [`Self::fill_disk`], and starts the server again if it has ended meanwhile.
+    pub(crate) fn free_disk(&mut self, server: Server) -> anyhow::Result<()> {
+        self.disk(server)?.free()?;
+        self.revive()
+    }
+
+    fn disk(&self, server: Server) -> anyhow::Result<&SmallDisk> {
+        let disks = self.disks.as_ref().context("the servers have no disks of their own")?;
+        match server {
+            Server::Redis => Ok(&disks.redis),
+            Server::Postgres => Ok(&disks.postgres),
+            Server::Mosquitto => anyhow::bail!("the broker has no disk of its own"),
+        }
+    }
+
+    /// Moves the WAL of PostgreSQL to the disk of the directory.
+    fn move_wal(&mut self) -> anyhow::Result<()> {
+        self.servers.postgres.stop()?;
+        let (from, to) = (self.directory.join("postgres/data/pg_wal"), self.directory.join("postgres-wal"));
+        let moved = Command::new("mv").args([&from, &to]).status()?;
+        ensure!(moved.success(), "{} cannot be moved", from.display());
+        std::os::unix::fs::symlink(&to, &from)?;
+        Ok(self.servers.postgres.restart_on_same_port()?)
+    }
+
+    /// Whether PostgreSQL runs.
+    pub(crate) fn has_postgres(&mut self) -> bool {
+        self.servers.postgres.is_running()
+    }
+
     /// Restarts every server that does not run.
     pub(crate) fn revive(&mut self) -> anyhow::Result<()> {
         let Servers { mosquitto, redis, postgres } = &mut self.servers;
@@ -128,8 +192,22 @@ impl Environment {
         self.servers.mosquitto.port()
     }
 
+    /// Returns where its servers and cases have their files.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns the loopback port of a server.
+    pub(crate) fn port_of(&self, server: Server) -> u16 {
+        match server {
+            Server::Redis => self.servers.redis.port(),
+            Server::Postgres => self.servers.postgres.port(),
+            Server::Mosquitto => self.servers.mosquitto.port(),
+        }
+    }
+
     fn url(&self, database: &str) -> String {
-        format!("postgres://thicket@127.0.0.1:{}/{database}", self.servers.postgres.port())
+        self.servers.postgres.url_of(database)
     }
 
     fn addresses(&self, database: &str) -> Addresses {

@@ -32,8 +32,10 @@ pub(crate) struct JobResult {
     pub(crate) findings: Vec<String>,
     /// Whether a fail point was not reached.
     pub(crate) unmet: bool,
-    /// A remark for the output, if it passed.
+    /// A remark for the output.
     pub(crate) remark: String,
+    /// Whether it could not be run on this machine.
+    pub(crate) is_skipped: bool,
     /// The seed of a schedule.
     pub(crate) schedule: Option<u64>,
     /// Where its files are, if they were kept.
@@ -77,7 +79,11 @@ impl Shared {
 
 impl JobResult {
     pub(crate) fn print(&self) {
-        let result = if self.complaints.is_empty() { "ok    " } else { "FAILED" };
+        let result = match () {
+            () if self.is_skipped => "skip  ",
+            () if self.complaints.is_empty() => "ok    ",
+            () => "FAILED",
+        };
         let remark = if self.remark.is_empty() { String::new() } else { format!("  {}", self.remark) };
         println!("{result} {:5.1} s  {}{remark}", self.duration.as_secs_f64(), self.name);
         if self.complaints.is_empty() {

@@ -14,6 +14,7 @@
 //!   both.
 //! - [`case`]: the actions of a case; [`settings`]: how its engines are configured; [`traffic`]:
 //!   the messages that are published.
+//! - `obstacles`: why a case cannot run on this machine.
 //! - [`runner`]: runs cases side by side; `worker`: runs one after the other; `job`: what they
 //!   exchange.
 //! - [`environment`]: the private servers of one worker, and the workspace of one case.
@@ -32,6 +33,7 @@ pub mod environment;
 mod feeder;
 mod job;
 pub mod matrix;
+mod obstacles;
 mod outcome;
 mod run;
 pub mod runner;

@@ -3,9 +3,11 @@
 //!
 //! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for
 //!   dead
+//! - `outages`: a server is full, locked or unreachable, a clock jumps, memory is used up
 //! - `settings`: settings that may not change a row
 
 mod engines;
+mod outages;
 mod servers;
 mod settings;
 mod zombies;
@@ -20,6 +22,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
     cases.extend(engines::cases(dice));
     cases.extend(servers::cases());
     cases.extend(zombies::cases());
+    cases.extend(outages::cases());
     cases.extend(settings::cases(dice));
     cases
 }

@@ -2,12 +2,18 @@
 //!
 //! - `state`: the engines, the feeder and the findings of a case while it runs
 //! - `actions`: what is done to engines and servers
+//! - `outages`: what is done to disks, networks, clocks and memory
+//! - `lamps`: what engines say meanwhile, and how long they take to recover
 //! - `broker`: an outage of the broker
+//! - `progress`: waits that end when nothing happens any more
 //! - `settle`: an engine without faults processes everything that is left; then everything is
 //!   checked
 
 mod actions;
 mod broker;
+mod lamps;
+mod outages;
+mod progress;
 mod settle;
 mod state;
 
@@ -32,6 +38,8 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<String>,
     /// Whether a fail point was not reached.
     pub(crate) unmet: bool,
+    /// Remarks for the output.
+    pub(crate) remarks: Vec<String>,
     /// The end of each engine's log.
     pub(crate) logs: String,
 }
@@ -50,6 +58,7 @@ pub(crate) async fn run_case(
     let logs = run.logs();
     let mut complaints = std::mem::take(&mut run.complaints);
     let (findings, unmet) = (std::mem::take(&mut run.findings), run.unmet);
+    let remarks = std::mem::take(&mut run.remarks);
     run.end_disturbances().await;
     drop(run);
     let outcome = match ended {
@@ -59,10 +68,11 @@ pub(crate) async fn run_case(
             None
         }
     };
-    Ok((Report { outcome, complaints, findings, unmet, logs }, workspace))
+    Ok((Report { outcome, complaints, findings, unmet, remarks, logs }, workspace))
 }
 
 async fn run_to_end(run: &mut CaseRun<'_>) -> anyhow::Result<Outcome> {
+    run.prepare_setting()?;
     for action in &run.case.actions {
         run.act(action).await.map_err(|error| error.context(format!("{action:?}")))?;
     }

@@ -51,6 +51,8 @@ pub struct Summary {
     pub schedules: usize,
     /// How many of both failed.
     pub failed: usize,
+    /// Cases that need rights that this machine does not give.
+    pub skipped: usize,
     /// The seeds of the schedules.
     pub seeds: Vec<u64>,
 }
@@ -135,6 +137,7 @@ impl Summary {
                 self.schedules += 1;
                 self.seeds.push(seed);
             }
+            None if result.is_skipped => self.skipped += 1,
             None => self.cases += 1,
         }
         self.failed += usize::from(!result.complaints.is_empty());

@@ -26,6 +26,8 @@ pub struct Settings {
     pub writers: u32,
     /// `postgres.max_rows`
     pub max_rows: u32,
+    /// `mqtt.keep_alive`: a silent broker is left after one and a half of it.
+    pub keep_alive: &'static str,
     /// `detector.alarms_per_week`: the only setting here that changes rows.
     pub alarms_per_week: f64,
 }
@@ -48,6 +50,7 @@ impl Default for Settings {
             max_records: 100,
             writers: 2,
             max_rows: 20_000,
+            keep_alive: "30s",
             alarms_per_week: 50.0,
         }
     }
@@ -73,6 +76,7 @@ impl Settings {
             .set("mqtt.topics", vec!["sensors/#", "spBv1.0/#"])
             // The traffic is of a fixed day.
             .set("mqtt.max_age", "40000d")
+            .set("mqtt.keep_alive", self.keep_alive)
             .set("postgres.writers", self.writers)
             .set("postgres.max_rows", self.max_rows)
             .set("queue.linger", self.linger)

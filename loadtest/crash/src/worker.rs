@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::case::Case;
+use crate::case::{Case, Setting};
 use crate::environment::{Environment, TIMEOUT};
 use crate::job::{Job, JobResult, Shared};
 use crate::matrix::Mutation;
+use crate::obstacles::obstacle;
 use crate::run::run_case;
 use crate::schedule::schedule;
 use crate::traffic::Traffic;
@@ -26,7 +27,7 @@ pub(crate) async fn work(
     while let Some(job) = shared.next() {
         let started = Instant::now();
         let mut result = match job {
-            Job::Case(case) => run_twice(&mut environment, &shared, &case, TIMEOUT).await,
+            Job::Case(case) => Box::pin(run_in_setting(&mut environment, &shared, &case)).await,
             Job::Schedule(seed) => {
                 let result = run_twice(&mut environment, &shared, &schedule(seed), TIMEOUT).await;
                 JobResult { schedule: Some(seed), ..result }
@@ -37,6 +38,25 @@ pub(crate) async fn work(
         // The runner has ended if this fails.
         if results.send(result).is_err() {
             return;
+        }
+    }
+}
+
+/// Runs a case with what it needs, or says why it cannot run here.
+async fn run_in_setting(environment: &mut Environment, shared: &Shared, case: &Case) -> JobResult {
+    if let Some(obstacle) = obstacle(case) {
+        let remark = format!("skipped: {obstacle}");
+        return JobResult { name: case.name.clone(), remark, is_skipped: true, ..JobResult::default() };
+    }
+    let Setting::SmallDisks { with_wal } = case.setting else {
+        return run_twice(environment, shared, case, TIMEOUT).await;
+    };
+    let directory = environment.directory().join(&case.name);
+    match Environment::start_on_small_disks(&directory, &shared.binary, with_wal).await {
+        Ok(mut own) => run_twice(&mut own, shared, case, TIMEOUT).await,
+        Err(error) => {
+            let complaints = vec![format!("no servers on small disks: {error:#}")];
+            JobResult { name: case.name.clone(), complaints, ..JobResult::default() }
         }
     }
 }
@@ -54,7 +74,8 @@ async fn run_twice(
         return first;
     }
     let second = run_and_compare(environment, shared, &case.clone().sooner(), timeout).await;
-    JobResult { remark: "at the second try: the fail point fired too late".to_owned(), ..second }
+    let remark = format!("at the second try: the fail point fired too late; {}", second.remark);
+    JobResult { remark, ..second }
 }
 
 async fn run_and_compare(
@@ -82,6 +103,7 @@ async fn run_and_compare(
         result.findings.extend(outcome.differences(undisturbed, case.dead_letters_may_repeat));
     }
     result.findings.extend(report.findings);
+    result.remark = report.remarks.join("; ");
     result.unmet = report.unmet;
     result.complaints.extend(report.complaints);
     result.complaints.extend(result.findings.iter().cloned());

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use thicket_store::digest;
+
 use super::database::DatabaseArgument;
-use crate::digest;
 
 /// Prints a SHA-256 over all readings, anomalies, dead letters and sensors.
 ///

@@ -1,6 +1,7 @@
 //! `thicket-loadtest replay`
 
 use std::{
+    ops::Range,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -15,7 +16,8 @@ use super::{
     source::{END_AT_NOW, SourceArguments},
 };
 use crate::{
-    replay::{Broker, Faults, Progress, Rate, Replay, ReplayOptions},
+    replay::{Broker, Faults, Progress, Rate, Replay, ReplayOptions, Resume},
+    scenario::Scenario,
     time,
 };
 
@@ -66,6 +68,10 @@ pub(super) struct Arguments {
     /// FILE.events.jsonl.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    /// Remember in FILE what was published. The next run with the same file publishes no frame again:
+    /// it goes on live at the present, or with the history since the last run.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["manifest", "start"])]
+    resume: Option<PathBuf>,
     /// Share of messages that are published twice, 0 to 1.
     #[arg(
         long,
@@ -96,10 +102,18 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let frames = arguments.frames.unwrap_or(1_800);
-    let scenario = Arc::new(arguments.source.scenario(END_AT_NOW, frames)?);
+    let live = arguments.live || arguments.frames.is_none();
+    let earlier = arguments.resume.as_deref().map(Resume::load).transpose()?.flatten();
+    let start = earlier.as_ref().map_or(END_AT_NOW.to_owned(), |earlier| time::format(earlier.start_micros));
+    let scenario = Arc::new(arguments.source.scenario(&start, frames)?);
+    let range = frames_to_publish(&scenario, earlier.as_ref(), live, frames);
+    if let Some(path) = &arguments.resume {
+        resume_after(&scenario, live, range.end).save(path)?;
+    }
     let options = ReplayOptions {
-        frames,
-        live: arguments.live || arguments.frames.is_none(),
+        first_frame: range.start,
+        frames: range.end,
+        live,
         rate: arguments.rate,
         batch: arguments.batch,
         in_flight: arguments.in_flight,
@@ -141,6 +155,19 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     });
     println!("{report}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the frames of the history. The first run publishes all of them.
+fn frames_to_publish(scenario: &Scenario, earlier: Option<&Resume>, live: bool, frames: u64) -> Range<u64> {
+    earlier.map_or(0..frames, |earlier| earlier.frames(scenario.period_micros(), live, frames, time::now()))
+}
+
+/// Returns what the next run must know. It is saved before the first message, so that also a run
+/// that is killed publishes nothing twice.
+fn resume_after(scenario: &Scenario, live: bool, end: u64) -> Resume {
+    let start_micros = scenario.options().start_micros;
+    let until = start_micros + end as i64 * scenario.period_micros();
+    Resume { start_micros, until_micros: (!live).then_some(until) }
 }
 
 /// Shows the progress every second. Never returns.

@@ -82,7 +82,7 @@ impl Feed {
             frames: options.frames,
             live: options.live,
             batch: options.batch,
-            frame: 0,
+            frame: options.first_frame,
             order_index: 0,
             held: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -95,6 +95,12 @@ impl Feed {
     /// Returns the topic of a sensor.
     pub(super) fn topic(&self, sensor: usize) -> &Arc<str> {
         &self.topics[sensor]
+    }
+
+    /// Returns the name that the engine gives to a sensor: the topic after `sensors/`. Other prefixes
+    /// need a template of their own, and the name is then that of the scenario.
+    pub(super) fn name(&self, sensor: usize) -> &str {
+        self.topics[sensor].strip_prefix("sensors/").unwrap_or(&self.scenario.sensors()[sensor].name)
     }
 
     /// Returns the next message, or `None` after the last one.
@@ -214,7 +220,7 @@ impl Feed {
         let Some(event) = event else { return };
         if event.first_frame == frame {
             self.events_begun.push(InjectedEvent {
-                sensor: self.scenario.sensors()[sensor].name.clone(),
+                sensor: self.name(sensor).to_owned(),
                 class: event.class,
                 start: self.scenario.timestamp(sensor, event.first_frame),
                 end: self.scenario.timestamp(sensor, event.last_frame),

@@ -10,6 +10,7 @@
 //! - `window`: the messages that were sent and are not yet confirmed
 //! - `session`: the connection: sends, reads confirmations, reconnects and sends again
 //! - [`progress`]: the counters of a running replay
+//! - [`resume`]: remembers what an earlier run published
 //! - [`summary`], [`error`]: how a replay ends
 //!
 //! The packets are those of `rumqttc`, but not the event loop. The loop of `rumqttc` forgets
@@ -26,6 +27,7 @@ pub mod options;
 mod pace;
 mod payload;
 pub mod progress;
+pub mod resume;
 mod session;
 pub mod summary;
 mod window;
@@ -37,6 +39,7 @@ pub use error::ReplayError;
 pub use faults::Faults;
 pub use options::{MaxLag, Rate, ReplayOptions};
 pub use progress::Progress;
+pub use resume::Resume;
 use session::Session;
 pub use summary::Summary;
 use tokio::sync::watch;

@@ -14,7 +14,9 @@ pub struct ReplayOptions {
     /// The MQTT client id. Each client of a broker needs its own: the broker disconnects the older
     /// of two clients with the same id.
     pub client_id: String,
-    /// Number of frames of history, from frame 0 on. They are published at `rate`.
+    /// The first frame to publish.
+    pub first_frame: u64,
+    /// The frame at which the history ends. The frames before it are published at `rate`.
     pub frames: u64,
     /// The speed of the history.
     pub rate: Rate,
@@ -45,6 +47,7 @@ impl ReplayOptions {
             broker,
             topic_prefix: "sensors/".to_owned(),
             client_id: format!("thicket-replay-{}-{}", std::process::id(), crate::time::now()),
+            first_frame: 0,
             frames: 1_800,
             rate: Rate::Max,
             live: true,

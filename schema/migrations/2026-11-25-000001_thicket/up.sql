@@ -36,7 +36,9 @@ CREATE TABLE partitions (
     expired_unscored     bigint NOT NULL DEFAULT 0,
     expired_poison       bigint NOT NULL DEFAULT 0,
     expired_late         bigint NOT NULL DEFAULT 0,
-    dead_letters_deleted bigint NOT NULL DEFAULT 0
+    dead_letters_deleted bigint NOT NULL DEFAULT 0,
+    -- Dead letters without a row: too many of their kind came at once. They are only counted.
+    dead_letters_unstored bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- Every configuration that a row was scored with; readings.config refers to it. Written with the
@@ -59,7 +61,9 @@ CREATE TABLE sensors (
     untracked  bigint      NOT NULL DEFAULT 0,
     -- The newest UTC day on which it had a reading: no later day table has rows of it. Null: not known.
     -- Queries for its newest reading begin there, so that they need not look into every day.
-    last_day   date
+    last_day   date,
+    -- The ids of the field sets of its readings, ascending.
+    field_sets bigint[]    NOT NULL DEFAULT '{}'
 );
 
 -- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
@@ -169,6 +173,59 @@ CREATE FUNCTION try_insert_readings(new_rows readings[]) RETURNS TABLE (code tex
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO readings SELECT r.* FROM unnest(new_rows) r ON CONFLICT DO NOTHING;
+EXCEPTION WHEN OTHERS THEN
+    code := SQLSTATE;
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, constraint_name = CONSTRAINT_NAME;
+    RETURN NEXT;
+END $$;
+
+-- Inserts sensors and their field sets: one element per sensor and field set, in the order of the log.
+-- field_names: the names of a set, separated by line feeds. Raises an error if another sensor has the
+-- id of one of them, or if another set of names has the id of one of their sets: ids are hashes.
+CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
+                               field_names text[], first_readings timestamptz[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    taken record;
+BEGIN
+    -- In the order of the ids, so that two writers cannot deadlock.
+    INSERT INTO field_sets (id, names)
+    SELECT g.id, string_to_array((array_agg(g.names ORDER BY g.place))[1], E'\n')
+    FROM unnest(set_ids, field_names) WITH ORDINALITY AS g (id, names, place) GROUP BY g.id ORDER BY g.id
+    ON CONFLICT DO NOTHING;
+
+    INSERT INTO sensors AS s (id, name, partition, fields, first_seen, field_sets)
+    SELECT g.id, (array_agg(g.name ORDER BY g.place))[1], min(g.partition),
+           ARRAY(SELECT f COLLATE "C" FROM unnest(string_to_array(string_agg(g.names, E'\n'), E'\n')) f GROUP BY 1 ORDER BY 1),
+           (array_agg(g.first_reading ORDER BY g.place))[1], array_agg(DISTINCT g.field_set ORDER BY g.field_set)
+    FROM unnest(ids, sensor_names, partitions, set_ids, field_names, first_readings)
+         WITH ORDINALITY AS g (id, name, partition, field_set, names, first_reading, place)
+    GROUP BY g.id ORDER BY g.id
+    ON CONFLICT (id) DO UPDATE
+    SET fields = ARRAY(SELECT f COLLATE "C" FROM unnest(s.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1),
+        field_sets = ARRAY(SELECT f FROM unnest(s.field_sets || excluded.field_sets) AS f GROUP BY 1 ORDER BY 1)
+    WHERE s.name = excluded.name AND NOT s.field_sets @> excluded.field_sets;
+
+    SELECT g.name, s.name AS owner INTO taken
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.id = g.id WHERE s.name <> g.name LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the sensor % has the id of the sensor %', taken.name, taken.owner USING ERRCODE = 'unique_violation';
+    END IF;
+    SELECT replace(g.names, E'\n', ', ') AS names, array_to_string(f.names, ', ') AS owner INTO taken
+    FROM unnest(set_ids, field_names) AS g (id, names) JOIN field_sets f ON f.id = g.id
+    WHERE f.names <> string_to_array(g.names, E'\n') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the fields % have the id of the fields %', left(taken.names, 200), left(taken.owner, 200)
+            USING ERRCODE = 'unique_violation';
+    END IF;
+END $$;
+
+-- Tries to insert sensors, as try_insert_readings tries to insert rows.
+CREATE FUNCTION try_upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
+                                   field_names text[], first_readings timestamptz[])
+RETURNS TABLE (code text, message text, constraint_name text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM upsert_sensors(ids, sensor_names, partitions, set_ids, field_names, first_readings);
 EXCEPTION WHEN OTHERS THEN
     code := SQLSTATE;
     GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, constraint_name = CONSTRAINT_NAME;
@@ -303,6 +360,83 @@ CREATE TABLE log_losses (
     PRIMARY KEY (partition, after_generation, after_n, before_generation, before_n)
 );
 
+-- The outbox of notifications. The transaction that stores the change of an anomaly also writes the row,
+-- so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly began. ended:
+-- it is over. label: a person labelled it; item is then the time of the label in µs since the Unix epoch, and 0 otherwise.
+-- id: the order of the rows of a sensor. stored and is_routed are of the sender, which deletes old rows.
+CREATE TABLE notifications (
+    sensor    bigint      NOT NULL,
+    started   timestamptz NOT NULL,
+    kind      text        NOT NULL CHECK (kind IN ('opened', 'ended', 'label')),
+    item      bigint      NOT NULL DEFAULT 0,
+    id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    stored    timestamptz NOT NULL DEFAULT now(),
+    is_routed boolean     NOT NULL DEFAULT false,
+    PRIMARY KEY (sensor, started, kind, item)
+);
+CREATE INDEX notifications_unrouted ON notifications (id) WHERE NOT is_routed;
+CREATE INDEX notifications_stored ON notifications (stored);
+
+-- The routes of the configuration that a node has used. since: notifications that were stored before are
+-- not for the route. holder: the node that sends for it, until held_until. The row with an empty name is
+-- the lease of the node that distributes the outbox.
+CREATE TABLE notification_routes (
+    route      text        PRIMARY KEY,
+    since      timestamptz NOT NULL DEFAULT now(),
+    holder     text        NOT NULL DEFAULT '',
+    held_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+
+-- A message to the receiver of a route. Its deliveries never change, so a repeat has the same key.
+CREATE TABLE notification_messages (
+    id           bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    route        text        NOT NULL,
+    site         text        NOT NULL,
+    key          text        NOT NULL,
+    state        text        NOT NULL DEFAULT 'sending' CHECK (state IN ('sending', 'sent', 'failed')),
+    attempts     int         NOT NULL DEFAULT 0,
+    next_attempt timestamptz NOT NULL DEFAULT now(),
+    created      timestamptz NOT NULL DEFAULT now(),
+    changed      timestamptz NOT NULL DEFAULT now(),
+    error        text        NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX notification_messages_sending ON notification_messages (route) WHERE state = 'sending';
+CREATE INDEX notification_messages_changed ON notification_messages (route, site, changed);
+CREATE INDEX notification_messages_created ON notification_messages (route, created);
+
+-- One row per notification and route. held: the conditions of the route are not met yet, such as its
+-- least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message. passed: the route
+-- does not announce this kind, or announces another row instead. dropped: the anomaly ended before the
+-- conditions of the route were met. position: the order of the rows of a sensor.
+CREATE TABLE notification_deliveries (
+    route    text        NOT NULL,
+    sensor   bigint      NOT NULL,
+    started  timestamptz NOT NULL,
+    kind     text        NOT NULL CHECK (kind IN ('opened', 'ended', 'label', 'reminder')),
+    item     bigint      NOT NULL DEFAULT 0,
+    position bigint      NOT NULL,
+    site     text        NOT NULL,
+    state    text        NOT NULL DEFAULT 'held'
+             CHECK (state IN ('held', 'waiting', 'sending', 'sent', 'failed', 'passed', 'dropped')),
+    due      timestamptz NOT NULL DEFAULT now(),
+    changed  timestamptz NOT NULL DEFAULT now(),
+    message  bigint,
+    PRIMARY KEY (route, sensor, started, kind, item)
+);
+CREATE INDEX notification_deliveries_open ON notification_deliveries (route, state, due) WHERE state IN ('held', 'waiting');
+CREATE INDEX notification_deliveries_message ON notification_deliveries (message);
+CREATE INDEX notification_deliveries_changed ON notification_deliveries (changed);
+
+-- Sensors whose anomalies are not announced until a time. pattern: * any text, ? any character.
+CREATE TABLE silences (
+    id      bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    pattern text        NOT NULL,
+    until   timestamptz NOT NULL,
+    note    text        NOT NULL DEFAULT '',
+    author  text        NOT NULL DEFAULT '',
+    created timestamptz NOT NULL DEFAULT now()
+);
+
 -- Views with stable names: dashboards and people read these, so that the tables can change.
 
 CREATE VIEW reading_values AS
@@ -382,5 +516,5 @@ GROUP BY reason;
 CREATE VIEW ledger AS
 SELECT id AS partition, delivered, scored, unscored, poison, late, duplicates, dead_letters,
        delivered - scored - unscored - poison - late - duplicates - dead_letters AS unaccounted,
-       scored + unscored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted AS dead_letters_stored
+       scored + unscored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted - dead_letters_unstored AS dead_letters_stored
 FROM partitions;

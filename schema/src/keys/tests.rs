@@ -9,6 +9,8 @@ fn keys_are_as_operators_know_them() {
     assert_eq!(keys.crash_suspect(PartitionId(7)), "thicket:{p07}:crash_suspect");
     assert_eq!(keys.lease(PartitionId(63)).0, "thicket:{p63}:lease");
     assert_eq!(keys.checkpoint(PartitionId(123), &sensor), "thicket:{p123}:checkpoint:site-1/microphone-7");
+    assert_eq!(keys.checkpoints(PartitionId(7)), "thicket:{p07}:checkpoints");
+    assert_eq!(keys.checkpoint_memory(PartitionId(7)), "thicket:{p07}:checkpoint_memory");
     assert_eq!(keys.ingress_lease().0, "thicket:ingress:lease");
     assert_eq!(keys.ingress_epoch().0, "thicket:ingress:ingress_epoch");
     assert_eq!(keys.births("thicket-1"), "thicket:ingress:thicket-1:births");

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
+use diesel_async::pooled_connection::deadpool::{BuildError, Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use thicket_connect::{Expected, all_causes, with_advice};
-use tokio_postgres::NoTls;
+use tokio_postgres::tls::{MakeTlsConnect, NoTlsStream};
+use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::server::{PostgresServer, PostgresServerError, Target};
@@ -35,6 +36,9 @@ pub type QueryError = diesel::result::Error;
 
 /// A pool of connections for queries.
 pub type PostgresPool = Pool<AsyncPgConnection>;
+
+/// A connection of a pool.
+pub type PooledConnection = Object<AsyncPgConnection>;
 
 /// Why a query has no result.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +107,36 @@ async fn within<T>(
 /// # Errors
 /// Returns an error that says what to do.
 pub(super) async fn establish(server: &PostgresServer) -> ConnectionResult<AsyncPgConnection> {
+    match connect(server).await? {
+        (client, Connection::Plain(connection)) => {
+            AsyncPgConnection::try_from_client_and_connection(client, *connection).await
+        }
+        (client, Connection::Tls(connection)) => {
+            AsyncPgConnection::try_from_client_and_connection(client, *connection).await
+        }
+    }
+}
+
+/// Connects like [`establish`], for statements that diesel does not have.
+pub(super) async fn establish_client(server: &PostgresServer) -> ConnectionResult<tokio_postgres::Client> {
+    let (client, connection) = connect(server).await?;
+    // The statements of the client report why the connection has ended.
+    match connection {
+        Connection::Plain(connection) => drop(tokio::spawn(*connection)),
+        Connection::Tls(connection) => drop(tokio::spawn(*connection)),
+    }
+    Ok(client)
+}
+
+type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// The part of a connection that talks to the server.
+enum Connection {
+    Plain(Box<tokio_postgres::Connection<Socket, NoTlsStream>>),
+    Tls(Box<tokio_postgres::Connection<Socket, TlsStream>>),
+}
+
+async fn connect(server: &PostgresServer) -> ConnectionResult<(tokio_postgres::Client, Connection)> {
     let invalid = |error: PostgresServerError| ConnectionError::InvalidConnectionUrl(error.to_string());
     let Target { config, tls } = server.target().map_err(invalid)?;
     let bad = |error: tokio_postgres::Error, expected| {
@@ -111,12 +145,12 @@ pub(super) async fn establish(server: &PostgresServer) -> ConnectionResult<Async
     let Some(tls) = tls else {
         let connected = config.connect(NoTls).await;
         let (client, connection) = connected.map_err(|error| bad(error, Expected::Plain))?;
-        return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+        return Ok((client, Connection::Plain(Box::new(connection))));
     };
     let tls = tls.client_config().map_err(|error| invalid(error.into()))?;
     let connected = config.connect(MakeRustlsConnect::new((*tls).clone())).await;
     let (client, connection) = connected.map_err(|error| bad(error, Expected::Tls))?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    Ok((client, Connection::Tls(Box::new(connection))))
 }
 
 /// Checks that the server answers on a connection.

@@ -7,13 +7,16 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the intake
+//!   must know of them. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
+//! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
 //!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
+//! - `transfer`: copies all tables to another database.
 //! - `pattern`: patterns of names and topics, as operators write them.
 
 mod anomalies;
@@ -28,22 +31,26 @@ mod day_tables;
 mod dead_letters;
 mod drop_day;
 mod field_sets;
+mod gone_sensors;
 mod history;
 mod labels;
 mod late;
 mod ledgers;
 mod log_losses;
+mod notifications;
 mod partitions;
 mod pattern;
 mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
+mod registry;
 mod row_counts;
 mod sensor_fields;
 mod sensors;
 mod server;
 mod snapshot;
+mod transfer;
 mod write_session;
 
 pub use anomalies::{
@@ -58,20 +65,22 @@ pub use clocks::{
 };
 pub use configs::stored_configs;
 pub use connection::{
-    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, database_bytes,
-    ping_postgres, postgres_pool,
+    PooledConnection, PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres,
+    database_bytes, ping_postgres, postgres_pool,
 };
 pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
 pub use dead_letters::{
     DeadLetterFilter, DeadLetterKey, DeadLetterKeyError, DeadLetterSelection, SelectedDeadLetter,
     dead_letters_by_key, dead_letters_by_partition, dead_letters_by_reason, delete_dead_letters,
-    mark_replayed, newest_dead_letters, select_dead_letters,
+    expire_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
+pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
-    newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
+    newest_seqs, page_by_time, page_of_rows, rows_after, rows_after_in_pages, rows_up_to, seq_ranges,
+    time_before,
 };
 pub use labels::{
     AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
@@ -79,6 +88,14 @@ pub use labels::{
 };
 pub use ledgers::{PartitionLedger, partition_ledgers};
 pub use log_losses::{LogLoss, StoredLoss, stored_losses};
+pub use notifications::{
+    Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
+    ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
+    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
+    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
+    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
+    sent_message, silence,
+};
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,
     mark_clean_shutdown, newest_generation, partitions_configured_otherwise,
@@ -89,6 +106,7 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
+pub use registry::{StoredRegistry, misnamed, read_registry};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensors::{
@@ -96,4 +114,5 @@ pub use sensors::{
 };
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};
+pub use transfer::{Sequence, Table, TableReader, TableWriter, TransferError};
 pub use write_session::{WriteError, WriteSession};

@@ -17,6 +17,7 @@ use super::dead_letters::insert_dead_letters;
 use super::labels::insert_applied_labels;
 use super::late::{LateOutcome, insert_late};
 use super::log_losses::insert_losses;
+use super::notifications::{announce, announce_reshaped};
 use super::positions::{Advance, lock_partitions};
 use super::readings::insert_readings;
 use super::sensor_fields::write_field_reports;
@@ -78,8 +79,8 @@ pub(super) struct PendingWrites<'a> {
     late: Vec<&'a LateReading>,
     late_partitions: Vec<PartitionId>,
     dead_letters: Vec<(PartitionId, &'a LoggedDeadLetter)>,
-    sensors: Vec<&'a SeenSensor>,
-    sensor_partitions: BTreeMap<i64, i32>,
+    /// Sensors that are not stored yet with this field set, each with its partition.
+    sensors: Vec<(i32, &'a SeenSensor)>,
     configs: BTreeMap<u64, &'a str>,
     last_days: BTreeMap<i64, i32>,
     batches: Vec<&'a CommitBatch>,
@@ -138,8 +139,7 @@ impl<'a> PendingWrites<'a> {
         for seen in &batch.sensors {
             let key = (seen.sensor.id().0, seen.fields.id());
             if !stored.sensors.contains(&key) {
-                self.sensor_partitions.insert(key.0, i32::from(batch.partition.0));
-                self.sensors.push(seen);
+                self.sensors.push((i32::from(batch.partition.0), seen));
             }
         }
         self.batches.push(batch);
@@ -152,8 +152,7 @@ impl<'a> PendingWrites<'a> {
         report: &mut CommitReport,
     ) -> Result<(), DatabaseError> {
         faults::pass("insert.before");
-        let partition_of = |seen: &SeenSensor| self.sensor_partitions[&seen.sensor.id().0];
-        upsert_sensors(connection, partition_of, &self.sensors).await?;
+        upsert_sensors(connection, &self.sensors).await?;
         write_last_days(connection, &self.last_days).await?;
         // Of several reports about a sensor, the last one counts.
         let fields = self.batches.iter().flat_map(|batch| &batch.fields).collect();
@@ -179,15 +178,20 @@ impl<'a> PendingWrites<'a> {
             let counts = &mut self.advances.entry(*partition).or_default().counts;
             if is_new {
                 counts.dead_letters += 1;
+                counts.dead_letters_unstored += i64::from(logged.dead_letter.count_only);
                 let letter = &logged.dead_letter;
                 report.dead_letters.push(letter.reason);
-                report.dead_letter_examples.entry(letter.reason).or_insert_with(|| letter.clone());
+                if !letter.count_only {
+                    report.dead_letter_examples.entry(letter.reason).or_insert_with(|| letter.clone());
+                }
             } else {
                 counts.duplicates += 1;
             }
         }
         for batch in &self.batches {
+            announce_reshaped(connection, &batch.reshaped).await?;
             close_open_anomalies(connection, &batch.reshaped).await?;
+            announce(connection, &batch.anomalies).await?;
             upsert_anomalies(connection, &batch.anomalies).await?;
             insert_applied_labels(connection, &batch.applied_labels).await?;
             update_clocks(connection, &batch.clocks).await?;
@@ -196,7 +200,7 @@ impl<'a> PendingWrites<'a> {
         }
         report.ledger = self.advances.values().map(|advance| advance.counts).sum();
         report.written.sensors =
-            self.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
+            self.sensors.iter().map(|(_, seen)| (seen.sensor.id().0, seen.fields.id())).collect();
         report.written.configs = self.configs.keys().copied().collect();
         report.written.last_days.clone_from(&self.last_days);
         Ok(())

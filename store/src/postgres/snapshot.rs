@@ -52,7 +52,7 @@ pub enum SnapshotError {
     /// No connection.
     #[error(
         "cannot reach PostgreSQL at {server}: {source}; is it running? start all servers with: make demo, or: \
-         docker compose -f compose/compose.yaml up postgres"
+         docker compose -f compose/compose.yaml -f compose/publish.yaml up postgres"
     )]
     Unreachable {
         /// Address and database, without the password.

@@ -11,7 +11,7 @@ use fred::types::Value;
 use fred::types::scripts::Script;
 use thicket_schema::{Entry, Keys, PartitionId, Position};
 
-use super::RedisError;
+use super::connection::{RedisError, is_out_of_memory};
 use crate::faults;
 use thicket_protocol::log::{self, Appended};
 
@@ -41,6 +41,13 @@ pub enum AppendError {
     /// Redis gave a reply that the script never returns.
     #[error("unexpected reply of the append script: {0}")]
     UnexpectedReply(String),
+}
+
+impl AppendError {
+    /// Whether Redis refused the command because it has no memory left.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Redis(error) if is_out_of_memory(error))
+    }
 }
 
 /// How a log is opened.

@@ -1,5 +1,7 @@
 //! Checkpoints in Redis. An older checkpoint never replaces a newer one.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::interfaces::HashesInterface as _;
@@ -9,57 +11,111 @@ use futures_util::future::try_join_all;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
 
 use super::RedisError;
+use super::allocation::memory_of;
 use crate::faults;
 
 /// Decides as [`thicket_protocol::checkpoint::is_written`] does.
 const SAVE: &str = include_str!("save.lua");
 
-/// Deletes a checkpoint if its seq is still the given one.
-const DELETE: &str = "
-if redis.call('HGET', KEYS[1], 'seq') ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])";
-
-/// Reads and writes checkpoints.
+/// Reads and writes checkpoints, and keeps the account of their memory.
 #[derive(Clone, Debug)]
 pub struct CheckpointStore {
-    redis: Client,
-    keys: Keys,
+    pub(super) redis: Client,
+    pub(super) keys: Keys,
+    pub(super) scripts: Arc<Scripts>,
+}
+
+/// The scripts of the checkpoints of one partition.
+#[derive(Debug)]
+pub(super) struct Scripts {
     save: Script,
-    delete: Script,
+    pub(super) remove: Script,
+    pub(super) list: Script,
+    pub(super) recount: Script,
+    pub(super) pin: Script,
+}
+
+/// The result of a [`save`](CheckpointStore::save).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Whether the checkpoint was written. Otherwise a newer one is stored.
+    pub is_written: bool,
+    /// Bytes of the checkpoint.
+    pub bytes: usize,
+    /// Memory of all checkpoints of the partition, in bytes.
+    pub partition_memory: u64,
 }
 
 impl CheckpointStore {
     /// Creates a store under the given keys.
     pub fn new(redis: Client, keys: Keys) -> Self {
-        Self { redis, keys, save: Script::from_lua(SAVE), delete: Script::from_lua(DELETE) }
+        let scripts = Scripts {
+            save: Script::from_lua(SAVE),
+            remove: Script::from_lua(include_str!("remove.lua")),
+            list: Script::from_lua(include_str!("list.lua")),
+            recount: Script::from_lua(include_str!("recount.lua")),
+            pin: Script::from_lua(include_str!("pin.lua")),
+        };
+        Self { redis, keys, scripts: Arc::new(scripts) }
     }
 
-    /// Writes a checkpoint unless a newer one is stored. Returns its size in bytes.
+    /// Writes a checkpoint unless a newer one is stored. `worth` decides which checkpoints are
+    /// evicted first: see [`thicket_protocol::checkpoint::worth`].
     pub async fn save(
         &self,
         partition: PartitionId,
         sensor: &SensorName,
         checkpoint: &Checkpoint,
-    ) -> Result<usize, RedisError> {
-        let bytes = Bytes::from(checkpoint.encode());
-        let size = bytes.len();
-        let key = self.keys.checkpoint(partition, sensor);
-        let arguments: Vec<Value> = vec![checkpoint.seq.to_string().into(), Value::Bytes(bytes)];
+        worth: f64,
+    ) -> Result<Saved, RedisError> {
+        let state = Bytes::from(checkpoint.encode());
+        let bytes = state.len();
+        let arguments: Vec<Value> = vec![
+            checkpoint.seq.to_string().into(),
+            Value::Bytes(state),
+            memory_of(bytes, sensor).to_string().into(),
+            worth.to_string().into(),
+            sensor.as_str().into(),
+        ];
         faults::pass("checkpoint.before");
-        let _: i64 = self.save.evalsha_with_reload(&self.redis, vec![key], arguments).await?;
+        let keys = self.script_keys(partition, sensor);
+        let (is_written, partition_memory): (bool, u64) =
+            self.scripts.save.evalsha_with_reload(&self.redis, keys, arguments).await?;
         faults::pass("checkpoint.after");
-        Ok(size)
+        Ok(Saved { is_written, bytes, partition_memory })
     }
 
-    /// Deletes a checkpoint that must not be used. It would prevent the write of a valid checkpoint
-    /// with a smaller seq. A checkpoint that is written meanwhile stays.
+    /// Deletes a checkpoint that must not be used, or whose sensor is gone. It would prevent the
+    /// write of a valid checkpoint with a smaller seq. A checkpoint that is written meanwhile stays.
     pub async fn delete(&self, partition: PartitionId, sensor: &SensorName) -> Result<(), RedisError> {
-        let key = self.keys.checkpoint(partition, sensor);
-        let seq: Option<String> = self.redis.hget(key.clone(), "seq").await?;
+        let seq: Option<String> = self.redis.hget(self.keys.checkpoint(partition, sensor), "seq").await?;
         if let Some(seq) = seq {
-            let _: i64 = self.delete.evalsha_with_reload(&self.redis, vec![key], vec![seq]).await?;
+            self.remove(partition, sensor, "seq", seq).await?;
         }
         Ok(())
+    }
+
+    /// Deletes a checkpoint under a condition of `remove.lua`. Returns whether it was deleted, and the
+    /// memory of the partition's checkpoints.
+    pub(super) async fn remove(
+        &self,
+        partition: PartitionId,
+        sensor: &SensorName,
+        condition: &str,
+        value: String,
+    ) -> Result<(bool, u64), RedisError> {
+        let arguments = vec![sensor.as_str().to_owned(), condition.to_owned(), value];
+        let keys = self.script_keys(partition, sensor);
+        self.scripts.remove.evalsha_with_reload(&self.redis, keys, arguments).await
+    }
+
+    /// Returns the keys of the scripts that write one checkpoint.
+    fn script_keys(&self, partition: PartitionId, sensor: &SensorName) -> Vec<String> {
+        vec![
+            self.keys.checkpoint(partition, sensor),
+            self.keys.checkpoints(partition),
+            self.keys.checkpoint_memory(partition),
+        ]
     }
 
     /// Reads the checkpoint of a sensor. Logs an error if it cannot be read; the detector can be

@@ -18,6 +18,12 @@ use crate::retry::until_ok;
 /// An error of Redis, or of the connection to it.
 pub type RedisError = fred::error::Error;
 
+/// Whether Redis refused a write because it uses `maxmemory` bytes.
+pub fn is_out_of_memory(error: &RedisError) -> bool {
+    // The code of the reply, which every version and language has.
+    error.details().starts_with("OOM ")
+}
+
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection whose host has vanished ends within half a minute: see the same values for

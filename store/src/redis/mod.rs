@@ -5,12 +5,16 @@
 //! - `log_backlog`: the part of a log that is not committed yet.
 //! - `leases`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
-//! - `checkpoints`: the states of detectors.
+//! - `checkpoints`: the states of detectors. `checkpoint_memory`: the account of their memory.
+//!   `allocation`: how much one takes.
 //! - `births`: what Sparkplug births have taught.
+//! - `transfer`: copies all keys to another Redis.
 //! - `settings`: the version and the settings of the server.
 
+mod allocation;
 mod append;
 mod births;
+mod checkpoint_memory;
 mod checkpoints;
 mod connection;
 mod leases;
@@ -20,11 +24,14 @@ mod reader;
 mod server;
 mod settings;
 mod suspects;
+mod transfer;
 
+pub use allocation::memory_of;
 pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use births::BirthStore;
-pub use checkpoints::{CheckpointStore, StoredCheckpoint, checkpoint_seqs};
-pub use connection::{RedisError, connect_redis, try_connect_redis, unconnected_redis};
+pub use checkpoint_memory::ListedCheckpoint;
+pub use checkpoints::{CheckpointStore, Saved, StoredCheckpoint, checkpoint_seqs};
+pub use connection::{RedisError, connect_redis, is_out_of_memory, try_connect_redis, unconnected_redis};
 pub use fred::clients::Client;
 pub use leases::{Leases, lease_holders};
 pub use log_backlog::{InFlight, in_flight};
@@ -34,3 +41,4 @@ pub use server::{RedisServer, RedisServerError};
 pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
+pub use transfer::{KeyDump, begin_import, dump_keys, end_import, restore_keys};

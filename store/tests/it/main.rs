@@ -4,8 +4,11 @@
 
 mod append;
 mod births;
+mod checkpoint_memory;
 mod clocks;
 mod drop_day;
+mod gone_sensors;
+mod history;
 mod many_days;
 mod operators;
 mod rejected_rows;

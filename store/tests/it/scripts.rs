@@ -158,17 +158,22 @@ async fn the_acquire_script_decides_as_the_protocol_does() {
 async fn the_save_script_decides_as_the_protocol_does() {
     let env = TestEnv::new().await;
     let script = Script::from_lua(include_str!("../../src/redis/save.lua"));
+    let keys = ["checkpoint", "index", "memory"];
     for stored in [None, Some(0), Some(1), Some(2), Some(3)] {
         for seq in 0..=3 {
-            let _: i64 = env.server.client.del("checkpoint").await.unwrap();
+            let _: i64 = env.server.client.del(keys.to_vec()).await.unwrap();
             if let Some(stored) = stored {
-                let fields = [("seq", stored.to_string()), ("state", "old".to_owned())];
-                let () = env.server.client.hset("checkpoint", fields.to_vec()).await.unwrap();
+                let old =
+                    [stored.to_string(), "old".to_owned(), "7".to_owned(), "1".to_owned(), "a".to_owned()];
+                let (written, memory): (bool, u64) = env.run(&script, &keys, &old).await;
+                assert_eq!((written, memory), (true, 7));
             }
-            let written: i64 = env.run(&script, &["checkpoint"], &[seq.to_string(), "new".to_owned()]).await;
-            assert_eq!(written == 1, checkpoint::is_written(stored, seq), "{stored:?}, {seq}");
+            let new = [seq.to_string(), "new".to_owned(), "5".to_owned(), "2".to_owned(), "a".to_owned()];
+            let (written, memory): (bool, u64) = env.run(&script, &keys, &new).await;
+            assert_eq!(written, checkpoint::is_written(stored, seq), "{stored:?}, {seq}");
+            assert_eq!(memory, if written { 5 } else { 7 });
             let state: String = env.server.client.hget("checkpoint", "state").await.unwrap();
-            assert_eq!(state == "new", written == 1);
+            assert_eq!(state == "new", written);
         }
     }
 }

@@ -6,7 +6,12 @@ use crate::testing::{disconnected_postgres, disconnected_redis, metrics};
 
 fn new_checkpointer() -> Checkpointer {
     let store = CheckpointStore::new(disconnected_redis(), Keys::default());
-    Checkpointer::new(store, disconnected_postgres(), metrics())
+    Checkpointer::new(
+        store,
+        disconnected_postgres(),
+        BudgetOptions { memory: None, partitions: 4 },
+        metrics(),
+    )
 }
 
 fn save(sensor: usize, seq: u64, credit: Credit) -> Save {

@@ -36,6 +36,7 @@ fn claimed(epoch: i64) -> ClaimedPartition {
         detectors: None,
         quarantine: BTreeMap::new(),
         clean_shutdown: true,
+        sensors: BTreeMap::new(),
     }
 }
 
@@ -108,4 +109,19 @@ async fn leases_are_kept_after_a_failed_claim_and_released_by_a_node_that_shuts_
     drop(keeper.handle(Drain, &mut Context::new()));
     let release = keeper.on_claimed(&[P], failed());
     assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
+}
+
+#[actix_rt::test]
+async fn a_drain_releases_leases_whose_partitions_are_not_claimed_yet() {
+    let (mut keeper, _, _) = new_keeper();
+    // PostgreSQL has not answered the claim.
+    keeper.stores.renewal.keep(keeper.stores.keys.lease(P));
+    let stores = Rc::clone(&keeper.stores);
+    assert_eq!(stores.held(2), [P]);
+    let drain = keeper.handle(Drain, &mut Context::new());
+    tokio::pin!(drain);
+    while !stores.held(2).is_empty() {
+        // It ends once Redis answers, which it does not here.
+        let _ = tokio::time::timeout(Duration::from_millis(10), &mut drain).await;
+    }
 }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use thicket_testkit::timing::POLL_INTERVAL;
-use thicket_testkit::{EngineProcess, Launch, Signal, Tables, log_lines};
+use thicket_testkit::{EngineProcess, Launch, Signal, Tables, WrongClock, log_lines};
 
+use super::progress::Progress;
 use super::state::CaseRun;
-use crate::case::{Action, Fault, Node};
+use crate::case::{Action, Build, Fault, Node};
 use crate::environment::Server;
 use crate::settings::{PARTITIONS, Settings};
 
@@ -21,7 +22,7 @@ const FIRE_LIMIT: Duration = Duration::from_secs(20);
 /// How long a takeover may take, far longer than a lease.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(15);
 /// How long it may take until a commit is fenced.
-const FENCE_LIMIT: Duration = Duration::from_secs(6);
+const FENCE_LIMIT: Duration = Duration::from_secs(20);
 
 impl CaseRun<'_> {
     pub(super) async fn act(&mut self, action: &Action) -> anyhow::Result<()> {
@@ -58,7 +59,12 @@ impl CaseRun<'_> {
             Action::UnblockRestores => self.restore_blocker = None,
             Action::SlowCommits => self.slow_commits().await?,
             Action::Outage(server, pause) => self.outage(*server, *pause).await?,
+            Action::Build(build) => self.build = *build,
+            Action::UntilReadyz(node, status, part) => self.until_readyz(*node, *status, part).await?,
+            Action::UntilLogged(node, text) => self.until_logged(*node, text).await?,
+            Action::UntilRecovered(node) => self.until_recovered(*node).await?,
             Action::Pause(time) => tokio::time::sleep(*time).await,
+            _ => self.disturb(action).await?,
         }
         Ok(())
     }
@@ -69,16 +75,21 @@ impl CaseRun<'_> {
         if self.case.shape.poison {
             listed.push("poison".to_owned());
         }
+        if self.build == Build::Later {
+            listed.push("later-algorithm".to_owned());
+        }
         let listed = listed.join(",");
         let mut environment = self.case.environment.clone();
         environment.push(("THICKET_BREAK", self.case.broken.unwrap_or_default()));
         let mut environment: Vec<(&str, &str)> = environment;
         environment.push(("THICKET_FAULTS", &listed));
+        let clock = self.clock.as_ref().map(WrongClock::environment);
+        environment.extend(clock.iter().flatten().map(|(name, value)| (*name, value.as_str())));
         let mut engine = EngineProcess::start(&Launch {
             binary: self.binary,
             directory: &self.workspace.directory,
             name: node.name(),
-            config: &self.settings.file(&self.workspace.addresses, node.name()),
+            config: &self.settings.file(&self.engine_addresses(), node.name()),
             environment: &environment,
         })?;
         // A second node waits for the leases of the first, and is not ready before.
@@ -92,13 +103,16 @@ impl CaseRun<'_> {
 
     async fn until_stored(&mut self, part: f64) -> anyhow::Result<()> {
         let wanted = (self.traffic.expected.scored as f64 * part) as i64;
-        let started = Instant::now();
+        let mut progress = Progress::within(self.timeout);
         let mut tables = self.tables().await?;
-        while tables.ledger_sum("scored").await? < wanted {
-            ensure!(started.elapsed() < self.timeout, "fewer than {wanted} readings are stored");
+        loop {
+            let scored = tables.ledger_sum("scored").await?;
+            if scored >= wanted {
+                return Ok(());
+            }
+            ensure!(!progress.has_ended(scored), "{scored} readings are stored, fewer than {wanted}");
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        Ok(())
     }
 
     async fn until_killed(&mut self, node: Node) -> anyhow::Result<()> {
@@ -188,7 +202,7 @@ impl CaseRun<'_> {
 
     fn reconfigure(&mut self, node: Node) -> anyhow::Result<()> {
         let other = Settings { alarms_per_week: 1.0, ..self.settings.clone() };
-        let file = other.file(&self.workspace.addresses, node.name());
+        let file = other.file(&self.engine_addresses(), node.name());
         let engine = self.engine(node)?;
         engine.rewrite_config(&file)?;
         engine.signal(Signal::HUP)

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use thicket_testkit::{EngineProcess, RedisProbe, Tables};
+use thicket_testkit::{EngineProcess, RedisProbe, RemoteHost, Tables, WrongClock};
 use tokio::task::JoinHandle;
 
-use crate::case::{Case, Fault, Node, RATE};
+use crate::case::{Build, Case, Fault, Node, RATE};
 use crate::environment::{Environment, Workspace};
 use crate::feeder::Feeder;
 use crate::settings::{PARTITIONS, Settings};
@@ -27,6 +27,12 @@ pub(super) struct CaseRun<'a> {
     pub(super) case: &'a Case,
     pub(super) traffic: &'a Traffic,
     pub(super) settings: Settings,
+    /// The build of the engines that are started from here on.
+    pub(super) build: Build,
+    /// The host of the remote server, if there is one.
+    pub(super) remote: Option<RemoteHost>,
+    /// The wall clock of the engines, if it can be set.
+    pub(super) clock: Option<WrongClock>,
     /// By the node's name, each with the faults it was started with.
     pub(super) engines: BTreeMap<&'static str, (EngineProcess, Vec<Fault>)>,
     /// `None` while the broker is away.
@@ -37,6 +43,12 @@ pub(super) struct CaseRun<'a> {
     /// The session that keeps detectors from being restored.
     pub(super) restore_blocker: Option<Tables>,
     pub(super) slow_commits: Option<JoinHandle<()>>,
+    /// The session that keeps the tables of readings locked.
+    pub(super) locker: Option<Tables>,
+    /// When the last disturbance ended, and how many records were delivered until then.
+    pub(super) cured: Option<(Instant, i64)>,
+    /// How long recoveries took.
+    pub(super) remarks: Vec<String>,
     /// What went wrong without ending the case.
     pub(super) complaints: Vec<String>,
     /// Actions of the engine that a rule forbids.
@@ -64,12 +76,18 @@ impl<'a> CaseRun<'a> {
             case,
             traffic,
             settings: Settings::default(),
+            build: Build::default(),
+            remote: None,
+            clock: None,
             engines: BTreeMap::new(),
             feeder: None,
             feeders: 0,
             released: 0,
             restore_blocker: None,
             slow_commits: None,
+            locker: None,
+            cured: None,
+            remarks: Vec::new(),
             complaints: Vec::new(),
             findings: Vec::new(),
             unmet: false,
@@ -138,6 +156,7 @@ impl<'a> CaseRun<'a> {
     /// Ends what disturbs the engines in the background.
     pub(super) async fn end_disturbances(&mut self) {
         self.restore_blocker = None;
+        self.locker = None;
         if let Some(slow_commits) = self.slow_commits.take() {
             slow_commits.abort();
             // It ends with the error that it was cancelled.

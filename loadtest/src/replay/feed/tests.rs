@@ -139,3 +139,35 @@ fn every_event_is_announced_when_it_begins_and_counted_when_it_ends() {
     assert_eq!(all.iter().map(|message| message.events_ended).sum::<u64>(), ended as u64);
     assert!(ended > 5);
 }
+
+#[test]
+fn a_sensor_is_named_as_the_engine_names_it() {
+    let scenario = new_scenario(1);
+    let name = |prefix: &str| {
+        let options = ReplayOptions { topic_prefix: prefix.to_owned(), ..options(1) };
+        Feed::new(&scenario, &options).name(0).to_owned()
+    };
+    let own = &scenario.sensors()[0].name;
+    assert_eq!(name("sensors/"), *own);
+    assert_eq!(name("sensors/load/"), format!("load/{own}"));
+    assert_eq!(name("plant/"), *own);
+}
+
+#[test]
+fn a_feed_that_goes_on_publishes_what_an_undisturbed_one_publishes_from_there_on() {
+    let scenario = new_scenario(3);
+    let live = |first_frame, frames| ReplayOptions { first_frame, live: true, ..options(frames) };
+    let mut whole = Feed::new(&scenario, &live(0, 20));
+    let whole: Vec<Message> = (0..3 * 60).map(|_| whole.next().unwrap()).collect();
+    let mut rest = Feed::new(&scenario, &live(40, 40));
+    for expected in &whole[3 * 40..] {
+        let message = rest.next().unwrap();
+        assert!(message.live);
+        assert_eq!((message.topic, message.payload), (expected.topic.clone(), expected.payload.clone()));
+    }
+    let history = messages(&mut Feed::new(&scenario, &ReplayOptions { first_frame: 12, ..options(15) }));
+    assert_eq!(history.len(), 3 * 3);
+    assert!(
+        messages(&mut Feed::new(&scenario, &ReplayOptions { first_frame: 15, ..options(15) })).is_empty()
+    );
+}

@@ -25,11 +25,11 @@ impl Recorder {
     pub(super) fn new(path: Option<&Path>, scenario: &Scenario, feed: &Feed) -> Result<Self, ManifestError> {
         let mut manifest = path.map(ManifestWriter::create).transpose()?;
         if let Some(manifest) = &mut manifest {
-            for (index, sensor) in scenario.sensors().iter().enumerate() {
+            for index in 0..scenario.sensors().len() {
                 manifest.sensor(&SensorRecord {
                     index: index as u32,
                     period_micros: scenario.period_micros(),
-                    name: sensor.name.clone(),
+                    name: feed.name(index).to_owned(),
                     topic: feed.topic(index).to_string(),
                     fields: FIELDS.map(str::to_owned).to_vec(),
                 })?;

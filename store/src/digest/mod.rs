@@ -11,7 +11,8 @@ use futures_util::TryStreamExt as _;
 use row_hasher::RowHasher;
 use serde::{Deserialize, Serialize};
 use thicket_schema::postgres::{AnomalyRow, DeadLetterRow, ReadingRow, SensorRow};
-use thicket_store::postgres::{SnapshotError, SnapshotReader};
+
+use crate::postgres::{PostgresServer, SnapshotError, SnapshotReader};
 
 /// The digest of a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +39,8 @@ pub struct TableDigest {
 }
 
 /// Reads a snapshot of the tables and hashes their rows.
-pub async fn digest(database_url: &str) -> Result<Digest, SnapshotError> {
-    let mut database = SnapshotReader::connect(database_url).await?;
+pub async fn digest(database: impl Into<PostgresServer>) -> Result<Digest, SnapshotError> {
+    let mut database = SnapshotReader::connect(database).await?;
     database.freeze().await?;
     let readings = hash_readings(&mut database).await?;
     let anomalies = hash_anomalies(&mut database).await?;

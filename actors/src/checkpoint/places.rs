@@ -1,0 +1,78 @@
+//! The places of the loads of histories: so many are in progress at a time, and the others wait in
+//! the order of their arrival.
+//!
+//! Each load takes several queries. Without places, the loads of thousands of sensors would wait for
+//! connections before each query. A slow PostgreSQL would then let the bound of a query end while the
+//! query waits, and the load would begin again behind all others.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use thicket_store::complaints;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Maximum number of loads in progress. Each needs a connection to PostgreSQL.
+pub const LOADS_IN_FLIGHT: usize = 4;
+/// How often a load that waits says so.
+const LONG: Duration = Duration::from_secs(20);
+
+/// The places. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct LoadPlaces {
+    free: Rc<Semaphore>,
+}
+
+impl Default for LoadPlaces {
+    fn default() -> Self {
+        Self { free: Rc::new(Semaphore::new(LOADS_IN_FLIGHT)) }
+    }
+}
+
+impl LoadPlaces {
+    /// Waits for a place. Every query has a bound, so every place becomes free. `None` if the places
+    /// are closed, which they never are.
+    pub(super) async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        // A wait that is dropped would lose its turn.
+        let turn = self.free.acquire();
+        tokio::pin!(turn);
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Ok(place) = tokio::time::timeout(LONG, &mut turn).await {
+                return place.ok();
+            }
+            waited += LONG;
+            if let Some(repeated) = complaints::due("restore a detector", &"no place") {
+                let seconds = waited.as_secs();
+                tracing::warn!(
+                    repeated,
+                    "a restore has waited for {seconds} s: postgresql is slow to answer the restores before it"
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn few_loads_are_in_progress_and_the_others_follow_in_the_order_of_their_arrival() {
+        let places = LoadPlaces::default();
+        let (began, running) = (RefCell::new(Vec::new()), RefCell::new(0));
+        let loads = (0..40).map(async |number| {
+            let _place = places.take().await.unwrap();
+            began.borrow_mut().push(number);
+            *running.borrow_mut() += 1;
+            assert!(*running.borrow() <= LOADS_IN_FLIGHT);
+            tokio::task::yield_now().await;
+            *running.borrow_mut() -= 1;
+        });
+        join_all(loads).await;
+        assert_eq!(began.take(), (0..40).collect::<Vec<_>>());
+    }
+}

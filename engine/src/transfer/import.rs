@@ -1,0 +1,109 @@
+//! `thicket import`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use futures_util::stream;
+use thicket_schema::Keys;
+use thicket_store::digest::digest;
+use thicket_store::postgres::{TableWriter, TransferError};
+use thicket_store::redis::{begin_import, end_import, restore_keys};
+
+use super::archive::{self, Member};
+use super::manifest::{End, Manifest};
+use crate::config::Config;
+use crate::stores;
+use crate::terminal::{errln, outln};
+
+/// The error of an archive that ends too early, or has its members in another order.
+const DAMAGED: &str = "the archive is not whole; export again";
+
+/// Returns the configuration in an archive.
+pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
+    let mut opened = archive::open(file)?;
+    for entry in opened.entries()?.take(2) {
+        if let Member::Configuration(bytes) = archive::read(entry?)? {
+            return Ok(String::from_utf8(bytes)?);
+        }
+    }
+    bail!(DAMAGED)
+}
+
+/// Fills the servers of the configuration from an archive.
+///
+/// The rows are written in one transaction, which is committed last. Until then, PostgreSQL is empty
+/// and Redis has a mark: the import can be repeated.
+pub(crate) async fn import(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
+    let end = check_whole(file)?;
+    let mut opened = archive::open(file)?;
+    let mut members = opened.entries()?.map(|entry| archive::read(entry?)).peekable();
+    let Some(Member::Manifest(manifest)) = members.next().transpose()? else { bail!(DAMAGED) };
+    let manifest: Manifest = serde_json::from_slice(&manifest).context(DAMAGED)?;
+    manifest.check(config.queue.partitions)?;
+
+    let redis = stores::redis(config).await?;
+    let (from, to) = (Keys::new(&manifest.prefix)?, Keys::new(&config.redis.prefix)?);
+    let tables = TableWriter::begin(&config.postgres.server(), &manifest.tables).await?;
+    ensure!(
+        begin_import(&redis, &to).await?,
+        "redis has keys under the prefix {} already: import into an empty redis, or set redis.prefix",
+        config.redis.prefix
+    );
+    tables.create_days(&manifest.days).await?;
+    for table in &manifest.tables {
+        // The configuration comes before the rows.
+        while members.next_if(|member| matches!(member, Ok(Member::Configuration(_)))).is_some() {}
+        let parts = std::iter::from_fn(|| {
+            let is_part = |member: &anyhow::Result<Member>| matches!(member, Ok(Member::Rows(name, _)) if *name == table.name);
+            match members.next_if(is_part)? {
+                Ok(Member::Rows(_, bytes)) => Some(Ok(Bytes::from(bytes))),
+                _ => None,
+            }
+        });
+        tables.write(table, stream::iter(parts.map(|part: Result<Bytes, TransferError>| part))).await?;
+        let expected = end.rows.get(&table.name).copied().unwrap_or_default();
+        let count = tables.count(table).await?;
+        errln!("thicket: imported {}: {count} rows", table.name);
+        ensure!(count == expected, "{} has {count} rows, and the archive says {expected}", table.name);
+    }
+    let mut count = 0;
+    for member in members {
+        match member? {
+            Member::Keys(keys) => {
+                count += keys.len() as u64;
+                restore_keys(&redis, &from, &to, keys)
+                    .await
+                    .context("redis refuses a key (is it older than the redis of the export?)")?;
+            }
+            Member::End(_) => break,
+            _ => bail!(DAMAGED),
+        }
+    }
+    ensure!(count == end.keys, DAMAGED);
+    errln!("thicket: imported {count} keys of redis; computing the digest of the rows");
+    tables.commit(&manifest.sequences).await?;
+    end_import(&redis, &to).await?;
+    let found = digest(config.postgres.server()).await?;
+    if found != end.digest {
+        outln!("the digest is {}, and that of the export {}", found.sha256, end.digest.sha256);
+        outln!("the rows DIFFER: empty both servers and import again");
+        return Ok(ExitCode::FAILURE);
+    }
+    outln!("imported; the digest is that of the export");
+    outln!("digest {} of {} readings", found.sha256, found.readings.rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the archive to its end, so that a damaged one changes nothing.
+fn check_whole(file: &Path) -> anyhow::Result<End> {
+    let mut opened = archive::open(file)?;
+    let mut end = None;
+    for entry in opened.entries().context(DAMAGED)? {
+        if let Member::End(bytes) = archive::read(entry.context(DAMAGED)?).context(DAMAGED)? {
+            end = Some(serde_json::from_slice(&bytes).context(DAMAGED)?);
+        }
+    }
+    end.context(DAMAGED)
+}

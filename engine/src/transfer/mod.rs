@@ -1,0 +1,57 @@
+//! `thicket export` and `thicket import`: move a deployment to other servers. The archive holds the
+//! configuration, all tables (rows, positions, ledgers), and all keys of Redis (the log and the
+//! checkpoints). The digest of the rows proves that nothing has changed.
+//!
+//! - `args`: the command lines.
+//! - `archive`: the file, a `tar.gz`. `manifest`: its first and its last member.
+//! - `export`: writes an archive. `import`: reads one.
+
+mod archive;
+mod args;
+mod export;
+mod import;
+mod manifest;
+
+use std::process::ExitCode;
+
+pub(crate) use args::{ABOUT_EXPORT, ABOUT_IMPORT, ExportArgs, ImportArgs};
+pub(crate) use export::export;
+pub(crate) use import::import;
+use tokio::runtime::Runtime;
+
+use crate::config::{self, Overrides};
+use crate::up::{Place, servers::Idle};
+
+/// Exports the private deployment of `--data`. Returns `None` without `--data`.
+pub(crate) fn export_private(args: &ExportArgs, overrides: &Overrides) -> Option<anyhow::Result<ExitCode>> {
+    let data = args.data.as_deref()?;
+    let run = || {
+        let idle = Idle::start(Place::new(Some(data))?, false)?;
+        let loaded = config::load(Some(&idle.config()), overrides).map_err(anyhow::Error::msg)?;
+        runtime()?.block_on(export(&loaded, args))
+    };
+    Some(run())
+}
+
+/// Imports into a new private deployment in `--data`. Returns `None` without `--data`.
+pub(crate) fn import_private(args: &ImportArgs, overrides: &Overrides) -> Option<anyhow::Result<ExitCode>> {
+    let data = args.data.as_deref()?;
+    let run = || {
+        let text = import::configuration(&args.file)?;
+        let idle = Idle::start(Place::new(Some(data))?, true)?;
+        idle.write_config(&text)?;
+        let imported = config::load(Some(&idle.config()), overrides)
+            .map_err(anyhow::Error::msg)
+            .and_then(|loaded| runtime()?.block_on(import(&loaded.config, &args.file)));
+        if !imported.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
+            // Without its configuration the directory is no deployment: another try may use it.
+            std::fs::remove_file(idle.config())?;
+        }
+        imported
+    };
+    Some(run())
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

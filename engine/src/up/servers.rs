@@ -1,0 +1,94 @@
+//! The private servers of a deployment, without the engine.
+
+use std::path::PathBuf;
+
+use anyhow::{bail, ensure};
+use thicket_compose::{Ports, Servers, missing_packages};
+use thicket_schema::postgres::migrate;
+use thicket_store::postgres::connect_postgres;
+
+use super::addresses::SavedPorts;
+use super::config_file::{self, Addresses};
+use super::place::Place;
+use super::record::{self, Lock};
+
+/// The servers of a deployment that no process supervises.
+pub(crate) struct Idle {
+    /// On free ports. They end with this value.
+    servers: Servers,
+    place: Place,
+    _lock: Lock,
+}
+
+impl Idle {
+    /// Starts the servers of the deployment in a data directory, on free ports. Creates the
+    /// deployment if `is_new`; otherwise it must exist.
+    ///
+    /// # Errors
+    /// Also if `thicket up` runs there.
+    pub(crate) fn start(place: Place, is_new: bool) -> anyhow::Result<Self> {
+        let directory = place.directory().display();
+        let exists = place.config().exists();
+        ensure!(
+            exists || is_new,
+            "there is no deployment in {directory}; name its data directory with --data"
+        );
+        ensure!(!exists || !is_new, "there is a deployment in {directory} already; name a new directory");
+        place.create()?;
+        let Some(lock) = record::lock(&place)? else {
+            bail!("the deployment in {directory} runs; stop it with `thicket down`, and try again");
+        };
+        let servers = start(&place, Ports::default())?;
+        let idle = Self { servers, place, _lock: lock };
+        if !is_new {
+            config_file::write(&idle.place, &idle.addresses())?;
+        }
+        Ok(idle)
+    }
+
+    /// Returns the configuration file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.place.config()
+    }
+
+    /// Writes the configuration of an imported deployment, which has no addresses yet.
+    pub(crate) fn write_config(&self, text: &str) -> anyhow::Result<()> {
+        config_file::write_imported(&self.place, text, &self.addresses())
+    }
+
+    /// Returns the addresses of the servers, and an address of HTTP that the next start replaces.
+    fn addresses(&self) -> Addresses {
+        Addresses {
+            mqtt: self.servers.mosquitto.url(),
+            redis: self.servers.redis.url(),
+            postgres: self.servers.postgres.url(),
+            http: "127.0.0.1:9464".to_owned(),
+        }
+    }
+}
+
+/// Starts the servers and brings the tables up to date.
+pub(super) fn start(place: &Place, ports: Ports) -> anyhow::Result<Servers> {
+    let missing = missing_packages();
+    if !missing.is_empty() {
+        let packages = missing.join(" ");
+        bail!(
+            "these packages are missing: {packages}; install them with compose/install-servers, or with \
+             `sudo apt-get install --no-install-recommends {packages}`; the services that apt-get starts are not needed \
+             (`sudo systemctl disable --now redis-server mosquitto postgresql`)"
+        );
+    }
+    let is_first = SavedPorts::read(place)?.is_none();
+    let servers = Servers::start_on(place.directory(), ports)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let connection = connect_postgres(&servers.postgres.url()).await?;
+        anyhow::Ok(migrate(connection).await?)
+    })?;
+    if is_first {
+        // The cluster was copied without a sync. From here on, PostgreSQL syncs what it writes.
+        let directory = std::fs::File::open(place.directory())?;
+        rustix::fs::syncfs(directory)?;
+    }
+    Ok(servers)
+}

@@ -1,0 +1,48 @@
+//! What the engine tells systemd.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use thicket_testkit::TestEnv;
+
+use crate::support::{BINARY, start};
+
+/// Waits for a message, and returns all messages up to it.
+fn until(socket: &UnixDatagram, wanted: &str) -> String {
+    let mut all = String::new();
+    let mut buffer = [0; 1_024];
+    loop {
+        let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {wanted}: {error}\n{all}"));
+        all.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        all.push('\n');
+        if all.lines().any(|line| line == wanted) {
+            return all;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
+    let env = start(TestEnv::config()).await;
+    let path = env.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let addresses = env.addresses();
+    let mut engine = Command::new(BINARY)
+        .args(["run", "--mqtt", &addresses.mqtt, "--redis", &addresses.redis])
+        .args(["--postgres", &addresses.postgres])
+        .env("THICKET__HTTP__LISTEN", "127.0.0.1:0")
+        .env("THICKET__QUEUE__PARTITIONS", "4")
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .spawn()
+        .unwrap();
+    let said = until(&socket, "READY=1");
+    assert!(said.contains("STATUS=waiting for postgresql and redis"), "{said}");
+    until(&socket, "WATCHDOG=1");
+    let killed = Command::new("kill").args(["-TERM", &engine.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    until(&socket, "STOPPING=1");
+    assert!(engine.wait().unwrap().success());
+}

@@ -1,0 +1,28 @@
+//! Sensors that send nothing any more.
+
+use diesel::sql_types::{Array, Integer, Nullable, Text};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+
+/// Returns those of the given sensors that have no row in `sensors`, because they were forgotten, and
+/// those whose newest reading is older than `days` days. With `None`, silent sensors are not gone.
+pub async fn gone_sensors(
+    connection: &mut AsyncPgConnection,
+    names: &[&str],
+    days: Option<i32>,
+) -> QueryResult<Vec<String>> {
+    #[derive(QueryableByName)]
+    struct Gone {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let gone: Vec<Gone> = sql_query(
+        "SELECT n.name FROM unnest($1) AS n (name) LEFT JOIN sensors s ON s.name = n.name
+         WHERE s.id IS NULL OR s.last_day < (now() AT TIME ZONE 'UTC')::date - $2",
+    )
+    .bind::<Array<Text>, _>(names)
+    .bind::<Nullable<Integer>, _>(days)
+    .load(connection)
+    .await?;
+    Ok(gone.into_iter().map(|Gone { name }| name).collect())
+}
