@@ -8,6 +8,7 @@ use prometheus::{
     Opts, Registry,
 };
 use thicket_detector::{Detection, Marks};
+use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
 
@@ -28,6 +29,8 @@ pub struct Metrics {
     pub mqtt_subscriptions_refused: IntGaugeVec,
     /// Messages that `queue.reorder` holds back.
     pub reorder_held: IntGaugeVec,
+    /// Readings whose time was set back to `mqtt.max_lead` after their arrival.
+    pub readings_set_back: IntCounter,
     /// Readings that `queue.reorder` released early, because too many messages were held back.
     pub reorder_early: IntCounter,
     /// Sparkplug nodes that were asked for their births.
@@ -65,8 +68,12 @@ pub struct Metrics {
     /// Scored readings by mark: `suppressed`, `imputed`, `stuck`, `after_silence`,
     /// `learning_slowed`.
     pub readings_marked: IntCounterVec,
-    /// Dead letters stored, by reason.
+    /// Dead letters by reason: those stored, and those that are only counted.
     pub dead_letters: IntCounterVec,
+    /// Dead letters that were only counted, beyond `dead_letters.max_per_second`.
+    pub dead_letters_unstored: IntCounter,
+    /// Dead letters that were deleted because of `dead_letters.keep` or `dead_letters.max_rows`.
+    pub dead_letters_expired: IntCounter,
     /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
     pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
@@ -159,6 +166,8 @@ pub struct Metrics {
     /// Sensors by `state`: `known`, `reporting` (with a reading of the last day) or `silent` (reporting,
     /// but without a reading of the last two hours).
     pub sensors: IntGaugeVec,
+    /// Maximum number of sensors.
+    pub sensors_limit: IntGauge,
     /// Anomalies that go on.
     pub anomalies_open: IntGauge,
     /// Size of the database in PostgreSQL, in bytes.
@@ -230,6 +239,10 @@ impl Metrics {
                 &["broker"],
             )?,
             reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,
+            readings_set_back: r.counter(
+                "readings_set_back_total",
+                "Readings whose time was set back, because it was further ahead of their arrival than mqtt.max_lead.",
+            )?,
             reorder_early: r.counter(
                 "reorder_early_total",
                 "Readings that queue.reorder released early, because too many messages were held back.",
@@ -277,7 +290,15 @@ impl Metrics {
                 "Scored readings by mark.",
                 &["mark"],
             )?,
-            dead_letters: r.counters("dead_letters_total", "Dead letters stored, by reason.", &["reason"])?,
+            dead_letters: r.counters("dead_letters_total", "Dead letters by reason: those stored, and those beyond dead_letters.max_per_second.", &["reason"])?,
+            dead_letters_unstored: r.counter(
+                "dead_letters_unstored_total",
+                "Dead letters that were only counted, beyond dead_letters.max_per_second.",
+            )?,
+            dead_letters_expired: r.counter(
+                "dead_letters_expired_total",
+                "Dead letters that were deleted because of dead_letters.keep or dead_letters.max_rows.",
+            )?,
             anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(
@@ -363,6 +384,7 @@ impl Metrics {
                 "Sensors by state: known, reporting (with a reading of the last day), silent (reporting, but without a reading of the last two hours).",
                 &["state"],
             )?,
+            sensors_limit: r.gauge("sensors_limit", "Maximum number of sensors (sensors.max).")?,
             anomalies_open: r.gauge("anomalies_open", "Anomalies that go on.")?,
             postgres_bytes: r.gauge("postgres_bytes", "Size of the database in PostgreSQL.")?,
             redis_memory_bytes: r.gauge("redis_memory_bytes", "Memory that Redis uses.")?,
@@ -381,6 +403,9 @@ impl Metrics {
         };
         for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
+        }
+        for reason in Reason::ALL {
+            metrics.dead_letters.with_label_values(&[reason.as_str()]).inc_by(0);
         }
         for (mark, _) in marks(Marks::default()) {
             metrics.readings_marked.with_label_values(&[mark]).inc_by(0);

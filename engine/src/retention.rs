@@ -1,5 +1,5 @@
 //! Retention: whole days of readings are dropped when they are older than `postgres.retention`.
-//! Anomalies and dead letters are kept.
+//! Anomalies are kept, and `prune` deletes dead letters.
 //!
 //! The rows of a day are dropped and added to the ledger's expired rows in one transaction. Between
 //! two checkpoints, the rows are the only log of a detector. So a day is kept as long as a detector

@@ -17,7 +17,8 @@ use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
 use crate::{
-    brokers, checkpoint_keep, clocks, fleet, ledger, retention, security, service_manager, topology,
+    brokers, checkpoint_keep, clocks, fleet, ledger, own_clock, prune, retention, security, service_manager,
+    topology,
 };
 
 /// Exit code: an actor gave up, or another node took over.
@@ -31,8 +32,10 @@ pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
+    own_clock::refuse_early()?;
     brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
+    security::warn_of_open_http(config);
     raise_descriptor_limit();
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -41,6 +44,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let version = [env!("CARGO_PKG_VERSION"), REVISION];
     metrics.build_info.with_label_values(&version).set(1);
     metrics.partitions.set(i64::from(config.queue.partitions));
+    metrics.sensors_limit.set(config.sensors.max as i64);
     metrics.detectors_limit.set(config.shards.max_detectors as i64);
     metrics.detector_memory_limit_bytes.set(config.shards.resolved_memory() as i64);
     reload::note_success(&metrics);
@@ -60,6 +64,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
     let _retention = retention::start(config, &metrics)?;
+    let _pruning = prune::start(config, &metrics);
     let _checkpoints = checkpoint_keep::watch(config, &metrics)?;
     let _clocks = clocks::watch(config, &metrics);
     let _fleet = fleet::watch(config, &metrics);

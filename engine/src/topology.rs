@@ -13,7 +13,9 @@ use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
-use thicket_actors::source::{IngressPeers, LogWriter, MqttIngress, SubscriptionKeys};
+use thicket_actors::source::{
+    AdmissionLimits, IngressPeers, IntakeLimits, LogWriter, MqttIngress, SubscriptionKeys,
+};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_in_arbiter};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
@@ -223,6 +225,7 @@ impl Starter<'_> {
             keys: SubscriptionKeys::new(&self.keys),
             redis: (redis, self.keys.clone()),
             pool: postgres_pool(config.postgres.server(), 1)?,
+            limits: intake_limits(config),
             detectors: config.detector_configs()?.to_json(),
         };
         let metrics = self.metrics.clone();
@@ -330,6 +333,19 @@ async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> 
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
+}
+
+/// The limits on what messages add.
+fn intake_limits(config: &Config) -> IntakeLimits {
+    let sensors = config.sensors;
+    let admission = AdmissionLimits {
+        max_sensors: sensors.max,
+        new_per_second: sensors.new_per_second,
+        new_at_once: sensors.new_at_once,
+        max_field_sets: sensors.max_field_sets,
+        max_fields: sensors.max_fields,
+    };
+    IntakeLimits { admission, dead_letters_per_second: config.dead_letters.max_per_second }
 }
 
 /// The number of threads for shards: one per shard, at most one per core.

@@ -57,11 +57,22 @@ pub enum Reason {
     NoSensor,
     /// The metrics of a Sparkplug message have no name, and no earlier birth certificate names them.
     NoBirth,
+    /// Another sensor has the id of the sensor, or other fields have the id of its fields: ids are
+    /// hashes of names.
+    SensorIdTaken,
+    /// There are as many sensors as `sensors.max` allows, or new ones come faster than
+    /// `sensors.new_per_second`.
+    TooManySensors,
+    /// The sensor has sent as many sets of fields, or as many fields, as `sensors` allows.
+    TooManyShapes,
+    /// The reading is of a past day that has no table yet, and the sensor has lately made as many
+    /// such tables as it may.
+    TooManyDays,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -84,6 +95,10 @@ impl Reason {
         Self::UnknownFormat,
         Self::NoSensor,
         Self::NoBirth,
+        Self::SensorIdTaken,
+        Self::TooManySensors,
+        Self::TooManyShapes,
+        Self::TooManyDays,
     ];
 
     /// Returns the stable name, as in the table `dead_letters` and in metrics.
@@ -111,6 +126,10 @@ impl Reason {
             Self::UnknownFormat => "unknown_format",
             Self::NoSensor => "no_sensor",
             Self::NoBirth => "no_birth",
+            Self::SensorIdTaken => "sensor_id_taken",
+            Self::TooManySensors => "too_many_sensors",
+            Self::TooManyShapes => "too_many_shapes",
+            Self::TooManyDays => "too_many_days",
         }
     }
 }
@@ -153,9 +172,11 @@ pub struct DeadLetter {
     pub payload: Bytes,
     /// Length of the whole payload in bytes.
     pub payload_bytes: u64,
-    /// Whether it was made of a decoded reading rather than of a message. Such a dead letter is
-    /// made after the log was read, so a log entry never holds one.
+    /// Whether it was made of a decoded reading rather than of a message.
     pub of_reading: bool,
+    /// Whether it is only counted: too many of its kind came at once. It gets no row, and has no
+    /// payload.
+    pub count_only: bool,
 }
 
 impl DeadLetter {
@@ -205,6 +226,7 @@ impl DeadLetter {
             payload: Bytes::copy_from_slice(&payload[..payload.len().min(Self::MAX_PAYLOAD_BYTES)]),
             payload_bytes,
             of_reading: false,
+            count_only: false,
         }
     }
 }

@@ -16,11 +16,12 @@ use thicket_store::postgres::QuarantineReason;
 use super::collect::SensorBatch;
 use super::detector_cache::{CachedDetector, DetectorCache};
 use super::options::ShardContext;
-use super::partitions::Partitions;
+use super::partitions::{Familiarity, Partitions};
 use crate::credit::{CreditPool, send_credited};
 use crate::detector::{DetectorActor, DetectorConfigs};
 use crate::messages::{
-    ClockReport, Load, LoadNear, Restore, Save, Score, ScoreOutcome, Scores, Skip, Skipped, TakeCheckpoint,
+    ClockReport, History, Load, LoadNear, Restore, Save, Score, ScoreOutcome, Scores, Skip, Skipped,
+    TakeCheckpoint,
 };
 use crate::supervision::{Intensity, Supervision, start_here};
 use crate::time_order::{Occupied, Place};
@@ -50,6 +51,16 @@ impl From<Unrecoverable> for ScoreError {
     fn from(_: Unrecoverable) -> Self {
         Self::Unrecoverable
     }
+}
+
+/// The detector of a sensor.
+#[derive(Debug)]
+pub(super) enum Found {
+    Detector(CachedDetector),
+    /// The sensor gets no detector: its id is that of the sensor `owner`.
+    Taken {
+        owner: Arc<str>,
+    },
 }
 
 /// The scores of the readings of one sensor.
@@ -100,22 +111,24 @@ impl DetectorPool {
         partition: PartitionId,
         sensor: &SensorName,
         config: impl FnOnce() -> Arc<NamedConfig>,
-    ) -> Result<CachedDetector, Unrecoverable> {
+    ) -> Result<Found, Unrecoverable> {
         let known = self.cache.borrow().get(sensor);
         if let Some(cached) = known {
-            return Ok(cached);
+            return Ok(Found::Detector(cached));
         }
-        let cached = self.spawn_and_restore(partition, sensor, config()).await?;
+        let is_new = match self.partitions.get(partition, |partition| partition.familiarity(sensor)) {
+            Some(Familiarity::Taken(owner)) => return Ok(Found::Taken { owner }),
+            Some(Familiarity::New) => true,
+            Some(Familiarity::Known) | None => false,
+        };
+        let cached = self.spawn(partition, sensor, config());
+        let cached = if is_new { self.begin(cached).await? } else { self.restored(cached).await? };
         self.cache.borrow_mut().insert(cached.clone());
-        Ok(cached)
+        Ok(Found::Detector(cached))
     }
 
-    async fn spawn_and_restore(
-        &self,
-        partition: PartitionId,
-        sensor: &SensorName,
-        config: Arc<NamedConfig>,
-    ) -> Result<CachedDetector, Unrecoverable> {
+    /// Starts a detector without state.
+    fn spawn(&self, partition: PartitionId, sensor: &SensorName, config: Arc<NamedConfig>) -> CachedDetector {
         let actor = DetectorActor::new(sensor.clone(), self.context.options.checkpoint_every);
         let supervision = Supervision {
             actor: "detector",
@@ -123,7 +136,7 @@ impl DetectorPool {
             exit: self.context.peers.exit.clone(),
             restarts: self.context.metrics.actor_restarts.with_label_values(&["detector"]),
         };
-        let mut cached = CachedDetector {
+        CachedDetector {
             sensor: sensor.clone(),
             detector: start_here(actor, supervision),
             partition,
@@ -132,9 +145,21 @@ impl DetectorPool {
             touched: Position::default(),
             saved: 0,
             memory: 0,
-        };
-        cached.saved = self.restore(&cached).await?;
+        }
+    }
+
+    /// Begins the detector of a sensor that has neither rows nor a checkpoint. Asks no store.
+    async fn begin(&self, cached: CachedDetector) -> Result<CachedDetector, Unrecoverable> {
+        faults::pass("restore.before");
+        let restore = Restore { config: Arc::clone(&cached.config), history: History::default() };
+        cached.detector.send(restore).await.map_err(|_| Unrecoverable)?;
+        faults::pass("restore.after");
         Ok(cached)
+    }
+
+    async fn restored(&self, cached: CachedDetector) -> Result<CachedDetector, Unrecoverable> {
+        let saved = self.restore(&cached).await?;
+        Ok(CachedDetector { saved, ..cached })
     }
 
     /// Restores a detector. Returns the seq of the checkpoint that it was restored from, or 0.

@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use thicket_protocol::progress::Progress;
-use thicket_schema::{PartitionId, Position};
+use thicket_schema::{PartitionId, Position, SensorId, SensorName};
 use thicket_store::postgres::ClaimedPartition;
 use tokio::sync::Notify;
 
@@ -22,6 +24,19 @@ pub(super) struct Partition {
     /// The claim, with the readings that are quarantined.
     pub(super) claimed: Arc<ClaimedPartition>,
     pub(super) readiness: Readiness,
+    /// The names of its sensors by id: those with rows, and those that have begun since the claim.
+    pub(super) known: Rc<RefCell<BTreeMap<SensorId, Arc<str>>>>,
+}
+
+/// What is known of a sensor before its detector begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Familiarity {
+    /// It may have rows.
+    Known,
+    /// It has neither rows nor a checkpoint.
+    New,
+    /// Its id is that of another sensor, which has this name.
+    Taken(Arc<str>),
 }
 
 /// Whether a partition may be read.
@@ -39,7 +54,20 @@ impl Partition {
     pub(super) fn new(claimed: Arc<ClaimedPartition>, detectors: Arc<DetectorConfigs>) -> Self {
         let readiness = if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
         let progress = Progress::new(claimed.epoch, claimed.position);
-        Self { progress, detectors, claimed, readiness }
+        let known = Rc::new(RefCell::new(claimed.sensors.clone()));
+        Self { progress, detectors, claimed, readiness, known }
+    }
+
+    /// Returns what is known of a sensor, and remembers it.
+    pub(super) fn familiarity(&self, sensor: &SensorName) -> Familiarity {
+        match self.known.borrow_mut().entry(sensor.id()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(sensor.as_str().into());
+                Familiarity::New
+            }
+            Entry::Occupied(name) if &**name.get() == sensor.as_str() => Familiarity::Known,
+            Entry::Occupied(name) => Familiarity::Taken(Arc::clone(name.get())),
+        }
     }
 
     /// Returns the search for a poison reading, if there is one.
@@ -159,6 +187,10 @@ mod tests {
         Position { generation: 7, n }
     }
 
+    fn sensor(name: &str) -> SensorName {
+        SensorName::new(name).unwrap()
+    }
+
     fn new_partitions(clean_shutdown: bool) -> Partitions {
         let claimed = ClaimedPartition {
             partition: P,
@@ -167,6 +199,7 @@ mod tests {
             detectors: None,
             quarantine: BTreeMap::new(),
             clean_shutdown,
+            sensors: BTreeMap::from([(sensor("a").id(), "a".into()), (sensor("b").id(), "victim".into())]),
         };
         let detectors =
             Arc::new(DetectorConfigs::new(thicket_detector::DetectorConfig::default(), Vec::new()));
@@ -183,6 +216,16 @@ mod tests {
         assert_eq!(partitions.readable(), [], "a change under another epoch has no effect");
         partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(None));
         assert_eq!(partitions.readable(), [(P, Progress::new(5, at(2)))]);
+    }
+
+    #[test]
+    fn a_sensor_with_the_id_of_another_one_is_noticed() {
+        let partitions = new_partitions(true);
+        let familiarity = |name: &str| partitions.get(P, |partition| partition.familiarity(&sensor(name)));
+        assert_eq!(familiarity("a"), Some(Familiarity::Known));
+        assert_eq!(familiarity("b"), Some(Familiarity::Taken("victim".into())));
+        assert_eq!(familiarity("c"), Some(Familiarity::New));
+        assert_eq!(familiarity("c"), Some(Familiarity::Known), "it may have rows by now");
     }
 
     #[tokio::test]

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use thicket_detector::{FieldReport, Label, NamedConfig};
-use thicket_schema::{Checkpoint, Control, PartitionId, SensorName, Timestamp};
+use thicket_schema::{Checkpoint, Control, PartitionId, Reason, SensorName, Timestamp};
 use thicket_store::postgres::{AppliedLabel, QuarantineEntry, QuarantineReason};
 use thicket_store::redis::Suspect;
 
 use super::collect::{LogRange, SensorBatch};
 use super::detector_cache::CachedDetector;
-use super::detector_pool::{DetectorPool, ScoreError, SensorScores, Unrecoverable};
+use super::detector_pool::{DetectorPool, Found, ScoreError, SensorScores, Unrecoverable};
 use super::options::ShardContext;
 use super::partitions::{Partition, Partitions};
 use super::poison_search::{DEATHS, SuspectRange};
@@ -75,7 +75,10 @@ impl Scorer {
 
     /// Scores a batch. If the detector panics, scores the batch again, one reading at a time.
     async fn score_batch(&self, batch: &SensorBatch) -> Result<ScoredBatch, Unrecoverable> {
-        let cached = self.detector(batch.partition, &batch.sensor).await?;
+        let cached = match self.detector(batch.partition, &batch.sensor).await? {
+            Found::Detector(cached) => cached,
+            Found::Taken { owner } => return Ok(self.refuse(batch, &owner)),
+        };
         if let Some(scores) = self.detectors.score(&cached, batch).await {
             return Ok(self.finish(scores, cached.config));
         }
@@ -92,7 +95,10 @@ impl Scorer {
         batch: &SensorBatch,
         range: &SuspectRange,
     ) -> Result<ScoredBatch, Unrecoverable> {
-        let cached = self.detector(batch.partition, &batch.sensor).await?;
+        let cached = match self.detector(batch.partition, &batch.sensor).await? {
+            Found::Detector(cached) => cached,
+            Found::Taken { owner } => return Ok(self.refuse(batch, &owner)),
+        };
         let lock = self.context.peers.suspect_lock.lock().await;
         let before = async |index: usize| -> Result<_, Unrecoverable> {
             let at = batch.positions[index];
@@ -183,12 +189,19 @@ impl Scorer {
         one_by_one
     }
 
+    /// Rejects the readings of a sensor whose id is that of another one.
+    fn refuse(&self, batch: &SensorBatch, owner: &str) -> ScoredBatch {
+        let SensorBatch { partition, sensor, readings, .. } = batch;
+        let detail = format!("its id is that of the sensor {owner}; rename the sensor");
+        let reason = Reason::SensorIdTaken;
+        let outcomes = readings.iter().map(|_| ScoreOutcome::Rejected { reason, detail: detail.clone() });
+        let places = readings.iter().map(|reading| Place { ts: reading.ts, shifted: false, era: 0 });
+        let empty = ScoredBatch::empty(self.config_of(*partition, sensor));
+        ScoredBatch { outcomes: outcomes.collect(), places: places.collect(), ..empty }
+    }
+
     /// Returns the detector of a sensor. Restores it from its history if it is not in memory.
-    async fn detector(
-        &self,
-        partition: PartitionId,
-        sensor: &SensorName,
-    ) -> Result<CachedDetector, Unrecoverable> {
+    async fn detector(&self, partition: PartitionId, sensor: &SensorName) -> Result<Found, Unrecoverable> {
         self.detectors.get(partition, sensor, || self.config_of(partition, sensor)).await
     }
 
@@ -227,7 +240,7 @@ impl Scorer {
         if !self.partitions.is_current(range.partition, range.epoch) {
             return Ok(None);
         }
-        let cached = self.detector(range.partition, sensor).await?;
+        let Found::Detector(cached) = self.detector(range.partition, sensor).await? else { return Ok(None) };
         // The detector must not be evicted before the label is committed.
         self.detectors.touch(sensor, range.to);
         let seq = cached.detector.send(ApplyLabel { started, label }).await.ok().flatten();

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::DecodeOptions;
+use super::registry::{IntakeLimits, Registry};
 use super::reorder::Reorder;
 use super::session::Session;
 use super::stamp::Stamp;
@@ -66,8 +67,10 @@ pub struct IngressPeers {
     pub keys: SubscriptionKeys,
     /// Holds the Sparkplug births, under the keys of the deployment.
     pub redis: (Client, Keys),
-    /// Reads the labels and configurations to publish.
+    /// Reads the labels and configurations to publish, and what is known of sensors.
     pub pool: PostgresPool,
+    /// The limits on what messages add.
+    pub limits: IntakeLimits,
     /// The configuration of all sensors, as JSON.
     pub detectors: Arc<str>,
 }
@@ -76,6 +79,7 @@ pub struct IngressPeers {
 pub struct MqttIngress {
     sessions: Vec<Rc<Session>>,
     controls: Rc<ControlPublisher>,
+    registry: Rc<Registry>,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
 }
@@ -83,7 +87,9 @@ pub struct MqttIngress {
 impl MqttIngress {
     /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
-        let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, detectors } = peers;
+        let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, limits, detectors } =
+            peers;
+        let registry = Rc::new(Registry::new(pool.clone(), limits));
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();
@@ -107,12 +113,19 @@ impl MqttIngress {
                 lease: Rc::clone(&lease),
                 metrics: metrics.clone(),
                 controls: Rc::clone(&controls),
+                registry: Rc::clone(&registry),
                 connection: tokio::sync::Mutex::new(None),
                 births: Births::new(BirthStore::new(redis.clone(), births_key)),
             })
         };
         let sessions = brokers.into_iter().map(session).collect();
-        Self { sessions, controls, stop: watch::Sender::new(false), ended: watch::Sender::new(false) }
+        Self {
+            sessions,
+            controls,
+            registry,
+            stop: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+        }
     }
 }
 
@@ -121,6 +134,7 @@ impl Actor for MqttIngress {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.spawn(Rc::clone(&self.controls).run().into_actor(self));
+        context.spawn(Rc::clone(&self.registry).run().into_actor(self));
         let runs = self.sessions.iter().map(|session| {
             let (session, stop) = (Rc::clone(session), self.stop.subscribe());
             async move { Box::pin(session.run(stop)).await }

@@ -8,12 +8,15 @@
 //! - `reorder`: holds readings back to put them in order.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
+//! - `registry`, `admission`: limits on new sensors, fields and days.
+//! - `letter_rate`: limits on the rows of dead letters.
 //! - `births`: stores what Sparkplug births have taught.
 //! - `explanation`: the steps of decoding, for people.
 //! - `filter`, `fit`: topic filters, and whether templates fit them.
 //! - `ignore`: messages that are no readings.
 //! - `controls`: appends configurations and labels to the log.
 
+mod admission;
 mod births;
 mod conflict;
 mod controls;
@@ -23,16 +26,20 @@ mod filter;
 mod fit;
 mod ignore;
 mod ingress;
+mod letter_rate;
 mod receive;
+mod registry;
 mod reorder;
 mod session;
 mod stamp;
 mod subscription_lease;
 
+pub use admission::AdmissionLimits;
 pub use decode::{DecodeMessage, DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};
 pub use explanation::DecodeExplanation;
 pub use filter::{filter_receives, plain_filter};
 pub use fit::{Misfit, Severity, misfits};
 pub use ignore::{IgnoreReason, IgnoreRule};
 pub use ingress::{Broker, IngressPeers, LogWriter, MqttIngress};
+pub use registry::IntakeLimits;
 pub use subscription_lease::SubscriptionKeys;

@@ -45,6 +45,7 @@ impl Session {
             now_micros: Utc::now().timestamp_micros(),
         };
         let decoded = decoder.decode_with_births(message);
+        self.metrics.readings_set_back.inc_by(self.stamp.take_set_back());
         if decoded.births_are_full {
             self.metrics.sparkplug_births_refused.inc();
         }
@@ -59,7 +60,7 @@ impl Session {
         if let Some(request) = decoded.request {
             self.request_rebirth(client, request);
         }
-        let records = decoded.records;
+        let mut records = decoded.records;
         if records.is_empty() {
             self.metrics.mqtt_messages.with_label_values(&["no_reading"]).inc();
             if let Some(delivery) = delivery {
@@ -67,6 +68,7 @@ impl Session {
             }
             return;
         }
+        self.registry.limit(&mut records);
         let waiting = Waiting { delivery, credit };
         if !self.reorder.borrow().is_on() {
             self.append(Part { records, ends: Some(waiting) });

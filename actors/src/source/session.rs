@@ -14,6 +14,7 @@ use super::births::Births;
 use super::conflict::{self, End, IdConflict};
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
+use super::registry::Registry;
 use super::reorder::Reorder;
 use super::stamp::Stamp;
 use super::subscription_lease::{Hold, SubscriptionLease};
@@ -39,6 +40,7 @@ pub(super) struct Session {
     pub(super) lease: Rc<SubscriptionLease>,
     pub(super) metrics: Metrics,
     pub(super) controls: Rc<ControlPublisher>,
+    pub(super) registry: Rc<Registry>,
     /// Readings that are held back. Kept when the actor restarts.
     pub(super) reorder: RefCell<Reorder<Waiting>>,
     pub(super) births: Births,
@@ -97,6 +99,11 @@ impl Session {
                 continue;
             }
             if !self.births.load(&memory.decoder).await {
+                backoff.wait().await;
+                continue;
+            }
+            // The node before may have added sensors.
+            if !self.registry.ensure(hold == Hold::Taken).await {
                 backoff.wait().await;
                 continue;
             }

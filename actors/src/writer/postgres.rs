@@ -203,8 +203,7 @@ impl Committer {
                 self.pace.on_commit(count_rows(commits), took);
             }
             Err(WriteError::Slow(_)) => self.on_slow(commits),
-            Err(WriteError::Connect(_)) => self.pace.on_away(),
-            Err(WriteError::Database(_)) => {}
+            Err(WriteError::Connect(_) | WriteError::Database(_)) => {}
         }
         report
     }
@@ -277,6 +276,7 @@ fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
     metrics.readings_poison.inc_by(ledger.poison.cast_unsigned());
     metrics.readings_late.inc_by(ledger.late.cast_unsigned());
     metrics.readings_duplicate.inc_by(ledger.duplicates.cast_unsigned());
+    metrics.dead_letters_unstored.inc_by(ledger.dead_letters_unstored.cast_unsigned());
     for reason in &report.dead_letters {
         metrics.dead_letters.with_label_values(&[reason.as_str()]).inc();
     }

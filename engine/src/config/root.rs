@@ -12,8 +12,8 @@ use super::error::{ConfigError, all_of};
 use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
 use super::sections::{
-    CheckpointConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig, RedisConfig,
-    ShardsConfig, ShutdownConfig,
+    CheckpointConfig, DeadLettersConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig,
+    RedisConfig, SensorsConfig, ShardsConfig, ShutdownConfig,
 };
 
 /// The longest `queue.reorder`.
@@ -34,6 +34,10 @@ pub(crate) struct Config {
     pub(crate) postgres: PostgresConfig,
     /// The writing of the log.
     pub(crate) queue: QueueConfig,
+    /// The bounds on what devices can add.
+    pub(crate) sensors: SensorsConfig,
+    /// The keeping of dead letters.
+    pub(crate) dead_letters: DeadLettersConfig,
     /// The reading and scoring of the log.
     pub(crate) shards: ShardsConfig,
     /// The saving of detectors.
@@ -132,6 +136,13 @@ impl Config {
             ("queue.partitions", u64::from(self.queue.partitions)),
             ("queue.max_records", self.queue.max_records as u64),
             ("queue.max_backlog", self.queue.max_backlog),
+            ("sensors.max", self.sensors.max as u64),
+            ("sensors.new_per_second", u64::from(self.sensors.new_per_second)),
+            ("sensors.new_at_once", u64::from(self.sensors.new_at_once)),
+            ("sensors.max_field_sets", self.sensors.max_field_sets as u64),
+            ("sensors.max_fields", self.sensors.max_fields as u64),
+            ("dead_letters.max_per_second", u64::from(self.dead_letters.max_per_second)),
+            ("dead_letters.max_rows", self.dead_letters.max_rows),
             ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),

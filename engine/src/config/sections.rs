@@ -12,7 +12,7 @@ use thicket_store::redis::RedisServer;
 use super::error::{ConfigError, all_of};
 use super::machine::machine_memory;
 use super::memory::MemoryBound;
-use super::tls::TlsConfig;
+use super::tls::{ServerTlsConfig, TlsConfig};
 use crate::access::{Access, digest};
 
 /// This process.
@@ -107,6 +107,35 @@ pub(crate) struct QueueConfig {
     pub(crate) max_backlog: u64,
 }
 
+/// The bounds on what devices can add.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SensorsConfig {
+    /// Maximum number of sensors.
+    pub(crate) max: usize,
+    /// New sensors per second, in the long run.
+    pub(crate) new_per_second: u32,
+    /// New sensors that may come at once.
+    pub(crate) new_at_once: u32,
+    /// Maximum number of different sets of fields of a sensor.
+    pub(crate) max_field_sets: usize,
+    /// Maximum number of different fields of a sensor.
+    pub(crate) max_fields: usize,
+}
+
+/// The keeping of dead letters.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeadLettersConfig {
+    /// Dead letters of one reason per second that get a row of their own.
+    pub(crate) max_per_second: u32,
+    /// How long dead letters are kept; 0 means without a limit.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
+    /// Maximum number of dead letters that are kept.
+    pub(crate) max_rows: u64,
+}
+
 /// The reading and scoring of the log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -169,6 +198,8 @@ pub(crate) struct HttpConfig {
     pub(crate) read_token_file: PathBuf,
     /// File of the token that also changes labels; empty for a read-only server.
     pub(crate) operate_token_file: PathBuf,
+    /// TLS.
+    pub(crate) tls: ServerTlsConfig,
 }
 
 /// Minimum length of a token. A shorter one can be guessed.
@@ -193,6 +224,7 @@ impl HttpConfig {
             hosts,
             read_token("http.read_token_file", &self.read_token_file).map(drop),
             read_token("http.operate_token_file", &self.operate_token_file).map(drop),
+            self.tls.validate(),
         ])
     }
 }

@@ -35,7 +35,7 @@ fn print(plan: &Plan, PlanArgs { sensors, fields, rate, .. }: &PlanArgs) {
     let Plan { memory, redis, postgresql, cpu, settings, .. } = plan;
     outln!(
         "{sensors} sensors of {fields} fields, {rate} each: {} readings a second",
-        number(plan.readings_per_second)
+        number(plan.readings_per_second.round())
     );
     outln!("");
     outln!(
@@ -53,7 +53,7 @@ fn print(plan: &Plan, PlanArgs { sensors, fields, rate, .. }: &PlanArgs) {
         bytes(redis.log_bytes_per_hour as f64)
     );
     outln!(
-        "postgresql   {} a day: {} a row",
+        "postgresql   {} a day: {} bytes a row",
         bytes(postgresql.bytes_per_day as f64),
         postgresql.bytes_per_reading
     );

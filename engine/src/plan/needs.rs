@@ -12,9 +12,7 @@ use crate::config::Config;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 const SECONDS_PER_HOUR: f64 = 3_600.0;
-/// The allocator needs this part more than the detectors, in percent.
-const HEAP_PERCENT: u64 = 110;
-/// Room beyond what is needed, in percent of the need.
+/// Room beyond what is needed, also for what the allocator needs itself, in percent of the need.
 const ROOM_PERCENT: u64 = 125;
 
 /// A fleet of equal sensors.
@@ -87,7 +85,7 @@ impl Plan {
             detectors,
             detector_bytes: cost.memory,
             base_bytes: NODE_BYTES,
-            node_bytes: detectors * cost.memory / 100 * HEAP_PERCENT + NODE_BYTES,
+            node_bytes: with_room(detectors * cost.memory) + NODE_BYTES,
         };
         let checkpoint_memory_bytes = with_room(fleet.sensors * cost.checkpoint);
         let log_bytes_per_hour =

@@ -75,6 +75,7 @@ pub(super) fn check(snapshot: &Snapshot, redis: &RedisState) -> Report {
     checks.push(sequences(snapshot));
     checks.push(references(snapshot));
     checks.push(ends(ledgers, redis));
+    checks.push(ids(snapshot));
     checks.push(checkpoints(redis));
     Report {
         balances: checks.iter().all(|check| check.differences.is_empty()),
@@ -131,8 +132,8 @@ fn dead_letters(snapshot: &Snapshot) -> Check {
         let stored = snapshot.dead_letters.get(partition).copied().unwrap_or_default();
         (stored != ledger.dead_letters_stored()).then(|| {
             format!(
-                "partition {partition:02}: {stored} stored and {} dropped, {} by the ledger",
-                ledger.dead_letters_deleted, ledger.dead_letters
+                "partition {partition:02}: {stored} stored, {} deleted and {} only counted, {} by the ledger",
+                ledger.dead_letters_deleted, ledger.dead_letters_unstored, ledger.dead_letters
             )
         })
     });
@@ -140,10 +141,20 @@ fn dead_letters(snapshot: &Snapshot) -> Check {
     Check {
         name: "dead letters",
         compared: format!(
-            "{} by the ledger, of which {} were dropped",
-            total.dead_letters, total.dead_letters_deleted
+            "{} by the ledger, of which {} were deleted and {} only counted",
+            total.dead_letters, total.dead_letters_deleted, total.dead_letters_unstored
         ),
         differences: differences.collect(),
+    }
+}
+
+/// Checks that the id of each sensor and field set is that of its name or names, so no other one can
+/// have rows under it.
+fn ids(snapshot: &Snapshot) -> Check {
+    Check {
+        name: "ids",
+        compared: "each sensor and field set has the id of its name or names".to_owned(),
+        differences: snapshot.misnamed.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{
     PartitionLedger, PostgresConnection, SensorRows, begin_snapshot, count_rows_of_day, day_tables,
-    dead_letters_by_partition, end_snapshot, partition_ledgers, stored_losses,
+    dead_letters_by_partition, end_snapshot, misnamed, partition_ledgers, stored_losses,
 };
 
 use super::progress::Progress;
@@ -28,6 +28,8 @@ pub(super) struct Snapshot {
     pub(super) sensors: BTreeMap<i64, SensorRows>,
     /// The known losses.
     pub(super) losses: Vec<Loss>,
+    /// Sensors and field sets whose id is not that of their names.
+    pub(super) misnamed: Vec<String>,
 }
 
 impl Snapshot {
@@ -40,6 +42,7 @@ impl Snapshot {
         let ledgers = partition_ledgers(postgres).await.context(TABLES_MISSING)?;
         let dead_letters = dead_letters_by_partition(postgres).await?;
         let losses = stored_losses(postgres, since).await?.into_iter().map(Loss::from).collect();
+        let misnamed = misnamed(postgres).await?;
         let days = day_tables(postgres, since).await?;
         let mut progress = Progress::new(&days);
         let mut eras: BTreeMap<(i64, i32), SensorRows> = BTreeMap::new();
@@ -56,6 +59,6 @@ impl Snapshot {
             sensors.entry(counts.sensor).and_modify(|before| before.append(&counts)).or_insert(counts);
         }
         end_snapshot(postgres).await?;
-        Ok(Self { at, since, ledgers, dead_letters, sensors, losses })
+        Ok(Self { at, since, ledgers, dead_letters, sensors, losses, misnamed })
     }
 }

@@ -143,6 +143,7 @@ mod tests {
             fields: ["battery", "new", "temp"].map(str::to_owned).to_vec(),
             first_seen: Timestamp(0),
             untracked: 0,
+            field_sets: Vec::new(),
         };
         let rows = vec![row("battery", "excluded", "batt*"), row("temp", "scored", "")];
         let shown = Shown::new(sensor, rows);

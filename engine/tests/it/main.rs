@@ -29,6 +29,7 @@ mod poison;
 mod reconcile;
 mod restart;
 mod retention;
+mod sensors;
 mod service_manager;
 mod slow_stores;
 mod sparkplug;

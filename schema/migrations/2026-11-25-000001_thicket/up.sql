@@ -36,7 +36,9 @@ CREATE TABLE partitions (
     expired_unscored     bigint NOT NULL DEFAULT 0,
     expired_poison       bigint NOT NULL DEFAULT 0,
     expired_late         bigint NOT NULL DEFAULT 0,
-    dead_letters_deleted bigint NOT NULL DEFAULT 0
+    dead_letters_deleted bigint NOT NULL DEFAULT 0,
+    -- Dead letters without a row: too many of their kind came at once. They are only counted.
+    dead_letters_unstored bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- Every configuration that a row was scored with; readings.config refers to it. Written with the
@@ -59,7 +61,9 @@ CREATE TABLE sensors (
     untracked  bigint      NOT NULL DEFAULT 0,
     -- The newest UTC day on which it had a reading: no later day table has rows of it. Null: not known.
     -- Queries for its newest reading begin there, so that they need not look into every day.
-    last_day   date
+    last_day   date,
+    -- The ids of the field sets of its readings, ascending.
+    field_sets bigint[]    NOT NULL DEFAULT '{}'
 );
 
 -- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
@@ -169,6 +173,59 @@ CREATE FUNCTION try_insert_readings(new_rows readings[]) RETURNS TABLE (code tex
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO readings SELECT r.* FROM unnest(new_rows) r ON CONFLICT DO NOTHING;
+EXCEPTION WHEN OTHERS THEN
+    code := SQLSTATE;
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, constraint_name = CONSTRAINT_NAME;
+    RETURN NEXT;
+END $$;
+
+-- Inserts sensors and their field sets: one element per sensor and field set, in the order of the log.
+-- field_names: the names of a set, separated by line feeds. Raises an error if another sensor has the
+-- id of one of them, or if another set of names has the id of one of their sets: ids are hashes.
+CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
+                               field_names text[], first_readings timestamptz[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    taken record;
+BEGIN
+    -- In the order of the ids, so that two writers cannot deadlock.
+    INSERT INTO field_sets (id, names)
+    SELECT g.id, string_to_array((array_agg(g.names ORDER BY g.place))[1], E'\n')
+    FROM unnest(set_ids, field_names) WITH ORDINALITY AS g (id, names, place) GROUP BY g.id ORDER BY g.id
+    ON CONFLICT DO NOTHING;
+
+    INSERT INTO sensors AS s (id, name, partition, fields, first_seen, field_sets)
+    SELECT g.id, (array_agg(g.name ORDER BY g.place))[1], min(g.partition),
+           ARRAY(SELECT f COLLATE "C" FROM unnest(string_to_array(string_agg(g.names, E'\n'), E'\n')) f GROUP BY 1 ORDER BY 1),
+           (array_agg(g.first_reading ORDER BY g.place))[1], array_agg(DISTINCT g.field_set ORDER BY g.field_set)
+    FROM unnest(ids, sensor_names, partitions, set_ids, field_names, first_readings)
+         WITH ORDINALITY AS g (id, name, partition, field_set, names, first_reading, place)
+    GROUP BY g.id ORDER BY g.id
+    ON CONFLICT (id) DO UPDATE
+    SET fields = ARRAY(SELECT f COLLATE "C" FROM unnest(s.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1),
+        field_sets = ARRAY(SELECT f FROM unnest(s.field_sets || excluded.field_sets) AS f GROUP BY 1 ORDER BY 1)
+    WHERE s.name = excluded.name AND NOT s.field_sets @> excluded.field_sets;
+
+    SELECT g.name, s.name AS owner INTO taken
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.id = g.id WHERE s.name <> g.name LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the sensor % has the id of the sensor %', taken.name, taken.owner USING ERRCODE = 'unique_violation';
+    END IF;
+    SELECT replace(g.names, E'\n', ', ') AS names, array_to_string(f.names, ', ') AS owner INTO taken
+    FROM unnest(set_ids, field_names) AS g (id, names) JOIN field_sets f ON f.id = g.id
+    WHERE f.names <> string_to_array(g.names, E'\n') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the fields % have the id of the fields %', left(taken.names, 200), left(taken.owner, 200)
+            USING ERRCODE = 'unique_violation';
+    END IF;
+END $$;
+
+-- Tries to insert sensors, as try_insert_readings tries to insert rows.
+CREATE FUNCTION try_upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
+                                   field_names text[], first_readings timestamptz[])
+RETURNS TABLE (code text, message text, constraint_name text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM upsert_sensors(ids, sensor_names, partitions, set_ids, field_names, first_readings);
 EXCEPTION WHEN OTHERS THEN
     code := SQLSTATE;
     GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, constraint_name = CONSTRAINT_NAME;
@@ -382,5 +439,5 @@ GROUP BY reason;
 CREATE VIEW ledger AS
 SELECT id AS partition, delivered, scored, unscored, poison, late, duplicates, dead_letters,
        delivered - scored - unscored - poison - late - duplicates - dead_letters AS unaccounted,
-       scored + unscored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted AS dead_letters_stored
+       scored + unscored + poison + late - expired AS stored, expired, dead_letters - dead_letters_deleted - dead_letters_unstored AS dead_letters_stored
 FROM partitions;

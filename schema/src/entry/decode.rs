@@ -2,8 +2,8 @@
 
 use super::control::Control;
 use super::layout::{
-    CHECKSUM_BYTES, DEAD_LETTER, KIND_AT, KIND_CONTROL, KIND_RECORDS, REDELIVERED, SERIES_SHIFT, STAMPED,
-    VERSION, checksum,
+    CHECKSUM_BYTES, COUNT_ONLY, DEAD_LETTER, KIND_AT, KIND_CONTROL, KIND_RECORDS, OF_READING, REDELIVERED,
+    SERIES_SHIFT, STAMPED, VERSION, checksum,
 };
 use super::types::{Entry, EntryError, Item, Record};
 use crate::dead_letter::DeadLetter;
@@ -106,8 +106,12 @@ fn read_records(
         let item = if head & DEAD_LETTER == 0 {
             ts = ts.wrapping_add(reader.zigzag()?);
             Item::Reading(read_reading(reader, head, Timestamp(ts), series)?)
-        } else if head & !(DEAD_LETTER | REDELIVERED) == 0 {
-            Item::DeadLetter(read_dead_letter(reader)?)
+        } else if head & !(DEAD_LETTER | REDELIVERED | OF_READING | COUNT_ONLY) == 0 {
+            Item::DeadLetter(DeadLetter {
+                of_reading: head & OF_READING != 0,
+                count_only: head & COUNT_ONLY != 0,
+                ..read_dead_letter(reader)?
+            })
         } else {
             return Err(EntryError::Corrupt("a dead letter has unknown flags"));
         };

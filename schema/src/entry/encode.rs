@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::control::Control;
 use super::layout::{
-    DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, REDELIVERED, SERIES_SHIFT, STAMPED, VERSION, checksum,
+    COUNT_ONLY, DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, OF_READING, REDELIVERED, SERIES_SHIFT, STAMPED,
+    VERSION, checksum,
 };
 use super::types::{Entry, Item, Record};
 use crate::dead_letter::DeadLetter;
@@ -125,7 +126,9 @@ fn put_records(out: &mut Vec<u8>, records: &[Record], series_of_record: &[usize]
                 put_values(out, reading);
             }
             Item::DeadLetter(dead_letter) => {
-                put_varint(out, DEAD_LETTER | redelivered);
+                let of_reading = if dead_letter.of_reading { OF_READING } else { 0 };
+                let count_only = if dead_letter.count_only { COUNT_ONLY } else { 0 };
+                put_varint(out, DEAD_LETTER | redelivered | of_reading | count_only);
                 put_zigzag(out, received);
                 put_dead_letter(out, dead_letter);
             }
@@ -142,7 +145,6 @@ fn put_values(out: &mut Vec<u8>, reading: &Reading) {
 }
 
 fn put_dead_letter(out: &mut Vec<u8>, letter: &DeadLetter) {
-    debug_assert!(!letter.of_reading, "dead letters of readings are made after the log was read");
     put_bytes(out, letter.reason.as_str().as_bytes());
     put_bytes(out, letter.topic.as_bytes());
     put_bytes(out, letter.detail.as_bytes());

@@ -13,6 +13,10 @@ pub(super) const CHECKSUM_BYTES: usize = 4;
 pub(super) const DEAD_LETTER: u64 = 1;
 pub(super) const REDELIVERED: u64 = 2;
 pub(super) const STAMPED: u64 = 4;
+/// Of a dead letter: it was made of a reading.
+pub(super) const OF_READING: u64 = 4;
+/// Of a dead letter: it is only counted.
+pub(super) const COUNT_ONLY: u64 = 8;
 pub(super) const SERIES_SHIFT: u32 = 3;
 
 pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {

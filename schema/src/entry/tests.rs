@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::layout::{CHECKSUM_BYTES, DEAD_LETTER, KIND_RECORDS, SERIES_SHIFT, STAMPED, VERSION, checksum};
+use super::layout::{CHECKSUM_BYTES, DEAD_LETTER, KIND_RECORDS, SERIES_SHIFT, VERSION, checksum};
 use super::*;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::field_set::FieldSet;
@@ -124,8 +124,7 @@ fn content_that_makes_no_sense_is_corrupt_also_with_a_fitting_checksum() {
         (10, b'#', "a text is no sensor name"),
         (11, 1, "a field set is not in the dictionary"),
         (13, 1 << SERIES_SHIFT, "a series is not in the dictionary"),
-        (13, DEAD_LETTER as u8 | STAMPED as u8, "a dead letter has unknown flags"),
-        (13, DEAD_LETTER as u8 | 1 << SERIES_SHIFT, "a dead letter has unknown flags"),
+        (13, DEAD_LETTER as u8 | 16, "a dead letter has unknown flags"),
         (13, DEAD_LETTER as u8, "a dead letter has an unknown reason"),
     ] {
         let mut bytes = reading.clone();
@@ -187,9 +186,14 @@ fn any_reading() -> impl Strategy<Value = Reading> {
 
 fn any_dead_letter() -> impl Strategy<Value = DeadLetter> {
     let payload = prop_oneof![9 => proptest::collection::vec(any::<u8>(), 0..40), 1 => Just(vec![7; 5_000])];
-    (0..Reason::ALL.len(), ".{0,9}", ".{0,9}", payload).prop_map(|(reason, topic, detail, payload)| {
-        DeadLetter::new(&topic, Reason::ALL[reason], &detail, &payload)
-    })
+    let flags = (any::<bool>(), any::<bool>());
+    (0..Reason::ALL.len(), ".{0,9}", ".{0,9}", payload, flags).prop_map(
+        |(reason, topic, detail, payload, (of_reading, count_only))| DeadLetter {
+            of_reading,
+            count_only,
+            ..DeadLetter::new(&topic, Reason::ALL[reason], &detail, &payload)
+        },
+    )
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {

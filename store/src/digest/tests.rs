@@ -49,6 +49,7 @@ fn sensor_row() -> SensorRow {
         fields: names(),
         first_seen: Timestamp(TS),
         untracked: 0,
+        field_sets: Vec::new(),
     }
 }
 

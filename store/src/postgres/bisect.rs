@@ -1,5 +1,5 @@
-//! Finds the rows that make PostgreSQL reject a transaction, by bisection. It must not take an
-//! outage for a bad row.
+//! Finds the rows and sensors that make PostgreSQL reject a transaction, by bisection. It must not
+//! take an outage for a bad row.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use diesel::result::{DatabaseErrorKind, Error as DatabaseError};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use thicket_schema::postgres::ReadingRow;
 
-use super::batch::{CommitBatch, LoggedRow};
+use super::batch::{CommitBatch, LoggedRow, SeenSensor};
 use super::readings::{Rejection, try_insert_readings};
+use super::sensors::try_upsert_sensors;
 
 /// A reading whose row PostgreSQL rejects.
 #[derive(Clone, Debug)]
@@ -29,6 +30,10 @@ pub(super) async fn find_unstorable(
     batches: &[&CommitBatch],
     limit: Duration,
 ) -> Result<Vec<Unstorable>, DatabaseError> {
+    let of_sensor = readings_of_refused_sensor(connection, batches, limit).await?;
+    if !of_sensor.is_empty() {
+        return Ok(of_sensor);
+    }
     let mut found = Vec::new();
     let mut tried = 0;
     for (batch, contents) in batches.iter().enumerate() {
@@ -42,13 +47,52 @@ pub(super) async fn find_unstorable(
     // the next.
     let mut certain = Vec::new();
     for suspect in found {
-        if let Some(refused) = refusal(connection, std::slice::from_ref(&suspect.row), limit).await? {
+        let row = Attempt::Rows(std::slice::from_ref(&suspect.row));
+        if let Some(refused) = refusal(connection, row, limit).await? {
             certain.push((suspect, refused.is_violation));
         }
     }
     // If PostgreSQL rejects every row, only the rows that violate a constraint are to blame.
     let others_pass = certain.len() < tried;
     Ok(certain.into_iter().filter(|(_, violation)| *violation || others_pass).map(|(row, _)| row).collect())
+}
+
+/// Returns the readings of the first sensor and field set that PostgreSQL rejects, in the order of
+/// the log. It accepts all sensors before: a sensor may be rejected because of one of them.
+async fn readings_of_refused_sensor(
+    connection: &mut AsyncPgConnection,
+    batches: &[&CommitBatch],
+    limit: Duration,
+) -> Result<Vec<Unstorable>, DatabaseError> {
+    let mut batch_of = Vec::new();
+    let mut all: Vec<(i32, &SeenSensor)> = Vec::new();
+    for (index, batch) in batches.iter().enumerate() {
+        all.extend(batch.sensors.iter().map(|seen| (i32::from(batch.partition.0), seen)));
+        batch_of.resize(all.len(), index);
+    }
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(mut refused) = refusal(connection, Attempt::Sensors(&all), limit).await? else {
+        return Ok(Vec::new());
+    };
+    let (mut accepted, mut rejected) = (0, all.len());
+    while rejected - accepted > 1 {
+        let middle = accepted.midpoint(rejected);
+        match refusal(connection, Attempt::Sensors(&all[..middle]), limit).await? {
+            None => accepted = middle,
+            Some(shorter) => (rejected, refused) = (middle, shorter),
+        }
+    }
+    // With a full disk, PostgreSQL may reject one try and accept the next.
+    let is_certain = refusal(connection, Attempt::Sensors(&all[..rejected]), limit).await?.is_some();
+    if !is_certain || (accepted == 0 && !refused.is_violation) {
+        return Ok(Vec::new());
+    }
+    let (batch, (_, seen)) = (batch_of[accepted], all[accepted]);
+    let key = (seen.sensor.id().0, seen.fields.id());
+    let rows = batches[batch].all_rows().into_iter().filter(|row| (row.row.sensor, row.row.field_set) == key);
+    Ok(rows.map(|row| Unstorable { batch, row, detail: refused.detail.clone() }).collect())
 }
 
 /// Halves each rejected range until single rows are left. Returns their indexes and the error
@@ -61,7 +105,8 @@ async fn search(
     let mut found = Vec::new();
     let mut open: Vec<Range<usize>> = Vec::from([Range { start: 0, end: rows.len() }]);
     while let Some(range) = open.pop() {
-        let Some(refused) = refusal(connection, &rows[range.clone()], limit).await? else { continue };
+        let attempt = Attempt::Rows(&rows[range.clone()]);
+        let Some(refused) = refusal(connection, attempt, limit).await? else { continue };
         if range.len() == 1 {
             found.push((range.start, refused.detail));
             continue;
@@ -81,19 +126,38 @@ struct Refusal {
     is_violation: bool,
 }
 
-/// Returns why PostgreSQL rejects rows, or `None` if it accepts them.
+/// What a try inserts.
+#[derive(Clone, Copy)]
+enum Attempt<'a> {
+    Rows(&'a [LoggedRow]),
+    /// Sensors, each with its partition.
+    Sensors(&'a [(i32, &'a SeenSensor)]),
+}
+
+impl Attempt<'_> {
+    async fn run(self, connection: &mut AsyncPgConnection) -> Result<Option<Rejection>, DatabaseError> {
+        match self {
+            Self::Rows(rows) => {
+                let rows: Vec<&ReadingRow> = rows.iter().map(|logged| &logged.row).collect();
+                try_insert_readings(connection, &rows).await
+            }
+            Self::Sensors(seen) => try_upsert_sensors(connection, seen).await,
+        }
+    }
+}
+
+/// Returns why PostgreSQL rejects an attempt, or `None` if it accepts it.
 ///
 /// # Errors
 /// Returns an error if the connection or the server is to blame, not a row.
 async fn refusal(
     connection: &mut AsyncPgConnection,
-    rows: &[LoggedRow],
+    attempt: Attempt<'_>,
     limit: Duration,
 ) -> Result<Option<Refusal>, DatabaseError> {
-    let rows: Vec<&ReadingRow> = rows.iter().map(|logged| &logged.row).collect();
     let mut rejection = None;
     let attempt = connection.transaction(async |connection| {
-        rejection = try_insert_readings(connection, &rows).await?;
+        rejection = attempt.run(connection).await?;
         Err(DatabaseError::RollbackTransaction)
     });
     let silent = || {

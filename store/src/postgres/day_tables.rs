@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::pg::data_types::PgDate;
-use diesel::sql_types::{Array, BigInt, Date, Double, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
@@ -72,6 +72,21 @@ pub async fn day_tables(
     .bind::<Nullable<Timestamptz>, _>(since)
     .load(connection)
     .await
+}
+
+/// Returns the days that have a table, counted as in [`day_of`].
+pub(super) async fn days_with_table(connection: &mut AsyncPgConnection) -> QueryResult<Vec<i32>> {
+    #[derive(QueryableByName)]
+    struct Day {
+        #[diesel(sql_type = Integer)]
+        day: i32,
+    }
+    let days: Vec<Day> = sql_query(format!(
+        "SELECT day - DATE '2000-01-01' AS day FROM ({DAY_TABLES}) days WHERE day IS NOT NULL"
+    ))
+    .load(connection)
+    .await?;
+    Ok(days.into_iter().map(|found| found.day).collect())
 }
 
 #[cfg(test)]

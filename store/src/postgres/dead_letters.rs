@@ -1,6 +1,7 @@
 //! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead
 //! letter of a redelivered message is recognised by its content.
 
+mod expire;
 mod key;
 mod selection;
 
@@ -16,6 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::batch::LoggedDeadLetter;
 
+pub use self::expire::expire_dead_letters;
 pub use self::key::{DeadLetterKey, DeadLetterKeyError};
 pub use self::selection::{
     DeadLetterFilter, DeadLetterSelection, SelectedDeadLetter, dead_letters_by_key, delete_dead_letters,
@@ -50,8 +52,8 @@ impl Arrivals {
     }
 }
 
-/// Stores dead letters and returns for each whether it was stored. A redelivered one that is known
-/// is not.
+/// Stores dead letters and returns for each whether it is new. A redelivered one that is known is
+/// not stored. One that is only counted is new and is not stored.
 pub(super) async fn insert_dead_letters(
     connection: &mut AsyncPgConnection,
     dead_letters: &[(PartitionId, &LoggedDeadLetter)],
@@ -64,6 +66,10 @@ pub(super) async fn insert_dead_letters(
     let mut stored = Vec::with_capacity(dead_letters.len());
     let mut columns = Columns::default();
     for ((partition, row), &content) in dead_letters.iter().zip(&contents) {
+        if row.dead_letter.count_only {
+            stored.push(true);
+            continue;
+        }
         let is_new = !(row.redelivered && known.is_known(content, row.received));
         if is_new {
             known.insert(content, row.received);
@@ -84,7 +90,7 @@ async fn known_contents(
     let redelivered: Vec<i64> = dead_letters
         .iter()
         .zip(contents)
-        .filter(|((_, row), _)| row.redelivered)
+        .filter(|((_, row), _)| row.redelivered && !row.dead_letter.count_only)
         .map(|(_, &content)| content)
         .collect();
     let mut known = Arrivals::default();

@@ -7,8 +7,8 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `gone_sensors`: sensors that
-//!   send nothing any more.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the intake
+//!   must know of them. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
@@ -42,6 +42,7 @@ mod pending_writes;
 mod positions;
 mod quarantine;
 mod readings;
+mod registry;
 mod row_counts;
 mod sensor_fields;
 mod sensors;
@@ -69,14 +70,15 @@ pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days}
 pub use dead_letters::{
     DeadLetterFilter, DeadLetterKey, DeadLetterKeyError, DeadLetterSelection, SelectedDeadLetter,
     dead_letters_by_key, dead_letters_by_partition, dead_letters_by_reason, delete_dead_letters,
-    mark_replayed, newest_dead_letters, select_dead_letters,
+    expire_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
 pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
-    newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
+    newest_seqs, page_by_time, page_of_rows, rows_after, rows_after_in_pages, rows_up_to, seq_ranges,
+    time_before,
 };
 pub use labels::{
     AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
@@ -94,6 +96,7 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
+pub use registry::{StoredRegistry, misnamed, read_registry};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensors::{

@@ -12,10 +12,11 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::ALGORITHM;
 use thicket_schema::postgres::{deployment, partitions};
-use thicket_schema::{PartitionId, Position};
+use thicket_schema::{PartitionId, Position, SensorId};
 
 use super::connection::{PostgresPool, StoreError, quickly};
 use super::quarantine::{QuarantineList, pending_quarantine};
+use super::sensors::sensors_of_partitions;
 use crate::faults;
 
 /// Why a node must not start on this database.
@@ -109,6 +110,8 @@ pub struct ClaimedPartition {
     /// Whether the last owner committed all entries that it had read before it stopped. If not, one
     /// of the next readings may have killed its process.
     pub clean_shutdown: bool,
+    /// The names of the sensors with rows, by id. Only the owner of the partition adds sensors.
+    pub sensors: BTreeMap<SensorId, Arc<str>>,
 }
 
 #[derive(QueryableByName)]
@@ -152,7 +155,9 @@ async fn claim_now(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Claim
     .load(&mut connection)
     .await?;
     let mut quarantine = pending_quarantine(&mut connection, &ids).await?;
+    let mut sensors = sensors_of_partitions(&mut connection, &ids).await?;
     let claimed = claimed.into_iter().map(|row| {
+        let named = sensors.remove(&row.id).unwrap_or_default();
         let partition = PartitionId(row.id as u16);
         ClaimedPartition {
             partition,
@@ -161,6 +166,7 @@ async fn claim_now(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Claim
             detectors: row.detectors.map(Into::into),
             quarantine: quarantine.remove(&partition).unwrap_or_default(),
             clean_shutdown: row.clean_shutdown,
+            sensors: named.into_iter().map(|(id, name)| (SensorId(id), name.into())).collect(),
         }
     });
     Ok(claimed.collect())

@@ -78,8 +78,8 @@ pub(super) struct PendingWrites<'a> {
     late: Vec<&'a LateReading>,
     late_partitions: Vec<PartitionId>,
     dead_letters: Vec<(PartitionId, &'a LoggedDeadLetter)>,
-    sensors: Vec<&'a SeenSensor>,
-    sensor_partitions: BTreeMap<i64, i32>,
+    /// Sensors that are not stored yet with this field set, each with its partition.
+    sensors: Vec<(i32, &'a SeenSensor)>,
     configs: BTreeMap<u64, &'a str>,
     last_days: BTreeMap<i64, i32>,
     batches: Vec<&'a CommitBatch>,
@@ -138,8 +138,7 @@ impl<'a> PendingWrites<'a> {
         for seen in &batch.sensors {
             let key = (seen.sensor.id().0, seen.fields.id());
             if !stored.sensors.contains(&key) {
-                self.sensor_partitions.insert(key.0, i32::from(batch.partition.0));
-                self.sensors.push(seen);
+                self.sensors.push((i32::from(batch.partition.0), seen));
             }
         }
         self.batches.push(batch);
@@ -152,8 +151,7 @@ impl<'a> PendingWrites<'a> {
         report: &mut CommitReport,
     ) -> Result<(), DatabaseError> {
         faults::pass("insert.before");
-        let partition_of = |seen: &SeenSensor| self.sensor_partitions[&seen.sensor.id().0];
-        upsert_sensors(connection, partition_of, &self.sensors).await?;
+        upsert_sensors(connection, &self.sensors).await?;
         write_last_days(connection, &self.last_days).await?;
         // Of several reports about a sensor, the last one counts.
         let fields = self.batches.iter().flat_map(|batch| &batch.fields).collect();
@@ -179,9 +177,12 @@ impl<'a> PendingWrites<'a> {
             let counts = &mut self.advances.entry(*partition).or_default().counts;
             if is_new {
                 counts.dead_letters += 1;
+                counts.dead_letters_unstored += i64::from(logged.dead_letter.count_only);
                 let letter = &logged.dead_letter;
                 report.dead_letters.push(letter.reason);
-                report.dead_letter_examples.entry(letter.reason).or_insert_with(|| letter.clone());
+                if !letter.count_only {
+                    report.dead_letter_examples.entry(letter.reason).or_insert_with(|| letter.clone());
+                }
             } else {
                 counts.duplicates += 1;
             }
@@ -196,7 +197,7 @@ impl<'a> PendingWrites<'a> {
         }
         report.ledger = self.advances.values().map(|advance| advance.counts).sum();
         report.written.sensors =
-            self.sensors.iter().map(|seen| (seen.sensor.id().0, seen.fields.id())).collect();
+            self.sensors.iter().map(|(_, seen)| (seen.sensor.id().0, seen.fields.id())).collect();
         report.written.configs = self.configs.keys().copied().collect();
         report.written.last_days.clone_from(&self.last_days);
         Ok(())

@@ -39,10 +39,12 @@ pub(super) async fn advance(
              delivered = p.delivered + a.delivered, scored = p.scored + a.scored,
              unscored = p.unscored + a.unscored, poison = p.poison + a.poison,
              late = p.late + a.late, duplicates = p.duplicates + a.duplicates,
-             dead_letters = p.dead_letters + a.dead_letters, detectors = coalesce(a.detectors, p.detectors)
+             dead_letters = p.dead_letters + a.dead_letters,
+             dead_letters_unstored = p.dead_letters_unstored + a.dead_letters_unstored, detectors = coalesce(a.detectors, p.detectors)
          FROM UNNEST($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-                     $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::text[])
-              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, unscored, poison, late, duplicates, dead_letters, detectors)
+                     $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::text[])
+              AS a (id, epoch, from_generation, from_n, to_generation, to_n, delivered, scored, unscored, poison, late, duplicates, dead_letters,
+                    dead_letters_unstored, detectors)
          WHERE p.id = a.id AND p.epoch = a.epoch AND p.generation = a.from_generation AND p.n = a.from_n",
     )
     .bind::<Array<Integer>, _>(ids)
@@ -58,6 +60,7 @@ pub(super) async fn advance(
     .bind::<Array<BigInt>, _>(column(|a| a.counts.late))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.duplicates))
     .bind::<Array<BigInt>, _>(column(|a| a.counts.dead_letters))
+    .bind::<Array<BigInt>, _>(column(|a| a.counts.dead_letters_unstored))
     .bind::<Array<Nullable<Text>>, _>(detectors)
     .execute(connection)
     .await

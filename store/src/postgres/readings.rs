@@ -129,7 +129,9 @@ struct Columns<'a> {
     values: Vec<f64>,
 }
 
-type Bound = diesel::query_builder::BoxedSqlQuery<'static, diesel::pg::Pg, diesel::query_builder::SqlQuery>;
+/// A statement with its values.
+pub(super) type BoundStatement =
+    diesel::query_builder::BoxedSqlQuery<'static, diesel::pg::Pg, diesel::query_builder::SqlQuery>;
 
 impl<'a> Columns<'a> {
     fn of(rows: &'a [&'a ReadingRow]) -> Self {
@@ -147,7 +149,7 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    fn bind(self, statement: &str) -> Bound {
+    fn bind(self, statement: &str) -> BoundStatement {
         let Self { rows, first, last, values } = self;
         sql_query(statement)
             .into_boxed()

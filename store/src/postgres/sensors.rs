@@ -11,38 +11,87 @@ use thicket_schema::postgres::{SensorRow, sensors};
 
 use super::batch::SeenSensor;
 use super::pattern::like;
+use super::readings::{BoundStatement, Rejection};
 
-/// A sensor with this many fields gets no further ones. Its readings still name all their fields.
-const MAX_FIELDS: usize = 1_024;
+/// Sensors to write, transposed into one array per column.
+struct Columns<'a> {
+    seen: &'a [(i32, &'a SeenSensor)],
+    names: Vec<String>,
+}
 
-/// Inserts sensors and their field sets. A sensor's `fields` become the sorted union of all it ever
-/// sent, up to [`MAX_FIELDS`] and those of one reading.
+impl<'a> Columns<'a> {
+    fn of(seen: &'a [(i32, &'a SeenSensor)]) -> Self {
+        Self { seen, names: seen.iter().map(|(_, sensor)| sensor.fields.names().join("\n")).collect() }
+    }
+
+    /// Completes a statement that calls `function`.
+    fn call(self, statement: &str) -> BoundStatement {
+        let Self { seen, names } = self;
+        sql_query(format!("{statement}($1, $2, $3, $4, $5, $6)"))
+            .into_boxed()
+            .bind::<Array<BigInt>, _>(column(seen, |seen| seen.sensor.id().0))
+            .bind::<Array<Text>, _>(column(seen, |seen| seen.sensor.as_str().to_owned()))
+            .bind::<Array<Integer>, _>(seen.iter().map(|(partition, _)| *partition).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(column(seen, |seen| seen.fields.id()))
+            .bind::<Array<Text>, _>(names)
+            .bind::<Array<Timestamptz>, _>(column(seen, |seen| seen.first_seen))
+    }
+}
+
+fn column<T>(seen: &[(i32, &SeenSensor)], value: impl Fn(&SeenSensor) -> T) -> Vec<T> {
+    seen.iter().map(|(_, sensor)| value(sensor)).collect()
+}
+
+/// Inserts sensors, each with its partition, and their field sets. A sensor's `fields` become the
+/// sorted union of all it ever sent.
+///
+/// # Errors
+/// Returns a unique violation if another sensor has the id of one of them, or if other names have
+/// the id of one of the field sets.
 pub(super) async fn upsert_sensors(
     connection: &mut AsyncPgConnection,
-    partition_of: impl Fn(&SeenSensor) -> i32,
-    seen: &[&SeenSensor],
+    seen: &[(i32, &SeenSensor)],
 ) -> QueryResult<()> {
-    for sensor in seen {
-        sql_query("INSERT INTO field_sets (id, names) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind::<BigInt, _>(sensor.fields.id())
-            .bind::<Array<Text>, _>(sensor.fields.names())
-            .execute(connection)
-            .await?;
-        sql_query(format!(
-            "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (id) DO UPDATE
-             SET fields = ARRAY(SELECT f COLLATE \"C\" FROM unnest(sensors.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1)
-             WHERE NOT sensors.fields @> excluded.fields AND cardinality(sensors.fields) < {MAX_FIELDS}"
-        ))
-        .bind::<BigInt, _>(sensor.sensor.id().0)
-        .bind::<Text, _>(sensor.sensor.as_str())
-        .bind::<Integer, _>(partition_of(sensor))
-        .bind::<Array<Text>, _>(sensor.fields.names())
-        .bind::<Timestamptz, _>(sensor.first_seen)
-        .execute(connection)
-        .await?;
+    if seen.is_empty() {
+        return Ok(());
     }
+    Columns::of(seen).call("SELECT upsert_sensors").execute(connection).await?;
     Ok(())
+}
+
+/// Tries to insert sensors. The caller must roll back. Returns `None` if PostgreSQL accepts them.
+///
+/// # Errors
+/// Returns an error if the connection or the server is to blame, not a sensor.
+pub(super) async fn try_upsert_sensors(
+    connection: &mut AsyncPgConnection,
+    seen: &[(i32, &SeenSensor)],
+) -> QueryResult<Option<Rejection>> {
+    Ok(Columns::of(seen).call("SELECT * FROM try_upsert_sensors").load(connection).await?.into_iter().next())
+}
+
+/// Returns the name of every sensor, with the ids of its field sets.
+pub(super) async fn sensors_with_field_sets(
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<Vec<(String, Vec<i64>)>> {
+    sensors::table.select((sensors::name, sensors::field_sets)).load(connection).await
+}
+
+/// Returns the name of each sensor of some partitions, by id.
+pub(super) async fn sensors_of_partitions(
+    connection: &mut AsyncPgConnection,
+    partitions: &[i32],
+) -> QueryResult<BTreeMap<i32, BTreeMap<i64, String>>> {
+    let rows: Vec<(i32, i64, String)> = sensors::table
+        .filter(sensors::partition.eq_any(partitions))
+        .select((sensors::partition, sensors::id, sensors::name))
+        .load(connection)
+        .await?;
+    let mut of: BTreeMap<i32, BTreeMap<i64, String>> = BTreeMap::new();
+    for (partition, id, name) in rows {
+        of.entry(partition).or_default().insert(id, name);
+    }
+    Ok(of)
 }
 
 /// Stores the newest day of each sensor, counted as in [`day_of`](super::day_of), unless a newer one is

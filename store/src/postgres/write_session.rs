@@ -153,7 +153,10 @@ impl WriteSession {
         });
         let mut missing: BTreeSet<i32> = days.filter(|day| !self.days.contains(day)).collect();
         if let Some(&newest) = missing.last() {
-            missing.extend(newest + 1..=newest + DAYS_AHEAD);
+            // Past days need no table in advance.
+            if self.days.last().is_none_or(|&known| known < newest) {
+                missing.extend(newest + 1..=newest + DAYS_AHEAD);
+            }
             let missing: Vec<i32> = missing.into_iter().collect();
             for days in missing.chunks(DAYS_PER_STATEMENT) {
                 ensure_days(connection, days).await?;

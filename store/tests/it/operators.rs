@@ -1,6 +1,8 @@
 //! The queries and changes of operators on a real PostgreSQL: dead letters, quarantine, anomalies
 //! and labels.
 
+use std::time::Duration;
+
 use diesel_async::SimpleAsyncConnection as _;
 use thicket_detector::Label;
 use thicket_schema::{
@@ -10,9 +12,9 @@ use thicket_schema::{
 use thicket_store::postgres::{
     AnomalyFilter, CommitBatch, DeadLetterFilter, DeadLetterKey, DeadLetterSelection, LoggedDeadLetter,
     NewLabel, WriteSession, anomalies_between, check_deployment, claim, clear_label, dead_letters_by_key,
-    delete_dead_letters, find_anomaly, find_sensor, list_anomalies, mark_replayed, nearest_anomalies,
-    newest_dead_letters, newest_quarantined, partition_ledgers, postgres_pool, quarantined_by_reason,
-    select_dead_letters, sensor_names, sensors_matching, set_label, unlogged_labels,
+    delete_dead_letters, expire_dead_letters, find_anomaly, find_sensor, list_anomalies, mark_replayed,
+    nearest_anomalies, newest_dead_letters, newest_quarantined, partition_ledgers, postgres_pool,
+    quarantined_by_reason, select_dead_letters, sensor_names, sensors_matching, set_label, unlogged_labels,
 };
 
 use crate::support::PostgresServer;
@@ -98,6 +100,23 @@ async fn dead_letters_are_found_marked_and_deleted_by_key_and_by_filter() {
     assert_eq!(dead_letters_by_key(postgres, &[key(0), key(1)]).await.unwrap().len(), 1);
     let ledger = &partition_ledgers(postgres).await.unwrap()[0].ledger;
     assert_eq!((ledger.dead_letters, ledger.dead_letters_deleted), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_and_surplus_dead_letters_expire_and_the_ledger_counts_them() {
+    let server = start().await;
+    commit_dead_letters(&server).await;
+    server.execute("UPDATE dead_letters SET received = now() - interval '20 days' WHERE item = 0").await;
+    let postgres = &mut server.connect().await;
+    let days = |days: u64| Some(Duration::from_hours(24 * days));
+    assert_eq!(expire_dead_letters(postgres, days(30), 2).await.unwrap(), 0);
+    assert_eq!(expire_dead_letters(postgres, None, 2).await.unwrap(), 0);
+    assert_eq!(expire_dead_letters(postgres, None, 1).await.unwrap(), 1);
+    assert_eq!(dead_letters_by_key(postgres, &[key(0), key(1)]).await.unwrap()[0].item, 1, "the newer one");
+    server.execute("UPDATE dead_letters SET received = now() - interval '31 days'").await;
+    assert_eq!(expire_dead_letters(postgres, days(30), 100).await.unwrap(), 1);
+    let ledger = &partition_ledgers(postgres).await.unwrap()[0].ledger;
+    assert_eq!((ledger.dead_letters, ledger.dead_letters_deleted), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

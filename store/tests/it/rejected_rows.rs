@@ -95,6 +95,92 @@ async fn a_row_with_an_unknown_error_is_to_blame_if_other_rows_pass() {
     assert_eq!(rejected(&server, &[13.0]).await, 0, "no other row passes: the server may be to blame");
 }
 
+/// Returns a batch of one reading of each of these sensors, with a field of that name.
+fn batch_of_sensors(sensors: &[(&str, &str)]) -> CommitBatch {
+    let mut batch = batch_of(&vec![1.0; sensors.len()]);
+    batch.sensors.clear();
+    for (logged, (sensor, field)) in batch.rows.iter_mut().zip(sensors) {
+        let sensor = SensorName::new(sensor).unwrap();
+        let fields = FieldSet::new(vec![(*field).to_owned()]).unwrap();
+        (logged.row.sensor, logged.row.field_set) = (sensor.id().0, fields.id());
+        batch.sensors.push(SeenSensor { sensor, fields, first_seen: logged.row.ts });
+    }
+    batch
+}
+
+/// Commits a batch again and again, without its quarantined readings, and returns the detail of each
+/// quarantined reading.
+async fn quarantined(server: &PostgresServer, batch: &CommitBatch) -> Vec<String> {
+    let mut session = WriteSession::default();
+    let error = session.commit(&server.url(), &[batch]).await.unwrap_err();
+    session.quarantine_unstorable(&error, &[batch]).await;
+    server.texts("SELECT sensor || ': ' || detail FROM quarantine ORDER BY 1").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sensor_with_the_id_of_another_one_is_to_blame() {
+    let server = start().await;
+    let id = SensorName::new("b").unwrap().id().0;
+    server
+        .execute(&format!(
+            "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ({id}, 'victim', 0, '{{}}', now())"
+        ))
+        .await;
+    let batch = batch_of_sensors(&[("a", "x"), ("b", "x"), ("c", "x")]);
+    let found = quarantined(&server, &batch).await;
+    assert_eq!(found, ["b: the sensor b has the id of the sensor victim"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_with_the_id_of_other_fields_are_to_blame() {
+    let server = start().await;
+    let id = FieldSet::new(vec!["x".to_owned()]).unwrap().id();
+    server.execute(&format!("INSERT INTO field_sets VALUES ({id}, '{{theirs}}')")).await;
+    let found = quarantined(&server, &batch_of_sensors(&[("a", "y"), ("b", "x")])).await;
+    assert_eq!(found, ["b: the fields x have the id of the fields theirs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sensor_that_postgresql_rejects_is_to_blame_unless_it_rejects_all() {
+    let server = start().await;
+    server
+        .execute(
+            "CREATE FUNCTION ablehnen() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF NEW.name LIKE 'böse%' THEN
+                     RAISE EXCEPTION USING ERRCODE = '22003', MESSAGE = 'Dieser Sensor geht nicht';
+                 END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER ablehnen BEFORE INSERT ON sensors FOR EACH ROW EXECUTE FUNCTION ablehnen()",
+        )
+        .await;
+    assert!(quarantined(&server, &batch_of_sensors(&[("böse", "x")])).await.is_empty());
+    // Ids decide the order within the statement, so the first try can fail, too.
+    let found = quarantined(&server, &batch_of_sensors(&[("a", "x"), ("böse", "x"), ("c", "x")])).await;
+    assert_eq!(found, ["böse: Dieser Sensor geht nicht"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_sensors_and_field_sets_are_one_statement() {
+    let server = start().await;
+    let batch = batch_of_sensors(&[("b", "y"), ("a", "x"), ("b", "x"), ("b", "y")]);
+    WriteSession::default().commit(&server.url(), &[&batch]).await.unwrap();
+    let found = server
+        .texts("SELECT name || fields::text || cardinality(field_sets) || (first_seen = 'epoch'::timestamptz + interval '1795348800 s') FROM sensors ORDER BY 1")
+        .await;
+    assert_eq!(found, ["a{x}1false", "b{x,y}2true"]);
+    let mut later = batch_of_sensors(&[("a", "y"), ("a", "z")]);
+    (later.from, later.to) = (batch.to, Position { generation: 1, n: 2 });
+    for (i, logged) in later.rows.iter_mut().enumerate() {
+        logged.row.ts = Timestamp(NOON + 1_000 + i as i64);
+    }
+    WriteSession::default().commit(&server.url(), &[&later]).await.unwrap();
+    let found =
+        server.texts("SELECT name || fields::text || cardinality(field_sets) FROM sensors ORDER BY 1").await;
+    assert_eq!(found, ["a{x,y,z}3", "b{x,y}2"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_to_blame_for_an_outage() {
     let server = start().await;

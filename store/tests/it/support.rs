@@ -1,6 +1,8 @@
 //! A private server for one test.
 
-use diesel_async::SimpleAsyncConnection as _;
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use fred::prelude::Client;
 use tempfile::TempDir;
 use thicket_compose::{MessageLocale, Postgres, Redis};
@@ -47,12 +49,36 @@ impl PostgresServer {
         self.server.url()
     }
 
+    pub(crate) fn url_as(&self, user: &str) -> String {
+        self.server.url_as(user)
+    }
+
     pub(crate) async fn connect(&self) -> PostgresConnection {
         connect_postgres(&self.url()).await.unwrap()
     }
 
+    /// Returns the texts of a query's only column.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            text: String,
+        }
+        let query = format!("SELECT text FROM ({query}) AS found (text)");
+        let rows: Vec<Row> = sql_query(query).load(&mut self.connect().await).await.unwrap();
+        rows.into_iter().map(|row| row.text).collect()
+    }
+
     pub(crate) async fn execute(&self, statements: &str) {
         self.connect().await.batch_execute(statements).await.unwrap();
+    }
+
+    /// Returns the number that a query gives.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("({query})")))
+            .get_result(&mut self.connect().await)
+            .await
+            .unwrap()
     }
 }
 

@@ -36,6 +36,7 @@ fn claimed(epoch: i64) -> ClaimedPartition {
         detectors: None,
         quarantine: BTreeMap::new(),
         clean_shutdown: true,
+        sensors: BTreeMap::new(),
     }
 }
 

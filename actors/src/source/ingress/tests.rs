@@ -5,6 +5,7 @@ use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::super::admission::AdmissionLimits;
 use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
 use crate::mqtt::{Message, Version, connect};
@@ -30,6 +31,7 @@ fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
         rules: PayloadRules::default(),
         max_future: Duration::from_hours(1),
         max_age: Duration::from_hours(1),
+        max_lead: Duration::from_secs(2),
     };
     let decode = DecodeOptions { partitions: 8, subscriptions: vec![subscription] };
     let (append, appended) = record(|_| ());
@@ -44,6 +46,16 @@ fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
         keys: SubscriptionKeys::new(&keys),
         redis: (disconnected_redis(), keys),
         pool: disconnected_postgres(),
+        limits: IntakeLimits {
+            admission: AdmissionLimits {
+                max_sensors: 100,
+                new_per_second: 100,
+                new_at_once: 100,
+                max_field_sets: 3,
+                max_fields: 100,
+            },
+            dead_letters_per_second: 100,
+        },
         detectors: "{}".into(),
     };
     let decoder = MessageDecoder::new(decode.clone());

@@ -5,18 +5,19 @@ use super::*;
 
 fn balanced() -> (Snapshot, RedisState) {
     let ledger = Ledger {
-        delivered: 137,
+        delivered: 140,
         scored: 100,
         unscored: 7,
         poison: 2,
         late: 3,
         duplicates: 20,
-        dead_letters: 5,
+        dead_letters: 8,
         expired: 48,
         expired_unscored: 5,
         expired_poison: 1,
         expired_late: 2,
         dead_letters_deleted: 4,
+        dead_letters_unstored: 3,
     };
     let position = Position { generation: 7, n: 9 };
     let rows = SensorRows {
@@ -38,6 +39,7 @@ fn balanced() -> (Snapshot, RedisState) {
         dead_letters: [(3, 1)].into(),
         sensors: [(11, rows)].into(),
         losses: Vec::new(),
+        misnamed: Vec::new(),
     };
     let end = Position { generation: 7, n: 12 };
     let waiting = InFlight { entries: 3, records: Some(30) };
@@ -82,7 +84,11 @@ fn each_kind_of_difference_is_found_by_its_own_check_and_named() {
         (|s, _| rows(s).late = 2, "late rows", "2 stored, 1 by the ledger"),
         (|s, _| rows(s).unscored = 1, "unscored rows", "1 stored, 2 by the ledger"),
         (|s, _| rows(s).poison = 0, "poison rows", "0 stored, 1 by the ledger"),
-        (|s, _| s.dead_letters.clear(), "dead letters", "0 stored and 4 dropped, 5 by the ledger"),
+        (
+            |s, _| s.dead_letters.clear(),
+            "dead letters",
+            "0 stored, 4 deleted and 3 only counted, 8 by the ledger",
+        ),
         (|s, _| rows(s).other = 2, "kinds", "sensor a: 2 rows of no kind"),
         (|s, _| rows(s).breaks = 1, "sequences", "sensor a: gaps or repetitions between seq 41 and 100: 1"),
         (|s, _| rows(s).no_field_set = 1, "references", "sensor a: 1 row without a field set"),

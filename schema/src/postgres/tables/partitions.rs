@@ -34,6 +34,7 @@ diesel::table! {
         expired_poison -> BigInt,
         expired_late -> BigInt,
         dead_letters_deleted -> BigInt,
+        dead_letters_unstored -> BigInt,
     }
 }
 
@@ -78,8 +79,10 @@ pub struct Ledger {
     pub expired_poison: i64,
     /// The late readings among them.
     pub expired_late: i64,
-    /// Dead letters that an operator has deleted since.
+    /// Dead letters that an operator or retention has deleted since.
     pub dead_letters_deleted: i64,
+    /// Dead letters that were only counted, since too many came at once.
+    pub dead_letters_unstored: i64,
 }
 
 impl Ledger {
@@ -101,7 +104,7 @@ impl Ledger {
 
     /// Returns the number of rows that `dead_letters` must have now.
     pub const fn dead_letters_stored(&self) -> i64 {
-        self.dead_letters - self.dead_letters_deleted
+        self.dead_letters - self.dead_letters_deleted - self.dead_letters_unstored
     }
 }
 
@@ -122,6 +125,7 @@ impl std::ops::Add for Ledger {
             expired_poison: self.expired_poison + other.expired_poison,
             expired_late: self.expired_late + other.expired_late,
             dead_letters_deleted: self.dead_letters_deleted + other.dead_letters_deleted,
+            dead_letters_unstored: self.dead_letters_unstored + other.dead_letters_unstored,
         }
     }
 }

@@ -14,6 +14,7 @@ diesel::table! {
         fields -> Array<Text>,
         first_seen -> Timestamptz,
         untracked -> BigInt,
+        field_sets -> Array<BigInt>,
     }
 }
 
@@ -34,6 +35,8 @@ pub struct SensorRow {
     /// How often a reading had a field beyond the number of names that its detector keeps, rounded
     /// down to a power of two.
     pub untracked: i64,
+    /// The ids of the field sets of its readings, ascending.
+    pub field_sets: Vec<i64>,
 }
 
 diesel::table! {

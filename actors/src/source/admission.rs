@@ -1,0 +1,244 @@
+//! Decides at intake which readings may add a sensor, a set of fields or a day of rows. The decision
+//! is made before the log, so it is the same in every replay: a refused reading is in the log as a
+//! dead letter. No I/O: `sensor_registry` reads what is stored.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use thicket_schema::{FieldSet, Reading, Reason, SensorName};
+use thicket_store::postgres::day_of;
+
+const SECOND: i64 = 1_000_000;
+const HOUR: i64 = 3_600 * SECOND;
+const DAY: i64 = 24 * HOUR;
+/// Readings that are not older make the tables of their days without a limit.
+const PAST: i64 = 2 * DAY;
+/// Tables of past days that one sensor may make within an hour.
+const NEW_DAYS: u8 = 2;
+/// How long a sensor stays known that is not stored: its readings may wait in the log.
+const UNSTORED: i64 = HOUR;
+/// Maximum size of the names of all field sets, in bytes.
+const MAX_NAME_BYTES: usize = 64 * 1_024 * 1_024;
+
+/// How many sensors there may be, and of how many shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdmissionLimits {
+    /// Maximum number of sensors.
+    pub max_sensors: usize,
+    /// New sensors per second, in the long run.
+    pub new_per_second: u32,
+    /// New sensors that may come at once.
+    pub new_at_once: u32,
+    /// Maximum number of different sets of fields of a sensor.
+    pub max_field_sets: usize,
+    /// Maximum number of different fields of a sensor.
+    pub max_fields: usize,
+}
+
+/// Why a reading is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+}
+
+/// What is stored already.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// Every sensor, with the ids of its field sets.
+    pub(super) sensors: Vec<(SensorName, Vec<i64>)>,
+    pub(super) field_sets: Vec<FieldSet>,
+    /// The days with a table, as [`day_of`] counts them.
+    pub(super) days: Vec<i32>,
+}
+
+#[derive(Debug)]
+struct Known {
+    name: Arc<str>,
+    field_sets: Vec<i64>,
+    /// When it was admitted; `None` if it is stored.
+    admitted: Option<i64>,
+    /// The hour in which it last made tables of past days, and how many.
+    new_days: (i64, u8),
+}
+
+/// The sensors, field sets and days that are known.
+#[derive(Debug)]
+pub(super) struct Admission {
+    limits: AdmissionLimits,
+    sensors: HashMap<i64, Known>,
+    field_sets: HashMap<i64, FieldSet>,
+    name_bytes: usize,
+    days: BTreeSet<i32>,
+    /// New sensors that may come now, in millionths, and when the number was last raised.
+    tokens: (i64, i64),
+}
+
+impl Admission {
+    pub(super) fn new(limits: AdmissionLimits) -> Self {
+        let tokens = (i64::from(limits.new_at_once) * SECOND, i64::MAX);
+        Self {
+            limits,
+            sensors: HashMap::new(),
+            field_sets: HashMap::new(),
+            name_bytes: 0,
+            days: BTreeSet::new(),
+            tokens,
+        }
+    }
+
+    /// Returns the number of known sensors.
+    #[cfg(test)]
+    fn sensors(&self) -> usize {
+        self.sensors.len()
+    }
+
+    /// Takes over what is stored. Forgets sensors that are neither stored nor admitted lately.
+    pub(super) fn refresh(&mut self, stored: Stored, now: i64) {
+        let mut before = std::mem::take(&mut self.sensors);
+        for fields in &stored.field_sets {
+            self.remember(fields);
+        }
+        for (name, mut field_sets) in stored.sensors {
+            let id = name.id().0;
+            let known = before.remove(&id);
+            let new_days = known.as_ref().map_or((0, 0), |known| known.new_days);
+            // Readings of newer field sets may wait in the log.
+            let newer = known.map_or_else(Vec::new, |known| known.field_sets);
+            field_sets.extend(newer);
+            field_sets.sort_unstable();
+            field_sets.dedup();
+            let name = name.as_str().into();
+            self.sensors.insert(id, Known { name, field_sets, admitted: None, new_days });
+        }
+        before.retain(|_, known| known.admitted.is_some_and(|admitted| now - admitted < UNSTORED));
+        self.sensors.extend(before);
+        self.days.extend(stored.days);
+    }
+
+    /// Admits a reading that arrived at `now`, in µs since the Unix epoch, or refuses it.
+    pub(super) fn admit(&mut self, reading: &Reading, now: i64) -> Result<(), Refusal> {
+        let (id, set) = (reading.sensor.id().0, reading.fields.id());
+        let day = day_of(reading.ts);
+        let is_new_day = !self.days.contains(&day);
+        let is_past_day = is_new_day && now.saturating_sub(reading.ts.0) > PAST;
+        if let Some(known) = self.sensors.get(&id)
+            && &*known.name == reading.sensor.as_str()
+            && !is_past_day
+            && known.field_sets.contains(&set)
+            && self.field_sets.get(&set) == Some(&reading.fields)
+        {
+            if is_new_day {
+                self.days.insert(day);
+            }
+            return Ok(());
+        }
+        self.check_sensor(reading, now)?;
+        self.check_fields(reading)?;
+        let hour = now.div_euclid(HOUR);
+        let new_days = self.check_day(reading, is_past_day, hour)?;
+        self.remember(&reading.fields);
+        self.days.insert(day);
+        let is_new = !self.sensors.contains_key(&id);
+        if is_new {
+            self.tokens.0 -= SECOND;
+        }
+        let known = self.sensors.entry(id).or_insert_with(|| Known {
+            name: reading.sensor.as_str().into(),
+            field_sets: Vec::new(),
+            admitted: Some(now),
+            new_days: (0, 0),
+        });
+        if !known.field_sets.contains(&set) {
+            known.field_sets.push(set);
+        }
+        known.new_days = new_days;
+        Ok(())
+    }
+
+    /// Refuses a sensor with the id of another one, and a new sensor beyond the limits.
+    fn check_sensor(&mut self, reading: &Reading, now: i64) -> Result<(), Refusal> {
+        let name = &reading.sensor;
+        if let Some(known) = self.sensors.get(&name.id().0) {
+            let owner = &known.name;
+            return check(&**owner == name.as_str(), Reason::SensorIdTaken, || {
+                format!("the id of the sensor {name} is that of the sensor {owner}; rename the sensor")
+            });
+        }
+        let AdmissionLimits { max_sensors, new_per_second, new_at_once, .. } = self.limits;
+        check(self.sensors.len() < max_sensors, Reason::TooManySensors, || {
+            format!("{name} is new, and there are {max_sensors} sensors already (sensors.max)")
+        })?;
+        let (tokens, raised) = self.tokens;
+        let since = now.saturating_sub(raised).max(0);
+        let full = i64::from(new_at_once) * SECOND;
+        let tokens = tokens.saturating_add(since.saturating_mul(i64::from(new_per_second))).min(full);
+        self.tokens = (tokens, now);
+        check(tokens >= SECOND, Reason::TooManySensors, || {
+            format!(
+                "{name} is new, and there are more than {new_per_second} new sensors per second (sensors.new_per_second, sensors.new_at_once)"
+            )
+        })
+    }
+
+    /// Refuses fields whose id is that of other fields, and new fields beyond the limits.
+    fn check_fields(&self, reading: &Reading) -> Result<(), Refusal> {
+        let (name, fields) = (&reading.sensor, &reading.fields);
+        let stored = self.field_sets.get(&fields.id());
+        check(stored.is_none_or(|stored| stored == fields), Reason::SensorIdTaken, || {
+            format!("the id of the fields of {name} is that of other fields; rename a field")
+        })?;
+        check(stored.is_some() || self.name_bytes < MAX_NAME_BYTES, Reason::TooManyShapes, || {
+            format!(
+                "the fields of {name} are new, and the names of all sets of fields have {MAX_NAME_BYTES} bytes"
+            )
+        })?;
+        let of_sensor = self.sensors.get(&name.id().0).map_or(&[][..], |known| &known.field_sets);
+        if of_sensor.contains(&fields.id()) {
+            return Ok(());
+        }
+        let AdmissionLimits { max_field_sets, max_fields, .. } = self.limits;
+        check(of_sensor.len() < max_field_sets, Reason::TooManyShapes, || {
+            format!(
+                "{name} has sent {max_field_sets} different sets of fields already (sensors.max_field_sets)"
+            )
+        })?;
+        let sets = of_sensor.iter().filter_map(|id| self.field_sets.get(id)).chain([fields]);
+        let union: BTreeSet<&String> = sets.flat_map(FieldSet::names).collect();
+        check(union.len() <= max_fields, Reason::TooManyShapes, || {
+            format!("{name} would have {} different fields (sensors.max_fields is {max_fields})", union.len())
+        })
+    }
+
+    /// Refuses a past day without a table if the sensor has made enough of them in this hour. Returns
+    /// how many it has made with this reading.
+    fn check_day(&self, reading: &Reading, is_past_day: bool, hour: i64) -> Result<(i64, u8), Refusal> {
+        let name = &reading.sensor;
+        let before = self.sensors.get(&name.id().0).map_or((hour, 0), |known| known.new_days);
+        if !is_past_day {
+            return Ok(before);
+        }
+        let made = if before.0 == hour { before.1 } else { 0 };
+        check(made < NEW_DAYS, Reason::TooManyDays, || {
+            format!(
+                "no other reading is of the day of {}, and {name} has been the first on {NEW_DAYS} past days within the hour",
+                reading.ts
+            )
+        })?;
+        Ok((hour, made + 1))
+    }
+
+    fn remember(&mut self, fields: &FieldSet) {
+        if !self.field_sets.contains_key(&fields.id()) {
+            self.name_bytes += fields.names().iter().map(String::len).sum::<usize>();
+            self.field_sets.insert(fields.id(), fields.clone());
+        }
+    }
+}
+
+fn check(is_admitted: bool, reason: Reason, detail: impl FnOnce() -> String) -> Result<(), Refusal> {
+    if is_admitted { Ok(()) } else { Err(Refusal { reason, detail: detail() }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Bounds the rows of dead letters. Beyond a rate, most dead letters of a reason are only counted. The
+//! decision is made before the log, so it is the same in every replay.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use thicket_schema::{DeadLetter, Reason};
+
+const SECOND: i64 = 1_000_000;
+/// Seconds of the rate that may come at once.
+const BURST: i64 = 10;
+/// Beyond the rate, one of this many dead letters gets a row.
+const SAMPLE: u64 = 100;
+/// Bytes of the payload that such a row has.
+const SAMPLE_BYTES: usize = 256;
+
+/// The dead letters of each reason.
+#[derive(Debug)]
+pub(super) struct LetterRate {
+    per_second: i64,
+    of: BTreeMap<Reason, Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Dead letters that may come now, in millionths.
+    tokens: i64,
+    /// When the number was last raised.
+    raised: i64,
+    /// Dead letters beyond the rate.
+    beyond: u64,
+}
+
+impl LetterRate {
+    /// `per_second`: dead letters of one reason that get a row of their own, in the long run.
+    pub(super) fn new(per_second: u32) -> Self {
+        Self { per_second: i64::from(per_second), of: BTreeMap::new() }
+    }
+
+    /// Keeps, shortens or empties a dead letter that arrived at `now`, in µs since the Unix epoch.
+    pub(super) fn apply(&mut self, letter: &mut DeadLetter, now: i64) {
+        let full = self.per_second * BURST * SECOND;
+        let fresh = Bucket { tokens: full, raised: now, beyond: 0 };
+        let bucket = self.of.entry(letter.reason).or_insert(fresh);
+        let since = now.saturating_sub(bucket.raised).max(0);
+        bucket.tokens = bucket.tokens.saturating_add(since.saturating_mul(self.per_second)).min(full);
+        bucket.raised = now;
+        if bucket.tokens >= SECOND {
+            bucket.tokens -= SECOND;
+            return;
+        }
+        let is_sample = bucket.beyond.is_multiple_of(SAMPLE);
+        bucket.beyond += 1;
+        if is_sample {
+            letter.payload.truncate(SAMPLE_BYTES);
+        } else {
+            letter.count_only = true;
+            letter.payload = Bytes::new();
+            letter.topic.clear();
+            letter.detail.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_348_800_000_000;
+
+    fn letter(reason: Reason) -> DeadLetter {
+        DeadLetter::new("sensors/a", reason, "it is not JSON", &[b'x'; 1_000])
+    }
+
+    /// Returns how many of `count` dead letters are kept, shortened and only counted.
+    fn outcomes(rate: &mut LetterRate, reason: Reason, count: usize, now: i64) -> [usize; 3] {
+        let mut outcomes = [0; 3];
+        for _ in 0..count {
+            let mut letter = letter(reason);
+            rate.apply(&mut letter, now);
+            assert_eq!(letter.payload_bytes, 1_000);
+            outcomes[match (letter.count_only, letter.payload.len()) {
+                (false, 1_000) => 0,
+                (false, SAMPLE_BYTES) => 1,
+                (true, 0) => 2,
+                _ => panic!("{letter:?}"),
+            }] += 1;
+        }
+        outcomes
+    }
+
+    #[test]
+    fn beyond_the_rate_of_a_reason_one_of_a_hundred_gets_a_row() {
+        let mut rate = LetterRate::new(5);
+        assert_eq!(outcomes(&mut rate, Reason::MalformedJson, 1_050, NOW), [50, 10, 990]);
+        assert_eq!(outcomes(&mut rate, Reason::Empty, 3, NOW), [3, 0, 0], "each reason has its rate");
+        assert_eq!(outcomes(&mut rate, Reason::MalformedJson, 10, NOW + 2 * SECOND), [10, 0, 0]);
+        assert_eq!(outcomes(&mut rate, Reason::MalformedJson, 1, NOW - SECOND), [0, 1, 0]);
+    }
+}

@@ -1,0 +1,56 @@
+//! Deletes dead letters that are older than `dead_letters.keep`, or more than `dead_letters.max_rows`.
+//! Every node tries. Each deletion also counts in the ledger, so that it balances.
+
+use std::time::Duration;
+
+use actix_rt::task::JoinHandle;
+use thicket_actors::metrics::Metrics;
+use thicket_store::complaints;
+use thicket_store::postgres::{PostgresServer, connect_postgres, expire_dead_letters};
+
+use crate::config::{Config, DeadLettersConfig};
+
+const INTERVAL: Duration = Duration::from_mins(1);
+/// How long one look may take. The next one goes on.
+const TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Looks at once and then every minute.
+pub(crate) fn start(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
+    let (server, limits, metrics) = (config.postgres.server(), config.dead_letters, metrics.clone());
+    actix_rt::spawn(async move {
+        loop {
+            let pruned = tokio::time::timeout(TIMEOUT, prune(&server, limits, &metrics)).await;
+            if let Err(error) = pruned.unwrap_or_else(|elapsed| Err(elapsed.into()))
+                && let Some(repeated) = complaints::due("delete old dead letters", &error)
+            {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    repeated,
+                    "old dead letters cannot be deleted; trying again"
+                );
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    })
+}
+
+async fn prune(server: &PostgresServer, limits: DeadLettersConfig, metrics: &Metrics) -> anyhow::Result<()> {
+    let mut postgres = connect_postgres(server).await?;
+    let keep = (!limits.keep.is_zero()).then_some(limits.keep);
+    let mut all = 0;
+    loop {
+        let deleted = expire_dead_letters(&mut postgres, keep, limits.max_rows).await?;
+        metrics.dead_letters_expired.inc_by(deleted);
+        all += deleted;
+        if deleted == 0 {
+            break;
+        }
+    }
+    if all > 0 {
+        tracing::info!(
+            dead_letters = all,
+            "deleted dead letters beyond dead_letters.keep or dead_letters.max_rows"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Sensors: bounds on their number, fields and days, and ids that are taken. Each refused reading is a
+//! dead letter that names the setting, and the ledger balances.
+
+use thicket_schema::SensorName;
+use thicket_testkit::samples::now_seconds;
+use thicket_testkit::{Config, TestEnv};
+
+use crate::support::{start, stdout};
+
+fn config() -> Config {
+    TestEnv::config()
+}
+
+fn reconcile(env: &TestEnv) {
+    let reconciled = env.thicket(&["reconcile"]);
+    assert!(reconciled.status.success(), "{}", stdout(&reconciled));
+}
+
+async fn dead_letters(env: &TestEnv) -> Vec<String> {
+    env.texts("SELECT reason || ' ' || count(*) FROM dead_letters GROUP BY reason ORDER BY 1").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_sensors_than_allowed_are_dead_letters_also_after_a_restart() {
+    let env = start(config().set("sensors.max", 10)).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    for topic in 0..25 {
+        publisher.publish(&format!("sensors/{topic}"), "1").await;
+    }
+    env.until_accounted(25).await;
+    assert_eq!(env.number("SELECT count(*) FROM sensors").await, 10);
+    assert_eq!(dead_letters(&env).await, ["(\"too_many_sensors 15\")"]);
+    let named = "SELECT count(*) FROM dead_letters WHERE detail LIKE '%sensors.max%' AND of_reading";
+    assert_eq!(env.number(named).await, 15);
+    assert!(engine.terminate().await.success());
+    let engine = env.engine().await;
+    publisher.publish("sensors/0", "2").await;
+    publisher.publish("sensors/new", "2").await;
+    env.until_accounted(27).await;
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 11);
+    assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "too_many_sensors")).await > 0.5);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_sensors_beyond_the_rate_are_dead_letters() {
+    let env = start(config().set("sensors.new_at_once", 5).set("sensors.new_per_second", 1)).await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    for topic in 0..1_000 {
+        publisher.publish(&format!("sensors/{topic}"), "1").await;
+    }
+    env.until_accounted(1_000).await;
+    let sensors = env.number("SELECT count(*) FROM sensors").await;
+    assert!((5..200).contains(&sensors), "{sensors}");
+    let named = "SELECT count(*) FROM dead_letters WHERE detail LIKE '%sensors.new_per_second%'";
+    assert_eq!(env.number(named).await, 1_000 - sensors);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_changes_its_field_names_holds_up_nobody() {
+    let env = start(config().partitions(1)).await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    let first = now_seconds() - 4_000;
+    for i in 0..3_000 {
+        let names: Vec<String> = (0..63).map(|field| format!("\"n{i}_{field}\":1")).collect();
+        let payload = format!("{{\"ts\":{},\"a\":1,{}}}", first + i, names.join(","));
+        publisher.publish("sensors/evil", payload).await;
+    }
+    publisher.publish("sensors/good", "1").await;
+    env.until_accounted(3_001).await;
+    assert_eq!(env.number("SELECT cardinality(fields) FROM sensors WHERE name = 'evil'").await, 253);
+    assert_eq!(env.number("SELECT count(*) FROM field_sets").await, 5);
+    let refused = "SELECT dead_letters FROM partitions";
+    assert_eq!(env.number(refused).await, 2_996);
+    let named = "SELECT count(*) FROM dead_letters WHERE detail NOT LIKE '%sensors.max_fields%'";
+    assert_eq!(env.number(named).await, 0);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sensor_cannot_make_a_table_for_every_past_day() {
+    let env = start(config()).await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    let now = now_seconds();
+    let readings: Vec<String> =
+        (0..399).rev().map(|day| format!("{{\"ts\":{},\"a\":1}}", now - day * 86_400)).collect();
+    publisher.publish("sensors/a", format!("[{}]", readings.join(","))).await;
+    env.until_accounted(399).await;
+    let days = env.number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'readings'::regclass").await;
+    assert!(days <= 10, "{days}");
+    assert_eq!(dead_letters(&env).await, ["(\"too_many_days 395\")"]);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_with_the_id_of_another_sensor_gets_no_rows() {
+    let env = start(config()).await;
+    let taken = SensorName::new("b").unwrap();
+    env.execute(&format!(
+        "INSERT INTO sensors (id, name, partition, fields, first_seen)
+         VALUES ({}, 'victim', {}, '{{}}', now())",
+        taken.id().0,
+        taken.partition(4).0,
+    ))
+    .await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    publisher.publish("sensors/b", "1").await;
+    publisher.publish("sensors/a", "1").await;
+    env.until_accounted(2).await;
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 1);
+    assert_eq!(dead_letters(&env).await, ["(\"sensor_id_taken 1\")"]);
+    let reconciled = env.thicket(&["reconcile"]);
+    assert_eq!(reconciled.status.code(), Some(1));
+    assert!(stdout(&reconciled).contains("victim"), "{}", stdout(&reconciled));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_a_rate_dead_letters_are_counted_and_few_are_stored() {
+    let env = start(config().set("dead_letters.max_per_second", 1)).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    for _ in 0..2_000 {
+        publisher.publish("sensors/a", vec![b'{'; 1_000]).await;
+    }
+    env.until_accounted(2_000).await;
+    let stored = env.number("SELECT count(*) FROM dead_letters").await;
+    assert!((28..300).contains(&stored), "{stored}");
+    let ledger = "SELECT sum(dead_letters)::int8 FROM partitions";
+    assert_eq!(env.number(ledger).await, 2_000);
+    assert_eq!(env.number("SELECT sum(dead_letters_stored)::int8 FROM ledger").await, stored);
+    let short = "SELECT count(*) FROM dead_letters WHERE length(payload) = 256 AND payload_bytes = 1000";
+    assert!(env.number(short).await > 10);
+    assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "malformed_json")).await > 1_999.5);
+    reconcile(&env);
+}
