@@ -58,7 +58,7 @@ impl DetectorCost {
     }
 }
 
-/// Returns a number between -0.5 and 0.5: SplitMix64 (Steele, Lea and Flood, 2014) of the arguments.
+/// Returns a number between -0.5 and 0.5: `SplitMix64` (Steele, Lea and Flood, 2014) of the arguments.
 fn noise(reading: usize, field: usize) -> f64 {
     let mut bits = ((reading as u64) << 16 | field as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -67,6 +67,7 @@ pub(super) struct Postgres {
 
 /// Cores that are busy.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the JSON say the unit")]
 pub(super) struct Cpu {
     pub(super) engine_cores: f64,
     pub(super) broker_cores: f64,
