@@ -48,7 +48,7 @@ async fn every_change_of_what_is_public_is_named_in_the_changelog() {
         .map(|line| format!("{} {line}", if now.contains(line) { "+" } else { "-" }))
         .collect();
     if text.lines().any(|line| line == UNRELEASED) {
-        eprintln!("skipped: there is no release yet; changed and not named: {unnamed:?}");
+        crate::terminal::errln!("skipped: there is no release yet; changed and not named: {unnamed:?}");
         return;
     }
     assert!(
