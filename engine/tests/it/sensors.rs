@@ -203,7 +203,8 @@ async fn a_sensor_that_is_forgotten_begins_anew() {
     let begin = now_seconds() - 1_000;
     let engine = env.engine().await;
     publish_levels(&env, begin, 0..100).await;
-    env.publisher().publish("sensors/b", "1").await;
+    let other = env.publisher();
+    other.publish("sensors/b", "1").await;
     env.until_accounted(101).await;
     let listed = env.thicket(&["sensors", "list", "--json"]);
     assert_eq!(json(&listed).as_array().unwrap().len(), 2);
