@@ -10,7 +10,7 @@ DETECT ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers dist dist-test demo test compose-test crash model lint sanitize fuzz bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers dist dist-test demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -31,14 +31,14 @@ dist: ## Build what a release consists of, into target/dist: binaries, Debian pa
 dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian (root; two minutes)
 	@./dist/test
 
-test: servers lint ## Check formatting and lints, run unit, property and integration tests
+test: servers lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 
 compose-test: ## Run the composition on a Docker engine, crash it and cut its networks (12 minutes; installs an engine if root)
 	@./compose/tests/docker/compose-test
 
-crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (15 minutes)
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (18 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
 	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
@@ -56,15 +56,36 @@ lint: ## Check formatting and lints
 
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
+nightly: sanitize fuzz deny crash ## What takes too long for make test: sanitizer, fuzzers, advisories, crashes
+
 # A target of its own keeps build scripts and macros free of the sanitizer. tests/allocation.rs brings its own allocator, and counts;
 # the reference cases are many and long, and take the same paths.
+SANITIZE = RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
+	cargo test --locked -p rrcf-rs --all-features --target $(HOST) --target-dir target/sanitize
+FUZZ = cargo run --release --locked --target-dir target/fuzz --manifest-path
+
 sanitize: ## Run the forest's tests under AddressSanitizer (a few minutes)
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
-		cargo test --locked -p rrcf-rs --all-features --target $(HOST) --target-dir target/sanitize --lib --test forest
+	$(SANITIZE) --lib --test forest
+
+# All unit tests that read and write records, boxes and lanes.
+sanitize-short:
+	$(SANITIZE) --lib -- tree lanes snapshot eight
+
+fuzz-short:
+	$(FUZZ) rrcf/fuzz/Cargo.toml -- 50000 $(or $(SEED),1)
+	$(FUZZ) codecs/fuzz/Cargo.toml -- 50000 $(or $(SEED),1)
+
+deny: ## Check licences, bans, sources and advisories of all crates by deny.toml; needs cargo-deny
+	@cargo deny --version >/dev/null 2>&1 || { echo 'make deny needs cargo-deny: cargo install --locked cargo-deny' >&2; exit 2; }
+	cargo deny --locked check
+
+sbom: ## Write target/sbom/*.cdx.json: which crates the engine and the load test are built from (CycloneDX); needs cargo-cyclonedx
+	@cargo cyclonedx --version >/dev/null 2>&1 || { echo 'make sbom needs cargo-cyclonedx: cargo install --locked cargo-cyclonedx' >&2; exit 2; }
+	./.ci/sbom
 
 fuzz: ## Decode half a million damaged snapshots, and as many damaged payloads of each format (SEED=1 by default)
-	cargo run --release --locked --manifest-path rrcf/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
-	cargo run --release --locked --manifest-path codecs/fuzz/Cargo.toml --target-dir target/fuzz -- 500000 $(or $(SEED),1)
+	$(FUZZ) rrcf/fuzz/Cargo.toml -- 500000 $(or $(SEED),1)
+	$(FUZZ) codecs/fuzz/Cargo.toml -- 500000 $(or $(SEED),1)
 
 bench: servers ## Measure the forest, the formats, the commit and the restore
 	cargo bench --locked -p rrcf-bench -p thicket-codecs -p thicket-store -p thicket-actors

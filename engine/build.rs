@@ -1,11 +1,18 @@
-//! Tells the program its version: the version of the package, and the revision of the sources.
+//! Tells the program its version and the time of its build. The version is the version of the package
+//! and the revision of the sources.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[path = "build/revision.rs"]
 mod revision;
 
 fn main() {
+    println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    // The convention of reproducible builds.
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.trim().parse().ok());
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    println!("cargo:rustc-env=BUILD_SECONDS={}", given.unwrap_or_else(now));
     println!("cargo:rerun-if-env-changed=THICKET_REVISION");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build/revision.rs");

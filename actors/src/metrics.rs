@@ -29,6 +29,8 @@ pub struct Metrics {
     pub mqtt_subscriptions_refused: IntGaugeVec,
     /// Messages that `queue.reorder` holds back.
     pub reorder_held: IntGaugeVec,
+    /// Readings whose time was set back to `mqtt.max_lead` after their arrival.
+    pub readings_set_back: IntCounter,
     /// Readings that `queue.reorder` released early, because too many messages were held back.
     pub reorder_early: IntCounter,
     /// Sparkplug nodes that were asked for their births.
@@ -237,6 +239,10 @@ impl Metrics {
                 &["broker"],
             )?,
             reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,
+            readings_set_back: r.counter(
+                "readings_set_back_total",
+                "Readings whose time was set back, because it was further ahead of their arrival than mqtt.max_lead.",
+            )?,
             reorder_early: r.counter(
                 "reorder_early_total",
                 "Readings that queue.reorder released early, because too many messages were held back.",

@@ -3,7 +3,9 @@
 //!
 //! Several readings of one written time are kept in order: each is stored at the next free
 //! microsecond. After some late readings in a row that are in order among themselves, the sensor's
-//! time begins again: its clock has gone back. An era is the time between two such moments.
+//! time begins again: its clock has gone back. It begins again at once with a reading that has its
+//! arrival time and is far behind: the engine's own clock has gone back. An era is the time between
+//! two such moments.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,10 @@ use xxhash_rust::xxh3::Xxh3;
 pub const MAX_AT_ONE_TIME: i64 = 1_000;
 
 const MICROS_OF_SECOND: i64 = 1_000_000;
+
+/// How far a reading with its arrival time may be behind the newest one without a new era. A row of
+/// such readings is not waited for: a sensor that sends one in ten minutes would wait for hours.
+const ARRIVAL_BEHIND: i64 = 60 * MICROS_OF_SECOND;
 
 /// Where a reading is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +146,8 @@ impl TimeOrder {
 
     /// Decides on a reading. `near` has the stored rows near its time; it is needed if the reading
     /// is not newer than all that are stored. After `begin_again_after` late readings in a row, the
-    /// next one begins the sensor's time again; never with 0.
+    /// next one begins the sensor's time again, and one with its arrival time does so at once if it
+    /// is more than a minute behind; never with 0.
     pub fn decide(&self, reading: &Reading, begin_again_after: u32, near: Option<&Occupied>) -> Step {
         let (written, era) = (reading.ts.0, self.era);
         if self.highest.is_none_or(|highest| written > highest) {
@@ -159,7 +166,10 @@ impl TimeOrder {
         if self.newest.is_none_or(|newest| ts > newest) {
             return Step::Next { place, begins: false };
         }
-        let begins = begin_again_after > 0 && self.late >= begin_again_after && ts > self.last_late;
+        let follows = self.late >= begin_again_after && ts > self.last_late;
+        let clock_went_back =
+            reading.stamped && self.newest.is_some_and(|newest| newest.saturating_sub(ts) > ARRIVAL_BEHIND);
+        let begins = begin_again_after > 0 && (follows || clock_went_back);
         if begins && let Some(era) = era.checked_add(1) {
             return Step::Next { place: Place { era, ..place }, begins: true };
         }

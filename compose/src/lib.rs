@@ -4,6 +4,9 @@
 //! container. `thicket up`, the demo and the tests use this crate; an engine on servers of its own
 //! does not.
 //!
+//! Other users of the machine can neither connect to the servers of the demo and the tests, because
+//! each asks for a random password, nor read their files, and none of them runs as root.
+//!
 //! Every server runs in its own process group, so that Ctrl-C in the terminal does not reach it
 //! before its owner has drained. It is stopped when its handle is dropped. If its owner dies, the
 //! kernel tells it to stop. All functions block: call them from an async runtime with
@@ -28,9 +31,10 @@
 //! - [`server`]: one running server of any kind: start, stop, kill, restart.
 //! - [`tls`]: a further port with TLS.
 //! - `process`: child processes that end with their handle, and with this process.
+//! - `account`: the accounts of servers that root starts, and files that only they may read.
 //! - `port`: loopback ports, each reserved for one process of this user.
-//! - `private`: the directory that the processes of one user share, for locks on ports and templates
-//!   of clusters.
+//! - [`private`]: the directory that the processes of one user share, for locks on ports, templates of
+//!   clusters, and the password of all servers.
 //! - `settings`: replaces settings in the shipped configuration files.
 //! - `program`: finds the servers that the distribution has installed.
 //! - `wait`: waiting for a condition.
@@ -38,11 +42,12 @@
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not an identifier")]
 
+mod account;
 mod error;
 mod mosquitto;
 mod port;
 mod postgres;
-mod private;
+pub mod private;
 mod process;
 mod program;
 mod prometheus;
@@ -57,6 +62,7 @@ pub use error::Error;
 pub use mosquitto::{Mosquitto, MosquittoService};
 pub use port::PortChoice;
 pub use postgres::{MessageLocale, Postgres, PostgresService};
+pub use private::{USER, password};
 pub use program::missing_packages;
 pub use prometheus::{Prometheus, PrometheusService};
 pub use redis::{Redis, RedisService};

@@ -1,21 +1,19 @@
 //! PostgreSQL: the rows and the commit point.
 
-mod account;
 mod cluster;
 
 use std::{
     ffi::OsString,
     fs,
     io::{self, Read, Write},
-    net::TcpStream,
-    os::unix::fs::{PermissionsExt, chown},
+    net::{Shutdown, TcpStream},
     path::{Path, PathBuf},
 };
 
-use cluster::NAME;
-
 use crate::{
-    error::{Context, Error},
+    account::{make_reachable, unprivileged, write_private},
+    error::Error,
+    private::{USER, password},
     process::Account,
     program,
     server::{Launch, Server, Service, Signal},
@@ -24,13 +22,15 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
 
-/// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket` and the
-/// database `thicket`. It listens on 127.0.0.1 only and needs no password.
+/// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket`, the database
+/// `thicket`. It listens on 127.0.0.1 only.
 pub type Postgres = Server<PostgresService>;
 
 /// How to start and probe PostgreSQL.
 #[derive(Debug, Default)]
 pub struct PostgresService {
+    /// The password of the superuser; `None` if clients need none.
+    password: Option<String>,
     /// The files for TLS, if there is TLS.
     tls: Option<TlsFiles>,
     /// The language of the messages, if it is not English.
@@ -46,8 +46,12 @@ pub struct MessageLocale {
     pub name: String,
 }
 
-/// With TLS, clients need a certificate. Without it, only the superuser may connect.
-const TLS_RULES: &str = "hostnossl all thicket 127.0.0.1/32 trust
+/// No client needs a password.
+const OPEN_RULES: &str = "host all all 127.0.0.1/32 trust\n";
+/// Every client needs a password.
+const RULES: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
+/// With TLS, clients need a certificate instead. Without it, only the superuser may connect.
+const TLS_RULES: &str = "hostnossl all thicket 127.0.0.1/32 scram-sha-256
 hostssl all all 127.0.0.1/32 trust clientcert=verify-ca
 ";
 
@@ -56,19 +60,41 @@ impl Server<PostgresService> {
     /// gets search permission on `directory` and on its parents within the system's temporary
     /// directory.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(PostgresService::default(), directory)
+        Self::start_service(PostgresService::new(None, None)?, directory)
     }
 
     /// Starts PostgreSQL in `directory`, with TLS on the same port. With TLS, clients need a
     /// certificate.
     pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
-        Self::start_service(PostgresService { tls: Some(files), ..PostgresService::default() }, directory)
+        Self::start_service(PostgresService::new(Some(files), None)?, directory)
     }
 
     /// Starts PostgreSQL in `directory`, with messages in another language.
     pub fn start_with_messages(directory: &Path, messages: MessageLocale) -> Result<Self, Error> {
-        let service = PostgresService { messages: Some(messages), ..PostgresService::default() };
-        Self::start_service(service, directory)
+        Self::start_service(PostgresService::new(None, Some(messages))?, directory)
+    }
+
+    /// Returns the URL of a database for the superuser.
+    pub fn url_of(&self, database: &str) -> String {
+        self.service().url_as(USER, self.port(), database)
+    }
+
+    /// Returns the URL of the database for another user, who has the password of the superuser.
+    pub fn url_as(&self, user: &str) -> String {
+        self.service().url_as(user, self.port(), USER)
+    }
+}
+
+impl PostgresService {
+    fn new(tls: Option<TlsFiles>, messages: Option<MessageLocale>) -> Result<Self, Error> {
+        Ok(Self { password: Some(password()?), tls, messages })
+    }
+
+    fn url_as(&self, user: &str, port: u16, database: &str) -> String {
+        match &self.password {
+            Some(password) => format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}"),
+            None => format!("postgres://{user}@127.0.0.1:{port}/{database}"),
+        }
     }
 }
 
@@ -78,15 +104,23 @@ impl Service for PostgresService {
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let data = directory.join("data");
         let binaries = program::postgres_binaries(version_of(&data))?;
-        let account = account::unprivileged()?;
+        let account = unprivileged("postgres")?;
         if let Some(account) = account {
-            account::make_reachable(directory, account)?;
+            make_reachable(directory, account)?;
         }
         if !data.exists() {
-            cluster::create(&binaries, &data, account)?;
+            cluster::create(&binaries, &data, account, self.password.as_deref())?;
         }
-        let file = data.join("postgresql.conf");
-        fs::write(&file, SETTINGS).during(|| format!("write {}", file.display()))?;
+        if let Some(password) = &self.password {
+            cluster::set_password(&binaries, &data, account, password)?;
+        }
+        write_private(&data.join("postgresql.conf"), SETTINGS.as_bytes(), account)?;
+        let rules = match (&self.password, &self.tls) {
+            (None, _) => OPEN_RULES,
+            (_, Some(_)) => TLS_RULES,
+            _ => RULES,
+        };
+        write_private(&data.join("pg_hba.conf"), rules.as_bytes(), account)?;
         let mut arguments: Vec<OsString> = vec![
             "-D".into(),
             data.clone().into(),
@@ -122,8 +156,12 @@ impl Service for PostgresService {
             let mut body = vec![0; length.saturating_sub(4).min(65_536) as usize];
             connection.read_exact(&mut body)?;
             match header[0] {
-                // ReadyForQuery: answer with Terminate.
-                b'Z' => return connection.write_all(&[b'X', 0, 0, 0, 4]),
+                // Authentication: it asks for the password or does not, and accepts connections. Waits until the
+                // process of this connection has ended.
+                b'R' => {
+                    connection.shutdown(Shutdown::Write)?;
+                    return io::copy(&mut connection, &mut io::sink()).map(drop);
+                }
                 // ErrorResponse: the system is starting up.
                 b'E' => return Err(io::ErrorKind::ResourceBusy.into()),
                 _ => {}
@@ -132,7 +170,7 @@ impl Service for PostgresService {
     }
 
     fn url(&self, port: u16) -> String {
-        format!("postgres://{NAME}@127.0.0.1:{port}/{NAME}")
+        self.url_as(USER, port, USER)
     }
 }
 
@@ -143,7 +181,7 @@ fn version_of(data: &Path) -> Option<u32> {
 
 /// Returns the first message of protocol 3.0: its length, its version, the user and the database.
 fn startup_message() -> Vec<u8> {
-    let parameters = format!("user\0{NAME}\0database\0{NAME}\0\0");
+    let parameters = format!("user\0{USER}\0database\0{USER}\0\0");
     let length = 8 + parameters.len() as u32;
     [&length.to_be_bytes()[..], &196_608_u32.to_be_bytes(), parameters.as_bytes()].concat()
 }
@@ -151,19 +189,11 @@ fn startup_message() -> Vec<u8> {
 /// Copies the files of TLS into `data`, because PostgreSQL accepts only a key that its own account
 /// owns. Returns the arguments that name them.
 fn install_tls(files: &TlsFiles, data: &Path, account: Option<Account>) -> Result<Vec<OsString>, Error> {
-    let mut arguments = vec!["-c".into(), "ssl=on".into()];
     let names = ["ssl_ca_file", "ssl_cert_file", "ssl_key_file"];
-    for (setting, content) in names.into_iter().zip(files.read()?) {
-        let file = data.join(setting);
-        fs::write(&file, content).during(|| format!("write {}", file.display()))?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
-            .and_then(|()| {
-                account.map_or(Ok(()), |account| chown(&file, Some(account.user), Some(account.group)))
-            })
-            .during(|| format!("change the owner of {}", file.display()))?;
+    let TlsFiles { ca, cert, key } = files.install(data, names, account)?;
+    let mut arguments = vec!["-c".into(), "ssl=on".into()];
+    for (setting, file) in names.into_iter().zip([ca, cert, key]) {
         arguments.extend(["-c".into(), format!("{setting}={}", file.display()).into()]);
     }
-    let rules = data.join("pg_hba.conf");
-    fs::write(&rules, TLS_RULES).during(|| format!("write {}", rules.display()))?;
     Ok(arguments)
 }

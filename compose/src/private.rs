@@ -1,12 +1,13 @@
 //! This user's private directory in the system's temporary directory. Several processes share it
-//! for locks on ports and for templates of database clusters.
+//! for locks on ports, for templates of database clusters, and for the password of all servers.
 
 use std::{
     env,
-    fs::{self, DirBuilder},
-    io,
+    fs::{self, DirBuilder, File},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::PathBuf,
+    sync::OnceLock,
 };
 
 use crate::error::{Context, Error};
@@ -31,4 +32,38 @@ pub(crate) fn directory(name: &str) -> Result<PathBuf, Error> {
     let directory = top.join(name);
     fs::create_dir_all(&directory).during(|| format!("create {}", directory.display()))?;
     Ok(directory)
+}
+
+/// The user of every server: the superuser of PostgreSQL, and the client of Mosquitto.
+pub const USER: &str = "thicket";
+
+/// Returns the password of all private servers of this user of the machine: 32 hexadecimal digits,
+/// made at random and kept in the file `password` of the private directory, which only this user can
+/// read.
+pub fn password() -> Result<String, Error> {
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(known.clone());
+    }
+    let directory = directory("secret")?;
+    let path = directory.join("password");
+    let read = || fs::read_to_string(&path).during(|| format!("read {}", path.display()));
+    if !path.exists() {
+        let make = || {
+            let mut random = [0; 16];
+            File::open("/dev/urandom")?.read_exact(&mut random)?;
+            let text = format!("{:032x}", u128::from_be_bytes(random));
+            // A temporary file has the mode 600.
+            let mut file = tempfile::NamedTempFile::new_in(&directory)?;
+            file.write_all(text.as_bytes())?;
+            // Another process may have made a password in the meantime. The first one counts.
+            match file.persist_noclobber(&path) {
+                Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+                _ => Ok(()),
+            }
+        };
+        make().during(|| format!("create {}", path.display()))?;
+    }
+    let password = read()?;
+    Ok(KNOWN.get_or_init(|| password).clone())
 }

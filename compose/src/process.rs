@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     sync::{OnceLock, mpsc},
@@ -73,6 +73,7 @@ impl Process {
         let output = File::options()
             .create(true)
             .append(true)
+            .mode(0o600)
             .open(log)
             .during(|| format!("open {}", log.display()))?;
         let log_start = output.metadata().during(|| format!("read {}", log.display()))?.len();

@@ -1,9 +1,10 @@
 //! One running server of any kind: start, stop, kill, restart.
 
 use std::{
-    fs::{self, File},
+    fs::{DirBuilder, File},
     io,
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -57,14 +58,19 @@ pub struct Server<S: Service> {
 
 impl<S: Service> Server<S> {
     /// Starts the server in `directory` and waits until it answers, at most 30 s. Creates the
-    /// directory if it is missing, and uses the data of an earlier instance if there is any.
+    /// directory if it is missing, with no permission for other users, and uses the data of an
+    /// earlier instance if there is any.
     pub fn start_service(service: S, directory: &Path) -> Result<Self, Error> {
         Self::start_service_on(service, directory, PortChoice::Free)
     }
 
     /// Starts the server like [`start_service`](Self::start_service), on a port of the caller's choice.
     pub fn start_service_on(service: S, directory: &Path, port: PortChoice) -> Result<Self, Error> {
-        fs::create_dir_all(directory).during(|| format!("create {}", directory.display()))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .during(|| format!("create {}", directory.display()))?;
         let directory = directory.canonicalize().during(|| format!("find {}", directory.display()))?;
         let lock = lock(&directory, S::NAME)?;
         let mut starts = 0;
@@ -156,6 +162,7 @@ fn lock(directory: &Path, server: &'static str) -> Result<File, Error> {
         .truncate(false)
         .read(true)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .during(|| format!("create {}", path.display()))?;
     wait::until(LOCK_LIMIT, || file.try_lock().is_ok().then_some(()))

@@ -373,6 +373,43 @@ fn the_image_is_built_from_every_crate() {
     }
 }
 
+/// Cargo compiles what is newer than its last result. The script must make newer what has other
+/// contents, whatever times the files of a checkout have.
+#[test]
+fn the_image_is_compiled_from_the_sources_that_are_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    for folder in ["bin", "src/target/debug"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    // Instead of compiling, writes down what Cargo would find new, and fails if it is told to.
+    let cargo = "#!/bin/sh\nfind . -path ./target -prune -o -type f -newermt 2001-01-01 -printf '%P\\n' | sort >../new\n\
+                 touch target/debug/thicket target/debug/thicket-loadtest\nexit \"${FAILS:-0}\"\n";
+    fs::write(root.join("bin/cargo"), cargo).unwrap();
+    fs::set_permissions(root.join("bin/cargo"), PermissionsExt::from_mode(0o755)).unwrap();
+    let source = |name: &str, text: &str| fs::write(root.join("src").join(name), text).unwrap();
+    let new = |fails: &str| {
+        let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(folder().join("build"));
+        command.arg("dev").arg(root.join("out")).current_dir(root.join("src"));
+        let status = command.env("PATH", path).env("FAILS", fails).status().unwrap();
+        assert_eq!(status.success(), fails == "0");
+        fs::read_to_string(root.join("new")).unwrap().replace('\n', " ")
+    };
+    source("a.rs", "1");
+    source("b.rs", "1");
+    assert_eq!(new("0"), "a.rs b.rs ", "the first build");
+    assert_eq!(new("0"), "", "nothing has changed");
+    source("b.rs", "2");
+    assert_eq!(new("0"), "b.rs ");
+    source("b.rs", "1");
+    assert_eq!(new("1"), "b.rs ", "earlier contents, and a build that fails");
+    source("b.rs", "2");
+    assert_eq!(new("0"), "a.rs b.rs ", "the failed build may have compiled a part");
+    assert!(root.join("out/thicket").exists());
+}
+
 #[test]
 fn the_health_check_tells_ready_from_not_ready_and_gone() {
     let healthy = |port: u16| {
@@ -404,6 +441,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         let status = Command::new(folder().join("postgres/users.sh"))
             .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
             .env("PGPORT", server.port().to_string())
+            .env("PGPASSWORD", thicket_compose::password().unwrap())
             .envs([
                 ("GRAFANA_DATABASE_PASSWORD", "it's secret"),
                 ("ENGINE_DATABASE_PASSWORD", engine_password),
@@ -412,11 +450,11 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
             .unwrap();
         assert!(status.success());
     }
-    let connect = |user: &str| {
-        let url = server.url().replace("thicket@", &format!("{user}@"));
-        postgres::Client::connect(&url, postgres::NoTls).unwrap()
+    let connect = |user: &str, password: &str| {
+        let mut config: postgres::Config = server.url().parse().unwrap();
+        config.user(user).password(password).connect(postgres::NoTls).unwrap()
     };
-    let mut owner = connect("thicket");
+    let mut owner = connect("thicket", &thicket_compose::password().unwrap());
     owner
         .batch_execute("CREATE TABLE readings (n int); CREATE TABLE t (n int); INSERT INTO t VALUES (7); CREATE VIEW v AS TABLE t")
         .unwrap();
@@ -427,7 +465,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         assert!(password.unwrap().starts_with("SCRAM-SHA-256$"));
     }
 
-    let mut reader = connect("grafana");
+    let mut reader = connect("grafana", "it's secret");
     assert_eq!(reader.query_one("SELECT n FROM v", &[]).unwrap().get::<_, i32>(0), 7);
     for forbidden in [
         "INSERT INTO t VALUES (8)",
@@ -443,7 +481,7 @@ fn the_users_of_the_database_get_their_rights_from_roles() {
         // The same holds if the user overrides its own default.
         reader.batch_execute(&format!("SET default_transaction_read_only = off; {forbidden}")).unwrap_err();
     }
-    let mut engine = connect("engine");
+    let mut engine = connect("engine", "a \"secret\"");
     engine.batch_execute("INSERT INTO t VALUES (8)").unwrap();
     engine.batch_execute("DROP TABLE t").unwrap_err();
     assert_eq!(owner.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 2);

@@ -5,7 +5,7 @@
 
 mod clients;
 
-use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, time::Instant};
+use std::{collections::BTreeSet, fs, net::TcpStream, os::unix::fs::MetadataExt, path::Path, time::Instant};
 
 use clients::{Mqtt, prometheus_query, redis};
 use procfs::process::{Process, Stat};
@@ -39,7 +39,8 @@ fn assert_gone<S: Service>(server: &mut Server<S>) {
 fn redis_keeps_what_it_acknowledged_through_a_crash() {
     let directory = directory();
     let mut server = Redis::start(directory.path()).unwrap();
-    assert_eq!(server.url(), format!("redis://127.0.0.1:{}", server.port()));
+    let password = thicket_compose::password().unwrap();
+    assert_eq!(server.url(), format!("redis://:{password}@127.0.0.1:{}", server.port()));
     assert_eq!(redis(&server, "SET row 1"), "+OK");
     assert_eq!(redis(&server, "CONFIG GET maxmemory-policy"), "*2 $16 maxmemory-policy $10 noeviction");
     assert_eq!(redis(&server, "CONFIG GET appendfsync"), "*2 $11 appendfsync $6 always");
@@ -175,6 +176,54 @@ fn two_of_each_run_side_by_side_and_nothing_is_left() {
     first.stop().unwrap();
     drop(second);
     clients::until("every process is gone", || !processes.iter().any(|pid| is_alive(*pid)));
+}
+
+/// Returns everything below a directory that another user could read.
+fn open_to_others(directory: &Path) -> Vec<String> {
+    let mut open = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let metadata = entry.metadata().unwrap();
+        let mode = metadata.mode() & 0o777;
+        // A directory without search permission hides everything below it. One that others may
+        // search, but not list, hides nothing whose name they know.
+        if metadata.is_dir() && mode & 0o011 != 0 {
+            open.extend(open_to_others(&entry.path()));
+        }
+        if mode & 0o066 != 0 {
+            open.push(format!("{} {mode:o}", entry.path().display()));
+        }
+    }
+    open
+}
+
+#[test]
+fn other_users_can_neither_connect_nor_read() {
+    let directory = directory();
+    let servers = Servers::start(&directory.path().join("demo")).unwrap();
+    let Servers { mosquitto, redis: log, postgres: rows } = &servers;
+    assert_eq!(redis(log, "SET row 1"), "+OK");
+    let mut client = sql(rows);
+    client.batch_execute("CREATE TABLE t (n int)").unwrap();
+    Mqtt::connect(mosquitto.port(), "device", true).publish("state", b"retained", true);
+    clients::wait_for_save(mosquitto.directory());
+
+    let mut anonymous = TcpStream::connect(("127.0.0.1", log.port())).unwrap();
+    std::io::Write::write_all(&mut anonymous, b"GET row\r\nQUIT\r\n").unwrap();
+    let answer = std::io::read_to_string(&mut anonymous).unwrap();
+    assert!(answer.starts_with("-NOAUTH"), "{answer}");
+    for password in [None, Some("guessed")] {
+        let (_, code) = Mqtt::connect_with(mosquitto.port(), "other", true, password);
+        assert!(code == 4 || code == 5, "{code}");
+    }
+    let password = thicket_compose::password().unwrap();
+    for url in [rows.url().replace(&password, "guessed"), rows.url().replace(&format!(":{password}"), "")] {
+        assert!(postgres::Client::connect(&url, postgres::NoTls).is_err(), "{url}");
+    }
+
+    assert_eq!(open_to_others(directory.path()), [""; 0]);
+    let is_root = |pid: u32| Process::new(pid.cast_signed()).unwrap().uid().unwrap() == 0;
+    let pids = [log.pid(), mosquitto.pid(), rows.pid()];
+    assert!(!pids.into_iter().any(is_root), "a server runs as root");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! - `files`: certificates and keys in files.
 //! - `verification`: how much of a certificate is verified.
 //! - `verifier`: verifies the certificate of a server. Reads the CA certificates at each handshake.
-//! - `identity`: presents the client certificate. Reads it at each handshake.
+//! - `identity`: presents a certificate, of a client or a server. Reads it at each handshake.
+//! - [`server`]: the configuration of a server with TLS.
 //! - [`advice`]: what to do when a connection fails, by the text of the error.
 //! - [`address`]: URLs without their passwords.
 
@@ -12,6 +13,7 @@ pub mod address;
 pub mod advice;
 mod files;
 mod identity;
+pub mod server;
 pub mod settings;
 mod verification;
 mod verifier;
@@ -19,6 +21,7 @@ mod verifier;
 pub use address::{has_password, with_hidden_password, without_password};
 pub use advice::{Expected, all_causes, refusal, with_advice};
 pub use files::FileError;
-pub use rustls::ClientConfig;
+pub use rustls::{ClientConfig, ServerConfig};
+pub use server::{crypto_provider, server_config};
 pub use settings::{TlsError, TlsSettings};
 pub use verification::Verification;

@@ -9,7 +9,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 
 use crate::files::FileError;
-use crate::identity::{ClientIdentity, IdentityFiles};
+use crate::identity::{Identity, IdentityFiles};
 use crate::verification::Verification;
 use crate::verifier::ServerVerifier;
 
@@ -67,9 +67,7 @@ impl TlsSettings {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match self.identity_files()? {
-            Some(files) => {
-                builder.with_client_cert_resolver(Arc::new(ClientIdentity::read(files, provider)?))
-            }
+            Some(files) => builder.with_client_cert_resolver(Arc::new(Identity::read(files, provider)?)),
             None => builder.with_no_client_auth(),
         };
         // A resumed session would not verify the certificate again.

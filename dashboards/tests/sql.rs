@@ -141,6 +141,7 @@ impl Database {
         let status = Command::new(repository.join("compose/postgres/users.sh"))
             .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
             .env("PGPORT", server.port().to_string())
+            .env("PGPASSWORD", thicket_compose::password().unwrap())
             .envs([("GRAFANA_DATABASE_PASSWORD", "grafana"), ("ENGINE_DATABASE_PASSWORD", "engine")])
             .status()
             .unwrap();
@@ -157,8 +158,8 @@ impl Database {
             owner.batch_execute(&fs::read_to_string(migration).unwrap()).unwrap();
         }
         owner.batch_execute(&fs::read_to_string(repository.join("schema/roles.sql")).unwrap()).unwrap();
-        let url = server.url().replace("thicket@", "grafana@");
-        let reader = Client::connect(&url, NoTls).unwrap();
+        let mut config: postgres::Config = server.url().parse().unwrap();
+        let reader = config.user("grafana").password("grafana").connect(NoTls).unwrap();
         Database { server, reader, _directory: directory }
     }
 

@@ -126,6 +126,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Creates or updates the tables in PostgreSQL. Does nothing if they are up to date.
     Migrate(MigrateArgs),
+    /// Asks the engine at http.listen whether it is ready, for health checks. Exits 1 if it is not.
+    Ready,
     /// Shows the ledger, the records in flight, the brokers, the detectors, and losses; then the
     /// partitions that have no owner or lag behind.
     Status(StatusArgs),

@@ -66,14 +66,20 @@ pub(crate) fn serve(
         .workers(1)
         .backlog(BACKLOG)
         .client_request_timeout(HEAD_TIMEOUT)
+        .tls_handshake_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .on_connect(move |connection, data| connections.on_connect(connection, data))
-        .disable_signals()
-        .bind(listen)
-        .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?
-        .run();
-    tracing::info!(%listen, "serving /metrics, /healthz, /readyz and /api");
-    actix_rt::spawn(server);
+        .disable_signals();
+    let tls = config.http.tls.server_config()?;
+    let has_tls = tls.is_some();
+    let server = match tls {
+        Some(tls) => server.bind_rustls_0_23(listen, tls),
+        None => server.bind(listen),
+    };
+    let server = server
+        .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?;
+    tracing::info!(%listen, tls = has_tls, "serving /metrics, /healthz, /readyz and /api");
+    actix_rt::spawn(server.run());
     Ok(())
 }
 

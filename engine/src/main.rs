@@ -26,11 +26,13 @@ mod ledger;
 mod losses;
 mod migrate;
 mod output;
+mod own_clock;
 mod presets;
 mod progress_line;
 mod prune;
 mod quarantine;
 mod readiness;
+mod ready;
 mod reconcile;
 mod reload;
 mod retention;
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         }
         Command::Check(args) => on_threads(check::check(&config, args)),
         Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
+        Command::Ready => on_threads(ready::ready(&config)),
         Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),

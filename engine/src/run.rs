@@ -17,7 +17,8 @@ use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
 use crate::{
-    brokers, checkpoint_keep, clocks, fleet, ledger, prune, retention, security, service_manager, topology,
+    brokers, checkpoint_keep, clocks, fleet, ledger, own_clock, prune, retention, security, service_manager,
+    topology,
 };
 
 /// Exit code: an actor gave up, or another node took over.
@@ -31,8 +32,10 @@ pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
+    own_clock::refuse_early()?;
     brokers::refuse_misfits(config)?;
     security::warn_of_unverified(config);
+    security::warn_of_open_http(config);
     raise_descriptor_limit();
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;

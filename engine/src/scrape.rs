@@ -1,11 +1,13 @@
 //! Reads the metrics of a running engine, for commands that show them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use prometheus_parse::{Sample, Scrape, Value};
 use ureq::Agent;
+use ureq::tls::TlsConfig;
+
+use crate::config::HttpConfig;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -15,17 +17,44 @@ pub(crate) struct Samples {
     scrape: Scrape,
 }
 
-/// Scrapes `/metrics` of the engine at an address.
-pub(crate) async fn scrape(address: SocketAddr) -> anyhow::Result<Samples> {
-    let text = tokio::task::spawn_blocking(move || get(address, "/metrics")).await??;
-    Samples::parse(&text)
+/// Scrapes `/metrics` of the engine of a configuration.
+pub(crate) async fn scrape(http: &HttpConfig) -> anyhow::Result<Samples> {
+    let Page { status, body } = page(http, "/metrics").await?;
+    anyhow::ensure!(status == 200, "/metrics answers with the status {status}");
+    Samples::parse(&body)
 }
 
-/// Returns the body of a page of the engine. A status other than 2xx is an error. The proxy
-/// settings of the environment are ignored.
-fn get(address: SocketAddr, path: &str) -> Result<String, ureq::Error> {
-    let agent: Agent = Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into();
-    agent.get(format!("http://{address}{path}")).call()?.body_mut().read_to_string()
+/// A page of the engine.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// Requests a page of the engine of a configuration. The proxy settings of the environment are
+/// ignored.
+pub(crate) async fn page(http: &HttpConfig, path: &str) -> anyhow::Result<Page> {
+    let scheme = if http.tls.is_on() { "https" } else { "http" };
+    let url = format!("{scheme}://{}{path}", http.listen);
+    Ok(tokio::task::spawn_blocking(move || get(&url)).await??)
+}
+
+fn get(url: &str) -> Result<Page, ureq::Error> {
+    // The certificate is for the name of the server, and this is its address on this machine. No
+    // secret is sent.
+    let tls = TlsConfig::builder()
+        .disable_verification(true)
+        .unversioned_rustls_crypto_provider(thicket_connect::crypto_provider())
+        .build();
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .proxy(None)
+        .http_status_as_error(false)
+        .tls_config(tls)
+        .build()
+        .into();
+    let mut answer = agent.get(url).call()?;
+    Ok(Page { status: answer.status().as_u16(), body: answer.body_mut().read_to_string()? })
 }
 
 impl Samples {

@@ -1,4 +1,4 @@
-//! How the connections to the servers are secured, in words.
+//! How the connections to the servers, and those of clients, are secured, in words.
 
 use thicket_connect::Verification;
 
@@ -31,5 +31,25 @@ pub(crate) fn warn_of_unverified(config: &Config) {
                 "the server's certificate is not verified: an attacker in the middle can read and change everything; remove tls.insecure, or write sslmode=verify-full, and set tls.ca"
             );
         }
+    }
+}
+
+/// Warns of an HTTP server that other machines reach without a token or without TLS.
+pub(crate) fn warn_of_open_http(config: &Config) {
+    let http = &config.http;
+    if http.listen.ip().is_loopback() {
+        return;
+    }
+    let (listen, has_token) = (http.listen, !http.read_token_file.as_os_str().is_empty());
+    match (has_token, http.tls.is_on()) {
+        (true, true) => {}
+        (false, _) => tracing::warn!(
+            %listen,
+            "other machines can read the anomalies without a token; set http.read_token_file, or let http.listen be 127.0.0.1"
+        ),
+        (true, false) => tracing::warn!(
+            %listen,
+            "tokens and answers cross the network without TLS; set http.tls, or let http.listen be 127.0.0.1"
+        ),
     }
 }

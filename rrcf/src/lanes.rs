@@ -4,6 +4,11 @@
 //! a time, and read eight values even if fewer dimensions are left. The surplus values belong to a
 //! neighbour and are masked.
 
+#![allow(
+    unsafe_code,
+    reason = "the bounds hold by construction, and checking them costs a seventh of an update"
+)]
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -23,24 +28,22 @@ pub(crate) const MOST_EIGHTS: usize = 4;
 /// `EIGHTS` is 0.
 #[inline(always)]
 pub(crate) fn chunks<const EIGHTS: usize>(width: usize) -> impl Iterator<Item = usize> {
-    debug_assert!(EIGHTS == 0 || width.div_ceil(LANES) == EIGHTS);
+    check!(EIGHTS == 0 || width.div_ceil(LANES) == EIGHTS);
     (0..if EIGHTS > 0 { EIGHTS } else { width.div_ceil(LANES) }).map(|chunk| chunk * LANES)
 }
 
-/// Reads the lanes that begin at `at`.
+/// Reads the lanes that begin at `at`. This is the innermost access of the forest; checking it would
+/// cost a seventh of an update.
 ///
-/// `at + LANES` must not exceed the number of values. This is the innermost access of the forest;
-/// checking it would cost a seventh of an update.
+/// # Safety
+///
+/// `at + LANES` must not exceed the number of values. All values that are read in lanes have `LANES`
+/// values of space after the last (`Store::extend`, `Pool::new_box`, `padded`), so this holds if `at`
+/// is the place of the first dimension of an eight, in a slot or box that exists.
 #[inline(always)]
-#[allow(
-    unsafe_code,
-    reason = "the bounds hold by construction, and checking them costs a seventh of an update"
-)]
-pub(crate) fn load<V: Eight>(values: &[f32], at: usize) -> V {
-    debug_assert!(at + LANES <= values.len());
-    // SAFETY: all values that are read in lanes have `LANES` values of space after the last
-    // (`Store::extend`, `Pool::new_box`, `padded`). `at` comes from a slot, a box or a dimension
-    // that exists; each of these is checked when it enters the forest.
+pub(crate) unsafe fn load<V: Eight>(values: &[f32], at: usize) -> V {
+    check!(at + LANES <= values.len());
+    // SAFETY: the caller promises that the lanes are within the values.
     V::load(unsafe { &*values.as_ptr().add(at).cast() })
 }
 
@@ -48,7 +51,7 @@ pub(crate) fn load<V: Eight>(values: &[f32], at: usize) -> V {
 #[inline(always)]
 pub(crate) fn prefetch<T>(values: &[T], at: usize) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    #[allow(unsafe_code, unused_unsafe, reason = "a prefetch is a hint and cannot fault")]
+    #[allow(unused_unsafe, reason = "the intrinsic is unsafe with some compilers")]
     // SAFETY: prefetching reads nothing and cannot fault.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -59,12 +62,15 @@ pub(crate) fn prefetch<T>(values: &[T], at: usize) {
 }
 
 /// Writes the first `count` lanes.
+///
+/// # Safety
+///
+/// As for [`load`], if `count` is at least [`LANES`].
 #[inline(always)]
-#[allow(unsafe_code, reason = "see `load`")]
-pub(crate) fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: usize) {
+pub(crate) unsafe fn store<V: Eight>(values: &mut [f32], at: usize, lanes: V, count: usize) {
     if count >= LANES {
-        debug_assert!(at + LANES <= values.len());
-        // SAFETY: as in `load`.
+        check!(at + LANES <= values.len());
+        // SAFETY: the caller promises that the lanes are within the values.
         lanes.store(unsafe { &mut *values.as_mut_ptr().add(at).cast() });
     } else {
         for (value, lane) in values[at..at + count].iter_mut().zip(lanes.to_array()) {
@@ -171,22 +177,39 @@ impl Probe {
     }
 
     /// Grows the box at `lo` and `hi` in `values` just enough to contain the point.
+    ///
+    /// # Safety
+    ///
+    /// `values` must have the lower bounds of a box from `lo` on and the upper ones from `hi` on, each
+    /// in as many eights as the point has.
     #[inline(always)]
-    pub(crate) fn grow<V: Eight, const EIGHTS: usize>(&self, values: &mut [f32], lo: usize, hi: usize) {
+    pub(crate) unsafe fn grow<V: Eight, const EIGHTS: usize>(
+        &self,
+        values: &mut [f32],
+        lo: usize,
+        hi: usize,
+    ) {
         for at in chunks::<EIGHTS>(self.width) {
             let eights = self.eights::<EIGHTS>(at);
             // The values after the last dimension stay as they are.
-            let lower = V::load(&eights.low).min(load(values, lo + at));
-            let upper = V::load(&eights.high).max(load(values, hi + at));
-            store(values, lo + at, lower, LANES);
-            store(values, hi + at, upper, LANES);
+            // SAFETY: the caller promises that the box is there.
+            unsafe {
+                let lower = V::load(&eights.low).min(load(values, lo + at));
+                let upper = V::load(&eights.high).max(load(values, hi + at));
+                store(values, lo + at, lower, LANES);
+                store(values, hi + at, upper, LANES);
+            }
         }
     }
 
     /// Replaces eight dimensions of the box at `lo` and `hi` in `values`, from dimension `at` on.
     /// Returns whether this changed the box.
+    ///
+    /// # Safety
+    ///
+    /// `values` must have eight lower bounds from `lo + at` on and eight upper ones from `hi + at` on.
     #[inline(always)]
-    pub(crate) fn replace<V: Eight, const EIGHTS: usize>(
+    pub(crate) unsafe fn replace<V: Eight, const EIGHTS: usize>(
         &self,
         values: &mut [f32],
         (lo, hi): (usize, usize),
@@ -194,10 +217,14 @@ impl Probe {
         (lower, upper): (V, V),
     ) -> bool {
         let real = V::load(&self.eights::<EIGHTS>(at).real);
-        let (old_lower, old_upper) = (load::<V>(values, lo + at), load::<V>(values, hi + at));
+        // SAFETY: the caller promises that the bounds are there.
+        let (old_lower, old_upper): (V, V) = unsafe { (load(values, lo + at), load(values, hi + at)) };
         let (lower, upper) = (V::choose(real, lower, old_lower), V::choose(real, upper, old_upper));
-        store(values, lo + at, lower, LANES);
-        store(values, hi + at, upper, LANES);
+        // SAFETY: as above.
+        unsafe {
+            store(values, lo + at, lower, LANES);
+            store(values, hi + at, upper, LANES);
+        }
         old_lower.differs(lower).or(old_upper.differs(upper)).mask() != 0
     }
 
@@ -214,7 +241,8 @@ impl Probe {
         for at in chunks::<EIGHTS>(self.width) {
             let eights = self.eights::<EIGHTS>(at);
             let (lo, hi, point) = (bounds.lower(at), bounds.upper(at), V::load(&eights.values));
-            let weights = load::<V>(weights, at);
+            // SAFETY: the weights have whole eights (`padded`).
+            let weights = unsafe { load::<V>(weights, at) };
             let overhang = weights.mul(lo.sub(point).max(point.sub(hi)).max(zero));
             let range = weights.mul(hi.sub(lo).and(V::load(&eights.real)));
             (excess, inside) =
@@ -278,7 +306,8 @@ impl Probe {
                 core::array::from_fn(|i| length(i).max(0.0))
             } else {
                 let length = V::load(&ends).sub(V::load(&starts)).max(V::splat(0.0));
-                load::<V>(weights, chunk).mul(length).to_array().map(f64::from)
+                // SAFETY: the weights have whole eights (`padded`).
+                unsafe { load::<V>(weights, chunk) }.mul(length).to_array().map(f64::from)
             };
             // The gap that is hit is random, so a branch on it would be mispredicted. This checks
             // all gaps without a branch.
@@ -337,22 +366,37 @@ impl<V: Eight> Boxed<V> for InRegisters<V> {
 /// A box within a slice of values.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'a> {
-    pub(crate) values: &'a [f32],
+    values: &'a [f32],
     /// Index of the first lower bound.
-    pub(crate) lo: usize,
+    lo: usize,
     /// Index of the first upper bound.
-    pub(crate) hi: usize,
+    hi: usize,
+}
+
+impl<'a> Bounds<'a> {
+    /// Returns the box whose lower bounds begin at `lo` and whose upper bounds begin at `hi`.
+    ///
+    /// # Safety
+    ///
+    /// `values` must have both, each in as many eights as every point has that is compared with the
+    /// box: no index from outside of these eights is asked for.
+    #[inline(always)]
+    pub(crate) unsafe fn new(values: &'a [f32], lo: usize, hi: usize) -> Self {
+        Self { values, lo, hi }
+    }
 }
 
 impl<V: Eight> Boxed<V> for Bounds<'_> {
     #[inline(always)]
     fn lower(&self, at: usize) -> V {
-        load(self.values, self.lo + at)
+        // SAFETY: `new` was promised that the bounds are there.
+        unsafe { load(self.values, self.lo + at) }
     }
 
     #[inline(always)]
     fn upper(&self, at: usize) -> V {
-        load(self.values, self.hi + at)
+        // SAFETY: as in `lower`.
+        unsafe { load(self.values, self.hi + at) }
     }
 }
 

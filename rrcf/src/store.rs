@@ -66,9 +66,15 @@ impl Store {
     }
 
     /// Returns eight values of a point, from index `at` on.
+    ///
+    /// # Safety
+    ///
+    /// The slot must have a point, and `at` must be the first dimension of one of its eights.
     #[inline(always)]
-    pub(crate) fn lanes<V: Eight>(&self, slot: u32, at: usize) -> V {
-        load(&self.values, self.start(slot) + at)
+    #[allow(unsafe_code, reason = "see `load`")]
+    pub(crate) unsafe fn lanes<V: Eight>(&self, slot: u32, at: usize) -> V {
+        // SAFETY: the caller promises that the values exist; `extend` leaves space after them.
+        unsafe { load(&self.values, self.start(slot) + at) }
     }
 
     /// Returns whether the store is so large that prefetching the points of a bucket saves time.

@@ -13,7 +13,7 @@ pub enum Flag {
     Late,
     /// The reading panicked its detector or crashed the process repeatedly: stored without a score.
     Poison,
-    /// The message had no timestamp; the engine stamped the time of arrival.
+    /// The message had no timestamp, or one too far ahead of its arrival: the time is the engine's.
     Stamped,
     /// The reading is part of an anomaly that a rule of the sensor's configuration suppresses.
     Suppressed,

@@ -15,13 +15,26 @@ pub struct Addresses {
     pub redis: String,
     /// URL of the PostgreSQL database.
     pub postgres: String,
+    /// User and password at the broker.
+    pub login: Option<(String, String)>,
 }
 
 impl Addresses {
     /// The addresses of private servers, with the default database.
     pub fn of(servers: &Servers) -> Self {
-        Self { mqtt: servers.mosquitto.url(), redis: servers.redis.url(), postgres: servers.postgres.url() }
+        Self {
+            mqtt: servers.mosquitto.url(),
+            redis: servers.redis.url(),
+            postgres: servers.postgres.url(),
+            login: Some(broker_login()),
+        }
     }
+}
+
+/// Returns user and password at every private broker.
+pub fn broker_login() -> (String, String) {
+    let password = thicket_compose::password().unwrap_or_else(|error| panic!("{error}"));
+    (thicket_compose::USER.to_owned(), password)
 }
 
 /// A configuration without addresses. What is not set has the engine's default.
@@ -97,11 +110,14 @@ impl Config {
 
     /// The text of the file for these servers. A URL that is [set](Self::set) takes precedence.
     pub fn file(&self, addresses: &Addresses) -> String {
-        let Addresses { mqtt, redis, postgres } = addresses;
+        let Addresses { mqtt, redis, postgres, login } = addresses;
         let mut config = Self::default()
             .set("mqtt.url", mqtt.as_str())
             .set("redis.url", redis.as_str())
             .set("postgres.url", postgres.as_str());
+        if let Some((user, password)) = login {
+            config = config.set("mqtt.username", user.as_str()).set("mqtt.password", password.as_str());
+        }
         merge(&mut config.sections, &self.sections);
         config.sections.to_string()
     }
@@ -122,7 +138,8 @@ mod tests {
     use super::*;
 
     fn addresses() -> Addresses {
-        Addresses { mqtt: "mqtt://a".into(), redis: "redis://b".into(), postgres: "postgres://c".into() }
+        let (mqtt, redis, postgres) = ("mqtt://a".into(), "redis://b".into(), "postgres://c".into());
+        Addresses { mqtt, redis, postgres, login: None }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! One HTTP request to an engine.
 
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::Request;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// The answer to an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,23 @@ pub(crate) async fn request(
             None => agent.run(head.body(())?),
         };
         let mut answer = answer?;
+        let body = answer.body_mut().read_to_string()?;
+        anyhow::Ok(Response { status: answer.status().as_u16(), body })
+    };
+    tokio::task::spawn_blocking(ask).await?
+}
+
+/// Requests a URL with TLS, and trusts only the CA certificate of this PEM file. Returns an error if
+/// the server has another certificate.
+pub async fn get_with_tls(url: String, ca: &Path) -> anyhow::Result<Response> {
+    let roots = RootCerts::new_with_certs(&[Certificate::from_pem(&std::fs::read(ca)?)?]);
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(thicket_connect::crypto_provider())
+        .build();
+    let ask = move || {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).tls_config(tls).build();
+        let mut answer = ureq::Agent::from(config).get(url).call()?;
         let body = answer.body_mut().read_to_string()?;
         anyhow::Ok(Response { status: answer.status().as_u16(), body })
     };

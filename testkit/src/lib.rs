@@ -56,13 +56,13 @@ pub mod tables;
 pub mod timing;
 pub mod wrong_clock;
 
-pub use config::{Addresses, Config};
+pub use config::{Addresses, Config, broker_login};
 pub use cut_proxy::CutProxy;
 pub use engine::Engine;
 pub use engine_process::{EngineProcess, Launch};
 pub use env::TestEnv;
 pub use flaky_proxy::FlakyProxy;
-pub use http::Response;
+pub use http::{Response, get_with_tls};
 pub use log_lines::LogLine;
 pub use metrics::Metrics;
 pub use publisher::Publisher;

@@ -9,6 +9,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, Qo
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::config::broker_login;
 use crate::timing::TIMEOUT;
 
 /// Messages that may be unacknowledged at a time.
@@ -34,7 +35,7 @@ impl Publisher {
     /// Connects to the broker on a loopback port. Two clients with one id would close each other's
     /// connection.
     pub fn connect(client_id: &str, port: u16) -> Self {
-        let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+        let mut options = options(client_id, port);
         options.set_max_packet_size(MAX_PACKET, MAX_PACKET).set_clean_session(false).set_inflight(IN_FLIGHT);
         let (client, event_loop) = AsyncClient::new(options, usize::from(IN_FLIGHT));
         let (counter, acknowledged) = watch::channel(0);
@@ -49,15 +50,21 @@ impl Publisher {
         Ok(())
     }
 
-    /// Waits until the broker has acknowledged the first `count` messages.
+    /// Waits until the broker has acknowledged the first `count` messages. Fails once it has
+    /// acknowledged none for as long as `limit`.
     pub async fn until_acknowledged(&self, count: u64, limit: Duration) -> anyhow::Result<()> {
         let mut acknowledged = self.acknowledged.clone();
-        let reached = acknowledged.wait_for(|&number| number >= count);
-        let reached = tokio::time::timeout(limit, reached).await;
-        let reached =
-            reached.with_context(|| format!("the broker did not take {count} messages in {limit:?}"))?;
-        reached.context("the publisher has ended")?;
-        Ok(())
+        loop {
+            let number = *acknowledged.borrow_and_update();
+            if number >= count {
+                return Ok(());
+            }
+            let changed = tokio::time::timeout(limit, acknowledged.changed()).await;
+            let changed = changed.with_context(|| {
+                format!("the broker took {number} of {count} messages, and none for {limit:?}")
+            })?;
+            changed.context("the publisher has ended")?;
+        }
     }
 
     /// Returns the number of messages that were handed to the client.
@@ -84,6 +91,13 @@ impl Drop for Publisher {
     }
 }
 
+fn options(client_id: &str, port: u16) -> MqttOptions {
+    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+    let (user, password) = broker_login();
+    options.set_credentials(user, password);
+    options
+}
+
 async fn hold_connection(mut event_loop: EventLoop, acknowledged: watch::Sender<u64>) {
     // An acknowledgement counts once per message, also of a message that was sent again.
     let mut in_flight = BTreeSet::new();
@@ -103,7 +117,7 @@ async fn hold_connection(mut event_loop: EventLoop, acknowledged: watch::Sender<
 
 /// Makes the broker delete a persistent session.
 pub async fn forget_session(client_id: &str, port: u16) -> anyhow::Result<()> {
-    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+    let mut options = options(client_id, port);
     options.set_clean_session(true);
     let (client, mut event_loop) = AsyncClient::new(options, 10);
     let forget = async {

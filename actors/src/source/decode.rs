@@ -49,6 +49,8 @@ pub struct SubscriptionOptions {
     pub max_future: Duration,
     /// How far a timestamp may be before the arrival of its message.
     pub max_age: Duration,
+    /// How far a timestamp may be after the arrival of its message without being set back.
+    pub max_lead: Duration,
 }
 
 /// The decoder of one subscription.
@@ -377,11 +379,8 @@ impl Subscription {
         };
         let refuses = self.options.rules.on_bad_time == OnBadTime::Refuse;
         let written = measurement.ts.filter(|ts| refuses || is_near(ts));
-        let stamped = written.is_none();
-        let ts = written.unwrap_or_else(|| match measurement.offset_micros {
-            0 => stamp.next(now_micros),
-            offset => Timestamp(now_micros.saturating_add(offset)),
-        });
+        let mut stamped = written.is_none();
+        let mut ts = written.unwrap_or(Timestamp(now_micros.saturating_add(measurement.offset_micros)));
         if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
             return message.dead_letter(
                 Reason::TimestampInFuture,
@@ -393,6 +392,14 @@ impl Subscription {
                 Reason::TimestampTooOld,
                 &format!("{ts} is too far before its arrival; see mqtt.max_age"),
             );
+        }
+        // A time that is ahead makes all later readings of the sensor late until it is over. The
+        // limit increases with the arrivals, so it keeps the order of readings that are ahead.
+        let limit = now_micros.saturating_add(micros(self.options.max_lead));
+        if stamped && measurement.offset_micros == 0 {
+            ts = stamp.next(now_micros);
+        } else if ts.0 > limit {
+            (ts, stamped) = (stamp.set_back(limit), true);
         }
         Item::Reading(Reading { sensor, ts, stamped, fields: measurement.fields, values: measurement.values })
     }

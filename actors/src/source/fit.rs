@@ -186,6 +186,7 @@ mod tests {
             rules: PayloadRules::default(),
             max_future: Duration::from_mins(1),
             max_age: Duration::from_hours(1),
+            max_lead: Duration::from_secs(2),
         }
     }
 

@@ -45,6 +45,7 @@ impl Session {
             now_micros: Utc::now().timestamp_micros(),
         };
         let decoded = decoder.decode_with_births(message);
+        self.metrics.readings_set_back.inc_by(self.stamp.take_set_back());
         if decoded.births_are_full {
             self.metrics.sparkplug_births_refused.inc();
         }

@@ -206,3 +206,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_reading_with_its_arrival_time_far_behind_begins_the_time_again_at_once() {
+    let stamped = |ts, value| Reading { stamped: true, ..reading(ts, "a", value) };
+    let mut sensor = Sensor::default();
+    let minute = 60 * SECOND;
+    sensor.take(&stamped(100 * minute, 1.0));
+    let late = Place { ts: Timestamp(99 * minute), shifted: false, era: 0 };
+    assert_eq!(sensor.take(&stamped(99 * minute, 2.0)), Step::Late(late), "only a minute behind");
+    sensor.restore();
+    assert_eq!(sensor.take(&stamped(40 * minute, 3.0)), next(40 * minute, false, 1, true));
+    sensor.restore();
+    assert_eq!(sensor.take(&stamped(41 * minute, 4.0)), next(41 * minute, false, 1, false));
+    assert!(matches!(sensor.take(&reading(2 * minute, "a", 5.0)), Step::Late(_)), "its own time is judged");
+}

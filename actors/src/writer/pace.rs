@@ -2,7 +2,9 @@
 //!
 //! A slow PostgreSQL must not end a transaction that is as large as the one before. So the rows of a
 //! transaction halve after each one that takes too long, and they follow the speed of those that
-//! succeed. One batch cannot be split. It gets more time instead.
+//! succeed. One batch cannot be split. It gets more time instead. A success proves nothing about
+//! larger transactions than its own: only a full one raises the rows, and only one that is as large
+//! as the slow batch takes the additional time away.
 
 use std::time::Duration;
 
@@ -19,12 +21,14 @@ pub(super) struct Pace {
     max_rows: usize,
     rows: usize,
     limit: Duration,
+    /// The rows of the largest batch that was alone and took too long; 0 if there is none.
+    slow_batch: usize,
 }
 
 impl Pace {
     /// Starts with transactions of `max_rows` rows.
     pub(super) const fn new(max_rows: usize) -> Self {
-        Self { max_rows, rows: max_rows, limit: LIMIT }
+        Self { max_rows, rows: max_rows, limit: LIMIT, slow_batch: 0 }
     }
 
     /// Returns the maximum number of rows of the next transaction.
@@ -37,17 +41,21 @@ impl Pace {
         self.limit
     }
 
-    /// A transaction of this many rows was committed. The next one has at most twice as many rows,
-    /// and not more than PostgreSQL commits within [`TARGET`] at this speed.
+    /// A transaction of this many rows was committed. The next one has not more than PostgreSQL
+    /// commits within [`TARGET`] at this speed, and at most twice as many rows if this one was full.
     pub(super) fn on_commit(&mut self, rows: usize, took: Duration) {
-        self.limit = LIMIT;
-        let doubled = self.rows.saturating_mul(2).min(self.max_rows);
+        if rows >= self.slow_batch && took < LIMIT {
+            (self.limit, self.slow_batch) = (LIMIT, 0);
+        }
+        // The next batch did not fit into a transaction that is more than half full.
+        let is_full = rows > self.rows / 2;
+        let most = if is_full { self.rows.saturating_mul(2).min(self.max_rows) } else { self.rows };
         if took < TARGET / 2 {
-            self.rows = doubled;
+            self.rows = most;
             return;
         }
         let possible = rows as f64 * TARGET.as_secs_f64() / took.as_secs_f64();
-        self.rows = (possible as usize).clamp(1, doubled);
+        self.rows = (possible as usize).clamp(1, most);
     }
 
     /// A transaction of this many rows took too long. `is_one_batch`: it cannot be made smaller.
@@ -55,12 +63,8 @@ impl Pace {
         self.rows = (rows.min(self.rows) / 2).max(1);
         if is_one_batch {
             self.limit = (self.limit * 2).min(LONGEST_LIMIT);
+            self.slow_batch = self.slow_batch.max(rows);
         }
-    }
-
-    /// PostgreSQL accepts no connection: the transaction before did not fail by its size.
-    pub(super) const fn on_away(&mut self) {
-        self.limit = LIMIT;
     }
 }
 
@@ -110,9 +114,23 @@ mod tests {
         let mut pace = Pace::new(20_000);
         let slowest = 10.0 / LONGEST_LIMIT.as_secs_f64();
         assert!(seconds(&mut pace, 10, 1.1 * slowest).is_finite());
-        pace.on_slow(10, true);
-        assert!(pace.limit() > LIMIT);
-        pace.on_away();
+    }
+
+    #[test]
+    fn smaller_transactions_that_succeed_do_not_take_the_time_of_a_slow_batch_away() {
+        let mut pace = Pace::new(20_000);
+        // A batch needs 100 s. Between its attempts, the small batches of others are committed.
+        let mut attempts = 0;
+        while pace.limit() < Duration::from_secs(100) {
+            pace.on_slow(5_000, true);
+            pace.on_commit(10, Duration::from_millis(5));
+            attempts += 1;
+        }
+        assert_eq!(attempts, 3);
+        assert!(pace.rows() < 5_000, "small transactions say nothing of large ones: {pace:?}");
+        pace.on_commit(5_000, Duration::from_secs(100));
+        assert!(pace.limit() > LIMIT, "it still needs the time");
+        pace.on_commit(5_000, Duration::from_secs(1));
         assert_eq!(pace.limit(), LIMIT);
     }
 }

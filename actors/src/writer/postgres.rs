@@ -203,8 +203,7 @@ impl Committer {
                 self.pace.on_commit(count_rows(commits), took);
             }
             Err(WriteError::Slow(_)) => self.on_slow(commits),
-            Err(WriteError::Connect(_)) => self.pace.on_away(),
-            Err(WriteError::Database(_)) => {}
+            Err(WriteError::Connect(_) | WriteError::Database(_)) => {}
         }
         report
     }

@@ -13,27 +13,54 @@ use std::{
 };
 
 use crate::{
+    account::write_private,
     error::{Context, Error},
-    private,
+    private::{self, USER},
     process::{self, Account},
 };
 
-/// Name of the superuser, who needs no password, and of the database.
-pub(super) const NAME: &str = "thicket";
 /// Version of the template. Raise it when the code below creates another cluster.
-const TEMPLATE_VERSION: u32 = 2;
+const TEMPLATE_VERSION: u32 = 3;
+/// The file of a cluster that holds the password of its users.
+const PASSWORD_FILE: &str = "thicket.password";
 
 /// Creates the cluster `data`, completely or not at all.
-pub(super) fn create(binaries: &Path, data: &Path, account: Option<Account>) -> Result<(), Error> {
+pub(super) fn create(
+    binaries: &Path,
+    data: &Path,
+    account: Option<Account>,
+    password: Option<&str>,
+) -> Result<(), Error> {
     let partial = data.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).during(|| format!("remove {}", partial.display()))?;
     }
-    copy_template(binaries, &partial, account)?;
+    copy_template(binaries, &partial, account, password)?;
     fs::rename(&partial, data).during(|| format!("create {}", data.display()))
 }
 
-fn copy_template(binaries: &Path, target: &Path, account: Option<Account>) -> Result<(), Error> {
+/// Gives the superuser this password, unless it has it already. The server must not run.
+pub(super) fn set_password(
+    binaries: &Path,
+    data: &Path,
+    account: Option<Account>,
+    password: &str,
+) -> Result<(), Error> {
+    let file = data.join(PASSWORD_FILE);
+    if fs::read_to_string(&file).is_ok_and(|known| known == password) {
+        return Ok(());
+    }
+    let statement = format!("ALTER ROLE {USER} PASSWORD '{password}'\n");
+    run_single(binaries, data, account, &statement, USER)?;
+    write_private(&file, password.as_bytes(), account)
+}
+
+fn copy_template(
+    binaries: &Path,
+    target: &Path,
+    account: Option<Account>,
+    password: Option<&str>,
+) -> Result<(), Error> {
     let directory = private::directory("postgres")?;
     let template = directory.join(template_name(binaries)?);
     if !template.exists() {
@@ -43,6 +70,9 @@ fn copy_template(binaries: &Path, target: &Path, account: Option<Account>) -> Re
         // Another process may have created the template while this process waited for the lock.
         if !template.exists() {
             initialise(binaries, target, account)?;
+            if let Some(password) = password {
+                set_password(binaries, target, account, password)?;
+            }
             let unfinished = tempfile::tempdir_in(&directory)
                 .during(|| format!("create a directory in {}", directory.display()))?;
             let made = unfinished.path().join("template");
@@ -69,8 +99,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     process::run(command).map(drop)
 }
 
-/// Runs `initdb` and renames the database `postgres`, without a running server: single-user mode
-/// takes SQL on standard input. (A further database would be 300 more files to copy, which is a
+/// Runs `initdb` and renames the database `postgres`, without a running server:
+/// single-user mode takes SQL on standard input. (A further database would be 300 more files to copy, which is a
 /// third of the time of a start on a busy disk.)
 fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<(), Error> {
     DirBuilder::new().mode(0o700).create(data).during(|| format!("create {}", data.display()))?;
@@ -82,7 +112,7 @@ fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<
     initdb.arg("-D").arg(data).current_dir(data);
     initdb.args([
         "-U",
-        NAME,
+        USER,
         "-A",
         "trust",
         "-E",
@@ -94,11 +124,21 @@ fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<
     ]);
     process::run(initdb)?;
 
+    run_single(binaries, data, account, &format!("ALTER DATABASE postgres RENAME TO {USER}\n"), "template1")
+}
+
+/// Runs a statement in a database of a cluster whose server does not run.
+fn run_single(
+    binaries: &Path,
+    data: &Path,
+    account: Option<Account>,
+    statement: &str,
+    database: &str,
+) -> Result<(), Error> {
     let mut single = process::command(&binaries.join("postgres"), account, "KILL")?;
-    single.args(["--single", "-D"]).arg(data).args(["-c", "fsync=off", "template1"]);
+    single.args(["--single", "-D"]).arg(data).args(["-c", "fsync=off", database]);
     single.current_dir(data).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = single.spawn().during(|| "start postgres --single".to_owned())?;
-    let statement = format!("ALTER DATABASE postgres RENAME TO {NAME}\n");
     if let Some(mut input) = child.stdin.take() {
         input.write_all(statement.as_bytes()).during(|| "write to postgres --single".to_owned())?;
     }
@@ -108,6 +148,9 @@ fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<
     if output.status.success() && !errors.contains("ERROR") {
         return Ok(());
     }
-    let command = format!("postgres --single: {}", statement.trim());
-    Err(Error::Command { command, status: output.status.to_string(), output: errors })
+    Err(Error::Command {
+        command: "postgres --single".to_owned(),
+        status: output.status.to_string(),
+        output: errors,
+    })
 }

@@ -33,10 +33,11 @@ fn connect(port: u16) -> TcpStream {
 /// Sends one inline command and returns the lines of its answer, joined by spaces.
 pub(crate) fn redis(server: &Redis, command: &str) -> String {
     let mut connection = connect(server.port());
-    connection.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
+    let password = thicket_compose::password().unwrap();
+    connection.write_all(format!("AUTH {password}\r\n{command}\r\nQUIT\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
-    let answer = answer.strip_suffix("+OK\r\n").unwrap();
+    let answer = answer.strip_prefix("+OK\r\n").unwrap().strip_suffix("+OK\r\n").unwrap();
     answer.trim_end().replace("\r\n", " ")
 }
 
@@ -64,13 +65,26 @@ pub(crate) struct Mqtt {
 
 impl Mqtt {
     pub(crate) fn connect(port: u16, client: &str, clean: bool) -> Mqtt {
+        let password = thicket_compose::password().unwrap();
+        let (mqtt, code) = Mqtt::connect_with(port, client, clean, Some(&password));
+        assert_eq!(code, 0);
+        mqtt
+    }
+
+    /// Returns the connection and the code of the broker's answer.
+    pub(crate) fn connect_with(port: u16, client: &str, clean: bool, password: Option<&str>) -> (Mqtt, u8) {
         let mut mqtt = Mqtt { connection: connect(port), packet: 0 };
-        let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, u8::from(clean) << 1, 0, 60];
+        let login = if password.is_some() { 0xc0 } else { 0 };
+        let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, login | u8::from(clean) << 1, 0, 60];
         put_text(&mut body, client);
+        if let Some(password) = password {
+            put_text(&mut body, thicket_compose::USER);
+            put_text(&mut body, password);
+        }
         mqtt.send(0x10, &body);
         let (kind, answer) = mqtt.read();
-        assert_eq!((kind, answer[1]), (0x20, 0));
-        mqtt
+        assert_eq!(kind, 0x20);
+        (mqtt, answer[1])
     }
 
     pub(crate) fn subscribe(&mut self, filter: &str) {

@@ -37,6 +37,8 @@ pub(crate) struct Container {
     pub(crate) exit_code: i64,
     /// The process in the host's namespace; 0 if none runs.
     pub(crate) pid: u64,
+    /// How often the engine has restarted it.
+    pub(crate) restarts: u64,
     /// Whether the health check succeeds; true if there is none.
     pub(crate) healthy: bool,
 }
@@ -63,6 +65,7 @@ impl Container {
             status: text(&state["Status"]),
             exit_code: state["ExitCode"].as_i64().unwrap(),
             pid: state["Pid"].as_u64().unwrap(),
+            restarts: container["RestartCount"].as_u64().unwrap(),
             healthy: state["Health"].is_null() || state["Health"]["Status"] == "healthy",
         }
     }

@@ -19,6 +19,9 @@ const ONE_SHOT: [&str; 3] = ["permissions", "migrate", "sounds"];
 /// How long to wait for something that a working composition does within seconds.
 const PATIENCE: Duration = Duration::from_mins(4);
 
+/// A file that nobody else may read, beside the settings.
+const KEY: &str = "compose/mosquitto/server.key";
+
 pub(crate) struct Project {
     name: String,
     folder: TempDir,
@@ -38,6 +41,8 @@ impl Project {
         for part in ["compose", "dashboards/grafana", "dashboards/prometheus"] {
             copy(&root.join(part), &folder.path().join(part));
         }
+        fs::write(folder.path().join(KEY), "a private key").unwrap();
+        fs::set_permissions(folder.path().join(KEY), PermissionsExt::from_mode(0o600)).unwrap();
         let ports: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let [mqtt_port, prometheus_port, alertmanager_port, grafana_port] =
             [0, 1, 2, 3].map(|index: usize| ports[index].local_addr().unwrap().port());
@@ -71,6 +76,11 @@ impl Project {
     /// Returns the name of one of the project's networks or volumes.
     pub(crate) fn resource(&self, name: &str) -> String {
         format!("{}_{name}", self.name)
+    }
+
+    /// Returns whether the file beside the settings is as private as it was.
+    pub(crate) fn keeps_its_key(&self) -> bool {
+        fs::metadata(self.folder.path().join(KEY)).unwrap().permissions().mode() & 0o777 == 0o600
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {

@@ -70,6 +70,7 @@ pub(crate) fn rights_are_few(project: &Project) {
         assert_eq!(line("CapBnd:"), "0000000000000000", "{}", container.service);
         assert_eq!(line("NoNewPrivs:"), "1", "{}", container.service);
     }
+    assert!(project.keeps_its_key(), "a key became readable for others");
     // Grafana has no business with the log, and Prometheus none with the database.
     for (service, networks) in [
         ("redis", vec!["log"]),
@@ -187,11 +188,14 @@ pub(crate) fn cut() -> Duration {
 
 /// Takes the engine off a network for a while. Packets vanish, and connections stay open.
 pub(crate) fn black_hole(project: &Project, name: &str) {
+    let restarts = project.one("engine").restarts;
     network(project, "disconnect", name, "engine");
     pause(cut());
     network(project, "connect", name, "engine");
     project.wait_until_well();
     project.wait_until_flowing();
+    let restarted = project.one("engine").restarts - restarts;
+    assert_eq!(restarted, 0, "the engine waits for a store, and does not give up");
 }
 
 pub(crate) fn standby_takes_over(project: &Project) {

@@ -23,7 +23,7 @@ const ADVICE: &str = "if it does not run, start it (compose/install-servers inst
 
 /// Checks every broker.
 pub(super) async fn brokers(config: &Config) -> Vec<Line> {
-    let (client_ids, engine) = tokio::join!(client_ids(config), scrape::scrape(config.http.listen));
+    let (client_ids, engine) = tokio::join!(client_ids(config), scrape::scrape(&config.http));
     let conflicts = engine.ok().map(|samples| samples.labels_of("thicket_mqtt_client_id_conflict"));
     let conflicts = conflicts.unwrap_or_default();
     let check = |(index, mqtt)| broker(config, mqtt, client_ids.get(index).map(String::as_str), &conflicts);

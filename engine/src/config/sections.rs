@@ -12,7 +12,7 @@ use thicket_store::redis::RedisServer;
 use super::error::{ConfigError, all_of};
 use super::machine::machine_memory;
 use super::memory::MemoryBound;
-use super::tls::TlsConfig;
+use super::tls::{ServerTlsConfig, TlsConfig};
 use crate::access::{Access, digest};
 
 /// This process.
@@ -201,6 +201,8 @@ pub(crate) struct HttpConfig {
     pub(crate) read_token_file: PathBuf,
     /// File of the token that also changes labels; empty for a read-only server.
     pub(crate) operate_token_file: PathBuf,
+    /// TLS.
+    pub(crate) tls: ServerTlsConfig,
 }
 
 /// Minimum length of a token. A shorter one can be guessed.
@@ -225,6 +227,7 @@ impl HttpConfig {
             hosts,
             read_token("http.read_token_file", &self.read_token_file).map(drop),
             read_token("http.operate_token_file", &self.operate_token_file).map(drop),
+            self.tls.validate(),
         ])
     }
 }

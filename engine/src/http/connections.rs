@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use rustix::net::{Shutdown, shutdown};
@@ -36,7 +37,9 @@ struct Entry {
 impl Connections {
     /// Counts a new connection, and closes the oldest one if there are too many.
     pub(super) fn on_connect(&self, connection: &dyn Any, data: &mut Extensions) {
-        let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+        let plain = || connection.downcast_ref::<TcpStream>();
+        let encrypted = || connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
+        let Some(stream) = plain().or_else(encrypted) else { return };
         // Without a second descriptor, the connection is not counted. It has its timeouts.
         let Ok(socket) = rustix::io::dup(stream) else { return };
         let mut open = self.lock();

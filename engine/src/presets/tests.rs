@@ -9,7 +9,7 @@ use super::*;
 use crate::brokers::decode_options;
 use crate::config::{Config, Overrides, load};
 
-const NOW: i64 = 1_795_629_600_000_000;
+const NOW: i64 = 1_795_629_660_000_000;
 
 fn config(text: &str) -> Config {
     let mut file = tempfile::NamedTempFile::new().unwrap();

@@ -171,7 +171,8 @@ impl Status {
         postgres: &mut PostgresConnection,
         redis: &Client,
     ) -> anyhow::Result<Self> {
-        let scrape = tokio::spawn(scrape::scrape(config.http.listen));
+        let http = config.http.clone();
+        let scrape = tokio::spawn(async move { scrape::scrape(&http).await });
         let ledgers = partition_ledgers(postgres).await.context(TABLES_MISSING)?;
         let keys = Keys::new(&config.redis.prefix)?;
         let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());

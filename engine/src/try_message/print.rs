@@ -55,14 +55,18 @@ fn captures(subscription: &SubscriptionStep) -> String {
 }
 
 fn print_reading(reading: &ReadingStep) {
-    let ReadingStep { sensor, time, is_arrival_time, values, dead_letter, .. } = reading;
+    let ReadingStep { sensor, time, is_arrival_time, is_set_back, values, dead_letter, .. } = reading;
     if let Some((reason, detail)) = dead_letter {
         outln!("dead letter   {reason}: {}", on_one_line(detail));
         return;
     }
     let (sensor, time) = (sensor.as_deref().unwrap_or_default(), time.as_deref().unwrap_or_default());
-    let arrival = if *is_arrival_time { " (its arrival: it has no usable time)" } else { "" };
-    outln!("reading       {sensor} at {time}{arrival}");
+    let origin = match (is_arrival_time, is_set_back) {
+        (true, _) => " (its arrival: it has no usable time)",
+        (_, true) => " (set back: its time is further ahead of its arrival than mqtt.max_lead)",
+        _ => "",
+    };
+    outln!("reading       {sensor} at {time}{origin}");
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in values {
         match reading.not_scored.get(name) {

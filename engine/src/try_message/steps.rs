@@ -45,6 +45,10 @@ pub(super) struct SubscriptionStep {
     pub(super) templates: Vec<String>,
 }
 
+/// How far arrival times of one message may be after its arrival, in µs: each is 1 µs after the one
+/// before.
+const MANY_STAMPS: i64 = 100_000;
+
 /// A reading or a dead letter of a message.
 #[derive(Debug, Serialize)]
 pub(super) struct ReadingStep {
@@ -53,6 +57,8 @@ pub(super) struct ReadingStep {
     pub(super) time: Option<String>,
     /// Whether the message has no usable time, so that the reading has its arrival time.
     pub(super) is_arrival_time: bool,
+    /// Whether its time was set back, because it is further ahead than `mqtt.max_lead`.
+    pub(super) is_set_back: bool,
     pub(super) values: BTreeMap<String, f64>,
     /// The fields that are stored and not scored, each with the reason.
     pub(super) not_scored: BTreeMap<String, String>,
@@ -110,7 +116,7 @@ pub(super) fn steps_of(
         }),
         format: format.map(|format| format.to_string()),
         compression,
-        readings: items.iter().filter_map(|item| reading_step(item, &detectors)).collect(),
+        readings: items.iter().filter_map(|item| reading_step(item, &detectors, now_micros)).collect(),
         left_out: left_out.collect(),
     })
 }
@@ -124,12 +130,13 @@ fn places(config: &Config) -> Result<Vec<(String, MessageConfig)>, ConfigError> 
     Ok(places)
 }
 
-fn reading_step(item: &Item, detectors: &DetectorConfigs) -> Option<ReadingStep> {
+fn reading_step(item: &Item, detectors: &DetectorConfigs, now_micros: i64) -> Option<ReadingStep> {
     match item {
         Item::Reading(reading) => Some(ReadingStep {
             sensor: Some(reading.sensor.to_string()),
             time: Some(time_arg::show(reading.ts)),
-            is_arrival_time: reading.stamped,
+            is_arrival_time: reading.stamped && reading.ts.0 <= now_micros + MANY_STAMPS,
+            is_set_back: reading.stamped && reading.ts.0 > now_micros + MANY_STAMPS,
             values: reading.fields.names().iter().cloned().zip(reading.values.iter().copied()).collect(),
             not_scored: not_scored(&detectors.of(&reading.sensor).config, reading),
             dead_letter: None,
@@ -138,6 +145,7 @@ fn reading_step(item: &Item, detectors: &DetectorConfigs) -> Option<ReadingStep>
             sensor: None,
             time: None,
             is_arrival_time: false,
+            is_set_back: false,
             values: BTreeMap::new(),
             not_scored: BTreeMap::new(),
             dead_letter: Some((letter.reason.to_string(), letter.detail.clone())),

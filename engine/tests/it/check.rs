@@ -2,15 +2,10 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 use thicket_testkit::{Config, TestEnv};
 
 use crate::support::{start, stderr, stdout};
-
-/// How long a command may take for servers that give no answer: 5 s each, and the start of the
-/// process on a busy machine.
-const LIMIT: Duration = Duration::from_secs(20);
 
 fn config() -> Config {
     TestEnv::config()
@@ -44,18 +39,15 @@ async fn check_ends_whatever_answers_and_names_address_and_cause() {
     // Silent; another protocol; a Redis that answers the first command and none after it.
     for greeting in [&b""[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"+OK\r\n"] {
         let port = odd_server(greeting);
-        let started = Instant::now();
+        // Without a bound, neither command would ever end: these servers never answer.
         let output = env.thicket_with(&["check"], &at(port));
-        assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
         assert_eq!(output.status.code(), Some(1));
         let text = stdout(&output);
         for line in ["redis", "postgresql", "mqtt"] {
             let line = text.lines().find(|shown| shown.starts_with(&format!("FAIL  {line}"))).unwrap();
             assert!(line.contains(&format!("127.0.0.1:{port}")), "the address: {line}");
         }
-        let started = Instant::now();
         let output = env.thicket_with(&["status"], &at(port));
-        assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(&format!("127.0.0.1:{port}")), "{}", stderr(&output));
     }

@@ -1,14 +1,15 @@
-//! The HTTP server: who is answered, and slow clients that leave the others alone.
+//! The HTTP server: who is answered, TLS, and slow clients that leave the others alone.
 
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
-use thicket_testkit::{Engine, TestEnv};
+use thicket_testkit::certificates::{Authority, Validity};
+use thicket_testkit::{Engine, TestEnv, get_with_tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{start, stderr};
+use crate::support::{start, stderr, stdout};
 
 const READ: &str = "the token of a reader";
 const OPERATE: &str = "the token of an operator";
@@ -72,6 +73,61 @@ async fn a_token_decides_who_may_read_and_who_may_label() {
     let run = env.thicket_with(&["run"], &env.base().set("http.read_token_file", short.to_str().unwrap()));
     assert_eq!(run.status.code(), Some(2));
     assert!(stderr(&run).contains("at least 16 characters"), "{}", stderr(&run));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_has_tls_and_a_renewed_certificate_needs_no_restart() {
+    let env = start(TestEnv::config()).await;
+    let directory = TestEnv::directory();
+    let path = directory.path();
+    let ca = Authority::new(path, "ca").unwrap();
+    let files = ca.server(path, "localhost", Validity::Now).unwrap();
+    let config = env
+        .base()
+        .set("http.tls.cert", files.cert.to_str().unwrap())
+        .set("http.tls.key", files.key.to_str().unwrap());
+    let engine = env.launch(&config, &[]);
+    let own = config.set("http.listen", engine.address());
+    let ready = || env.thicket_with(&["ready"], &own);
+    for tries in 0.. {
+        if ready().status.success() {
+            break;
+        }
+        assert!(tries < 600, "not ready: {}", engine.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(stdout(&ready()), "ready\n");
+    assert!(stdout(&env.thicket_with(&["status"], &own)).contains("detectors    0 in memory"));
+
+    let url = format!("https://{}/metrics", engine.address().replace("127.0.0.1", "localhost"));
+    let answer = get_with_tls(url.clone(), &ca.cert).await.unwrap();
+    assert!(answer.status == 200 && answer.body.contains("thicket_partitions"), "{answer:?}");
+    let other = Authority::new(path, "other").unwrap();
+    let error = get_with_tls(url.clone(), &other.cert).await.unwrap_err().to_string();
+    assert!(error.contains("UnknownIssuer"), "{error}");
+    assert!(!raw(&engine, "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.contains(" 200 "));
+
+    // A certificate of another CA replaces the files. A half-written pair changes nothing.
+    std::fs::write(&files.cert, "not a certificate").unwrap();
+    assert_eq!(get_with_tls(url.clone(), &ca.cert).await.unwrap().status, 200);
+    other.server(path, "localhost", Validity::Now).unwrap();
+    assert_eq!(get_with_tls(url.clone(), &other.cert).await.unwrap().status, 200);
+    assert!(get_with_tls(url, &ca.cert).await.is_err());
+
+    // Connections that never end their handshake do not keep the others out.
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(engine.address()).await.unwrap());
+    }
+    assert!(ready().status.success());
+    assert!(engine.terminate().await.success());
+    let gone = ready();
+    assert_eq!((gone.status.code(), stdout(&gone).as_str()), (Some(1), ""));
+
+    let half = env.base().set("http.tls.cert", files.cert.to_str().unwrap());
+    let run = env.thicket_with(&["run"], &half);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(stderr(&run).contains("http.tls.cert: needs http.tls.key beside it"), "{}", stderr(&run));
 }
 
 #[tokio::test(flavor = "multi_thread")]

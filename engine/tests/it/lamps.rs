@@ -9,6 +9,8 @@ use crate::support::start;
 
 /// The number of partitions of a deployment by default.
 const PARTITIONS: u16 = 64;
+/// A time without readings.
+const PAUSE: Duration = Duration::from_secs(12);
 
 fn config() -> Config {
     TestEnv::config().small_detector().partitions(PARTITIONS)
@@ -42,8 +44,8 @@ fn warnings(engine: &Engine) -> Vec<String> {
 async fn a_store_that_is_away_is_named_by_readyz_the_gauge_and_one_log_line() {
     let mut env = start(config()).await;
     let proxy = CutProxy::before(env.servers.postgres.port()).await.unwrap();
-    let url =
-        env.addresses().postgres.replace(&env.servers.postgres.port().to_string(), &proxy.port().to_string());
+    let (own, behind) = (format!(":{}/", env.servers.postgres.port()), format!(":{}/", proxy.port()));
+    let url = env.addresses().postgres.replace(&own, &behind);
     let engine = env.engine_with(&config().set("postgres.url", url)).await;
     let samples = Samples::new("mic-", 200, now_seconds() - 1_000);
     let publisher = env.publisher();
@@ -89,13 +91,17 @@ async fn the_lag_is_the_age_of_the_oldest_reading_that_waits() {
     publisher.publish("sensors/a", "1").await;
     env.until_accounted(1).await;
     // A pause, and then a reading that waits: the pause is no lag.
-    tokio::time::sleep(Duration::from_secs(12)).await;
+    let last = Instant::now();
+    tokio::time::sleep(PAUSE).await;
     env.servers.postgres.stop().unwrap();
     publisher.publish("sensors/a", "2").await;
-    let published = Instant::now();
     engine.until_metric("thicket_shard_lag_seconds", 2.0).await;
     let lag = engine.metric("thicket_shard_lag_seconds").await;
-    assert!(lag < published.elapsed().as_secs_f64() + 1.0, "{lag} after {:?}", published.elapsed());
+    let since_last = last.elapsed();
+    assert!(
+        lag < since_last.saturating_sub(PAUSE / 2).as_secs_f64(),
+        "{lag}, and {since_last:?} since the first"
+    );
     env.servers.postgres.restart_on_same_port().unwrap();
     env.until_accounted(2).await;
 }
@@ -108,7 +114,7 @@ async fn partitions_roles_and_reloads_are_gauges() {
         async |name: &str, label: &str, value: &str| engine.metric_where(name, (label, value)).await > 0.5;
     assert!((engine.metric("thicket_partitions").await - 64.0).abs() < 0.5);
     assert!((engine.metric("thicket_partitions_owned").await - 64.0).abs() < 0.5);
-    assert!(engine.metric("thicket_lease_renewal_age_seconds").await < 10.0);
+    engine.until_metric_below("thicket_lease_renewal_age_seconds", 3.0).await;
     assert!(is("thicket_role", "role", "active").await && !is("thicket_role", "role", "standby").await);
     assert!(engine.metric("thicket_config_last_reload_successful").await > 0.5);
     engine.reload(&config().set("detector.alarms_per_weak", 3));

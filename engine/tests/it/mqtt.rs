@@ -10,7 +10,7 @@ use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
 use serde_json::json;
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Engine, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Engine, Samples, TestEnv, broker_login, log_lines};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -30,6 +30,30 @@ fn samples() -> Samples {
 /// A second deployment, with Redis and PostgreSQL of its own, at the broker of the first.
 fn at_broker_of(env: &TestEnv, config: Config) -> Config {
     config.set("mqtt.url", env.addresses().mqtt)
+}
+
+/// A broker that was killed may bring back a session without its subscriptions.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_subscribes_again_where_the_broker_kept_a_session_without_its_subscription() {
+    let config = config().set("mqtt.client_id", "kept");
+    let env = start(config).await;
+    assert!(env.engine().await.terminate().await.success());
+    let mut options = rumqttc::MqttOptions::new("kept", "127.0.0.1", env.servers.mosquitto.port());
+    options.set_clean_session(false);
+    let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
+    client.unsubscribe("sensors/#").await.unwrap();
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(30), event_loop.poll()).await.unwrap();
+        if let rumqttc::Event::Incoming(rumqttc::Incoming::UnsubAck(_)) = event.unwrap() {
+            break;
+        }
+    }
+    drop((client, event_loop));
+    let engine = env.engine().await;
+    engine.until_log_contains("session_present=true").await;
+    let publisher = env.publisher();
+    publisher.publish("sensors/a", "1").await;
+    env.until_accounted(1).await;
 }
 
 /// The MQTT version is changed three times, while messages wait in the session. The engine is
@@ -72,7 +96,9 @@ async fn engines_of_both_versions_share_a_session_and_end_with_the_rows_of_an_un
 
 /// Publishes one message of MQTT 5 with a content type.
 async fn publish_typed(env: &TestEnv, topic: &str, content_type: &str, payload: &'static [u8]) {
-    let options = MqttOptions::new("typed", "127.0.0.1", env.servers.mosquitto.port());
+    let mut options = MqttOptions::new("typed", "127.0.0.1", env.servers.mosquitto.port());
+    let (user, password) = broker_login();
+    options.set_credentials(user, password);
     let (client, mut event_loop) = AsyncClient::new(options, 10);
     let properties =
         PublishProperties { content_type: Some(content_type.to_owned()), ..PublishProperties::default() };
@@ -241,7 +267,9 @@ async fn check_names_filters_that_the_broker_refuses_or_no_template_matches() {
     let topics = |topics: &[&str]| env.base().set("mqtt.topics", topics.to_vec());
     let both = topics(&["sensors/#", "secret/#"])
         .set("mqtt.templates", vec!["sensors/{sensor...}", "secret/{sensor...}"])
-        .set("mqtt.url", broker.url());
+        .set("mqtt.url", broker.url())
+        .set("mqtt.username", "")
+        .set("mqtt.password", "");
     for (version, reason) in [("3", "refuses it without a reason"), ("5", "access rules do not allow it")] {
         let check = env.thicket_with(&["check"], &both.clone().set("mqtt.version", version));
         assert_eq!(check.status.code(), Some(1));

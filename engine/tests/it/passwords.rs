@@ -40,10 +40,12 @@ async fn no_output_and_no_table_has_a_password() {
 
     // Each configuration gets further than the one before.
     let redis_answers =
-        away().set("redis.url", format!("redis://127.0.0.1:{redis}")).set("postgres.url", postgres);
+        away().set("redis.url", env.servers.redis.url()).set("postgres.url", env.servers.postgres.url());
+    let postgres_answers = wrong_password.clone().set("postgres.url", env.servers.postgres.url());
     let waits = [
         (away(), "postgresql does not answer"),
-        (wrong_password, "redis does not answer"),
+        (wrong_password, "postgresql does not answer"),
+        (postgres_answers, "redis does not answer"),
         (redis_answers, "no connection to the broker"),
     ];
     for (config, text) in waits {

@@ -1,6 +1,6 @@
 //! Several brokers and several subscriptions, with presets and sensors named by payloads.
 
-use thicket_testkit::{Config, TestEnv};
+use thicket_testkit::{Config, TestEnv, broker_login};
 use toml::{Table, Value};
 
 use crate::support::start;
@@ -8,6 +8,9 @@ use crate::support::start;
 fn broker(url: &str, keys: &str) -> Value {
     let mut broker: Table = keys.parse().unwrap();
     broker.insert("url".to_owned(), url.into());
+    let (user, password) = broker_login();
+    broker.insert("username".to_owned(), user.into());
+    broker.insert("password".to_owned(), password.into());
     Value::Table(broker)
 }
 

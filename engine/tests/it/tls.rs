@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use thicket_testkit::certificates::{Authority, CertificateFiles, Validity};
-use thicket_testkit::{Config, TestEnv, TlsFiles};
+use thicket_testkit::{Config, TestEnv, TlsFiles, broker_login};
 
 use crate::support::{BINARY, stdout};
 
@@ -41,7 +41,10 @@ impl Tls {
         let config = self
             .env
             .base()
-            .set("redis.url", format!("rediss://{host}:{}", servers.redis.tls_port().unwrap()))
+            .set(
+                "redis.url",
+                format!("rediss://:{}@{host}:{}", broker_login().1, servers.redis.tls_port().unwrap()),
+            )
             .set("postgres.url", format!("postgres://thicket@{host}:{postgres}/thicket?sslmode=verify-full"))
             .set("mqtt.url", format!("mqtts://{host}:{}", servers.mosquitto.tls_port().unwrap()));
         let ca = ca.cert.to_str().unwrap();

@@ -207,7 +207,7 @@ impl Environment {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://thicket@127.0.0.1:{}/{database}", self.servers.postgres.port())
+        self.servers.postgres.url_of(database)
     }
 
     fn addresses(&self, database: &str) -> Addresses {

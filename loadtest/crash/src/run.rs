@@ -5,6 +5,7 @@
 //! - `outages`: what is done to disks, networks, clocks and memory
 //! - `lamps`: what engines say meanwhile, and how long they take to recover
 //! - `broker`: an outage of the broker
+//! - `progress`: waits that end when nothing happens any more
 //! - `settle`: an engine without faults processes everything that is left; then everything is
 //!   checked
 
@@ -12,6 +13,7 @@ mod actions;
 mod broker;
 mod lamps;
 mod outages;
+mod progress;
 mod settle;
 mod state;
 

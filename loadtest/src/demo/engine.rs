@@ -22,6 +22,9 @@ use crate::{
 /// How long the engine may take to answer a request.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The engine's user of the database. It is no superuser.
+pub(super) const LOGIN: &str = "engine";
+
 /// A running engine.
 pub(super) struct Engine {
     server: Server<EngineService>,
@@ -69,11 +72,14 @@ impl Engine {
     /// about an hour of event time: the default of one alarm a week would hide most anomalies.
     pub(super) async fn start(program: PathBuf, directory: &Path, servers: &Servers) -> anyhow::Result<Self> {
         let settings = format!(
-            "[mqtt]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n\
+            "[mqtt]\nurl = \"{}\"\nusername = \"{}\"\npassword = \"{}\"\n\
+             [redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n\
              [detector]\nalarms_per_week = 100\n",
             servers.mosquitto.url(),
+            thicket_compose::USER,
+            thicket_compose::password()?,
             servers.redis.url(),
-            servers.postgres.url()
+            servers.postgres.url_as(LOGIN)
         );
         let service = EngineService { program, settings };
         let directory = directory.join("engine");

@@ -45,6 +45,10 @@ pub async fn demo(options: DemoOptions) -> anyhow::Result<Report> {
     screen.step("creating the tables");
     let connection = connect_postgres(&servers.postgres.url()).await?;
     thicket_schema::postgres::migrate(connection).await?;
+    let mut connection = connect_postgres(&servers.postgres.url()).await?;
+    thicket_schema::postgres::grant_roles(&mut connection).await?;
+    let password = thicket_compose::password()?;
+    thicket_schema::postgres::create_engine_login(&mut connection, engine::LOGIN, &password).await?;
     screen.step("starting the engine");
     let mut engine = Engine::start(program, workspace.path(), &servers).await?;
     screen.step("making city sounds");

@@ -58,7 +58,7 @@ pub(super) async fn run(
                 Arc::new(move || done.load(Ordering::Relaxed))
             },
         }),
-        ..ReplayOptions::new(stage.servers.mosquitto.url().parse().map_err(anyhow::Error::msg)?)
+        ..ReplayOptions::new(stage.servers.mosquitto.url_with_login().parse().map_err(anyhow::Error::msg)?)
     };
     let replay = Replay::new(Arc::new(scenario), replay_options)?;
     let progress = replay.progress();

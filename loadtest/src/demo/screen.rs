@@ -8,7 +8,10 @@ use std::{
 
 use thicket_compose::Servers;
 
-use super::{engine::Engine, outcome};
+use super::{
+    engine::{self, Engine},
+    outcome,
+};
 use crate::{
     metrics_page::MetricsPage,
     progress_line::{Intervals, ProgressLine},
@@ -41,13 +44,14 @@ impl Screen {
     /// Prints the addresses of the engine and the servers.
     pub(super) fn addresses(servers: &Servers, engine: &Engine, directory: &Path) {
         let url = engine.url();
-        let postgres = servers.postgres.url();
+        let (postgres, mosquitto) =
+            (servers.postgres.url_as(engine::LOGIN), servers.mosquitto.url_with_login());
         eprintln!();
         eprintln!("  metrics    {url}/metrics");
         eprintln!("  health     {url}/healthz   {url}/readyz");
         eprintln!("  rows       psql {postgres}");
         eprintln!("             SELECT * FROM anomaly_events ORDER BY started DESC LIMIT 10;");
-        eprintln!("  readings   mosquitto_sub -p {} -t 'sensors/#' -v", servers.mosquitto.port());
+        eprintln!("  readings   mosquitto_sub -L {mosquitto}/sensors/# -v");
         eprintln!("  logs       {}", directory.display());
         eprintln!();
         eprintln!("demo: replaying the last hour, then live; Ctrl-C ends it");

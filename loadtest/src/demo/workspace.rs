@@ -1,5 +1,7 @@
 //! The directory in which the demo keeps the servers' data, the logs and the manifest.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -16,13 +18,16 @@ impl Workspace {
         if let Some(directory) = directory {
             let empty = std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
             anyhow::ensure!(empty, "{} is not empty; name a new directory", directory.display());
-            std::fs::create_dir_all(directory)
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o711)
+                .create(directory)
                 .with_context(|| format!("{} cannot be created", directory.display()))?;
             return Ok(Self::Kept(directory.to_owned()));
         }
         let directory = tempfile::TempDir::with_prefix("thicket-demo-")?;
-        // PostgreSQL may run as another user, which must be able to enter the directory.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        // The servers may run as other users, who must be able to enter the directory.
+        let open = PermissionsExt::from_mode(0o711);
         std::fs::set_permissions(directory.path(), open)?;
         Ok(Self::Temporary(directory))
     }

@@ -26,6 +26,7 @@ async fn mosquitto(folder: &Path) -> Mosquitto {
 async fn subscribe(port: u16) -> mpsc::UnboundedReceiver<(String, Vec<u8>)> {
     let mut options = MqttOptions::new("listener", "127.0.0.1", port);
     options.set_inflight(1_000);
+    options.set_credentials(thicket_compose::USER, thicket_compose::password().unwrap());
     let (client, mut events) = AsyncClient::new(options, 100);
     client.subscribe("sensors/#", QoS::AtLeastOnce).await.unwrap();
     let (send, receive) = mpsc::unbounded_channel();

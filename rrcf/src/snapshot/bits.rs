@@ -16,7 +16,7 @@ impl<'a> BitWriter<'a> {
 
     /// Writes the lower `bits` bits of a number, at most 32.
     pub(super) fn put(&mut self, value: u32, bits: u32) {
-        debug_assert!(bits <= 32 && u64::from(value) < 1 << bits);
+        check!(bits <= 32 && u64::from(value) < 1 << bits);
         self.held |= u64::from(value) << self.count;
         self.count += bits;
         if self.count >= 32 {

@@ -1,5 +1,7 @@
 //! Queries to a tree about a point.
 
+#![allow(unsafe_code, reason = "nodes and buckets are read without checks")]
+
 use alloc::vec::Vec;
 
 use super::descend::Way;
@@ -21,7 +23,8 @@ impl Tree {
         let (mut parent, mut here) = (None, self.root);
         while here.is_node() {
             parent = Some(here.node());
-            here = self.nodes[here.node()].side(point);
+            // SAFETY: the point is one of the forest.
+            here = unsafe { self.nodes[here.node()].side(point) };
         }
         let mut leaf = LeafRecord::new();
         let at = leaf_of(&pool.view(here, &mut leaf), point);
@@ -37,7 +40,8 @@ impl Tree {
         }
         let mut leaf = LeafRecord::new();
         let bucket = pool.view(end, &mut leaf);
-        (0..bucket.len).map(|leaf| bucket.slot(leaf)).collect()
+        // SAFETY: the bucket has these leaves.
+        (0..bucket.len).map(|leaf| unsafe { bucket.slot(leaf) }).collect()
     }
 
     /// Returns the slot of the leaf that a point with missing values goes to. Where a missing value
@@ -61,11 +65,13 @@ impl Tree {
         let (mut first, mut last, mut level) = (0, bucket.len - 1, 0);
         while first < last {
             let gap = bucket.levels.root_of(level, first, last);
-            let value = point[bucket.dimension(gap)];
+            // SAFETY: the bucket has this gap.
+            let (dimension, cut) = unsafe { (bucket.dimension(gap), bucket.cut(gap)) };
+            let value = point[dimension];
             let right = if value.is_nan() {
                 bucket.mass(gap + 1, last, store) > bucket.mass(first, gap, store)
             } else {
-                value > bucket.cut(gap)
+                value > cut
             };
             if right {
                 first = gap + 1;
@@ -74,7 +80,8 @@ impl Tree {
             }
             level += 1;
         }
-        bucket.slot(first)
+        // SAFETY: the way through the gaps ends at a leaf.
+        unsafe { bucket.slot(first) }
     }
 
     /// Returns the bucket or leaf that the cuts of the nodes lead a point to, or [`Link::NOTHING`]
@@ -82,7 +89,8 @@ impl Tree {
     fn end(&self, point: &[f32]) -> Link {
         let mut here = self.root;
         while here.is_node() {
-            here = self.nodes[here.node()].side(point);
+            // SAFETY: the point is one of the forest.
+            here = unsafe { self.nodes[here.node()].side(point) };
         }
         here
     }
@@ -104,7 +112,8 @@ fn duplicate_at(end: Link, point: &[f32], pool: &Pool, store: &Store) -> Option<
     }
     let mut leaf = LeafRecord::new();
     let bucket = pool.view(end, &mut leaf);
-    let slot = bucket.slot(leaf_of(&bucket, point));
+    // SAFETY: the bucket has the leaf.
+    let slot = unsafe { bucket.slot(leaf_of(&bucket, point)) };
     (store.point(slot) == point).then_some(slot)
 }
 
@@ -113,7 +122,9 @@ fn leaf_of(bucket: &View, point: &[f32]) -> usize {
     let (mut first, mut last, mut level) = (0, bucket.len - 1, 0);
     while first < last {
         let gap = bucket.levels.root_of(level, first, last);
-        if point[bucket.dimension(gap)] > bucket.cut(gap) {
+        // SAFETY: the bucket has this gap.
+        let (dimension, cut) = unsafe { (bucket.dimension(gap), bucket.cut(gap)) };
+        if point[dimension] > cut {
             first = gap + 1;
         } else {
             last = gap;

@@ -52,7 +52,7 @@ impl Bucket {
 
     /// Inserts a new leaf.
     pub(crate) fn insert(&mut self, opening: &Opening) {
-        debug_assert!(self.len <= CAPACITY);
+        check!(self.len <= CAPACITY);
         let (gap, leaf) = self.levels.open(opening.stretch, opening.level, opening.right);
         open(&mut self.dimensions, gap, opening.cut.0 as u16);
         open(&mut self.cuts, gap, opening.cut.1);
@@ -88,7 +88,7 @@ impl Bucket {
     /// Joins two buckets under a new root. Together they have at most [`CAPACITY`] leaves.
     pub(crate) fn join(left: &Self, (dimension, cut): (u16, f32), right: &Self) -> Self {
         let (root, len) = (left.len - 1, left.len + right.len);
-        debug_assert!(len <= CAPACITY);
+        check!(len <= CAPACITY);
         let mut joined = Self {
             len,
             levels: Levels::join(left.levels, root, right.levels, right.len - 1),

@@ -4,6 +4,11 @@
 //! So several trees take their steps in turns. While one tree waits for memory the others continue,
 //! and the processor mispredicts only the end of the longest way.
 
+#![allow(
+    unsafe_code,
+    reason = "the descent is the innermost loop, and checking its indices would slow it down"
+)]
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -158,10 +163,13 @@ fn descend_some<const CHANGE: i32, const FOURS: usize>(
             *path = indices;
             let (mut below, mut masses_below) = ([0; FOUR], [0; FOUR]);
             for i in 0..FOUR {
-                let node = arenas[some][i].at(indices[i] as usize);
+                // SAFETY: every link has the index of an existing node (`Tree::add_node`,
+                // `Tree::restore`), and 0 is the index of the first node, which every tree has.
+                let node = unsafe { arenas[some][i].at(indices[i] as usize) };
                 node.mass = node.mass.wrapping_add_signed(CHANGE);
                 masses_below[i] = node.mass;
-                below[i] = node.side(point).bits();
+                // SAFETY: the point is one of the forest.
+                below[i] = unsafe { node.side(point) }.bits();
             }
             counts[some] = counts[some].sub(active);
             ends[some] = Four::choose(active, Four::new(below), ends[some]);
@@ -187,12 +195,15 @@ struct Arena<'a> {
 }
 
 impl Arena<'_> {
+    /// Returns a node.
+    ///
+    /// # Safety
+    ///
+    /// The tree must have a node with this index. A tree never removes a node.
     #[inline(always)]
-    #[allow(unsafe_code, reason = "every link has the index of a node, and this is the innermost loop")]
-    fn at(&mut self, index: usize) -> &mut Node {
-        debug_assert!(index < self.nodes.len());
-        // SAFETY: a tree has its first node from the beginning and never removes a node. Every link
-        // has the index of an existing node (`Tree::add_node`, `Tree::restore`).
+    unsafe fn at(&mut self, index: usize) -> &mut Node {
+        check!(index < self.nodes.len());
+        // SAFETY: the caller promises that the node exists.
         unsafe { self.nodes.get_unchecked_mut(index) }
     }
 }
@@ -213,7 +224,8 @@ impl Tree {
             let sibling = mass.wrapping_sub(node.mass).wrapping_sub(1);
             mass = mass.wrapping_sub(sibling);
             codisp = better(codisp, sibling, mass);
-            end = node.side(point);
+            // SAFETY: the point is one of the forest.
+            end = unsafe { node.side(point) };
         }
         ways.nodes[number] = nodes as u32;
         (ways.ends[number], ways.masses[number], ways.codisps[number]) = (end, mass, codisp);

@@ -1,5 +1,7 @@
 //! Removing a point from a tree.
 
+#![allow(unsafe_code, reason = "boxes and points are read in whole eights, without checks")]
+
 use super::bucket::{Bucket, CAPACITY};
 use super::descend::Way;
 use super::link::Link;
@@ -104,21 +106,28 @@ impl Tree {
             for child in node.children {
                 if child.is_node() {
                     let start = pool.start(self.nodes[child.node()].bounds) + at;
-                    lo = lo.min(load(pool.boxes(), start));
-                    hi = hi.max(load(pool.boxes(), start + width));
+                    // SAFETY: a node has the index of a box that exists.
+                    unsafe {
+                        lo = lo.min(load(pool.boxes(), start));
+                        hi = hi.max(load(pool.boxes(), start + width));
+                    }
                 } else if let Some(bucket) = pool.view_bucket(child) {
                     for leaf in 0..bucket.len {
-                        let lanes: V = store.lanes(bucket.slot(leaf), at);
+                        // SAFETY: the leaves of a bucket have the slots of points.
+                        let lanes: V = unsafe { store.lanes(bucket.slot(leaf), at) };
                         lo = lo.min(lanes);
                         hi = hi.max(lanes);
                     }
                 } else {
-                    let lanes: V = store.lanes(child.record() as u32, at);
+                    // SAFETY: a leaf has the slot of a point.
+                    let lanes: V = unsafe { store.lanes(child.record() as u32, at) };
                     lo = lo.min(lanes);
                     hi = hi.max(lanes);
                 }
             }
-            changed |= probe.replace::<V, EIGHTS>(pool.boxes_mut(), (own, own + width), at, (lo, hi));
+            // SAFETY: a node has the index of a box that exists.
+            changed |=
+                unsafe { probe.replace::<V, EIGHTS>(pool.boxes_mut(), (own, own + width), at, (lo, hi)) };
         }
         changed
     }

@@ -1,5 +1,7 @@
 //! Inserting a point into a tree.
 
+#![allow(unsafe_code, reason = "boxes are written in whole eights, without checks")]
+
 use super::arrival::Arrival;
 use super::bucket::{Bucket, Opening};
 use super::descend::Way;
@@ -74,7 +76,8 @@ impl Tree {
         let bounds = pool.add_box();
         let (from, to) = (pool.start(self.nodes[below].bounds), pool.start(bounds));
         pool.boxes_mut().copy_within(from..from + 2 * width, to);
-        probe.grow::<Baseline, 0>(pool.boxes_mut(), to, to + width);
+        // SAFETY: the box was added to the pool.
+        unsafe { probe.grow::<Baseline, 0>(pool.boxes_mut(), to, to + width) };
         let node = self.add_node(Node {
             cut: cut.value,
             dimension: cut.dimension as u32,
@@ -100,10 +103,14 @@ impl Tree {
         let (lo, width) = (pool.start(index), probe.point().len());
         for at in chunks::<0>(width) {
             let (lower, upper) = (bounds.lower(at), bounds.upper(at));
-            write(pool.boxes_mut(), lo + at, lower, width - at);
-            write(pool.boxes_mut(), lo + width + at, upper, width - at);
+            // SAFETY: the box was added to the pool.
+            unsafe {
+                write(pool.boxes_mut(), lo + at, lower, width - at);
+                write(pool.boxes_mut(), lo + width + at, upper, width - at);
+            }
         }
-        probe.grow::<V, 0>(pool.boxes_mut(), lo, lo + width);
+        // SAFETY: as above.
+        unsafe { probe.grow::<V, 0>(pool.boxes_mut(), lo, lo + width) };
         self.node_of(bucket, mass, index, pool)
     }
 

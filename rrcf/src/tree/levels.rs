@@ -24,7 +24,7 @@ impl Levels {
         let differing = differing | differing >> 2;
         let differing = differing | differing >> 1;
         let equal = !differing & EACH & (u64::MAX << (4 * first));
-        debug_assert!(equal.trailing_zeros() / 4 < last as u32);
+        check!(equal.trailing_zeros() / 4 < last as u32);
         equal.trailing_zeros() as usize / 4
     }
 
@@ -39,7 +39,7 @@ impl Levels {
     /// be at least two leaves.
     #[inline(always)]
     pub(crate) fn close(&mut self, leaf: usize, leaves: usize) -> usize {
-        debug_assert!(leaves >= 2 && leaf < leaves);
+        check!(leaves >= 2 && leaf < leaves);
         let gaps = leaves - 1;
         let left_is_parent = leaf == gaps || (leaf > 0 && self.level(leaf - 1) > self.level(leaf));
         let parent = leaf - usize::from(left_is_parent);
@@ -74,7 +74,7 @@ impl Levels {
     /// is 0. `first` and `last` limit the leaves of both.
     #[inline(always)]
     pub(crate) fn nest(self, (first, last): (usize, usize), root: usize) -> Self {
-        debug_assert!(self.level(root) == 0);
+        check!(self.level(root) == 0);
         Self(self.0 + (EACH & below(last) & !below(first) & !(15 << (4 * root))))
     }
 
@@ -125,7 +125,7 @@ impl Descent {
         let differing = differing | differing >> 1;
         // Only the root of the stretch has this level.
         let root = self.within & !differing;
-        debug_assert!(root.is_power_of_two());
+        check!(root.is_power_of_two());
         let gap = root.trailing_zeros() as usize / 4;
         let right = self.sides >> gap & 1 == 1;
         let (on_left, on_right) = (root.wrapping_sub(1), !(root ^ root.wrapping_sub(1)));

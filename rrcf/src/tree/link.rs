@@ -21,18 +21,18 @@ impl Link {
     pub(crate) const NOTHING: Self = Self(LEAF << KIND | INDEX);
 
     pub(crate) fn to_node(index: u32) -> Self {
-        debug_assert!(index < NODE);
+        check!(index < NODE);
         Self(NODE | index)
     }
 
     pub(crate) fn to_leaf(slot: u32) -> Self {
-        debug_assert!(slot < INDEX);
+        check!(slot < INDEX);
         Self(LEAF << KIND | slot)
     }
 
     /// Creates a link to the record of a bucket, small or large, at this position of the pool.
     pub(crate) fn to_bucket(large: bool, record: usize) -> Self {
-        debug_assert!(record <= INDEX as usize);
+        check!(record <= INDEX as usize);
         Self((if large { LARGE } else { SMALL }) << KIND | record as u32)
     }
 

@@ -1,5 +1,7 @@
 //! Finding the place of a point in a tree.
 
+#![allow(unsafe_code, reason = "buckets and boxes are read and written without checks")]
+
 use super::arrival::Arrival;
 use super::bucket::CAPACITY;
 use super::descend::Way;
@@ -208,7 +210,9 @@ impl Tree {
             trail.step(node.mass + u32::from(!COUNTED), node.dimension);
         }
         for i in 0..depth.map_or(0, |depth| depth + 1) {
-            let dimension = if i < nest.depth { bucket.dimension(nest.gap(i)) as u32 } else { 0 };
+            // SAFETY: the gaps of a nest are those of its bucket.
+            let dimension =
+                if i < nest.depth { (unsafe { bucket.dimension(nest.gap(i)) }) as u32 } else { 0 };
             trail.step(nest.mass(i) + 1, dimension);
         }
         if let Spot::Node(_, cut) | Spot::Bucket(_, cut) = spot {
@@ -276,7 +280,8 @@ impl BoxesAbove for &mut Pool {
     #[inline(always)]
     fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe) {
         let lo = self.start(index);
-        probe.grow::<V, EIGHTS>(self.boxes_mut(), lo, lo + probe.point().len());
+        // SAFETY: a node has the index of a box that exists.
+        unsafe { probe.grow::<V, EIGHTS>(self.boxes_mut(), lo, lo + probe.point().len()) };
     }
 }
 

@@ -54,7 +54,7 @@ impl Tree {
             Some(parent) => {
                 let children = &mut self.nodes[parent].children;
                 let side = usize::from(children[1] == old);
-                debug_assert!(children[side] == old);
+                check!(children[side] == old);
                 children[side] = new;
             }
         }
@@ -91,19 +91,19 @@ impl Node {
         Self { cut: 0.0, dimension: 0, children: [Link::NOTHING; 2], mass: 0, bounds: NONE };
 
     /// Returns the child on the point's side of the cut.
+    ///
+    /// # Safety
+    ///
+    /// The point must have a value in the dimension of the cut. All points of a forest have the same
+    /// number of values. The dimensions of cuts are drawn within this number, or checked against it
+    /// when a snapshot is restored, so every point of the forest will do.
     #[inline(always)]
-    pub(super) fn side(&self, point: &[f32]) -> Link {
+    #[allow(unsafe_code, reason = "this is the innermost loop")]
+    pub(super) unsafe fn side(&self, point: &[f32]) -> Link {
         let [left, right] = self.children;
-        core::hint::select_unpredictable(value(point, self.dimension as usize) > self.cut, right, left)
+        check!((self.dimension as usize) < point.len());
+        // SAFETY: the caller promises that the point has this value.
+        let value = unsafe { *point.get_unchecked(self.dimension as usize) };
+        core::hint::select_unpredictable(value > self.cut, right, left)
     }
-}
-
-/// Returns a value of a point.
-#[inline(always)]
-#[allow(unsafe_code, reason = "every cut has a valid dimension, and this is the innermost loop")]
-fn value(point: &[f32], dimension: usize) -> f32 {
-    debug_assert!(dimension < point.len());
-    // SAFETY: all points of a forest have the same number of values. The dimensions of cuts are
-    // drawn within this number, or checked against it when a snapshot is restored.
-    unsafe { *point.get_unchecked(dimension) }
 }

@@ -3,6 +3,8 @@
 //! Sharing saves space: one tree uses what another has freed, so all trees together need little
 //! slack.
 
+#![allow(unsafe_code, reason = "records and boxes are read without checks, and this is where they are made")]
+
 use alloc::vec::Vec;
 
 use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
@@ -96,7 +98,9 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn bounds(&self, index: u32) -> Bounds<'_> {
         let lo = self.start(index);
-        Bounds { values: &self.boxes, lo, hi: lo + self.width }
+        // SAFETY: a node has the index of a box that exists, all boxes have the width of the points,
+        // and `new_box` leaves space after the last one.
+        unsafe { Bounds::new(&self.boxes, lo, lo + self.width) }
     }
 
     /// Adds a box and returns its index. The caller fills in its values.
@@ -151,9 +155,11 @@ impl Pool {
         if link.is_leaf() {
             // The record of a leaf is like a large one: no levels, one leaf, its slot.
             leaf.0[8..12].copy_from_slice(&(link.record() as u32).to_le_bytes());
-            return View::new(&leaf.0, shape);
+            // SAFETY: `LeafRecord` has the bytes of the largest record and the spare ones.
+            return unsafe { View::new(&leaf.0, shape) };
         }
-        View::new(&self.records[at..at + shape.size + SPARE], shape)
+        // SAFETY: the link of a bucket names a record of this shape.
+        unsafe { View::new(&self.records[at..at + shape.size + SPARE], shape) }
     }
 
     /// Returns a view of a bucket, or `None` for a leaf.
@@ -161,7 +167,11 @@ impl Pool {
     pub(crate) fn view_bucket(&self, link: Link) -> Option<View<'_>> {
         let (large, at) = (link.large(), link.record() * UNIT);
         let shape = &self.shapes[usize::from(large)];
-        if link.is_leaf() { None } else { Some(View::new(&self.records[at..at + shape.size + SPARE], shape)) }
+        if link.is_leaf() {
+            return None;
+        }
+        // SAFETY: the link of a bucket names a record of this shape.
+        Some(unsafe { View::new(&self.records[at..at + shape.size + SPARE], shape) })
     }
 
     /// Returns an unpacked copy of a bucket or a leaf.
@@ -178,7 +188,8 @@ impl Pool {
                 let large = len > SMALL;
                 let at = self.add_record(large);
                 let shape = self.shapes[usize::from(large)];
-                shape.pack(self.record_mut(at, &shape), bucket);
+                // SAFETY: the record is new and has this shape.
+                unsafe { shape.pack(self.record_mut(at, &shape), bucket) };
                 Link::to_bucket(large, at)
             }
         }
@@ -206,18 +217,21 @@ impl Pool {
         let shape = self.shapes[usize::from(link.large())];
         let record = self.record_mut(link.record(), &shape);
         let (len, leaf) = {
-            let view = View::new(record, &shape);
+            // SAFETY: the link of a bucket names a record of this shape.
+            let view = unsafe { View::new(record, &shape) };
             (view.len, view.find(slot))
         };
         // A large record stays until it has a few leaves less than a small one has room for.
         // Otherwise a bucket near that size would move to and fro.
         let least = if shape.capacity == SMALL { 2 } else { SMALL - 2 };
         if len > least {
-            shape.remove(record, leaf);
+            // SAFETY: as above, and the leaf was found in the record.
+            unsafe { shape.remove(record, leaf) };
             return link;
         }
         if len == 2 {
-            let other = View::new(record, &shape).slot(1 - leaf);
+            // SAFETY: as above; the record has two leaves.
+            let other = unsafe { View::new(record, &shape).slot(1 - leaf) };
             self.discard(link);
             return Link::to_leaf(other);
         }
@@ -242,11 +256,13 @@ impl Pool {
             let at = self.add_record(false);
             let shape = self.shapes[0];
             let slots = if right { [other, slot] } else { [slot, other] };
-            shape.pack_two(self.record_mut(at, &shape), slots, cut);
+            // SAFETY: the record is new and has this shape.
+            unsafe { shape.pack_two(self.record_mut(at, &shape), slots, cut) };
             return Inserted::At(Link::to_bucket(false, at));
         }
         if len < shape.capacity {
-            shape.insert(self.record_mut(link.record(), &shape), opening);
+            // SAFETY: the link names a record of this shape, which has room.
+            unsafe { shape.insert(self.record_mut(link.record(), &shape), opening) };
             return Inserted::At(link);
         }
         self.insert_and_move(link, opening)
@@ -270,7 +286,8 @@ impl Pool {
             return Link::to_leaf(slot);
         }
         let shape = self.shapes[usize::from(link.large())];
-        shape.set_slot(self.record_mut(link.record(), &shape), leaf, slot);
+        // SAFETY: the link names a record of this shape. The caller has the leaf from a view of it.
+        unsafe { shape.set_slot(self.record_mut(link.record(), &shape), leaf, slot) };
         link
     }
 

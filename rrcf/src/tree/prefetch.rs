@@ -1,5 +1,7 @@
 //! Hints to the processor about memory that a tree will need soon.
 
+#![allow(unsafe_code, reason = "buckets are read without checks")]
+
 use super::descend::Way;
 use super::nodes::{Node, Tree};
 use super::pool::Pool;
@@ -35,7 +37,8 @@ impl Way<'_> {
     pub(crate) fn prefetch_points(&self, pool: &Pool, store: &Store) {
         if let Some(bucket) = pool.view_bucket(self.end) {
             for leaf in 0..bucket.len {
-                store.prefetch(bucket.slot(leaf));
+                // SAFETY: the bucket has this leaf.
+                store.prefetch(unsafe { bucket.slot(leaf) });
             }
         }
     }

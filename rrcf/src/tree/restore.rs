@@ -1,5 +1,7 @@
 //! Building a tree from its layout.
 
+#![allow(unsafe_code, reason = "boxes are read and written in whole eights, without checks")]
+
 use alloc::vec;
 
 use super::bucket::{Bucket, CAPACITY};
@@ -170,7 +172,8 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
         for (i, &slot) in layout.slots[leaf..leaf + size].iter().enumerate() {
             bucket.slots[i] = slot;
             for chunk in chunks::<EIGHTS>(store.width()) {
-                let lanes: V = store.lanes(slot, chunk);
+                // SAFETY: the slots of a layout are checked: each has a point.
+                let lanes: V = unsafe { store.lanes(slot, chunk) };
                 self.set_box(i * stride + 2 * chunk, lanes, lanes);
             }
         }
@@ -187,7 +190,8 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
             bucket.cuts[gap] = self.next_cut(number, parted)?;
             for chunk in chunks::<EIGHTS>(store.width()) {
                 let [one, other] = [first, beyond].map(|leaf| leaf * stride + 2 * chunk);
-                let lanes = |at: usize| load::<V>(&self.scratch.boxes, at);
+                // SAFETY: the scratch has a box of whole eights for every leaf.
+                let lanes = |at: usize| unsafe { load::<V>(&self.scratch.boxes, at) };
                 let (lo, hi) = (lanes(one).min(lanes(other)), lanes(one + LANES).max(lanes(other + LANES)));
                 self.set_box(one, lo, hi);
             }
@@ -209,11 +213,13 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
             let (mut lo, mut hi): (V, V) = match bounds {
                 None => {
                     let boxes = &self.scratch.boxes;
-                    (load(boxes, 2 * chunk), load(boxes, 2 * chunk + LANES))
+                    // SAFETY: the scratch has a box of whole eights for every leaf.
+                    unsafe { (load(boxes, 2 * chunk), load(boxes, 2 * chunk + LANES)) }
                 }
                 Some(bounds) => {
                     let from = self.pool.start(bounds) + chunk;
-                    (load(self.pool.boxes(), from), load(self.pool.boxes(), from + width))
+                    // SAFETY: the box was added to the pool.
+                    unsafe { (load(self.pool.boxes(), from), load(self.pool.boxes(), from + width)) }
                 }
             };
             if let Some(lane) = dimension.checked_sub(chunk)
@@ -228,17 +234,27 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
             }
             // The right child is built first and sets the box; the left child then extends it.
             if part.side == 0 {
-                lo = lo.min(load(self.pool.boxes(), to + chunk));
-                hi = hi.max(load(self.pool.boxes(), to + width + chunk));
+                // SAFETY: the box of the parent was added to the pool.
+                unsafe {
+                    lo = lo.min(load(self.pool.boxes(), to + chunk));
+                    hi = hi.max(load(self.pool.boxes(), to + width + chunk));
+                }
             }
-            write(self.pool.boxes_mut(), to + chunk, lo, width - chunk);
-            write(self.pool.boxes_mut(), to + width + chunk, hi, width - chunk);
+            // SAFETY: as above.
+            unsafe {
+                write(self.pool.boxes_mut(), to + chunk, lo, width - chunk);
+                write(self.pool.boxes_mut(), to + width + chunk, hi, width - chunk);
+            }
         }
     }
 
     #[inline(always)]
     fn set_box<V: Eight>(&mut self, at: usize, lo: V, hi: V) {
-        write(&mut self.scratch.boxes, at, lo, LANES);
-        write(&mut self.scratch.boxes, at + LANES, hi, LANES);
+        assert!(at + 2 * LANES <= self.scratch.boxes.len(), "a box in the scratch");
+        // SAFETY: both are within the scratch.
+        unsafe {
+            write(&mut self.scratch.boxes, at, lo, LANES);
+            write(&mut self.scratch.boxes, at + LANES, hi, LANES);
+        }
     }
 }

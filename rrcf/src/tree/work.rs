@@ -1,5 +1,7 @@
 //! Buffers that are reused from point to point.
 
+#![allow(unsafe_code, reason = "boxes are read and written in whole eights, without checks")]
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -67,18 +69,22 @@ impl Boxes {
     pub(super) fn run<V: Eight, const EIGHTS: usize>(&mut self, bucket: &View, leaf: usize, store: &Store) {
         let stride = if EIGHTS > 0 { 2 * LANES * EIGHTS } else { self.level.len() };
         for at in chunks::<EIGHTS>(self.width) {
-            let end: V = store.lanes(bucket.slot(leaf), at);
+            // SAFETY: the leaves of a bucket have the slots of points.
+            let end: V = unsafe { store.lanes(bucket.slot(leaf), at) };
             for leaves in [0..leaf + 1, leaf + 1..bucket.len] {
                 // First from the leaf to the left end, then from the leaf to the right end.
                 let (begin, count) = (leaves.start, leaves.end - leaves.start);
                 let (mut lo, mut hi) = (end, end);
                 for step in 0..count {
                     let i = if begin == 0 { leaf - step } else { begin + step };
-                    let lanes: V = store.lanes(bucket.slot(i), at);
-                    lo = lanes.min(lo);
-                    hi = lanes.max(hi);
-                    write(&mut self.running, i * stride + 2 * at, lo, LANES);
-                    write(&mut self.running, i * stride + 2 * at + LANES, hi, LANES);
+                    // SAFETY: as above; `running` has a box of whole eights for every leaf.
+                    unsafe {
+                        let lanes: V = store.lanes(bucket.slot(i), at);
+                        lo = lanes.min(lo);
+                        hi = lanes.max(hi);
+                        write(&mut self.running, i * stride + 2 * at, lo, LANES);
+                        write(&mut self.running, i * stride + 2 * at + LANES, hi, LANES);
+                    }
                 }
             }
         }
@@ -96,17 +102,22 @@ impl Boxes {
         let mut held = [InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) }; MOST_EIGHTS];
         for at in chunks::<EIGHTS>(self.width) {
             let (one, other) = (first * stride + 2 * at, last * stride + 2 * at);
-            let lanes = |at: usize| load::<V>(&self.running, at);
+            // SAFETY: `running` has a box of whole eights for every leaf.
+            let lanes = |at: usize| unsafe { load::<V>(&self.running, at) };
             let lo = lanes(one).min(lanes(other));
             let hi = lanes(one + LANES).max(lanes(other + LANES));
             if EIGHTS > 0 {
                 held[at / LANES] = InRegisters { lo, hi };
             } else {
-                write(&mut self.level, at, lo, LANES);
-                write(&mut self.level, upper + at, hi, LANES);
+                // SAFETY: `level` has a box of whole eights.
+                unsafe {
+                    write(&mut self.level, at, lo, LANES);
+                    write(&mut self.level, upper + at, hi, LANES);
+                }
             }
         }
-        Fitted { held, wide: Bounds { values: &self.level, lo: 0, hi: upper } }
+        // SAFETY: `level` has a box of whole eights.
+        Fitted { held, wide: unsafe { Bounds::new(&self.level, 0, upper) } }
     }
 
     /// Returns the same box again, directly after a call of [`Boxes::fit`].
@@ -120,7 +131,8 @@ impl Boxes {
             return self.fit(first, last);
         }
         let held = [InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) }; MOST_EIGHTS];
-        Fitted { held, wide: Bounds { values: &self.level, lo: 0, hi: self.upper() } }
+        // SAFETY: `level` has a box of whole eights.
+        Fitted { held, wide: unsafe { Bounds::new(&self.level, 0, self.upper()) } }
     }
 }
 

@@ -64,6 +64,23 @@ pub async fn grant_roles(connection: &mut AsyncPgConnection) -> Result<bool, Mig
     is_true(connection, question).await
 }
 
+/// Creates a login that is a member of `thicket_engine`, such as that of the demo. Call it after
+/// [`grant_roles`]. Name and password may have ASCII letters, digits and underscores only.
+pub async fn create_engine_login(
+    connection: &mut AsyncPgConnection,
+    name: &str,
+    password: &str,
+) -> Result<(), MigrationError> {
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !(is_plain(name) && is_plain(password)) {
+        return Err(MigrationError(
+            "a name or a password has other characters than letters and digits".into(),
+        ));
+    }
+    let statement = format!("CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE thicket_engine");
+    connection.batch_execute(&statement).await.map_err(|error| MigrationError(error.into()))
+}
+
 async fn is_true(connection: &mut AsyncPgConnection, question: &str) -> Result<bool, MigrationError> {
     #[derive(QueryableByName)]
     struct Row {

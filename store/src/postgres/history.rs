@@ -63,13 +63,24 @@ pub async fn rows_after(
     after: Option<Applied>,
     field_sets: &FieldSets,
 ) -> Result<Vec<StoredReading>, StoreError> {
-    let mut after = after.unwrap_or((0, BEFORE_ALL));
+    rows_after_in_pages(pool, sensor, after, field_sets, PAGE).await
+}
+
+/// Returns what [`rows_after`] returns, with queries for at most `page` rows each, at least 1.
+pub async fn rows_after_in_pages(
+    pool: &PostgresPool,
+    sensor: SensorId,
+    after: Option<Applied>,
+    field_sets: &FieldSets,
+    page: usize,
+) -> Result<Vec<StoredReading>, StoreError> {
+    let (limit, mut after) = (page.max(1), after.unwrap_or((0, BEFORE_ALL)));
     let mut all = Vec::new();
     loop {
-        let range = RowRange::Between(after, (i32::MAX, AFTER_ALL), PAGE);
+        let range = RowRange::Between(after, (i32::MAX, AFTER_ALL), limit);
         let page =
             patiently(async { rows(&mut *pool.get().await?, sensor, range, field_sets).await }).await?;
-        let is_last = page.len() < PAGE;
+        let is_last = page.len() < limit;
         if let Some(last) = page.last() {
             after = (last.era, last.ts);
         }

@@ -8,6 +8,7 @@ mod checkpoint_memory;
 mod clocks;
 mod drop_day;
 mod gone_sensors;
+mod history;
 mod many_days;
 mod operators;
 mod rejected_rows;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection as _;
-use thicket_schema::postgres::{grant_roles, pending_migrations};
+use thicket_schema::postgres::{create_engine_login, grant_roles, pending_migrations};
 use thicket_schema::{PartitionId, Position};
 use thicket_store::postgres::{
     CheckpointFacts, DayOutcome, FieldSets, WriteSession, begin_retention, check_deployment, claim,
@@ -21,13 +21,10 @@ async fn start() -> (PostgresServer, String, String) {
     for _ in 0..2 {
         assert!(grant_roles(&mut server.connect().await).await.unwrap(), "run by a superuser");
     }
-    server
-        .execute(
-            "CREATE ROLE engine LOGIN IN ROLE thicket_engine; CREATE ROLE viewer LOGIN IN ROLE thicket_reader",
-        )
-        .await;
-    let url = |user: &str| server.url().replace("thicket@", &format!("{user}@"));
-    let (engine, viewer) = (url("engine"), url("viewer"));
+    let password = thicket_compose::password().unwrap();
+    create_engine_login(&mut server.connect().await, "engine", &password).await.unwrap();
+    server.execute(&format!("CREATE ROLE viewer LOGIN PASSWORD '{password}' IN ROLE thicket_reader")).await;
+    let (engine, viewer) = (server.url_as("engine"), server.url_as("viewer"));
     (server, engine, viewer)
 }
 
@@ -102,9 +99,9 @@ async fn another_login_cannot_act_with_the_owner_s_rights_before_the_roles_are_g
     check_deployment(&mut server.connect().await, 1).await.unwrap();
     claim(&postgres_pool(&server.url(), 1).unwrap(), &[PartitionId(0)]).await.unwrap();
     WriteSession::default().commit(&server.url(), &[&batch_of(&[1.0])]).await.unwrap();
-    server.execute("CREATE ROLE stranger LOGIN").await;
-    let url = server.url().replace("thicket@", "stranger@");
-    let mut stranger = connect_postgres(&url).await.unwrap();
+    let password = thicket_compose::password().unwrap();
+    server.execute(&format!("CREATE ROLE stranger LOGIN PASSWORD '{password}'")).await;
+    let mut stranger = connect_postgres(&server.url_as("stranger")).await.unwrap();
     let day = "'readings_y2026m11d22'";
     for call in [
         "ensure_day_partitions(ARRAY['2026-01-01'::date])",

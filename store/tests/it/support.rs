@@ -49,6 +49,10 @@ impl PostgresServer {
         self.server.url()
     }
 
+    pub(crate) fn url_as(&self, user: &str) -> String {
+        self.server.url_as(user)
+    }
+
     pub(crate) async fn connect(&self) -> PostgresConnection {
         connect_postgres(&self.url()).await.unwrap()
     }
@@ -67,6 +71,14 @@ impl PostgresServer {
 
     pub(crate) async fn execute(&self, statements: &str) {
         self.connect().await.batch_execute(statements).await.unwrap();
+    }
+
+    /// Returns the number that a query gives.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("({query})")))
+            .get_result(&mut self.connect().await)
+            .await
+            .unwrap()
     }
 }
 

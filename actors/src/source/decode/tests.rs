@@ -2,6 +2,7 @@ use thicket_codecs::TopicTemplate;
 use thicket_schema::Timestamp;
 
 use super::*;
+use crate::time_order::{Occupied, Step, TimeOrder};
 
 const NOW: i64 = 1_700_000_000_000_000;
 
@@ -17,6 +18,7 @@ fn subscription(topic: &str, template: &str) -> SubscriptionOptions {
         rules: PayloadRules::default(),
         max_future: Duration::from_mins(1),
         max_age: Duration::from_hours(1),
+        max_lead: Duration::from_secs(2),
     }
 }
 
@@ -133,6 +135,76 @@ fn a_relative_time_counts_from_the_arrival() {
         })
         .collect();
     assert_eq!(times, [(NOW - 5_000_000, true), (NOW, true)]);
+}
+
+/// Decodes one reading that arrives at a time. `lead`: how far its own time is ahead, in µs; `None`
+/// if it has none.
+fn reading_at(decoder: &MessageDecoder, arrival: i64, lead: Option<i64>) -> Reading {
+    let ts = lead.map_or_else(|| "null".to_owned(), |lead| (arrival + lead).to_string());
+    let payload = Bytes::from(format!("{{\"ts\":{ts},\"a\":{}}}", arrival % 1_000_000));
+    let message = DecodeMessage::new("sensors/site-1/mic-7", &payload, arrival);
+    let (_, record) = decoder.decode(message).remove(0);
+    let Item::Reading(reading) = record.item else { panic!("{record:?}") };
+    reading
+}
+
+/// Takes readings in the order of the log, and returns how many are stored as next in time, and how
+/// often the time began again.
+fn taken(readings: &[Reading]) -> (usize, i32) {
+    let mut order = TimeOrder::default();
+    let mut next = 0;
+    for reading in readings {
+        let step = order.decide(reading, 20, Some(&Occupied::default()));
+        next += usize::from(matches!(step, Step::Next { .. }));
+        order.store(step, reading);
+    }
+    (next, order.era())
+}
+
+#[test]
+fn a_reading_ahead_of_time_does_not_make_its_sensor_deaf() {
+    const SECOND: i64 = 1_000_000;
+    let decoder = decoder();
+    let read = |second: i64, lead| reading_at(&decoder, NOW + second * SECOND, Some(lead));
+    let ahead = read(0, 59 * SECOND);
+    assert_eq!((ahead.ts.0, ahead.stamped), (NOW + 2 * SECOND, true), "set back to max_lead");
+    let near = read(1, 2 * SECOND);
+    assert_eq!((near.ts.0, near.stamped), (NOW + 3 * SECOND, false), "its own time");
+    let mut readings = vec![ahead];
+    readings.extend((3..30).map(|second| read(second, 0)));
+    assert_eq!(taken(&readings), (28, 0));
+}
+
+#[test]
+fn a_clock_that_is_steadily_ahead_keeps_the_order() {
+    let decoder = decoder();
+    // Around the limit, in one message and in several.
+    let leads = [1_900_000, 2_100_000, 30_000_000, 59_000_000, 1_999_999, 59_000_000];
+    let readings: Vec<Reading> = (0..60)
+        .map(|i| reading_at(&decoder, NOW + i * 60_000_000, Some(leads[i as usize % leads.len()])))
+        .collect();
+    assert_eq!(taken(&readings), (60, 0));
+    let payload = r#"[{"ts":1700000050,"a":1},{"ts":1700000051,"a":2},{"ts":1700000052,"a":3}]"#;
+    let records = decoder.decode(message("sensors/site-1/mic-8", &Bytes::from_static(payload.as_bytes())));
+    let times = records.iter().filter_map(|(_, record)| match &record.item {
+        Item::Reading(reading) => Some(reading.ts.0 - NOW),
+        _ => None,
+    });
+    assert_eq!(times.collect::<Vec<_>>(), [2_000_000, 2_000_001, 2_000_002]);
+}
+
+#[test]
+fn a_clock_that_jumps_an_hour_ahead_and_back_makes_no_reading_late() {
+    const MINUTE: i64 = 60_000_000;
+    let decoder = decoder();
+    // Minutes 10 to 14 are read an hour too late. The time after them is not late for an hour.
+    let arrivals = (0..40).map(|minute| match minute {
+        10..15 => NOW + (minute + 60) * MINUTE,
+        _ => NOW + minute * MINUTE,
+    });
+    let readings: Vec<Reading> = arrivals.map(|now| reading_at(&decoder, now, None)).collect();
+    assert_eq!(readings[20].ts.0, NOW + 20 * MINUTE, "stamps follow the clock back");
+    assert_eq!(taken(&readings), (40, 1), "the time begins again once");
 }
 
 #[test]

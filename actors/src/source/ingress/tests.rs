@@ -31,6 +31,7 @@ fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
         rules: PayloadRules::default(),
         max_future: Duration::from_hours(1),
         max_age: Duration::from_hours(1),
+        max_lead: Duration::from_secs(2),
     };
     let decode = DecodeOptions { partitions: 8, subscriptions: vec![subscription] };
     let (append, appended) = record(|_| ());

@@ -70,6 +70,9 @@ pub(crate) struct MessageConfig {
     /// How far a timestamp may lie before the arrival.
     #[serde(with = "crate::config::duration")]
     pub(crate) max_age: Duration,
+    /// How far a timestamp may lie after the arrival without being set back.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) max_lead: Duration,
 }
 
 /// A rule for messages to ignore: those that match everything that the rule names.
@@ -156,6 +159,7 @@ impl MessageConfig {
             rules: self.payload_rules()?,
             max_future: self.max_future,
             max_age: self.max_age,
+            max_lead: self.max_lead,
         })
     }
 

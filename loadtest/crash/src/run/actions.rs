@@ -8,6 +8,7 @@ use anyhow::{bail, ensure};
 use thicket_testkit::timing::POLL_INTERVAL;
 use thicket_testkit::{EngineProcess, Launch, Signal, Tables, WrongClock, log_lines};
 
+use super::progress::Progress;
 use super::state::CaseRun;
 use crate::case::{Action, Build, Fault, Node};
 use crate::environment::Server;
@@ -21,7 +22,7 @@ const FIRE_LIMIT: Duration = Duration::from_secs(20);
 /// How long a takeover may take, far longer than a lease.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(15);
 /// How long it may take until a commit is fenced.
-const FENCE_LIMIT: Duration = Duration::from_secs(6);
+const FENCE_LIMIT: Duration = Duration::from_secs(20);
 
 impl CaseRun<'_> {
     pub(super) async fn act(&mut self, action: &Action) -> anyhow::Result<()> {
@@ -102,13 +103,16 @@ impl CaseRun<'_> {
 
     async fn until_stored(&mut self, part: f64) -> anyhow::Result<()> {
         let wanted = (self.traffic.expected.scored as f64 * part) as i64;
-        let started = Instant::now();
+        let mut progress = Progress::within(self.timeout);
         let mut tables = self.tables().await?;
-        while tables.ledger_sum("scored").await? < wanted {
-            ensure!(started.elapsed() < self.timeout, "fewer than {wanted} readings are stored");
+        loop {
+            let scored = tables.ledger_sum("scored").await?;
+            if scored >= wanted {
+                return Ok(());
+            }
+            ensure!(!progress.has_ended(scored), "{scored} readings are stored, fewer than {wanted}");
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        Ok(())
     }
 
     async fn until_killed(&mut self, node: Node) -> anyhow::Result<()> {

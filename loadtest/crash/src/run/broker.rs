@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use super::progress::Progress;
 use super::state::CaseRun;
 use crate::environment::Server;
 use crate::traffic::Message;
@@ -39,11 +40,12 @@ impl CaseRun<'_> {
     /// Waits until the engine has committed everything that is in the logs.
     pub(super) async fn until_idle(&mut self) -> anyhow::Result<()> {
         let (redis, mut tables) = (self.redis().await?, self.tables().await?);
-        let started = Instant::now();
+        let mut progress = Progress::within(self.timeout);
         let mut unchanged: Option<(Vec<_>, Instant)> = None;
         loop {
             let newest: Vec<_> = redis.logs().await?.into_iter().map(|log| log.newest).collect();
-            let is_committed = tables.positions().await? == newest;
+            let positions = tables.positions().await?;
+            let is_committed = positions == newest;
             unchanged = match unchanged {
                 Some((before, since)) if is_committed && before == newest => {
                     if since.elapsed() >= IDLE {
@@ -53,7 +55,7 @@ impl CaseRun<'_> {
                 }
                 _ => Some((newest, Instant::now())),
             };
-            ensure!(started.elapsed() < self.timeout, "the engine does not commit what is in the logs");
+            ensure!(!progress.has_ended(positions), "the engine does not commit what is in the logs");
             tokio::time::sleep(INTERVAL).await;
         }
     }

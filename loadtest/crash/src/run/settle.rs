@@ -1,12 +1,13 @@
 //! How every case ends: an engine without faults, the rest of the traffic, a closing reading of
 //! each sensor, all checks, and a stop.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::ensure;
 use thicket_testkit::log_lines;
 use thicket_testkit::timing::POLL_INTERVAL;
 
+use super::progress::Progress;
 use super::state::CaseRun;
 use crate::case::Node;
 use crate::settings::CHECKPOINT_EVERY;
@@ -90,21 +91,22 @@ impl CaseRun<'_> {
 
     /// Waits until every sensor's closing reading is committed, and with it everything in the logs.
     async fn until_closed(&mut self) -> anyhow::Result<()> {
-        let started = Instant::now();
+        let mut progress = Progress::within(self.timeout);
         let (redis, mut tables) = (self.redis().await?, self.tables().await?);
         // The closing readings have the same time, which no other reading has.
         let closing = &self.traffic.closing;
         let time = closing.iter().find_map(|message| message.brings.first()).copied().unwrap_or_default();
         loop {
             let stored = tables.readings_at(time).await? as usize;
+            let positions = tables.positions().await?;
             if stored == closing.len() {
                 let newest: Vec<_> = redis.logs().await?.into_iter().map(|log| log.newest).collect();
-                if newest == tables.positions().await? {
+                if newest == positions {
                     return Ok(());
                 }
             }
             ensure!(
-                started.elapsed() < self.timeout,
+                !progress.has_ended((stored, positions)),
                 "not everything is committed: the closing readings of {stored} of {} sensors\n{}",
                 closing.len(),
                 tables.ledger().await?
@@ -116,7 +118,7 @@ impl CaseRun<'_> {
     /// Waits until every sensor has passed its checkpoints, and every log was trimmed: otherwise
     /// the case proves little.
     async fn until_checkpointed_and_trimmed(&mut self) -> anyhow::Result<()> {
-        let started = Instant::now();
+        let mut progress = Progress::within(self.timeout);
         let redis = self.redis().await?;
         loop {
             let mut behind = Vec::new();
@@ -131,7 +133,7 @@ impl CaseRun<'_> {
                 return Ok(());
             }
             ensure!(
-                started.elapsed() < self.timeout,
+                !progress.has_ended((behind.clone(), untrimmed)),
                 "{behind:?} have not passed {CHECKPOINTS} checkpoints, {untrimmed} logs were not trimmed"
             );
             tokio::time::sleep(POLL_INTERVAL).await;

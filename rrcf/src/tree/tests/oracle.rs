@@ -105,7 +105,9 @@ impl PlainTree {
             return (Box::new(Plain::Leaf(point.to_vec(), count + 1)), Path::new());
         }
         let (values, width) = (bounds(&here), padded(point.len()));
-        let bounds = Bounds { values: &values, lo: 0, hi: width };
+        // SAFETY: the bounds are padded.
+        #[allow(unsafe_code, reason = "a box of the test")]
+        let bounds = unsafe { Bounds::new(&values, 0, width) };
         let outside = (0..point.len()).any(|d| point[d] < values[d] || point[d] > values[width + d]);
         if outside {
             let ranges = probe.ranges::<Baseline, 0>(bounds, &self.weights);
