@@ -72,6 +72,15 @@ pub(crate) fn authorities(file: Option<&Path>) -> Result<RootCertStore, FileErro
     Ok(store)
 }
 
+/// Reads the CA certificates of a file, or of the system for `None`; at least one.
+pub(crate) fn authority_certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    if let Some(path) = file {
+        return certificates("CA certificates", path);
+    }
+    let found = rustls_native_certs::load_native_certs().certs;
+    if found.is_empty() { Err(FileError::NoSystemAuthorities) } else { Ok(found) }
+}
+
 /// Reads all certificates of a file; at least one.
 pub(crate) fn certificates(
     what: &'static str,

@@ -8,7 +8,7 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 
-use crate::files::FileError;
+use crate::files::{FileError, authority_certificates};
 use crate::identity::{Identity, IdentityFiles};
 use crate::verification::Verification;
 use crate::verifier::ServerVerifier;
@@ -73,6 +73,13 @@ impl TlsSettings {
         // A resumed session would not verify the certificate again.
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
+    }
+
+    /// Returns the CA certificates to trust, each in DER form, for a library with a verifier of its own.
+    /// Reads their file.
+    pub fn authorities(&self) -> Result<Vec<Vec<u8>>, TlsError> {
+        let der = authority_certificates(self.ca.as_deref())?;
+        Ok(der.into_iter().map(|certificate| certificate.as_ref().to_vec()).collect())
     }
 
     fn verifier(&self, provider: &CryptoProvider) -> Result<ServerVerifier, TlsError> {

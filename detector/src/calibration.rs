@@ -2,9 +2,11 @@
 //!
 //! 1. *Rarity.* A general conversion turns the surprise into a rarity. How often a sensor reaches
 //!    great surprises depends on its kind: skewed values reach them more often than normal ones.
-//!    Therefore the conversion gives way to the sensor's own past, as that grows.
-//! 2. *Threshold.* Alarms are few, and the last step from the rarity to their number depends on how
-//!    rare readings follow each other. Therefore the threshold rises on a sensor that raises more
+//!    Therefore the conversion gives way to the sensor's own past, as that grows. Where rare readings
+//!    come in bursts, there are fewer bursts than rare readings, and a burst raises one alarm.
+//!    Therefore the own past also counts the greatest rarity of each block of readings.
+//! 2. *Threshold.* Alarms are few, and the last step from the rarity to their number differs between
+//!    sensors. Therefore the threshold rises on a sensor that raises more
 //!    alarms than it may, and falls a little on one that raises fewer.
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +19,18 @@ use crate::tail::Tail;
 const TRUST: f64 = 20_000.0;
 /// The weight of the general conversion in the slope of the own tail, in past values.
 const PRIOR: f64 = 50.0;
+/// Readings of a block. A burst of rare readings is seldom longer, because the moving means of the
+/// measures reach back 20 readings.
+const BLOCK: u32 = 32;
+/// Bursts do not count for a reading that is as common as this among the readings, and count fully
+/// for one as rare as this: only bursts of rare readings raise alarms.
+const COMMON: f64 = 1.0;
+const RARE: f64 = 3.0;
 /// A past of N readings can show that a reading is as rare as one in this many times N, not more.
 const YOUTH: f64 = 3.0;
-/// Alarms, raised and due, that a new sensor starts with, so that the first alarms hardly move its
-/// threshold.
-const FIRST_ALARMS: f64 = 6.0;
+/// Alarms, raised and due, that a new sensor starts with, so that its first alarm raises the
+/// threshold by less than a factor of ten.
+const FIRST_ALARMS: f64 = 2.0;
 /// Change of the threshold if ten times as many alarms are raised as are due.
 const GAIN: f64 = 4.0;
 /// The threshold falls by at most this much, however few alarms are raised.
@@ -34,6 +43,11 @@ const MEMORY: f64 = 20.0;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Calibration {
     past: Tail,
+    /// The greatest rarities of the past blocks.
+    past_blocks: Tail,
+    /// The greatest rarity of the block that has begun, and the number of its readings.
+    greatest: f64,
+    count: u32,
     /// Alarms raised so far, and alarms that the readings so far allow. Both fade.
     raised: f64,
     due: f64,
@@ -43,14 +57,37 @@ impl Calibration {
     /// Returns the rarity of a surprise.
     pub(crate) fn rarity(&self, surprise: f64, with_means: bool) -> f64 {
         let general = rarity_of(surprise, with_means);
-        let own = self.past.rarity_with_prior(general, PRIOR);
+        let of_reading = self.past.rarity_with_prior(general, PRIOR);
+        let excess = (self.rarity_among_blocks(general) - of_reading).max(0.0);
+        let part = ((of_reading - COMMON) / (RARE - COMMON)).clamp(0.0, 1.0);
+        let own = of_reading + part * excess;
         let past = self.past.total() as f64;
         (past * own + TRUST * general) / (past + TRUST)
     }
 
+    /// Returns the rarity of a reading of a series that has as many blocks as the past with so great
+    /// a rarity, but whose readings do not depend on each other. It is 0 before the first block.
+    fn rarity_among_blocks(&self, general: f64) -> f64 {
+        if self.past_blocks.total() == 0 {
+            return 0.0;
+        }
+        let of_block = self.past_blocks.rarity_with_prior(general, PRIOR);
+        let share_of_blocks = libm::exp10(-of_block).clamp(f64::MIN_POSITIVE, 1.0);
+        // A share of 1 − (1 − p)^BLOCK of the blocks has a reading with a share of p.
+        let share = -libm::expm1(libm::log1p(-share_of_blocks) / f64::from(BLOCK));
+        -libm::log10(share)
+    }
+
     /// Adds a surprise to the past.
     pub(crate) fn learn(&mut self, surprise: f64, with_means: bool) {
-        self.past.learn(rarity_of(surprise, with_means));
+        let general = rarity_of(surprise, with_means);
+        self.past.learn(general);
+        self.greatest = self.greatest.max(general);
+        self.count += 1;
+        if self.count == BLOCK {
+            self.past_blocks.learn(self.greatest);
+            (self.greatest, self.count) = (0.0, 0);
+        }
     }
 
     /// Returns the rarity from which a reading begins an alarm. `past` is the number of readings
@@ -82,11 +119,16 @@ impl Calibration {
 
     /// Returns whether this calibration is consistent. A restored snapshot is checked with it.
     pub(crate) fn is_sound(&self) -> bool {
-        self.past.is_sound() && self.raised >= 0.0 && self.due >= 0.0
+        self.past.is_sound()
+            && self.past_blocks.is_sound()
+            && self.greatest >= 0.0
+            && self.count < BLOCK
+            && self.raised >= 0.0
+            && self.due >= 0.0
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        self.past.memory_usage()
+        self.past.memory_usage() + self.past_blocks.memory_usage()
     }
 }
 
@@ -117,6 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_of_rare_readings_counts_about_as_one() {
+        let (mut scattered, mut in_bursts) = (Calibration::default(), Calibration::default());
+        for i in 0..96_000_u32 {
+            let of = |is_rare: bool| if is_rare { 2.5 } else { f64::from(i % 10) / 10.0 };
+            scattered.learn(of(i % 1_000 == 0), false);
+            in_bursts.learn(of(i % 16_000 < 16), false);
+        }
+        let [each, burst] = [&scattered, &in_bursts].map(|calibration| calibration.rarity(2.4, false));
+        assert!((2.5..3.4).contains(&each) && burst > each + 0.5, "{each} {burst}");
+    }
+
+    #[test]
     fn a_young_past_can_reach_the_threshold() {
         let calibration = Calibration::default();
         let threshold = |past| calibration.threshold(1.0, 604_800.0, past);
@@ -132,7 +186,7 @@ mod tests {
             calibration.count_reading(1.0, 10_080.0);
         }
         let quiet = calibration.threshold(1.0, 10_080.0, 1_000_000);
-        assert!((LOWEST..0.0).contains(&(quiet - usual)));
+        assert!((LOWEST - 1e-9..0.0).contains(&(quiet - usual)));
         (0..20).for_each(|_| calibration.count_alarm());
         let loud = calibration.threshold(1.0, 10_080.0, 1_000_000);
         assert!(loud > usual + 1.0, "{usual} {loud}");

@@ -91,6 +91,11 @@ impl Suppression {
 }
 
 impl QuietHours {
+    /// Returns whether a moment, in microseconds since 1970, lies within these hours of a time zone.
+    pub fn cover(self, ts_micros: i64, zone: TimeZone) -> bool {
+        self.contains(second_of_day(zone.local_seconds(ts_micros)))
+    }
+
     fn contains(self, second: u32) -> bool {
         if self.from <= self.to {
             (self.from..self.to).contains(&second)

@@ -16,6 +16,7 @@ use crate::discover::DiscoverArgs;
 use crate::explain::args::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::migrate::MigrateArgs;
+use crate::notify::args::NotifyCommand;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
@@ -155,6 +156,11 @@ pub(crate) enum Command {
     Anomalies {
         #[command(subcommand)]
         command: AnomaliesCommand,
+    },
+    /// Tests a route of notifications, lists notifications, and silences sensors.
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// Computes a detection again and explains it.
     Explain(ExplainArgs),

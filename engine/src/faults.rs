@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES, RULES};
+use thicket_store::faults::{FAIL_POINTS, LOST_REPLIES, NOTIFICATION_POINTS, RULES};
 
 use crate::terminal::errln;
 
@@ -28,6 +28,7 @@ pub(crate) fn set() -> anyhow::Result<()> {
         let count: u64 = count.parse().context("THICKET_FAULTS: place@count")?;
         let place = FAIL_POINTS
             .iter()
+            .chain(&NOTIFICATION_POINTS)
             .find(|known| **known == place)
             .context("THICKET_FAULTS: no such fail point")?;
         if LOST_REPLIES.contains(place) {

@@ -25,6 +25,7 @@ mod http;
 mod ledger;
 mod losses;
 mod migrate;
+mod notify;
 mod output;
 mod own_clock;
 mod presets;
@@ -110,6 +111,7 @@ fn main() -> ExitCode {
         Command::Quarantine { command } => on_threads(quarantine::quarantine(&config, command)),
         Command::Sensors { command } => on_threads(sensor_fields::sensors(&config, command)),
         Command::Anomalies { command } => on_threads(anomalies::anomalies(&config, command)),
+        Command::Notify { command } => on_threads(notify::notify(&config, command)),
         Command::Explain(args) => on_threads(explain::explain(&config, args)),
         Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
+use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
 use thicket_actors::supervision::{ExitSignal, Frozen, Watchdog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,8 +18,8 @@ use crate::reload::{self, Origin};
 use crate::revision::REVISION;
 use crate::stores_watch::StoresWatch;
 use crate::{
-    brokers, checkpoint_keep, clocks, fleet, ledger, own_clock, prune, retention, security, service_manager,
-    topology,
+    brokers, checkpoint_keep, clocks, fleet, ledger, notify, own_clock, prune, retention, security,
+    service_manager, topology,
 };
 
 /// Exit code: an actor gave up, or another node took over.
@@ -60,6 +61,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
+    let notifier = notify::start(config, &topology, &metrics, &exit)?;
     phase.send_replace(Phase::Running);
     service_manager::ready();
     let _ledger = ledger::watch(config, &metrics);
@@ -89,7 +91,10 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );
     tokio::select! {
-        () = topology.drain() => {
+        () = async {
+            topology.drain().await;
+            let _ = notifier.send(Drain).await;
+        } => {
             tracing::info!("stopped");
             Ok(code)
         }

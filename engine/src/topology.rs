@@ -21,7 +21,7 @@ use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOption
 use thicket_schema::Keys;
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool,
+    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool, register_routes,
 };
 use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
 use thicket_store::retry::Backoff;
@@ -48,6 +48,8 @@ pub(crate) struct Topology {
     checkpointer: Addr<Checkpointer>,
     keeper: Addr<PartitionKeeper>,
     arbiters: Vec<Arbiter>,
+    deployment: String,
+    node: NodeName,
 }
 
 /// Starts all actors. Waits for PostgreSQL and Redis without a limit; fails only if waiting does
@@ -83,7 +85,8 @@ pub(crate) async fn start(
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");
     let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
     let Stores { writers, checkpointer, keeper } = stores;
-    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters })
+    let (deployment, node) = (starter.deployment.id, starter.node);
+    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters, deployment, node })
 }
 
 fn shard_handle(shard: &Addr<Shard>) -> ShardHandle {
@@ -262,6 +265,16 @@ impl Starter<'_> {
 }
 
 impl Topology {
+    /// The id that tells this deployment from others.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// The name of this node.
+    pub(crate) fn node(&self) -> &NodeName {
+        &self.node
+    }
+
     /// The ingress, which publishes changes of the configuration.
     pub(crate) fn ingress(&self) -> Addr<MqttIngress> {
         self.ingress.clone()
@@ -329,10 +342,11 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions.
+/// Checks the number of partitions, and adds routes that are new: what happens from now on is for them.
 async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
+    register_routes(&mut connection, &config.notify.names()).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
 }
 

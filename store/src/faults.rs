@@ -35,6 +35,9 @@ pub const FAIL_POINTS: [&str; 27] = [
     "restore.after",
 ];
 
+/// The fail points around the sending of a notification. Only an engine with routes passes them.
+pub const NOTIFICATION_POINTS: [&str; 2] = ["notify.before", "notify.after"];
+
 /// The fail points that drop a reply instead of ending the process.
 pub const LOST_REPLIES: [&str; 2] = ["append.lost", "commit.lost"];
 
@@ -71,7 +74,10 @@ pub enum Poison {
 
 /// Passes a fail point. A crash test may end the process here.
 pub fn pass(point: &'static str) {
-    debug_assert!(FAIL_POINTS.contains(&point), "{point} is no fail point");
+    debug_assert!(
+        FAIL_POINTS.contains(&point) || NOTIFICATION_POINTS.contains(&point),
+        "{point} is no fail point"
+    );
     fail_point!(point);
 }
 

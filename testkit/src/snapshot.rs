@@ -18,8 +18,9 @@ const DEAD_LETTERS: &str = "dead_letters";
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
 /// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`. So
-/// do `since` and `behind_us` of `sensor_clocks`.
-const TABLES: [(&str, &str); 6] = [
+/// do `since` and `behind_us` of `sensor_clocks`, and of `notifications` all columns of the sender and the
+/// labels that people set.
+const TABLES: [(&str, &str); 7] = [
     (
         "anomalies",
         "SELECT concat_ws(' ', s.name, a::text, encode(sha256(record_send(a)), 'hex')) AS text
@@ -30,6 +31,12 @@ const TABLES: [(&str, &str); 6] = [
         "SELECT concat_ws(' ', topic, encode(payload, 'escape'),
                           to_jsonb(d) - '{generation,n,item,received,replayed}'::text[]) AS text
          FROM dead_letters d ORDER BY topic, reason, payload, detail",
+    ),
+    (
+        "notifications",
+        "SELECT concat_ws(' ', s.name, n.started, n.kind, n.item) AS text
+         FROM notifications n LEFT JOIN sensors s ON s.id = n.sensor WHERE n.kind <> 'label'
+         ORDER BY s.name, n.started, n.kind DESC",
     ),
     (
         "clock_changes",

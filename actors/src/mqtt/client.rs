@@ -107,12 +107,27 @@ impl Client {
 
     /// Publishes a message. At QoS 1, one [`Event::Published`] follows.
     pub fn publish(&self, topic: &str, payload: Vec<u8>, qos: Qos) -> Result<(), ConnectionGone> {
+        self.try_publish(topic, payload, qos, false)
+    }
+
+    /// Publishes a message that the broker retains. An empty payload removes the retained message.
+    pub fn publish_retained(&self, topic: &str, payload: Vec<u8>, qos: Qos) -> Result<(), ConnectionGone> {
+        self.try_publish(topic, payload, qos, true)
+    }
+
+    fn try_publish(
+        &self,
+        topic: &str,
+        payload: Vec<u8>,
+        qos: Qos,
+        is_retained: bool,
+    ) -> Result<(), ConnectionGone> {
         match self {
             Self::V3(client) => {
-                client.try_publish(topic, v3::qos(qos), false, payload).map_err(|_| ConnectionGone)
+                client.try_publish(topic, v3::qos(qos), is_retained, payload).map_err(|_| ConnectionGone)
             }
             Self::V5(client) => {
-                client.try_publish(topic, v5::qos(qos), false, payload).map_err(|_| ConnectionGone)
+                client.try_publish(topic, v5::qos(qos), is_retained, payload).map_err(|_| ConnectionGone)
             }
         }
     }

@@ -55,8 +55,10 @@ pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str) -> Res
     let names: Vec<String> = keys.keys().cloned().collect();
     for name in names {
         let key = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-        let below = match defaults.get(&name) {
-            Some(Value::Dict(_, below)) => below,
+        // The keys of [[notify.routes]] have their defaults in [notify.route].
+        let of_element = || name.strip_suffix('s').and_then(|element| defaults.get(element));
+        let below = match (defaults.get(&name), of_element()) {
+            (Some(Value::Dict(_, below)), _) | (Some(Value::Array(..)), Some(Value::Dict(_, below))) => below,
             _ => defaults,
         };
         match keys.get_mut(&name) {

@@ -13,7 +13,7 @@ use super::error::{ConfigError, did_you_mean};
 const MAX_PROBLEMS: usize = 50;
 
 /// Keys whose values must not be shown.
-const SECRETS: [&str; 2] = ["password", "url"];
+const SECRETS: [&str; 3] = ["password", "token", "url"];
 
 /// Reads `own` merged over `defaults`. `place` is where the keys of `own` are, such as `mqtt[1]`;
 /// empty for the root.

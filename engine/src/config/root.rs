@@ -11,6 +11,7 @@ use super::duration::show;
 use super::error::{ConfigError, all_of};
 use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
+use super::notify::NotifyConfig;
 use super::sections::{
     CheckpointConfig, DeadLettersConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig,
     RedisConfig, SensorsConfig, ShardsConfig, ShutdownConfig,
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// The stop.
     pub(crate) shutdown: ShutdownConfig,
+    /// Who is told of anomalies.
+    pub(crate) notify: NotifyConfig,
     /// The detector of every sensor.
     #[serde(default)]
     pub(crate) detector: DetectorConfig,
@@ -146,6 +149,7 @@ impl Config {
             ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),
+            ("notify.max_waiting", self.notify.max_waiting),
             ("checkpoint.memory", self.checkpoint.memory.bytes().unwrap_or(1)),
             ("shards.memory", self.shards.memory.bytes().unwrap_or(1)),
         ];
@@ -176,6 +180,7 @@ impl Config {
                 "must be at most 10m: every reading waits that long, and the broker keeps its message meanwhile",
             ),
             retention,
+            self.notify.routes().map(drop),
             detector,
             rules,
         ]))

@@ -370,3 +370,22 @@ fn the_files_of_tokens_are_read_and_every_problem_with_them_is_shown() {
     assert!(problems[0].starts_with("2: http.read_token_file: /no/such/file cannot be read"), "{problems:?}");
     assert!(problems[1].starts_with("3: http.operate_token_file: ") && problems[1].contains("at least 16"));
 }
+
+#[test]
+fn a_wrong_route_is_named_by_line_and_key_and_its_secrets_may_be_in_files() {
+    let first = "[[notify.routes]]\nname = \"a\"\nurl = \"https://host/x\"\n";
+    let second = |keys: &str| problems(&format!("{first}\n[[notify.routes]]\n{keys}"), &[]);
+    let unknown = second("name = \"b\"\nurl = \"https://host/x\"\nmin_grad = 1.0\n");
+    assert_eq!(unknown, ["8: notify.routes[1].min_grad: unknown key; did you mean min_grade?"]);
+    let twice = second("name = \"a\"\nurl = \"https://host/x\"\n");
+    assert!(twice[0].starts_with("6: notify.routes[1].name: another route has this name"), "{twice:?}");
+    let address = second("name = \"b\"\nurl = \"host\"\n");
+    assert!(address[0].starts_with("7: notify.routes[1].url: must look like"), "{address:?}");
+    let default = problems("[notify.route]\nreceiver = \"pigeon\"\n", &[]);
+    assert!(default[0].starts_with("2: notify.route.receiver: \"pigeon\" is none of webhook"), "{default:?}");
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"secret\n").unwrap();
+    let config = load_text(&format!("{first}token_file = {:?}\n", file.path())).unwrap();
+    assert_eq!(config.notify.routes().unwrap()[0].config.token, "secret");
+}

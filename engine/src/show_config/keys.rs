@@ -2,7 +2,7 @@
 
 /// Whether the tables of an array are written one below the other, each under its own heading.
 pub(super) fn has_headings(key: &str) -> bool {
-    matches!(key, "mqtt" | "subscriptions" | "detectors")
+    matches!(key, "mqtt" | "subscriptions" | "detectors" | "routes")
 }
 
 /// Joins the key of a table and a name.

@@ -85,14 +85,20 @@ fn drop_own_topics(broker: &mut Value) {
     }
 }
 
-/// Hides passwords, also those in URLs.
+/// Hides passwords, also those in URLs, the headers of webhooks, and the paths of their URLs, which are
+/// often secret.
 fn hide_secrets(value: &mut Value) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(hide_secrets),
         Value::Object(keys) => {
             for (key, value) in keys {
                 match value {
-                    Value::String(text) if key == "url" => *text = with_hidden_password(text),
+                    Value::String(text) if key == "url" => {
+                        *text = with_hidden_path(&with_hidden_password(text));
+                    }
+                    Value::Object(headers) if key == "headers" => {
+                        headers.values_mut().for_each(|value| *value = HIDDEN.into());
+                    }
                     Value::String(text) if is_secret(key) && !text.is_empty() => HIDDEN.clone_into(text),
                     value => hide_secrets(value),
                 }
@@ -100,6 +106,15 @@ fn hide_secrets(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Hides the path of the URL of a webhook.
+fn with_hidden_path(url: &str) -> String {
+    let path = ["http://", "https://"].iter().find_map(|scheme| {
+        let rest = url.strip_prefix(scheme)?;
+        Some(scheme.len() + rest.find('/')? + 1)
+    });
+    path.map_or_else(|| url.to_owned(), |path| format!("{}{HIDDEN}", &url[..path]))
 }
 
 fn is_secret(key: &str) -> bool {

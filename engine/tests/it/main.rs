@@ -20,12 +20,14 @@ mod fields;
 mod http;
 mod lamps;
 mod mqtt;
+mod notifications;
 mod outages;
 mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
+mod receivers;
 mod reconcile;
 mod restart;
 mod retention;

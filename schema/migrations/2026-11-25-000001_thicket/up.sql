@@ -382,6 +382,83 @@ CREATE TABLE log_losses (
     PRIMARY KEY (partition, after_generation, after_n, before_generation, before_n)
 );
 
+-- The outbox of notifications. The transaction that stores the change of an anomaly also writes the row,
+-- so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly began. ended:
+-- it is over. label: a person labelled it; item is then the time of the label in µs since the Unix epoch, and 0 otherwise.
+-- id: the order of the rows of a sensor. stored and is_routed are of the sender, which deletes old rows.
+CREATE TABLE notifications (
+    sensor    bigint      NOT NULL,
+    started   timestamptz NOT NULL,
+    kind      text        NOT NULL CHECK (kind IN ('opened', 'ended', 'label')),
+    item      bigint      NOT NULL DEFAULT 0,
+    id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    stored    timestamptz NOT NULL DEFAULT now(),
+    is_routed boolean     NOT NULL DEFAULT false,
+    PRIMARY KEY (sensor, started, kind, item)
+);
+CREATE INDEX notifications_unrouted ON notifications (id) WHERE NOT is_routed;
+CREATE INDEX notifications_stored ON notifications (stored);
+
+-- The routes of the configuration that a node has used. since: notifications that were stored before are
+-- not for the route. holder: the node that sends for it, until held_until. The row with an empty name is
+-- the lease of the node that distributes the outbox.
+CREATE TABLE notification_routes (
+    route      text        PRIMARY KEY,
+    since      timestamptz NOT NULL DEFAULT now(),
+    holder     text        NOT NULL DEFAULT '',
+    held_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+
+-- A message to the receiver of a route. Its deliveries never change, so a repeat has the same key.
+CREATE TABLE notification_messages (
+    id           bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    route        text        NOT NULL,
+    site         text        NOT NULL,
+    key          text        NOT NULL,
+    state        text        NOT NULL DEFAULT 'sending' CHECK (state IN ('sending', 'sent', 'failed')),
+    attempts     int         NOT NULL DEFAULT 0,
+    next_attempt timestamptz NOT NULL DEFAULT now(),
+    created      timestamptz NOT NULL DEFAULT now(),
+    changed      timestamptz NOT NULL DEFAULT now(),
+    error        text        NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX notification_messages_sending ON notification_messages (route) WHERE state = 'sending';
+CREATE INDEX notification_messages_changed ON notification_messages (route, site, changed);
+CREATE INDEX notification_messages_created ON notification_messages (route, created);
+
+-- One row per notification and route. held: the conditions of the route are not met yet, such as its
+-- least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message. passed: the route
+-- does not announce this kind, or announces another row instead. dropped: the anomaly ended before the
+-- conditions of the route were met. position: the order of the rows of a sensor.
+CREATE TABLE notification_deliveries (
+    route    text        NOT NULL,
+    sensor   bigint      NOT NULL,
+    started  timestamptz NOT NULL,
+    kind     text        NOT NULL CHECK (kind IN ('opened', 'ended', 'label', 'reminder')),
+    item     bigint      NOT NULL DEFAULT 0,
+    position bigint      NOT NULL,
+    site     text        NOT NULL,
+    state    text        NOT NULL DEFAULT 'held'
+             CHECK (state IN ('held', 'waiting', 'sending', 'sent', 'failed', 'passed', 'dropped')),
+    due      timestamptz NOT NULL DEFAULT now(),
+    changed  timestamptz NOT NULL DEFAULT now(),
+    message  bigint,
+    PRIMARY KEY (route, sensor, started, kind, item)
+);
+CREATE INDEX notification_deliveries_open ON notification_deliveries (route, state, due) WHERE state IN ('held', 'waiting');
+CREATE INDEX notification_deliveries_message ON notification_deliveries (message);
+CREATE INDEX notification_deliveries_changed ON notification_deliveries (changed);
+
+-- Sensors whose anomalies are not announced until a time. pattern: * any text, ? any character.
+CREATE TABLE silences (
+    id      bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    pattern text        NOT NULL,
+    until   timestamptz NOT NULL,
+    note    text        NOT NULL DEFAULT '',
+    author  text        NOT NULL DEFAULT '',
+    created timestamptz NOT NULL DEFAULT now()
+);
+
 -- Views with stable names: dashboards and people read these, so that the tables can change.
 
 CREATE VIEW reading_values AS

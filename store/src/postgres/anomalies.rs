@@ -11,7 +11,7 @@ use thicket_detector::{Cause, Event};
 use thicket_schema::postgres::{AnomalyRow, anomalies};
 use thicket_schema::{Flag, SensorId, Timestamp};
 
-use self::anomaly::JoinedRow;
+pub(super) use self::anomaly::JoinedRow;
 use super::pattern::like;
 
 pub use self::anomaly::{Anomaly, AnomalyLabel, by_share, serialize_causes};

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::pooled_connection::deadpool::{BuildError, Pool, PoolError};
+use diesel_async::pooled_connection::deadpool::{BuildError, Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
@@ -36,6 +36,9 @@ pub type QueryError = diesel::result::Error;
 
 /// A pool of connections for queries.
 pub type PostgresPool = Pool<AsyncPgConnection>;
+
+/// A connection of a pool.
+pub type PooledConnection = Object<AsyncPgConnection>;
 
 /// Why a query has no result.
 #[derive(Debug, thiserror::Error)]

@@ -50,7 +50,8 @@ pub struct NewLabel<'a> {
     pub author: &'a str,
 }
 
-/// Sets the label of an anomaly. Has no effect if the sensor has no anomaly that started then.
+/// Sets the label of an anomaly, and writes a notification of it. Has no effect if the sensor has no
+/// anomaly that started then.
 pub async fn set_label(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -58,11 +59,15 @@ pub async fn set_label(
     new: NewLabel<'_>,
 ) -> QueryResult<()> {
     sql_query(
-        "INSERT INTO labels (sensor, started, label, note, author)
-         SELECT sensor, started, $3, $4, $5 FROM anomalies WHERE sensor = $1 AND started = $2
-         ON CONFLICT (sensor, started) DO UPDATE
-         SET label = excluded.label, note = excluded.note, author = excluded.author, set_at = excluded.set_at,
-             logged = false",
+        "WITH labelled AS (
+             INSERT INTO labels (sensor, started, label, note, author)
+             SELECT sensor, started, $3, $4, $5 FROM anomalies WHERE sensor = $1 AND started = $2
+             ON CONFLICT (sensor, started) DO UPDATE
+             SET label = excluded.label, note = excluded.note, author = excluded.author, set_at = excluded.set_at,
+                 logged = false
+             RETURNING sensor, started, set_at)
+         INSERT INTO notifications (sensor, started, kind, item)
+         SELECT sensor, started, 'label', (extract(epoch FROM set_at) * 1000000)::bigint FROM labelled ON CONFLICT DO NOTHING",
     )
     .bind::<BigInt, _>(sensor.0)
     .bind::<Timestamptz, _>(started)

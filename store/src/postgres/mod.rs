@@ -11,6 +11,7 @@
 //!   must know of them. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
+//! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
@@ -37,6 +38,7 @@ mod labels;
 mod late;
 mod ledgers;
 mod log_losses;
+mod notifications;
 mod partitions;
 mod pattern;
 mod pending_writes;
@@ -65,8 +67,8 @@ pub use clocks::{
 };
 pub use configs::stored_configs;
 pub use connection::{
-    PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres, database_bytes,
-    ping_postgres, postgres_pool,
+    PooledConnection, PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres,
+    database_bytes, ping_postgres, postgres_pool,
 };
 pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
 pub use dead_letters::{
@@ -88,6 +90,14 @@ pub use labels::{
 };
 pub use ledgers::{PartitionLedger, partition_ledgers};
 pub use log_losses::{LogLoss, StoredLoss, stored_losses};
+pub use notifications::{
+    Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
+    ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
+    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
+    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
+    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
+    sent_message, silence,
+};
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,
     mark_clean_shutdown, newest_generation, partitions_configured_otherwise,

@@ -17,6 +17,7 @@ use super::dead_letters::insert_dead_letters;
 use super::labels::insert_applied_labels;
 use super::late::{LateOutcome, insert_late};
 use super::log_losses::insert_losses;
+use super::notifications::{announce, announce_reshaped};
 use super::positions::{Advance, lock_partitions};
 use super::readings::insert_readings;
 use super::sensor_fields::write_field_reports;
@@ -191,7 +192,9 @@ impl<'a> PendingWrites<'a> {
             }
         }
         for batch in &self.batches {
+            announce_reshaped(connection, &batch.reshaped).await?;
             close_open_anomalies(connection, &batch.reshaped).await?;
+            announce(connection, &batch.anomalies).await?;
             upsert_anomalies(connection, &batch.anomalies).await?;
             insert_applied_labels(connection, &batch.applied_labels).await?;
             update_clocks(connection, &batch.clocks).await?;

@@ -38,7 +38,7 @@ impl NodeName {
     }
 
     /// Whether another name belongs to a process of this host that has ended.
-    pub(super) fn is_dead_local_process(&self, other: &str) -> bool {
+    pub fn is_dead_local_process(&self, other: &str) -> bool {
         let (Some(own), Some(other)) = (parse(&self.text), parse(other)) else { return false };
         let is_here = !own.host.is_empty() && own.host == other.host && own != other;
         is_here && start_time(other.pid) != Some(other.started)

@@ -48,7 +48,7 @@ pub struct AnomalyLabel {
 
 /// A row of `anomalies`, joined with `sensors` and `labels`.
 #[derive(QueryableByName)]
-pub(super) struct JoinedRow {
+pub(in crate::postgres) struct JoinedRow {
     #[diesel(embed)]
     anomaly: AnomalyRow,
     #[diesel(sql_type = Text)]

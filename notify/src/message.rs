@@ -1,0 +1,199 @@
+//! What a receiver is told: one message about the anomalies of one site.
+
+use serde::Serialize;
+use thicket_schema::Timestamp;
+use thicket_store::postgres::{Anomaly, MessageEvent, NotificationKind, OutgoingMessage, serialize_causes};
+
+use crate::{keys, words};
+
+/// Anomalies that the text of a message names. It counts the others.
+const NAMED: usize = 10;
+/// Characters of a line of the text.
+const LINE: usize = 300;
+/// Causes that a line names.
+const CAUSES: usize = 2;
+
+/// A message, as templates see it. Every text can be sent to a receiver; none is a secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct Message {
+    /// Name of the deployment.
+    pub deployment: String,
+    /// Name of the route.
+    pub route: String,
+    /// The site of the sensors.
+    pub site: String,
+    /// By which a repeat of the message is recognised.
+    pub key: String,
+    /// By which messages about the site are recognised.
+    pub site_key: String,
+    /// `open` if any announced anomaly of the site goes on, else `over`.
+    pub status: &'static str,
+    /// Number of announced anomalies of the site that go on.
+    pub open: i64,
+    /// Whether this is only a test.
+    pub is_test: bool,
+    /// One line.
+    pub title: String,
+    /// A line for each anomaly.
+    pub text: String,
+    /// Number of anomalies.
+    pub total: usize,
+    /// The anomalies, those of each sensor in order.
+    pub events: Vec<Event>,
+}
+
+/// An anomaly of a message, in the state that it has when the message is sent.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// By which the anomaly is recognised.
+    pub key: String,
+    /// Name of the sensor.
+    pub sensor: String,
+    /// What the message says of it, in order: `opened`, `reminder`, `label`, `ended`.
+    pub kinds: Vec<&'static str>,
+    /// `open` or `over`.
+    pub status: &'static str,
+    /// Time of the first anomalous reading.
+    pub started: Timestamp,
+    /// Time of the last anomalous reading; `None` while it goes on.
+    pub ended: Option<Timestamp>,
+    /// Whether it ended because it has become the new normal.
+    pub accepted: bool,
+    /// The highest grade.
+    pub grade: f64,
+    /// Time of the rarest reading.
+    pub peak_at: Timestamp,
+    /// Number of anomalous readings.
+    pub readings: i32,
+    /// The fields with the greatest parts, and what was expected of them.
+    pub why: String,
+    /// Each field's part.
+    #[serde(serialize_with = "serialize_causes")]
+    pub causes: Vec<thicket_detector::Cause>,
+    /// The label of a person; `None` without one.
+    pub label: Option<&'static str>,
+    /// The remark of that person.
+    pub note: String,
+}
+
+/// Where a message belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Name of the deployment.
+    pub deployment: &'a str,
+    /// Name of the route.
+    pub route: &'a str,
+}
+
+impl Message {
+    /// Creates the message of stored deliveries.
+    pub fn new(origin: Origin<'_>, outgoing: &OutgoingMessage, events: Vec<MessageEvent>) -> Self {
+        let OutgoingMessage { site, key, open, .. } = outgoing;
+        let events = events.into_iter().map(|event| Event::new(origin.deployment, event)).collect();
+        Self::of(origin, site, key, *open, events)
+    }
+
+    /// Creates a message that tests a route. It looks like one about an anomaly.
+    pub fn test(origin: Origin<'_>, anomaly: Anomaly) -> Self {
+        let Origin { deployment, route } = origin;
+        let key = format!("{deployment}/test/{route}/{}", anomaly.started);
+        let (site, kinds) = (anomaly.sensor.clone(), vec![NotificationKind::Opened, NotificationKind::Ended]);
+        let event = Event::new(deployment, MessageEvent { anomaly, kinds });
+        let mut message = Self::of(origin, &site, &key, 0, vec![event]);
+        message.is_test = true;
+        message.title = format!("Test of the route {route}: {}", message.title);
+        message
+    }
+
+    fn of(origin: Origin<'_>, site: &str, key: &str, open: i64, events: Vec<Event>) -> Self {
+        let mut lines: Vec<String> = events.iter().take(NAMED).map(|event| cut(&event.line())).collect();
+        if events.len() > NAMED {
+            lines.push(format!("and {} more", events.len() - NAMED));
+        }
+        let is_open = open > 0 || events.iter().any(|event| event.ended.is_none());
+        Self {
+            deployment: origin.deployment.to_owned(),
+            route: origin.route.to_owned(),
+            site: site.to_owned(),
+            key: key.to_owned(),
+            site_key: keys::of_site(origin.deployment, site),
+            status: if is_open { "open" } else { "over" },
+            open,
+            is_test: false,
+            title: cut(&title(site, open, &events)),
+            text: lines.join("\n"),
+            total: events.len(),
+            events,
+        }
+    }
+}
+
+fn title(site: &str, open: i64, events: &[Event]) -> String {
+    match events {
+        [event] => event.headline(),
+        events if open == 0 => format!("{} anomalies at {site}, all over", events.len()),
+        events => format!("{} anomalies at {site}, {open} open", events.len()),
+    }
+}
+
+impl Event {
+    fn new(deployment: &str, MessageEvent { anomaly, kinds }: MessageEvent) -> Self {
+        let causes = anomaly.causes.iter().filter(|cause| cause.share > 0.0).take(CAUSES);
+        let why = causes.map(words::cause).collect::<Vec<_>>().join("; ");
+        let (label, note) = match anomaly.label {
+            Some(label) => (Some(label.label.name()), label.note),
+            None => (None, String::new()),
+        };
+        Self {
+            key: keys::of_anomaly(deployment, &anomaly.sensor, anomaly.started),
+            kinds: kinds.into_iter().map(NotificationKind::name).collect(),
+            status: if anomaly.ended.is_some() { "over" } else { "open" },
+            started: anomaly.started,
+            ended: anomaly.ended,
+            accepted: anomaly.accepted,
+            grade: anomaly.peak_grade,
+            peak_at: anomaly.peak_at,
+            readings: anomaly.readings,
+            why,
+            causes: anomaly.causes,
+            label,
+            note,
+            sensor: anomaly.sensor,
+        }
+    }
+
+    fn headline(&self) -> String {
+        let sensor = &self.sensor;
+        match (self.kinds.last().copied(), self.ended, self.label) {
+            (Some("label"), _, Some(label)) => format!("Labelled {label}: anomaly at {sensor}"),
+            (_, Some(_), _) => format!("Over: anomaly at {sensor}"),
+            (Some("reminder"), ..) => format!("Goes on: anomaly at {sensor}"),
+            _ => format!("Anomaly at {sensor}"),
+        }
+    }
+
+    fn line(&self) -> String {
+        let (sensor, started) = (&self.sensor, words::time(self.started));
+        let why = if self.why.is_empty() { String::new() } else { format!(": {}", self.why) };
+        let time = match self.ended {
+            Some(ended) => {
+                let lasted = words::duration((ended.0 - self.started.0) as f64 / 1e6);
+                let ended = words::time(ended);
+                let accepted = if self.accepted { ", when it became normal" } else { "" };
+                format!("from {started} to {ended} ({lasted}){accepted}")
+            }
+            None => format!("since {started}"),
+        };
+        let label = self.label.map_or_else(String::new, |label| format!(", labelled {label}"));
+        format!("{sensor}{why} ({time}, grade {:.3}{label})", self.grade)
+    }
+}
+
+/// Cuts a line that is too long, and removes line breaks: names and remarks come from outside.
+fn cut(line: &str) -> String {
+    let flat = line.chars().map(|character| if character.is_control() { ' ' } else { character });
+    if line.chars().count() <= LINE {
+        return flat.collect();
+    }
+    flat.take(LINE - 1).chain(['…']).collect()
+}

@@ -1,0 +1,60 @@
+//! The receivers of messages: webhooks, brokers and mail servers.
+
+mod email;
+mod mqtt;
+mod webhook;
+
+use std::time::Duration;
+
+use crate::config::{ReceiverKind, RouteConfig, RouteProblem};
+use crate::message::Message;
+
+/// The receiver of a route.
+#[derive(Clone, Debug)]
+pub enum Receiver {
+    /// HTTP POST.
+    Webhook(Box<webhook::Webhook>),
+    /// Retained messages of a broker.
+    Mqtt(Box<mqtt::MqttReceiver>),
+    /// E-mail.
+    Email(Box<email::Email>),
+}
+
+/// Why a receiver has not accepted a message. No text contains a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It may accept the message later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It may accept the message after this time.
+    #[error("too many requests; it asks to wait {} s", .0.as_secs())]
+    Later(Duration),
+    /// It will hardly accept the message ever.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Receiver {
+    /// Checks the settings of a receiver. Reads its files.
+    pub fn new(config: &RouteConfig) -> Result<Self, RouteProblem> {
+        Ok(match config.receiver {
+            ReceiverKind::Webhook => Self::Webhook(Box::new(webhook::Webhook::new(config)?)),
+            ReceiverKind::Mqtt => Self::Mqtt(Box::new(mqtt::MqttReceiver::new(config)?)),
+            ReceiverKind::Email => Self::Email(Box::new(email::Email::new(config)?)),
+        })
+    }
+
+    /// Sends a message. `limit` bounds one attempt.
+    pub async fn send(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
+        let sending = async {
+            match self {
+                Self::Webhook(webhook) => webhook.send(message, limit).await,
+                Self::Mqtt(mqtt) => mqtt.send(message).await,
+                Self::Email(email) => email.send(message).await,
+            }
+        };
+        let seconds = limit.as_secs_f64();
+        let sent = tokio::time::timeout(limit, sending).await;
+        sent.unwrap_or_else(|_| Err(SendError::Unavailable(format!("no answer within {seconds} s"))))
+    }
+}

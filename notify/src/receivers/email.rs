@@ -1,0 +1,115 @@
+//! E-mail through an SMTP server. The `Message-ID` has the key of the message.
+
+use std::time::Duration;
+
+use lettre::message::{Mailbox, header};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::SendError;
+use crate::config::{RouteConfig, RouteProblem};
+use crate::message::Message;
+
+/// A mail server, and the people to write to.
+#[derive(Clone)]
+pub struct Email {
+    url: String,
+    credentials: Option<(String, String)>,
+    ca: Option<String>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    timeout: Duration,
+}
+
+/// Without the password.
+impl std::fmt::Debug for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Email").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl Email {
+    pub(super) fn new(config: &RouteConfig) -> Result<Self, RouteProblem> {
+        let RouteConfig { url, from, to, .. } = config;
+        let address = |key, text: &str| -> Result<Mailbox, RouteProblem> {
+            let problem =
+                |_| RouteProblem::new(key, format!("{text:?} is no address, such as Ada <ada@example.org>"));
+            text.parse().map_err(problem)
+        };
+        if to.is_empty() {
+            return Err(RouteProblem::new("to", "name at least one address"));
+        }
+        if url.contains('@') {
+            return Err(RouteProblem::new(
+                "url",
+                "has a user or a password; write them as username and password",
+            ));
+        }
+        let email = Self {
+            url: url.clone(),
+            credentials: (!config.username.is_empty())
+                .then(|| (config.username.clone(), config.password.clone())),
+            ca: (!config.ca.is_empty()).then(|| config.ca.clone()),
+            from: address("from", from)?,
+            to: to.iter().map(|to| address("to", to)).collect::<Result<_, _>>()?,
+            timeout: config.timeout,
+        };
+        email.transport()?;
+        Ok(email)
+    }
+
+    /// Returns a connection that is made when the first mail is sent. Reads the certificates.
+    fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, RouteProblem> {
+        const FORM: &str = "must look like smtps://host, smtp://host?tls=required (STARTTLS) or smtp://host";
+        let wrong = |_| RouteProblem::new("url", FORM);
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&self.url).map_err(wrong)?;
+        if let Some(ca) = &self.ca {
+            builder = builder.tls(self.tls(ca)?);
+        }
+        if let Some((username, password)) = &self.credentials {
+            builder = builder.credentials(Credentials::new(username.clone(), password.clone()));
+        }
+        Ok(builder.timeout(Some(self.timeout)).build())
+    }
+
+    /// Returns TLS with a CA certificate of the user's own.
+    fn tls(&self, ca: &str) -> Result<Tls, RouteProblem> {
+        let wrong = |error: &dyn std::fmt::Display| RouteProblem::new("ca", format!("{ca}: {error}"));
+        let host = self.url.split("://").nth(1).unwrap_or_default();
+        let host = host.split(['/', ':', '?']).next().unwrap_or_default().to_owned();
+        let pem = std::fs::read(ca).map_err(|error| wrong(&error))?;
+        let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(&error))?;
+        let parameters = TlsParameters::builder(host).add_root_certificate(certificate).build_rustls();
+        let parameters = parameters.map_err(|error| wrong(&error))?;
+        Ok(if self.url.starts_with("smtps://") {
+            Tls::Wrapper(parameters)
+        } else {
+            Tls::Required(parameters)
+        })
+    }
+
+    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+        let transport = self.transport().map_err(|problem| SendError::Unavailable(problem.to_string()))?;
+        let mail = self.mail(message).map_err(|error| SendError::Refused(error.to_string()))?;
+        match transport.send(mail).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_permanent() => Err(SendError::Refused(error.to_string())),
+            Err(error) => Err(SendError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {
+        let id = format!("<thicket-{:032x}@{}>", xxh3_128(message.key.as_bytes()), self.from.email.domain());
+        let mut mail = Mail::builder().from(self.from.clone()).subject(&message.title).message_id(Some(id));
+        for to in &self.to {
+            mail = mail.to(to.clone());
+        }
+        let text = format!(
+            "{}\n\n{}\n\nRoute {} of the deployment {}.\n",
+            message.title, message.text, message.route, message.deployment
+        );
+        mail.header(header::ContentType::TEXT_PLAIN).body(text)
+    }
+}

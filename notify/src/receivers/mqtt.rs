@@ -1,0 +1,128 @@
+//! A retained message on a topic of each sensor, there while an anomaly goes on.
+
+use std::time::Duration;
+
+use serde_json::json;
+use thicket_actors::mqtt::{
+    BrokerAddress, Client, Event as MqttEvent, EventLoop, MqttOptions, Qos, Versions, open,
+};
+use thicket_connect::TlsSettings;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::SendError;
+use crate::config::{RouteConfig, RouteProblem};
+use crate::message::{Event, Message};
+
+/// The part of `topic` that stands for the sensor's name.
+const SENSOR: &str = "{sensor}";
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// A broker, and the topics of sensors.
+#[derive(Clone, Debug)]
+pub struct MqttReceiver {
+    options: MqttOptions,
+    topic: String,
+    /// The first level of discovery topics of Home Assistant; empty for no discovery.
+    home_assistant: String,
+}
+
+impl MqttReceiver {
+    pub(super) fn new(config: &RouteConfig) -> Result<Self, RouteProblem> {
+        let RouteConfig { name, url, topic, home_assistant, .. } = config;
+        let ca = (!config.ca.is_empty()).then(|| config.ca.clone().into());
+        let tls = TlsSettings { ca, ..TlsSettings::default() };
+        let address = BrokerAddress::new(url, tls).map_err(|error| RouteProblem::new("url", error))?;
+        address.transport().map_err(|error| RouteProblem::new("ca", error))?;
+        if !topic.contains(SENSOR) || topic.contains(['+', '#']) {
+            return Err(RouteProblem::new("topic", "must contain {sensor}, and neither + nor #"));
+        }
+        let credentials =
+            (!config.username.is_empty()).then(|| (config.username.clone(), config.password.clone()));
+        let options = MqttOptions {
+            name: format!("notify {name}"),
+            address,
+            versions: Versions::Auto,
+            client_id: String::new(),
+            credentials,
+            keep_alive: KEEP_ALIVE,
+            session_expiry: None,
+            max_in_flight: 1,
+        };
+        Ok(Self { options, topic: topic.clone(), home_assistant: home_assistant.clone() })
+    }
+
+    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+        let mut options = self.options.clone();
+        // A broker disconnects an older connection of the same name.
+        options.client_id = format!(
+            "thicket-notify-{:016x}",
+            xxh3_64(message.route.as_bytes()) ^ u64::from(std::process::id())
+        );
+        let (client, mut event_loop) =
+            open(&options).await.map_err(|failure| SendError::Unavailable(failure.to_string()))?;
+        for event in &message.events {
+            if !self.home_assistant.is_empty() && event.ended.is_none() {
+                let (topic, payload) = self.discovery(message, event);
+                publish(&client, &mut event_loop, &topic, payload).await?;
+            }
+            let state = if event.ended.is_some() {
+                Vec::new()
+            } else {
+                serde_json::to_vec(event).map_err(|error| SendError::Refused(error.to_string()))?
+            };
+            publish(&client, &mut event_loop, &self.topic_of(event), state).await?;
+        }
+        if client.disconnect().is_ok() {
+            // The broker has every message; it may close the connection first.
+            while let Ok(event) = event_loop.poll().await {
+                if matches!(event, MqttEvent::Disconnected) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn topic_of(&self, event: &Event) -> String {
+        // The name is of a topic already; + and # cannot be in one.
+        self.topic.replace(SENSOR, &event.sensor.replace(['+', '#'], "_"))
+    }
+
+    /// Returns the topic and the payload by which Home Assistant learns of a sensor.
+    fn discovery(&self, message: &Message, event: &Event) -> (String, Vec<u8>) {
+        let id = format!("thicket_{}_{:016x}", message.deployment, xxh3_64(event.sensor.as_bytes()));
+        let topic = self.topic_of(event);
+        let config = json!({
+            "name": format!("Anomaly {}", event.sensor),
+            "unique_id": id,
+            "object_id": id,
+            "device_class": "problem",
+            "state_topic": topic,
+            "value_template": "{{ 'ON' if value | length > 0 else 'OFF' }}",
+            "json_attributes_topic": topic,
+            "device": {
+                "identifiers": [format!("thicket_{}", message.deployment)],
+                "name": format!("Thicket {}", message.deployment),
+                "manufacturer": "Thicket",
+            },
+        });
+        (format!("{}/binary_sensor/{id}/config", self.home_assistant), config.to_string().into_bytes())
+    }
+}
+
+/// Publishes a retained message, and waits until the broker has it.
+async fn publish(
+    client: &Client,
+    event_loop: &mut EventLoop,
+    topic: &str,
+    payload: Vec<u8>,
+) -> Result<(), SendError> {
+    let unavailable = |error: &dyn std::fmt::Display| SendError::Unavailable(error.to_string());
+    client.publish_retained(topic, payload, Qos::AtLeastOnce).map_err(|error| unavailable(&error))?;
+    loop {
+        let event = event_loop.poll().await.map_err(|failure| unavailable(&failure))?;
+        if let MqttEvent::Published(accepted) = event {
+            return accepted.map_err(|refusal| unavailable(&refusal));
+        }
+    }
+}

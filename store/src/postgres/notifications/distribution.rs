@@ -1,0 +1,131 @@
+//! Makes a delivery of each notification in the outbox for each route that wants it.
+
+use std::collections::BTreeSet;
+
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::Timestamp;
+
+use super::routes::OUTBOX;
+use super::{NotificationKind, kind_of};
+
+/// Maximum number of notifications that one transaction distributes.
+const PAGE: i64 = 1_000;
+
+/// A notification of the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredNotification {
+    /// Name of the sensor.
+    pub sensor: String,
+    /// When the anomaly began.
+    pub started: Timestamp,
+    /// What it says.
+    pub kind: NotificationKind,
+}
+
+/// What one transaction distributed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distribution {
+    /// Number of notifications.
+    pub notifications: usize,
+    /// The route of each delivery that was refused, because too many wait for the route.
+    pub refused: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    sensor: String,
+    #[diesel(sql_type = Timestamptz)]
+    started: Timestamp,
+    #[diesel(sql_type = Text)]
+    kind: String,
+}
+
+#[derive(QueryableByName)]
+struct RouteName {
+    #[diesel(sql_type = Text)]
+    route: String,
+}
+
+/// Distributes the oldest notifications of the outbox. `routes_of` returns the routes that want a
+/// notification, each with the site of the sensor. A route for which `max_waiting` deliveries wait gets
+/// no more anomalies that begin. Does nothing while another node distributes.
+pub async fn distribute(
+    connection: &mut AsyncPgConnection,
+    max_waiting: u64,
+    routes_of: impl Fn(&StoredNotification) -> Vec<(String, String)> + Send + Sync,
+) -> QueryResult<Distribution> {
+    connection
+        .transaction(async |connection| {
+            let lease: Vec<RouteName> =
+                sql_query("SELECT route FROM notification_routes WHERE route = $1 FOR UPDATE SKIP LOCKED")
+                    .bind::<Text, _>(OUTBOX)
+                    .load(connection)
+                    .await?;
+            if lease.is_empty() {
+                return Ok(Distribution::default());
+            }
+            let rows: Vec<Row> = sql_query(
+                "SELECT n.id, coalesce(s.name, '') AS sensor, n.started, n.kind
+                 FROM notifications n LEFT JOIN sensors s ON s.id = n.sensor
+                 WHERE NOT n.is_routed ORDER BY n.id LIMIT $1",
+            )
+            .bind::<BigInt, _>(PAGE)
+            .load(connection)
+            .await?;
+            if rows.is_empty() {
+                return Ok(Distribution::default());
+            }
+            let full = full_routes(connection, max_waiting).await?;
+            let mut distribution = Distribution { notifications: rows.len(), refused: Vec::new() };
+            let (mut routes, mut ids, mut sites) = (Vec::new(), Vec::new(), Vec::new());
+            for Row { id, sensor, started, kind } in &rows {
+                let kind = kind_of(kind);
+                let notification = StoredNotification { sensor: sensor.clone(), started: *started, kind };
+                for (route, site) in routes_of(&notification) {
+                    if kind == NotificationKind::Opened && full.contains(&route) {
+                        distribution.refused.push(route);
+                        continue;
+                    }
+                    routes.push(route);
+                    ids.push(*id);
+                    sites.push(site);
+                }
+            }
+            sql_query(
+                "INSERT INTO notification_deliveries (route, sensor, started, kind, item, position, site)
+                 SELECT d.route, n.sensor, n.started, n.kind, n.item, n.id, d.site
+                 FROM unnest($1, $2, $3) AS d (route, id, site)
+                 JOIN notifications n ON n.id = d.id AND NOT n.is_routed
+                 JOIN notification_routes r ON r.route = d.route AND r.since <= n.stored
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind::<Array<Text>, _>(routes)
+            .bind::<Array<BigInt>, _>(ids)
+            .bind::<Array<Text>, _>(sites)
+            .execute(connection)
+            .await?;
+            sql_query("UPDATE notifications SET is_routed = true WHERE NOT is_routed AND id = ANY ($1)")
+                .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+                .execute(connection)
+                .await?;
+            Ok(distribution)
+        })
+        .await
+}
+
+/// Returns the routes for which this many deliveries wait.
+async fn full_routes(connection: &mut AsyncPgConnection, max_waiting: u64) -> QueryResult<BTreeSet<String>> {
+    let full: Vec<RouteName> = sql_query(
+        "SELECT route FROM notification_deliveries WHERE state IN ('held', 'waiting')
+         GROUP BY route HAVING count(*) >= $1",
+    )
+    .bind::<BigInt, _>(max_waiting.cast_signed())
+    .load(connection)
+    .await?;
+    Ok(full.into_iter().map(|row| row.route).collect())
+}

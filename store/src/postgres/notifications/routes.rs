@@ -1,0 +1,115 @@
+//! The routes of the configuration: which node sends for each, how much waits for it, and the end of
+//! what is old.
+
+use std::time::Duration;
+
+use diesel::sql_types::{Array, BigInt, Double, Text};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+
+/// The route whose lease admits one node at a time to the outbox.
+pub(super) const OUTBOX: &str = "";
+
+/// Adds routes that are new. Notifications that are stored already are not for them.
+pub async fn register_routes(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryResult<()> {
+    let mut all = routes.to_vec();
+    all.push(OUTBOX.to_owned());
+    sql_query("INSERT INTO notification_routes (route) SELECT unnest($1) ON CONFLICT DO NOTHING")
+        .bind::<Array<Text>, _>(all)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Which node sends for a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteHold {
+    /// This node, until its lease ends.
+    Held,
+    /// Another node.
+    HeldBy(String),
+}
+
+/// Takes or renews the lease of a route. `lease` must be longer than one attempt to send.
+pub async fn hold_route(
+    connection: &mut AsyncPgConnection,
+    route: &str,
+    node: &str,
+    lease: Duration,
+) -> QueryResult<RouteHold> {
+    #[derive(QueryableByName)]
+    struct Holder {
+        #[diesel(sql_type = Text)]
+        holder: String,
+    }
+    let held = sql_query(
+        "UPDATE notification_routes SET holder = $2, held_until = now() + $3 * interval '1 second'
+         WHERE route = $1 AND (holder = $2 OR held_until < now())",
+    )
+    .bind::<Text, _>(route)
+    .bind::<Text, _>(node)
+    .bind::<Double, _>(lease.as_secs_f64())
+    .execute(connection)
+    .await?;
+    if held == 1 {
+        return Ok(RouteHold::Held);
+    }
+    let holders: Vec<Holder> = sql_query("SELECT holder FROM notification_routes WHERE route = $1")
+        .bind::<Text, _>(route)
+        .load(connection)
+        .await?;
+    Ok(RouteHold::HeldBy(holders.into_iter().next().map(|row| row.holder).unwrap_or_default()))
+}
+
+/// Ends the leases of a node, so that another node need not wait for their end.
+pub async fn release_routes(connection: &mut AsyncPgConnection, node: &str) -> QueryResult<()> {
+    sql_query("UPDATE notification_routes SET held_until = '-infinity' WHERE holder = $1")
+        .bind::<Text, _>(node)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What waits for a route.
+#[derive(Clone, Debug, PartialEq, QueryableByName)]
+pub struct RouteBacklog {
+    /// Name of the route.
+    #[diesel(sql_type = Text)]
+    pub route: String,
+    /// Number of notifications that wait or are being sent.
+    #[diesel(sql_type = BigInt)]
+    pub waiting: i64,
+    /// How long the oldest of them could have been sent, in seconds; 0 if there is none.
+    #[diesel(sql_type = Double)]
+    pub lag: f64,
+}
+
+/// Returns what waits for each route that has ever been used.
+pub async fn route_backlogs(connection: &mut AsyncPgConnection) -> QueryResult<Vec<RouteBacklog>> {
+    sql_query(
+        "SELECT r.route, count(d.route) AS waiting,
+                greatest(coalesce(extract(epoch FROM now() - min(d.due)), 0), 0)::float8 AS lag
+         FROM notification_routes r
+         LEFT JOIN notification_deliveries d ON d.route = r.route AND d.state IN ('waiting', 'sending')
+         WHERE r.route <> '' GROUP BY r.route",
+    )
+    .load(connection)
+    .await
+}
+
+/// Deletes what is older than `keep`, except the deliveries of anomalies that go on.
+pub async fn purge_notifications(connection: &mut AsyncPgConnection, keep: Duration) -> QueryResult<()> {
+    let statements = [
+        "DELETE FROM notifications WHERE stored < now() - $1 * interval '1 second'",
+        "DELETE FROM notification_deliveries d WHERE d.changed < now() - $1 * interval '1 second'
+         AND NOT EXISTS (SELECT FROM anomalies a
+                         WHERE a.sensor = d.sensor AND a.started = d.started AND a.ended IS NULL)",
+        "DELETE FROM notification_messages
+         WHERE changed < now() - $1 * interval '1 second' AND state <> 'sending'",
+        "DELETE FROM silences WHERE until < now() - $1 * interval '1 second'",
+    ];
+    for statement in statements {
+        sql_query(statement).bind::<Double, _>(keep.as_secs_f64()).execute(connection).await?;
+    }
+    Ok(())
+}
