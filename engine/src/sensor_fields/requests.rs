@@ -12,7 +12,7 @@ use crate::terminal::outln;
 
 /// What was requested.
 #[derive(Debug, Serialize)]
-struct Requested {
+struct Outcome {
     sensor: String,
     action: &'static str,
     /// Whether the engine will do it. Without `--yes`, a sensor is not forgotten.
@@ -30,7 +30,7 @@ pub(super) async fn reset(
     let sensor = sensors::find(postgres, name).await?;
     request(postgres, SensorId(sensor.id), SensorAction::Reset).await?;
     let action = SensorAction::Reset.name();
-    format.print(&Requested { sensor: sensor.name, action, requested: true, rows_deleted: 0 }, |done| {
+    format.print(&Outcome { sensor: sensor.name, action, requested: true, rows_deleted: 0 }, |done| {
         outln!(
             "{}: its detector begins again within seconds while an engine runs, and warms up. Its rows stay.",
             done.sensor
@@ -48,7 +48,7 @@ pub(super) async fn forget(
 ) -> anyhow::Result<ExitCode> {
     let sensor = sensors::find(postgres, name).await?;
     let (id, action) = (SensorId(sensor.id), SensorAction::Forget.name());
-    let mut done = Requested { sensor: sensor.name, action, requested: yes, rows_deleted: 0 };
+    let mut done = Outcome { sensor: sensor.name, action, requested: yes, rows_deleted: 0 };
     if !yes {
         format.print(&done, |done| {
             outln!(
