@@ -1,7 +1,7 @@
 //! Every metric of the engine, in one struct, registered in one place. No label has unbounded
 //! values: a sensor's name is never a label.
 
-mod notifications;
+pub mod notifications;
 
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily};
@@ -13,8 +13,6 @@ use thicket_detector::{Detection, Marks};
 use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
-
-pub use notifications::NotificationMetrics;
 
 /// Every metric of the engine. A field has the name of its metric, without `thicket_` and `_total`.
 #[derive(Clone, Debug)]
@@ -185,7 +183,7 @@ pub struct Metrics {
     /// Always 1. The labels are the version of the program and the revision of its sources.
     pub build_info: IntGaugeVec,
     /// Notifications.
-    pub notifications: NotificationMetrics,
+    pub notifications: notifications::NotificationMetrics,
     /// Appends in progress.
     pub append_waits: Waits,
     /// Commits in progress.
@@ -402,7 +400,7 @@ impl Metrics {
                 "Always 1. The labels are the version of the program and the revision of its sources.",
                 &["version", "revision"],
             )?,
-            notifications: NotificationMetrics::new(&r)?,
+            notifications: notifications::NotificationMetrics::new(&r)?,
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
             restore_waits: Waits::default(),

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use thicket_store::redis::{disconnect, server_version, setting};
+use thicket_actors::checkpoint::checkpoint_budget;
+use thicket_store::redis::{disconnect, redis_memory, server_version, setting};
 
 use crate::config::Config;
-use crate::format::count;
+use crate::format::{bytes, count};
+use crate::plan::DetectorCost;
 use crate::terminal::outln;
 use crate::{migrate, security, stores};
 
@@ -28,6 +30,9 @@ const REDIS_SETTINGS: [(&str, &str); 3] =
 
 /// What installs the servers.
 const INSTALL: &str = "compose/install-servers installs it";
+
+/// Fields of the sensor whose checkpoints are counted.
+const PLANNED_FIELDS: u16 = 4;
 
 /// How long a server may take after it has accepted the connection.
 const GRACE: Duration = Duration::from_millis(800);
@@ -117,10 +122,28 @@ async fn redis(config: &Config) -> Finding {
             ));
         }
     }
+    let memory = redis_memory(&client).await.map_err(|error| away(&error))?;
     disconnect(&client).await;
+    let checkpoints = checkpoints_that_fit(config, memory.limit);
     let version = version.unwrap_or_else(|| "?".to_owned());
     let security = security::describe(server.verification());
-    Ok(format!("version {version}, keeps every acknowledged entry, {security}"))
+    Ok(format!("version {version}, keeps every acknowledged entry, {security}; {checkpoints}"))
+}
+
+/// Says how many checkpoints fit into a Redis with this `maxmemory`.
+fn checkpoints_that_fit(config: &Config, maxmemory: u64) -> String {
+    let budget = checkpoint_budget(config.checkpoint.memory.bytes(), maxmemory);
+    let bound = if maxmemory == 0 { "without maxmemory".to_owned() } else { bytes(maxmemory as f64) };
+    let fit = DetectorCost::measure(&config.detector, PLANNED_FIELDS).map_or_else(
+        |_| String::new(),
+        |cost| {
+            let fitting = count(budget / cost.checkpoint, "sensor");
+            format!(
+                ", those of {fitting} with {PLANNED_FIELDS} fields (`thicket plan` says what a fleet needs)"
+            )
+        },
+    );
+    format!("{bound}, of which checkpoints may take {}{fit}", bytes(budget as f64))
 }
 
 async fn postgres(config: &Config) -> Finding {

@@ -17,6 +17,7 @@ use crate::explain::args::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::migrate::MigrateArgs;
 use crate::notify::args::NotifyCommand;
+use crate::plan::PlanArgs;
 use crate::presets::PresetsCommand;
 use crate::quarantine::args::QuarantineCommand;
 use crate::reconcile::args::{ABOUT as RECONCILE, ReconcileArgs};
@@ -177,6 +178,9 @@ pub(crate) enum Command {
     /// Scores past readings with another configuration and shows what it would have found, missed
     /// and cost.
     Backtest(BacktestArgs),
+    /// Says what a fleet of sensors needs: memory, Redis, PostgreSQL, CPU, shards, and the settings for
+    /// it. Connects to no server.
+    Plan(PlanArgs),
     /// Shows the configuration that is in force, with the origin of each value. Passwords are hidden.
     Config(ConfigArgs),
     /// Prints completions for a shell, such as: thicket completions bash >

@@ -28,6 +28,7 @@ mod migrate;
 mod notify;
 mod output;
 mod own_clock;
+mod plan;
 mod presets;
 mod progress_line;
 mod prune;
@@ -116,6 +117,7 @@ fn main() -> ExitCode {
         Command::Discover(args) => on_threads(discover::discover(&config, args)),
         Command::Try(args) => try_message::try_message(&config, &args),
         Command::Backtest(args) => on_threads(backtest::backtest(&config, args)),
+        Command::Plan(args) => plan::plan(&config, &args),
         Command::Config(args) => show_config::show(&loaded, args),
         Command::Export(args) => on_threads(transfer::export(&loaded, &args)),
         Command::Import(args) => on_threads(transfer::import(&config, &args.file)),

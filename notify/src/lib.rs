@@ -12,7 +12,7 @@
 //! - [`message`]: what a receiver is told. `keys`: by what it recognises a repeat. [`words`]: causes as text.
 //! - [`template`]: the body of a webhook.
 //! - [`receivers`]: sends a message: `webhook`, `mqtt` or `email`.
-//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route.
+//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route. `shared`: what both need.
 
 pub mod config;
 mod keys;
@@ -22,6 +22,7 @@ mod outbox;
 pub mod receivers;
 pub mod route;
 mod sender;
+mod shared;
 pub mod template;
 pub mod words;
 

@@ -1,7 +1,6 @@
 //! The actor that sends notifications: a task for the outbox, and one for each route. All its state is in
 //! PostgreSQL, so it loses nothing by a panic or the end of the process, and another node goes on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -9,10 +8,11 @@ use actix::{
 };
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_store::postgres::{PooledConnection, PostgresPool, StoreError, release_routes};
+use thicket_store::postgres::{PostgresPool, StoreError, release_routes};
 use thicket_store::redis::NodeName;
 
 use crate::route::Route;
+use crate::shared::Shared;
 use crate::{outbox, sender};
 
 /// How long the release of the routes may take.
@@ -37,24 +37,6 @@ pub struct NotifierOptions {
 pub struct Notifier {
     shared: Shared,
     tasks: Vec<SpawnHandle>,
-}
-
-/// What the tasks share.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    pub(crate) routes: Arc<[Route]>,
-    pub(crate) deployment: Arc<str>,
-    pub(crate) node: NodeName,
-    pub(crate) keep: Duration,
-    pub(crate) max_waiting: u64,
-    pub(crate) pool: PostgresPool,
-    pub(crate) metrics: Metrics,
-}
-
-impl Shared {
-    pub(crate) async fn connection(&self) -> Result<PooledConnection, StoreError> {
-        Ok(self.pool.get().await?)
-    }
 }
 
 impl Notifier {

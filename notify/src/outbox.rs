@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use thicket_store::complaints;
 use thicket_store::postgres::{QueryError, StoreError, distribute, purge_notifications, route_backlogs};
 
-use crate::notifier::Shared;
+use crate::shared::Shared;
 
 /// The interval of polls.
 const TICK: Duration = Duration::from_secs(1);

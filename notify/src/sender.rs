@@ -16,9 +16,9 @@ use wildmatch::WildMatch;
 
 use crate::keys;
 use crate::message::{Message, Origin};
-use crate::notifier::Shared;
 use crate::receivers::SendError;
 use crate::route::{Moment, Route};
+use crate::shared::Shared;
 
 /// The interval of polls.
 const TICK: Duration = Duration::from_secs(1);

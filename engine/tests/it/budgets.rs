@@ -4,7 +4,7 @@
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Samples, TestEnv};
 
-use crate::support::{start, undisturbed};
+use crate::support::{json, start, undisturbed};
 
 const SENSORS: usize = 400;
 /// Half of it is less than the checkpoints of all sensors need.
@@ -77,4 +77,45 @@ async fn checkpoints_of_forgotten_sensors_are_deleted() {
         left.push(redis.checkpoint_seq(&samples.sensor(number)).await.unwrap());
     }
     assert_eq!(left, [10, 0, 0, 10]);
+}
+
+/// Checks that a planned number is within a fifth of a measured one.
+fn assert_close(what: &str, planned: &serde_json::Value, measured: f64) {
+    let ratio = planned.as_f64().unwrap() / measured;
+    println!("{what}: {planned} planned, {measured:.0} measured");
+    assert!((0.8..1.2).contains(&ratio), "{what}: {planned} planned, {measured} measured");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_within_a_fifth_of_what_an_engine_takes() {
+    const SENSORS: i64 = 8;
+    const READINGS: i64 = 1_500;
+    let small = TestEnv::config().set("detector.profile", "small");
+    let env = start(small).await;
+    let plan = json(&env.thicket(&["plan", "--sensors", "8", "--fields", "2", "--rate", "1/s", "--json"]));
+    let samples = Samples::new("mic-", SENSORS as usize, now_seconds() - 5_000);
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    for page in 0..15 {
+        samples.deliver(&publisher, page * 100..(page + 1) * 100).await;
+    }
+    env.until_accounted(samples.records(READINGS)).await;
+    engine.until_metric("thicket_detectors", 1.0).await;
+    // The gauge is set once a second.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let memory = engine.metric("thicket_detector_memory_bytes").await / SENSORS as f64;
+    assert_close("bytes of a detector", &plan["memory"]["detector_bytes"], memory);
+    let rows = env
+        .number("SELECT sum(pg_total_relation_size(inhrelid))::int8 FROM pg_inherits WHERE inhparent = 'readings'::regclass")
+        .await as f64;
+    assert_close(
+        "bytes of a row",
+        &plan["postgresql"]["bytes_per_reading"],
+        rows / samples.records(READINGS) as f64,
+    );
+    assert!(engine.terminate().await.success());
+    let engine = env.engine().await;
+    engine.until_metric("thicket_checkpoint_memory_bytes", 1.0).await;
+    let checkpoint = engine.metric("thicket_checkpoint_memory_bytes").await / SENSORS as f64;
+    assert_close("bytes of a checkpoint", &plan["redis"]["checkpoint_bytes"], checkpoint);
 }

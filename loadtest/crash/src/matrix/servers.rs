@@ -39,7 +39,7 @@ fn with_engine(name: String, server: Server) -> Case {
     let actions = [
         Action::Start(Node::A, faults),
         Action::Release(1.0),
-        Action::UntilStored(0.1),
+        Action::UntilStored(0.03),
         Action::Outage(server, SHORT),
         if is_broker { Action::Pause(SHORT) } else { Action::UntilKilled(Node::A) },
     ];

@@ -7,7 +7,7 @@ use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::{SensorId, Timestamp};
 
-use super::{NotificationKind, kind_of};
+use super::kind::{NotificationKind, kind_of};
 
 /// Maximum number of held deliveries that one query returns.
 const PAGE: i64 = 10_000;

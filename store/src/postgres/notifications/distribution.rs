@@ -7,8 +7,8 @@ use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
+use super::kind::{NotificationKind, kind_of};
 use super::routes::OUTBOX;
-use super::{NotificationKind, kind_of};
 
 /// Maximum number of notifications that one transaction distributes.
 const PAGE: i64 = 1_000;

@@ -9,7 +9,7 @@ use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
-use super::{NotificationKind, kind_of};
+use super::kind::{NotificationKind, kind_of};
 use crate::postgres::anomalies::{Anomaly, JoinedRow};
 
 /// Maximum number of deliveries of a message.
