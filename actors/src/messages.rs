@@ -16,8 +16,8 @@ use crate::credit::{Credit, Credited};
 use crate::time_order::{Occupied, Place};
 use thicket_detector::NamedConfig;
 use thicket_store::postgres::{
-    AppliedLabel, ClaimedPartition, ClockChange, ClockState, CommitBatch, NearRow, QuarantineEntry,
-    StoredReading, TimeFacts,
+    AppliedLabel, ClaimedPartition, ClockChange, ClockState, CommitBatch, DetectorReset, NearRow,
+    QuarantineEntry, StoredReading, TimeFacts,
 };
 
 /// `MqttIngress` → `QueueWriter`: the records of one MQTT message, or a part of them. If the process
@@ -239,6 +239,26 @@ pub struct ApplyLabel {
     pub label: Label,
 }
 
+/// `Shard` → `Detector`: the detector begins again, on request. Returns `None` if the request was done
+/// before, or if the detector has no readings.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<DetectorReset>")]
+pub struct BeginAgain {
+    /// The id of the request.
+    pub request: i64,
+}
+
+/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is forgotten. Retries until Redis
+/// answers.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct DeleteCheckpoint {
+    /// The sensor's partition.
+    pub partition: PartitionId,
+    /// The sensor.
+    pub sensor: SensorName,
+}
+
 /// `Shard` → `Detector`: skips a quarantined reading. Only the newest timestamp of the detector may
 /// advance.
 #[derive(Clone, Debug, Message)]
@@ -362,6 +382,8 @@ pub struct History {
     /// The time of the last row of another shape; `None` if the shape has not changed. The next
     /// commit ends the events that were open at that time.
     pub reshaped: Option<Timestamp>,
+    /// The last time that the detector began again on request.
+    pub reset: Option<DetectorReset>,
     /// The order of the sensor's readings in time.
     pub time: TimeFacts,
 }

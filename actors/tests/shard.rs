@@ -83,6 +83,7 @@ impl TestEnv {
             writers,
             save: checkpointer.clone().recipient(),
             load: checkpointer.clone().recipient(),
+            delete_checkpoint: checkpointer.clone().recipient(),
             near: checkpointer.recipient(),
             reopen: keeper.clone().recipient(),
             quarantine: keeper.clone().recipient(),

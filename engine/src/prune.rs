@@ -1,14 +1,15 @@
-//! Deletes dead letters that are older than `dead_letters.keep`, or more than `dead_letters.max_rows`.
-//! Every node tries. Each deletion also counts in the ledger, so that it balances.
+//! Deletes dead letters that are older than `dead_letters.keep`, or more than `dead_letters.max_rows`,
+//! and lets sensors be forgotten that are gone for longer than `sensors.keep`. Every node tries. Each
+//! deletion also counts in the ledger, so that it balances.
 
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use thicket_actors::metrics::Metrics;
 use thicket_store::complaints;
-use thicket_store::postgres::{PostgresServer, connect_postgres, expire_dead_letters};
+use thicket_store::postgres::{PostgresServer, connect_postgres, expire_dead_letters, request_forgetting};
 
-use crate::config::{Config, DeadLettersConfig};
+use crate::config::{Config, DeadLettersConfig, SensorsConfig};
 
 const INTERVAL: Duration = Duration::from_mins(1);
 /// How long one look may take. The next one goes on.
@@ -16,10 +17,11 @@ const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Looks at once and then every minute.
 pub(crate) fn start(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
-    let (server, limits, metrics) = (config.postgres.server(), config.dead_letters, metrics.clone());
+    let (server, metrics) = (config.postgres.server(), metrics.clone());
+    let (limits, sensors) = (config.dead_letters, config.sensors);
     actix_rt::spawn(async move {
         loop {
-            let pruned = tokio::time::timeout(TIMEOUT, prune(&server, limits, &metrics)).await;
+            let pruned = tokio::time::timeout(TIMEOUT, prune(&server, limits, sensors, &metrics)).await;
             if let Err(error) = pruned.unwrap_or_else(|elapsed| Err(elapsed.into()))
                 && let Some(repeated) = complaints::due("delete old dead letters", &error)
             {
@@ -34,7 +36,12 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     })
 }
 
-async fn prune(server: &PostgresServer, limits: DeadLettersConfig, metrics: &Metrics) -> anyhow::Result<()> {
+async fn prune(
+    server: &PostgresServer,
+    limits: DeadLettersConfig,
+    sensors: SensorsConfig,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
     let mut postgres = connect_postgres(server).await?;
     let keep = (!limits.keep.is_zero()).then_some(limits.keep);
     let mut all = 0;
@@ -51,6 +58,15 @@ async fn prune(server: &PostgresServer, limits: DeadLettersConfig, metrics: &Met
             dead_letters = all,
             "deleted dead letters beyond dead_letters.keep or dead_letters.max_rows"
         );
+    }
+    if !sensors.keep.is_zero() {
+        let gone = request_forgetting(&mut postgres, sensors.keep).await?;
+        if gone > 0 {
+            tracing::info!(
+                sensors = gone,
+                "sensors without rows are silent for longer than sensors.keep; they are forgotten"
+            );
+        }
     }
     Ok(())
 }

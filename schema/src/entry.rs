@@ -45,7 +45,7 @@ mod encode;
 mod layout;
 mod types;
 
-pub use control::Control;
+pub use control::{Control, SensorAction};
 pub use types::{Entry, EntryError, Item, Record};
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ mod wire;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use dead_letter::{DeadLetter, Reason};
-pub use entry::{Control, Entry, EntryError, Item, Record};
+pub use entry::{Control, Entry, EntryError, Item, Record, SensorAction};
 pub use field_set::{FieldSet, FieldSetError};
 pub use flag::Flag;
 pub use ids::{PartitionId, Position, PositionError, RecordPosition, SensorId, SensorName, SensorNameError};

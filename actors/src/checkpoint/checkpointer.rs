@@ -19,15 +19,15 @@ use thicket_detector::NamedConfig;
 use thicket_protocol::checkpoint::{is_ahead, worth};
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    CheckpointFacts, FieldSets, NearRow, PostgresPool, StoreError, StoredReading, applied_labels,
-    newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
+    CheckpointFacts, DetectorReset, FieldSets, NearRow, PostgresPool, StoreError, StoredReading,
+    applied_labels, newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
 };
 use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint, is_out_of_memory, memory_of};
 use thicket_store::retry::{Backoff, until_ok};
 
 use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
 use super::places::LoadPlaces;
-use crate::messages::{Drain, History, Load, LoadNear, Save};
+use crate::messages::{DeleteCheckpoint, Drain, History, Load, LoadNear, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 use crate::time_order::MAX_AT_ONE_TIME;
@@ -267,6 +267,24 @@ impl Handler<Load> for Checkpointer {
     }
 }
 
+impl Handler<DeleteCheckpoint> for Checkpointer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, delete: DeleteCheckpoint, _: &mut Context<Self>) -> Self::Result {
+        let DeleteCheckpoint { partition, sensor } = delete;
+        self.state.waiting.remove(&sensor);
+        let store = self.store.clone();
+        Box::pin(async move {
+            let warn = |error: &RedisError| {
+                if let Some(repeated) = complaints::due("delete a checkpoint", &error) {
+                    tracing::warn!(%error, %sensor, repeated, "cannot delete the checkpoint; retrying");
+                }
+            };
+            until_ok(async || store.delete(partition, &sensor).await, warn).await;
+        })
+    }
+}
+
 impl Handler<LoadNear> for Checkpointer {
     type Result = ResponseFuture<Vec<NearRow>>;
 
@@ -306,8 +324,13 @@ async fn load_history(
 ) -> Result<History, LoadError> {
     let sensor = load.sensor.id();
     let facts = CheckpointFacts::load(pool, sensor).await?;
+    let reset = facts.reset;
     let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
-    let after = checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
+    // A checkpoint from before the detector began again is of no use.
+    let checkpoint = checkpoint.filter(|checkpoint| reset.is_none_or(|reset| checkpoint.seq > reset.seq));
+    let saved = checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
+    let begin = reset.as_ref().map(DetectorReset::place);
+    let after = saved.or(begin);
     let time = facts.time;
     let rows = match time.highest {
         Some(_) => rows_after(pool, sensor, after, &cache.field_sets).await?,
@@ -320,7 +343,7 @@ async fn load_history(
     let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
         && rows.iter().filter_map(|row| row.config).all(of_this_shape);
     if fits {
-        return Ok(History { checkpoint, replay: rows, configs, labels, time, ..History::default() });
+        return Ok(History { checkpoint, replay: rows, configs, labels, reset, time, ..History::default() });
     }
     // The shape has changed. The detector learns from the rows of the old shape, as the first
     // detector of the new shape did.
@@ -328,15 +351,17 @@ async fn load_history(
     let of_this_shape =
         |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
     let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
-    let Some(changed) = newest_of_others(pool, sensor, &alike, None).await? else {
-        let rows = rows_after(pool, sensor, None, &cache.field_sets).await?;
-        return Ok(History { replay: rows, configs, labels, time, ..History::default() });
+    let changed = newest_of_others(pool, sensor, &alike, None).await?;
+    let Some(changed) = changed.filter(|&changed| begin.is_none_or(|begin| changed > begin)) else {
+        let rows = rows_after(pool, sensor, begin, &cache.field_sets).await?;
+        return Ok(History { replay: rows, configs, labels, reset, time, ..History::default() });
     };
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
-    let rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
+    let mut rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
+    rebuild_from.retain(|row| begin.is_none_or(|begin| (row.era, row.ts) > begin));
     let replay = rows_after(pool, sensor, Some(changed), &cache.field_sets).await?;
     let reshaped = Some(changed.1);
-    Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped, time })
+    Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped, reset, time })
 }
 
 /// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable

@@ -11,13 +11,14 @@ use thicket_schema::{Checkpoint, SensorName, Timestamp};
 use super::apply::{Applied, SensorTime};
 use super::restore::{RestoreFacts, restore};
 use crate::messages::{
-    ApplyLabel, ClockReport, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip, Skipped,
-    TakeCheckpoint,
+    ApplyLabel, BeginAgain, ClockReport, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip,
+    Skipped, TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
 use crate::time_order::TimeOrder;
 use thicket_detector::NamedConfig;
 use thicket_store::faults;
+use thicket_store::postgres::DetectorReset;
 
 /// The detector of one sensor. It has no state until it is restored; a panic drops the state.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ struct State {
     time: SensorTime,
     /// The seq at which the memory was reported last; `None` since the restore.
     measured: Option<u64>,
+    /// The id of the last request to begin again that was done.
+    last_request: Option<i64>,
 }
 
 /// Readings after which the memory of a detector is measured again.
@@ -79,7 +82,8 @@ impl Handler<Restore> for DetectorActor {
         }
         let scored = detector.fields().to_vec();
         let time = SensorTime::new(TimeOrder::restore(&facts, detector.newest()));
-        self.state = Some(State { detector, config, scored, time, measured: None });
+        let last_request = history.reset.map(|reset| reset.request);
+        self.state = Some(State { detector, config, scored, time, measured: None, last_request });
         MessageResult(restored)
     }
 }
@@ -158,6 +162,23 @@ impl Handler<ApplyLabel> for DetectorActor {
     fn handle(&mut self, ApplyLabel { started, label }: ApplyLabel, _: &mut Context<Self>) -> Option<u64> {
         let State { detector, .. } = self.state.as_mut()?;
         detector.label(started.0, label).then(|| detector.seq())
+    }
+}
+
+impl Handler<BeginAgain> for DetectorActor {
+    type Result = Option<DetectorReset>;
+
+    fn handle(&mut self, BeginAgain { request }: BeginAgain, _: &mut Context<Self>) -> Self::Result {
+        let State { detector, config, scored, time, measured, last_request } = self.state.as_mut()?;
+        let (seq, newest) = (detector.seq(), Timestamp(detector.newest()?));
+        if last_request.is_some_and(|last| last >= request) {
+            return None;
+        }
+        *detector = Detector::resume(self.sensor.as_str(), &config.config, seq, Some(newest.0));
+        scored.clear();
+        *measured = None;
+        *last_request = Some(request);
+        Some(DetectorReset { request, seq, era: time.order.era(), newest })
     }
 }
 

@@ -76,6 +76,9 @@ fn initial_detector(sensor: &SensorName, config: &NamedConfig, history: &History
         return (detector, false);
     }
     let Some(checkpoint) = &history.checkpoint else {
+        if let Some(reset) = &history.reset {
+            return (Detector::resume(name, config, reset.seq, Some(reset.newest.0)), false);
+        }
         // Retention may have dropped earlier rows. The seq continues; the detector does not know
         // those rows.
         let first = history.replay.iter().find_map(|row| row.seq).unwrap_or(1);

@@ -20,6 +20,7 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
     let mut batch = CommitBatch::new(range.partition, range.epoch, range.from);
     batch.to = range.to;
     batch.applied_labels.extend(range.applied);
+    (batch.reset, batch.forgotten) = (range.reset, range.forgotten);
     batch.losses = range.losses;
     let is_record = |slot: &&RecordSlot| !matches!(slot.content, Content::Control(_));
     batch.delivered = range.slots.iter().filter(is_record).count() as u64;
@@ -36,7 +37,7 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
                 batch.detectors = Some(json.clone());
                 continue;
             }
-            // A label. Its effect is in `range.applied`.
+            // Its effect is in `range`.
             Content::Control(_) => continue,
             Content::Reading { sensor, index } => (*sensor, *index),
         };

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use thicket_protocol::log::is_gap;
 use thicket_protocol::progress::Progress;
 use thicket_schema::{
-    Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, RecordPosition, SensorName,
+    Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, RecordPosition, SensorId,
+    SensorName,
 };
-use thicket_store::postgres::{AppliedLabel, LogLoss, LoggedDeadLetter, QuarantineList, QuarantineReason};
+use thicket_store::postgres::{
+    AppliedLabel, DetectorReset, LogLoss, LoggedDeadLetter, QuarantineList, QuarantineReason,
+};
 use thicket_store::redis::LogEntry;
 
 /// The decoded entries of one read.
@@ -32,6 +35,10 @@ pub(super) struct LogRange {
     pub(super) slots: Vec<RecordSlot>,
     /// The label of the range, if the range is a label and a detector has applied it.
     pub(super) applied: Option<AppliedLabel>,
+    /// The detector that began again, if the range is the request.
+    pub(super) reset: Option<(SensorId, DetectorReset)>,
+    /// The sensor to forget and the id of the request, if the range is one.
+    pub(super) forgotten: Option<(SensorId, i64)>,
     /// Entries that were lost before an entry of the range.
     pub(super) losses: Vec<LogLoss>,
 }
@@ -138,6 +145,8 @@ impl Collector {
             to: read,
             slots: Vec::new(),
             applied: None,
+            reset: None,
+            forgotten: None,
             losses: Vec::new(),
         };
         for LogEntry { position, bytes } in entries {

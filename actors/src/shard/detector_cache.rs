@@ -70,6 +70,10 @@ impl DetectorCache {
         self.by_sensor.values().map(|cached| cached.memory).sum()
     }
 
+    pub(super) fn remove(&mut self, sensor: &SensorName) {
+        self.by_sensor.remove(sensor);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_sensor.len()
     }

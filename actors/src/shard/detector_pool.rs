@@ -193,8 +193,7 @@ impl DetectorPool {
                 metrics.detector_restores.inc();
             }
             if let Some(changed) = reshaped {
-                let mut reshaped = self.reshaped.borrow_mut();
-                reshaped.entry(partition).or_default().insert(sensor.id(), changed);
+                self.note_reshaped(partition, sensor.id(), changed);
             }
             faults::pass("restore.after");
             return Ok(saved.unwrap_or(0));
@@ -322,6 +321,16 @@ impl DetectorPool {
     /// commits in flight.
     pub(super) fn reconfigure(&self, partition: PartitionId, detectors: &DetectorConfigs) {
         self.cache.borrow_mut().reconfigure(partition, detectors);
+    }
+
+    /// Remembers that the next commit ends the events of a sensor that were open at a time.
+    pub(super) fn note_reshaped(&self, partition: PartitionId, sensor: SensorId, at: Timestamp) {
+        self.reshaped.borrow_mut().entry(partition).or_default().insert(sensor, at);
+    }
+
+    /// Drops the detector of a sensor.
+    pub(super) fn drop_sensor(&self, sensor: &SensorName) {
+        self.cache.borrow_mut().remove(sensor);
     }
 
     /// Drops all state of a partition.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use thicket_detector::{FieldReport, Label, NamedConfig};
-use thicket_schema::{Checkpoint, Control, PartitionId, Reason, SensorName, Timestamp};
+use thicket_schema::{Checkpoint, Control, PartitionId, Reason, SensorAction, SensorName, Timestamp};
 use thicket_store::postgres::{AppliedLabel, QuarantineEntry, QuarantineReason};
 use thicket_store::redis::Suspect;
 
@@ -19,7 +19,7 @@ use super::partitions::{Partition, Partitions};
 use super::poison_search::{DEATHS, SuspectRange};
 use super::suspect_log::SuspectLog;
 use crate::detector::DetectorConfigs;
-use crate::messages::{ApplyLabel, ClockReport, Quarantine, ScoreOutcome};
+use crate::messages::{ApplyLabel, BeginAgain, ClockReport, DeleteCheckpoint, Quarantine, ScoreOutcome};
 use crate::time_order::Place;
 
 /// The score outcomes of the readings of one sensor, and the configuration of the detector.
@@ -223,6 +223,9 @@ impl Scorer {
                 range.applied = self.apply_label(range, &sensor, started, &label).await?;
                 Ok(())
             }
+            Some(Control::Sensor { sensor, action, request }) => {
+                self.do_request(range, &sensor, action, request).await
+            }
             // The range has no control entry.
             _ => Ok(()),
         }
@@ -245,6 +248,42 @@ impl Scorer {
         self.detectors.touch(sensor, range.to);
         let seq = cached.detector.send(ApplyLabel { started, label }).await.ok().flatten();
         Ok(seq.map(|seq| AppliedLabel { sensor: sensor.id(), seq, started, label }))
+    }
+
+    /// Does a person's request about a sensor. Its rows change with the commit of the range.
+    async fn do_request(
+        &self,
+        range: &mut LogRange,
+        sensor: &SensorName,
+        action: SensorAction,
+        request: i64,
+    ) -> Result<(), Unrecoverable> {
+        let partition = range.partition;
+        self.partitions.wait_for_commits(partition).await;
+        if !self.partitions.is_current(partition, range.epoch) {
+            return Ok(());
+        }
+        match action {
+            SensorAction::Reset => {
+                let Found::Detector(cached) = self.detector(partition, sensor).await? else { return Ok(()) };
+                // The detector must not be evicted before the reset is committed.
+                self.detectors.touch(sensor, range.to);
+                let reset = cached.detector.send(BeginAgain { request }).await.map_err(|_| Unrecoverable)?;
+                if let Some(reset) = reset {
+                    tracing::info!(%sensor, seq = reset.seq, "the detector begins again, as requested");
+                    self.detectors.note_reshaped(partition, sensor.id(), reset.newest);
+                    range.reset = Some((sensor.id(), reset));
+                }
+            }
+            SensorAction::Forget => {
+                self.detectors.drop_sensor(sensor);
+                let delete = DeleteCheckpoint { partition, sensor: sensor.clone() };
+                self.context.peers.delete_checkpoint.send(delete).await.map_err(|_| Unrecoverable)?;
+                tracing::info!(%sensor, "the sensor is forgotten, as requested");
+                range.forgotten = Some((sensor.id(), request));
+            }
+        }
+        Ok(())
     }
 
     async fn apply_config(&self, range: &LogRange, json: &str) {

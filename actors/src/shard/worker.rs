@@ -113,8 +113,13 @@ impl ShardWorker {
             }
             let mut commit = assemble(range, &batch.sensors, &scored);
             commit.reshaped = self.detectors.take_reshaped(partition);
+            // Until it is done, a restore would find what is stored of the sensor.
+            let forgets = commit.forgotten.is_some();
             let credit = credits.remove(&partition).unwrap_or_else(Credit::unbounded);
             self.send(commit, checkpoints.remove(&partition).unwrap_or_default(), credit);
+            if forgets {
+                self.partitions.wait_for_commits(partition).await;
+            }
         }
         next_count(partitions, entries as u64, records)
     }

@@ -1,4 +1,5 @@
-//! Appends the configuration of sensors and the labels of anomalies to the log as control entries.
+//! Appends the configuration of sensors, the labels of anomalies and requests about sensors to the log
+//! as control entries.
 //! So each takes effect at one position, the same in every replay.
 
 use std::cell::{Cell, RefCell};
@@ -11,8 +12,8 @@ use thicket_schema::{Control, PartitionId};
 use tokio::sync::Notify;
 
 use thicket_store::postgres::{
-    PostgresPool, StoreError, UnloggedLabel, all_partitions, mark_logged, partitions_configured_otherwise,
-    unlogged_labels,
+    PostgresPool, StoreError, UnloggedLabel, UnloggedRequest, all_partitions, mark_logged,
+    mark_requests_logged, partitions_configured_otherwise, unlogged_labels, unlogged_requests,
 };
 
 use crate::messages::AppendControls;
@@ -101,6 +102,14 @@ impl ControlPublisher {
         };
         if !labels.is_empty() && self.append(labels.iter().map(control).collect()).await {
             mark_logged(&self.pool, &labels).await?;
+        }
+        let requests = unlogged_requests(&self.pool).await?;
+        let control = |request: &UnloggedRequest| {
+            let UnloggedRequest { id, partition, sensor, action } = request.clone();
+            (partition, Control::Sensor { sensor, action, request: id })
+        };
+        if !requests.is_empty() && self.append(requests.iter().map(control).collect()).await {
+            mark_requests_logged(&self.pool, &requests).await?;
         }
         Ok(())
     }

@@ -121,6 +121,9 @@ pub(crate) struct SensorsConfig {
     pub(crate) max_field_sets: usize,
     /// Maximum number of different fields of a sensor.
     pub(crate) max_fields: usize,
+    /// How long a sensor without rows is kept after its last reading; 0 means without a limit.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
 }
 
 /// The keeping of dead letters.

@@ -14,8 +14,8 @@ use thicket_detector::{Detector, NamedConfig};
 use thicket_schema::postgres::SensorRow;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorId, SensorName, Timestamp};
 use thicket_store::postgres::{
-    Applied, PostgresPool, StoredReading, applied_labels, newest_of_others, page_of_rows, rows_up_to,
-    stored_configs,
+    Applied, DetectorReset, PostgresPool, StoredReading, applied_labels, newest_of_others, newest_reset,
+    page_of_rows, rows_up_to, stored_configs,
 };
 use thicket_store::redis::{CheckpointStore, try_connect_redis};
 
@@ -63,7 +63,8 @@ pub(super) async fn state_before(
     let newest_before = history.rebuild_from.last().map(|row| (row.era, row.ts));
     let newest_saved =
         history.checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
-    let mut after = newest_saved.or(newest_before);
+    let begin = history.reset.as_ref().map(DetectorReset::place);
+    let mut after = newest_saved.or(newest_before).or(begin);
     let mut replay = Replay::new(&name, &target, history);
     let mut postgres = pool.get().await?;
     loop {
@@ -95,22 +96,27 @@ async fn beginning(
     let alike = configs.iter().filter(|(_, config)| config.fingerprint == target.fingerprint);
     let alike: Vec<u64> = alike.map(|(id, _)| *id).collect();
     let changed = newest_of_others(pool, id, &alike, Some(end)).await?;
+    let reset = newest_reset(&mut *pool.get().await?, id, Some(end)).await?;
+    let begin = reset.as_ref().map(DetectorReset::place);
+    let changed = changed.filter(|&changed| begin.is_none_or(|begin| changed > begin));
     let usable = |checkpoint: &Checkpoint| {
         checkpoint.config == target.fingerprint
             && checkpoint.newest.is_some_and(|newest| {
                 let saved = (checkpoint.era, newest);
-                saved < end && Some(saved) > changed
+                let is_after_reset = reset.is_none_or(|reset| checkpoint.seq > reset.seq);
+                saved < end && Some(saved) > changed && is_after_reset
             })
     };
     let checkpoint = load_checkpoint(config, sensor, name).await.filter(usable);
-    let rebuild_from = match changed {
+    let mut rebuild_from = match changed {
         Some(changed) if checkpoint.is_none() => {
             rows_up_to(pool, id, changed, REBUILD_PER_POINT * target.config.shape().points).await?
         }
         _ => Vec::new(),
     };
+    rebuild_from.retain(|row| begin.is_none_or(|begin| (row.era, row.ts) > begin));
     let labels = applied_labels(pool, id).await?;
-    Ok(History { checkpoint, rebuild_from, configs, labels, ..History::default() })
+    Ok(History { checkpoint, rebuild_from, configs, labels, reset, ..History::default() })
 }
 
 /// A restore in several steps. The state after a step is the checkpoint of the next step.

@@ -9,6 +9,35 @@ use crate::output::Format;
 /// What to do with sensors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SensorsCommand {
+    /// Lists sensors by name, with the times of their first and newest readings.
+    List {
+        /// A pattern of names: * for any text, ? for any character.
+        #[arg(default_value = "*")]
+        pattern: String,
+        /// The maximum number of sensors.
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Lets the detector of a sensor begin again, as if its next reading were the first. Its rows stay.
+    Reset {
+        /// The sensor's name.
+        sensor: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Deletes everything about a sensor: rows, anomalies, labels, detector and checkpoint. If it sends
+    /// again, it is a new sensor.
+    Forget {
+        /// The sensor's name.
+        sensor: String,
+        /// Delete it. Without this option, the command only says what it would delete.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Shows a sensor: for each field, whether it is scored, and if it is stored only, the reason.
     Show {
         /// The sensor's name.

@@ -1,6 +1,9 @@
-//! `thicket sensors show`: the fields of a sensor, and why some of them are not scored.
+//! `thicket sensors`: lists sensors, shows the fields of one and why some of them are not scored, and
+//! asks the engine to let a detector begin again or to forget a sensor.
 
 pub(crate) mod args;
+mod list;
+mod requests;
 
 use std::process::ExitCode;
 
@@ -43,11 +46,21 @@ struct ShownField {
 /// Runs `thicket sensors`.
 pub(crate) async fn sensors(config: &Config, command: SensorsCommand) -> anyhow::Result<ExitCode> {
     let mut postgres = stores::postgres(config).await?;
-    let SensorsCommand::Show { sensor, format } = command;
-    let sensor = sensors::find(&mut postgres, &sensor).await?;
-    let rows = fields_of_sensor(&mut postgres, SensorId(sensor.id)).await?;
-    format.print(&Shown::new(sensor, rows), print)?;
-    Ok(ExitCode::SUCCESS)
+    match command {
+        SensorsCommand::List { pattern, limit, format } => {
+            list::list(&mut postgres, &pattern, limit, &format).await
+        }
+        SensorsCommand::Show { sensor, format } => {
+            let sensor = sensors::find(&mut postgres, &sensor).await?;
+            let rows = fields_of_sensor(&mut postgres, SensorId(sensor.id)).await?;
+            format.print(&Shown::new(sensor, rows), print)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        SensorsCommand::Reset { sensor, format } => requests::reset(&mut postgres, &sensor, &format).await,
+        SensorsCommand::Forget { sensor, yes, format } => {
+            requests::forget(&mut postgres, &sensor, yes, &format).await
+        }
+    }
 }
 
 impl Shown {

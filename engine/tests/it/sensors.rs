@@ -1,11 +1,13 @@
 //! Sensors: bounds on their number, fields and days, and ids that are taken. Each refused reading is a
 //! dead letter that names the setting, and the ledger balances.
 
+use std::ops::Range;
+
 use thicket_schema::SensorName;
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, TestEnv};
 
-use crate::support::{start, stdout};
+use crate::support::{json, start, stderr, stdout};
 
 fn config() -> Config {
     TestEnv::config()
@@ -137,5 +139,93 @@ async fn beyond_a_rate_dead_letters_are_counted_and_few_are_stored() {
     let short = "SELECT count(*) FROM dead_letters WHERE length(payload) = 256 AND payload_bytes = 1000";
     assert!(env.number(short).await > 10);
     assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "malformed_json")).await > 1_999.5);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_message_of_a_sensor_does_not_decide_its_fields() {
+    let env = start(config().small_detector()).await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    publisher.publish("sensors/a", "{\"oops\":1}").await;
+    for i in 0..200 {
+        publisher.publish("sensors/a", format!("{{\"level\":{}}}", 50 + i % 7)).await;
+    }
+    env.until_accounted(201).await;
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 201);
+    let scored = "SELECT count(*) FROM field_standings WHERE field = 'level' AND scored";
+    assert_eq!(env.number(scored).await, 1);
+}
+
+/// Publishes readings of the sensor `a`, one a second from `start` on.
+async fn publish_levels(env: &TestEnv, start: i64, readings: Range<i64>) {
+    let publisher = env.publisher();
+    for i in readings {
+        let level = 50.0 + (i * 7_919 % 101) as f64 / 50.0;
+        publisher.publish("sensors/a", format!("{{\"ts\":{},\"level\":{level}}}", start + i)).await;
+    }
+    publisher.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detector_that_is_reset_begins_again_and_is_restored_so() {
+    let env = start(config().small_detector().checkpoint_every(40)).await;
+    let begin = now_seconds() - 1_000;
+    let engine = env.engine().await;
+    publish_levels(&env, begin, 0..150).await;
+    env.until_accounted(150).await;
+    let reset = env.thicket(&["sensors", "reset", "a"]);
+    assert!(reset.status.success(), "{}", stderr(&reset));
+    env.until("SELECT count(*) FROM detector_resets WHERE seq = 150", 1).await;
+    publish_levels(&env, begin, 150..200).await;
+    env.until_accounted(200).await;
+    let warm = "SELECT count(*) FROM scores WHERE warming_up AND seq > 150";
+    assert_eq!(env.number(warm).await, 50, "it warms up");
+    assert!(engine.terminate().await.success());
+    for (until, from_rows) in [(230, false), (260, true)] {
+        if from_rows {
+            let sensor = SensorName::new("a").unwrap();
+            assert!(env.redis().await.delete_checkpoint(&sensor).await.unwrap());
+        }
+        let engine = env.engine().await;
+        publish_levels(&env, begin, until - 30..until).await;
+        env.until_accounted(until).await;
+        assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5, "{}", engine.log());
+        assert!(engine.terminate().await.success());
+    }
+    assert_eq!(env.number("SELECT max(seq) FROM readings").await, 260);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sensor_that_is_forgotten_begins_anew() {
+    let env = start(config().small_detector().checkpoint_every(40)).await;
+    let begin = now_seconds() - 1_000;
+    let engine = env.engine().await;
+    publish_levels(&env, begin, 0..100).await;
+    let other = env.publisher();
+    other.publish("sensors/b", "1").await;
+    env.until_accounted(101).await;
+    let listed = env.thicket(&["sensors", "list", "--json"]);
+    assert_eq!(json(&listed).as_array().unwrap().len(), 2);
+    assert_eq!(json(&listed)[0]["sensor"], "a");
+    let asked = env.thicket(&["sensors", "forget", "a"]);
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(stdout(&asked).contains("--yes"), "{}", stdout(&asked));
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 101);
+    let forgotten = env.thicket(&["sensors", "forget", "a", "--yes"]);
+    assert!(forgotten.status.success(), "{}", stderr(&forgotten));
+    env.until("SELECT count(*) FROM sensors", 1).await;
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 1);
+    reconcile(&env);
+    publish_levels(&env, begin, 50..90).await;
+    env.until_accounted(141).await;
+    assert_eq!(env.number("SELECT max(seq) FROM readings").await, 40);
+    assert!(engine.terminate().await.success());
+    let engine = env.engine().await;
+    publish_levels(&env, begin, 100..130).await;
+    env.until_accounted(171).await;
+    assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5, "{}", engine.log());
+    assert_eq!(env.number("SELECT max(seq) FROM readings").await, 70);
     reconcile(&env);
 }

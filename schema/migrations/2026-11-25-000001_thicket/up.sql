@@ -282,6 +282,28 @@ CREATE TABLE applied_labels (
     PRIMARY KEY (sensor, seq, started)
 );
 
+-- What people want the owner of a sensor to do, on its way into the log. logged: the log has it, from
+-- where the owner does it. A request to forget is deleted when it is done. reset: the detector begins
+-- again. forget: everything about the sensor is deleted.
+CREATE TABLE sensor_requests (
+    id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sensor    bigint      NOT NULL,
+    action    text        NOT NULL CHECK (action IN ('reset', 'forget')),
+    requested timestamptz NOT NULL DEFAULT now(),
+    logged    boolean     NOT NULL DEFAULT false
+);
+
+-- Each time that a detector began again on request, after the applied reading number seq, whose time was
+-- newest in the era. A restore needs these rows.
+CREATE TABLE detector_resets (
+    sensor  bigint      NOT NULL,
+    request bigint      NOT NULL,
+    seq     bigint      NOT NULL,
+    era     int         NOT NULL,
+    newest  timestamptz NOT NULL,
+    PRIMARY KEY (sensor, request)
+);
+
 -- Messages and readings that cannot be processed. The key is the position in the log, so a replay
 -- of the log writes none twice. content is a hash of the dead letter's content, which tells a
 -- redelivered message from a new one. replayed: when an operator last republished it. of_reading:

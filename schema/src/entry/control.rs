@@ -5,6 +5,30 @@ use std::borrow::Cow;
 use crate::ids::SensorName;
 use crate::reading::Timestamp;
 
+/// What the owner of a sensor's partition does with the sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SensorAction {
+    /// Its detector begins again, as if the next reading were the first.
+    Reset,
+    /// Everything that is stored of it is deleted.
+    Forget,
+}
+
+impl SensorAction {
+    /// Returns its stored name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Forget => "forget",
+        }
+    }
+
+    /// Returns the action of a stored name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Reset, Self::Forget].into_iter().find(|action| action.name() == name)
+    }
+}
+
 /// A change of state or output that is not a reading. It takes effect at its position in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,6 +44,15 @@ pub enum Control {
         /// `true`, `false` or `maintenance`.
         label: String,
     },
+    /// A person's request about a sensor.
+    Sensor {
+        /// The sensor.
+        sensor: SensorName,
+        /// What to do.
+        action: SensorAction,
+        /// The id of the request. The log may have it twice; the second time it has no effect.
+        request: i64,
+    },
 }
 
 impl Control {
@@ -28,16 +61,19 @@ impl Control {
         match self {
             Self::Detectors(_) => "detectors",
             Self::Label { .. } => "label",
+            Self::Sensor { action, .. } => action.name(),
         }
     }
 
-    /// Its stored body. Of a label: the label, the start in µs and the sensor, separated by spaces.
+    /// Its stored body. Of a label: the label, the start in µs and the sensor, separated by spaces. Of
+    /// a request: its id and the sensor.
     pub(super) fn body(&self) -> Cow<'_, str> {
         match self {
             Self::Detectors(json) => Cow::Borrowed(json),
             Self::Label { sensor, started, label } => {
                 Cow::Owned(format!("{label} {} {}", started.0, sensor.as_str()))
             }
+            Self::Sensor { sensor, request, .. } => Cow::Owned(format!("{request} {}", sensor.as_str())),
         }
     }
 
@@ -51,7 +87,12 @@ impl Control {
                 let (started, sensor) = (Timestamp(started.parse().ok()?), SensorName::new(sensor).ok()?);
                 Some(Self::Label { sensor, started, label: label.to_owned() })
             }
-            _ => None,
+            _ => {
+                let action = SensorAction::from_name(name)?;
+                let (request, sensor) = body.split_once(' ')?;
+                let (request, sensor) = (request.parse().ok()?, SensorName::new(sensor).ok()?);
+                Some(Self::Sensor { sensor, action, request })
+            }
         }
     }
 }

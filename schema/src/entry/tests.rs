@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::control::SensorAction;
 use super::layout::{CHECKSUM_BYTES, DEAD_LETTER, KIND_RECORDS, SERIES_SHIFT, VERSION, checksum};
 use super::*;
 use crate::dead_letter::{DeadLetter, Reason};
@@ -60,8 +61,10 @@ const GOLDEN: &[&[u8]] = &[
 #[test]
 fn a_control_entry_comes_back_and_is_told_from_records() {
     let sensor = SensorName::new("site 1/a b").unwrap();
+    let action = SensorAction::Forget;
+    let request = Control::Sensor { sensor: sensor.clone(), action, request: 7 };
     let label = Control::Label { sensor, started: Timestamp(-5), label: "maintenance".to_owned() };
-    for control in [Control::Detectors("{\"a\":1}".to_owned()), label] {
+    for control in [Control::Detectors("{\"a\":1}".to_owned()), label, request] {
         let mut entry = Entry::of_control(5_000, control);
         entry.predecessor = Position { generation: 300, n: 4 };
         let bytes = entry.encode();

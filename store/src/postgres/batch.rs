@@ -13,6 +13,7 @@ use thicket_schema::{
 use super::clocks::{ClockChange, ClockUpdate};
 use super::labels::AppliedLabel;
 use super::log_losses::LogLoss;
+use super::sensor_requests::DetectorReset;
 
 /// The outcomes of the log entries of one partition after `from`, up to and including `to`.
 #[derive(Clone, Debug)]
@@ -52,6 +53,10 @@ pub struct CommitBatch {
     pub configs: BTreeMap<u64, String>,
     /// Labels that detectors have applied.
     pub applied_labels: Vec<AppliedLabel>,
+    /// The detector that began again at `to`, if the batch is such a request.
+    pub reset: Option<(SensorId, DetectorReset)>,
+    /// The sensor that is forgotten at `to`, and the id of the request, if the batch is one.
+    pub forgotten: Option<(SensorId, i64)>,
     /// Sensors whose detectors got another shape, each with the time of the last row of the old
     /// shape. The commit ends the events that were open then.
     pub reshaped: BTreeMap<SensorId, Timestamp>,
@@ -87,6 +92,8 @@ impl CommitBatch {
             received: Vec::new(),
             configs: BTreeMap::new(),
             applied_labels: Vec::new(),
+            reset: None,
+            forgotten: None,
             reshaped: BTreeMap::new(),
             losses: Vec::new(),
             clocks: BTreeMap::new(),

@@ -8,6 +8,7 @@ use thicket_schema::{Flag, SensorId, Timestamp};
 use super::clocks::{ClockState, TimeFacts};
 use super::connection::{PostgresPool, StoreError, patiently};
 use super::history::{AFTER_ALL, BEFORE_ALL};
+use super::sensor_requests::{DetectorReset, newest_reset};
 
 /// The facts that decide whether a restore may use the checkpoint of a sensor, and those that
 /// restore the order of its readings.
@@ -19,6 +20,8 @@ pub struct CheckpointFacts {
     pub newest_seq: Option<u64>,
     /// Whether its detector has applied labels.
     pub has_labels: bool,
+    /// The last time that its detector began again on request.
+    pub reset: Option<DetectorReset>,
     /// The order of its readings in time.
     pub time: TimeFacts,
 }
@@ -92,17 +95,18 @@ impl FoundFacts {
 impl CheckpointFacts {
     /// Reads the facts of a sensor.
     pub async fn load(pool: &PostgresPool, sensor: SensorId) -> Result<Self, StoreError> {
-        let found = patiently(async {
+        let (found, reset) = patiently(async {
             let mut connection = pool.get().await?;
+            let reset = newest_reset(&mut connection, sensor, None).await?;
             // A search from the newest day on plans few day tables. The day decides only how fast the
             // rows are found: the newest row after a time is the newest row.
             if let Some(after) = before_last_day(&mut connection, sensor).await? {
                 let found = FoundFacts::load(&mut connection, sensor, after, false).await?;
                 if found.is_complete() {
-                    return Ok(found);
+                    return Ok((found, reset));
                 }
             }
-            Ok(FoundFacts::load(&mut connection, sensor, BEFORE_ALL, true).await?)
+            Ok((FoundFacts::load(&mut connection, sensor, BEFORE_ALL, true).await?, reset))
         })
         .await?;
         let newest_seq = found.seq.map(i64::cast_unsigned).or(found.has_expired.then_some(u64::MAX));
@@ -112,7 +116,7 @@ impl CheckpointFacts {
             ahead_of: found.ahead_of,
         });
         let time = TimeFacts { era: found.era, newest: found.newest, highest: found.highest, state };
-        Ok(Self { newest_seq, has_labels: found.has_labels, time })
+        Ok(Self { newest_seq, has_labels: found.has_labels, reset, time })
     }
 }
 

@@ -10,6 +10,7 @@
 //! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the intake
 //!   must know of them. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
+//! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
@@ -47,6 +48,7 @@ mod readings;
 mod registry;
 mod row_counts;
 mod sensor_fields;
+mod sensor_requests;
 mod sensors;
 mod server;
 mod snapshot;
@@ -109,8 +111,13 @@ pub use readings::scored_row;
 pub use registry::{StoredRegistry, misnamed, read_registry};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
+pub use sensor_requests::{
+    DetectorReset, UnloggedRequest, delete_oldest_rows, mark_requests_logged, newest_reset, request,
+    request_forgetting, unlogged_requests,
+};
 pub use sensors::{
-    SensorActivity, count_sensors, find_sensor, sensor_activity, sensor_names, sensors_matching,
+    ListedSensor, SensorActivity, count_sensors, find_sensor, list_sensors, sensor_activity, sensor_names,
+    sensors_matching,
 };
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};

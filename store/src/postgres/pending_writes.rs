@@ -21,6 +21,7 @@ use super::notifications::{announce, announce_reshaped};
 use super::positions::{Advance, lock_partitions};
 use super::readings::insert_readings;
 use super::sensor_fields::write_field_reports;
+use super::sensor_requests::{forget, insert_reset};
 use super::sensors::{upsert_sensors, write_last_days};
 use crate::faults;
 
@@ -39,6 +40,8 @@ pub struct CommitReport {
     pub dead_letter_examples: BTreeMap<Reason, DeadLetter>,
     /// The sensors and configurations that the transaction wrote.
     pub(super) written: StoredReferences,
+    /// The sensors that are not stored any more.
+    pub(super) forgotten: Vec<i64>,
 }
 
 /// Rows that readings refer to. They are stored already and need not be written again.
@@ -197,6 +200,13 @@ impl<'a> PendingWrites<'a> {
             update_clocks(connection, &batch.clocks).await?;
             insert_clock_changes(connection, &batch.clock_changes).await?;
             insert_losses(connection, batch.partition, &batch.losses).await?;
+            if let Some((sensor, reset)) = &batch.reset {
+                insert_reset(connection, *sensor, reset).await?;
+            }
+            if let Some((sensor, request)) = batch.forgotten {
+                forget(connection, sensor, request).await?;
+                report.forgotten.push(sensor.0);
+            }
         }
         report.ledger = self.advances.values().map(|advance| advance.counts).sum();
         report.written.sensors =

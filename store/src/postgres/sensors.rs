@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use diesel::pg::data_types::PgDate;
-use diesel::sql_types::{Array, BigInt, Date, Integer, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Text, Timestamptz};
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::SensorName;
 use thicket_schema::postgres::{SensorRow, sensors};
+use thicket_schema::{SensorName, Timestamp};
 
 use super::batch::SeenSensor;
 use super::pattern::like;
@@ -143,6 +143,47 @@ pub async fn sensors_matching(
         .bind::<Text, _>(like(pattern))
         .load(connection)
         .await
+}
+
+/// A sensor in a list.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct ListedSensor {
+    /// Its name.
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    /// Number of its partition.
+    #[diesel(sql_type = Integer)]
+    pub partition: i32,
+    /// Time of its first reading.
+    #[diesel(sql_type = Timestamptz)]
+    pub first_seen: Timestamp,
+    /// Time of its newest reading, if it has rows.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub last_seen: Option<Timestamp>,
+    /// Number of fields that it ever sent.
+    #[diesel(sql_type = BigInt)]
+    pub fields: i64,
+}
+
+/// Returns at most `limit` sensors whose names match a pattern (`*` any text, `?` any character), in
+/// the order of their names' bytes.
+pub async fn list_sensors(
+    connection: &mut AsyncPgConnection,
+    pattern: &str,
+    limit: i64,
+) -> QueryResult<Vec<ListedSensor>> {
+    sql_query(
+        r#"SELECT s.name, s.partition, s.first_seen, newest.ts AS last_seen, cardinality(s.fields)::int8 AS fields
+           FROM (SELECT * FROM sensors WHERE name LIKE $1 ORDER BY name COLLATE "C" LIMIT $2) s
+           LEFT JOIN LATERAL (SELECT r.ts FROM readings r
+                              WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
+                              ORDER BY r.ts DESC LIMIT 1) newest ON true
+           ORDER BY s.name COLLATE "C""#,
+    )
+    .bind::<Text, _>(like(pattern))
+    .bind::<BigInt, _>(limit)
+    .load(connection)
+    .await
 }
 
 /// How many sensors report.

@@ -1,7 +1,7 @@
 //! The connection of a writer, and a cache of the day tables, sensors and configurations in its
 //! database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use diesel::result::Error as DatabaseError;
@@ -42,6 +42,8 @@ pub struct WriteSession {
     /// The days whose tables exist.
     days: BTreeSet<i32>,
     stored: StoredReferences,
+    /// The epoch of the last commit of each partition.
+    epochs: BTreeMap<PartitionId, i64>,
 }
 
 impl Default for WriteSession {
@@ -51,6 +53,7 @@ impl Default for WriteSession {
             limit: DEFAULT_LIMIT,
             days: BTreeSet::new(),
             stored: StoredReferences::default(),
+            epochs: BTreeMap::new(),
         }
     }
 }
@@ -163,6 +166,14 @@ impl WriteSession {
                 self.days.extend(days);
             }
         }
+        // Another owner of a partition may have forgotten sensors of it.
+        let epochs = batches.iter().map(|batch| (batch.partition, batch.epoch));
+        if epochs.filter(|&(partition, epoch)| self.epochs.insert(partition, epoch) != Some(epoch)).count()
+            > 0
+        {
+            self.stored.sensors.clear();
+            self.stored.last_days.clear();
+        }
         let report = apply(connection, batches, &self.stored).await?;
         if self.stored.sensors.len() > MAX_STORED_SENSORS {
             self.stored.sensors.clear();
@@ -171,6 +182,10 @@ impl WriteSession {
         self.stored.sensors.extend(&report.written.sensors);
         self.stored.configs.extend(&report.written.configs);
         self.stored.last_days.extend(&report.written.last_days);
+        for sensor in &report.forgotten {
+            self.stored.sensors.retain(|(stored, _)| stored != sensor);
+            self.stored.last_days.remove(sensor);
+        }
         Ok(report)
     }
 }

@@ -1,0 +1,246 @@
+//! `sensor_requests`: what people want the owner of a sensor to do, on its way into the log.
+//! `detector_resets`: the detectors that began again.
+
+use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use std::time::Duration;
+use thicket_schema::{Flag, PartitionId, SensorAction, SensorId, SensorName, Timestamp};
+
+use super::connection::{PostgresPool, StoreError, quickly};
+use super::history::Applied;
+
+/// Maximum number of requests that one query returns or makes.
+const PAGE: i64 = 1_000;
+
+/// A request that is not in the log yet.
+#[derive(Clone, Debug)]
+pub struct UnloggedRequest {
+    /// Its id.
+    pub id: i64,
+    /// The sensor's partition.
+    pub partition: PartitionId,
+    /// The sensor.
+    pub sensor: SensorName,
+    /// What to do.
+    pub action: SensorAction,
+}
+
+/// A detector that began again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DetectorReset {
+    /// The id of the request.
+    pub request: i64,
+    /// The number of the last reading before.
+    pub seq: u64,
+    /// The era of that reading.
+    pub era: i32,
+    /// The newest time of the detector before.
+    pub newest: Timestamp,
+}
+
+impl DetectorReset {
+    /// Returns the place of the last row before it.
+    pub const fn place(&self) -> Applied {
+        (self.era, self.newest)
+    }
+}
+
+/// Adds a request about a sensor.
+pub async fn request(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    action: SensorAction,
+) -> QueryResult<()> {
+    sql_query("INSERT INTO sensor_requests (sensor, action) VALUES ($1, $2)")
+        .bind::<BigInt, _>(sensor.0)
+        .bind::<Text, _>(action.name())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as `silent`.
+/// Returns their number.
+pub async fn request_forgetting(connection: &mut AsyncPgConnection, silent: Duration) -> QueryResult<usize> {
+    sql_query(
+        "INSERT INTO sensor_requests (sensor, action)
+         SELECT s.id, 'forget' FROM sensors s
+         WHERE s.last_day + 1 < (now() AT TIME ZONE 'UTC') - make_interval(secs => $1)
+           AND NOT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id)
+           AND NOT EXISTS (SELECT FROM sensor_requests q WHERE q.sensor = s.id AND q.action = 'forget')
+         ORDER BY s.last_day LIMIT $2",
+    )
+    .bind::<Double, _>(silent.as_secs_f64())
+    .bind::<BigInt, _>(PAGE)
+    .execute(connection)
+    .await
+}
+
+/// Returns requests that are not in the log yet, the oldest first.
+pub async fn unlogged_requests(pool: &PostgresPool) -> Result<Vec<UnloggedRequest>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+        #[diesel(sql_type = Integer)]
+        partition: i32,
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = Text)]
+        action: String,
+    }
+    let query = sql_query(
+        "SELECT q.id, s.partition, s.name, q.action FROM sensor_requests q JOIN sensors s ON s.id = q.sensor
+         WHERE NOT q.logged ORDER BY q.id LIMIT $1",
+    )
+    .bind::<BigInt, _>(PAGE);
+    let rows: Vec<Row> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
+    let request = |Row { id, partition, name, action }: Row| {
+        let (sensor, action) = (SensorName::new(&name).ok()?, SensorAction::from_name(&action)?);
+        Some(UnloggedRequest { id, partition: PartitionId(partition as u16), sensor, action })
+    };
+    Ok(rows.into_iter().filter_map(request).collect())
+}
+
+/// Marks requests as logged.
+pub async fn mark_requests_logged(
+    pool: &PostgresPool,
+    requests: &[UnloggedRequest],
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = requests.iter().map(|request| request.id).collect();
+    quickly(async {
+        sql_query("UPDATE sensor_requests SET logged = true WHERE id = ANY($1)")
+            .bind::<Array<BigInt>, _>(ids)
+            .execute(&mut *pool.get().await?)
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Stores that a detector began again.
+pub(super) async fn insert_reset(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    reset: &DetectorReset,
+) -> QueryResult<()> {
+    sql_query(
+        "INSERT INTO detector_resets (sensor, request, seq, era, newest) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<BigInt, _>(reset.request)
+    .bind::<BigInt, _>(reset.seq.cast_signed())
+    .bind::<Integer, _>(reset.era)
+    .bind::<Timestamptz, _>(reset.newest)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Returns the last time that a sensor's detector began again, before a place if one is given.
+pub async fn newest_reset(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    before: Option<Applied>,
+) -> QueryResult<Option<DetectorReset>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        request: i64,
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+        #[diesel(sql_type = Integer)]
+        era: i32,
+        #[diesel(sql_type = Timestamptz)]
+        newest: Timestamp,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT request, seq, era, newest FROM detector_resets
+         WHERE sensor = $1 AND ($2 IS NULL OR (era, newest) < ($2, $3)) ORDER BY request DESC LIMIT 1",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Nullable<Integer>, _>(before.map(|(era, _)| era))
+    .bind::<Nullable<Timestamptz>, _>(before.map(|(_, ts)| ts))
+    .load(connection)
+    .await?;
+    let reset = |Row { request, seq, era, newest }: Row| DetectorReset {
+        request,
+        seq: seq.cast_unsigned(),
+        era,
+        newest,
+    };
+    Ok(rows.into_iter().next().map(reset))
+}
+
+/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired. Does
+/// nothing if the request was done before.
+pub(super) async fn forget(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    request: i64,
+) -> QueryResult<()> {
+    let undone = sql_query("DELETE FROM sensor_requests WHERE id = $1 AND sensor = $2")
+        .bind::<BigInt, _>(request)
+        .bind::<BigInt, _>(sensor.0)
+        .execute(connection)
+        .await?;
+    if undone == 0 {
+        return Ok(());
+    }
+    delete_rows(connection, sensor, None).await?;
+    for table in [
+        "anomalies",
+        "labels",
+        "applied_labels",
+        "sensor_fields",
+        "sensor_clocks",
+        "clock_changes",
+        "detector_resets",
+        "sensor_requests",
+    ] {
+        let delete = format!("DELETE FROM {table} WHERE sensor = $1");
+        sql_query(delete).bind::<BigInt, _>(sensor.0).execute(connection).await?;
+    }
+    sql_query("DELETE FROM sensors WHERE id = $1").bind::<BigInt, _>(sensor.0).execute(connection).await?;
+    Ok(())
+}
+
+/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger as
+/// expired. Returns their number.
+pub(super) async fn delete_rows(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    limit: Option<i64>,
+) -> QueryResult<i64> {
+    #[derive(QueryableByName)]
+    struct Deleted {
+        #[diesel(sql_type = BigInt)]
+        rows: i64,
+    }
+    let [unscored, poison, late] = [Flag::Unscored, Flag::Poison, Flag::Late].map(Flag::bit);
+    let deleted: Deleted = sql_query(format!(
+        "WITH doomed AS (SELECT sensor, ts FROM readings WHERE sensor = $1 ORDER BY ts LIMIT $2),
+              deleted AS (DELETE FROM readings r USING doomed o WHERE r.sensor = o.sensor AND r.ts = o.ts RETURNING r.flags),
+              counts AS (SELECT count(*) AS rows, count(*) FILTER (WHERE flags & {unscored} <> 0) AS unscored,
+                                count(*) FILTER (WHERE flags & {poison} <> 0) AS poison,
+                                count(*) FILTER (WHERE flags & {late} <> 0) AS late FROM deleted),
+              counted AS (UPDATE partitions p
+                          SET expired = expired + c.rows, expired_unscored = expired_unscored + c.unscored,
+                              expired_poison = expired_poison + c.poison, expired_late = expired_late + c.late
+                          FROM counts c WHERE p.id = (SELECT partition FROM sensors WHERE id = $1))
+         SELECT rows FROM counts"
+    ))
+    .bind::<BigInt, _>(sensor.0)
+    .bind::<Nullable<BigInt>, _>(limit)
+    .get_result(connection)
+    .await?;
+    Ok(deleted.rows)
+}
+
+/// Deletes some of the oldest rows of a sensor that is to be forgotten, so that the transaction that
+/// forgets it is short. Returns their number: 0 if there are no more.
+pub async fn delete_oldest_rows(connection: &mut AsyncPgConnection, sensor: SensorId) -> QueryResult<i64> {
+    delete_rows(connection, sensor, Some(20_000)).await
+}
