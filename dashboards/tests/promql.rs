@@ -120,6 +120,21 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Capacity B", named("redis limit", 2_000_000_000.0)),
         ("Capacity C", named("postgresql", 2_000_000_000.0)),
         ("Configuration loaded A", named(instance, 1e12)),
+        ("Notifications A", named("ops waiting", 7.0)),
+        ("Notifications B", named("ops lag in seconds", 12.5)),
+        ("Notifications sent A", named("ops sent", 1.0)),
+        ("Notifications sent B", named("ops attempts failed", 2.0)),
+        ("Notifications sent C", named("ops given up", 0.0)),
+        ("Notifications sent D", named("ops refused", 0.0)),
+        ("Memory bounds A", named("detectors", 250_000_000.0)),
+        ("Memory bounds B", named("detectors, bound", 4_000_000_000.0)),
+        ("Memory bounds C", named("checkpoints", 80_000_000.0)),
+        ("Memory bounds D", named("checkpoints, bound", 1_000_000_000.0)),
+        ("Checkpoints removed and readings corrected A", named("checkpoints evicted", 4.0)),
+        ("Checkpoints removed and readings corrected B", named("checkpoints refused", 0.0)),
+        ("Checkpoints removed and readings corrected C", named("checkpoints deleted", 6.0)),
+        ("Checkpoints removed and readings corrected D", named("appends failed", 3.0)),
+        ("Checkpoints removed and readings corrected E", named("readings set back", 1.0)),
     ])
 }
 

@@ -158,6 +158,29 @@ fn advance(metrics: &Metrics) {
     metrics.retention_kept_partitions.set(2);
     metrics.wrong_clocks.with_label_values(&["behind"]).set(3);
     metrics.wrong_clocks.with_label_values(&["ahead"]).set(1);
+    advance_bounds(metrics);
+    let notifications = &metrics.notifications;
+    let route = &["ops"];
+    notifications.notifications_waiting.with_label_values(route).set(7);
+    notifications.notification_lag_seconds.with_label_values(route).set(12.5);
+    notifications.notifications_sent.with_label_values(route).inc_by(5);
+    notifications.notification_failures.with_label_values(route).inc_by(10);
+    notifications.notifications_failed.with_label_values(route).inc_by(0);
+    notifications.notifications_refused.with_label_values(route).inc_by(0);
+}
+
+/// Advances what counts bounds and what was beyond them.
+fn advance_bounds(metrics: &Metrics) {
+    metrics.detector_memory_bytes.with_label_values(&["0"]).set(150_000_000);
+    metrics.detector_memory_bytes.with_label_values(&["1"]).set(100_000_000);
+    metrics.detector_memory_limit_bytes.set(4_000_000_000);
+    metrics.checkpoint_memory_bytes.set(80_000_000);
+    metrics.checkpoint_memory_limit_bytes.set(1_000_000_000);
+    metrics.checkpoints_evicted.inc_by(20);
+    metrics.checkpoints_refused.inc_by(0);
+    metrics.checkpoints_deleted.inc_by(30);
+    metrics.append_failures.inc_by(15);
+    metrics.readings_set_back.inc_by(5);
 }
 
 /// Returns the text of all metrics of the engine.

@@ -99,8 +99,11 @@ async fn discover_listens_to_a_broker_and_writes_a_configuration_that_reads_it()
     let path = env.path().join("discovered.toml");
     let discover = async {
         let (file, url) = (path.to_str().unwrap().to_owned(), env.addresses().mqtt);
+        let (user, password) = thicket_testkit::broker_login();
         let run = move || {
             std::process::Command::new(crate::support::BINARY)
+                .env("THICKET__MQTT__USERNAME", user)
+                .env("THICKET__MQTT__PASSWORD", password)
                 .args(["discover", "--for", "4s", "--mqtt", &url, "--write", &file])
                 .output()
         };

@@ -40,6 +40,8 @@ async fn an_engine_subscribes_again_where_the_broker_kept_a_session_without_its_
     assert!(env.engine().await.terminate().await.success());
     let mut options = rumqttc::MqttOptions::new("kept", "127.0.0.1", env.servers.mosquitto.port());
     options.set_clean_session(false);
+    let (user, password) = broker_login();
+    options.set_credentials(user, password);
     let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
     client.unsubscribe("sensors/#").await.unwrap();
     loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use thicket_schema::SensorName;
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Samples, TestEnv, broker_login, log_lines};
 use toml::{Table, Value};
 
 use crate::receivers::{HttpReceiver, Posted, SmtpReceiver, free_port};
@@ -338,6 +338,8 @@ async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::V
     let client = format!("retained-{:x}", rand());
     let mut options = rumqttc::MqttOptions::new(client, "127.0.0.1", port);
     options.set_max_packet_size(1 << 20, 1 << 20);
+    let (user, password) = broker_login();
+    options.set_credentials(user, password);
     let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
     client.subscribe(filter, rumqttc::QoS::AtLeastOnce).await.unwrap();
     // The broker sends retained messages after the acknowledgement, and then answers a message to itself.
@@ -363,11 +365,11 @@ fn rand() -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_retains_an_anomaly_while_it_goes_on() {
     let env = start(TestEnv::config()).await;
-    let mqtt = with(
-        route("broker", &env.servers.mosquitto.url()),
-        &[("receiver", "mqtt".into()), ("home_assistant", "homeassistant".into())],
-    );
-    let engine = env.engine_with(&config(vec![mqtt])).await;
+    let (user, password) = broker_login();
+    let login = [("receiver", "mqtt".into()), ("username", user.into()), ("password", password.into())];
+    let mqtt = with(route("broker", &env.servers.mosquitto.url()), &login);
+    let with_discovery = with(mqtt.clone(), &[("home_assistant", "homeassistant".into())]);
+    let engine = env.engine_with(&config(vec![with_discovery])).await;
     for sensor in ["site-1/a", "site-2/b"] {
         open_anomaly(&env, sensor, 1_000, 1.0).await;
     }
@@ -389,7 +391,6 @@ async fn a_broker_retains_an_anomaly_while_it_goes_on() {
 
     engine.kill();
     end_anomaly(&env, "site-1/a", 1_000).await;
-    let mqtt = with(route("broker", &env.servers.mosquitto.url()), &[("receiver", "mqtt".into())]);
     let _engine = env.engine_with(&config(vec![mqtt])).await;
     env.until(PENDING, 0).await;
     let found = retained(&env, "thicket/anomalies/#").await;

@@ -112,12 +112,13 @@ async fn every_difference_is_found_and_named() {
         "WITH gone AS (DELETE FROM dead_letters RETURNING *) INSERT INTO kept_dead_letters SELECT * FROM gone",
         "INSERT INTO dead_letters SELECT * FROM kept_dead_letters",
         "dead letters",
-        "0 stored and 0 dropped, 1 by the ledger",
+        "0 stored, 0 deleted and 0 only counted, 1 by the ledger",
     )
     .await;
     let unknown = format!("UPDATE sensors SET id = 1 WHERE id = {id}");
     let known = format!("UPDATE sensors SET id = {id} WHERE id = 1");
     assert_found(&env, &unknown, &known, "references", "60 rows without a row in sensors").await;
+    assert_found(&env, &unknown, &known, "ids", "sensor s1: the id is 1").await;
     let config = format!("UPDATE readings SET config = -config WHERE sensor = {id}");
     assert_found(&env, &config, &config, "references", "sensor s1: 60 rows without a configuration").await;
     let fields = format!("UPDATE readings SET field_set = -field_set WHERE sensor = {id}");

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use thicket_testkit::TestEnv;
+use thicket_testkit::{TestEnv, broker_login};
 
 use crate::support::{BINARY, start};
 
@@ -29,9 +29,12 @@ async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let addresses = env.addresses();
+    let (user, password) = broker_login();
     let mut engine = Command::new(BINARY)
         .args(["run", "--mqtt", &addresses.mqtt, "--redis", &addresses.redis])
         .args(["--postgres", &addresses.postgres])
+        .env("THICKET__MQTT__USERNAME", user)
+        .env("THICKET__MQTT__PASSWORD", password)
         .env("THICKET__HTTP__LISTEN", "127.0.0.1:0")
         .env("THICKET__QUEUE__PARTITIONS", "4")
         .env("NOTIFY_SOCKET", &path)
