@@ -19,9 +19,9 @@ use crate::{
 /// Readings in the history of the demo: 20 sensors, half an hour.
 const HISTORY: u64 = 36_000;
 
-/// Returns the image to update from: the one that `THICKET_PREVIOUS_IMAGE` names, such as that of the
-/// last release. Without it, the image under test under another name and id, so that at least all
-/// containers are replaced.
+/// Returns the image to update from: the one that `THICKET_PREVIOUS_IMAGE` names, such as that of
+/// the last release. Without it, the image under test under another name and id, so that at least
+/// all containers are replaced.
 pub(crate) fn previous_image(image: &str) -> String {
     env::var("THICKET_PREVIOUS_IMAGE").unwrap_or_else(|_| {
         let previous = format!("{image}-previous");

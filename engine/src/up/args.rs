@@ -38,8 +38,8 @@ pub(crate) struct UpArgs {
     /// Port of the engine's HTTP server [default: that of the last start, or 9464].
     #[arg(long, value_name = "PORT")]
     pub(super) http_port: Option<u16>,
-    /// Show whether the deployment runs, its addresses and its log files. Exits with 1 if it does not
-    /// run.
+    /// Show whether the deployment runs, its addresses and its log files. Exits with 1 if it does
+    /// not run.
     #[arg(long, conflicts_with_all = ["foreground", "env", "logs"])]
     pub(super) status: bool,
     /// Print variables for the shell, so that thicket, psql and redis-cli find the deployment:
