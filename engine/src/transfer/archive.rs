@@ -6,7 +6,7 @@
 //! | `thicket.toml` | the configuration, without addresses and secrets |
 //! | `tables/NAME/000000` … | the rows of a table, in parts of `COPY … (FORMAT binary)` |
 //! | `redis/000000` … | keys of Redis with their values, postcard |
-//! | `end.json` | the digest and the number of rows; an archive without it is not whole |
+//! | `end.json` | the digest and the number of rows; an archive without it is not complete |
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Write as _};

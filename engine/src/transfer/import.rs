@@ -18,7 +18,7 @@ use crate::stores;
 use crate::terminal::{errln, outln};
 
 /// The error of an archive that ends too early, or has its members in another order.
-const DAMAGED: &str = "the archive is not whole; export again";
+const DAMAGED: &str = "the archive is not complete; export again";
 
 /// Returns the configuration in an archive.
 pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {

@@ -10,7 +10,7 @@ use clap::Args;
 pub(crate) const ABOUT: &str = "Starts a deployment of your own on this machine, without Docker: Redis, Mosquitto and PostgreSQL \
 of the distribution, all private, and the engine. Returns when the engine is ready.
 
-Everything is kept in one data directory, and the next start goes on with it. The servers listen on 127.0.0.1 only. \
+Everything is kept in one data directory, and the next start continues with the same data. The servers listen on 127.0.0.1 only. \
 thicket.toml in the data directory is the configuration; change it as you like.";
 
 /// The arguments of `thicket up`.
