@@ -40,7 +40,7 @@ pub fn checkpoint_budget(configured: Option<u64>, maxmemory: u64) -> u64 {
     }
 }
 
-/// Whether Redis uses so much memory, for whatever, that the log needs the rest.
+/// Whether Redis uses so much memory, for checkpoints or other keys, that the log needs the rest.
 fn is_short(memory: RedisMemory) -> bool {
     memory.limit > 0 && memory.used >= memory.limit / 8 * 7
 }

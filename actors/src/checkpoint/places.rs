@@ -1,5 +1,5 @@
-//! The places of the loads of histories: so many are in progress at a time, and the others wait in
-//! the order of their arrival.
+//! The places of the loads of histories: a limited number of loads is in progress at a time. The
+//! others wait in the order of their arrival.
 //!
 //! Each load takes several queries. Without places, the loads of thousands of sensors would wait
 //! for connections before each query. A slow PostgreSQL would then let the bound of a query end

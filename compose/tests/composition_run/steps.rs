@@ -71,7 +71,7 @@ pub(crate) fn rights_are_few(project: &Project) {
         assert_eq!(line("NoNewPrivs:"), "1", "{}", container.service);
     }
     assert!(project.keeps_its_key(), "a key became readable for others");
-    // Grafana has no business with the log, and Prometheus none with the database.
+    // Grafana must not reach the log, and Prometheus must not reach the database.
     for (service, networks) in [
         ("redis", vec!["log"]),
         ("postgres", vec!["database"]),
