@@ -1,5 +1,5 @@
-//! Tells the program its version and the time of its build. The version is the version of the package
-//! and the revision of the sources.
+//! Tells the program its version and the time of its build. The version is the version of the
+//! package and the revision of the sources.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

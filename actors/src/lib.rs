@@ -18,11 +18,12 @@
 //!
 //! Outside the flow: [`messages`] lists the messages between actors, [`mqtt`] connects to brokers,
 //! [`acknowledge`] acknowledges MQTT messages, [`credit`] bounds what is in flight, [`supervision`]
-//! restarts actors that panic, [`time_order`] decides which reading of a sensor is next in time, and
-//! [`metrics`] counts. [`lamps`] has what `/readyz` says of this moment.
+//! restarts actors that panic, [`time_order`] decides which reading of a sensor is next in time,
+//! and [`metrics`] counts. [`lamps`] has what `/readyz` says of this moment.
 //!
 //! `thicket-protocol` has the pure decisions behind exactly-once. `thicket-store` speaks to Redis
-//! and PostgreSQL.
+//! and PostgreSQL. `thicket-notify` has the actor that sends the notifications, which the writer
+//! stores.
 
 pub mod acknowledge;
 pub mod checkpoint;

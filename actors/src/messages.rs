@@ -239,8 +239,8 @@ pub struct ApplyLabel {
     pub label: Label,
 }
 
-/// `Shard` → `Detector`: the detector begins again, on request. Returns `None` if the request was done
-/// before, or if the detector has no readings.
+/// `Shard` → `Detector`: the detector begins again, on request. Returns `None` if the request was
+/// done before, or if the detector has no readings.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<DetectorReset>")]
 pub struct BeginAgain {
@@ -248,8 +248,8 @@ pub struct BeginAgain {
     pub request: i64,
 }
 
-/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is forgotten. Retries until Redis
-/// answers.
+/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is forgotten. Retries until
+/// Redis answers.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct DeleteCheckpoint {

@@ -144,8 +144,8 @@ pub struct Metrics {
     pub partitions_owned: IntGauge,
     /// Partitions of the deployment.
     pub partitions: IntGauge,
-    /// Partitions that a later version of the detection algorithm has scored: this build leaves them
-    /// alone.
+    /// Partitions that a later version of the detection algorithm has scored: this build leaves
+    /// them alone.
     pub partitions_refused: IntGauge,
     /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
     pub role: IntGaugeVec,
@@ -155,8 +155,8 @@ pub struct Metrics {
     pub append_oldest_seconds: Gauge,
     /// How long the oldest commit in progress has taken, with its retries; 0 if there is none.
     pub commit_oldest_seconds: Gauge,
-    /// How long the oldest load of a sensor's history has taken, with its wait and its retries; 0 if
-    /// there is none.
+    /// How long the oldest load of a sensor's history has taken, with its wait and its retries; 0
+    /// if there is none.
     pub restore_oldest_seconds: Gauge,
     /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node
     /// holds none.

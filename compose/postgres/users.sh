@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Creates the users of the engine and of Grafana, or gives them their present passwords. Every viewer
-# of a dashboard can send any SQL through Grafana. Therefore its user can read the views, and do
-# nothing else. `thicket migrate --roles` grants to the two roles what they need.
+# Creates the users of the engine and of Grafana, or gives them their present passwords. Every
+# viewer of a dashboard can send any SQL through Grafana. Therefore its user can read the views, and
+# do nothing else. `thicket migrate --roles` grants to the two roles what they need.
 #
-# The container runs it once, when it creates the database. Run it again for a database that is older
-# than this script, or after a change of the passwords:
+# The container runs it once, when it creates the database. Run it again for a database that is
+# older than this script, or after a change of the passwords:
 #   docker compose -f compose/compose.yaml exec postgres bash /docker-entrypoint-initdb.d/10-users.sh
 set -euo pipefail
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --set grafana="$GRAFANA_DATABASE_PASSWORD" \

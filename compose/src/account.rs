@@ -67,7 +67,8 @@ fn change_owner(path: &Path, account: Account) -> std::io::Result<()> {
 /// Makes sure that `account` can enter `directory`.
 ///
 /// Gives search permission on `directory` itself, and on its parents within the system's temporary
-/// directory, but no permission to list them. Returns an error that names the first other parent that `account` cannot enter.
+/// directory, but no permission to list them. Returns an error that names the first other parent
+/// that `account` cannot enter.
 pub(crate) fn make_reachable(directory: &Path, account: Account) -> Result<(), Error> {
     let temporary = env::temp_dir().canonicalize().unwrap_or_default();
     let from_root: Vec<&Path> = directory.ancestors().collect();

@@ -33,8 +33,8 @@
 //! - `process`: child processes that end with their handle, and with this process.
 //! - `account`: the accounts of servers that root starts, and files that only they may read.
 //! - `port`: loopback ports, each reserved for one process of this user.
-//! - [`private`]: the directory that the processes of one user share, for locks on ports, templates of
-//!   clusters, and the password of all servers.
+//! - [`private`]: the directory that the processes of one user share, for locks on ports, templates
+//!   of clusters, and the password of all servers.
 //! - `settings`: replaces settings in the shipped configuration files.
 //! - `program`: finds the servers that the distribution has installed.
 //! - `wait`: waiting for a condition.

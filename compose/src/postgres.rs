@@ -22,8 +22,8 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
 
-/// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket`, the database
-/// `thicket`. It listens on 127.0.0.1 only.
+/// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket`, the
+/// database `thicket`. It listens on 127.0.0.1 only.
 pub type Postgres = Server<PostgresService>;
 
 /// How to start and probe PostgreSQL.
@@ -156,8 +156,8 @@ impl Service for PostgresService {
             let mut body = vec![0; length.saturating_sub(4).min(65_536) as usize];
             connection.read_exact(&mut body)?;
             match header[0] {
-                // Authentication: it asks for the password or does not, and accepts connections. Waits until the
-                // process of this connection has ended.
+                // Authentication: it asks for the password or does not, and accepts connections.
+                // Waits until the process of this connection has ended.
                 b'R' => {
                     connection.shutdown(Shutdown::Write)?;
                     return io::copy(&mut connection, &mut io::sink()).map(drop);

@@ -38,8 +38,8 @@ pub(crate) fn directory(name: &str) -> Result<PathBuf, Error> {
 pub const USER: &str = "thicket";
 
 /// Returns the password of all private servers of this user of the machine: 32 hexadecimal digits,
-/// made at random and kept in the file `password` of the private directory, which only this user can
-/// read.
+/// made at random and kept in the file `password` of the private directory, which only this user
+/// can read.
 pub fn password() -> Result<String, Error> {
     static KNOWN: OnceLock<String> = OnceLock::new();
     if let Some(known) = KNOWN.get() {

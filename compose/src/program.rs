@@ -34,8 +34,8 @@ pub fn missing_packages() -> Vec<&'static str> {
     servers.into_iter().filter_map(package).collect()
 }
 
-/// Finds the directory with `postgres` and `initdb`: of PostgreSQL `version` if it is installed, else
-/// of the newest. Debian keeps them off `PATH`, in one directory per version.
+/// Finds the directory with `postgres` and `initdb`: of PostgreSQL `version` if it is installed,
+/// else of the newest. Debian keeps them off `PATH`, in one directory per version.
 pub(crate) fn postgres_binaries(version: Option<u32>) -> Result<PathBuf, Error> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(POSTGRES_VERSIONS)
         .into_iter()

@@ -64,7 +64,8 @@ impl<S: Service> Server<S> {
         Self::start_service_on(service, directory, PortChoice::Free)
     }
 
-    /// Starts the server like [`start_service`](Self::start_service), on a port of the caller's choice.
+    /// Starts the server like [`start_service`](Self::start_service), on a port of the caller's
+    /// choice.
     pub fn start_service_on(service: S, directory: &Path, port: PortChoice) -> Result<Self, Error> {
         DirBuilder::new()
             .recursive(true)

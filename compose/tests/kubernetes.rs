@@ -1,6 +1,6 @@
 //! Checks the manifests in `kubernetes/` without a cluster: that they fit each other, the engine's
-//! configuration and its HTTP server. `kubectl kustomize` and `kubernetes-validate`, which checks against
-//! the published schemas, are used where they are installed.
+//! configuration and its HTTP server. `kubectl kustomize` and `kubernetes-validate`, which checks
+//! against the published schemas, are used where they are installed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

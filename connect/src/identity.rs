@@ -1,5 +1,5 @@
-//! The certificate of a client or a server. A certificate that is replaced while the program runs is
-//! used at the next handshake.
+//! The certificate of a client or a server. A certificate that is replaced while the program runs
+//! is used at the next handshake.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -75,8 +75,8 @@ impl TlsSettings {
         Ok(Arc::new(config))
     }
 
-    /// Returns the CA certificates to trust, each in DER form, for a library with a verifier of its own.
-    /// Reads their file.
+    /// Returns the CA certificates to trust, each in DER form, for a library with a verifier of its
+    /// own. Reads their file.
     pub fn authorities(&self) -> Result<Vec<Vec<u8>>, TlsError> {
         let der = authority_certificates(self.ca.as_deref())?;
         Ok(der.into_iter().map(|certificate| certificate.as_ref().to_vec()).collect())

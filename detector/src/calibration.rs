@@ -2,12 +2,12 @@
 //!
 //! 1. *Rarity.* A general conversion turns the surprise into a rarity. How often a sensor reaches
 //!    great surprises depends on its kind: skewed values reach them more often than normal ones.
-//!    Therefore the conversion gives way to the sensor's own past, as that grows. Where rare readings
-//!    come in bursts, there are fewer bursts than rare readings, and a burst raises one alarm.
-//!    Therefore the own past also counts the greatest rarity of each block of readings.
-//! 2. *Threshold.* Alarms are few, and the last step from the rarity to their number differs between
-//!    sensors. Therefore the threshold rises on a sensor that raises more
-//!    alarms than it may, and falls a little on one that raises fewer.
+//!    Therefore the conversion gives way to the sensor's own past, as that grows. Where rare
+//!    readings come in bursts, there are fewer bursts than rare readings, and a burst raises one
+//!    alarm. Therefore the own past also counts the greatest rarity of each block of readings.
+//! 2. *Threshold.* Alarms are few, and the last step from the rarity to their number differs
+//!    between sensors. Therefore the threshold rises on a sensor that raises more alarms than it
+//!    may, and falls a little on one that raises fewer.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +65,9 @@ impl Calibration {
         (past * own + TRUST * general) / (past + TRUST)
     }
 
-    /// Returns the rarity of a reading of a series that has as many blocks as the past with so great
-    /// a rarity, but whose readings do not depend on each other. It is 0 before the first block.
+    /// Returns the rarity of a reading of a series that has as many blocks as the past with so
+    /// great a rarity, but whose readings do not depend on each other. It is 0 before the first
+    /// block.
     fn rarity_among_blocks(&self, general: f64) -> f64 {
         if self.past_blocks.total() == 0 {
             return 0.0;

@@ -91,7 +91,8 @@ impl Suppression {
 }
 
 impl QuietHours {
-    /// Returns whether a moment, in microseconds since 1970, lies within these hours of a time zone.
+    /// Returns whether a moment, in microseconds since 1970, lies within these hours of a time
+    /// zone.
     pub fn cover(self, ts_micros: i64, zone: TimeZone) -> bool {
         self.contains(second_of_day(zone.local_seconds(ts_micros)))
     }

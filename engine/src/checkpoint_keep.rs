@@ -64,7 +64,10 @@ pub(crate) fn watch(config: &Config, metrics: &Metrics) -> anyhow::Result<JoinHa
             if let Err(error) = polled.unwrap_or_else(|elapsed| Err(elapsed.into()))
                 && complaints::due("delete old checkpoints", &error).is_some()
             {
-                tracing::warn!(error = format!("{error:#}"), "checkpoints of sensors that are gone stay");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "cannot delete the checkpoints of sensors that are gone"
+                );
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }

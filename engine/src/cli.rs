@@ -111,8 +111,8 @@ impl Flags {
 pub(crate) enum Command {
     /// Runs the engine until SIGTERM or Ctrl-C. Then it drains, saves every detector and exits 0.
     Run,
-    /// Starts a deployment of your own on this machine: private Redis, Mosquitto and PostgreSQL, and
-    /// the engine.
+    /// Starts a deployment of your own on this machine: private Redis, Mosquitto and PostgreSQL,
+    /// and the engine.
     #[command(long_about = UP)]
     Up(UpArgs),
     /// Stops the deployment of thicket up. Its data stays.
@@ -148,7 +148,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
-    /// Shows which fields of a sensor are scored, and why the others are stored only.
+    /// Lists sensors, shows which fields of a sensor are scored, and resets or forgets a sensor.
     Sensors {
         #[command(subcommand)]
         command: SensorsCommand,
@@ -178,8 +178,8 @@ pub(crate) enum Command {
     /// Scores past readings with another configuration and shows what it would have found, missed
     /// and cost.
     Backtest(BacktestArgs),
-    /// Says what a fleet of sensors needs: memory, Redis, PostgreSQL, CPU, shards, and the settings for
-    /// it. Connects to no server.
+    /// Says what a fleet of sensors needs of memory, Redis, PostgreSQL and CPU, and prints the settings
+    /// for it. Connects to no server.
     Plan(PlanArgs),
     /// Shows the configuration that is in force, with the origin of each value. Passwords are hidden.
     Config(ConfigArgs),

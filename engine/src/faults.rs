@@ -2,8 +2,8 @@
 //!
 //! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`:
 //!   the process kills itself when it passes this fail point for the 17th time. `commit.lost@3`:
-//!   the third commit loses its reply. `poison`: poison readings take effect. `later-algorithm`: the
-//!   build has a later version of the detection algorithm.
+//!   the third commit loses its reply. `poison`: poison readings take effect. `later-algorithm`:
+//!   the build has a later version of the detection algorithm.
 //! - `THICKET_BREAK`: rules to break, such as `rule.epoch_is_checked`.
 //! - `THICKET_FIRED`: a file. When a fail point fires, its name is appended to the file.
 

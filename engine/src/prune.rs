@@ -1,6 +1,6 @@
-//! Deletes dead letters that are older than `dead_letters.keep`, or more than `dead_letters.max_rows`,
-//! and lets sensors be forgotten that are gone for longer than `sensors.keep`. Every node tries. Each
-//! deletion also counts in the ledger, so that it balances.
+//! Deletes dead letters that are older than `dead_letters.keep`, or more than
+//! `dead_letters.max_rows`, and lets sensors be forgotten that are gone for longer than
+//! `sensors.keep`. Every node tries. Each deletion also counts in the ledger, so that it balances.
 
 use std::time::Duration;
 

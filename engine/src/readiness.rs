@@ -19,8 +19,8 @@ pub(crate) enum Phase {
 
 /// An append or a commit that takes longer is stuck. One that is only slow is done before.
 const STUCK: Duration = Duration::from_secs(20);
-/// A load of a history that takes longer is stuck: it waits for its turn, and PostgreSQL gives up the
-/// largest answer after a minute.
+/// A load of a history that takes longer is stuck: it waits for its turn, and PostgreSQL gives up
+/// the largest answer after a minute.
 const RESTORE_STUCK: Duration = Duration::from_mins(2);
 
 /// Whether the engine is ready.

@@ -1,5 +1,6 @@
 //! What the engine tells systemd: that it is ready, that it stops, and that it is alive. Without
-//! systemd, the variables `NOTIFY_SOCKET` and `WATCHDOG_USEC` are missing, and each call does nothing.
+//! systemd, the variables `NOTIFY_SOCKET` and `WATCHDOG_USEC` are missing, and each call does
+//! nothing.
 
 use std::time::Duration;
 

@@ -342,7 +342,8 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions, and adds routes that are new: what happens from now on is for them.
+/// Checks the number of partitions, and adds routes that are new: what happens from now on is for
+/// them.
 async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;

@@ -1,5 +1,5 @@
-//! The settings of a route: `[notify.route]` and `[[notify.routes]]` of the configuration, whose reference
-//! is `default.toml`.
+//! The settings of a route: `[notify.route]` and `[[notify.routes]]` of the configuration, whose
+//! reference is `default.toml`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The keys by which a receiver recognises a repeat: deployment, sensor, begin of the anomaly, and kind.
+//! The keys by which a receiver recognises a repeat: deployment, sensor, begin of the anomaly, and
+//! kind.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use thicket_schema::Timestamp;

@@ -1,7 +1,7 @@
 //! Who is told of an anomaly, and how.
 //!
-//! The commit writes notifications into an outbox in PostgreSQL. The [`Notifier`] distributes them to the
-//! routes of the configuration, and sends them until the receivers have accepted them.
+//! The commit writes notifications into an outbox in PostgreSQL. The [`Notifier`] distributes them
+//! to the routes of the configuration, and sends them until the receivers have accepted them.
 //!
 //! # Layout
 //!
@@ -9,10 +9,12 @@
 //!
 //! - [`config`]: the settings of a route.
 //! - [`route`]: which notifications a route sends, and when.
-//! - [`message`]: what a receiver is told. `keys`: by what it recognises a repeat. [`words`]: causes as text.
+//! - [`message`]: what a receiver is told. `keys`: by what it recognises a repeat. [`words`]:
+//!   causes as text.
 //! - [`template`]: the body of a webhook.
 //! - [`receivers`]: sends a message: `webhook`, `mqtt` or `email`.
-//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route. `shared`: what both need.
+//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route. `shared`: what
+//!   both need.
 
 pub mod config;
 mod keys;

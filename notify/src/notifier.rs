@@ -1,5 +1,6 @@
-//! The actor that sends notifications: a task for the outbox, and one for each route. All its state is in
-//! PostgreSQL, so it loses nothing by a panic or the end of the process, and another node goes on.
+//! The actor that sends notifications: a task for the outbox, and one for each route. All its state
+//! is in PostgreSQL, so it loses nothing by a panic or the end of the process, and another node
+//! goes on.
 
 use std::time::Duration;
 
@@ -80,8 +81,8 @@ impl Supervised for Notifier {
     }
 }
 
-/// Stops sending, and lets another node send at once. A message that is being sent may arrive and be
-/// sent again, with the same key.
+/// Stops sending, and lets another node send at once. A message that is being sent may arrive and
+/// be sent again, with the same key.
 impl Handler<Drain> for Notifier {
     type Result = ResponseFuture<()>;
 

@@ -78,8 +78,8 @@ impl Route {
         sensor.split('/').take(levels).collect::<Vec<_>>().join("/")
     }
 
-    /// Returns whether the route has a delivery for a notification. It has one for each anomaly that
-    /// begins or ends, whether or not it announces that: other deliveries depend on them.
+    /// Returns whether the route has a delivery for a notification. It has one for each anomaly
+    /// that begins or ends, whether or not it announces that: other deliveries depend on them.
     pub fn wants(&self, notification: &StoredNotification) -> bool {
         let is_of_kind = match notification.kind {
             NotificationKind::Opened | NotificationKind::Ended => true,

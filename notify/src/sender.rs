@@ -1,6 +1,6 @@
-//! Sends the messages of one route, one after the other. Only the node that holds the route sends. A
-//! message is repeated with backoff until the receiver accepts it. Meanwhile the next notifications wait,
-//! and become one message for each site.
+//! Sends the messages of one route, one after the other. Only the node that holds the route sends.
+//! A message is repeated with backoff until the receiver accepts it. Meanwhile the next
+//! notifications wait, and become one message for each site.
 
 use std::time::{Duration, Instant};
 

@@ -57,8 +57,8 @@ impl Shape {
 }
 
 impl Template {
-    /// Parses the user's own template, or that of a shape if it is empty. Every value in a template of a
-    /// shape becomes JSON.
+    /// Parses the user's own template, or that of a shape if it is empty. Every value in a template
+    /// of a shape becomes JSON.
     pub fn new(own: &str, shape: Shape) -> Result<Self, minijinja::Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);

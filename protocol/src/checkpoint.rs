@@ -16,8 +16,8 @@ pub fn is_ahead(seq: u64, newest: Option<u64>) -> bool {
 /// replay, times the likelihood that its sensor returns, which is halved by each day of silence.
 ///
 /// `rows` are the sensor's rows, and `days` is the time of the last checkpoint, in days since any
-/// fixed moment. Since silence lowers the worth of all checkpoints alike, their order stays the same,
-/// and Redis can keep them sorted.
+/// fixed moment. Since silence lowers the worth of all checkpoints alike, their order stays the
+/// same, and Redis can keep them sorted.
 pub fn worth(rows: u64, days: f64) -> f64 {
     (rows.max(1) as f64).log2() + days
 }

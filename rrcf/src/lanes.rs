@@ -32,14 +32,14 @@ pub(crate) fn chunks<const EIGHTS: usize>(width: usize) -> impl Iterator<Item = 
     (0..if EIGHTS > 0 { EIGHTS } else { width.div_ceil(LANES) }).map(|chunk| chunk * LANES)
 }
 
-/// Reads the lanes that begin at `at`. This is the innermost access of the forest; checking it would
-/// cost a seventh of an update.
+/// Reads the lanes that begin at `at`. This is the innermost access of the forest; checking it
+/// would cost a seventh of an update.
 ///
 /// # Safety
 ///
-/// `at + LANES` must not exceed the number of values. All values that are read in lanes have `LANES`
-/// values of space after the last (`Store::extend`, `Pool::new_box`, `padded`), so this holds if `at`
-/// is the place of the first dimension of an eight, in a slot or box that exists.
+/// `at + LANES` must not exceed the number of values. All values that are read in lanes have
+/// `LANES` values of space after the last (`Store::extend`, `Pool::new_box`, `padded`), so this
+/// holds if `at` is the place of the first dimension of an eight, in a slot or box that exists.
 #[inline(always)]
 pub(crate) unsafe fn load<V: Eight>(values: &[f32], at: usize) -> V {
     check!(at + LANES <= values.len());
@@ -180,8 +180,8 @@ impl Probe {
     ///
     /// # Safety
     ///
-    /// `values` must have the lower bounds of a box from `lo` on and the upper ones from `hi` on, each
-    /// in as many eights as the point has.
+    /// `values` must have the lower bounds of a box from `lo` on and the upper ones from `hi` on,
+    /// each in as many eights as the point has.
     #[inline(always)]
     pub(crate) unsafe fn grow<V: Eight, const EIGHTS: usize>(
         &self,
@@ -207,7 +207,8 @@ impl Probe {
     ///
     /// # Safety
     ///
-    /// `values` must have eight lower bounds from `lo + at` on and eight upper ones from `hi + at` on.
+    /// `values` must have eight lower bounds from `lo + at` on and eight upper ones from `hi + at`
+    /// on.
     #[inline(always)]
     pub(crate) unsafe fn replace<V: Eight, const EIGHTS: usize>(
         &self,

@@ -90,8 +90,9 @@
 //! - Values must be finite `f32`. Any other value is an [`Error`] and changes nothing. `-0.0`
 //!   counts as `0.0`. An `f32` has 24 significant bits: subtract a large constant offset (a
 //!   counter, an epoch time) in `f64` first.
-//! - Unsafe functions read and write without checks of bounds where a check costs speed. Each names its
-//!   conditions, which debug builds check. The feature `checked` checks them in release builds too.
+//! - Unsafe functions read and write without checks of bounds where a check costs speed. Each names
+//!   its conditions, which debug builds check. The feature `checked` checks them in release builds
+//!   too.
 //! - Without the default feature `std`, the crate needs only `alloc`. It then does not detect AVX2.
 //!
 //! # Choosing sizes

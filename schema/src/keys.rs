@@ -124,7 +124,8 @@ impl Keys {
         format!("{}:ingress:importing", self.prefix)
     }
 
-    /// Returns a key of this deployment under other keys, `None` if it is not one of this deployment.
+    /// Returns a key of this deployment under other keys, `None` if it is not one of this
+    /// deployment.
     pub fn moved(&self, key: &str, to: &Self) -> Option<String> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix(':')?;
         Some(format!("{}:{rest}", to.prefix))

@@ -44,8 +44,8 @@ pub(crate) async fn request(
     tokio::task::spawn_blocking(ask).await?
 }
 
-/// Requests a URL with TLS, and trusts only the CA certificate of this PEM file. Returns an error if
-/// the server has another certificate.
+/// Requests a URL with TLS, and trusts only the CA certificate of this PEM file. Returns an error
+/// if the server has another certificate.
 pub async fn get_with_tls(url: String, ca: &Path) -> anyhow::Result<Response> {
     let roots = RootCerts::new_with_certs(&[Certificate::from_pem(&std::fs::read(ca)?)?]);
     let tls = TlsConfig::builder()

@@ -1,5 +1,5 @@
-//! A server as on another host: in a network namespace with an address of its own. The way to it can
-//! swallow every packet, and the host can vanish and come back. Needs the rights of root.
+//! A server as on another host: in a network namespace with an address of its own. The way to it
+//! can swallow every packet, and the host can vanish and come back. Needs the rights of root.
 //!
 //! Only a relay is in the namespace. It forwards to the server on this machine.
 
@@ -43,8 +43,8 @@ struct Link {
 }
 
 impl RemoteHost {
-    /// Creates a host before a server of this machine, which listens on a loopback port. Must be called
-    /// within a runtime.
+    /// Creates a host before a server of this machine, which listens on a loopback port. Must be
+    /// called within a runtime.
     ///
     /// # Errors
     /// Fails without the rights of root.

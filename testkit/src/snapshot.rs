@@ -17,9 +17,9 @@ const DEAD_LETTERS: &str = "dead_letters";
 /// text.
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
-/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`. So
-/// do `since` and `behind_us` of `sensor_clocks`, and of `notifications` all columns of the sender and the
-/// labels that people set.
+/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.
+/// So do `since` and `behind_us` of `sensor_clocks`, and of `notifications` all columns of the
+/// sender and the labels that people set.
 const TABLES: [(&str, &str); 7] = [
     (
         "anomalies",

@@ -1,5 +1,5 @@
-//! `dist/release` in a clone of the repository, without the checks that take long: what it refuses, what
-//! it changes, and that a dry run changes nothing.
+//! `dist/release` in a clone of the repository, without the checks that take long: what it refuses,
+//! what it changes, and that a dry run changes nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 

@@ -1,8 +1,8 @@
 //! The budget of memory that checkpoints may take in Redis. The rest is the log's.
 //!
-//! Every node knows the memory of all checkpoints, since the scripts that write them keep an account
-//! in Redis. Beyond the budget, the checkpoints that are worth least are evicted: their detectors are
-//! restored from rows.
+//! Every node knows the memory of all checkpoints, since the scripts that write them keep an
+//! account in Redis. Beyond the budget, the checkpoints that are worth least are evicted: their
+//! detectors are restored from rows.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -28,9 +28,9 @@ const LEFT_PERCENT: u64 = 95;
 /// Checkpoints of each partition that an eviction considers at once.
 const CANDIDATES: u32 = 16;
 
-/// Returns the bytes that checkpoints may take in a Redis with this `maxmemory` (0: without a limit).
-/// `configured` is `checkpoint.memory`, `None` for `"auto"`: half of `maxmemory`. A quarter of
-/// `maxmemory` always stays for the log.
+/// Returns the bytes that checkpoints may take in a Redis with this `maxmemory` (0: without a
+/// limit). `configured` is `checkpoint.memory`, `None` for `"auto"`: half of `maxmemory`. A quarter
+/// of `maxmemory` always stays for the log.
 pub fn checkpoint_budget(configured: Option<u64>, maxmemory: u64) -> u64 {
     match (configured, maxmemory) {
         (None, 0) => WITHOUT_LIMIT,
@@ -40,7 +40,7 @@ pub fn checkpoint_budget(configured: Option<u64>, maxmemory: u64) -> u64 {
     }
 }
 
-/// Whether Redis uses so much memory, for whatever, that the log needs the rest.
+/// Whether Redis uses so much memory, for checkpoints or other keys, that the log needs the rest.
 fn is_short(memory: RedisMemory) -> bool {
     memory.limit > 0 && memory.used >= memory.limit / 8 * 7
 }

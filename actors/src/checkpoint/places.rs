@@ -1,9 +1,9 @@
-//! The places of the loads of histories: so many are in progress at a time, and the others wait in
-//! the order of their arrival.
+//! The places of the loads of histories: a limited number of loads is in progress at a time. The
+//! others wait in the order of their arrival.
 //!
-//! Each load takes several queries. Without places, the loads of thousands of sensors would wait for
-//! connections before each query. A slow PostgreSQL would then let the bound of a query end while the
-//! query waits, and the load would begin again behind all others.
+//! Each load takes several queries. Without places, the loads of thousands of sensors would wait
+//! for connections before each query. A slow PostgreSQL would then let the bound of a query end
+//! while the query waits, and the load would begin again behind all others.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ impl Default for LoadPlaces {
 }
 
 impl LoadPlaces {
-    /// Waits for a place. Every query has a bound, so every place becomes free. `None` if the places
-    /// are closed, which they never are.
+    /// Waits for a place. Every query has a bound, so every place becomes free. `None` if the
+    /// places are closed, which they never are.
     pub(super) async fn take(&self) -> Option<SemaphorePermit<'_>> {
         // A wait that is dropped would lose its turn.
         let turn = self.free.acquire();

@@ -4,7 +4,8 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 use super::{MetricsError, Registrar};
 
-/// The metrics of notifications. A field has the name of its metric, without `thicket_` and `_total`.
+/// The metrics of notifications. A field has the name of its metric, without `thicket_` and
+/// `_total`.
 #[derive(Clone, Debug)]
 pub struct NotificationMetrics {
     /// Notifications that wait or are being sent, of the whole deployment.

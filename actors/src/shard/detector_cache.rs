@@ -103,9 +103,9 @@ impl DetectorCache {
         self.by_sensor.retain(|_, cached| cached.partition != partition);
     }
 
-    /// Removes and returns the detectors that were idle for `evict_after`. If there are more detectors
-    /// than the bounds allow, or larger ones, also removes those that were idle longest. A detector
-    /// stays while a reading that it scored is not committed.
+    /// Removes and returns the detectors that were idle for `evict_after`. If there are more
+    /// detectors than the bounds allow, or larger ones, also removes those that were idle longest.
+    /// A detector stays while a reading that it scored is not committed.
     pub(super) fn take_idle(
         &mut self,
         now: Instant,

@@ -1,6 +1,6 @@
-//! Decides at intake which readings may add a sensor, a set of fields or a day of rows. The decision
-//! is made before the log, so it is the same in every replay: a refused reading is in the log as a
-//! dead letter. No I/O: `sensor_registry` reads what is stored.
+//! Decides at intake which readings may add a sensor, a set of fields or a day of rows. The
+//! decision is made before the log, so it is the same in every replay: a refused reading is in the
+//! log as a dead letter. No I/O: `sensor_registry` reads what is stored.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -210,8 +210,8 @@ impl Admission {
         })
     }
 
-    /// Refuses a past day without a table if the sensor has made enough of them in this hour. Returns
-    /// how many it has made with this reading.
+    /// Refuses a past day without a table if the sensor has made enough of them in this hour.
+    /// Returns how many it has made with this reading.
     fn check_day(&self, reading: &Reading, is_past_day: bool, hour: i64) -> Result<(i64, u8), Refusal> {
         let name = &reading.sensor;
         let before = self.sensors.get(&name.id().0).map_or((hour, 0), |known| known.new_days);

@@ -1,6 +1,5 @@
-//! Appends the configuration of sensors, the labels of anomalies and requests about sensors to the log
-//! as control entries.
-//! So each takes effect at one position, the same in every replay.
+//! Appends the configuration of sensors, the labels of anomalies and requests about sensors to the
+//! log as control entries. So each takes effect at one position, the same in every replay.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! Bounds the rows of dead letters. Beyond a rate, most dead letters of a reason are only counted. The
-//! decision is made before the log, so it is the same in every replay.
+//! Bounds the rows of dead letters. Beyond a rate, most dead letters of a reason are only counted.
+//! The decision is made before the log, so it is the same in every replay.
 
 use std::collections::BTreeMap;
 

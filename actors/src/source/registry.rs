@@ -1,5 +1,5 @@
-//! What the sessions of a node know of sensors, fields and days, and the limits on new ones. Read from
-//! PostgreSQL when a session begins, and again and again: another node may have added some.
+//! What the sessions of a node know of sensors, fields and days, and the limits on new ones. Read
+//! from PostgreSQL when a session begins, and again and again: another node may have added some.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -45,8 +45,8 @@ impl Registry {
         }
     }
 
-    /// Reads what is stored, unless it was read before and `is_outdated` is not set. Returns whether it
-    /// has been read, now or before: without PostgreSQL, messages go to the log, too.
+    /// Reads what is stored, unless it was read before and `is_outdated` is not set. Returns
+    /// whether it has been read, now or before: without PostgreSQL, messages go to the log, too.
     pub(super) async fn ensure(&self, is_outdated: bool) -> bool {
         if is_outdated || !self.is_loaded.get() {
             self.load().await;

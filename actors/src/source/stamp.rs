@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use thicket_schema::Timestamp;
 
-/// How far the last timestamp may be ahead of the clock. Beyond it, the clock was wrong and has gone
-/// back: timestamps follow it.
+/// How far the last timestamp may be ahead of the clock. Beyond it, the clock was wrong and has
+/// gone back: timestamps follow it.
 const AHEAD_MICROS: i64 = 1_000_000;
 
 /// Issues timestamps that are strictly increasing over all sensors, and so for each sensor, unless

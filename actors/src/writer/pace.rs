@@ -42,7 +42,8 @@ impl Pace {
     }
 
     /// A transaction of this many rows was committed. The next one has not more than PostgreSQL
-    /// commits within [`TARGET`] at this speed, and at most twice as many rows if this one was full.
+    /// commits within [`TARGET`] at this speed, and at most twice as many rows if this one was
+    /// full.
     pub(super) fn on_commit(&mut self, rows: usize, took: Duration) {
         if rows >= self.slow_batch && took < LIMIT {
             (self.limit, self.slow_batch) = (LIMIT, 0);

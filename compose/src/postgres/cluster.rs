@@ -99,8 +99,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     process::run(command).map(drop)
 }
 
-/// Runs `initdb` and renames the database `postgres`, without a running server:
-/// single-user mode takes SQL on standard input. (A further database would be 300 more files to copy, which is a
+/// Runs `initdb` and renames the database `postgres`, without a running server: single-user mode
+/// takes SQL on standard input. (A further database would be 300 more files to copy, which is a
 /// third of the time of a start on a busy disk.)
 fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<(), Error> {
     DirBuilder::new().mode(0o700).create(data).during(|| format!("create {}", data.display()))?;

@@ -1,8 +1,8 @@
 //! Runs the composition on a Docker engine: starts it, crashes it, cuts its networks, updates it.
 //! `make compose-test` runs this test; without a Docker engine it is left out.
 //!
-//! One project lives through all steps, because a start takes longer than a step. A device publishes
-//! all the while, and in the end each of its readings must have its row.
+//! One project lives through all steps, because a start takes longer than a step. A device
+//! publishes all the while, and in the end each of its readings must have its row.
 //!
 //! - `docker`: runs `docker`, and kills processes
 //! - `project`: the composition under test

@@ -180,8 +180,8 @@ impl Project {
         complaints
     }
 
-    /// Runs SQL as a user of the database; returns rows with cells joined by `|`. `None` if the database
-    /// does not answer.
+    /// Runs SQL as a user of the database; returns rows with cells joined by `|`. `None` if the
+    /// database does not answer.
     pub(crate) fn try_sql(&self, user: &str, sql: &str) -> Option<String> {
         let postgres = self.of("postgres").into_iter().find(Container::is_well)?;
         let psql = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", "thicket", "-c", sql];
@@ -189,7 +189,8 @@ impl Project {
         output.status.success().then(|| text(&output.stdout).trim_end().to_owned())
     }
 
-    /// Runs named queries in one session, and returns the rows of each. Panics at the first that fails.
+    /// Runs named queries in one session, and returns the rows of each. Panics at the first that
+    /// fails.
     pub(crate) fn sql_answers(&self, user: &str, queries: &[(String, String)]) -> Vec<String> {
         const MARK: &str = "next query: ";
         let mut arguments = vec!["psql".to_owned(), "-XqAt".to_owned()];

@@ -19,9 +19,9 @@ use crate::{
 /// Readings in the history of the demo: 20 sensors, half an hour.
 const HISTORY: u64 = 36_000;
 
-/// Returns the image to update from: the one that `THICKET_PREVIOUS_IMAGE` names, such as that of the
-/// last release. Without it, the image under test under another name and id, so that at least all
-/// containers are replaced.
+/// Returns the image to update from: the one that `THICKET_PREVIOUS_IMAGE` names, such as that of
+/// the last release. Without it, the image under test under another name and id, so that at least
+/// all containers are replaced.
 pub(crate) fn previous_image(image: &str) -> String {
     env::var("THICKET_PREVIOUS_IMAGE").unwrap_or_else(|_| {
         let previous = format!("{image}-previous");
@@ -71,7 +71,7 @@ pub(crate) fn rights_are_few(project: &Project) {
         assert_eq!(line("NoNewPrivs:"), "1", "{}", container.service);
     }
     assert!(project.keeps_its_key(), "a key became readable for others");
-    // Grafana has no business with the log, and Prometheus none with the database.
+    // Grafana must not reach the log, and Prometheus must not reach the database.
     for (service, networks) in [
         ("redis", vec!["log"]),
         ("postgres", vec!["database"]),

@@ -39,8 +39,8 @@ impl Witness {
         docker(["unpause", &self.name]);
     }
 
-    /// Stops publishing, and returns the report of `thicket-loadtest verify`. Panics if anything that
-    /// the broker confirmed is lost.
+    /// Stops publishing, and returns the report of `thicket-loadtest verify`. Panics if anything
+    /// that the broker confirmed is lost.
     pub(crate) fn verify(&self, project: &Project) -> String {
         docker(["stop", "--time", "30", &self.name]);
         let network = project.resource("database");

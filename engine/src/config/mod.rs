@@ -3,7 +3,8 @@
 //!
 //! - `default.toml`: the defaults, and the reference of every key.
 //! - `root`: the whole configuration, and the checks that no type can express.
-//! - `sections`: a struct per section; `mqtt` has those of the brokers, `notify` those of notifications.
+//! - `sections`: a struct per section; `mqtt` has those of the brokers, `notify` those of
+//!   notifications.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place.

@@ -169,8 +169,8 @@ impl ShardsConfig {
         u16::try_from(cores).unwrap_or(u16::MAX).min(partitions)
     }
 
-    /// Returns the memory of all detectors of this node in bytes: as configured, or half of what the
-    /// process may use.
+    /// Returns the memory of all detectors of this node in bytes: as configured, or half of what
+    /// the process may use.
     pub(crate) fn resolved_memory(&self) -> u64 {
         self.memory.bytes().unwrap_or_else(|| machine_memory() / 2)
     }

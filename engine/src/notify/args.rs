@@ -28,8 +28,8 @@ pub(crate) enum NotifyCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Silences sensors: their anomalies are not announced for some time. Anomalies that still go on
-    /// then are announced at its end.
+    /// Silences sensors: their anomalies are not announced for some time. Anomalies that still go
+    /// on then are announced at its end.
     #[command(
         after_help = "Example:\n  thicket notify silence 'site-1/*' --for 2h --note 'the crane is tested'"
     )]

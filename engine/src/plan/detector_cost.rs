@@ -1,5 +1,5 @@
-//! The memory of a detector and of its checkpoint, measured on a detector that reads noise until its
-//! forest is full.
+//! The memory of a detector and of its checkpoint, measured on a detector that reads noise until
+//! its forest is full.
 
 use anyhow::anyhow;
 use thicket_detector::{Detector, DetectorConfig};
@@ -58,7 +58,8 @@ impl DetectorCost {
     }
 }
 
-/// Returns a number between -0.5 and 0.5: `SplitMix64` (Steele, Lea and Flood, 2014) of the arguments.
+/// Returns a number between -0.5 and 0.5: `SplitMix64` (Steele, Lea and Flood, 2014) of the
+/// arguments.
 fn noise(reading: usize, field: usize) -> f64 {
     let mut bits = ((reading as u64) << 16 | field as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

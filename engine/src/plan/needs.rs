@@ -96,7 +96,8 @@ impl Plan {
             checkpoint_bytes: cost.checkpoint,
             checkpoint_memory_bytes,
             log_bytes_per_hour,
-            // No checkpoint is written beyond seven eighths of maxmemory, and a quarter is the log's.
+            // No checkpoint is written beyond seven eighths of maxmemory, and a quarter is the
+            // log's.
             maxmemory_bytes: (checkpoint_memory_bytes + log.max(checkpoint_memory_bytes / 3)) / 7 * 8,
         };
         let bytes_per_reading = row_bytes(fleet.fields);

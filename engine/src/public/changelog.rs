@@ -6,8 +6,8 @@ pub(super) fn unreleased(text: &str) -> &str {
     rest.split_once("\n## ").map_or(rest, |(section, _)| section)
 }
 
-/// Whether a section names the thing that a line of the list is about: its whole name, the section of
-/// a key, or the command of a flag.
+/// Whether a section names the thing that a line of the list is about: its whole name, the section
+/// of a key, or the command of a flag.
 pub(super) fn names(section: &str, line: &str) -> bool {
     let mut words = line.split_whitespace();
     let (Some(kind), Some(name)) = (words.next(), words.next()) else { return false };

@@ -1,5 +1,5 @@
-//! Reads from this build what is public, a line for each thing: its kind, its name, and what else users
-//! rely on.
+//! Reads from this build what is public, a line for each thing: its kind, its name, and what else
+//! users rely on.
 
 use std::collections::BTreeSet;
 use std::path::Path;

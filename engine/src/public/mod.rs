@@ -1,6 +1,6 @@
 //! What is public, and therefore under Semantic Versioning: configuration, views, metrics, command
-//! line, HTTP, and the versions of what is stored. `docs/public.txt` lists it as of the last release.
-//! A test compares, and fails if something changed that CHANGELOG.md does not name.
+//! line, HTTP, and the versions of what is stored. `docs/public.txt` lists it as of the last
+//! release. A test compares, and fails if something changed that CHANGELOG.md does not name.
 //!
 //! - `listing`: reads the list from this build.
 //! - `changelog`: whether the section "Unreleased" names a change.
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// The variable that makes the test write `docs/public.txt`. `make release` sets it.
 const WRITE: &str = "THICKET_PUBLIC_WRITE";
 
-/// The line of a list that is not that of a release yet. Before the first release, the test only shows
-/// what changed.
+/// The line of a list that is not that of a release yet. Before the first release, the test only
+/// shows what changed.
 const UNRELEASED: &str = "# release: none";
 
 const HEADER: &str = "\

@@ -148,8 +148,8 @@ fn dead_letters(snapshot: &Snapshot) -> Check {
     }
 }
 
-/// Checks that the id of each sensor and field set is that of its name or names, so no other one can
-/// have rows under it.
+/// Checks that the id of each sensor and field set is that of its name or names, so no other one
+/// can have rows under it.
 fn ids(snapshot: &Snapshot) -> Check {
     Check {
         name: "ids",

@@ -20,15 +20,16 @@ pub(crate) enum SensorsCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Lets the detector of a sensor begin again, as if its next reading were the first. Its rows stay.
+    /// Lets the detector of a sensor begin again, as if its next reading were the first. Its rows
+    /// stay.
     Reset {
         /// The sensor's name.
         sensor: String,
         #[command(flatten)]
         format: Format,
     },
-    /// Deletes everything about a sensor: rows, anomalies, labels, detector and checkpoint. If it sends
-    /// again, it is a new sensor.
+    /// Deletes everything about a sensor: rows, anomalies, labels, detector and checkpoint. If it
+    /// sends again, it is a new sensor.
     Forget {
         /// The sensor's name.
         sensor: String,

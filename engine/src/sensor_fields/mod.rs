@@ -1,5 +1,5 @@
-//! `thicket sensors`: lists sensors, shows the fields of one and why some of them are not scored, and
-//! asks the engine to let a detector begin again or to forget a sensor.
+//! `thicket sensors`: lists sensors, shows the fields of one and why some of them are not scored,
+//! and asks the engine to let a detector begin again or to forget a sensor.
 
 pub(crate) mod args;
 mod list;

@@ -52,7 +52,7 @@ pub(super) async fn forget(
     if !yes {
         format.print(&done, |done| {
             outln!(
-                "{}: would delete all its rows, anomalies, labels, its detector and its checkpoint, for good. Add --yes to do it.",
+                "{}: would delete all its rows, anomalies, labels, its detector and its checkpoint. They cannot be restored. Add --yes to delete them.",
                 done.sensor
             );
         })?;

@@ -85,8 +85,8 @@ fn drop_own_topics(broker: &mut Value) {
     }
 }
 
-/// Hides passwords, also those in URLs, the headers of webhooks, and the paths of their URLs, which are
-/// often secret.
+/// Hides passwords, also those in URLs, the headers of webhooks, and the paths of their URLs, which
+/// are often secret.
 fn hide_secrets(value: &mut Value) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(hide_secrets),

@@ -99,11 +99,15 @@ fn print_ledger(status: &Status) {
     outln!(
         "ledger       {delivered} delivered = {scored} scored + {unscored} unscored + {poison} poison + {late} late + {duplicates} duplicates + {dead_letters} dead letters; {unaccounted} unaccounted"
     );
-    outln!("rows         {stored} stored now, {expired} expired by postgres.retention");
+    outln!(
+        "rows         {stored} stored now, {expired} deleted by postgres.retention or with forgotten sensors"
+    );
     let uncommitted = InFlight { entries: *lag_entries, records: *in_flight };
     outln!("in flight    {}", backlog::words(uncommitted));
     let dropped = dead_letters - dead_letters_stored;
-    outln!("dead letters {dead_letters_stored} stored, {dropped} dropped by `thicket deadletter drop`");
+    outln!(
+        "dead letters {dead_letters_stored} stored, {dropped} only counted, or deleted (dead_letters.keep, `thicket deadletter drop`)"
+    );
     for (reason, dead_letters) in &status.dead_letters {
         outln!("             {dead_letters} × {reason}");
     }

@@ -110,7 +110,7 @@ pub(super) struct LedgerReport {
     pub(super) unaccounted: i64,
     /// Rows that are in `readings` now.
     pub(super) stored: i64,
-    /// Rows that retention has dropped.
+    /// Rows that retention has dropped, or that were deleted with a forgotten sensor.
     pub(super) expired: i64,
     /// Dead letters that no operator has deleted.
     pub(super) dead_letters_stored: i64,

@@ -6,7 +6,7 @@
 //! | `thicket.toml` | the configuration, without addresses and secrets |
 //! | `tables/NAME/000000` … | the rows of a table, in parts of `COPY … (FORMAT binary)` |
 //! | `redis/000000` … | keys of Redis with their values, postcard |
-//! | `end.json` | the digest and the number of rows; an archive without it is not whole |
+//! | `end.json` | the digest and the number of rows; an archive without it is not complete |
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Write as _};
@@ -28,8 +28,8 @@ const REDIS: &str = "redis/";
 
 /// The bytes of rows in a member.
 const PART_BYTES: usize = 4 << 20;
-/// A member of an archive is not larger, so that a damaged one cannot take all memory. A key of Redis
-/// has at most 512 MB.
+/// A member of an archive is not larger, so that a damaged one cannot take all memory. A key of
+/// Redis has at most 512 MB.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Writes an archive.

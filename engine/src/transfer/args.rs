@@ -8,15 +8,15 @@ use clap::Args;
 
 /// The description of `thicket export`.
 pub(crate) const ABOUT_EXPORT: &str = "Writes a deployment into one file: configuration without addresses and secrets, rows, positions, checkpoints and \
-the log, with the digest of the rows. No engine may run. With --data, it is the deployment of thicket up, which must be \
-stopped; else that of the configuration.
+the log, with the digest of the rows. No engine may run. With --data, exports the deployment of thicket up in that \
+directory, which must be stopped; otherwise the deployment of the configuration.
 
-What devices have sent and the broker has queued stays at the broker.";
+Messages that the broker has queued stay in the broker.";
 
 /// The description of `thicket import`.
 pub(crate) const ABOUT_IMPORT: &str = "Fills empty servers from a file of thicket export, and compares the digest of the rows. Run thicket migrate first; the \
-version of thicket must be that of the export. With --data, a new deployment for thicket up is created; else the \
-servers of the configuration are filled.
+version of thicket must be that of the export. With --data, creates a new deployment for thicket up; otherwise \
+fills the servers of the configuration.
 
 An import that is interrupted can be repeated.";
 

@@ -18,7 +18,7 @@ use crate::stores;
 use crate::terminal::{errln, outln};
 
 /// The error of an archive that ends too early, or has its members in another order.
-const DAMAGED: &str = "the archive is not whole; export again";
+const DAMAGED: &str = "the archive is not complete; export again";
 
 /// Returns the configuration in an archive.
 pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
@@ -33,8 +33,8 @@ pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
 
 /// Fills the servers of the configuration from an archive.
 ///
-/// The rows are written in one transaction, which is committed last. Until then, PostgreSQL is empty
-/// and Redis has a mark: the import can be repeated.
+/// The rows are written in one transaction, which is committed last. Until then, PostgreSQL is
+/// empty and Redis has a mark: the import can be repeated.
 pub(crate) async fn import(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
     let end = check_whole(file)?;
     let mut opened = archive::open(file)?;

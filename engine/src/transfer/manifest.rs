@@ -54,7 +54,7 @@ impl Manifest {
     }
 }
 
-/// What an archive must have held, to prove that it is whole.
+/// What an archive must have held, to prove that it is complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct End {
     /// The digest of the rows.

@@ -9,9 +9,9 @@ use thicket_compose::{PortChoice, Ports};
 use super::args::UpArgs;
 use super::place::Place;
 
-/// The default ports. Devices publish to the port of MQTT, and Prometheus reads the port of HTTP, so
-/// both are the usual ones. The stores are private: their ports differ from those of services of the
-/// distribution.
+/// The default ports. Devices publish to the port of MQTT, and Prometheus reads the port of HTTP,
+/// so both are the usual ones. The stores are private: their ports differ from those of services of
+/// the distribution.
 const DEFAULT: SavedPorts = SavedPorts { mqtt: 1883, redis: 14_379, postgres: 14_432, http: 9464 };
 
 /// The ports of a start.

@@ -10,7 +10,7 @@ use clap::Args;
 pub(crate) const ABOUT: &str = "Starts a deployment of your own on this machine, without Docker: Redis, Mosquitto and PostgreSQL \
 of the distribution, all private, and the engine. Returns when the engine is ready.
 
-Everything is kept in one data directory, and the next start goes on with it. The servers listen on 127.0.0.1 only. \
+Everything is kept in one data directory, and the next start continues with the same data. The servers listen on 127.0.0.1 only. \
 thicket.toml in the data directory is the configuration; change it as you like.";
 
 /// The arguments of `thicket up`.
@@ -38,8 +38,8 @@ pub(crate) struct UpArgs {
     /// Port of the engine's HTTP server [default: that of the last start, or 9464].
     #[arg(long, value_name = "PORT")]
     pub(super) http_port: Option<u16>,
-    /// Show whether the deployment runs, its addresses and its log files. Exits with 1 if it does not
-    /// run.
+    /// Show whether the deployment runs, its addresses and its log files. Exits with 1 if it does
+    /// not run.
     #[arg(long, conflicts_with_all = ["foreground", "env", "logs"])]
     pub(super) status: bool,
     /// Print variables for the shell, so that thicket, psql and redis-cli find the deployment:

@@ -57,8 +57,8 @@ impl Addresses {
     }
 }
 
-/// Writes the addresses into the configuration file, and creates the file if it is missing. Only the
-/// user may read it: it can hold passwords.
+/// Writes the addresses into the configuration file, and creates the file if it is missing. Only
+/// the user may read it: it can hold passwords.
 pub(super) fn write(place: &Place, addresses: &Addresses) -> anyhow::Result<()> {
     let path = place.config();
     let text = match fs::read_to_string(&path) {

@@ -9,8 +9,8 @@ use super::place::Place;
 /// The bytes of a log file beyond which it becomes the file before it. There is one of these.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// Copies each file that is too large to a second file, and empties it. The processes go on appending
-/// to it. A line that is written in between is lost.
+/// Copies each file that is too large to a second file, and empties it. The processes go on
+/// appending to it. A line that is written in between is lost.
 pub(super) fn bound(place: &Place) {
     for file in place.logs() {
         // A file that cannot be bounded now is tried again later.

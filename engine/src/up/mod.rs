@@ -8,8 +8,8 @@
 //! - `record`: the process that supervises the deployment, for `--status` and `down`.
 //! - `engine`: the engine as a server of the deployment.
 //! - `deployment`: starts, watches and stops servers and engine.
-//! - `foreground`: the supervising process, until a signal. `background`: starts it, and waits until
-//!   it is ready.
+//! - `foreground`: the supervising process, until a signal. `background`: starts it, and waits
+//!   until it is ready.
 //! - `down`: stops it.
 //! - `show`: `--status`, `--env` and `--logs`. `log_files`: bounds the log files.
 //! - `servers`: the private servers without the engine, for `thicket export` and `import`.

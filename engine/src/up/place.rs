@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-/// The data directory if root starts the deployment. PostgreSQL does not run as root, and its account
-/// cannot enter the home directory of root.
+/// The data directory if root starts the deployment. PostgreSQL does not run as root, and its
+/// account cannot enter the home directory of root.
 const OF_ROOT: &str = "/var/lib/thicket-up";
 
 /// The names of the log files, in the order in which they are shown.

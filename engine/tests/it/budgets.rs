@@ -1,5 +1,5 @@
-//! A Redis and a memory that are too small for all detectors: the log keeps its room, and every reading
-//! is stored with the same score.
+//! A Redis and a memory that are too small for all detectors: the log keeps its room, and every
+//! reading is stored with the same score.
 
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Samples, TestEnv};

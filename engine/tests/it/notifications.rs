@@ -342,7 +342,8 @@ async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::V
     options.set_credentials(user, password);
     let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
     client.subscribe(filter, rumqttc::QoS::AtLeastOnce).await.unwrap();
-    // The broker sends retained messages after the acknowledgement, and then answers a message to itself.
+    // The broker sends retained messages after the acknowledgement, and then answers a message to
+    // itself.
     client.subscribe("test/mark", rumqttc::QoS::AtLeastOnce).await.unwrap();
     client.publish("test/mark", rumqttc::QoS::AtLeastOnce, false, "").await.unwrap();
     let mut found = BTreeMap::new();

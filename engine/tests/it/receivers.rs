@@ -1,5 +1,5 @@
-//! Receivers of notifications: an HTTP server and an SMTP server. They accept, refuse or note what a
-//! sender really sends.
+//! Receivers of notifications: an HTTP server and an SMTP server. They accept, refuse or note what
+//! a sender really sends.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};

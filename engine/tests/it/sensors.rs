@@ -1,5 +1,5 @@
-//! Sensors: bounds on their number, fields and days, and ids that are taken. Each refused reading is a
-//! dead letter that names the setting, and the ledger balances.
+//! Sensors: bounds on their number, fields and days, and ids that are taken. Each refused reading
+//! is a dead letter that names the setting, and the ledger balances.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! `thicket export` and `thicket import`: a deployment moves to other servers, and goes on there as if
-//! it had never moved.
+//! `thicket export` and `thicket import`: a deployment moves to other servers, and goes on there as
+//! if it had never moved.
 
 use std::path::Path;
 use std::process::{Command, Output};

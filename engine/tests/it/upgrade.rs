@@ -1,5 +1,5 @@
-//! An upgrade from the previous release. It builds the binary of the newest tag, or takes the one that
-//! `THICKET_PREVIOUS` names. Without a tag there is no release to upgrade from.
+//! An upgrade from the previous release. It builds the binary of the newest tag, or takes the one
+//! that `THICKET_PREVIOUS` names. Without a tag there is no release to upgrade from.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

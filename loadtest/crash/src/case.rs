@@ -104,7 +104,8 @@ pub enum Action {
     ReplaceHost,
     /// Limits the memory of Redis, such as to `1mb`; `0` ends the limit.
     LimitRedis(&'static str),
-    /// Locks all tables of readings until [`Action::UnlockReadings`], as a careless administrator may.
+    /// Locks all tables of readings until [`Action::UnlockReadings`], as a careless administrator
+    /// may.
     LockReadings,
     /// Ends [`Action::LockReadings`].
     UnlockReadings,
@@ -114,13 +115,13 @@ pub enum Action {
     LimitMemory(Node),
     /// Makes the engines that are started from here on those of this build.
     Build(Build),
-    /// Waits until `/readyz` of an engine answers with this status, and with a text that contains the
-    /// part.
+    /// Waits until `/readyz` of an engine answers with this status, and with a text that contains
+    /// the part.
     UntilReadyz(Node, u16, &'static str),
     /// Waits until an engine has logged a text that the case itself has caused.
     UntilLogged(Node, &'static str),
-    /// Waits until an engine is ready and commits readings again, and notes how long that takes. Only
-    /// after an action that ends a disturbance.
+    /// Waits until an engine is ready and commits readings again, and notes how long that takes.
+    /// Only after an action that ends a disturbance.
     UntilRecovered(Node),
     /// Waits.
     Pause(Duration),

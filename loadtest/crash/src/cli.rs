@@ -17,12 +17,13 @@ use crate::runner::{Plan, run};
 /// wrong: the engine kills itself at a fail point (before and after each append, acknowledgement,
 /// read, score, insert, commit, checkpoint, trim, quarantine, lease renewal, takeover and restore,
 /// and between two appends of one flush), a server is killed, a node is frozen for longer than its
-/// lease, a disk is full, a network swallows every packet, a clock jumps, memory is used up, a later
-/// build takes over. Then an engine without faults continues. At the end readings, anomalies, dead letters and
-/// sensors must be, bit for bit, those of an undisturbed engine; no record may be lost, and the
-/// ledger must balance.
+/// lease, a disk is full, a network swallows every packet, a clock jumps, memory is used up, a
+/// later build takes over. Then an engine without faults continues. At the end readings, anomalies,
+/// dead letters and sensors must be, bit for bit, those of an undisturbed engine; no record may be
+/// lost, and the ledger must balance.
 ///
-/// Small disks and hosts of their own need the rights of root; without them, these cases are skipped.
+/// Small disks and hosts of their own need the rights of root; without them, these cases are
+/// skipped.
 ///
 /// Mutations are engines that break a rule on purpose. Each must fail a case, or the harness proves
 /// nothing.
@@ -33,8 +34,8 @@ use crate::runner::{Plan, run};
 ///   thicket-crash --engine target/debug/thicket --schedule 7000017
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
-/// {"cases":…,"schedules":…,"failed":…,"skipped":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case failed, 2
-/// wrong usage.
+/// {"cases":…,"schedules":…,"failed":…,"skipped":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case
+/// failed, 2 wrong usage.
 #[derive(Parser)]
 #[command(name = "thicket-crash", version, verbatim_doc_comment)]
 struct Arguments {

@@ -36,8 +36,8 @@ pub struct Environment {
     servers: Servers,
     directory: PathBuf,
     cases: u32,
-    /// The disks of PostgreSQL and Redis, if they have disks of their own. Unmounted after the servers
-    /// have stopped.
+    /// The disks of PostgreSQL and Redis, if they have disks of their own. Unmounted after the
+    /// servers have stopped.
     disks: Option<Disks>,
 }
 
@@ -63,8 +63,8 @@ impl Environment {
         Self::start_on(None, directory, binary).await
     }
 
-    /// Starts the servers like [`start`](Self::start), PostgreSQL and Redis on disks that can be filled.
-    /// Without `with_wal`, the WAL of PostgreSQL is elsewhere.
+    /// Starts the servers like [`start`](Self::start), PostgreSQL and Redis on disks that can be
+    /// filled. Without `with_wal`, the WAL of PostgreSQL is elsewhere.
     pub(crate) async fn start_on_small_disks(
         directory: &Path,
         binary: &Path,

@@ -68,8 +68,8 @@ pub(super) struct Arguments {
     /// FILE.events.jsonl.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// Remember in FILE what was published. The next run with the same file publishes no frame again:
-    /// it goes on live at the present, or with the history since the last run.
+    /// Remember in FILE what was published. The next run with the same file publishes no frame
+    /// again: it goes on live at the present, or with the history since the last run.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["manifest", "start"])]
     resume: Option<PathBuf>,
     /// Share of messages that are published twice, 0 to 1.

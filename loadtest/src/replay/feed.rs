@@ -97,8 +97,8 @@ impl Feed {
         &self.topics[sensor]
     }
 
-    /// Returns the name that the engine gives to a sensor: the topic after `sensors/`. Other prefixes
-    /// need a template of their own, and the name is then that of the scenario.
+    /// Returns the name that the engine gives to a sensor: the topic after `sensors/`. Other
+    /// prefixes need a template of their own, and the name is then that of the scenario.
     pub(super) fn name(&self, sensor: usize) -> &str {
         self.topics[sensor].strip_prefix("sensors/").unwrap_or(&self.scenario.sensors()[sensor].name)
     }

@@ -12,8 +12,8 @@ use tempfile::NamedTempFile;
 
 /// What the runs of a replay have published so far. Times are in µs since the Unix epoch.
 ///
-/// All runs have the same frame 0. A frame has one value for each sensor, so runs that share no frame
-/// share no timestamp either.
+/// All runs have the same frame 0. A frame has one value for each sensor, so runs that share no
+/// frame share no timestamp either.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resume {
     /// Event time of frame 0.

@@ -19,7 +19,8 @@ use crate::template::{Extras, Template};
 const ERROR_PAGE: u64 = 4_096;
 /// Characters of an error page that an error shows.
 const SHOWN: usize = 200;
-/// Alertmanager ends an alert without an end by itself. An anomaly that goes on ends far in the future.
+/// Alertmanager ends an alert without an end by itself. An anomaly that goes on ends far in the
+/// future.
 const FAR: &str = "9999-01-01T00:00:00Z";
 
 /// A webhook.

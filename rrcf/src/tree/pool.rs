@@ -98,8 +98,8 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn bounds(&self, index: u32) -> Bounds<'_> {
         let lo = self.start(index);
-        // SAFETY: a node has the index of a box that exists, all boxes have the width of the points,
-        // and `new_box` leaves space after the last one.
+        // SAFETY: a node has the index of a box that exists, all boxes have the width of the
+        // points, and `new_box` leaves space after the last one.
         unsafe { Bounds::new(&self.boxes, lo, lo + self.width) }
     }
 

@@ -188,8 +188,8 @@ impl Shape {
     /// As for [`head`](Self::head). The record must have at least two leaves, and this one.
     #[inline(always)]
     pub(crate) unsafe fn remove(&self, record: &mut [u8], leaf: usize) {
-        // SAFETY: the caller promises that the record has this shape and the leaf. The largest array
-        // and one more element are within the record and its spare bytes.
+        // SAFETY: the caller promises that the record has this shape and the leaf. The largest
+        // array and one more element are within the record and its spare bytes.
         unsafe {
             let (mut levels, len) = self.head(record);
             let gap = levels.close(leaf, len);
@@ -383,8 +383,8 @@ impl<'a> View<'a> {
     /// Returns the elements of an array. The second half is arbitrary if the record is a small one.
     #[inline(always)]
     fn elements<const N: usize>(&self, start: usize) -> [[u8; N]; CAPACITY] {
-        // SAFETY: `start` is that of an array of the record, and the spare bytes make a small record
-        // as long as a large one.
+        // SAFETY: `start` is that of an array of the record, and the spare bytes make a small
+        // record as long as a large one.
         unsafe { read(self.record, start) }
     }
 }
@@ -503,8 +503,8 @@ unsafe fn merge<const BYTES: usize>(
 ///
 /// # Safety
 ///
-/// `record` must have `N` bytes before `start` and `BYTES` bytes from there on. `at` must not exceed
-/// `len`, nor `N * len` the number of `BYTES`.
+/// `record` must have `N` bytes before `start` and `BYTES` bytes from there on. `at` must not
+/// exceed `len`, nor `N * len` the number of `BYTES`.
 #[inline(always)]
 unsafe fn open<const N: usize, const BYTES: usize>(record: &mut [u8], start: usize, at: usize, len: usize) {
     // SAFETY: the caller promises that the bytes are there.

@@ -179,9 +179,10 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NEXT;
 END $$;
 
--- Inserts sensors and their field sets: one element per sensor and field set, in the order of the log.
--- field_names: the names of a set, separated by line feeds. Raises an error if another sensor has the
--- id of one of them, or if another set of names has the id of one of their sets: ids are hashes.
+-- Inserts sensors and their field sets: one element per sensor and field set, in the order of the
+-- log. field_names: the names of a set, separated by line feeds. Raises an error if another sensor
+-- has the id of one of them, or if another set of names has the id of one of their sets: ids are
+-- hashes.
 CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
                                field_names text[], first_readings timestamptz[])
 RETURNS void LANGUAGE plpgsql AS $$
@@ -282,9 +283,9 @@ CREATE TABLE applied_labels (
     PRIMARY KEY (sensor, seq, started)
 );
 
--- What people want the owner of a sensor to do, on its way into the log. logged: the log has it, from
--- where the owner does it. A request to forget is deleted when it is done. reset: the detector begins
--- again. forget: everything about the sensor is deleted.
+-- What people want the owner of a sensor to do, on its way into the log. logged: the log has it,
+-- from where the owner does it. A request to forget is deleted when it is done. reset: the detector
+-- begins again. forget: everything about the sensor is deleted.
 CREATE TABLE sensor_requests (
     id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sensor    bigint      NOT NULL,
@@ -293,8 +294,8 @@ CREATE TABLE sensor_requests (
     logged    boolean     NOT NULL DEFAULT false
 );
 
--- Each time that a detector began again on request, after the applied reading number seq, whose time was
--- newest in the era. A restore needs these rows.
+-- Each time that a detector began again on request, after the applied reading number seq, whose
+-- time was newest in the era. A restore needs these rows.
 CREATE TABLE detector_resets (
     sensor  bigint      NOT NULL,
     request bigint      NOT NULL,
@@ -382,10 +383,11 @@ CREATE TABLE log_losses (
     PRIMARY KEY (partition, after_generation, after_n, before_generation, before_n)
 );
 
--- The outbox of notifications. The transaction that stores the change of an anomaly also writes the row,
--- so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly began. ended:
--- it is over. label: a person labelled it; item is then the time of the label in µs since the Unix epoch, and 0 otherwise.
--- id: the order of the rows of a sensor. stored and is_routed are of the sender, which deletes old rows.
+-- The outbox of notifications. The transaction that stores the change of an anomaly also writes the
+-- row, so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly
+-- began. ended: it is over. label: a person labelled it; item is then the time of the label in µs
+-- since the Unix epoch, and 0 otherwise. id: the order of the rows of a sensor. stored and
+-- is_routed are of the sender, which deletes old rows.
 CREATE TABLE notifications (
     sensor    bigint      NOT NULL,
     started   timestamptz NOT NULL,
@@ -399,9 +401,9 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_unrouted ON notifications (id) WHERE NOT is_routed;
 CREATE INDEX notifications_stored ON notifications (stored);
 
--- The routes of the configuration that a node has used. since: notifications that were stored before are
--- not for the route. holder: the node that sends for it, until held_until. The row with an empty name is
--- the lease of the node that distributes the outbox.
+-- The routes of the configuration that a node has used. since: notifications that were stored
+-- before are not for the route. holder: the node that sends for it, until held_until. The row with
+-- an empty name is the lease of the node that distributes the outbox.
 CREATE TABLE notification_routes (
     route      text        PRIMARY KEY,
     since      timestamptz NOT NULL DEFAULT now(),
@@ -426,10 +428,11 @@ CREATE UNIQUE INDEX notification_messages_sending ON notification_messages (rout
 CREATE INDEX notification_messages_changed ON notification_messages (route, site, changed);
 CREATE INDEX notification_messages_created ON notification_messages (route, created);
 
--- One row per notification and route. held: the conditions of the route are not met yet, such as its
--- least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message. passed: the route
--- does not announce this kind, or announces another row instead. dropped: the anomaly ended before the
--- conditions of the route were met. position: the order of the rows of a sensor.
+-- One row per notification and route. held: the conditions of the route are not met yet, such as
+-- its least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message.
+-- passed: the route does not announce this kind, or announces another row instead. dropped: the
+-- anomaly ended before the conditions of the route were met. position: the order of the rows of a
+-- sensor.
 CREATE TABLE notification_deliveries (
     route    text        NOT NULL,
     sensor   bigint      NOT NULL,

@@ -65,8 +65,8 @@ impl Control {
         }
     }
 
-    /// Its stored body. Of a label: the label, the start in µs and the sensor, separated by spaces. Of
-    /// a request: its id and the sensor.
+    /// Its stored body. Of a label: the label, the start in µs and the sensor, separated by spaces.
+    /// Of a request: its id and the sensor.
     pub(super) fn body(&self) -> Cow<'_, str> {
         match self {
             Self::Detectors(json) => Cow::Borrowed(json),

@@ -40,8 +40,8 @@ pub struct NewestRow {
     /// Seq of the row.
     #[diesel(sql_type = BigInt)]
     pub seq: i64,
-    /// Whether the sensor has readings of a later day. A sensor without any begins again as a new one
-    /// if it returns without a checkpoint.
+    /// Whether the sensor has readings of a later day. A sensor without any begins again as a new
+    /// one if it returns without a checkpoint.
     #[diesel(sql_type = Bool)]
     pub has_later: bool,
 }
@@ -84,8 +84,8 @@ pub async fn begin_retention(connection: &mut AsyncPgConnection) -> QueryResult<
 /// Drops a day table and adds its rows to the ledgers' expired rows, in one transaction.
 ///
 /// `count_waiting` gets the newest scored row that each sensor has on the day, and returns how many
-/// sensors still need the day. If there is such a sensor, the day is kept. The table is locked against writers
-/// meanwhile.
+/// sensors still need the day. If there is such a sensor, the day is kept. The table is locked
+/// against writers meanwhile.
 pub async fn drop_day<E, Waiting>(
     connection: &mut AsyncPgConnection,
     day: &DayTable,

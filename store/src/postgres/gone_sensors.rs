@@ -4,8 +4,9 @@ use diesel::sql_types::{Array, Integer, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
-/// Returns those of the given sensors that have no row in `sensors`, because they were forgotten, and
-/// those whose newest reading is older than `days` days. With `None`, silent sensors are not gone.
+/// Returns those of the given sensors that have no row in `sensors`, because they were forgotten,
+/// and those whose newest reading is older than `days` days. With `None`, silent sensors are not
+/// gone.
 pub async fn gone_sensors(
     connection: &mut AsyncPgConnection,
     names: &[&str],

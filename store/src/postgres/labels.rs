@@ -50,8 +50,8 @@ pub struct NewLabel<'a> {
     pub author: &'a str,
 }
 
-/// Sets the label of an anomaly, and writes a notification of it. Has no effect if the sensor has no
-/// anomaly that started then.
+/// Sets the label of an anomaly, and writes a notification of it. Has no effect if the sensor has
+/// no anomaly that started then.
 pub async fn set_label(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

@@ -7,8 +7,8 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the intake
-//!   must know of them. `gone_sensors`: sensors that send nothing any more.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the
+//!   intake must know of them. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.

@@ -60,8 +60,8 @@ pub async fn request(
     Ok(())
 }
 
-/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as `silent`.
-/// Returns their number.
+/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as
+/// `silent`. Returns their number.
 pub async fn request_forgetting(connection: &mut AsyncPgConnection, silent: Duration) -> QueryResult<usize> {
     sql_query(
         "INSERT INTO sensor_requests (sensor, action)
@@ -174,8 +174,8 @@ pub async fn newest_reset(
     Ok(rows.into_iter().next().map(reset))
 }
 
-/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired. Does
-/// nothing if the request was done before.
+/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired.
+/// Does nothing if the request was done before.
 pub(super) async fn forget(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -207,8 +207,8 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger as
-/// expired. Returns their number.
+/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger
+/// as expired. Returns their number.
 pub(super) async fn delete_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -239,8 +239,8 @@ pub(super) async fn delete_rows(
     Ok(deleted.rows)
 }
 
-/// Deletes some of the oldest rows of a sensor that is to be forgotten, so that the transaction that
-/// forgets it is short. Returns their number: 0 if there are no more.
+/// Deletes some of the oldest rows of a sensor that is to be forgotten, so that the transaction
+/// that forgets it is short. Returns their number: 0 if there are no more.
 pub async fn delete_oldest_rows(connection: &mut AsyncPgConnection, sensor: SensorId) -> QueryResult<i64> {
     delete_rows(connection, sensor, Some(20_000)).await
 }

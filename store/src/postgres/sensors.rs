@@ -165,8 +165,8 @@ pub struct ListedSensor {
     pub fields: i64,
 }
 
-/// Returns at most `limit` sensors whose names match a pattern (`*` any text, `?` any character), in
-/// the order of their names' bytes.
+/// Returns at most `limit` sensors whose names match a pattern (`*` any text, `?` any character),
+/// in the order of their names' bytes.
 pub async fn list_sensors(
     connection: &mut AsyncPgConnection,
     pattern: &str,

@@ -1,5 +1,5 @@
-//! Copies all tables of a deployment to another database, in PostgreSQL's binary format: every value
-//! keeps its bits. The tables are those that the database has, so that no table is forgotten.
+//! Copies all tables of a deployment to another database, in PostgreSQL's binary format: every
+//! value keeps its bits. The tables are those that the database has, so that no table is forgotten.
 
 use bytes::Bytes;
 use diesel::ConnectionError;
@@ -127,8 +127,8 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
-    /// Connects and begins the transaction. Fails unless the database has the same tables, all without
-    /// a row.
+    /// Connects and begins the transaction. Fails unless the database has the same tables, all
+    /// without a row.
     pub async fn begin(server: &PostgresServer, expected: &[Table]) -> Result<Self, TransferError> {
         let client = establish_client(server).await?;
         client

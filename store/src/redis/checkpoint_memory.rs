@@ -1,7 +1,8 @@
 //! The memory of checkpoints in Redis, by partition, and the checkpoints that are worth least.
 //!
-//! The scripts that write and delete a checkpoint keep the account in the same step, so that it holds
-//! for all nodes, and after a crash. The keys of a partition are in one slot of a Redis Cluster.
+//! The scripts that write and delete a checkpoint keep the account in the same step, so that it
+//! holds for all nodes, and after a crash. The keys of a partition are in one slot of a Redis
+//! Cluster.
 
 use fred::interfaces::KeysInterface as _;
 use futures_util::future::try_join_all;
@@ -55,8 +56,8 @@ impl CheckpointStore {
         Ok(memory)
     }
 
-    /// Returns the checkpoints of a partition that are worth at most `greatest`, those that are worth
-    /// least first, at most `count`. Skips names that no sensor can have.
+    /// Returns the checkpoints of a partition that are worth at most `greatest`, those that are
+    /// worth least first, at most `count`. Skips names that no sensor can have.
     pub async fn worth_least(
         &self,
         partition: PartitionId,
@@ -103,7 +104,8 @@ impl CheckpointStore {
         Ok(evicted)
     }
 
-    /// Computes the memory of a partition's checkpoints again: somebody may have deleted keys by hand.
+    /// Computes the memory of a partition's checkpoints again: somebody may have deleted keys by
+    /// hand.
     pub async fn recount(&self, partition: PartitionId) -> Result<u64, RedisError> {
         let keys = vec![self.keys.checkpoints(partition), self.keys.checkpoint_memory(partition)];
         let arguments = vec![self.keys.checkpoint_prefix(partition)];
@@ -111,8 +113,8 @@ impl CheckpointStore {
     }
 
     /// Excludes checkpoints from eviction, because rows that they contain are about to be dropped.
-    /// Each has a sensor and the least seq that it must have. Returns for each whether there is such a
-    /// checkpoint, in the order of `sensors`.
+    /// Each has a sensor and the least seq that it must have. Returns for each whether there is
+    /// such a checkpoint, in the order of `sensors`.
     pub async fn pin(&self, sensors: &[(PartitionId, SensorName, i64)]) -> Result<Vec<bool>, RedisError> {
         let mut pinned = Vec::with_capacity(sensors.len());
         for page in sensors.chunks(MAX_IN_FLIGHT) {

@@ -86,7 +86,8 @@ impl CheckpointStore {
     }
 
     /// Deletes a checkpoint that must not be used, or whose sensor is gone. It would prevent the
-    /// write of a valid checkpoint with a smaller seq. A checkpoint that is written meanwhile stays.
+    /// write of a valid checkpoint with a smaller seq. A checkpoint that is written meanwhile
+    /// stays.
     pub async fn delete(&self, partition: PartitionId, sensor: &SensorName) -> Result<(), RedisError> {
         let seq: Option<String> = self.redis.hget(self.keys.checkpoint(partition, sensor), "seq").await?;
         if let Some(seq) = seq {
@@ -95,8 +96,8 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Deletes a checkpoint under a condition of `remove.lua`. Returns whether it was deleted, and the
-    /// memory of the partition's checkpoints.
+    /// Deletes a checkpoint under a condition of `remove.lua`. Returns whether it was deleted, and
+    /// the memory of the partition's checkpoints.
     pub(super) async fn remove(
         &self,
         partition: PartitionId,

@@ -23,7 +23,8 @@ pub struct KeyDump {
     pub value: Vec<u8>,
 }
 
-/// Reads the keys of a deployment page by page and gives each page to `each`. A key may occur twice.
+/// Reads the keys of a deployment page by page and gives each page to `each`. A key may occur
+/// twice.
 pub async fn dump_keys<E: From<RedisError>>(
     redis: &Client,
     keys: &Keys,
@@ -54,8 +55,8 @@ async fn dump(redis: &Client, key: String) -> Result<Option<KeyDump>, RedisError
     Ok(value.map(|value| KeyDump { key, ttl_ms: u64::try_from(ttl).ok(), value: value.to_vec() }))
 }
 
-/// Marks the beginning of an import. Deletes what an import that has not ended left. Returns false if
-/// the deployment has keys of its own: nothing is changed then.
+/// Marks the beginning of an import. Deletes what an import that has not ended left. Returns false
+/// if the deployment has keys of its own: nothing is changed then.
 pub async fn begin_import(redis: &Client, keys: &Keys) -> Result<bool, RedisError> {
     let is_interrupted: Option<String> = redis.get(keys.importing()).await?;
     let mut old = Vec::new();

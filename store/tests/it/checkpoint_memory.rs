@@ -1,5 +1,5 @@
-//! The account of the memory of checkpoints holds for every write and deletion, and is close to what
-//! Redis really uses.
+//! The account of the memory of checkpoints holds for every write and deletion, and is close to
+//! what Redis really uses.
 
 use fred::interfaces::{ConfigInterface as _, KeysInterface as _};
 use thicket_protocol::checkpoint::worth;

@@ -11,8 +11,8 @@ use crate::support::PostgresServer;
 const SECOND: i64 = 1_000_000;
 const START: i64 = 1_790_000_000 * SECOND;
 
-/// The seq, the era and the second of each row, in the order in which the detector applied them. The
-/// time begins again twice.
+/// The seq, the era and the second of each row, in the order in which the detector applied them.
+/// The time begins again twice.
 const ROWS: [(i64, i32, i64); 12] = [
     (1, 0, 100),
     (2, 0, 101),

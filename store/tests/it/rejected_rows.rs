@@ -108,8 +108,8 @@ fn batch_of_sensors(sensors: &[(&str, &str)]) -> CommitBatch {
     batch
 }
 
-/// Commits a batch again and again, without its quarantined readings, and returns the detail of each
-/// quarantined reading.
+/// Commits a batch again and again, without its quarantined readings, and returns the detail of
+/// each quarantined reading.
 async fn quarantined(server: &PostgresServer, batch: &CommitBatch) -> Vec<String> {
     let mut session = WriteSession::default();
     let error = session.commit(&server.url(), &[batch]).await.unwrap_err();

@@ -84,8 +84,8 @@ fn black_holes(name: &str, server: Server, lamp: &'static str) -> [Case; 2] {
     })
 }
 
-/// The clock of the node jumps ahead by an hour, is right again, and goes back by an hour, also while
-/// the engine is away.
+/// The clock of the node jumps ahead by an hour, is right again, and goes back by an hour, also
+/// while the engine is away.
 fn clock_jumps() -> Case {
     let case = Case::new("clock-jumps").then([
         Action::Start(Node::A, vec![]),

@@ -15,8 +15,8 @@ const LAMP_LIMIT: Duration = Duration::from_mins(1);
 const RECOVERY_LIMIT: Duration = Duration::from_secs(40);
 /// How long PostgreSQL may take to answer a question while it is disturbed.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// Warnings that one disturbance may cause. Each kind of operation that fails says so once a minute,
-/// not once for each of its partitions.
+/// Warnings that one disturbance may cause. Each kind of operation that fails says so once a
+/// minute, not once for each of its partitions.
 const MOST_WARNINGS: usize = 24;
 
 impl CaseRun<'_> {

@@ -180,8 +180,8 @@ pub async fn change_deliveries(
     Ok(())
 }
 
-/// Adds a held reminder for each announced anomaly that goes on, if the last message about it was sent
-/// this long ago. Returns their number.
+/// Adds a held reminder for each announced anomaly that goes on, if the last message about it was
+/// sent this long ago. Returns their number.
 pub async fn remind(connection: &mut AsyncPgConnection, route: &str, every: Duration) -> QueryResult<usize> {
     sql_query(
         "INSERT INTO notification_deliveries (route, sensor, started, kind, item, position, site)

@@ -52,8 +52,8 @@ struct RouteName {
 }
 
 /// Distributes the oldest notifications of the outbox. `routes_of` returns the routes that want a
-/// notification, each with the site of the sensor. A route for which `max_waiting` deliveries wait gets
-/// no more anomalies that begin. Does nothing while another node distributes.
+/// notification, each with the site of the sensor. A route for which `max_waiting` deliveries wait
+/// gets no more anomalies that begin. Does nothing while another node distributes.
 pub async fn distribute(
     connection: &mut AsyncPgConnection,
     max_waiting: u64,

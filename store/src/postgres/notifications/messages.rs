@@ -1,6 +1,6 @@
-//! Messages: the waiting deliveries of one site become one message to the receiver of the route. The
-//! message is stored before it is sent, and its deliveries never change. So every repeat has the same
-//! key.
+//! Messages: the waiting deliveries of one site become one message to the receiver of the route.
+//! The message is stored before it is sent, and its deliveries never change. So every repeat has
+//! the same key.
 
 use std::time::Duration;
 
@@ -65,7 +65,8 @@ struct MemberRow {
 
 /// Makes a message of all that waits for the site that has waited longest, unless a message of the
 /// route is being sent, the route's rate is exhausted, or `node` does not hold the route. `key`
-/// returns the key by which the receiver recognises a repeat. Returns whether there is a new message.
+/// returns the key by which the receiver recognises a repeat. Returns whether there is a new
+/// message.
 pub async fn compose_message(
     connection: &mut AsyncPgConnection,
     route: &str,
@@ -121,7 +122,8 @@ pub async fn compose_message(
         .await
 }
 
-/// Returns the site whose deliveries are to be sent next. Locks the route until the transaction ends.
+/// Returns the site whose deliveries are to be sent next. Locks the route until the transaction
+/// ends.
 async fn next_site(
     connection: &mut AsyncPgConnection,
     route: &str,

@@ -1,5 +1,5 @@
-//! The routes of the configuration: which node sends for each, how much waits for it, and the end of
-//! what is old.
+//! The routes of the configuration: which node sends for each, how much waits for it, and the end
+//! of what is old.
 
 use std::time::Duration;
 
