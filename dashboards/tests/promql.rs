@@ -101,6 +101,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ),
         ("Retention A", named("rows dropped", 200.0)),
         ("Retention B", named("days kept", 2.0)),
+        ("Retention C", named("dead letters deleted", 100.0)),
         ("CPU A", named(instance, 0.5)),
         ("Memory A", named(instance, 200_000_000.0)),
         ("Memory per detector A", named("per detector", 200_000.0)),
@@ -108,6 +109,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Partitions and commits B", named("commits/s", 20.0)),
         ("Partitions and commits C", named("partitions without owner", 0.0)),
         ("Partitions and commits D", named("timed out/s", 0.4)),
+        ("Partitions and commits E", named("partitions refused", 0.0)),
         ("Stores and roles A", two(("postgresql", 1.0), ("redis", 1.0))),
         ("Stores and roles B", two(("active engines", 1.0), ("standby engines", 0.0))),
         ("Operations in progress A", named("append", 0.5)),
@@ -130,11 +132,12 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Memory bounds B", named("detectors, bound", 4_000_000_000.0)),
         ("Memory bounds C", named("checkpoints", 80_000_000.0)),
         ("Memory bounds D", named("checkpoints, bound", 1_000_000_000.0)),
-        ("Checkpoints removed and readings corrected A", named("checkpoints evicted", 4.0)),
-        ("Checkpoints removed and readings corrected B", named("checkpoints refused", 0.0)),
-        ("Checkpoints removed and readings corrected C", named("checkpoints deleted", 6.0)),
-        ("Checkpoints removed and readings corrected D", named("appends failed", 3.0)),
-        ("Checkpoints removed and readings corrected E", named("readings set back", 1.0)),
+        ("At the bounds A", named("checkpoints evicted", 4.0)),
+        ("At the bounds B", named("checkpoints refused", 0.0)),
+        ("At the bounds C", named("checkpoints deleted", 6.0)),
+        ("At the bounds D", named("appends failed", 3.0)),
+        ("At the bounds E", named("readings set back", 1.0)),
+        ("At the bounds F", named("dead letters only counted", 8.0)),
     ])
 }
 

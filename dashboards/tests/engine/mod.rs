@@ -181,6 +181,9 @@ fn advance_bounds(metrics: &Metrics) {
     metrics.checkpoints_deleted.inc_by(30);
     metrics.append_failures.inc_by(15);
     metrics.readings_set_back.inc_by(5);
+    metrics.dead_letters_unstored.inc_by(40);
+    metrics.dead_letters_expired.inc_by(25);
+    metrics.partitions_refused.set(0);
 }
 
 /// Returns the text of all metrics of the engine.

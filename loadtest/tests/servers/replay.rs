@@ -112,7 +112,7 @@ async fn a_subscriber_gets_the_very_bits_of_the_manifest_in_order() {
             batch,
             faults: Faults { duplicates: 0.05, malformed: 0.05, late: 0.05 },
             manifest: Some(path.clone()),
-            ..ReplayOptions::new(broker.url().parse().unwrap())
+            ..ReplayOptions::new(broker.url_with_login().parse().unwrap())
         };
         let (_stop, stopped) = watch::channel(false);
         let summary = Replay::new(scenario.clone(), options).unwrap().run(stopped).await.unwrap();
@@ -140,13 +140,13 @@ async fn a_replay_survives_a_restart_of_the_broker() {
         live: false,
         in_flight: 100,
         manifest: Some(path.clone()),
-        ..ReplayOptions::new(broker.url().parse().unwrap())
+        ..ReplayOptions::new(broker.url_with_login().parse().unwrap())
     };
     let replay = Replay::new(scenario.clone(), options).unwrap();
     let progress = replay.progress();
     let (_stop, stopped) = watch::channel(false);
     let running = tokio::spawn(replay.run(stopped));
-    while progress.published() < 1_000 {
+    while progress.published() < 1_000 && !running.is_finished() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let _broker = tokio::task::spawn_blocking(move || {
@@ -181,7 +181,7 @@ async fn the_program_goes_from_synth_to_replay() {
         "{again:?}"
     );
 
-    let url = broker.url();
+    let url = broker.url_with_login();
     let replay = [
         "replay",
         "--data",
