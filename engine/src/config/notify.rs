@@ -43,11 +43,6 @@ impl NotifyConfig {
         if problems.is_empty() { Ok(routes) } else { Err(ConfigError::Several(problems)) }
     }
 
-    /// Returns the names of the routes.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.routes.iter().filter_map(|own| own.get("name")?.as_str().map(str::to_owned)).collect()
-    }
-
     fn route(&self, own: &Dict, place: &str) -> Result<Route, ConfigError> {
         let defaults = Value::serialize(&self.route)
             .map_err(|error| ConfigError::invalid(place, &error.to_string()))?
