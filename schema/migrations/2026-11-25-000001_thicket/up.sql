@@ -385,7 +385,8 @@ CREATE TABLE log_losses (
 -- The outbox of notifications. The transaction that stores the change of an anomaly also writes the row,
 -- so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly began. ended:
 -- it is over. label: a person labelled it; item is then the time of the label in µs since the Unix epoch, and 0 otherwise.
--- id: the order of the rows of a sensor. stored and is_routed are of the sender, which deletes old rows.
+-- id: the order of the rows of a sensor. stored, routed_to and is_routed are of the sender, which deletes old rows.
+-- routed_to: the routes whose nodes have seen it. is_routed: all routes in use are among them.
 CREATE TABLE notifications (
     sensor    bigint      NOT NULL,
     started   timestamptz NOT NULL,
@@ -393,6 +394,7 @@ CREATE TABLE notifications (
     item      bigint      NOT NULL DEFAULT 0,
     id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     stored    timestamptz NOT NULL DEFAULT now(),
+    routed_to text[]      NOT NULL DEFAULT '{}',
     is_routed boolean     NOT NULL DEFAULT false,
     PRIMARY KEY (sensor, started, kind, item)
 );

@@ -10,6 +10,10 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 /// The route whose lease admits one node at a time to the outbox.
 pub(super) const OUTBOX: &str = "";
 
+/// The condition that a row `r` of `notification_routes` is in use: a node has held it, or added it, within
+/// the last hour.
+pub(super) const IN_USE: &str = "greatest(r.held_until, r.since) > now() - interval '1 hour'";
+
 /// Adds routes that are new. Notifications that are stored already are not for them.
 pub async fn register_routes(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryResult<()> {
     let mut all = routes.to_vec();
@@ -63,7 +67,7 @@ pub async fn hold_route(
 
 /// Ends the leases of a node, so that another node need not wait for their end.
 pub async fn release_routes(connection: &mut AsyncPgConnection, node: &str) -> QueryResult<()> {
-    sql_query("UPDATE notification_routes SET held_until = '-infinity' WHERE holder = $1")
+    sql_query("UPDATE notification_routes SET held_until = least(held_until, now()) WHERE holder = $1")
         .bind::<Text, _>(node)
         .execute(connection)
         .await?;

@@ -1,0 +1,58 @@
+//! The way of notifications from the outbox to deliveries, on a real PostgreSQL.
+
+use thicket_store::postgres::{distribute, register_routes};
+
+use crate::support::PostgresServer;
+
+const MAX_WAITING: u64 = 100;
+
+/// Stores a sensor with an anomaly at second 1,000 and the notification of its begin.
+async fn open_anomaly(server: &PostgresServer) {
+    server
+        .execute(
+            "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES (1, 'site-1/a', 0, '{x}', now());
+             INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters)
+             VALUES (1, to_timestamp(1000), to_timestamp(1000), 9, 1, 3, '{x}', '{1}', '{71}', '{44}', '{40}', '{48}', '{false}');
+             INSERT INTO notifications (sensor, started, kind) VALUES (1, to_timestamp(1000), 'opened')",
+        )
+        .await;
+}
+
+/// Distributes as a node that has these routes. Returns the number of notifications.
+async fn distribute_to(server: &PostgresServer, routes: &[&str]) -> usize {
+    let routes: Vec<String> = routes.iter().map(|&route| route.to_owned()).collect();
+    let all = |_: &_| routes.iter().map(|route| (route.clone(), "site-1".to_owned())).collect();
+    let distributed = distribute(&mut server.connect().await, &routes, MAX_WAITING, all).await.unwrap();
+    distributed.notifications
+}
+
+async fn start(routes: &[&str]) -> PostgresServer {
+    let server = PostgresServer::start().await;
+    let routes: Vec<String> = routes.iter().map(|&route| route.to_owned()).collect();
+    register_routes(&mut server.connect().await, &routes).await.unwrap();
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_waits_for_the_routes_of_every_node() {
+    let server = start(&["a", "b"]).await;
+    open_anomaly(&server).await;
+    assert_eq!(distribute_to(&server, &[]).await, 0);
+    assert_eq!(distribute_to(&server, &["b"]).await, 1);
+    assert_eq!(distribute_to(&server, &["b"]).await, 0);
+    let unrouted = "SELECT count(*) FROM notifications WHERE NOT is_routed";
+    assert_eq!(server.number(unrouted).await, 1, "route a has not seen it");
+    assert_eq!(distribute_to(&server, &["a", "b"]).await, 1);
+    assert_eq!(server.number(unrouted).await, 0);
+    let routes = "SELECT route FROM notification_deliveries ORDER BY route";
+    assert_eq!(server.texts(routes).await, ["a", "b"]);
+
+    server
+        .execute(
+            "UPDATE notification_routes SET since = '-infinity', held_until = '-infinity' WHERE route = 'a';
+             INSERT INTO notifications (sensor, started, kind) VALUES (1, to_timestamp(1000), 'ended')",
+        )
+        .await;
+    assert_eq!(distribute_to(&server, &["b"]).await, 1);
+    assert_eq!(server.number(unrouted).await, 0, "no node uses route a any more");
+}
