@@ -36,6 +36,10 @@ impl NotifyConfig {
                     let problem = "another route has this name; a name tells the routes apart";
                     problems.push(ConfigError::invalid(&format!("{place}.name"), problem));
                 }
+                Ok(route) if route.config.give_up_after > self.keep => {
+                    let problem = "must be at least give_up_after of every route";
+                    problems.push(ConfigError::invalid("notify.keep", problem));
+                }
                 Ok(route) => routes.push(route),
                 Err(error) => problems.extend(error.into_all()),
             }

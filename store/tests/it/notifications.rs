@@ -1,6 +1,8 @@
 //! The way of notifications from the outbox to deliveries, on a real PostgreSQL.
 
-use thicket_store::postgres::{distribute, register_routes};
+use std::time::Duration;
+
+use thicket_store::postgres::{distribute, purge_notifications, register_routes};
 
 use crate::support::PostgresServer;
 
@@ -55,4 +57,39 @@ async fn a_notification_waits_for_the_routes_of_every_node() {
         .await;
     assert_eq!(distribute_to(&server, &["b"]).await, 1);
     assert_eq!(server.number(unrouted).await, 0, "no node uses route a any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_delivery_of_a_begin_is_kept_until_the_end_is_settled() {
+    const DELIVERIES: &str = "SELECT count(*) FROM notification_deliveries";
+    let purge = async |server: &PostgresServer| {
+        purge_notifications(&mut server.connect().await, Duration::from_hours(1)).await.unwrap();
+        server.number(DELIVERIES).await
+    };
+    let server = start(&["a"]).await;
+    open_anomaly(&server).await;
+    distribute_to(&server, &["a"]).await;
+    let old = "now() - interval '2 hours'";
+    server
+        .execute(&format!(
+            "UPDATE notification_deliveries SET state = 'sent', changed = {old};
+             UPDATE notification_routes SET held_until = now()"
+        ))
+        .await;
+    assert_eq!(purge(&server).await, 1, "the anomaly goes on");
+    server
+        .execute(
+            "UPDATE anomalies SET ended = to_timestamp(1060);
+             INSERT INTO notifications (sensor, started, kind) VALUES (1, to_timestamp(1000), 'ended')",
+        )
+        .await;
+    assert_eq!(purge(&server).await, 1, "the end is in the outbox");
+    distribute_to(&server, &["a"]).await;
+    server.execute(&format!("UPDATE notification_deliveries SET changed = {old}")).await;
+    for state in ["held", "waiting", "sending"] {
+        server.execute(&format!("UPDATE notification_deliveries SET state = '{state}' WHERE kind = 'ended'")).await;
+        assert_eq!(purge(&server).await, 2, "the end is {state}");
+    }
+    server.execute("UPDATE notification_deliveries SET state = 'sent'").await;
+    assert_eq!(purge(&server).await, 0);
 }

@@ -101,13 +101,23 @@ pub async fn route_backlogs(connection: &mut AsyncPgConnection) -> QueryResult<V
     .await
 }
 
-/// Deletes what is older than `keep`, except the deliveries of anomalies that go on.
+/// Deletes what is older than `keep`, except the deliveries of anomalies that go on or whose notifications
+/// are not settled: whether an end is announced depends on the delivery of the begin. Deliveries for a
+/// route that no node has held for `keep` are not waited for.
 pub async fn purge_notifications(connection: &mut AsyncPgConnection, keep: Duration) -> QueryResult<()> {
     let statements = [
         "DELETE FROM notifications WHERE stored < now() - $1 * interval '1 second'",
         "DELETE FROM notification_deliveries d WHERE d.changed < now() - $1 * interval '1 second'
+         AND d.state <> 'sending'
          AND NOT EXISTS (SELECT FROM anomalies a
-                         WHERE a.sensor = d.sensor AND a.started = d.started AND a.ended IS NULL)",
+                         WHERE a.sensor = d.sensor AND a.started = d.started AND a.ended IS NULL)
+         AND NOT EXISTS (SELECT FROM notifications n
+                         WHERE n.sensor = d.sensor AND n.started = d.started AND NOT n.is_routed)
+         AND NOT EXISTS (SELECT FROM notification_deliveries o
+                         JOIN notification_routes r
+                             ON r.route = o.route AND r.held_until >= now() - $1 * interval '1 second'
+                         WHERE o.route = d.route AND o.sensor = d.sensor AND o.started = d.started
+                           AND o.state IN ('held', 'waiting', 'sending'))",
         "DELETE FROM notification_messages
          WHERE changed < now() - $1 * interval '1 second' AND state <> 'sending'",
         "DELETE FROM silences WHERE until < now() - $1 * interval '1 second'",
