@@ -401,6 +401,14 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_unrouted ON notifications (id) WHERE NOT is_routed;
 CREATE INDEX notifications_stored ON notifications (stored);
 
+-- The names of forgotten sensors that the outbox still has notifications of. Those that were stored up to
+-- `forgotten` are deleted once they are routed.
+CREATE TABLE forgotten_sensors (
+    sensor    bigint      PRIMARY KEY,
+    name      text        NOT NULL,
+    forgotten timestamptz NOT NULL DEFAULT now()
+);
+
 -- The routes of the configuration that a node has used. since: notifications that were stored before are
 -- not for the route. holder: the node that sends for it, until held_until. The row with an empty name is
 -- the lease of the node that distributes the outbox.
@@ -431,10 +439,12 @@ CREATE INDEX notification_messages_created ON notification_messages (route, crea
 -- One row per notification and route. held: the conditions of the route are not met yet, such as its
 -- least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message. passed: the route
 -- does not announce this kind, or announces another row instead. dropped: the anomaly ended before the
--- conditions of the route were met. position: the order of the rows of a sensor.
+-- conditions of the route were met. name: the sensor's, which may be forgotten. position: the order of the
+-- rows of a sensor.
 CREATE TABLE notification_deliveries (
     route    text        NOT NULL,
     sensor   bigint      NOT NULL,
+    name     text        NOT NULL,
     started  timestamptz NOT NULL,
     kind     text        NOT NULL CHECK (kind IN ('opened', 'ended', 'label', 'reminder')),
     item     bigint      NOT NULL DEFAULT 0,

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use thicket_store::postgres::{distribute, purge_notifications, register_routes};
+use thicket_schema::{PartitionId, Position, SensorId};
+use thicket_store::postgres::{
+    CommitBatch, DeliveryChange, DeliveryState, GroupRules, NotificationKind, RouteHold, WriteSession,
+    change_deliveries, check_deployment, claim, compose_message, distribute, held_deliveries, hold_route,
+    message_events, message_to_send, postgres_pool, purge_notifications, register_routes,
+};
 
 use crate::support::PostgresServer;
 
@@ -87,9 +92,56 @@ async fn the_delivery_of_a_begin_is_kept_until_the_end_is_settled() {
     distribute_to(&server, &["a"]).await;
     server.execute(&format!("UPDATE notification_deliveries SET changed = {old}")).await;
     for state in ["held", "waiting", "sending"] {
-        server.execute(&format!("UPDATE notification_deliveries SET state = '{state}' WHERE kind = 'ended'")).await;
+        server
+            .execute(&format!("UPDATE notification_deliveries SET state = '{state}' WHERE kind = 'ended'"))
+            .await;
         assert_eq!(purge(&server).await, 2, "the end is {state}");
     }
     server.execute("UPDATE notification_deliveries SET state = 'sent'").await;
     assert_eq!(purge(&server).await, 0);
+}
+
+/// Forgets sensor 1, as a commit does.
+async fn forget(server: &PostgresServer) {
+    server.execute("INSERT INTO sensor_requests (sensor, action) VALUES (1, 'forget')").await;
+    let request = server.number("SELECT max(id) FROM sensor_requests").await;
+    check_deployment(&mut server.connect().await, 1).await.unwrap();
+    claim(&postgres_pool(&server.url(), 1).unwrap(), &[PartitionId(0)]).await.unwrap();
+    let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
+    batch.to = Position { generation: 1, n: 1 };
+    batch.forgotten = Some((SensorId(1), request));
+    WriteSession::default().commit(&server.url(), &[&batch]).await.unwrap();
+    assert_eq!(server.number("SELECT count(*) FROM anomalies").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_announced_anomaly_of_a_forgotten_sensor_is_announced() {
+    let server = start(&["a"]).await;
+    open_anomaly(&server).await;
+    distribute_to(&server, &["a"]).await;
+    server.execute("UPDATE notification_deliveries SET state = 'sent'").await;
+    forget(&server).await;
+    assert_eq!(distribute_to(&server, &["a"]).await, 1);
+    assert_eq!(distribute_to(&server, &["a"]).await, 0);
+    let kept = "SELECT (SELECT count(*) FROM notifications) + (SELECT count(*) FROM forgotten_sensors)";
+    assert_eq!(server.number(kept).await, 0, "the sensor may come back with the same anomaly");
+
+    let connection = &mut server.connect().await;
+    let held = held_deliveries(connection, "a").await.unwrap();
+    let [end] = held.as_slice() else { panic!("{held:?}") };
+    assert_eq!((end.key.kind, end.sensor.as_str()), (NotificationKind::Ended, "site-1/a"));
+    assert!(end.is_forgotten && end.opened == Some(DeliveryState::Sent), "{end:?}");
+    let change = DeliveryChange { key: end.key, state: DeliveryState::Waiting };
+    change_deliveries(connection, "a", &[change], Duration::ZERO).await.unwrap();
+    let hold = hold_route(connection, "a", "node", Duration::from_mins(1)).await.unwrap();
+    assert_eq!(hold, RouteHold::Held);
+    let rules = GroupRules { interval: Duration::ZERO, per_minute: 10 };
+    assert!(compose_message(connection, "a", "node", rules, |_, _| "key".to_owned()).await.unwrap());
+    let message = message_to_send(connection, "a").await.unwrap().unwrap();
+    let events = message_events(connection, message.id).await.unwrap();
+    assert_eq!(
+        (events[0].anomaly.sensor.as_str(), events[0].kinds.as_slice()),
+        ("site-1/a", [NotificationKind::Ended].as_slice())
+    );
+    assert!(events[0].anomaly.ended.is_some() && message.open == 0);
 }

@@ -78,8 +78,10 @@ pub async fn distribute(
                 return Ok(Distribution::default());
             }
             let rows: Vec<Row> = sql_query(
-                "SELECT n.id, coalesce(s.name, '') AS sensor, n.started, n.kind, n.routed_to
-                 FROM notifications n LEFT JOIN sensors s ON s.id = n.sensor
+                "SELECT n.id, coalesce(s.name, f.name, '') AS sensor, n.started, n.kind, n.routed_to
+                 FROM notifications n
+                 LEFT JOIN sensors s ON s.id = n.sensor
+                 LEFT JOIN forgotten_sensors f ON f.sensor = n.sensor
                  WHERE NOT n.is_routed AND NOT n.routed_to @> $1 ORDER BY n.id LIMIT $2",
             )
             .bind::<Array<Text>, _>(routes)
@@ -92,7 +94,7 @@ pub async fn distribute(
             }
             let full = full_routes(connection, max_waiting).await?;
             let mut distribution = Distribution { notifications: rows.len(), refused: Vec::new() };
-            let (mut to, mut ids, mut sites) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut to, mut ids, mut names, mut sites) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for Row { id, sensor, started, kind, routed_to } in &rows {
                 let kind = kind_of(kind);
                 let notification = StoredNotification { sensor: sensor.clone(), started: *started, kind };
@@ -106,19 +108,21 @@ pub async fn distribute(
                     }
                     to.push(route);
                     ids.push(*id);
+                    names.push(sensor.as_str());
                     sites.push(site);
                 }
             }
             sql_query(
-                "INSERT INTO notification_deliveries (route, sensor, started, kind, item, position, site)
-                 SELECT d.route, n.sensor, n.started, n.kind, n.item, n.id, d.site
-                 FROM unnest($1, $2, $3) AS d (route, id, site)
+                "INSERT INTO notification_deliveries (route, sensor, name, started, kind, item, position, site)
+                 SELECT d.route, n.sensor, d.name, n.started, n.kind, n.item, n.id, d.site
+                 FROM unnest($1, $2, $3, $4) AS d (route, id, name, site)
                  JOIN notifications n ON n.id = d.id AND NOT n.is_routed
                  JOIN notification_routes r ON r.route = d.route AND r.since <= n.stored
                  ON CONFLICT DO NOTHING",
             )
             .bind::<Array<Text>, _>(to)
             .bind::<Array<BigInt>, _>(ids)
+            .bind::<Array<Text>, _>(names)
             .bind::<Array<Text>, _>(sites)
             .execute(connection)
             .await?;
@@ -136,7 +140,8 @@ pub async fn distribute(
         .await
 }
 
-/// Takes the notifications out of the outbox that all routes in use have seen.
+/// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of forgotten
+/// sensors: such a sensor may come back with the same anomaly.
 async fn settle(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryResult<()> {
     sql_query(format!(
         "UPDATE notifications SET is_routed = true
@@ -147,6 +152,14 @@ async fn settle(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryR
     .bind::<Array<Text>, _>(routes)
     .execute(connection)
     .await?;
+    for statement in [
+        "DELETE FROM notifications n USING forgotten_sensors f
+         WHERE n.sensor = f.sensor AND n.stored <= f.forgotten AND n.is_routed",
+        "DELETE FROM forgotten_sensors f
+         WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.sensor = f.sensor AND n.stored <= f.forgotten)",
+    ] {
+        sql_query(statement).execute(connection).await?;
+    }
     Ok(())
 }
 

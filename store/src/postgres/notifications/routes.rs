@@ -120,6 +120,7 @@ pub async fn purge_notifications(connection: &mut AsyncPgConnection, keep: Durat
                            AND o.state IN ('held', 'waiting', 'sending'))",
         "DELETE FROM notification_messages
          WHERE changed < now() - $1 * interval '1 second' AND state <> 'sending'",
+        "DELETE FROM forgotten_sensors WHERE forgotten < now() - $1 * interval '1 second'",
         "DELETE FROM silences WHERE until < now() - $1 * interval '1 second'",
     ];
     for statement in statements {
