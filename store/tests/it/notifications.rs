@@ -135,7 +135,7 @@ async fn the_end_of_an_announced_anomaly_of_a_forgotten_sensor_is_announced() {
     change_deliveries(connection, "a", &[change], Duration::ZERO).await.unwrap();
     let hold = hold_route(connection, "a", "node", Duration::from_mins(1)).await.unwrap();
     assert_eq!(hold, RouteHold::Held);
-    let rules = GroupRules { interval: Duration::ZERO, per_minute: 10 };
+    let rules = GroupRules { interval: Duration::ZERO, per_minute: 10, max_members: 10 };
     assert!(compose_message(connection, "a", "node", rules, |_, _| "key".to_owned()).await.unwrap());
     let message = message_to_send(connection, "a").await.unwrap().unwrap();
     let events = message_events(connection, message.id).await.unwrap();

@@ -12,9 +12,6 @@ use thicket_schema::Timestamp;
 use super::kind::{NotificationKind, kind_of};
 use crate::postgres::anomalies::{Anomaly, JoinedRow};
 
-/// Maximum number of deliveries of a message.
-const MAX_MEMBERS: i64 = 1_000;
-
 /// How deliveries become messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupRules {
@@ -22,6 +19,8 @@ pub struct GroupRules {
     pub interval: Duration,
     /// Maximum number of new messages in a minute.
     pub per_minute: u64,
+    /// Maximum number of deliveries of a message.
+    pub max_members: u64,
 }
 
 /// A delivery of a message, for its key.
@@ -63,7 +62,7 @@ struct MemberRow {
     item: i64,
 }
 
-/// Makes a message of all that waits for the site that has waited longest, unless a message of the
+/// Makes a message of what waits for the site that has waited longest, unless a message of the
 /// route is being sent, the route's rate is exhausted, or `node` does not hold the route. `key`
 /// returns the key by which the receiver recognises a repeat. Returns whether there is a new message.
 pub async fn compose_message(
@@ -83,7 +82,7 @@ pub async fn compose_message(
             )
             .bind::<Text, _>(route)
             .bind::<Text, _>(&site)
-            .bind::<BigInt, _>(MAX_MEMBERS)
+            .bind::<BigInt, _>(rules.max_members.cast_signed())
             .load(connection)
             .await?;
             let member = |row: &MemberRow| Member {
