@@ -298,6 +298,8 @@ impl Topology {
 
 /// Waits for PostgreSQL, and refuses tables that this program does not know.
 async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
+    let routes = config.notify.routes()?;
+    let routes: Vec<String> = routes.into_iter().map(|route| route.config.name).collect();
     let mut backoff = Backoff::default();
     loop {
         let server = config.postgres.server();
@@ -317,7 +319,7 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
     }
     backoff.reset();
     loop {
-        match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config, &routes)).await {
             Ok(Ok(deployment)) => return Ok(deployment),
             // Only a person can solve this. All other errors may pass.
             Ok(Err(error @ DeploymentError::PartitionsDiffer { .. })) => return Err(error.into()),
@@ -342,12 +344,11 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions, and adds routes that are new: what happens from now on is for
-/// them.
-async fn check_and_read(config: &Config) -> Result<Deployment, DeploymentError> {
+/// Checks the number of partitions, and adds routes that are new: what happens from now on is for them.
+async fn check_and_read(config: &Config, routes: &[String]) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
-    register_routes(&mut connection, &config.notify.names()).await?;
+    register_routes(&mut connection, routes).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
 }
 

@@ -44,7 +44,8 @@ struct Due {
 /// Returns whether there may be more to do at once.
 async fn tick(shared: &Shared, due: &mut Due) -> Result<bool, StoreError> {
     let mut connection = shared.connection().await?;
-    let distribution = distribute(&mut connection, shared.max_waiting, |notification| {
+    let routes: Vec<String> = shared.routes.iter().map(|route| route.config.name.clone()).collect();
+    let distribution = distribute(&mut connection, &routes, shared.max_waiting, |notification| {
         let wanting = shared.routes.iter().filter(|route| route.wants(notification));
         wanting.map(|route| (route.config.name.clone(), route.site_of(&notification.sensor))).collect()
     })

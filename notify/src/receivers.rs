@@ -44,6 +44,14 @@ impl Receiver {
         })
     }
 
+    /// Returns the maximum number of notifications of a message.
+    pub const fn max_members(&self) -> u64 {
+        match self {
+            Self::Webhook(_) | Self::Email(_) => 1_000,
+            Self::Mqtt(_) => mqtt::MAX_MEMBERS,
+        }
+    }
+
     /// Sends a message. `limit` bounds one attempt.
     pub async fn send(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
         let sending = async {

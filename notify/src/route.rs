@@ -116,6 +116,12 @@ impl Route {
         let announced = if self.announces(kind) { DeliveryState::Waiting } else { DeliveryState::Passed };
         let may_disturb = self.may_disturb(&held.sensor, moment);
         match (kind, opened) {
+            // An anomaly of a forgotten sensor is over, and only the end of an announced one matters.
+            (NotificationKind::Opened | NotificationKind::Reminder | NotificationKind::Label, _)
+                if held.is_forgotten =>
+            {
+                Some(DeliveryState::Dropped)
+            }
             (NotificationKind::Opened, _) if may_disturb && self.is_grave(held) => Some(announced),
             (NotificationKind::Opened | NotificationKind::Reminder, _) if held.ended.is_some() => {
                 Some(DeliveryState::Dropped)

@@ -77,7 +77,11 @@ impl Sender {
         self.remind(&mut connection).await?;
         self.decide(&mut connection).await?;
         let config = &self.route.config;
-        let rules = GroupRules { interval: config.group_interval, per_minute: config.max_per_minute };
+        let rules = GroupRules {
+            interval: config.group_interval,
+            per_minute: config.max_per_minute,
+            max_members: self.route.receiver.max_members(),
+        };
         let deployment = &self.shared.deployment;
         let key = |site: &str, members: &[_]| keys::of_message(deployment, site, members);
         compose_message(&mut connection, &config.name, self.shared.node.as_str(), rules, key).await?;

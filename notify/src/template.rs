@@ -11,7 +11,8 @@ use crate::message::{Event, Message};
 const OWN: &str = "template";
 
 /// What a template gets beside the message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "it has a token")]
 pub struct Extras<'a> {
     /// The token of the route.
     pub token: &'a str,

@@ -17,9 +17,9 @@ const DEAD_LETTERS: &str = "dead_letters";
 /// text.
 ///
 /// Of `dead_letters`, these columns depend on the run and are left out: `generation`, `n` and
-/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`.
-/// So do `since` and `behind_us` of `sensor_clocks`, and of `notifications` all columns of the
-/// sender and the labels that people set.
+/// `item` (how readings were packed into entries), `received` (when they arrived) and `replayed`. So
+/// do `since` and `behind_us` of `sensor_clocks`, and of `notifications` all columns of the sender, the
+/// labels that people set and the rows of forgotten sensors, which the sender deletes.
 const TABLES: [(&str, &str); 7] = [
     (
         "anomalies",
@@ -35,7 +35,7 @@ const TABLES: [(&str, &str); 7] = [
     (
         "notifications",
         "SELECT concat_ws(' ', s.name, n.started, n.kind, n.item) AS text
-         FROM notifications n LEFT JOIN sensors s ON s.id = n.sensor WHERE n.kind <> 'label'
+         FROM notifications n JOIN sensors s ON s.id = n.sensor WHERE n.kind <> 'label'
          ORDER BY s.name, n.started, n.kind DESC",
     ),
     (

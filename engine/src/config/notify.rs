@@ -36,16 +36,15 @@ impl NotifyConfig {
                     let problem = "another route has this name; a name tells the routes apart";
                     problems.push(ConfigError::invalid(&format!("{place}.name"), problem));
                 }
+                Ok(route) if route.config.give_up_after > self.keep => {
+                    let problem = "must be at least give_up_after of every route";
+                    problems.push(ConfigError::invalid("notify.keep", problem));
+                }
                 Ok(route) => routes.push(route),
                 Err(error) => problems.extend(error.into_all()),
             }
         }
         if problems.is_empty() { Ok(routes) } else { Err(ConfigError::Several(problems)) }
-    }
-
-    /// Returns the names of the routes.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.routes.iter().filter_map(|own| own.get("name")?.as_str().map(str::to_owned)).collect()
     }
 
     fn route(&self, own: &Dict, place: &str) -> Result<Route, ConfigError> {

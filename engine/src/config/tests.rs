@@ -384,6 +384,9 @@ fn a_wrong_route_is_named_by_line_and_key_and_its_secrets_may_be_in_files() {
     let default = problems("[notify.route]\nreceiver = \"pigeon\"\n", &[]);
     assert!(default[0].starts_with("2: notify.route.receiver: \"pigeon\" is none of webhook"), "{default:?}");
 
+    let brief = problems(&format!("[notify]\nkeep = \"2d\"\n{first}"), &[]);
+    assert_eq!(brief, ["2: notify.keep: must be at least give_up_after of every route"]);
+
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"secret\n").unwrap();
     let config = load_text(&format!("{first}token_file = {:?}\n", file.path())).unwrap();

@@ -218,6 +218,18 @@ async fn a_route_announces_only_what_its_conditions_allow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_route_may_have_its_name_from_the_default() {
+    let receiver = HttpReceiver::start();
+    let mut nameless = route("", &receiver.url());
+    nameless.remove("name");
+    let env = start(config(vec![nameless]).set("notify.route.name", "default")).await;
+    let _engine = env.engine().await;
+    open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
+    until("the message", || receiver.posted().len() == 1).await;
+    assert_eq!(receiver.posted()[0].json()["route"], "default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     let receiver = HttpReceiver::start();
     receiver.answer(422);

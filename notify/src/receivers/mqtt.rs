@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use thicket_actors::mqtt::{
-    BrokerAddress, Client, Event as MqttEvent, EventLoop, MqttOptions, Qos, Versions, open,
-};
+use thicket_actors::mqtt::{BrokerAddress, Client, Event as MqttEvent, MqttOptions, Qos, Versions, open};
 use thicket_connect::TlsSettings;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,14 +14,25 @@ use crate::message::{Event, Message};
 /// The part of `topic` that stands for the sensor's name.
 const SENSOR: &str = "{sensor}";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Maximum number of notifications of a message. They must arrive over a slow link before the timeout.
+pub(super) const MAX_MEMBERS: u64 = 50;
+/// Maximum number of MQTT messages that the broker has not acknowledged: two for each notification.
+const IN_FLIGHT: u32 = 2 * MAX_MEMBERS as u32;
 
 /// A broker, and the topics of sensors.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MqttReceiver {
     options: MqttOptions,
     topic: String,
     /// The first level of discovery topics of Home Assistant; empty for no discovery.
     home_assistant: String,
+}
+
+/// Without the address, which may have a secret path.
+impl std::fmt::Debug for MqttReceiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MqttReceiver").field("topic", &self.topic).finish_non_exhaustive()
+    }
 }
 
 impl MqttReceiver {
@@ -46,7 +55,7 @@ impl MqttReceiver {
             credentials,
             keep_alive: KEEP_ALIVE,
             session_expiry: None,
-            max_in_flight: 1,
+            max_in_flight: IN_FLIGHT,
         };
         Ok(Self { options, topic: topic.clone(), home_assistant: home_assistant.clone() })
     }
@@ -58,19 +67,28 @@ impl MqttReceiver {
             "thicket-notify-{:016x}",
             xxh3_64(message.route.as_bytes()) ^ u64::from(std::process::id())
         );
-        let (client, mut event_loop) =
-            open(&options).await.map_err(|failure| SendError::Unavailable(failure.to_string()))?;
+        let (client, mut event_loop) = open(&options).await.map_err(|failure| unavailable(&failure))?;
+        let mut unacknowledged = 0_usize;
         for event in &message.events {
             if !self.home_assistant.is_empty() && event.ended.is_none() {
                 let (topic, payload) = self.discovery(message, event);
-                publish(&client, &mut event_loop, &topic, payload).await?;
+                publish(&client, &topic, payload)?;
+                unacknowledged += 1;
             }
             let state = if event.ended.is_some() {
                 Vec::new()
             } else {
                 serde_json::to_vec(event).map_err(|error| SendError::Refused(error.to_string()))?
             };
-            publish(&client, &mut event_loop, &self.topic_of(event), state).await?;
+            publish(&client, &self.topic_of(event), state)?;
+            unacknowledged += 1;
+        }
+        while unacknowledged > 0 {
+            let event = event_loop.poll().await.map_err(|failure| unavailable(&failure))?;
+            if let MqttEvent::Published(accepted) = event {
+                accepted.map_err(|refusal| unavailable(&refusal))?;
+                unacknowledged -= 1;
+            }
         }
         if client.disconnect().is_ok() {
             // The broker has every message; it may close the connection first.
@@ -110,19 +128,11 @@ impl MqttReceiver {
     }
 }
 
-/// Publishes a retained message, and waits until the broker has it.
-async fn publish(
-    client: &Client,
-    event_loop: &mut EventLoop,
-    topic: &str,
-    payload: Vec<u8>,
-) -> Result<(), SendError> {
-    let unavailable = |error: &dyn std::fmt::Display| SendError::Unavailable(error.to_string());
-    client.publish_retained(topic, payload, Qos::AtLeastOnce).map_err(|error| unavailable(&error))?;
-    loop {
-        let event = event_loop.poll().await.map_err(|failure| unavailable(&failure))?;
-        if let MqttEvent::Published(accepted) = event {
-            return accepted.map_err(|refusal| unavailable(&refusal));
-        }
-    }
+/// Queues a retained message. The broker answers each.
+fn publish(client: &Client, topic: &str, payload: Vec<u8>) -> Result<(), SendError> {
+    client.publish_retained(topic, payload, Qos::AtLeastOnce).map_err(|error| unavailable(&error))
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> SendError {
+    SendError::Unavailable(error.to_string())
 }

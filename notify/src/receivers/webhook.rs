@@ -23,8 +23,13 @@ const SHOWN: usize = 200;
 /// future.
 const FAR: &str = "9999-01-01T00:00:00Z";
 
+/// What an error shows instead of a secret.
+const HIDDEN: &str = "***";
+/// Bytes of the shortest text that is taken for a secret. A shorter one is part of many words.
+const SHORTEST_SECRET: usize = 4;
+
 /// A webhook.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Webhook {
     url: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -32,6 +37,13 @@ pub struct Webhook {
     template: Template,
     token: String,
     topic: String,
+}
+
+/// Without the path of the URL and the token, which are secret.
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("host", &self.url.host()).finish_non_exhaustive()
+    }
 }
 
 impl Webhook {
@@ -90,7 +102,28 @@ impl Webhook {
         // The certificates are read again, so that renewed ones need no restart.
         let authorities = self.authorities().map_err(|error| SendError::Unavailable(error.to_string()))?;
         let posted = tokio::task::spawn_blocking(move || post(request, authorities, limit)).await;
-        posted.unwrap_or_else(|error| Err(SendError::Unavailable(error.to_string())))
+        let posted = posted.unwrap_or_else(|error| Err(SendError::Unavailable(error.to_string())));
+        posted.map_err(|error| match error {
+            SendError::Unavailable(text) => SendError::Unavailable(self.shown(&text)),
+            SendError::Refused(text) => SendError::Refused(self.shown(&text)),
+            SendError::Later(wait) => SendError::Later(wait),
+        })
+    }
+
+    /// Returns the beginning of an error's text, without the path of the URL, the token and control characters:
+    /// a receiver may repeat its request in an error page.
+    fn shown(&self, text: &str) -> String {
+        let path = self.url.path().trim_matches('/');
+        let query = self.url.query().unwrap_or_default();
+        let mut text = text.to_owned();
+        let headers = self.headers.iter().filter(|(name, _)| name != "content-type");
+        let headers = headers.filter_map(|(_, value)| value.to_str().ok());
+        for secret in [self.token.as_str(), query, path, self.topic.as_str()].into_iter().chain(headers) {
+            if secret.len() >= SHORTEST_SECRET {
+                text = text.replace(secret, HIDDEN);
+            }
+        }
+        text.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
     }
 }
 
@@ -149,10 +182,12 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
         return Err(SendError::Later(Duration::from_secs(wait)));
     }
     let page = answer.body_mut().with_config().limit(ERROR_PAGE).read_to_string().unwrap_or_default();
-    let page: String = page.chars().filter(|character| !character.is_control()).take(SHOWN).collect();
     let text = format!("HTTP {status}: {page}");
     match status.as_u16() {
         400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 => Err(SendError::Refused(text)),
         _ => Err(SendError::Unavailable(text)),
     }
 }
+
+#[cfg(test)]
+mod tests;

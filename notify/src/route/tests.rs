@@ -30,6 +30,7 @@ fn held(kind: NotificationKind) -> HeldDelivery {
     HeldDelivery {
         key,
         sensor: "site-1/a".to_owned(),
+        is_forgotten: false,
         ended: None,
         newest: Timestamp(10 * SECOND),
         peak_grade: 0.5,
@@ -61,6 +62,18 @@ fn an_anomaly_is_announced_once_it_is_grave_and_dropped_if_it_never_was() {
         assert_eq!(states(&strict, &[held(Opened)], 0, &[]), []);
         assert_eq!(states(&strict, &[over(Opened), over(Ended)], 0, &[]), [Dropped, Dropped]);
     }
+}
+
+#[test]
+fn of_a_forgotten_sensor_only_the_ends_of_announced_anomalies_are_announced() {
+    use DeliveryState::{Dropped, Sent, Waiting};
+    use NotificationKind::{Ended, Label, Opened, Reminder};
+    let all = route(|_| {});
+    let forgotten = |kind, opened| HeldDelivery { is_forgotten: true, opened: Some(opened), ..held(kind) };
+    let never = [Opened, Ended].map(|kind| forgotten(kind, DeliveryState::Held));
+    assert_eq!(states(&all, &never, 0, &[]), [Dropped, Dropped]);
+    let announced = [Reminder, Label, Ended].map(|kind| forgotten(kind, Sent));
+    assert_eq!(states(&all, &announced, 0, &[]), [Dropped, Dropped, Waiting]);
 }
 
 #[test]

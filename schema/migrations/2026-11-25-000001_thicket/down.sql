@@ -1,6 +1,6 @@
 DROP VIEW ledger, dead_letter_summary, field_standings, sensor_status, anomaly_causes, anomaly_events, scores, reading_values;
 DROP FUNCTION try_insert_readings(readings[]);
-DROP TABLE silences, notification_deliveries, notification_messages, notification_routes, notifications;
+DROP TABLE silences, notification_deliveries, notification_messages, notification_routes, forgotten_sensors, notifications;
 DROP FUNCTION try_upsert_sensors(bigint[], text[], int[], bigint[], text[], timestamptz[]),
               upsert_sensors(bigint[], text[], int[], bigint[], text[], timestamptz[]);
 DROP TABLE sensor_requests, detector_resets, log_losses, quarantine, dead_letters, applied_labels, labels, anomalies, readings, field_sets, sensor_fields, sensors, configs,

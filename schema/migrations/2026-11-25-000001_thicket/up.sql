@@ -383,11 +383,11 @@ CREATE TABLE log_losses (
     PRIMARY KEY (partition, after_generation, after_n, before_generation, before_n)
 );
 
--- The outbox of notifications. The transaction that stores the change of an anomaly also writes the
--- row, so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly
--- began. ended: it is over. label: a person labelled it; item is then the time of the label in µs
--- since the Unix epoch, and 0 otherwise. id: the order of the rows of a sensor. stored and
--- is_routed are of the sender, which deletes old rows.
+-- The outbox of notifications. The transaction that stores the change of an anomaly also writes the row,
+-- so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly began. ended:
+-- it is over. label: a person labelled it; item is then the time of the label in µs since the Unix epoch, and 0 otherwise.
+-- id: the order of the rows of a sensor. stored, routed_to and is_routed are of the sender, which deletes old rows.
+-- routed_to: the routes whose nodes have seen it. is_routed: all routes in use are among them.
 CREATE TABLE notifications (
     sensor    bigint      NOT NULL,
     started   timestamptz NOT NULL,
@@ -395,15 +395,24 @@ CREATE TABLE notifications (
     item      bigint      NOT NULL DEFAULT 0,
     id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     stored    timestamptz NOT NULL DEFAULT now(),
+    routed_to text[]      NOT NULL DEFAULT '{}',
     is_routed boolean     NOT NULL DEFAULT false,
     PRIMARY KEY (sensor, started, kind, item)
 );
 CREATE INDEX notifications_unrouted ON notifications (id) WHERE NOT is_routed;
 CREATE INDEX notifications_stored ON notifications (stored);
 
--- The routes of the configuration that a node has used. since: notifications that were stored
--- before are not for the route. holder: the node that sends for it, until held_until. The row with
--- an empty name is the lease of the node that distributes the outbox.
+-- The names of forgotten sensors that the outbox still has notifications of. Those that were stored up to
+-- `forgotten` are deleted once they are routed.
+CREATE TABLE forgotten_sensors (
+    sensor    bigint      PRIMARY KEY,
+    name      text        NOT NULL,
+    forgotten timestamptz NOT NULL DEFAULT now()
+);
+
+-- The routes of the configuration that a node has used. since: notifications that were stored before are
+-- not for the route. holder: the node that sends for it, until held_until. The row with an empty name is
+-- the lease of the node that distributes the outbox.
 CREATE TABLE notification_routes (
     route      text        PRIMARY KEY,
     since      timestamptz NOT NULL DEFAULT now(),
@@ -428,14 +437,15 @@ CREATE UNIQUE INDEX notification_messages_sending ON notification_messages (rout
 CREATE INDEX notification_messages_changed ON notification_messages (route, site, changed);
 CREATE INDEX notification_messages_created ON notification_messages (route, created);
 
--- One row per notification and route. held: the conditions of the route are not met yet, such as
--- its least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message.
--- passed: the route does not announce this kind, or announces another row instead. dropped: the
--- anomaly ended before the conditions of the route were met. position: the order of the rows of a
--- sensor.
+-- One row per notification and route. held: the conditions of the route are not met yet, such as its
+-- least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message. passed: the route
+-- does not announce this kind, or announces another row instead. dropped: the anomaly ended before the
+-- conditions of the route were met. name: the sensor's, which may be forgotten. position: the order of the
+-- rows of a sensor.
 CREATE TABLE notification_deliveries (
     route    text        NOT NULL,
     sensor   bigint      NOT NULL,
+    name     text        NOT NULL,
     started  timestamptz NOT NULL,
     kind     text        NOT NULL CHECK (kind IN ('opened', 'ended', 'label', 'reminder')),
     item     bigint      NOT NULL DEFAULT 0,

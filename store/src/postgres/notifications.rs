@@ -26,7 +26,7 @@ pub use messages::{
     Delivered, GroupRules, Member, MessageEvent, OutgoingMessage, compose_message, fail_message,
     message_events, message_to_send, retry_message, sent_message,
 };
-pub(super) use outbox::{announce, announce_reshaped};
+pub(super) use outbox::{announce, announce_forgotten, announce_reshaped};
 pub use routes::{
     RouteBacklog, RouteHold, hold_route, purge_notifications, register_routes, release_routes, route_backlogs,
 };

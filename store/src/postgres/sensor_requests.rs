@@ -9,6 +9,7 @@ use thicket_schema::{Flag, PartitionId, SensorAction, SensorId, SensorName, Time
 
 use super::connection::{PostgresPool, StoreError, quickly};
 use super::history::Applied;
+use super::notifications::announce_forgotten;
 
 /// Maximum number of requests that one query returns or makes.
 const PAGE: i64 = 1_000;
@@ -174,8 +175,9 @@ pub async fn newest_reset(
     Ok(rows.into_iter().next().map(reset))
 }
 
-/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired.
-/// Does nothing if the request was done before.
+/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired. Only its
+/// notifications remain until they are sent, with one for the end of each anomaly that goes on. Does
+/// nothing if the request was done before.
 pub(super) async fn forget(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -189,6 +191,7 @@ pub(super) async fn forget(
     if undone == 0 {
         return Ok(());
     }
+    announce_forgotten(connection, sensor).await?;
     delete_rows(connection, sensor, None).await?;
     for table in [
         "anomalies",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::{SensorId, Timestamp};
@@ -73,7 +73,9 @@ pub struct HeldDelivery {
     pub key: DeliveryKey,
     /// Name of the sensor.
     pub sensor: String,
-    /// When the anomaly ended; `None` while it goes on.
+    /// Whether the anomaly is deleted, because its sensor was forgotten.
+    pub is_forgotten: bool,
+    /// When the anomaly ended; `None` while it goes on, and if it is deleted.
     pub ended: Option<Timestamp>,
     /// Time of the sensor's newest reading.
     pub newest: Timestamp,
@@ -95,6 +97,8 @@ struct HeldRow {
     kind: String,
     #[diesel(sql_type = BigInt)]
     item: i64,
+    #[diesel(sql_type = Bool)]
+    is_forgotten: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     ended: Option<Timestamp>,
     #[diesel(sql_type = Timestamptz)]
@@ -111,12 +115,12 @@ pub async fn held_deliveries(
     route: &str,
 ) -> QueryResult<Vec<HeldDelivery>> {
     let rows: Vec<HeldRow> = sql_query(
-        "SELECT d.sensor, s.name, d.started, d.kind, d.item, a.ended, a.peak_grade, o.state AS opened,
+        "SELECT d.sensor, d.name, d.started, d.kind, d.item, a.sensor IS NULL AS is_forgotten, a.ended,
+                coalesce(a.peak_grade, 0) AS peak_grade, o.state AS opened,
                 coalesce(a.ended, (SELECT r.ts FROM readings r WHERE r.sensor = d.sensor AND r.ts >= d.started
                                    ORDER BY r.ts DESC LIMIT 1), d.started) AS newest
          FROM notification_deliveries d
-         JOIN sensors s ON s.id = d.sensor
-         JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
+         LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
          LEFT JOIN notification_deliveries o
              ON o.route = d.route AND o.sensor = d.sensor AND o.started = d.started AND o.kind = 'opened' AND o.item = 0
          WHERE d.route = $1 AND d.state = 'held' ORDER BY d.position, d.item LIMIT $2",
@@ -133,6 +137,7 @@ pub async fn held_deliveries(
             item: row.item,
         },
         sensor: row.name,
+        is_forgotten: row.is_forgotten,
         ended: row.ended,
         newest: row.newest,
         peak_grade: row.peak_grade,
@@ -184,8 +189,8 @@ pub async fn change_deliveries(
 /// sent this long ago. Returns their number.
 pub async fn remind(connection: &mut AsyncPgConnection, route: &str, every: Duration) -> QueryResult<usize> {
     sql_query(
-        "INSERT INTO notification_deliveries (route, sensor, started, kind, item, position, site)
-         SELECT o.route, o.sensor, o.started, 'reminder', coalesce(r.last, 0) + 1, o.position, o.site
+        "INSERT INTO notification_deliveries (route, sensor, name, started, kind, item, position, site)
+         SELECT o.route, o.sensor, o.name, o.started, 'reminder', coalesce(r.last, 0) + 1, o.position, o.site
          FROM notification_deliveries o
          JOIN anomalies a ON a.sensor = o.sensor AND a.started = o.started AND a.ended IS NULL
          LEFT JOIN LATERAL (
@@ -238,10 +243,9 @@ pub async fn list_deliveries(
     limit: i64,
 ) -> QueryResult<Vec<ListedDelivery>> {
     sql_query(
-        "SELECT d.route, coalesce(s.name, '') AS sensor, d.started, d.kind, d.state, d.changed,
+        "SELECT d.route, d.name AS sensor, d.started, d.kind, d.state, d.changed,
                 coalesce(m.attempts, 0) AS attempts, coalesce(m.error, '') AS error
          FROM notification_deliveries d
-         LEFT JOIN sensors s ON s.id = d.sensor
          LEFT JOIN notification_messages m ON m.id = d.message
          WHERE cardinality($1) = 0 OR d.state = ANY ($1)
          ORDER BY d.changed DESC, d.position DESC, d.item DESC LIMIT $2",

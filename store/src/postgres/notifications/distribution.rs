@@ -8,7 +8,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
 use super::kind::{NotificationKind, kind_of};
-use super::routes::OUTBOX;
+use super::routes::{IN_USE, OUTBOX};
 
 /// Maximum number of notifications that one transaction distributes.
 const PAGE: i64 = 1_000;
@@ -43,6 +43,8 @@ struct Row {
     started: Timestamp,
     #[diesel(sql_type = Text)]
     kind: String,
+    #[diesel(sql_type = Array<Text>)]
+    routed_to: Vec<String>,
 }
 
 #[derive(QueryableByName)]
@@ -51,14 +53,20 @@ struct RouteName {
     route: String,
 }
 
-/// Distributes the oldest notifications of the outbox. `routes_of` returns the routes that want a
-/// notification, each with the site of the sensor. A route for which `max_waiting` deliveries wait
-/// gets no more anomalies that begin. Does nothing while another node distributes.
+/// Distributes the oldest notifications of the outbox that a route of `routes`, the routes of this node,
+/// has not seen. `routes_of` returns those that want a notification, each with the site of the sensor. A
+/// route for which `max_waiting` deliveries wait gets no more anomalies that begin. A notification stays
+/// in the outbox until the routes of every node have seen it. Does nothing while another node
+/// distributes, or without routes.
 pub async fn distribute(
     connection: &mut AsyncPgConnection,
+    routes: &[String],
     max_waiting: u64,
     routes_of: impl Fn(&StoredNotification) -> Vec<(String, String)> + Send + Sync,
 ) -> QueryResult<Distribution> {
+    if routes.is_empty() {
+        return Ok(Distribution::default());
+    }
     connection
         .transaction(async |connection| {
             let lease: Vec<RouteName> =
@@ -70,52 +78,89 @@ pub async fn distribute(
                 return Ok(Distribution::default());
             }
             let rows: Vec<Row> = sql_query(
-                "SELECT n.id, coalesce(s.name, '') AS sensor, n.started, n.kind
-                 FROM notifications n LEFT JOIN sensors s ON s.id = n.sensor
-                 WHERE NOT n.is_routed ORDER BY n.id LIMIT $1",
+                "SELECT n.id, coalesce(s.name, f.name, '') AS sensor, n.started, n.kind, n.routed_to
+                 FROM notifications n
+                 LEFT JOIN sensors s ON s.id = n.sensor
+                 LEFT JOIN forgotten_sensors f ON f.sensor = n.sensor
+                 WHERE NOT n.is_routed AND NOT n.routed_to @> $1 ORDER BY n.id LIMIT $2",
             )
+            .bind::<Array<Text>, _>(routes)
             .bind::<BigInt, _>(PAGE)
             .load(connection)
             .await?;
             if rows.is_empty() {
+                settle(connection, routes).await?;
                 return Ok(Distribution::default());
             }
             let full = full_routes(connection, max_waiting).await?;
             let mut distribution = Distribution { notifications: rows.len(), refused: Vec::new() };
-            let (mut routes, mut ids, mut sites) = (Vec::new(), Vec::new(), Vec::new());
-            for Row { id, sensor, started, kind } in &rows {
+            let (mut to, mut ids, mut names, mut sites) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            for Row { id, sensor, started, kind, routed_to } in &rows {
                 let kind = kind_of(kind);
                 let notification = StoredNotification { sensor: sensor.clone(), started: *started, kind };
                 for (route, site) in routes_of(&notification) {
+                    if routed_to.contains(&route) {
+                        continue;
+                    }
                     if kind == NotificationKind::Opened && full.contains(&route) {
                         distribution.refused.push(route);
                         continue;
                     }
-                    routes.push(route);
+                    to.push(route);
                     ids.push(*id);
+                    names.push(sensor.as_str());
                     sites.push(site);
                 }
             }
             sql_query(
-                "INSERT INTO notification_deliveries (route, sensor, started, kind, item, position, site)
-                 SELECT d.route, n.sensor, n.started, n.kind, n.item, n.id, d.site
-                 FROM unnest($1, $2, $3) AS d (route, id, site)
+                "INSERT INTO notification_deliveries (route, sensor, name, started, kind, item, position, site)
+                 SELECT d.route, n.sensor, d.name, n.started, n.kind, n.item, n.id, d.site
+                 FROM unnest($1, $2, $3, $4) AS d (route, id, name, site)
                  JOIN notifications n ON n.id = d.id AND NOT n.is_routed
                  JOIN notification_routes r ON r.route = d.route AND r.since <= n.stored
                  ON CONFLICT DO NOTHING",
             )
-            .bind::<Array<Text>, _>(routes)
+            .bind::<Array<Text>, _>(to)
             .bind::<Array<BigInt>, _>(ids)
+            .bind::<Array<Text>, _>(names)
             .bind::<Array<Text>, _>(sites)
             .execute(connection)
             .await?;
-            sql_query("UPDATE notifications SET is_routed = true WHERE NOT is_routed AND id = ANY ($1)")
-                .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
-                .execute(connection)
-                .await?;
+            sql_query(
+                "UPDATE notifications SET routed_to = array(SELECT DISTINCT unnest(routed_to || $2))
+                 WHERE NOT is_routed AND id = ANY ($1)",
+            )
+            .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+            .bind::<Array<Text>, _>(routes)
+            .execute(connection)
+            .await?;
+            settle(connection, routes).await?;
             Ok(distribution)
         })
         .await
+}
+
+/// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of forgotten
+/// sensors: such a sensor may come back with the same anomaly.
+async fn settle(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryResult<()> {
+    sql_query(format!(
+        "UPDATE notifications SET is_routed = true
+         WHERE NOT is_routed
+           AND routed_to @> array(SELECT r.route FROM notification_routes r
+                                  WHERE r.route <> '' AND (r.route = ANY ($1) OR {IN_USE}))"
+    ))
+    .bind::<Array<Text>, _>(routes)
+    .execute(connection)
+    .await?;
+    for statement in [
+        "DELETE FROM notifications n USING forgotten_sensors f
+         WHERE n.sensor = f.sensor AND n.stored <= f.forgotten AND n.is_routed",
+        "DELETE FROM forgotten_sensors f
+         WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.sensor = f.sensor AND n.stored <= f.forgotten)",
+    ] {
+        sql_query(statement).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Returns the routes for which this many deliveries wait.

@@ -12,9 +12,6 @@ use thicket_schema::Timestamp;
 use super::kind::{NotificationKind, kind_of};
 use crate::postgres::anomalies::{Anomaly, JoinedRow};
 
-/// Maximum number of deliveries of a message.
-const MAX_MEMBERS: i64 = 1_000;
-
 /// How deliveries become messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupRules {
@@ -22,6 +19,8 @@ pub struct GroupRules {
     pub interval: Duration,
     /// Maximum number of new messages in a minute.
     pub per_minute: u64,
+    /// Maximum number of deliveries of a message.
+    pub max_members: u64,
 }
 
 /// A delivery of a message, for its key.
@@ -63,7 +62,7 @@ struct MemberRow {
     item: i64,
 }
 
-/// Makes a message of all that waits for the site that has waited longest, unless a message of the
+/// Makes a message of what waits for the site that has waited longest, unless a message of the
 /// route is being sent, the route's rate is exhausted, or `node` does not hold the route. `key`
 /// returns the key by which the receiver recognises a repeat. Returns whether there is a new
 /// message.
@@ -78,14 +77,13 @@ pub async fn compose_message(
         .transaction(async |connection| {
             let Some(site) = next_site(connection, route, node, rules).await? else { return Ok(false) };
             let rows: Vec<MemberRow> = sql_query(
-                "SELECT d.sensor, coalesce(s.name, '') AS name, d.started, d.kind, d.item
-                 FROM notification_deliveries d LEFT JOIN sensors s ON s.id = d.sensor
+                "SELECT d.sensor, d.name, d.started, d.kind, d.item FROM notification_deliveries d
                  WHERE d.route = $1 AND d.site = $2 AND d.state = 'waiting'
-                 ORDER BY d.position, d.item LIMIT $3 FOR UPDATE OF d",
+                 ORDER BY d.position, d.item LIMIT $3 FOR UPDATE",
             )
             .bind::<Text, _>(route)
             .bind::<Text, _>(&site)
-            .bind::<BigInt, _>(MAX_MEMBERS)
+            .bind::<BigInt, _>(rules.max_members.cast_signed())
             .load(connection)
             .await?;
             let member = |row: &MemberRow| Member {
@@ -222,17 +220,25 @@ struct EventRow {
     kinds: Vec<String>,
 }
 
-/// Returns the anomalies of a message, those of each sensor in order.
+/// Returns the anomalies of a message, those of each sensor in order. An anomaly that is deleted, because
+/// its sensor was forgotten, is over; its grade and its number of readings are 0.
 pub async fn message_events(
     connection: &mut AsyncPgConnection,
     message: i64,
 ) -> QueryResult<Vec<MessageEvent>> {
     let rows: Vec<EventRow> = sql_query(
-        "SELECT a.*, s.name AS sensor_name, l.label, l.note, l.author, l.set_at, d.kinds
-         FROM (SELECT sensor, started, array_agg(kind ORDER BY position, item) AS kinds, min(position) AS position
+        "SELECT d.sensor, d.started, CASE WHEN a.sensor IS NULL THEN d.changed ELSE a.ended END AS ended,
+                coalesce(a.peak_at, d.started) AS peak_at, coalesce(a.peak_score, 0) AS peak_score,
+                coalesce(a.peak_grade, 0) AS peak_grade, coalesce(a.readings, 0) AS readings,
+                coalesce(a.fields, '{}') AS fields, coalesce(a.contributions, '{}') AS contributions,
+                coalesce(a.accepted, false) AS accepted, coalesce(a.actual, '{}') AS actual,
+                coalesce(a.expected, '{}') AS expected, coalesce(a.low, '{}') AS low, coalesce(a.high, '{}') AS high,
+                coalesce(a.counters, '{}') AS counters,
+                d.name AS sensor_name, l.label, l.note, l.author, l.set_at, d.kinds
+         FROM (SELECT sensor, started, array_agg(kind ORDER BY position, item) AS kinds, min(position) AS position,
+                      min(name) AS name, max(changed) AS changed
                FROM notification_deliveries WHERE message = $1 GROUP BY sensor, started) d
-         JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
-         JOIN sensors s ON s.id = a.sensor
+         LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
          LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started
          ORDER BY d.position",
     )
@@ -292,7 +298,7 @@ pub async fn retry_message(
     sql_query(
         "UPDATE notification_messages
          SET attempts = attempts + 1, error = $2, next_attempt = now() + $3 * interval '1 second', changed = now()
-         WHERE id = $1",
+         WHERE id = $1 AND state = 'sending'",
     )
     .bind::<BigInt, _>(message)
     .bind::<Text, _>(error)

@@ -37,6 +37,27 @@ pub(in crate::postgres) async fn announce(
     Ok(())
 }
 
+/// Writes a notification for each anomaly of a sensor that ends because the sensor is forgotten. The
+/// outbox keeps the name of the sensor for what it still has of it.
+pub(in crate::postgres) async fn announce_forgotten(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+) -> QueryResult<()> {
+    let statements = [
+        "INSERT INTO notifications (sensor, started, kind)
+         SELECT sensor, started, 'ended' FROM anomalies WHERE sensor = $1 AND ended IS NULL ORDER BY started
+         ON CONFLICT DO NOTHING",
+        "INSERT INTO forgotten_sensors (sensor, name)
+         SELECT s.id, s.name FROM sensors s
+         WHERE s.id = $1 AND EXISTS (SELECT FROM notifications n WHERE n.sensor = s.id)
+         ON CONFLICT (sensor) DO UPDATE SET forgotten = excluded.forgotten",
+    ];
+    for statement in statements {
+        sql_query(statement).bind::<BigInt, _>(sensor.0).execute(connection).await?;
+    }
+    Ok(())
+}
+
 /// Writes a notification for each anomaly that ends because its detector got another shape.
 pub(in crate::postgres) async fn announce_reshaped(
     connection: &mut AsyncPgConnection,

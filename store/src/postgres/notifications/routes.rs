@@ -10,6 +10,10 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 /// The route whose lease admits one node at a time to the outbox.
 pub(super) const OUTBOX: &str = "";
 
+/// The condition that a row `r` of `notification_routes` is in use: a node has held it, or added it, within
+/// the last hour.
+pub(super) const IN_USE: &str = "greatest(r.held_until, r.since) > now() - interval '1 hour'";
+
 /// Adds routes that are new. Notifications that are stored already are not for them.
 pub async fn register_routes(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryResult<()> {
     let mut all = routes.to_vec();
@@ -63,7 +67,7 @@ pub async fn hold_route(
 
 /// Ends the leases of a node, so that another node need not wait for their end.
 pub async fn release_routes(connection: &mut AsyncPgConnection, node: &str) -> QueryResult<()> {
-    sql_query("UPDATE notification_routes SET held_until = '-infinity' WHERE holder = $1")
+    sql_query("UPDATE notification_routes SET held_until = least(held_until, now()) WHERE holder = $1")
         .bind::<Text, _>(node)
         .execute(connection)
         .await?;
@@ -97,15 +101,26 @@ pub async fn route_backlogs(connection: &mut AsyncPgConnection) -> QueryResult<V
     .await
 }
 
-/// Deletes what is older than `keep`, except the deliveries of anomalies that go on.
+/// Deletes what is older than `keep`, except the deliveries of anomalies that go on or whose notifications
+/// are not settled: whether an end is announced depends on the delivery of the begin. Deliveries for a
+/// route that no node has held for `keep` are not waited for.
 pub async fn purge_notifications(connection: &mut AsyncPgConnection, keep: Duration) -> QueryResult<()> {
     let statements = [
         "DELETE FROM notifications WHERE stored < now() - $1 * interval '1 second'",
         "DELETE FROM notification_deliveries d WHERE d.changed < now() - $1 * interval '1 second'
+         AND d.state <> 'sending'
          AND NOT EXISTS (SELECT FROM anomalies a
-                         WHERE a.sensor = d.sensor AND a.started = d.started AND a.ended IS NULL)",
+                         WHERE a.sensor = d.sensor AND a.started = d.started AND a.ended IS NULL)
+         AND NOT EXISTS (SELECT FROM notifications n
+                         WHERE n.sensor = d.sensor AND n.started = d.started AND NOT n.is_routed)
+         AND NOT EXISTS (SELECT FROM notification_deliveries o
+                         JOIN notification_routes r
+                             ON r.route = o.route AND r.held_until >= now() - $1 * interval '1 second'
+                         WHERE o.route = d.route AND o.sensor = d.sensor AND o.started = d.started
+                           AND o.state IN ('held', 'waiting', 'sending'))",
         "DELETE FROM notification_messages
          WHERE changed < now() - $1 * interval '1 second' AND state <> 'sending'",
+        "DELETE FROM forgotten_sensors WHERE forgotten < now() - $1 * interval '1 second'",
         "DELETE FROM silences WHERE until < now() - $1 * interval '1 second'",
     ];
     for statement in statements {

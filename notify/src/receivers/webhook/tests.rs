@@ -1,0 +1,23 @@
+use super::*;
+
+fn webhook() -> Webhook {
+    let config = serde_json::from_value(serde_json::json!({
+        "name": "r", "receiver": "webhook", "sensors": "*", "kinds": ["opened"], "min_grade": 0.0,
+        "min_duration": "0s", "hours": [], "time_zone": "UTC", "remind_every": "0s", "group_levels": 1,
+        "group_wait": "0s", "group_interval": "0s", "max_per_minute": 10, "timeout": "1s",
+        "give_up_after": "1d", "url": "http://127.0.0.1/services/T0/path?key=query", "ca": "", "username": "",
+        "password": "", "shape": "json", "template": "", "content_type": "application/json",
+        "token": "token1", "headers": {}, "topic": "", "home_assistant": "", "from": "", "to": []
+    }));
+    Webhook::new(&config.unwrap()).unwrap()
+}
+
+#[test]
+fn an_error_shows_no_secret_and_is_short() {
+    let webhook = webhook();
+    let page = "HTTP 404: POST http://host/services/T0/path?key=query\nBearer token1 is unknown";
+    assert_eq!(webhook.shown(page), "HTTP 404: POST http://host/***?***Bearer *** is unknown");
+    assert_eq!(webhook.shown(&"e".repeat(1_000)).len(), SHOWN);
+    let debugged = format!("{webhook:?}");
+    assert!(!debugged.contains("services") && !debugged.contains("token1"), "{debugged}");
+}

@@ -1,0 +1,147 @@
+//! The way of notifications from the outbox to deliveries, on a real PostgreSQL.
+
+use std::time::Duration;
+
+use thicket_schema::{PartitionId, Position, SensorId};
+use thicket_store::postgres::{
+    CommitBatch, DeliveryChange, DeliveryState, GroupRules, NotificationKind, RouteHold, WriteSession,
+    change_deliveries, check_deployment, claim, compose_message, distribute, held_deliveries, hold_route,
+    message_events, message_to_send, postgres_pool, purge_notifications, register_routes,
+};
+
+use crate::support::PostgresServer;
+
+const MAX_WAITING: u64 = 100;
+
+/// Stores a sensor with an anomaly at second 1,000 and the notification of its begin.
+async fn open_anomaly(server: &PostgresServer) {
+    server
+        .execute(
+            "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES (1, 'site-1/a', 0, '{x}', now());
+             INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters)
+             VALUES (1, to_timestamp(1000), to_timestamp(1000), 9, 1, 3, '{x}', '{1}', '{71}', '{44}', '{40}', '{48}', '{false}');
+             INSERT INTO notifications (sensor, started, kind) VALUES (1, to_timestamp(1000), 'opened')",
+        )
+        .await;
+}
+
+/// Distributes as a node that has these routes. Returns the number of notifications.
+async fn distribute_to(server: &PostgresServer, routes: &[&str]) -> usize {
+    let routes: Vec<String> = routes.iter().map(|&route| route.to_owned()).collect();
+    let all = |_: &_| routes.iter().map(|route| (route.clone(), "site-1".to_owned())).collect();
+    let distributed = distribute(&mut server.connect().await, &routes, MAX_WAITING, all).await.unwrap();
+    distributed.notifications
+}
+
+async fn start(routes: &[&str]) -> PostgresServer {
+    let server = PostgresServer::start().await;
+    let routes: Vec<String> = routes.iter().map(|&route| route.to_owned()).collect();
+    register_routes(&mut server.connect().await, &routes).await.unwrap();
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_waits_for_the_routes_of_every_node() {
+    let server = start(&["a", "b"]).await;
+    open_anomaly(&server).await;
+    assert_eq!(distribute_to(&server, &[]).await, 0);
+    assert_eq!(distribute_to(&server, &["b"]).await, 1);
+    assert_eq!(distribute_to(&server, &["b"]).await, 0);
+    let unrouted = "SELECT count(*) FROM notifications WHERE NOT is_routed";
+    assert_eq!(server.number(unrouted).await, 1, "route a has not seen it");
+    assert_eq!(distribute_to(&server, &["a", "b"]).await, 1);
+    assert_eq!(server.number(unrouted).await, 0);
+    let routes = "SELECT route FROM notification_deliveries ORDER BY route";
+    assert_eq!(server.texts(routes).await, ["a", "b"]);
+
+    server
+        .execute(
+            "UPDATE notification_routes SET since = '-infinity', held_until = '-infinity' WHERE route = 'a';
+             INSERT INTO notifications (sensor, started, kind) VALUES (1, to_timestamp(1000), 'ended')",
+        )
+        .await;
+    assert_eq!(distribute_to(&server, &["b"]).await, 1);
+    assert_eq!(server.number(unrouted).await, 0, "no node uses route a any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_delivery_of_a_begin_is_kept_until_the_end_is_settled() {
+    const DELIVERIES: &str = "SELECT count(*) FROM notification_deliveries";
+    let purge = async |server: &PostgresServer| {
+        purge_notifications(&mut server.connect().await, Duration::from_hours(1)).await.unwrap();
+        server.number(DELIVERIES).await
+    };
+    let server = start(&["a"]).await;
+    open_anomaly(&server).await;
+    distribute_to(&server, &["a"]).await;
+    let old = "now() - interval '2 hours'";
+    server
+        .execute(&format!(
+            "UPDATE notification_deliveries SET state = 'sent', changed = {old};
+             UPDATE notification_routes SET held_until = now()"
+        ))
+        .await;
+    assert_eq!(purge(&server).await, 1, "the anomaly goes on");
+    server
+        .execute(
+            "UPDATE anomalies SET ended = to_timestamp(1060);
+             INSERT INTO notifications (sensor, started, kind) VALUES (1, to_timestamp(1000), 'ended')",
+        )
+        .await;
+    assert_eq!(purge(&server).await, 1, "the end is in the outbox");
+    distribute_to(&server, &["a"]).await;
+    server.execute(&format!("UPDATE notification_deliveries SET changed = {old}")).await;
+    for state in ["held", "waiting", "sending"] {
+        server
+            .execute(&format!("UPDATE notification_deliveries SET state = '{state}' WHERE kind = 'ended'"))
+            .await;
+        assert_eq!(purge(&server).await, 2, "the end is {state}");
+    }
+    server.execute("UPDATE notification_deliveries SET state = 'sent'").await;
+    assert_eq!(purge(&server).await, 0);
+}
+
+/// Forgets sensor 1, as a commit does.
+async fn forget(server: &PostgresServer) {
+    server.execute("INSERT INTO sensor_requests (sensor, action) VALUES (1, 'forget')").await;
+    let request = server.number("SELECT max(id) FROM sensor_requests").await;
+    check_deployment(&mut server.connect().await, 1).await.unwrap();
+    claim(&postgres_pool(&server.url(), 1).unwrap(), &[PartitionId(0)]).await.unwrap();
+    let mut batch = CommitBatch::new(PartitionId(0), 1, Position::default());
+    batch.to = Position { generation: 1, n: 1 };
+    batch.forgotten = Some((SensorId(1), request));
+    WriteSession::default().commit(&server.url(), &[&batch]).await.unwrap();
+    assert_eq!(server.number("SELECT count(*) FROM anomalies").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_announced_anomaly_of_a_forgotten_sensor_is_announced() {
+    let server = start(&["a"]).await;
+    open_anomaly(&server).await;
+    distribute_to(&server, &["a"]).await;
+    server.execute("UPDATE notification_deliveries SET state = 'sent'").await;
+    forget(&server).await;
+    assert_eq!(distribute_to(&server, &["a"]).await, 1);
+    assert_eq!(distribute_to(&server, &["a"]).await, 0);
+    let kept = "SELECT (SELECT count(*) FROM notifications) + (SELECT count(*) FROM forgotten_sensors)";
+    assert_eq!(server.number(kept).await, 0, "the sensor may come back with the same anomaly");
+
+    let connection = &mut server.connect().await;
+    let held = held_deliveries(connection, "a").await.unwrap();
+    let [end] = held.as_slice() else { panic!("{held:?}") };
+    assert_eq!((end.key.kind, end.sensor.as_str()), (NotificationKind::Ended, "site-1/a"));
+    assert!(end.is_forgotten && end.opened == Some(DeliveryState::Sent), "{end:?}");
+    let change = DeliveryChange { key: end.key, state: DeliveryState::Waiting };
+    change_deliveries(connection, "a", &[change], Duration::ZERO).await.unwrap();
+    let hold = hold_route(connection, "a", "node", Duration::from_mins(1)).await.unwrap();
+    assert_eq!(hold, RouteHold::Held);
+    let rules = GroupRules { interval: Duration::ZERO, per_minute: 10, max_members: 10 };
+    assert!(compose_message(connection, "a", "node", rules, |_, _| "key".to_owned()).await.unwrap());
+    let message = message_to_send(connection, "a").await.unwrap().unwrap();
+    let events = message_events(connection, message.id).await.unwrap();
+    assert_eq!(
+        (events[0].anomaly.sensor.as_str(), events[0].kinds.as_slice()),
+        ("site-1/a", [NotificationKind::Ended].as_slice())
+    );
+    assert!(events[0].anomaly.ended.is_some() && message.open == 0);
+}
