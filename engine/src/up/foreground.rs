@@ -31,8 +31,7 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
         bail!("a deployment runs in {} already; `thicket down` stops it", place.directory().display());
     };
     let stop = stop_signals()?;
-    let pid = std::process::id();
-    let note = |phase, processes| record::write(place, &Record { pid, phase, processes });
+    let note = |phase, processes| record::write(place, &Record::of_this_process(phase, processes));
     note(Phase::Starting, Vec::new())?;
     log_files::bound(place);
     let ports = WantedPorts::of(args, SavedPorts::read(place)?);
