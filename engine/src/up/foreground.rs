@@ -27,6 +27,7 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
         let _ = rustix::process::setsid();
     }
     place.create()?;
+    place.refuse_half_import()?;
     let Some(_lock) = record::lock(place)? else {
         bail!("a deployment runs in {} already; `thicket down` stops it", place.directory().display());
     };
