@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     error::{Context, Error},
-    process::{self, Account},
+    process::{self, Account, NO_LINK},
 };
 
 /// Returns the account `name` of the distribution if this process runs as root, else `None`.
@@ -37,7 +37,9 @@ fn id(which: &str, name: &str) -> Result<u32, Error> {
 pub(crate) fn write_private(file: &Path, content: &[u8], account: Option<Account>) -> Result<(), Error> {
     let write = || {
         let mut open = File::options();
-        let mut target = open.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+        open.write(true).create(true).truncate(true).mode(0o600);
+        // The account owns the directory: it could put a link to a file of root here.
+        let mut target = open.custom_flags(NO_LINK).open(file)?;
         // An earlier file may have other permissions.
         target.set_permissions(fs::Permissions::from_mode(0o600))?;
         target.write_all(content)?;

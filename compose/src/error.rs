@@ -58,9 +58,9 @@ pub enum Error {
         /// The port.
         port: u16,
     },
-    /// PostgreSQL refuses to run as root, and the user `postgres` cannot reach the data directory.
+    /// A server that root starts runs as a user without privileges, who cannot reach the data directory.
     #[error(
-        "PostgreSQL runs as the user `postgres`, who cannot enter {}: choose another data directory, or `chmod o+x` it",
+        "the servers run as users without privileges, who cannot enter {}: choose another data directory, or `chmod o+x` it",
         .directory.display()
     )]
     Unreachable {

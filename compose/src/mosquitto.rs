@@ -19,8 +19,8 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../mosquitto/mosquitto.conf");
 
-/// A private Mosquitto with `compose/mosquitto/mosquitto.conf`, and a password for the user
-/// [`USER`]. Started by root, it runs as the user `mosquitto`.
+/// A private Mosquitto with `compose/mosquitto/mosquitto.conf`. If clients need a password, their user
+/// is [`USER`]. Started by root, it runs as the user `mosquitto`, who then owns its directory.
 pub type Mosquitto = Server<MosquittoService>;
 
 /// How to start and probe Mosquitto.
@@ -86,7 +86,7 @@ impl Service for MosquittoService {
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let program = program::find("mosquitto", "mosquitto")?;
-        let account = if self.password.is_some() { unprivileged("mosquitto")? } else { None };
+        let account = unprivileged("mosquitto")?;
         if let Some(account) = account {
             hand_over(directory, account)?;
             make_reachable(directory, account)?;
@@ -107,11 +107,6 @@ impl Service for MosquittoService {
                 ("allow_anonymous", access),
             ],
         );
-        if account.is_none() && rustix::process::geteuid().is_root() {
-            // By default a Mosquitto of root becomes the user `mosquitto`, who cannot enter the
-            // directory.
-            text.push_str("user root\n");
-        }
         if let Some(tls) = &self.tls {
             let names = ["tls-ca.pem", "tls-cert.pem", "tls-key.pem"];
             let files = tls.mqtt.files.install(directory, names, account)?;

@@ -27,6 +27,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes of a log's end that an error shows.
 const LOG_TAIL: usize = 2_000;
 
+/// The flag of `open` that refuses a symbolic link.
+pub(crate) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
 /// A system account to run a server as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -74,6 +77,7 @@ impl Process {
             .create(true)
             .append(true)
             .mode(0o600)
+            .custom_flags(NO_LINK)
             .open(log)
             .during(|| format!("open {}", log.display()))?;
         let log_start = output.metadata().during(|| format!("read {}", log.display()))?.len();

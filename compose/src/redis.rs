@@ -18,8 +18,8 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../redis/redis.conf");
 
-/// A private Redis with `compose/redis/redis.conf` and a password. Started by root, it runs as the
-/// user `redis`.
+/// A private Redis with `compose/redis/redis.conf`. Started by root, it runs as the user `redis`, who
+/// then owns its directory.
 pub type Redis = Server<RedisService>;
 
 /// How to start and probe Redis.
@@ -54,7 +54,7 @@ impl Service for RedisService {
 
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error> {
         let program = program::find("redis-server", "redis-server")?;
-        let account = if self.password.is_some() { unprivileged("redis")? } else { None };
+        let account = unprivileged("redis")?;
         if let Some(account) = account {
             hand_over(directory, account)?;
             make_reachable(directory, account)?;

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     error::{Context, Error},
     port::{Port, PortChoice},
-    process::Process,
+    process::{NO_LINK, Process},
     wait,
 };
 
@@ -164,6 +164,7 @@ fn lock(directory: &Path, server: &'static str) -> Result<File, Error> {
         .read(true)
         .write(true)
         .mode(0o600)
+        .custom_flags(NO_LINK)
         .open(&path)
         .during(|| format!("create {}", path.display()))?;
     wait::until(LOCK_LIMIT, || file.try_lock().is_ok().then_some(()))

@@ -122,7 +122,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&config, &args),
         Command::Config(args) => show_config::show(&loaded, args),
         Command::Export(args) => on_threads(transfer::export(&loaded, &args)),
-        Command::Import(args) => on_threads(transfer::import(&config, &args.file)),
+        Command::Import(args) => on_threads(transfer::import(&config, &args.file, false)),
         // `without_configuration` has run these.
         Command::Completions(_)
         | Command::Man(_)

@@ -23,7 +23,10 @@ use thicket_store::complaints;
 use thicket_store::postgres::{
     DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool, register_routes,
 };
-use thicket_store::redis::{CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis};
+use thicket_store::redis::{
+    CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis, disconnect, is_importing,
+    try_connect_redis,
+};
 use thicket_store::retry::Backoff;
 
 use crate::brokers::brokers;
@@ -60,8 +63,10 @@ pub(crate) async fn start(
     exit: &ExitSignal,
     watchdog: &Watchdog,
 ) -> anyhow::Result<Topology> {
-    let deployment = wait_for_tables(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
+    // The tables come later: their check can write a row, which a repeated import would find.
+    refuse_half_import(config, &keys).await?;
+    let deployment = wait_for_tables(config).await?;
     let node = node_name(config);
     let renewal =
         Renewal::start(config.redis.server(), node.clone(), config.shards.lease, metrics.leases.clone())?;
@@ -294,6 +299,36 @@ impl Topology {
             arbiter.stop();
         }
     }
+}
+
+/// Fails if Redis has the mark of an import that has not ended: rows and keys may be missing.
+async fn refuse_half_import(config: &Config, keys: &Keys) -> anyhow::Result<()> {
+    let mut backoff = Backoff::default();
+    let is_importing = loop {
+        let asked = async {
+            let redis = try_connect_redis(config.redis.server()).await?;
+            let answer = is_importing(&redis, keys).await;
+            disconnect(&redis).await;
+            answer
+        };
+        match asked.await {
+            Ok(is_importing) => break is_importing,
+            Err(error) => {
+                if let Some(repeated) = complaints::due("connect to redis", &error) {
+                    tracing::warn!(
+                        repeated,
+                        "redis does not answer ({error}); waiting for it (start it, or set redis.url)"
+                    );
+                }
+            }
+        }
+        backoff.wait().await;
+    };
+    anyhow::ensure!(
+        !is_importing,
+        "an import has not ended; repeat it, or empty both servers and start again"
+    );
+    Ok(())
 }
 
 /// Waits for PostgreSQL, and refuses tables that this program does not know.

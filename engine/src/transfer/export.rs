@@ -17,7 +17,7 @@ use crate::config::Loaded;
 use crate::show_config::{HIDDEN, changed_text};
 use crate::stores;
 use crate::terminal::{errln, outln};
-use crate::up::portable;
+use crate::up::{Portable, portable};
 
 /// Exports the deployment of the configuration.
 pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result<ExitCode> {
@@ -32,8 +32,11 @@ pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result
     let contents = (tables.tables().await?, tables.days().await?, tables.sequences().await?);
     let manifest = Manifest::new((partitions, config.redis.prefix.clone()), contents);
     archive.add_json(MANIFEST, &manifest)?;
-    let configuration = portable(changed_text(loaded)?.parse()?, HIDDEN)?;
-    archive.add(CONFIGURATION, configuration.as_bytes())?;
+    let Portable { text, left_out } = portable(changed_text(loaded)?.parse()?, HIDDEN)?;
+    for route in left_out {
+        errln!("thicket: the notification route {route} is left out of the export, because it has a secret");
+    }
+    archive.add(CONFIGURATION, text.as_bytes())?;
 
     let mut rows = BTreeMap::new();
     for table in &manifest.tables {

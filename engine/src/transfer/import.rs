@@ -9,7 +9,7 @@ use futures_util::stream;
 use thicket_schema::Keys;
 use thicket_store::digest::digest;
 use thicket_store::postgres::{TableWriter, TransferError};
-use thicket_store::redis::{begin_import, end_import, restore_keys};
+use thicket_store::redis::{Client, begin_import, end_import, is_importing, restore_keys};
 
 use super::archive::{self, Member};
 use super::manifest::{End, Manifest};
@@ -33,9 +33,11 @@ pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
 
 /// Fills the servers of the configuration from an archive.
 ///
-/// The rows are written in one transaction, which is committed last. Until then, PostgreSQL is
-/// empty and Redis has a mark: the import can be repeated.
-pub(crate) async fn import(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
+/// The rows are written in one transaction, which is committed after the keys. Until then, PostgreSQL is
+/// empty. Until the digest is compared, Redis has a mark, and no engine starts. A repeated import begins
+/// again, or, if the rows are there, compares the digest. `is_repeated` says that an earlier import has
+/// not ended, also without the mark.
+pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> anyhow::Result<ExitCode> {
     let end = check_whole(file)?;
     let mut opened = archive::open(file)?;
     let mut members = opened.entries()?.map(|entry| archive::read(entry?)).peekable();
@@ -45,7 +47,16 @@ pub(crate) async fn import(config: &Config, file: &Path) -> anyhow::Result<ExitC
 
     let redis = stores::redis(config).await?;
     let (from, to) = (Keys::new(&manifest.prefix)?, Keys::new(&config.redis.prefix)?);
-    let tables = TableWriter::begin(&config.postgres.server(), &manifest.tables).await?;
+    let is_repeated = is_repeated || is_importing(&redis, &to).await?;
+    let tables = match TableWriter::begin(&config.postgres.server(), &manifest.tables).await {
+        Err(TransferError::NotEmpty(_)) if is_repeated => {
+            errln!(
+                "thicket: an earlier import has written all rows and keys; computing the digest of the rows"
+            );
+            return compare(config, &redis, &to, &end).await;
+        }
+        begun => begun?,
+    };
     ensure!(
         begin_import(&redis, &to).await?,
         "redis has keys under the prefix {} already: import into an empty redis, or set redis.prefix",
@@ -84,13 +95,18 @@ pub(crate) async fn import(config: &Config, file: &Path) -> anyhow::Result<ExitC
     ensure!(count == end.keys, DAMAGED);
     errln!("thicket: imported {count} keys of redis; computing the digest of the rows");
     tables.commit(&manifest.sequences).await?;
-    end_import(&redis, &to).await?;
+    compare(config, &redis, &to, &end).await
+}
+
+/// Compares the digest of the rows with that of the export, and ends the import if they are the same.
+async fn compare(config: &Config, redis: &Client, keys: &Keys, end: &End) -> anyhow::Result<ExitCode> {
     let found = digest(config.postgres.server()).await?;
     if found != end.digest {
         outln!("the digest is {}, and that of the export {}", found.sha256, end.digest.sha256);
         outln!("the rows DIFFER: empty both servers and import again");
         return Ok(ExitCode::FAILURE);
     }
+    end_import(redis, keys).await?;
     outln!("imported; the digest is that of the export");
     outln!("digest {} of {} readings", found.sha256, found.readings.rows);
     Ok(ExitCode::SUCCESS)

@@ -20,7 +20,9 @@ pub(crate) use import::import;
 use tokio::runtime::Runtime;
 
 use crate::config::{self, Overrides};
-use crate::up::{Place, servers::Idle};
+use crate::show_config::HIDDEN;
+use crate::terminal::errln;
+use crate::up::{Place, left_out_of, portable, servers::Idle};
 
 /// Exports the private deployment of `--data`. Returns `None` without `--data`.
 pub(crate) fn export_private(args: &ExportArgs, overrides: &Overrides) -> Option<anyhow::Result<ExitCode>> {
@@ -38,16 +40,26 @@ pub(crate) fn import_private(args: &ImportArgs, overrides: &Overrides) -> Option
     let data = args.data.as_deref()?;
     let run = || {
         let text = import::configuration(&args.file)?;
+        let mut left_out = left_out_of(&text);
+        // An archive of an earlier version can have routes with half an address.
+        let portable = portable(text.parse()?, HIDDEN)?;
+        left_out.extend(portable.left_out);
         let idle = Idle::start(Place::new(Some(data))?, true)?;
-        idle.write_config(&text)?;
-        let imported = config::load(Some(&idle.config()), overrides)
-            .map_err(anyhow::Error::msg)
-            .and_then(|loaded| runtime()?.block_on(import(&loaded.config, &args.file)));
-        if !imported.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
-            // Without its configuration the directory is no deployment: another try may use it.
-            std::fs::remove_file(idle.config())?;
+        let is_repeated = idle.import_config().exists();
+        // Until the import has ended, the directory is no deployment: it can only be repeated.
+        idle.write_import_config(&portable.text)?;
+        let loaded = config::load(Some(&idle.import_config()), overrides).map_err(anyhow::Error::msg)?;
+        let code = runtime()?.block_on(import(&loaded.config, &args.file, is_repeated))?;
+        if code == ExitCode::SUCCESS {
+            idle.accept_import_config()?;
+            for route in left_out {
+                errln!(
+                    "thicket: the notification route {route} has a secret and is not imported; add it to {}",
+                    idle.config().display()
+                );
+            }
         }
-        imported
+        Ok(code)
     };
     Some(run())
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -11,6 +12,9 @@ use super::place::Place;
 
 /// The comment of the lines that each start replaces.
 const MARK: &str = "# thicket up sets this line";
+
+/// The beginning of the comments that name the routes that an export leaves out.
+const LEFT_OUT: &str = "# left out, because it has a secret: the notification route ";
 
 /// The addresses of the private servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +70,10 @@ pub(super) fn write(place: &Place, addresses: &Addresses) -> anyhow::Result<()> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => addresses.first_text(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    replace(place, &text)
+    replace(&path, &text)
 }
 
-/// Writes the configuration file of a deployment that is imported. `text` has no addresses.
+/// Writes the configuration file of an import that has not ended. `text` has no addresses.
 pub(super) fn write_imported(place: &Place, text: &str, addresses: &Addresses) -> anyhow::Result<()> {
     let mut keys: toml::Table = text.parse().context("the configuration of the archive cannot be read")?;
     let sections = [
@@ -100,12 +104,22 @@ pub(super) fn write_imported(place: &Place, text: &str, addresses: &Addresses) -
         marked.push_str(if is_own { MARK } else { "" });
         marked.push('\n');
     }
-    replace(place, &marked)
+    replace(&place.import_config(), &marked)
+}
+
+/// A configuration that can move to another machine.
+#[derive(Debug)]
+pub(crate) struct Portable {
+    /// TOML. A comment that begins with [`LEFT_OUT`] names each route that is left out.
+    pub(crate) text: String,
+    /// The names of the notification routes that are left out, because they have a secret.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// Returns the values of a configuration that can move to another machine: without addresses of
-/// the servers, and without secrets. `hidden` is the text that stands for a secret. Returns TOML.
-pub(crate) fn portable(mut keys: toml::Table, hidden: &str) -> anyhow::Result<String> {
+/// the servers, without secrets, and without routes that need a secret. `hidden` is the text that
+/// stands for a secret, or for a part of one.
+pub(crate) fn portable(mut keys: toml::Table, hidden: &str) -> anyhow::Result<Portable> {
     let of_server: [(&str, &[&str]); 4] = [
         ("mqtt", &["url", "username", "tls"]),
         ("redis", &["url", "tls"]),
@@ -124,8 +138,52 @@ pub(crate) fn portable(mut keys: toml::Table, hidden: &str) -> anyhow::Result<St
             }
         }
     }
+    let left_out = drop_secret_routes(&mut keys, hidden);
     drop_hidden(&mut keys, hidden);
-    Ok(toml::to_string(&keys)?)
+    let comments = left_out.iter().map(|name| format!("{LEFT_OUT}{}\n", name.escape_debug()));
+    let text = comments.collect::<String>() + &toml::to_string(&keys)?;
+    Ok(Portable { text, left_out })
+}
+
+/// Returns the names of the routes that were left out of a portable configuration.
+pub(crate) fn left_out_of(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| Some(line.strip_prefix(LEFT_OUT)?.to_owned())).collect()
+}
+
+/// Removes the notification routes that have a secret, of their own or by default. Without it, a
+/// route announces nothing, or announces to another address. Returns their names.
+fn drop_secret_routes(keys: &mut toml::Table, hidden: &str) -> Vec<String> {
+    let Some(notify) = keys.get_mut("notify").and_then(toml::Value::as_table_mut) else { return Vec::new() };
+    let mut defaults = Vec::new();
+    if let Some(route) = notify.get_mut("route").and_then(toml::Value::as_table_mut) {
+        route.retain(|key, value| {
+            let is_secret = has_hidden(value, hidden);
+            defaults.extend(is_secret.then(|| key.to_owned()));
+            !is_secret
+        });
+    }
+    let mut names = Vec::new();
+    if let Some(routes) = notify.get_mut("routes").and_then(toml::Value::as_array_mut) {
+        routes.retain(|route| {
+            let is_kept = !has_hidden(route, hidden) && defaults.iter().all(|key| route.get(key).is_some());
+            if !is_kept {
+                let name = route.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+                names.push(name.to_owned());
+            }
+            is_kept
+        });
+    }
+    names
+}
+
+/// Whether a text of the value has the text that stands for a secret.
+fn has_hidden(value: &toml::Value, hidden: &str) -> bool {
+    match value {
+        toml::Value::String(text) => text.contains(hidden),
+        toml::Value::Array(elements) => elements.iter().any(|element| has_hidden(element, hidden)),
+        toml::Value::Table(inner) => inner.values().any(|inner| has_hidden(inner, hidden)),
+        _ => false,
+    }
 }
 
 fn drop_hidden(keys: &mut toml::Table, hidden: &str) {
@@ -144,8 +202,7 @@ fn drop_hidden(keys: &mut toml::Table, hidden: &str) {
     }
 }
 
-fn replace(place: &Place, text: &str) -> anyhow::Result<()> {
-    let path = place.config();
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let partial = path.with_extension("toml.partial");
     let write = || {
         // A file that an earlier start left may have another mode.
@@ -153,7 +210,7 @@ fn replace(place: &Place, text: &str) -> anyhow::Result<()> {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&partial, &path)
+        fs::rename(&partial, path)
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }
@@ -187,9 +244,25 @@ mod tests {
     fn a_portable_configuration_has_settings_but_no_address_and_no_password() {
         let text = "[mqtt]\nurl = \"mqtt://a\"\npassword = \"***\"\ntopics = [\"t/#\"]\n[redis]\nurl = \"redis://b\"\n\
                     [detector]\nalarms_per_week = 3.0\n";
-        let portable = portable(text.parse().unwrap(), "***").unwrap();
+        let portable = portable(text.parse().unwrap(), "***").unwrap().text;
+        assert!(left_out_of(&portable).is_empty());
         assert!(portable.contains("t/#") && portable.contains("alarms_per_week"), "{portable}");
         assert!(!portable.contains("url") && !portable.contains("password"), "{portable}");
+    }
+
+    #[test]
+    fn a_portable_configuration_has_no_route_that_needs_a_secret() {
+        let text = "[notify.route]\npassword = \"***\"\n\
+            [[notify.routes]]\nname = \"slack\"\npassword = \"\"\nurl = \"https://hooks.slack.com/***\"\n\
+            [[notify.routes]]\nname = \"mail\"\nreceiver = \"email\"\n\
+            [[notify.routes]]\nname = \"headers\"\npassword = \"\"\nheaders = { a = \"***\" }\n\
+            [[notify.routes]]\nname = \"file\"\npassword = \"\"\nurl_file = \"/run/url\"\n";
+        let portable = portable(text.parse().unwrap(), "***").unwrap();
+        assert_eq!(portable.left_out, ["slack", "mail", "headers"]);
+        assert_eq!(left_out_of(&portable.text), portable.left_out);
+        assert!(!portable.text.contains("***"), "{}", portable.text);
+        let again: toml::Table = portable.text.parse().unwrap();
+        assert_eq!(again["notify"]["routes"].as_array().unwrap().len(), 1);
     }
 
     #[test]
@@ -197,6 +270,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new(Some(folder.path())).unwrap();
         write_imported(&place, "[mqtt]\ntopics = [\"t/#\"]\n", &addresses(7)).unwrap();
+        assert!(place.refuse_half_import().is_err());
+        fs::rename(place.import_config(), place.config()).unwrap();
+        place.refuse_half_import().unwrap();
         write(&place, &addresses(8)).unwrap();
         let text = fs::read_to_string(place.config()).unwrap();
         assert_eq!(text.matches(":8").count(), 4, "{text}");

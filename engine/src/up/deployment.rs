@@ -19,10 +19,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A process that has run this long begins again with the first wait.
 const STEADY: Duration = Duration::from_mins(1);
 
-/// A running deployment.
+/// A running deployment. Dropping the value stops the engine before its servers, in the order of the
+/// fields.
 pub(super) struct Deployment {
-    servers: Servers,
     engine: Engine,
+    servers: Servers,
     /// In the order of [`Self::records`].
     restarts: [Restarts; 4],
 }
@@ -51,7 +52,7 @@ impl Deployment {
         let servers = servers::start(place, ports.servers)?;
         errln!("thicket: starting the engine");
         let engine = engine::start(place, &servers, ports.http)?;
-        let deployment = Self { servers, engine, restarts: std::array::from_fn(|_| Restarts::new()) };
+        let deployment = Self { engine, servers, restarts: std::array::from_fn(|_| Restarts::new()) };
         deployment.ports().write(place)?;
         Ok(deployment)
     }

@@ -13,7 +13,7 @@ use super::deployment::Deployment;
 use super::place::Place;
 use super::record::{self, Phase, Record};
 use super::{log_files, show};
-use crate::terminal::errln;
+use crate::terminal::{errln, on_one_line};
 
 /// How often the processes are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -27,12 +27,12 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
         let _ = rustix::process::setsid();
     }
     place.create()?;
+    place.refuse_half_import()?;
     let Some(_lock) = record::lock(place)? else {
         bail!("a deployment runs in {} already; `thicket down` stops it", place.directory().display());
     };
     let stop = stop_signals()?;
-    let pid = std::process::id();
-    let note = |phase, processes| record::write(place, &Record { pid, phase, processes });
+    let note = |phase, processes| record::write(place, &Record::of_this_process(phase, processes));
     note(Phase::Starting, Vec::new())?;
     log_files::bound(place);
     let ports = WantedPorts::of(args, SavedPorts::read(place)?);
@@ -44,22 +44,35 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
         show::addresses(place, &processes);
         errln!("thicket: Ctrl-C stops it; the data stays");
     }
+    let mut is_reported = false;
     while matches!(stop.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
         deployment.revive();
         log_files::bound(place);
         let now = deployment.records();
         if now != processes {
-            processes = now;
-            note(Phase::Ready, processes.clone())?;
+            let noted = note(Phase::Ready, now.clone());
+            // A full disk must stop no deployment. The next round tries again.
+            if noted.is_ok() {
+                processes = now;
+            }
+            report(noted, &mut is_reported);
         }
     }
-    note(Phase::Stopping, processes)?;
+    report(note(Phase::Stopping, deployment.records()), &mut is_reported);
     errln!("thicket: stopping the engine, which drains and saves its detectors, and then the servers");
     let stopped = deployment.stop();
     record::remove(place);
     stopped?;
     errln!("thicket: stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Logs that the record cannot be written, once until it can be written again.
+fn report(noted: anyhow::Result<()>, is_reported: &mut bool) {
+    if let (Err(error), false) = (&noted, *is_reported) {
+        errln!("thicket: {}", on_one_line(&format!("{error:#}")));
+    }
+    *is_reported = noted.is_err();
 }
 
 /// Returns a channel that gets a message at the first signal to stop. A second signal ends this

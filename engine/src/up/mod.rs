@@ -31,7 +31,7 @@ mod show;
 use std::process::ExitCode;
 
 pub(crate) use args::{ABOUT, DownArgs, UpArgs};
-pub(crate) use config_file::portable;
+pub(crate) use config_file::{Portable, left_out_of, portable};
 pub(crate) use down::down;
 pub(crate) use place::Place;
 

@@ -55,6 +55,20 @@ impl Place {
         self.directory.join("thicket.toml")
     }
 
+    /// Returns the configuration file of an import that has not ended.
+    pub(super) fn import_config(&self) -> PathBuf {
+        self.directory.join("thicket.toml.importing")
+    }
+
+    /// Fails if an import into the directory has not ended.
+    pub(super) fn refuse_half_import(&self) -> anyhow::Result<()> {
+        if self.import_config().exists() && !self.config().exists() {
+            let directory = self.directory.display();
+            bail!("an import into {directory} has not ended; repeat it, or delete the directory");
+        }
+        Ok(())
+    }
+
     /// Returns the file with the ports of the last start.
     pub(super) fn ports(&self) -> PathBuf {
         self.directory.join("ports.json")

@@ -2,11 +2,17 @@
 //! that the other commands read.
 
 use std::fs::{self, File, TryLockError};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
+
+/// How often a supervising process tries to take the lock, and the time between two attempts.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the supervising process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +31,9 @@ pub(super) enum Phase {
 pub(super) struct Record {
     /// The process id.
     pub(super) pid: u32,
+    /// When the process was started, in clock ticks since the boot of the machine. A later process with
+    /// the same id has another value.
+    started: u64,
     pub(super) phase: Phase,
     /// The processes of servers and engine, in the order in which they are shown.
     pub(super) processes: Vec<ProcessRecord>,
@@ -41,14 +50,48 @@ pub(super) struct ProcessRecord {
     pub(super) restarts: u32,
 }
 
+impl Record {
+    /// Returns the record of this process.
+    pub(super) fn of_this_process(phase: Phase, processes: Vec<ProcessRecord>) -> Self {
+        let pid = std::process::id();
+        Self { pid, started: start_of(pid).unwrap_or_default(), phase, processes }
+    }
+
+    /// Whether the process that wrote the record still runs.
+    fn is_current(&self) -> bool {
+        start_of(self.pid) == Some(self.started)
+    }
+}
+
+/// Returns when a process was started, `None` if there is no such process.
+fn start_of(pid: u32) -> Option<u64> {
+    let process = procfs::process::Process::new(pid.cast_signed()).ok()?;
+    Some(process.stat().ok()?.starttime)
+}
+
 /// The lock on a data directory. It is released when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
-/// Locks the data directory. Returns `None` if another process holds the lock.
+/// Locks the data directory for a supervising process, and removes the record of an earlier one. Returns
+/// `None` if another process holds the lock.
 pub(super) fn lock(place: &Place) -> anyhow::Result<Option<Lock>> {
+    // The sender lives as long as this function: each wait takes the whole interval.
+    let (_sender, never) = mpsc::channel::<()>();
+    for _ in 1..LOCK_ATTEMPTS {
+        if let Some(lock) = try_lock(place)? {
+            remove(place);
+            return Ok(Some(lock));
+        }
+        // A command that asks whether the lock is held takes it for a moment.
+        let _ = never.recv_timeout(LOCK_INTERVAL);
+    }
+    Ok(try_lock(place)?.inspect(|_| remove(place)))
+}
+
+fn try_lock(place: &Place) -> anyhow::Result<Option<Lock>> {
     let (path, _) = place.lock_and_record();
     let what = || format!("cannot lock {}", path.display());
     let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(what)?;
@@ -61,7 +104,7 @@ pub(super) fn lock(place: &Place) -> anyhow::Result<Option<Lock>> {
 
 /// Whether a supervising process holds the lock.
 pub(super) fn is_held(place: &Place) -> anyhow::Result<bool> {
-    Ok(place.directory().exists() && lock(place)?.is_none())
+    Ok(place.directory().exists() && try_lock(place)?.is_none())
 }
 
 /// Returns the record of the supervising process, `None` if there is no such process.
@@ -70,14 +113,18 @@ pub(super) fn running(place: &Place) -> anyhow::Result<Option<Record>> {
         return Ok(None);
     }
     let (_, path) = place.lock_and_record();
-    match fs::read(&path) {
-        Ok(text) => Ok(Some(
-            serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?,
-        )),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("the deployment in {} begins or ends; try again", place.directory().display())
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    let what = || format!("cannot read {}", path.display());
+    let record: Option<Record> = match fs::read(&path) {
+        Ok(text) => Some(serde_json::from_slice(&text).with_context(what)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(what),
+    };
+    match record.filter(Record::is_current) {
+        Some(record) => Ok(Some(record)),
+        None => bail!(
+            "the deployment in {} begins or ends, or is exported or imported; try again",
+            place.directory().display()
+        ),
     }
 }
 
@@ -95,4 +142,46 @@ pub(super) fn remove(place: &Place) {
     let (_, path) = place.lock_and_record();
     // Without the lock, no command believes the record.
     let _ = fs::remove_file(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(folder: &tempfile::TempDir) -> Place {
+        Place::new(Some(folder.path())).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_believed_while_the_process_that_wrote_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        assert!(running(&place).unwrap().is_none());
+        let lock = lock(&place).unwrap();
+        assert!(lock.is_some());
+        let own = Record::of_this_process(Phase::Ready, Vec::new());
+        write(&place, &own).unwrap();
+        assert_eq!(running(&place).unwrap().unwrap().pid, std::process::id());
+        // The id was given to a later process.
+        write(&place, &Record { started: own.started + 1, ..own.clone() }).unwrap();
+        assert!(running(&place).is_err());
+        write(&place, &own).unwrap();
+        drop(lock);
+        assert!(running(&place).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_supervising_process_removes_the_record_of_an_earlier_one_and_waits_for_a_short_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        write(&place, &Record::of_this_process(Phase::Ready, Vec::new())).unwrap();
+        let short = try_lock(&place).unwrap().unwrap();
+        let found = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lock(&place).unwrap().is_some());
+            drop(short);
+            waiting.join().unwrap()
+        });
+        assert!(found);
+        assert!(!place.lock_and_record().1.exists());
+    }
 }

@@ -51,9 +51,21 @@ impl Idle {
         self.place.config()
     }
 
-    /// Writes the configuration of an imported deployment, which has no addresses yet.
-    pub(crate) fn write_config(&self, text: &str) -> anyhow::Result<()> {
+    /// Returns the configuration file of an import that has not ended.
+    pub(crate) fn import_config(&self) -> PathBuf {
+        self.place.import_config()
+    }
+
+    /// Writes the configuration file of an import. `text` has no addresses yet.
+    pub(crate) fn write_import_config(&self, text: &str) -> anyhow::Result<()> {
         config_file::write_imported(&self.place, text, &self.addresses())
+    }
+
+    /// Makes the configuration file of an import that of the deployment.
+    pub(crate) fn accept_import_config(&self) -> anyhow::Result<()> {
+        std::fs::rename(self.import_config(), self.config())?;
+        std::fs::File::open(self.place.directory())?.sync_all()?;
+        Ok(())
     }
 
     /// Returns the addresses of the servers, and an address of HTTP that the next start replaces.

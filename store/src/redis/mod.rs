@@ -41,4 +41,4 @@ pub use server::{RedisServer, RedisServerError};
 pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
-pub use transfer::{KeyDump, begin_import, dump_keys, end_import, restore_keys};
+pub use transfer::{KeyDump, begin_import, dump_keys, end_import, is_importing, restore_keys};

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use fred::clients::Client;
+use fred::error::ErrorKind;
 use fred::interfaces::KeysInterface as _;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,11 @@ use super::RedisError;
 
 /// Number of keys that one page of a scan should have.
 const PAGE: u32 = 200;
+
+/// The bytes of values that are collected before they are given on.
+const MOST_BYTES_TOGETHER: usize = 16 << 20;
+/// The largest serialised value that Redis takes, by the default of `proto-max-bulk-len`.
+const MOST_BYTES_OF_VALUE: usize = 512 << 20;
 
 /// A key and its serialised value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,35 +29,52 @@ pub struct KeyDump {
     pub value: Vec<u8>,
 }
 
-/// Reads the keys of a deployment page by page and gives each page to `each`. A key may occur
-/// twice.
+/// Reads the keys of a deployment one by one, and gives them to `each` once their values are larger than
+/// 16 MB together. A key may occur twice.
+///
+/// # Errors
+/// Also if a value is larger than 512 MB, which no Redis would take back.
 pub async fn dump_keys<E: From<RedisError>>(
     redis: &Client,
     keys: &Keys,
     mut each: impl FnMut(Vec<KeyDump>) -> Result<(), E>,
 ) -> Result<(), E> {
     let importing = keys.importing();
+    let (mut dumps, mut bytes) = (Vec::new(), 0);
     for pattern in keys.patterns() {
         let mut cursor = "0".to_owned();
         loop {
             let (next, page): (String, Vec<String>) =
                 redis.scan_page(cursor, pattern.clone(), Some(PAGE), None).await?;
-            let page = page.into_iter().filter(|key| *key != importing);
-            let dumps = try_join_all(page.map(|key| dump(redis, key))).await?;
-            each(dumps.into_iter().flatten().collect())?;
+            for key in page.into_iter().filter(|key| *key != importing) {
+                let Some(dumped) = dump(redis, key).await? else { continue };
+                bytes += dumped.value.len();
+                dumps.push(dumped);
+                if bytes > MOST_BYTES_TOGETHER {
+                    bytes = 0;
+                    each(std::mem::take(&mut dumps))?;
+                }
+            }
             if next == "0" {
                 break;
             }
             cursor = next;
         }
     }
-    Ok(())
+    if dumps.is_empty() { Ok(()) } else { each(dumps) }
 }
 
 /// Returns a key with its value, `None` if it has just expired.
 async fn dump(redis: &Client, key: String) -> Result<Option<KeyDump>, RedisError> {
     let value: Option<Bytes> = redis.dump(&key).await?;
     let ttl: i64 = redis.pttl(&key).await?;
+    if let Some(value) = value.as_ref().filter(|value| value.len() > MOST_BYTES_OF_VALUE) {
+        let text = format!(
+            "the key {key} has {} bytes; redis takes back at most {MOST_BYTES_OF_VALUE}",
+            value.len()
+        );
+        return Err(RedisError::new(ErrorKind::InvalidArgument, text));
+    }
     Ok(value.map(|value| KeyDump { key, ttl_ms: u64::try_from(ttl).ok(), value: value.to_vec() }))
 }
 
@@ -100,6 +123,11 @@ pub async fn restore_keys(
         try_join_all(page.iter().cloned().map(restore)).await?;
     }
     Ok(())
+}
+
+/// Whether an import has begun and has not ended.
+pub async fn is_importing(redis: &Client, keys: &Keys) -> Result<bool, RedisError> {
+    redis.exists(keys.importing()).await
 }
 
 /// Marks the end of an import.
