@@ -109,7 +109,8 @@ impl CheckpointFacts {
             Ok((FoundFacts::load(&mut connection, sensor, BEFORE_ALL, true).await?, reset))
         })
         .await?;
-        let newest_seq = found.seq.map(i64::cast_unsigned).or((found.is_known && found.has_expired).then_some(u64::MAX));
+        let newest_seq =
+            found.seq.map(i64::cast_unsigned).or((found.is_known && found.has_expired).then_some(u64::MAX));
         let state = found.late.zip(found.last_late).map(|(late, last_late)| ClockState {
             late: late.cast_unsigned(),
             last_late,

@@ -28,8 +28,9 @@ pub fn is_out_of_memory(error: &RedisError) -> bool {
 /// other errors are answers that stay the same.
 pub fn is_passing(error: &RedisError) -> bool {
     use fred::error::ErrorKind as Kind;
-    let is_not_ready =
-        ["LOADING ", "READONLY ", "MASTERDOWN ", "TRYAGAIN "].iter().any(|code| error.details().starts_with(code));
+    let is_not_ready = ["LOADING ", "READONLY ", "MASTERDOWN ", "TRYAGAIN "]
+        .iter()
+        .any(|code| error.details().starts_with(code));
     let is_answer = matches!(
         error.kind(),
         Kind::InvalidCommand
