@@ -248,15 +248,17 @@ pub struct BeginAgain {
     pub request: i64,
 }
 
-/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is forgotten. Retries until
-/// Redis answers.
+/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is to be forgotten, if the request
+/// is still to be done. Returns whether it is. Retries until the stores answer.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub struct DeleteCheckpoint {
     /// The sensor's partition.
     pub partition: PartitionId,
     /// The sensor.
     pub sensor: SensorName,
+    /// The id of the request.
+    pub request: i64,
 }
 
 /// `Shard` → `Detector`: skips a quarantined reading. Only the newest timestamp of the detector may
@@ -327,6 +329,8 @@ pub struct Save {
     pub sensor: SensorName,
     /// The checkpoint of its detector.
     pub checkpoint: Checkpoint,
+    /// Whether it must never be evicted.
+    pub pinned: bool,
     /// Bounds the bytes of the checkpoints that wait for Redis.
     pub credit: Credit,
 }

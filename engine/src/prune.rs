@@ -1,19 +1,24 @@
-//! Deletes dead letters that are older than `dead_letters.keep`, or more than
-//! `dead_letters.max_rows`, and lets sensors be forgotten that are gone for longer than
-//! `sensors.keep`. Every node tries. Each deletion also counts in the ledger, so that it balances.
+//! Deletes dead letters that are older than `dead_letters.keep`, or more than `dead_letters.max_rows`,
+//! lets sensors be forgotten that are gone for longer than `sensors.keep`, and finishes the requests of
+//! commands that ended before they had deleted all rows of a sensor. Every node tries. Each
+//! deletion also counts in the ledger, so that it balances.
 
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use thicket_actors::metrics::Metrics;
 use thicket_store::complaints;
-use thicket_store::postgres::{PostgresServer, connect_postgres, expire_dead_letters, request_forgetting};
+use thicket_store::postgres::{
+    PostgresServer, connect_postgres, expire_dead_letters, finish_left_over, request_forgetting,
+};
 
 use crate::config::{Config, DeadLettersConfig, SensorsConfig};
 
 const INTERVAL: Duration = Duration::from_mins(1);
 /// How long one look may take. The next one goes on.
 const TIMEOUT: Duration = Duration::from_mins(10);
+/// Age of a request to forget a sensor at which its command has ended or hangs.
+const LEFT_OVER: Duration = Duration::from_mins(10);
 
 /// Looks at once and then every minute.
 pub(crate) fn start(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
@@ -57,6 +62,13 @@ async fn prune(
         tracing::info!(
             dead_letters = all,
             "deleted dead letters beyond dead_letters.keep or dead_letters.max_rows"
+        );
+    }
+    let finished = finish_left_over(&mut postgres, LEFT_OVER).await?;
+    if finished > 0 {
+        tracing::info!(
+            sensors = finished,
+            "deleted the rows of sensors whose `thicket sensors forget` did not end"
         );
     }
     if !sensors.keep.is_zero() {

@@ -12,17 +12,19 @@ use actix::{
     Supervised, WrapFuture as _,
 };
 use chrono::Utc;
-use thicket_schema::{Checkpoint, SensorName};
-use tokio::sync::oneshot;
+use thicket_schema::{Checkpoint, PartitionId, SensorName};
+use tokio::sync::{Notify, oneshot};
 
 use thicket_detector::NamedConfig;
 use thicket_protocol::checkpoint::{is_ahead, worth};
 use thicket_store::complaints;
 use thicket_store::postgres::{
     CheckpointFacts, DetectorReset, FieldSets, NearRow, PostgresPool, StoreError, StoredReading,
-    applied_labels, newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
+    applied_labels, is_to_forget, newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
 };
-use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint, is_out_of_memory, memory_of};
+use thicket_store::redis::{
+    CheckpointStore, RedisError, StoredCheckpoint, is_out_of_memory, is_passing, memory_of,
+};
 use thicket_store::retry::{Backoff, until_ok};
 
 use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
@@ -88,7 +90,40 @@ impl TableCache {
 struct State {
     waiting: BTreeMap<SensorName, Waiting>,
     in_flight: usize,
+    writing: Rc<Writing>,
     drained: Vec<oneshot::Sender<()>>,
+}
+
+/// The sensors whose checkpoints are being written: a sensor can be in it twice.
+#[derive(Default)]
+struct Writing {
+    sensors: RefCell<Vec<SensorName>>,
+    ended: Notify,
+}
+
+impl Writing {
+    fn begin(&self, sensor: &SensorName) {
+        self.sensors.borrow_mut().push(sensor.clone());
+    }
+
+    fn end(&self, sensor: &SensorName) {
+        let mut sensors = self.sensors.borrow_mut();
+        if let Some(place) = sensors.iter().position(|writing| writing == sensor) {
+            sensors.swap_remove(place);
+        }
+        self.ended.notify_waiters();
+    }
+
+    /// Waits until no checkpoint of a sensor is being written.
+    async fn wait_for(&self, sensor: &SensorName) {
+        loop {
+            let ended = self.ended.notified();
+            if !self.sensors.borrow().contains(sensor) {
+                return;
+            }
+            ended.await;
+        }
+    }
 }
 
 /// A checkpoint that waits to be written.
@@ -133,8 +168,9 @@ impl Checkpointer {
 
     fn write_next(&mut self, context: &mut Context<Self>) {
         while self.state.in_flight < WRITES_IN_FLIGHT {
-            let Some((_, waiting)) = self.state.waiting.pop_first() else { break };
+            let Some((sensor, waiting)) = self.state.waiting.pop_first() else { break };
             self.state.in_flight += 1;
+            self.state.writing.begin(&sensor);
             let write = Write {
                 store: self.store.clone(),
                 budget: Rc::clone(&self.budget),
@@ -142,8 +178,9 @@ impl Checkpointer {
                 is_draining: Rc::clone(&self.is_draining),
             };
             let writing = async move { write.run(&waiting.save).await };
-            context.spawn(writing.into_actor(self).map(|(), this, context| {
+            context.spawn(writing.into_actor(self).map(move |(), this, context| {
                 this.state.in_flight -= 1;
+                this.state.writing.end(&sensor);
                 this.write_next(context);
             }));
         }
@@ -166,7 +203,7 @@ struct Write {
 
 impl Write {
     /// Writes a checkpoint. Drops it if it has no room: then the sensor is restored from an earlier
-    /// checkpoint or from rows. Waits for a Redis that is away, but not while the node stops.
+    /// checkpoint or from rows. Drops it too if Redis answers with an error. Waits for a Redis that is away, but not while the node stops.
     async fn run(self, save: &Save) {
         let mut backoff = Backoff::default();
         let mut tries = 0;
@@ -177,6 +214,8 @@ impl Write {
                 Err(error) if is_out_of_memory(&error) => {
                     return self.refuse(save, &"redis has no memory left");
                 }
+                // It would hold its credit without end.
+                Err(error) if !is_passing(&error) => return self.refuse(save, &error),
                 Err(error) => error,
             };
             tries += 1;
@@ -192,9 +231,9 @@ impl Write {
 
     /// Returns whether there is room for the checkpoint.
     async fn try_once(&self, save: &Save) -> Result<bool, RedisError> {
-        let Save { partition, sensor, checkpoint, .. } = save;
+        let Save { partition, sensor, checkpoint, pinned, .. } = save;
         let days = Utc::now().timestamp() as f64 / 86_400.0;
-        let worth = worth(checkpoint.seq, days);
+        let worth = if *pinned { f64::INFINITY } else { worth(checkpoint.seq, days) };
         if !self.budget.admits(memory_of(checkpoint.encoded_len(), sensor), worth).await? {
             return Ok(false);
         }
@@ -230,8 +269,10 @@ impl Supervised for Checkpointer {
 impl Handler<Save> for Checkpointer {
     type Result = ();
 
-    fn handle(&mut self, save: Save, context: &mut Context<Self>) {
-        let since = self.state.waiting.get(&save.sensor).map_or_else(Instant::now, |waiting| waiting.since);
+    fn handle(&mut self, mut save: Save, context: &mut Context<Self>) {
+        let before = self.state.waiting.get(&save.sensor);
+        let since = before.map_or_else(Instant::now, |waiting| waiting.since);
+        save.pinned |= before.is_some_and(|waiting| waiting.save.pinned);
         self.state.waiting.insert(save.sensor.clone(), Waiting { since, save });
         self.write_next(context);
     }
@@ -268,21 +309,46 @@ impl Handler<Load> for Checkpointer {
 }
 
 impl Handler<DeleteCheckpoint> for Checkpointer {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseActFuture<Self, bool>;
 
     fn handle(&mut self, delete: DeleteCheckpoint, _: &mut Context<Self>) -> Self::Result {
-        let DeleteCheckpoint { partition, sensor } = delete;
-        self.state.waiting.remove(&sensor);
-        let store = self.store.clone();
-        Box::pin(async move {
-            let warn = |error: &RedisError| {
-                if let Some(repeated) = complaints::due("delete a checkpoint", &error) {
-                    tracing::warn!(%error, %sensor, repeated, "cannot delete the checkpoint; retrying");
+        let DeleteCheckpoint { partition, sensor, request } = delete;
+        let (store, pool, id) = (self.store.clone(), self.pool.clone(), sensor.id());
+        let asking = async move {
+            let warn = |error: &StoreError| {
+                if let Some(repeated) = complaints::due("read a request", error) {
+                    tracing::warn!(%error, repeated, "cannot read a request about a sensor; retrying");
                 }
             };
-            until_ok(async || store.delete(partition, &sensor).await, warn).await;
-        })
+            until_ok(async || is_to_forget(&pool, id, request).await, warn).await
+        };
+        let deleting = move |is_to_forget: bool, this: &mut Self, _: &mut Context<Self>| {
+            if is_to_forget {
+                this.state.waiting.remove(&sensor);
+            }
+            let writing = Rc::clone(&this.state.writing);
+            let deleting = async move {
+                if is_to_forget {
+                    // A write that ends later would bring the checkpoint back.
+                    writing.wait_for(&sensor).await;
+                    delete_checkpoint(&store, partition, &sensor).await;
+                }
+                is_to_forget
+            };
+            deleting.into_actor(this)
+        };
+        Box::pin(asking.into_actor(self).then(deleting))
     }
+}
+
+/// Deletes a checkpoint. Retries until Redis answers.
+async fn delete_checkpoint(store: &CheckpointStore, partition: PartitionId, sensor: &SensorName) {
+    let warn = |error: &RedisError| {
+        if let Some(repeated) = complaints::due("delete a checkpoint", &error) {
+            tracing::warn!(%error, %sensor, repeated, "cannot delete the checkpoint; retrying");
+        }
+    };
+    until_ok(async || store.delete(partition, sensor).await, warn).await;
 }
 
 impl Handler<LoadNear> for Checkpointer {

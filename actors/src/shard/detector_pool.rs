@@ -360,7 +360,10 @@ impl DetectorPool {
         let DueCheckpoint { sensor, checkpoint } = due;
         if let Some(credit) = self.checkpoint_credits.try_acquire(kib(&checkpoint)) {
             self.cache.borrow_mut().note_saved(&sensor, checkpoint.seq);
-            send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, credit });
+            send_credited(
+                &self.context.peers.save,
+                Save { partition, sensor, checkpoint, pinned: false, credit },
+            );
         }
     }
 
@@ -370,7 +373,7 @@ impl DetectorPool {
         let bounds = self.context.options.bounds;
         let evicted = self.cache.borrow_mut().take_idle(Instant::now(), bounds, committed);
         for cached in evicted {
-            self.save(&cached).await;
+            self.save(&cached, false).await;
             self.context.metrics.detector_evictions.inc();
         }
     }
@@ -379,18 +382,18 @@ impl DetectorPool {
     pub(super) async fn save_all(&self) {
         let all = self.cache.borrow_mut().take_all();
         for cached in all {
-            self.save(&cached).await;
+            self.save(&cached, false).await;
         }
     }
 
-    /// Saves the state of a detector, unless it is saved already. All readings that it scored must
-    /// be committed.
-    async fn save(&self, cached: &CachedDetector) {
+    /// Saves the state of a detector, unless it is saved already and needs not be `pinned`. A pinned
+    /// checkpoint is never evicted. All readings that the detector scored must be committed.
+    pub(super) async fn save(&self, cached: &CachedDetector, pinned: bool) {
         let Ok(Some(checkpoint)) = cached.detector.send(TakeCheckpoint).await else { return };
-        if checkpoint.seq > cached.saved {
+        if pinned || checkpoint.seq > cached.saved {
             let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
             let (partition, sensor) = (cached.partition, cached.sensor.clone());
-            send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, credit });
+            send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, pinned, credit });
         }
     }
 }

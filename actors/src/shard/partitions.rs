@@ -70,6 +70,11 @@ impl Partition {
         }
     }
 
+    /// Forgets a sensor whose rows and checkpoint are deleted.
+    pub(super) fn forget(&self, sensor: SensorId) {
+        self.known.borrow_mut().remove(&sensor);
+    }
+
     /// Returns the search for a poison reading, if there is one.
     pub(super) const fn search(&self) -> Option<PoisonSearch> {
         match self.readiness {
@@ -226,6 +231,8 @@ mod tests {
         assert_eq!(familiarity("b"), Some(Familiarity::Taken("victim".into())));
         assert_eq!(familiarity("c"), Some(Familiarity::New));
         assert_eq!(familiarity("c"), Some(Familiarity::Known), "it may have rows by now");
+        partitions.get(P, |partition| partition.forget(sensor("b").id()));
+        assert_eq!(familiarity("b"), Some(Familiarity::New), "the id of a forgotten sensor is free");
     }
 
     #[tokio::test]

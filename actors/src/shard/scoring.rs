@@ -276,11 +276,17 @@ impl Scorer {
                 }
             }
             SensorAction::Forget => {
-                self.detectors.drop_sensor(sensor);
-                let delete = DeleteCheckpoint { partition, sensor: sensor.clone() };
-                self.context.peers.delete_checkpoint.send(delete).await.map_err(|_| Unrecoverable)?;
-                tracing::info!(%sensor, "the sensor is forgotten, as requested");
-                range.forgotten = Some((sensor.id(), request));
+                let delete = DeleteCheckpoint { partition, sensor: sensor.clone(), request };
+                let deleting = self.context.peers.delete_checkpoint.send(delete);
+                if deleting.await.map_err(|_| Unrecoverable)? {
+                    self.detectors.drop_sensor(sensor);
+                    tracing::info!(%sensor, "the sensor is forgotten, as requested");
+                    range.forgotten = Some((sensor.id(), request));
+                }
+            }
+            SensorAction::Save => {
+                let Found::Detector(cached) = self.detector(partition, sensor).await? else { return Ok(()) };
+                self.detectors.save(&cached, true).await;
             }
         }
         Ok(())

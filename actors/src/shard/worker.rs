@@ -228,7 +228,7 @@ impl ShardWorker {
     /// durable.
     fn send(self: &Rc<Self>, batch: CommitBatch, checkpoints: Vec<DueCheckpoint>, credit: Credit) {
         let (partition, epoch, to) = (batch.partition, batch.epoch, batch.to);
-        let losses = batch.losses.clone();
+        let (losses, forgotten) = (batch.losses.clone(), batch.forgotten);
         #[cfg(feature = "faults")]
         let checkpoints = super::broken::save_before_rows(&self.detectors, partition, checkpoints);
         let (reply, outcome) = oneshot::channel();
@@ -241,6 +241,9 @@ impl ShardWorker {
                 // none, since the new owner trims the log.
                 worker.housekeeping.report_losses(partition, &losses);
                 if worker.partitions.on_committed(partition, epoch, to) {
+                    if let Some((sensor, _)) = forgotten {
+                        worker.partitions.get(partition, |partition| partition.forget(sensor));
+                    }
                     worker.on_committed(partition, to, checkpoints);
                 }
             } else if worker.partitions.is_current(partition, epoch) {

@@ -15,7 +15,8 @@ const DAY: i64 = 24 * HOUR;
 const PAST: i64 = 2 * DAY;
 /// Tables of past days that one sensor may make within an hour.
 const NEW_DAYS: u8 = 2;
-/// How long a sensor stays known that is not stored: its readings may wait in the log.
+/// How long a sensor stays known that is not stored and sends nothing: its readings may wait in the
+/// log.
 const UNSTORED: i64 = HOUR;
 /// Maximum size of the names of all field sets, in bytes.
 const MAX_NAME_BYTES: usize = 64 * 1_024 * 1_024;
@@ -56,7 +57,7 @@ pub(super) struct Stored {
 struct Known {
     name: Arc<str>,
     field_sets: Vec<i64>,
-    /// When it was admitted; `None` if it is stored.
+    /// When it last sent a reading; `None` if it is stored.
     admitted: Option<i64>,
     /// The hour in which it last made tables of past days, and how many.
     new_days: (i64, u8),
@@ -93,7 +94,7 @@ impl Admission {
         self.sensors.len()
     }
 
-    /// Takes over what is stored. Forgets sensors that are neither stored nor admitted lately.
+    /// Takes over what is stored. Forgets sensors that are not stored and have sent nothing lately.
     pub(super) fn refresh(&mut self, stored: Stored, now: i64) {
         let mut before = std::mem::take(&mut self.sensors);
         for fields in &stored.field_sets {
@@ -122,12 +123,15 @@ impl Admission {
         let day = day_of(reading.ts);
         let is_new_day = !self.days.contains(&day);
         let is_past_day = is_new_day && now.saturating_sub(reading.ts.0) > PAST;
-        if let Some(known) = self.sensors.get(&id)
+        if let Some(known) = self.sensors.get_mut(&id)
             && &*known.name == reading.sensor.as_str()
             && !is_past_day
             && known.field_sets.contains(&set)
             && self.field_sets.get(&set) == Some(&reading.fields)
         {
+            if let Some(admitted) = &mut known.admitted {
+                *admitted = now.max(*admitted);
+            }
             if is_new_day {
                 self.days.insert(day);
             }

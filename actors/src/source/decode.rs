@@ -379,7 +379,8 @@ impl Subscription {
         };
         let refuses = self.options.rules.on_bad_time == OnBadTime::Refuse;
         let written = measurement.ts.filter(|ts| refuses || is_near(ts));
-        let mut stamped = written.is_none();
+        // A relative time is the device's statement, although it counts from the arrival.
+        let mut stamped = written.is_none() && measurement.offset_micros == 0;
         let mut ts = written.unwrap_or(Timestamp(now_micros.saturating_add(measurement.offset_micros)));
         if ts.0 > now_micros.saturating_add(micros(self.options.max_future)) {
             return message.dead_letter(
@@ -396,7 +397,7 @@ impl Subscription {
         // A time that is ahead makes all later readings of the sensor late until it is over. The
         // limit increases with the arrivals, so it keeps the order of readings that are ahead.
         let limit = now_micros.saturating_add(micros(self.options.max_lead));
-        if stamped && measurement.offset_micros == 0 {
+        if stamped {
             ts = stamp.next(now_micros);
         } else if ts.0 > limit {
             (ts, stamped) = (stamp.set_back(limit), true);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thicket_schema::{Keys, PartitionId, SensorName, SensorNameError};
 use thicket_store::postgres::{
     DayOutcome, DayTable, NewestRow, PostgresConnection, QueryError, RowsWithoutSensor, drop_day,
-    is_lock_timeout,
+    is_lock_timeout, request_saves,
 };
 use thicket_store::redis::{CheckpointStore, Client, RedisError, checkpoint_seqs};
 
@@ -41,12 +41,24 @@ impl DayError {
 }
 
 /// Drops a day and moves its rows to the ledger's expired rows, unless a detector still needs them.
+/// Then requests that the owners of such detectors save their checkpoints.
 pub(super) async fn drop_unneeded_day(
     postgres: &mut PostgresConnection,
     day: &DayTable,
     checkpoints: &Checkpoints,
 ) -> Result<DayOutcome, DayError> {
-    drop_day(postgres, day, async |newest| checkpoints.count_waiting(newest).await).await
+    let mut waiting = Vec::new();
+    let found = &mut waiting;
+    let outcome = drop_day(postgres, day, async move |newest| {
+        *found = checkpoints.waiting(newest).await?;
+        Ok::<_, DayError>(found.len())
+    })
+    .await?;
+    let names: Vec<&str> = waiting.iter().map(String::as_str).collect();
+    if !names.is_empty() {
+        request_saves(postgres, &names).await?;
+    }
+    Ok(outcome)
 }
 
 /// The checkpoints of all detectors.
@@ -56,25 +68,24 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Returns the number of sensors whose detectors could not be restored without a day: they have
-    /// no checkpoint that includes its newest row. If there is none, all these checkpoints are
-    /// excluded from eviction: they are all that is left of the day.
-    async fn count_waiting(&self, newest: Vec<NewestRow>) -> Result<usize, DayError> {
+    /// Returns the sensors whose detectors could not be restored without a day: they have no
+    /// checkpoint that includes its newest row. If there is none, all these checkpoints are excluded
+    /// from eviction: they are all that is left of the day.
+    async fn waiting(&self, newest: Vec<NewestRow>) -> Result<Vec<String>, DayError> {
         // The day is locked meanwhile, so this must not wait for a Redis that does not answer.
-        tokio::time::timeout(REDIS_TIMEOUT, self.count(newest)).await.map_err(|_| DayError::NoAnswer)?
+        tokio::time::timeout(REDIS_TIMEOUT, self.find(newest)).await.map_err(|_| DayError::NoAnswer)?
     }
 
-    async fn count(&self, newest: Vec<NewestRow>) -> Result<usize, DayError> {
+    async fn find(&self, newest: Vec<NewestRow>) -> Result<Vec<String>, DayError> {
         let sensors: Vec<(PartitionId, SensorName)> = newest
             .iter()
             .map(|row| Ok((PartitionId(row.partition as u16), SensorName::new(&row.name)?)))
             .collect::<Result<_, SensorNameError>>()?;
         let saved = checkpoint_seqs(&self.redis, &self.keys, &sensors).await?;
-        let waits = |(row, saved): &(&NewestRow, Option<i64>)| {
-            row.has_later && saved.is_none_or(|saved| saved < row.seq)
-        };
-        let waiting = newest.iter().zip(saved).filter(waits).count();
-        if waiting > 0 {
+        let waits = |(row, saved): &(&NewestRow, Option<i64>)| saved.is_none_or(|saved| saved < row.seq);
+        let name = |row: &NewestRow| row.name.clone();
+        let waiting: Vec<String> = newest.iter().zip(saved).filter(waits).map(|(row, _)| name(row)).collect();
+        if !waiting.is_empty() {
             return Ok(waiting);
         }
         let seqs = newest.iter().map(|row| row.seq);
@@ -85,6 +96,6 @@ impl Checkpoints {
             .collect();
         let store = CheckpointStore::new(self.redis.clone(), self.keys.clone());
         let pinned = store.pin(&pinned).await?;
-        Ok(newest.iter().zip(pinned).filter(|(row, is_pinned)| row.has_later && !is_pinned).count())
+        Ok(newest.iter().zip(pinned).filter(|(_, is_pinned)| !is_pinned).map(|(row, _)| name(row)).collect())
     }
 }

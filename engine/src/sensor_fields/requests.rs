@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use thicket_schema::{SensorAction, SensorId};
-use thicket_store::postgres::{PostgresConnection, delete_oldest_rows, request};
+use thicket_store::postgres::{PostgresConnection, begin_forgetting, finish_forgetting, request};
 
 use crate::output::Format;
 use crate::sensors;
@@ -58,15 +58,9 @@ pub(super) async fn forget(
         })?;
         return Ok(ExitCode::FAILURE);
     }
-    // In short transactions. The engine deletes the rest together with the sensor.
-    loop {
-        let deleted = delete_oldest_rows(postgres, id).await?;
-        done.rows_deleted += deleted;
-        if deleted == 0 {
-            break;
-        }
-    }
-    request(postgres, id, SensorAction::Forget).await?;
+    // The request comes first: an engine finishes it if this command ends before the rows are deleted.
+    let request = begin_forgetting(postgres, id).await?;
+    done.rows_deleted = finish_forgetting(postgres, id, request).await?;
     format.print(&done, |done| {
         outln!(
             "{}: {} rows are deleted. An engine that runs forgets the sensor within seconds.",

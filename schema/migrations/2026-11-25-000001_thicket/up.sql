@@ -283,15 +283,20 @@ CREATE TABLE applied_labels (
     PRIMARY KEY (sensor, seq, started)
 );
 
--- What people want the owner of a sensor to do, on its way into the log. logged: the log has it,
--- from where the owner does it. A request to forget is deleted when it is done. reset: the detector
--- begins again. forget: everything about the sensor is deleted.
+-- What people want the owner of a sensor to do, on its way into the log. logged: the log has it, from
+-- where the owner does it. A request to forget is deleted when it is done. reset: the detector begins
+-- again. forget: everything about the sensor is deleted. save: the detector's checkpoint is saved,
+-- because retention needs it. ready: it may go into the log. A command that still deletes rows makes
+-- its request ready afterwards. last_day: the sensor's last day when the engine itself made the request
+-- to forget it. The request has no effect if the sensor has sent readings since.
 CREATE TABLE sensor_requests (
     id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sensor    bigint      NOT NULL,
-    action    text        NOT NULL CHECK (action IN ('reset', 'forget')),
+    action    text        NOT NULL CHECK (action IN ('reset', 'forget', 'save')),
     requested timestamptz NOT NULL DEFAULT now(),
-    logged    boolean     NOT NULL DEFAULT false
+    logged    boolean     NOT NULL DEFAULT false,
+    ready     boolean     NOT NULL DEFAULT true,
+    last_day  date
 );
 
 -- Each time that a detector began again on request, after the applied reading number seq, whose

@@ -12,6 +12,9 @@ pub enum SensorAction {
     Reset,
     /// Everything that is stored of it is deleted.
     Forget,
+    /// A checkpoint of its detector is saved that is never evicted: rows that it contains are about
+    /// to be dropped.
+    Save,
 }
 
 impl SensorAction {
@@ -20,12 +23,13 @@ impl SensorAction {
         match self {
             Self::Reset => "reset",
             Self::Forget => "forget",
+            Self::Save => "save",
         }
     }
 
     /// Returns the action of a stored name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Reset, Self::Forget].into_iter().find(|action| action.name() == name)
+        [Self::Reset, Self::Forget, Self::Save].into_iter().find(|action| action.name() == name)
     }
 }
 

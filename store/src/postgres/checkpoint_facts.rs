@@ -16,7 +16,7 @@ use super::sensor_requests::{DetectorReset, newest_reset};
 pub struct CheckpointFacts {
     /// The seq of its newest scored row; `None` if it has no such row. If retention has dropped
     /// rows of any sensor, a sensor without rows has `u64::MAX`: it may have had any number of
-    /// rows.
+    /// rows. A sensor that is not in `sensors` has `None`: it is new, or it was forgotten.
     pub newest_seq: Option<u64>,
     /// Whether its detector has applied labels.
     pub has_labels: bool,
@@ -109,7 +109,8 @@ impl CheckpointFacts {
             Ok((FoundFacts::load(&mut connection, sensor, BEFORE_ALL, true).await?, reset))
         })
         .await?;
-        let newest_seq = found.seq.map(i64::cast_unsigned).or(found.has_expired.then_some(u64::MAX));
+        let newest_seq =
+            found.seq.map(i64::cast_unsigned).or((found.is_known && found.has_expired).then_some(u64::MAX));
         let state = found.late.zip(found.last_late).map(|(late, last_late)| ClockState {
             late: late.cast_unsigned(),
             last_late,

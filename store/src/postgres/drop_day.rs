@@ -40,10 +40,6 @@ pub struct NewestRow {
     /// Seq of the row.
     #[diesel(sql_type = BigInt)]
     pub seq: i64,
-    /// Whether the sensor has readings of a later day. A sensor without any begins again as a new
-    /// one if it returns without a checkpoint.
-    #[diesel(sql_type = Bool)]
-    pub has_later: bool,
 }
 
 /// Rows without a row in `sensors`: they belong to no partition, so no ledger could count them.
@@ -141,9 +137,8 @@ async fn run_with_lock_timeout(connection: &mut AsyncPgConnection, statements: &
 
 async fn newest_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> QueryResult<Vec<NewestRow>> {
     sql_query(format!(
-        "SELECT s.name, s.partition, newest.seq,
-                s.last_day IS NULL OR s.last_day > (newest.ts AT TIME ZONE 'UTC')::date AS has_later
-         FROM (SELECT sensor, max(seq) AS seq, max(ts) AS ts FROM {} WHERE seq IS NOT NULL GROUP BY sensor) newest
+        "SELECT s.name, s.partition, newest.seq
+         FROM (SELECT sensor, max(seq) AS seq FROM {} WHERE seq IS NOT NULL GROUP BY sensor) newest
          JOIN sensors s ON s.id = newest.sensor",
         day.name
     ))

@@ -112,8 +112,8 @@ pub use registry::{StoredRegistry, misnamed, read_registry};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensor_requests::{
-    DetectorReset, UnloggedRequest, delete_oldest_rows, mark_requests_logged, newest_reset, request,
-    request_forgetting, unlogged_requests,
+    DetectorReset, UnloggedRequest, begin_forgetting, finish_forgetting, finish_left_over, is_to_forget,
+    mark_requests_logged, newest_reset, request, request_forgetting, request_saves, unlogged_requests,
 };
 pub use sensors::{
     ListedSensor, SensorActivity, count_sensors, find_sensor, list_sensors, sensor_activity, sensor_names,

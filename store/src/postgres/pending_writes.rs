@@ -203,8 +203,9 @@ impl<'a> PendingWrites<'a> {
             if let Some((sensor, reset)) = &batch.reset {
                 insert_reset(connection, *sensor, reset).await?;
             }
-            if let Some((sensor, request)) = batch.forgotten {
-                forget(connection, sensor, request).await?;
+            if let Some((sensor, request)) = batch.forgotten
+                && forget(connection, sensor, request).await?
+            {
                 report.forgotten.push(sensor.0);
             }
         }

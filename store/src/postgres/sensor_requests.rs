@@ -13,6 +13,21 @@ use super::notifications::announce_forgotten;
 
 /// Maximum number of requests that one query returns or makes.
 const PAGE: i64 = 1_000;
+/// Rows that one statement deletes of a sensor that is to be forgotten.
+const ROWS: i64 = 20_000;
+
+/// Holds for the request `q` to forget the sensor `s` if it is still to be done. A request of the
+/// engine itself has no effect once the sensor has sent readings again.
+const IS_TO_BE_DONE: &str = "q.id = $1 AND q.sensor = $2 AND q.action = 'forget' AND s.id = q.sensor
+    AND (q.last_day IS NULL
+         OR (q.last_day = s.last_day AND NOT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id)))";
+
+/// The id of a request.
+#[derive(QueryableByName)]
+struct RequestId {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
 
 /// A request that is not in the log yet.
 #[derive(Clone, Debug)]
@@ -61,12 +76,96 @@ pub async fn request(
     Ok(())
 }
 
-/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as
-/// `silent`. Returns their number.
-pub async fn request_forgetting(connection: &mut AsyncPgConnection, silent: Duration) -> QueryResult<usize> {
+/// Adds a request to forget a sensor that does not go into the log before
+/// [`finish_forgetting`]. Returns its id.
+pub async fn begin_forgetting(connection: &mut AsyncPgConnection, sensor: SensorId) -> QueryResult<i64> {
+    let row: RequestId = sql_query(
+        "INSERT INTO sensor_requests (sensor, action, ready) VALUES ($1, 'forget', false) RETURNING id",
+    )
+    .bind::<BigInt, _>(sensor.0)
+    .get_result(connection)
+    .await?;
+    Ok(row.id)
+}
+
+/// Deletes the rows of a sensor in short transactions, and lets the request to forget it go into the
+/// log. Rows that are stored meanwhile are deleted when the request is done. Returns the number of
+/// deleted rows.
+pub async fn finish_forgetting(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+    request: i64,
+) -> QueryResult<i64> {
+    let mut all = 0;
+    loop {
+        let deleted = delete_rows(connection, sensor, Some(ROWS)).await?;
+        all += deleted;
+        if deleted < ROWS {
+            break;
+        }
+    }
+    sql_query("UPDATE sensor_requests SET ready = true WHERE id = $1")
+        .bind::<BigInt, _>(request)
+        .execute(connection)
+        .await?;
+    Ok(all)
+}
+
+/// Finishes the requests to forget a sensor whose commands have ended before they could: those that
+/// are older than `age`. Returns their number.
+pub async fn finish_left_over(connection: &mut AsyncPgConnection, age: Duration) -> QueryResult<usize> {
+    #[derive(QueryableByName)]
+    struct LeftOver {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+        #[diesel(sql_type = BigInt)]
+        sensor: i64,
+    }
+    let found: Vec<LeftOver> = sql_query(
+        "SELECT id, sensor FROM sensor_requests
+         WHERE NOT ready AND requested < now() - make_interval(secs => $1) ORDER BY id LIMIT $2",
+    )
+    .bind::<Double, _>(age.as_secs_f64())
+    .bind::<BigInt, _>(PAGE)
+    .load(connection)
+    .await?;
+    for LeftOver { id, sensor } in &found {
+        finish_forgetting(connection, SensorId(*sensor), *id).await?;
+    }
+    Ok(found.len())
+}
+
+/// Requests that checkpoints of these sensors be saved that are never evicted. Earlier requests of
+/// this kind that are in the log are deleted.
+pub async fn request_saves(connection: &mut AsyncPgConnection, names: &[&str]) -> QueryResult<usize> {
+    sql_query("DELETE FROM sensor_requests WHERE action = 'save' AND logged").execute(connection).await?;
     sql_query(
         "INSERT INTO sensor_requests (sensor, action)
-         SELECT s.id, 'forget' FROM sensors s
+         SELECT s.id, 'save' FROM sensors s WHERE s.name = ANY($1)
+           AND NOT EXISTS (SELECT FROM sensor_requests q WHERE q.sensor = s.id AND q.action = 'save')
+         ORDER BY s.id LIMIT $2",
+    )
+    .bind::<Array<Text>, _>(names)
+    .bind::<BigInt, _>(PAGE)
+    .execute(connection)
+    .await
+}
+
+/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as `silent`.
+/// Deletes such requests about sensors that have sent readings since. Returns the number of new
+/// requests.
+pub async fn request_forgetting(connection: &mut AsyncPgConnection, silent: Duration) -> QueryResult<usize> {
+    sql_query(
+        "DELETE FROM sensor_requests q USING sensors s
+         WHERE s.id = q.sensor AND q.action = 'forget' AND q.last_day IS NOT NULL
+           AND (s.last_day IS DISTINCT FROM q.last_day
+                OR EXISTS (SELECT FROM readings r WHERE r.sensor = s.id))",
+    )
+    .execute(connection)
+    .await?;
+    sql_query(
+        "INSERT INTO sensor_requests (sensor, action, last_day)
+         SELECT s.id, 'forget', s.last_day FROM sensors s
          WHERE s.last_day + 1 < (now() AT TIME ZONE 'UTC') - make_interval(secs => $1)
            AND NOT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id)
            AND NOT EXISTS (SELECT FROM sensor_requests q WHERE q.sensor = s.id AND q.action = 'forget')
@@ -93,7 +192,7 @@ pub async fn unlogged_requests(pool: &PostgresPool) -> Result<Vec<UnloggedReques
     }
     let query = sql_query(
         "SELECT q.id, s.partition, s.name, q.action FROM sensor_requests q JOIN sensors s ON s.id = q.sensor
-         WHERE NOT q.logged ORDER BY q.id LIMIT $1",
+         WHERE NOT q.logged AND q.ready ORDER BY q.id LIMIT $1",
     )
     .bind::<BigInt, _>(PAGE);
     let rows: Vec<Row> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
@@ -175,21 +274,30 @@ pub async fn newest_reset(
     Ok(rows.into_iter().next().map(reset))
 }
 
-/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired. Only its
-/// notifications remain until they are sent, with one for the end of each anomaly that goes on. Does
-/// nothing if the request was done before.
+/// Returns whether a request to forget a sensor is still to be done. All earlier readings of the
+/// sensor must be committed.
+pub async fn is_to_forget(pool: &PostgresPool, sensor: SensorId, request: i64) -> Result<bool, StoreError> {
+    let query = sql_query(format!("SELECT q.id FROM sensor_requests q, sensors s WHERE {IS_TO_BE_DONE}"))
+        .bind::<BigInt, _>(request)
+        .bind::<BigInt, _>(sensor.0);
+    let found: Vec<RequestId> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
+    Ok(!found.is_empty())
+}
+
+/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired. Does
+/// nothing if the request is not to be done any more. Returns whether the sensor is forgotten.
 pub(super) async fn forget(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
     request: i64,
-) -> QueryResult<()> {
-    let undone = sql_query("DELETE FROM sensor_requests WHERE id = $1 AND sensor = $2")
+) -> QueryResult<bool> {
+    let undone = sql_query(format!("DELETE FROM sensor_requests q USING sensors s WHERE {IS_TO_BE_DONE}"))
         .bind::<BigInt, _>(request)
         .bind::<BigInt, _>(sensor.0)
         .execute(connection)
         .await?;
     if undone == 0 {
-        return Ok(());
+        return Ok(false);
     }
     announce_forgotten(connection, sensor).await?;
     delete_rows(connection, sensor, None).await?;
@@ -207,12 +315,12 @@ pub(super) async fn forget(
         sql_query(delete).bind::<BigInt, _>(sensor.0).execute(connection).await?;
     }
     sql_query("DELETE FROM sensors WHERE id = $1").bind::<BigInt, _>(sensor.0).execute(connection).await?;
-    Ok(())
+    Ok(true)
 }
 
-/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger
-/// as expired. Returns their number.
-pub(super) async fn delete_rows(
+/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger as
+/// expired. Returns their number.
+async fn delete_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
     limit: Option<i64>,
@@ -240,10 +348,4 @@ pub(super) async fn delete_rows(
     .get_result(connection)
     .await?;
     Ok(deleted.rows)
-}
-
-/// Deletes some of the oldest rows of a sensor that is to be forgotten, so that the transaction
-/// that forgets it is short. Returns their number: 0 if there are no more.
-pub async fn delete_oldest_rows(connection: &mut AsyncPgConnection, sensor: SensorId) -> QueryResult<i64> {
-    delete_rows(connection, sensor, Some(20_000)).await
 }

@@ -24,6 +24,27 @@ pub fn is_out_of_memory(error: &RedisError) -> bool {
     error.details().starts_with("OOM ")
 }
 
+/// Whether a command may succeed if it is sent again: Redis was not reached, or is not ready. All
+/// other errors are answers that stay the same.
+pub fn is_passing(error: &RedisError) -> bool {
+    use fred::error::ErrorKind as Kind;
+    let is_not_ready = ["LOADING ", "READONLY ", "MASTERDOWN ", "TRYAGAIN "]
+        .iter()
+        .any(|code| error.details().starts_with(code));
+    let is_answer = matches!(
+        error.kind(),
+        Kind::InvalidCommand
+            | Kind::InvalidArgument
+            | Kind::Url
+            | Kind::Config
+            | Kind::Protocol
+            | Kind::Unknown
+            | Kind::Parse
+            | Kind::NotFound
+    );
+    is_not_ready || !is_answer
+}
+
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection whose host has vanished ends within half a minute: see the same values for

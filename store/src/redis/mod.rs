@@ -31,7 +31,9 @@ pub use append::{AppendError, AppendOutcome, LogAppender, Opening};
 pub use births::BirthStore;
 pub use checkpoint_memory::ListedCheckpoint;
 pub use checkpoints::{CheckpointStore, Saved, StoredCheckpoint, checkpoint_seqs};
-pub use connection::{RedisError, connect_redis, is_out_of_memory, try_connect_redis, unconnected_redis};
+pub use connection::{
+    RedisError, connect_redis, is_out_of_memory, is_passing, try_connect_redis, unconnected_redis,
+};
 pub use fred::clients::Client;
 pub use leases::{Leases, lease_holders};
 pub use log_backlog::{InFlight, in_flight};

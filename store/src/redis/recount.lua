@@ -4,10 +4,12 @@
 -- Returns the memory.
 local total = 0
 for _, sensor in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local memory = redis.call('HGET', ARGV[1] .. sensor, 'memory')
+  local checkpoint = ARGV[1] .. sensor
+  local memory = redis.call('HGET', checkpoint, 'memory')
+  -- A checkpoint of an earlier version has no such field.
   if memory then
     total = total + tonumber(memory)
-  else
+  elseif redis.call('EXISTS', checkpoint) == 0 then
     redis.call('ZREM', KEYS[1], sensor)
   end
 end

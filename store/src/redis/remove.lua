@@ -11,6 +11,8 @@ else
   if not worth or tonumber(worth) > tonumber(ARGV[3]) then return {0, total} end
 end
 total = total - tonumber(redis.call('HGET', KEYS[1], 'memory') or '0')
+-- The account may have been lost since the checkpoint was stored. A recount corrects it.
+total = math.max(0, total)
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('SET', KEYS[3], string.format('%.0f', total))

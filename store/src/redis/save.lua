@@ -8,5 +8,7 @@ redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'state', ARGV[2], 'memory', ARGV[3])
 -- The worth of a checkpoint that must not be evicted is infinite, and stays so.
 redis.call('ZADD', KEYS[2], 'GT', ARGV[4], ARGV[5])
 total = total + tonumber(ARGV[3]) - tonumber(stored[2] or '0')
+-- The account may have been lost since the checkpoint was stored. A recount corrects it.
+total = math.max(0, total)
 redis.call('SET', KEYS[3], string.format('%.0f', total))
 return {1, total}

@@ -1,10 +1,10 @@
 //! The account of the memory of checkpoints holds for every write and deletion, and is close to
 //! what Redis really uses.
 
-use fred::interfaces::{ConfigInterface as _, KeysInterface as _};
+use fred::interfaces::{ClientLike as _, ConfigInterface as _, HashesInterface as _, KeysInterface as _};
 use thicket_protocol::checkpoint::worth;
 use thicket_schema::{Checkpoint, Keys, PartitionId, SensorName};
-use thicket_store::redis::{CheckpointStore, StoredCheckpoint, is_out_of_memory, redis_memory};
+use thicket_store::redis::{CheckpointStore, StoredCheckpoint, is_out_of_memory, is_passing, redis_memory};
 
 use crate::support::RedisServer;
 
@@ -105,6 +105,42 @@ async fn keys_that_were_deleted_by_hand_are_taken_out_of_the_account() {
     let _: i64 = server.client.del(key).await.unwrap();
     assert_eq!(store.recount(PARTITION).await.unwrap(), 2 * third);
     assert_eq!(store.all(PARTITION).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_account_that_was_lost_never_falls_below_zero() {
+    let (server, store) = start().await;
+    for number in 0..2 {
+        save(&store, number, 10, 50_000).await;
+    }
+    let all = store.memory(4).await.unwrap()[3];
+    let _: i64 = server.client.del(Keys::default().checkpoint_memory(PARTITION)).await.unwrap();
+    assert_eq!(save(&store, 0, 11, 3_000).await, 0);
+    store.delete(PARTITION, &sensor(0)).await.unwrap();
+    assert_eq!(store.memory(4).await.unwrap()[3], 0);
+    assert_eq!(store.recount(PARTITION).await.unwrap(), all / 2);
+}
+
+#[tokio::test]
+async fn a_checkpoint_whose_memory_is_unknown_stays_in_the_index() {
+    let (server, store) = start().await;
+    save(&store, 0, 10, 3_000).await;
+    let key = Keys::default().checkpoint(PARTITION, &sensor(0));
+    let _: i64 = server.client.hdel(key, "memory").await.unwrap();
+    assert_eq!(store.recount(PARTITION).await.unwrap(), 0);
+    assert_eq!(store.all(PARTITION).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_redis_does_not_pass_and_a_lost_connection_does() {
+    let (server, store) = start().await;
+    let key = Keys::default().checkpoint(PARTITION, &sensor(0));
+    let () = server.client.set(key, "no hash", None, None, false).await.unwrap();
+    let answer = store.save(PARTITION, &sensor(0), &checkpoint(&sensor(0), 1, 9), 1.0).await.unwrap_err();
+    assert!(!is_passing(&answer), "{answer}");
+    server.client.quit().await.unwrap();
+    let lost = store.save(PARTITION, &sensor(0), &checkpoint(&sensor(0), 1, 9), 1.0).await.unwrap_err();
+    assert!(is_passing(&lost), "{lost}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ fn save(sensor: usize, seq: u64, credit: Credit) -> Save {
     let sensor = SensorName::new(&format!("s{sensor:02}")).unwrap();
     let checkpoint =
         Checkpoint { sensor: sensor.to_string(), seq, newest: None, era: 0, config: 0, state: Vec::new() };
-    Save { partition: PartitionId(0), sensor, checkpoint, credit }
+    Save { partition: PartitionId(0), sensor, checkpoint, pinned: false, credit }
 }
 
 #[actix_rt::test]

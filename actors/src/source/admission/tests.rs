@@ -109,3 +109,16 @@ fn what_is_stored_is_known_and_what_is_not_is_forgotten_after_an_hour() {
     assert_eq!(admission.admit(&reading("old", &["y"], NOW), NOW), Ok(()));
     assert_eq!(refused(admission.admit(&reading("new", &["x"], NOW), NOW)), Reason::TooManySensors);
 }
+
+#[test]
+fn a_sensor_that_sends_stays_known_while_postgresql_stores_none() {
+    let mut admission = Admission::new(LIMITS);
+    for quarter in 0..9 {
+        let now = NOW + quarter * HOUR / 4;
+        assert_eq!(admission.admit(&reading("new", &["x"], now), now), Ok(()));
+        admission.refresh(Stored::default(), now + HOUR / 8);
+        assert_eq!(admission.sensors(), 1);
+    }
+    admission.refresh(Stored::default(), NOW + 3 * HOUR);
+    assert_eq!(admission.sensors(), 0);
+}

@@ -134,7 +134,7 @@ fn a_relative_time_counts_from_the_arrival() {
             item => panic!("{item:?}"),
         })
         .collect();
-    assert_eq!(times, [(NOW - 5_000_000, true), (NOW, true)]);
+    assert_eq!(times, [(NOW - 5_000_000, false), (NOW, true)]);
 }
 
 /// Decodes one reading that arrives at a time. `lead`: how far its own time is ahead, in µs; `None`
