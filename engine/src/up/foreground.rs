@@ -58,7 +58,7 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
             report(noted, &mut is_reported);
         }
     }
-    report(note(Phase::Stopping, deployment.records()), &mut is_reported);
+    report(&note(Phase::Stopping, deployment.records()), &mut is_reported);
     errln!("thicket: stopping the engine, which drains and saves its detectors, and then the servers");
     let stopped = deployment.stop();
     record::remove(place);
@@ -68,8 +68,8 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Logs that the record cannot be written, once until it can be written again.
-fn report(noted: anyhow::Result<()>, is_reported: &mut bool) {
-    if let (Err(error), false) = (&noted, *is_reported) {
+fn report(noted: &anyhow::Result<()>, is_reported: &mut bool) {
+    if let (Err(error), false) = (noted, *is_reported) {
         errln!("thicket: {}", on_one_line(&format!("{error:#}")));
     }
     *is_reported = noted.is_err();
