@@ -55,7 +55,7 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
             if noted.is_ok() {
                 processes = now;
             }
-            report(noted, &mut is_reported);
+            report(&noted, &mut is_reported);
         }
     }
     report(&note(Phase::Stopping, deployment.records()), &mut is_reported);
