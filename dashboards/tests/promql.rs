@@ -27,6 +27,7 @@ use thicket_dashboards::{
 
 /// Returns the expected series of each query, by legend. They follow from the values that `engine`
 /// serves every five seconds.
+#[expect(clippy::too_many_lines, reason = "a table of answers")]
 fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
     let one = |value: f64| vec![(String::new(), value)];
     let named = |name: &str, value: f64| vec![(name.to_owned(), value)];

@@ -360,8 +360,8 @@ mod tests {
         assert_eq!(with(|c| c.fields = vec!["zcr".into(), "laeq_db".into()]).fingerprint(), GOLDEN_FIELDS);
     }
 
-    const GOLDEN_DEFAULT: u64 = 10_327_015_258_443_050_781;
-    const GOLDEN_FIELDS: u64 = 11_570_598_255_565_994_052;
+    const GOLDEN_DEFAULT: u64 = 286_533_734_667_161_006;
+    const GOLDEN_FIELDS: u64 = 6_850_101_190_359_451_283;
 
     #[test]
     fn the_fingerprint_covers_what_shapes_state_and_nothing_else() {

@@ -212,8 +212,11 @@ mod tests {
         assert_eq!(&answer, b"b");
 
         host.replace().unwrap();
-        client.write_all(b"c").await.unwrap();
-        assert!(client.read_exact(&mut answer).await.is_err(), "the new host resets the connection");
+        let asked = async {
+            client.write_all(b"c").await?;
+            client.read_exact(&mut answer).await
+        };
+        assert!(asked.await.is_err(), "the new host resets the connection");
         let mut client = TcpStream::connect(host.address()).await.unwrap();
         client.write_all(b"d").await.unwrap();
         client.read_exact(&mut answer).await.unwrap();
