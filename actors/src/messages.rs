@@ -376,8 +376,8 @@ pub struct History {
     /// The last rows before the detector got its present shape, oldest first. The detector learns
     /// from them; their scores are not compared.
     pub rebuild_from: Vec<StoredReading>,
-    /// Scored, unscored and poison rows after the checkpoint and after `rebuild_from`, oldest first. They are
-    /// replayed, and the scores must equal the stored scores.
+    /// Scored, unscored and poison rows after the checkpoint and after `rebuild_from`, oldest
+    /// first. They are replayed, and the scores must equal the stored scores.
     pub replay: Vec<StoredReading>,
     /// The configurations that the rows refer to, by their identity.
     pub configs: BTreeMap<u64, Arc<NamedConfig>>,

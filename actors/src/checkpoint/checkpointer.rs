@@ -203,7 +203,8 @@ struct Write {
 
 impl Write {
     /// Writes a checkpoint. Drops it if it has no room: then the sensor is restored from an earlier
-    /// checkpoint or from rows. Drops it too if Redis answers with an error. Waits for a Redis that is away, but not while the node stops.
+    /// checkpoint or from rows. Drops it too if Redis answers with an error. Waits for a Redis that
+    /// is away, but not while the node stops.
     async fn run(self, save: &Save) {
         let mut backoff = Backoff::default();
         let mut tries = 0;

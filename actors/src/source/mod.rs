@@ -1,5 +1,5 @@
-//! The MQTT subscriptions of all brokers. Decodes messages into records, and acknowledges each message once the log
-//! holds its records.
+//! The MQTT subscriptions of all brokers. Decodes messages into records, and acknowledges each
+//! message once the log holds its records.
 //!
 //! - `ingress`: the actor.
 //! - `session`: connects and subscribes.

@@ -68,7 +68,8 @@ async fn broker(
     lines
 }
 
-/// Returns the client ids of the engine, one for each broker; none if a default cannot be read from PostgreSQL.
+/// Returns the client ids of the engine, one for each broker; none if a default cannot be read from
+/// PostgreSQL.
 async fn client_ids(config: &Config) -> Vec<String> {
     let ids = |deployment: &str| {
         let options = engine_options(config, deployment).unwrap_or_default();

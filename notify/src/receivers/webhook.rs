@@ -110,8 +110,8 @@ impl Webhook {
         })
     }
 
-    /// Returns the beginning of an error's text, without the path of the URL, the token and control characters:
-    /// a receiver may repeat its request in an error page.
+    /// Returns the beginning of an error's text, without the path of the URL, the token and control
+    /// characters: a receiver may repeat its request in an error page.
     fn shown(&self, text: &str) -> String {
         let path = self.url.path().trim_matches('/');
         let query = self.url.query().unwrap_or_default();

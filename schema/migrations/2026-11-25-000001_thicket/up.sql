@@ -350,11 +350,12 @@ CREATE TABLE quarantine (
     PRIMARY KEY (partition, generation, n, item)
 );
 
--- The sensors whose clocks are behind. late: late readings in a row, each newer than the one before.
--- last_late: the stored time of the last of them. since: when the first of them arrived. behind_us:
--- how far the last reading was behind its arrival, at `updated`. ahead_of: the newest time that the sensor ever had,
--- while its time has begun again and has not reached it; null otherwise. A restore needs these rows,
--- so the transaction that stores the readings also writes them.
+-- The sensors whose clocks are behind. late: late readings in a row, each newer than the one
+-- before. last_late: the stored time of the last of them. since: when the first of them arrived.
+-- behind_us: how far the last reading was behind its arrival, at `updated`. ahead_of: the newest
+-- time that the sensor ever had, while its time has begun again and has not reached it; null
+-- otherwise. A restore needs these rows, so the transaction that stores the readings also writes
+-- them.
 CREATE TABLE sensor_clocks (
     sensor    bigint      PRIMARY KEY,
     late      int         NOT NULL,
@@ -388,11 +389,12 @@ CREATE TABLE log_losses (
     PRIMARY KEY (partition, after_generation, after_n, before_generation, before_n)
 );
 
--- The outbox of notifications. The transaction that stores the change of an anomaly also writes the row,
--- so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly began. ended:
--- it is over. label: a person labelled it; item is then the time of the label in µs since the Unix epoch, and 0 otherwise.
--- id: the order of the rows of a sensor. stored, routed_to and is_routed are of the sender, which deletes old rows.
--- routed_to: the routes whose nodes have seen it. is_routed: all routes in use are among them.
+-- The outbox of notifications. The transaction that stores the change of an anomaly also writes the
+-- row, so sensor, started, kind and item follow from the log, like anomalies. opened: the anomaly
+-- began. ended: it is over. label: a person labelled it; item is then the time of the label in µs
+-- since the Unix epoch, and 0 otherwise. id: the order of the rows of a sensor. stored, routed_to
+-- and is_routed are of the sender, which deletes old rows. routed_to: the routes whose nodes have
+-- seen it. is_routed: all routes in use are among them.
 CREATE TABLE notifications (
     sensor    bigint      NOT NULL,
     started   timestamptz NOT NULL,
@@ -442,11 +444,11 @@ CREATE UNIQUE INDEX notification_messages_sending ON notification_messages (rout
 CREATE INDEX notification_messages_changed ON notification_messages (route, site, changed);
 CREATE INDEX notification_messages_created ON notification_messages (route, created);
 
--- One row per notification and route. held: the conditions of the route are not met yet, such as its
--- least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message. passed: the route
--- does not announce this kind, or announces another row instead. dropped: the anomaly ended before the
--- conditions of the route were met. name: the sensor's, which may be forgotten. position: the order of the
--- rows of a sensor.
+-- One row per notification and route. held: the conditions of the route are not met yet, such as
+-- its least grade. waiting: to be sent from `due` on. sending, sent, failed: as its message.
+-- passed: the route does not announce this kind, or announces another row instead. dropped: the
+-- anomaly ended before the conditions of the route were met. name: the sensor's, which may be
+-- forgotten. position: the order of the rows of a sensor.
 CREATE TABLE notification_deliveries (
     route    text        NOT NULL,
     sensor   bigint      NOT NULL,

@@ -10,8 +10,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 /// The route whose lease admits one node at a time to the outbox.
 pub(super) const OUTBOX: &str = "";
 
-/// The condition that a row `r` of `notification_routes` is in use: a node has held it, or added it, within
-/// the last hour.
+/// The condition that a row `r` of `notification_routes` is in use: a node has held it, or added
+/// it, within the last hour.
 pub(super) const IN_USE: &str = "greatest(r.held_until, r.since) > now() - interval '1 hour'";
 
 /// Adds routes that are new. Notifications that are stored already are not for them.
@@ -101,9 +101,9 @@ pub async fn route_backlogs(connection: &mut AsyncPgConnection) -> QueryResult<V
     .await
 }
 
-/// Deletes what is older than `keep`, except the deliveries of anomalies that go on or whose notifications
-/// are not settled: whether an end is announced depends on the delivery of the begin. Deliveries for a
-/// route that no node has held for `keep` are not waited for.
+/// Deletes what is older than `keep`, except the deliveries of anomalies that go on or whose
+/// notifications are not settled: whether an end is announced depends on the delivery of the begin.
+/// Deliveries for a route that no node has held for `keep` are not waited for.
 pub async fn purge_notifications(connection: &mut AsyncPgConnection, keep: Duration) -> QueryResult<()> {
     let statements = [
         "DELETE FROM notifications WHERE stored < now() - $1 * interval '1 second'",
