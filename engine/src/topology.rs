@@ -64,9 +64,10 @@ pub(crate) async fn start(
     watchdog: &Watchdog,
 ) -> anyhow::Result<Topology> {
     let keys = Keys::new(&config.redis.prefix)?;
-    // The tables come later: their check can write a row, which a repeated import would find.
+    wait_for_tables(config).await?;
+    // Before the deployment is read, which can write a row that a repeated import would find.
     refuse_half_import(config, &keys).await?;
-    let deployment = wait_for_tables(config).await?;
+    let deployment = read_deployment(config).await?;
     let node = node_name(config);
     let renewal =
         Renewal::start(config.redis.server(), node.clone(), config.shards.lease, metrics.leases.clone())?;
@@ -332,14 +333,12 @@ async fn refuse_half_import(config: &Config, keys: &Keys) -> anyhow::Result<()> 
 }
 
 /// Waits for PostgreSQL, and refuses tables that this program does not know.
-async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
-    let routes = config.notify.routes()?;
-    let routes: Vec<String> = routes.into_iter().map(|route| route.config.name).collect();
+async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
     let mut backoff = Backoff::default();
     loop {
         let server = config.postgres.server();
         match tokio::task::spawn_blocking(move || migrate::pending(&server)).await? {
-            Ok(pending) if pending.is_empty() => break,
+            Ok(pending) if pending.is_empty() => return Ok(()),
             Ok(_) => anyhow::bail!("the tables are missing or out of date: run `thicket migrate`"),
             Err(error) => {
                 if let Some(repeated) = complaints::due("connect to postgresql", &error) {
@@ -352,7 +351,13 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<Deployment> {
             }
         }
     }
-    backoff.reset();
+}
+
+/// Reads what PostgreSQL knows of the deployment, and adds routes that are new.
+async fn read_deployment(config: &Config) -> anyhow::Result<Deployment> {
+    let routes = config.notify.routes()?;
+    let routes: Vec<String> = routes.into_iter().map(|route| route.config.name).collect();
+    let mut backoff = Backoff::default();
     loop {
         match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config, &routes)).await {
             Ok(Ok(deployment)) => return Ok(deployment),
@@ -379,7 +384,8 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions, and adds routes that are new: what happens from now on is for them.
+/// Checks the number of partitions, and adds routes that are new: what happens from now on is for
+/// them.
 async fn check_and_read(config: &Config, routes: &[String]) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
