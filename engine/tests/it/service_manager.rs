@@ -31,8 +31,10 @@ async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
     let addresses = env.addresses();
     let (user, password) = broker_login();
     let mut engine = Command::new(BINARY)
-        .args(["run", "--mqtt", &addresses.mqtt, "--redis", &addresses.redis])
-        .args(["--postgres", &addresses.postgres])
+        .arg("run")
+        .env("THICKET__MQTT__URL", &addresses.mqtt)
+        .env("THICKET__REDIS__URL", &addresses.redis)
+        .env("THICKET__POSTGRES__URL", &addresses.postgres)
         .env("THICKET__MQTT__USERNAME", user)
         .env("THICKET__MQTT__PASSWORD", password)
         .env("THICKET__HTTP__LISTEN", "127.0.0.1:0")

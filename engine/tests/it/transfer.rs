@@ -48,7 +48,7 @@ async fn a_moved_deployment_stores_the_rows_of_one_that_was_not_moved() {
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
     let refused = new.thicket(&["import", damaged.to_str().unwrap()]);
-    assert!(stderr(&refused).contains("not whole"), "{}{}", stdout(&refused), stderr(&refused));
+    assert!(stderr(&refused).contains("not complete"), "{}{}", stdout(&refused), stderr(&refused));
     let imported = succeeded(&new.thicket(&["import", name]));
     assert_eq!(digest_of(&imported), digest_of(&exported));
     let twice = new.thicket(&["import", name]);
