@@ -1,7 +1,8 @@
 //! What the engine tells systemd.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use thicket_testkit::{TestEnv, broker_login};
@@ -13,12 +14,25 @@ fn until(socket: &UnixDatagram, wanted: &str) -> String {
     let mut all = String::new();
     let mut buffer = [0; 1_024];
     loop {
-        let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {wanted}: {error}\n{all}"));
+        let length = match socket.recv(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            received => received.unwrap_or_else(|error| panic!("no {wanted}: {error}\n{all}")),
+        };
         all.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
         all.push('\n');
         if all.lines().any(|line| line == wanted) {
             return all;
         }
+    }
+}
+
+/// An engine that is killed when dropped.
+struct Engine(Child);
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // It has ended if the test has passed.
+        let _ = self.0.kill();
     }
 }
 
@@ -30,7 +44,7 @@ async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
     socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let addresses = env.addresses();
     let (user, password) = broker_login();
-    let mut engine = Command::new(BINARY)
+    let engine = Command::new(BINARY)
         .arg("run")
         .env("THICKET__MQTT__URL", &addresses.mqtt)
         .env("THICKET__REDIS__URL", &addresses.redis)
@@ -43,11 +57,12 @@ async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
         .env("WATCHDOG_USEC", "200000")
         .spawn()
         .unwrap();
+    let mut engine = Engine(engine);
     let said = until(&socket, "READY=1");
     assert!(said.contains("STATUS=waiting for postgresql and redis"), "{said}");
     until(&socket, "WATCHDOG=1");
-    let killed = Command::new("kill").args(["-TERM", &engine.id().to_string()]).status().unwrap();
+    let killed = Command::new("kill").args(["-TERM", &engine.0.id().to_string()]).status().unwrap();
     assert!(killed.success());
     until(&socket, "STOPPING=1");
-    assert!(engine.wait().unwrap().success());
+    assert!(engine.0.wait().unwrap().success());
 }
