@@ -44,8 +44,9 @@ async fn systemd_hears_when_the_engine_is_ready_lives_and_stops() {
     socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let addresses = env.addresses();
     let (user, password) = broker_login();
-    let engine = Command::new(BINARY)
-        .arg("run")
+    // systemd also names the process whose signs of life it waits for.
+    let engine = Command::new("sh")
+        .args(["-c", "WATCHDOG_PID=$$ exec \"$0\" run", BINARY])
         .env("THICKET__MQTT__URL", &addresses.mqtt)
         .env("THICKET__REDIS__URL", &addresses.redis)
         .env("THICKET__POSTGRES__URL", &addresses.postgres)
