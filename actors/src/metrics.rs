@@ -76,6 +76,9 @@ pub struct Metrics {
     pub dead_letters_unstored: IntCounter,
     /// Dead letters that were deleted because of `dead_letters.keep` or `dead_letters.max_rows`.
     pub dead_letters_expired: IntCounter,
+    /// Rows of other tables that were deleted because they were too old, too many or unused, by
+    /// table.
+    pub rows_expired: IntCounterVec,
     /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
     pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
@@ -302,6 +305,11 @@ impl Metrics {
             dead_letters_expired: r.counter(
                 "dead_letters_expired_total",
                 "Dead letters that were deleted because of dead_letters.keep or dead_letters.max_rows.",
+            )?,
+            rows_expired: r.counters(
+                "rows_expired_total",
+                "Rows beside readings and dead letters that were deleted because they were too old, too many or unused, by table.",
+                &["table"],
             )?,
             anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
