@@ -147,8 +147,8 @@ pub struct Metrics {
     pub partitions_owned: IntGauge,
     /// Partitions of the deployment.
     pub partitions: IntGauge,
-    /// Partitions that a later version of the detection algorithm has scored: this build leaves
-    /// them alone.
+    /// Partitions that this build leaves to a later one: a later version of the detection algorithm
+    /// has scored them, or a later build has written entries of their logs.
     pub partitions_refused: IntGauge,
     /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
     pub role: IntGaugeVec,
@@ -373,7 +373,7 @@ impl Metrics {
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,
-            partitions_refused: r.gauge("partitions_refused", "Partitions that a later version of the detection algorithm has scored: this build leaves them alone.")?,
+            partitions_refused: r.gauge("partitions_refused", "Partitions that this build leaves to a later one, which has scored them or has written entries of their logs.")?,
             role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,

@@ -101,7 +101,8 @@ impl Pruner {
     async fn prune_dead_letters(&self, postgres: &mut PostgresConnection) -> anyhow::Result<()> {
         let mut all = 0;
         loop {
-            let deleted = expire_dead_letters(postgres, self.dead_letters_keep, self.dead_letters_max).await?;
+            let deleted =
+                expire_dead_letters(postgres, self.dead_letters_keep, self.dead_letters_max).await?;
             self.metrics.dead_letters_expired.inc_by(deleted);
             all += deleted;
             if deleted == 0 {

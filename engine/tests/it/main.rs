@@ -20,6 +20,7 @@ mod fields;
 mod http;
 mod lamps;
 mod mqtt;
+mod newer_build;
 mod notifications;
 mod outages;
 mod passwords;

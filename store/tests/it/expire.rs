@@ -52,7 +52,8 @@ async fn anomalies_are_deleted_by_age_with_their_labels_but_not_before_their_rea
         )
         .await;
     let mut connection = server.connect().await;
-    let days = "SELECT string_agg(extract(day FROM now() - started)::text, ',' ORDER BY started) FROM anomalies";
+    let days =
+        "SELECT string_agg(extract(day FROM now() - started)::text, ',' ORDER BY started) FROM anomalies";
     // 60 goes on; 50 has a label.
     assert_eq!(expire_anomalies(&mut connection, &kept(10, None)).await.unwrap(), 1);
     assert_eq!(text(&server, days).await, "60,50,20");
