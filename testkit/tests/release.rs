@@ -79,6 +79,8 @@ fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
     let [unreleased, released] =
         ["\n## Unreleased\n", &format!("\n## {VERSION} - ")].map(|heading| changes.find(heading).unwrap());
     assert!(unreleased < released);
+    let sums = clone.read("schema/released.sha256");
+    assert!(sums.contains("/up.sql\n") && sums.contains("/down.sql\n"), "{sums}");
     let locked = clone.run("cargo", &["metadata", "--locked", "--offline", "--format-version", "1"]);
     assert!(locked.status.success(), "{}", said(&locked));
 
