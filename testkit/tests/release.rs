@@ -55,6 +55,8 @@ fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
         return;
     };
     let head = clone.git(&["rev-parse", "HEAD"]);
+    let old = clone.read("Cargo.toml");
+    let old = old.split_once("\nversion = \"").unwrap().1.split('"').next().unwrap().to_owned();
     let changed = clone.path.join("changed");
     std::fs::write(&changed, "").unwrap();
     let refused = clone.release(&[]);
@@ -75,6 +77,11 @@ fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
     let manifest = clone.read("Cargo.toml");
     assert!(manifest.contains(&format!("\nversion = \"{VERSION}\"")), "{manifest}");
     assert!(manifest.contains(&format!("rrcf-rs = {{ path = \"rrcf\", version = \"{VERSION}\" }}")));
+    for name in [format!("thicket:{old}"), format!("newTag: {old}"), format!("image.version=\"{old}\"")] {
+        assert_eq!(clone.git(&["grep", "--line-number", "--fixed-strings", &name, "--", "compose"]), "");
+        let new = name.replace(&old, VERSION);
+        assert_ne!(clone.git(&["grep", "--fixed-strings", &new, "--", "compose"]), "", "{new}");
+    }
     let changes = clone.read("CHANGELOG.md");
     let [unreleased, released] =
         ["\n## Unreleased\n", &format!("\n## {VERSION} - ")].map(|heading| changes.find(heading).unwrap());
