@@ -27,7 +27,7 @@ pub enum SendError {
     #[error("{0}")]
     Unavailable(String),
     /// It may accept the message after this time.
-    #[error("too many requests; it asks to wait {} s", .0.as_secs())]
+    #[error("the receiver asks to wait {} s", .0.as_secs())]
     Later(Duration),
     /// It will hardly accept the message ever.
     #[error("{0}")]

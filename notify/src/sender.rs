@@ -36,6 +36,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// Attempts after which a message that the receiver refuses is given up.
 const REFUSALS: i32 = 3;
+/// A message counts as sent only when the receiver has accepted it.
+const SENT_AFTER_ACCEPTED: &str = "rule.sent_after_accepted";
 
 /// Sends until the actor ends.
 pub(crate) async fn run(shared: Shared, route: Route) {
@@ -93,10 +95,20 @@ impl Sender {
         drop(connection);
         let origin = Origin { deployment: &self.shared.deployment, route: &self.route.config.name };
         let message = Message::new(origin, &outgoing, events);
+        if !faults::keeps(SENT_AFTER_ACCEPTED) {
+            self.note(&outgoing, Ok(())).await?;
+        }
         faults::pass("notify.before");
+        if message.is_over() {
+            faults::pass("over.before");
+        }
         let sent = self.route.receiver.send(&message, self.route.config.timeout).await;
         faults::pass("notify.after");
+        if message.is_over() {
+            faults::pass("over.after");
+        }
         self.note(&outgoing, sent).await?;
+        faults::pass("sent.after");
         Ok(true)
     }
 
@@ -119,7 +131,9 @@ impl Sender {
         if every.is_zero() || self.reminded.is_some_and(|reminded| reminded.elapsed() < REMIND) {
             return Ok(());
         }
-        remind(connection, &self.route.config.name, every).await?;
+        if remind(connection, &self.route.config.name, every).await? > 0 {
+            faults::pass("remind.after");
+        }
         self.reminded = Some(Instant::now());
         Ok(())
     }
@@ -136,7 +150,12 @@ impl Sender {
             silences: silences.iter().map(|silence| WildMatch::new(&silence.pattern)).collect(),
         };
         let changes = self.route.decide(&held, &moment);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        faults::pass("decide.before");
         change_deliveries(connection, name, &changes, self.route.config.group_wait).await?;
+        faults::pass("decide.after");
         Ok(())
     }
 

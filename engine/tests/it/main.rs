@@ -27,7 +27,6 @@ mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
-mod receivers;
 mod reconcile;
 mod restart;
 mod retention;

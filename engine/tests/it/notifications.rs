@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use thicket_schema::SensorName;
+use thicket_testkit::receivers::{Answer, HttpReceiver, Posted, SmtpReceiver, free_port};
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv, broker_login, log_lines};
+use thicket_testkit::{Config, Samples, TestEnv, broker_login, log_lines, receivers};
 use toml::{Table, Value};
 
-use crate::receivers::{HttpReceiver, Posted, SmtpReceiver, free_port};
 use crate::support::{json, start, stderr, stdout};
 
 const SENSORS: usize = 6;
@@ -232,7 +232,7 @@ async fn a_route_may_have_its_name_from_the_default() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     let receiver = HttpReceiver::start();
-    receiver.answer(422);
+    receiver.answer(Answer::Status(422));
     let env = start(config(vec![route("hook", &receiver.url())])).await;
     let engine = env.engine().await;
     open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
@@ -240,7 +240,7 @@ async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     engine.until_metric("thicket_notifications_failed_total", 1.0).await;
     let list = stdout(&env.thicket(&["notify", "list"]));
     assert!(list.contains("failed") && list.contains("3 attempts: HTTP 422"), "{list}");
-    receiver.answer(200);
+    receiver.answer(Answer::Status(200));
     open_anomaly(&env, "site-1/b", 1_000, 1.0).await;
     env.until(PENDING, 0).await;
     assert_eq!(receiver.posted().len(), 1);
@@ -319,7 +319,7 @@ async fn every_shape_can_be_tested_without_an_engine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e_mail_names_the_anomalies() {
-    let server = SmtpReceiver::start().await;
+    let server = SmtpReceiver::start().await.unwrap();
     let mail = with(
         route("mail", &server.url()),
         &[
@@ -346,33 +346,8 @@ async fn e_mail_names_the_anomalies() {
 
 /// Returns the retained messages of a filter.
 async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::Value> {
-    let (filter, port) = (filter.to_owned(), env.servers.mosquitto.port());
-    let client = format!("retained-{:x}", rand());
-    let mut options = rumqttc::MqttOptions::new(client, "127.0.0.1", port);
-    options.set_max_packet_size(1 << 20, 1 << 20);
-    let (user, password) = broker_login();
-    options.set_credentials(user, password);
-    let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
-    client.subscribe(filter, rumqttc::QoS::AtLeastOnce).await.unwrap();
-    // The broker sends retained messages after the acknowledgement, and then answers a message to
-    // itself.
-    client.subscribe("test/mark", rumqttc::QoS::AtLeastOnce).await.unwrap();
-    client.publish("test/mark", rumqttc::QoS::AtLeastOnce, false, "").await.unwrap();
-    let mut found = BTreeMap::new();
-    loop {
-        if let rumqttc::Event::Incoming(rumqttc::Packet::Publish(message)) = event_loop.poll().await.unwrap()
-        {
-            if message.topic == "test/mark" {
-                return found;
-            }
-            found.insert(message.topic, serde_json::from_slice(&message.payload).unwrap());
-        }
-    }
-}
-
-fn rand() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    RandomState::new().build_hasher().finish()
+    let found = receivers::retained(env.servers.mosquitto.port(), filter).await.unwrap();
+    found.into_iter().map(|(topic, payload)| (topic, serde_json::from_slice(&payload).unwrap())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

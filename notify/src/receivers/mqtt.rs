@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use thicket_actors::mqtt::{BrokerAddress, Client, Event as MqttEvent, MqttOptions, Qos, Versions, open};
 use thicket_connect::TlsSettings;
+use thicket_store::faults;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::SendError;
@@ -45,6 +46,9 @@ impl MqttReceiver {
         if !topic.contains(SENSOR) || topic.contains(['+', '#']) {
             return Err(RouteProblem::new("topic", "must contain {sensor}, and neither + nor #"));
         }
+        if home_assistant.contains(['+', '#']) {
+            return Err(RouteProblem::new("home_assistant", "must contain neither + nor #"));
+        }
         let credentials =
             (!config.username.is_empty()).then(|| (config.username.clone(), config.password.clone()));
         let options = MqttOptions {
@@ -80,6 +84,7 @@ impl MqttReceiver {
             } else {
                 serde_json::to_vec(event).map_err(|error| SendError::Refused(error.to_string()))?
             };
+            faults::pass(if event.ended.is_some() { "clear.before" } else { "retain.before" });
             publish(&client, &self.topic_of(event), state)?;
             unacknowledged += 1;
         }
@@ -89,6 +94,9 @@ impl MqttReceiver {
                 accepted.map_err(|refusal| unavailable(&refusal))?;
                 unacknowledged -= 1;
             }
+        }
+        for event in &message.events {
+            faults::pass(if event.ended.is_some() { "clear.after" } else { "retain.after" });
         }
         if client.disconnect().is_ok() {
             // The broker has every message; it may close the connection first.
@@ -113,11 +121,15 @@ impl MqttReceiver {
         let config = json!({
             "name": format!("Anomaly {}", event.sensor),
             "unique_id": id,
+            "default_entity_id": format!("binary_sensor.{id}"),
+            // Home Assistant before 2025.10 knows no default_entity_id.
             "object_id": id,
             "device_class": "problem",
             "state_topic": topic,
             "value_template": "{{ 'ON' if value | length > 0 else 'OFF' }}",
             "json_attributes_topic": topic,
+            // Home Assistant complains of attributes that are no JSON, such as a removed message.
+            "json_attributes_template": "{{ value if value | length > 0 else '{}' }}",
             "device": {
                 "identifiers": [format!("thicket_{}", message.deployment)],
                 "name": format!("Thicket {}", message.deployment),

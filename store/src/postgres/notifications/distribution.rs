@@ -9,6 +9,7 @@ use thicket_schema::Timestamp;
 
 use super::kind::{NotificationKind, kind_of};
 use super::routes::{IN_USE, OUTBOX};
+use crate::faults;
 
 /// Maximum number of notifications that one transaction distributes.
 const PAGE: i64 = 1_000;
@@ -67,7 +68,7 @@ pub async fn distribute(
     if routes.is_empty() {
         return Ok(Distribution::default());
     }
-    connection
+    let distribution = connection
         .transaction(async |connection| {
             let lease: Vec<RouteName> =
                 sql_query("SELECT route FROM notification_routes WHERE route = $1 FOR UPDATE SKIP LOCKED")
@@ -112,6 +113,7 @@ pub async fn distribute(
                     sites.push(site);
                 }
             }
+            faults::pass("distribute.before");
             sql_query(
                 "INSERT INTO notification_deliveries (route, sensor, name, started, kind, item, position, site)
                  SELECT d.route, n.sensor, d.name, n.started, n.kind, n.item, n.id, d.site
@@ -126,6 +128,7 @@ pub async fn distribute(
             .bind::<Array<Text>, _>(sites)
             .execute(connection)
             .await?;
+            faults::pass("distribute.partial");
             sql_query(
                 "UPDATE notifications SET routed_to = array(SELECT DISTINCT unnest(routed_to || $2))
                  WHERE NOT is_routed AND id = ANY ($1)",
@@ -135,9 +138,13 @@ pub async fn distribute(
             .execute(connection)
             .await?;
             settle(connection, routes).await?;
-            Ok(distribution)
+            QueryResult::Ok(distribution)
         })
-        .await
+        .await?;
+    if distribution.notifications > 0 {
+        faults::pass("distribute.after");
+    }
+    Ok(distribution)
 }
 
 /// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of forgotten

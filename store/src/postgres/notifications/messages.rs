@@ -10,6 +10,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
 use super::kind::{NotificationKind, kind_of};
+use crate::faults;
 use crate::postgres::anomalies::{Anomaly, JoinedRow};
 
 /// How deliveries become messages.
@@ -73,9 +74,9 @@ pub async fn compose_message(
     rules: GroupRules,
     key: impl Fn(&str, &[Member]) -> String + Send + Sync,
 ) -> QueryResult<bool> {
-    connection
+    let members = connection
         .transaction(async |connection| {
-            let Some(site) = next_site(connection, route, node, rules).await? else { return Ok(false) };
+            let Some(site) = next_site(connection, route, node, rules).await? else { return Ok(0) };
             let rows: Vec<MemberRow> = sql_query(
                 "SELECT d.sensor, d.name, d.started, d.kind, d.item FROM notification_deliveries d
                  WHERE d.route = $1 AND d.site = $2 AND d.state = 'waiting'
@@ -93,6 +94,7 @@ pub async fn compose_message(
                 item: row.item,
             };
             let members: Vec<Member> = rows.iter().map(member).collect();
+            faults::pass("compose.before");
             let IdRow { id } = sql_query(
                 "INSERT INTO notification_messages (route, site, key) VALUES ($1, $2, $3) RETURNING id",
             )
@@ -101,6 +103,10 @@ pub async fn compose_message(
             .bind::<Text, _>(key(&site, &members))
             .get_result(connection)
             .await?;
+            faults::pass("compose.partial");
+            if members.len() > 1 {
+                faults::pass("summary.partial");
+            }
             sql_query(
                 "UPDATE notification_deliveries d SET state = 'sending', changed = now(), message = $2
                  FROM unnest($3, $4, $5, $6) AS m (sensor, started, kind, item)
@@ -115,9 +121,16 @@ pub async fn compose_message(
             .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.item).collect::<Vec<_>>())
             .execute(connection)
             .await?;
-            Ok(true)
+            QueryResult::Ok(members.len())
         })
-        .await
+        .await?;
+    if members > 0 {
+        faults::pass("compose.after");
+    }
+    if members > 1 {
+        faults::pass("summary.after");
+    }
+    Ok(members > 0)
 }
 
 /// Returns the site whose deliveries are to be sent next. Locks the route until the transaction
