@@ -98,7 +98,10 @@ impl Environment {
         let mut admin = Tables::open(&environment.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
         let config = directory.join("migrate.toml");
-        std::fs::write(&config, Settings::default().file(&environment.addresses(TEMPLATE), "migrate", vec![]))?;
+        std::fs::write(
+            &config,
+            Settings::default().file(&environment.addresses(TEMPLATE), "migrate", vec![]),
+        )?;
         let migrated = Command::new(binary).arg("--config").arg(&config).arg("migrate").output()?;
         ensure!(
             migrated.status.success(),

@@ -110,7 +110,7 @@ impl Email {
             "{}\n\n{}\n\nRoute {} of the deployment {}.\n",
             message.title, message.text, message.route, message.deployment
         );
-        mail.header(header::ContentType::TEXT_PLAIN).body(text)
+        mail.header(header::MIME_VERSION_1_0).header(header::ContentType::TEXT_PLAIN).body(text)
     }
 }
 

@@ -139,7 +139,9 @@ impl CaseRun<'_> {
         }
         for route in [SINGLE, SUMMARY, GRAVE] {
             let sent = announced(&mut tables, route).await?;
-            found.extend(disorder(&told_by(&posted, route), &sent).map(|text| format!("route {route}: {text}")));
+            found.extend(
+                disorder(&told_by(&posted, route), &sent).map(|text| format!("route {route}: {text}")),
+            );
         }
         found.extend(self.check_retained(&mut tables).await?);
         self.findings.extend(found);
