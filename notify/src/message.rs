@@ -146,21 +146,17 @@ fn title(site: &str, open: i64, events: &[Event]) -> String {
 
 /// Returns a line for each of the first anomalies, as many as there is room for.
 fn text(events: &[Event]) -> String {
-    let (mut text, mut room, mut named) = (String::new(), TEXT, 0);
+    let (mut lines, mut room) = (Vec::new(), TEXT);
     for event in events.iter().take(NAMED) {
         let line = cut(&event.line(), LINE);
         let Some(left) = room.checked_sub(escaped_bytes(&line)) else { break };
         room = left;
-        if named > 0 {
-            text.push('\n');
-        }
-        text.push_str(&line);
-        named += 1;
+        lines.push(line);
     }
-    if named < events.len() {
-        text.push_str(&format!("\nand {} more", events.len() - named));
+    if lines.len() < events.len() {
+        lines.push(format!("and {} more", events.len() - lines.len()));
     }
-    text
+    lines.join("\n")
 }
 
 /// Returns the bytes that a line takes in the template for Slack.
