@@ -112,6 +112,12 @@ impl Message {
         message
     }
 
+    /// Creates a message with the present states of anomalies, which a broker retains.
+    pub(crate) fn of_states(origin: Origin<'_>, states: Vec<MessageEvent>) -> Self {
+        let events = states.into_iter().map(|event| Event::new(origin.deployment, event)).collect();
+        Self::of(origin, "", "", 0, events)
+    }
+
     /// Returns whether no announced anomaly of the site goes on.
     pub(crate) fn is_over(&self) -> bool {
         self.status == OVER

@@ -1,7 +1,7 @@
 //! The receivers of messages: webhooks, brokers and mail servers.
 
 mod email;
-mod mqtt;
+pub(crate) mod mqtt;
 mod webhook;
 
 use std::time::Duration;

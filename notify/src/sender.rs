@@ -2,6 +2,7 @@
 //! A message is repeated with backoff until the receiver accepts it. Meanwhile the next
 //! notifications wait, and become one message for each site.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -17,6 +18,7 @@ use wildmatch::WildMatch;
 use crate::keys;
 use crate::message::{Message, Origin};
 use crate::receivers::SendError;
+use crate::retained::{Retained, watch};
 use crate::route::{Moment, Route};
 use crate::shared::Shared;
 
@@ -41,7 +43,14 @@ const SENT_AFTER_ACCEPTED: &str = "rule.sent_after_accepted";
 
 /// Sends until the actor ends.
 pub(crate) async fn run(shared: Shared, route: Route) {
-    let mut sender = Sender { shared, route, renewed: None, reminded: None };
+    // Nothing is known of the broker yet.
+    let is_stale = AtomicBool::new(true);
+    let watched = route.clone();
+    let sender = Sender { shared, route, renewed: None, reminded: None, retained: Retained::new(&is_stale) };
+    tokio::join!(send(sender), watch(&watched, &is_stale));
+}
+
+async fn send(mut sender: Sender<'_>) {
     loop {
         let ticked = tokio::time::timeout(LIMIT, sender.tick()).await;
         match ticked.unwrap_or(Err(StoreError::Silent(LIMIT))) {
@@ -59,15 +68,16 @@ pub(crate) async fn run(shared: Shared, route: Route) {
     }
 }
 
-struct Sender {
+struct Sender<'a> {
     shared: Shared,
     route: Route,
     /// When this node last renewed its hold of the route; `None` while another node holds it.
     renewed: Option<Instant>,
     reminded: Option<Instant>,
+    retained: Retained<'a>,
 }
 
-impl Sender {
+impl Sender<'_> {
     /// Returns whether there may be more to do at once.
     async fn tick(&mut self) -> Result<bool, StoreError> {
         let mut connection = self.shared.connection().await?;
@@ -75,6 +85,12 @@ impl Sender {
             && !self.hold(&mut connection).await?
         {
             return Ok(false);
+        }
+        if self.retained.is_due(&self.route) {
+            if !self.hold(&mut connection).await? {
+                return Ok(false);
+            }
+            return self.retained.send_page(&self.shared, &self.route, connection).await;
         }
         self.remind(&mut connection).await?;
         self.decide(&mut connection).await?;

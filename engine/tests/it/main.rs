@@ -21,6 +21,8 @@ mod http;
 mod lamps;
 mod mqtt;
 mod notifications;
+mod notify_receivers;
+mod notify_retained;
 mod outages;
 mod passwords;
 mod payloads;

@@ -14,12 +14,12 @@ use crate::support::{json, start, stderr, stdout};
 const SENSORS: usize = 6;
 /// Each sensor has a spike at reading 310.
 const READINGS: i64 = 400;
-const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
+pub(crate) const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
     + (SELECT count(*) FROM notification_deliveries WHERE state IN ('held', 'waiting', 'sending'))";
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A route without waits.
-fn route(name: &str, url: &str) -> Table {
+pub(crate) fn route(name: &str, url: &str) -> Table {
     let keys: [(&str, Value); 6] = [
         ("name", name.into()),
         ("url", url.into()),
@@ -31,18 +31,18 @@ fn route(name: &str, url: &str) -> Table {
     keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn with(mut route: Table, keys: &[(&str, Value)]) -> Table {
+pub(crate) fn with(mut route: Table, keys: &[(&str, Value)]) -> Table {
     route.extend(keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     route
 }
 
-fn config(routes: Vec<Table>) -> Config {
+pub(crate) fn config(routes: Vec<Table>) -> Config {
     let routes: Vec<Value> = routes.into_iter().map(Value::Table).collect();
     TestEnv::config().small_detector().set("notify.routes", routes)
 }
 
 /// Waits until a condition holds.
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < LIMIT, "{what}");
@@ -51,7 +51,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Stores an anomaly and its notification, as the commit does.
-async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
+pub(crate) async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
     let id = SensorName::new(sensor).unwrap().id();
     env.execute(&format!(
         "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ({id}, '{sensor}', 1, '{{a}}', now()) ON CONFLICT DO NOTHING;
@@ -63,7 +63,7 @@ async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
 }
 
 /// Ends an anomaly.
-async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
+pub(crate) async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
     let id = SensorName::new(sensor).unwrap().id();
     env.execute(&format!(
         "UPDATE anomalies SET ended = to_timestamp({started} + 60) WHERE sensor = {id} AND started = to_timestamp({started});
@@ -74,7 +74,7 @@ async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
 
 /// Checks that everything in the outbox was said, in the order of each sensor, and that only equal
 /// messages have equal keys.
-async fn assert_all_said(env: &TestEnv, posted: &[Posted]) {
+pub(crate) async fn assert_all_said(env: &TestEnv, posted: &[Posted]) {
     let mut of_keys: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     let mut of_sensors: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for post in posted {
@@ -345,7 +345,7 @@ async fn e_mail_names_the_anomalies() {
 }
 
 /// Returns the retained messages of a filter.
-async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::Value> {
+pub(crate) async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::Value> {
     let found = receivers::retained(env.servers.mosquitto.port(), filter).await.unwrap();
     found.into_iter().map(|(topic, payload)| (topic, serde_json::from_slice(&payload).unwrap())).collect()
 }

@@ -1,5 +1,6 @@
 //! A retained message on a topic of each sensor, there while an anomaly goes on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,8 +16,10 @@ use crate::message::{Event, Message};
 /// The part of `topic` that stands for the sensor's name.
 const SENSOR: &str = "{sensor}";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long to wait before connecting again to a broker that is away.
+const RECONNECT: Duration = Duration::from_secs(2);
 /// Maximum number of notifications of a message. They must arrive over a slow link before the timeout.
-pub(super) const MAX_MEMBERS: u64 = 50;
+pub(crate) const MAX_MEMBERS: u64 = 50;
 /// Maximum number of MQTT messages that the broker has not acknowledged: two for each notification.
 const IN_FLIGHT: u32 = 2 * MAX_MEMBERS as u32;
 
@@ -65,16 +68,11 @@ impl MqttReceiver {
     }
 
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let mut options = self.options.clone();
-        // A broker disconnects an older connection of the same name.
-        options.client_id = format!(
-            "thicket-notify-{:016x}",
-            xxh3_64(message.route.as_bytes()) ^ u64::from(std::process::id())
-        );
+        let options = self.options("send", &message.route);
         let (client, mut event_loop) = open(&options).await.map_err(|failure| unavailable(&failure))?;
         let mut unacknowledged = 0_usize;
         for event in &message.events {
-            if !self.home_assistant.is_empty() && event.ended.is_none() {
+            if !self.home_assistant.is_empty() {
                 let (topic, payload) = self.discovery(message, event);
                 publish(&client, &topic, payload)?;
                 unacknowledged += 1;
@@ -107,6 +105,26 @@ impl MqttReceiver {
             }
         }
         Ok(())
+    }
+
+    /// Notes each new connection to the broker, until it is dropped: a broker that was started again may
+    /// have lost retained messages, or have those of an earlier time.
+    pub(crate) async fn watch(&self, route: &str, is_stale: &AtomicBool) {
+        let options = self.options("watch", route);
+        loop {
+            if let Ok((_client, mut event_loop)) = open(&options).await {
+                is_stale.store(true, Ordering::Relaxed);
+                while event_loop.poll().await.is_ok() {}
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+
+    /// Returns the options of a connection with a name of its own: a broker closes an older connection of
+    /// the same name.
+    fn options(&self, purpose: &str, route: &str) -> MqttOptions {
+        let own = xxh3_64(route.as_bytes()) ^ u64::from(std::process::id());
+        MqttOptions { client_id: format!("thicket-notify-{purpose}-{own:016x}"), ..self.options.clone() }
     }
 
     fn topic_of(&self, event: &Event) -> String {

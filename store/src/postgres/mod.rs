@@ -93,10 +93,10 @@ pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use notifications::{
     Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
     ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
-    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
-    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
-    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
-    sent_message, silence,
+    Silence, StoredNotification, announced_states, change_deliveries, compose_message, distribute,
+    end_silence, fail_message, held_deliveries, hold_route, list_deliveries, list_silences, message_events,
+    message_to_send, purge_notifications, register_routes, release_routes, remind, retry_message,
+    route_backlogs, sent_message, silence,
 };
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,

@@ -93,12 +93,12 @@ impl HttpReceiver {
     }
 
     /// Starts it with TLS on a free port.
-    pub fn start_with_tls(tls: rustls::ServerConfig) -> Self {
+    pub fn start_with_tls(tls: thicket_connect::ServerConfig) -> Self {
         Self::try_start(0, Some(tls)).unwrap_or_else(|error| panic!("no HTTPS receiver: {error:#}"))
     }
 
     /// Starts it on a port; 0: a free one.
-    pub fn try_start(port: u16, tls: Option<rustls::ServerConfig>) -> anyhow::Result<Self> {
+    pub fn try_start(port: u16, tls: Option<thicket_connect::ServerConfig>) -> anyhow::Result<Self> {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let state = State { posted: Vec::new(), asked: Vec::new(), answer: Answer::Status(200) };
         let state = Arc::new(Mutex::new(state));

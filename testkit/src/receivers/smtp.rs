@@ -45,7 +45,7 @@ impl SmtpReceiver {
     }
 
     /// Starts it with TLS on a free port.
-    pub async fn start_with_tls(how: SmtpTls, config: rustls::ServerConfig) -> anyhow::Result<Self> {
+    pub async fn start_with_tls(how: SmtpTls, config: thicket_connect::ServerConfig) -> anyhow::Result<Self> {
         Self::listen(Some((how, TlsAcceptor::from(Arc::new(config))))).await
     }
 

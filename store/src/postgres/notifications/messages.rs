@@ -11,7 +11,6 @@ use thicket_schema::Timestamp;
 
 use super::kind::{NotificationKind, kind_of};
 use crate::faults;
-use crate::postgres::anomalies::{Anomaly, JoinedRow};
 
 /// How deliveries become messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,55 +213,6 @@ pub async fn message_to_send(
     .load(connection)
     .await?;
     Ok(found.into_iter().next())
-}
-
-/// An anomaly of a message.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MessageEvent {
-    /// The anomaly in its present state.
-    pub anomaly: Anomaly,
-    /// What the message says of it, in order.
-    pub kinds: Vec<NotificationKind>,
-}
-
-#[derive(QueryableByName)]
-struct EventRow {
-    #[diesel(embed)]
-    anomaly: JoinedRow,
-    #[diesel(sql_type = Array<Text>)]
-    kinds: Vec<String>,
-}
-
-/// Returns the anomalies of a message, those of each sensor in order. An anomaly that is deleted, because
-/// its sensor was forgotten, is over; its grade and its number of readings are 0.
-pub async fn message_events(
-    connection: &mut AsyncPgConnection,
-    message: i64,
-) -> QueryResult<Vec<MessageEvent>> {
-    let rows: Vec<EventRow> = sql_query(
-        "SELECT d.sensor, d.started, CASE WHEN a.sensor IS NULL THEN d.changed ELSE a.ended END AS ended,
-                coalesce(a.peak_at, d.started) AS peak_at, coalesce(a.peak_score, 0) AS peak_score,
-                coalesce(a.peak_grade, 0) AS peak_grade, coalesce(a.readings, 0) AS readings,
-                coalesce(a.fields, '{}') AS fields, coalesce(a.contributions, '{}') AS contributions,
-                coalesce(a.accepted, false) AS accepted, coalesce(a.actual, '{}') AS actual,
-                coalesce(a.expected, '{}') AS expected, coalesce(a.low, '{}') AS low, coalesce(a.high, '{}') AS high,
-                coalesce(a.counters, '{}') AS counters,
-                d.name AS sensor_name, l.label, l.note, l.author, l.set_at, d.kinds
-         FROM (SELECT sensor, started, array_agg(kind ORDER BY position, item) AS kinds, min(position) AS position,
-                      min(name) AS name, max(changed) AS changed
-               FROM notification_deliveries WHERE message = $1 GROUP BY sensor, started) d
-         LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
-         LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started
-         ORDER BY d.position",
-    )
-    .bind::<BigInt, _>(message)
-    .load(connection)
-    .await?;
-    let event = |row: EventRow| MessageEvent {
-        anomaly: row.anomaly.into(),
-        kinds: row.kinds.iter().map(|kind| kind_of(kind)).collect(),
-    };
-    Ok(rows.into_iter().map(event).collect())
 }
 
 /// The number of deliveries that a message has settled.
