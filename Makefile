@@ -5,6 +5,7 @@ SEED ?=
 SENSORS ?=
 DATA ?=
 SCHEDULES ?=
+HOGS ?=
 NAB ?=
 DETECT ?=
 VERSION ?=
@@ -46,7 +47,7 @@ compose-test: ## Run the composition on a Docker engine, crash it and cut its ne
 
 crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (18 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
-	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(HOGS),--hogs $(HOGS))
 
 EXPLORE = cargo run --release --locked --quiet -p thicket-model --example explore --
 
