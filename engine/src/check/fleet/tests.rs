@@ -56,7 +56,7 @@ fn a_redis_that_does_not_hold_the_checkpoints_or_an_hour_of_log_is_warned_of() {
     is_ok(&at(&auto, 2 * GIB));
     is_warning(&at(&auto, GIB), &["need 770.8 MB, and may take 536.9 MB", "set `maxmemory "]);
     let bounded = config("[checkpoint]\nmemory = \"100MiB\"\n");
-    is_warning(&at(&bounded, 8 * GIB), &["checkpoint.memory = \"918MiB\""]);
+    is_warning(&at(&bounded, 8 * GIB), &["checkpoint.memory = \"919MiB\""]);
     is_warning(&at(&auto, 0), &["Redis has no maxmemory"]);
     let fast = Plan::of(
         &Fleet { per_second: 10.0, ..fleet() },
