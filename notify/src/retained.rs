@@ -24,8 +24,8 @@ const RECENT: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub(crate) struct Retained<'a> {
     is_stale: &'a AtomicBool,
-    /// The last sensor of the last page while a repetition goes on, `Some(None)` before its first page.
-    page: Option<Option<SensorId>>,
+    /// The last sensor of the last page, while a repetition has further pages.
+    page: Option<SensorId>,
     begun: Option<Instant>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Retained<'a> {
             self.is_stale.store(false, Ordering::Relaxed);
             self.begun = Some(Instant::now());
         }
-        let after = self.page.take().flatten();
+        let after = self.page.take();
         let name = &route.config.name;
         let states = announced_states(&mut connection, name, RECENT, after, MAX_MEMBERS).await;
         let states = states.inspect_err(|_| self.is_stale.store(true, Ordering::Relaxed))?;
@@ -72,7 +72,7 @@ impl<'a> Retained<'a> {
             }
             return Ok(false);
         }
-        self.page = (is_full && last.is_some()).then_some(last);
+        self.page = last.filter(|_| is_full);
         Ok(true)
     }
 }
