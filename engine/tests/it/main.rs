@@ -21,13 +21,14 @@ mod http;
 mod lamps;
 mod mqtt;
 mod notifications;
+mod notify_receivers;
+mod notify_retained;
 mod outages;
 mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
-mod receivers;
 mod reconcile;
 mod restart;
 mod retention;
