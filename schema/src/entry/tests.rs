@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::control::SensorAction;
-use super::layout::{CHECKSUM_BYTES, DEAD_LETTER, KIND_RECORDS, SERIES_SHIFT, VERSION, checksum};
+use super::layout::{
+    CHECKSUM_BYTES, DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, SERIES_SHIFT, VERSION, checksum,
+};
 use super::*;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::field_set::FieldSet;
