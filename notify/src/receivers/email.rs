@@ -8,7 +8,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::SendError;
+use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem};
 use crate::message::Message;
 
@@ -96,7 +96,7 @@ impl Email {
         match transport.send(mail).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_permanent() => Err(SendError::Refused(error.to_string())),
-            Err(error) => Err(SendError::Unavailable(error.to_string())),
+            Err(error) => Err(SendError::Unavailable(format!("{error}{}", remedy(&error)))),
         }
     }
 
@@ -120,6 +120,7 @@ mod tests {
     use thicket_store::postgres::Anomaly;
 
     use super::*;
+    use crate::config::ReceiverKind;
     use crate::message::Origin;
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
             causes: Vec::new(),
             label: None,
         };
-        let message = Message::test(Origin { deployment: "d", route: "r" }, anomaly);
+        let message = Message::test(Origin { deployment: "d", route: "r" }, anomaly, ReceiverKind::Email);
         let mail = email.mail(&message).unwrap();
         let recipients: Vec<String> = mail.envelope().to().iter().map(ToString::to_string).collect();
         assert_eq!(recipients, ["ada@example.org"]);
