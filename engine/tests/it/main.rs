@@ -30,6 +30,7 @@ mod pipeline;
 mod poison;
 mod receivers;
 mod reconcile;
+mod renames;
 mod restart;
 mod retention;
 mod sensors;

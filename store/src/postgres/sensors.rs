@@ -70,21 +70,21 @@ pub(super) async fn try_upsert_sensors(
     Ok(Columns::of(seen).call("SELECT * FROM try_upsert_sensors").load(connection).await?.into_iter().next())
 }
 
-/// Returns the name of every sensor, with the ids of its field sets.
+/// Returns the first name of every sensor, with the ids of its field sets.
 pub(super) async fn sensors_with_field_sets(
     connection: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<(String, Vec<i64>)>> {
-    sensors::table.select((sensors::name, sensors::field_sets)).load(connection).await
+    sensors::table.select((first_name(), sensors::field_sets)).load(connection).await
 }
 
-/// Returns the name of each sensor of some partitions, by id.
+/// Returns the first name of each sensor of some partitions, by id.
 pub(super) async fn sensors_of_partitions(
     connection: &mut AsyncPgConnection,
     partitions: &[i32],
 ) -> QueryResult<BTreeMap<i32, BTreeMap<i64, String>>> {
     let rows: Vec<(i32, i64, String)> = sensors::table
         .filter(sensors::partition.eq_any(partitions))
-        .select((sensors::partition, sensors::id, sensors::name))
+        .select((sensors::partition, sensors::id, first_name()))
         .load(connection)
         .await?;
     let mut of: BTreeMap<i32, BTreeMap<i64, String>> = BTreeMap::new();
@@ -124,8 +124,12 @@ pub async fn find_sensor(
     connection: &mut AsyncPgConnection,
     name: &SensorName,
 ) -> QueryResult<Option<SensorRow>> {
-    let found: Vec<SensorRow> = sensors::table.filter(sensors::id.eq(name.id().0)).load(connection).await?;
-    Ok(found.into_iter().find(|sensor| sensor.name == name.as_str()))
+    sensors::table
+        .filter(sensors::name.eq(name.as_str()))
+        .select(SensorRow::as_select())
+        .first(connection)
+        .await
+        .optional()
 }
 
 /// Returns the names of at most `limit` sensors, by name.
