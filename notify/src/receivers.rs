@@ -1,7 +1,7 @@
 //! The receivers of messages: webhooks, brokers and mail servers.
 
 mod email;
-mod mqtt;
+pub(crate) mod mqtt;
 mod webhook;
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub enum SendError {
     #[error("{0}")]
     Unavailable(String),
     /// It may accept the message after this time.
-    #[error("too many requests; it asks to wait {} s", .0.as_secs())]
+    #[error("the receiver asks to wait {} s", .0.as_secs())]
     Later(Duration),
     /// It will hardly accept the message ever.
     #[error("{0}")]

@@ -44,7 +44,8 @@ pub(crate) fn reached(place: &str) -> (u64, u64) {
         "trim" => (1, 5),
         "renewal" => (3, 7),
         "restore" => (1, 8),
-        "quarantine" => (1, 4),
+        "quarantine" | "compose" | "notify" | "sent" | "over" => (1, 4),
+        "retain" | "clear" => (1, 6),
         _ => (1, 2),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rustls::crypto::ring;
 use thicket_connect::TlsSettings;
 use ureq::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
@@ -177,9 +178,13 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
     if status.is_success() {
         return Ok(());
     }
-    let wait = answer.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());
+    let wait = answer.headers().get("retry-after").and_then(|wait| wait_of(wait.to_str().ok()?, Utc::now()));
     if let (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) = (status, wait) {
-        return Err(SendError::Later(Duration::from_secs(wait)));
+        return Err(SendError::Later(wait));
+    }
+    if status.is_redirection() {
+        let text = format!("HTTP {status}: the address has moved; set url to the new one");
+        return Err(SendError::Unavailable(text));
     }
     let page = answer.body_mut().with_config().limit(ERROR_PAGE).read_to_string().unwrap_or_default();
     let text = format!("HTTP {status}: {page}");
@@ -187,6 +192,15 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
         400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 => Err(SendError::Refused(text)),
         _ => Err(SendError::Unavailable(text)),
     }
+}
+
+/// Returns how long the header `Retry-After` asks to wait: seconds, or a date (RFC 9110).
+fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    Some((date.with_timezone(&Utc) - now).to_std().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `renames`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the
-//!   intake must know of them. `gone_sensors`: sensors that send nothing any more.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `renames`: sensors with
+//!   another name. `registry`: what the intake must know of them. `fleet`: how many sensors send,
+//!   and how much. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
@@ -34,6 +35,7 @@ mod dead_letters;
 mod drop_day;
 mod expire;
 mod field_sets;
+mod fleet;
 mod gone_sensors;
 mod history;
 mod labels;
@@ -85,6 +87,7 @@ pub use expire::{
     expire_quarantine, expire_requests,
 };
 pub use field_sets::FieldSets;
+pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
@@ -100,10 +103,10 @@ pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use notifications::{
     Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
     ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
-    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
-    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
-    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
-    sent_message, silence,
+    Silence, StoredNotification, announced_states, change_deliveries, compose_message, distribute,
+    end_silence, fail_message, held_deliveries, hold_route, list_deliveries, list_silences, message_events,
+    message_to_send, purge_notifications, register_routes, release_routes, remind, retry_message,
+    route_backlogs, sent_message, silence,
 };
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,
@@ -115,7 +118,7 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
-pub use registry::{StoredRegistry, misnamed, read_registry};
+pub use registry::{StoredRegistry, committed_positions, misnamed, read_registry};
 pub use renames::{Rename, RenameOutcome, present_name, read_renames, rename_sensor};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
