@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use diesel::pg::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Text, Timestamptz};
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryResult, QueryableByName, sql_query,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{SensorRow, sensors};
 use thicket_schema::{SensorName, Timestamp};
@@ -12,6 +14,7 @@ use thicket_schema::{SensorName, Timestamp};
 use super::batch::SeenSensor;
 use super::pattern::like;
 use super::readings::{BoundStatement, Rejection};
+use super::renames::first_name;
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -126,12 +129,7 @@ pub async fn find_sensor(
     connection: &mut AsyncPgConnection,
     name: &SensorName,
 ) -> QueryResult<Option<SensorRow>> {
-    sensors::table
-        .filter(sensors::name.eq(name.as_str()))
-        .select(SensorRow::as_select())
-        .first(connection)
-        .await
-        .optional()
+    sensors::table.filter(sensors::name.eq(name.as_str())).first(connection).await.optional()
 }
 
 /// Returns the names of at most `limit` sensors, by name.
