@@ -14,6 +14,7 @@ mod many_days;
 mod notifications;
 mod operators;
 mod rejected_rows;
+mod renames;
 mod roles;
 mod scripts;
 mod slow_commits;
