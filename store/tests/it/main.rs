@@ -10,6 +10,7 @@ mod drop_day;
 mod gone_sensors;
 mod history;
 mod many_days;
+mod migrations;
 mod notifications;
 mod operators;
 mod rejected_rows;
