@@ -8,6 +8,6 @@ use sha2::{Digest, Sha256};
 /// quick to invert, such as XXH3, a device could make a name with the id of another sensor before
 /// that sensor sends anything. Here it has to try about 2^63 names.
 pub(crate) fn name_hash(name: &[u8]) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(name));
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    // The digest has 32 bytes, so it has a first chunk.
+    Sha256::digest(name).first_chunk().map_or(0, |first| i64::from_be_bytes(*first))
 }
