@@ -105,7 +105,7 @@ fn mosquitto_acknowledges_no_message_that_it_drops_for_its_size() {
     let mut reader = Mqtt::connect(server.port(), "reader", true);
     reader.subscribe("sensors/#");
     let device = Mqtt::connect(server.port(), "device", true);
-    assert!(device.is_thrown_out_for("sensors/a", &vec![b'7'; 16 << 20]));
+    assert!(device.loses_connection_by_publishing("sensors/a", &vec![b'7'; 16 << 20]));
     let mut device = Mqtt::connect(server.port(), "device", true);
     device.publish("sensors/a", b"1", false);
     assert_eq!(reader.receive().1, b"1");

@@ -105,7 +105,7 @@ impl Mqtt {
     }
 
     /// Publishes, and returns whether the broker ends the connection instead of acknowledging.
-    pub(crate) fn is_thrown_out_for(mut self, topic: &str, payload: &[u8]) -> bool {
+    pub(crate) fn loses_connection_by_publishing(mut self, topic: &str, payload: &[u8]) -> bool {
         let packet = self.publication(topic, payload, false);
         // The broker may end the connection before it has read the packet.
         let _ = self.connection.write_all(&packet);
