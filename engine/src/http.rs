@@ -25,7 +25,7 @@ use crate::anomalies;
 use crate::config::Config;
 use crate::readiness::{Phase, Readiness};
 use crate::stores_watch::StoresWatch;
-use connections::Connections;
+use connections::{Connections, MAX_CONNECTIONS};
 
 /// Maximum number of connections for `/api`. Each is made when it is first needed.
 const API_CONNECTIONS: usize = 2;
@@ -37,6 +37,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to close a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Number of connections that are closed but have not ended, beyond which no connection is accepted
+/// until one ends. A connection takes up to two descriptors.
+const MAX_CLOSING: usize = 64;
 /// Number of connections that wait until the server accepts them.
 const BACKLOG: u32 = 4_096;
 
@@ -84,6 +87,7 @@ pub(crate) fn serve(
     let server = Server::build()
         .workers(1)
         .backlog(BACKLOG)
+        .max_concurrent_connections(MAX_CONNECTIONS + MAX_CLOSING)
         .disable_signals()
         .bind("http", listen, service)
         .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?;

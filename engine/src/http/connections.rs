@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// Maximum number of open connections. Beyond it, the oldest one is closed: a scrape takes
 /// milliseconds, and a slow client has the oldest connection.
-const MAX_CONNECTIONS: usize = 256;
+pub(super) const MAX_CONNECTIONS: usize = 256;
 
 /// The open connections, by their number in the order of their arrival.
 #[derive(Debug, Default)]
