@@ -182,6 +182,7 @@ impl Starter<'_> {
                 delete_checkpoint: stores.checkpointer.clone().recipient(),
                 near: stores.checkpointer.clone().recipient(),
                 reopen: stores.keeper.clone().recipient(),
+                refuse: stores.keeper.clone().recipient(),
                 quarantine: stores.keeper.clone().recipient(),
                 exit: self.exit.clone(),
                 suspects: Suspects::new(self.redis(&arbiter).await?, self.keys.clone(), self.node.clone()),
