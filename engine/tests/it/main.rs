@@ -20,6 +20,7 @@ mod fields;
 mod http;
 mod lamps;
 mod mqtt;
+mod newer_build;
 mod notifications;
 mod notify_receivers;
 mod notify_retained;
