@@ -103,6 +103,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Retention A", named("rows dropped", 200.0)),
         ("Retention B", named("days kept", 2.0)),
         ("Retention C", named("dead letters deleted", 100.0)),
+        ("Retention D", named("anomalies deleted", 12.0)),
         ("CPU A", named(instance, 0.5)),
         ("Memory A", named(instance, 200_000_000.0)),
         ("Memory per detector A", named("per detector", 200_000.0)),
