@@ -6,10 +6,13 @@
 //! - `addresses`: the ports, which stay the same at the next start.
 //! - `config_file`: `thicket.toml` of the data directory, with the addresses in it.
 //! - `record`: the process that supervises the deployment, for `--status` and `down`.
+//! - `secrets`: the passwords, and the files from which `mosquitto_pub` reads one.
 //! - `engine`: the engine as a server of the deployment.
 //! - `deployment`: starts, watches and stops servers and engine.
+//! - `start_watch`: says what takes long in a start. `signals`: the signals that stop.
 //! - `foreground`: the supervising process, until a signal. `background`: starts it, and waits
 //!   until it is ready.
+//!   `follow`: shows its log meanwhile.
 //! - `down`: stops it.
 //! - `show`: `--status`, `--env` and `--logs`. `log_files`: bounds the log files.
 //! - `servers`: the private servers without the engine, for `thicket export` and `import`.
@@ -21,12 +24,16 @@ mod config_file;
 mod deployment;
 mod down;
 mod engine;
+mod follow;
 mod foreground;
 mod log_files;
 mod place;
 mod record;
+mod secrets;
 pub(crate) mod servers;
 mod show;
+mod signals;
+mod start_watch;
 
 use std::process::ExitCode;
 

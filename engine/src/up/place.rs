@@ -74,6 +74,21 @@ impl Place {
         self.directory.join("ports.json")
     }
 
+    /// Returns the file with the password of the engine at every server.
+    pub(super) fn password(&self) -> PathBuf {
+        self.directory.join("password")
+    }
+
+    /// Returns the file with the password of devices at Mosquitto.
+    pub(super) fn device_password(&self) -> PathBuf {
+        self.directory.join("device-password")
+    }
+
+    /// Returns the directory with the options of `mosquitto_pub` and `mosquitto_sub`.
+    pub(super) fn clients(&self) -> PathBuf {
+        self.directory.join("clients")
+    }
+
     /// Returns the file that the supervising process locks, and the file with its record.
     pub(super) fn lock_and_record(&self) -> (PathBuf, PathBuf) {
         (self.directory.join("up.lock"), self.directory.join("up.json"))
