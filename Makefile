@@ -31,7 +31,7 @@ demo: servers ## Start everything, replay a city of microphones, show anomalies,
 dist: ## Build what a release consists of, into target/dist: binaries, Debian packages, checksums
 	@./dist/build
 
-dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian (root; two minutes)
+dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian, also under systemd (root; five minutes)
 	@./dist/test
 
 release: ## Make a release; a dry run unless COMMIT=1 or PUSH=REMOTE (VERSION=0.2.0)
