@@ -13,7 +13,7 @@ use thicket_store::redis::{Client, dump_keys, lease_holders};
 
 use super::archive::{ArchiveWriter, CONFIGURATION, END, MANIFEST, Parts};
 use super::args::ExportArgs;
-use super::manifest::{End, Manifest};
+use super::manifest::{End, Manifest, rows_of};
 use crate::config::Loaded;
 use crate::progress_line::ProgressLine;
 use crate::show_config::{HIDDEN, changed_text};
@@ -43,7 +43,9 @@ pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result
     let mut rows = BTreeMap::new();
     for table in &manifest.tables {
         let count = tables.count(table).await?;
-        errln!("thicket: exporting {}: {count} rows", table.name);
+        if count > 0 {
+            errln!("thicket: exporting {}: {}", table.name, rows_of(count));
+        }
         let (mut sent, mut progress, started) = (0_u64, ProgressLine::new(), Instant::now());
         let mut stream = std::pin::pin!(tables.rows(table).await?);
         let mut parts = Parts::new(&mut archive, &table.name);
@@ -82,6 +84,10 @@ pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result
     archive.finish()?;
     outln!("exported to {}", file.display());
     outln!("{said}");
+    outln!(
+        "next: `thicket import {}` on the new servers, after `thicket migrate`; docs/up.md has every step",
+        file.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

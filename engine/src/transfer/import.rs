@@ -13,7 +13,7 @@ use thicket_store::postgres::{TableWriter, TransferError};
 use thicket_store::redis::{Client, begin_import, end_import, is_importing, restore_keys};
 
 use super::archive::{self, Member};
-use super::manifest::{End, Manifest};
+use super::manifest::{End, Manifest, rows_of};
 use crate::config::Config;
 use crate::progress_line::ProgressLine;
 use crate::stores;
@@ -87,7 +87,9 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
         tables.write(table, stream::iter(parts.map(|part: Result<Bytes, TransferError>| part))).await?;
         let expected = end.rows.get(&table.name).copied().unwrap_or_default();
         let count = tables.count(table).await?;
-        errln!("thicket: imported {}: {count} rows", table.name);
+        if count > 0 {
+            errln!("thicket: imported {}: {}", table.name, rows_of(count));
+        }
         ensure!(count == expected, "{} has {count} rows, and the archive says {expected}", table.name);
     }
     let mut count = 0;

@@ -18,6 +18,8 @@ use crate::terminal::{errln, outln};
 
 /// How often the record is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How often the record of another supervising process is looked for.
+const RECORD_ATTEMPTS: u32 = 20;
 /// The exit code of a command that Ctrl-C has ended, as a shell reports it.
 const INTERRUPTED: u8 = 130;
 
@@ -27,7 +29,7 @@ pub(super) fn start(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
     if let Some(record) = record::running(place)? {
         return match record.phase {
             Phase::Stopping => bail!("the deployment in {directory} is stopping; try again"),
-            Phase::Starting => join(place, record.pid),
+            Phase::Starting => join(place),
             Phase::Ready => {
                 let saved = SavedPorts::read(place)?;
                 if let Some(saved) = saved.filter(|saved| !WantedPorts::of(args, Some(*saved)).fit(*saved)) {
@@ -56,9 +58,12 @@ pub(super) fn start(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
             if is_stopping {
                 return Ok(ExitCode::from(INTERRUPTED));
             }
+            if is_started_by_another(place)? {
+                return join(place);
+            }
             bail!("the start failed ({status}); `thicket up --logs{}` shows every log", place.flag());
         }
-        if is_ready(place, child.id()) {
+        if has_phase(place, Some(child.id()), Phase::Ready) {
             return show_ready(place, "ready");
         }
         if is_stopping {
@@ -74,12 +79,12 @@ pub(super) fn start(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Waits until a deployment that another process starts is ready.
-fn join(place: &Place, pid: u32) -> anyhow::Result<ExitCode> {
+fn join(place: &Place) -> anyhow::Result<ExitCode> {
     errln!("thicket: another process starts the deployment; waiting until it is ready");
     let mut follow = Follow::from_end(place);
     while record::is_held(place)? {
         follow.show();
-        if is_ready(place, pid) {
+        if has_phase(place, None, Phase::Ready) {
             return show_ready(place, "ready");
         }
         std::thread::park_timeout(INTERVAL);
@@ -109,10 +114,25 @@ fn spawn(place: &Place, args: &UpArgs, output: File) -> anyhow::Result<Child> {
     command.spawn().context("cannot start the supervising process")
 }
 
-/// Whether the supervising process of this id has a deployment that was ready.
-fn is_ready(place: &Place, pid: u32) -> bool {
+/// Whether a supervising process is in this phase. `pid` is its id, if it must be a certain process.
+fn has_phase(place: &Place, pid: Option<u32>, phase: Phase) -> bool {
     let record = record::running(place).ok().flatten();
-    record.is_some_and(|record| record.pid == pid && record.phase == Phase::Ready)
+    record.is_some_and(|record| pid.is_none_or(|pid| record.pid == pid) && record.phase == phase)
+}
+
+/// Whether another process starts the deployment, which has begun at the same moment.
+fn is_started_by_another(place: &Place) -> anyhow::Result<bool> {
+    // It takes the lock before it writes its record.
+    for _ in 0..RECORD_ATTEMPTS {
+        if !record::is_held(place)? {
+            return Ok(false);
+        }
+        if has_phase(place, None, Phase::Starting) || has_phase(place, None, Phase::Ready) {
+            return Ok(true);
+        }
+        std::thread::park_timeout(INTERVAL);
+    }
+    Ok(false)
 }
 
 /// Says that the deployment is ready, and its addresses.

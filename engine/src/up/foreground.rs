@@ -12,7 +12,7 @@ use super::place::Place;
 use super::record::{self, Phase, Record};
 use super::signals::StopSignals;
 use super::start_watch::patience;
-use super::{log_files, show};
+use super::{log_files, show, taken_port};
 use crate::terminal::{errln, on_one_line};
 
 /// How often the processes are looked at.
@@ -40,7 +40,7 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
             record::remove(place);
             let cause = error.downcast_ref::<thicket_compose::Error>();
             if !matches!(cause, Some(thicket_compose::Error::Cancelled { .. })) {
-                return Err(error);
+                return Err(taken_port::explained(error, place));
             }
             errln!("thicket: stopped before it was ready; the data stays");
             return Ok(ExitCode::SUCCESS);

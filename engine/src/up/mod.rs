@@ -9,7 +9,7 @@
 //! - `secrets`: the passwords, and the files from which `mosquitto_pub` reads one.
 //! - `engine`: the engine as a server of the deployment.
 //! - `deployment`: starts, watches and stops servers and engine.
-//! - `start_watch`: says what takes long in a start. `signals`: the signals that stop.
+//! - `start_watch`: says what takes long in a start. `taken_port`: what to do about a taken port. `signals`: the signals that stop.
 //! - `foreground`: the supervising process, until a signal. `background`: starts it, and waits
 //!   until it is ready.
 //!   `follow`: shows its log meanwhile.
@@ -34,6 +34,7 @@ pub(crate) mod servers;
 mod show;
 mod signals;
 mod start_watch;
+mod taken_port;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,12 @@ pub(crate) use args::{ABOUT, DownArgs, UpArgs};
 pub(crate) use config_file::{Portable, left_out_of, portable};
 pub(crate) use down::down;
 pub(crate) use place::Place;
+
+/// Whether a deployment runs in the default data directory.
+pub(crate) fn is_default_running() -> bool {
+    let place = Place::new(None);
+    place.and_then(|place| record::is_held(&place)).unwrap_or(false)
+}
 
 /// Runs `thicket up`.
 pub(crate) fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
@@ -52,7 +59,7 @@ pub(crate) fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
         return show::env(&place);
     }
     if args.logs {
-        return Ok(show::logs(&place, args.lines));
+        return show::logs(&place, args.lines);
     }
     if args.foreground { foreground::run(&place, args) } else { background::start(&place, args) }
 }

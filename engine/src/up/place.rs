@@ -35,7 +35,12 @@ impl Place {
     /// as another user, but not list it.
     pub(super) fn create(&self) -> anyhow::Result<()> {
         let made = DirBuilder::new().recursive(true).mode(0o711).create(&self.directory);
-        made.with_context(|| format!("cannot create {}", self.directory.display()))
+        let cannot = || {
+            format!("cannot write into {}; name a directory of yours with --data", self.directory.display())
+        };
+        made.with_context(cannot)?;
+        // A directory that others have made may be one that this user cannot write.
+        rustix::fs::access(&self.directory, rustix::fs::Access::WRITE_OK).with_context(cannot)
     }
 
     /// Returns the directory.

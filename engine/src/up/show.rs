@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use thicket_compose::DEVICE;
 
 use super::addresses::SavedPorts;
@@ -129,7 +129,14 @@ fn last_line(log: &Path) -> String {
 }
 
 /// Prints the last lines of each log file.
-pub(super) fn logs(place: &Place, lines: usize) -> ExitCode {
+pub(super) fn logs(place: &Place, lines: usize) -> anyhow::Result<ExitCode> {
+    if !place.log().exists() {
+        bail!(
+            "there is no log in {}; `thicket up{}` starts a deployment",
+            place.directory().display(),
+            place.flag()
+        );
+    }
     for log in place.logs() {
         let Ok(bytes) = fs::read(&log) else { continue };
         let text = String::from_utf8_lossy(&bytes);
@@ -140,5 +147,5 @@ pub(super) fn logs(place: &Place, lines: usize) -> ExitCode {
         }
         outln!();
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

@@ -148,7 +148,7 @@ async fn an_import_that_is_killed_starts_no_engine_and_is_repeated() {
     let name = file.to_str().unwrap();
     let new = start(config().set("redis.prefix", "moved")).await;
     let mut has_ended = false;
-    for trigger in ["imported anomalies", "imported readings", "keys of redis"] {
+    for trigger in ["imported partitions", "imported readings", "keys of redis"] {
         // After the last line, the import may end before it is killed.
         has_ended = !killed_at(&new, &["import", name], trigger);
         if has_ended {

@@ -145,7 +145,9 @@ fn a_taken_port_is_named_and_leaves_no_process_behind() {
     let port = taken.local_addr().unwrap().port().to_string();
     let up = deployment.thicket(&["up", "--free-ports", "--redis-port", &port]);
     assert_eq!(up.status.code(), Some(1));
-    assert!(stderr(&up).contains(&format!("port {port} for redis is taken")), "{}", stderr(&up));
+    assert!(stderr(&up).contains(&format!("the port {port} of redis is taken")), "{}", stderr(&up));
+    let remedy = format!("`thicket up --data {} --free-ports`", deployment.data.display());
+    assert!(stderr(&up).contains(&remedy), "{}", stderr(&up));
     assert_eq!(deployment.thicket(&["up", "--status"]).status.code(), Some(1));
     assert!(stdout(&deployment.thicket(&["down"])).contains("no deployment runs"));
 }
@@ -348,7 +350,8 @@ fn a_machine_that_loses_power_starts_again_with_every_row() {
     // The children of PostgreSQL end with it.
     assert!(Command::new("kill").arg("-KILL").args(pids).status().unwrap().success());
     deployment.up();
-    assert!(deployment.shell(publish).status.success());
+    let published = deployment.shell(publish);
+    assert!(published.status.success(), "{}{}", stderr(&published), logs(&deployment.data));
     deployment.until(rows, "rows 200");
 }
 
@@ -375,4 +378,32 @@ fn a_running_deployment_does_not_hide_that_other_ports_are_wanted() {
     let published = shell(&publish).output().unwrap();
     assert!(published.status.success(), "{}", stderr(&published));
     deployment.until("SELECT count(*) FROM readings", "1");
+}
+
+#[test]
+fn of_two_starts_at_once_one_starts_the_deployment_and_both_wait_for_it() {
+    let deployment = Deployment::new();
+    let starts = [(); 2].map(|()| {
+        let mut up = Command::new(BINARY);
+        up.args(["up", "--free-ports"]).env("THICKET_DATA", &deployment.data);
+        up.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    });
+    for start in starts {
+        let up = start.wait_with_output().unwrap();
+        assert!(up.status.success(), "{}{}", stderr(&up), logs(&deployment.data));
+        assert!(stdout(&up).contains("mosquitto_pub"), "{}", stdout(&up));
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_and_one_without_a_deployment_are_named() {
+    let deployment = Deployment::new();
+    let nowhere = deployment.thicket(&["up", "--data", "/proc/thicket"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(stderr(&nowhere).contains("cannot write into /proc/thicket; name"), "{}", stderr(&nowhere));
+    for command in [["up", "--logs"], ["up", "--env"]] {
+        let none = deployment.thicket(&command);
+        assert_eq!(none.status.code(), Some(1));
+        assert!(stderr(&none).contains("`thicket up"), "{}", stderr(&none));
+    }
 }
