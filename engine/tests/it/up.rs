@@ -349,6 +349,10 @@ fn a_machine_that_loses_power_starts_again_with_every_row() {
     let pids: Vec<String> = servers.chain([&record["pid"]]).map(ToString::to_string).collect();
     // The children of PostgreSQL end with it.
     assert!(Command::new("kill").arg("-KILL").args(pids).status().unwrap().success());
+    let started = Instant::now();
+    while !stdout(&deployment.thicket(&["up", "--status"])).contains("no deployment runs") {
+        assert!(started.elapsed() < LIMIT);
+    }
     deployment.up();
     let published = deployment.shell(publish);
     assert!(published.status.success(), "{}{}", stderr(&published), logs(&deployment.data));
