@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 
+use crate::hogs::Hogs;
 use crate::matrix::{cases, mutations};
 use crate::runner::{Plan, run};
 
@@ -16,11 +17,12 @@ use crate::runner::{Plan, run};
 /// A case publishes some seconds of traffic to an engine on private servers while something goes
 /// wrong: the engine kills itself at a fail point (before and after each append, acknowledgement,
 /// read, score, insert, commit, checkpoint, trim, quarantine, lease renewal, takeover and restore,
-/// and between two appends of one flush), a server is killed, a node is frozen for longer than its
+/// between two appends of one flush, and around each step of a notification), a server is killed, a node is frozen for longer than its
 /// lease, a disk is full, a network swallows every packet, a clock jumps, memory is used up, a
 /// later build takes over. Then an engine without faults continues. At the end readings, anomalies,
 /// dead letters and sensors must be, bit for bit, those of an undisturbed engine; no record may be
-/// lost, and the ledger must balance.
+/// lost, and the ledger must balance. The receivers of notifications must have been told the same,
+/// in the order of each sensor, with the same key for each repeat.
 ///
 /// Small disks and hosts of their own need the rights of root; without them, these cases are
 /// skipped.
@@ -32,6 +34,7 @@ use crate::runner::{Plan, run};
 ///   thicket-crash --engine target/debug/thicket --only kill-commit --only zombie
 ///   thicket-crash --engine target/debug/thicket --schedules 100 --seed 7 --only schedule
 ///   thicket-crash --engine target/debug/thicket --schedule 7000017
+///   thicket-crash --engine target/debug/thicket --hogs 4 --only kill
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
 /// {"cases":…,"schedules":…,"failed":…,"skipped":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case
@@ -61,6 +64,10 @@ struct Arguments {
     /// Number of cases that run at a time, each on servers of its own.
     #[arg(long, default_value_t = 2)]
     workers: usize,
+    /// Number of threads that keep a core busy meanwhile: every case must pass on a busy machine
+    /// too.
+    #[arg(long, env = "HOGS", default_value_t = 0, value_name = "N")]
+    hogs: usize,
     /// No case is started after this time. A case that is left out counts as failed, a schedule
     /// does not.
     #[arg(long, value_name = "SECONDS", default_value_t = 1_140)]
@@ -83,7 +90,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { engine, seed, schedules, schedule, only, list, workers, limit } = arguments;
+    let Arguments { engine, seed, schedules, schedule, only, list, workers, hogs, limit } = arguments;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text.as_str()));
     let mut cases = cases(seed);
     cases.retain(|case| wanted(&case.name));
@@ -104,6 +111,7 @@ async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
     })?;
     let directory = tempfile::Builder::new().prefix("thicket-crash-").tempdir()?;
     println!("seed {seed}; files in {}", directory.path().display());
+    let _hogs = Hogs::start(hogs);
     let plan = Plan {
         binary,
         seed,

@@ -24,24 +24,23 @@ impl Entry {
         bytes.get(KIND_AT) == Some(&KIND_CONTROL)
     }
 
+    /// Returns the sensors of an entry's readings, each with a field set, without the readings. A
+    /// sensor may be there several times. A control entry has none.
+    pub fn series(bytes: &[u8]) -> Result<Vec<(SensorName, FieldSet)>, EntryError> {
+        let mut reader = open(bytes)?;
+        if Self::is_control(bytes) {
+            return Ok(Vec::new());
+        }
+        read_predecessor(&mut reader)?;
+        let field_sets = read_field_sets(&mut reader)?;
+        read_series(&mut reader, &field_sets)
+    }
+
     /// Unpacks an entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
-        let version = *bytes.first().ok_or(EntryError::Truncated)?;
-        if version != VERSION {
-            return Err(EntryError::UnknownVersion(version));
-        }
-        let (content, stored_checksum) =
-            bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
-        if checksum(content) != *stored_checksum {
-            return Err(EntryError::Damaged);
-        }
-        let mut reader = Reader::new(content);
-        let [_version, kind] = reader.array()?;
-        if kind != KIND_RECORDS && kind != KIND_CONTROL {
-            return Err(EntryError::UnknownKind(kind));
-        }
-        let predecessor = Position { generation: reader.varint()?, n: reader.varint()? };
-        if kind == KIND_CONTROL {
+        let mut reader = open(bytes)?;
+        let predecessor = read_predecessor(&mut reader)?;
+        if Self::is_control(bytes) {
             let record = read_control(&mut reader)?;
             if reader.remaining() > 0 {
                 return Err(EntryError::Corrupt("bytes follow the control"));
@@ -58,10 +57,36 @@ impl Entry {
     }
 }
 
+/// Checks version, checksum and kind. Returns a reader of what follows the kind.
+fn open(bytes: &[u8]) -> Result<Reader<'_>, EntryError> {
+    let version = *bytes.first().ok_or(EntryError::Truncated)?;
+    let (content, stored_checksum) =
+        bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
+    if checksum(content) != *stored_checksum {
+        return Err(EntryError::Damaged);
+    }
+    if version != VERSION {
+        return Err(EntryError::UnknownVersion(version));
+    }
+    let mut reader = Reader::new(content);
+    let [_version, kind] = reader.array()?;
+    if kind != KIND_RECORDS && kind != KIND_CONTROL {
+        return Err(EntryError::UnknownKind(kind));
+    }
+    Ok(reader)
+}
+
+fn read_predecessor(reader: &mut Reader<'_>) -> Result<Position, EntryError> {
+    Ok(Position { generation: reader.varint()?, n: reader.varint()? })
+}
+
 fn read_control(reader: &mut Reader<'_>) -> Result<Record, EntryError> {
     let received = reader.zigzag()?;
     let (name, body) = (reader.text()?, reader.text()?);
-    let control = Control::parse(name, body).ok_or(EntryError::Corrupt("a control has an unknown name"))?;
+    if !Control::is_known(name) {
+        return Err(EntryError::UnknownContent("a control"));
+    }
+    let control = Control::parse(name, body).ok_or(EntryError::Corrupt("a control has an invalid body"))?;
     Ok(Record { received, redelivered: false, item: Item::Control(control) })
 }
 
@@ -113,7 +138,7 @@ fn read_records(
                 ..read_dead_letter(reader)?
             })
         } else {
-            return Err(EntryError::Corrupt("a dead letter has unknown flags"));
+            return Err(EntryError::UnknownContent("a flag of a dead letter"));
         };
         records.push(Record { received, redelivered: head & REDELIVERED != 0, item });
     }
@@ -140,7 +165,7 @@ fn read_reading(
 
 fn read_dead_letter(reader: &mut Reader<'_>) -> Result<DeadLetter, EntryError> {
     let reason =
-        reader.text()?.parse().map_err(|_| EntryError::Corrupt("a dead letter has an unknown reason"))?;
+        reader.text()?.parse().map_err(|_| EntryError::UnknownContent("a reason of a dead letter"))?;
     let topic = reader.text()?;
     let detail = reader.text()?;
     let payload = reader.bytes()?;

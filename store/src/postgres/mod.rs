@@ -8,12 +8,14 @@
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
 //! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the
-//!   intake must know of them. `gone_sensors`: sensors that send nothing any more.
+//!   intake must know of them. `fleet`: how many sensors send, and how much. `gone_sensors`: sensors
+//!   that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
+//! - `expire`: deletes rows that are too old, or that nothing refers to.
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
 //!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
@@ -31,7 +33,9 @@ mod connection;
 mod day_tables;
 mod dead_letters;
 mod drop_day;
+mod expire;
 mod field_sets;
+mod fleet;
 mod gone_sensors;
 mod history;
 mod labels;
@@ -77,7 +81,12 @@ pub use dead_letters::{
     expire_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
+pub use expire::{
+    KeptRows, expire_anomalies, expire_changes, expire_configs, expire_field_sets, expire_losses,
+    expire_quarantine, expire_requests,
+};
 pub use field_sets::FieldSets;
+pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
@@ -93,10 +102,10 @@ pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use notifications::{
     Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
     ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
-    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
-    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
-    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
-    sent_message, silence,
+    Silence, StoredNotification, announced_states, change_deliveries, compose_message, distribute,
+    end_silence, fail_message, held_deliveries, hold_route, list_deliveries, list_silences, message_events,
+    message_to_send, purge_notifications, register_routes, release_routes, remind, retry_message,
+    route_backlogs, sent_message, silence,
 };
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,
@@ -108,7 +117,7 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
-pub use registry::{StoredRegistry, misnamed, read_registry};
+pub use registry::{StoredRegistry, committed_positions, misnamed, read_registry};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensor_requests::{

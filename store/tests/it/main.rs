@@ -7,6 +7,7 @@ mod births;
 mod checkpoint_memory;
 mod clocks;
 mod drop_day;
+mod expire;
 mod gone_sensors;
 mod history;
 mod many_days;
