@@ -205,7 +205,7 @@ async fn an_import_refuses_servers_that_have_data_or_no_tables() {
     let name = file.to_str().unwrap();
     let new = start(config()).await;
     let redis = new.redis().await;
-    redis.append_entry(PartitionId(0), "1-1", "x").await.unwrap();
+    redis.append_entry(PartitionId(0), "1-1", b"x").await.unwrap();
     let refused = new.thicket(&["import", name]);
     assert!(
         stderr(&refused).contains("redis has keys under the prefix thicket already"),
