@@ -223,6 +223,9 @@ format = \"txt\"
 [quueue]
 linger = \"5ms\"
 
+[redis]
+ulr = \"redis://a\"
+
 [[detectors]]
 sensors = \"a/*\"
 pionts = 512
@@ -236,6 +239,7 @@ trees = \"many\"
         "7: queue.linger: is \"soon\", but must be a duration with a unit, such as \"5ms\" or \"4s\"",
         "13: log.format: \"txt\" is none of text, json; did you mean text?",
         "15: quueue: unknown key; did you mean queue?",
+        "19: redis.ulr: unknown key; did you mean url?",
     ] {
         assert!(found.iter().any(|line| line == expected), "{expected}: {found:#?}");
     }

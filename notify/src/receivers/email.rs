@@ -23,6 +23,24 @@ pub struct Email {
     timeout: Duration,
 }
 
+/// Tells mail servers to answer no notice of absence (RFC 3834).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl header::Header for AutoSubmitted {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> header::HeaderValue {
+        header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
 /// Without the password.
 impl std::fmt::Debug for Email {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -110,7 +128,10 @@ impl Email {
             "{}\n\n{}\n\nRoute {} of the deployment {}.\n",
             message.title, message.text, message.route, message.deployment
         );
-        mail.header(header::MIME_VERSION_1_0).header(header::ContentType::TEXT_PLAIN).body(text)
+        mail.header(header::MIME_VERSION_1_0)
+            .header(AutoSubmitted)
+            .header(header::ContentType::TEXT_PLAIN)
+            .body(text)
     }
 }
 
@@ -156,8 +177,15 @@ mod tests {
         let names = headers.lines().filter(|line| !is_folded(line)).filter_map(|line| line.split_once(':'));
         let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
         names.sort_unstable();
-        let expected =
-            ["Content-Transfer-Encoding", "Content-Type", "Date", "From", "MIME-Version", "Message-ID"];
+        let expected = [
+            "Auto-Submitted",
+            "Content-Transfer-Encoding",
+            "Content-Type",
+            "Date",
+            "From",
+            "MIME-Version",
+            "Message-ID",
+        ];
         assert_eq!(names, [&expected[..], &["Subject", "To"]].concat(), "{headers}");
         assert!(headers.contains("text/plain") && headers.lines().all(|line| line.len() <= 998), "{headers}");
     }

@@ -11,6 +11,7 @@ mod expire;
 mod gone_sensors;
 mod history;
 mod many_days;
+mod migrations;
 mod notifications;
 mod operators;
 mod rejected_rows;
