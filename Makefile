@@ -48,7 +48,7 @@ test: servers locales lint sanitize-short fuzz-short ## Check formatting and lin
 compose-test: ## Run the composition on a Docker engine, crash it and cut its networks (12 minutes; installs an engine if root)
 	@./compose/tests/docker/compose-test
 
-crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (11 minutes)
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (12 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
 	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(HOGS),--hogs $(HOGS))
 
