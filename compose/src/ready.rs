@@ -180,8 +180,8 @@ mod tests {
         move |elapsed| if elapsed > 3 * LIMIT { Ok(Answer::Ready) } else { before() }
     }
 
-    fn starting() -> io::Result<Answer> {
-        Ok(Answer::Starting("is loading".to_owned()))
+    fn starting() -> Answer {
+        Answer::Starting("is loading".to_owned())
     }
 
     fn no_answer() -> io::Result<Answer> {
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_server_that_says_that_it_starts_or_that_works_is_waited_for_if_it_holds_data() {
-        wait(IDLE, &patient(), late(starting)).unwrap();
+        wait(IDLE, &patient(), late(|| Ok(starting()))).unwrap();
         wait(BUSY, &patient(), late(no_answer)).unwrap();
-        let limited = wait(IDLE, &Patience::Limited, late(starting)).unwrap_err();
+        let limited = wait(IDLE, &Patience::Limited, late(|| Ok(starting()))).unwrap_err();
         assert!(matches!(limited, Error::NotReady { .. }), "{limited}");
     }
 
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn the_watcher_ends_the_wait_and_hears_of_a_long_one() {
         let given_up = Heard { is_cancelled: true, ..Heard::default() };
-        let error = wait(IDLE, &Patience::WhileStarting(Arc::new(given_up)), |_| starting()).unwrap_err();
+        let error = wait(IDLE, &Patience::WhileStarting(Arc::new(given_up)), |_| Ok(starting())).unwrap_err();
         assert!(matches!(error, Error::Cancelled { .. }), "{error}");
 
         let heard = Arc::new(Heard::default());
@@ -219,7 +219,7 @@ mod tests {
         let watcher = Patience::WhileStarting(Arc::<Heard>::clone(&heard));
         wait(IDLE, &watcher, |_| {
             waits.set(waits.get() + 1);
-            if heard.states.lock().unwrap().is_empty() { starting() } else { Ok(Answer::Ready) }
+            Ok(if heard.states.lock().unwrap().is_empty() { starting() } else { Answer::Ready })
         })
         .unwrap();
         assert_eq!(*heard.states.lock().unwrap(), ["is loading"]);
