@@ -5,6 +5,7 @@ SEED ?=
 SENSORS ?=
 DATA ?=
 SCHEDULES ?=
+HOGS ?=
 NAB ?=
 DETECT ?=
 VERSION ?=
@@ -31,7 +32,7 @@ demo: servers ## Start everything, replay a city of microphones, show anomalies,
 dist: ## Build what a release consists of, into target/dist: binaries, Debian packages, checksums
 	@./dist/build
 
-dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian (root; two minutes)
+dist-test: ## Install, start, upgrade, remove and purge the package of make dist in a fresh Debian, also under systemd (root; five minutes)
 	@./dist/test
 
 release: ## Make a release; a dry run unless COMMIT=1 or PUSH=REMOTE (VERSION=0.2.0)
@@ -44,9 +45,9 @@ test: servers lint sanitize-short fuzz-short ## Check formatting and lints, run 
 compose-test: ## Run the composition on a Docker engine, crash it and cut its networks (12 minutes; installs an engine if root)
 	@./compose/tests/docker/compose-test
 
-crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (18 minutes)
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (9 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
-	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(HOGS),--hogs $(HOGS))
 
 EXPLORE = cargo run --release --locked --quiet -p thicket-model --example explore --
 

@@ -16,6 +16,11 @@ use xxhash_rust::xxh3::Xxh3;
 /// Maximum number of readings with one written time: each is stored less than a millisecond later.
 pub const MAX_AT_ONE_TIME: i64 = 1_000;
 
+/// Number of the newest stored readings of a sensor that are remembered, and those of the newest
+/// written time. After a reconnect, the broker delivers thousands of messages again: a sensor's
+/// last readings are recognised as duplicates without a question to the database.
+const RECENT: usize = if cfg!(test) { 8 } else { 128 };
+
 const MICROS_OF_SECOND: i64 = 1_000_000;
 
 /// How far a reading with its arrival time may be behind the newest one without a new era. A row of
@@ -185,8 +190,15 @@ impl TimeOrder {
         };
         let ts = place.ts.0;
         if self.highest.is_none_or(|highest| reading.ts.0 > highest) {
-            self.recent.0.clear();
-            self.recent_from = Some(ts);
+            if self.recent_from.is_none() {
+                self.recent.0.clear();
+                self.recent_from = Some(ts);
+            }
+            while self.recent.0.len() >= RECENT
+                && let Some((oldest, _)) = self.recent.0.pop_first()
+            {
+                self.recent_from = Some(oldest + 1);
+            }
         }
         if self.recent_from.is_some_and(|from| ts >= from) {
             self.recent.insert(place, &reading.fields, &reading.values);

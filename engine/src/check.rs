@@ -1,5 +1,6 @@
 //! `thicket check`: connects to every server, and says what is wrong and how to fix it.
 
+mod fleet;
 mod mqtt;
 
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use thicket_actors::checkpoint::checkpoint_budget;
+use thicket_store::postgres::{PresentFleet, present_fleet};
 use thicket_store::redis::{disconnect, redis_memory, server_version, setting};
 
 use crate::config::Config;
@@ -82,8 +84,14 @@ pub(crate) async fn check(config: &Config, CheckArgs { offline }: CheckArgs) -> 
     } else {
         let (redis, postgres, brokers) =
             tokio::join!(bounded(redis(config)), bounded(postgres(config)), mqtt::brokers(config));
-        let stores = [Line::of("redis", redis), Line::of("postgresql", postgres)];
-        stores.into_iter().chain(brokers).collect()
+        // Without one of the stores, it is said already what is missing.
+        let (maxmemory, fleet) =
+            (redis.as_ref().ok().map(|found| found.1), postgres.as_ref().ok().map(|found| &found.1));
+        let needs = maxmemory.zip(fleet).map(|(maxmemory, fleet)| fleet::needs(config, fleet, maxmemory));
+        let words = |finding: Result<(String, u64), String>| finding.map(|(words, _)| words);
+        let stores =
+            [Line::of("redis", words(redis)), Line::of("postgresql", postgres.map(|(words, _)| words))];
+        stores.into_iter().chain(brokers).chain(needs.unwrap_or_default()).collect()
     };
     let mut all_pass = true;
     for Line { level, place, words } in lines {
@@ -101,13 +109,14 @@ pub(crate) async fn check(config: &Config, CheckArgs { offline }: CheckArgs) -> 
 }
 
 /// Bounds a check whose server accepts the connection and then gives no answer.
-async fn bounded(check: impl Future<Output = Finding>) -> Finding {
+async fn bounded<T>(check: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let limit = stores::CONNECT_LIMIT + GRACE;
     let silent = || Err("the server accepts the connection, but does not answer".to_owned());
     tokio::time::timeout(limit, check).await.unwrap_or_else(|_| silent())
 }
 
-async fn redis(config: &Config) -> Finding {
+/// Returns the words of the report, and `maxmemory`.
+async fn redis(config: &Config) -> Result<(String, u64), String> {
     let server = config.redis.server();
     let away = |error: &dyn std::fmt::Display| {
         format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set redis.url")
@@ -127,7 +136,10 @@ async fn redis(config: &Config) -> Finding {
     let checkpoints = checkpoints_that_fit(config, memory.limit);
     let version = version.unwrap_or_else(|| "?".to_owned());
     let security = security::describe(server.verification());
-    Ok(format!("version {version}, keeps every acknowledged entry, {security}; {checkpoints}"))
+    Ok((
+        format!("version {version}, keeps every acknowledged entry, {security}; {checkpoints}"),
+        memory.limit,
+    ))
 }
 
 /// Says how many checkpoints fit into a Redis with this `maxmemory`.
@@ -146,12 +158,13 @@ fn checkpoints_that_fit(config: &Config, maxmemory: u64) -> String {
     format!("{bound}, of which checkpoints may take {}{fit}", bytes(budget as f64))
 }
 
-async fn postgres(config: &Config) -> Finding {
+/// Returns the words of the report, and the fleet that the tables show.
+async fn postgres(config: &Config) -> Result<(String, PresentFleet), String> {
     let server = config.postgres.server();
     let away = |error: &dyn std::fmt::Display| {
         format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set postgres.url")
     };
-    drop(stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?);
+    let mut connection = stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?;
     let asked = server.clone();
     let pending = tokio::task::spawn_blocking(move || migrate::pending(&asked)).await;
     let pending =
@@ -161,5 +174,6 @@ async fn postgres(config: &Config) -> Finding {
         return Err(format!("{server}: {migrations} missing; run `thicket migrate`"));
     }
     let security = security::describe(server.verification().ok().flatten());
-    Ok(format!("the tables are up to date, {security}"))
+    let fleet = present_fleet(&mut connection).await.map_err(|error| format!("{server}: {error}"))?;
+    Ok((format!("the tables are up to date, {security}"), fleet))
 }

@@ -55,7 +55,7 @@ pub const DAY_KEPT: LogLine = LogLine::of("cannot be restored without it", "engi
 pub const REPLY_LOST: LogLine = LogLine::of("a reply that a test took away", "store/src/redis/append.rs");
 /// Dead letters were stored.
 pub const DEAD_LETTERS: LogLine =
-    LogLine::of("what cannot be processed became a dead letter", "actors/src/writer/dead_letter_log.rs");
+    LogLine::of("messages became dead letters", "actors/src/writer/dead_letter_log.rs");
 /// Rust's own text for a panic.
 pub const PANIC: LogLine = LogLine { text: "panicked at", source: None };
 

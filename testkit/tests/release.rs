@@ -79,6 +79,11 @@ fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
     let [unreleased, released] =
         ["\n## Unreleased\n", &format!("\n## {VERSION} - ")].map(|heading| changes.find(heading).unwrap());
     assert!(unreleased < released);
+    let sums = clone.read("schema/released.sha256");
+    assert!(sums.contains("/up.sql\n") && sums.contains("/down.sql\n"), "{sums}");
+    let previous = env!("CARGO_PKG_VERSION");
+    let left = clone.git(&["grep", "--line-number", "--fixed-strings", previous, "--", "compose"]);
+    assert_eq!(left, "", "the release still names {previous}");
     let locked = clone.run("cargo", &["metadata", "--locked", "--offline", "--format-version", "1"]);
     assert!(locked.status.success(), "{}", said(&locked));
 

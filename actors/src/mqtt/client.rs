@@ -155,9 +155,27 @@ impl EventLoop {
     /// The future must not be dropped before it ends: it may hold a connection attempt or half a
     /// packet.
     pub async fn poll(&mut self) -> Result<Event, Failure> {
+        // The library fails if a ping is not answered before the next one is due. Under load, the
+        // answer waits behind thousands of messages. Each of them shows as well that the broker is
+        // there, so only a silent broker is left.
         match &mut self.library {
-            Library::V3(event_loop) => v3::event(event_loop.poll().await, &self.address),
-            Library::V5(event_loop) => v5::event(event_loop.poll().await, &self.address),
+            Library::V3(event_loop) => {
+                let polled = event_loop.poll().await;
+                if matches!(polled, Ok(rumqttc::Event::Incoming(_))) {
+                    event_loop.state.await_pingresp = false;
+                }
+                v3::event(polled, &self.address)
+            }
+            Library::V5(event_loop) => {
+                let polled = event_loop.poll().await;
+                if matches!(polled, Ok(rumqttc::v5::Event::Incoming(_))) {
+                    event_loop.state.await_pingresp = false;
+                }
+                v5::event(polled, &self.address)
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Decides at intake which readings may add a sensor, a set of fields or a day of rows. The
 //! decision is made before the log, so it is the same in every replay: a refused reading is in the
-//! log as a dead letter. No I/O: `sensor_registry` reads what is stored.
+//! log as a dead letter. No I/O: `registry` reads what is stored and what is in the log.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ const PAST: i64 = 2 * DAY;
 /// Tables of past days that one sensor may make within an hour.
 const NEW_DAYS: u8 = 2;
 /// How long a sensor stays known that is not stored and sends nothing: its readings may wait in the
-/// log.
-const UNSTORED: i64 = HOUR;
+/// log while PostgreSQL is away.
+const UNSTORED: i64 = DAY;
 /// Maximum size of the names of all field sets, in bytes.
 const MAX_NAME_BYTES: usize = 64 * 1_024 * 1_024;
 
@@ -115,6 +115,21 @@ impl Admission {
         before.retain(|_, known| known.admitted.is_some_and(|admitted| now - admitted < UNSTORED));
         self.sensors.extend(before);
         self.days.extend(stored.days);
+    }
+
+    /// Takes over a sensor with its fields from the log, where an earlier holder of the subscription
+    /// has admitted it.
+    pub(super) fn note(&mut self, sensor: &SensorName, fields: &FieldSet, now: i64) {
+        self.remember(fields);
+        let known = self.sensors.entry(sensor.id().0).or_insert_with(|| Known {
+            name: sensor.as_str().into(),
+            field_sets: Vec::new(),
+            admitted: Some(now),
+            new_days: (0, 0),
+        });
+        if &*known.name == sensor.as_str() && !known.field_sets.contains(&fields.id()) {
+            known.field_sets.push(fields.id());
+        }
     }
 
     /// Admits a reading that arrived at `now`, in µs since the Unix epoch, or refuses it.

@@ -13,7 +13,7 @@ use actix::{
 use futures_util::future::join_all;
 use thicket_schema::Keys;
 use thicket_store::postgres::PostgresPool;
-use thicket_store::redis::{BirthStore, Client, Leases};
+use thicket_store::redis::{BirthStore, Client, Leases, LogReader};
 use tokio::sync::watch;
 
 use super::births::Births;
@@ -65,7 +65,7 @@ pub struct IngressPeers {
     pub renewal: Renewal,
     /// The keys of the subscriptions.
     pub keys: SubscriptionKeys,
-    /// Holds the Sparkplug births, under the keys of the deployment.
+    /// Holds the log and the Sparkplug births, under the keys of the deployment.
     pub redis: (Client, Keys),
     /// Reads the labels and configurations to publish, and what is known of sensors.
     pub pool: PostgresPool,
@@ -89,7 +89,8 @@ impl MqttIngress {
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
         let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, limits, detectors } =
             peers;
-        let registry = Rc::new(Registry::new(pool.clone(), limits));
+        let log = LogReader::new(redis.clone(), redis.clone(), names.clone());
+        let registry = Rc::new(Registry::new(pool.clone(), log, limits));
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();

@@ -1,14 +1,19 @@
 //! What the sessions of a node know of sensors, fields and days, and the limits on new ones. Read
 //! from PostgreSQL when a session begins, and again and again: another node may have added some.
+//!
+//! A node that takes the subscriptions over reads the log too. Earlier holders have admitted the
+//! sensors in it, and PostgreSQL does not have them yet: without the log, they would count as new
+//! once more, and their next readings could be refused.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use chrono::Utc;
-use thicket_schema::{DeadLetter, Item, PartitionId, Record, SensorName};
+use thicket_schema::{DeadLetter, FieldSet, Item, PartitionId, Record, SensorName};
 use thicket_store::complaints;
-use thicket_store::postgres::{PostgresPool, StoreError, read_registry};
+use thicket_store::postgres::{PostgresPool, StoreError, committed_positions, read_registry};
+use thicket_store::redis::{LogReader, RedisError, waiting_sensors};
 
 use super::admission::{Admission, AdmissionLimits, Refusal, Stored};
 use super::letter_rate::LetterRate;
@@ -17,6 +22,19 @@ use super::letter_rate::LetterRate;
 const INTERVAL: Duration = Duration::from_mins(5);
 /// How long a read may take. Messages wait for the first one.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the read of the log may take. It reads a full Redis in a few seconds.
+const LOG_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Why the log was not read.
+#[derive(Debug, thiserror::Error)]
+enum LogError {
+    #[error("redis: {0}")]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    Positions(#[from] StoreError),
+    #[error("no answer in time")]
+    Slow,
+}
 
 /// The limits at intake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,28 +48,66 @@ pub struct IntakeLimits {
 /// The limits at intake, with what is known.
 pub(super) struct Registry {
     pool: PostgresPool,
+    log: LogReader,
     admission: RefCell<Admission>,
     letters: RefCell<LetterRate>,
     is_loaded: Cell<bool>,
+    /// Whether the log was read since this node took the subscriptions over.
+    knows_log: Cell<bool>,
 }
 
 impl Registry {
-    pub(super) fn new(pool: PostgresPool, limits: IntakeLimits) -> Self {
+    pub(super) fn new(pool: PostgresPool, log: LogReader, limits: IntakeLimits) -> Self {
         Self {
             pool,
+            log,
             admission: RefCell::new(Admission::new(limits.admission)),
             letters: RefCell::new(LetterRate::new(limits.dead_letters_per_second)),
             is_loaded: Cell::new(false),
+            knows_log: Cell::new(false),
         }
     }
 
-    /// Reads what is stored, unless it was read before and `is_outdated` is not set. Returns
-    /// whether it has been read, now or before: without PostgreSQL, messages go to the log, too.
+    /// Reads the log and what is stored, unless both were read before and this node has held the
+    /// subscriptions since: otherwise `is_outdated` is set. Returns whether messages may be taken:
+    /// without PostgreSQL, they go to the log, too, unless this process has never read it.
+    ///
+    /// The log must be closed to earlier holders of the subscriptions.
     pub(super) async fn ensure(&self, is_outdated: bool) -> bool {
+        if is_outdated {
+            self.knows_log.set(false);
+        }
+        // What is committed and trimmed after the read of the log is stored by then.
+        if !self.knows_log.get() && !self.read_log().await {
+            return false;
+        }
         if is_outdated || !self.is_loaded.get() {
             self.load().await;
         }
         self.is_loaded.get()
+    }
+
+    /// Admits the sensors of all readings in the log that are not committed. Returns false if Redis
+    /// does not answer.
+    async fn read_log(&self) -> bool {
+        let now = Utc::now().timestamp_micros();
+        let reading = async {
+            let committed = committed_positions(&self.pool).await?;
+            let note = |sensor: &SensorName, fields: &FieldSet| {
+                self.admission.borrow_mut().note(sensor, fields, now);
+            };
+            Ok(waiting_sensors(&self.log, &committed, note).await?)
+        };
+        match tokio::time::timeout(LOG_TIMEOUT, reading).await.unwrap_or(Err(LogError::Slow)) {
+            Ok(()) => self.knows_log.set(true),
+            Err(error) => {
+                if let Some(repeated) = complaints::due("read the sensors in the log", &error) {
+                    tracing::warn!(%error, repeated, "cannot read which sensors are in the log; retrying");
+                }
+                return matches!(error, LogError::Positions(_));
+            }
+        }
+        true
     }
 
     async fn load(&self) {

@@ -63,7 +63,7 @@ impl DeadLetterLog {
             topic = excerpt(&topic),
             %reason,
             detail,
-            "what cannot be processed became a dead letter; `thicket deadletter list` shows it"
+            "messages became dead letters; `thicket deadletter list` shows them"
         );
     }
 }

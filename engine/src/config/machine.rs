@@ -11,7 +11,7 @@ const UNKNOWN: u64 = 1 << 30;
 
 /// Returns the bytes that this process may use: the memory of the machine, or less if a cgroup
 /// limits it.
-pub(super) fn machine_memory() -> u64 {
+pub(crate) fn machine_memory() -> u64 {
     let machine = read_to_string("/proc/meminfo").ok().and_then(|text| total(&text)).unwrap_or(UNKNOWN);
     let groups = read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limits = CGROUPS

@@ -15,11 +15,11 @@ use std::process::ExitCode;
 
 pub(crate) use args::PlanArgs;
 pub(crate) use detector_cost::DetectorCost;
+pub(crate) use needs::{Fleet, Plan};
 
 use crate::config::Config;
 use crate::format::{bytes, number};
 use crate::terminal::outln;
-use needs::{Fleet, Plan};
 
 /// Prints what a fleet needs.
 pub(crate) fn plan(config: &Config, args: &PlanArgs) -> anyhow::Result<ExitCode> {

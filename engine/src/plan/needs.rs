@@ -17,66 +17,66 @@ const ROOM_PERCENT: u64 = 125;
 
 /// A fleet of equal sensors.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fleet {
-    pub(super) sensors: u64,
-    pub(super) fields: u16,
+pub(crate) struct Fleet {
+    pub(crate) sensors: u64,
+    pub(crate) fields: u16,
     /// Readings of each sensor in a second.
-    pub(super) per_second: f64,
+    pub(crate) per_second: f64,
 }
 
 /// What a fleet needs, and the settings for it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Plan {
-    pub(super) readings_per_second: f64,
-    pub(super) memory: Memory,
-    pub(super) redis: Redis,
-    pub(super) postgresql: Postgres,
-    pub(super) cpu: Cpu,
-    pub(super) settings: Settings,
+pub(crate) struct Plan {
+    pub(crate) readings_per_second: f64,
+    pub(crate) memory: Memory,
+    pub(crate) redis: Redis,
+    pub(crate) postgresql: Postgres,
+    pub(crate) cpu: Cpu,
+    pub(crate) settings: Settings,
 }
 
 /// Memory of all nodes together.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Detectors in memory at a time.
-    pub(super) detectors: u64,
+    pub(crate) detectors: u64,
     /// Memory of one of them.
-    pub(super) detector_bytes: u64,
+    pub(crate) detector_bytes: u64,
     /// Memory of a node beside its detectors.
-    pub(super) base_bytes: u64,
+    pub(crate) base_bytes: u64,
     /// Memory of a node that holds all detectors.
-    pub(super) node_bytes: u64,
+    pub(crate) node_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Redis {
+pub(crate) struct Redis {
     /// Memory of one checkpoint.
-    pub(super) checkpoint_bytes: u64,
+    pub(crate) checkpoint_bytes: u64,
     /// `checkpoint.memory`.
-    pub(super) checkpoint_memory_bytes: u64,
+    pub(crate) checkpoint_memory_bytes: u64,
     /// Growth of the log in an hour in which PostgreSQL is away.
-    pub(super) log_bytes_per_hour: u64,
-    pub(super) maxmemory_bytes: u64,
+    pub(crate) log_bytes_per_hour: u64,
+    pub(crate) maxmemory_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Postgres {
-    pub(super) bytes_per_reading: u64,
-    pub(super) bytes_per_day: u64,
+pub(crate) struct Postgres {
+    pub(crate) bytes_per_reading: u64,
+    pub(crate) bytes_per_day: u64,
 }
 
 /// Cores that are busy.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names of the JSON say the unit")]
-pub(super) struct Cpu {
-    pub(super) engine_cores: f64,
-    pub(super) broker_cores: f64,
-    pub(super) postgresql_cores: f64,
-    pub(super) redis_cores: f64,
+pub(crate) struct Cpu {
+    pub(crate) engine_cores: f64,
+    pub(crate) broker_cores: f64,
+    pub(crate) postgresql_cores: f64,
+    pub(crate) redis_cores: f64,
 }
 
 impl Plan {
-    pub(super) fn of(fleet: &Fleet, cost: &DetectorCost, config: &Config) -> Self {
+    pub(crate) fn of(fleet: &Fleet, cost: &DetectorCost, config: &Config) -> Self {
         let readings_per_second = fleet.sensors as f64 * fleet.per_second;
         let with_room = |bytes: u64| bytes / 100 * ROOM_PERCENT;
         // A detector stays in memory for evict_after beyond its last reading.

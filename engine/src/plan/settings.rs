@@ -25,14 +25,14 @@ pub(super) struct Bounds {
 
 /// The settings for a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Settings {
-    pub(super) partitions: u16,
-    pub(super) shards: u16,
-    pub(super) max_detectors: u64,
+pub(crate) struct Settings {
+    pub(crate) partitions: u16,
+    pub(crate) shards: u16,
+    pub(crate) max_detectors: u64,
     /// `shards.memory` in MiB.
-    pub(super) memory_mib: u64,
+    pub(crate) memory_mib: u64,
     /// `checkpoint.memory` in MiB.
-    pub(super) checkpoint_memory_mib: u64,
+    pub(crate) checkpoint_memory_mib: u64,
 }
 
 impl Settings {

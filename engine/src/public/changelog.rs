@@ -13,9 +13,15 @@ pub(super) fn names(section: &str, line: &str) -> bool {
     let (Some(kind), Some(name)) = (words.next(), words.next()) else { return false };
     let table = name.rsplit_once('.').map_or(name, |(table, _)| table);
     let last = name.rsplit_once('.').map_or(name, |(_, last)| last);
-    let quoted = |text: &str| section.contains(&format!("`{text}"));
+    // `mqtt.reorder_x` is another name than `mqtt.reorder`.
+    let quoted = |text: &str| {
+        let ends =
+            |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || "_.-".contains(next));
+        let quoted = format!("`{text}");
+        section.match_indices(&quoted).any(|(at, _)| ends(&section[at + quoted.len()..]))
+    };
     match kind {
-        "config" => quoted(name) || quoted(&format!("{last}`")) || section.contains(&format!("[{table}]")),
+        "config" => quoted(name) || quoted(last) || section.contains(&format!("[{table}]")),
         // "command NAME: FLAG", where NAME can have spaces.
         "command" => {
             let (command, flag) = line["command ".len()..].split_once(": ").unwrap_or_default();
@@ -40,6 +46,7 @@ mod tests {
     fn a_change_is_named_by_its_name_in_backticks() {
         assert!(names("`mqtt.reorder`", "config mqtt.reorder = \"0s\""));
         assert!(names("New settings of `[mqtt]`: `root`", "config mqtt.root = \"\""));
+        assert!(!names("`mqtt.reorder_most`", "config mqtt.reorder = \"0s\""));
         assert!(!names("mqtt and reorder", "config mqtt.reorder = \"0s\""));
         assert!(names("`thicket up --env`", "command up: --env"));
         assert!(names("`--json`", "command status: --json"));

@@ -27,6 +27,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Returns the changes since the list of a release that the section "Unreleased" does not name.
+fn unnamed(released: &str, now: &BTreeSet<String>, unreleased: &str) -> Vec<String> {
+    let released: BTreeSet<String> =
+        released.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    released
+        .symmetric_difference(now)
+        .filter(|line| !changelog::names(unreleased, line))
+        .map(|line| format!("{} {line}", if now.contains(line) { "+" } else { "-" }))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_what_is_public_is_named_in_the_changelog() {
     let now = listing::listing(&root()).await;
@@ -38,15 +49,8 @@ async fn every_change_of_what_is_public_is_named_in_the_changelog() {
         return;
     }
     let text = std::fs::read_to_string(&path).unwrap();
-    let released: BTreeSet<String> =
-        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
     let changes = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
-    let unreleased = changelog::unreleased(&changes);
-    let unnamed: Vec<String> = released
-        .symmetric_difference(&now)
-        .filter(|line| !changelog::names(unreleased, line))
-        .map(|line| format!("{} {line}", if now.contains(line) { "+" } else { "-" }))
-        .collect();
+    let unnamed = unnamed(&text, &now, changelog::unreleased(&changes));
     if text.lines().any(|line| line == UNRELEASED) {
         crate::terminal::errln!("skipped: there is no release yet; changed and not named: {unnamed:?}");
         return;
@@ -57,4 +61,43 @@ async fn every_change_of_what_is_public_is_named_in_the_changelog() {
          them; add a line that contains the name in `backticks`:\n{}",
         unnamed.join("\n")
     );
+}
+
+#[test]
+fn a_change_of_each_kind_is_noticed_unless_the_changelog_names_it() {
+    let released = "# release: 0.1.0\n\
+        command status: \n\
+        command status: --json\n\
+        config mqtt.reorder = \"0s\"\n\
+        http /readyz GET\n\
+        metric thicket_readings_stored_total counter broker\n\
+        version checkpoint = 2\n\
+        version entry = 1\n\
+        view scores.onset real\n";
+    let now: BTreeSet<String> =
+        released.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    assert!(unnamed(released, &now, "").is_empty());
+    for (before, after, named) in [
+        ("command status: --json", "", "`--json` is gone"),
+        ("command status: ", "command state: ", "`thicket status` is now `thicket state`"),
+        ("config mqtt.reorder = \"0s\"", "config mqtt.reorder = \"1s\"", "`mqtt.reorder` is a second"),
+        ("http /readyz GET", "http /ready GET", "`/readyz` is now `/ready`"),
+        (
+            "metric thicket_readings_stored_total counter broker",
+            "metric thicket_readings_stored_total counter",
+            "`thicket_readings_stored_total` has no label",
+        ),
+        ("version checkpoint = 2", "version checkpoint = 3", "the version of a `checkpoint` is 3"),
+        ("version entry = 1", "version entry = 2", "the version of an `entry` is 2"),
+        ("view scores.onset real", "", "`scores.onset` is gone"),
+    ] {
+        let mut changed = now.clone();
+        assert!(changed.remove(before), "{before}");
+        if !after.is_empty() {
+            changed.insert(after.to_owned());
+        }
+        let differences = unnamed(released, &changed, "`other`");
+        assert_eq!(differences.len(), 1 + usize::from(!after.is_empty()), "{differences:?}");
+        assert!(unnamed(released, &changed, named).is_empty(), "{before}: {named}");
+    }
 }

@@ -62,6 +62,34 @@ async fn new_sensors_beyond_the_rate_are_dead_letters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sensors_that_wait_in_the_log_are_not_new_to_the_next_owner_of_the_subscription() {
+    const SENSORS: usize = 40;
+    let admits = |at_once: i64| config().set("sensors.new_at_once", at_once).set("sensors.new_per_second", 1);
+    let env = start(admits(SENSORS as i64)).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    let send = async |reading: usize| {
+        for sensor in 0..SENSORS {
+            publisher.publish(&format!("sensors/{sensor}"), reading.to_string()).await;
+        }
+    };
+    // Nothing is committed while the table is locked: the sensors are in the log only.
+    let mut lock = env.tables().await;
+    lock.execute("BEGIN; LOCK TABLE readings IN SHARE MODE").await.unwrap();
+    send(0).await;
+    engine.until_metric("thicket_records_appended_total", SENSORS as f64).await;
+    engine.kill();
+    // The next owner would admit one of them as new.
+    let _engine = env.engine_with(&admits(1)).await;
+    send(1).await;
+    lock.execute("ROLLBACK").await.unwrap();
+    env.until_accounted(2 * SENSORS as i64).await;
+    assert_eq!(dead_letters(&env).await, Vec::<String>::new());
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 2 * SENSORS as i64);
+    reconcile(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_changes_its_field_names_holds_up_nobody() {
     let env = start(config().partitions(1)).await;
     let _engine = env.engine().await;

@@ -1,90 +1,102 @@
-//! An upgrade from the previous release. It builds the binary of the newest tag, or takes the one
-//! that `THICKET_PREVIOUS` names. Without a tag there is no release to upgrade from.
+//! An upgrade from the previous release, and the way back.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod previous;
+
+use std::io::Write as _;
 
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Samples, TestEnv};
 
 use crate::support::{BINARY, undisturbed};
+use previous::Previous;
 
 const READINGS: i64 = 300;
-const UPGRADED_AT: i64 = 150;
+const SENSORS: usize = 3;
+/// The version of the algorithm that all partitions have.
+const ALGORITHM: &str = "SELECT min(algorithm) FROM partitions";
 
 fn config() -> Config {
     TestEnv::config().set("checkpoint.every", 50)
 }
 
-/// Returns the binary of the previous release, `None` if there is none.
-fn previous() -> Option<PathBuf> {
-    if let Some(given) = std::env::var_os("THICKET_PREVIOUS") {
-        return Some(given.into());
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").arg("-C").arg(&root).args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let tags = git(&["tag", "--list", "v*", "--sort=-v:refname"])?;
-    let tag = tags.lines().next()?;
-    let target = root.join("target/previous").join(tag);
-    let binary = target.join("debug/thicket");
-    if !binary.exists() {
-        let sources = target.join("sources");
-        let _ = std::fs::remove_dir_all(&sources);
-        git(&["worktree", "prune"])?;
-        git(&["worktree", "add", "--detach", sources.to_str()?, tag])?;
-        let built = Command::new("cargo")
-            .args(["build", "--quiet", "--locked", "-p", "thicket", "--target-dir"])
-            .arg(&target)
-            .current_dir(&sources)
-            .status()
-            .unwrap();
-        git(&["worktree", "remove", "--force", sources.to_str()?])?;
-        assert!(built.success(), "{tag} cannot be built");
-    }
-    Some(binary)
-}
-
+/// Two nodes are replaced one by one, and one of them is killed. Then the nodes of the previous
+/// release come back, as far as the versions of what is stored allow, and are replaced again.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_from_the_previous_release_changes_no_row() {
-    let Some(previous) = tokio::task::spawn_blocking(previous).await.unwrap() else {
-        eprintln!("skipped: there is no tag v* and no THICKET_PREVIOUS, so no release to upgrade from");
-        return;
+async fn a_rolling_upgrade_from_the_previous_release_changes_no_row() {
+    let previous = match tokio::task::spawn_blocking(Previous::get).await.unwrap() {
+        Ok(previous) => previous,
+        Err(why) => {
+            // Not eprintln, which the test's harness hides.
+            writeln!(std::io::stderr(), "skipped: the upgrade from the previous release: {why}").unwrap();
+            return;
+        }
     };
-    let samples = Samples::new("city/mic-", 3, now_seconds() - READINGS);
-    // The tables are those of the previous release; `migrate` brings them up to date.
-    let mut env = TestEnv::start(previous.to_str().unwrap(), config()).await;
-    let old = env.engine().await;
-    samples.deliver(&env.publisher(), 0..UPGRADED_AT).await;
-    env.until_accounted(samples.records(UPGRADED_AT)).await;
+    let old = previous.binary.to_str().unwrap();
+    let samples = Samples::new("city/mic-", SENSORS, now_seconds() - READINGS);
+    // The tables are those of the previous release.
+    let mut env = TestEnv::start(old, config()).await;
+    let publisher = env.publisher();
+    let (first, second) = (env.engine().await, env.engine().await);
+    samples.deliver(&publisher, 0..60).await;
+    env.until_scored(samples.records(60)).await;
 
-    // The old node goes on while the tables are upgraded and a new node starts.
+    let algorithm = env.number(ALGORITHM).await;
+
+    // The old nodes go on while the tables are upgraded.
     env.set_binary(BINARY);
     assert!(env.thicket(&["migrate"]).status.success());
-    let new = env.launch(&config(), &[]);
-    samples.deliver(&env.publisher(), UPGRADED_AT..UPGRADED_AT + 50).await;
-    assert!(old.terminate().await.success());
-    samples.deliver(&env.publisher(), UPGRADED_AT + 50..READINGS).await;
-    env.until_accounted(samples.records(READINGS)).await;
-    assert!(new.terminate().await.success());
-    let found = env.snapshot().await;
-    if !is_same_algorithm(&previous) {
-        eprintln!("the algorithm has changed: only the number of rows is compared");
-        return;
+    samples.deliver(&publisher, 60..90).await;
+    assert!(first.terminate().await.success());
+    let first = env.engine().await;
+    samples.deliver(&publisher, 90..150).await;
+    second.kill();
+    let second = env.engine().await;
+    samples.deliver(&publisher, 150..180).await;
+    env.until_scored(samples.records(180)).await;
+
+    let mut nodes = [first, second];
+    if previous.can_go_back() {
+        for binary in [old, BINARY] {
+            env.set_binary(binary);
+            for node in &mut nodes {
+                let replaced = std::mem::replace(node, env.engine().await);
+                assert!(replaced.terminate().await.success());
+            }
+            let delivered = if binary == old { 180..220 } else { 220..250 };
+            samples.deliver(&publisher, delivered).await;
+        }
+    } else {
+        samples.deliver(&publisher, 180..250).await;
     }
-    found.assert_same(&undisturbed(config(), &samples, READINGS).await);
+    samples.deliver(&publisher, 250..READINGS).await;
+    env.until_scored(samples.records(READINGS)).await;
+    for node in nodes {
+        assert!(node.terminate().await.success());
+    }
+    if env.number(ALGORITHM).await == algorithm {
+        env.snapshot().await.assert_same(&undisturbed(config(), &samples, READINGS).await);
+    } else {
+        eprintln!("the algorithm has changed: only the number of rows is compared");
+    }
+    #[cfg(feature = "faults")]
+    an_older_engine_refuses_what_a_later_algorithm_has_scored(&mut env, old).await;
 }
 
-/// Whether both releases compute the same scores: the version of the algorithm is the same.
-fn is_same_algorithm(previous: &Path) -> bool {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let Some(tag) = previous.ancestors().nth(2).and_then(Path::file_name) else { return false };
-    let file = format!("{}:detector/src/config.rs", tag.to_string_lossy());
-    let shown = Command::new("git").arg("-C").arg(&root).args(["show", &file]).output().unwrap();
-    let version =
-        |text: &str| text.lines().find(|line| line.starts_with("pub const ALGORITHM")).map(str::to_owned);
-    let now = std::fs::read_to_string(root.join("detector/src/config.rs")).unwrap();
-    version(&String::from_utf8_lossy(&shown.stdout)) == version(&now)
+/// The later algorithm is that of a fail point.
+#[cfg(feature = "faults")]
+async fn an_older_engine_refuses_what_a_later_algorithm_has_scored(env: &mut TestEnv, old: &str) {
+    let own = env.number(ALGORITHM).await;
+    env.set_binary(BINARY);
+    let later = env.launch(&config(), &[("THICKET_FAULTS", "later-algorithm")]);
+    later.until_ready().await;
+    env.until(ALGORITHM, own + 1).await;
+    assert!(later.terminate().await.success());
+    env.set_binary(old);
+    let engine = env.launch(&config(), &[]);
+    engine
+        .until_log_contains(
+            "a later version of the detection algorithm has scored this partition; run that version",
+        )
+        .await;
+    assert!(engine.terminate().await.success());
 }

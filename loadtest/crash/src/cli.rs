@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 
+use crate::hogs::Hogs;
 use crate::matrix::{cases, mutations};
 use crate::runner::{Plan, run};
 
@@ -32,6 +33,7 @@ use crate::runner::{Plan, run};
 ///   thicket-crash --engine target/debug/thicket --only kill-commit --only zombie
 ///   thicket-crash --engine target/debug/thicket --schedules 100 --seed 7 --only schedule
 ///   thicket-crash --engine target/debug/thicket --schedule 7000017
+///   thicket-crash --engine target/debug/thicket --hogs 4 --only kill
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
 /// {"cases":…,"schedules":…,"failed":…,"skipped":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case
@@ -61,6 +63,10 @@ struct Arguments {
     /// Number of cases that run at a time, each on servers of its own.
     #[arg(long, default_value_t = 2)]
     workers: usize,
+    /// Number of threads that keep a core busy meanwhile: every case must pass on a busy machine
+    /// too.
+    #[arg(long, env = "HOGS", default_value_t = 0, value_name = "N")]
+    hogs: usize,
     /// No case is started after this time. A case that is left out counts as failed, a schedule
     /// does not.
     #[arg(long, value_name = "SECONDS", default_value_t = 1_140)]
@@ -83,7 +89,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { engine, seed, schedules, schedule, only, list, workers, limit } = arguments;
+    let Arguments { engine, seed, schedules, schedule, only, list, workers, hogs, limit } = arguments;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text.as_str()));
     let mut cases = cases(seed);
     cases.retain(|case| wanted(&case.name));
@@ -104,6 +110,7 @@ async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
     })?;
     let directory = tempfile::Builder::new().prefix("thicket-crash-").tempdir()?;
     println!("seed {seed}; files in {}", directory.path().display());
+    let _hogs = Hogs::start(hogs);
     let plan = Plan {
         binary,
         seed,

@@ -14,7 +14,7 @@
 //!   both.
 //! - [`case`]: the actions of a case; [`settings`]: how its engines are configured; [`traffic`]:
 //!   the messages that are published.
-//! - `obstacles`: why a case cannot run on this machine.
+//! - `obstacles`: why a case cannot run on this machine. `hogs`: keeps the machine busy.
 //! - [`runner`]: runs cases side by side; `worker`: runs one after the other; `job`: what they
 //!   exchange.
 //! - [`environment`]: the private servers of one worker, and the workspace of one case.
@@ -31,6 +31,7 @@ pub mod cli;
 pub mod dice;
 pub mod environment;
 mod feeder;
+mod hogs;
 mod job;
 pub mod matrix;
 mod obstacles;

@@ -543,11 +543,11 @@ SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fi
 FROM sensors s
 LEFT JOIN LATERAL (SELECT r.ts FROM readings r
                    WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
+                     AND r.ts < coalesce((s.last_day + 1)::timestamp AT TIME ZONE 'UTC', 'infinity')
                    ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
--- during: the time range of the event, without an end while the event lasts. last_seen, silent_after:
--- of the sensor, see sensor_status, while the event lasts; null afterwards. An event of a sensor that
--- has fallen silent stays open, because only a reading ends it.
+-- during: the time range of the event, without an end while the event lasts. An event of a sensor that
+-- has fallen silent stays open, because only a reading ends it: see silent_after in sensor_status.
 CREATE VIEW anomaly_events AS
 SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
        (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,
@@ -563,11 +563,7 @@ SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_gra
             AS c (field, share, actual, low, high, is_counter)
         WHERE c.actual <> 'NaN' AND c.low IS NOT NULL
         ORDER BY c.share DESC, c.field LIMIT 1) AS why,
-       tstzrange(a.started, greatest(a.started, coalesce(a.ended, 'infinity')), '[]') AS during,
-       CASE WHEN a.ended IS NULL
-            THEN (SELECT status.last_seen FROM sensor_status status WHERE status.sensor = s.name) END AS last_seen,
-       CASE WHEN a.ended IS NULL
-            THEN (SELECT status.silent_after FROM sensor_status status WHERE status.sensor = s.name) END AS silent_after
+       tstzrange(a.started, greatest(a.started, coalesce(a.ended, 'infinity')), '[]') AS during
 FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;

@@ -24,24 +24,23 @@ impl Entry {
         bytes.get(KIND_AT) == Some(&KIND_CONTROL)
     }
 
+    /// Returns the sensors of an entry's readings, each with a field set, without the readings. A
+    /// sensor may be there several times. A control entry has none.
+    pub fn series(bytes: &[u8]) -> Result<Vec<(SensorName, FieldSet)>, EntryError> {
+        let mut reader = open(bytes)?;
+        if Self::is_control(bytes) {
+            return Ok(Vec::new());
+        }
+        read_predecessor(&mut reader)?;
+        let field_sets = read_field_sets(&mut reader)?;
+        read_series(&mut reader, &field_sets)
+    }
+
     /// Unpacks an entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
-        let version = *bytes.first().ok_or(EntryError::Truncated)?;
-        if version != VERSION {
-            return Err(EntryError::UnknownVersion(version));
-        }
-        let (content, stored_checksum) =
-            bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
-        if checksum(content) != *stored_checksum {
-            return Err(EntryError::Damaged);
-        }
-        let mut reader = Reader::new(content);
-        let [_version, kind] = reader.array()?;
-        if kind != KIND_RECORDS && kind != KIND_CONTROL {
-            return Err(EntryError::UnknownKind(kind));
-        }
-        let predecessor = Position { generation: reader.varint()?, n: reader.varint()? };
-        if kind == KIND_CONTROL {
+        let mut reader = open(bytes)?;
+        let predecessor = read_predecessor(&mut reader)?;
+        if Self::is_control(bytes) {
             let record = read_control(&mut reader)?;
             if reader.remaining() > 0 {
                 return Err(EntryError::Corrupt("bytes follow the control"));
@@ -56,6 +55,29 @@ impl Entry {
         }
         Ok(Self { predecessor, records })
     }
+}
+
+/// Checks version, checksum and kind. Returns a reader of what follows the kind.
+fn open(bytes: &[u8]) -> Result<Reader<'_>, EntryError> {
+    let version = *bytes.first().ok_or(EntryError::Truncated)?;
+    if version != VERSION {
+        return Err(EntryError::UnknownVersion(version));
+    }
+    let (content, stored_checksum) =
+        bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
+    if checksum(content) != *stored_checksum {
+        return Err(EntryError::Damaged);
+    }
+    let mut reader = Reader::new(content);
+    let [_version, kind] = reader.array()?;
+    if kind != KIND_RECORDS && kind != KIND_CONTROL {
+        return Err(EntryError::UnknownKind(kind));
+    }
+    Ok(reader)
+}
+
+fn read_predecessor(reader: &mut Reader<'_>) -> Result<Position, EntryError> {
+    Ok(Position { generation: reader.varint()?, n: reader.varint()? })
 }
 
 fn read_control(reader: &mut Reader<'_>) -> Result<Record, EntryError> {

@@ -8,7 +8,8 @@
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
 //! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the
-//!   intake must know of them. `gone_sensors`: sensors that send nothing any more.
+//!   intake must know of them. `fleet`: how many sensors send, and how much. `gone_sensors`: sensors
+//!   that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
@@ -32,6 +33,7 @@ mod day_tables;
 mod dead_letters;
 mod drop_day;
 mod field_sets;
+mod fleet;
 mod gone_sensors;
 mod history;
 mod labels;
@@ -78,6 +80,7 @@ pub use dead_letters::{
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
 pub use field_sets::FieldSets;
+pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
 pub use history::{
     Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
@@ -108,7 +111,7 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
-pub use registry::{StoredRegistry, misnamed, read_registry};
+pub use registry::{StoredRegistry, committed_positions, misnamed, read_registry};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensor_requests::{

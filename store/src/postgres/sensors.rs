@@ -13,6 +13,8 @@ use super::batch::SeenSensor;
 use super::pattern::like;
 use super::readings::{BoundStatement, Rejection};
 
+const HOUR: i64 = 3_600_000_000;
+
 /// Sensors to write, transposed into one array per column.
 struct Columns<'a> {
     seen: &'a [(i32, &'a SeenSensor)],
@@ -202,14 +204,29 @@ pub struct SensorActivity {
 
 /// Counts the sensors that report. Reads the index of the days of these times only.
 pub async fn sensor_activity(connection: &mut AsyncPgConnection) -> QueryResult<SensorActivity> {
+    // With times as values, the query is planned over their days only, not over all days.
+    let now = server_time(connection).await?.0;
     sql_query(
         "SELECT (SELECT count(*) FROM sensors) AS known, count(*) FILTER (WHERE of_day) AS reporting,
                 count(*) FILTER (WHERE of_day AND NOT recent) AS silent
-         FROM (SELECT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > now() - interval '2 hours') AS recent,
-                      EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > now() - interval '1 day') AS of_day
+         FROM (SELECT EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > $1) AS recent,
+                      EXISTS (SELECT FROM readings r WHERE r.sensor = s.id AND r.ts > $2) AS of_day
                FROM sensors s
-               WHERE s.last_day IS NULL OR s.last_day >= (now() AT TIME ZONE 'UTC')::date - 1) activity",
+               WHERE s.last_day IS NULL OR s.last_day >= ($2 AT TIME ZONE 'UTC')::date) activity",
     )
+    .bind::<Timestamptz, _>(Timestamp(now - 2 * HOUR))
+    .bind::<Timestamptz, _>(Timestamp(now - 24 * HOUR))
     .get_result(connection)
     .await
+}
+
+/// Returns the time of the server.
+pub(super) async fn server_time(connection: &mut AsyncPgConnection) -> QueryResult<Timestamp> {
+    #[derive(QueryableByName)]
+    struct Now {
+        #[diesel(sql_type = Timestamptz)]
+        now: Timestamp,
+    }
+    let Now { now } = sql_query("SELECT now() AS now").get_result(connection).await?;
+    Ok(now)
 }

@@ -1,9 +1,9 @@
-//! The backlog of a partition's log: the entries that are not committed yet.
+//! The backlog of a partition's log: the entries that are not committed yet, and their sensors.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use thicket_schema::{Entry, Item, PartitionId, Position};
+use thicket_schema::{Entry, FieldSet, Item, PartitionId, Position, SensorName};
 
 use super::{LogReader, RedisError};
 
@@ -72,6 +72,34 @@ async fn in_flight_of(
         records += page.iter().map(|entry| records_of(&entry.bytes)).sum::<u64>();
     }
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
+}
+
+/// Calls `found` with the sensors of every reading after the committed positions, each with a field
+/// set. A sensor is found several times. An entry that cannot be decoded has none.
+pub async fn waiting_sensors(
+    reader: &LogReader,
+    committed: &[(PartitionId, Position)],
+    mut found: impl FnMut(&SensorName, &FieldSet),
+) -> Result<(), RedisError> {
+    for part in committed.chunks(PARTITIONS) {
+        let mut waiting = reader.read_now(part, 1).await?;
+        while !waiting.is_empty() {
+            for (_, page) in &waiting {
+                for (sensor, fields) in
+                    page.iter().flat_map(|entry| Entry::series(&entry.bytes).unwrap_or_default())
+                {
+                    found(&sensor, &fields);
+                }
+            }
+            let next =
+                waiting.into_iter().filter_map(|(partition, page)| Some((partition, page.last()?.position)));
+            let next: Vec<_> = next.collect();
+            // A page of all partitions together is bounded.
+            let count = (PAGE / next.len().max(1) as u64).max(1);
+            waiting = reader.read_now(&next, count).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the number of records of an entry that will count as delivered. An entry that cannot be

@@ -36,7 +36,7 @@ pub use connection::{
 };
 pub use fred::clients::Client;
 pub use leases::{Leases, lease_holders};
-pub use log_backlog::{InFlight, in_flight};
+pub use log_backlog::{InFlight, in_flight, waiting_sensors};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use server::{RedisServer, RedisServerError};

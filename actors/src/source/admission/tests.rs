@@ -93,7 +93,7 @@ fn a_sensor_makes_two_past_days_an_hour() {
 }
 
 #[test]
-fn what_is_stored_is_known_and_what_is_not_is_forgotten_after_an_hour() {
+fn what_is_stored_is_known_and_what_is_not_is_forgotten_after_a_day() {
     let mut admission = Admission::new(LIMITS);
     assert_eq!(admission.admit(&reading("new", &["x"], NOW), NOW), Ok(()));
     let stored = || Stored {
@@ -101,9 +101,9 @@ fn what_is_stored_is_known_and_what_is_not_is_forgotten_after_an_hour() {
         field_sets: vec![reading("old", &["y"], NOW).fields],
         days: Vec::new(),
     };
-    admission.refresh(stored(), NOW + HOUR / 2);
+    admission.refresh(stored(), NOW + DAY / 2);
     assert_eq!(admission.sensors(), 2);
-    admission.refresh(stored(), NOW + HOUR);
+    admission.refresh(stored(), NOW + DAY);
     assert_eq!(admission.sensors(), 1);
     admission.limits.max_sensors = 1;
     assert_eq!(admission.admit(&reading("old", &["y"], NOW), NOW), Ok(()));
@@ -114,11 +114,33 @@ fn what_is_stored_is_known_and_what_is_not_is_forgotten_after_an_hour() {
 fn a_sensor_that_sends_stays_known_while_postgresql_stores_none() {
     let mut admission = Admission::new(LIMITS);
     for quarter in 0..9 {
-        let now = NOW + quarter * HOUR / 4;
+        let now = NOW + quarter * DAY / 4;
         assert_eq!(admission.admit(&reading("new", &["x"], now), now), Ok(()));
-        admission.refresh(Stored::default(), now + HOUR / 8);
+        admission.refresh(Stored::default(), now + DAY / 8);
         assert_eq!(admission.sensors(), 1);
     }
-    admission.refresh(Stored::default(), NOW + 3 * HOUR);
+    admission.refresh(Stored::default(), NOW + 3 * DAY);
+    assert_eq!(admission.sensors(), 0);
+}
+
+#[test]
+fn a_sensor_that_waits_in_the_log_is_not_new_and_stays_known_until_it_is_stored() {
+    let mut admission = Admission::new(AdmissionLimits { max_sensors: 100, ..LIMITS });
+    let name = |number: usize| format!("s{number}");
+    for number in 0..50 {
+        let waiting = reading(&name(number), &["a"], NOW);
+        admission.note(&waiting.sensor, &waiting.fields, NOW);
+    }
+    admission.refresh(Stored::default(), NOW);
+    for number in 0..50 {
+        assert_eq!(admission.admit(&reading(&name(number), &["a"], NOW), NOW), Ok(()), "{number}");
+    }
+    for new in ["a", "b", "c"] {
+        assert_eq!(admission.admit(&reading(new, &["a"], NOW), NOW), Ok(()), "all tokens are left");
+    }
+    assert_eq!(refused(admission.admit(&reading("d", &["a"], NOW), NOW)), Reason::TooManySensors);
+    admission.refresh(Stored::default(), NOW + DAY - 1);
+    assert_eq!(admission.sensors(), 53);
+    admission.refresh(Stored::default(), NOW + DAY);
     assert_eq!(admission.sensors(), 0);
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use thicket_testkit::timing::POLL_INTERVAL;
@@ -17,11 +17,11 @@ use crate::settings::{PARTITIONS, Settings};
 /// How long slow commits are blocked, and how long they are free in between.
 const BLOCKED: Duration = Duration::from_millis(150);
 const FREE: Duration = Duration::from_millis(60);
-/// How long a fail point may take to be reached.
+/// How long nothing may happen until a fail point is reached.
 const FIRE_LIMIT: Duration = Duration::from_secs(20);
-/// How long a takeover may take, far longer than a lease.
+/// How long nothing may happen until a takeover, far longer than a lease.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(15);
-/// How long it may take until a commit is fenced.
+/// How long nothing may happen until a commit is fenced.
 const FENCE_LIMIT: Duration = Duration::from_secs(20);
 
 impl CaseRun<'_> {
@@ -45,8 +45,8 @@ impl CaseRun<'_> {
             Action::Thaw(node) => self.engine(*node)?.signal(Signal::CONT)?,
             Action::UntilOwner(node) => self.until_owner(*node).await?,
             Action::UntilEnded(node) => {
-                let timeout = self.timeout;
-                ensure!(self.engine(*node)?.wait(timeout).await?.is_some(), "the engine still runs");
+                let ended = self.wait_while_active(*node, self.timeout).await?;
+                ensure!(ended.is_some(), "the engine still runs");
             }
             Action::UntilFenced(node) => self.until_fenced(*node).await?,
             Action::Reconfigure(node) => self.reconfigure(*node)?,
@@ -117,12 +117,12 @@ impl CaseRun<'_> {
 
     async fn until_killed(&mut self, node: Node) -> anyhow::Result<()> {
         let limit = self.timeout.min(FIRE_LIMIT);
-        let Some((engine, faults)) = self.engines.get_mut(node.name()) else {
-            bail!("node {} was not started", node.name())
-        };
-        let Some(status) = engine.wait(limit).await? else {
+        let Some(status) = self.wait_while_active(node, limit).await? else {
             self.unmet = true;
             bail!("the fail point did not fire: the engine still runs");
+        };
+        let Some((engine, faults)) = self.engines.get(node.name()) else {
+            bail!("node {} was not started", node.name())
         };
         ensure!(is_killed(status), "the engine ended otherwise: {status}");
         let fired = engine.fired();
@@ -143,9 +143,9 @@ impl CaseRun<'_> {
     async fn until_reply_lost(&mut self, node: Node) -> anyhow::Result<()> {
         let limit = self.timeout.min(FIRE_LIMIT);
         let line = log_lines::REPLY_LOST.text;
-        let started = Instant::now();
+        let mut progress = Progress::within(limit);
         while !self.engine(node)?.log().contains(line) {
-            if started.elapsed() > limit {
+            if progress.has_ended(self.activity().await) {
                 self.unmet = true;
                 bail!("the log does not say: {line}");
             }
@@ -155,10 +155,10 @@ impl CaseRun<'_> {
     }
 
     pub(super) async fn stop(&mut self, node: Node) -> anyhow::Result<()> {
-        let timeout = self.timeout;
-        let engine = self.engine(node)?;
-        engine.signal(Signal::TERM)?;
-        let Some(status) = engine.wait(timeout).await? else { bail!("the engine does not stop") };
+        self.engine(node)?.signal(Signal::TERM)?;
+        let Some(status) = self.wait_while_active(node, self.timeout).await? else {
+            bail!("the engine does not stop")
+        };
         ensure!(status.success(), "the engine stopped with {status}");
         Ok(())
     }
@@ -166,25 +166,28 @@ impl CaseRun<'_> {
     /// The error lists the sessions of the database: one of them may keep the node from its
     /// partitions.
     async fn until_owner(&mut self, node: Node) -> anyhow::Result<()> {
-        let started = Instant::now();
-        while self.metric(node, "thicket_partitions_owned").await? < f64::from(PARTITIONS) {
-            if started.elapsed() > TAKEOVER_LIMIT {
+        let mut progress = Progress::within(TAKEOVER_LIMIT);
+        loop {
+            let owned = self.metric(node, "thicket_partitions_owned").await?;
+            if owned >= f64::from(PARTITIONS) {
+                return Ok(());
+            }
+            if progress.has_ended((owned, self.activity().await)) {
                 let sessions = self.tables().await?.blocking_sessions().await?;
                 bail!(
-                    "node {} does not own all partitions within {TAKEOVER_LIMIT:?}\n    {sessions}",
+                    "node {} does not own all partitions, and nothing has happened for {TAKEOVER_LIMIT:?}\n    {sessions}",
                     node.name()
                 );
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        Ok(())
     }
 
     /// A node that is not fenced has broken no promise yet, so the case goes on; the tables will
     /// show it.
     async fn until_fenced(&mut self, node: Node) -> anyhow::Result<()> {
-        let started = Instant::now();
-        while started.elapsed() < FENCE_LIMIT {
+        let mut progress = Progress::within(FENCE_LIMIT);
+        while !progress.has_ended(self.activity().await) {
             if self.metric(node, "thicket_commits_fenced_total").await? > 0.5 {
                 return Ok(());
             }

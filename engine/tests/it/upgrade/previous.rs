@@ -1,0 +1,111 @@
+//! The previous release: its sources, and its binary, which is built from them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::BINARY;
+
+/// The variable that names another tag or commit than the newest tag.
+const GIVEN: &str = "THICKET_PREVIOUS";
+
+/// The versions of what is stored: the file, and the text before the number.
+const VERSIONS: [(&str, &str); 3] = [
+    ("schema/src/entry/layout.rs", "const VERSION: u8 ="),
+    ("schema/src/checkpoint.rs", "const VERSION: u16 ="),
+    ("detector/src/config.rs", "pub const ALGORITHM: u32 ="),
+];
+
+/// A release that is upgraded.
+pub(super) struct Previous {
+    pub(super) binary: PathBuf,
+    sources: PathBuf,
+}
+
+impl Previous {
+    /// Returns the newest release before this commit, or the tag or commit that `THICKET_PREVIOUS`
+    /// names, built. Returns why there is none as an error.
+    ///
+    /// # Panics
+    /// If the release cannot be built.
+    pub(super) fn get() -> Result<Self, String> {
+        let name = match std::env::var(GIVEN) {
+            Ok(name) => name,
+            Err(_) => newest_tag()?,
+        };
+        let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
+            .ok_or_else(|| format!("{name} is not in this clone"))?;
+        // The binary under test is in TARGET/PROFILE.
+        let target = Path::new(BINARY).ancestors().nth(2).unwrap();
+        let folder = target.join("previous").join(&commit[..12]);
+        let previous = Self { binary: folder.join("debug/thicket"), sources: folder.join("sources") };
+        if !previous.binary.exists() {
+            previous.unpack(&commit, &folder);
+            previous.build(target, &folder);
+        }
+        Ok(previous)
+    }
+
+    fn unpack(&self, commit: &str, folder: &Path) {
+        let _ = std::fs::remove_dir_all(folder);
+        std::fs::create_dir_all(&self.sources).unwrap();
+        let archive = folder.join("sources.tar");
+        git(&["archive", "--output", archive.to_str().unwrap(), commit]).unwrap();
+        let unpacked = Command::new("tar")
+            .args(["--extract", "--file"])
+            .arg(&archive)
+            .arg("--directory")
+            .arg(&self.sources)
+            .status();
+        assert!(unpacked.unwrap().success(), "{} cannot be unpacked", archive.display());
+    }
+
+    /// Builds the binary. Crates of others are taken from the build directory of this test, as far
+    /// as they are the same: `--workspace` gives them the features that they have there.
+    fn build(&self, target: &Path, folder: &Path) {
+        let built = Command::new("cargo")
+            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "thicket"])
+            .arg("--target-dir")
+            .arg(folder)
+            .env("CARGO_BUILD_BUILD_DIR", target)
+            .current_dir(&self.sources)
+            .status();
+        assert!(built.unwrap().success(), "{} cannot be built", self.sources.display());
+    }
+
+    /// Whether an engine of the previous release can go on with what this build has stored:
+    /// docs/upgrade.md, "How to go back".
+    pub(super) fn can_go_back(&self) -> bool {
+        let root = root();
+        VERSIONS.iter().all(|(file, start)| {
+            let [then, now] = [&self.sources, &root].map(|sources| {
+                let text = std::fs::read_to_string(sources.join(file)).unwrap_or_default();
+                text.split_once(start).and_then(|(_, rest)| Some(rest.split_once(';')?.0.trim().to_owned()))
+            });
+            then.is_some() && then == now
+        })
+    }
+}
+
+fn newest_tag() -> Result<String, String> {
+    let tags = git(&["tag", "--list", "v*", "--merged", "HEAD", "--sort=-v:refname"])
+        .ok_or("these sources are no clone of a repository")?;
+    if let Some(tag) = tags.lines().next() {
+        return Ok(tag.to_owned());
+    }
+    let is_shallow = git(&["rev-parse", "--is-shallow-repository"]).as_deref() == Some("true");
+    Err(if is_shallow {
+        "this clone is shallow and has no tag v* (git fetch --unshallow --tags)".to_owned()
+    } else {
+        format!("there is no tag v* before this commit, and {GIVEN} names none")
+    })
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs git in this clone, and returns what it printed if it succeeded.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(root()).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

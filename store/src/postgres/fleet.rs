@@ -1,0 +1,72 @@
+//! The fleet of sensors, as the tables show it: how many there are, and how much they send.
+
+use diesel::sql_types::{BigInt, Double, Nullable, Text, Timestamptz};
+use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use thicket_schema::Timestamp;
+
+use super::sensors::server_time;
+
+/// Sensors whose fields and rates stand for those of all. The ids are hashes, so the least ones are
+/// a random sample.
+const SAMPLE: i64 = 200;
+/// The newest readings of a sensor whose times give its rate.
+const READINGS: i64 = 50;
+/// A day in µs.
+const DAY: i64 = 86_400_000_000;
+
+/// The sensors that send readings, and the disk below their rows.
+#[derive(Clone, Debug, PartialEq, QueryableByName)]
+pub struct PresentFleet {
+    /// Sensors with a reading of yesterday or today.
+    #[diesel(sql_type = BigInt)]
+    pub sensors: i64,
+    /// Mean number of scored fields of a sensor, at least 1.
+    #[diesel(sql_type = Double)]
+    pub fields: f64,
+    /// Mean readings of a sensor in a second, by the times of its newest readings.
+    #[diesel(sql_type = Double)]
+    pub per_second: f64,
+    /// Bytes of the database.
+    #[diesel(sql_type = BigInt)]
+    pub database_bytes: i64,
+    /// The server's directory, if the server runs on this machine and lets this user ask.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub local_directory: Option<String>,
+}
+
+/// Describes the sensors that send readings.
+pub async fn present_fleet(connection: &mut AsyncPgConnection) -> QueryResult<PresentFleet> {
+    // With a time as a value, the query is planned over the days after it only, not over all days.
+    let since = Timestamp(server_time(connection).await?.0.div_euclid(DAY) * DAY - DAY);
+    // A field that is not decided yet may become a scored one. A sensor that has sent one reading
+    // lately has no rate of its own: it counts as one reading a day.
+    sql_query(
+        "WITH sending AS (
+             SELECT id, fields, last_day FROM sensors WHERE last_day >= ($3 AT TIME ZONE 'UTC')::date),
+         sample AS (SELECT * FROM sending ORDER BY id LIMIT $1),
+         rates AS (
+             SELECT coalesce((newest.readings - 1) / nullif(extract(epoch FROM newest.last - newest.first), 0), 1.0 / 86400)::float8 AS per_second
+             FROM sample s CROSS JOIN LATERAL (
+                 SELECT count(*) AS readings, min(ts) AS first, max(ts) AS last
+                 FROM (SELECT ts FROM readings r
+                       WHERE r.sensor = s.id AND r.ts >= $3
+                       ORDER BY ts DESC LIMIT $2) newest) newest),
+         widths AS (
+             SELECT greatest(1, cardinality(s.fields)
+                        - (SELECT count(*) FROM sensor_fields f WHERE f.sensor = s.id AND f.standing <> 'scored'))::float8 AS fields
+             FROM sample s)
+         SELECT (SELECT count(*) FROM sending) AS sensors,
+                coalesce((SELECT avg(fields) FROM widths), 1) AS fields,
+                coalesce((SELECT avg(per_second) FROM rates), 0) AS per_second,
+                pg_database_size(current_database()) AS database_bytes,
+                CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE')
+                          AND coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true)
+                     THEN current_setting('data_directory') END AS local_directory",
+    )
+    .bind::<BigInt, _>(SAMPLE)
+    .bind::<BigInt, _>(READINGS)
+    .bind::<Timestamptz, _>(since)
+    .get_result(connection)
+    .await
+}
