@@ -99,6 +99,19 @@ fn mosquitto_carries_a_message_of_ten_megabytes() {
 }
 
 #[test]
+fn mosquitto_acknowledges_no_message_that_it_drops_for_its_size() {
+    let directory = directory();
+    let server = Mosquitto::start(directory.path()).unwrap();
+    let mut reader = Mqtt::connect(server.port(), "reader", true);
+    reader.subscribe("sensors/#");
+    let device = Mqtt::connect(server.port(), "device", true);
+    assert!(device.loses_connection_by_publishing("sensors/a", &vec![b'7'; 16 << 20]));
+    let mut device = Mqtt::connect(server.port(), "device", true);
+    device.publish("sensors/a", b"1", false);
+    assert_eq!(reader.receive().1, b"1");
+}
+
+#[test]
 fn postgres_keeps_what_it_committed_through_a_crash() {
     let directory = directory();
     let mut server = Postgres::start(directory.path()).unwrap();

@@ -13,8 +13,8 @@
 //!   causes as text.
 //! - [`template`]: the body of a webhook.
 //! - [`receivers`]: sends a message: `webhook`, `mqtt` or `email`.
-//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route. `shared`: what
-//!   both need.
+//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route. `retained`: repeats
+//!   what a broker may have lost. `shared`: what both tasks need.
 
 pub mod config;
 mod keys;
@@ -22,6 +22,7 @@ pub mod message;
 pub mod notifier;
 mod outbox;
 pub mod receivers;
+mod retained;
 pub mod route;
 mod sender;
 mod shared;

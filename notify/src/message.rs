@@ -4,14 +4,22 @@ use serde::Serialize;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{Anomaly, MessageEvent, NotificationKind, OutgoingMessage, serialize_causes};
 
+use crate::config::ReceiverKind;
 use crate::{keys, words};
 
-/// Anomalies that the text of a message names. It counts the others.
+/// Anomalies that the text of a message names at most. It counts the others.
 const NAMED: usize = 10;
 /// Characters of a line of the text.
 const LINE: usize = 300;
+/// Characters of the title. `PagerDuty` takes 1,024.
+const TITLE: usize = 200;
+/// Bytes of the text in Slack's escapes. With the title, Slack takes 4,000 characters, and ntfy takes
+/// 4,096 bytes.
+const TEXT: usize = 2_800;
 /// Causes that a line names.
 const CAUSES: usize = 2;
+const OPEN: &str = "open";
+const OVER: &str = "over";
 
 /// A message, as templates see it. Every text can be sent to a receiver; none is a secret.
 #[derive(Clone, Debug, Serialize)]
@@ -93,23 +101,33 @@ impl Message {
         Self::of(origin, site, key, *open, events)
     }
 
-    /// Creates a message that tests a route. It looks like one about an anomaly.
-    pub fn test(origin: Origin<'_>, anomaly: Anomaly) -> Self {
+    /// Creates a message that tests a route. It looks like one about an anomaly that is over. A broker is
+    /// also told that it goes on before, so that a subscriber sees the retained message come and go.
+    pub fn test(origin: Origin<'_>, over: Anomaly, receiver: ReceiverKind) -> Self {
         let Origin { deployment, route } = origin;
-        let key = format!("{deployment}/test/{route}/{}", anomaly.started);
-        let (site, kinds) = (anomaly.sensor.clone(), vec![NotificationKind::Opened, NotificationKind::Ended]);
-        let event = Event::new(deployment, MessageEvent { anomaly, kinds });
-        let mut message = Self::of(origin, &site, &key, 0, vec![event]);
+        let (site, key) = (over.sensor.clone(), format!("{deployment}/test/{route}/{}", over.started));
+        let kinds = vec![NotificationKind::Opened, NotificationKind::Ended];
+        let event = |anomaly| Event::new(deployment, MessageEvent { anomaly, kinds: kinds.clone() });
+        let open = (receiver == ReceiverKind::Mqtt).then(|| event(Anomaly { ended: None, ..over.clone() }));
+        let mut message = Self::of(origin, &site, &key, 0, vec![event(over)]);
         message.is_test = true;
-        message.title = format!("Test of the route {route}: {}", message.title);
+        message.title = cut(&format!("Test of the route {route}: {}", message.title), TITLE);
+        message.events.splice(0..0, open);
         message
     }
 
+    /// Creates a message with the present states of anomalies, which a broker retains.
+    pub(crate) fn of_states(origin: Origin<'_>, states: Vec<MessageEvent>) -> Self {
+        let events = states.into_iter().map(|event| Event::new(origin.deployment, event)).collect();
+        Self::of(origin, "", "", 0, events)
+    }
+
+    /// Returns whether no announced anomaly of the site goes on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.status == OVER
+    }
+
     fn of(origin: Origin<'_>, site: &str, key: &str, open: i64, events: Vec<Event>) -> Self {
-        let mut lines: Vec<String> = events.iter().take(NAMED).map(|event| cut(&event.line())).collect();
-        if events.len() > NAMED {
-            lines.push(format!("and {} more", events.len() - NAMED));
-        }
         let is_open = open > 0 || events.iter().any(|event| event.ended.is_none());
         Self {
             deployment: origin.deployment.to_owned(),
@@ -117,11 +135,11 @@ impl Message {
             site: site.to_owned(),
             key: key.to_owned(),
             site_key: keys::of_site(origin.deployment, site),
-            status: if is_open { "open" } else { "over" },
+            status: if is_open { OPEN } else { OVER },
             open,
             is_test: false,
-            title: cut(&title(site, open, &events)),
-            text: lines.join("\n"),
+            title: cut(&title(site, open, &events), TITLE),
+            text: text(&events),
             total: events.len(),
             events,
         }
@@ -136,6 +154,32 @@ fn title(site: &str, open: i64, events: &[Event]) -> String {
     }
 }
 
+/// Returns a line for each of the first anomalies, as many as there is room for.
+fn text(events: &[Event]) -> String {
+    let (mut lines, mut room) = (Vec::new(), TEXT);
+    for event in events.iter().take(NAMED) {
+        let line = cut(&event.line(), LINE);
+        let Some(left) = room.checked_sub(escaped_bytes(&line)) else { break };
+        room = left;
+        lines.push(line);
+    }
+    if lines.len() < events.len() {
+        lines.push(format!("and {} more", events.len() - lines.len()));
+    }
+    lines.join("\n")
+}
+
+/// Returns the bytes that a line takes in the template for Slack.
+fn escaped_bytes(line: &str) -> usize {
+    let bytes = |character: char| match character {
+        '&' => "&amp;".len(),
+        '<' | '>' => "&lt;".len(),
+        '@' | ':' | ']' => 1 + '\u{200b}'.len_utf8(),
+        other => other.len_utf8(),
+    };
+    line.chars().map(bytes).sum::<usize>() + 1
+}
+
 impl Event {
     fn new(deployment: &str, MessageEvent { anomaly, kinds }: MessageEvent) -> Self {
         let causes = anomaly.causes.iter().filter(|cause| cause.share > 0.0).take(CAUSES);
@@ -147,7 +191,7 @@ impl Event {
         Self {
             key: keys::of_anomaly(deployment, &anomaly.sensor, anomaly.started),
             kinds: kinds.into_iter().map(NotificationKind::name).collect(),
-            status: if anomaly.ended.is_some() { "over" } else { "open" },
+            status: if anomaly.ended.is_some() { OVER } else { OPEN },
             started: anomaly.started,
             ended: anomaly.ended,
             accepted: anomaly.accepted,
@@ -189,11 +233,19 @@ impl Event {
     }
 }
 
-/// Cuts a line that is too long, and removes line breaks: names and remarks come from outside.
-fn cut(line: &str) -> String {
-    let flat = line.chars().map(|character| if character.is_control() { ' ' } else { character });
-    if line.chars().count() <= LINE {
+/// Cuts a line that is too long. Replaces line breaks and characters that are invisible or change the
+/// direction of the text: names and remarks come from outside.
+fn cut(line: &str, longest: usize) -> String {
+    let flat = line.chars().map(|character| if is_unsafe(character) { ' ' } else { character });
+    if line.chars().count() <= longest {
         return flat.collect();
     }
-    flat.take(LINE - 1).chain(['…']).collect()
+    flat.take(longest - 1).chain(['…']).collect()
+}
+
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -52,6 +52,10 @@ async fn tick(shared: &Shared, due: &mut Due) -> Result<bool, StoreError> {
     .await?;
     for route in &distribution.refused {
         shared.metrics.notifications.notifications_refused.with_label_values(&[route]).inc();
+        if let Some(repeated) = complaints::due("announce an anomaly", route) {
+            let text = "anomalies are not announced: notify.max_waiting notifications wait for the route";
+            tracing::warn!(route, repeated, "{text}");
+        }
     }
     if due.counted.is_none_or(|counted| counted.elapsed() >= COUNT) {
         count(shared, &mut connection).await?;

@@ -1,7 +1,7 @@
 //! The receivers of messages: webhooks, brokers and mail servers.
 
 mod email;
-mod mqtt;
+pub(crate) mod mqtt;
 mod webhook;
 
 use std::time::Duration;
@@ -27,11 +27,26 @@ pub enum SendError {
     #[error("{0}")]
     Unavailable(String),
     /// It may accept the message after this time.
-    #[error("too many requests; it asks to wait {} s", .0.as_secs())]
+    #[error("the receiver asks to wait {} s", .0.as_secs())]
     Later(Duration),
     /// It will hardly accept the message ever.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Returns what to do about an error of a connection, to append to its text; empty if the text says all.
+fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inner = inner.map(|inner| inner as &(dyn std::error::Error + 'static));
+        let tls = [Some(error), inner].into_iter().flatten().find_map(|error| error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) = tls {
+            return "; set ca to a file with the certificate of the CA that has signed the receiver's";
+        }
+        cause = error.source();
+    }
+    ""
 }
 
 impl Receiver {

@@ -2,6 +2,7 @@
 //! A message is repeated with backoff until the receiver accepts it. Meanwhile the next
 //! notifications wait, and become one message for each site.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -17,6 +18,7 @@ use wildmatch::WildMatch;
 use crate::keys;
 use crate::message::{Message, Origin};
 use crate::receivers::SendError;
+use crate::retained::{Retained, watch};
 use crate::route::{Moment, Route};
 use crate::shared::Shared;
 
@@ -36,10 +38,19 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// Attempts after which a message that the receiver refuses is given up.
 const REFUSALS: i32 = 3;
+/// A message counts as sent only when the receiver has accepted it.
+const SENT_AFTER_ACCEPTED: &str = "rule.sent_after_accepted";
 
 /// Sends until the actor ends.
 pub(crate) async fn run(shared: Shared, route: Route) {
-    let mut sender = Sender { shared, route, renewed: None, reminded: None };
+    // Nothing is known of the broker yet.
+    let is_stale = AtomicBool::new(true);
+    let watched = route.clone();
+    let sender = Sender { shared, route, renewed: None, reminded: None, retained: Retained::new(&is_stale) };
+    tokio::join!(send(sender), watch(&watched, &is_stale));
+}
+
+async fn send(mut sender: Sender<'_>) {
     loop {
         let ticked = tokio::time::timeout(LIMIT, sender.tick()).await;
         match ticked.unwrap_or(Err(StoreError::Silent(LIMIT))) {
@@ -57,15 +68,16 @@ pub(crate) async fn run(shared: Shared, route: Route) {
     }
 }
 
-struct Sender {
+struct Sender<'a> {
     shared: Shared,
     route: Route,
     /// When this node last renewed its hold of the route; `None` while another node holds it.
     renewed: Option<Instant>,
     reminded: Option<Instant>,
+    retained: Retained<'a>,
 }
 
-impl Sender {
+impl Sender<'_> {
     /// Returns whether there may be more to do at once.
     async fn tick(&mut self) -> Result<bool, StoreError> {
         let mut connection = self.shared.connection().await?;
@@ -73,6 +85,12 @@ impl Sender {
             && !self.hold(&mut connection).await?
         {
             return Ok(false);
+        }
+        if self.retained.is_due(&self.route) {
+            if !self.hold(&mut connection).await? {
+                return Ok(false);
+            }
+            return self.retained.send_page(&self.shared, &self.route, connection).await;
         }
         self.remind(&mut connection).await?;
         self.decide(&mut connection).await?;
@@ -93,10 +111,20 @@ impl Sender {
         drop(connection);
         let origin = Origin { deployment: &self.shared.deployment, route: &self.route.config.name };
         let message = Message::new(origin, &outgoing, events);
+        if !faults::keeps(SENT_AFTER_ACCEPTED) {
+            self.note(&outgoing, Ok(())).await?;
+        }
         faults::pass("notify.before");
+        if message.is_over() {
+            faults::pass("over.before");
+        }
         let sent = self.route.receiver.send(&message, self.route.config.timeout).await;
         faults::pass("notify.after");
+        if message.is_over() {
+            faults::pass("over.after");
+        }
         self.note(&outgoing, sent).await?;
+        faults::pass("sent.after");
         Ok(true)
     }
 
@@ -119,7 +147,9 @@ impl Sender {
         if every.is_zero() || self.reminded.is_some_and(|reminded| reminded.elapsed() < REMIND) {
             return Ok(());
         }
-        remind(connection, &self.route.config.name, every).await?;
+        if remind(connection, &self.route.config.name, every).await? > 0 {
+            faults::pass("remind.after");
+        }
         self.reminded = Some(Instant::now());
         Ok(())
     }
@@ -136,7 +166,12 @@ impl Sender {
             silences: silences.iter().map(|silence| WildMatch::new(&silence.pattern)).collect(),
         };
         let changes = self.route.decide(&held, &moment);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        faults::pass("decide.before");
         change_deliveries(connection, name, &changes, self.route.config.group_wait).await?;
+        faults::pass("decide.after");
         Ok(())
     }
 

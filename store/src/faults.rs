@@ -35,19 +35,44 @@ pub const FAIL_POINTS: [&str; 27] = [
     "restore.after",
 ];
 
-/// The fail points around the sending of a notification. Only an engine with routes passes them.
-pub const NOTIFICATION_POINTS: [&str; 2] = ["notify.before", "notify.after"];
+/// Every fail point of notifications, in the order that data flows. Only an engine with routes passes
+/// them, and only if there is something to do. `summary`: a message of several notifications.
+/// `over`: a message that a site has no open anomaly any more. `retain` and `clear`: the retained
+/// MQTT message of an anomaly that goes on, and of one that is over.
+pub const NOTIFICATION_POINTS: [&str; 20] = [
+    "distribute.before",
+    "distribute.partial",
+    "distribute.after",
+    "remind.after",
+    "decide.before",
+    "decide.after",
+    "compose.before",
+    "compose.partial",
+    "compose.after",
+    "summary.partial",
+    "summary.after",
+    "notify.before",
+    "over.before",
+    "retain.before",
+    "retain.after",
+    "clear.before",
+    "clear.after",
+    "notify.after",
+    "over.after",
+    "sent.after",
+];
 
 /// The fail points that drop a reply instead of ending the process.
 pub const LOST_REPLIES: [&str; 2] = ["append.lost", "commit.lost"];
 
 /// Every rule that a crash test can break.
-pub const RULES: [&str; 5] = [
+pub const RULES: [&str; 6] = [
     "rule.acknowledge_after_append",
     "rule.position_with_rows",
     "rule.rows_before_checkpoint",
     "rule.epoch_is_checked",
     "rule.append_once",
+    "rule.sent_after_accepted",
 ];
 
 /// Poison values. A reading whose first value is one of these acts on its thread if the fail point
@@ -100,6 +125,12 @@ pub fn keeps(rule: &'static str) -> bool {
 pub fn algorithm(own: u32) -> u32 {
     fail_point!("later-algorithm", |_| own + 1);
     own
+}
+
+/// Whether this build reads entries of a later format: the fail point `later-format` is set.
+pub fn reads_later_format() -> bool {
+    fail_point!("later-format", |_| true);
+    false
 }
 
 /// Acts as a poison reading if the first value of a reading is a poison value, and the fail point

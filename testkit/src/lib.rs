@@ -23,6 +23,7 @@
 //!   cut. [`silent_proxy`]: one that keeps its connections and forwards no byte.
 //! - [`small_disk`]: a disk that can be filled. [`remote_host`]: a server whose host can vanish.
 //!   [`wrong_clock`]: a wall clock that jumps. The first two need the rights of root.
+//! - [`receivers`]: receivers of notifications.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
 //! - `http`, `metrics`: a request to the engine, and its metrics. `system`: programs of the system.
 //! - [`timing`]: how often and how long a test waits.
@@ -45,6 +46,7 @@ pub mod log_lines;
 mod metrics;
 pub mod moves;
 pub mod publisher;
+pub mod receivers;
 pub mod redis;
 pub mod remote_host;
 pub mod samples;

@@ -25,7 +25,7 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
     let is_record = |slot: &&RecordSlot| !matches!(slot.content, Content::Control(_));
     batch.delivered = range.slots.iter().filter(is_record).count() as u64;
     let mut seen = BTreeSet::new();
-    let mut events = BTreeMap::new();
+    let (mut events, mut places_of_events) = (Vec::new(), BTreeMap::new());
     for slot in range.slots {
         batch.received.push(slot.received);
         let (sensor, index) = match &slot.content {
@@ -86,7 +86,13 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
                 let row = scored_row(reading, detection, config.identity);
                 batch.rows.push(LoggedRow { position: slot.position, row: placed(row, place) });
                 if let Some(event) = &detection.event {
-                    events.insert((reading.sensor.id(), event.started), event.clone());
+                    let id = reading.sensor.id();
+                    let place = *places_of_events.entry((id, event.started)).or_insert(events.len());
+                    if place == events.len() {
+                        events.push((id, event));
+                    } else {
+                        events[place] = (id, event);
+                    }
                 }
             }
         }
@@ -104,7 +110,8 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
             batch.fields.insert(sensor.sensor.id(), report.clone());
         }
     }
-    batch.anomalies = events.iter().map(|((sensor, _), event)| anomaly_row(*sensor, event)).collect();
+    // In the order of the log, also if the clock of a sensor goes back: notifications have this order.
+    batch.anomalies = events.into_iter().map(|(sensor, event)| anomaly_row(sensor, event)).collect();
     batch
 }
 

@@ -20,14 +20,16 @@ mod fields;
 mod http;
 mod lamps;
 mod mqtt;
+mod newer_build;
 mod notifications;
+mod notify_receivers;
+mod notify_retained;
 mod outages;
 mod passwords;
 mod payloads;
 mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
-mod receivers;
 mod reconcile;
 mod restart;
 mod retention;

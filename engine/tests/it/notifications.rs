@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use thicket_schema::SensorName;
+use thicket_testkit::receivers::{Answer, HttpReceiver, Posted, SmtpReceiver, free_port};
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv, broker_login, log_lines};
+use thicket_testkit::{Config, Samples, TestEnv, broker_login, log_lines, receivers};
 use toml::{Table, Value};
 
-use crate::receivers::{HttpReceiver, Posted, SmtpReceiver, free_port};
 use crate::support::{json, start, stderr, stdout};
 
 const SENSORS: usize = 6;
 /// Each sensor has a spike at reading 310.
 const READINGS: i64 = 400;
-const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
+pub(crate) const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
     + (SELECT count(*) FROM notification_deliveries WHERE state IN ('held', 'waiting', 'sending'))";
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A route without waits.
-fn route(name: &str, url: &str) -> Table {
+pub(crate) fn route(name: &str, url: &str) -> Table {
     let keys: [(&str, Value); 6] = [
         ("name", name.into()),
         ("url", url.into()),
@@ -31,18 +31,18 @@ fn route(name: &str, url: &str) -> Table {
     keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn with(mut route: Table, keys: &[(&str, Value)]) -> Table {
+pub(crate) fn with(mut route: Table, keys: &[(&str, Value)]) -> Table {
     route.extend(keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     route
 }
 
-fn config(routes: Vec<Table>) -> Config {
+pub(crate) fn config(routes: Vec<Table>) -> Config {
     let routes: Vec<Value> = routes.into_iter().map(Value::Table).collect();
     TestEnv::config().small_detector().set("notify.routes", routes)
 }
 
 /// Waits until a condition holds.
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < LIMIT, "{what}");
@@ -51,7 +51,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Stores an anomaly and its notification, as the commit does.
-async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
+pub(crate) async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
     let id = SensorName::new(sensor).unwrap().id();
     env.execute(&format!(
         "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ({id}, '{sensor}', 1, '{{a}}', now()) ON CONFLICT DO NOTHING;
@@ -63,7 +63,7 @@ async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
 }
 
 /// Ends an anomaly.
-async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
+pub(crate) async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
     let id = SensorName::new(sensor).unwrap().id();
     env.execute(&format!(
         "UPDATE anomalies SET ended = to_timestamp({started} + 60) WHERE sensor = {id} AND started = to_timestamp({started});
@@ -74,7 +74,7 @@ async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
 
 /// Checks that everything in the outbox was said, in the order of each sensor, and that only equal
 /// messages have equal keys.
-async fn assert_all_said(env: &TestEnv, posted: &[Posted]) {
+pub(crate) async fn assert_all_said(env: &TestEnv, posted: &[Posted]) {
     let mut of_keys: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     let mut of_sensors: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for post in posted {
@@ -232,7 +232,7 @@ async fn a_route_may_have_its_name_from_the_default() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     let receiver = HttpReceiver::start();
-    receiver.answer(422);
+    receiver.answer(Answer::Status(422));
     let env = start(config(vec![route("hook", &receiver.url())])).await;
     let engine = env.engine().await;
     open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
@@ -240,7 +240,7 @@ async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     engine.until_metric("thicket_notifications_failed_total", 1.0).await;
     let list = stdout(&env.thicket(&["notify", "list"]));
     assert!(list.contains("failed") && list.contains("3 attempts: HTTP 422"), "{list}");
-    receiver.answer(200);
+    receiver.answer(Answer::Status(200));
     open_anomaly(&env, "site-1/b", 1_000, 1.0).await;
     env.until(PENDING, 0).await;
     assert_eq!(receiver.posted().len(), 1);
@@ -319,7 +319,7 @@ async fn every_shape_can_be_tested_without_an_engine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e_mail_names_the_anomalies() {
-    let server = SmtpReceiver::start().await;
+    let server = SmtpReceiver::start().await.unwrap();
     let mail = with(
         route("mail", &server.url()),
         &[
@@ -345,34 +345,9 @@ async fn e_mail_names_the_anomalies() {
 }
 
 /// Returns the retained messages of a filter.
-async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::Value> {
-    let (filter, port) = (filter.to_owned(), env.servers.mosquitto.port());
-    let client = format!("retained-{:x}", rand());
-    let mut options = rumqttc::MqttOptions::new(client, "127.0.0.1", port);
-    options.set_max_packet_size(1 << 20, 1 << 20);
-    let (user, password) = broker_login();
-    options.set_credentials(user, password);
-    let (client, mut event_loop) = rumqttc::AsyncClient::new(options, 10);
-    client.subscribe(filter, rumqttc::QoS::AtLeastOnce).await.unwrap();
-    // The broker sends retained messages after the acknowledgement, and then answers a message to
-    // itself.
-    client.subscribe("test/mark", rumqttc::QoS::AtLeastOnce).await.unwrap();
-    client.publish("test/mark", rumqttc::QoS::AtLeastOnce, false, "").await.unwrap();
-    let mut found = BTreeMap::new();
-    loop {
-        if let rumqttc::Event::Incoming(rumqttc::Packet::Publish(message)) = event_loop.poll().await.unwrap()
-        {
-            if message.topic == "test/mark" {
-                return found;
-            }
-            found.insert(message.topic, serde_json::from_slice(&message.payload).unwrap());
-        }
-    }
-}
-
-fn rand() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    RandomState::new().build_hasher().finish()
+pub(crate) async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::Value> {
+    let found = receivers::retained(env.servers.mosquitto.port(), filter).await.unwrap();
+    found.into_iter().map(|(topic, payload)| (topic, serde_json::from_slice(&payload).unwrap())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ mod previous;
 use std::io::Write as _;
 
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv};
+use thicket_testkit::{Config, Engine, Samples, TestEnv, log_lines};
 
 use crate::support::{BINARY, undisturbed};
 use previous::Previous;
@@ -17,6 +17,46 @@ const ALGORITHM: &str = "SELECT min(algorithm) FROM partitions";
 
 fn config() -> Config {
     TestEnv::config().set("checkpoint.every", 50)
+}
+
+/// Two nodes of a deployment.
+struct Nodes {
+    active: Engine,
+    standby: Engine,
+}
+
+/// How a node ends.
+enum End {
+    Terminated,
+    Killed,
+}
+
+impl Nodes {
+    async fn start(env: &TestEnv) -> Self {
+        Self { active: env.engine().await, standby: standby(env).await }
+    }
+
+    /// Ends the active node. The standby takes over, and a node of the current binary becomes the
+    /// standby.
+    async fn replace_active(self, env: &TestEnv, end: End) -> Self {
+        match end {
+            End::Terminated => assert!(self.active.terminate().await.success()),
+            End::Killed => self.active.kill(),
+        }
+        self.standby.until_ready().await;
+        Self { active: self.standby, standby: standby(env).await }
+    }
+
+    async fn terminate(self) {
+        assert!(self.standby.terminate().await.success());
+        assert!(self.active.terminate().await.success());
+    }
+}
+
+async fn standby(env: &TestEnv) -> Engine {
+    let engine = env.launch(&config(), &[]);
+    engine.until_logged(log_lines::SUBSCRIPTION_HELD).await;
+    engine
 }
 
 /// Two nodes are replaced one by one, and one of them is killed. Then the nodes of the previous
@@ -36,43 +76,35 @@ async fn a_rolling_upgrade_from_the_previous_release_changes_no_row() {
     // The tables are those of the previous release.
     let mut env = TestEnv::start(old, config()).await;
     let publisher = env.publisher();
-    let (first, second) = (env.engine().await, env.engine().await);
+    let mut nodes = Nodes::start(&env).await;
     samples.deliver(&publisher, 0..60).await;
     env.until_scored(samples.records(60)).await;
-
     let algorithm = env.number(ALGORITHM).await;
 
     // The old nodes go on while the tables are upgraded.
     env.set_binary(BINARY);
     assert!(env.thicket(&["migrate"]).status.success());
     samples.deliver(&publisher, 60..90).await;
-    assert!(first.terminate().await.success());
-    let first = env.engine().await;
+    nodes = nodes.replace_active(&env, End::Terminated).await;
     samples.deliver(&publisher, 90..150).await;
-    second.kill();
-    let second = env.engine().await;
+    nodes = nodes.replace_active(&env, End::Killed).await;
     samples.deliver(&publisher, 150..180).await;
     env.until_scored(samples.records(180)).await;
 
-    let mut nodes = [first, second];
     if previous.can_go_back() {
-        for binary in [old, BINARY] {
-            env.set_binary(binary);
-            for node in &mut nodes {
-                let replaced = std::mem::replace(node, env.engine().await);
-                assert!(replaced.terminate().await.success());
-            }
-            let delivered = if binary == old { 180..220 } else { 220..250 };
-            samples.deliver(&publisher, delivered).await;
-        }
+        env.set_binary(old);
+        nodes = nodes.replace_active(&env, End::Terminated).await;
+        nodes = nodes.replace_active(&env, End::Terminated).await;
+        samples.deliver(&publisher, 180..220).await;
+        env.set_binary(BINARY);
+        nodes = nodes.replace_active(&env, End::Terminated).await;
+        nodes = nodes.replace_active(&env, End::Terminated).await;
+        samples.deliver(&publisher, 220..READINGS).await;
     } else {
-        samples.deliver(&publisher, 180..250).await;
+        samples.deliver(&publisher, 180..READINGS).await;
     }
-    samples.deliver(&publisher, 250..READINGS).await;
     env.until_scored(samples.records(READINGS)).await;
-    for node in nodes {
-        assert!(node.terminate().await.success());
-    }
+    nodes.terminate().await;
     if env.number(ALGORITHM).await == algorithm {
         env.snapshot().await.assert_same(&undisturbed(config(), &samples, READINGS).await);
     } else {

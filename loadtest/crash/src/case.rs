@@ -77,6 +77,10 @@ pub enum Action {
     UntilEnded(Node),
     /// Waits until a commit of the engine is fenced.
     UntilFenced(Node),
+    /// Makes the receiver of notifications answer with this status; 200 ends it.
+    Refuse(u16),
+    /// Waits until the receiver of notifications has refused this many attempts.
+    UntilRefused(usize),
     /// Writes another `[detector]` section to the engine's file and sends SIGHUP.
     Reconfigure(Node),
     /// Deletes the leases of all partitions from Redis, as if they had expired.
@@ -169,6 +173,8 @@ pub struct Case {
     pub setting: Setting,
     /// Additional environment variables of the engines.
     pub environment: Vec<(&'static str, &'static str)>,
+    /// Whether its engines send notifications.
+    pub notified: bool,
     /// Whether no message is delivered twice: the ledger must count exactly what was published.
     pub exact: bool,
     /// Whether the broker may repeat a message as a new one: dead letters are compared as a set.
@@ -185,6 +191,7 @@ impl Case {
             broken: None,
             setting: Setting::Plain,
             environment: Vec::new(),
+            notified: false,
             exact: false,
             dead_letters_may_repeat: false,
         }

@@ -44,7 +44,10 @@ pub(crate) fn reached(place: &str) -> (u64, u64) {
         "trim" => (1, 5),
         "renewal" => (3, 7),
         "restore" => (1, 8),
-        "quarantine" => (1, 4),
+        "quarantine" | "compose" | "notify" | "sent" | "over" => (1, 4),
+        // Most anomalies are over before the broker is told of them.
+        "retain" => (1, 3),
+        "clear" => (1, 6),
         _ => (1, 2),
     }
 }

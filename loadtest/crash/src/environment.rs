@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use thicket_compose::Servers;
 use thicket_testkit::publisher::forget_session;
+use thicket_testkit::receivers::{Answer, HttpReceiver};
 use thicket_testkit::{Addresses, RedisProbe, SmallDisk, Tables};
 
 use crate::settings::{PARTITIONS, Settings, client_id};
@@ -34,6 +35,8 @@ pub enum Server {
 /// Servers under a directory of their own.
 pub struct Environment {
     servers: Servers,
+    /// Where the engines send notifications.
+    receiver: HttpReceiver,
     directory: PathBuf,
     cases: u32,
     /// The disks of PostgreSQL and Redis, if they have disks of their own. Unmounted after the
@@ -55,6 +58,13 @@ pub(crate) struct Workspace {
     /// Where its engines write.
     pub(crate) directory: PathBuf,
     database: String,
+}
+
+impl Workspace {
+    /// Returns the name of its database, which no other case of the environment has.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
 }
 
 impl Environment {
@@ -83,11 +93,15 @@ impl Environment {
         std::fs::create_dir_all(directory)?;
         let path = directory.to_owned();
         let servers = tokio::task::spawn_blocking(move || Servers::start(&path)).await??;
-        let environment = Self { servers, directory: directory.to_owned(), cases: 0, disks };
+        let receiver = HttpReceiver::try_start(0, None)?;
+        let environment = Self { servers, receiver, directory: directory.to_owned(), cases: 0, disks };
         let mut admin = Tables::open(&environment.url(ADMIN)).await?;
         admin.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
         let config = directory.join("migrate.toml");
-        std::fs::write(&config, Settings::default().file(&environment.addresses(TEMPLATE), "migrate"))?;
+        std::fs::write(
+            &config,
+            Settings::default().file(&environment.addresses(TEMPLATE), "migrate", vec![]),
+        )?;
         let migrated = Command::new(binary).arg("--config").arg(&config).arg("migrate").output()?;
         ensure!(
             migrated.status.success(),
@@ -110,6 +124,8 @@ impl Environment {
         admin.execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).await?;
         let redis = RedisProbe::connect(&self.servers.redis.url(), PARTITIONS).await?;
         redis.delete_everything().await?;
+        self.receiver.forget();
+        self.receiver.answer(Answer::Status(200));
         let directory = self.directory.join(format!("{:03}-{name}", self.cases));
         std::fs::create_dir_all(&directory)?;
         Ok(Workspace { addresses: self.addresses(&database), directory, database })
@@ -190,6 +206,11 @@ impl Environment {
 
     pub(crate) fn broker_port(&self) -> u16 {
         self.servers.mosquitto.port()
+    }
+
+    /// Returns where the engines send notifications.
+    pub(crate) fn receiver(&self) -> &HttpReceiver {
+        &self.receiver
     }
 
     /// Returns where its servers and cases have their files.

@@ -4,9 +4,11 @@
 //! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for
 //!   dead
 //! - `outages`: a server is full, locked or unreachable, a clock jumps, memory is used up
+//! - `notifications`: the sender of notifications is killed, or its receiver does not accept
 //! - `settings`: settings that may not change a row
 
 mod engines;
+mod notifications;
 mod outages;
 mod servers;
 mod settings;
@@ -23,6 +25,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
     cases.extend(servers::cases());
     cases.extend(zombies::cases());
     cases.extend(outages::cases());
+    cases.extend(notifications::cases(dice));
     cases.extend(settings::cases(dice));
     cases
 }
@@ -52,6 +55,7 @@ pub fn mutations(seed: u64) -> Vec<Mutation> {
             vec![zombies::lease_lost(1), zombies::lease_lost(2), zombies::lease_lost(3)],
         ),
         of("rule.append_once", engines::append_cases(dice)),
+        of("rule.sent_after_accepted", notifications::unsent_cases(dice)),
     ]
 }
 

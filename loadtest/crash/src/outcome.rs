@@ -1,9 +1,17 @@
 //! The stored result of a run, and its differences from the undisturbed run.
 
+use std::collections::BTreeSet;
+
 use thicket_loadtest::digest::{Digest, digest};
 use thicket_testkit::{Snapshot, Tables};
 
 use crate::traffic::Expected;
+
+/// What a receiver was told: route, sensor, begin of the anomaly, kind.
+pub(crate) type Told = (String, String, String, String);
+
+/// Differences of one kind that a complaint names.
+const FEW: usize = 3;
 
 /// Everything that the tables hold at the end of a run.
 #[derive(Clone, Debug)]
@@ -14,6 +22,9 @@ pub(crate) struct Outcome {
     pub(crate) snapshot: Snapshot,
     /// The number of outcomes in the ledger.
     pub(crate) delivered: u64,
+    /// What the receivers of notifications were told: route, sensor, begin of the anomaly, kind. `None`
+    /// if the case has no receivers.
+    pub(crate) told: Option<BTreeSet<Told>>,
     /// Errors that are visible without the undisturbed run.
     pub(crate) complaints: Vec<String>,
 }
@@ -27,6 +38,7 @@ impl Outcome {
             digest: digest(url).await?,
             snapshot: tables.snapshot().await?,
             delivered: tables.ledger_sum("delivered").await?.cast_unsigned(),
+            told: None,
             complaints,
         })
     }
@@ -64,6 +76,10 @@ impl Outcome {
             found.push("the digest differs, although all rows are the same".to_owned());
         }
         found.extend(differences);
+        if let (Some(told), Some(expected)) = (&self.told, &undisturbed.told) {
+            found.extend(expected.difference(told).take(FEW).map(|lost| format!("not told: {lost:?}")));
+            found.extend(told.difference(expected).take(FEW).map(|more| format!("told too much: {more:?}")));
+        }
         found
     }
 }

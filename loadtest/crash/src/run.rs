@@ -5,6 +5,7 @@
 //! - `outages`: what is done to disks, networks, clocks and memory
 //! - `lamps`: what engines say meanwhile, and how long they take to recover
 //! - `broker`: an outage of the broker
+//! - `notifications`: what the receivers of notifications were told
 //! - `progress`: waits that end when nothing happens any more
 //! - `settle`: an engine without faults processes everything that is left; then everything is
 //!   checked
@@ -12,6 +13,7 @@
 mod actions;
 mod broker;
 mod lamps;
+mod notifications;
 mod outages;
 mod progress;
 mod settle;
@@ -77,5 +79,6 @@ async fn run_to_end(run: &mut CaseRun<'_>) -> anyhow::Result<Outcome> {
         run.act(action).await.map_err(|error| error.context(format!("{action:?}")))?;
     }
     run.settle_and_check().await?;
-    Outcome::read(&run.workspace.addresses.postgres).await
+    let told = run.told();
+    Ok(Outcome { told, ..Outcome::read(&run.workspace.addresses.postgres).await? })
 }

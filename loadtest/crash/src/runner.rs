@@ -104,7 +104,7 @@ async fn run_undisturbed(
 ) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let actions = [Action::Start(Node::A, vec![]), Action::Release(1.0)];
-    let case = Case { shape, ..Case::new("undisturbed").then(actions) };
+    let case = Case { shape, notified: true, ..Case::new("undisturbed").then(actions) };
     let (report, workspace) = run_case(environment, binary, &case, traffic, TIMEOUT).await?;
     let Some(outcome) = report.outcome else {
         bail!("the undisturbed run failed: {}\n{}", report.complaints.join("\n"), report.logs)

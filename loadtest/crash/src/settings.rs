@@ -1,6 +1,7 @@
 //! How the engines of a case are configured. None of it may change a row.
 
 use thicket_testkit::{Addresses, Config};
+use toml::Value;
 
 /// Partitions of every deployment: enough for the largest number of shards.
 pub const PARTITIONS: u16 = 5;
@@ -57,15 +58,16 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The configuration file of a node. PostgreSQL knows the node's sessions by its name.
-    pub fn file(&self, addresses: &Addresses, node: &str) -> String {
+    /// The configuration file of a node with these routes of notifications. PostgreSQL knows the node's sessions by its name.
+    pub fn file(&self, addresses: &Addresses, node: &str, routes: Vec<Value>) -> String {
         let addresses = Addresses {
             postgres: format!("{}?application_name={node}", addresses.postgres),
             ..addresses.clone()
         };
         let database = addresses.postgres.rsplit('/').next().and_then(|rest| rest.split('?').next());
         let client_id = client_id(database.unwrap_or_default());
-        self.config(node).set("mqtt.client_id", client_id).file(&addresses)
+        let config = self.config(node).set("mqtt.client_id", client_id).set("notify.routes", routes);
+        config.file(&addresses)
     }
 
     fn config(&self, node: &str) -> Config {

@@ -30,6 +30,8 @@ const SPARKPLUG_EACH: usize = 5;
 /// Births of such a sensor. Each swaps the aliases of the two fields. Fewer than the engine keeps: after
 /// a loss of the broker, all messages since are published again, without the mark of a redelivery.
 const BIRTHS: usize = 6;
+/// One sensor in this number ends with readings that are anomalous.
+const OPEN_EACH: usize = 4;
 /// The first value of a reading that panics its detector if the fail point `poison` is set.
 const POISON: f64 = 9_001e6;
 
@@ -134,7 +136,7 @@ impl Traffic {
         if is_sparkplug(sensor) && step.is_multiple_of((shape.steps / BIRTHS).max(1)) {
             self.birth(sensor, state);
         }
-        let mut reading = reading(key, step);
+        let mut reading = reading(key, step, ends_open(sensor) && step + 2 >= shape.steps);
         if sensor % 4 == 2 && (shape.steps / 2..shape.steps * 3 / 4).contains(&step) {
             // Its clock goes back, onto times that are stored already.
             reading.time -= PERIOD * (shape.steps / 4) as i64;
@@ -192,7 +194,7 @@ impl Traffic {
         if let Some((_, late)) = state.delayed.take() {
             self.publish(sensor, state, std::slice::from_ref(&late));
         }
-        let closing = self.message(sensor, state, &[reading(key, shape.steps)]);
+        let closing = self.message(sensor, state, &[reading(key, shape.steps, ends_open(sensor))]);
         self.closing.push(closing);
     }
 
@@ -299,9 +301,14 @@ fn seconds(step: usize) -> i64 {
     START + PERIOD * step as i64
 }
 
-fn reading(key: Key, step: usize) -> Reading {
+/// Whether the last readings of a sensor are anomalous, so that its last anomaly goes on.
+fn ends_open(sensor: usize) -> bool {
+    sensor % OPEN_EACH == 3
+}
+
+fn reading(key: Key, step: usize, is_anomalous: bool) -> Reading {
     let time = step as f64;
-    let spike = if step % 211 >= 208 { 60.0 } else { 0.0 };
+    let spike = if is_anomalous || step % 211 >= 208 { 60.0 } else { 0.0 };
     let level = 50.0 + 8.0 * key.at(3).drift(time / 40.0) + key.at(4).at(step as u64).gauss() + spike;
     let pitch = 400.0 + 20.0 * key.at(5).drift(time / 25.0) + 5.0 * key.at(6).at(step as u64).gauss();
     let is_whole = step == 0 || key.at(7).at(step as u64).unit() > 0.02;

@@ -1,10 +1,12 @@
 //! A retained message on a topic of each sensor, there while an anomaly goes on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use thicket_actors::mqtt::{BrokerAddress, Client, Event as MqttEvent, MqttOptions, Qos, Versions, open};
 use thicket_connect::TlsSettings;
+use thicket_store::faults;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::SendError;
@@ -14,8 +16,10 @@ use crate::message::{Event, Message};
 /// The part of `topic` that stands for the sensor's name.
 const SENSOR: &str = "{sensor}";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long to wait before connecting again to a broker that is away.
+const RECONNECT: Duration = Duration::from_secs(2);
 /// Maximum number of notifications of a message. They must arrive over a slow link before the timeout.
-pub(super) const MAX_MEMBERS: u64 = 50;
+pub(crate) const MAX_MEMBERS: u64 = 50;
 /// Maximum number of MQTT messages that the broker has not acknowledged: two for each notification.
 const IN_FLIGHT: u32 = 2 * MAX_MEMBERS as u32;
 
@@ -45,6 +49,9 @@ impl MqttReceiver {
         if !topic.contains(SENSOR) || topic.contains(['+', '#']) {
             return Err(RouteProblem::new("topic", "must contain {sensor}, and neither + nor #"));
         }
+        if home_assistant.contains(['+', '#']) {
+            return Err(RouteProblem::new("home_assistant", "must contain neither + nor #"));
+        }
         let credentials =
             (!config.username.is_empty()).then(|| (config.username.clone(), config.password.clone()));
         let options = MqttOptions {
@@ -61,16 +68,11 @@ impl MqttReceiver {
     }
 
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let mut options = self.options.clone();
-        // A broker disconnects an older connection of the same name.
-        options.client_id = format!(
-            "thicket-notify-{:016x}",
-            xxh3_64(message.route.as_bytes()) ^ u64::from(std::process::id())
-        );
+        let options = self.options("send", &message.route);
         let (client, mut event_loop) = open(&options).await.map_err(|failure| unavailable(&failure))?;
         let mut unacknowledged = 0_usize;
         for event in &message.events {
-            if !self.home_assistant.is_empty() && event.ended.is_none() {
+            if !self.home_assistant.is_empty() && !message.is_test {
                 let (topic, payload) = self.discovery(message, event);
                 publish(&client, &topic, payload)?;
                 unacknowledged += 1;
@@ -80,6 +82,7 @@ impl MqttReceiver {
             } else {
                 serde_json::to_vec(event).map_err(|error| SendError::Refused(error.to_string()))?
             };
+            faults::pass(if event.ended.is_some() { "clear.before" } else { "retain.before" });
             publish(&client, &self.topic_of(event), state)?;
             unacknowledged += 1;
         }
@@ -90,6 +93,9 @@ impl MqttReceiver {
                 unacknowledged -= 1;
             }
         }
+        for event in &message.events {
+            faults::pass(if event.ended.is_some() { "clear.after" } else { "retain.after" });
+        }
         if client.disconnect().is_ok() {
             // The broker has every message; it may close the connection first.
             while let Ok(event) = event_loop.poll().await {
@@ -99,6 +105,26 @@ impl MqttReceiver {
             }
         }
         Ok(())
+    }
+
+    /// Notes each new connection to the broker, until it is dropped: a broker that was started again may
+    /// have lost retained messages, or have those of an earlier time.
+    pub(crate) async fn watch(&self, route: &str, is_stale: &AtomicBool) {
+        let options = self.options("watch", route);
+        loop {
+            if let Ok((_client, mut event_loop)) = open(&options).await {
+                is_stale.store(true, Ordering::Relaxed);
+                while event_loop.poll().await.is_ok() {}
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+
+    /// Returns the options of a connection with a name of its own: a broker closes an older connection of
+    /// the same name.
+    fn options(&self, purpose: &str, route: &str) -> MqttOptions {
+        let own = xxh3_64(route.as_bytes()) ^ u64::from(std::process::id());
+        MqttOptions { client_id: format!("thicket-notify-{purpose}-{own:016x}"), ..self.options.clone() }
     }
 
     fn topic_of(&self, event: &Event) -> String {
@@ -113,11 +139,15 @@ impl MqttReceiver {
         let config = json!({
             "name": format!("Anomaly {}", event.sensor),
             "unique_id": id,
+            "default_entity_id": format!("binary_sensor.{id}"),
+            // Home Assistant before 2025.10 knows no default_entity_id.
             "object_id": id,
             "device_class": "problem",
             "state_topic": topic,
             "value_template": "{{ 'ON' if value | length > 0 else 'OFF' }}",
             "json_attributes_topic": topic,
+            // Home Assistant complains of attributes that are no JSON, such as a removed message.
+            "json_attributes_template": "{{ value if value | length > 0 else '{}' }}",
             "device": {
                 "identifiers": [format!("thicket_{}", message.deployment)],
                 "name": format!("Thicket {}", message.deployment),

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rustls::crypto::ring;
 use thicket_connect::TlsSettings;
 use ureq::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use super::SendError;
+use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem, Shape};
 use crate::message::Message;
 use crate::template::{Extras, Template};
@@ -167,7 +168,13 @@ fn post(
         config = config.tls_config(tls.build());
     }
     let agent: Agent = config.build().into();
-    let answer = agent.run(request).map_err(|error| SendError::Unavailable(error.to_string()))?;
+    let answer = agent.run(request).map_err(|error| match error {
+        ureq::Error::Io(error) => SendError::Unavailable(format!("{error}{}", remedy(&error))),
+        ureq::Error::Timeout(_) => {
+            SendError::Unavailable(format!("no answer within {} s (timeout)", limit.as_secs_f64()))
+        }
+        error => SendError::Unavailable(format!("{error}{}", remedy(&error))),
+    })?;
     verdict(answer)
 }
 
@@ -177,16 +184,34 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
     if status.is_success() {
         return Ok(());
     }
-    let wait = answer.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());
+    let wait = answer.headers().get("retry-after").and_then(|wait| wait_of(wait.to_str().ok()?, Utc::now()));
     if let (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) = (status, wait) {
-        return Err(SendError::Later(Duration::from_secs(wait)));
+        return Err(SendError::Later(wait));
+    }
+    if status.is_redirection() {
+        let text = format!("HTTP {status}: the address has moved; set url to the new one");
+        return Err(SendError::Unavailable(text));
     }
     let page = answer.body_mut().with_config().limit(ERROR_PAGE).read_to_string().unwrap_or_default();
-    let text = format!("HTTP {status}: {page}");
+    let remedy = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (check token and url)",
+        StatusCode::NOT_FOUND => " (check url)",
+        _ => "",
+    };
+    let text = format!("HTTP {status}{remedy}: {page}");
     match status.as_u16() {
         400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 => Err(SendError::Refused(text)),
         _ => Err(SendError::Unavailable(text)),
     }
+}
+
+/// Returns how long the header `Retry-After` asks to wait: seconds, or a date (RFC 9110).
+fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    Some((date.with_timezone(&Utc) - now).to_std().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -42,10 +42,12 @@ CREATE TABLE partitions (
 ) WITH (fillfactor = 50);
 
 -- Every configuration that a row was scored with; readings.config refers to it. Written with the
--- first such row.
+-- first such row. newest_day: no row of a later UTC day refers to it. Once the tables of all days up
+-- to that day are dropped, it is deleted.
 CREATE TABLE configs (
-    id       bigint PRIMARY KEY,
-    settings text   NOT NULL
+    id         bigint PRIMARY KEY,
+    settings   text   NOT NULL,
+    newest_day date   NOT NULL
 );
 
 -- id is a stable hash of the name, so that no row depends on the order in which sensors were first

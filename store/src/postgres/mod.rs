@@ -15,6 +15,7 @@
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
+//! - `expire`: deletes rows that are too old, or that nothing refers to.
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
 //!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
@@ -32,6 +33,7 @@ mod connection;
 mod day_tables;
 mod dead_letters;
 mod drop_day;
+mod expire;
 mod field_sets;
 mod fleet;
 mod gone_sensors;
@@ -79,6 +81,10 @@ pub use dead_letters::{
     expire_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
+pub use expire::{
+    KeptRows, expire_anomalies, expire_changes, expire_configs, expire_field_sets, expire_losses,
+    expire_quarantine, expire_requests,
+};
 pub use field_sets::FieldSets;
 pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
@@ -96,10 +102,10 @@ pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use notifications::{
     Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, GroupRules, HeldDelivery,
     ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog, RouteHold,
-    Silence, StoredNotification, change_deliveries, compose_message, distribute, end_silence, fail_message,
-    held_deliveries, hold_route, list_deliveries, list_silences, message_events, message_to_send,
-    purge_notifications, register_routes, release_routes, remind, retry_message, route_backlogs,
-    sent_message, silence,
+    Silence, StoredNotification, announced_states, change_deliveries, compose_message, distribute,
+    end_silence, fail_message, held_deliveries, hold_route, list_deliveries, list_silences, message_events,
+    message_to_send, purge_notifications, register_routes, release_routes, remind, retry_message,
+    route_backlogs, sent_message, silence,
 };
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, check_deployment, claim, deployment_name,

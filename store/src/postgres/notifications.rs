@@ -6,10 +6,12 @@
 //! - `distribution`: makes a delivery of each notification for each route that wants it.
 //! - `deliveries`: the state of each delivery, and reminders.
 //! - `messages`: the deliveries of one site become one message, which is sent until it arrives.
+//! - `events`: the anomalies that a receiver is told of.
 //! - `silences`: sensors that are not announced for some time.
 
 mod deliveries;
 mod distribution;
+mod events;
 mod kind;
 mod messages;
 mod outbox;
@@ -21,10 +23,11 @@ pub use deliveries::{
     held_deliveries, list_deliveries, remind,
 };
 pub use distribution::{Distribution, StoredNotification, distribute};
+pub use events::{MessageEvent, announced_states, message_events};
 pub use kind::NotificationKind;
 pub use messages::{
-    Delivered, GroupRules, Member, MessageEvent, OutgoingMessage, compose_message, fail_message,
-    message_events, message_to_send, retry_message, sent_message,
+    Delivered, GroupRules, Member, OutgoingMessage, compose_message, fail_message, message_to_send,
+    retry_message, sent_message,
 };
 pub(super) use outbox::{announce, announce_forgotten, announce_reshaped};
 pub use routes::{

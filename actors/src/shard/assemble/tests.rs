@@ -107,6 +107,16 @@ fn an_event_is_stored_once_in_its_last_state() {
 }
 
 #[test]
+fn events_are_in_the_order_of_the_log_although_a_clock_goes_back() {
+    let read = collect(vec![readings((1..=3).map(|ts| reading("a", ts, ts as f64)))]);
+    let events = [event(9, 1), event(4, 1), event(9, 2)];
+    let outcomes = events.map(|event| ScoreOutcome::Scored(Box::new(detection(1, Some(event))))).to_vec();
+    let anomalies = batch_of(read, vec![outcomes]).anomalies;
+    let stored: Vec<_> = anomalies.iter().map(|row| (row.started.0, row.readings)).collect();
+    assert_eq!(stored, [(9, 2), (4, 1)]);
+}
+
+#[test]
 fn a_control_entry_is_not_counted_as_delivered_and_a_loss_is_kept() {
     let control = Entry::of_control(9, Control::Detectors("{}".to_owned()));
     let mut read = collect(vec![control]);

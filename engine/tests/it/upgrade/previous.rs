@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::BINARY;
 
 /// The variable that names another tag or commit than the newest tag.
-const GIVEN: &str = "THICKET_PREVIOUS";
+const GIVEN: &str = "UPGRADE_FROM";
 
 /// The versions of what is stored: the file, and the text before the number.
 const VERSIONS: [(&str, &str); 3] = [
@@ -22,7 +22,7 @@ pub(super) struct Previous {
 }
 
 impl Previous {
-    /// Returns the newest release before this commit, or the tag or commit that `THICKET_PREVIOUS`
+    /// Returns the newest release before this commit, or the tag or commit that `UPGRADE_FROM`
     /// names, built. Returns why there is none as an error.
     ///
     /// # Panics

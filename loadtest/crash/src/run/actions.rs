@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use thicket_testkit::receivers::Answer;
 use thicket_testkit::timing::POLL_INTERVAL;
 use thicket_testkit::{EngineProcess, Launch, Signal, Tables, WrongClock, log_lines};
 
@@ -49,6 +50,8 @@ impl CaseRun<'_> {
                 ensure!(ended.is_some(), "the engine still runs");
             }
             Action::UntilFenced(node) => self.until_fenced(*node).await?,
+            Action::Refuse(status) => self.environment.receiver().answer(Answer::Status(*status)),
+            Action::UntilRefused(count) => self.until_refused(*count).await?,
             Action::Reconfigure(node) => self.reconfigure(*node)?,
             Action::DropLeases => self.redis().await?.drop_partition_leases().await?,
             Action::BlockRestores => {
@@ -89,7 +92,7 @@ impl CaseRun<'_> {
             binary: self.binary,
             directory: &self.workspace.directory,
             name: node.name(),
-            config: &self.settings.file(&self.engine_addresses(), node.name()),
+            config: &self.settings.file(&self.engine_addresses(), node.name(), self.routes()),
             environment: &environment,
         })?;
         // A second node waits for the leases of the first, and is not ready before.
@@ -205,7 +208,7 @@ impl CaseRun<'_> {
 
     fn reconfigure(&mut self, node: Node) -> anyhow::Result<()> {
         let other = Settings { alarms_per_week: 1.0, ..self.settings.clone() };
-        let file = other.file(&self.engine_addresses(), node.name());
+        let file = other.file(&self.engine_addresses(), node.name(), self.routes());
         let engine = self.engine(node)?;
         engine.rewrite_config(&file)?;
         engine.signal(Signal::HUP)

@@ -34,6 +34,10 @@ impl CaseRun<'_> {
             self.until_checkpointed_and_trimmed().await?;
         }
         self.check_engine(node).await?;
+        if self.case.notified {
+            self.until_told().await?;
+            self.check_told().await?;
+        }
         for (engine, _) in self.engines.values() {
             if engine.log().contains(log_lines::PANIC.text) && !self.case.shape.poison {
                 self.findings.push("an actor panicked".to_owned());

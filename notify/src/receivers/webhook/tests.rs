@@ -21,3 +21,13 @@ fn an_error_shows_no_secret_and_is_short() {
     let debugged = format!("{webhook:?}");
     assert!(!debugged.contains("services") && !debugged.contains("token1"), "{debugged}");
 }
+
+#[test]
+fn a_receiver_asks_to_wait_in_seconds_or_until_a_date() {
+    let now = DateTime::parse_from_rfc3339("2026-11-26T10:00:00Z").unwrap().to_utc();
+    let asked = |text| wait_of(text, now).map(|wait| wait.as_secs());
+    assert_eq!((asked("120"), asked(" 0 ")), (Some(120), Some(0)));
+    assert_eq!(asked("Thu, 26 Nov 2026 10:02:00 GMT"), Some(120));
+    assert_eq!(asked("Thu, 26 Nov 2026 09:00:00 GMT"), Some(0));
+    assert_eq!((asked("soon"), asked("-1"), asked("99999999999999999999")), (None, None, None));
+}

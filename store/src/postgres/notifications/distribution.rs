@@ -1,6 +1,6 @@
 //! Makes a delivery of each notification in the outbox for each route that wants it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
 use diesel::{QueryResult, QueryableByName, sql_query};
@@ -9,6 +9,7 @@ use thicket_schema::Timestamp;
 
 use super::kind::{NotificationKind, kind_of};
 use super::routes::{IN_USE, OUTBOX};
+use crate::faults;
 
 /// Maximum number of notifications that one transaction distributes.
 const PAGE: i64 = 1_000;
@@ -48,9 +49,11 @@ struct Row {
 }
 
 #[derive(QueryableByName)]
-struct RouteName {
+struct Waiting {
     #[diesel(sql_type = Text)]
     route: String,
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
 }
 
 /// Distributes the oldest notifications of the outbox that a route of `routes`, the routes of this node,
@@ -67,14 +70,13 @@ pub async fn distribute(
     if routes.is_empty() {
         return Ok(Distribution::default());
     }
-    connection
+    let distribution = connection
         .transaction(async |connection| {
-            let lease: Vec<RouteName> =
-                sql_query("SELECT route FROM notification_routes WHERE route = $1 FOR UPDATE SKIP LOCKED")
-                    .bind::<Text, _>(OUTBOX)
-                    .load(connection)
-                    .await?;
-            if lease.is_empty() {
+            let held = sql_query("SELECT FROM notification_routes WHERE route = $1 FOR UPDATE SKIP LOCKED")
+                .bind::<Text, _>(OUTBOX)
+                .execute(connection)
+                .await?;
+            if held == 0 {
                 return Ok(Distribution::default());
             }
             let rows: Vec<Row> = sql_query(
@@ -92,7 +94,7 @@ pub async fn distribute(
                 settle(connection, routes).await?;
                 return Ok(Distribution::default());
             }
-            let full = full_routes(connection, max_waiting).await?;
+            let mut waiting = waiting_of_routes(connection).await?;
             let mut distribution = Distribution { notifications: rows.len(), refused: Vec::new() };
             let (mut to, mut ids, mut names, mut sites) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for Row { id, sensor, started, kind, routed_to } in &rows {
@@ -102,16 +104,19 @@ pub async fn distribute(
                     if routed_to.contains(&route) {
                         continue;
                     }
-                    if kind == NotificationKind::Opened && full.contains(&route) {
+                    let waiting = waiting.entry(route.clone()).or_default();
+                    if kind == NotificationKind::Opened && *waiting >= max_waiting {
                         distribution.refused.push(route);
                         continue;
                     }
+                    *waiting += 1;
                     to.push(route);
                     ids.push(*id);
                     names.push(sensor.as_str());
                     sites.push(site);
                 }
             }
+            faults::pass("distribute.before");
             sql_query(
                 "INSERT INTO notification_deliveries (route, sensor, name, started, kind, item, position, site)
                  SELECT d.route, n.sensor, d.name, n.started, n.kind, n.item, n.id, d.site
@@ -126,6 +131,7 @@ pub async fn distribute(
             .bind::<Array<Text>, _>(sites)
             .execute(connection)
             .await?;
+            faults::pass("distribute.partial");
             sql_query(
                 "UPDATE notifications SET routed_to = array(SELECT DISTINCT unnest(routed_to || $2))
                  WHERE NOT is_routed AND id = ANY ($1)",
@@ -135,9 +141,13 @@ pub async fn distribute(
             .execute(connection)
             .await?;
             settle(connection, routes).await?;
-            Ok(distribution)
+            QueryResult::Ok(distribution)
         })
-        .await
+        .await?;
+    if distribution.notifications > 0 {
+        faults::pass("distribute.after");
+    }
+    Ok(distribution)
 }
 
 /// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of forgotten
@@ -163,14 +173,13 @@ async fn settle(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryR
     Ok(())
 }
 
-/// Returns the routes for which this many deliveries wait.
-async fn full_routes(connection: &mut AsyncPgConnection, max_waiting: u64) -> QueryResult<BTreeSet<String>> {
-    let full: Vec<RouteName> = sql_query(
-        "SELECT route FROM notification_deliveries WHERE state IN ('held', 'waiting')
-         GROUP BY route HAVING count(*) >= $1",
+/// Returns the number of deliveries that wait for each route.
+async fn waiting_of_routes(connection: &mut AsyncPgConnection) -> QueryResult<BTreeMap<String, u64>> {
+    let waiting: Vec<Waiting> = sql_query(
+        "SELECT route, count(*) AS waiting FROM notification_deliveries WHERE state IN ('held', 'waiting')
+         GROUP BY route",
     )
-    .bind::<BigInt, _>(max_waiting.cast_signed())
     .load(connection)
     .await?;
-    Ok(full.into_iter().map(|row| row.route).collect())
+    Ok(waiting.into_iter().map(|row| (row.route, row.waiting.cast_unsigned())).collect())
 }

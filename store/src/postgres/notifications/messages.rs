@@ -10,7 +10,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
 use super::kind::{NotificationKind, kind_of};
-use crate::postgres::anomalies::{Anomaly, JoinedRow};
+use crate::faults;
 
 /// How deliveries become messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,9 @@ pub async fn compose_message(
     rules: GroupRules,
     key: impl Fn(&str, &[Member]) -> String + Send + Sync,
 ) -> QueryResult<bool> {
-    connection
+    let members = connection
         .transaction(async |connection| {
-            let Some(site) = next_site(connection, route, node, rules).await? else { return Ok(false) };
+            let Some(site) = next_site(connection, route, node, rules).await? else { return Ok(0) };
             let rows: Vec<MemberRow> = sql_query(
                 "SELECT d.sensor, d.name, d.started, d.kind, d.item FROM notification_deliveries d
                  WHERE d.route = $1 AND d.site = $2 AND d.state = 'waiting'
@@ -93,6 +93,7 @@ pub async fn compose_message(
                 item: row.item,
             };
             let members: Vec<Member> = rows.iter().map(member).collect();
+            faults::pass("compose.before");
             let IdRow { id } = sql_query(
                 "INSERT INTO notification_messages (route, site, key) VALUES ($1, $2, $3) RETURNING id",
             )
@@ -101,6 +102,10 @@ pub async fn compose_message(
             .bind::<Text, _>(key(&site, &members))
             .get_result(connection)
             .await?;
+            faults::pass("compose.partial");
+            if members.len() > 1 {
+                faults::pass("summary.partial");
+            }
             sql_query(
                 "UPDATE notification_deliveries d SET state = 'sending', changed = now(), message = $2
                  FROM unnest($3, $4, $5, $6) AS m (sensor, started, kind, item)
@@ -115,9 +120,16 @@ pub async fn compose_message(
             .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.item).collect::<Vec<_>>())
             .execute(connection)
             .await?;
-            Ok(true)
+            QueryResult::Ok(members.len())
         })
-        .await
+        .await?;
+    if members > 0 {
+        faults::pass("compose.after");
+    }
+    if members > 1 {
+        faults::pass("summary.after");
+    }
+    Ok(members > 0)
 }
 
 /// Returns the site whose deliveries are to be sent next. Locks the route until the transaction
@@ -201,55 +213,6 @@ pub async fn message_to_send(
     .load(connection)
     .await?;
     Ok(found.into_iter().next())
-}
-
-/// An anomaly of a message.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MessageEvent {
-    /// The anomaly in its present state.
-    pub anomaly: Anomaly,
-    /// What the message says of it, in order.
-    pub kinds: Vec<NotificationKind>,
-}
-
-#[derive(QueryableByName)]
-struct EventRow {
-    #[diesel(embed)]
-    anomaly: JoinedRow,
-    #[diesel(sql_type = Array<Text>)]
-    kinds: Vec<String>,
-}
-
-/// Returns the anomalies of a message, those of each sensor in order. An anomaly that is deleted, because
-/// its sensor was forgotten, is over; its grade and its number of readings are 0.
-pub async fn message_events(
-    connection: &mut AsyncPgConnection,
-    message: i64,
-) -> QueryResult<Vec<MessageEvent>> {
-    let rows: Vec<EventRow> = sql_query(
-        "SELECT d.sensor, d.started, CASE WHEN a.sensor IS NULL THEN d.changed ELSE a.ended END AS ended,
-                coalesce(a.peak_at, d.started) AS peak_at, coalesce(a.peak_score, 0) AS peak_score,
-                coalesce(a.peak_grade, 0) AS peak_grade, coalesce(a.readings, 0) AS readings,
-                coalesce(a.fields, '{}') AS fields, coalesce(a.contributions, '{}') AS contributions,
-                coalesce(a.accepted, false) AS accepted, coalesce(a.actual, '{}') AS actual,
-                coalesce(a.expected, '{}') AS expected, coalesce(a.low, '{}') AS low, coalesce(a.high, '{}') AS high,
-                coalesce(a.counters, '{}') AS counters,
-                d.name AS sensor_name, l.label, l.note, l.author, l.set_at, d.kinds
-         FROM (SELECT sensor, started, array_agg(kind ORDER BY position, item) AS kinds, min(position) AS position,
-                      min(name) AS name, max(changed) AS changed
-               FROM notification_deliveries WHERE message = $1 GROUP BY sensor, started) d
-         LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
-         LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started
-         ORDER BY d.position",
-    )
-    .bind::<BigInt, _>(message)
-    .load(connection)
-    .await?;
-    let event = |row: EventRow| MessageEvent {
-        anomaly: row.anomaly.into(),
-        kinds: row.kinds.iter().map(|kind| kind_of(kind)).collect(),
-    };
-    Ok(rows.into_iter().map(event).collect())
 }
 
 /// The number of deliveries that a message has settled.

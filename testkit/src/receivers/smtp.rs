@@ -1,0 +1,156 @@
+//! A mail server that notes the mails that it accepts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// How a mail server uses TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// From the first byte: `smtps://`.
+    Wrapped,
+    /// After the command STARTTLS. It accepts no mail before.
+    Upgraded,
+}
+
+#[derive(Clone)]
+struct Server {
+    mails: Arc<Mutex<Vec<String>>>,
+    /// The answer to `RCPT`; empty to accept.
+    refusal: Arc<Mutex<String>>,
+    tls: Option<(SmtpTls, TlsAcceptor)>,
+}
+
+/// A mail server. It stops with the test.
+pub struct SmtpReceiver {
+    server: Server,
+    port: u16,
+}
+
+impl std::fmt::Debug for SmtpReceiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmtpReceiver").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl SmtpReceiver {
+    /// Starts it without TLS on a free port.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::listen(None).await
+    }
+
+    /// Starts it with TLS on a free port.
+    pub async fn start_with_tls(how: SmtpTls, config: thicket_connect::ServerConfig) -> anyhow::Result<Self> {
+        Self::listen(Some((how, TlsAcceptor::from(Arc::new(config))))).await
+    }
+
+    async fn listen(tls: Option<(SmtpTls, TlsAcceptor)>) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let server = Server { mails: Arc::default(), refusal: Arc::default(), tls };
+        let shared = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = shared.clone();
+                // A client that breaks off ends its conversation.
+                tokio::spawn(async move { drop(server.serve(Box::new(stream)).await) });
+            }
+        });
+        Ok(Self { server, port })
+    }
+
+    /// Returns its address.
+    pub fn url(&self) -> String {
+        match self.server.tls {
+            None => format!("smtp://127.0.0.1:{}", self.port),
+            Some((SmtpTls::Wrapped, _)) => format!("smtps://localhost:{}", self.port),
+            Some((SmtpTls::Upgraded, _)) => format!("smtp://localhost:{}?tls=required", self.port),
+        }
+    }
+
+    /// Answers every recipient with this line, such as `550 no such mailbox`.
+    pub fn refuse(&self, line: &str) {
+        line.clone_into(&mut self.server.refusal.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Returns all mails that it has accepted, each with its envelope.
+    pub fn mails(&self) -> Vec<String> {
+        self.server.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Server {
+    async fn serve(&self, stream: Box<dyn Stream>) -> std::io::Result<()> {
+        let mut stream = match &self.tls {
+            Some((SmtpTls::Wrapped, acceptor)) => Box::new(acceptor.accept(stream).await?),
+            _ => stream,
+        };
+        stream.write_all(b"220 test ESMTP\r\n").await?;
+        let is_plain = self.tls.as_ref().is_some_and(|(how, _)| *how == SmtpTls::Upgraded);
+        let Some(stream) = self.converse(stream, is_plain).await? else { return Ok(()) };
+        let Some((_, acceptor)) = &self.tls else { return Ok(()) };
+        let secure = Box::new(acceptor.accept(stream).await?);
+        self.converse(secure, false).await?;
+        Ok(())
+    }
+
+    /// Speaks SMTP (RFC 5321) on one connection. Returns the stream at STARTTLS (RFC 3207), before which
+    /// a server that `must_upgrade` accepts no mail.
+    async fn converse(
+        &self,
+        stream: Box<dyn Stream>,
+        must_upgrade: bool,
+    ) -> std::io::Result<Option<Box<dyn Stream>>> {
+        let mut stream = BufReader::new(stream);
+        let (mut mail, mut in_data, mut line) = (String::new(), false, String::new());
+        while stream.read_line(&mut line).await? > 0 {
+            let command = line.trim_end().to_owned();
+            line.clear();
+            let answer = match command.as_str() {
+                "." if in_data => {
+                    in_data = false;
+                    let mail = std::mem::take(&mut mail);
+                    self.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+                    "250 accepted".to_owned()
+                }
+                text if in_data => {
+                    mail.push_str(text);
+                    mail.push('\n');
+                    continue;
+                }
+                "STARTTLS" if must_upgrade => {
+                    stream.get_mut().write_all(b"220 go ahead\r\n").await?;
+                    return Ok(Some(stream.into_inner()));
+                }
+                text if text.starts_with("EHLO") && must_upgrade => "250-test\r\n250 STARTTLS".to_owned(),
+                "QUIT" => "221 bye".to_owned(),
+                text if must_upgrade && !text.starts_with("EHLO") => "530 STARTTLS first".to_owned(),
+                "DATA" => {
+                    in_data = true;
+                    "354 go on".to_owned()
+                }
+                text => self.note(text, &mut mail),
+            };
+            stream.get_mut().write_all(format!("{answer}\r\n").as_bytes()).await?;
+        }
+        Ok(None)
+    }
+
+    /// Notes a command of the envelope, and returns the answer.
+    fn note(&self, command: &str, mail: &mut String) -> String {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if command.starts_with("RCPT") && !refusal.is_empty() {
+            return refusal;
+        }
+        if command.starts_with("MAIL") || command.starts_with("RCPT") {
+            mail.push_str(command);
+            mail.push('\n');
+        }
+        "250 ok".to_owned()
+    }
+}
