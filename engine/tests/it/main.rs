@@ -31,6 +31,7 @@ mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
 mod reconcile;
+mod renames;
 mod restart;
 mod retention;
 mod sensors;

@@ -50,8 +50,8 @@ CREATE TABLE configs (
     newest_day date   NOT NULL
 );
 
--- id is a stable hash of the name, so that no row depends on the order in which sensors were first
--- seen.
+-- id is a stable hash of the first name, so that no row depends on the order in which sensors were
+-- first seen. first_name: its name in the log and in Redis, if it was renamed. Null: that is name.
 CREATE TABLE sensors (
     id         bigint      PRIMARY KEY,
     name       text        NOT NULL UNIQUE,
@@ -65,8 +65,10 @@ CREATE TABLE sensors (
     -- Queries for its newest reading begin there, so that they need not look into every day.
     last_day   date,
     -- The ids of the field sets of its readings, ascending.
-    field_sets bigint[]    NOT NULL DEFAULT '{}'
+    field_sets bigint[]    NOT NULL DEFAULT '{}',
+    first_name text
 );
+CREATE INDEX sensors_renamed ON sensors (first_name) WHERE first_name IS NOT NULL;
 
 -- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
 -- sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
@@ -182,8 +184,8 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- Inserts sensors and their field sets: one element per sensor and field set, in the order of the
--- log. field_names: the names of a set, separated by line feeds. Raises an error if another sensor
--- has the id of one of them, or if another set of names has the id of one of their sets: ids are
+-- log. field_names: the names of a set, separated by line feeds. sensor_names: their first
+-- names. Raises an error if another sensor has the id of one of them, or was renamed to its name, or if another set of names has the id of one of their sets: ids are
 -- hashes.
 CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
                                field_names text[], first_readings timestamptz[])
@@ -191,6 +193,12 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     taken record;
 BEGIN
+    SELECT g.name, s.first_name AS owner INTO taken
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.name = g.name WHERE s.id <> g.id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the sensor % has been renamed to %, and the message came before the intake knew', taken.owner, taken.name
+            USING ERRCODE = 'unique_violation';
+    END IF;
     -- In the order of the ids, so that two writers cannot deadlock.
     INSERT INTO field_sets (id, names)
     SELECT g.id, string_to_array((array_agg(g.names ORDER BY g.place))[1], E'\n')
@@ -207,10 +215,11 @@ BEGIN
     ON CONFLICT (id) DO UPDATE
     SET fields = ARRAY(SELECT f COLLATE "C" FROM unnest(s.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1),
         field_sets = ARRAY(SELECT f FROM unnest(s.field_sets || excluded.field_sets) AS f GROUP BY 1 ORDER BY 1)
-    WHERE s.name = excluded.name AND NOT s.field_sets @> excluded.field_sets;
+    WHERE coalesce(s.first_name, s.name) = excluded.name AND NOT s.field_sets @> excluded.field_sets;
 
     SELECT g.name, s.name AS owner INTO taken
-    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.id = g.id WHERE s.name <> g.name LIMIT 1;
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.id = g.id
+    WHERE coalesce(s.first_name, s.name) <> g.name LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the sensor % has the id of the sensor %', taken.name, taken.owner USING ERRCODE = 'unique_violation';
     END IF;

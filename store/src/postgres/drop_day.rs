@@ -31,7 +31,7 @@ pub enum DayOutcome {
 /// The newest row with a seq that a sensor has in a day table.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct NewestRow {
-    /// Name of the sensor.
+    /// First name of the sensor, which its checkpoint has.
     #[diesel(sql_type = Text)]
     pub name: String,
     /// Number of the sensor's partition.
@@ -141,7 +141,7 @@ pub(super) async fn run_with_lock_timeout(
 
 async fn newest_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> QueryResult<Vec<NewestRow>> {
     sql_query(format!(
-        "SELECT s.name, s.partition, newest.seq
+        "SELECT coalesce(s.first_name, s.name) AS name, s.partition, newest.seq
          FROM (SELECT sensor, max(seq) AS seq FROM {} WHERE seq IS NOT NULL GROUP BY sensor) newest
          JOIN sensors s ON s.id = newest.sensor",
         day.name

@@ -7,9 +7,9 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the
-//!   intake must know of them. `fleet`: how many sensors send, and how much. `gone_sensors`: sensors
-//!   that send nothing any more.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `renames`: sensors with
+//!   another name. `registry`: what the intake must know of them. `fleet`: how many sensors send,
+//!   and how much. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
@@ -50,6 +50,7 @@ mod positions;
 mod quarantine;
 mod readings;
 mod registry;
+mod renames;
 mod row_counts;
 mod sensor_fields;
 mod sensor_requests;
@@ -118,6 +119,7 @@ pub use quarantine::{
 };
 pub use readings::scored_row;
 pub use registry::{StoredRegistry, committed_positions, misnamed, read_registry};
+pub use renames::{Rename, RenameOutcome, present_name, read_renames, rename_sensor};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensor_requests::{

@@ -15,6 +15,7 @@ mod migrations;
 mod notifications;
 mod operators;
 mod rejected_rows;
+mod renames;
 mod roles;
 mod scripts;
 mod slow_commits;
