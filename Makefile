@@ -14,7 +14,7 @@ PUSH ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers locales dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -23,6 +23,9 @@ help: ## Show this list
 
 servers: ## Install missing servers: Redis, Mosquitto, PostgreSQL, Prometheus
 	@./compose/install-servers
+
+locales:
+	@./compose/install-servers locales || echo 'make: the test of a German server will be skipped' >&2
 
 demo: servers ## Start everything, replay a city of microphones, show anomalies, check that no reading is lost
 	@echo 'demo: building the engine and the load test (a few minutes the first time)' >&2
@@ -38,14 +41,14 @@ dist-test: ## Install, start, upgrade, remove and purge the package of make dist
 release: ## Make a release; a dry run unless COMMIT=1 or PUSH=REMOTE (VERSION=0.2.0)
 	@./dist/release $(VERSION) $(if $(PUSH),--push $(PUSH),$(if $(COMMIT),--commit))
 
-test: servers lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
+test: servers locales lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 
 compose-test: ## Run the composition on a Docker engine, crash it and cut its networks (12 minutes; installs an engine if root)
 	@./compose/tests/docker/compose-test
 
-crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (11 minutes)
+crash: servers ## Kill engine and servers at every point, compare with an undisturbed run; the last line is JSON (12 minutes)
 	@cargo build --locked -p thicket -p thicket-crash --features thicket/faults
 	@target/debug/thicket-crash --engine target/debug/thicket $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(HOGS),--hogs $(HOGS))
 

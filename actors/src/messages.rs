@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use actix::Message;
 use thicket_detector::{Detection, FieldReport, Label};
-use thicket_schema::{Checkpoint, Control, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
+use thicket_schema::{
+    Checkpoint, Control, EntryError, PartitionId, Position, Reading, Reason, Record, SensorName, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use crate::acknowledge::Delivery;
@@ -94,6 +96,22 @@ pub struct Revoke {
 pub struct Reopen {
     /// The partition.
     pub partition: PartitionId,
+}
+
+/// `Shard` → `PartitionKeeper`: leave the partition to a newer build, which has written the next entry
+/// of its log. Everything before the entry is committed. The keeper releases the lease, and tries the
+/// partition again later.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Refuse {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The epoch under which the entry was read.
+    pub epoch: i64,
+    /// The entry.
+    pub entry: Position,
+    /// Why this build cannot apply the entry.
+    pub cause: EntryError,
 }
 
 /// `Shard` → `PartitionKeeper`: quarantine a reading. Returns true once the entry is durable, false

@@ -76,6 +76,9 @@ pub struct Metrics {
     pub dead_letters_unstored: IntCounter,
     /// Dead letters that were deleted because of `dead_letters.keep` or `dead_letters.max_rows`.
     pub dead_letters_expired: IntCounter,
+    /// Rows of other tables that were deleted because they were too old, too many or unused, by
+    /// table.
+    pub rows_expired: IntCounterVec,
     /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
     pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
@@ -144,8 +147,8 @@ pub struct Metrics {
     pub partitions_owned: IntGauge,
     /// Partitions of the deployment.
     pub partitions: IntGauge,
-    /// Partitions that a later version of the detection algorithm has scored: this build leaves
-    /// them alone.
+    /// Partitions that this build leaves to a later one: a later version of the detection algorithm
+    /// has scored them, or a later build has written entries of their logs.
     pub partitions_refused: IntGauge,
     /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
     pub role: IntGaugeVec,
@@ -303,6 +306,11 @@ impl Metrics {
                 "dead_letters_expired_total",
                 "Dead letters that were deleted because of dead_letters.keep or dead_letters.max_rows.",
             )?,
+            rows_expired: r.counters(
+                "rows_expired_total",
+                "Rows beside readings and dead letters that were deleted because they were too old, too many or unused, by table.",
+                &["table"],
+            )?,
             anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(
@@ -365,7 +373,7 @@ impl Metrics {
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,
-            partitions_refused: r.gauge("partitions_refused", "Partitions that a later version of the detection algorithm has scored: this build leaves them alone.")?,
+            partitions_refused: r.gauge("partitions_refused", "Partitions that this build leaves to a later one, which has scored them or has written entries of their logs.")?,
             role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,

@@ -86,6 +86,7 @@ impl TestEnv {
             delete_checkpoint: checkpointer.clone().recipient(),
             near: checkpointer.recipient(),
             reopen: keeper.clone().recipient(),
+            refuse: keeper.clone().recipient(),
             quarantine: keeper.clone().recipient(),
             exit,
             suspects,

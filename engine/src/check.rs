@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
 use thicket_actors::checkpoint::checkpoint_budget;
 use thicket_store::postgres::{PresentFleet, present_fleet};
@@ -14,6 +15,7 @@ use thicket_store::redis::{disconnect, redis_memory, server_version, setting};
 
 use crate::config::Config;
 use crate::format::{bytes, count};
+use crate::output::Format;
 use crate::plan::DetectorCost;
 use crate::terminal::outln;
 use crate::{migrate, security, stores};
@@ -24,7 +26,12 @@ pub(crate) struct CheckArgs {
     /// Check the configuration and its files only, and connect to no server.
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    format: Format,
 }
+
+/// The place of the first line: a configuration that is wrong ends the command before.
+const CONFIGURATION: &str = "configuration";
 
 /// The settings that Redis needs so that it loses no acknowledged entry.
 const REDIS_SETTINGS: [(&str, &str); 3] =
@@ -43,14 +50,17 @@ const GRACE: Duration = Duration::from_millis(800);
 type Finding = Result<String, String>;
 
 /// A line of the report.
+#[derive(Serialize)]
 struct Line {
     level: Level,
     /// The server or the section of the configuration.
     place: String,
+    #[serde(rename = "message")]
     words: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Level {
     Ok,
     Warn,
@@ -77,10 +87,10 @@ impl Line {
 }
 
 /// Runs all checks and prints a line for each.
-pub(crate) async fn check(config: &Config, CheckArgs { offline }: CheckArgs) -> anyhow::Result<ExitCode> {
-    outln!("ok    configuration");
-    let lines = if offline {
-        mqtt::misfits_of(config)
+pub(crate) async fn check(config: &Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let mut lines = vec![Line::ok(CONFIGURATION, String::new())];
+    if args.offline {
+        lines.extend(mqtt::misfits_of(config));
     } else {
         let (redis, postgres, brokers) =
             tokio::join!(bounded(redis(config)), bounded(postgres(config)), mqtt::brokers(config));
@@ -89,23 +99,24 @@ pub(crate) async fn check(config: &Config, CheckArgs { offline }: CheckArgs) -> 
             (redis.as_ref().ok().map(|found| found.1), postgres.as_ref().ok().map(|found| &found.1));
         let needs = maxmemory.zip(fleet).map(|(maxmemory, fleet)| fleet::needs(config, fleet, maxmemory));
         let words = |finding: Result<(String, u64), String>| finding.map(|(words, _)| words);
-        let stores =
-            [Line::of("redis", words(redis)), Line::of("postgresql", postgres.map(|(words, _)| words))];
-        stores.into_iter().chain(brokers).chain(needs.unwrap_or_default()).collect()
-    };
-    let mut all_pass = true;
-    for Line { level, place, words } in lines {
-        let level = match level {
-            Level::Ok => "ok   ",
-            Level::Warn => "warn ",
-            Level::Fail => {
-                all_pass = false;
-                "FAIL "
-            }
-        };
-        outln!("{level} {place}: {words}");
+        lines.push(Line::of("redis", words(redis)));
+        lines.push(Line::of("postgresql", postgres.map(|(words, _)| words)));
+        lines.extend(brokers);
+        lines.extend(needs.unwrap_or_default());
     }
+    let all_pass = lines.iter().all(|line| line.level != Level::Fail);
+    args.format.print(&lines, |lines| lines.iter().for_each(print_line))?;
     Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_line(Line { level, place, words }: &Line) {
+    let level = match level {
+        Level::Ok => "ok   ",
+        Level::Warn => "warn ",
+        Level::Fail => "FAIL ",
+    };
+    let colon = if words.is_empty() { "" } else { ": " };
+    outln!("{level} {place}{colon}{words}");
 }
 
 /// Bounds a check whose server accepts the connection and then gives no answer.

@@ -3,7 +3,8 @@
 //! - `THICKET_FAULTS`: a list such as `append.after@17,commit.lost@3,poison`. `append.after@17`:
 //!   the process kills itself when it passes this fail point for the 17th time. `commit.lost@3`:
 //!   the third commit loses its reply. `poison`: poison readings take effect. `later-algorithm`:
-//!   the build has a later version of the detection algorithm.
+//!   the build has a later version of the detection algorithm. `later-format`: the build reads
+//!   entries of a later format.
 //! - `THICKET_BREAK`: rules to break, such as `rule.epoch_is_checked`.
 //! - `THICKET_FIRED`: a file. When a fail point fires, its name is appended to the file.
 
@@ -20,7 +21,7 @@ use crate::terminal::errln;
 pub(crate) fn set() -> anyhow::Result<()> {
     let fired = std::env::var_os("THICKET_FIRED").map(PathBuf::from);
     for fault in listed("THICKET_FAULTS") {
-        if ["poison", "later-algorithm"].contains(&fault.as_str()) {
+        if ["poison", "later-algorithm", "later-format"].contains(&fault.as_str()) {
             configure(&fault, "return")?;
             continue;
         }

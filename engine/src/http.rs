@@ -5,31 +5,41 @@ mod connections;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{Data, get};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::web::{Data, resource};
+use actix_web::{App, HttpResponse};
 use anyhow::Context as _;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use thicket_actors::metrics::Metrics;
 use thicket_store::postgres::postgres_pool;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::anomalies;
 use crate::config::Config;
 use crate::readiness::{Phase, Readiness};
 use crate::stores_watch::StoresWatch;
-use connections::Connections;
+use connections::{Connections, MAX_CONNECTIONS};
 
 /// Maximum number of connections for `/api`. Each is made when it is first needed.
 const API_CONNECTIONS: usize = 2;
-/// How long a client may take to send the head of a request.
+/// How long a client may take for the handshake of TLS, and then for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take, with its body and its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may stay open without a request. Prometheus scrapes more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to close a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Number of connections that are closed but have not ended, beyond which no connection is accepted
+/// until one ends. A connection takes up to two descriptors.
+const MAX_CLOSING: usize = 64;
 /// Number of connections that wait until the server accepts them.
 const BACKLOG: u32 = 4_096;
 
@@ -57,26 +67,29 @@ pub(crate) fn serve(
         App::new()
             .wrap(from_fn(within_timeout))
             .app_data(health.clone())
-            .route("/metrics", get().to(metrics_text))
-            .route("/healthz", get().to(healthz))
-            .route("/readyz", get().to(readyz))
+            .service(resource("/metrics").get(metrics_text).head(metrics_text))
+            .service(resource("/healthz").get(healthz).head(healthz))
+            .service(resource("/readyz").get(readyz).head(readyz))
             .configure(|routes| anomalies::routes(routes, &pool, &access))
     };
-    let server = HttpServer::new(app)
+    let tls = config.http.tls.server_config()?.map(|tls| TlsAcceptor::from(Arc::new(tls)));
+    let has_tls = tls.is_some();
+    let service = move || {
+        let (connections, tls) = (connections.clone(), tls.clone());
+        let accept = move |stream: TcpStream| connections.clone().accept(stream, tls.clone(), HEAD_TIMEOUT);
+        let http = HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(CLOSE_TIMEOUT)
+            .h1(map_config(app(), |()| AppConfig::default()));
+        fn_service(accept).map_err(drop).and_then(http.map_err(drop))
+    };
+    let server = Server::build()
         .workers(1)
         .backlog(BACKLOG)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .tls_handshake_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .on_connect(move |connection, data| connections.on_connect(connection, data))
-        .disable_signals();
-    let tls = config.http.tls.server_config()?;
-    let has_tls = tls.is_some();
-    let server = match tls {
-        Some(tls) => server.bind_rustls_0_23(listen, tls),
-        None => server.bind(listen),
-    };
-    let server = server
+        .max_concurrent_connections(MAX_CONNECTIONS + MAX_CLOSING)
+        .disable_signals()
+        .bind("http", listen, service)
         .with_context(|| format!("http.listen: {listen} cannot be bound (does another engine run here?)"))?;
     tracing::info!(%listen, tls = has_tls, "serving /metrics, /healthz, /readyz and /api");
     actix_rt::spawn(server.run());

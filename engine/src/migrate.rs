@@ -4,12 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use thicket_schema::postgres;
 use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
+use crate::output::Format;
 use crate::stores;
-use crate::terminal::outln;
+use crate::terminal::{errln, outln};
 
 /// How long to wait for the list of migrations.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -21,29 +23,54 @@ pub(crate) struct MigrateArgs {
     /// needs. Needs a user that may create roles; best a superuser.
     #[arg(long)]
     roles: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// The result of `thicket migrate`.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// The names of the migrations that ran.
+    migrations: Vec<String>,
+    /// `None` if no roles were asked for.
+    roles: Option<RolesReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct RolesReport {
+    /// Whether the reader is kept from advisory locks and large objects.
+    reader_is_kept_from_locks: bool,
 }
 
 /// Brings the tables up to date, and the roles if that is asked for.
 pub(crate) async fn migrate(config: &Config, args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let connection = stores::postgres(config).await?;
-    let ran = postgres::migrate(connection).await?;
-    if ran.is_empty() {
-        outln!("the tables are up to date");
-    }
-    for name in ran {
-        outln!("ran migration {name}");
-    }
+    let on_wait = || errln!("another process migrates this database; waiting until it ends");
+    let migrations = postgres::migrate_and_report_wait(connection, on_wait).await?;
+    let mut report = Report { migrations, roles: None };
     if args.roles {
         let mut connection = stores::postgres(config).await?;
-        let is_closed = postgres::grant_roles(&mut connection).await?;
-        outln!("the roles thicket_engine and thicket_reader have their rights");
-        if !is_closed {
-            outln!(
-                "thicket_reader can still take advisory locks and write large objects; run `thicket migrate --roles` as a superuser to forbid it"
-            );
-        }
+        let reader_is_kept_from_locks = postgres::grant_roles(&mut connection).await?;
+        report.roles = Some(RolesReport { reader_is_kept_from_locks });
     }
+    args.format.print(&report, print_text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_text(report: &Report) {
+    if report.migrations.is_empty() {
+        outln!("the tables are up to date");
+    }
+    for name in &report.migrations {
+        outln!("ran migration {name}");
+    }
+    let Some(roles) = &report.roles else { return };
+    outln!("the roles thicket_engine and thicket_reader have their rights");
+    if !roles.reader_is_kept_from_locks {
+        outln!(
+            "thicket_reader can still take advisory locks and write large objects; run `thicket migrate --roles` as a superuser to forbid it"
+        );
+    }
 }
 
 /// Returns the migrations that the database lacks. diesel's migrations block, so this starts a

@@ -99,7 +99,7 @@ fn of_active(metrics: &Metrics) -> Vec<String> {
         reasons.push(match metrics.partitions_refused.get() {
             0 => "no partition is this node's yet".to_owned(),
             refused => format!(
-                "a later version of the detection algorithm has scored {refused} partitions; run that version, or a newer one"
+                "this build leaves {refused} partitions to a newer one, which has scored them or has written entries of their logs; run that build, or a newer one"
             ),
         });
     }

@@ -92,7 +92,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     );
     tokio::select! {
         () = async {
-            topology.drain().await;
+            topology.drain(config.shutdown.deadline).await;
             let _ = notifier.send(Drain).await;
         } => {
             tracing::info!("stopped");

@@ -1,5 +1,6 @@
 //! Logging. Panics are logged as well.
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 
 use anyhow::Context as _;
@@ -19,7 +20,7 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{LIBRARIES},{}", config.level)).with_context(|| {
         format!("configuration: log.level: {:?} is neither a level nor a filter", config.level)
     })?;
-    let colours = io::stderr().is_terminal() && !is_set("NO_COLOR");
+    let colours = has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref());
     let format = config.format;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -37,10 +38,9 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a variable of the environment has a text. An empty variable counts as not set
-/// (<https://no-color.org>).
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+/// Whether log lines have colours. An empty `NO_COLOR` counts as not set (<https://no-color.org>).
+fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 /// Writes log lines to standard error, without characters that could control a terminal. If the
@@ -84,7 +84,16 @@ fn visible(event: &str, colours: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use std::ffi::OsStr;
+
+    use super::{has_colours, visible};
+
+    #[test]
+    fn a_terminal_gets_colours_unless_no_color_has_a_text() {
+        let found = [None, Some(""), Some("1")].map(|text| has_colours(true, text.map(OsStr::new)));
+        assert_eq!(found, [true, true, false]);
+        assert!(!has_colours(false, None));
+    }
 
     #[test]
     fn an_event_is_one_line_without_control_characters() {

@@ -41,6 +41,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of restarts of an actor within a minute. After one more, the node gives up.
 const RESTARTS: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
+/// The intake may take a part of `shutdown.deadline`: one of this number.
+const INTAKE_SHARE: u32 = 3;
 
 /// The running actors.
 pub(crate) struct Topology {
@@ -182,6 +184,7 @@ impl Starter<'_> {
                 delete_checkpoint: stores.checkpointer.clone().recipient(),
                 near: stores.checkpointer.clone().recipient(),
                 reopen: stores.keeper.clone().recipient(),
+                refuse: stores.keeper.clone().recipient(),
                 quarantine: stores.keeper.clone().recipient(),
                 exit: self.exit.clone(),
                 suspects: Suspects::new(self.redis(&arbiter).await?, self.keys.clone(), self.node.clone()),
@@ -289,9 +292,17 @@ impl Topology {
     /// Stops in the order of the data flow. The ingress takes no more messages; the messages that
     /// it took are appended, acknowledged, scored and committed; every detector is saved; the
     /// leases are released.
-    pub(crate) async fn drain(self) {
-        let _ = self.ingress.send(Drain).await;
-        let _ = self.queue.send(Drain).await;
+    ///
+    /// A full log takes messages again once enough of it is committed, which may take longer than
+    /// `deadline`. After a third of it, the messages that are not in the log are left to the broker.
+    pub(crate) async fn drain(self, deadline: Duration) {
+        let intake = async {
+            let _ = self.ingress.send(Drain).await;
+            let _ = self.queue.send(Drain).await;
+        };
+        if tokio::time::timeout(deadline / INTAKE_SHARE, intake).await.is_err() {
+            tracing::warn!("the log does not take messages; the broker will deliver the last ones again");
+        }
         drop(futures_util::future::join_all(self.shards.iter().map(|shard| shard.send(Drain))).await);
         drop(futures_util::future::join_all(self.writers.iter().map(|writer| writer.send(Drain))).await);
         let _ = self.checkpointer.send(Drain).await;

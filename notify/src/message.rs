@@ -4,6 +4,7 @@ use serde::Serialize;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{Anomaly, MessageEvent, NotificationKind, OutgoingMessage, serialize_causes};
 
+use crate::config::ReceiverKind;
 use crate::{keys, words};
 
 /// Anomalies that the text of a message names at most. It counts the others.
@@ -100,15 +101,18 @@ impl Message {
         Self::of(origin, site, key, *open, events)
     }
 
-    /// Creates a message that tests a route. It looks like one about an anomaly.
-    pub fn test(origin: Origin<'_>, anomaly: Anomaly) -> Self {
+    /// Creates a message that tests a route. It looks like one about an anomaly that is over. A broker is
+    /// also told that it goes on before, so that a subscriber sees the retained message come and go.
+    pub fn test(origin: Origin<'_>, over: Anomaly, receiver: ReceiverKind) -> Self {
         let Origin { deployment, route } = origin;
-        let key = format!("{deployment}/test/{route}/{}", anomaly.started);
-        let (site, kinds) = (anomaly.sensor.clone(), vec![NotificationKind::Opened, NotificationKind::Ended]);
-        let event = Event::new(deployment, MessageEvent { anomaly, kinds });
-        let mut message = Self::of(origin, &site, &key, 0, vec![event]);
+        let (site, key) = (over.sensor.clone(), format!("{deployment}/test/{route}/{}", over.started));
+        let kinds = vec![NotificationKind::Opened, NotificationKind::Ended];
+        let event = |anomaly| Event::new(deployment, MessageEvent { anomaly, kinds: kinds.clone() });
+        let open = (receiver == ReceiverKind::Mqtt).then(|| event(Anomaly { ended: None, ..over.clone() }));
+        let mut message = Self::of(origin, &site, &key, 0, vec![event(over)]);
         message.is_test = true;
-        message.title = format!("Test of the route {route}: {}", message.title);
+        message.title = cut(&format!("Test of the route {route}: {}", message.title), TITLE);
+        message.events.splice(0..0, open);
         message
     }
 

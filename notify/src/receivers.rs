@@ -34,6 +34,21 @@ pub enum SendError {
     Refused(String),
 }
 
+/// Returns what to do about an error of a connection, to append to its text; empty if the text says all.
+fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inner = inner.map(|inner| inner as &(dyn std::error::Error + 'static));
+        let tls = [Some(error), inner].into_iter().flatten().find_map(|error| error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) = tls {
+            return "; set ca to a file with the certificate of the CA that has signed the receiver's";
+        }
+        cause = error.source();
+    }
+    ""
+}
+
 impl Receiver {
     /// Checks the settings of a receiver. Reads its files.
     pub fn new(config: &RouteConfig) -> Result<Self, RouteProblem> {

@@ -68,11 +68,13 @@ pub enum Reason {
     /// The reading is of a past day that has no table yet, and the sensor has lately made as many
     /// such tables as it may.
     TooManyDays,
+    /// The sensor was renamed, and the message has its old name.
+    SensorRenamed,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::PayloadTooLarge,
         Self::MalformedJson,
         Self::Empty,
@@ -99,6 +101,7 @@ impl Reason {
         Self::TooManySensors,
         Self::TooManyShapes,
         Self::TooManyDays,
+        Self::SensorRenamed,
     ];
 
     /// Returns the stable name, as in the table `dead_letters` and in metrics.
@@ -130,6 +133,7 @@ impl Reason {
             Self::TooManySensors => "too_many_sensors",
             Self::TooManyShapes => "too_many_shapes",
             Self::TooManyDays => "too_many_days",
+            Self::SensorRenamed => "sensor_renamed",
         }
     }
 }

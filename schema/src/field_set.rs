@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
-
+use crate::name_hash::name_hash;
 use crate::text::excerpt;
 
 /// Why names cannot be the fields of a reading.
@@ -76,7 +75,7 @@ impl FieldSet {
                 Ordering::Greater => return Err(FieldSetError::NotSorted { name: name.clone() }),
             }
         }
-        let id = xxh3_64(names.join("\n").as_bytes()) as i64;
+        let id = name_hash(names.join("\n").as_bytes());
         Ok(Self(Arc::new(Names { id, names: names.into_boxed_slice() })))
     }
 
@@ -91,8 +90,8 @@ impl FieldSet {
         &self.0.names
     }
 
-    /// Returns the key of the set in `PostgreSQL`: the 64-bit XXH3 of the names joined by line
-    /// feeds, as a signed integer of the same bits.
+    /// Returns the key of the set in `PostgreSQL`: the first 8 bytes of the SHA-256 of the names
+    /// joined by line feeds, as a signed big-endian integer.
     pub fn id(&self) -> i64 {
         self.0.id
     }

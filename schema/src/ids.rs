@@ -7,8 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
-
+use crate::name_hash::name_hash;
 use crate::text::excerpt;
 
 /// Why a text cannot name a sensor.
@@ -49,7 +48,11 @@ pub enum SensorNameError {
 /// 1 to 200 bytes of UTF-8 without control characters, `+`, `#` and empty levels. Clones share the
 /// text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SensorName(Arc<str>);
+pub struct SensorName {
+    text: Arc<str>,
+    /// Computed once: each reading needs it several times.
+    id: SensorId,
+}
 
 impl SensorName {
     /// Maximum length of a name in bytes.
@@ -69,35 +72,35 @@ impl SensorName {
         if name.split('/').any(str::is_empty) {
             return Err(SensorNameError::EmptyLevel { name: name.to_owned() });
         }
-        Ok(Self(Arc::from(name)))
+        Ok(Self { text: Arc::from(name), id: SensorId(name_hash(name.as_bytes())) })
     }
 
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// Returns the key of the sensor in `PostgreSQL`: the 64-bit XXH3 of its name.
+    /// Returns the key of the sensor in `PostgreSQL`.
     pub fn id(&self) -> SensorId {
-        SensorId(xxh3_64(self.0.as_bytes()) as i64)
+        self.id
     }
 
     /// Returns the partition of the sensor in a deployment with this number of partitions; 0 counts
     /// as 1.
     pub fn partition(&self, partitions: u16) -> PartitionId {
-        PartitionId((self.id().0 as u64 % u64::from(partitions.max(1))) as u16)
+        PartitionId((self.id.0 as u64 % u64::from(partitions.max(1))) as u16)
     }
 }
 
 impl fmt::Display for SensorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl AsRef<str> for SensorName {
     fn as_ref(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -109,8 +112,8 @@ impl FromStr for SensorName {
     }
 }
 
-/// The key of a sensor in `PostgreSQL`: the 64-bit XXH3 of its name, as a signed integer of the
-/// same bits.
+/// The key of a sensor in `PostgreSQL`: the first 8 bytes of the SHA-256 of its name, as a signed
+/// big-endian integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SensorId(pub i64);
 

@@ -26,6 +26,7 @@ pub mod field_set;
 pub mod flag;
 pub mod ids;
 pub mod keys;
+mod name_hash;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod reading;

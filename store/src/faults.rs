@@ -127,6 +127,12 @@ pub fn algorithm(own: u32) -> u32 {
     own
 }
 
+/// Whether this build reads entries of a later format: the fail point `later-format` is set.
+pub fn reads_later_format() -> bool {
+    fail_point!("later-format", |_| true);
+    false
+}
+
 /// Acts as a poison reading if the first value of a reading is a poison value, and the fail point
 /// `poison` is set.
 pub fn poison(first_value: Option<f64>) {

@@ -80,7 +80,7 @@ impl RedisProbe {
     }
 
     /// Appends an entry to a partition's log, as an unknown version of the engine would.
-    pub async fn append_entry(&self, partition: PartitionId, id: &str, bytes: &str) -> anyhow::Result<()> {
+    pub async fn append_entry(&self, partition: PartitionId, id: &str, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(self.client.xadd(self.keys.log(partition), false, None, id, ("e", bytes)).await?)
     }
 

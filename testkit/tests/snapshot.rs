@@ -8,7 +8,7 @@ use thicket_testkit::{Snapshot, Tables};
 
 const ROWS: &str = "
     SELECT ensure_day_partitions(ARRAY['2026-11-22'::date]);
-    INSERT INTO sensors VALUES (1, 'a', 2, '{x,y}', '2026-11-22 10:00Z', 0, '2026-11-22', '{3}');
+    INSERT INTO sensors VALUES (1, 'a', 2, '{x,y}', '2026-11-22 10:00Z', 0, '2026-11-22', '{3}', 'first');
     INSERT INTO field_sets VALUES (3, '{x,y}');
     INSERT INTO readings (sensor, ts, seq, field_set, \"values\", score, grade, flags, config, confidence, onset)
         VALUES (1, '2026-11-22 10:00Z', 1, 3, '{0,1.5}', 0, 0.25, 2, 4, 0.5, 0.75);

@@ -216,6 +216,14 @@ mod tests {
     }
 
     #[test]
+    fn half_of_the_shipped_redis_holds_the_checkpoints_of_4_700_sensors_of_13_fields() {
+        // docs/costs.md: 163 KB each.
+        let sensor = thicket_schema::SensorName::new("site-1/microphone-7").unwrap();
+        let checkpoint = thicket_store::redis::memory_of(163_000, &sensor);
+        assert!(checkpoint_budget(None, 2 * GIB) / checkpoint > 4_700);
+    }
+
+    #[test]
     fn an_eviction_frees_a_little_more_than_is_needed() {
         let state = State { limit: 1_000, partitions: vec![400, 500], is_short: false, floor: None };
         assert_eq!((state.excess(100), state.excess(101)), (0, 51));

@@ -1,17 +1,17 @@
 //! The actor that acquires and releases the leases of partitions, claims the partitions, and assigns
 //! them to shards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, Recipient, ResponseFuture,
     Supervised, WrapFuture as _,
 };
 use futures_util::future::{LocalBoxFuture, join_all};
-use thicket_schema::{Keys, PartitionId};
+use thicket_schema::{Keys, PartitionId, Position};
 use thicket_store::complaints;
 use thicket_store::faults;
 use thicket_store::postgres::{
@@ -23,13 +23,16 @@ use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
 use super::renewal::Renewal;
-use crate::messages::{Assign, Drain, Quarantine, Reopen, Revoke};
+use crate::messages::{Assign, Drain, Quarantine, Refuse, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 
 /// Time between two rounds of the keeper. It is short so that another node takes over within a
 /// second after a clean shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Time until a partition that was left to a later build is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The addresses of a shard.
 #[derive(Clone, Debug)]
@@ -56,15 +59,26 @@ pub struct PartitionKeeper {
     shards: Vec<ShardHandle>,
     /// The epoch of each partition that this node owns.
     owned: BTreeMap<PartitionId, i64>,
-    /// Partitions that a later version of the detection algorithm has scored. This node cannot own
-    /// them.
-    refused: BTreeSet<PartitionId>,
+    /// Partitions that only a later build can process.
+    refused: BTreeMap<PartitionId, Refusal>,
+    /// The newest entry of each partition that this build could not apply. It is logged once.
+    unknown_entries: BTreeMap<PartitionId, Position>,
     /// Whether a round is running.
     busy: bool,
     /// Whether the node shuts down.
     leaving: bool,
     /// `Drain` messages that wait for the end of a round.
     drained: Vec<oneshot::Sender<()>>,
+}
+
+/// Why this node does not own a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// A later version of the detection algorithm has scored it.
+    Algorithm,
+    /// A later build has written the next entry of its log. Tried again from then on: a later build
+    /// may have processed the entry, and may have stopped.
+    Entry(Instant),
 }
 
 /// The stores and metrics of the keeper.
@@ -119,7 +133,8 @@ impl PartitionKeeper {
             partitions,
             shards: Vec::new(),
             owned: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            unknown_entries: BTreeMap::new(),
             busy: false,
             leaving: false,
             drained: Vec::new(),
@@ -173,7 +188,12 @@ impl PartitionKeeper {
     /// whose leases were lost.
     fn wanted(&self) -> Vec<PartitionId> {
         let KeeperStores { renewal, keys, .. } = &*self.stores;
-        let all = (0..self.partitions).map(PartitionId).filter(|partition| !self.refused.contains(partition));
+        let is_refused = |partition: &PartitionId| match self.refused.get(partition) {
+            Some(Refusal::Algorithm) => true,
+            Some(Refusal::Entry(until)) => Instant::now() < *until,
+            None => false,
+        };
+        let all = (0..self.partitions).map(PartitionId).filter(|partition| !is_refused(partition));
         all.filter(|partition| {
             !self.owned.contains_key(partition) || renewal.is_lost(&keys.lease(*partition))
         })
@@ -251,14 +271,15 @@ impl PartitionKeeper {
         for partition in &refused {
             tracing::error!(%partition, "a later version of the detection algorithm has scored this partition; run that version, or a newer one");
         }
-        self.refused.extend(&refused);
-        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+        self.refused.extend(refused.iter().map(|&partition| (partition, Refusal::Algorithm)));
         for claimed in claimed {
+            self.refused.remove(&claimed.partition);
             self.owned.insert(claimed.partition, claimed.epoch);
             self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
             let assign = &self.shard(claimed.partition).assign;
             send_bounded(assign, Assign(Arc::new(claimed)));
         }
+        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
         self.stores.metrics.refresh();
         Box::pin(async move { stores.release(&refused).await })
     }
@@ -276,11 +297,17 @@ fn send_bounded<M: Message<Result = ()> + Send + 'static>(shard: &Recipient<M>, 
 
 /// Marks partitions as cleanly shut down and releases leases, so that another node does not have to
 /// wait until they expire.
-async fn leave(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
+async fn hand_over(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
     if let Err(error) = mark_clean_shutdown(&stores.pool, clean).await {
         tracing::warn!(%error, "cannot record the clean shutdown; the next owner will search for a poison reading");
     }
     stores.release(leases).await;
+    stores.metrics.refresh();
+}
+
+/// Hands all partitions over.
+async fn leave(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
+    hand_over(stores, clean, leases).await;
     stores.metrics.leases.clear();
     stores.metrics.refresh();
 }
@@ -320,6 +347,28 @@ impl Handler<Reopen> for PartitionKeeper {
     fn handle(&mut self, Reopen { partition }: Reopen, _: &mut Context<Self>) {
         self.owned.remove(&partition);
         self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
+    }
+}
+
+impl Handler<Refuse> for PartitionKeeper {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, refused: Refuse, _: &mut Context<Self>) -> Self::Result {
+        let Refuse { partition, epoch, entry, cause } = refused;
+        if self.owned.get(&partition) != Some(&epoch) {
+            return Box::pin(std::future::ready(()));
+        }
+        self.owned.remove(&partition);
+        self.refused.insert(partition, Refusal::Entry(Instant::now() + RETRY_INTERVAL));
+        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+        self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
+        if self.unknown_entries.insert(partition, entry) != Some(entry) {
+            tracing::error!(%partition, %entry, error = %cause, "a newer build has written the next entry of this partition; this node leaves the partition to a node of that build");
+        }
+        let stores = Rc::clone(&self.stores);
+        // Everything before the entry is committed.
+        let clean = BTreeMap::from([(partition, epoch)]);
+        Box::pin(async move { hand_over(&stores, &clean, &[partition]).await })
     }
 }
 

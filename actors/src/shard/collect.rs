@@ -6,13 +6,15 @@ use std::sync::Arc;
 use thicket_protocol::log::is_gap;
 use thicket_protocol::progress::Progress;
 use thicket_schema::{
-    Control, DeadLetter, Entry, Item, PartitionId, Position, Reading, Reason, RecordPosition, SensorId,
-    SensorName,
+    Control, DeadLetter, Entry, EntryError, Item, PartitionId, Position, Reading, Reason, RecordPosition,
+    SensorId, SensorName,
 };
 use thicket_store::postgres::{
     AppliedLabel, DetectorReset, LogLoss, LoggedDeadLetter, QuarantineList, QuarantineReason,
 };
 use thicket_store::redis::LogEntry;
+
+use crate::messages::Refuse;
 
 /// The decoded entries of one read.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct ReadBatch {
     pub(super) ranges: Vec<LogRange>,
     /// The readings of each sensor.
     pub(super) sensors: Vec<SensorBatch>,
+    /// The partitions whose next entry a newer build has written.
+    pub(super) refused: Vec<Refuse>,
 }
 
 /// A range of one partition's log, with a slot for each of its records.
@@ -80,6 +84,15 @@ pub(super) struct SensorBatch {
 /// Quarantined readings by their index in a sensor batch, each with its reason and an explanation.
 pub(super) type Quarantined = BTreeMap<usize, (QuarantineReason, String)>;
 
+/// Unpacks an entry.
+fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
+    #[cfg(feature = "faults")]
+    if let Some(bytes) = super::broken::of_later_format(bytes) {
+        return Entry::decode(&bytes);
+    }
+    Entry::decode(bytes)
+}
+
 /// Shortens a list of entries so that a control entry is alone in its list. The entries before it
 /// are processed first. The entries after the cut are read again.
 pub(super) fn cut_at_control(entries: &mut Vec<LogEntry>) {
@@ -115,6 +128,7 @@ impl LogRange {
 pub(super) struct Collector {
     ranges: Vec<LogRange>,
     sensors: Vec<Gathered>,
+    refused: Vec<Refuse>,
     index_of: BTreeMap<SensorName, usize>,
 }
 
@@ -130,7 +144,8 @@ struct Gathered {
 }
 
 impl Collector {
-    /// Adds the entries of a partition that follow its read position.
+    /// Adds the entries of a partition that follow its read position, up to the first that needs a
+    /// newer build.
     pub(super) fn add(
         &mut self,
         partition: PartitionId,
@@ -150,8 +165,16 @@ impl Collector {
             losses: Vec::new(),
         };
         for LogEntry { position, bytes } in entries {
-            match Entry::decode(&bytes) {
+            match decode(&bytes) {
                 Ok(entry) => self.add_entry(&mut range, position, entry, quarantine),
+                Err(cause) if cause.needs_newer_build() => {
+                    // The entries before it are committed first.
+                    if range.to != read {
+                        break;
+                    }
+                    self.refused.push(Refuse { partition, epoch, entry: position, cause });
+                    return;
+                }
                 Err(error) => {
                     let dead_letter = DeadLetter::new("", Reason::BadEntry, &error.to_string(), &bytes);
                     range.slots.push(RecordSlot {
@@ -223,7 +246,8 @@ impl Collector {
             let Gathered { partition, epoch, sensor, readings, positions, quarantined } = gathered;
             SensorBatch { partition, epoch, sensor, readings: Arc::new(readings), positions, quarantined }
         };
-        ReadBatch { ranges: self.ranges, sensors: self.sensors.into_iter().map(sensor_batch).collect() }
+        let sensors = self.sensors.into_iter().map(sensor_batch).collect();
+        ReadBatch { ranges: self.ranges, sensors, refused: self.refused }
     }
 }
 

@@ -8,7 +8,7 @@ use thicket_store::redis::Suspects;
 use tokio::sync::Mutex;
 
 use crate::detector::DetectorConfigs;
-use crate::messages::{Commit, DeleteCheckpoint, Load, LoadNear, Quarantine, Reopen, Save};
+use crate::messages::{Commit, DeleteCheckpoint, Load, LoadNear, Quarantine, Refuse, Reopen, Save};
 use crate::metrics::Metrics;
 use crate::supervision::ExitSignal;
 
@@ -53,6 +53,8 @@ pub struct ShardPeers {
     pub near: Recipient<LoadNear>,
     /// Assigns a partition again.
     pub reopen: Recipient<Reopen>,
+    /// Leaves a partition to a newer build.
+    pub refuse: Recipient<Refuse>,
     /// Quarantines a reading.
     pub quarantine: Recipient<Quarantine>,
     /// Ends the node.

@@ -21,7 +21,7 @@ use super::partitions::{Partition, Partitions, Readiness};
 use super::scoring::{ScoredBatch, Scorer};
 use super::suspect_log::SuspectLog;
 use crate::credit::{Credit, CreditPool, send_credited};
-use crate::messages::{Commit, CommitOutcome, Reopen};
+use crate::messages::{Commit, CommitOutcome, Refuse, Reopen};
 
 /// How long a read waits for entries. A partition that is assigned during a read is part of the
 /// next read.
@@ -106,6 +106,9 @@ impl ShardWorker {
             self.apply_control(range).await;
         }
         let (scored, mut checkpoints) = self.score(&batch).await;
+        for refused in std::mem::take(&mut batch.refused) {
+            self.refuse(refused).await;
+        }
         for range in batch.ranges {
             let partition = range.partition;
             if !self.advance(&range, &batch.sensors) {
@@ -292,6 +295,17 @@ impl ShardWorker {
         self.close(partition);
         #[expect(clippy::disallowed_methods, reason = "one per partition until it is assigned again")]
         self.context.peers.reopen.do_send(Reopen { partition });
+    }
+
+    /// Leaves a partition to a newer build, once everything before the entry is committed.
+    async fn refuse(&self, refused: Refuse) {
+        let Refuse { partition, epoch, .. } = refused;
+        self.partitions.wait_for_commits(partition).await;
+        if self.partitions.is_current(partition, epoch) {
+            self.close(partition);
+            #[expect(clippy::disallowed_methods, reason = "one per partition until it is assigned again")]
+            self.context.peers.refuse.do_send(refused);
+        }
     }
 
     /// Drops all partitions and detectors, and asks the keeper to assign the partitions again.

@@ -9,6 +9,7 @@
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
 //! - `registry`, `admission`: limits on new sensors, fields and days.
+//! - `renames`: the names of sensors that were renamed.
 //! - `letter_rate`: limits on the rows of dead letters.
 //! - `births`: stores what Sparkplug births have taught.
 //! - `explanation`: the steps of decoding, for people.
@@ -29,6 +30,7 @@ mod ingress;
 mod letter_rate;
 mod receive;
 mod registry;
+mod renames;
 mod reorder;
 mod session;
 mod stamp;

@@ -17,13 +17,17 @@ use crate::mqtt::{Client, Message, Qos};
 impl Session {
     pub(super) async fn on_message(&self, message: Message, client: &Client, decoder: &MessageDecoder) {
         let Message { topic, payload, packet, redelivered, retained, content_type } = message;
+        let delivery = packet.map(|packet| Delivery::new(client.clone(), packet));
         if topic == BROKER_DROPPED {
             if let Some(dropped) = std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()) {
                 self.metrics.set_broker_dropped(&self.options.name, dropped);
             }
+            // Otherwise it would count as in flight until the connection ends.
+            if let Some(delivery) = delivery {
+                delivery.acknowledge();
+            }
             return;
         }
-        let delivery = packet.map(|packet| Delivery::new(client.clone(), packet));
         let skipped = if retained {
             Some("retained")
         } else {

@@ -7,19 +7,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use thicket_schema::{DeadLetter, FieldSet, Item, PartitionId, Record, SensorName};
 use thicket_store::complaints;
-use thicket_store::postgres::{PostgresPool, StoreError, committed_positions, read_registry};
+use thicket_store::postgres::{PostgresPool, StoreError, committed_positions, read_registry, read_renames};
 use thicket_store::redis::{LogReader, RedisError, waiting_sensors};
 
 use super::admission::{Admission, AdmissionLimits, Refusal, Stored};
 use super::letter_rate::LetterRate;
+use super::renames::Renames;
 
 /// Time between two reads.
 const INTERVAL: Duration = Duration::from_mins(5);
+/// Time between two reads of the renamed sensors. A renamed sensor's readings wait for it.
+const RENAMES_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a read may take. Messages wait for the first one.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the read of the log may take. It reads a full Redis in a few seconds.
@@ -51,6 +54,7 @@ pub(super) struct Registry {
     log: LogReader,
     admission: RefCell<Admission>,
     letters: RefCell<LetterRate>,
+    renames: RefCell<Renames>,
     is_loaded: Cell<bool>,
     /// Whether the log was read since this node took the subscriptions over.
     knows_log: Cell<bool>,
@@ -63,6 +67,7 @@ impl Registry {
             log,
             admission: RefCell::new(Admission::new(limits.admission)),
             letters: RefCell::new(LetterRate::new(limits.dead_letters_per_second)),
+            renames: RefCell::default(),
             is_loaded: Cell::new(false),
             knows_log: Cell::new(false),
         }
@@ -114,6 +119,7 @@ impl Registry {
         let read = tokio::time::timeout(READ_TIMEOUT, read_registry(&self.pool)).await;
         match read.unwrap_or(Err(StoreError::Silent(READ_TIMEOUT))) {
             Ok(stored) => {
+                self.renames.replace(Renames::new(&stored.renames));
                 // The database has only valid names.
                 let name = |(name, sets): (String, _)| Some((SensorName::new(&name).ok()?, sets));
                 let sensors = stored.sensors.into_iter().filter_map(name).collect();
@@ -131,16 +137,36 @@ impl Registry {
 
     /// Reads what is stored from time to time. Never returns.
     pub(super) async fn run(self: Rc<Self>) {
+        let mut last_read = Instant::now();
         loop {
-            tokio::time::sleep(INTERVAL).await;
-            self.load().await;
+            tokio::time::sleep(RENAMES_INTERVAL).await;
+            if last_read.elapsed() >= INTERVAL {
+                self.load().await;
+                last_read = Instant::now();
+            } else if self.is_loaded.get() {
+                self.load_renames().await;
+            }
         }
     }
 
-    /// Replaces the readings that are refused by dead letters, and bounds the dead letters.
+    async fn load_renames(&self) {
+        match read_renames(&self.pool).await {
+            Ok(renames) => drop(self.renames.replace(Renames::new(&renames))),
+            Err(error) => {
+                if let Some(repeated) = complaints::due("read the renamed sensors", &error) {
+                    tracing::warn!(%error, repeated, "cannot read which sensors were renamed; retrying");
+                }
+            }
+        }
+    }
+
+    /// Gives the readings the names of their sensors in the log. Replaces the readings that are
+    /// refused by dead letters, and bounds the dead letters.
     pub(super) fn limit(&self, records: &mut [(PartitionId, Record)]) {
         let (mut admission, mut letters) = (self.admission.borrow_mut(), self.letters.borrow_mut());
-        for (_, record) in records {
+        let renames = self.renames.borrow();
+        for (partition, record) in records {
+            renames.apply(partition, record);
             if let Item::Reading(reading) = &record.item
                 && let Err(Refusal { reason, detail }) = admission.admit(reading, record.received)
             {

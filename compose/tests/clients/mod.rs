@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     path::Path,
     time::{Duration, Instant, SystemTime},
@@ -99,13 +99,29 @@ impl Mqtt {
 
     /// Publishes and waits for the acknowledgement.
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) {
+        let packet = self.publication(topic, payload, retain);
+        self.connection.write_all(&packet).unwrap();
+        assert_eq!(self.read(), (0x40, self.packet.to_be_bytes().to_vec()));
+    }
+
+    /// Publishes, and returns whether the broker ends the connection instead of acknowledging.
+    pub(crate) fn loses_connection_by_publishing(mut self, topic: &str, payload: &[u8]) -> bool {
+        let packet = self.publication(topic, payload, false);
+        // The broker may end the connection before it has read the packet.
+        let _ = self.connection.write_all(&packet);
+        match self.connection.read(&mut [0; 1]) {
+            Ok(bytes) => bytes == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+
+    fn publication(&mut self, topic: &str, payload: &[u8], retain: bool) -> Vec<u8> {
         self.packet += 1;
         let mut body = Vec::new();
         put_text(&mut body, topic);
         body.extend(self.packet.to_be_bytes());
         body.extend(payload);
-        self.send(0x32 | u8::from(retain), &body);
-        assert_eq!(self.read(), (0x40, self.packet.to_be_bytes().to_vec()));
+        packet(0x32 | u8::from(retain), &body)
     }
 
     /// Receives the next message and acknowledges it.
@@ -119,18 +135,7 @@ impl Mqtt {
     }
 
     fn send(&mut self, kind: u8, body: &[u8]) {
-        let mut packet = vec![kind];
-        let mut length = body.len();
-        loop {
-            let low = (length % 128) as u8;
-            length /= 128;
-            packet.push(if length > 0 { low | 0x80 } else { low });
-            if length == 0 {
-                break;
-            }
-        }
-        packet.extend(body);
-        self.connection.write_all(&packet).unwrap();
+        self.connection.write_all(&packet(kind, body)).unwrap();
     }
 
     fn read(&mut self) -> (u8, Vec<u8>) {
@@ -159,4 +164,20 @@ impl Mqtt {
 fn put_text(body: &mut Vec<u8>, text: &str) {
     body.extend((text.len() as u16).to_be_bytes());
     body.extend(text.as_bytes());
+}
+
+/// Returns a packet of MQTT: its kind, its length and its body.
+fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![kind];
+    let mut length = body.len();
+    loop {
+        let low = (length % 128) as u8;
+        length /= 128;
+        packet.push(if length > 0 { low | 0x80 } else { low });
+        if length == 0 {
+            break;
+        }
+    }
+    packet.extend(body);
+    packet
 }

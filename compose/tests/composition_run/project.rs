@@ -57,6 +57,7 @@ impl Project {
             ("MQTT_REPLAY_PASSWORD", "two2".to_owned()),
             ("MQTT_DEVICES", "kitchen:three3 hall:four4".to_owned()),
             ("REDIS_PASSWORD", "five5".to_owned()),
+            ("GRAFANA_ADMIN_PASSWORD", "six6".to_owned()),
         ];
         Self {
             name: format!("thicket-run-{}", std::process::id()),

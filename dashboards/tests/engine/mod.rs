@@ -183,6 +183,7 @@ fn advance_bounds(metrics: &Metrics) {
     metrics.readings_set_back.inc_by(5);
     metrics.dead_letters_unstored.inc_by(40);
     metrics.dead_letters_expired.inc_by(25);
+    metrics.rows_expired.with_label_values(&["anomalies"]).inc_by(3);
     metrics.partitions_refused.set(0);
 }
 

@@ -144,6 +144,7 @@ struct ListQuery {
 
 async fn list(pool: Data<PostgresPool>, query: Query<ListQuery>) -> Result<Json<Vec<Anomaly>>, ApiError> {
     let ListQuery { sensor, since, unlabelled, limit } = query.into_inner();
+    check_text("sensor", sensor.as_deref().unwrap_or_default())?;
     let since = since.as_deref().map(time_arg::parse).transpose();
     let unlabelled = match unlabelled.as_deref() {
         Some("" | "true" | "1") => true,
@@ -182,6 +183,8 @@ struct LabelBody {
 
 async fn set(pool: Data<PostgresPool>, body: Json<LabelBody>) -> Result<Json<Anomaly>, ApiError> {
     let LabelBody { sensor, started, label, note, author } = body.into_inner();
+    check_text("note", &note)?;
+    check_text("author", &author)?;
     change(&pool, &sensor, &started, Some(NewLabel { label, note: &note, author: &author })).await
 }
 
@@ -211,6 +214,16 @@ async fn change(
         Ok(Json(change_label_of(&mut postgres, &found, started, new).await?))
     })
     .await
+}
+
+/// Refuses a text that PostgreSQL cannot hold.
+fn check_text(member: &str, text: &str) -> Result<(), ApiError> {
+    if text.contains('\0') {
+        return Err(ApiError::bad_request(&format!(
+            "{member} contains NUL (U+0000); leave the character out"
+        )));
+    }
+    Ok(())
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

@@ -92,7 +92,7 @@ pub(super) async fn of_table(
 }
 
 fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
-    Ok(Job { sensor: SensorName::new(&sensor.name)?, origin: Origin::Table(sensor.id), readings })
+    Ok(Job { sensor: SensorName::new(sensor.first_name())?, origin: Origin::Table(sensor.id), readings })
 }
 
 /// The number of readings from the first to the last seq, and of those before them that warm the

@@ -31,7 +31,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use machine::machine_memory;
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
-pub(crate) use sections::{DeadLettersConfig, HttpConfig, LogConfig, LogFormat, SensorsConfig};
+pub(crate) use sections::{HttpConfig, LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load};
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::extract::extract;
 use super::mqtt::{MessageConfig, MqttConfig};
 use super::notify::NotifyConfig;
 use super::sections::{
-    CheckpointConfig, DeadLettersConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig, QueueConfig,
-    RedisConfig, SensorsConfig, ShardsConfig, ShutdownConfig,
+    AnomaliesConfig, CheckpointConfig, DeadLettersConfig, HttpConfig, LogConfig, NodeConfig, PostgresConfig,
+    QuarantineConfig, QueueConfig, RedisConfig, SensorsConfig, ShardsConfig, ShutdownConfig,
 };
 
 /// The longest `queue.reorder`.
@@ -39,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) sensors: SensorsConfig,
     /// The keeping of dead letters.
     pub(crate) dead_letters: DeadLettersConfig,
+    /// The keeping of anomalies.
+    pub(crate) anomalies: AnomaliesConfig,
+    /// The keeping of the quarantine.
+    pub(crate) quarantine: QuarantineConfig,
     /// The reading and scoring of the log.
     pub(crate) shards: ShardsConfig,
     /// The saving of detectors.
@@ -146,6 +150,7 @@ impl Config {
             ("sensors.max_fields", self.sensors.max_fields as u64),
             ("dead_letters.max_per_second", u64::from(self.dead_letters.max_per_second)),
             ("dead_letters.max_rows", self.dead_letters.max_rows),
+            ("quarantine.max_rows", self.quarantine.max_rows),
             ("shards.max_detectors", self.shards.max_detectors as u64),
             ("shards.max_in_flight", u64::from(self.shards.max_in_flight)),
             ("checkpoint.every", self.checkpoint.every),

@@ -139,6 +139,29 @@ pub(crate) struct DeadLettersConfig {
     pub(crate) max_rows: u64,
 }
 
+/// The keeping of anomalies.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnomaliesConfig {
+    /// How long anomalies without a label are kept; 0 means without a limit.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
+    /// How long anomalies with a label are kept; 0 means without a limit.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep_labelled: Duration,
+}
+
+/// The keeping of the quarantine, and of the records of lost ranges of the log.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuarantineConfig {
+    /// How long they are kept; 0 means without a limit.
+    #[serde(with = "crate::config::duration")]
+    pub(crate) keep: Duration,
+    /// Maximum number of quarantined readings, and of such records.
+    pub(crate) max_rows: u64,
+}
+
 /// The reading and scoring of the log.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -223,6 +223,9 @@ format = \"txt\"
 [quueue]
 linger = \"5ms\"
 
+[redis]
+ulr = \"redis://a\"
+
 [[detectors]]
 sensors = \"a/*\"
 pionts = 512
@@ -236,6 +239,7 @@ trees = \"many\"
         "7: queue.linger: is \"soon\", but must be a duration with a unit, such as \"5ms\" or \"4s\"",
         "13: log.format: \"txt\" is none of text, json; did you mean text?",
         "15: quueue: unknown key; did you mean queue?",
+        "19: redis.ulr: unknown key; did you mean url?",
     ] {
         assert!(found.iter().any(|line| line == expected), "{expected}: {found:#?}");
     }
@@ -391,4 +395,26 @@ fn a_wrong_route_is_named_by_line_and_key_and_its_secrets_may_be_in_files() {
     file.write_all(b"secret\n").unwrap();
     let config = load_text(&format!("{first}token_file = {:?}\n", file.path())).unwrap();
     assert_eq!(config.notify.routes().unwrap()[0].config.token, "secret");
+}
+
+#[test]
+fn the_routes_of_the_documentation_can_be_used() {
+    let text = include_str!("../../../docs/notifications.md");
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "s3cret\n").unwrap();
+    let mut count = 0;
+    for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let is_secret = |line: &str| line.contains("_file = ");
+        let path = |line: &str| format!("{} = {:?}", line.split(" = ").next().unwrap(), secret.path());
+        let lines = block.lines().map(|line| if is_secret(line) { path(line) } else { line.to_owned() });
+        let lines: Vec<String> = lines.collect();
+        let mut route = lines.join("\n");
+        if !route.starts_with("[[notify.routes]]") {
+            route = format!("[[notify.routes]]\nname = \"own\"\nurl = \"https://host/x\"\n{route}");
+        }
+        let config = load_text(&route).unwrap_or_else(|problems| panic!("{problems}\n{route}"));
+        assert_eq!(config.notify.routes().unwrap().len(), 1, "{route}");
+        count += 1;
+    }
+    assert!(count >= 4, "{count} examples");
 }

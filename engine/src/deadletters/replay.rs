@@ -9,7 +9,9 @@ use thicket_actors::source::{DecodeMessage, MessageDecoder};
 use thicket_codecs::{PayloadDecoder, PayloadLimits};
 use thicket_schema::Item;
 use thicket_schema::postgres::DeadLetterRow;
-use thicket_store::postgres::{DeadLetterKey, PostgresConnection, dead_letters_by_key, mark_replayed};
+use thicket_store::postgres::{
+    DeadLetterKey, PostgresConnection, dead_letters_by_key, mark_replayed, present_name,
+};
 
 use super::message_for::{Message, Refusal, Rules, message_for};
 use super::republish::{AT_ONCE, Republishers};
@@ -59,7 +61,10 @@ pub(super) async fn replay(
     let mut republishers = Republishers::new(config);
     let mut results = Vec::with_capacity(keys.len());
     for page in keys.chunks(AT_ONCE) {
-        let letters = dead_letters_by_key(postgres, page).await?;
+        let mut letters = dead_letters_by_key(postgres, page).await?;
+        for letter in letters.iter_mut().filter(|letter| letter.of_reading) {
+            letter.topic = present_name(postgres, &letter.topic).await?;
+        }
         let decided: Vec<(DeadLetterRow, Decision)> = letters
             .into_iter()
             .map(|letter| {

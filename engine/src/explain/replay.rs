@@ -49,7 +49,7 @@ pub(super) async fn state_before(
     sensor: &SensorRow,
     reading: &StoredDetection,
 ) -> anyhow::Result<(Detector, Arc<NamedConfig>, Replayed)> {
-    let name = SensorName::new(&sensor.name)?;
+    let name = SensorName::new(sensor.first_name())?;
     let configs = stored_configs(pool).await?;
     let target = Arc::clone(configs.get(&reading.config).with_context(|| {
         format!(

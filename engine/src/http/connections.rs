@@ -1,19 +1,25 @@
-//! Bounds the connections of the HTTP server. Clients that connect and send nothing must not use up
-//! the descriptors of the process: the stores need them too.
+//! Accepts the connections of the HTTP server, and bounds them. Clients that connect and send
+//! nothing must not use up the descriptors of the process: the stores need them too.
+//!
+//! A connection counts from its first byte of TCP, so handshakes of TLS in progress count as well.
 
-use std::any::Any;
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
 use rustix::net::{Shutdown, shutdown};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 /// Maximum number of open connections. Beyond it, the oldest one is closed: a scrape takes
 /// milliseconds, and a slow client has the oldest connection.
-const MAX_CONNECTIONS: usize = 256;
+pub(super) const MAX_CONNECTIONS: usize = 256;
 
 /// The open connections, by their number in the order of their arrival.
 #[derive(Debug, Default)]
@@ -28,20 +34,45 @@ pub(super) struct Connections {
     open: Arc<Mutex<Open>>,
 }
 
-/// An open connection. Dropped when it is closed.
+/// The place of an open connection among the others. Dropped when it is closed.
 struct Entry {
     number: u64,
     connections: Connections,
 }
 
+/// Bytes of HTTP, with or without TLS below them.
+trait Transport: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
+
+/// A connection that counts as open until it is dropped.
+pub(super) struct Connection {
+    transport: Box<dyn Transport>,
+    _entry: Option<Entry>,
+}
+
 impl Connections {
+    /// Counts a connection, and takes it through the handshake of TLS if there is an acceptor.
+    /// Returns it with the address of the client.
+    pub(super) async fn accept(
+        self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        handshake_timeout: Duration,
+    ) -> io::Result<(Connection, Option<SocketAddr>)> {
+        let entry = self.count(&stream);
+        let client = stream.peer_addr().ok();
+        let transport: Box<dyn Transport> = match tls {
+            Some(tls) => Box::new(tokio::time::timeout(handshake_timeout, tls.accept(stream)).await??),
+            None => Box::new(stream),
+        };
+        Ok((Connection { transport, _entry: entry }, client))
+    }
+
     /// Counts a new connection, and closes the oldest one if there are too many.
-    pub(super) fn on_connect(&self, connection: &dyn Any, data: &mut Extensions) {
-        let plain = || connection.downcast_ref::<TcpStream>();
-        let encrypted = || connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
-        let Some(stream) = plain().or_else(encrypted) else { return };
+    fn count(&self, stream: &TcpStream) -> Option<Entry> {
         // Without a second descriptor, the connection is not counted. It has its timeouts.
-        let Ok(socket) = rustix::io::dup(stream) else { return };
+        let socket = rustix::io::dup(stream).ok()?;
         let mut open = self.lock();
         let number = open.next;
         open.next += 1;
@@ -53,7 +84,7 @@ impl Connections {
             let _ = shutdown(oldest, Shutdown::Both);
         }
         drop(open);
-        data.insert(Arc::new(Entry { number, connections: self.clone() }));
+        Some(Entry { number, connections: self.clone() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -64,5 +95,33 @@ impl Connections {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.connections.lock().sockets.remove(&self.number);
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(context)
     }
 }

@@ -74,10 +74,11 @@ async fn test(config: &Config, name: &str) -> anyhow::Result<()> {
         };
         bail!("no route is named {name}; {names} (notify.routes)");
     };
-    let message = Message::test(Origin { deployment: TEST, route: name }, example(route));
+    let origin = Origin { deployment: TEST, route: name };
+    let message = Message::test(origin, example(route), route.config.receiver);
     let sent = route.receiver.send(&message, route.config.timeout).await;
     sent.with_context(|| format!("the receiver of {name} has not accepted the test message"))?;
-    outln!("the receiver of {name} has accepted the test message");
+    outln!("the receiver of {name} has accepted the test message: {}", on_one_line(&message.title));
     Ok(())
 }
 

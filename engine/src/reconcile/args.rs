@@ -27,5 +27,9 @@ Compares, for each partition, the number of rows of each kind and of dead letter
 the end of the log. Checks, for each sensor, that the numbers of its scored readings have no gap, and that its checkpoint is not ahead \
 of its rows. Exits 1 if a check fails.";
 
-const MORE: &str = "PostgreSQL is read as of one moment, and Redis after it, so that a running engine causes no false alarm. Every row is read \
+const MORE: &str = "Examples:
+  thicket reconcile
+  thicket reconcile --since 7d --json
+
+PostgreSQL is read as of one moment, and Redis after it, so that a running engine causes no false alarm. Every row is read \
 once, day by day, by one query at a time: about twenty million rows a minute. postgres.retention drops no day meanwhile.";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thicket_schema::{Keys, PartitionId, SensorName, SensorNameError};
+use thicket_schema::{Keys, PartitionId, SensorId, SensorName, SensorNameError};
 use thicket_store::postgres::{
     DayOutcome, DayTable, NewestRow, PostgresConnection, QueryError, RowsWithoutSensor, drop_day,
     is_lock_timeout, request_saves,
@@ -54,9 +54,10 @@ pub(super) async fn drop_unneeded_day(
         Ok::<_, DayError>(found.len())
     })
     .await?;
-    let names: Vec<&str> = waiting.iter().map(String::as_str).collect();
-    if !names.is_empty() {
-        request_saves(postgres, &names).await?;
+    let sensors: Vec<SensorId> =
+        waiting.iter().filter_map(|name| Some(SensorName::new(name).ok()?.id())).collect();
+    if !sensors.is_empty() {
+        request_saves(postgres, &sensors).await?;
     }
     Ok(outcome)
 }

@@ -39,6 +39,19 @@ pub(crate) enum SensorsCommand {
         #[command(flatten)]
         format: Format,
     },
+    /// Gives a sensor another name. Its rows, anomalies, labels and detector stay, and messages with
+    /// the new name go on with them. A message with the old name becomes a dead letter
+    /// (sensor_renamed).
+    ///
+    /// Log entries, Redis and the patterns of [[detectors]] go on with the first name of the sensor.
+    Rename {
+        /// The sensor's name.
+        sensor: String,
+        /// The new name, which no sensor has.
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Shows a sensor: for each field, whether it is scored, and if it is stored only, the reason.
     Show {
         /// The sensor's name.

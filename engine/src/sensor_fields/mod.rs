@@ -22,6 +22,8 @@ use crate::{sensors, stores, time_arg};
 #[derive(Debug, PartialEq, Serialize)]
 struct Shown {
     sensor: String,
+    /// Its name in the log and in Redis, if it was renamed.
+    first_name: Option<String>,
     partition: i32,
     first_seen: Timestamp,
     fields: Vec<ShownField>,
@@ -56,6 +58,9 @@ pub(crate) async fn sensors(config: &Config, command: SensorsCommand) -> anyhow:
             format.print(&Shown::new(sensor, rows), print)?;
             Ok(ExitCode::SUCCESS)
         }
+        SensorsCommand::Rename { sensor, name, format } => {
+            requests::rename(&mut postgres, &sensor, &name, &format).await
+        }
         SensorsCommand::Reset { sensor, format } => requests::reset(&mut postgres, &sensor, &format).await,
         SensorsCommand::Forget { sensor, yes, format } => {
             requests::forget(&mut postgres, &sensor, yes, &format).await
@@ -65,12 +70,12 @@ pub(crate) async fn sensors(config: &Config, command: SensorsCommand) -> anyhow:
 
 impl Shown {
     fn new(sensor: SensorRow, rows: Vec<SensorFieldRow>) -> Self {
-        let SensorRow { name, partition, fields, first_seen, untracked, .. } = sensor;
+        let SensorRow { name, first_name, partition, fields, first_seen, untracked, .. } = sensor;
         let undecided = fields.into_iter().filter(|field| rows.iter().all(|row| row.field != *field));
         let undecided: Vec<ShownField> = undecided.map(ShownField::undecided).collect();
         let mut fields: Vec<ShownField> = rows.into_iter().map(ShownField::from).chain(undecided).collect();
         fields.sort_by(|a, b| b.scored.cmp(&a.scored).then_with(|| a.field.cmp(&b.field)));
-        Self { sensor: name, partition, first_seen, fields, untracked }
+        Self { sensor: name, first_name, partition, first_seen, fields, untracked }
     }
 }
 
@@ -112,9 +117,12 @@ impl From<SensorFieldRow> for ShownField {
 }
 
 fn print(shown: &Shown) {
-    let Shown { sensor, partition, first_seen, fields, untracked } = shown;
+    let Shown { sensor, first_name, partition, first_seen, fields, untracked } = shown;
     let scored = fields.iter().filter(|field| field.scored).count();
     outln!("{sensor}, partition {partition:02}, first seen {}", time_arg::show(*first_seen));
+    if let Some(first_name) = first_name {
+        outln!("renamed: its name in the log, in Redis and for [[detectors]] is {first_name}");
+    }
     outln!(
         "{}: {scored} scored, {} stored only\n",
         count(fields.len() as u64, "field"),
@@ -157,6 +165,7 @@ mod tests {
             first_seen: Timestamp(0),
             untracked: 0,
             field_sets: Vec::new(),
+            first_name: None,
         };
         let rows = vec![row("battery", "excluded", "batt*"), row("temp", "scored", "")];
         let shown = Shown::new(sensor, rows);

@@ -1,13 +1,18 @@
 //! `thicket sensors reset` and `forget`: requests that the engine does at one place of the log.
+//! `rename`, which needs no place: the log has the first name of each sensor.
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use serde::Serialize;
-use thicket_schema::{SensorAction, SensorId};
-use thicket_store::postgres::{PostgresConnection, begin_forgetting, finish_forgetting, request};
+use thicket_schema::{SensorAction, SensorId, SensorName};
+use thicket_store::postgres::{
+    PostgresConnection, RenameOutcome, begin_forgetting, finish_forgetting, rename_sensor, request,
+};
 
 use crate::output::Format;
 use crate::sensors;
+use crate::stores::TABLES_MISSING;
 use crate::terminal::outln;
 
 /// What was requested.
@@ -19,6 +24,42 @@ struct Outcome {
     requested: bool,
     /// Rows that were deleted by this command.
     rows_deleted: i64,
+}
+
+/// A sensor that was renamed.
+#[derive(Debug, Serialize)]
+struct RenamedSensor {
+    sensor: String,
+    name: String,
+}
+
+/// Gives a sensor another name.
+pub(super) async fn rename(
+    postgres: &mut PostgresConnection,
+    sensor: &str,
+    name: &str,
+    format: &Format,
+) -> anyhow::Result<ExitCode> {
+    let sensor = sensors::find(postgres, sensor).await?;
+    let name = SensorName::new(name)?;
+    if sensor.name == name.as_str() {
+        bail!("{name} is its name already");
+    }
+    match rename_sensor(postgres, SensorId(sensor.id), &name).await.context(TABLES_MISSING)? {
+        RenameOutcome::Renamed => {}
+        RenameOutcome::Taken => {
+            bail!("there is a sensor {name} already; `thicket sensors forget {name}` deletes it")
+        }
+        RenameOutcome::Unknown => bail!("the sensor {} was forgotten meanwhile", sensor.name),
+    }
+    format.print(&RenamedSensor { sensor: sensor.name, name: name.to_string() }, |done| {
+        outln!(
+            "{} is {} from now on. An engine that runs knows the name within two seconds. Then messages with the old name are dead letters (sensor_renamed).",
+            done.sensor,
+            done.name
+        );
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Requests that the detector of a sensor begin again.

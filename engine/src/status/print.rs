@@ -150,6 +150,11 @@ fn print_trouble(status: &Status) {
         Some(dropped) => outln!("broker       {dropped} messages dropped since it started"),
         None => outln!("broker       drops unknown: no engine answers at http.listen"),
     }
+    if let Some(refused) = status.partitions_refused.filter(|&refused| refused > 0) {
+        outln!(
+            "partitions   {refused} are left to a newer build, which has scored them or written their logs; run that build"
+        );
+    }
     if status.losses.is_empty() {
         outln!("log          nothing lost");
     }

@@ -30,6 +30,8 @@ pub(super) struct Status {
     pub(super) fields: FieldsStatus,
     /// Detectors in memory; `None` if no engine answers at `http.listen`.
     pub(super) detectors_in_memory: Option<u64>,
+    /// Partitions that the engine leaves to a newer build; `None` if no engine answers.
+    pub(super) partitions_refused: Option<u64>,
     pub(super) anomalies: i64,
     /// Stored dead letters by reason.
     pub(super) dead_letters: BTreeMap<String, i64>,
@@ -202,6 +204,7 @@ impl Status {
             fields: FieldsStatus::read(postgres).await?,
             anomalies: count_anomalies(postgres).await?,
             detectors_in_memory: of_engine("thicket_detectors"),
+            partitions_refused: of_engine("thicket_partitions_refused"),
             broker_dropped: of_engine("thicket_broker_dropped_messages_total"),
             brokers: engine.as_ref().map(brokers),
             no_readings: engine.as_ref().map(no_readings),

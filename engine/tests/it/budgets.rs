@@ -2,7 +2,7 @@
 //! reading is stored with the same score.
 
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv};
+use thicket_testkit::{Config, Samples, TestEnv, log_lines};
 
 use crate::support::{json, start, undisturbed};
 
@@ -51,10 +51,15 @@ async fn checkpoints_that_fill_redis_make_room_for_the_log_and_change_no_row() {
     env.snapshot().await.assert_same(&expected);
     assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5);
 
-    // No checkpoint can be written now. The stop must not wait for one.
+    // No checkpoint and no message can be written now. The stop must not wait for either.
     limit(&env, "1mb").await;
+    samples.deliver(&publisher, 120..122).await;
+    engine.until_logged(log_lines::APPEND_FAILED).await;
     assert!(engine.terminate().await.success());
     assert_eq!(env.unaccounted().await, 0);
+    limit(&env, MAX_MEMORY).await;
+    let _engine = env.engine().await;
+    env.until("SELECT count(*) FROM scores", samples.records(122)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,12 @@
 //! The commands beside `run`.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use thicket_testkit::{Config, TestEnv};
 
-use crate::support::{json, start, stderr, stdout};
+use crate::support::{BINARY, json, start, stderr, stdout};
 
 fn config() -> Config {
     TestEnv::config()
@@ -15,7 +17,12 @@ async fn check_reaches_every_server_and_says_how_to_repair_what_fails() {
     let mut env = start(config()).await;
     let passed = env.thicket(&["check"]);
     assert!(passed.status.success(), "{}", stdout(&passed));
-    assert_eq!(stdout(&passed).matches("ok ").count(), 4, "{}", stdout(&passed));
+    assert_eq!(stdout(&passed).matches("ok ").count(), 5, "{}", stdout(&passed));
+    let levels = |output: &Output| -> Vec<String> {
+        let lines = json(output);
+        lines.as_array().unwrap().iter().map(|line| line["level"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(levels(&env.thicket(&["check", "--json"])), ["ok"; 5]);
 
     env.servers.mosquitto.stop().unwrap();
     env.servers.redis.stop().unwrap();
@@ -27,6 +34,9 @@ async fn check_reaches_every_server_and_says_how_to_repair_what_fails() {
         "{text}"
     );
     assert!(text.contains("install-servers"), "{text}");
+    let failed = env.thicket(&["check", "--json"]);
+    assert_eq!((failed.status.code(), levels(&failed).contains(&"fail".to_owned())), (Some(1), true));
+    assert!(json(&failed)[1]["message"].as_str().unwrap().contains("redis"), "{}", stdout(&failed));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +101,27 @@ async fn migrating_twice_is_harmless() {
     let again = env.thicket(&["migrate"]);
     assert!(again.status.success());
     assert!(stdout(&again).contains("up to date"));
+    let again = json(&env.thicket(&["migrate", "--roles", "--json"]));
+    assert_eq!(again["migrations"], serde_json::json!([]));
+    assert_eq!(again["roles"]["reader_is_kept_from_locks"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_migration_says_that_it_waits_for_the_first() {
+    let env = start(config()).await;
+    let file = env.path().join("second.toml");
+    std::fs::write(&file, env.base().file(&env.addresses())).unwrap();
+    let mut first = env.tables().await;
+    first.execute("SELECT pg_advisory_lock(hashtext('thicket.migrations'))").await.unwrap();
+    let mut command = Command::new(BINARY);
+    command.arg("--config").arg(&file).arg("migrate").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut second = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(second.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("waiting until it ends"), "{line}");
+    assert!(second.try_wait().unwrap().is_none());
+    first.execute("SELECT pg_advisory_unlock(hashtext('thicket.migrations'))").await.unwrap();
+    assert!(second.wait().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,14 +9,15 @@ use thicket_crash::runner::{Plan, run};
 use crate::support::BINARY;
 
 /// One fail point for each operation that must take effect exactly once: append, acknowledgement,
-/// commit, checkpoint, takeover. One outage of each kind.
-const CASES: [&str; 11] = [
+/// commit, checkpoint, takeover, notification. One outage of each kind.
+const CASES: [&str; 12] = [
     "append.lost",
     "commit.lost",
     "kill-ack.before",
     "kill-commit.after",
     "kill-checkpoint.after",
     "kill-redis",
+    "notify-kill-notify.after",
     "disk-full-redis",
     "black-hole-postgres-replaced",
     "clock-jumps",

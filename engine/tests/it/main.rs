@@ -20,6 +20,7 @@ mod fields;
 mod http;
 mod lamps;
 mod mqtt;
+mod newer_build;
 mod notifications;
 mod notify_receivers;
 mod notify_retained;
@@ -30,6 +31,7 @@ mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
 mod reconcile;
+mod renames;
 mod restart;
 mod retention;
 mod sensors;

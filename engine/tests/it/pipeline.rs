@@ -101,9 +101,9 @@ async fn a_message_that_cannot_be_processed_is_a_dead_letter_and_the_next_one_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_of_an_unknown_encoding_is_a_dead_letter() {
+async fn a_damaged_entry_is_a_dead_letter() {
     let env = start(config()).await;
-    env.redis().await.append_entry(PartitionId(1), "5-1", "from another age").await.unwrap();
+    env.redis().await.append_entry(PartitionId(1), "5-1", b"from another age").await.unwrap();
     let _engine = env.engine().await;
     env.until("SELECT count(*) FROM dead_letters WHERE reason = 'bad_entry' AND partition = 1", 1).await;
     let publisher = env.publisher();

@@ -1,10 +1,11 @@
 //! An engine that is killed, stopped or resized, and detectors that are evicted and restored: the
 //! rows stay the same.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Publisher, Samples, TestEnv, log_lines};
 
 use crate::support::{start, undisturbed};
 
@@ -87,6 +88,53 @@ async fn detectors_that_are_evicted_and_come_back_score_as_if_they_had_stayed() 
     samples.publish(&publisher, 130..READINGS).await;
     env.until_accounted(samples.records(READINGS)).await;
     env.snapshot().await.assert_same(&expected);
+}
+
+/// Sensors whose detectors take much memory.
+const WIDE_SENSORS: i64 = 20;
+const WIDE_FIELDS: i64 = 64;
+
+/// Publishes readings of many fields, and waits until the broker has them.
+async fn deliver_wide(publisher: &Publisher, start: i64, readings: Range<i64>) {
+    for i in readings {
+        for sensor in 0..WIDE_SENSORS {
+            let value = |field: i64| (i * 31 + field * 17 + sensor * 7) % (23 + field);
+            let fields = (0..WIDE_FIELDS).map(|field| format!(",\"f{field}\":{}", value(field)));
+            let payload = format!("{{\"ts\":{}{}}}", start + i, fields.collect::<String>());
+            publisher.publish(&format!("sensors/wide-{sensor}"), payload).await;
+        }
+    }
+    publisher.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detectors_beyond_the_bound_of_memory_are_evicted_and_score_as_if_they_had_stayed() {
+    const MEMORY: &str = "thicket_detector_memory_bytes";
+    let start_time = now_seconds() - READINGS;
+    let env = start(config()).await;
+    let engine = env.engine().await;
+    deliver_wide(&env.publisher(), start_time, 0..90).await;
+    env.until_accounted(90 * WIDE_SENSORS).await;
+    engine.until_metric(MEMORY, 1.0).await;
+    let all = engine.metric(MEMORY).await;
+    assert!(engine.terminate().await.success());
+    let expected = env.snapshot().await;
+
+    // Room for a third of the detectors.
+    let bound = (all / 3.0).floor();
+    let env = start(config().set("shards.memory", format!("{bound}"))).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    for (from, to) in [(0, 50), (50, 90)] {
+        deliver_wide(&publisher, start_time, from..to).await;
+        env.until_accounted(to * WIDE_SENSORS).await;
+        engine.until_metric("thicket_detector_evictions_total", WIDE_SENSORS as f64 / 2.0).await;
+        engine.until_metric_below(MEMORY, bound + 1.0).await;
+    }
+    assert!(engine.metric("thicket_detector_restores_total").await > 0.5);
+    assert!(engine.metric("thicket_detectors").await < WIDE_SENSORS as f64 / 2.0);
+    env.snapshot().await.assert_same(&expected);
+    assert!(engine.terminate().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Days of readings are deleted when they are old enough and no detector needs them to be restored.
 
+use std::time::Duration;
+
 use thicket_schema::SensorName;
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, TestEnv, log_lines};
@@ -84,6 +86,71 @@ async fn a_day_that_a_detector_needs_is_kept() {
     engine.assert_logged_with(log_lines::DAY_KEPT, "1 sensor");
     assert_eq!(env.number("SELECT count(*) FROM readings").await, 15);
     assert_eq!(env.number("SELECT sum(expired) FROM ledger").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_lets_the_checkpoint_be_saved_that_it_waits_for() {
+    let env = start(config()).await;
+    fill(&env).await;
+    let sensor = SensorName::new("b").unwrap();
+    assert!(env.redis().await.delete_checkpoint(&sensor).await.unwrap());
+    let engine = env.engine_with(&two_days()).await;
+    engine.until_metric("thicket_retention_kept_partitions", 2.0).await;
+    env.until("SELECT count(*) FROM sensor_requests WHERE action = 'save' AND logged", 1).await;
+    while env.redis().await.checkpoint_seq(&sensor).await.unwrap() < 4 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // The next look at the days.
+    assert!(engine.terminate().await.success());
+    let engine = env.engine_with(&two_days()).await;
+    engine.until_metric("thicket_readings_expired_total", 12.0).await;
+    assert_eq!(env.number(OLD_DAYS).await, 0);
+    let reconciled = env.thicket_with(&["reconcile"], &two_days());
+    assert!(reconciled.status.success(), "{}", stdout(&reconciled));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sensor_without_rows_is_forgotten_after_sensors_keep_unless_it_sends_again() {
+    let env = start(config()).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    let old = now_seconds() - 4 * DAY;
+    for sensor in ["gone", "back"] {
+        publisher.publish(&format!("sensors/{sensor}"), format!("{{\"ts\":{old},\"x\":1}}")).await;
+    }
+    publisher.publish("sensors/live", format!("{{\"ts\":{},\"x\":1}}", now_seconds())).await;
+    env.until_accounted(3).await;
+    assert!(engine.terminate().await.success());
+    let engine = env.engine_with(&two_days()).await;
+    engine.until_metric("thicket_readings_expired_total", 2.0).await;
+    assert_eq!(env.number("SELECT count(*) FROM sensors").await, 3, "sensors are kept without a limit");
+    // The engine has asked to forget `back`, which sends before the request is in the log.
+    env.execute(
+        "INSERT INTO sensor_requests (sensor, action, last_day, ready)
+         SELECT id, 'forget', last_day, false FROM sensors WHERE name = 'back'",
+    )
+    .await;
+    publisher.publish("sensors/back", format!("{{\"ts\":{},\"x\":2}}", now_seconds())).await;
+    env.until_accounted(4).await;
+    env.execute("UPDATE sensor_requests SET ready = true").await;
+    env.until("SELECT count(*) FROM sensor_requests WHERE logged", 1).await;
+    assert!(engine.terminate().await.success());
+
+    let engine = env.engine_with(&two_days().set("sensors.keep", "1d")).await;
+    env.until("SELECT count(*) FROM sensors", 2).await;
+    assert_eq!(env.number("SELECT count(*) FROM sensors WHERE name = 'gone'").await, 0);
+    let gone = SensorName::new("gone").unwrap();
+    assert_eq!(env.redis().await.checkpoint_seq(&gone).await.unwrap(), 0);
+    // It begins again as a new sensor.
+    publisher.publish("sensors/gone", format!("{{\"ts\":{},\"x\":1}}", now_seconds())).await;
+    publisher.publish("sensors/back", format!("{{\"ts\":{},\"x\":1}}", now_seconds() + 1)).await;
+    env.until_accounted(6).await;
+    let seqs = "SELECT s.name || ' ' || max(r.seq) FROM readings r JOIN sensors s ON s.id = r.sensor GROUP BY s.name ORDER BY 1";
+    assert_eq!(env.texts(seqs).await, ["(\"back 3\")", "(\"gone 1\")", "(\"live 1\")"]);
+    env.until("SELECT count(*) FROM sensor_requests", 0).await;
+    assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5, "{}", engine.log());
+    let reconciled = env.thicket_with(&["reconcile"], &two_days());
+    assert!(reconciled.status.success(), "{}", stdout(&reconciled));
 }
 
 #[tokio::test(flavor = "multi_thread")]

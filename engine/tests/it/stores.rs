@@ -135,6 +135,35 @@ async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_starts_while_redis_is_full_drains_the_log_and_then_goes_on() {
+    let samples = samples();
+    let expected = undisturbed(config(), &samples, 200).await;
+    let mut env = start(config()).await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    samples.deliver(&publisher, 0..60).await;
+    env.until_accounted(samples.records(60)).await;
+    env.servers.postgres.stop().unwrap();
+    samples.deliver(&publisher, 60..120).await;
+    engine.until_metric("thicket_records_appended_total", samples.records(120) as f64).await;
+    let redis = env.redis().await;
+    redis.set_config("maxmemory", "1mb").await.unwrap();
+    engine.kill();
+    samples.deliver(&publisher, 120..200).await;
+
+    env.servers.postgres.restart_on_same_port().unwrap();
+    let engine = env.launch(&env.base(), &[]);
+    // It takes leases, restores its detectors and commits what is in the log.
+    env.until("SELECT sum(delivered) FROM ledger", samples.records(120)).await;
+    assert_eq!(engine.get("/readyz").await.status, 503);
+    redis.set_config("maxmemory", "0").await.unwrap();
+    env.until_accounted(samples.records(200)).await;
+    engine.until_ready().await;
+    env.snapshot().await.assert_same(&expected);
+    assert!(engine.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_postgresql_that_is_read_only_is_waited_for_and_quarantines_no_reading() {
     let samples = samples();
     let expected = undisturbed(config(), &samples, 150).await;

@@ -15,10 +15,14 @@ use crate::settings::Settings;
 /// a checkpoint of every sensor.
 const BEFORE_THE_END: f64 = 0.65;
 
+/// One schedule in this number sends notifications.
+const NOTIFIED: u64 = 3;
+
 /// The schedule of a seed.
 pub fn schedule(seed: u64) -> Case {
     let mut dice = Key::root(seed, "crash schedule").stream();
     let mut case = Case::new(format!("schedule-{seed}"));
+    case.notified = seed.is_multiple_of(NOTIFIED);
     let lives = 2 + pick(&mut dice, 3);
     for life in 0..lives {
         let part = BEFORE_THE_END * (life + 1) as f64 / lives as f64;

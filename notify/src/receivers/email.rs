@@ -8,7 +8,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::SendError;
+use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem};
 use crate::message::Message;
 
@@ -21,6 +21,24 @@ pub struct Email {
     from: Mailbox,
     to: Vec<Mailbox>,
     timeout: Duration,
+}
+
+/// Tells mail servers to answer no notice of absence (RFC 3834).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl header::Header for AutoSubmitted {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> header::HeaderValue {
+        header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
 }
 
 /// Without the password.
@@ -96,7 +114,7 @@ impl Email {
         match transport.send(mail).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_permanent() => Err(SendError::Refused(error.to_string())),
-            Err(error) => Err(SendError::Unavailable(error.to_string())),
+            Err(error) => Err(SendError::Unavailable(format!("{error}{}", remedy(&error)))),
         }
     }
 
@@ -110,7 +128,10 @@ impl Email {
             "{}\n\n{}\n\nRoute {} of the deployment {}.\n",
             message.title, message.text, message.route, message.deployment
         );
-        mail.header(header::MIME_VERSION_1_0).header(header::ContentType::TEXT_PLAIN).body(text)
+        mail.header(header::MIME_VERSION_1_0)
+            .header(AutoSubmitted)
+            .header(header::ContentType::TEXT_PLAIN)
+            .body(text)
     }
 }
 
@@ -120,6 +141,7 @@ mod tests {
     use thicket_store::postgres::Anomaly;
 
     use super::*;
+    use crate::config::ReceiverKind;
     use crate::message::Origin;
 
     #[test]
@@ -145,7 +167,7 @@ mod tests {
             causes: Vec::new(),
             label: None,
         };
-        let message = Message::test(Origin { deployment: "d", route: "r" }, anomaly);
+        let message = Message::test(Origin { deployment: "d", route: "r" }, anomaly, ReceiverKind::Email);
         let mail = email.mail(&message).unwrap();
         let recipients: Vec<String> = mail.envelope().to().iter().map(ToString::to_string).collect();
         assert_eq!(recipients, ["ada@example.org"]);
@@ -155,8 +177,15 @@ mod tests {
         let names = headers.lines().filter(|line| !is_folded(line)).filter_map(|line| line.split_once(':'));
         let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
         names.sort_unstable();
-        let expected =
-            ["Content-Transfer-Encoding", "Content-Type", "Date", "From", "MIME-Version", "Message-ID"];
+        let expected = [
+            "Auto-Submitted",
+            "Content-Transfer-Encoding",
+            "Content-Type",
+            "Date",
+            "From",
+            "MIME-Version",
+            "Message-ID",
+        ];
         assert_eq!(names, [&expected[..], &["Subject", "To"]].concat(), "{headers}");
         assert!(headers.contains("text/plain") && headers.lines().all(|line| line.len() <= 998), "{headers}");
     }

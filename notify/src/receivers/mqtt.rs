@@ -72,7 +72,7 @@ impl MqttReceiver {
         let (client, mut event_loop) = open(&options).await.map_err(|failure| unavailable(&failure))?;
         let mut unacknowledged = 0_usize;
         for event in &message.events {
-            if !self.home_assistant.is_empty() {
+            if !self.home_assistant.is_empty() && !message.is_test {
                 let (topic, payload) = self.discovery(message, event);
                 publish(&client, &topic, payload)?;
                 unacknowledged += 1;

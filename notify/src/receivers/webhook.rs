@@ -11,7 +11,7 @@ use ureq::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use super::SendError;
+use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem, Shape};
 use crate::message::Message;
 use crate::template::{Extras, Template};
@@ -168,7 +168,13 @@ fn post(
         config = config.tls_config(tls.build());
     }
     let agent: Agent = config.build().into();
-    let answer = agent.run(request).map_err(|error| SendError::Unavailable(error.to_string()))?;
+    let answer = agent.run(request).map_err(|error| match error {
+        ureq::Error::Io(error) => SendError::Unavailable(format!("{error}{}", remedy(&error))),
+        ureq::Error::Timeout(_) => {
+            SendError::Unavailable(format!("no answer within {} s (timeout)", limit.as_secs_f64()))
+        }
+        error => SendError::Unavailable(format!("{error}{}", remedy(&error))),
+    })?;
     verdict(answer)
 }
 
@@ -187,7 +193,12 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
         return Err(SendError::Unavailable(text));
     }
     let page = answer.body_mut().with_config().limit(ERROR_PAGE).read_to_string().unwrap_or_default();
-    let text = format!("HTTP {status}: {page}");
+    let remedy = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (check token and url)",
+        StatusCode::NOT_FOUND => " (check url)",
+        _ => "",
+    };
+    let text = format!("HTTP {status}{remedy}: {page}");
     match status.as_u16() {
         400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 => Err(SendError::Refused(text)),
         _ => Err(SendError::Unavailable(text)),

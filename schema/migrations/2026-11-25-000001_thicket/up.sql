@@ -42,14 +42,16 @@ CREATE TABLE partitions (
 ) WITH (fillfactor = 50);
 
 -- Every configuration that a row was scored with; readings.config refers to it. Written with the
--- first such row.
+-- first such row. newest_day: no row of a later UTC day refers to it. Once the tables of all days up
+-- to that day are dropped, it is deleted.
 CREATE TABLE configs (
-    id       bigint PRIMARY KEY,
-    settings text   NOT NULL
+    id         bigint PRIMARY KEY,
+    settings   text   NOT NULL,
+    newest_day date   NOT NULL
 );
 
--- id is a stable hash of the name, so that no row depends on the order in which sensors were first
--- seen.
+-- id is a stable hash of the first name, so that no row depends on the order in which sensors were
+-- first seen. first_name: its name in the log and in Redis, if it was renamed. Null: that is name.
 CREATE TABLE sensors (
     id         bigint      PRIMARY KEY,
     name       text        NOT NULL UNIQUE,
@@ -63,8 +65,10 @@ CREATE TABLE sensors (
     -- Queries for its newest reading begin there, so that they need not look into every day.
     last_day   date,
     -- The ids of the field sets of its readings, ascending.
-    field_sets bigint[]    NOT NULL DEFAULT '{}'
+    field_sets bigint[]    NOT NULL DEFAULT '{}',
+    first_name text
 );
+CREATE INDEX sensors_renamed ON sensors (first_name) WHERE first_name IS NOT NULL;
 
 -- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
 -- sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
@@ -180,8 +184,8 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- Inserts sensors and their field sets: one element per sensor and field set, in the order of the
--- log. field_names: the names of a set, separated by line feeds. Raises an error if another sensor
--- has the id of one of them, or if another set of names has the id of one of their sets: ids are
+-- log. field_names: the names of a set, separated by line feeds. sensor_names: their first
+-- names. Raises an error if another sensor has the id of one of them, or was renamed to its name, or if another set of names has the id of one of their sets: ids are
 -- hashes.
 CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
                                field_names text[], first_readings timestamptz[])
@@ -189,6 +193,12 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     taken record;
 BEGIN
+    SELECT g.name, s.first_name AS owner INTO taken
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.name = g.name WHERE s.id <> g.id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the sensor % has been renamed to %, and the message came before the intake knew', taken.owner, taken.name
+            USING ERRCODE = 'unique_violation';
+    END IF;
     -- In the order of the ids, so that two writers cannot deadlock.
     INSERT INTO field_sets (id, names)
     SELECT g.id, string_to_array((array_agg(g.names ORDER BY g.place))[1], E'\n')
@@ -205,10 +215,11 @@ BEGIN
     ON CONFLICT (id) DO UPDATE
     SET fields = ARRAY(SELECT f COLLATE "C" FROM unnest(s.fields || excluded.fields) AS f GROUP BY 1 ORDER BY 1),
         field_sets = ARRAY(SELECT f FROM unnest(s.field_sets || excluded.field_sets) AS f GROUP BY 1 ORDER BY 1)
-    WHERE s.name = excluded.name AND NOT s.field_sets @> excluded.field_sets;
+    WHERE coalesce(s.first_name, s.name) = excluded.name AND NOT s.field_sets @> excluded.field_sets;
 
     SELECT g.name, s.name AS owner INTO taken
-    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.id = g.id WHERE s.name <> g.name LIMIT 1;
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.id = g.id
+    WHERE coalesce(s.first_name, s.name) <> g.name LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the sensor % has the id of the sensor %', taken.name, taken.owner USING ERRCODE = 'unique_violation';
     END IF;
@@ -258,6 +269,10 @@ CREATE TABLE anomalies (
 CREATE INDEX anomalies_started ON anomalies (started);
 -- The anomalies that go on.
 CREATE INDEX anomalies_open ON anomalies (sensor) WHERE ended IS NULL;
+-- The anomalies that overlap a time range, see the column `during` of the view anomaly_events. An
+-- anomaly without an end goes on without limit.
+CREATE INDEX anomalies_during ON anomalies
+    USING gist (tstzrange(started, greatest(started, coalesce(ended, 'infinity')), '[]'));
 
 -- Labels that people give to anomalies. A new label of an anomaly replaces the old one. Only people
 -- write this table, and only the engine writes anomalies. logged: the label is in the log, from
@@ -481,8 +496,13 @@ CREATE TABLE silences (
 
 -- Views with stable names: dashboards and people read these, so that the tables can change.
 
+-- The names of the sensors and of their fields. Reads no readings, unlike sensor_status.
+CREATE VIEW sensor_names AS
+SELECT name AS sensor, fields
+FROM sensors;
+
 CREATE VIEW reading_values AS
-SELECT s.name AS sensor, r.ts, f.field, f.value
+SELECT s.name AS sensor, r.ts, f.field, f.value, (r.flags & 2) <> 0 AS anomaly
 FROM readings r
 JOIN sensors s ON s.id = r.sensor
 JOIN field_sets fs ON fs.id = r.field_set
@@ -503,6 +523,42 @@ FROM readings r
 JOIN sensors s ON s.id = r.sensor
 WHERE r.score IS NOT NULL;
 
+-- One row per reading, with what became of it. late: stored without a score, because its sensor had a
+-- newer one. unscored: stored without a score for another reason.
+CREATE VIEW reading_outcomes AS
+SELECT s.name AS sensor, r.ts,
+       CASE WHEN (r.flags & 4) <> 0 THEN 'late'
+            WHEN r.score IS NULL THEN 'unscored'
+            WHEN (r.flags & 1) <> 0 THEN 'warming_up'
+            ELSE 'judged' END AS outcome
+FROM readings r
+JOIN sensors s ON s.id = r.sensor;
+
+-- One row per sensor. last_seen: the time of its newest reading. silent_after: the sensor counts as
+-- silent after this time. That is ten minutes after its newest reading, or three times its usual
+-- longest interval, whichever is longer: of its last twenty intervals within a week, one tenth are
+-- longer. So one outage does not count, and a sensor that sends readings in groups is not silent
+-- between them.
+CREATE VIEW sensor_status AS
+SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields,
+       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
+        WHERE f.sensor = s.id AND f.standing = 'scored') AS scored,
+       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
+        WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out,
+       newest.ts + greatest(
+           interval '10 minutes',
+           (SELECT 3 * percentile_disc(0.9) WITHIN GROUP (ORDER BY recent.gap)
+            FROM (SELECT r.ts - lead(r.ts) OVER (ORDER BY r.ts DESC) AS gap FROM readings r
+                  WHERE r.sensor = s.id AND r.ts <= newest.ts AND r.ts >= newest.ts - interval '7 days'
+                  ORDER BY r.ts DESC LIMIT 20) recent)) AS silent_after
+FROM sensors s
+LEFT JOIN LATERAL (SELECT r.ts FROM readings r
+                   WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
+                     AND r.ts < coalesce((s.last_day + 1)::timestamp AT TIME ZONE 'UTC', 'infinity')
+                   ORDER BY r.ts DESC LIMIT 1) newest ON true;
+
+-- during: the time range of the event, without an end while the event lasts. An event of a sensor that
+-- has fallen silent stays open, because only a reading ends it: see silent_after in sensor_status.
 CREATE VIEW anomaly_events AS
 SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
        (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,
@@ -517,7 +573,8 @@ SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_gra
         FROM unnest(a.fields, a.contributions, a.actual, a.low, a.high, a.counters)
             AS c (field, share, actual, low, high, is_counter)
         WHERE c.actual <> 'NaN' AND c.low IS NOT NULL
-        ORDER BY c.share DESC, c.field LIMIT 1) AS why
+        ORDER BY c.share DESC, c.field LIMIT 1) AS why,
+       tstzrange(a.started, greatest(a.started, coalesce(a.ended, 'infinity')), '[]') AS during
 FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
@@ -532,17 +589,6 @@ FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high, a.counters)
     AS c (field, share, actual, expected, low, high, is_counter);
-
-CREATE VIEW sensor_status AS
-SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields,
-       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
-        WHERE f.sensor = s.id AND f.standing = 'scored') AS scored,
-       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
-        WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out
-FROM sensors s
-LEFT JOIN LATERAL (SELECT r.ts FROM readings r
-                   WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
-                   ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
 CREATE VIEW field_standings AS
 SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern, f.remark, f.repeats

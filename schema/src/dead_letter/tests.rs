@@ -12,7 +12,7 @@ fn every_reason_has_a_name_of_its_own_and_is_found_by_it() {
 #[test]
 fn the_list_of_reasons_is_in_order_and_complete() {
     assert!(Reason::ALL.is_sorted());
-    assert_eq!(Reason::ALL.len(), Reason::TooManyDays as usize + 1);
+    assert_eq!(Reason::ALL.len(), Reason::SensorRenamed as usize + 1);
 }
 
 #[test]

@@ -81,6 +81,11 @@ impl Control {
         }
     }
 
+    /// Whether this build knows a stored name.
+    pub(super) fn is_known(name: &str) -> bool {
+        ["detectors", "label"].contains(&name) || SensorAction::from_name(name).is_some()
+    }
+
     /// Parses a stored name and body. Returns `None` if the name is unknown or the body is invalid.
     pub(super) fn parse(name: &str, body: &str) -> Option<Self> {
         match name {

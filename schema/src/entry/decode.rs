@@ -60,13 +60,13 @@ impl Entry {
 /// Checks version, checksum and kind. Returns a reader of what follows the kind.
 fn open(bytes: &[u8]) -> Result<Reader<'_>, EntryError> {
     let version = *bytes.first().ok_or(EntryError::Truncated)?;
-    if version != VERSION {
-        return Err(EntryError::UnknownVersion(version));
-    }
     let (content, stored_checksum) =
         bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(EntryError::Truncated)?;
     if checksum(content) != *stored_checksum {
         return Err(EntryError::Damaged);
+    }
+    if version != VERSION {
+        return Err(EntryError::UnknownVersion(version));
     }
     let mut reader = Reader::new(content);
     let [_version, kind] = reader.array()?;
@@ -83,7 +83,10 @@ fn read_predecessor(reader: &mut Reader<'_>) -> Result<Position, EntryError> {
 fn read_control(reader: &mut Reader<'_>) -> Result<Record, EntryError> {
     let received = reader.zigzag()?;
     let (name, body) = (reader.text()?, reader.text()?);
-    let control = Control::parse(name, body).ok_or(EntryError::Corrupt("a control has an unknown name"))?;
+    if !Control::is_known(name) {
+        return Err(EntryError::UnknownContent("a control"));
+    }
+    let control = Control::parse(name, body).ok_or(EntryError::Corrupt("a control has an invalid body"))?;
     Ok(Record { received, redelivered: false, item: Item::Control(control) })
 }
 
@@ -135,7 +138,7 @@ fn read_records(
                 ..read_dead_letter(reader)?
             })
         } else {
-            return Err(EntryError::Corrupt("a dead letter has unknown flags"));
+            return Err(EntryError::UnknownContent("a flag of a dead letter"));
         };
         records.push(Record { received, redelivered: head & REDELIVERED != 0, item });
     }
@@ -162,7 +165,7 @@ fn read_reading(
 
 fn read_dead_letter(reader: &mut Reader<'_>) -> Result<DeadLetter, EntryError> {
     let reason =
-        reader.text()?.parse().map_err(|_| EntryError::Corrupt("a dead letter has an unknown reason"))?;
+        reader.text()?.parse().map_err(|_| EntryError::UnknownContent("a reason of a dead letter"))?;
     let topic = reader.text()?;
     let detail = reader.text()?;
     let payload = reader.bytes()?;

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::control::SensorAction;
-use super::layout::{CHECKSUM_BYTES, DEAD_LETTER, KIND_RECORDS, SERIES_SHIFT, VERSION, checksum};
+use super::layout::{
+    CHECKSUM_BYTES, DEAD_LETTER, KIND_CONTROL, KIND_RECORDS, SERIES_SHIFT, VERSION, checksum,
+};
 use super::*;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::field_set::FieldSet;
@@ -93,12 +95,31 @@ fn an_entry_without_records_is_an_entry() {
 fn unknown_versions_and_kinds_are_named() {
     let mut bytes = sample().encode();
     bytes[0] = 2;
-    assert_eq!(Entry::decode(&bytes), Err(EntryError::UnknownVersion(2)));
+    assert_eq!(Entry::decode(&bytes), Err(EntryError::Damaged), "a flipped bit is no newer version");
+    assert_eq!(Entry::decode(&sealed(bytes.clone())), Err(EntryError::UnknownVersion(2)));
     bytes[0] = 1;
     bytes[1] = 9;
     assert_eq!(Entry::decode(&sealed(bytes)), Err(EntryError::UnknownKind(9)));
     assert_eq!(Entry::decode(&[]), Err(EntryError::Truncated));
     assert_eq!(Entry::decode(&[1, 1, 0]), Err(EntryError::Truncated));
+}
+
+#[test]
+fn only_an_entry_of_a_newer_build_needs_one() {
+    let needs = |error: EntryError| error.needs_newer_build();
+    assert!(needs(EntryError::UnknownVersion(VERSION + 1)) && !needs(EntryError::UnknownVersion(0)));
+    assert!(needs(EntryError::UnknownKind(3)) && needs(EntryError::UnknownContent("a control")));
+    assert!(!needs(EntryError::Damaged) && !needs(EntryError::Truncated) && !needs(EntryError::Corrupt("")));
+    let control = |name: &str, body: &str| {
+        let mut bytes = vec![VERSION, KIND_CONTROL, 0, 0, 0];
+        for text in [name, body] {
+            bytes.push(text.len() as u8);
+            bytes.extend(text.as_bytes());
+        }
+        Entry::decode(&sealed([&bytes[..], &[0; CHECKSUM_BYTES]].concat()))
+    };
+    assert_eq!(control("merge", "1 a"), Err(EntryError::UnknownContent("a control")));
+    assert_eq!(control("reset", "x"), Err(EntryError::Corrupt("a control has an invalid body")));
 }
 
 #[test]
@@ -127,8 +148,6 @@ fn content_that_makes_no_sense_is_corrupt_also_with_a_fitting_checksum() {
         (10, b'#', "a text is no sensor name"),
         (11, 1, "a field set is not in the dictionary"),
         (13, 1 << SERIES_SHIFT, "a series is not in the dictionary"),
-        (13, DEAD_LETTER as u8 | 16, "a dead letter has unknown flags"),
-        (13, DEAD_LETTER as u8, "a dead letter has an unknown reason"),
     ] {
         let mut bytes = reading.clone();
         bytes[place] = byte;
@@ -136,6 +155,14 @@ fn content_that_makes_no_sense_is_corrupt_also_with_a_fitting_checksum() {
             bytes.remove(7);
         }
         assert_eq!(Entry::decode(&sealed(bytes)), Err(EntryError::Corrupt(what)), "{place} {byte}");
+    }
+    for (byte, what) in [
+        (DEAD_LETTER as u8 | 16, "a flag of a dead letter"),
+        (DEAD_LETTER as u8, "a reason of a dead letter"),
+    ] {
+        let mut bytes = reading.clone();
+        bytes[13] = byte;
+        assert_eq!(Entry::decode(&sealed(bytes)), Err(EntryError::UnknownContent(what)), "{byte}");
     }
     let one_more = sealed([&reading[..], &[0]].concat());
     assert_eq!(Entry::decode(&one_more), Err(EntryError::Corrupt("bytes follow the last record")));

@@ -51,7 +51,7 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
-    /// The entry has another version of the format.
+    /// The entry has another version of the format. Its checksum matches.
     #[error(
         "the entry has format version {0}, this build reads {VERSION}; run the build that wrote it, or a newer one"
     )]
@@ -59,6 +59,10 @@ pub enum EntryError {
     /// A newer build wrote the entry.
     #[error("the entry is of the unknown kind {0}; run the build that wrote it, or a newer one")]
     UnknownKind(u8),
+    /// A newer build wrote the entry: it has a control, a reason or a flag that this build does not
+    /// know.
+    #[error("the entry has {0} that this build does not know; run the build that wrote it, or a newer one")]
+    UnknownContent(&'static str),
     /// The bytes are shorter than every entry, or end within a value.
     #[error("the entry is truncated")]
     Truncated,
@@ -68,6 +72,17 @@ pub enum EntryError {
     /// The checksum matches, but the content is invalid.
     #[error("the entry is corrupt: {0}")]
     Corrupt(&'static str),
+}
+
+impl EntryError {
+    /// Whether a newer build can apply the entry. Otherwise it is damaged, and no build can.
+    pub const fn needs_newer_build(&self) -> bool {
+        match self {
+            Self::UnknownVersion(version) => *version > VERSION,
+            Self::UnknownKind(_) | Self::UnknownContent(_) => true,
+            Self::Truncated | Self::Damaged | Self::Corrupt(_) => false,
+        }
+    }
 }
 
 impl From<WireError> for EntryError {

@@ -11,8 +11,8 @@ fn ids_and_partitions_never_change() {
     assert_eq!(name.partition(0), PartitionId(0));
 }
 
-/// Computed with the reference implementation in C.
-const SITE_1_MICROPHONE_7: i64 = 4_419_771_570_613_433_443;
+/// `printf site-1/microphone-7 | sha256sum | head -c 16`, as a signed number.
+const SITE_1_MICROPHONE_7: i64 = 4_148_530_177_580_869_536;
 
 #[test]
 fn a_name_is_one_or_several_levels_of_printable_text() {

@@ -18,10 +18,30 @@ const ROLES: &str = include_str!("../../roles.sql");
 #[error("database migration failed: {0}")]
 pub struct MigrationError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Runs the pending migrations and returns their names. Idempotent.
+/// Tries to take the lock that one process at a time holds while it changes the tables of the
+/// database. It is released when the session ends. A migration may take longer than any other
+/// statement, and so may the wait for the lock.
+const TRY_LOCK: &str = "SELECT set_config('statement_timeout', '0', false),
+            pg_try_advisory_lock(hashtext('thicket.migrations')) AS answer";
+const LOCK: &str = "SELECT pg_advisory_lock(hashtext('thicket.migrations'))";
+
+/// Runs the pending migrations and returns their names. Idempotent. If another process runs
+/// migrations in this database, waits until that process ends.
 ///
 /// Call it on a multi-thread tokio runtime: the migrations of diesel block.
 pub async fn migrate(connection: AsyncPgConnection) -> Result<Vec<String>, MigrationError> {
+    migrate_and_report_wait(connection, || ()).await
+}
+
+/// Like [`migrate`], but calls `on_wait` before it waits for another process.
+pub async fn migrate_and_report_wait(
+    mut connection: AsyncPgConnection,
+    on_wait: impl FnOnce(),
+) -> Result<Vec<String>, MigrationError> {
+    if !is_true(&mut connection, TRY_LOCK).await? {
+        on_wait();
+        connection.batch_execute(LOCK).await.map_err(|error| MigrationError(error.into()))?;
+    }
     let mut harness = AsyncMigrationHarness::new(connection);
     let versions = harness.run_pending_migrations(MIGRATIONS).map_err(MigrationError)?;
     Ok(versions.iter().map(ToString::to_string).collect())
@@ -58,7 +78,10 @@ pub async fn pending_migrations(mut connection: AsyncPgConnection) -> Result<Vec
 /// what `roles.sql` says. Returns whether the reader is kept from locks and large objects, which only
 /// a superuser can do.
 pub async fn grant_roles(connection: &mut AsyncPgConnection) -> Result<bool, MigrationError> {
-    connection.batch_execute(ROLES).await.map_err(|error| MigrationError(error.into()))?;
+    // Without the lock, two processes that grant the same right at the same time fail. PostgreSQL
+    // executes the batch in one transaction, whose end releases the lock.
+    let batch = format!("SELECT pg_advisory_xact_lock(hashtext('thicket.roles'));\n{ROLES}");
+    connection.batch_execute(&batch).await.map_err(|error| MigrationError(error.into()))?;
     let question = "SELECT NOT has_function_privilege('thicket_reader', 'pg_advisory_lock(bigint)', 'EXECUTE')
                        AND NOT has_function_privilege('thicket_reader', 'lo_creat(integer)', 'EXECUTE') AS answer";
     is_true(connection, question).await

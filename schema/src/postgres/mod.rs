@@ -7,7 +7,9 @@ mod migrations;
 mod tables;
 mod timestamp;
 
-pub use migrations::{MigrationError, create_engine_login, grant_roles, migrate, pending_migrations};
+pub use migrations::{
+    MigrationError, create_engine_login, grant_roles, migrate, migrate_and_report_wait, pending_migrations,
+};
 pub use tables::anomalies::{AnomalyRow, anomalies};
 pub use tables::dead_letters::{DeadLetterRow, dead_letters};
 pub use tables::labels::{applied_labels, labels};

@@ -50,6 +50,7 @@ fn sensor_row() -> SensorRow {
         first_seen: Timestamp(TS),
         untracked: 0,
         field_sets: Vec::new(),
+        first_name: None,
     }
 }
 

@@ -1,9 +1,10 @@
-//! `configs`: every configuration that a row was scored with.
+//! `configs`: every configuration that a row was scored with, and the newest day of such a row.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::pg::data_types::PgDate;
+use diesel::sql_types::{BigInt, Date, Text};
 use diesel::{QueryDsl as _, QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::{DetectorConfig, NamedConfig};
@@ -11,17 +12,31 @@ use thicket_schema::postgres::configs;
 
 use super::connection::{PostgresPool, StoreError, quickly};
 
-/// Stores the configurations that rows refer to.
-pub(super) async fn insert_configs(
+/// A configuration that rows refer to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UsedConfig<'a> {
+    /// Its settings, as JSON.
+    pub(super) settings: &'a str,
+    /// The newest day of these rows, counted as in [`day_of`](super::day_of).
+    pub(super) newest_day: i32,
+}
+
+/// Stores the configurations that rows refer to, by identity.
+pub(super) async fn upsert_configs(
     connection: &mut AsyncPgConnection,
-    configs: &BTreeMap<u64, &str>,
+    configs: &BTreeMap<u64, UsedConfig<'_>>,
 ) -> QueryResult<()> {
-    for (&id, &settings) in configs {
-        sql_query("INSERT INTO configs (id, settings) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind::<BigInt, _>(id.cast_signed())
-            .bind::<Text, _>(settings)
-            .execute(connection)
-            .await?;
+    // In the order of the identities, so that two writers cannot deadlock.
+    for (&id, &UsedConfig { settings, newest_day }) in configs {
+        sql_query(
+            "INSERT INTO configs AS c (id, settings, newest_day) VALUES ($1, $2, $3)
+             ON CONFLICT (id) DO UPDATE SET newest_day = excluded.newest_day WHERE c.newest_day < excluded.newest_day",
+        )
+        .bind::<BigInt, _>(id.cast_signed())
+        .bind::<Text, _>(settings)
+        .bind::<Date, _>(PgDate(newest_day))
+        .execute(connection)
+        .await?;
     }
     Ok(())
 }

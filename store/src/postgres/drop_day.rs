@@ -10,7 +10,7 @@ use super::day_tables::DayTable;
 
 /// Shorter than `deadlock_timeout`: if a writer and retention wait for each other, retention gives
 /// way.
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
+pub(super) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
 
 /// The constraint that [`run_with_lock_timeout`] names in its errors. diesel hides the SQLSTATE of
 /// an error, but shows the name of its constraint.
@@ -31,7 +31,7 @@ pub enum DayOutcome {
 /// The newest row with a seq that a sensor has in a day table.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct NewestRow {
-    /// Name of the sensor.
+    /// First name of the sensor, which its checkpoint has.
     #[diesel(sql_type = Text)]
     pub name: String,
     /// Number of the sensor's partition.
@@ -116,7 +116,8 @@ where
         .await
 }
 
-/// Whether another session held a lock that [`drop_day`] needs for longer than `lock_timeout`.
+/// Whether another session held a lock that [`drop_day`] or [`run_with_lock_timeout`] needs for longer
+/// than `lock_timeout`.
 pub fn is_lock_timeout(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, information)
         if information.constraint_name() == Some(LOCK_TIMEOUT_NAME))
@@ -125,7 +126,10 @@ pub fn is_lock_timeout(error: &QueryError) -> bool {
 /// Executes statements. An error because of `lock_timeout` gets the name of a constraint, by which
 /// [`is_lock_timeout`] recognises it. All other errors, and its SQLSTATE and message, stay as they
 /// are.
-async fn run_with_lock_timeout(connection: &mut AsyncPgConnection, statements: &str) -> QueryResult<()> {
+pub(super) async fn run_with_lock_timeout(
+    connection: &mut AsyncPgConnection,
+    statements: &str,
+) -> QueryResult<()> {
     connection
         .batch_execute(&format!(
             "DO $$ BEGIN {statements} EXCEPTION WHEN lock_not_available THEN
@@ -137,7 +141,7 @@ async fn run_with_lock_timeout(connection: &mut AsyncPgConnection, statements: &
 
 async fn newest_rows(connection: &mut AsyncPgConnection, day: &DayTable) -> QueryResult<Vec<NewestRow>> {
     sql_query(format!(
-        "SELECT s.name, s.partition, newest.seq
+        "SELECT coalesce(s.first_name, s.name) AS name, s.partition, newest.seq
          FROM (SELECT sensor, max(seq) AS seq FROM {} WHERE seq IS NOT NULL GROUP BY sensor) newest
          JOIN sensors s ON s.id = newest.sensor",
         day.name

@@ -103,7 +103,7 @@ pub async fn unlogged_labels(pool: &PostgresPool) -> Result<Vec<UnloggedLabel>, 
         label: String,
     }
     let query = sql_query(
-        "SELECT s.partition, s.name, l.started, l.label
+        "SELECT s.partition, coalesce(s.first_name, s.name) AS name, l.started, l.label
          FROM labels l JOIN sensors s ON s.id = l.sensor WHERE NOT l.logged ORDER BY l.set_at, s.name, l.started LIMIT $1",
     )
     .bind::<BigInt, _>(PAGE);

@@ -7,14 +7,15 @@
 //! - `readings`, `late`, `row_counts`: rows of readings. `day_tables`, `drop_day`: the tables of
 //!   their days.
 //! - `clocks`: sensors whose clocks are behind, and the rows near a time.
-//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `registry`: what the
-//!   intake must know of them. `fleet`: how many sensors send, and how much. `gone_sensors`: sensors
-//!   that send nothing any more.
+//! - `sensors`, `field_sets`, `configs`: the rows that readings refer to. `renames`: sensors with
+//!   another name. `registry`: what the intake must know of them. `fleet`: how many sensors send,
+//!   and how much. `gone_sensors`: sensors that send nothing any more.
 //! - `anomalies`, `labels`: events, and the labels that operators set on them.
 //! - `sensor_requests`: what operators want done with sensors, and detectors that began again.
 //! - `notifications`: the outbox of notifications, and its way to the receivers.
 //! - `dead_letters`, `quarantine`, `log_losses`: messages, readings and log entries that could not
 //!   be processed.
+//! - `expire`: deletes rows that are too old, or that nothing refers to.
 //! - `history`, `checkpoint_facts`: the questions that a restore, `explain` and `backtest` ask about
 //!   a sensor.
 //! - `snapshot`: reads whole tables as of one moment.
@@ -32,6 +33,7 @@ mod connection;
 mod day_tables;
 mod dead_letters;
 mod drop_day;
+mod expire;
 mod field_sets;
 mod fleet;
 mod gone_sensors;
@@ -48,6 +50,7 @@ mod positions;
 mod quarantine;
 mod readings;
 mod registry;
+mod renames;
 mod row_counts;
 mod sensor_fields;
 mod sensor_requests;
@@ -79,6 +82,10 @@ pub use dead_letters::{
     expire_dead_letters, mark_replayed, newest_dead_letters, select_dead_letters,
 };
 pub use drop_day::{DayOutcome, NewestRow, RowsWithoutSensor, begin_retention, drop_day, is_lock_timeout};
+pub use expire::{
+    KeptRows, expire_anomalies, expire_changes, expire_configs, expire_field_sets, expire_losses,
+    expire_quarantine, expire_requests,
+};
 pub use field_sets::FieldSets;
 pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
@@ -112,6 +119,7 @@ pub use quarantine::{
 };
 pub use readings::scored_row;
 pub use registry::{StoredRegistry, committed_positions, misnamed, read_registry};
+pub use renames::{Rename, RenameOutcome, present_name, read_renames, rename_sensor};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};
 pub use sensor_requests::{

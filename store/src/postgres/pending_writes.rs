@@ -11,7 +11,7 @@ use thicket_schema::{DeadLetter, PartitionId, Reason};
 use super::anomalies::{close_open_anomalies, upsert_anomalies};
 use super::batch::{CommitBatch, LateReading, LoggedDeadLetter, SeenSensor};
 use super::clocks::{insert_clock_changes, update_clocks};
-use super::configs::insert_configs;
+use super::configs::{UsedConfig, upsert_configs};
 use super::day_tables::day_of;
 use super::dead_letters::insert_dead_letters;
 use super::labels::insert_applied_labels;
@@ -49,8 +49,8 @@ pub struct CommitReport {
 pub(super) struct StoredReferences {
     /// Ids of sensors, each with the id of a field set.
     pub(super) sensors: HashSet<(i64, i64)>,
-    /// Identities of configurations.
-    pub(super) configs: HashSet<u64>,
+    /// The newest day of each configuration, by identity.
+    pub(super) configs: BTreeMap<u64, i32>,
     /// The newest day of each sensor.
     pub(super) last_days: BTreeMap<i64, i32>,
 }
@@ -84,7 +84,7 @@ pub(super) struct PendingWrites<'a> {
     dead_letters: Vec<(PartitionId, &'a LoggedDeadLetter)>,
     /// Sensors that are not stored yet with this field set, each with its partition.
     sensors: Vec<(i32, &'a SeenSensor)>,
-    configs: BTreeMap<u64, &'a str>,
+    configs: BTreeMap<u64, UsedConfig<'a>>,
     last_days: BTreeMap<i64, i32>,
     batches: Vec<&'a CommitBatch>,
 }
@@ -134,9 +134,15 @@ impl<'a> PendingWrites<'a> {
         self.late.extend(&batch.late);
         self.late_partitions.resize(self.late.len(), batch.partition);
         self.dead_letters.extend(batch.dead_letters.iter().map(|logged| (batch.partition, logged)));
-        for (&id, settings) in &batch.configs {
-            if !stored.configs.contains(&id) {
-                self.configs.insert(id, settings);
+        for row in batch.rows.iter().map(|logged| &logged.row) {
+            let Some(id) = row.config.map(i64::cast_unsigned) else { continue };
+            let newest_day = day_of(row.ts);
+            if stored.configs.get(&id).is_some_and(|&stored| stored >= newest_day) {
+                continue;
+            }
+            if let Some(settings) = batch.configs.get(&id) {
+                let used = self.configs.entry(id).or_insert(UsedConfig { settings, newest_day });
+                used.newest_day = used.newest_day.max(newest_day);
             }
         }
         for seen in &batch.sensors {
@@ -160,7 +166,7 @@ impl<'a> PendingWrites<'a> {
         // Of several reports about a sensor, the last one counts.
         let fields = self.batches.iter().flat_map(|batch| &batch.fields).collect();
         write_field_reports(connection, &fields).await?;
-        insert_configs(connection, &self.configs).await?;
+        upsert_configs(connection, &self.configs).await?;
         let inserted = insert_readings(connection, &self.rows).await?;
         report.conflicts = self.rows.len() - inserted;
 
@@ -212,7 +218,7 @@ impl<'a> PendingWrites<'a> {
         report.ledger = self.advances.values().map(|advance| advance.counts).sum();
         report.written.sensors =
             self.sensors.iter().map(|(_, seen)| (seen.sensor.id().0, seen.fields.id())).collect();
-        report.written.configs = self.configs.keys().copied().collect();
+        report.written.configs = self.configs.iter().map(|(&id, used)| (id, used.newest_day)).collect();
         report.written.last_days.clone_from(&self.last_days);
         Ok(())
     }

@@ -7,17 +7,20 @@ use thicket_schema::{FieldSet, PartitionId, Position, SensorName};
 
 use super::connection::{PostgresPool, StoreError, patiently, quickly};
 use super::day_tables::days_with_table;
+use super::renames::{Rename, first_name, renames};
 use super::sensors::sensors_with_field_sets;
 
 /// The sensors, field sets and days that are stored.
 #[derive(Debug, Default)]
 pub struct StoredRegistry {
-    /// The name of each sensor, with the ids of its field sets.
+    /// The first name of each sensor, with the ids of its field sets.
     pub sensors: Vec<(String, Vec<i64>)>,
     /// Every field set.
     pub field_sets: Vec<FieldSet>,
     /// The days with a table, as [`day_of`](super::day_of) counts them.
     pub days: Vec<i32>,
+    /// The sensors that were renamed.
+    pub renames: Vec<Rename>,
 }
 
 /// Reads the sensors, field sets and days that are stored.
@@ -32,7 +35,8 @@ pub async fn read_registry(pool: &PostgresPool) -> Result<StoredRegistry, StoreE
             .into_iter()
             .map(|names| FieldSet::new(names).map_err(|error| StoreError::FieldSet(error.to_string())))
             .collect::<Result<_, _>>()?;
-        Ok(StoredRegistry { sensors, field_sets, days })
+        let renames = renames(&mut connection).await?;
+        Ok(StoredRegistry { sensors, field_sets, days, renames })
     })
     .await
 }
@@ -53,7 +57,7 @@ pub async fn committed_positions(pool: &PostgresPool) -> Result<Vec<(PartitionId
 /// Returns the sensors and field sets whose id is not the hash of their names, in words.
 pub async fn misnamed(connection: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
     let named: Vec<(i64, String)> =
-        sensors::table.select((sensors::id, sensors::name)).load(&mut *connection).await?;
+        sensors::table.select((sensors::id, first_name())).load(&mut *connection).await?;
     let wrong_name = |(id, name): &(i64, String)| SensorName::new(name).map(|name| name.id().0) != Ok(*id);
     let wrong_sensors = named.into_iter().filter(wrong_name);
     let mut found: Vec<String> =

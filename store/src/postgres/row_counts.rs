@@ -92,7 +92,7 @@ pub async fn count_rows_of_day(
     let is_scored = format!("(r.seq IS NOT NULL AND {kind} = 0)");
     let is_unscored = format!("(r.seq IS NOT NULL AND {kind} = {unscored})");
     sql_query(format!(
-        "SELECT r.sensor, s.name, r.era, s.partition,
+        "SELECT r.sensor, coalesce(s.first_name, s.name) AS name, r.era, s.partition,
                 count(*) FILTER (WHERE {is_scored}) AS scored,
                 count(*) FILTER (WHERE {is_unscored}) AS unscored,
                 count(*) FILTER (WHERE r.seq IS NULL AND {kind} = {poison}) AS poison,
@@ -109,7 +109,7 @@ pub async fn count_rows_of_day(
          LEFT JOIN sensors s ON s.id = r.sensor
          LEFT JOIN field_sets f ON f.id = r.field_set
          LEFT JOIN configs c ON c.id = r.config
-         GROUP BY r.sensor, r.era, s.name, s.partition",
+         GROUP BY r.sensor, r.era, s.name, s.first_name, s.partition",
         day = day.name
     ))
     .bind::<Nullable<Timestamptz>, _>(since)

@@ -137,15 +137,15 @@ pub async fn finish_left_over(connection: &mut AsyncPgConnection, age: Duration)
 
 /// Requests that checkpoints of these sensors be saved that are never evicted. Earlier requests of
 /// this kind that are in the log are deleted.
-pub async fn request_saves(connection: &mut AsyncPgConnection, names: &[&str]) -> QueryResult<usize> {
+pub async fn request_saves(connection: &mut AsyncPgConnection, sensors: &[SensorId]) -> QueryResult<usize> {
     sql_query("DELETE FROM sensor_requests WHERE action = 'save' AND logged").execute(connection).await?;
     sql_query(
         "INSERT INTO sensor_requests (sensor, action)
-         SELECT s.id, 'save' FROM sensors s WHERE s.name = ANY($1)
+         SELECT s.id, 'save' FROM sensors s WHERE s.id = ANY($1)
            AND NOT EXISTS (SELECT FROM sensor_requests q WHERE q.sensor = s.id AND q.action = 'save')
          ORDER BY s.id LIMIT $2",
     )
-    .bind::<Array<Text>, _>(names)
+    .bind::<Array<BigInt>, _>(sensors.iter().map(|sensor| sensor.0).collect::<Vec<_>>())
     .bind::<BigInt, _>(PAGE)
     .execute(connection)
     .await
@@ -191,7 +191,7 @@ pub async fn unlogged_requests(pool: &PostgresPool) -> Result<Vec<UnloggedReques
         action: String,
     }
     let query = sql_query(
-        "SELECT q.id, s.partition, s.name, q.action FROM sensor_requests q JOIN sensors s ON s.id = q.sensor
+        "SELECT q.id, s.partition, coalesce(s.first_name, s.name) AS name, q.action FROM sensor_requests q JOIN sensors s ON s.id = q.sensor
          WHERE NOT q.logged AND q.ready ORDER BY q.id LIMIT $1",
     )
     .bind::<BigInt, _>(PAGE);

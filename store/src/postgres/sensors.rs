@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use diesel::pg::data_types::PgDate;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Text, Timestamptz};
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryResult, QueryableByName, sql_query,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::{SensorRow, sensors};
 use thicket_schema::{SensorName, Timestamp};
@@ -12,6 +14,7 @@ use thicket_schema::{SensorName, Timestamp};
 use super::batch::SeenSensor;
 use super::pattern::like;
 use super::readings::{BoundStatement, Rejection};
+use super::renames::first_name;
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -72,21 +75,21 @@ pub(super) async fn try_upsert_sensors(
     Ok(Columns::of(seen).call("SELECT * FROM try_upsert_sensors").load(connection).await?.into_iter().next())
 }
 
-/// Returns the name of every sensor, with the ids of its field sets.
+/// Returns the first name of every sensor, with the ids of its field sets.
 pub(super) async fn sensors_with_field_sets(
     connection: &mut AsyncPgConnection,
 ) -> QueryResult<Vec<(String, Vec<i64>)>> {
-    sensors::table.select((sensors::name, sensors::field_sets)).load(connection).await
+    sensors::table.select((first_name(), sensors::field_sets)).load(connection).await
 }
 
-/// Returns the name of each sensor of some partitions, by id.
+/// Returns the first name of each sensor of some partitions, by id.
 pub(super) async fn sensors_of_partitions(
     connection: &mut AsyncPgConnection,
     partitions: &[i32],
 ) -> QueryResult<BTreeMap<i32, BTreeMap<i64, String>>> {
     let rows: Vec<(i32, i64, String)> = sensors::table
         .filter(sensors::partition.eq_any(partitions))
-        .select((sensors::partition, sensors::id, sensors::name))
+        .select((sensors::partition, sensors::id, first_name()))
         .load(connection)
         .await?;
     let mut of: BTreeMap<i32, BTreeMap<i64, String>> = BTreeMap::new();
@@ -126,8 +129,7 @@ pub async fn find_sensor(
     connection: &mut AsyncPgConnection,
     name: &SensorName,
 ) -> QueryResult<Option<SensorRow>> {
-    let found: Vec<SensorRow> = sensors::table.filter(sensors::id.eq(name.id().0)).load(connection).await?;
-    Ok(found.into_iter().find(|sensor| sensor.name == name.as_str()))
+    sensors::table.filter(sensors::name.eq(name.as_str())).first(connection).await.optional()
 }
 
 /// Returns the names of at most `limit` sensors, by name.

@@ -160,6 +160,9 @@ impl WriteSession {
             if self.days.last().is_none_or(|&known| known < newest) {
                 missing.extend(newest + 1..=newest + DAYS_AHEAD);
             }
+            // Configurations whose last day was dropped may be deleted. A day that is created again
+            // may refer to them again.
+            self.stored.configs.clear();
             let missing: Vec<i32> = missing.into_iter().collect();
             for days in missing.chunks(DAYS_PER_STATEMENT) {
                 ensure_days(connection, days).await?;

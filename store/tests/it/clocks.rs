@@ -22,7 +22,7 @@ SELECT ensure_day_partitions(ARRAY['2026-01-01', '2026-01-02']::date[]);
 INSERT INTO partitions (id) VALUES (3);
 INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES (1, 'pump', 3, '{x}', '2026-01-01');
 INSERT INTO field_sets (id, names) VALUES (1, '{x}');
-INSERT INTO configs (id, settings) VALUES (1, '{}'), (2, '{}');
+INSERT INTO configs (id, settings, newest_day) VALUES (1, '{}', '2026-01-02'), (2, '{}', '2026-01-02');
 INSERT INTO readings (sensor, ts, seq, field_set, \"values\", flags, era, config) VALUES
     (1, '2026-01-01 10:00Z', 1, 1, '{1}', 0, 0, 1),
     (1, '2026-01-01 10:01Z', 2, 1, '{2}', 0, 0, 1),

@@ -17,7 +17,7 @@ SELECT ensure_day_partitions(ARRAY['2026-01-01', '2026-01-02']::date[]);
 INSERT INTO partitions (id, delivered, scored, unscored, poison, late) VALUES (3, 6, 3, 1, 1, 1);
 INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES (1, 'a', 3, '{x}', '2026-01-01');
 INSERT INTO field_sets (id, names) VALUES (1, '{x}');
-INSERT INTO configs (id, settings) VALUES (1, '{}');
+INSERT INTO configs (id, settings, newest_day) VALUES (1, '{}', '2026-01-02');
 INSERT INTO readings (sensor, ts, seq, field_set, \"values\", flags, config) VALUES
     (1, '2026-01-01 10:00Z', 1, 1, '{1}', 0, 1),
     (1, '2026-01-01 10:01Z', NULL, 1, '{1}', 8, NULL),

@@ -49,6 +49,10 @@ impl PostgresServer {
         self.server.url()
     }
 
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        self.server.url_of(database)
+    }
+
     pub(crate) fn url_as(&self, user: &str) -> String {
         self.server.url_as(user)
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use thicket_schema::Position;
+use thicket_schema::EntryError;
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -91,6 +91,24 @@ async fn the_lease_of_a_partition_of_a_later_algorithm_is_not_acquired_again() {
     drop(keeper.on_claimed(&[P], Ok(Vec::new())));
     assert!(!keeper.wanted().contains(&P));
     assert!(assigned.try_recv().is_err());
+}
+
+#[actix_rt::test]
+async fn a_partition_with_an_entry_of_a_later_build_is_left_and_tried_again_later() {
+    let (mut keeper, _, _) = new_keeper();
+    keeper.owned.insert(P, 4);
+    let entry = Position { generation: 1, n: 2 };
+    let refuse = |epoch| Refuse { partition: P, epoch, entry, cause: EntryError::UnknownKind(9) };
+    drop(keeper.handle(refuse(3), &mut Context::new()));
+    assert!(keeper.owned.contains_key(&P), "the entry was read under an earlier epoch");
+    drop(keeper.handle(refuse(4), &mut Context::new()));
+    assert!(!keeper.owned.contains_key(&P) && !keeper.wanted().contains(&P));
+    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1);
+
+    keeper.refused.insert(P, Refusal::Entry(Instant::now()));
+    assert!(keeper.wanted().contains(&P));
+    drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
+    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 0);
 }
 
 #[actix_rt::test]

@@ -11,6 +11,8 @@ use super::*;
 use crate::mqtt::{Message, Version, connect};
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, mqtt_options, record};
 
+mod reconnect;
+
 type NewIngress = (MqttIngress, MessageDecoder, UnboundedReceiver<Append>);
 
 /// An ingress without a broker, and the appends that it sends.
@@ -20,6 +22,14 @@ fn new_ingress(max_in_flight: u32) -> NewIngress {
 
 fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
     let options = mqtt_options(max_in_flight);
+    let (append, appended) = record(|_| ());
+    let decode = decode_options();
+    let decoder = MessageDecoder::new(decode.clone());
+    let broker = Broker { redelivery: Redelivery::default(), options, decode, reorder };
+    (MqttIngress::new(vec![broker], peers(append), &metrics()), decoder, appended)
+}
+
+fn decode_options() -> DecodeOptions {
     let subscription = SubscriptionOptions {
         topics: vec!["sensors/#".to_owned()],
         sensor: None,
@@ -33,13 +43,16 @@ fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
         max_age: Duration::from_hours(1),
         max_lead: Duration::from_secs(2),
     };
-    let decode = DecodeOptions { partitions: 8, subscriptions: vec![subscription] };
-    let (append, appended) = record(|_| ());
+    DecodeOptions { partitions: 8, subscriptions: vec![subscription] }
+}
+
+/// Returns the peers of an ingress that has no stores.
+fn peers(append: Recipient<Append>) -> IngressPeers {
     let (controls, _) = record(|_| true);
     let (fence, _) = record(|_| true);
     let keys = Keys::default();
     let node = NodeName::of_this_process("node");
-    let peers = IngressPeers {
+    IngressPeers {
         writer: LogWriter { append, controls, fence },
         leases: Leases::new(disconnected_redis(), node, Duration::from_secs(3)),
         renewal: Renewal::default(),
@@ -57,10 +70,7 @@ fn reordering_ingress(max_in_flight: u32, reorder: Duration) -> NewIngress {
             dead_letters_per_second: 100,
         },
         detectors: "{}".into(),
-    };
-    let decoder = MessageDecoder::new(decode.clone());
-    let broker = Broker { redelivery: Redelivery::default(), options, decode, reorder };
-    (MqttIngress::new(vec![broker], peers, &metrics()), decoder, appended)
+    }
 }
 
 fn message(topic: &str, payload: &str) -> Message {

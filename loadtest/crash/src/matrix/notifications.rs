@@ -1,4 +1,5 @@
-//! The sender of notifications is killed at every step, or its receiver does not accept them.
+//! The sender of notifications is killed at every step, its receiver does not accept them, its node is
+//! taken for dead, or a server is killed.
 
 use std::time::Duration;
 
@@ -7,9 +8,12 @@ use thicket_store::faults::NOTIFICATION_POINTS;
 use super::engines::dies;
 use crate::case::{Action, Case, Fault, Node};
 use crate::dice::Dice;
+use crate::environment::Server;
 
 /// Longer than two polls of the outbox.
 const SEND: Duration = Duration::from_millis(2_500);
+/// Longer than the lease of a route.
+const DEAD: Duration = Duration::from_secs(22);
 
 pub(super) fn cases(dice: Dice) -> Vec<Case> {
     let mut cases: Vec<Case> = NOTIFICATION_POINTS
@@ -20,6 +24,9 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
     cases.push(again("notify-kill-thrice-in-the-middle-of-a-message", "compose.partial", 3));
     cases.push(away());
     cases.push(takeover());
+    cases.push(frozen());
+    cases.push(outage("notify-kill-postgres", Server::Postgres));
+    cases.push(outage("notify-kill-mosquitto", Server::Mosquitto));
     cases
 }
 
@@ -79,4 +86,35 @@ fn takeover() -> Case {
         Action::UntilOwner(Node::B),
         Action::Release(1.0),
     ]))
+}
+
+/// The node that holds the routes is frozen for longer than its lease, and goes on when another one has
+/// taken them.
+fn frozen() -> Case {
+    notified(Case::new("notify-zombie").then([
+        Action::Start(Node::A, vec![]),
+        Action::Release(0.5),
+        Action::UntilStored(0.3),
+        Action::Start(Node::B, vec![]),
+        Action::Pause(SEND),
+        Action::Freeze(Node::A),
+        Action::UntilOwner(Node::B),
+        Action::Release(1.0),
+        Action::Pause(DEAD),
+        Action::Thaw(Node::A),
+        Action::Pause(SEND),
+        Action::Kill(Node::A),
+    ]))
+}
+
+/// The broker may come back with retained messages of an earlier time.
+fn outage(name: &str, server: Server) -> Case {
+    let actions = [
+        Action::Start(Node::A, vec![]),
+        Action::Release(1.0),
+        Action::UntilStored(0.4),
+        Action::Outage(server, SEND),
+    ];
+    let dead_letters_may_repeat = server == Server::Mosquitto;
+    Case { dead_letters_may_repeat, ..notified(Case::new(name).then(actions)) }
 }

@@ -19,11 +19,11 @@ use crate::settings::{PARTITIONS, Settings};
 const BLOCKED: Duration = Duration::from_millis(150);
 const FREE: Duration = Duration::from_millis(60);
 /// How long nothing may happen until a fail point is reached.
-const FIRE_LIMIT: Duration = Duration::from_secs(20);
+const FIRE_LIMIT: Duration = Duration::from_mins(1);
 /// How long nothing may happen until a takeover, far longer than a lease.
-const TAKEOVER_LIMIT: Duration = Duration::from_secs(15);
+const TAKEOVER_LIMIT: Duration = Duration::from_mins(1);
 /// How long nothing may happen until a commit is fenced.
-const FENCE_LIMIT: Duration = Duration::from_secs(20);
+const FENCE_LIMIT: Duration = Duration::from_mins(1);
 
 impl CaseRun<'_> {
     pub(super) async fn act(&mut self, action: &Action) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ diesel::table! {
         first_seen -> Timestamptz,
         untracked -> BigInt,
         field_sets -> Array<BigInt>,
+        first_name -> Nullable<Text>,
     }
 }
 
@@ -37,6 +38,15 @@ pub struct SensorRow {
     pub untracked: i64,
     /// The ids of the field sets of its readings, ascending.
     pub field_sets: Vec<i64>,
+    /// Its name in the log and in Redis, if it was renamed.
+    pub first_name: Option<String>,
+}
+
+impl SensorRow {
+    /// Returns its name in the log and in Redis. Its detector, too, is made for this name.
+    pub fn first_name(&self) -> &str {
+        self.first_name.as_deref().unwrap_or(&self.name)
+    }
 }
 
 diesel::table! {

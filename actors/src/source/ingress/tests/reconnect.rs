@@ -1,0 +1,163 @@
+//! An ingress with a real broker and real stores: what it handles after a new connection.
+
+use std::path::Path;
+
+use thicket_compose::{Mosquitto, Postgres, Redis};
+use thicket_connect::TlsSettings;
+use thicket_store::postgres::{connect_postgres, postgres_pool};
+use thicket_store::redis::connect_redis;
+
+use super::*;
+use crate::credit::CreditPool;
+use crate::mqtt::{BrokerAddress, Event, Qos, Versions};
+use crate::testing::start;
+
+/// Messages of the burst, and most of them without an acknowledgement.
+const BURST: u32 = 40;
+/// Messages of the burst that are handled before the connection ends.
+const HANDLED: u32 = 3;
+/// A generous end of each wait.
+const END: Duration = Duration::from_mins(2);
+
+/// The servers of a test.
+struct Servers {
+    mosquitto: Mosquitto,
+    redis: Redis,
+    postgres: Postgres,
+}
+
+impl Servers {
+    fn start(directory: &Path) -> Self {
+        let servers = Self {
+            mosquitto: Mosquitto::start(&directory.join("mosquitto")).unwrap(),
+            redis: Redis::start(&directory.join("redis")).unwrap(),
+            postgres: Postgres::start(&directory.join("postgres")).unwrap(),
+        };
+        migrate(servers.postgres.url());
+        servers
+    }
+
+    fn options(&self, version: Version, client_id: &str) -> MqttOptions {
+        MqttOptions {
+            address: BrokerAddress::new(&self.mosquitto.url(), TlsSettings::default()).unwrap(),
+            versions: Versions::Only(version),
+            client_id: client_id.to_owned(),
+            credentials: Some((thicket_compose::USER.to_owned(), thicket_compose::password().unwrap())),
+            ..mqtt_options(BURST)
+        }
+    }
+
+    async fn peers(&self, metrics: &Metrics, append: Recipient<Append>) -> IngressPeers {
+        let (node, ttl) = (NodeName::of_this_process("node"), END);
+        let renewal =
+            Renewal::start((&self.redis.url()).into(), node.clone(), ttl, metrics.leases.clone()).unwrap();
+        let redis = connect_redis(&self.redis.url()).await;
+        IngressPeers {
+            leases: Leases::new(redis.clone(), node, ttl),
+            renewal,
+            redis: (redis, Keys::default()),
+            pool: postgres_pool(&self.postgres.url(), 2).unwrap(),
+            ..peers(append)
+        }
+    }
+
+    /// Publishes 0, 1, 2 and so on, and waits until the broker has all of them.
+    async fn publish_burst(&self, version: Version) {
+        let (client, mut event_loop) = connect(&self.options(version, "device"), version).unwrap();
+        for number in 0..BURST {
+            client.publish("sensors/a", number.to_string().into_bytes(), Qos::AtLeastOnce).unwrap();
+        }
+        let mut missing = BURST;
+        while missing > 0 {
+            if let Event::Published(result) = event_loop.poll().await.unwrap() {
+                result.unwrap();
+                missing -= 1;
+            }
+        }
+    }
+}
+
+/// diesel's migrations need a runtime with several threads.
+fn migrate(url: String) {
+    let migration = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        runtime.unwrap().block_on(async {
+            let connection = connect_postgres(&url).await.unwrap();
+            thicket_schema::postgres::migrate(connection).await.unwrap();
+        });
+    });
+    migration.join().unwrap();
+}
+
+/// A message as the ingress sends it to the log.
+#[derive(Debug, PartialEq)]
+struct Handled {
+    number: u32,
+    redelivered: bool,
+    /// Number of the connection that was the newest one then.
+    connection: u64,
+}
+
+async fn next(appended: &mut UnboundedReceiver<Append>, metrics: &Metrics) -> (Handled, Append) {
+    let append = tokio::time::timeout(END, appended.recv()).await;
+    let connects = metrics.mqtt_connects.with_label_values(&["test"]).get();
+    let append = append.unwrap_or_else(|_| panic!("no message on connection {connects}")).unwrap();
+    let [(_, record)] = &append.records[..] else { panic!("{append:?}") };
+    let Item::Reading(reading) = &record.item else { panic!("{record:?}") };
+    let handled =
+        Handled { number: reading.values[0] as u32, redelivered: record.redelivered, connection: connects };
+    (handled, append)
+}
+
+/// Lets the ingress handle the first messages of a burst, ends its connection while the library has
+/// read more messages of it, and returns what the ingress handles then, up to the last message.
+async fn handled_after_a_new_connection(version: Version) -> Vec<Handled> {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let servers = Servers::start(directory.path());
+    let (append, mut appended) = record(|_| ());
+    let (redelivery, metrics) = (Redelivery::default(), metrics());
+    let broker = Broker {
+        redelivery: redelivery.clone(),
+        options: servers.options(version, "engine"),
+        decode: decode_options(),
+        reorder: Duration::ZERO,
+    };
+    let ingress = MqttIngress::new(vec![broker], servers.peers(&metrics, append).await, &metrics);
+    let credits: CreditPool = ingress.sessions[0].credits.clone();
+    let mut rest = credits.acquire(BURST).await;
+    let _ingress = start(ingress);
+    let subscribed = async {
+        while metrics.mqtt_connected.with_label_values(&["test"]).get() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(END, subscribed).await.unwrap();
+    // The first message waits for a credit while the others arrive.
+    servers.publish_burst(version).await;
+    drop(rest.split(HANDLED));
+    let mut first = Vec::new();
+    for number in 0..HANDLED {
+        let (handled, append) = next(&mut appended, &metrics).await;
+        assert_eq!(handled, Handled { number, redelivered: false, connection: 1 });
+        first.push(append);
+    }
+    // The credits of these messages remain taken: the next message waits for one.
+    redelivery.request();
+    drop(rest);
+    let mut all = Vec::new();
+    while all.last().is_none_or(|last: &Handled| last.number < BURST - 1 || last.connection < 2) {
+        all.push(next(&mut appended, &metrics).await.0);
+    }
+    all
+}
+
+#[actix_rt::test]
+async fn no_message_of_the_old_connection_follows_a_new_one() {
+    for version in [Version::V3, Version::V5] {
+        let mut all = handled_after_a_new_connection(version).await;
+        let later = all.split_off(all.iter().take_while(|handled| handled.connection == 1).count());
+        let again = |number| Handled { number, redelivered: true, connection: 2 };
+        assert_eq!(later, (0..BURST).map(again).collect::<Vec<_>>(), "{version}");
+    }
+}
