@@ -25,7 +25,9 @@ pub enum Error {
         log: String,
     },
     /// The server runs but does not answer.
-    #[error("{server} did not answer within {seconds} s; its log ends:\n{log}")]
+    #[error(
+        "{server} has not become ready, without any sign of progress for {seconds} s; its log ends:\n{log}"
+    )]
     NotReady {
         /// Which server.
         server: &'static str,
@@ -33,6 +35,12 @@ pub enum Error {
         seconds: u64,
         /// The last lines of its log.
         log: String,
+    },
+    /// The start was given up, because the user asked for it.
+    #[error("the start of {server} was stopped")]
+    Cancelled {
+        /// Which server.
+        server: &'static str,
     },
     /// Another instance uses the directory.
     #[error("another {server} runs in {}: choose another directory, or stop it", .directory.display())]

@@ -4,8 +4,8 @@
 //! container. `thicket up`, the demo and the tests use this crate; an engine on servers of its own
 //! does not.
 //!
-//! Other users of the machine can neither connect to the servers of the demo and the tests, because
-//! each asks for a random password, nor read their files, and none of them runs as root.
+//! Other users of the machine can neither connect to the servers, because each asks for a random
+//! password, nor read their files, and none of them runs as root.
 //!
 //! Every server runs in its own process group, so that Ctrl-C in the terminal does not reach it
 //! before its owner has drained. It is stopped when its handle is dropped. If its owner dies, the
@@ -29,6 +29,7 @@
 //! - `redis`, `mosquitto`, `postgres`, `prometheus`: the command line, the URL and the readiness
 //!   probe of each server.
 //! - [`server`]: one running server of any kind: start, stop, kill, restart.
+//! - `ready`: the wait until a server accepts requests.
 //! - [`tls`]: a further port with TLS.
 //! - `process`: child processes that end with their handle, and with this process.
 //! - `account`: the accounts of servers that root starts, and files that only they may read.
@@ -51,6 +52,7 @@ pub mod private;
 mod process;
 mod program;
 mod prometheus;
+mod ready;
 mod redis;
 pub mod server;
 pub mod servers;
@@ -62,10 +64,11 @@ pub use error::Error;
 pub use mosquitto::{Mosquitto, MosquittoService};
 pub use port::PortChoice;
 pub use postgres::{MessageLocale, Postgres, PostgresService};
-pub use private::{USER, password};
+pub use private::{DEVICE, USER, password, password_in};
 pub use program::missing_packages;
 pub use prometheus::{Prometheus, PrometheusService};
+pub use ready::{Answer, Patience, Watcher};
 pub use redis::{Redis, RedisService};
-pub use server::Server;
-pub use servers::{Ports, Servers};
+pub use server::{Server, Start};
+pub use servers::{Lasting, Ports, Servers};
 pub use tls::TlsFiles;

@@ -2,16 +2,17 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
 };
 
 use crate::{
     account::{hand_over, make_reachable, unprivileged, write_private},
-    error::Error,
+    error::{Context, Error},
     port::Port,
-    private::{USER, password},
+    private::{DEVICE, USER, password},
     process, program,
+    ready::Answer,
     server::{Account, Launch, Server, Service, Signal},
     settings,
     tls::{TlsFiles, TlsPort},
@@ -19,15 +20,19 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../mosquitto/mosquitto.conf");
 
-/// A private Mosquitto with `compose/mosquitto/mosquitto.conf`. If clients need a password, their user
-/// is [`USER`]. Started by root, it runs as the user `mosquitto`, who then owns its directory.
+/// A private Mosquitto with `compose/mosquitto/mosquitto.conf`. Clients need a password; their user is
+/// [`USER`]. Started by root, it runs as the user `mosquitto`, who then owns its directory.
 pub type Mosquitto = Server<MosquittoService>;
 
 /// How to start and probe Mosquitto.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MosquittoService {
-    /// The password; `None` if clients need none.
-    password: Option<String>,
+    /// The password of [`USER`].
+    password: String,
+    /// The password of [`DEVICE`], if there is such a user.
+    device_password: Option<String>,
+    /// An address beside 127.0.0.1 at which clients reach it, on the same port.
+    listen: Option<IpAddr>,
     /// The ports for TLS, if there are any.
     tls: Option<TlsPorts>,
 }
@@ -43,7 +48,7 @@ struct TlsPorts {
 impl Server<MosquittoService> {
     /// Starts Mosquitto in `directory`.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(MosquittoService { password: Some(password()?), tls: None }, directory)
+        Self::start_service(MosquittoService::new(password()?), directory)
     }
 
     /// Starts Mosquitto in `directory`, with further ports for TLS, for websockets, and for
@@ -54,15 +59,13 @@ impl Server<MosquittoService> {
             websockets: TlsPort::reserve(MosquittoService::NAME, files)?,
             plain_websockets: Port::reserve(MosquittoService::NAME)?,
         };
-        Self::start_service(MosquittoService { password: Some(password()?), tls: Some(ports) }, directory)
+        let service = MosquittoService { tls: Some(ports), ..MosquittoService::new(password()?) };
+        Self::start_service(service, directory)
     }
 
     /// Returns the URL for clients, with user and password.
     pub fn url_with_login(&self) -> String {
-        match &self.service().password {
-            Some(password) => format!("mqtt://{USER}:{password}@127.0.0.1:{}", self.port()),
-            None => self.url(),
-        }
+        format!("mqtt://{USER}:{}@127.0.0.1:{}", self.service().password, self.port())
     }
 
     /// Returns the port for TLS, `None` if it was started without.
@@ -81,6 +84,44 @@ impl Server<MosquittoService> {
     }
 }
 
+impl MosquittoService {
+    /// Returns a Mosquitto on 127.0.0.1 with one user, who has this password.
+    pub(crate) fn new(password: String) -> Self {
+        Self { password, device_password: None, listen: None, tls: None }
+    }
+
+    /// Adds the user [`DEVICE`], and an address at which clients reach it.
+    pub(crate) fn for_devices(self, password: String, listen: Option<IpAddr>) -> Self {
+        Self { device_password: Some(password), listen, ..self }
+    }
+
+    /// Writes the file of users and hashed passwords.
+    fn write_passwords(&self, directory: &Path, account: Option<Account>) -> Result<PathBuf, Error> {
+        let file = directory.join("passwords");
+        let mut lines = format!("{USER}:{}\n", self.password);
+        lines.extend(self.device_password.iter().map(|password| format!("{DEVICE}:{password}\n")));
+        write_private(&file, lines.as_bytes(), account)?;
+        // Replaces passwords by their hashes.
+        let program = program::find("mosquitto_passwd", "mosquitto")?;
+        let mut hash = process::command(&program, account, "KILL")?;
+        hash.arg("-U").arg(&file);
+        process::run(hash)?;
+        Ok(file)
+    }
+
+    /// Returns the lines of the listeners without TLS.
+    fn listeners(&self, port: u16) -> Result<String, Error> {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let address = self.listen.unwrap_or(loopback);
+        let every = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if address == loopback || address == every {
+            return Ok(format!("listener {port} {address}"));
+        }
+        TcpListener::bind((address, port)).during(|| format!("listen on {address}, port {port}"))?;
+        Ok(format!("listener {port} {loopback}\nlistener {port} {address}"))
+    }
+}
+
 impl Service for MosquittoService {
     const NAME: &'static str = "mosquitto";
 
@@ -92,17 +133,12 @@ impl Service for MosquittoService {
             make_reachable(directory, account)?;
         }
         let file = directory.join("mosquitto.conf");
-        let access = match &self.password {
-            Some(password) => {
-                let file = write_passwords(directory, account, password)?;
-                format!("allow_anonymous false\npassword_file {}", file.display())
-            }
-            None => "allow_anonymous true".to_owned(),
-        };
+        let passwords = self.write_passwords(directory, account)?;
+        let access = format!("allow_anonymous false\npassword_file {}", passwords.display());
         let mut text = settings::replace(
             SETTINGS,
             &[
-                ("listener", format!("listener {port} 127.0.0.1")),
+                ("listener", self.listeners(port)?),
                 ("persistence_location", format!("persistence_location {}/", directory.display())),
                 ("allow_anonymous", access),
             ],
@@ -121,12 +157,11 @@ impl Service for MosquittoService {
         Ok(Launch { program, arguments, account, stop: Signal::TERM, orphaned: "TERM" })
     }
 
-    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
+    fn probe(&self, mut connection: TcpStream) -> io::Result<Answer> {
         // MQTT 3.1.1 CONNECT: user and password, clean session, keep-alive 5 s, no client id. Then
         // DISCONNECT.
-        let flags = if self.password.is_some() { 0xc2 } else { 2 };
-        let mut connect = vec![0, 4, b'M', b'Q', b'T', b'T', 4, flags, 0, 5, 0, 0];
-        for text in self.password.iter().flat_map(|password| [USER, password]) {
+        let mut connect = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xc2, 0, 5, 0, 0];
+        for text in [USER, &self.password] {
             connect.extend([0, text.len() as u8]);
             connect.extend(text.as_bytes());
         }
@@ -134,24 +169,12 @@ impl Service for MosquittoService {
         let mut answer = [0; 4];
         connection.read_exact(&mut answer)?;
         connection.write_all(&[0xe0, 0])?;
-        if answer == [0x20, 2, 0, 0] { Ok(()) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
+        if answer == [0x20, 2, 0, 0] { Ok(Answer::Ready) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     fn url(&self, port: u16) -> String {
         format!("mqtt://127.0.0.1:{port}")
     }
-}
-
-/// Writes the file of users and hashed passwords.
-fn write_passwords(directory: &Path, account: Option<Account>, password: &str) -> Result<PathBuf, Error> {
-    let file = directory.join("passwords");
-    write_private(&file, format!("{USER}:{password}\n").as_bytes(), account)?;
-    // Replaces passwords by their hashes.
-    let program = program::find("mosquitto_passwd", "mosquitto")?;
-    let mut hash = process::command(&program, account, "KILL")?;
-    hash.arg("-U").arg(&file);
-    process::run(hash)?;
-    Ok(file)
 }
 
 fn tls_listener(number: u16, files: &TlsFiles) -> String {

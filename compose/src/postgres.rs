@@ -1,6 +1,7 @@
 //! PostgreSQL: the rows and the commit point.
 
 mod cluster;
+mod stale_lock;
 
 use std::{
     ffi::OsString,
@@ -16,10 +17,13 @@ use crate::{
     private::{USER, password},
     process::Account,
     program,
+    ready::Answer,
     server::{Launch, Server, Service, Signal},
     tls::TlsFiles,
 };
 
+/// SQLSTATE of a server that is starting up or shutting down.
+const CANNOT_CONNECT_NOW: &str = "57P03";
 const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
 
 /// A private PostgreSQL with `compose/postgres/postgresql.conf`, the superuser `thicket`, the
@@ -27,10 +31,10 @@ const SETTINGS: &str = include_str!("../postgres/postgresql.conf");
 pub type Postgres = Server<PostgresService>;
 
 /// How to start and probe PostgreSQL.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PostgresService {
-    /// The password of the superuser; `None` if clients need none.
-    password: Option<String>,
+    /// The password of the superuser.
+    password: String,
     /// The files for TLS, if there is TLS.
     tls: Option<TlsFiles>,
     /// The language of the messages, if it is not English.
@@ -46,8 +50,6 @@ pub struct MessageLocale {
     pub name: String,
 }
 
-/// No client needs a password.
-const OPEN_RULES: &str = "host all all 127.0.0.1/32 trust\n";
 /// Every client needs a password.
 const RULES: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 /// With TLS, clients need a certificate instead. Without it, only the superuser may connect.
@@ -60,18 +62,20 @@ impl Server<PostgresService> {
     /// gets search permission on `directory` and on its parents within the system's temporary
     /// directory.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(PostgresService::new(None, None)?, directory)
+        Self::start_service(PostgresService::new(password()?), directory)
     }
 
     /// Starts PostgreSQL in `directory`, with TLS on the same port. With TLS, clients need a
     /// certificate.
     pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
-        Self::start_service(PostgresService::new(Some(files), None)?, directory)
+        let service = PostgresService { tls: Some(files), ..PostgresService::new(password()?) };
+        Self::start_service(service, directory)
     }
 
     /// Starts PostgreSQL in `directory`, with messages in another language.
     pub fn start_with_messages(directory: &Path, messages: MessageLocale) -> Result<Self, Error> {
-        Self::start_service(PostgresService::new(None, Some(messages))?, directory)
+        let service = PostgresService { messages: Some(messages), ..PostgresService::new(password()?) };
+        Self::start_service(service, directory)
     }
 
     /// Returns the URL of a database for the superuser.
@@ -86,15 +90,13 @@ impl Server<PostgresService> {
 }
 
 impl PostgresService {
-    fn new(tls: Option<TlsFiles>, messages: Option<MessageLocale>) -> Result<Self, Error> {
-        Ok(Self { password: Some(password()?), tls, messages })
+    /// Returns a PostgreSQL whose superuser has this password.
+    pub(crate) fn new(password: String) -> Self {
+        Self { password, tls: None, messages: None }
     }
 
     fn url_as(&self, user: &str, port: u16, database: &str) -> String {
-        match &self.password {
-            Some(password) => format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}"),
-            None => format!("postgres://{user}@127.0.0.1:{port}/{database}"),
-        }
+        format!("postgres://{user}:{}@127.0.0.1:{port}/{database}", self.password)
     }
 }
 
@@ -109,17 +111,12 @@ impl Service for PostgresService {
             make_reachable(directory, account)?;
         }
         if !data.exists() {
-            cluster::create(&binaries, &data, account, self.password.as_deref())?;
+            cluster::create(&binaries, &data, account, &self.password)?;
         }
-        if let Some(password) = &self.password {
-            cluster::set_password(&binaries, &data, account, password)?;
-        }
+        stale_lock::release(&data, account)?;
+        cluster::set_password(&binaries, &data, account, &self.password)?;
         write_private(&data.join("postgresql.conf"), SETTINGS.as_bytes(), account)?;
-        let rules = match (&self.password, &self.tls) {
-            (None, _) => OPEN_RULES,
-            (_, Some(_)) => TLS_RULES,
-            _ => RULES,
-        };
+        let rules = if self.tls.is_some() { TLS_RULES } else { RULES };
         write_private(&data.join("pg_hba.conf"), rules.as_bytes(), account)?;
         let mut arguments: Vec<OsString> = vec![
             "-D".into(),
@@ -147,7 +144,7 @@ impl Service for PostgresService {
         Ok(Launch { program, arguments, account, stop: Signal::INT, orphaned: "QUIT" })
     }
 
-    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
+    fn probe(&self, mut connection: TcpStream) -> io::Result<Answer> {
         connection.write_all(&startup_message())?;
         loop {
             let mut header = [0; 5];
@@ -160,10 +157,12 @@ impl Service for PostgresService {
                 // Waits until the process of this connection has ended.
                 b'R' => {
                     connection.shutdown(Shutdown::Write)?;
-                    return io::copy(&mut connection, &mut io::sink()).map(drop);
+                    return io::copy(&mut connection, &mut io::sink()).map(|_| Answer::Ready);
                 }
-                // ErrorResponse: the system is starting up.
-                b'E' => return Err(io::ErrorKind::ResourceBusy.into()),
+                b'E' => {
+                    let message = starting(&body).ok_or(io::ErrorKind::InvalidData)?;
+                    return Ok(Answer::Starting(format!("is recovering its data ({message})")));
+                }
                 _ => {}
             }
         }
@@ -177,6 +176,13 @@ impl Service for PostgresService {
 /// Returns the version of PostgreSQL that has made a cluster. Only this version can start it.
 fn version_of(data: &Path) -> Option<u32> {
     fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
+}
+
+/// Returns the message of an ErrorResponse if its SQLSTATE says that the server is starting up.
+fn starting(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let field = |kind| text.split('\0').find_map(|field| field.strip_prefix(kind)).map(str::to_owned);
+    (field('C')? == CANNOT_CONNECT_NOW).then(|| field('M').unwrap_or_default())
 }
 
 /// Returns the first message of protocol 3.0: its length, its version, the user and the database.

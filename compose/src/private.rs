@@ -6,7 +6,7 @@ use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::OnceLock,
 };
 
@@ -37,33 +37,45 @@ pub(crate) fn directory(name: &str) -> Result<PathBuf, Error> {
 /// The user of every server: the superuser of PostgreSQL, and the client of Mosquitto.
 pub const USER: &str = "thicket";
 
-/// Returns the password of all private servers of this user of the machine: 32 hexadecimal digits,
-/// made at random and kept in the file `password` of the private directory, which only this user
-/// can read.
+/// The user of devices at the Mosquitto of a deployment that stays. It may publish and subscribe.
+pub const DEVICE: &str = "device";
+
+/// Returns the password of all private servers of the demo and the tests of this user of the
+/// machine. It is kept in the private directory.
 pub fn password() -> Result<String, Error> {
     static KNOWN: OnceLock<String> = OnceLock::new();
     if let Some(known) = KNOWN.get() {
         return Ok(known.clone());
     }
-    let directory = directory("secret")?;
-    let path = directory.join("password");
-    let read = || fs::read_to_string(&path).during(|| format!("read {}", path.display()));
+    let password = password_in(&directory("secret")?.join("password"))?;
+    Ok(KNOWN.get_or_init(|| password).clone())
+}
+
+/// Returns the password that a file holds. If there is no such file, writes one that only this user
+/// can read, with 32 random hexadecimal digits.
+pub fn password_in(path: &Path) -> Result<String, Error> {
     if !path.exists() {
         let make = || {
             let mut random = [0; 16];
             File::open("/dev/urandom")?.read_exact(&mut random)?;
-            let text = format!("{:032x}", u128::from_be_bytes(random));
+            let text = format!("{:032x}\n", u128::from_be_bytes(random));
             // A temporary file has the mode 600.
-            let mut file = tempfile::NamedTempFile::new_in(&directory)?;
+            let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
             file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
             // Another process may have made a password in the meantime. The first one counts.
-            match file.persist_noclobber(&path) {
+            match file.persist_noclobber(path) {
                 Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
                 _ => Ok(()),
             }
         };
         make().during(|| format!("create {}", path.display()))?;
     }
-    let password = read()?;
-    Ok(KNOWN.get_or_init(|| password).clone())
+    let text = fs::read_to_string(path).during(|| format!("read {}", path.display()))?;
+    let password = text.trim();
+    if password.is_empty() || !password.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        let source = io::Error::other("a password has letters and digits only; change it or remove the file");
+        return Err(Error::Io { action: format!("use the password in {}", path.display()), source });
+    }
+    Ok(password.to_owned())
 }

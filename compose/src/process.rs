@@ -104,6 +104,17 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
+    /// Returns the CPU time that the process and its children have used, in clock ticks.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let pid = self.child.id();
+        let all = std::iter::once(pid).chain(children(pid));
+        all.filter_map(|pid| {
+            let stat = ProcEntry::new(pid.cast_signed()).ok()?.stat().ok()?;
+            Some(stat.utime + stat.stime)
+        })
+        .sum()
+    }
+
     /// Returns the last lines of this process's log.
     pub(crate) fn log_tail(&self) -> String {
         let mut text = Vec::new();

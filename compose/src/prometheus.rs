@@ -10,6 +10,7 @@ use std::{
 use crate::{
     error::{Context, Error},
     program,
+    ready::Answer,
     server::{Launch, PROBE_LIMIT, Server, Service, Signal},
     settings,
 };
@@ -59,12 +60,12 @@ impl Service for PrometheusService {
         Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
     }
 
-    fn probe(&self, connection: TcpStream) -> io::Result<()> {
+    fn probe(&self, connection: TcpStream) -> io::Result<Answer> {
         // The HTTP client opens its own connection.
         let address = connection.peer_addr()?;
         let client = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PROBE_LIMIT)).build();
         let answer = client.new_agent().get(format!("http://{address}/-/ready")).call();
-        answer.map(drop).map_err(io::Error::other)
+        answer.map(|_| Answer::Ready).map_err(io::Error::other)
     }
 
     fn url(&self, port: u16) -> String {

@@ -1,7 +1,7 @@
 //! Redis: the log and the checkpoints.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
 };
@@ -11,22 +11,24 @@ use crate::{
     error::Error,
     private::password,
     program,
+    ready::Answer,
     server::{Launch, Server, Service, Signal},
     settings,
     tls::{TlsFiles, TlsPort},
 };
 
 const SETTINGS: &str = include_str!("../redis/redis.conf");
+/// Bytes that are read of an answer.
+const MOST_ANSWER: u64 = 4096;
 
 /// A private Redis with `compose/redis/redis.conf`. Started by root, it runs as the user `redis`, who
 /// then owns its directory.
 pub type Redis = Server<RedisService>;
 
 /// How to start and probe Redis.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RedisService {
-    /// The password; `None` if clients need none.
-    password: Option<String>,
+    password: String,
     /// The port for TLS, if there is one.
     tls: Option<TlsPort>,
 }
@@ -34,18 +36,25 @@ pub struct RedisService {
 impl Server<RedisService> {
     /// Starts Redis in `directory`.
     pub fn start(directory: &Path) -> Result<Self, Error> {
-        Self::start_service(RedisService { password: Some(password()?), tls: None }, directory)
+        Self::start_service(RedisService::new(password()?), directory)
     }
 
     /// Starts Redis in `directory`, with TLS on a further port. There, clients need a certificate.
     pub fn start_with_tls(directory: &Path, files: TlsFiles) -> Result<Self, Error> {
         let tls = Some(TlsPort::reserve(RedisService::NAME, files)?);
-        Self::start_service(RedisService { password: Some(password()?), tls }, directory)
+        Self::start_service(RedisService { password: password()?, tls }, directory)
     }
 
     /// Returns the port for TLS, `None` if it was started without.
     pub fn tls_port(&self) -> Option<u16> {
         self.service().tls.as_ref().map(TlsPort::number)
+    }
+}
+
+impl RedisService {
+    /// Returns a Redis whose clients need this password.
+    pub(crate) fn new(password: String) -> Self {
+        Self { password, tls: None }
     }
 }
 
@@ -64,7 +73,7 @@ impl Service for RedisService {
             SETTINGS,
             &[("bind", "bind 127.0.0.1".to_owned()), ("port", format!("port {port}"))],
         );
-        text.extend(self.password.iter().map(|password| format!("requirepass {password}\n")));
+        text.extend([format!("requirepass {}\n", self.password)]);
         if let Some(tls) = &self.tls {
             let names = ["tls-ca.pem", "tls-cert.pem", "tls-key.pem"];
             let TlsFiles { ca, cert, key } = tls.files.install(directory, names, account)?;
@@ -79,22 +88,30 @@ impl Service for RedisService {
         Ok(Launch { program, arguments, account, stop: Signal::TERM, orphaned: "TERM" })
     }
 
-    fn probe(&self, mut connection: TcpStream) -> io::Result<()> {
-        if let Some(password) = &self.password {
-            connection.write_all(format!("AUTH {password}\r\n").as_bytes())?;
-            connection.read_exact(&mut [0; 5])?;
+    fn probe(&self, connection: TcpStream) -> io::Result<Answer> {
+        let mut connection = BufReader::new(connection);
+        connection.get_mut().write_all(format!("AUTH {}\r\nPING\r\n", self.password).as_bytes())?;
+        let mut line = || {
+            let mut line = String::new();
+            connection.by_ref().take(MOST_ANSWER).read_line(&mut line)?;
+            io::Result::Ok(line)
+        };
+        let (_, answer) = (line()?, line()?);
+        match answer.trim_end() {
+            "+PONG" => return Ok(Answer::Ready),
+            answer if answer.starts_with("-LOADING") => {}
+            _ => return Err(io::ErrorKind::InvalidData.into()),
         }
-        connection.write_all(b"PING\r\n")?;
-        let mut answer = [0; 5];
-        connection.read_exact(&mut answer)?;
-        // Redis answers -LOADING while it loads its file.
-        if &answer == b"+PONG" { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
+        connection.get_mut().write_all(b"INFO persistence\r\n")?;
+        let mut info = vec![0; MOST_ANSWER as usize];
+        let length = connection.read(&mut info)?;
+        let info = String::from_utf8_lossy(&info[..length]);
+        let percent = info.lines().find_map(|line| line.strip_prefix("loading_loaded_perc:"));
+        let percent = percent.map(|percent| format!(" ({} %)", percent.split('.').next().unwrap_or(percent)));
+        Ok(Answer::Starting(format!("is loading its data{}", percent.unwrap_or_default())))
     }
 
     fn url(&self, port: u16) -> String {
-        match &self.password {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{port}"),
-            None => format!("redis://127.0.0.1:{port}"),
-        }
+        format!("redis://:{}@127.0.0.1:{port}", self.password)
     }
 }

@@ -13,14 +13,13 @@ use crate::{
     error::{Context, Error},
     port::{Port, PortChoice},
     process::{NO_LINK, Process},
+    ready::{self, Answer, Patience},
     wait,
 };
 
 pub use crate::process::{Account, Launch};
 pub use rustix::process::Signal;
 
-/// How long a server may take to answer after its start.
-const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Attempts to start a server: with another port each, or with the same port until the previous
 /// process is gone.
 const STARTS: u32 = 20;
@@ -38,10 +37,20 @@ pub trait Service {
     fn launch(&self, directory: &Path, port: u16) -> Result<Launch, Error>;
 
     /// Asks the server, in its own protocol, whether it accepts requests. An error means: not yet.
-    fn probe(&self, connection: TcpStream) -> io::Result<()>;
+    /// `InvalidData` stands for an answer that is neither a yes nor a "still starting".
+    fn probe(&self, connection: TcpStream) -> io::Result<Answer>;
 
     /// Returns the URL for clients.
     fn url(&self, port: u16) -> String;
+}
+
+/// How to start a server.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// The port that the server shall have.
+    pub port: PortChoice,
+    /// How long to wait for the server, also at each restart.
+    pub patience: Patience,
 }
 
 /// A private server on a loopback port. Dropping it stops the server; its directory stays.
@@ -50,6 +59,7 @@ pub struct Server<S: Service> {
     service: S,
     directory: PathBuf,
     port: Port,
+    patience: Patience,
     process: Process,
     /// Held by this handle, and by the server as its standard input. Two servers therefore never
     /// share a directory, even if the first owner was killed and its server is still stopping.
@@ -61,12 +71,13 @@ impl<S: Service> Server<S> {
     /// directory if it is missing, with no permission for other users, and uses the data of an
     /// earlier instance if there is any.
     pub fn start_service(service: S, directory: &Path) -> Result<Self, Error> {
-        Self::start_service_on(service, directory, PortChoice::Free)
+        Self::start_service_on(service, directory, Start::default())
     }
 
-    /// Starts the server like [`start_service`](Self::start_service), on a port of the caller's
-    /// choice.
-    pub fn start_service_on(service: S, directory: &Path, port: PortChoice) -> Result<Self, Error> {
+    /// Starts the server like [`start_service`](Self::start_service), with the port and the
+    /// patience of the caller's choice.
+    pub fn start_service_on(service: S, directory: &Path, start: Start) -> Result<Self, Error> {
+        let Start { port, patience } = start;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -78,8 +89,10 @@ impl<S: Service> Server<S> {
         loop {
             let reserved = Port::choose(port, S::NAME)?;
             starts += 1;
-            match start_on(&service, &directory, reserved.number(), &lock) {
-                Ok(process) => return Ok(Server { service, directory, port: reserved, process, lock }),
+            match start_on(&service, &directory, (reserved.number(), &patience), &lock) {
+                Ok(process) => {
+                    return Ok(Server { service, directory, port: reserved, patience, process, lock });
+                }
                 Err(Error::Ended { log, .. }) if starts < STARTS && is_transient(&log) => {}
                 Err(error) => return Err(error),
             }
@@ -133,7 +146,7 @@ impl<S: Service> Server<S> {
         let mut starts = 0;
         loop {
             starts += 1;
-            match start_on(&self.service, &self.directory, self.port.number(), &self.lock) {
+            match start_on(&self.service, &self.directory, (self.port.number(), &self.patience), &self.lock) {
                 Ok(process) => {
                     self.process = process;
                     return Ok(());
@@ -172,25 +185,17 @@ fn lock(directory: &Path, server: &'static str) -> Result<File, Error> {
     Ok(file)
 }
 
-fn start_on<S: Service>(service: &S, directory: &Path, port: u16, lock: &File) -> Result<Process, Error> {
+fn start_on<S: Service>(
+    service: &S,
+    directory: &Path,
+    (port, patience): (u16, &Patience),
+    lock: &File,
+) -> Result<Process, Error> {
     let launch = service.launch(directory, port)?;
     let log = directory.join(format!("{}.log", S::NAME));
     let mut process = Process::start(&launch, directory, &log, lock)?;
-    let outcome = wait::until(READY_LIMIT, || match process.ended() {
-        Some(status) => Some(Err(status)),
-        None => connect(port).and_then(|connection| service.probe(connection)).ok().map(Ok),
-    });
-    match outcome {
-        Some(Ok(())) => Ok(process),
-        Some(Err(status)) => {
-            Err(Error::Ended { server: S::NAME, status: status.to_string(), log: process.log_tail() })
-        }
-        None => {
-            let log = process.log_tail();
-            process.kill()?;
-            Err(Error::NotReady { server: S::NAME, seconds: READY_LIMIT.as_secs(), log })
-        }
-    }
+    ready::wait_for(S::NAME, &mut process, patience, || service.probe(connect(port)?))?;
+    Ok(process)
 }
 
 /// Returns whether the start may succeed with another port, or a moment later.

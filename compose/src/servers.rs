@@ -1,15 +1,16 @@
 //! The three servers that an engine needs, started in parallel and stopped in the order of the
 //! data flow.
 
-use std::{path::Path, thread};
+use std::{net::IpAddr, path::Path, thread};
 
 use crate::{
     error::Error,
     mosquitto::{Mosquitto, MosquittoService},
     port::PortChoice,
     postgres::{Postgres, PostgresService},
+    ready::Patience,
     redis::{Redis, RedisService},
-    server::Server,
+    server::{Server, Start},
     tls::TlsFiles,
 };
 
@@ -22,6 +23,21 @@ pub struct Ports {
     pub redis: PortChoice,
     /// The port of PostgreSQL.
     pub postgres: PortChoice,
+}
+
+/// How to start the servers of a deployment that stays.
+#[derive(Clone, Debug)]
+pub struct Lasting {
+    /// The ports.
+    pub ports: Ports,
+    /// The password of [`USER`](crate::USER) at every server.
+    pub password: String,
+    /// The password of [`DEVICE`](crate::DEVICE) at Mosquitto.
+    pub device_password: String,
+    /// An address beside 127.0.0.1 at which devices reach Mosquitto.
+    pub listen: Option<IpAddr>,
+    /// How long to wait for each server.
+    pub patience: Patience,
 }
 
 /// Mosquitto, Redis and PostgreSQL in one directory. Dropping the value stops them in this order:
@@ -43,13 +59,27 @@ impl Servers {
         Self::start_each(directory, Mosquitto::start, Redis::start, Postgres::start)
     }
 
-    /// Starts all three like [`start`](Self::start), on the given ports.
-    pub fn start_on(directory: &Path, ports: Ports) -> Result<Servers, Error> {
+    /// Starts the servers of a deployment that stays, in parallel like [`start`](Self::start).
+    pub fn start_lasting(directory: &Path, lasting: &Lasting) -> Result<Servers, Error> {
+        let Lasting { ports, password, device_password, listen, patience } = lasting;
+        let start = |port| Start { port, patience: patience.clone() };
         Self::start_each(
             directory,
-            |directory| Server::start_service_on(MosquittoService::default(), directory, ports.mosquitto),
-            |directory| Server::start_service_on(RedisService::default(), directory, ports.redis),
-            |directory| Server::start_service_on(PostgresService::default(), directory, ports.postgres),
+            |directory| {
+                let service = MosquittoService::new(password.clone());
+                let service = service.for_devices(device_password.clone(), *listen);
+                Server::start_service_on(service, directory, start(ports.mosquitto))
+            },
+            |directory| {
+                Server::start_service_on(RedisService::new(password.clone()), directory, start(ports.redis))
+            },
+            |directory| {
+                Server::start_service_on(
+                    PostgresService::new(password.clone()),
+                    directory,
+                    start(ports.postgres),
+                )
+            },
         )
     }
 

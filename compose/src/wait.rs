@@ -15,11 +15,12 @@ pub(crate) fn until<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>
         if Instant::now() >= deadline {
             return None;
         }
-        pause();
+        pause(POLL_INTERVAL);
     }
 }
 
+/// Sleeps.
 #[expect(clippy::disallowed_methods, reason = "this crate blocks by contract and runs on no arbiter")]
-fn pause() {
-    std::thread::sleep(POLL_INTERVAL);
+pub(crate) fn pause(interval: Duration) {
+    std::thread::sleep(interval);
 }

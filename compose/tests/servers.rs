@@ -10,7 +10,9 @@ use std::{collections::BTreeSet, fs, net::TcpStream, os::unix::fs::MetadataExt, 
 use clients::{Mqtt, prometheus_query, redis};
 use procfs::process::{Process, Stat};
 use tempfile::TempDir;
-use thicket_compose::{Mosquitto, Ports, Postgres, Prometheus, Redis, Server, Servers, server::Service};
+use thicket_compose::{
+    Lasting, Mosquitto, Patience, Ports, Postgres, Prometheus, Redis, Server, Servers, server::Service,
+};
 
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -240,17 +242,24 @@ fn other_users_can_neither_connect_nor_read() {
 }
 
 #[test]
-fn servers_without_a_password_run_without_privileges_also_with_data_of_root() {
+fn lasting_servers_run_without_privileges_also_with_data_of_root() {
     let directory = directory();
     let place = directory.path().join("up");
     let is_root = |pid: u32| Process::new(pid.cast_signed()).unwrap().uid().unwrap() == 0;
+    let lasting = Lasting {
+        ports: Ports::default(),
+        password: "secret".to_owned(),
+        device_password: "other".to_owned(),
+        listen: None,
+        patience: Patience::default(),
+    };
     for round in 1..=2 {
-        let mut servers = Servers::start_on(&place, Ports::default()).unwrap();
+        let mut servers = Servers::start_lasting(&place, &lasting).unwrap();
         let pids = [servers.redis.pid(), servers.mosquitto.pid(), servers.postgres.pid()];
         assert!(!pids.into_iter().any(is_root), "a server runs as root");
         let mut open = TcpStream::connect(("127.0.0.1", servers.redis.port())).unwrap();
-        std::io::Write::write_all(&mut open, b"INCR starts\r\nQUIT\r\n").unwrap();
-        assert_eq!(std::io::read_to_string(&mut open).unwrap(), format!(":{round}\r\n+OK\r\n"));
+        std::io::Write::write_all(&mut open, b"AUTH secret\r\nINCR starts\r\nQUIT\r\n").unwrap();
+        assert_eq!(std::io::read_to_string(&mut open).unwrap(), format!("+OK\r\n:{round}\r\n+OK\r\n"));
         servers.stop().unwrap();
         if rustix::process::geteuid().is_root() {
             for name in ["redis", "mosquitto"] {

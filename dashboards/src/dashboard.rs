@@ -44,10 +44,16 @@ pub fn panels(dashboard: &Value) -> Vec<&Value> {
     found
 }
 
+/// The uid of Grafana's built-in data source that gives a panel the data of another panel.
+pub const OTHER_PANEL: &str = "-- Dashboard --";
+
 /// Returns every query of a dashboard: of its variables, its annotations and its panels, in this
-/// order.
+/// order. A panel with the data of another panel has no query.
 pub fn queries(dashboard: &Value) -> Vec<Query> {
-    let variables = list(&dashboard["templating"]["list"]).iter().map(variable_query);
+    let variables = list(&dashboard["templating"]["list"])
+        .iter()
+        .filter(|variable| variable["type"] == "query")
+        .map(variable_query);
     let annotations = list(&dashboard["annotations"]["list"])
         .iter()
         .map(|annotation| query(format!("annotation {}", text(&annotation["name"])), &annotation["target"]));
@@ -55,6 +61,7 @@ pub fn queries(dashboard: &Value) -> Vec<Query> {
         let title = text(&panel["title"]);
         list(&panel["targets"])
             .iter()
+            .filter(|target| target["datasource"]["uid"] != OTHER_PANEL)
             .map(move |target| query(format!("{title} {}", text(&target["refId"])), target))
     });
     variables.chain(annotations).chain(panels).collect()

@@ -21,6 +21,8 @@ pub struct Context {
     pub interval: Duration,
     /// Range of a rate (`$__rate_interval`).
     pub rate_interval: Duration,
+    /// What a person has typed into the list of a variable (`$__searchFilter`).
+    pub search: String,
     /// The dashboard's variables and their selected values.
     pub variables: BTreeMap<String, Vec<String>>,
 }
@@ -48,7 +50,9 @@ pub fn sql(query: &str, context: &Context) -> Result<String, Error> {
     let interval = format_interval(context.interval);
     let query = query
         .replace("$__interval_ms", &context.interval.as_millis().to_string())
-        .replace("$__interval", &interval);
+        .replace("$__interval", &interval)
+        // Grafana appends the wildcard.
+        .replace("$__searchFilter", &format!("{}%", context.search.replace('\'', "''")));
     let query = variables(&query, context)?;
     macros(&query, context)
 }

@@ -45,6 +45,22 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         // Broker drops, log gap, commit conflict, restore mismatch, fenced, poison, slow commits, and
         // restarts of two actors. The alert that always fires does not count.
         ("Alerts A", one(9.0)),
+        (
+            "Firing alerts A",
+            [
+                "ThicketActorRestarts warning",
+                "ThicketActorRestarts warning",
+                "ThicketBrokerDrops critical",
+                "ThicketCommitConflict critical",
+                "ThicketCommitsTimeOut warning",
+                "ThicketFenced warning",
+                "ThicketLogGap critical",
+                "ThicketPoison warning",
+                "ThicketRestoreMismatch critical",
+            ]
+            .map(|alert| (alert.to_owned(), 1.0))
+            .to_vec(),
+        ),
         ("Throughput by stage A", named("1 MQTT messages", 100.0)),
         ("Throughput by stage B", named("2 records appended", 200.0)),
         ("Throughput by stage C", named("3 readings scored", 180.0)),
@@ -81,6 +97,7 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Dead letters by reason A", two(("empty", 1.0), ("malformed_json", 4.0))),
         // Within the rate interval of 20 s.
         ("Restarts by actor A", two(("shard", 4.0), ("writer", 8.0))),
+        // Within the time range of 600 s.
         ("Must stay 0 A", named("log gaps", 120.0)),
         ("Must stay 0 B", named("commit conflicts", 240.0)),
         ("Must stay 0 C", named("restore mismatches", 360.0)),
@@ -224,8 +241,12 @@ fn every_expression_answers_with_what_the_engine_serves() {
         to: at(endpoint.end),
         interval: Duration::from_secs(5),
         rate_interval: Duration::from_secs(20),
+        search: String::new(),
         // The value of "All".
-        variables: BTreeMap::from([("instance".to_owned(), vec![".*".to_owned()])]),
+        variables: BTreeMap::from([
+            ("instance".to_owned(), vec![".+".to_owned()]),
+            ("job".to_owned(), vec!["thicket".to_owned()]),
+        ]),
     };
     let mut expected = answers(&instance);
     for query in queries(SENSORS).into_iter().chain(queries(ENGINE)) {
@@ -243,12 +264,14 @@ fn every_expression_answers_with_what_the_engine_serves() {
                 assert!(close(&answer, &expected), "{}: {answer:?}, not {expected:?}", query.place);
             }
             Language::PromVariable => {
-                let inside = query.text.strip_prefix("label_values(").and_then(|text| text.strip_suffix(')'));
+                let text = interpolation::promql(&query.text, &context).unwrap();
+                let inside = text.strip_prefix("label_values(").and_then(|text| text.strip_suffix(')'));
                 let (metric, label) = inside.unwrap().split_once(", ").unwrap();
                 let path = format!("/api/v1/label/{label}/values");
                 let end = endpoint.end.to_string();
                 let values = get(server.port(), &path, &[("match[]", metric), ("end", &end)]);
-                assert_eq!(values, serde_json::json!([instance]), "{}", query.place);
+                let expected = if label == "job" { "thicket" } else { &*instance };
+                assert_eq!(values, serde_json::json!([expected]), "{}", query.place);
             }
             Language::SqlTable | Language::SqlTimeSeries => {}
         }
@@ -281,6 +304,10 @@ fn every_metric_that_is_named_is_one_of_the_engine_s() {
     let mut expressions = rule_expressions();
     for query in queries(SENSORS).into_iter().chain(queries(ENGINE)) {
         if matches!(query.language, Language::PromQl | Language::PromVariable) {
+            // Two deployments must not be added together.
+            let selects_job = query.text.matches('{').count() == query.text.matches("job=~\"$job\"").count();
+            let is_of_all = query.text.contains("ALERTS") || query.place == "variable job";
+            assert!(selects_job || is_of_all, "{}: {}", query.place, query.text);
             expressions.push((query.place, query.text));
         }
     }

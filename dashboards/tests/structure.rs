@@ -5,7 +5,10 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::Value;
-use thicket_dashboards::{ENGINE, SENSORS, dashboard};
+use thicket_dashboards::{
+    ENGINE, SENSORS,
+    dashboard::{self, OTHER_PANEL},
+};
 
 fn dashboards() -> [(&'static str, Value); 2] {
     [("Sensors", serde_json::from_str(SENSORS).unwrap()), ("Engine", serde_json::from_str(ENGINE).unwrap())]
@@ -35,6 +38,80 @@ fn everywhere<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
     }
 }
 
+/// Returns the panel whose data a panel shows: itself, or the one that it takes its data from.
+fn source<'a>(dashboard: &'a Value, panel: &'a Value) -> &'a Value {
+    let target = &panel["targets"][0];
+    if target["datasource"]["uid"] != OTHER_PANEL {
+        return panel;
+    }
+    let all = dashboard["panels"].as_array().unwrap();
+    let found = all.iter().find(|other| other["id"] == target["panelId"]);
+    let found = found.unwrap_or_else(|| panic!("no panel {}", target["panelId"]));
+    assert_eq!(panel["targets"].as_array().unwrap().len(), 1);
+    assert_ne!(found["targets"][0]["datasource"]["uid"], OTHER_PANEL);
+    found
+}
+
+#[test]
+fn a_dashboard_is_not_refreshed_more_often_than_its_rows_change() {
+    for (title, dashboard) in dashboards() {
+        assert_eq!(dashboard["refresh"], "30s", "{title}");
+        let intervals = dashboard["timepicker"]["refresh_intervals"].as_array().unwrap();
+        assert!(intervals.contains(&Value::from("30s")), "{title}");
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            // 2: when the time range changes. Whoever opens a dashboard before there are data sees
+            // them when they come.
+            let refresh = &variable["refresh"];
+            assert!(*refresh == 2 || variable["type"] == "custom", "{title}: {variable}");
+            assert_ne!(variable["allValue"], ".*", "{title}: it matches series without the label");
+        }
+    }
+}
+
+#[test]
+fn a_variable_has_a_bounded_list_of_values() {
+    let dashboard: Value = serde_json::from_str(SENSORS).unwrap();
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        let query = variable["query"].as_str().unwrap();
+        assert!(query.contains(" LIMIT ") || variable["type"] == "custom", "{query}");
+        assert!(variable["type"] == "custom" || variable["definition"] == query, "{query}");
+        // Grafana replaces a value that is not in the list when it reads the list again.
+        let keeps_its_value = query.contains("OR sensor = ${sensor:sqlstring}");
+        assert!(!query.contains("$__searchFilter") || keeps_its_value, "{query}");
+    }
+}
+
+#[test]
+fn a_line_of_rows_does_not_cross_a_gap() {
+    let mut lines = 0;
+    for (title, dashboard) in dashboards() {
+        for panel in dashboard::panels(&dashboard) {
+            let custom = &panel["fieldConfig"]["defaults"]["custom"];
+            let of_rows = source(&dashboard, panel)["targets"][0]["rawSql"].is_string();
+            if panel["type"] != "timeseries" || custom["drawStyle"] != "line" || !of_rows {
+                continue;
+            }
+            // Milliseconds. Rows of PostgreSQL have no interval: there is no point where nothing was
+            // read, so the line would go on to the next point.
+            assert_eq!(custom["insertNulls"], 7_200_000, "{title}: {}", panel["title"]);
+            // A reading between two gaps is a point.
+            assert_eq!(custom["showPoints"], "auto", "{title}: {}", panel["title"]);
+            lines += 1;
+        }
+    }
+    assert_eq!(lines, 3);
+}
+
+#[test]
+fn the_rows_of_a_sensor_are_read_once_for_all_its_fields() {
+    let dashboard: Value = serde_json::from_str(SENSORS).unwrap();
+    for panel in dashboard::panels(&dashboard) {
+        let is_repeated = panel["repeat"].is_string();
+        assert_eq!(is_repeated, panel["title"] == "$field");
+        assert!(!is_repeated || source(&dashboard, panel)["title"] == "Fields");
+    }
+}
+
 #[test]
 fn a_dashboard_has_a_stable_uid_and_no_id() {
     let mut uids = BTreeSet::new();
@@ -60,6 +137,8 @@ fn every_data_source_is_one_that_is_provisioned() {
         .map(|source| (source["type"].to_string(), source["uid"].to_string()))
         .collect();
     assert_eq!(known.len(), 2);
+    let other_panel = ("\"datasource\"".to_owned(), format!("\"{OTHER_PANEL}\""));
+    let known: BTreeSet<(String, String)> = known.into_iter().chain([other_panel]).collect();
     for (title, dashboard) in dashboards() {
         let mut used = Vec::new();
         everywhere(&dashboard, "datasource", &mut used);
@@ -86,6 +165,8 @@ fn every_panel_says_what_it_shows_in_which_unit() {
                 !panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap().is_empty(),
                 "{title}: {name}"
             );
+            let text = panel["fieldConfig"]["defaults"]["noValue"].as_str();
+            assert!(text.is_some_and(|text| text.starts_with("no ")), "{title}: {name}: {text:?}");
             let targets = panel["targets"].as_array().unwrap();
             let letters: BTreeSet<&str> =
                 targets.iter().map(|target| target["refId"].as_str().unwrap()).collect();
@@ -132,7 +213,7 @@ fn links_lead_to_dashboards_that_exist() {
 fn overrides_name_columns_that_the_queries_return() {
     for (title, dashboard) in dashboards() {
         for panel in dashboard::panels(&dashboard) {
-            let queries = panel["targets"].to_string();
+            let queries = source(&dashboard, panel)["targets"].to_string();
             for rule in panel["fieldConfig"]["overrides"].as_array().unwrap() {
                 assert_eq!(rule["matcher"]["id"], "byName", "{title}: {rule}");
                 let column = rule["matcher"]["options"].as_str().unwrap();

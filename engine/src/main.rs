@@ -130,6 +130,13 @@ fn main() -> ExitCode {
         | Command::Up(_)
         | Command::Down(_) => Ok(ExitCode::SUCCESS),
     };
+    let has_file = cli.config.is_some() || std::path::Path::new(config::DEFAULT_FILE).exists();
+    if result.is_err() && !has_file && up::is_default_running() {
+        errln!(
+            "thicket: there is no thicket.toml here, but a deployment of `thicket up` runs; `eval \"$(thicket up --env)\"` lets \
+             the commands of this terminal find it"
+        );
+    }
     ended(result)
 }
 

@@ -23,19 +23,22 @@ use crate::{
 const TEMPLATE_VERSION: u32 = 3;
 /// The file of a cluster that holds the password of its users.
 const PASSWORD_FILE: &str = "thicket.password";
+/// Settings for a cluster that has no data yet. On data, a crash after them could lose a recovery.
+const UNSYNCED: [&str; 2] = ["-c", "fsync=off"];
 
 /// Creates the cluster `data`, completely or not at all.
 pub(super) fn create(
     binaries: &Path,
     data: &Path,
     account: Option<Account>,
-    password: Option<&str>,
+    password: &str,
 ) -> Result<(), Error> {
     let partial = data.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).during(|| format!("remove {}", partial.display()))?;
     }
     copy_template(binaries, &partial, account, password)?;
+    change_password(binaries, &partial, account, password, &UNSYNCED)?;
     fs::rename(&partial, data).during(|| format!("create {}", data.display()))
 }
 
@@ -46,12 +49,22 @@ pub(super) fn set_password(
     account: Option<Account>,
     password: &str,
 ) -> Result<(), Error> {
+    change_password(binaries, data, account, password, &[])
+}
+
+fn change_password(
+    binaries: &Path,
+    data: &Path,
+    account: Option<Account>,
+    password: &str,
+    settings: &[&str],
+) -> Result<(), Error> {
     let file = data.join(PASSWORD_FILE);
     if fs::read_to_string(&file).is_ok_and(|known| known == password) {
         return Ok(());
     }
     let statement = format!("ALTER ROLE {USER} PASSWORD '{password}'\n");
-    run_single(binaries, data, account, &statement, USER)?;
+    run_single(binaries, data, account, (settings, &statement, USER))?;
     write_private(&file, password.as_bytes(), account)
 }
 
@@ -59,7 +72,7 @@ fn copy_template(
     binaries: &Path,
     target: &Path,
     account: Option<Account>,
-    password: Option<&str>,
+    password: &str,
 ) -> Result<(), Error> {
     let directory = private::directory("postgres")?;
     let template = directory.join(template_name(binaries)?);
@@ -70,9 +83,7 @@ fn copy_template(
         // Another process may have created the template while this process waited for the lock.
         if !template.exists() {
             initialise(binaries, target, account)?;
-            if let Some(password) = password {
-                set_password(binaries, target, account, password)?;
-            }
+            change_password(binaries, target, account, password, &UNSYNCED)?;
             let unfinished = tempfile::tempdir_in(&directory)
                 .during(|| format!("create a directory in {}", directory.display()))?;
             let made = unfinished.path().join("template");
@@ -124,19 +135,19 @@ fn initialise(binaries: &Path, data: &Path, account: Option<Account>) -> Result<
     ]);
     process::run(initdb)?;
 
-    run_single(binaries, data, account, &format!("ALTER DATABASE postgres RENAME TO {USER}\n"), "template1")
+    let statement = format!("ALTER DATABASE postgres RENAME TO {USER}\n");
+    run_single(binaries, data, account, (&UNSYNCED, &statement, "template1"))
 }
 
-/// Runs a statement in a database of a cluster whose server does not run.
+/// Runs a statement in a database of a cluster whose server does not run, with these settings.
 fn run_single(
     binaries: &Path,
     data: &Path,
     account: Option<Account>,
-    statement: &str,
-    database: &str,
+    (settings, statement, database): (&[&str], &str, &str),
 ) -> Result<(), Error> {
     let mut single = process::command(&binaries.join("postgres"), account, "KILL")?;
-    single.args(["--single", "-D"]).arg(data).args(["-c", "fsync=off", database]);
+    single.args(["--single", "-D"]).arg(data).args(settings).arg(database);
     single.current_dir(data).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = single.spawn().during(|| "start postgres --single".to_owned())?;
     if let Some(mut input) = child.stdin.take() {

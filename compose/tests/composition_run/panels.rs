@@ -17,8 +17,8 @@ const NOT_EMPTY: [&str; 6] = [
     "Sensors: variable sensor",
     "Sensors: variable field",
     "Sensors: Sensors A",
-    "Sensors: Score A",
-    "Sensors: $field A",
+    "Sensors: Grade A",
+    "Sensors: Fields A",
     "Sensors: Readings A",
 ];
 
@@ -62,7 +62,9 @@ fn context(dashboard: &Value, sensor: &str) -> Context {
         let value = match &*name {
             "sensor" => sensor,
             "field" => "laeq_db",
-            _ => ".*",
+            "page" => "0",
+            "job" => "thicket",
+            _ => ".+",
         };
         variables.insert(name, vec![value.to_owned()]);
     }
@@ -71,6 +73,7 @@ fn context(dashboard: &Value, sensor: &str) -> Context {
         to: now,
         interval: Duration::from_secs(5),
         rate_interval: Duration::from_secs(20),
+        search: String::new(),
         variables,
     }
 }

@@ -8,6 +8,7 @@ fn context() -> Context {
         to: "2026-11-22T11:00:00.5Z".parse().unwrap(),
         interval: Duration::from_mins(1),
         rate_interval: Duration::from_secs(20),
+        search: "o'h".to_owned(),
         variables: [
             ("sensor".to_owned(), vec!["o'hare/mic".to_owned()]),
             ("field".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
@@ -26,6 +27,7 @@ fn macros_become_what_grafana_makes_of_them() {
         ("$__timeGroup(ts, $__interval)", "floor(extract(epoch from ts)/60)*60"),
         ("$__timeGroup(ts, '500ms')", "floor(extract(epoch from ts)/0.5)*0.5"),
         ("$__timeGroupAlias(ts, 5m, 0) x", "floor(extract(epoch from ts)/300)*300 AS \"time\" x"),
+        ("name ILIKE '%$__searchFilter'", "name ILIKE '%o''h%'"),
         ("$__timeGroup(ts,1h), b", "floor(extract(epoch from ts)/3600)*3600 AS \"time\", b"),
     ] {
         assert_eq!(sql(query, &context()).unwrap(), expected, "{query}");

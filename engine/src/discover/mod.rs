@@ -49,6 +49,12 @@ pub(crate) async fn discover(config: &Config, args: DiscoverArgs) -> anyhow::Res
         errln!("wrote {}; check it with `thicket check --config {0}`", path.display());
     }
     let found = proposals.iter().any(|proposal| proposal.findings.readings > 0);
+    if found && args.write.is_none() {
+        errln!(
+            "next: `thicket discover --write new.toml` writes these settings; copy its [[mqtt.subscriptions]] to the end of \
+             the engine's thicket.toml, and restart the engine (of `thicket up`: `thicket down`, then `thicket up`)"
+        );
+    }
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

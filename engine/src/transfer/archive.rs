@@ -8,10 +8,12 @@
 //! | `redis/000000` … | keys of Redis with their values, postcard |
 //! | `end.json` | the digest and the number of rows; an archive without it is not complete |
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufReader, BufWriter, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use flate2::Compression;
@@ -37,8 +39,18 @@ pub(super) struct ArchiveWriter {
     builder: tar::Builder<GzEncoder<BufWriter<File>>>,
     /// The archive has this name only once it is whole.
     path: PathBuf,
-    partial: PathBuf,
+    partial: Partial,
     keys: u32,
+}
+
+/// The file of an archive that is not whole yet. Dropping the value removes the file.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // A file that stays is overwritten by the next export.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl ArchiveWriter {
@@ -50,10 +62,22 @@ impl ArchiveWriter {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
-        let file = file.with_context(|| format!("cannot write {}", partial.display()))?;
+        let cannot = || format!("cannot write {}", partial.display());
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&partial);
+        let file = file.with_context(cannot)?;
+        match file.try_lock() {
+            // An export that was killed has left a part.
+            Ok(()) => file.set_len(0).with_context(cannot)?,
+            Err(TryLockError::WouldBlock) => bail!("another export writes {}", partial.display()),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+        }
         let compressed = GzEncoder::new(BufWriter::new(file), Compression::fast());
-        Ok(Self { builder: tar::Builder::new(compressed), path: path.to_owned(), partial, keys: 0 })
+        Ok(Self {
+            builder: tar::Builder::new(compressed),
+            path: path.to_owned(),
+            partial: Partial(partial),
+            keys: 0,
+        })
     }
 
     /// Adds a member.
@@ -62,7 +86,7 @@ impl ArchiveWriter {
         header.set_size(bytes.len() as u64);
         header.set_mode(0o600);
         let added = self.builder.append_data(&mut header, name, bytes);
-        added.with_context(|| format!("cannot write {}", self.partial.display()))
+        added.with_context(|| format!("cannot write {}", self.partial.0.display()))
     }
 
     /// Adds a member with JSON.
@@ -88,7 +112,10 @@ impl ArchiveWriter {
             let mut file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error)?;
             file.flush()?;
             file.sync_all()?;
-            std::fs::rename(&partial, &path)
+            std::fs::rename(&partial.0, &path)?;
+            // The name itself must be on disk too.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
@@ -132,20 +159,67 @@ pub(super) enum Member {
     End(Vec<u8>),
 }
 
+/// How much of an archive has been read.
+#[derive(Clone, Debug)]
+pub(super) struct Position {
+    path: PathBuf,
+    bytes: u64,
+    read: Arc<AtomicU64>,
+}
+
+impl Position {
+    /// Returns the bytes that have been read. A buffer may still hold the last of them.
+    pub(super) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Returns how much of the file has been read, from 0 to 100.
+    pub(super) fn percent(&self) -> u64 {
+        self.read() * 100 / self.bytes.max(1)
+    }
+
+    /// Returns the error of a file that is damaged, or ends too early, in this member.
+    pub(super) fn damaged(&self, member: &str) -> String {
+        format!(
+            "{} is damaged or not complete before byte {} of {}, in {member}; copy it again, or export again",
+            self.path.display(),
+            self.read(),
+            self.bytes
+        )
+    }
+}
+
+/// A file that counts what is read.
+pub(super) struct Counted(File, Arc<AtomicU64>);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        self.1.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// The members of an archive.
+pub(super) type Archive = tar::Archive<GzDecoder<BufReader<Counted>>>;
+
 /// Opens an archive.
-pub(super) fn open(path: &Path) -> anyhow::Result<tar::Archive<GzDecoder<BufReader<File>>>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(tar::Archive::new(GzDecoder::new(BufReader::new(file))))
+pub(super) fn open(path: &Path) -> anyhow::Result<(Archive, Position)> {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (bytes, file) = opened.with_context(|| format!("cannot read {}", path.display()))?;
+    let read = Arc::new(AtomicU64::new(0));
+    let position = Position { path: path.to_owned(), bytes, read: Arc::clone(&read) };
+    Ok((tar::Archive::new(GzDecoder::new(BufReader::new(Counted(file, read)))), position))
 }
 
 /// Reads a member.
 pub(super) fn read(mut entry: tar::Entry<'_, impl Read>) -> anyhow::Result<Member> {
     let name = entry.path()?.to_string_lossy().into_owned();
     if entry.size() > MOST_BYTES {
-        bail!("the archive is damaged: {name} has {} bytes", entry.size());
+        bail!("{name} has {} bytes", entry.size());
     }
     let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).with_context(|| format!("the archive is damaged at {name}"))?;
+    entry.read_to_end(&mut bytes)?;
     let table = || name.strip_prefix(TABLES)?.split_once('/').map(|(table, _)| table.to_owned());
     Ok(match name.as_str() {
         MANIFEST => Member::Manifest(bytes),
@@ -154,7 +228,7 @@ pub(super) fn read(mut entry: tar::Entry<'_, impl Read>) -> anyhow::Result<Membe
         _ if name.starts_with(REDIS) => Member::Keys(postcard::from_bytes(&bytes)?),
         _ => match table() {
             Some(table) => Member::Rows(table, bytes),
-            None => bail!("the archive has an unknown member {name}"),
+            None => bail!("the member {name} is unknown"),
         },
     })
 }

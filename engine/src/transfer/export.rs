@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use futures_util::TryStreamExt as _;
@@ -12,8 +13,9 @@ use thicket_store::redis::{Client, dump_keys, lease_holders};
 
 use super::archive::{ArchiveWriter, CONFIGURATION, END, MANIFEST, Parts};
 use super::args::ExportArgs;
-use super::manifest::{End, Manifest};
+use super::manifest::{End, Manifest, rows_of};
 use crate::config::Loaded;
+use crate::progress_line::ProgressLine;
 use crate::show_config::{HIDDEN, changed_text};
 use crate::stores;
 use crate::terminal::{errln, outln};
@@ -41,29 +43,51 @@ pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result
     let mut rows = BTreeMap::new();
     for table in &manifest.tables {
         let count = tables.count(table).await?;
-        errln!("thicket: exporting {}: {count} rows", table.name);
+        if count > 0 {
+            errln!("thicket: exporting {}: {}", table.name, rows_of(count));
+        }
+        let (mut sent, mut progress, started) = (0_u64, ProgressLine::new(), Instant::now());
         let mut stream = std::pin::pin!(tables.rows(table).await?);
         let mut parts = Parts::new(&mut archive, &table.name);
         while let Some(bytes) = stream.try_next().await? {
             parts.add(&bytes)?;
+            // PostgreSQL sends a message for each row.
+            sent += 1;
+            progress.show(|| {
+                let rate = sent as f64 / started.elapsed().as_secs_f64().max(0.001);
+                format!(
+                    "thicket: exported {} of {count} rows of {}, {rate:.0} rows/s",
+                    sent.min(count),
+                    table.name
+                )
+            });
         }
         parts.flush()?;
+        progress.finish();
         rows.insert(table.name.clone(), count);
     }
     let mut count = 0;
+    let mut progress = ProgressLine::new();
     dump_keys(&redis, &keys, |page| {
         count += page.len() as u64;
+        progress.show(|| format!("thicket: exported {count} keys of redis"));
         archive.add_keys(&page)
     })
     .await?;
+    progress.finish();
     errln!("thicket: exported {count} keys of redis; computing the digest of the rows");
     let digest = digest(config.postgres.server()).await?;
     // An engine that started meanwhile may have changed both.
     refuse_engine(&redis, &keys, partitions).await?;
-    outln!("exported to {}", file.display());
-    outln!("digest {} of {} readings", digest.sha256, digest.readings.rows);
+    let said = format!("digest {} of {} readings", digest.sha256, digest.readings.rows);
     archive.add_json(END, &End { digest, rows, keys: count })?;
     archive.finish()?;
+    outln!("exported to {}", file.display());
+    outln!("{said}");
+    outln!(
+        "next: `thicket import {}` on the new servers, after `thicket migrate`; docs/up.md has every step",
+        file.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
 use futures_util::stream;
 use thicket_schema::Keys;
@@ -12,23 +13,27 @@ use thicket_store::postgres::{TableWriter, TransferError};
 use thicket_store::redis::{Client, begin_import, end_import, is_importing, restore_keys};
 
 use super::archive::{self, Member};
-use super::manifest::{End, Manifest};
+use super::manifest::{End, Manifest, rows_of};
 use crate::config::Config;
+use crate::progress_line::ProgressLine;
 use crate::stores;
 use crate::terminal::{errln, outln};
 
-/// The error of an archive that ends too early, or has its members in another order.
-const DAMAGED: &str = "the archive is not complete; export again";
+/// The error of an archive that has its members in another order.
+const DAMAGED: &str = "the archive has its members in another order; export again";
 
 /// Returns the configuration in an archive.
 pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
-    let mut opened = archive::open(file)?;
-    for entry in opened.entries()?.take(2) {
-        if let Member::Configuration(bytes) = archive::read(entry?)? {
-            return Ok(String::from_utf8(bytes)?);
+    let (mut opened, position) = archive::open(file)?;
+    let mut find = || {
+        for entry in opened.entries()?.take(2) {
+            if let Member::Configuration(bytes) = archive::read(entry?)? {
+                return Ok(String::from_utf8(bytes)?);
+            }
         }
-    }
-    bail!(DAMAGED)
+        bail!("it has no configuration")
+    };
+    find().with_context(|| position.damaged("its beginning"))
 }
 
 /// Fills the servers of the configuration from an archive.
@@ -39,7 +44,7 @@ pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
 /// not ended, also without the mark.
 pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> anyhow::Result<ExitCode> {
     let end = check_whole(file)?;
-    let mut opened = archive::open(file)?;
+    let (mut opened, position) = archive::open(file)?;
     let mut members = opened.entries()?.map(|entry| archive::read(entry?)).peekable();
     let Some(Member::Manifest(manifest)) = members.next().transpose()? else { bail!(DAMAGED) };
     let manifest: Manifest = serde_json::from_slice(&manifest).context(DAMAGED)?;
@@ -63,11 +68,17 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
         config.redis.prefix
     );
     tables.create_days(&manifest.days).await?;
+    let (mut progress, started) = (ProgressLine::new(), Instant::now());
+    let so_far = |of: &str| {
+        let rate = position.read() as f64 / 1e6 / started.elapsed().as_secs_f64().max(0.001);
+        format!("thicket: importing {of}, {} % of the archive, {rate:.1} MB/s", position.percent())
+    };
     for table in &manifest.tables {
         // The configuration comes before the rows.
         while members.next_if(|member| matches!(member, Ok(Member::Configuration(_)))).is_some() {}
         let parts = std::iter::from_fn(|| {
             let is_part = |member: &anyhow::Result<Member>| matches!(member, Ok(Member::Rows(name, _)) if *name == table.name);
+            progress.show(|| so_far(&table.name));
             match members.next_if(is_part)? {
                 Ok(Member::Rows(_, bytes)) => Some(Ok(Bytes::from(bytes))),
                 _ => None,
@@ -76,7 +87,9 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
         tables.write(table, stream::iter(parts.map(|part: Result<Bytes, TransferError>| part))).await?;
         let expected = end.rows.get(&table.name).copied().unwrap_or_default();
         let count = tables.count(table).await?;
-        errln!("thicket: imported {}: {count} rows", table.name);
+        if count > 0 {
+            errln!("thicket: imported {}: {}", table.name, rows_of(count));
+        }
         ensure!(count == expected, "{} has {count} rows, and the archive says {expected}", table.name);
     }
     let mut count = 0;
@@ -84,15 +97,16 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
         match member? {
             Member::Keys(keys) => {
                 count += keys.len() as u64;
-                restore_keys(&redis, &from, &to, keys)
-                    .await
-                    .context("redis refuses a key (is it older than the redis of the export?)")?;
+                progress.show(|| so_far("redis"));
+                let restored = restore_keys(&redis, &from, &to, keys).await;
+                restored.map_err(|error| anyhow!("redis: {error}; {}", advice(&error.to_string())))?;
             }
             Member::End(_) => break,
             _ => bail!(DAMAGED),
         }
     }
     ensure!(count == end.keys, DAMAGED);
+    progress.finish();
     errln!("thicket: imported {count} keys of redis; computing the digest of the rows");
     tables.commit(&manifest.sequences).await?;
     compare(config, &redis, &to, &end).await
@@ -112,14 +126,37 @@ async fn compare(config: &Config, redis: &Client, keys: &Keys, end: &End) -> any
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns what to do if Redis does not take a key.
+fn advice(error: &str) -> &'static str {
+    if error.contains("OOM") {
+        "redis has no memory left: raise its maxmemory, and import again"
+    } else if error.contains("MISCONF") {
+        "redis cannot write its file: make room on its disk, and import again"
+    } else {
+        "if it refuses the value, it is older than the redis of the export: use a newer one, and import again"
+    }
+}
+
 /// Reads the archive to its end, so that a damaged one changes nothing.
 fn check_whole(file: &Path) -> anyhow::Result<End> {
-    let mut opened = archive::open(file)?;
+    let (mut opened, position) = archive::open(file)?;
+    let mut progress = ProgressLine::new();
+    let mut member = "its beginning".to_owned();
     let mut end = None;
-    for entry in opened.entries().context(DAMAGED)? {
-        if let Member::End(bytes) = archive::read(entry.context(DAMAGED)?).context(DAMAGED)? {
-            end = Some(serde_json::from_slice(&bytes).context(DAMAGED)?);
+    let check = || {
+        for entry in opened.entries()? {
+            let entry = entry?;
+            member = entry.path()?.display().to_string();
+            if let Member::End(bytes) = archive::read(entry)? {
+                end = Some(serde_json::from_slice(&bytes)?);
+            }
+            progress.show(|| format!("thicket: checking the archive, {} %", position.percent()));
         }
-    }
-    end.context(DAMAGED)
+        // The checksum of all members comes after the last of them.
+        std::io::copy(&mut opened.into_inner(), &mut std::io::sink())?;
+        end.context("its last member is missing")
+    };
+    let checked = check();
+    progress.finish();
+    checked.with_context(|| position.damaged(&member))
 }

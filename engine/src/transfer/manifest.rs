@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 use thicket_store::digest::Digest;
 use thicket_store::postgres::{Sequence, Table};
 
+use crate::format::count;
+
+/// Returns a number of rows as a text.
+pub(super) fn rows_of(number: u64) -> String {
+    count(number, "row")
+}
+
 /// The version of the archive's format.
 const FORMAT: u32 = 1;
 

@@ -1,6 +1,7 @@
 //! The ports of a deployment. They stay the same at the next start.
 
 use std::fs;
+use std::net::IpAddr;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use super::place::Place;
 /// The default ports. Devices publish to the port of MQTT, and Prometheus reads the port of HTTP,
 /// so both are the usual ones. The stores are private: their ports differ from those of services of
 /// the distribution.
-const DEFAULT: SavedPorts = SavedPorts { mqtt: 1883, redis: 14_379, postgres: 14_432, http: 9464 };
+const DEFAULT: SavedPorts =
+    SavedPorts { mqtt: 1883, redis: 14_379, postgres: 14_432, http: 9464, listen: None };
 
 /// The ports of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub(super) struct SavedPorts {
     pub(super) redis: u16,
     pub(super) postgres: u16,
     pub(super) http: u16,
+    /// The address beside 127.0.0.1 at which devices reach Mosquitto.
+    #[serde(default)]
+    pub(super) listen: Option<IpAddr>,
 }
 
 /// The ports to start on.
@@ -28,6 +33,8 @@ pub(super) struct SavedPorts {
 pub(super) struct WantedPorts {
     pub(super) servers: Ports,
     pub(super) http: PortChoice,
+    /// As in [`SavedPorts`].
+    pub(super) listen: Option<IpAddr>,
 }
 
 impl WantedPorts {
@@ -45,7 +52,22 @@ impl WantedPorts {
             redis: port(args.redis_port, before.redis),
             postgres: port(args.postgres_port, before.postgres),
         };
-        Self { servers, http: port(args.http_port, before.http) }
+        let listen = match args.listen {
+            Some(address) if address.is_loopback() => None,
+            given => given.or(before.listen),
+        };
+        Self { servers, http: port(args.http_port, before.http), listen }
+    }
+
+    /// Whether a deployment that runs on these ports is what is wanted.
+    pub(super) fn fit(&self, running: SavedPorts) -> bool {
+        let same =
+            |wanted: PortChoice, port: u16| !matches!(wanted, PortChoice::Given(given) if given != port);
+        same(self.servers.mosquitto, running.mqtt)
+            && same(self.servers.redis, running.redis)
+            && same(self.servers.postgres, running.postgres)
+            && same(self.http, running.http)
+            && self.listen == running.listen
     }
 }
 
@@ -90,11 +112,23 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_last_start_and_the_last_start_over_the_default() {
-        let saved = SavedPorts { mqtt: 2001, redis: 2002, postgres: 2003, http: 2004 };
+        let saved = SavedPorts { mqtt: 2001, redis: 2002, postgres: 2003, http: 2004, listen: None };
         let ports = wanted(&["--mqtt-port", "3001"], Some(saved));
         assert_eq!(ports.servers.mosquitto, PortChoice::Given(3001));
         assert_eq!((ports.servers.redis, ports.http), (PortChoice::Given(2002), PortChoice::Given(2004)));
         assert_eq!(wanted(&[], None).servers.mosquitto, PortChoice::Given(1883));
+    }
+
+    #[test]
+    fn the_address_for_devices_stays_until_a_flag_takes_it_away() {
+        let listen = Some(IpAddr::from([10, 0, 0, 7]));
+        let saved = SavedPorts { listen, ..DEFAULT };
+        assert_eq!(wanted(&["--listen", "10.0.0.7"], None).listen, listen);
+        assert_eq!(wanted(&[], Some(saved)).listen, listen);
+        assert_eq!(wanted(&["--listen", "127.0.0.1"], Some(saved)).listen, None);
+        let earlier: SavedPorts =
+            serde_json::from_str(r#"{"mqtt":1,"redis":2,"postgres":3,"http":4}"#).unwrap();
+        assert_eq!(earlier.listen, None);
     }
 
     #[test]

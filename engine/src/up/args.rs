@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "these doc comments are help texts, in which backticks would show")]
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +11,8 @@ use clap::Args;
 pub(crate) const ABOUT: &str = "Starts a deployment of your own on this machine, without Docker: Redis, Mosquitto and PostgreSQL \
 of the distribution, all private, and the engine. Returns when the engine is ready.
 
-Everything is kept in one data directory, and the next start continues with the same data. The servers listen on 127.0.0.1 only. \
+Everything is kept in one data directory, and the next start continues with the same data. The servers listen on 127.0.0.1 and ask for a password; --listen lets devices \
+of the network publish. \
 thicket.toml in the data directory is the configuration; change it as you like.";
 
 /// The arguments of `thicket up`.
@@ -26,6 +28,10 @@ pub(crate) struct UpArgs {
     /// Use free ports where the ports of the last start, or the default ports, are taken.
     #[arg(long)]
     pub(super) free_ports: bool,
+    /// Address of this machine at which devices of the network reach Mosquitto; 0.0.0.0 is every
+    /// address, 127.0.0.1 is this machine only [default: that of the last start, or 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<IpAddr>,
     /// Port of Mosquitto [default: that of the last start, or 1883].
     #[arg(long, value_name = "PORT")]
     pub(super) mqtt_port: Option<u16>,

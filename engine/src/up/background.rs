@@ -1,56 +1,96 @@
 //! Starts the supervising process in the background, and waits until the engine is ready.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::fs::File;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
+use super::addresses::{SavedPorts, WantedPorts};
 use super::args::UpArgs;
+use super::follow::Follow;
 use super::place::Place;
-use super::record::{self, Phase, Record};
+use super::record::{self, Phase};
 use super::show;
-use crate::terminal::{errln, outln, shown};
+use super::signals::StopSignals;
+use crate::terminal::{errln, outln};
 
 /// How often the record is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How often the record of another supervising process is looked for.
+const RECORD_ATTEMPTS: u32 = 20;
+/// The exit code of a command that Ctrl-C has ended, as a shell reports it.
+const INTERRUPTED: u8 = 130;
 
 /// Starts the deployment in the background and returns when it is ready.
 pub(super) fn start(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
+    let directory = place.directory().display();
     if let Some(record) = record::running(place)? {
-        if record.phase == Phase::Stopping {
-            bail!("the deployment in {} is stopping; try again", place.directory().display());
-        }
-        outln!("a deployment runs in {} already", place.directory().display());
-        show::addresses(place, &record.processes);
-        return Ok(ExitCode::SUCCESS);
+        return match record.phase {
+            Phase::Stopping => bail!("the deployment in {directory} is stopping; try again"),
+            Phase::Starting => join(place),
+            Phase::Ready => {
+                let saved = SavedPorts::read(place)?;
+                if let Some(saved) = saved.filter(|saved| !WantedPorts::of(args, Some(*saved)).fit(*saved)) {
+                    show::addresses(place, saved);
+                    bail!(
+                        "the deployment in {directory} runs already, with these addresses; stop it with `thicket down{}` first",
+                        place.flag()
+                    );
+                }
+                show_ready(place, "a deployment runs already")
+            }
+        };
     }
     place.create()?;
-    errln!(
-        "thicket: starting Redis, Mosquitto, PostgreSQL and the engine in {}",
-        place.directory().display()
-    );
+    let stop = StopSignals::listen()?;
     let log = place.log();
     let cannot = || format!("cannot write {}", log.display());
     let output = File::options().create(true).append(true).open(&log).with_context(cannot)?;
-    let log_start = output.metadata()?.len();
+    let mut follow = Follow::from_end(place);
     let mut child = spawn(place, args, output)?;
-    // The sender lives as long as this function: each wait takes the whole interval.
-    let (_sender, never) = mpsc::channel::<()>();
+    let mut is_stopping = false;
     loop {
+        follow.show();
         if let Some(status) = child.try_wait()? {
-            errln!("{}", text_after(place, log_start));
-            bail!("the start failed ({status})");
+            follow.finish();
+            if is_stopping {
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            if is_started_by_another(place)? {
+                return join(place);
+            }
+            bail!("the start failed ({status}); `thicket up --logs{}` shows every log", place.flag());
         }
-        if let Some(record) = ready(place, child.id()) {
-            outln!("ready; the data is in {}", place.directory().display());
-            show::addresses(place, &record.processes);
-            return Ok(ExitCode::SUCCESS);
+        if has_phase(place, Some(child.id()), Phase::Ready) {
+            return show_ready(place, "ready");
         }
-        let _ = never.recv_timeout(INTERVAL);
+        if is_stopping {
+            std::thread::park_timeout(INTERVAL);
+        } else if stop.wait(INTERVAL) {
+            is_stopping = true;
+            errln!("thicket: stopping what has started; press Ctrl-C again to leave this to the background");
+            let pid = Pid::from_raw(child.id().cast_signed()).context("the process has no id")?;
+            // It may have ended.
+            let _ = kill_process(pid, Signal::TERM);
+        }
     }
+}
+
+/// Waits until a deployment that another process starts is ready.
+fn join(place: &Place) -> anyhow::Result<ExitCode> {
+    errln!("thicket: another process starts the deployment; waiting until it is ready");
+    let mut follow = Follow::from_end(place);
+    while record::is_held(place)? {
+        follow.show();
+        if has_phase(place, None, Phase::Ready) {
+            return show_ready(place, "ready");
+        }
+        std::thread::park_timeout(INTERVAL);
+    }
+    follow.finish();
+    bail!("the start failed; `thicket up --logs{}` shows every log", place.flag())
 }
 
 fn spawn(place: &Place, args: &UpArgs, output: File) -> anyhow::Result<Child> {
@@ -65,6 +105,7 @@ fn spawn(place: &Place, args: &UpArgs, output: File) -> anyhow::Result<Child> {
     for (flag, port) in ports {
         command.args(port.map(|port| format!("{flag}={port}")));
     }
+    command.args(args.listen.map(|address| format!("--listen={address}")));
     if args.free_ports {
         command.arg("--free-ports");
     }
@@ -73,21 +114,32 @@ fn spawn(place: &Place, args: &UpArgs, output: File) -> anyhow::Result<Child> {
     command.spawn().context("cannot start the supervising process")
 }
 
-/// Returns the record of the process that was started, once it is ready.
-fn ready(place: &Place, pid: u32) -> Option<Record> {
-    let record = record::running(place).ok()??;
-    (record.pid == pid && record.phase == Phase::Ready).then_some(record)
+/// Whether a supervising process is in this phase. `pid` is its id, if it must be a certain process.
+fn has_phase(place: &Place, pid: Option<u32>, phase: Phase) -> bool {
+    let record = record::running(place).ok().flatten();
+    record.is_some_and(|record| pid.is_none_or(|pid| record.pid == pid) && record.phase == phase)
 }
 
-/// Returns what the process has written to its log.
-fn text_after(place: &Place, start: u64) -> String {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(place.log()).and_then(|mut file| {
-        file.seek(SeekFrom::Start(start))?;
-        file.read_to_end(&mut bytes)
-    });
-    match read {
-        Ok(_) => shown(String::from_utf8_lossy(&bytes).trim_end()),
-        Err(error) => format!("({} cannot be read: {error})", place.log().display()),
+/// Whether another process starts the deployment, which has begun at the same moment.
+fn is_started_by_another(place: &Place) -> anyhow::Result<bool> {
+    // It takes the lock before it writes its record.
+    for _ in 0..RECORD_ATTEMPTS {
+        if !record::is_held(place)? {
+            return Ok(false);
+        }
+        if has_phase(place, None, Phase::Starting) || has_phase(place, None, Phase::Ready) {
+            return Ok(true);
+        }
+        std::thread::park_timeout(INTERVAL);
     }
+    Ok(false)
+}
+
+/// Says that the deployment is ready, and its addresses.
+fn show_ready(place: &Place, what: &str) -> anyhow::Result<ExitCode> {
+    outln!("{what}; the data is in {}", place.directory().display());
+    if let Some(ports) = SavedPorts::read(place)? {
+        show::addresses(place, ports);
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use thicket_compose::USER;
 
 use super::place::Place;
 
@@ -20,6 +21,8 @@ const LEFT_OUT: &str = "# left out, because it has a secret: the notification ro
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Addresses {
     pub(super) mqtt: String,
+    /// The file with the password at Mosquitto.
+    pub(super) mqtt_password_file: String,
     pub(super) redis: String,
     pub(super) postgres: String,
     /// Host and port of the engine's HTTP server.
@@ -28,10 +31,12 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Returns the lines of the addresses, each with the start by which it is recognised.
-    fn lines(&self) -> [(&'static str, String); 4] {
+    fn lines(&self) -> [(&'static str, String); 6] {
         let line = |key: &str, value: &str| format!("{key} = {} {MARK}", toml::Value::from(value));
         [
             ("url = \"mqtt", line("url", &self.mqtt)),
+            ("username = ", line("username", USER)),
+            ("password_file = ", line("password_file", &self.mqtt_password_file)),
             ("url = \"redis", line("url", &self.redis)),
             ("url = \"postgres", line("url", &self.postgres)),
             ("listen = ", line("listen", &self.http)),
@@ -40,20 +45,28 @@ impl Addresses {
 
     /// Returns the configuration of a new deployment.
     fn first_text(&self) -> String {
-        let [mqtt, redis, postgres, http] = self.lines().map(|(_, line)| line);
+        let [mqtt, user, password, redis, postgres, http] = self.lines().map(|(_, line)| line);
         format!(
             "# The configuration of this deployment. `thicket config --defaults` prints every key.\n\
-             \n[mqtt]\n{mqtt}\n\n[redis]\n{redis}\n\n[postgres]\n{postgres}\n\n[http]\n{http}\n"
+             \n[mqtt]\n{mqtt}\n{user}\n{password}\n\n[redis]\n{redis}\n\n[postgres]\n{postgres}\n\n[http]\n{http}\n"
         )
     }
 
-    /// Replaces the marked lines of a configuration.
+    /// Replaces the marked lines of a configuration. The lines of user and password follow the address
+    /// of Mosquitto, also where an earlier version has written no such lines.
     fn replaced_in(&self, text: &str) -> String {
-        let lines = self.lines();
+        let [mut mqtt, user, password, redis, postgres, http] = self.lines();
+        mqtt.1 = format!("{}\n{}\n{}", mqtt.1, user.1, password.1);
+        let lines = [mqtt, redis, postgres, http];
+        let logins = [user.0, password.0];
         let mut replaced = String::with_capacity(text.len());
         for line in text.lines() {
             let is_marked = line.trim_end().ends_with(MARK);
-            let own = lines.iter().find(|(start, _)| is_marked && line.trim_start().starts_with(start));
+            let begins_with = |start: &str| is_marked && line.trim_start().starts_with(start);
+            if logins.iter().any(|start| begins_with(start)) {
+                continue;
+            }
+            let own = lines.iter().find(|(start, _)| begins_with(start));
             replaced.push_str(own.map_or(line, |(_, own)| own));
             replaced.push('\n');
         }
@@ -78,6 +91,8 @@ pub(super) fn write_imported(place: &Place, text: &str, addresses: &Addresses) -
     let mut keys: toml::Table = text.parse().context("the configuration of the archive cannot be read")?;
     let sections = [
         ("mqtt", "url", &addresses.mqtt),
+        ("mqtt", "username", &USER.to_owned()),
+        ("mqtt", "password_file", &addresses.mqtt_password_file),
         ("redis", "url", &addresses.redis),
         ("postgres", "url", &addresses.postgres),
         ("http", "listen", &addresses.http),
@@ -94,11 +109,10 @@ pub(super) fn write_imported(place: &Place, text: &str, addresses: &Addresses) -
         }
     }
     let text = toml::to_string(&keys)?;
-    let values = [&addresses.mqtt, &addresses.redis, &addresses.postgres, &addresses.http];
-    let own = values.map(|value| toml::Value::from(value.as_str()).to_string());
+    let own = sections.map(|(_, key, value)| format!("{key} = {}", toml::Value::from(value.as_str())));
     let mut marked = String::new();
     for line in text.lines() {
-        let is_own = own.iter().any(|value| line.ends_with(&format!("= {value}")));
+        let is_own = own.iter().any(|own| line == own);
         marked.push_str(line);
         marked.push_str(if is_own { " " } else { "" });
         marked.push_str(if is_own { MARK } else { "" });
@@ -222,6 +236,7 @@ mod tests {
     fn addresses(port: u16) -> Addresses {
         Addresses {
             mqtt: format!("mqtt://127.0.0.1:{port}"),
+            mqtt_password_file: "/data/password".to_owned(),
             redis: format!("redis://127.0.0.1:{port}"),
             postgres: format!("postgres://thicket@127.0.0.1:{port}/thicket"),
             http: format!("127.0.0.1:{port}"),
@@ -238,6 +253,17 @@ mod tests {
         assert!(!again.contains("127.0.0.1:1"), "{again}");
         assert!(again.contains("topics = [\"plant/#\"]") && again.contains("url = \"mqtt://other\""));
         assert!(first.parse::<toml::Table>().is_ok());
+        assert_eq!(addresses(1).replaced_in(&first), first);
+    }
+
+    #[test]
+    fn a_configuration_without_passwords_gets_them() {
+        let first = addresses(1).first_text();
+        let is_login = |line: &&str| line.starts_with("username") || line.starts_with("password_file");
+        let earlier: String =
+            first.lines().filter(|line| !is_login(line)).flat_map(|line| [line, "\n"]).collect();
+        assert!(!earlier.contains("password"), "{earlier}");
+        assert_eq!(addresses(1).replaced_in(&earlier), first);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Servers and engine of a deployment: started together, watched, and stopped in the order of the
 //! data flow.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use thicket_compose::server::{Server, Service};
-use thicket_compose::{Error, Servers};
+use thicket_compose::{Error, Lasting, Patience, Servers, Start};
 
 use super::addresses::{SavedPorts, WantedPorts};
 use super::engine::{self, Engine};
 use super::place::Place;
 use super::record::ProcessRecord;
+use super::secrets::Secrets;
 use super::servers;
 use crate::terminal::{errln, on_one_line};
 
@@ -24,6 +26,8 @@ const STEADY: Duration = Duration::from_mins(1);
 pub(super) struct Deployment {
     engine: Engine,
     servers: Servers,
+    /// The address beside 127.0.0.1 at which devices reach Mosquitto.
+    listen: Option<IpAddr>,
     /// In the order of [`Self::records`].
     restarts: [Restarts; 4],
 }
@@ -47,22 +51,30 @@ impl Restarts {
 
 impl Deployment {
     /// Starts the servers, brings the tables up to date and starts the engine.
-    pub(super) fn start(place: &Place, ports: WantedPorts) -> anyhow::Result<Self> {
+    pub(super) fn start(place: &Place, ports: WantedPorts, patience: &Patience) -> anyhow::Result<Self> {
         errln!("thicket: starting Mosquitto, Redis and PostgreSQL");
-        let servers = servers::start(place, ports.servers)?;
+        let listen = ports.listen;
+        let secrets = Secrets::of(place)?;
+        let lasting = servers::lasting(&secrets, ports.servers, patience.clone());
+        let servers = servers::start(place, &Lasting { listen, ..lasting })?;
+        secrets.write_client_options(place, servers.mosquitto.port())?;
         errln!("thicket: starting the engine");
-        let engine = engine::start(place, &servers, ports.http)?;
-        let deployment = Self { engine, servers, restarts: std::array::from_fn(|_| Restarts::new()) };
+        let start = Start { port: ports.http, patience: patience.clone() };
+        let engine = engine::start(place, &servers, start)?;
+        let restarts = std::array::from_fn(|_| Restarts::new());
+        let deployment = Self { engine, servers, listen, restarts };
         deployment.ports().write(place)?;
         Ok(deployment)
     }
 
-    fn ports(&self) -> SavedPorts {
+    /// Returns the ports of servers and engine.
+    pub(super) fn ports(&self) -> SavedPorts {
         SavedPorts {
             mqtt: self.servers.mosquitto.port(),
             redis: self.servers.redis.port(),
             postgres: self.servers.postgres.port(),
             http: self.engine.port(),
+            listen: self.listen,
         }
     }
 

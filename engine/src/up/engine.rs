@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thicket_compose::server::{Launch, Server, Service, Signal};
-use thicket_compose::{Error, PortChoice, Servers};
+use thicket_compose::{Answer, Error, Servers, Start};
 
 use super::config_file::{self, Addresses};
 use super::place::Place;
@@ -34,6 +34,7 @@ impl Service for EngineService {
     fn launch(&self, _: &Path, port: u16) -> Result<Launch, Error> {
         let addresses = Addresses {
             mqtt: self.mqtt.clone(),
+            mqtt_password_file: self.place.password().display().to_string(),
             redis: self.redis.clone(),
             postgres: self.postgres.clone(),
             http: format!("127.0.0.1:{port}"),
@@ -47,11 +48,16 @@ impl Service for EngineService {
         Ok(Launch { program, arguments, account: None, stop: Signal::TERM, orphaned: "TERM" })
     }
 
-    /// Succeeds once the engine reports that it is ready.
-    fn probe(&self, connection: TcpStream) -> io::Result<()> {
+    /// Asks the engine whether it is ready, and if not, why.
+    fn probe(&self, connection: TcpStream) -> io::Result<Answer> {
         let url = format!("http://{}/readyz", connection.peer_addr()?);
-        let request = ureq::get(&url).config().timeout_global(Some(TIMEOUT)).build();
-        request.call().map(drop).map_err(io::Error::other)
+        let request = ureq::get(&url).config().timeout_global(Some(TIMEOUT)).http_status_as_error(false);
+        let mut answer = request.build().call().map_err(io::Error::other)?;
+        if answer.status().is_success() {
+            return Ok(Answer::Ready);
+        }
+        let reasons = answer.body_mut().read_to_string().map_err(io::Error::other)?;
+        Ok(Answer::Starting(format!("is not ready: {}", reasons.trim_end().replace('\n', "; "))))
     }
 
     fn url(&self, port: u16) -> String {
@@ -60,7 +66,7 @@ impl Service for EngineService {
 }
 
 /// Starts the engine on the servers and waits until it is ready.
-pub(super) fn start(place: &Place, servers: &Servers, port: PortChoice) -> anyhow::Result<Engine> {
+pub(super) fn start(place: &Place, servers: &Servers, start: Start) -> anyhow::Result<Engine> {
     let service = EngineService {
         program: std::env::current_exe()?,
         place: place.clone(),
@@ -68,5 +74,5 @@ pub(super) fn start(place: &Place, servers: &Servers, port: PortChoice) -> anyho
         redis: servers.redis.url(),
         postgres: servers.postgres.url(),
     };
-    Ok(Server::start_service_on(service, &place.directory().join(EngineService::NAME), port)?)
+    Ok(Server::start_service_on(service, &place.directory().join(EngineService::NAME), start)?)
 }

@@ -6,10 +6,13 @@
 //! - `addresses`: the ports, which stay the same at the next start.
 //! - `config_file`: `thicket.toml` of the data directory, with the addresses in it.
 //! - `record`: the process that supervises the deployment, for `--status` and `down`.
+//! - `secrets`: the passwords, and the files from which `mosquitto_pub` reads one.
 //! - `engine`: the engine as a server of the deployment.
 //! - `deployment`: starts, watches and stops servers and engine.
+//! - `start_watch`: says what takes long in a start. `taken_port`: what to do about a taken port. `signals`: the signals that stop.
 //! - `foreground`: the supervising process, until a signal. `background`: starts it, and waits
 //!   until it is ready.
+//!   `follow`: shows its log meanwhile.
 //! - `down`: stops it.
 //! - `show`: `--status`, `--env` and `--logs`. `log_files`: bounds the log files.
 //! - `servers`: the private servers without the engine, for `thicket export` and `import`.
@@ -21,12 +24,17 @@ mod config_file;
 mod deployment;
 mod down;
 mod engine;
+mod follow;
 mod foreground;
 mod log_files;
 mod place;
 mod record;
+mod secrets;
 pub(crate) mod servers;
 mod show;
+mod signals;
+mod start_watch;
+mod taken_port;
 
 use std::process::ExitCode;
 
@@ -34,6 +42,12 @@ pub(crate) use args::{ABOUT, DownArgs, UpArgs};
 pub(crate) use config_file::{Portable, left_out_of, portable};
 pub(crate) use down::down;
 pub(crate) use place::Place;
+
+/// Whether a deployment runs in the default data directory.
+pub(crate) fn is_default_running() -> bool {
+    let place = Place::new(None);
+    place.and_then(|place| record::is_held(&place)).unwrap_or(false)
+}
 
 /// Runs `thicket up`.
 pub(crate) fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
@@ -45,7 +59,7 @@ pub(crate) fn up(args: &UpArgs) -> anyhow::Result<ExitCode> {
         return show::env(&place);
     }
     if args.logs {
-        return Ok(show::logs(&place, args.lines));
+        return show::logs(&place, args.lines);
     }
     if args.foreground { foreground::run(&place, args) } else { background::start(&place, args) }
 }

@@ -35,7 +35,12 @@ impl Place {
     /// as another user, but not list it.
     pub(super) fn create(&self) -> anyhow::Result<()> {
         let made = DirBuilder::new().recursive(true).mode(0o711).create(&self.directory);
-        made.with_context(|| format!("cannot create {}", self.directory.display()))
+        let cannot = || {
+            format!("cannot write into {}; name a directory of yours with --data", self.directory.display())
+        };
+        made.with_context(cannot)?;
+        // A directory that others have made may be one that this user cannot write.
+        rustix::fs::access(&self.directory, rustix::fs::Access::WRITE_OK).with_context(cannot)
     }
 
     /// Returns the directory.
@@ -72,6 +77,21 @@ impl Place {
     /// Returns the file with the ports of the last start.
     pub(super) fn ports(&self) -> PathBuf {
         self.directory.join("ports.json")
+    }
+
+    /// Returns the file with the password of the engine at every server.
+    pub(super) fn password(&self) -> PathBuf {
+        self.directory.join("password")
+    }
+
+    /// Returns the file with the password of devices at Mosquitto.
+    pub(super) fn device_password(&self) -> PathBuf {
+        self.directory.join("device-password")
+    }
+
+    /// Returns the directory with the options of `mosquitto_pub` and `mosquitto_sub`.
+    pub(super) fn clients(&self) -> PathBuf {
+        self.directory.join("clients")
     }
 
     /// Returns the file that the supervising process locks, and the file with its record.

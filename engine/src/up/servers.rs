@@ -1,9 +1,10 @@
 //! The private servers of a deployment, without the engine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{bail, ensure};
-use thicket_compose::{Ports, Servers, missing_packages};
+use thicket_compose::{Lasting, Patience, Ports, Servers, missing_packages};
 use thicket_schema::postgres::migrate;
 use thicket_store::postgres::connect_postgres;
 
@@ -11,6 +12,8 @@ use super::addresses::SavedPorts;
 use super::config_file::{self, Addresses};
 use super::place::Place;
 use super::record::{self, Lock};
+use super::secrets::Secrets;
+use super::start_watch::patience;
 
 /// The servers of a deployment that no process supervises.
 pub(crate) struct Idle {
@@ -38,7 +41,9 @@ impl Idle {
         let Some(lock) = record::lock(&place)? else {
             bail!("the deployment in {directory} runs; stop it with `thicket down`, and try again");
         };
-        let servers = start(&place, Ports::default())?;
+        let secrets = Secrets::of(&place)?;
+        // Ctrl-C ends this process, and the kernel then tells the servers to stop.
+        let servers = start(&place, &lasting(&secrets, Ports::default(), patience(Arc::default())))?;
         let idle = Self { servers, place, _lock: lock };
         if !is_new {
             config_file::write(&idle.place, &idle.addresses())?;
@@ -72,6 +77,7 @@ impl Idle {
     fn addresses(&self) -> Addresses {
         Addresses {
             mqtt: self.servers.mosquitto.url(),
+            mqtt_password_file: self.place.password().display().to_string(),
             redis: self.servers.redis.url(),
             postgres: self.servers.postgres.url(),
             http: "127.0.0.1:9464".to_owned(),
@@ -79,8 +85,14 @@ impl Idle {
     }
 }
 
+/// Returns how to start the servers, which only this machine reaches.
+pub(super) fn lasting(secrets: &Secrets, ports: Ports, patience: Patience) -> Lasting {
+    let (password, device_password) = (secrets.engine.clone(), secrets.device.clone());
+    Lasting { ports, password, device_password, listen: None, patience }
+}
+
 /// Starts the servers and brings the tables up to date.
-pub(super) fn start(place: &Place, ports: Ports) -> anyhow::Result<Servers> {
+pub(super) fn start(place: &Place, lasting: &Lasting) -> anyhow::Result<Servers> {
     let missing = missing_packages();
     if !missing.is_empty() {
         let packages = missing.join(" ");
@@ -91,7 +103,7 @@ pub(super) fn start(place: &Place, ports: Ports) -> anyhow::Result<Servers> {
         );
     }
     let is_first = SavedPorts::read(place)?.is_none();
-    let servers = Servers::start_on(place.directory(), ports)?;
+    let servers = Servers::start_lasting(place.directory(), lasting)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let connection = connect_postgres(&servers.postgres.url()).await?;

@@ -1,29 +1,41 @@
 //! What `thicket up` says about a deployment: addresses, state and logs.
 
 use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use thicket_compose::DEVICE;
 
+use super::addresses::SavedPorts;
 use super::place::Place;
 use super::record::{self, Phase, ProcessRecord};
 use crate::terminal::{outln, shown};
 
 /// Prints the addresses of a running deployment, and what to do next.
-pub(super) fn addresses(place: &Place, processes: &[ProcessRecord]) {
-    let port =
-        |name: &str| processes.iter().find(|process| process.name == name).map_or(0, |found| found.port);
-    let http = port("engine");
+pub(super) fn addresses(place: &Place, ports: SavedPorts) {
+    let SavedPorts { mqtt, http, listen, .. } = ports;
+    let (flag, clients) = (place.flag(), quoted_if_needed(&place.clients().display().to_string()));
+    let password = place.device_password();
     outln!();
     outln!(
-        "  publish    mosquitto_pub -p {} -q 1 -t sensors/kitchen -m '{{\"temperature\":21.5}}'",
-        port("mosquitto")
+        "  publish    XDG_CONFIG_HOME={clients} mosquitto_pub -q 1 -t sensors/kitchen -m '{{\"temperature\":21.5}}'"
     );
-    outln!("  rows       psql postgres://thicket@127.0.0.1:{}/thicket", port("postgres"));
+    outln!("  commands   eval \"$(thicket up{flag} --env)\"; then: mosquitto_pub, psql, thicket status");
+    let host = match listen {
+        None => "127.0.0.1".to_owned(),
+        Some(address) if address.is_unspecified() => "ADDRESS-OF-THIS-MACHINE".to_owned(),
+        Some(address) => SocketAddr::new(address, mqtt).ip().to_string(),
+    };
+    outln!("  devices    mqtt://{host}:{mqtt}, user {DEVICE}, password: cat {}", password.display());
+    if listen.is_none() {
+        outln!(
+            "             this machine only; for the network: thicket down{flag}; thicket up{flag} --listen 0.0.0.0"
+        );
+    }
     outln!("  metrics    http://127.0.0.1:{http}/metrics");
     outln!("  settings   {}", place.config().display());
-    let flag = place.flag();
-    outln!("  commands   eval \"$(thicket up{flag} --env)\"; thicket status");
     outln!("  stop       thicket down{flag}");
     outln!();
 }
@@ -32,7 +44,7 @@ pub(super) fn addresses(place: &Place, processes: &[ProcessRecord]) {
 pub(super) fn status(place: &Place) -> anyhow::Result<ExitCode> {
     let directory = place.directory().display();
     let Some(record) = record::running(place)? else {
-        outln!("no deployment runs in {directory}; `thicket up` starts it");
+        outln!("no deployment runs in {directory}; `thicket up{}` starts it", place.flag());
         return Ok(ExitCode::FAILURE);
     };
     let phase = match record.phase {
@@ -46,7 +58,12 @@ pub(super) fn status(place: &Place) -> anyhow::Result<ExitCode> {
         let state = if *is_running { "runs" } else { "ended" };
         outln!("  {name:<10} {state:<6} port {port:<6} process {pid:<8} restarts {restarts}");
     }
-    addresses(place, &record.processes);
+    if let (Phase::Ready, Some(ports)) = (record.phase, SavedPorts::read(place)?) {
+        addresses(place, ports);
+    } else {
+        outln!("  {}", last_line(&place.log()));
+        outln!();
+    }
     outln!("  logs       thicket up{} --logs, or:", place.flag());
     for log in place.logs() {
         outln!("             {}", log.display());
@@ -74,9 +91,22 @@ pub(super) fn env(place: &Place) -> anyhow::Result<ExitCode> {
     ];
     let password = postgres.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
     variables.extend(password.map(|password| ("PGPASSWORD", password)));
-    variables.extend(url("redis").map(|url| ("REDISCLI_URI", url.to_owned())));
+    let redis = url("redis").and_then(|url| url.strip_prefix("redis://:")?.split_once('@'));
+    variables.extend(redis.map(|(password, _)| ("REDISCLI_AUTH", password.to_owned())));
     for (name, value) in variables {
         outln!("export {name}={}", quoted(&value));
+    }
+    // redis-cli has no variable for the port. A function of this name would be an error in dash.
+    if let Some((_, port)) = redis.and_then(|(_, address)| address.rsplit_once(':')) {
+        outln!("alias redis-cli={}", quoted(&format!("redis-cli -p {port}")));
+    }
+    // The options of the clients have the password, which must not stand on a command line. The
+    // shell fish knows no such function.
+    if !std::env::var("SHELL").is_ok_and(|shell| shell.ends_with("fish")) {
+        let clients = quoted(&place.clients().display().to_string());
+        for client in ["mosquitto_pub", "mosquitto_sub"] {
+            outln!("{client}() {{ XDG_CONFIG_HOME={clients} command {client} \"$@\"; }}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,8 +116,27 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// Returns a text as a word of the shell, without quotes if it needs none.
+fn quoted_if_needed(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if text.bytes().all(is_plain) { text.to_owned() } else { quoted(text) }
+}
+
+/// Returns the last line of a log.
+fn last_line(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    shown(String::from_utf8_lossy(&text).lines().next_back().unwrap_or_default())
+}
+
 /// Prints the last lines of each log file.
-pub(super) fn logs(place: &Place, lines: usize) -> ExitCode {
+pub(super) fn logs(place: &Place, lines: usize) -> anyhow::Result<ExitCode> {
+    if !place.log().exists() {
+        bail!(
+            "there is no log in {}; `thicket up{}` starts a deployment",
+            place.directory().display(),
+            place.flag()
+        );
+    }
     for log in place.logs() {
         let Ok(bytes) = fs::read(&log) else { continue };
         let text = String::from_utf8_lossy(&bytes);
@@ -98,5 +147,5 @@ pub(super) fn logs(place: &Place, lines: usize) -> ExitCode {
         }
         outln!();
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

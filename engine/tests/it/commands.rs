@@ -17,12 +17,12 @@ async fn check_reaches_every_server_and_says_how_to_repair_what_fails() {
     let mut env = start(config()).await;
     let passed = env.thicket(&["check"]);
     assert!(passed.status.success(), "{}", stdout(&passed));
-    assert_eq!(stdout(&passed).matches("ok ").count(), 4, "{}", stdout(&passed));
+    assert_eq!(stdout(&passed).matches("ok ").count(), 5, "{}", stdout(&passed));
     let levels = |output: &Output| -> Vec<String> {
         let lines = json(output);
         lines.as_array().unwrap().iter().map(|line| line["level"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(levels(&env.thicket(&["check", "--json"])), ["ok"; 4]);
+    assert_eq!(levels(&env.thicket(&["check", "--json"])), ["ok"; 5]);
 
     env.servers.mosquitto.stop().unwrap();
     env.servers.redis.stop().unwrap();

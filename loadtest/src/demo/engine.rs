@@ -9,7 +9,7 @@ use std::{
 };
 
 use thicket_compose::{
-    Error, Servers,
+    Answer, Error, Servers,
     server::{Launch, Server, Service, Signal},
 };
 
@@ -55,9 +55,9 @@ impl Service for EngineService {
     }
 
     /// Succeeds once the engine reports that it is ready.
-    fn probe(&self, connection: TcpStream) -> io::Result<()> {
+    fn probe(&self, connection: TcpStream) -> io::Result<Answer> {
         let url = format!("http://{}/readyz", connection.peer_addr()?);
-        http::get(&url, TIMEOUT).map(drop).map_err(io::Error::other)
+        http::get(&url, TIMEOUT).map(|_| Answer::Ready).map_err(io::Error::other)
     }
 
     fn url(&self, port: u16) -> String {

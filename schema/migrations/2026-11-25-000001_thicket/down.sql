@@ -1,4 +1,5 @@
-DROP VIEW ledger, dead_letter_summary, field_standings, sensor_status, anomaly_causes, anomaly_events, scores, reading_values;
+DROP VIEW ledger, dead_letter_summary, field_standings, anomaly_causes, anomaly_events, sensor_status, reading_outcomes, scores, reading_values,
+          sensor_names;
 DROP FUNCTION try_insert_readings(readings[]);
 DROP TABLE silences, notification_deliveries, notification_messages, notification_routes, forgotten_sensors, notifications;
 DROP FUNCTION try_upsert_sensors(bigint[], text[], int[], bigint[], text[], timestamptz[]),

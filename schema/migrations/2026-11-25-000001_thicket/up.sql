@@ -269,6 +269,10 @@ CREATE TABLE anomalies (
 CREATE INDEX anomalies_started ON anomalies (started);
 -- The anomalies that go on.
 CREATE INDEX anomalies_open ON anomalies (sensor) WHERE ended IS NULL;
+-- The anomalies that overlap a time range, see the column `during` of the view anomaly_events. An
+-- anomaly without an end goes on without limit.
+CREATE INDEX anomalies_during ON anomalies
+    USING gist (tstzrange(started, greatest(started, coalesce(ended, 'infinity')), '[]'));
 
 -- Labels that people give to anomalies. A new label of an anomaly replaces the old one. Only people
 -- write this table, and only the engine writes anomalies. logged: the label is in the log, from
@@ -492,8 +496,13 @@ CREATE TABLE silences (
 
 -- Views with stable names: dashboards and people read these, so that the tables can change.
 
+-- The names of the sensors and of their fields. Reads no readings, unlike sensor_status.
+CREATE VIEW sensor_names AS
+SELECT name AS sensor, fields
+FROM sensors;
+
 CREATE VIEW reading_values AS
-SELECT s.name AS sensor, r.ts, f.field, f.value
+SELECT s.name AS sensor, r.ts, f.field, f.value, (r.flags & 2) <> 0 AS anomaly
 FROM readings r
 JOIN sensors s ON s.id = r.sensor
 JOIN field_sets fs ON fs.id = r.field_set
@@ -514,6 +523,42 @@ FROM readings r
 JOIN sensors s ON s.id = r.sensor
 WHERE r.score IS NOT NULL;
 
+-- One row per reading, with what became of it. late: stored without a score, because its sensor had a
+-- newer one. unscored: stored without a score for another reason.
+CREATE VIEW reading_outcomes AS
+SELECT s.name AS sensor, r.ts,
+       CASE WHEN (r.flags & 4) <> 0 THEN 'late'
+            WHEN r.score IS NULL THEN 'unscored'
+            WHEN (r.flags & 1) <> 0 THEN 'warming_up'
+            ELSE 'judged' END AS outcome
+FROM readings r
+JOIN sensors s ON s.id = r.sensor;
+
+-- One row per sensor. last_seen: the time of its newest reading. silent_after: the sensor counts as
+-- silent after this time. That is ten minutes after its newest reading, or three times its usual
+-- longest interval, whichever is longer: of its last twenty intervals within a week, one tenth are
+-- longer. So one outage does not count, and a sensor that sends readings in groups is not silent
+-- between them.
+CREATE VIEW sensor_status AS
+SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields,
+       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
+        WHERE f.sensor = s.id AND f.standing = 'scored') AS scored,
+       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
+        WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out,
+       newest.ts + greatest(
+           interval '10 minutes',
+           (SELECT 3 * percentile_disc(0.9) WITHIN GROUP (ORDER BY recent.gap)
+            FROM (SELECT r.ts - lead(r.ts) OVER (ORDER BY r.ts DESC) AS gap FROM readings r
+                  WHERE r.sensor = s.id AND r.ts <= newest.ts AND r.ts >= newest.ts - interval '7 days'
+                  ORDER BY r.ts DESC LIMIT 20) recent)) AS silent_after
+FROM sensors s
+LEFT JOIN LATERAL (SELECT r.ts FROM readings r
+                   WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
+                     AND r.ts < coalesce((s.last_day + 1)::timestamp AT TIME ZONE 'UTC', 'infinity')
+                   ORDER BY r.ts DESC LIMIT 1) newest ON true;
+
+-- during: the time range of the event, without an end while the event lasts. An event of a sensor that
+-- has fallen silent stays open, because only a reading ends it: see silent_after in sensor_status.
 CREATE VIEW anomaly_events AS
 SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
        (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,
@@ -528,7 +573,8 @@ SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_gra
         FROM unnest(a.fields, a.contributions, a.actual, a.low, a.high, a.counters)
             AS c (field, share, actual, low, high, is_counter)
         WHERE c.actual <> 'NaN' AND c.low IS NOT NULL
-        ORDER BY c.share DESC, c.field LIMIT 1) AS why
+        ORDER BY c.share DESC, c.field LIMIT 1) AS why,
+       tstzrange(a.started, greatest(a.started, coalesce(a.ended, 'infinity')), '[]') AS during
 FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
@@ -543,17 +589,6 @@ FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high, a.counters)
     AS c (field, share, actual, expected, low, high, is_counter);
-
-CREATE VIEW sensor_status AS
-SELECT s.name AS sensor, s.partition, s.first_seen, newest.ts AS last_seen, s.fields,
-       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
-        WHERE f.sensor = s.id AND f.standing = 'scored') AS scored,
-       (SELECT coalesce(array_agg(f.field ORDER BY f.field COLLATE "C"), '{}') FROM sensor_fields f
-        WHERE f.sensor = s.id AND f.standing <> 'scored') AS left_out
-FROM sensors s
-LEFT JOIN LATERAL (SELECT r.ts FROM readings r
-                   WHERE r.sensor = s.id AND r.ts >= coalesce(s.last_day::timestamp AT TIME ZONE 'UTC', '-infinity')
-                   ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
 CREATE VIEW field_standings AS
 SELECT s.name AS sensor, f.field, f.standing = 'scored' AS scored, f.standing, f.pattern, f.remark, f.repeats

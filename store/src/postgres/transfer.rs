@@ -35,6 +35,9 @@ pub enum TransferError {
     /// PostgreSQL refuses a statement.
     #[error("postgresql: {}", thicket_connect::all_causes(.0))]
     Query(#[from] tokio_postgres::Error),
+    /// The database has no table at all.
+    #[error("the database has no tables: run `thicket migrate` first")]
+    NoTables,
     /// The database has no such table, or other columns.
     #[error("the table {0} has other columns here: export and import with the same version of thicket")]
     OtherColumns(String),
@@ -137,6 +140,9 @@ impl TableWriter {
             )
             .await?;
         let found = tables(&client).await?;
+        if found.is_empty() {
+            return Err(TransferError::NoTables);
+        }
         let different = expected
             .iter()
             .find(|table| !found.contains(table))
