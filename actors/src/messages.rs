@@ -98,9 +98,9 @@ pub struct Reopen {
     pub partition: PartitionId,
 }
 
-/// `Shard` → `PartitionKeeper`: leave the partition to a newer build, which has written the next entry
-/// of its log. Everything before the entry is committed. The keeper releases the lease, and tries the
-/// partition again later.
+/// `Shard` → `PartitionKeeper`: leave the partition to a newer build, which has written the next
+/// entry of its log. Everything before the entry is committed. The keeper releases the lease, and
+/// tries the partition again later.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Refuse {

@@ -161,15 +161,15 @@ pub struct Metrics {
     /// How long the oldest load of a sensor's history has taken, with its wait and its retries; 0
     /// if there is none.
     pub restore_oldest_seconds: Gauge,
-    /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this node
-    /// holds none.
+    /// Time since the last renewal of the partition lease that was renewed longest ago; 0 if this
+    /// node holds none.
     pub lease_renewal_age_seconds: Gauge,
     /// 1 if the last reload of the configuration was accepted, or if there was none.
     pub config_last_reload_successful: IntGauge,
     /// When the configuration was last loaded successfully, in seconds since the Unix epoch.
     pub config_last_reload_success_timestamp_seconds: Gauge,
-    /// Sensors by `state`: `known`, `reporting` (with a reading of the last day) or `silent` (reporting,
-    /// but without a reading of the last two hours).
+    /// Sensors by `state`: `known`, `reporting` (with a reading of the last day) or `silent`
+    /// (reporting, but without a reading of the last two hours).
     pub sensors: IntGaugeVec,
     /// Maximum number of sensors.
     pub sensors_limit: IntGauge,
@@ -435,8 +435,8 @@ impl Metrics {
         self.partitions_owned.set(self.leases.valid() as i64);
     }
 
-    /// Sets the number of messages that a broker has dropped since it started. A smaller number than
-    /// before means that it has started again.
+    /// Sets the number of messages that a broker has dropped since it started. A smaller number
+    /// than before means that it has started again.
     pub fn set_broker_dropped(&self, broker: &str, dropped: u64) {
         let counter = self.broker_dropped.with_label_values(&[broker]);
         if dropped < counter.get() {

@@ -1,5 +1,6 @@
 //! The order of one sensor's readings in time. Pure: decides for each reading, in the order of the
-//! log, whether it is next in time, late, a duplicate or a conflict, and at which time it is stored.
+//! log, whether it is next in time, late, a duplicate or a conflict, and at which time it is
+//! stored.
 //!
 //! Several readings of one written time are kept in order: each is stored at the next free
 //! microsecond. After some late readings in a row that are in order among themselves, the sensor's

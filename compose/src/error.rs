@@ -66,7 +66,8 @@ pub enum Error {
         /// The port.
         port: u16,
     },
-    /// A server that root starts runs as a user without privileges, who cannot reach the data directory.
+    /// A server that root starts runs as a user without privileges, who cannot reach the data
+    /// directory.
     #[error(
         "the servers run as users without privileges, who cannot enter {}: choose another data directory, or `chmod o+x` it",
         .directory.display()

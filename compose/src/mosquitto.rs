@@ -20,7 +20,8 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../mosquitto/mosquitto.conf");
 
-/// A private Mosquitto with `compose/mosquitto/mosquitto.conf`. Clients need a password; their user is
+/// A private Mosquitto with `compose/mosquitto/mosquitto.conf`. Clients need a password; their user
+/// is
 /// [`USER`]. Started by root, it runs as the user `mosquitto`, who then owns its directory.
 pub type Mosquitto = Server<MosquittoService>;
 

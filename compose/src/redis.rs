@@ -21,8 +21,8 @@ const SETTINGS: &str = include_str!("../redis/redis.conf");
 /// Bytes that are read of an answer.
 const MOST_ANSWER: u64 = 4096;
 
-/// A private Redis with `compose/redis/redis.conf`. Started by root, it runs as the user `redis`, who
-/// then owns its directory.
+/// A private Redis with `compose/redis/redis.conf`. Started by root, it runs as the user `redis`,
+/// who then owns its directory.
 pub type Redis = Server<RedisService>;
 
 /// How to start and probe Redis.

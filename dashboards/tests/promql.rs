@@ -42,8 +42,8 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("Broker A", one(1.0)),
         ("Stored A", one(180.0)),
         ("Lag A", one(2.5)),
-        // Broker drops, log gap, commit conflict, restore mismatch, fenced, poison, slow commits, and
-        // restarts of two actors. The alert that always fires does not count.
+        // Broker drops, log gap, commit conflict, restore mismatch, fenced, poison, slow commits,
+        // and restarts of two actors. The alert that always fires does not count.
         ("Alerts A", one(9.0)),
         (
             "Firing alerts A",

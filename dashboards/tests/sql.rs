@@ -434,8 +434,8 @@ fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
             "Grade A" | "Fields A" | "Readings A" => {
                 assert_eq!((in_plan, read), (1, BTreeSet::from(["2026m11d22"])), "{}:\n{plan}", query.place);
             }
-            // The newest reading of a sensor is on its last day, and the intervals before it are within
-            // a week.
+            // The newest reading of a sensor is on its last day, and the intervals before it are
+            // within a week.
             "annotation Anomalies"
             | "Sensors A"
             | "Anomalies A"

@@ -91,8 +91,8 @@ fn a_line_of_rows_does_not_cross_a_gap() {
             if panel["type"] != "timeseries" || custom["drawStyle"] != "line" || !of_rows {
                 continue;
             }
-            // Milliseconds. Rows of PostgreSQL have no interval: there is no point where nothing was
-            // read, so the line would go on to the next point.
+            // Milliseconds. Rows of PostgreSQL have no interval: there is no point where nothing
+            // was read, so the line would go on to the next point.
             assert_eq!(custom["insertNulls"], 7_200_000, "{title}: {}", panel["title"]);
             // A reading between two gaps is a point.
             assert_eq!(custom["showPoints"], "auto", "{title}: {}", panel["title"]);

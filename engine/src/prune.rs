@@ -1,7 +1,7 @@
-//! Deletes what is too old or too much: dead letters, anomalies, the quarantine, and rows that
-//! nothing refers to any more. Lets sensors be forgotten that are gone for longer than
-//! `sensors.keep`, and finishes the requests of commands that ended before they had deleted all rows
-//! of a sensor. Every node tries. The deletions of dead letters and readings also count in the
+//! Deletes rows that are too old or too many: dead letters, anomalies, the quarantine, and rows to
+//! which no other row refers. Asks to forget the sensors that are gone for longer than
+//! `sensors.keep`, and finishes the requests of commands that ended before they had deleted all
+//! rows of a sensor. Every node tries. The deletions of dead letters and readings also count in the
 //! ledger, so that it balances.
 
 use std::time::{Duration, Instant};

@@ -47,7 +47,8 @@ fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
 /// reader is gone, lines are dropped.
 struct LogWriter {
     format: LogFormat,
-    /// Whether the lines have colours, which begin with ESC. Then the library escapes every other ESC.
+    /// Whether the lines have colours, which begin with ESC. Then the library escapes every other
+    /// ESC.
     colours: bool,
 }
 

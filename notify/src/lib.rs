@@ -13,8 +13,8 @@
 //!   causes as text.
 //! - [`template`]: the body of a webhook.
 //! - [`receivers`]: sends a message: `webhook`, `mqtt` or `email`.
-//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route. `retained`: repeats
-//!   what a broker may have lost. `shared`: what both tasks need.
+//! - [`notifier`]: the actor. `outbox`: distributes. `sender`: sends for one route.
+//! - `retained`: repeats the messages that a broker may have lost. `shared`: the state of both tasks.
 
 pub mod config;
 mod keys;

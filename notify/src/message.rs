@@ -13,7 +13,8 @@ const NAMED: usize = 10;
 const LINE: usize = 300;
 /// Characters of the title. `PagerDuty` takes 1,024.
 const TITLE: usize = 200;
-/// Bytes of the text in Slack's escapes. With the title, Slack takes 4,000 characters, and ntfy takes
+/// Bytes of the text in Slack's escapes. With the title, Slack takes 4,000 characters, and ntfy
+/// takes
 /// 4,096 bytes.
 const TEXT: usize = 2_800;
 /// Causes that a line names.
@@ -101,8 +102,9 @@ impl Message {
         Self::of(origin, site, key, *open, events)
     }
 
-    /// Creates a message that tests a route. It looks like one about an anomaly that is over. A broker is
-    /// also told that it goes on before, so that a subscriber sees the retained message come and go.
+    /// Creates a message that tests a route. It looks like one about an anomaly that is over. A
+    /// broker is also told that it goes on before, so that a subscriber sees the retained message
+    /// come and go.
     pub fn test(origin: Origin<'_>, over: Anomaly, receiver: ReceiverKind) -> Self {
         let Origin { deployment, route } = origin;
         let (site, key) = (over.sensor.clone(), format!("{deployment}/test/{route}/{}", over.started));
@@ -233,8 +235,8 @@ impl Event {
     }
 }
 
-/// Cuts a line that is too long. Replaces line breaks and characters that are invisible or change the
-/// direction of the text: names and remarks come from outside.
+/// Cuts a line that is too long. Replaces line breaks and characters that are invisible or change
+/// the direction of the text: names and remarks come from outside.
 fn cut(line: &str, longest: usize) -> String {
     let flat = line.chars().map(|character| if is_unsafe(character) { ' ' } else { character });
     if line.chars().count() <= longest {

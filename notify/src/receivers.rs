@@ -34,7 +34,8 @@ pub enum SendError {
     Refused(String),
 }
 
-/// Returns what to do about an error of a connection, to append to its text; empty if the text says all.
+/// Returns what to do about an error of a connection, to append to its text; empty if the text says
+/// all.
 fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -42,8 +42,8 @@ impl<'a> Retained<'a> {
         matches!(route.receiver, Receiver::Mqtt(_)) && (self.page.is_some() || (is_stale && may_begin))
     }
 
-    /// Sends the next page. Returns whether the broker has accepted it. If it has not, the repetition begins
-    /// again later.
+    /// Sends the next page. Returns whether the broker has accepted it. If it has not, the
+    /// repetition begins again later.
     pub(crate) async fn send_page(
         &mut self,
         shared: &Shared,
@@ -77,8 +77,8 @@ impl<'a> Retained<'a> {
     }
 }
 
-/// Sets `is_stale` at each new connection to the broker of a route, until it is dropped. Ends at once if
-/// the route has another receiver.
+/// Sets `is_stale` at each new connection to the broker of a route, until it is dropped. Ends at
+/// once if the route has another receiver.
 pub(crate) async fn watch(route: &Route, is_stale: &AtomicBool) {
     if let Receiver::Mqtt(mqtt) = &route.receiver {
         mqtt.watch(&route.config.name, is_stale).await;

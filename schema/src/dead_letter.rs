@@ -55,7 +55,8 @@ pub enum Reason {
     UnknownFormat,
     /// The message lacks a part of the sensor's name.
     NoSensor,
-    /// The metrics of a Sparkplug message have no name, and no earlier birth certificate names them.
+    /// The metrics of a Sparkplug message have no name, and no earlier birth certificate names
+    /// them.
     NoBirth,
     /// Another sensor has the id of the sensor, or other fields have the id of its fields: ids are
     /// hashes of names.

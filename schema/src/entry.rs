@@ -35,10 +35,11 @@
 //! |---|---|---|
 //! | checksum | 4 | low half of the 64-bit XXH3 of everything before, little endian |
 //!
-//! The first times are differences from 0. Differences wrap around 64 bits. A later build may
-//! write other versions, kinds, controls and reasons. All of them begin with the version and end with
+//! The first times are differences from 0. Differences wrap around 64 bits. A later build may write
+//! other versions, kinds, controls and reasons. All of them begin with the version and end with
 //! this checksum, so a reader tells them from a damaged entry
-//! ([`needs_newer_build`](EntryError::needs_newer_build)), and does not skip them. Decoding never panics, and allocates in proportion to the bytes that it gets.
+//! ([`needs_newer_build`](EntryError::needs_newer_build)), and does not skip them. Decoding never
+//! panics, and allocates in proportion to the bytes that it gets.
 
 mod control;
 mod decode;

@@ -35,8 +35,9 @@ pub const FAIL_POINTS: [&str; 27] = [
     "restore.after",
 ];
 
-/// Every fail point of notifications, in the order that data flows. Only an engine with routes passes
-/// them, and only if there is something to do. `summary`: a message of several notifications.
+/// Every fail point of notifications, in the order that data flows. Only an engine with routes
+/// passes them, and only if there is something to do. `summary`: a message of several
+/// notifications.
 /// `over`: a message that a site has no open anomaly any more. `retain` and `clear`: the retained
 /// MQTT message of an anomaly that goes on, and of one that is over.
 pub const NOTIFICATION_POINTS: [&str; 20] = [

@@ -1,5 +1,5 @@
-//! The actor that acquires and releases the leases of partitions, claims the partitions, and assigns
-//! them to shards.
+//! The actor that acquires and releases the leases of partitions, claims the partitions, and
+//! assigns them to shards.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -110,7 +110,8 @@ pub(super) fn assemble(range: LogRange, sensors: &[SensorBatch], scored: &[Score
             batch.fields.insert(sensor.sensor.id(), report.clone());
         }
     }
-    // In the order of the log, also if the clock of a sensor goes back: notifications have this order.
+    // In the order of the log, also if the clock of a sensor goes back: notifications have this
+    // order.
     batch.anomalies = events.into_iter().map(|(sensor, event)| anomaly_row(sensor, event)).collect();
     batch
 }

@@ -24,10 +24,12 @@ pub(super) fn save_before_rows(
 
 /// Bytes of an entry's checksum.
 const CHECKSUM_BYTES: usize = 4;
-/// A version of the format of entries that only a later build reads. Its layout is that of version 1.
+/// A version of the format of entries that only a later build reads. Its layout is that of version
+/// 1.
 const LATER_FORMAT: u8 = 2;
 
-/// Returns an entry of a later format as this build would have written it, if this is a later build.
+/// Returns an entry of a later format as this build would have written it, if this is a later
+/// build.
 pub(super) fn of_later_format(bytes: &[u8]) -> Option<Vec<u8>> {
     if bytes.first() != Some(&LATER_FORMAT) || !faults::reads_later_format() {
         return None;

@@ -117,8 +117,8 @@ impl Admission {
         self.days.extend(stored.days);
     }
 
-    /// Takes over a sensor with its fields from the log, where an earlier holder of the subscription
-    /// has admitted it.
+    /// Takes over a sensor with its fields from the log, where an earlier holder of the
+    /// subscription has admitted it.
     pub(super) fn note(&mut self, sensor: &SensorName, fields: &FieldSet, now: i64) {
         self.remember(fields);
         let known = self.sensors.entry(sensor.id().0).or_insert_with(|| Known {

@@ -85,7 +85,8 @@ impl Session {
         self.count_held();
     }
 
-    /// Asks a Sparkplug node for its births. If the command is lost, a later message leads to another.
+    /// Asks a Sparkplug node for its births. If the command is lost, a later message leads to
+    /// another.
     fn request_rebirth(&self, client: &Client, RebirthRequest { topic, payload }: RebirthRequest) {
         match client.publish(topic.as_str(), payload, Qos::AtMostOnce) {
             Ok(()) => {

@@ -60,8 +60,8 @@ mod tests {
     use super::*;
     use crate::testing::{reading, record_of};
 
-    /// Returns the name and partition in the log of a reading of the sensor `name`; `None` if it is a
-    /// dead letter.
+    /// Returns the name and partition in the log of a reading of the sensor `name`; `None` if it is
+    /// a dead letter.
     fn applied(renames: &Renames, name: &str) -> Option<(String, u16)> {
         let (mut partition, mut record) = (PartitionId(0), record_of(reading(name, 1, 1.0)));
         renames.apply(&mut partition, &mut record);

@@ -15,11 +15,11 @@ use crate::{
     process::Account,
 };
 
-/// Makes the lock file in `data` one that PostgreSQL accepts, unless its server still runs. The caller
-/// holds the lock on the directory of the server.
+/// Makes the lock file in `data` one that PostgreSQL accepts, unless its server still runs. The
+/// caller holds the lock on the directory of the server.
 ///
-/// The file keeps its other lines: by them, PostgreSQL finds processes of the killed server that still
-/// use its shared memory.
+/// The file keeps its other lines: by them, PostgreSQL finds processes of the killed server that
+/// still use its shared memory.
 pub(super) fn release(data: &Path, account: Option<Account>) -> Result<(), Error> {
     let file = data.join("postmaster.pid");
     let text = match fs::read_to_string(&file) {
@@ -40,7 +40,8 @@ pub(super) fn release(data: &Path, account: Option<Account>) -> Result<(), Error
     fs::rename(&partial, &file).during(|| format!("write {}", file.display()))
 }
 
-/// Whether a process runs and is a server of the cluster: a server works in its cluster's directory.
+/// Whether a process runs and is a server of the cluster: a server works in its cluster's
+/// directory.
 fn is_server_of(pid: i32, data: &Path) -> bool {
     let Ok(process) = Process::new(pid) else { return false };
     let is_dead = process.stat().is_ok_and(|stat| matches!(stat.state, 'Z' | 'X'));

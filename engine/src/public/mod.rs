@@ -19,8 +19,9 @@ const WRITE: &str = "THICKET_PUBLIC_WRITE";
 const UNRELEASED: &str = "# release: none";
 
 const HEADER: &str = "\
-# What is public as of the last release: docs/upgrade.md says what that means. `make release` writes this file.
-# A change of it must be named in the section \"Unreleased\" of CHANGELOG.md, or a test fails.
+# What is public as of the last release: docs/upgrade.md says what that means. `make release` writes
+# this file. A change of it must be named in the section \"Unreleased\" of CHANGELOG.md, or a test
+# fails.
 ";
 
 fn root() -> PathBuf {

@@ -70,8 +70,8 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Returns the sensors whose detectors could not be restored without a day: they have no
-    /// checkpoint that includes its newest row. If there is none, all these checkpoints are excluded
-    /// from eviction: they are all that is left of the day.
+    /// checkpoint that includes its newest row. If there is none, all these checkpoints are
+    /// excluded from eviction: they are all that is left of the day.
     async fn waiting(&self, newest: Vec<NewestRow>) -> Result<Vec<String>, DayError> {
         // The day is locked meanwhile, so this must not wait for a Redis that does not answer.
         tokio::time::timeout(REDIS_TIMEOUT, self.find(newest)).await.map_err(|_| DayError::NoAnswer)?

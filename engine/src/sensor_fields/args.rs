@@ -39,11 +39,12 @@ pub(crate) enum SensorsCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Gives a sensor another name. Its rows, anomalies, labels and detector stay, and messages with
-    /// the new name go on with them. A message with the old name becomes a dead letter
+    /// Gives a sensor another name. Its rows, anomalies, labels and detector stay, and messages
+    /// with the new name go on with them. A message with the old name becomes a dead letter
     /// (sensor_renamed).
     ///
-    /// Log entries, Redis and the patterns of [[detectors]] go on with the first name of the sensor.
+    /// Log entries, Redis and the patterns of [[detectors]] go on with the first name of the
+    /// sensor.
     Rename {
         /// The sensor's name.
         sensor: String,

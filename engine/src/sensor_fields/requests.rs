@@ -99,7 +99,8 @@ pub(super) async fn forget(
         })?;
         return Ok(ExitCode::FAILURE);
     }
-    // The request comes first: an engine finishes it if this command ends before the rows are deleted.
+    // The request comes first: an engine finishes it if this command ends before the rows are
+    // deleted.
     let request = begin_forgetting(postgres, id).await?;
     done.rows_deleted = finish_forgetting(postgres, id, request).await?;
     format.print(&done, |done| {

@@ -128,8 +128,8 @@ pub(super) struct Totals {
 }
 
 impl PartitionStatus {
-    /// Whether the partition lags behind, does not balance, or has no owner although other partitions
-    /// have one.
+    /// Whether the partition lags behind, does not balance, or has no owner although other
+    /// partitions have one.
     pub(super) const fn is_notable(&self, has_engine: bool) -> bool {
         (has_engine && self.owner.is_none()) || self.lag_entries > 0 || self.ledger.unaccounted != 0
     }

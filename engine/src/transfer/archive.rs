@@ -30,8 +30,8 @@ const REDIS: &str = "redis/";
 
 /// The bytes of rows in a member.
 const PART_BYTES: usize = 4 << 20;
-/// A member of an archive is not larger, so that a damaged one cannot take all memory. An export writes
-/// at most 16 MB of keys and one more value of Redis, which has at most 512 MB.
+/// A member of an archive is not larger, so that a damaged one cannot take all memory. An export
+/// writes at most 16 MB of keys and one more value of Redis, which has at most 512 MB.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Writes an archive.

@@ -38,10 +38,10 @@ pub(super) fn configuration(file: &Path) -> anyhow::Result<String> {
 
 /// Fills the servers of the configuration from an archive.
 ///
-/// The rows are written in one transaction, which is committed after the keys. Until then, PostgreSQL is
-/// empty. Until the digest is compared, Redis has a mark, and no engine starts. A repeated import begins
-/// again, or, if the rows are there, compares the digest. `is_repeated` says that an earlier import has
-/// not ended, also without the mark.
+/// The rows are written in one transaction, which is committed after the keys. Until then,
+/// PostgreSQL is empty. Until the digest is compared, Redis has a mark, and no engine starts. A
+/// repeated import begins again, or, if the rows are there, compares the digest. `is_repeated` says
+/// that an earlier import has not ended, also without the mark.
 pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> anyhow::Result<ExitCode> {
     let end = check_whole(file)?;
     let (mut opened, position) = archive::open(file)?;
@@ -112,7 +112,8 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
     compare(config, &redis, &to, &end).await
 }
 
-/// Compares the digest of the rows with that of the export, and ends the import if they are the same.
+/// Compares the digest of the rows with that of the export, and ends the import if they are the
+/// same.
 async fn compare(config: &Config, redis: &Client, keys: &Keys, end: &End) -> anyhow::Result<ExitCode> {
     let found = digest(config.postgres.server()).await?;
     if found != end.digest {

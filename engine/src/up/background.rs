@@ -114,7 +114,8 @@ fn spawn(place: &Place, args: &UpArgs, output: File) -> anyhow::Result<Child> {
     command.spawn().context("cannot start the supervising process")
 }
 
-/// Whether a supervising process is in this phase. `pid` is its id, if it must be a certain process.
+/// Whether a supervising process is in this phase. `pid` is its id, if it must be a certain
+/// process.
 fn has_phase(place: &Place, pid: Option<u32>, phase: Phase) -> bool {
     let record = record::running(place).ok().flatten();
     record.is_some_and(|record| pid.is_none_or(|pid| record.pid == pid) && record.phase == phase)

@@ -52,8 +52,8 @@ impl Addresses {
         )
     }
 
-    /// Replaces the marked lines of a configuration. The lines of user and password follow the address
-    /// of Mosquitto, also where an earlier version has written no such lines.
+    /// Replaces the marked lines of a configuration. The lines of user and password follow the
+    /// address of Mosquitto, also where an earlier version has written no such lines.
     fn replaced_in(&self, text: &str) -> String {
         let [mut mqtt, user, password, redis, postgres, http] = self.lines();
         mqtt.1 = format!("{}\n{}\n{}", mqtt.1, user.1, password.1);

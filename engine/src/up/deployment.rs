@@ -21,8 +21,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A process that has run this long begins again with the first wait.
 const STEADY: Duration = Duration::from_mins(1);
 
-/// A running deployment. Dropping the value stops the engine before its servers, in the order of the
-/// fields.
+/// A running deployment. Dropping the value stops the engine before its servers, in the order of
+/// the fields.
 pub(super) struct Deployment {
     engine: Engine,
     servers: Servers,

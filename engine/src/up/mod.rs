@@ -9,10 +9,11 @@
 //! - `secrets`: the passwords, and the files from which `mosquitto_pub` reads one.
 //! - `engine`: the engine as a server of the deployment.
 //! - `deployment`: starts, watches and stops servers and engine.
-//! - `start_watch`: says what takes long in a start. `taken_port`: what to do about a taken port. `signals`: the signals that stop.
-//! - `foreground`: the supervising process, until a signal. `background`: starts it, and waits
-//!   until it is ready.
-//!   `follow`: shows its log meanwhile.
+//! - `start_watch`: says what takes long in a start.
+//! - `taken_port`: what to do about a taken port.
+//! - `signals`: the signals that stop.
+//! - `foreground`: the supervising process, until a signal.
+//! - `background`: starts it, and waits until it is ready. `follow`: shows its log meanwhile.
 //! - `down`: stops it.
 //! - `show`: `--status`, `--env` and `--logs`. `log_files`: bounds the log files.
 //! - `servers`: the private servers without the engine, for `thicket export` and `import`.

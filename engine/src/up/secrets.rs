@@ -29,8 +29,8 @@ impl Secrets {
         Ok(Self { engine: password_in(&place.password())?, device: password_in(&place.device_password())? })
     }
 
-    /// Writes the options with which `mosquitto_pub` and `mosquitto_sub` reach the broker, so that no
-    /// password stands on a command line.
+    /// Writes the options with which `mosquitto_pub` and `mosquitto_sub` reach the broker, so that
+    /// no password stands on a command line.
     pub(super) fn write_client_options(&self, place: &Place, port: u16) -> anyhow::Result<()> {
         let directory = place.clients();
         let text = format!("-h 127.0.0.1\n-p {port}\n-u {DEVICE}\n-P {}\n", self.device);

@@ -1,5 +1,5 @@
-//! Receivers of notifications that limit, refuse, do not answer, or speak TLS; and the bounds of what
-//! waits for them.
+//! Receivers of notifications that limit, refuse, do not answer, or speak TLS; and the bounds of
+//! what waits for them.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -43,8 +43,8 @@ async fn a_broker_that_lost_its_retained_messages_gets_them_again() {
     end_anomaly(&env, "site-1/a", 1_000).await;
     env.until(PENDING, 0).await;
 
-    // A broker and an engine that are killed. The broker comes back with the disk of before, and shows an
-    // anomaly that is over until the engine has told it again.
+    // A broker and an engine that are killed. The broker comes back with the disk of before, and
+    // shows an anomaly that is over until the engine has told it again.
     env.servers.mosquitto.kill().unwrap();
     engine.kill();
     std::fs::copy(&copy, &disk).unwrap();

@@ -25,8 +25,8 @@ async fn publish(env: &TestEnv, sensor: &str, begin: i64, readings: std::ops::Ra
     publisher.settle().await;
 }
 
-/// Repeats the reading `newest` of the sensor `a` until the engine refuses that name. Until then, it is
-/// a duplicate.
+/// Repeats the reading `newest` of the sensor `a` until the engine refuses that name. Until then,
+/// it is a duplicate.
 async fn until_refused(env: &TestEnv, begin: i64, newest: i64) {
     let refused = "SELECT count(*) FROM dead_letters WHERE reason = 'sensor_renamed'";
     while env.number(refused).await == 0 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thicket_detector::{Detector, DetectorConfig, Profile};
 use thicket_schema::{Checkpoint, SensorName, Timestamp};
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, FlakyProxy, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Engine, FlakyProxy, Samples, TestEnv, log_lines};
 
 use crate::support::{start, undisturbed};
 
@@ -101,10 +101,9 @@ async fn what_redis_lost_after_acknowledging_it_is_reported_with_its_range_and_t
     assert!(engine.terminate().await.success());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
-    let samples = samples();
-    let expected = undisturbed(config(), &samples, 200).await;
+/// An engine that has committed 60 readings of each sensor. PostgreSQL is stopped, 60 more are in
+/// the log, and Redis takes no further one.
+async fn full_log(samples: &Samples) -> (TestEnv, Engine) {
     let mut env = start(config()).await;
     let engine = env.engine().await;
     let publisher = env.publisher();
@@ -113,8 +112,16 @@ async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
     env.servers.postgres.stop().unwrap();
     samples.deliver(&publisher, 60..120).await;
     engine.until_metric("thicket_records_appended_total", samples.records(120) as f64).await;
-    let redis = env.redis().await;
-    redis.set_config("maxmemory", "1mb").await.unwrap();
+    env.redis().await.set_config("maxmemory", "1mb").await.unwrap();
+    (env, engine)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
+    let samples = samples();
+    let expected = undisturbed(config(), &samples, 200).await;
+    let (mut env, engine) = full_log(&samples).await;
+    let (publisher, redis) = (env.publisher(), env.redis().await);
     samples.deliver(&publisher, 120..200).await;
     engine.until_logged(log_lines::APPEND_FAILED).await;
     let ready = engine.get("/readyz").await;
@@ -138,16 +145,8 @@ async fn a_redis_without_memory_is_drained_and_then_takes_entries_again() {
 async fn an_engine_that_starts_while_redis_is_full_drains_the_log_and_then_goes_on() {
     let samples = samples();
     let expected = undisturbed(config(), &samples, 200).await;
-    let mut env = start(config()).await;
-    let engine = env.engine().await;
-    let publisher = env.publisher();
-    samples.deliver(&publisher, 0..60).await;
-    env.until_accounted(samples.records(60)).await;
-    env.servers.postgres.stop().unwrap();
-    samples.deliver(&publisher, 60..120).await;
-    engine.until_metric("thicket_records_appended_total", samples.records(120) as f64).await;
-    let redis = env.redis().await;
-    redis.set_config("maxmemory", "1mb").await.unwrap();
+    let (mut env, engine) = full_log(&samples).await;
+    let (publisher, redis) = (env.publisher(), env.redis().await);
     engine.kill();
     samples.deliver(&publisher, 120..200).await;
 

@@ -107,7 +107,8 @@ async fn exported(samples: &Samples) -> (TestEnv, PathBuf, String) {
     (old, file, digest)
 }
 
-/// Runs a command of the deployment and kills it (SIGKILL) once a line of its standard error contains
+/// Runs a command of the deployment and kills it (SIGKILL) once a line of its standard error
+/// contains
 /// `trigger`. Returns whether it was killed before it ended.
 fn killed_at(env: &TestEnv, arguments: &[&str], trigger: &str) -> bool {
     let config = env.path().join("killed.toml");

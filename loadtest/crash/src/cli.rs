@@ -17,12 +17,13 @@ use crate::runner::{Plan, run};
 /// A case publishes some seconds of traffic to an engine on private servers while something goes
 /// wrong: the engine kills itself at a fail point (before and after each append, acknowledgement,
 /// read, score, insert, commit, checkpoint, trim, quarantine, lease renewal, takeover and restore,
-/// between two appends of one flush, and around each step of a notification), a server is killed, a node is frozen for longer than its
-/// lease, a disk is full, a network swallows every packet, a clock jumps, memory is used up, a
-/// later build takes over. Then an engine without faults continues. At the end readings, anomalies,
-/// dead letters and sensors must be, bit for bit, those of an undisturbed engine; no record may be
-/// lost, and the ledger must balance. The receivers of notifications must have been told the same,
-/// in the order of each sensor, with the same key for each repeat.
+/// between two appends of one flush, and around each step of a notification), a server is killed, a
+/// node is frozen for longer than its lease, a disk is full, a network swallows every packet, a
+/// clock jumps, memory is used up, a later build takes over. Then an engine without faults
+/// continues. At the end readings, anomalies, dead letters and sensors must be, bit for bit, those
+/// of an undisturbed engine; no record may be lost, and the ledger must balance. The receivers of
+/// notifications must have been told the same, in the order of each sensor, with the same key for
+/// each repeat.
 ///
 /// Small disks and hosts of their own need the rights of root; without them, these cases are
 /// skipped.

@@ -18,8 +18,8 @@ const ADMIN: &str = "thicket";
 /// The database that the database of every case is a copy of.
 const TEMPLATE: &str = "crash_template";
 
-/// How long nothing may happen until an expected event: on a machine with far more work than cores, a
-/// process may wait half a minute for its turn.
+/// How long nothing may happen until an expected event: on a machine with far more work than cores,
+/// a process may wait half a minute for its turn.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A server that can be killed.

@@ -22,8 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) snapshot: Snapshot,
     /// The number of outcomes in the ledger.
     pub(crate) delivered: u64,
-    /// What the receivers of notifications were told: route, sensor, begin of the anomaly, kind. `None`
-    /// if the case has no receivers.
+    /// What the receivers of notifications were told: route, sensor, begin of the anomaly, kind.
+    /// `None` if the case has no receivers.
     pub(crate) told: Option<BTreeSet<Told>>,
     /// Errors that are visible without the undisturbed run.
     pub(crate) complaints: Vec<String>,

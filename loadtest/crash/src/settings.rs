@@ -33,8 +33,8 @@ pub struct Settings {
     pub alarms_per_week: f64,
 }
 
-/// Returns the client id of the engines of a case with this database. Each case has its own: a broker
-/// that is killed may come back with the session of an earlier case, and with its messages.
+/// Returns the client id of the engines of a case with this database. Each case has its own: a
+/// broker that is killed may come back with the session of an earlier case, and with its messages.
 pub(crate) fn client_id(database: &str) -> String {
     format!("thicket-{database}")
 }
@@ -58,7 +58,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The configuration file of a node with these routes of notifications. PostgreSQL knows the node's sessions by its name.
+    /// The configuration file of a node with these routes of notifications. PostgreSQL knows the
+    /// node's sessions by its name.
     pub fn file(&self, addresses: &Addresses, node: &str, routes: Vec<Value>) -> String {
         let addresses = Addresses {
             postgres: format!("{}?application_name={node}", addresses.postgres),

@@ -1,7 +1,7 @@
 //! The messages that are published: a pure function of a seed. Several sensors over all partitions,
 //! with late and repeated readings, several readings of one second, clocks that go back, missing
-//! fields, arrays, spikes, and malformed messages. Some sensors speak Sparkplug B, with aliases that
-//! change.
+//! fields, arrays, spikes, and malformed messages. Some sensors speak Sparkplug B, with aliases
+//! that change.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,8 +27,9 @@ const BEGIN_AGAIN_AFTER: u32 = 20;
 const ARRAY: usize = 3;
 /// One sensor in this number speaks Sparkplug B.
 const SPARKPLUG_EACH: usize = 5;
-/// Births of such a sensor. Each swaps the aliases of the two fields. Fewer than the engine keeps: after
-/// a loss of the broker, all messages since are published again, without the mark of a redelivery.
+/// Births of such a sensor. Each swaps the aliases of the two fields. Fewer than the engine keeps:
+/// after a loss of the broker, all messages since are published again, without the mark of a
+/// redelivery.
 const BIRTHS: usize = 6;
 /// One sensor in this number ends with readings that are anomalous.
 const OPEN_EACH: usize = 4;

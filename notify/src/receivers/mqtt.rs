@@ -18,7 +18,8 @@ const SENSOR: &str = "{sensor}";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long to wait before connecting again to a broker that is away.
 const RECONNECT: Duration = Duration::from_secs(2);
-/// Maximum number of notifications of a message. They must arrive over a slow link before the timeout.
+/// Maximum number of notifications of a message. They must arrive over a slow link before the
+/// timeout.
 pub(crate) const MAX_MEMBERS: u64 = 50;
 /// Maximum number of MQTT messages that the broker has not acknowledged: two for each notification.
 const IN_FLIGHT: u32 = 2 * MAX_MEMBERS as u32;
@@ -107,8 +108,8 @@ impl MqttReceiver {
         Ok(())
     }
 
-    /// Notes each new connection to the broker, until it is dropped: a broker that was started again may
-    /// have lost retained messages, or have those of an earlier time.
+    /// Notes each new connection to the broker, until it is dropped: a broker that was started
+    /// again may have lost retained messages, or have those of an earlier time.
     pub(crate) async fn watch(&self, route: &str, is_stale: &AtomicBool) {
         let options = self.options("watch", route);
         loop {
@@ -120,8 +121,8 @@ impl MqttReceiver {
         }
     }
 
-    /// Returns the options of a connection with a name of its own: a broker closes an older connection of
-    /// the same name.
+    /// Returns the options of a connection with a name of its own: a broker closes an older
+    /// connection of the same name.
     fn options(&self, purpose: &str, route: &str) -> MqttOptions {
         let own = xxh3_64(route.as_bytes()) ^ u64::from(std::process::id());
         MqttOptions { client_id: format!("thicket-notify-{purpose}-{own:016x}"), ..self.options.clone() }

@@ -66,8 +66,8 @@ fn every_shape_is_json_whatever_the_names_contain() {
     assert!(slack["text"].as_str().unwrap().contains("&lt;!channel&gt;"), "{slack}");
 }
 
-/// Names that try to leave the place of a name: mentions, links, images, markup, JSON, templates, headers,
-/// and characters that are invisible or change the direction of the text.
+/// Names that try to leave the place of a name: mentions, links, images, markup, JSON, templates,
+/// headers, and characters that are invisible or change the direction of the text.
 const HOSTILE: [&str; 12] = [
     "<!channel> <@U012AB3CD> <https://evil.example|click>",
     "@channel @all @here",
@@ -97,8 +97,8 @@ fn assert_plain(text: &str) {
     assert!(!text.is_empty() && !text.chars().any(is_odd), "{text:?}");
 }
 
-/// Slack, "Formatting text for app surfaces": & < > are escaped; it splits a text above 4,000 characters.
-/// Mattermost notifies of @channel and makes links and images of Markdown.
+/// Slack, "Formatting text for app surfaces": & < > are escaped; it splits a text above 4,000
+/// characters. Mattermost notifies of @channel and makes links and images of Markdown.
 fn assert_slack(json: &serde_json::Value) {
     assert_eq!(keys_of(json), ["text"]);
     let text = text_of(json, "/text");
@@ -113,8 +113,8 @@ fn assert_slack(json: &serde_json::Value) {
     assert!(!text.match_indices('@').any(is_mention), "{text}");
 }
 
-/// Microsoft, "Create flows that post adaptive cards": one attachment; at most 28 KB. Text runs are no
-/// Markdown.
+/// Microsoft, "Create flows that post adaptive cards": one attachment; at most 28 KB. Text runs are
+/// no Markdown.
 fn assert_teams(json: &serde_json::Value) {
     assert!(json.to_string().len() <= 28 << 10);
     assert_eq!(text_of(json, "/type"), "message");
@@ -159,8 +159,8 @@ fn assert_pagerduty(json: &serde_json::Value) {
     assert!(json.to_string().len() <= 512 << 10);
 }
 
-/// Alertmanager, `api/v2/openapi.yaml`: an array of alerts; labels and annotations are texts; an alert does
-/// not end before it starts.
+/// Alertmanager, `api/v2/openapi.yaml`: an array of alerts; labels and annotations are texts; an
+/// alert does not end before it starts.
 fn assert_alertmanager(json: &serde_json::Value) {
     for alert in json.as_array().unwrap() {
         assert_eq!(keys_of(alert), ["annotations", "endsAt", "labels", "startsAt"]);

@@ -42,8 +42,8 @@ CREATE TABLE partitions (
 ) WITH (fillfactor = 50);
 
 -- Every configuration that a row was scored with; readings.config refers to it. Written with the
--- first such row. newest_day: no row of a later UTC day refers to it. Once the tables of all days up
--- to that day are dropped, it is deleted.
+-- first such row. newest_day: no row of a later UTC day refers to it. Once the tables of all days
+-- up to that day are dropped, it is deleted.
 CREATE TABLE configs (
     id         bigint PRIMARY KEY,
     settings   text   NOT NULL,
@@ -61,8 +61,8 @@ CREATE TABLE sensors (
     -- Fields beyond the number of names that a detector keeps, counted once per reading and rounded
     -- down to a power of two.
     untracked  bigint      NOT NULL DEFAULT 0,
-    -- The newest UTC day on which it had a reading: no later day table has rows of it. Null: not known.
-    -- Queries for its newest reading begin there, so that they need not look into every day.
+    -- The newest UTC day on which it had a reading: no later day table has rows of it. Null: not
+    -- known. Queries for its newest reading begin there, so that they need not look into every day.
     last_day   date,
     -- The ids of the field sets of its readings, ascending.
     field_sets bigint[]    NOT NULL DEFAULT '{}',
@@ -70,14 +70,14 @@ CREATE TABLE sensors (
 );
 CREATE INDEX sensors_renamed ON sensors (first_name) WHERE first_name IS NOT NULL;
 
--- The fields of each sensor that are scored, and those that are stored only, each with the reason. A
--- sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
--- not_listed: fields does not list it. constant, rare: it did not change, or was seen too seldom, in
--- the readings that decided the fields. limit: the sensor has too many fields. A field without a row
--- is not decided yet. remark: what is remarkable about a scored field. constant: it has never
--- changed. stepwise: it takes few values
--- and stays at each. counts: it only counts up, so it belongs into counters. repeats: it is equal to
--- the field in the column repeats, or an affine function of it.
+-- The fields of each sensor that are scored, and those that are stored only, each with the reason.
+-- A sensor's rows are replaced when they change. excluded: the pattern of exclude matches the name.
+-- not_listed: fields does not list it. constant, rare: it did not change, or was seen too seldom,
+-- in the readings that decided the fields. limit: the sensor has too many fields. A field without a
+-- row is not decided yet. remark: what is remarkable about a scored field. constant: it has never
+-- changed. stepwise: it takes few values and stays at each. counts: it only counts up, so it
+-- belongs into counters. repeats: it is equal to the field in the column repeats, or an affine
+-- function of it.
 CREATE TABLE sensor_fields (
     sensor   bigint NOT NULL,
     field    text   NOT NULL,
@@ -94,11 +94,11 @@ CREATE TABLE field_sets (
     names text[] NOT NULL
 );
 
--- One row per reading. seq numbers the readings of a sensor that its detector has applied, scored or
--- unscored, without gaps. flags: see the view scores and thicket_schema::Flag. era: how often the
--- sensor's time had begun again when the reading was stored (see clock_changes). Within an era, the
--- order by ts is the order by seq. confidence: how far the grade can be trusted. onset: high where
--- something unusual begins.
+-- One row per reading. seq numbers the readings of a sensor that its detector has applied, scored
+-- or unscored, without gaps. flags: see the view scores and thicket_schema::Flag. era: how often
+-- the sensor's time had begun again when the reading was stored (see clock_changes). Within an era,
+-- the order by ts is the order by seq. confidence: how far the grade can be trusted. onset: high
+-- where something unusual begins.
 CREATE TABLE readings (
     sensor     bigint      NOT NULL,
     ts         timestamptz NOT NULL,
@@ -117,7 +117,8 @@ CREATE TABLE readings (
 
 -- Creates the day tables of readings that are missing for the given UTC days. Attaching a table
 -- takes a weaker lock than creating it in place, so queries and inserts on other days continue. The
--- lock lets one writer at a time do it. A role that only reads cannot take it, unlike an advisory lock.
+-- lock lets one writer at a time do it. A role that only reads cannot take it, unlike an advisory
+-- lock.
 CREATE FUNCTION ensure_day_partitions(days date[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     day  date;
@@ -184,9 +185,9 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- Inserts sensors and their field sets: one element per sensor and field set, in the order of the
--- log. field_names: the names of a set, separated by line feeds. sensor_names: their first
--- names. Raises an error if another sensor has the id of one of them, or was renamed to its name, or if another set of names has the id of one of their sets: ids are
--- hashes.
+-- log. field_names: the names of a set, separated by line feeds. sensor_names: their first names.
+-- Raises an error if another sensor has the id of one of them, or was renamed to its name, or if
+-- another set of names has the id of one of their sets: ids are hashes.
 CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
                                field_names text[], first_readings timestamptz[])
 RETURNS void LANGUAGE plpgsql AS $$
@@ -298,12 +299,12 @@ CREATE TABLE applied_labels (
     PRIMARY KEY (sensor, seq, started)
 );
 
--- What people want the owner of a sensor to do, on its way into the log. logged: the log has it, from
--- where the owner does it. A request to forget is deleted when it is done. reset: the detector begins
--- again. forget: everything about the sensor is deleted. save: the detector's checkpoint is saved,
--- because retention needs it. ready: it may go into the log. A command that still deletes rows makes
--- its request ready afterwards. last_day: the sensor's last day when the engine itself made the request
--- to forget it. The request has no effect if the sensor has sent readings since.
+-- What people want the owner of a sensor to do, on its way into the log. logged: the log has it,
+-- from where the owner does it. A request to forget is deleted when it is done. reset: the detector
+-- begins again. forget: everything about the sensor is deleted. save: the detector's checkpoint is
+-- saved, because retention needs it. ready: it may go into the log. A command that still deletes
+-- rows makes its request ready afterwards. last_day: the sensor's last day when the engine itself
+-- made the request to forget it. The request has no effect if the sensor has sent readings since.
 CREATE TABLE sensor_requests (
     id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sensor    bigint      NOT NULL,
@@ -424,7 +425,8 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_unrouted ON notifications (id) WHERE NOT is_routed;
 CREATE INDEX notifications_stored ON notifications (stored);
 
--- The names of forgotten sensors that the outbox still has notifications of. Those that were stored up to
+-- The names of forgotten sensors that the outbox still has notifications of. Those that were stored
+-- up to
 -- `forgotten` are deleted once they are routed.
 CREATE TABLE forgotten_sensors (
     sensor    bigint      PRIMARY KEY,
@@ -432,9 +434,9 @@ CREATE TABLE forgotten_sensors (
     forgotten timestamptz NOT NULL DEFAULT now()
 );
 
--- The routes of the configuration that a node has used. since: notifications that were stored before are
--- not for the route. holder: the node that sends for it, until held_until. The row with an empty name is
--- the lease of the node that distributes the outbox.
+-- The routes of the configuration that a node has used. since: notifications that were stored
+-- before are not for the route. holder: the node that sends for it, until held_until. The row with
+-- an empty name is the lease of the node that distributes the outbox.
 CREATE TABLE notification_routes (
     route      text        PRIMARY KEY,
     since      timestamptz NOT NULL DEFAULT now(),
@@ -523,8 +525,8 @@ FROM readings r
 JOIN sensors s ON s.id = r.sensor
 WHERE r.score IS NOT NULL;
 
--- One row per reading, with what became of it. late: stored without a score, because its sensor had a
--- newer one. unscored: stored without a score for another reason.
+-- One row per reading, with what became of it. late: stored without a score, because its sensor had
+-- a newer one. unscored: stored without a score for another reason.
 CREATE VIEW reading_outcomes AS
 SELECT s.name AS sensor, r.ts,
        CASE WHEN (r.flags & 4) <> 0 THEN 'late'
@@ -557,8 +559,9 @@ LEFT JOIN LATERAL (SELECT r.ts FROM readings r
                      AND r.ts < coalesce((s.last_day + 1)::timestamp AT TIME ZONE 'UTC', 'infinity')
                    ORDER BY r.ts DESC LIMIT 1) newest ON true;
 
--- during: the time range of the event, without an end while the event lasts. An event of a sensor that
--- has fallen silent stays open, because only a reading ends it: see silent_after in sensor_status.
+-- during: the time range of the event, without an end while the event lasts. An event of a sensor
+-- that has fallen silent stays open, because only a reading ends it: see silent_after in
+-- sensor_status.
 CREATE VIEW anomaly_events AS
 SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
        (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,

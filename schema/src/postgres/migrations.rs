@@ -75,8 +75,8 @@ pub async fn pending_migrations(mut connection: AsyncPgConnection) -> Result<Vec
 }
 
 /// Creates the roles `thicket_engine` and `thicket_reader` if they are missing, and grants to them
-/// what `roles.sql` says. Returns whether the reader is kept from locks and large objects, which only
-/// a superuser can do.
+/// what `roles.sql` says. Returns whether the reader is kept from locks and large objects, which
+/// only a superuser can do.
 pub async fn grant_roles(connection: &mut AsyncPgConnection) -> Result<bool, MigrationError> {
     // Without the lock, two processes that grant the same right at the same time fail. PostgreSQL
     // executes the batch in one transaction, whose end releases the lock.

@@ -39,8 +39,8 @@ pub struct CommitBatch {
     pub rows: Vec<LoggedRow>,
     /// Readings that were not newer than their sensor's newest, in the order of the log.
     pub late: Vec<LateReading>,
-    /// Events that began, grew or ended, each in its last state, in the order in which the log first
-    /// mentions them.
+    /// Events that began, grew or ended, each in its last state, in the order in which the log
+    /// first mentions them.
     pub anomalies: Vec<AnomalyRow>,
     /// Dead letters, in the order of the log.
     pub dead_letters: Vec<LoggedDeadLetter>,

@@ -58,14 +58,14 @@ pub async fn days_older_than(
     .await
 }
 
-/// A query for the oldest day that has a table, null if a table is not that of a day: its rows may be
-/// of any day.
+/// A query for the oldest day that has a table, null if a table is not that of a day: its rows may
+/// be of any day.
 pub(super) fn oldest_day_query() -> String {
     format!("SELECT CASE WHEN bool_and(day IS NOT NULL) THEN min(day) END AS day FROM ({DAY_TABLES}) days")
 }
 
-/// Returns the oldest day that has a table, counted as in [`day_of`]; `None` if there is none, or if
-/// a table is not that of a day.
+/// Returns the oldest day that has a table, counted as in [`day_of`]; `None` if there is none, or
+/// if a table is not that of a day.
 pub(super) async fn oldest_day(connection: &mut AsyncPgConnection) -> QueryResult<Option<i32>> {
     #[derive(QueryableByName)]
     struct Day {

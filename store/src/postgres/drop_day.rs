@@ -116,8 +116,8 @@ where
         .await
 }
 
-/// Whether another session held a lock that [`drop_day`] or [`run_with_lock_timeout`] needs for longer
-/// than `lock_timeout`.
+/// Whether another session held a lock that [`drop_day`] or [`run_with_lock_timeout`] needs for
+/// longer than `lock_timeout`.
 pub fn is_lock_timeout(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::Unknown, information)
         if information.constraint_name() == Some(LOCK_TIMEOUT_NAME))

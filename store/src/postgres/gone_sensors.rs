@@ -5,9 +5,9 @@ use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::SensorName;
 
-/// Returns those of the given sensors, by their first names, that have no row in `sensors`, because they were forgotten,
-/// and those whose newest reading is older than `days` days. With `None`, silent sensors are not
-/// gone.
+/// Returns those of the given sensors, by their first names, that have no row in `sensors`, because
+/// they were forgotten, and those whose newest reading is older than `days` days. With `None`,
+/// silent sensors are not gone.
 pub async fn gone_sensors(
     connection: &mut AsyncPgConnection,
     names: &[&str],

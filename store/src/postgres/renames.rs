@@ -1,6 +1,6 @@
 //! Sensors that were renamed. A sensor keeps its first name in the log, in Redis and for its
-//! detector, so its id, partition, rows, checkpoint and scores stay. Only `sensors.name` changes. The
-//! intake replaces the new name in a message by the first name, before the log.
+//! detector, so its id, partition, rows, checkpoint and scores stay. Only `sensors.name` changes.
+//! The intake replaces the new name in a message by the first name, before the log.
 
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use diesel::sql_types::{BigInt, Integer, Text};

@@ -80,8 +80,8 @@ impl SensorRows {
 
 /// Counts the rows of one day table by sensor and era.
 ///
-/// The largest seq before a row is that of the last row with a seq before it, even if late or poison
-/// rows lie between.
+/// The largest seq before a row is that of the last row with a seq before it, even if late or
+/// poison rows lie between.
 pub async fn count_rows_of_day(
     connection: &mut AsyncPgConnection,
     day: &DayTable,

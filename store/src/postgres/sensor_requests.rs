@@ -88,9 +88,9 @@ pub async fn begin_forgetting(connection: &mut AsyncPgConnection, sensor: Sensor
     Ok(row.id)
 }
 
-/// Deletes the rows of a sensor in short transactions, and lets the request to forget it go into the
-/// log. Rows that are stored meanwhile are deleted when the request is done. Returns the number of
-/// deleted rows.
+/// Deletes the rows of a sensor in short transactions, and lets the request to forget it go into
+/// the log. Rows that are stored meanwhile are deleted when the request is done. Returns the number
+/// of deleted rows.
 pub async fn finish_forgetting(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -151,9 +151,9 @@ pub async fn request_saves(connection: &mut AsyncPgConnection, sensors: &[Sensor
     .await
 }
 
-/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as `silent`.
-/// Deletes such requests about sensors that have sent readings since. Returns the number of new
-/// requests.
+/// Requests that sensors be forgotten that have no rows and have sent nothing for as long as
+/// `silent`. Deletes such requests about sensors that have sent readings since. Returns the number
+/// of new requests.
 pub async fn request_forgetting(connection: &mut AsyncPgConnection, silent: Duration) -> QueryResult<usize> {
     sql_query(
         "DELETE FROM sensor_requests q USING sensors s
@@ -284,8 +284,8 @@ pub async fn is_to_forget(pool: &PostgresPool, sensor: SensorId, request: i64) -
     Ok(!found.is_empty())
 }
 
-/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired. Does
-/// nothing if the request is not to be done any more. Returns whether the sensor is forgotten.
+/// Deletes everything that is stored of a sensor, and counts its rows in the ledger as expired.
+/// Does nothing if the request is not to be done any more. Returns whether the sensor is forgotten.
 pub(super) async fn forget(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -318,8 +318,8 @@ pub(super) async fn forget(
     Ok(true)
 }
 
-/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger as
-/// expired. Returns their number.
+/// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger
+/// as expired. Returns their number.
 async fn delete_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

@@ -99,8 +99,8 @@ pub(super) async fn sensors_of_partitions(
     Ok(of)
 }
 
-/// Stores the newest day of each sensor, counted as in [`day_of`](super::day_of), unless a newer one is
-/// stored.
+/// Stores the newest day of each sensor, counted as in [`day_of`](super::day_of), unless a newer
+/// one is stored.
 pub(super) async fn write_last_days(
     connection: &mut AsyncPgConnection,
     days: &BTreeMap<i64, i32>,

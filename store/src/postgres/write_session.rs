@@ -123,9 +123,9 @@ impl WriteSession {
     /// Commits batches in one transaction. Before that, creates the day tables that are missing.
     ///
     /// # Errors
-    /// After an error, the transaction may be committed or not, or still be running. Commit the same
-    /// batches again, or the first of them: the commit waits for the transaction before, and the
-    /// committed positions decide what is applied.
+    /// After an error, the transaction may be committed or not, or still be running. Commit the
+    /// same batches again, or the first of them: the commit waits for the transaction before, and
+    /// the committed positions decide what is applied.
     pub async fn commit(
         &mut self,
         server: impl Into<PostgresServer>,

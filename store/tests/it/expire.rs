@@ -97,7 +97,8 @@ async fn the_quarantine_and_losses_are_bounded_by_age_and_number() {
 async fn configurations_and_field_sets_without_a_reference_are_deleted() {
     let server = start().await;
     let mut connection = server.connect().await;
-    // A transaction that begins to refer to a row has inserted into the table. The deletion gives way.
+    // A transaction that begins to refer to a row has inserted into the table. The deletion gives
+    // way.
     let mut writer = server.connect().await;
     writer
         .batch_execute(
@@ -129,7 +130,8 @@ async fn configurations_and_field_sets_without_a_reference_are_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_and_requests_that_no_replay_needs_are_deleted() {
     let server = start().await;
-    // Sensor 1: all readings of the eras 0 and 1 are before 2026-01-10. Sensor 2: era 1 reaches into it.
+    // Sensor 1: all readings of the eras 0 and 1 are before 2026-01-10. Sensor 2: era 1 reaches
+    // into it.
     server
         .execute(
             "INSERT INTO clock_changes (sensor, era, seq, newest, begins) VALUES

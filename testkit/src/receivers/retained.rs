@@ -12,8 +12,8 @@ const MAX_PACKET: usize = 1 << 20;
 /// A topic that no test publishes to otherwise.
 const MARK: &str = "test/mark";
 
-/// Returns the payloads of the retained messages that match a filter, by topic. `port`: the port of a
-/// private broker.
+/// Returns the payloads of the retained messages that match a filter, by topic. `port`: the port of
+/// a private broker.
 pub async fn retained(port: u16, filter: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let id = format!("retained-{:x}", RandomState::new().build_hasher().finish());
     let mut options = MqttOptions::new(id, "127.0.0.1", port);
@@ -22,8 +22,8 @@ pub async fn retained(port: u16, filter: &str) -> anyhow::Result<BTreeMap<String
     options.set_credentials(user, password);
     let (client, mut event_loop) = AsyncClient::new(options, 10);
     client.subscribe(filter, QoS::AtLeastOnce).await?;
-    // The broker sends the retained messages after the acknowledgement of the subscription, and before
-    // the message that follows.
+    // The broker sends the retained messages after the acknowledgement of the subscription, and
+    // before the message that follows.
     client.subscribe(MARK, QoS::AtLeastOnce).await?;
     client.publish(MARK, QoS::AtLeastOnce, false, "").await?;
     let mut found = BTreeMap::new();

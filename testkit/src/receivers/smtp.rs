@@ -99,8 +99,8 @@ impl Server {
         Ok(())
     }
 
-    /// Speaks SMTP (RFC 5321) on one connection. Returns the stream at STARTTLS (RFC 3207), before which
-    /// a server that `must_upgrade` accepts no mail.
+    /// Speaks SMTP (RFC 5321) on one connection. Returns the stream at STARTTLS (RFC 3207), before
+    /// which a server that `must_upgrade` accepts no mail.
     async fn converse(
         &self,
         stream: Box<dyn Stream>,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Starts a proxy that accepts TLS and forwards to a loopback port. It stops with the test. Returns its
-/// port.
+/// Starts a proxy that accepts TLS and forwards to a loopback port. It stops with the test. Returns
+/// its port.
 pub async fn tls_proxy(to: u16, config: thicket_connect::ServerConfig) -> anyhow::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();

@@ -1,5 +1,5 @@
-//! The sender of notifications is killed at every step, its receiver does not accept them, its node is
-//! taken for dead, or a server is killed.
+//! The sender of notifications is killed at every step, its receiver does not accept them, its node
+//! is taken for dead, or a server is killed.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ fn notified(case: Case) -> Case {
     Case { notified: true, ..case }
 }
 
-/// One engine after another is killed at the same step. All readings are stored before: a reading that is
-/// being scored at the third crash is quarantined as its cause.
+/// One engine after another is killed at the same step. All readings are stored before: a reading
+/// that is being scored at the third crash is quarantined as its cause.
 fn again(name: &str, place: &'static str, times: u32) -> Case {
     let first = Fault { place, count: 1 };
     let stored = [
@@ -88,8 +88,8 @@ fn takeover() -> Case {
     ]))
 }
 
-/// The node that holds the routes is frozen for longer than its lease, and goes on when another one has
-/// taken them.
+/// The node that holds the routes is frozen for longer than its lease, and goes on when another one
+/// has taken them.
 fn frozen() -> Case {
     notified(Case::new("notify-zombie").then([
         Action::Start(Node::A, vec![]),

@@ -23,8 +23,8 @@ const GRAVE: &str = "grave";
 const BROKER: &str = "broker";
 const LEAST_GRADE: f64 = 0.9;
 
-/// Notifications that are not settled. Only the route with the least grade may hold an anomaly that goes
-/// on. Reminders never end.
+/// Notifications that are not settled. Only the route with the least grade may hold an anomaly that
+/// goes on. Reminders never end.
 const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
     + (SELECT count(*) FROM notification_deliveries d LEFT JOIN anomalies a USING (sensor, started)
        WHERE d.kind <> 'reminder' AND (d.state IN ('waiting', 'sending')
@@ -148,8 +148,8 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Checks that the broker retains the anomalies that go on, and no others. A broker that was killed
-    /// gets them again soon.
+    /// Checks that the broker retains the anomalies that go on, and no others. A broker that was
+    /// killed gets them again soon.
     async fn check_retained(&self, tables: &mut Tables) -> anyhow::Result<Vec<String>> {
         let anomalies = "SELECT DISTINCT s.name FROM anomalies a JOIN sensors s ON s.id = a.sensor";
         let known = texts(tables, anomalies).await?;
@@ -174,8 +174,8 @@ impl CaseRun<'_> {
         }
     }
 
-    /// Returns what the receivers were told, except reminders, which follow from the time; `None` without
-    /// receivers.
+    /// Returns what the receivers were told, except reminders, which follow from the time; `None`
+    /// without receivers.
     pub(super) fn told(&self) -> Option<BTreeSet<Told>> {
         let posted = self.environment.receiver().posted();
         let of_route = |route: &str| {

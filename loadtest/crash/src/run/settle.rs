@@ -46,8 +46,8 @@ impl CaseRun<'_> {
         self.stop(node).await
     }
 
-    /// Whether the engines have received everything that was published. Without it, sensors may have
-    /// too few readings for their checkpoints, and that would be the only complaint.
+    /// Whether the engines have received everything that was published. Without it, sensors may
+    /// have too few readings for their checkpoints, and that would be the only complaint.
     async fn everything_has_arrived(&mut self) -> anyhow::Result<bool> {
         let delivered = self.tables().await?.number("SELECT sum(delivered) FROM ledger").await?;
         let published = self.traffic.expected.records;

@@ -56,11 +56,11 @@ struct Waiting {
     waiting: i64,
 }
 
-/// Distributes the oldest notifications of the outbox that a route of `routes`, the routes of this node,
-/// has not seen. `routes_of` returns those that want a notification, each with the site of the sensor. A
-/// route for which `max_waiting` deliveries wait gets no more anomalies that begin. A notification stays
-/// in the outbox until the routes of every node have seen it. Does nothing while another node
-/// distributes, or without routes.
+/// Distributes the oldest notifications of the outbox that a route of `routes`, the routes of this
+/// node, has not seen. `routes_of` returns those that want a notification, each with the site of
+/// the sensor. A route for which `max_waiting` deliveries wait gets no more anomalies that begin. A
+/// notification stays in the outbox until the routes of every node have seen it. Does nothing while
+/// another node distributes, or without routes.
 pub async fn distribute(
     connection: &mut AsyncPgConnection,
     routes: &[String],
@@ -150,8 +150,8 @@ pub async fn distribute(
     Ok(distribution)
 }
 
-/// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of forgotten
-/// sensors: such a sensor may come back with the same anomaly.
+/// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of
+/// forgotten sensors: such a sensor may come back with the same anomaly.
 async fn settle(connection: &mut AsyncPgConnection, routes: &[String]) -> QueryResult<()> {
     sql_query(format!(
         "UPDATE notifications SET is_routed = true

@@ -27,8 +27,9 @@ struct EventRow {
     kinds: Vec<String>,
 }
 
-/// The columns of an [`EventRow`], of a delivery `d`, its anomaly `a` and its label `l`. An anomaly that is
-/// deleted, because its sensor was forgotten, is over; its grade and its number of readings are 0.
+/// The columns of an [`EventRow`], of a delivery `d`, its anomaly `a` and its label `l`. An anomaly
+/// that is deleted, because its sensor was forgotten, is over; its grade and its number of readings
+/// are 0.
 const EVENT: &str =
     "d.sensor, d.started, CASE WHEN a.sensor IS NULL THEN d.changed ELSE a.ended END AS ended,
         coalesce(a.peak_at, d.started) AS peak_at, coalesce(a.peak_score, 0) AS peak_score,
@@ -65,8 +66,9 @@ pub async fn message_events(
     Ok(rows.into_iter().map(MessageEvent::from).collect())
 }
 
-/// Returns the newest anomaly that a route has announced of each sensor, if it goes on or if its end was
-/// announced within `recent`: at most `limit`, by the id of the sensor, those with an id after `after`.
+/// Returns the newest anomaly that a route has announced of each sensor, if it goes on or if its
+/// end was announced within `recent`: at most `limit`, by the id of the sensor, those with an id
+/// after `after`.
 pub async fn announced_states(
     connection: &mut AsyncPgConnection,
     route: &str,
