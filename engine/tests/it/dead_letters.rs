@@ -81,14 +81,17 @@ async fn dead_letters_are_republished_to_their_topic_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_that_was_resolved_is_stored_with_its_own_time() {
     let env = start(config()).await;
-    let _engine = env.engine().await;
+    let engine = env.engine().await;
     let publisher = env.publisher();
     let ts = now_seconds() - 100;
     publisher.publish("sensors/site/a", format!("{{\"ts\":{ts}.5,\"level\":1}}")).await;
     publisher.publish("sensors/site/a", format!("{{\"ts\":{ts}.5,\"level\":2.25}}")).await;
     publisher.publish("sensors/site/a", format!("{{\"ts\":{},\"level\":1}}", ts + 1)).await;
     env.until_accounted(3).await;
+    // An engine that runs knows its last readings.
+    assert!(engine.terminate().await.success());
     env.execute("UPDATE readings SET ts = ts - interval '1 second' WHERE seq = 1").await;
+    let _engine = env.engine().await;
     let done = env.thicket(&["deadletter", "replay", "--reason", "timestamp_conflict"]);
     assert!(done.status.success(), "{}{}", stdout(&done), stderr(&done));
     env.until_accounted(4).await;

@@ -81,7 +81,7 @@ async fn every_difference_is_found_and_named() {
         "WITH gone AS (DELETE FROM readings WHERE sensor = {id} AND seq = 30 RETURNING *) INSERT INTO kept SELECT * FROM gone"
     );
     let back = "WITH back AS (DELETE FROM kept RETURNING *) INSERT INTO readings SELECT * FROM back";
-    assert_found(&env, &keep, back, "scored rows", "59 stored").await;
+    assert_found(&env, &keep, back, "scored rows", "119 stored, 120 by the ledger").await;
     assert_found(&env, &keep, back, "sequences", "sensor s1: gaps or repetitions between seq 1 and 60: 1")
         .await;
     let last = keep.replace("seq = 30", "seq = 60");

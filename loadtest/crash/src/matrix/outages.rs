@@ -144,7 +144,7 @@ fn two_builds() -> Case {
         Action::Stop(Node::B),
         Action::Release(0.7),
         // It takes the messages, and leaves the scoring to the later build.
-        Action::UntilReadyz(Node::A, 503, refused),
+        Action::UntilReadyz(Node::A, 503, "a newer one, which has scored them"),
         Action::UntilLogged(Node::A, refused),
         Action::Build(Build::Later),
         Action::Start(Node::B, vec![]),
