@@ -89,7 +89,7 @@ fn ports_and_probes_are_those_of_the_engine() {
     for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
         let get = &container[probe]["httpGet"];
         assert_eq!(get["port"], port["name"], "{probe}");
-        assert!(http.contains(&format!(".route({}", get["path"])), "{probe}: {get}");
+        assert!(http.contains(&format!("resource({})", get["path"])), "{probe}: {get}");
     }
     let service = &manifests["Service"]["spec"]["ports"][0];
     assert_eq!((&service["targetPort"], &service["port"]), (&port["name"], &port["containerPort"]));
