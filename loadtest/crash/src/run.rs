@@ -22,6 +22,7 @@ mod state;
 use std::path::Path;
 use std::time::Duration;
 
+pub(crate) use notifications::WEB_ROUTES;
 use state::CaseRun;
 
 use crate::case::Case;

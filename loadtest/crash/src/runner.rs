@@ -1,8 +1,8 @@
 //! Runs cases side by side, each worker on servers of its own, compares each with the undisturbed
 //! run, and prints the results.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::environment::{Environment, TIMEOUT};
 use crate::job::{Job, JobResult, Shared};
 use crate::matrix::Mutation;
 use crate::outcome::Outcome;
-use crate::run::run_case;
+use crate::run::{WEB_ROUTES, run_case};
 use crate::traffic::{Shape, Traffic};
 use crate::worker::work;
 
@@ -114,6 +114,9 @@ async fn run_undisturbed(
     if outcome.digest.anomalies.rows == 0 {
         complaints.push("there is no anomaly in it".to_owned());
     }
+    let told = outcome.told.iter().flatten().map(|(route, ..)| route.as_str()).collect::<BTreeSet<_>>();
+    let silent = WEB_ROUTES.into_iter().filter(|route| !told.contains(route));
+    complaints.extend(silent.map(|route| format!("the route {route} was told nothing")));
     if !complaints.is_empty() {
         bail!("the undisturbed run is not what was published: {}\n{}", complaints.join("\n"), report.logs);
     }

@@ -178,7 +178,7 @@ impl CaseRun<'_> {
             if progress.has_ended((owned, self.activity().await)) {
                 let sessions = self.tables().await?.blocking_sessions().await?;
                 bail!(
-                    "node {} does not own all partitions, and nothing has happened for {TAKEOVER_LIMIT:?}\n    {sessions}",
+                    "node {} does not own all partitions, and makes no progress\n    {sessions}",
                     node.name()
                 );
             }

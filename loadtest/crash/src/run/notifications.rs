@@ -19,6 +19,8 @@ const SINGLE: &str = "single";
 const SUMMARY: &str = "summary";
 /// Only anomalies with at least [`LEAST_GRADE`], which [`PENDING`] knows too.
 const GRAVE: &str = "grave";
+/// The routes to the web server.
+pub(crate) const WEB_ROUTES: [&str; 3] = [SINGLE, SUMMARY, GRAVE];
 /// Retained messages.
 const BROKER: &str = "broker";
 const LEAST_GRADE: f64 = 0.9;
@@ -130,14 +132,14 @@ impl CaseRun<'_> {
     pub(super) async fn check_told(&mut self) -> anyhow::Result<()> {
         let mut tables = self.tables().await?;
         let posted = self.environment.receiver().posted();
-        let mut found = repeats_with_another_key(&posted);
+        let mut found = inconsistent_keys(&posted);
         for (what, query) in INCONSISTENCIES {
             let count = tables.number(query).await?;
             if count > 0 {
                 found.push(format!("{count} {what}"));
             }
         }
-        for route in [SINGLE, SUMMARY, GRAVE] {
+        for route in WEB_ROUTES {
             let sent = announced(&mut tables, route).await?;
             found.extend(
                 disorder(&told_by(&posted, route), &sent).map(|text| format!("route {route}: {text}")),
@@ -182,7 +184,7 @@ impl CaseRun<'_> {
             let said = told_by(&posted, route).into_iter();
             said.map(|(sensor, started, kind)| (route.to_owned(), sensor, started, kind)).collect::<Vec<_>>()
         };
-        self.case.notified.then(|| [SINGLE, SUMMARY, GRAVE].into_iter().flat_map(of_route).collect())
+        self.case.notified.then(|| WEB_ROUTES.into_iter().flat_map(of_route).collect())
     }
 }
 
@@ -245,16 +247,47 @@ fn disorder(told: &[Said], sent: &[Said]) -> Option<String> {
     Some(format!("{wrong} was told {:?}, not {:?}", told.get(wrong), sent.get(wrong)))
 }
 
-/// Describes messages with one key that say different things.
-fn repeats_with_another_key(posted: &[Posted]) -> Vec<String> {
-    let mut keys: BTreeMap<(&str, &str), Vec<Said>> = BTreeMap::new();
+/// Describes messages with one key that say different things, and messages that say the same with
+/// different keys. Reminders are several messages that say the same.
+fn inconsistent_keys(posted: &[Posted]) -> Vec<String> {
+    let mut texts: BTreeMap<(&str, &str), Vec<Said>> = BTreeMap::new();
+    let mut keys: BTreeMap<(&str, Said), &str> = BTreeMap::new();
     let mut found = Vec::new();
     for post in posted {
         let said = post.said();
-        let first = keys.entry((&post.path, &post.key)).or_insert_with(|| said.clone());
+        let first = texts.entry((&post.path, &post.key)).or_insert_with(|| said.clone());
         if *first != said {
             found.push(format!("the key {} says {first:?}, and then {said:?}", post.key));
         }
+        for part in said.into_iter().filter(|(_, _, kind)| kind != "reminder") {
+            let first = *keys.entry((&post.path, part.clone())).or_insert(&post.key);
+            if first != post.key {
+                found.push(format!("{part:?} has the key {first}, and then the key {}", post.key));
+            }
+        }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(key: &str, kinds: &[&str]) -> Posted {
+        let body = serde_json::json!({"events": [{"sensor": "a", "started": "1", "kinds": kinds}]});
+        let (path, key) = ("/single".to_owned(), key.to_owned());
+        Posted { path, key, authorization: String::new(), body: body.to_string() }
+    }
+
+    #[test]
+    fn a_repeat_has_the_same_key_and_the_same_text() {
+        let told = [post("1", &["opened"]), post("1", &["opened"]), post("2", &["ended"])];
+        assert!(inconsistent_keys(&told).is_empty());
+        let reminders = [post("1", &["reminder"]), post("2", &["reminder"])];
+        assert!(inconsistent_keys(&reminders).is_empty());
+        let other_text = [post("1", &["opened"]), post("1", &["ended"])];
+        assert_eq!(inconsistent_keys(&other_text).len(), 1);
+        let other_key = [post("1", &["opened"]), post("2", &["opened"])];
+        assert_eq!(inconsistent_keys(&other_key).len(), 1);
+    }
 }

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use thicket_testkit::{EngineProcess, RedisProbe, RemoteHost, Tables, WrongClock};
 use tokio::task::JoinHandle;
 
+use super::progress::Activity;
 use crate::case::{Build, Case, Fault, Node, RATE};
 use crate::environment::{Environment, Workspace};
 use crate::feeder::Feeder;
@@ -47,6 +48,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) locker: Option<Tables>,
     /// When the last disturbance ended, and how many records were delivered until then.
     pub(super) cured: Option<(Instant, i64)>,
+    /// How far the engines were when this was last looked at.
+    pub(super) activity: Activity,
     /// How long recoveries took.
     pub(super) remarks: Vec<String>,
     /// What went wrong without ending the case.
@@ -87,6 +90,7 @@ impl<'a> CaseRun<'a> {
             slow_commits: None,
             locker: None,
             cured: None,
+            activity: Activity::default(),
             remarks: Vec::new(),
             complaints: Vec::new(),
             findings: Vec::new(),
