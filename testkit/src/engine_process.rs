@@ -12,6 +12,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::http::{Response, request};
 use crate::metrics::Metrics;
+use crate::system::free_port;
 use crate::timing::POLL_INTERVAL;
 
 /// How long an engine may take to answer a request.
@@ -192,8 +193,4 @@ impl Drop for EngineProcess {
         // Fails if it has ended already.
         drop(self.kill());
     }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

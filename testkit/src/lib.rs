@@ -25,8 +25,9 @@
 //!   [`wrong_clock`]: a wall clock that jumps. The first two need the rights of root.
 //! - [`receivers`]: receivers of notifications.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
-//! - `http`, `metrics`: a request to the engine, and its metrics. `system`: programs of the system.
-//! - [`timing`]: how often and how long a test waits.
+//! - `http`, `metrics`: a request to the engine, and its metrics. `system`: programs of the system,
+//!   and free ports.
+//! - [`timing`]: how often and how long a test waits: [`until`](timing::until).
 //!
 //! Functions for tests panic, because a test that cannot go on has failed. Functions for the
 //! harness return [`anyhow::Error`], because the harness goes on with its next case.
@@ -74,6 +75,7 @@ pub use samples::Samples;
 pub use silent_proxy::SilentProxy;
 pub use small_disk::SmallDisk;
 pub use snapshot::Snapshot;
+pub use system::free_port;
 pub use tables::Tables;
 pub use thicket_compose::TlsFiles;
 pub use thicket_compose::server::Signal;

@@ -24,6 +24,7 @@ mod newer_build;
 mod notifications;
 mod notify_receivers;
 mod notify_retained;
+mod notify_support;
 mod outages;
 mod passwords;
 mod payloads;

@@ -1,101 +1,20 @@
 //! Notifications: from an anomaly to a receiver, whatever is killed or away meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
-use thicket_schema::SensorName;
-use thicket_testkit::receivers::{Answer, HttpReceiver, Posted, SmtpReceiver, free_port};
+use thicket_testkit::receivers::{Answer, HttpReceiver, Posted, SmtpReceiver};
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv, broker_login, log_lines, receivers};
-use toml::{Table, Value};
+use thicket_testkit::timing::until;
+use thicket_testkit::{Samples, TestEnv, broker_login, free_port, log_lines};
 
+use crate::notify_support::{
+    PENDING, assert_all_said, config, end_anomaly, open_anomaly, retained, route, with,
+};
 use crate::support::{json, start, stderr, stdout};
 
 const SENSORS: usize = 6;
 /// Each sensor has a spike at reading 310.
 const READINGS: i64 = 400;
-pub(crate) const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
-    + (SELECT count(*) FROM notification_deliveries WHERE state IN ('held', 'waiting', 'sending'))";
-const LIMIT: Duration = Duration::from_mins(1);
-
-/// A route without waits.
-pub(crate) fn route(name: &str, url: &str) -> Table {
-    let keys: [(&str, Value); 6] = [
-        ("name", name.into()),
-        ("url", url.into()),
-        ("group_wait", "0s".into()),
-        ("group_interval", "0s".into()),
-        ("max_per_minute", 1_000.into()),
-        ("group_levels", 0.into()),
-    ];
-    keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-pub(crate) fn with(mut route: Table, keys: &[(&str, Value)]) -> Table {
-    route.extend(keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    route
-}
-
-pub(crate) fn config(routes: Vec<Table>) -> Config {
-    let routes: Vec<Value> = routes.into_iter().map(Value::Table).collect();
-    TestEnv::config().small_detector().set("notify.routes", routes)
-}
-
-/// Waits until a condition holds.
-pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < LIMIT, "{what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Stores an anomaly and its notification, as the commit does.
-pub(crate) async fn open_anomaly(env: &TestEnv, sensor: &str, started: i64, grade: f64) {
-    let id = SensorName::new(sensor).unwrap().id();
-    env.execute(&format!(
-        "INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES ({id}, '{sensor}', 1, '{{a}}', now()) ON CONFLICT DO NOTHING;
-         INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters)
-         VALUES ({id}, to_timestamp({started}), to_timestamp({started}), 9, {grade}, 3, '{{a}}', '{{1}}', '{{71}}', '{{44}}', '{{40}}', '{{48}}', '{{false}}');
-         INSERT INTO notifications (sensor, started, kind) VALUES ({id}, to_timestamp({started}), 'opened')"
-    ))
-    .await;
-}
-
-/// Ends an anomaly.
-pub(crate) async fn end_anomaly(env: &TestEnv, sensor: &str, started: i64) {
-    let id = SensorName::new(sensor).unwrap().id();
-    env.execute(&format!(
-        "UPDATE anomalies SET ended = to_timestamp({started} + 60) WHERE sensor = {id} AND started = to_timestamp({started});
-         INSERT INTO notifications (sensor, started, kind) VALUES ({id}, to_timestamp({started}), 'ended')"
-    ))
-    .await;
-}
-
-/// Checks that everything in the outbox was said, in the order of each sensor, and that only equal
-/// messages have equal keys.
-pub(crate) async fn assert_all_said(env: &TestEnv, posted: &[Posted]) {
-    let mut of_keys: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    let mut of_sensors: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for post in posted {
-        let said = post.said();
-        assert_eq!(of_keys.entry(&post.key).or_insert_with(|| said.clone()), &said, "{}", post.key);
-        for (sensor, started, kind) in said {
-            let told = of_sensors.entry(sensor).or_default();
-            if !told.contains(&(started.clone(), kind.clone())) {
-                told.push((started, kind));
-            }
-        }
-    }
-    let mut count = 0;
-    for (sensor, told) in &of_sensors {
-        let mut sorted = told.clone();
-        sorted.sort_by_key(|(started, kind)| (started.clone(), kind == "ended"));
-        assert_eq!(told, &sorted, "{sensor}");
-        count += told.len();
-    }
-    assert_eq!(env.number("SELECT count(*) FROM notifications").await, count as i64);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_killed_tells_everything_in_order_and_repeats_have_the_same_key() {
@@ -112,11 +31,7 @@ async fn an_engine_that_is_killed_tells_everything_in_order_and_repeats_have_the
     samples.deliver(&publisher, 300..READINGS).await;
     for point in points {
         let mut engine = env.launch(&env.base(), &[("THICKET_FAULTS", point)]);
-        let started = Instant::now();
-        while engine.ended().is_none() {
-            assert!(started.elapsed() < LIMIT, "{point}: {}", engine.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until(point, async || engine.ended().is_some()).await;
     }
     let _engine = env.engine().await;
     env.until_accounted(samples.records(READINGS)).await;
@@ -135,7 +50,7 @@ async fn an_engine_that_is_killed_tells_everything_in_order_and_repeats_have_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_away_loses_nothing_and_gets_one_message_for_each_site_afterwards() {
-    let port = free_port();
+    let port = free_port().unwrap();
     let url = format!("http://127.0.0.1:{port}");
     let env = start(config(vec![with(route("hook", &url), &[("group_levels", 1.into())])])).await;
     let engine = env.engine().await;
@@ -191,25 +106,25 @@ async fn a_route_announces_only_what_its_conditions_allow() {
     )
     .await;
     end_anomaly(&env, "site-1/slight", 1_000).await;
-    until("two reminders", || count("site-1/grows", "reminder") >= 2).await;
+    until("two reminders", async || count("site-1/grows", "reminder") >= 2).await;
     let started = "1970-01-01T00:16:40Z";
     assert!(env.thicket(&["anomalies", "label", "site-1/grows", started, "true"]).status.success());
-    until("the label", || count("site-1/grows", "label") == 1).await;
+    until("the label", async || count("site-1/grows", "label") == 1).await;
 
     let silenced = env.thicket(&["notify", "silence", "site-1/quiet", "--for", "1h", "--author", "ada"]);
     assert!(stdout(&silenced).starts_with("silence 1: site-1/quiet until "), "{}", stderr(&silenced));
     open_anomaly(&env, "site-1/quiet", 1_000, 1.0).await;
     open_anomaly(&env, "site-1/loud", 1_000, 1.0).await;
-    until("the other sensor", || count("site-1/loud", "opened") == 1).await;
+    until("the other sensor", async || count("site-1/loud", "opened") == 1).await;
     assert_eq!(count("site-1/quiet", "opened"), 0);
     let silences = json(&env.thicket(&["notify", "silences", "--json"]));
     assert_eq!((&silences[0]["pattern"], &silences[0]["author"]), (&"site-1/quiet".into(), &"ada".into()));
     assert!(env.thicket(&["notify", "unsilence", "1"]).status.success());
     assert_eq!(env.thicket(&["notify", "unsilence", "1"]).status.code(), Some(1));
-    until("the silence is over", || count("site-1/quiet", "opened") == 1).await;
+    until("the silence is over", async || count("site-1/quiet", "opened") == 1).await;
 
     end_anomaly(&env, "site-1/grows", 1_000).await;
-    until("the end", || count("site-1/grows", "ended") == 1).await;
+    until("the end", async || count("site-1/grows", "ended") == 1).await;
     let dropped =
         "SELECT count(*) FROM notification_deliveries WHERE state = 'dropped' AND kind <> 'reminder'";
     env.until(dropped, 2).await;
@@ -225,7 +140,7 @@ async fn a_route_may_have_its_name_from_the_default() {
     let env = start(config(vec![nameless]).set("notify.route.name", "default")).await;
     let _engine = env.engine().await;
     open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
-    until("the message", || receiver.posted().len() == 1).await;
+    until("the message", async || receiver.posted().len() == 1).await;
     assert_eq!(receiver.posted()[0].json()["route"], "default");
 }
 
@@ -254,15 +169,18 @@ async fn another_node_goes_on_when_one_stops() {
     let second = env.launch(&env.base(), &[]);
     second.until_logged(log_lines::SUBSCRIPTION_HELD).await;
     open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
-    until("the first message", || receiver.posted().len() == 1).await;
+    until("the first message", async || receiver.posted().len() == 1).await;
+    // A message that is not noted as sent would be repeated.
+    env.until(PENDING, 0).await;
     first.kill();
     open_anomaly(&env, "site-1/b", 1_000, 1.0).await;
-    until("the second message", || receiver.posted().len() == 2).await;
+    until("the second message", async || receiver.posted().len() == 2).await;
+    env.until(PENDING, 0).await;
     let third = env.launch(&env.base(), &[]);
     third.until_logged(log_lines::SUBSCRIPTION_HELD).await;
     assert!(second.terminate().await.success());
     open_anomaly(&env, "site-1/c", 1_000, 1.0).await;
-    until("the third message", || receiver.posted().len() == 3).await;
+    until("the third message", async || receiver.posted().len() == 3).await;
     assert!(third.terminate().await.success());
     let keys: BTreeSet<String> = receiver.posted().into_iter().map(|post| post.key).collect();
     assert_eq!(keys.len(), 3);
@@ -283,7 +201,7 @@ async fn every_shape_can_be_tested_without_an_engine() {
         route("own", &receiver.url()),
         &[("template", "{{ title }} of {{ message.key | tojson }}".into())],
     );
-    let away = route("away", &format!("http://127.0.0.1:{}", free_port()));
+    let away = route("away", &format!("http://127.0.0.1:{}", free_port().unwrap()));
     let env = start(config(routes.into_iter().chain([own, away]).collect())).await;
     for shape in shapes {
         let tested = env.thicket(&["notify", "test", shape]);
@@ -331,7 +249,7 @@ async fn e_mail_names_the_anomalies() {
     let env = start(config(vec![mail])).await;
     let _engine = env.engine().await;
     open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
-    until("a mail", || server.mails().len() == 1).await;
+    until("a mail", async || server.mails().len() == 1).await;
     let mail = server.mails().remove(0);
     for part in [
         "RCPT TO:<ada@example.org>",
@@ -342,12 +260,6 @@ async fn e_mail_names_the_anomalies() {
     ] {
         assert!(mail.contains(part), "{part}\n{mail}");
     }
-}
-
-/// Returns the retained messages of a filter.
-pub(crate) async fn retained(env: &TestEnv, filter: &str) -> BTreeMap<String, serde_json::Value> {
-    let found = receivers::retained(env.servers.mosquitto.port(), filter).await.unwrap();
-    found.into_iter().map(|(topic, payload)| (topic, serde_json::from_slice(&payload).unwrap())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! The retained messages of a broker that is killed, and of sensors with unusual names.
 
+use thicket_testkit::timing::until;
 use thicket_testkit::{TestEnv, broker_login};
 use toml::{Table, Value};
 
-use crate::notifications::{PENDING, config, end_anomaly, open_anomaly, retained, route, with};
+use crate::notify_support::{PENDING, config, end_anomaly, open_anomaly, retained, route, with};
 use crate::support::start;
 
 /// A route to a broker, with discovery.
@@ -63,11 +64,7 @@ async fn a_broker_that_lost_its_retained_messages_gets_them_again() {
 }
 
 async fn until_shown(env: &TestEnv, topics: &[&str]) {
-    let started = std::time::Instant::now();
-    while shown(env).await != topics {
-        assert!(started.elapsed().as_secs() < 90, "{:?}", shown(env).await);
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    until(&format!("only {topics:?} are retained"), async || shown(env).await == topics).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +104,7 @@ async fn unusual_names_of_sensors_are_topics_and_ids() {
     env.servers.mosquitto.kill().unwrap();
     std::fs::remove_file(env.servers.mosquitto.directory().join("mosquitto.db")).unwrap();
     env.servers.mosquitto.restart_on_same_port().unwrap();
-    let started = std::time::Instant::now();
-    while retained(&env, "thicket/anomalies/#").await.len() < more_than_a_page.len() {
-        assert!(started.elapsed().as_secs() < 90);
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    let all = more_than_a_page.len();
+    until("all are retained", async || retained(&env, "thicket/anomalies/#").await.len() == all).await;
     drop(engine);
 }

@@ -1,8 +1,7 @@
 //! `thicket sensors rename`: a device gets another name, and its series goes on.
 
-use std::time::Duration;
-
 use thicket_testkit::samples::now_seconds;
+use thicket_testkit::timing::until;
 use thicket_testkit::{Config, TestEnv};
 
 use crate::support::{json, start, stderr, stdout};
@@ -29,10 +28,11 @@ async fn publish(env: &TestEnv, sensor: &str, begin: i64, readings: std::ops::Ra
 /// it is a duplicate.
 async fn until_refused(env: &TestEnv, begin: i64, newest: i64) {
     let refused = "SELECT count(*) FROM dead_letters WHERE reason = 'sensor_renamed'";
-    while env.number(refused).await == 0 {
+    until("the engine refuses the old name", async || {
         publish(env, "a", begin, newest..newest + 1).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        env.number(refused).await > 0
+    })
+    .await;
 }
 
 fn rename(env: &TestEnv, old: &str, new: &str) {
@@ -117,12 +117,21 @@ async fn a_name_that_is_taken_is_refused_and_a_forgotten_one_is_free() {
     let letters = "SELECT count(*) FROM dead_letters WHERE reason = 'sensor_renamed'";
     let before = env.number(letters).await;
     let mut next = 30;
-    while env.number("SELECT count(*) FROM sensors").await == 0 {
+    until("the engine knows that the first name is free", async || {
         publish(&env, "a", begin, next..next + 1).await;
         next += 1;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    assert!(env.number(letters).await >= before);
+        env.number("SELECT count(*) FROM sensors").await > 0
+    })
+    .await;
+    // Every reading before the first stored one is a dead letter, and none after it.
+    let end = next + 5;
+    publish(&env, "a", begin, next..end).await;
+    let stored = "FROM readings r JOIN sensors s ON s.id = r.sensor WHERE s.name = 'a'";
+    let settled = format!("(SELECT count(*) {stored}) + ({letters})");
+    env.until(&format!("SELECT {settled}"), before + end - 30).await;
+    let first = format!("SELECT extract(epoch FROM min(r.ts))::int8 - {begin} {stored}");
+    let count = env.number(&format!("SELECT count(*) {stored}")).await;
+    assert_eq!(count, end - env.number(&first).await);
     publish(&env, "b", begin, 0..5).await;
     env.until("SELECT count(*) FROM sensors WHERE first_name IS NULL", 2).await;
     let reconciled = env.thicket(&["reconcile"]);

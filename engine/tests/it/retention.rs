@@ -1,9 +1,8 @@
 //! Days of readings are deleted when they are old enough and no detector needs them to be restored.
 
-use std::time::Duration;
-
 use thicket_schema::SensorName;
 use thicket_testkit::samples::now_seconds;
+use thicket_testkit::timing::until;
 use thicket_testkit::{Config, TestEnv, log_lines};
 
 use crate::support::{start, stdout};
@@ -97,9 +96,8 @@ async fn retention_lets_the_checkpoint_be_saved_that_it_waits_for() {
     let engine = env.engine_with(&two_days()).await;
     engine.until_metric("thicket_retention_kept_partitions", 2.0).await;
     env.until("SELECT count(*) FROM sensor_requests WHERE action = 'save' AND logged", 1).await;
-    while env.redis().await.checkpoint_seq(&sensor).await.unwrap() < 4 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let redis = env.redis().await;
+    until("the checkpoint", async || redis.checkpoint_seq(&sensor).await.unwrap() >= 4).await;
     // The next look at the days.
     assert!(engine.terminate().await.success());
     let engine = env.engine_with(&two_days()).await;

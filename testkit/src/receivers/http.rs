@@ -1,7 +1,7 @@
 //! An HTTP server that notes what is posted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -49,8 +49,6 @@ impl Posted {
 /// A request of any kind, accepted or not.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// When it arrived.
-    pub at: Instant,
     /// The header `Idempotency-Key`.
     pub key: String,
 }
@@ -170,7 +168,7 @@ async fn accept(request: HttpRequest, body: String, state: web::Data<Mutex<State
     let key = header("idempotency-key");
     let answer = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.asked.push(Asked { at: Instant::now(), key: key.clone() });
+        state.asked.push(Asked { key: key.clone() });
         if matches!(state.answer, Answer::Status(200)) {
             let (path, authorization) = (request.path().to_owned(), header("authorization"));
             state.posted.push(Posted { path, key, authorization, body });

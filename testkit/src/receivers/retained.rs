@@ -32,7 +32,10 @@ pub async fn retained(port: u16, filter: &str) -> anyhow::Result<BTreeMap<String
             if message.topic == MARK {
                 return Ok(found);
             }
-            found.insert(message.topic, message.payload.to_vec());
+            // A message that is published meanwhile is not one that the broker has retained.
+            if message.retain {
+                found.insert(message.topic, message.payload.to_vec());
+            }
         }
     }
 }
