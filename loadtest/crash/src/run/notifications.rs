@@ -17,20 +17,21 @@ use crate::outcome::Told;
 const SINGLE: &str = "single";
 /// The anomalies of all sensors become few messages.
 const SUMMARY: &str = "summary";
-/// Only anomalies with at least [`LEAST_GRADE`], which [`PENDING`] knows too.
+/// Only anomalies with at least [`LEAST_GRADE`], which [`PENDING`] knows too: about two thirds of
+/// all.
 const GRAVE: &str = "grave";
 /// The routes to the web server.
 pub(crate) const WEB_ROUTES: [&str; 3] = [SINGLE, SUMMARY, GRAVE];
 /// Retained messages.
 const BROKER: &str = "broker";
-const LEAST_GRADE: f64 = 0.9;
+const LEAST_GRADE: f64 = 0.7;
 
 /// Notifications that are not settled. Only the route with the least grade may hold an anomaly that
 /// goes on. Reminders never end.
 const PENDING: &str = "SELECT (SELECT count(*) FROM notifications WHERE NOT is_routed)
     + (SELECT count(*) FROM notification_deliveries d LEFT JOIN anomalies a USING (sensor, started)
        WHERE d.kind <> 'reminder' AND (d.state IN ('waiting', 'sending')
-             OR d.state = 'held' AND (d.route <> 'grave' OR a.ended IS NOT NULL OR a.peak_grade >= 0.9)))";
+             OR d.state = 'held' AND (d.route <> 'grave' OR a.ended IS NOT NULL OR a.peak_grade >= 0.7)))";
 /// What must not be in the tables once all notifications are settled.
 const INCONSISTENCIES: [(&str, &str); 6] = [
     ("deliveries have failed", "SELECT count(*) FROM notification_deliveries WHERE state = 'failed'"),
