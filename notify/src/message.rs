@@ -14,8 +14,7 @@ const LINE: usize = 300;
 /// Characters of the title. `PagerDuty` takes 1,024.
 const TITLE: usize = 200;
 /// Bytes of the text in Slack's escapes. With the title, Slack takes 4,000 characters, and ntfy
-/// takes
-/// 4,096 bytes.
+/// takes 4,096 bytes.
 const TEXT: usize = 2_800;
 /// Causes that a line names.
 const CAUSES: usize = 2;

@@ -18,7 +18,7 @@ fn samples() -> Samples {
     Samples::new("mic-", SENSORS, now_seconds() - 5_000)
 }
 
-/// Limits the memory of Redis. Its own clients must not be closed for the memory of their buffers.
+/// Limits the memory of Redis.
 async fn limit(env: &TestEnv, maxmemory: &str) {
     env.redis().await.set_config("maxmemory", maxmemory).await.unwrap();
 }

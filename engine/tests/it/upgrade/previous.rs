@@ -74,16 +74,24 @@ impl Previous {
 
     /// Whether an engine of the previous release can go on with what this build has stored:
     /// docs/upgrade.md, "How to go back".
+    ///
+    /// # Panics
+    /// If a version is not found in this tree.
     pub(super) fn can_go_back(&self) -> bool {
-        let root = root();
-        VERSIONS.iter().all(|(file, start)| {
-            let [then, now] = [&self.sources, &root].map(|sources| {
-                let text = std::fs::read_to_string(sources.join(file)).unwrap_or_default();
-                text.split_once(start).and_then(|(_, rest)| Some(rest.split_once(';')?.0.trim().to_owned()))
-            });
-            then.is_some() && then == now
-        })
+        let now = VERSIONS.map(|(file, start)| {
+            let version = version(&root(), file, start);
+            assert!(version.is_some(), "{file} has no text `{start}`: VERSIONS is out of date");
+            version
+        });
+        now == VERSIONS.map(|(file, start)| version(&self.sources, file, start))
     }
+}
+
+/// Returns a version of what is stored; `None` if these sources do not have it at this place.
+fn version(sources: &Path, file: &str, start: &str) -> Option<String> {
+    let text = std::fs::read_to_string(sources.join(file)).ok()?;
+    let (_, rest) = text.split_once(start)?;
+    Some(rest.split_once(';')?.0.trim().to_owned())
 }
 
 fn newest_tag() -> Result<String, String> {
