@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{
-    GroupRules, OutgoingMessage, PostgresConnection, RouteHold, StoreError, change_deliveries,
+    GroupRules, OutgoingMessage, PooledConnection, PostgresConnection, RouteHold, StoreError, change_deliveries,
     compose_message, fail_message, held_deliveries, hold_route, list_silences, message_events,
     message_to_send, release_routes, remind, retry_message, sent_message,
 };
 use thicket_store::{complaints, faults};
+use tokio::sync::watch;
 use wildmatch::WildMatch;
 
 use crate::keys;
 use crate::message::{Message, Origin};
 use crate::receivers::SendError;
-use crate::retained::{Retained, watch};
+use crate::retained::{self, Retained};
 use crate::route::{Moment, Route};
 use crate::shared::Shared;
 
@@ -43,11 +44,12 @@ const SENT_AFTER_ACCEPTED: &str = "rule.sent_after_accepted";
 
 /// Sends until the actor ends.
 pub(crate) async fn run(shared: Shared, route: Route) {
-    // Nothing is known of the broker yet.
-    let is_stale = AtomicBool::new(true);
-    let watched = route.clone();
-    let sender = Sender { shared, route, renewed: None, reminded: None, retained: Retained::new(&is_stale) };
-    tokio::join!(send(sender), watch(&watched, &is_stale));
+    let is_stale = AtomicBool::new(false);
+    let is_held = watch::Sender::new(false);
+    let (watched, observed) = (route.clone(), is_held.subscribe());
+    let retained = Retained::new(&is_stale);
+    let sender = Sender { shared, route, renewed: None, is_held, reminded: None, retained };
+    tokio::join!(send(sender), retained::watch(&watched, &is_stale, observed));
 }
 
 async fn send(mut sender: Sender<'_>) {
@@ -73,6 +75,9 @@ struct Sender<'a> {
     route: Route,
     /// When this node last renewed its hold of the route; `None` while another node holds it.
     renewed: Option<Instant>,
+    /// Whether this node held the route when it last asked. While PostgreSQL does not answer, it
+    /// stays true.
+    is_held: watch::Sender<bool>,
     reminded: Option<Instant>,
     retained: Retained<'a>,
 }
@@ -86,12 +91,21 @@ impl Sender<'_> {
         {
             return Ok(false);
         }
-        if self.retained.is_due(&self.route) {
-            if !self.hold(&mut connection).await? {
-                return Ok(false);
-            }
-            return self.retained.send_page(&self.shared, &self.route, connection).await;
+        if !self.retained.is_due() {
+            return self.send_message(connection).await;
         }
+        if !self.hold(&mut connection).await? {
+            return Ok(false);
+        }
+        let is_accepted = self.retained.send_page(&self.shared, &self.route, connection).await?;
+        // Messages do not wait for the end of a long repetition.
+        let connection = self.shared.connection().await?;
+        Ok(self.send_message(connection).await? || is_accepted)
+    }
+
+    /// Makes the next message, and sends it if it is due. Returns whether there may be more to do
+    /// at once.
+    async fn send_message(&mut self, mut connection: PooledConnection) -> Result<bool, StoreError> {
         self.remind(&mut connection).await?;
         self.decide(&mut connection).await?;
         let config = &self.route.config;
@@ -138,8 +152,10 @@ impl Sender<'_> {
             release_routes(connection, holder).await?;
             hold = hold_route(connection, name, node.as_str(), LEASE).await?;
         }
-        self.renewed = (hold == RouteHold::Held).then(Instant::now);
-        Ok(self.renewed.is_some())
+        let is_held = hold == RouteHold::Held;
+        self.renewed = is_held.then(Instant::now);
+        self.is_held.send_if_modified(|was_held| std::mem::replace(was_held, is_held) != is_held);
+        Ok(is_held)
     }
 
     async fn remind(&mut self, connection: &mut PostgresConnection) -> Result<(), StoreError> {

@@ -484,6 +484,7 @@ CREATE TABLE notification_deliveries (
 );
 CREATE INDEX notification_deliveries_open ON notification_deliveries (route, state, due) WHERE state IN ('held', 'waiting');
 CREATE INDEX notification_deliveries_message ON notification_deliveries (message);
+CREATE INDEX notification_deliveries_announced ON notification_deliveries (route, name, position DESC) WHERE kind = 'opened';
 CREATE INDEX notification_deliveries_changed ON notification_deliveries (changed);
 
 -- Sensors whose anomalies are not announced until a time. pattern: * any text, ? any character.
