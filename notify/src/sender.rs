@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{
-    GroupRules, OutgoingMessage, PooledConnection, PostgresConnection, RouteHold, StoreError, change_deliveries,
-    compose_message, fail_message, held_deliveries, hold_route, list_silences, message_events,
-    message_to_send, release_routes, remind, retry_message, sent_message,
+    FailedAttempt, GroupRules, OutgoingMessage, PooledConnection, PostgresConnection, RouteHold, StoreError,
+    change_deliveries, compose_message, fail_message, held_deliveries, hold_route, list_silences,
+    message_events, message_to_send, release_routes, remind, retry_message, sent_message,
 };
 use thicket_store::{complaints, faults};
 use tokio::sync::watch;
@@ -37,7 +37,7 @@ const REMIND: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
-/// Attempts after which a message that the receiver refuses is given up.
+/// Refusals after which a message is given up.
 const REFUSALS: i32 = 3;
 /// A message counts as sent only when the receiver has accepted it.
 const SENT_AFTER_ACCEPTED: &str = "rule.sent_after_accepted";
@@ -209,15 +209,17 @@ impl Sender<'_> {
             Err(error) => error,
         };
         metrics.notifications.notification_failures.with_label_values(&[route]).inc();
-        let is_refused = matches!(error, SendError::Refused(_)) && outgoing.attempts + 1 >= REFUSALS;
-        if is_refused || outgoing.age >= self.route.config.give_up_after.as_secs_f64() {
+        let is_refused = matches!(error, SendError::Refused(_));
+        let is_hopeless = is_refused && outgoing.refusals + 1 >= REFUSALS;
+        if is_hopeless || outgoing.age >= self.route.config.give_up_after.as_secs_f64() {
             let deliveries = fail_message(&mut connection, outgoing.id, &error.to_string()).await?;
             metrics.notifications.notifications_failed.with_label_values(&[route]).inc_by(deliveries as u64);
             tracing::error!(%error, route, site = outgoing.site, "a notification is given up");
             return Ok(());
         }
         let wait = wait_after(outgoing.attempts, &error);
-        retry_message(&mut connection, outgoing.id, wait, &error.to_string()).await?;
+        let attempt = FailedAttempt { error: &error.to_string(), is_refused, wait };
+        retry_message(&mut connection, outgoing.id, attempt).await?;
         if let Some(repeated) = complaints::due("send a notification", &error) {
             tracing::warn!(%error, route, repeated, "a receiver does not accept a notification; trying again");
         }
