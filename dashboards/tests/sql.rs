@@ -37,7 +37,7 @@ INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES
     (3, 'site-3/meter', 4, '{laeq_db}', '2026-11-22 08:00Z'),
     (4, 'site-4/hourly', 4, '{laeq_db}', '2026-11-22 05:00Z'),
     (5, 'site-5/gone', 4, '{laeq_db}', '2026-11-20 09:59Z'),
-    (-6, 'site-6/expired', 4, '{laeq_db}', '2026-10-20 09:59Z');
+    (6, 'site-6/expired', 4, '{laeq_db}', '2026-10-20 09:59Z');
 INSERT INTO sensor_fields (sensor, field, standing) VALUES (1, 'laeq_db', 'constant'), (1, 'zcr', 'scored');
 INSERT INTO field_sets (id, names) VALUES (10, '{laeq_db,zcr}'), (11, '{laeq_db}');
 INSERT INTO readings (sensor, ts, seq, field_set, \"values\", score, grade, flags) VALUES
@@ -416,12 +416,10 @@ fn days_read(plan: &str) -> BTreeSet<&str> {
 fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
     let mut database = Database::new();
     database.insert(ROWS);
-    // The newest day is 2026-12-05. A sensor has no rows any more.
+    // The newest day is 2026-12-05.
     database.insert(
         "SELECT ensure_day_partitions(ARRAY(SELECT '2025-11-01'::date + n FROM generate_series(0, 399) n));
-         UPDATE sensors SET last_day = CASE id WHEN 5 THEN '2026-11-20'::date ELSE '2026-11-22' END;
-         INSERT INTO sensors (id, name, partition, fields, first_seen, last_day)
-         VALUES (6, 'site-6/expired', 0, '{}', '2025-11-01Z', '2026-11-19');",
+         UPDATE sensors SET last_day = CASE id WHEN 5 THEN '2026-11-20'::date WHEN 6 THEN '2026-11-19' ELSE '2026-11-22' END;",
     );
     database.reader.batch_execute("SET enable_seqscan = off").unwrap();
     for query in sql_queries(SENSORS) {
