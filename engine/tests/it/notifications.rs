@@ -243,7 +243,7 @@ async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     engine.until_metric("thicket_notifications_failed_total", 1.0).await;
     let list = stdout(&env.thicket(&["notify", "list"]));
     assert!(list.contains("failed") && list.contains("attempts: HTTP 422"), "{list}");
-    assert!(env.number(attempts).await >= 1 + 3, "three refusals, whatever else failed before: {list}");
+    assert!(env.number(attempts).await > 3, "three refusals, whatever else failed before: {list}");
     receiver.answer(Answer::Status(200));
     open_anomaly(&env, "site-1/b", 1_000, 1.0).await;
     env.until(PENDING, 0).await;
