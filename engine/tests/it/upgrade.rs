@@ -61,7 +61,8 @@ async fn standby(env: &TestEnv) -> Engine {
 
 /// Prints what is skipped. Not by `eprintln`, which the test's harness hides.
 fn skipped(what: &str) {
-    writeln!(std::io::stderr(), "skipped: {what}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: {what}").unwrap();
 }
 
 /// Two nodes are replaced one by one, and one of them is killed. Then the nodes of the previous
