@@ -74,14 +74,13 @@ async fn in_flight_of(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// Calls `found` with the sensors of every reading after the committed positions, each with a field
-/// set. A sensor is found several times. An entry that cannot be decoded has none.
+/// Calls `found` with the sensors of every reading after the given positions, each with a field set. A sensor is found several times. An entry that cannot be decoded has none.
 pub async fn waiting_sensors(
     reader: &LogReader,
-    committed: &[(PartitionId, Position)],
+    after: &[(PartitionId, Position)],
     mut found: impl FnMut(&SensorName, &FieldSet),
 ) -> Result<(), RedisError> {
-    for part in committed.chunks(PARTITIONS) {
+    for part in after.chunks(PARTITIONS) {
         let mut waiting = reader.read_now(part, 1).await?;
         while !waiting.is_empty() {
             for (_, page) in &waiting {
