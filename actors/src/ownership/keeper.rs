@@ -354,7 +354,7 @@ impl Handler<Refuse> for PartitionKeeper {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, refused: Refuse, _: &mut Context<Self>) -> Self::Result {
-        let Refuse { partition, epoch, entry, cause } = refused;
+        let Refuse { partition, epoch, entry, cause, is_clean } = refused;
         if self.owned.get(&partition) != Some(&epoch) {
             return Box::pin(std::future::ready(()));
         }
@@ -367,7 +367,7 @@ impl Handler<Refuse> for PartitionKeeper {
         }
         let stores = Rc::clone(&self.stores);
         // Everything before the entry is committed.
-        let clean = BTreeMap::from([(partition, epoch)]);
+        let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
         Box::pin(async move { hand_over(&stores, &clean, &[partition]).await })
     }
 }

@@ -98,7 +98,8 @@ async fn a_partition_with_an_entry_of_a_later_build_is_left_and_tried_again_late
     let (mut keeper, _, _) = new_keeper();
     keeper.owned.insert(P, 4);
     let entry = Position { generation: 1, n: 2 };
-    let refuse = |epoch| Refuse { partition: P, epoch, entry, cause: EntryError::UnknownKind(9) };
+    let refuse =
+        |epoch| Refuse { partition: P, epoch, entry, cause: EntryError::UnknownKind(9), is_clean: true };
     drop(keeper.handle(refuse(3), &mut Context::new()));
     assert!(keeper.owned.contains_key(&P), "the entry was read under an earlier epoch");
     drop(keeper.handle(refuse(4), &mut Context::new()));

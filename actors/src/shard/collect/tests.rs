@@ -110,6 +110,6 @@ fn an_entry_of_a_newer_build_is_no_dead_letter_and_ends_the_range() {
     let batch = collect(&QuarantineList::new(), vec![unknown(3), first()]);
     assert!(batch.ranges.is_empty());
     let [refused] = &batch.refused[..] else { panic!("not refused") };
-    assert_eq!((refused.partition, refused.epoch, refused.entry), (P, 5, at(3)));
+    assert_eq!((refused.partition, refused.epoch, refused.position), (P, 5, at(3)));
     assert_eq!(refused.cause, EntryError::UnknownKind(9));
 }
