@@ -96,8 +96,8 @@ pub(super) type Quarantined = BTreeMap<usize, (QuarantineReason, String)>;
 /// Unpacks an entry.
 fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
     #[cfg(feature = "faults")]
-    if let Some(bytes) = super::broken::of_later_format(bytes) {
-        return Entry::decode(&bytes);
+    if thicket_store::faults::reads_later_format() {
+        return Entry::decode_later(bytes);
     }
     Entry::decode(bytes)
 }
