@@ -126,7 +126,7 @@ impl Registry {
         let read = tokio::time::timeout(READ_TIMEOUT, read_registry(&self.pool)).await;
         match read.unwrap_or(Err(StoreError::Silent(READ_TIMEOUT))) {
             Ok(stored) => {
-                self.renames.replace(Renames::new(&stored.renames));
+                self.renames.borrow_mut().replace(stored.renames);
                 // The database has only valid names.
                 let name = |(name, sets): (String, _)| Some((SensorName::new(&name).ok()?, sets));
                 let sensors = stored.sensors.into_iter().filter_map(name).collect();
@@ -160,7 +160,7 @@ impl Registry {
 
     async fn load_renames(&self) {
         match read_renames(&self.pool).await {
-            Ok(renames) => drop(self.renames.replace(Renames::new(&renames))),
+            Ok(renames) => self.renames.borrow_mut().replace(renames),
             Err(error) => {
                 if let Some(repeated) = complaints::due("read the renamed sensors", &error) {
                     tracing::warn!(%error, repeated, "cannot read which sensors were renamed; retrying");
