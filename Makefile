@@ -62,6 +62,7 @@ model: ## Try the protocol's events in every order, with more readings and fault
 lint: ## Check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features rrcf-rs/serde,thicket/faults --locked -- -D warnings
+	cargo clippy -p thicket-compose --test composition_run --locked -- -D warnings
 	cargo check -p rrcf-rs --no-default-features --locked
 
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')

@@ -2,17 +2,20 @@
 //! values: a sensor's name is never a label.
 
 pub mod notifications;
+mod registrar;
 
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry,
+    CounterVec, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 use thicket_detector::{Detection, Marks};
 use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
+
+pub use registrar::MetricsError;
+use registrar::Registrar;
 
 /// Every metric of the engine. A field has the name of its metric, without `thicket_` and `_total`.
 #[derive(Clone, Debug)]
@@ -205,11 +208,6 @@ pub enum Role {
     /// Another node holds the subscriptions. This node takes over when their lease ends.
     Standby,
 }
-
-/// A metric could not be registered: two metrics have the same name.
-#[derive(Debug, thiserror::Error)]
-#[error("metric could not be registered: {0}")]
-pub struct MetricsError(#[from] prometheus::Error);
 
 const APPEND_BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 const COMMIT_BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -510,55 +508,6 @@ fn marks(marks: Marks) -> [(&'static str, bool); 5] {
         ("after_silence", after_silence),
         ("learning_slowed", learning_slowed),
     ]
-}
-
-/// Creates metrics with the prefix `thicket_`, and registers them.
-struct Registrar<'a> {
-    registry: &'a Registry,
-}
-
-impl Registrar<'_> {
-    fn register<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, MetricsError> {
-        self.registry.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
-        self.register(IntCounter::with_opts(options(name, help))?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
-        self.register(IntCounterVec::new(options(name, help), labels)?)
-    }
-
-    fn float_counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, MetricsError> {
-        self.register(CounterVec::new(options(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
-        self.register(IntGauge::with_opts(options(name, help))?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
-        self.register(IntGaugeVec::new(options(name, help), labels)?)
-    }
-
-    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, MetricsError> {
-        self.register(Gauge::with_opts(options(name, help))?)
-    }
-
-    fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, MetricsError> {
-        self.register(GaugeVec::new(options(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram, MetricsError> {
-        let options = HistogramOpts::new(format!("thicket_{name}"), help).buckets(bounds.to_vec());
-        self.register(Histogram::with_opts(options)?)
-    }
-}
-
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(format!("thicket_{name}"), help)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Errors of starting and stopping servers, and what to do about each.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 /// Why a server could not be started, stopped or prepared.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +24,13 @@ pub enum Error {
         /// The last lines of its log.
         log: String,
     },
-    /// The server runs but does not answer.
-    #[error(
-        "{server} has not become ready, without any sign of progress for {seconds} s; its log ends:\n{log}"
-    )]
+    /// The server runs and has not become ready.
+    #[error("{server} has not become ready {limit}; its log ends:\n{log}")]
     NotReady {
         /// Which server.
         server: &'static str,
-        /// How long the caller waited, in seconds.
-        seconds: u64,
+        /// Which limit has passed, such as `within 30 s`.
+        limit: String,
         /// The last lines of its log.
         log: String,
     },
@@ -65,6 +63,16 @@ pub enum Error {
         server: &'static str,
         /// The port.
         port: u16,
+    },
+    /// The server cannot listen at the given address.
+    #[error("{server} cannot listen on {address}: {source}")]
+    AddressUnusable {
+        /// Which server.
+        server: &'static str,
+        /// The address and the port.
+        address: SocketAddr,
+        /// Why: this machine has no such address, or another program listens there.
+        source: io::Error,
     },
     /// A server that root starts runs as a user without privileges, who cannot reach the data
     /// directory.

@@ -2,13 +2,13 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
 };
 
 use crate::{
     account::{hand_over, make_reachable, unprivileged, write_private},
-    error::{Context, Error},
+    error::Error,
     port::Port,
     private::{DEVICE, USER, password},
     process, program,
@@ -21,8 +21,7 @@ use crate::{
 const SETTINGS: &str = include_str!("../mosquitto/mosquitto.conf");
 
 /// A private Mosquitto with `compose/mosquitto/mosquitto.conf`. Clients need a password; their user
-/// is
-/// [`USER`]. Started by root, it runs as the user `mosquitto`, who then owns its directory.
+/// is [`USER`]. Started by root, it runs as the user `mosquitto`, who then owns its directory.
 pub type Mosquitto = Server<MosquittoService>;
 
 /// How to start and probe Mosquitto.
@@ -114,11 +113,17 @@ impl MosquittoService {
     fn listeners(&self, port: u16) -> Result<String, Error> {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let address = self.listen.unwrap_or(loopback);
-        let every = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        if address == loopback || address == every {
+        if address == loopback {
             return Ok(format!("listener {port} {address}"));
         }
-        TcpListener::bind((address, port)).during(|| format!("listen on {address}, port {port}"))?;
+        TcpListener::bind((address, port)).map_err(|source| Error::AddressUnusable {
+            server: Self::NAME,
+            address: SocketAddr::new(address, port),
+            source,
+        })?;
+        if address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+            return Ok(format!("listener {port} {address}"));
+        }
         Ok(format!("listener {port} {loopback}\nlistener {port} {address}"))
     }
 }

@@ -1,5 +1,6 @@
 //! This user's private directory in the system's temporary directory. Several processes share it
-//! for locks on ports, for templates of database clusters, and for the password of all servers.
+//! for locks on ports, for templates of database clusters, and for the password of the servers of
+//! demo and tests.
 
 use std::{
     env,

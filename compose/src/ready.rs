@@ -99,9 +99,9 @@ fn wait_within(
         };
         let Some(watcher) = patience.watcher() else {
             if started.elapsed() >= limit {
-                let log = process.log_tail();
+                let (limit, log) = (format!("within {} s", limit.as_secs()), process.log_tail());
                 process.kill()?;
-                return Err(Error::NotReady { server, seconds: limit.as_secs(), log });
+                return Err(Error::NotReady { server, limit, log });
             }
             wait::pause(FIRST_INTERVAL);
             continue;
@@ -111,9 +111,10 @@ fn wait_within(
             return Err(Error::Cancelled { server });
         }
         if last_sign.elapsed() >= limit {
+            let limit = format!("and has shown no progress for {} s", limit.as_secs());
             let log = process.log_tail();
             process.stop()?;
-            return Err(Error::NotReady { server, seconds: limit.as_secs(), log });
+            return Err(Error::NotReady { server, limit, log });
         }
         let elapsed = started.elapsed();
         if elapsed >= next_report {

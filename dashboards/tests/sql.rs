@@ -27,7 +27,8 @@ const MICROPHONE: &str = "o'hare/microphone-7";
 /// Known rows: a sensor with scored readings in the time range, a late one, and one before the
 /// range; events inside, around and outside of the range; dead letters; a ledger that misses one
 /// message. At the end of the range two sensors report, one of them hourly. Both have an event that
-/// began before the range and goes on. Three sensors are silent, two of them with an open event.
+/// began before the range and goes on. Four sensors are silent: two with an open event, and one of
+/// which the retention has deleted every row.
 const ROWS: &str = "
 SELECT ensure_day_partitions(ARRAY['2026-11-20', '2026-11-21', '2026-11-22', '2026-11-23']::date[]);
 INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES
@@ -35,7 +36,8 @@ INSERT INTO sensors (id, name, partition, fields, first_seen) VALUES
     (2, 'site-2/microphone-1', 4, '{laeq_db}', '2026-11-22 08:00Z'),
     (3, 'site-3/meter', 4, '{laeq_db}', '2026-11-22 08:00Z'),
     (4, 'site-4/hourly', 4, '{laeq_db}', '2026-11-22 05:00Z'),
-    (5, 'site-5/gone', 4, '{laeq_db}', '2026-11-20 09:59Z');
+    (5, 'site-5/gone', 4, '{laeq_db}', '2026-11-20 09:59Z'),
+    (6, 'site-6/expired', 4, '{laeq_db}', '2026-10-20 09:59Z');
 INSERT INTO sensor_fields (sensor, field, standing) VALUES (1, 'laeq_db', 'constant'), (1, 'zcr', 'scored');
 INSERT INTO field_sets (id, names) VALUES (10, '{laeq_db,zcr}'), (11, '{laeq_db}');
 INSERT INTO readings (sensor, ts, seq, field_set, \"values\", score, grade, flags) VALUES
@@ -87,6 +89,7 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
             "site-3/meter",
             "site-4/hourly",
             "site-5/gone",
+            "site-6/expired",
         ],
     ),
     ("variable field", &["field", "zcr", "laeq_db"]),
@@ -101,7 +104,7 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
     ),
     // At the end of the range, the second sensor's last reading is half an hour old, and the first
     // sensor's last reading nearly so.
-    ("Sensors A", &["sensors | silent", "5 | 3"]),
+    ("Sensors A", &["sensors | silent", "6 | 4"]),
     ("Anomalies A", &["events | going on | open, silent | sensors", "8 | 2 | 2 | 5"]),
     (
         "Anomalies over time A",
@@ -169,6 +172,7 @@ const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
             "site-2/microphone-1 | 2026-11-22 10:30:00+00 | 1800.000000 | 600.000000 | 1795332600000 | 1795345200000",
             "o'hare/microphone-7 | 2026-11-22 10:02:05+00 | 3475.000000 | 600.000000 | 1795330925000 | 1795343525000",
             "site-5/gone | 2026-11-20 10:00:00+00 | 176400.000000 | 600.000000 | 1795158000000 | 1795170600000",
+            "site-6/expired | - | - | - | - | -",
         ],
     ),
 ];
@@ -412,12 +416,10 @@ fn days_read(plan: &str) -> BTreeSet<&str> {
 fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
     let mut database = Database::new();
     database.insert(ROWS);
-    // The newest day is 2026-12-05. A sensor has no rows any more.
+    // The newest day is 2026-12-05.
     database.insert(
         "SELECT ensure_day_partitions(ARRAY(SELECT '2025-11-01'::date + n FROM generate_series(0, 399) n));
-         UPDATE sensors SET last_day = CASE id WHEN 5 THEN '2026-11-20'::date ELSE '2026-11-22' END;
-         INSERT INTO sensors (id, name, partition, fields, first_seen, last_day)
-         VALUES (6, 'site-6/expired', 0, '{}', '2025-11-01Z', '2026-11-19');",
+         UPDATE sensors SET last_day = CASE id WHEN 5 THEN '2026-11-20'::date WHEN 6 THEN '2026-11-19' ELSE '2026-11-22' END;",
     );
     database.reader.batch_execute("SET enable_seqscan = off").unwrap();
     for query in sql_queries(SENSORS) {

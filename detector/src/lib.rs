@@ -55,9 +55,10 @@
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //!   `clock_change`: a clock that goes back.
 //! - `scale`, `spread`: a field's running scale, and a running mean with its deviation.
-//! - `durations`, `pace`: how long a field stays at a value, and how fast it changes. `value_table`: the values of a field that takes few of them.
-//!   `new_values`: how rare another one is. `stepwise`: how rare a value, a change and a stay are.
-//!   `steps`: all stepwise fields of a sensor. `watch`: constant fields that are no part of the point.
+//! - `durations`, `pace`: how long a field stays at a value, and how fast it changes.
+//!   `value_table`: the values of a field that takes few of them. `new_values`: how rare another
+//!   one is. `stepwise`: how rare a value, a change and a stay are. `steps`: all stepwise fields of
+//!   a sensor. `watch`: constant fields that are no part of the point.
 //! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
 //!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of
 //!   all fields. `residuals`: the forecasts and courses of all fields, and what they say together.

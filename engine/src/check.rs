@@ -92,15 +92,16 @@ pub(crate) async fn check(config: &Config, args: CheckArgs) -> anyhow::Result<Ex
     if args.offline {
         lines.extend(mqtt::misfits_of(config));
     } else {
-        let (redis, postgres, brokers) =
-            tokio::join!(bounded(redis(config)), bounded(postgres(config)), mqtt::brokers(config));
-        // Without one of the stores, it is said already what is missing.
-        let (maxmemory, fleet) =
-            (redis.as_ref().ok().map(|found| found.1), postgres.as_ref().ok().map(|found| &found.1));
-        let needs = maxmemory.zip(fleet).map(|(maxmemory, fleet)| fleet::needs(config, fleet, maxmemory));
-        let words = |finding: Result<(String, u64), String>| finding.map(|(words, _)| words);
-        lines.push(Line::of("redis", words(redis)));
-        lines.push(Line::of("postgresql", postgres.map(|(words, _)| words)));
+        let (redis, (postgres, fleet), brokers) =
+            tokio::join!(bounded(redis(config)), postgres_and_fleet(config), mqtt::brokers(config));
+        // Without one of the stores, another line says what is missing.
+        let maxmemory = redis.as_ref().ok().map(|found| found.1);
+        let needs = maxmemory.zip(fleet).map(|(maxmemory, fleet)| match fleet {
+            Ok(fleet) => fleet::needs(config, &fleet, maxmemory),
+            Err(problem) => vec![Line::warn("fleet", format!("not known: {problem}"))],
+        });
+        lines.push(Line::of("redis", redis.map(|(words, _)| words)));
+        lines.push(Line::of("postgresql", postgres));
         lines.extend(brokers);
         lines.extend(needs.unwrap_or_default());
     }
@@ -169,13 +170,25 @@ fn checkpoints_that_fit(config: &Config, maxmemory: u64) -> String {
     format!("{bound}, of which checkpoints may take {}{fit}", bytes(budget as f64))
 }
 
-/// Returns the words of the report, and the fleet that the tables show.
-async fn postgres(config: &Config) -> Result<(String, PresentFleet), String> {
+/// Returns the line of PostgreSQL, and the fleet that its tables show. A fleet that takes too long
+/// to count says nothing against the server.
+async fn postgres_and_fleet(config: &Config) -> (Finding, Option<Result<PresentFleet, String>>) {
+    let found = bounded(postgres(config)).await;
+    let fleet = if found.is_ok() { Some(bounded(fleet_of(config)).await) } else { None };
+    (found, fleet)
+}
+
+async fn fleet_of(config: &Config) -> Result<PresentFleet, String> {
+    let mut connection = stores::postgres(config).await.map_err(|error| error.root_cause().to_string())?;
+    present_fleet(&mut connection).await.map_err(|error| error.to_string())
+}
+
+async fn postgres(config: &Config) -> Finding {
     let server = config.postgres.server();
     let away = |error: &dyn std::fmt::Display| {
         format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set postgres.url")
     };
-    let mut connection = stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?;
+    stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?;
     let asked = server.clone();
     let pending = tokio::task::spawn_blocking(move || migrate::pending(&asked)).await;
     let pending =
@@ -185,6 +198,5 @@ async fn postgres(config: &Config) -> Result<(String, PresentFleet), String> {
         return Err(format!("{server}: {migrations} missing; run `thicket migrate`"));
     }
     let security = security::describe(server.verification().ok().flatten());
-    let fleet = present_fleet(&mut connection).await.map_err(|error| format!("{server}: {error}"))?;
-    Ok((format!("the tables are up to date, {security}"), fleet))
+    Ok(format!("the tables are up to date, {security}"))
 }

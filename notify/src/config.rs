@@ -117,3 +117,17 @@ impl RouteProblem {
         Self { key, problem: problem.to_string() }
     }
 }
+
+/// Returns the settings of a route for a test.
+#[cfg(test)]
+pub(crate) fn example() -> RouteConfig {
+    serde_json::from_value(serde_json::json!({
+        "name": "r", "receiver": "webhook", "sensors": "site-1/*", "kinds": ["opened", "ended", "reminder"],
+        "min_grade": 0.0, "min_duration": "0s", "hours": [], "time_zone": "UTC", "remind_every": "0s",
+        "group_levels": 1, "group_wait": "0s", "group_interval": "0s", "max_per_minute": 10, "timeout": "1s",
+        "give_up_after": "1d", "url": "http://127.0.0.1/", "ca": "", "username": "", "password": "",
+        "shape": "json", "template": "", "content_type": "application/json", "token": "", "headers": {},
+        "topic": "a/{sensor}", "home_assistant": "", "from": "", "to": []
+    }))
+    .unwrap()
+}

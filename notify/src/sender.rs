@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{
-    GroupRules, OutgoingMessage, PostgresConnection, RouteHold, StoreError, change_deliveries,
-    compose_message, fail_message, held_deliveries, hold_route, list_silences, message_events,
-    message_to_send, release_routes, remind, retry_message, sent_message,
+    FailedAttempt, GroupRules, OutgoingMessage, PooledConnection, PostgresConnection, RouteHold, StoreError,
+    change_deliveries, compose_message, fail_message, held_deliveries, hold_route, list_silences,
+    message_events, message_to_send, release_routes, remind, retry_message, sent_message,
 };
 use thicket_store::{complaints, faults};
+use tokio::sync::watch;
 use wildmatch::WildMatch;
 
 use crate::keys;
 use crate::message::{Message, Origin};
 use crate::receivers::SendError;
-use crate::retained::{Retained, watch};
+use crate::retained::{self, Retained};
 use crate::route::{Moment, Route};
 use crate::shared::Shared;
 
@@ -36,18 +37,19 @@ const REMIND: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
-/// Attempts after which a message that the receiver refuses is given up.
+/// Refusals after which a message is given up.
 const REFUSALS: i32 = 3;
 /// A message counts as sent only when the receiver has accepted it.
 const SENT_AFTER_ACCEPTED: &str = "rule.sent_after_accepted";
 
 /// Sends until the actor ends.
 pub(crate) async fn run(shared: Shared, route: Route) {
-    // Nothing is known of the broker yet.
-    let is_stale = AtomicBool::new(true);
-    let watched = route.clone();
-    let sender = Sender { shared, route, renewed: None, reminded: None, retained: Retained::new(&is_stale) };
-    tokio::join!(send(sender), watch(&watched, &is_stale));
+    let is_stale = AtomicBool::new(false);
+    let is_held = watch::Sender::new(false);
+    let (watched, observed) = (route.clone(), is_held.subscribe());
+    let retained = Retained::new(&is_stale);
+    let sender = Sender { shared, route, renewed: None, is_held, reminded: None, retained };
+    tokio::join!(send(sender), retained::watch(&watched, &is_stale, observed));
 }
 
 async fn send(mut sender: Sender<'_>) {
@@ -73,6 +75,9 @@ struct Sender<'a> {
     route: Route,
     /// When this node last renewed its hold of the route; `None` while another node holds it.
     renewed: Option<Instant>,
+    /// Whether this node held the route when it last asked. While PostgreSQL does not answer, it
+    /// stays true.
+    is_held: watch::Sender<bool>,
     reminded: Option<Instant>,
     retained: Retained<'a>,
 }
@@ -86,12 +91,21 @@ impl Sender<'_> {
         {
             return Ok(false);
         }
-        if self.retained.is_due(&self.route) {
-            if !self.hold(&mut connection).await? {
-                return Ok(false);
-            }
-            return self.retained.send_page(&self.shared, &self.route, connection).await;
+        if !self.retained.is_due() {
+            return self.send_message(connection).await;
         }
+        if !self.hold(&mut connection).await? {
+            return Ok(false);
+        }
+        let is_accepted = self.retained.send_page(&self.shared, &self.route, connection).await?;
+        // Messages do not wait for the end of a long repetition.
+        let connection = self.shared.connection().await?;
+        Ok(self.send_message(connection).await? || is_accepted)
+    }
+
+    /// Makes the next message, and sends it if it is due. Returns whether there may be more to do
+    /// at once.
+    async fn send_message(&mut self, mut connection: PooledConnection) -> Result<bool, StoreError> {
         self.remind(&mut connection).await?;
         self.decide(&mut connection).await?;
         let config = &self.route.config;
@@ -138,8 +152,10 @@ impl Sender<'_> {
             release_routes(connection, holder).await?;
             hold = hold_route(connection, name, node.as_str(), LEASE).await?;
         }
-        self.renewed = (hold == RouteHold::Held).then(Instant::now);
-        Ok(self.renewed.is_some())
+        let is_held = hold == RouteHold::Held;
+        self.renewed = is_held.then(Instant::now);
+        self.is_held.send_if_modified(|was_held| std::mem::replace(was_held, is_held) != is_held);
+        Ok(is_held)
     }
 
     async fn remind(&mut self, connection: &mut PostgresConnection) -> Result<(), StoreError> {
@@ -193,15 +209,17 @@ impl Sender<'_> {
             Err(error) => error,
         };
         metrics.notifications.notification_failures.with_label_values(&[route]).inc();
-        let is_refused = matches!(error, SendError::Refused(_)) && outgoing.attempts + 1 >= REFUSALS;
-        if is_refused || outgoing.age >= self.route.config.give_up_after.as_secs_f64() {
+        let is_refused = matches!(error, SendError::Refused(_));
+        let is_hopeless = is_refused && outgoing.refusals + 1 >= REFUSALS;
+        if is_hopeless || outgoing.age >= self.route.config.give_up_after.as_secs_f64() {
             let deliveries = fail_message(&mut connection, outgoing.id, &error.to_string()).await?;
             metrics.notifications.notifications_failed.with_label_values(&[route]).inc_by(deliveries as u64);
             tracing::error!(%error, route, site = outgoing.site, "a notification is given up");
             return Ok(());
         }
         let wait = wait_after(outgoing.attempts, &error);
-        retry_message(&mut connection, outgoing.id, wait, &error.to_string()).await?;
+        let attempt = FailedAttempt { error: &error.to_string(), is_refused, wait };
+        retry_message(&mut connection, outgoing.id, attempt).await?;
         if let Some(repeated) = complaints::due("send a notification", &error) {
             tracing::warn!(%error, route, repeated, "a receiver does not accept a notification; trying again");
         }

@@ -2,7 +2,7 @@
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
-use super::{MetricsError, Registrar};
+use super::registrar::{MetricsError, Registrar};
 
 /// The metrics of notifications. A field has the name of its metric, without `thicket_` and
 /// `_total`.

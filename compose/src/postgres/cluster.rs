@@ -37,7 +37,7 @@ pub(super) fn create(
     if partial.exists() {
         fs::remove_dir_all(&partial).during(|| format!("remove {}", partial.display()))?;
     }
-    copy_template(binaries, &partial, account, password)?;
+    copy_template(binaries, &partial, account)?;
     change_password(binaries, &partial, account, password, &UNSYNCED)?;
     fs::rename(&partial, data).during(|| format!("create {}", data.display()))
 }
@@ -68,12 +68,8 @@ fn change_password(
     write_private(&file, password.as_bytes(), account)
 }
 
-fn copy_template(
-    binaries: &Path,
-    target: &Path,
-    account: Option<Account>,
-    password: &str,
-) -> Result<(), Error> {
+/// The template has the password of the demo and the tests: that of a deployment stays in it alone.
+fn copy_template(binaries: &Path, target: &Path, account: Option<Account>) -> Result<(), Error> {
     let directory = private::directory("postgres")?;
     let template = directory.join(template_name(binaries)?);
     if !template.exists() {
@@ -83,7 +79,7 @@ fn copy_template(
         // Another process may have created the template while this process waited for the lock.
         if !template.exists() {
             initialise(binaries, target, account)?;
-            change_password(binaries, target, account, password, &UNSYNCED)?;
+            change_password(binaries, target, account, &private::password()?, &UNSYNCED)?;
             let unfinished = tempfile::tempdir_in(&directory)
                 .during(|| format!("create a directory in {}", directory.display()))?;
             let made = unfinished.path().join("template");

@@ -32,7 +32,6 @@ fn step<T>(name: &str, action: impl FnOnce() -> T) -> T {
 }
 
 #[test]
-#[ignore = "needs a Docker engine: make compose-test"]
 fn the_composition_lives() {
     let image = env::var("THICKET_TEST_IMAGE").expect("make compose-test builds the image and names it");
     let previous = steps::previous_image(&image);

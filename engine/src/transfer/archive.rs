@@ -10,7 +10,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufReader, BufWriter, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +53,16 @@ impl Drop for Partial {
     }
 }
 
+/// Whether a path leads to this open file.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    let opened = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl ArchiveWriter {
     /// Begins an archive. Only the user may read it: it holds every row.
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
@@ -67,10 +77,15 @@ impl ArchiveWriter {
         let file = file.with_context(cannot)?;
         match file.try_lock() {
             // An export that was killed has left a part.
-            Ok(()) => file.set_len(0).with_context(cannot)?,
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another export writes {}", partial.display()),
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
+        // Another export may have ended just now, and given this file its name.
+        if !is_at(&file, &partial).with_context(cannot)? {
+            bail!("another export wrote {}", path.display());
+        }
+        file.set_len(0).with_context(cannot)?;
         let compressed = GzEncoder::new(BufWriter::new(file), Compression::fast());
         Ok(Self {
             builder: tar::Builder::new(compressed),

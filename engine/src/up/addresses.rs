@@ -9,6 +9,7 @@ use thicket_compose::{PortChoice, Ports};
 
 use super::args::UpArgs;
 use super::place::Place;
+use super::private_file;
 
 /// The default ports. Devices publish to the port of MQTT, and Prometheus reads the port of HTTP,
 /// so both are the usual ones. The stores are private: their ports differ from those of services of
@@ -88,7 +89,7 @@ impl SavedPorts {
     /// Writes the ports for the next start.
     pub(super) fn write(self, place: &Place) -> anyhow::Result<()> {
         let path = place.ports();
-        fs::write(&path, serde_json::to_vec(&self)?)
+        private_file::replace(&path, &serde_json::to_string(&self)?)
             .with_context(|| format!("cannot write {}", path.display()))
     }
 }

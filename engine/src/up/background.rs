@@ -63,7 +63,7 @@ pub(super) fn start(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
             }
             bail!("the start failed ({status}); `thicket up --logs{}` shows every log", place.flag());
         }
-        if has_phase(place, Some(child.id()), Phase::Ready) {
+        if !is_stopping && has_phase(place, Some(child.id()), Phase::Ready) {
             return show_ready(place, "ready");
         }
         if is_stopping {

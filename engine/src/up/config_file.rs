@@ -2,14 +2,13 @@
 //! of the private servers in it, on the lines that end with a mark.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use thicket_compose::USER;
 
 use super::place::Place;
+use super::private_file;
 
 /// The comment of the lines that each start replaces.
 const MARK: &str = "# thicket up sets this line";
@@ -217,16 +216,7 @@ fn drop_hidden(keys: &mut toml::Table, hidden: &str) {
 }
 
 fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let partial = path.with_extension("toml.partial");
-    let write = || {
-        // A file that an earlier start left may have another mode.
-        let _ = fs::remove_file(&partial);
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    private_file::replace(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

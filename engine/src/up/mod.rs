@@ -2,7 +2,8 @@
 //! Mosquitto and PostgreSQL of the distribution, and the engine, in one data directory that stays.
 //!
 //! - `args`: the command lines.
-//! - `place`: the data directory and its files.
+//! - `place`: the data directory and its files. `private_file`: writes those that only the user can
+//!   read.
 //! - `addresses`: the ports, which stay the same at the next start.
 //! - `config_file`: `thicket.toml` of the data directory, with the addresses in it.
 //! - `record`: the process that supervises the deployment, for `--status` and `down`.
@@ -29,6 +30,7 @@ mod follow;
 mod foreground;
 mod log_files;
 mod place;
+mod private_file;
 mod record;
 mod secrets;
 pub(crate) mod servers;

@@ -23,12 +23,12 @@ pub(super) fn addresses(place: &Place, ports: SavedPorts) {
         "  publish    XDG_CONFIG_HOME={clients} mosquitto_pub -q 1 -t sensors/kitchen -m '{{\"temperature\":21.5}}'"
     );
     outln!("  commands   eval \"$(thicket up{flag} --env)\"; then: mosquitto_pub, psql, thicket status");
-    let host = match listen {
-        None => "127.0.0.1".to_owned(),
-        Some(address) if address.is_unspecified() => "ADDRESS-OF-THIS-MACHINE".to_owned(),
-        Some(address) => SocketAddr::new(address, mqtt).ip().to_string(),
+    let broker = match listen {
+        None => format!("127.0.0.1:{mqtt}"),
+        Some(address) if address.is_unspecified() => format!("ADDRESS-OF-THIS-MACHINE:{mqtt}"),
+        Some(address) => SocketAddr::new(address, mqtt).to_string(),
     };
-    outln!("  devices    mqtt://{host}:{mqtt}, user {DEVICE}, password: cat {}", password.display());
+    outln!("  devices    mqtt://{broker}, user {DEVICE}, password: cat {}", password.display());
     if listen.is_none() {
         outln!(
             "             this machine only; for the network: thicket down{flag}; thicket up{flag} --listen 0.0.0.0"

@@ -232,14 +232,18 @@ async fn a_route_may_have_its_name_from_the_default() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_refused_is_given_up_and_the_next_ones_are_sent() {
     let receiver = HttpReceiver::start();
-    receiver.answer(Answer::Status(422));
+    receiver.answer(Answer::Status(503));
     let env = start(config(vec![route("hook", &receiver.url())])).await;
     let engine = env.engine().await;
     open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
+    let attempts = "SELECT coalesce(max(attempts), 0) FROM notification_messages";
+    env.until_more_than(attempts, 0).await;
+    receiver.answer(Answer::Status(422));
     env.until("SELECT count(*) FROM notification_deliveries WHERE state = 'failed'", 1).await;
     engine.until_metric("thicket_notifications_failed_total", 1.0).await;
     let list = stdout(&env.thicket(&["notify", "list"]));
-    assert!(list.contains("failed") && list.contains("3 attempts: HTTP 422"), "{list}");
+    assert!(list.contains("failed") && list.contains("attempts: HTTP 422"), "{list}");
+    assert!(env.number(attempts).await > 3, "three refusals, whatever else failed before: {list}");
     receiver.answer(Answer::Status(200));
     open_anomaly(&env, "site-1/b", 1_000, 1.0).await;
     env.until(PENDING, 0).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lettre::message::{Mailbox, header};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::response::{Category, Code, Severity};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -113,7 +114,9 @@ impl Email {
         let mail = self.mail(message).map_err(|error| SendError::Refused(error.to_string()))?;
         match transport.send(mail).await {
             Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => Err(SendError::Refused(error.to_string())),
+            Err(error) if error.status().is_some_and(is_refusal) => {
+                Err(SendError::Refused(error.to_string()))
+            }
             Err(error) => Err(SendError::Unavailable(format!("{error}{}", remedy(&error)))),
         }
     }
@@ -135,14 +138,30 @@ impl Email {
     }
 }
 
+/// Returns whether a server will hardly ever accept a mail that it has answered with this code. A
+/// refused login (530, 535) concerns the settings, not the mail.
+fn is_refusal(code: Code) -> bool {
+    code.severity == Severity::PermanentNegativeCompletion && code.category != Category::Unspecified3
+}
+
 #[cfg(test)]
 mod tests {
+    use lettre::transport::smtp::response::Detail;
     use thicket_schema::Timestamp;
     use thicket_store::postgres::Anomaly;
 
     use super::*;
     use crate::config::ReceiverKind;
     use crate::message::Origin;
+
+    #[test]
+    fn a_refused_login_is_no_refusal_of_the_mail() {
+        let permanent = Severity::PermanentNegativeCompletion;
+        let code = |severity, category| Code::new(severity, category, Detail::Zero);
+        assert!(is_refusal(code(permanent, Category::MailSystem)));
+        assert!(!is_refusal(code(permanent, Category::Unspecified3)));
+        assert!(!is_refusal(code(Severity::TransientNegativeCompletion, Category::MailSystem)));
+    }
 
     #[test]
     fn a_name_adds_no_header_and_no_recipient() {

@@ -1,5 +1,6 @@
 //! A retained message on a topic of each sensor, there while an anomaly goes on.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ const IN_FLIGHT: u32 = 2 * MAX_MEMBERS as u32;
 pub struct MqttReceiver {
     options: MqttOptions,
     topic: String,
+    /// A random number, in the client ids. Two nodes, and two deployments, need different client
+    /// ids: a broker closes the older connection of a client id.
+    own: u64,
     /// The first level of discovery topics of Home Assistant; empty for no discovery.
     home_assistant: String,
 }
@@ -65,11 +69,13 @@ impl MqttReceiver {
             session_expiry: None,
             max_in_flight: IN_FLIGHT,
         };
-        Ok(Self { options, topic: topic.clone(), home_assistant: home_assistant.clone() })
+        // The standard library seeds it by random numbers of the system.
+        let own = RandomState::new().hash_one(name);
+        Ok(Self { options, topic: topic.clone(), own, home_assistant: home_assistant.clone() })
     }
 
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let options = self.options("send", &message.route);
+        let options = self.options("send");
         let (client, mut event_loop) = open(&options).await.map_err(|failure| unavailable(&failure))?;
         let mut unacknowledged = 0_usize;
         for event in &message.events {
@@ -110,8 +116,8 @@ impl MqttReceiver {
 
     /// Notes each new connection to the broker, until it is dropped: a broker that was started
     /// again may have lost retained messages, or have those of an earlier time.
-    pub(crate) async fn watch(&self, route: &str, is_stale: &AtomicBool) {
-        let options = self.options("watch", route);
+    pub(crate) async fn watch(&self, is_stale: &AtomicBool) {
+        let options = self.options("watch");
         loop {
             if let Ok((_client, mut event_loop)) = open(&options).await {
                 is_stale.store(true, Ordering::Relaxed);
@@ -121,11 +127,10 @@ impl MqttReceiver {
         }
     }
 
-    /// Returns the options of a connection with a name of its own: a broker closes an older
-    /// connection of the same name.
-    fn options(&self, purpose: &str, route: &str) -> MqttOptions {
-        let own = xxh3_64(route.as_bytes()) ^ u64::from(std::process::id());
-        MqttOptions { client_id: format!("thicket-notify-{purpose}-{own:016x}"), ..self.options.clone() }
+    /// Returns the options of a connection. Each purpose has a client id of its own.
+    fn options(&self, purpose: &str) -> MqttOptions {
+        let client_id = format!("thicket-notify-{purpose}-{:016x}", self.own);
+        MqttOptions { client_id, ..self.options.clone() }
     }
 
     fn topic_of(&self, event: &Event) -> String {
@@ -166,4 +171,22 @@ fn publish(client: &Client, topic: &str, payload: Vec<u8>) -> Result<(), SendErr
 
 fn unavailable(error: &dyn std::fmt::Display) -> SendError {
     SendError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::example;
+
+    #[test]
+    fn nodes_and_purposes_have_different_client_ids() {
+        let config = RouteConfig { url: "mqtt://127.0.0.1".to_owned(), ..example() };
+        let nodes = [(); 2].map(|()| MqttReceiver::new(&config).unwrap());
+        let options = |node: &MqttReceiver| ["send", "watch"].map(|purpose| node.options(purpose).client_id);
+        let all: BTreeSet<String> = nodes.iter().flat_map(options).collect();
+        assert_eq!(all.len(), 4, "{all:?}");
+        assert_eq!(options(&nodes[0]), options(&nodes[0].clone()));
+    }
 }

@@ -4,23 +4,12 @@ use thicket_schema::SensorId;
 use thicket_store::postgres::DeliveryKey;
 
 use super::*;
+use crate::config::example;
 
 const SECOND: i64 = 1_000_000;
 
-fn config() -> RouteConfig {
-    serde_json::from_value(serde_json::json!({
-        "name": "r", "receiver": "webhook", "sensors": "site-1/*", "kinds": ["opened", "ended", "reminder"],
-        "min_grade": 0.0, "min_duration": "0s", "hours": [], "time_zone": "UTC", "remind_every": "0s",
-        "group_levels": 1, "group_wait": "0s", "group_interval": "0s", "max_per_minute": 10, "timeout": "1s",
-        "give_up_after": "1d", "url": "http://127.0.0.1/", "ca": "", "username": "", "password": "",
-        "shape": "json", "template": "", "content_type": "application/json", "token": "", "headers": {},
-        "topic": "a/{sensor}", "home_assistant": "", "from": "", "to": []
-    }))
-    .unwrap()
-}
-
 fn route(change: impl FnOnce(&mut RouteConfig)) -> Route {
-    let mut config = config();
+    let mut config = example();
     change(&mut config);
     Route::new(config).unwrap()
 }
@@ -117,7 +106,7 @@ fn a_route_takes_the_sensors_of_its_pattern_and_knows_their_site() {
 #[test]
 fn every_wrong_setting_is_named() {
     let key = |change: fn(&mut RouteConfig)| {
-        let mut config = config();
+        let mut config = example();
         change(&mut config);
         Route::new(config).unwrap_err()[0].key
     };

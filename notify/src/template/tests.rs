@@ -41,6 +41,7 @@ fn message(open: i64, events: Vec<MessageEvent>) -> Message {
         site: "site".to_owned(),
         key: "key".to_owned(),
         attempts: 0,
+        refusals: 0,
         age: 0.0,
         is_due: true,
         open,

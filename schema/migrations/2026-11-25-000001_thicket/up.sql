@@ -448,6 +448,7 @@ CREATE TABLE notification_routes (
 );
 
 -- A message to the receiver of a route. Its deliveries never change, so a repeat has the same key.
+-- attempts: the failed ones, and the last one. refusals: those that the receiver refused.
 CREATE TABLE notification_messages (
     id           bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     route        text        NOT NULL,
@@ -455,6 +456,7 @@ CREATE TABLE notification_messages (
     key          text        NOT NULL,
     state        text        NOT NULL DEFAULT 'sending' CHECK (state IN ('sending', 'sent', 'failed')),
     attempts     int         NOT NULL DEFAULT 0,
+    refusals     int         NOT NULL DEFAULT 0,
     next_attempt timestamptz NOT NULL DEFAULT now(),
     created      timestamptz NOT NULL DEFAULT now(),
     changed      timestamptz NOT NULL DEFAULT now(),
@@ -487,6 +489,7 @@ CREATE TABLE notification_deliveries (
 );
 CREATE INDEX notification_deliveries_open ON notification_deliveries (route, state, due) WHERE state IN ('held', 'waiting');
 CREATE INDEX notification_deliveries_message ON notification_deliveries (message);
+CREATE INDEX notification_deliveries_announced ON notification_deliveries (route, name, position DESC) WHERE kind = 'opened';
 CREATE INDEX notification_deliveries_changed ON notification_deliveries (changed);
 
 -- Sensors whose anomalies are not announced until a time. pattern: * any text, ? any character.

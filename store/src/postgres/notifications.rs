@@ -26,8 +26,8 @@ pub use distribution::{Distribution, StoredNotification, distribute};
 pub use events::{MessageEvent, announced_states, message_events};
 pub use kind::NotificationKind;
 pub use messages::{
-    Delivered, GroupRules, Member, OutgoingMessage, compose_message, fail_message, message_to_send,
-    retry_message, sent_message,
+    Delivered, FailedAttempt, GroupRules, Member, OutgoingMessage, compose_message, fail_message,
+    message_to_send, retry_message, sent_message,
 };
 pub(super) use outbox::{announce, announce_forgotten, announce_reshaped};
 pub use routes::{

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use thicket_schema::{PartitionId, Position, SensorId};
 use thicket_store::postgres::{
-    CommitBatch, DeliveryChange, DeliveryState, GroupRules, NotificationKind, RouteHold, WriteSession,
-    change_deliveries, check_deployment, claim, compose_message, distribute, held_deliveries, hold_route,
-    message_events, message_to_send, postgres_pool, purge_notifications, register_routes,
+    CommitBatch, DeliveryChange, DeliveryState, GroupRules, NotificationKind, RouteHold, StoredNotification,
+    WriteSession, announced_states, change_deliveries, check_deployment, claim, compose_message, distribute,
+    held_deliveries, hold_route, message_events, message_to_send, postgres_pool, purge_notifications,
+    register_routes,
 };
 
 use crate::support::PostgresServer;
@@ -144,4 +145,59 @@ async fn the_end_of_an_announced_anomaly_of_a_forgotten_sensor_is_announced() {
         ("site-1/a", [NotificationKind::Ended].as_slice())
     );
     assert!(events[0].anomaly.ended.is_some() && message.open == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_anomaly_has_the_name_and_the_site_of_its_begin_after_a_rename() {
+    let server = start(&["a", "b"]).await;
+    open_anomaly(&server).await;
+    let routes = ["a".to_owned(), "b".to_owned()];
+    // Route a has the sensors of the first site, and route b has all.
+    let routes_of = |notification: &StoredNotification| {
+        let site = notification.sensor.split('/').next().unwrap_or_default().to_owned();
+        let a = (site == "site-1").then(|| ("a".to_owned(), site.clone()));
+        a.into_iter().chain([("b".to_owned(), site)]).collect()
+    };
+    let connection = &mut server.connect().await;
+    distribute(connection, &routes, MAX_WAITING, routes_of).await.unwrap();
+    server
+        .execute(
+            "UPDATE notification_deliveries SET state = 'sent';
+             UPDATE sensors SET name = 'site-2/new', first_name = name;
+             INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters)
+             SELECT sensor, to_timestamp(2000), peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters FROM anomalies;
+             INSERT INTO notifications (sensor, started, kind)
+             VALUES (1, to_timestamp(1000), 'label'), (1, to_timestamp(1000), 'ended'), (1, to_timestamp(2000), 'opened')",
+        )
+        .await;
+    distribute(connection, &routes, MAX_WAITING, routes_of).await.unwrap();
+    let made = "SELECT concat_ws(' ', route, kind, name, site, extract(epoch FROM started)::int)
+        FROM notification_deliveries WHERE state = 'held' ORDER BY position, route";
+    let expected = [
+        "a label site-1/a site-1 1000",
+        "b label site-1/a site-1 1000",
+        "a ended site-1/a site-1 1000",
+        "b ended site-1/a site-1 1000",
+        "b opened site-2/new site-2 2000",
+    ];
+    assert_eq!(server.texts(made).await, expected);
+
+    // A repetition has a page for each name, and includes a message that was given up.
+    server
+        .execute(
+            "UPDATE anomalies SET ended = to_timestamp(1060) WHERE started = to_timestamp(1000);
+             UPDATE notification_deliveries SET state = CASE kind WHEN 'ended' THEN 'failed' ELSE 'sent' END",
+        )
+        .await;
+    let mut after = None;
+    let mut pages = Vec::new();
+    while let [state] = announced_states(connection, "b", Duration::from_hours(1), after.as_deref(), 1)
+        .await
+        .unwrap()
+        .as_slice()
+    {
+        pages.push((state.anomaly.sensor.clone(), state.anomaly.ended.is_some()));
+        after = Some(state.anomaly.sensor.clone());
+    }
+    assert_eq!(pages, [("site-1/a".to_owned(), true), ("site-2/new".to_owned(), false)]);
 }

@@ -48,6 +48,28 @@ struct Row {
     routed_to: Vec<String>,
 }
 
+/// The delivery of the begin of an anomaly.
+#[derive(QueryableByName)]
+struct Begin {
+    /// The notification of the outbox, about the same anomaly.
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    route: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    site: String,
+}
+
+/// A delivery to make.
+#[derive(Debug, PartialEq, Eq)]
+struct Destination {
+    route: String,
+    name: String,
+    site: String,
+}
+
 #[derive(QueryableByName)]
 struct Waiting {
     #[diesel(sql_type = Text)]
@@ -58,7 +80,8 @@ struct Waiting {
 
 /// Distributes the oldest notifications of the outbox that a route of `routes`, the routes of this
 /// node, has not seen. `routes_of` returns those that want a notification, each with the site of
-/// the sensor. A route for which `max_waiting` deliveries wait gets no more anomalies that begin. A
+/// the sensor. What is said of an anomaly later has the name and the site that its begin had, also
+/// if the sensor was renamed meanwhile: by these, a receiver recognises the anomaly. A route for which `max_waiting` deliveries wait gets no more anomalies that begin. A
 /// notification stays in the outbox until the routes of every node have seen it. Does nothing while
 /// another node distributes, or without routes.
 pub async fn distribute(
@@ -94,14 +117,15 @@ pub async fn distribute(
                 settle(connection, routes).await?;
                 return Ok(Distribution::default());
             }
+            let begins = begins_of(connection, &rows, routes).await?;
             let mut waiting = waiting_of_routes(connection).await?;
             let mut distribution = Distribution { notifications: rows.len(), refused: Vec::new() };
             let (mut to, mut ids, mut names, mut sites) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            for Row { id, sensor, started, kind, routed_to } in &rows {
-                let kind = kind_of(kind);
-                let notification = StoredNotification { sensor: sensor.clone(), started: *started, kind };
-                for (route, site) in routes_of(&notification) {
-                    if routed_to.contains(&route) {
+            for row in &rows {
+                let kind = kind_of(&row.kind);
+                let of_row = begins.get(&row.id).map_or(&[][..], Vec::as_slice);
+                for Destination { route, name, site } in destinations(row, of_row, &routes_of) {
+                    if row.routed_to.contains(&route) {
                         continue;
                     }
                     let waiting = waiting.entry(route.clone()).or_default();
@@ -111,8 +135,8 @@ pub async fn distribute(
                     }
                     *waiting += 1;
                     to.push(route);
-                    ids.push(*id);
-                    names.push(sensor.as_str());
+                    ids.push(row.id);
+                    names.push(name);
                     sites.push(site);
                 }
             }
@@ -148,6 +172,57 @@ pub async fn distribute(
         faults::pass("distribute.after");
     }
     Ok(distribution)
+}
+
+/// Returns where a notification goes: to each route that has a delivery of the begin, and to each
+/// further route that wants it.
+fn destinations(
+    row: &Row,
+    begins: &[Begin],
+    routes_of: impl Fn(&StoredNotification) -> Vec<(String, String)>,
+) -> Vec<Destination> {
+    let kind = kind_of(&row.kind);
+    let wanting =
+        |name: &str| routes_of(&StoredNotification { sensor: name.to_owned(), started: row.started, kind });
+    // The end of an announced anomaly is always announced.
+    let is_admitted = |begin: &&Begin| {
+        kind == NotificationKind::Ended || wanting(&begin.name).iter().any(|(route, _)| *route == begin.route)
+    };
+    let of_begin = |begin: &Begin| {
+        let Begin { route, name, site, .. } = begin;
+        Destination { route: route.clone(), name: name.clone(), site: site.clone() }
+    };
+    let mut found: Vec<Destination> = begins.iter().filter(is_admitted).map(of_begin).collect();
+    for (route, site) in wanting(&row.sensor) {
+        if begins.iter().all(|begin| begin.route != route) {
+            found.push(Destination { route, name: row.sensor.clone(), site });
+        }
+    }
+    found
+}
+
+/// Returns the deliveries of the begins of anomalies, by the notifications about them.
+async fn begins_of(
+    connection: &mut AsyncPgConnection,
+    rows: &[Row],
+    routes: &[String],
+) -> QueryResult<BTreeMap<i64, Vec<Begin>>> {
+    let found: Vec<Begin> = sql_query(
+        "SELECT n.id, o.route, o.name, o.site
+         FROM notifications n
+         JOIN notification_deliveries o
+             ON o.route = ANY ($2) AND o.sensor = n.sensor AND o.started = n.started AND o.kind = 'opened' AND o.item = 0
+         WHERE n.id = ANY ($1) AND NOT n.is_routed AND n.kind <> 'opened' ORDER BY n.id, o.route",
+    )
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(routes)
+    .load(connection)
+    .await?;
+    let mut begins: BTreeMap<i64, Vec<Begin>> = BTreeMap::new();
+    for begin in found {
+        begins.entry(begin.id).or_default().push(begin);
+    }
+    Ok(begins)
 }
 
 /// Takes the notifications out of the outbox that all routes in use have seen. Deletes those of

@@ -5,7 +5,6 @@ use std::time::Duration;
 use diesel::sql_types::{Array, BigInt, Double, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::SensorId;
 
 use super::kind::{NotificationKind, kind_of};
 use crate::postgres::anomalies::{Anomaly, JoinedRow};
@@ -66,30 +65,31 @@ pub async fn message_events(
     Ok(rows.into_iter().map(MessageEvent::from).collect())
 }
 
-/// Returns the newest anomaly that a route has announced of each sensor, if it goes on or if its
-/// end was announced within `recent`: at most `limit`, by the id of the sensor, those with an id
-/// after `after`.
+/// Returns the newest anomaly that a route has announced under each name of a sensor, if it goes on
+/// or if its end was announced within `recent`: at most `limit`, by name, those with a name after
+/// `after`. A message that was given up counts as announced: the receiver may show what was before.
 pub async fn announced_states(
     connection: &mut AsyncPgConnection,
     route: &str,
     recent: Duration,
-    after: Option<SensorId>,
+    after: Option<&str>,
     limit: u64,
 ) -> QueryResult<Vec<MessageEvent>> {
     let rows: Vec<EventRow> = sql_query(format!(
         "SELECT {EVENT}
-         FROM (SELECT DISTINCT ON (o.sensor) o.sensor, o.started, o.name, o.position, e.changed, array[o.kind] AS kinds
+         FROM (SELECT DISTINCT ON (o.name) o.sensor, o.started, o.name, o.position, e.changed, array[o.kind] AS kinds
                FROM notification_deliveries o
                LEFT JOIN notification_deliveries e
                    ON e.route = o.route AND e.sensor = o.sensor AND e.started = o.started AND e.kind = 'ended'
                LEFT JOIN anomalies g ON g.sensor = o.sensor AND g.started = o.started AND g.ended IS NULL
-               WHERE o.route = $1 AND o.sensor > coalesce($2, -9223372036854775808) AND o.kind = 'opened' AND o.state = 'sent'
-                 AND (g.sensor IS NOT NULL OR e.state = 'sent' AND e.changed > now() - $3 * interval '1 second')
-               ORDER BY o.sensor, o.position DESC LIMIT $4) d
-         {JOINED} ORDER BY d.sensor"
+               WHERE o.route = $1 AND o.name > coalesce($2, '') AND o.kind = 'opened' AND o.state IN ('sent', 'failed')
+                 AND (g.sensor IS NOT NULL
+                      OR e.state IN ('sent', 'failed') AND e.changed > now() - $3 * interval '1 second')
+               ORDER BY o.name, o.position DESC LIMIT $4) d
+         {JOINED} ORDER BY d.name"
     ))
     .bind::<Text, _>(route)
-    .bind::<Nullable<BigInt>, _>(after.map(|sensor| sensor.0))
+    .bind::<Nullable<Text>, _>(after)
     .bind::<Double, _>(recent.as_secs_f64())
     .bind::<BigInt, _>(limit.cast_signed())
     .load(connection)

@@ -184,6 +184,9 @@ pub struct OutgoingMessage {
     /// Failed attempts.
     #[diesel(sql_type = Integer)]
     pub attempts: i32,
+    /// Those of them that the receiver refused.
+    #[diesel(sql_type = Integer)]
+    pub refusals: i32,
     /// Seconds since it was made.
     #[diesel(sql_type = Double)]
     pub age: f64,
@@ -201,7 +204,7 @@ pub async fn message_to_send(
     route: &str,
 ) -> QueryResult<Option<OutgoingMessage>> {
     let found: Vec<OutgoingMessage> = sql_query(
-        "SELECT m.id, m.site, m.key, m.attempts, extract(epoch FROM now() - m.created)::float8 AS age,
+        "SELECT m.id, m.site, m.key, m.attempts, m.refusals, extract(epoch FROM now() - m.created)::float8 AS age,
                 m.next_attempt <= now() AS is_due,
                 (SELECT count(*) FROM notification_deliveries d
                  JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started AND a.ended IS NULL
@@ -251,21 +254,34 @@ async fn settle(
     .await
 }
 
-/// Notes a failed attempt. The next one is due after `wait`.
+/// A failed attempt to send a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedAttempt<'a> {
+    /// The error.
+    pub error: &'a str,
+    /// Whether the receiver refused the message.
+    pub is_refused: bool,
+    /// The next attempt is due after this time.
+    pub wait: Duration,
+}
+
+/// Notes a failed attempt.
 pub async fn retry_message(
     connection: &mut AsyncPgConnection,
     message: i64,
-    wait: Duration,
-    error: &str,
+    attempt: FailedAttempt<'_>,
 ) -> QueryResult<()> {
+    let FailedAttempt { error, is_refused, wait } = attempt;
     sql_query(
         "UPDATE notification_messages
-         SET attempts = attempts + 1, error = $2, next_attempt = now() + $3 * interval '1 second', changed = now()
+         SET attempts = attempts + 1, refusals = refusals + $4::int, error = $2,
+             next_attempt = now() + $3 * interval '1 second', changed = now()
          WHERE id = $1 AND state = 'sending'",
     )
     .bind::<BigInt, _>(message)
     .bind::<Text, _>(error)
     .bind::<Double, _>(wait.as_secs_f64())
+    .bind::<Bool, _>(is_refused)
     .execute(connection)
     .await?;
     Ok(())
