@@ -112,6 +112,9 @@ pub struct Refuse {
     pub entry: Position,
     /// Why this build cannot apply the entry.
     pub cause: EntryError,
+    /// Whether no entry is suspected of having crashed an earlier owner. Otherwise the next owner
+    /// continues the search for a poison reading.
+    pub is_clean: bool,
 }
 
 /// `Shard` → `PartitionKeeper`: quarantine a reading. Returns true once the entry is durable, false

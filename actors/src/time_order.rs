@@ -22,6 +22,9 @@ pub const MAX_AT_ONE_TIME: i64 = 1_000;
 /// last readings are recognised as duplicates without a question to the database.
 const RECENT: usize = if cfg!(test) { 8 } else { 128 };
 
+/// Maximum number of stored readings of a sensor that are remembered.
+const MAX_RECENT: usize = RECENT + MAX_AT_ONE_TIME as usize;
+
 const MICROS_OF_SECOND: i64 = 1_000_000;
 
 /// How far a reading with its arrival time may be behind the newest one without a new era. A row of
@@ -203,6 +206,12 @@ impl TimeOrder {
         }
         if self.recent_from.is_some_and(|from| ts >= from) {
             self.recent.insert(place, &reading.fields, &reading.values);
+        }
+        // Readings that are not newer than all others add to the recent ones, too.
+        while self.recent.0.len() > MAX_RECENT
+            && let Some((oldest, _)) = self.recent.0.pop_first()
+        {
+            self.recent_from = Some(oldest + 1);
         }
         self.highest = self.highest.max(Some(ts));
         if is_late {

@@ -44,6 +44,8 @@
 mod control;
 mod decode;
 mod encode;
+#[cfg(any(test, feature = "faults"))]
+mod later_build;
 mod layout;
 mod types;
 

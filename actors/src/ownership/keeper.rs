@@ -61,8 +61,6 @@ pub struct PartitionKeeper {
     owned: BTreeMap<PartitionId, i64>,
     /// Partitions that only a later build can process.
     refused: BTreeMap<PartitionId, Refusal>,
-    /// The newest entry of each partition that this build could not apply. It is logged once.
-    unknown_entries: BTreeMap<PartitionId, Position>,
     /// Whether a round is running.
     busy: bool,
     /// Whether the node shuts down.
@@ -76,9 +74,16 @@ pub struct PartitionKeeper {
 enum Refusal {
     /// A later version of the detection algorithm has scored it.
     Algorithm,
-    /// A later build has written the next entry of its log. Tried again from then on: a later build
-    /// may have processed the entry, and may have stopped.
-    Entry(Instant),
+    /// A later build has written an entry of its log. The partition is tried again from time to
+    /// time: a later build may have processed the entry, and may have stopped. This node may own the
+    /// partition meanwhile: until it has read the entry again, or has gone past it.
+    Entry {
+        /// Position of the entry. Each is logged once.
+        entry: Position,
+        /// When the partition is tried again. If this node owns the partition by then, it has gone
+        /// past the entry.
+        until: Instant,
+    },
 }
 
 /// The stores and metrics of the keeper.
@@ -134,7 +139,6 @@ impl PartitionKeeper {
             shards: Vec::new(),
             owned: BTreeMap::new(),
             refused: BTreeMap::new(),
-            unknown_entries: BTreeMap::new(),
             busy: false,
             leaving: false,
             drained: Vec::new(),
@@ -148,6 +152,7 @@ impl PartitionKeeper {
             return;
         }
         self.busy = true;
+        self.end_refusals();
         let stores = Rc::clone(&self.stores);
         let wanted = self.wanted();
         let ask = async move {
@@ -184,20 +189,40 @@ impl PartitionKeeper {
         context.spawn(round);
     }
 
+    /// Ends the refusals of partitions that this node has owned for long enough to have gone past the
+    /// entry. Redis may have lost the entry.
+    fn end_refusals(&mut self) {
+        let (owned, now, before) = (&self.owned, Instant::now(), self.refused.len());
+        self.refused.retain(|partition, refusal| match refusal {
+            Refusal::Entry { until, .. } => now < *until || !owned.contains_key(partition),
+            Refusal::Algorithm => true,
+        });
+        if self.refused.len() < before {
+            self.count_refused();
+        }
+    }
+
+    fn count_refused(&self) {
+        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+    }
+
     /// Returns the partitions whose leases to acquire now: those that it does not own, and those
     /// whose leases were lost.
     fn wanted(&self) -> Vec<PartitionId> {
         let KeeperStores { renewal, keys, .. } = &*self.stores;
         let is_refused = |partition: &PartitionId| match self.refused.get(partition) {
             Some(Refusal::Algorithm) => true,
-            Some(Refusal::Entry(until)) => Instant::now() < *until,
+            Some(Refusal::Entry { until, .. }) => Instant::now() < *until,
             None => false,
         };
-        let all = (0..self.partitions).map(PartitionId).filter(|partition| !is_refused(partition));
-        all.filter(|partition| {
-            !self.owned.contains_key(partition) || renewal.is_lost(&keys.lease(*partition))
-        })
-        .collect()
+        let is_wanted = |partition: &PartitionId| {
+            if self.owned.contains_key(partition) {
+                renewal.is_lost(&keys.lease(*partition))
+            } else {
+                !is_refused(partition)
+            }
+        };
+        (0..self.partitions).map(PartitionId).filter(is_wanted).collect()
     }
 
     /// Revokes the partitions whose leases are lost. Returns the partitions to claim, and the
@@ -273,13 +298,18 @@ impl PartitionKeeper {
         }
         self.refused.extend(refused.iter().map(|&partition| (partition, Refusal::Algorithm)));
         for claimed in claimed {
-            self.refused.remove(&claimed.partition);
+            match self.refused.get_mut(&claimed.partition) {
+                Some(Refusal::Entry { entry, until }) if claimed.position < *entry => {
+                    *until = Instant::now() + RETRY_INTERVAL;
+                }
+                _ => drop(self.refused.remove(&claimed.partition)),
+            }
             self.owned.insert(claimed.partition, claimed.epoch);
             self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
             let assign = &self.shard(claimed.partition).assign;
             send_bounded(assign, Assign(Arc::new(claimed)));
         }
-        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+        self.count_refused();
         self.stores.metrics.refresh();
         Box::pin(async move { stores.release(&refused).await })
     }
@@ -354,20 +384,21 @@ impl Handler<Refuse> for PartitionKeeper {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, refused: Refuse, _: &mut Context<Self>) -> Self::Result {
-        let Refuse { partition, epoch, entry, cause } = refused;
+        let Refuse { partition, epoch, entry, cause, is_clean } = refused;
         if self.owned.get(&partition) != Some(&epoch) {
             return Box::pin(std::future::ready(()));
         }
         self.owned.remove(&partition);
-        self.refused.insert(partition, Refusal::Entry(Instant::now() + RETRY_INTERVAL));
-        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+        let refusal = Refusal::Entry { entry, until: Instant::now() + RETRY_INTERVAL };
+        let before = self.refused.insert(partition, refusal);
+        self.count_refused();
         self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
-        if self.unknown_entries.insert(partition, entry) != Some(entry) {
+        if !matches!(before, Some(Refusal::Entry { entry: before, .. }) if before == entry) {
             tracing::error!(%partition, %entry, error = %cause, "a newer build has written the next entry of this partition; this node leaves the partition to a node of that build");
         }
         let stores = Rc::clone(&self.stores);
         // Everything before the entry is committed.
-        let clean = BTreeMap::from([(partition, epoch)]);
+        let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
         Box::pin(async move { hand_over(&stores, &clean, &[partition]).await })
     }
 }

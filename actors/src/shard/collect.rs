@@ -14,8 +14,6 @@ use thicket_store::postgres::{
 };
 use thicket_store::redis::LogEntry;
 
-use crate::messages::Refuse;
-
 /// The decoded entries of one read.
 #[derive(Debug, Default)]
 pub(super) struct ReadBatch {
@@ -24,7 +22,18 @@ pub(super) struct ReadBatch {
     /// The readings of each sensor.
     pub(super) sensors: Vec<SensorBatch>,
     /// The partitions whose next entry a newer build has written.
-    pub(super) refused: Vec<Refuse>,
+    pub(super) refused: Vec<UnknownEntry>,
+}
+
+/// The next entry of a partition, if only a newer build can apply it.
+#[derive(Debug)]
+pub(super) struct UnknownEntry {
+    pub(super) partition: PartitionId,
+    /// The epoch under which it was read.
+    pub(super) epoch: i64,
+    pub(super) position: Position,
+    /// Why this build cannot apply it.
+    pub(super) cause: EntryError,
 }
 
 /// A range of one partition's log, with a slot for each of its records.
@@ -87,8 +96,8 @@ pub(super) type Quarantined = BTreeMap<usize, (QuarantineReason, String)>;
 /// Unpacks an entry.
 fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
     #[cfg(feature = "faults")]
-    if let Some(bytes) = super::broken::of_later_format(bytes) {
-        return Entry::decode(&bytes);
+    if thicket_store::faults::reads_later_format() {
+        return Entry::decode_later(bytes);
     }
     Entry::decode(bytes)
 }
@@ -128,7 +137,7 @@ impl LogRange {
 pub(super) struct Collector {
     ranges: Vec<LogRange>,
     sensors: Vec<Gathered>,
-    refused: Vec<Refuse>,
+    refused: Vec<UnknownEntry>,
     index_of: BTreeMap<SensorName, usize>,
 }
 
@@ -172,7 +181,7 @@ impl Collector {
                     if range.to != read {
                         break;
                     }
-                    self.refused.push(Refuse { partition, epoch, entry: position, cause });
+                    self.refused.push(UnknownEntry { partition, epoch, position, cause });
                     return;
                 }
                 Err(error) => {

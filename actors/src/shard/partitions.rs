@@ -75,6 +75,11 @@ impl Partition {
         self.known.borrow_mut().remove(&sensor);
     }
 
+    /// Whether no entry is suspected of having crashed an earlier owner.
+    pub(super) fn is_clean(&self) -> bool {
+        self.readiness == Readiness::Ready(None)
+    }
+
     /// Returns the search for a poison reading, if there is one.
     pub(super) const fn search(&self) -> Option<PoisonSearch> {
         match self.readiness {
@@ -257,8 +262,11 @@ mod tests {
         let partitions = new_partitions(false);
         let search = PoisonSearch::new(None, at(2), Some(at(6)));
         partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(search));
+        let is_clean = || partitions.get(P, Partition::is_clean);
         assert!(!partitions.end_search(P, at(5)));
+        assert_eq!(is_clean(), Some(false));
         assert!(partitions.end_search(P, at(6)));
+        assert_eq!(is_clean(), Some(true));
         assert!(!partitions.end_search(P, at(6)), "it has ended before");
     }
 }

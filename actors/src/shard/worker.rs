@@ -13,7 +13,7 @@ use thicket_store::retry::Backoff;
 use tokio::sync::{oneshot, watch};
 
 use super::assemble::assemble;
-use super::collect::{Collector, LogRange, ReadBatch, SensorBatch, cut_at_control};
+use super::collect::{Collector, LogRange, ReadBatch, SensorBatch, UnknownEntry, cut_at_control};
 use super::detector_pool::{DetectorPool, DueCheckpoint};
 use super::housekeeping::Housekeeping;
 use super::options::ShardContext;
@@ -106,9 +106,7 @@ impl ShardWorker {
             self.apply_control(range).await;
         }
         let (scored, mut checkpoints) = self.score(&batch).await;
-        for refused in std::mem::take(&mut batch.refused) {
-            self.refuse(refused).await;
-        }
+        let refused = std::mem::take(&mut batch.refused);
         for range in batch.ranges {
             let partition = range.partition;
             if !self.advance(&range, &batch.sensors) {
@@ -123,6 +121,9 @@ impl ShardWorker {
             if forgets {
                 self.partitions.wait_for_commits(partition).await;
             }
+        }
+        for refused in refused {
+            self.refuse(refused).await;
         }
         next_count(partitions, entries as u64, records)
     }
@@ -298,13 +299,15 @@ impl ShardWorker {
     }
 
     /// Leaves a partition to a newer build, once everything before the entry is committed.
-    async fn refuse(&self, refused: Refuse) {
-        let Refuse { partition, epoch, .. } = refused;
+    async fn refuse(&self, unknown: UnknownEntry) {
+        let UnknownEntry { partition, epoch, position, cause } = unknown;
         self.partitions.wait_for_commits(partition).await;
         if self.partitions.is_current(partition, epoch) {
+            let is_clean = self.partitions.get(partition, Partition::is_clean).unwrap_or(false);
+            let refuse = Refuse { partition, epoch, entry: position, cause, is_clean };
             self.close(partition);
             #[expect(clippy::disallowed_methods, reason = "one per partition until it is assigned again")]
-            self.context.peers.refuse.do_send(refused);
+            self.context.peers.refuse.do_send(refuse);
         }
     }
 

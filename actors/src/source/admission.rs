@@ -120,16 +120,7 @@ impl Admission {
     /// Takes over a sensor with its fields from the log, where an earlier holder of the
     /// subscription has admitted it.
     pub(super) fn note(&mut self, sensor: &SensorName, fields: &FieldSet, now: i64) {
-        self.remember(fields);
-        let known = self.sensors.entry(sensor.id().0).or_insert_with(|| Known {
-            name: sensor.as_str().into(),
-            field_sets: Vec::new(),
-            admitted: Some(now),
-            new_days: (0, 0),
-        });
-        if &*known.name == sensor.as_str() && !known.field_sets.contains(&fields.id()) {
-            known.field_sets.push(fields.id());
-        }
+        self.know(sensor, fields, now);
     }
 
     /// Admits a reading that arrived at `now`, in µs since the Unix epoch, or refuses it.
@@ -156,23 +147,28 @@ impl Admission {
         self.check_fields(reading)?;
         let hour = now.div_euclid(HOUR);
         let new_days = self.check_day(reading, is_past_day, hour)?;
-        self.remember(&reading.fields);
         self.days.insert(day);
-        let is_new = !self.sensors.contains_key(&id);
-        if is_new {
+        if !self.sensors.contains_key(&id) {
             self.tokens.0 -= SECOND;
         }
-        let known = self.sensors.entry(id).or_insert_with(|| Known {
-            name: reading.sensor.as_str().into(),
+        self.know(&reading.sensor, &reading.fields, now).new_days = new_days;
+        Ok(())
+    }
+
+    /// Returns what is known of a sensor, which may be new, after adding a field set to it. Another
+    /// sensor with its id stays as it is.
+    fn know(&mut self, sensor: &SensorName, fields: &FieldSet, now: i64) -> &mut Known {
+        self.remember(fields);
+        let known = self.sensors.entry(sensor.id().0).or_insert_with(|| Known {
+            name: sensor.as_str().into(),
             field_sets: Vec::new(),
             admitted: Some(now),
             new_days: (0, 0),
         });
-        if !known.field_sets.contains(&set) {
-            known.field_sets.push(set);
+        if &*known.name == sensor.as_str() && !known.field_sets.contains(&fields.id()) {
+            known.field_sets.push(fields.id());
         }
-        known.new_days = new_days;
-        Ok(())
+        known
     }
 
     /// Refuses a sensor with the id of another one, and a new sensor beyond the limits.

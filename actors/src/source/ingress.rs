@@ -89,8 +89,10 @@ impl MqttIngress {
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
         let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, limits, detectors } =
             peers;
+        // The decoders of all brokers have the same number.
+        let partitions = brokers.first().map_or(0, |broker| broker.decode.partitions);
         let log = LogReader::new(redis.clone(), redis.clone(), names.clone());
-        let registry = Rc::new(Registry::new(pool.clone(), log, limits));
+        let registry = Rc::new(Registry::new(pool.clone(), log, partitions, limits));
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use thicket_schema::{DeadLetter, FieldSet, Item, PartitionId, Record, SensorName};
+use thicket_schema::{DeadLetter, FieldSet, Item, PartitionId, Position, Record, SensorName};
 use thicket_store::complaints;
-use thicket_store::postgres::{PostgresPool, StoreError, committed_positions, read_registry, read_renames};
+use thicket_store::postgres::{PostgresPool, StoreError, read_registry, read_renames};
 use thicket_store::redis::{LogReader, RedisError, waiting_sensors};
 
 use super::admission::{Admission, AdmissionLimits, Refusal, Stored};
@@ -33,8 +33,6 @@ const LOG_TIMEOUT: Duration = Duration::from_mins(2);
 enum LogError {
     #[error("redis: {0}")]
     Redis(#[from] RedisError),
-    #[error(transparent)]
-    Positions(#[from] StoreError),
     #[error("no answer in time")]
     Slow,
 }
@@ -52,80 +50,89 @@ pub struct IntakeLimits {
 pub(super) struct Registry {
     pool: PostgresPool,
     log: LogReader,
+    /// The beginning of the log of every partition.
+    log_starts: Vec<(PartitionId, Position)>,
     admission: RefCell<Admission>,
     letters: RefCell<LetterRate>,
     renames: RefCell<Renames>,
-    is_loaded: Cell<bool>,
-    /// Whether the log was read since this node took the subscriptions over.
-    knows_log: Cell<bool>,
+    /// How often this node has taken the subscriptions over.
+    takeovers: Cell<u64>,
+    /// The takeover after which the log was read.
+    log_read: Cell<Option<u64>>,
+    /// The takeover after which PostgreSQL was last read.
+    loaded: Cell<Option<u64>>,
 }
 
 impl Registry {
-    pub(super) fn new(pool: PostgresPool, log: LogReader, limits: IntakeLimits) -> Self {
+    pub(super) fn new(pool: PostgresPool, log: LogReader, partitions: u16, limits: IntakeLimits) -> Self {
         Self {
             pool,
             log,
+            log_starts: (0..partitions).map(|id| (PartitionId(id), Position::default())).collect(),
             admission: RefCell::new(Admission::new(limits.admission)),
             letters: RefCell::new(LetterRate::new(limits.dead_letters_per_second)),
             renames: RefCell::default(),
-            is_loaded: Cell::new(false),
-            knows_log: Cell::new(false),
+            takeovers: Cell::new(0),
+            log_read: Cell::new(None),
+            loaded: Cell::new(None),
         }
     }
 
-    /// Reads the log and what is stored, unless both were read before and this node has held the
-    /// subscriptions since: otherwise `is_outdated` is set. Returns whether messages may be taken:
-    /// without PostgreSQL, they go to the log, too, unless this process has never read it.
+    /// Records that this node has taken the subscriptions over: another node may have admitted
+    /// sensors since the last read.
+    pub(super) fn outdate(&self) {
+        self.takeovers.set(self.takeovers.get() + 1);
+    }
+
+    /// Reads the log and what is stored, unless both were read since the last takeover. Returns
+    /// whether messages may be taken. If PostgreSQL does not answer, they go to the log, too, unless
+    /// this process has never read it.
     ///
     /// The log must be closed to earlier holders of the subscriptions.
-    pub(super) async fn ensure(&self, is_outdated: bool) -> bool {
-        if is_outdated {
-            self.knows_log.set(false);
-        }
+    pub(super) async fn ensure(&self) -> bool {
+        let takeover = Some(self.takeovers.get());
         // What is committed and trimmed after the read of the log is stored by then.
-        if !self.knows_log.get() && !self.read_log().await {
-            return false;
+        if self.log_read.get() != takeover {
+            if !self.read_log().await {
+                return false;
+            }
+            self.log_read.set(takeover);
         }
-        if is_outdated || !self.is_loaded.get() {
+        if self.loaded.get() != takeover {
             self.load().await;
         }
-        self.is_loaded.get()
+        self.loaded.get().is_some()
     }
 
-    /// Admits the sensors of all readings in the log that are not committed. Returns false if Redis
-    /// does not answer.
+    /// Admits the sensors of all readings in the log. Returns false if Redis does not answer. The
+    /// log begins near the committed positions, so PostgreSQL is not asked for them.
     async fn read_log(&self) -> bool {
         let now = Utc::now().timestamp_micros();
-        let reading = async {
-            let committed = committed_positions(&self.pool).await?;
-            let note = |sensor: &SensorName, fields: &FieldSet| {
-                self.admission.borrow_mut().note(sensor, fields, now);
-            };
-            Ok(waiting_sensors(&self.log, &committed, note).await?)
+        let note = |sensor: &SensorName, fields: &FieldSet| {
+            self.admission.borrow_mut().note(sensor, fields, now);
         };
-        match tokio::time::timeout(LOG_TIMEOUT, reading).await.unwrap_or(Err(LogError::Slow)) {
-            Ok(()) => self.knows_log.set(true),
-            Err(error) => {
-                if let Some(repeated) = complaints::due("read the sensors in the log", &error) {
-                    tracing::warn!(%error, repeated, "cannot read which sensors are in the log; retrying");
-                }
-                return matches!(error, LogError::Positions(_));
-            }
+        let reading = async { Ok(waiting_sensors(&self.log, &self.log_starts, note).await?) };
+        let read = tokio::time::timeout(LOG_TIMEOUT, reading).await.unwrap_or(Err(LogError::Slow));
+        if let Err(error) = &read
+            && let Some(repeated) = complaints::due("read the sensors in the log", error)
+        {
+            tracing::warn!(%error, repeated, "cannot read which sensors are in the log; retrying");
         }
-        true
+        read.is_ok()
     }
 
     async fn load(&self) {
+        let takeover = self.takeovers.get();
         let read = tokio::time::timeout(READ_TIMEOUT, read_registry(&self.pool)).await;
         match read.unwrap_or(Err(StoreError::Silent(READ_TIMEOUT))) {
             Ok(stored) => {
-                self.renames.replace(Renames::new(&stored.renames));
+                self.renames.borrow_mut().replace(stored.renames);
                 // The database has only valid names.
                 let name = |(name, sets): (String, _)| Some((SensorName::new(&name).ok()?, sets));
                 let sensors = stored.sensors.into_iter().filter_map(name).collect();
                 let stored = Stored { sensors, field_sets: stored.field_sets, days: stored.days };
                 self.admission.borrow_mut().refresh(stored, Utc::now().timestamp_micros());
-                self.is_loaded.set(true);
+                self.loaded.set(Some(takeover));
             }
             Err(error) => {
                 if let Some(repeated) = complaints::due("read the sensors", &error) {
@@ -140,10 +147,12 @@ impl Registry {
         let mut last_read = Instant::now();
         loop {
             tokio::time::sleep(RENAMES_INTERVAL).await;
-            if last_read.elapsed() >= INTERVAL {
+            // PostgreSQL may have been away at the last takeover.
+            let is_outdated = self.loaded.get().is_some_and(|loaded| loaded != self.takeovers.get());
+            if is_outdated || last_read.elapsed() >= INTERVAL {
                 self.load().await;
                 last_read = Instant::now();
-            } else if self.is_loaded.get() {
+            } else if self.loaded.get().is_some() {
                 self.load_renames().await;
             }
         }
@@ -151,7 +160,7 @@ impl Registry {
 
     async fn load_renames(&self) {
         match read_renames(&self.pool).await {
-            Ok(renames) => drop(self.renames.replace(Renames::new(&renames))),
+            Ok(renames) => self.renames.borrow_mut().replace(renames),
             Err(error) => {
                 if let Some(repeated) = complaints::due("read the renamed sensors", &error) {
                     tracing::warn!(%error, repeated, "cannot read which sensors were renamed; retrying");

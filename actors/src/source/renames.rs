@@ -17,11 +17,12 @@ enum Meaning {
 /// The names of the sensors that were renamed.
 #[derive(Debug, Default)]
 pub(super) struct Renames {
+    stored: Vec<Rename>,
     meanings: HashMap<SensorName, Meaning>,
 }
 
 impl Renames {
-    pub(super) fn new(renames: &[Rename]) -> Self {
+    pub(super) fn new(renames: Vec<Rename>) -> Self {
         // The database has only valid names.
         let valid = |name: &str| SensorName::new(name).ok();
         let before = renames
@@ -33,7 +34,14 @@ impl Renames {
             let sensor = Meaning::Sensor(valid(&rename.first_name)?, PartitionId(rename.partition as u16));
             Some((valid(&rename.name)?, sensor))
         }));
-        Self { meanings }
+        Self { stored: renames, meanings }
+    }
+
+    /// Takes over the sensors that were renamed, in the order in which PostgreSQL returns them.
+    pub(super) fn replace(&mut self, renames: Vec<Rename>) {
+        if self.stored != renames {
+            *self = Self::new(renames);
+        }
     }
 
     /// Puts the first name of its sensor into a reading. A reading with the old name of a sensor
@@ -83,11 +91,11 @@ mod tests {
             partition,
         };
         let at = |name: &str, partition| Some((name.to_owned(), partition));
-        let renames = Renames::new(&[rename("a", "b", 7)]);
+        let renames = Renames::new(vec![rename("a", "b", 7)]);
         assert_eq!(applied(&renames, "b"), at("a", 7));
         assert_eq!(applied(&renames, "a"), None);
         assert_eq!(applied(&renames, "c"), at("c", 0));
-        let swapped = Renames::new(&[rename("a", "b", 7), rename("b", "a", 8)]);
+        let swapped = Renames::new(vec![rename("a", "b", 7), rename("b", "a", 8)]);
         assert_eq!((applied(&swapped, "a"), applied(&swapped, "b")), (at("b", 8), at("a", 7)));
     }
 }

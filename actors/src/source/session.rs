@@ -87,6 +87,10 @@ impl Session {
             if hold == Hold::Stopped {
                 return;
             }
+            if hold == Hold::Taken {
+                // The node before may have added sensors.
+                self.registry.outdate();
+            }
             self.metrics.set_role(Role::Active);
             if memory.conflict.begins(hold == Hold::Kept) {
                 self.on_conflict();
@@ -102,8 +106,7 @@ impl Session {
                 backoff.wait().await;
                 continue;
             }
-            // The node before may have added sensors.
-            if !self.registry.ensure(hold == Hold::Taken).await {
+            if !self.registry.ensure().await {
                 backoff.wait().await;
                 continue;
             }

@@ -221,3 +221,21 @@ fn a_reading_with_its_arrival_time_far_behind_begins_the_time_again_at_once() {
     assert_eq!(sensor.take(&stamped(41 * minute, 4.0)), next(41 * minute, false, 1, false));
     assert!(matches!(sensor.take(&reading(2 * minute, "a", 5.0)), Step::Late(_)), "its own time is judged");
 }
+
+#[test]
+fn the_number_of_remembered_readings_is_bounded_if_late_readings_fill_a_gap() {
+    let mut sensor = Sensor::default();
+    for ts in [0, 3_600 * SECOND] {
+        sensor.take(&reading(ts, "x", 1.0));
+    }
+    let late: Vec<Reading> =
+        (0..MAX_RECENT as i64 + 100).rev().map(|i| reading((i + 1) * SECOND, "x", 2.0)).collect();
+    for reading in &late {
+        assert!(matches!(sensor.take(reading), Step::Late(_)));
+        assert!(sensor.order.recent.0.len() <= MAX_RECENT);
+    }
+    // What is forgotten is looked up in the database.
+    for reading in &late {
+        assert_eq!(sensor.take(reading), Step::Duplicate);
+    }
+}

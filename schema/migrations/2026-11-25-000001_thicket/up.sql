@@ -186,8 +186,10 @@ END $$;
 
 -- Inserts sensors and their field sets: one element per sensor and field set, in the order of the
 -- log. field_names: the names of a set, separated by line feeds. sensor_names: their first names.
--- Raises an error if another sensor has the id of one of them, or was renamed to its name, or if
--- another set of names has the id of one of their sets: ids are hashes.
+-- Raises an error if another sensor has the id of one of them, or if another set of names has the id
+-- of one of their sets: ids are hashes. Also raises an error if another sensor was renamed to the
+-- name of a sensor that is not stored. A stored one keeps its id while another sensor has its first
+-- name.
 CREATE FUNCTION upsert_sensors(ids bigint[], sensor_names text[], partitions int[], set_ids bigint[],
                                field_names text[], first_readings timestamptz[])
 RETURNS void LANGUAGE plpgsql AS $$
@@ -195,7 +197,8 @@ DECLARE
     taken record;
 BEGIN
     SELECT g.name, s.first_name AS owner INTO taken
-    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.name = g.name WHERE s.id <> g.id LIMIT 1;
+    FROM unnest(ids, sensor_names) AS g (id, name) JOIN sensors s ON s.name = g.name
+    WHERE s.id <> g.id AND NOT EXISTS (SELECT FROM sensors o WHERE o.id = g.id) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the sensor % has been renamed to %, and the message came before the intake knew', taken.owner, taken.name
             USING ERRCODE = 'unique_violation';

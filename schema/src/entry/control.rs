@@ -59,6 +59,15 @@ pub enum Control {
     },
 }
 
+/// Why a stored name and body are not a control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ControlError {
+    /// This build does not know the name.
+    Unknown,
+    /// The body is invalid.
+    Invalid,
+}
+
 impl Control {
     /// Its stored name.
     pub(super) fn name(&self) -> &'static str {
@@ -81,27 +90,26 @@ impl Control {
         }
     }
 
-    /// Whether this build knows a stored name.
-    pub(super) fn is_known(name: &str) -> bool {
-        ["detectors", "label"].contains(&name) || SensorAction::from_name(name).is_some()
-    }
-
-    /// Parses a stored name and body. Returns `None` if the name is unknown or the body is invalid.
-    pub(super) fn parse(name: &str, body: &str) -> Option<Self> {
-        match name {
+    /// Parses a stored name and body.
+    pub(super) fn parse(name: &str, body: &str) -> Result<Self, ControlError> {
+        let parsed = match name {
             "detectors" => Some(Self::Detectors(body.to_owned())),
-            "label" => {
-                let mut parts = body.splitn(3, ' ');
-                let (label, started, sensor) = (parts.next()?, parts.next()?, parts.next()?);
-                let (started, sensor) = (Timestamp(started.parse().ok()?), SensorName::new(sensor).ok()?);
-                Some(Self::Label { sensor, started, label: label.to_owned() })
-            }
-            _ => {
-                let action = SensorAction::from_name(name)?;
-                let (request, sensor) = body.split_once(' ')?;
-                let (request, sensor) = (request.parse().ok()?, SensorName::new(sensor).ok()?);
-                Some(Self::Sensor { sensor, action, request })
-            }
-        }
+            "label" => parse_label(body),
+            _ => parse_request(SensorAction::from_name(name).ok_or(ControlError::Unknown)?, body),
+        };
+        parsed.ok_or(ControlError::Invalid)
     }
+}
+
+fn parse_label(body: &str) -> Option<Control> {
+    let mut parts = body.splitn(3, ' ');
+    let (label, started, sensor) = (parts.next()?, parts.next()?, parts.next()?);
+    let (started, sensor) = (Timestamp(started.parse().ok()?), SensorName::new(sensor).ok()?);
+    Some(Control::Label { sensor, started, label: label.to_owned() })
+}
+
+fn parse_request(action: SensorAction, body: &str) -> Option<Control> {
+    let (request, sensor) = body.split_once(' ')?;
+    let (request, sensor) = (request.parse().ok()?, SensorName::new(sensor).ok()?);
+    Some(Control::Sensor { sensor, action, request })
 }

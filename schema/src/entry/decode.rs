@@ -83,11 +83,7 @@ fn read_predecessor(reader: &mut Reader<'_>) -> Result<Position, EntryError> {
 fn read_control(reader: &mut Reader<'_>) -> Result<Record, EntryError> {
     let received = reader.zigzag()?;
     let (name, body) = (reader.text()?, reader.text()?);
-    if !Control::is_known(name) {
-        return Err(EntryError::UnknownContent("a control"));
-    }
-    let control = Control::parse(name, body).ok_or(EntryError::Corrupt("a control has an invalid body"))?;
-    Ok(Record { received, redelivered: false, item: Item::Control(control) })
+    Ok(Record { received, redelivered: false, item: Item::Control(Control::parse(name, body)?) })
 }
 
 fn read_field_sets(reader: &mut Reader<'_>) -> Result<Vec<FieldSet>, EntryError> {

@@ -105,6 +105,14 @@ fn unknown_versions_and_kinds_are_named() {
 }
 
 #[test]
+fn a_later_build_reads_both_versions() {
+    let later = sample().encode_later();
+    assert_eq!(Entry::decode(&later), Err(EntryError::UnknownVersion(2)));
+    assert_eq!(Entry::decode_later(&later), Ok(sample()));
+    assert_eq!(Entry::decode_later(&sample().encode()), Ok(sample()));
+}
+
+#[test]
 fn only_an_entry_of_a_newer_build_needs_one() {
     let needs = |error: EntryError| error.needs_newer_build();
     assert!(needs(EntryError::UnknownVersion(VERSION + 1)) && !needs(EntryError::UnknownVersion(0)));

@@ -1,6 +1,6 @@
 //! What an entry holds, and why bytes are not an entry.
 
-use super::control::Control;
+use super::control::{Control, ControlError};
 use super::layout::VERSION;
 use crate::dead_letter::DeadLetter;
 use crate::ids::Position;
@@ -81,6 +81,15 @@ impl EntryError {
             Self::UnknownVersion(version) => *version > VERSION,
             Self::UnknownKind(_) | Self::UnknownContent(_) => true,
             Self::Truncated | Self::Damaged | Self::Corrupt(_) => false,
+        }
+    }
+}
+
+impl From<ControlError> for EntryError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Unknown => Self::UnknownContent("a control"),
+            ControlError::Invalid => Self::Corrupt("a control has an invalid body"),
         }
     }
 }

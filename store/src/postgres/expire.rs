@@ -35,19 +35,20 @@ pub struct KeptRows {
 }
 
 /// Deletes old anomalies, with their labels, that ended before the oldest day of readings. Returns
-/// the number of anomalies.
+/// the number of anomalies. Then deletes labels whose anomalies are gone.
 ///
-/// An anomaly that goes on is kept: its detector will write it again.
+/// An anomaly that goes on is kept: its detector will write it again. An anomaly that a writer has
+/// locked is kept until the next time.
 pub async fn expire_anomalies(connection: &mut AsyncPgConnection, kept: &KeptRows) -> QueryResult<u64> {
     let Some(oldest) = oldest_day(connection).await? else { return Ok(0) };
-    in_chunks(async || {
+    let anomalies = in_chunks(async || {
         let deleted: Count = sql_query(
             "WITH doomed AS (
                  SELECT a.sensor, a.started FROM anomalies a LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started
                  WHERE a.ended < now() - make_interval(secs => CASE WHEN l.label IS NULL THEN $1 ELSE $2 END)
                    AND a.started < now() - make_interval(secs => least($1, $2))
                    AND a.ended < $3::timestamp AT TIME ZONE 'UTC'
-                 ORDER BY a.started LIMIT $4),
+                 ORDER BY a.started LIMIT $4 FOR UPDATE OF a SKIP LOCKED),
              deleted AS (DELETE FROM anomalies a USING doomed d
                          WHERE a.sensor = d.sensor AND a.started = d.started RETURNING 1),
              labels AS (DELETE FROM labels l USING doomed d WHERE l.sensor = d.sensor AND l.started = d.started),
@@ -62,7 +63,16 @@ pub async fn expire_anomalies(connection: &mut AsyncPgConnection, kept: &KeptRow
         .await?;
         Ok(deleted.rows.cast_unsigned())
     })
-    .await
+    .await?;
+    // A person may set a label while its anomaly is deleted.
+    sql_query(
+        "DELETE FROM labels l WHERE l.started < $1::timestamp AT TIME ZONE 'UTC' AND l.set_at < now() - interval '1 day'
+           AND NOT EXISTS (SELECT FROM anomalies a WHERE a.sensor = l.sensor AND a.started = l.started)",
+    )
+    .bind::<Date, _>(PgDate(oldest))
+    .execute(connection)
+    .await?;
+    Ok(anomalies)
 }
 
 /// Deletes quarantined readings that are too old or too many, the oldest first. Returns their

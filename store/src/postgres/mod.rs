@@ -118,7 +118,7 @@ pub use quarantine::{
     quarantined_by_reason,
 };
 pub use readings::scored_row;
-pub use registry::{StoredRegistry, committed_positions, misnamed, read_registry};
+pub use registry::{StoredRegistry, misnamed, read_registry};
 pub use renames::{Rename, RenameOutcome, present_name, read_renames, rename_sensor};
 pub use row_counts::{SensorRows, count_rows_of_day};
 pub use sensor_fields::{FieldCounts, count_fields, fields_of_sensor, sensors_without_scored_field};

@@ -2,10 +2,10 @@
 
 use diesel::{QueryDsl as _, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use thicket_schema::postgres::{field_sets, partitions, sensors};
-use thicket_schema::{FieldSet, PartitionId, Position, SensorName};
+use thicket_schema::postgres::{field_sets, sensors};
+use thicket_schema::{FieldSet, SensorName};
 
-use super::connection::{PostgresPool, StoreError, patiently, quickly};
+use super::connection::{PostgresPool, StoreError, patiently};
 use super::day_tables::days_with_table;
 use super::renames::{Rename, first_name, renames};
 use super::sensors::sensors_with_field_sets;
@@ -39,19 +39,6 @@ pub async fn read_registry(pool: &PostgresPool) -> Result<StoredRegistry, StoreE
         Ok(StoredRegistry { sensors, field_sets, days, renames })
     })
     .await
-}
-
-/// Returns the committed position of every partition.
-pub async fn committed_positions(pool: &PostgresPool) -> Result<Vec<(PartitionId, Position)>, StoreError> {
-    let rows: Vec<(i32, i64, i64)> = quickly(async {
-        let query = partitions::table.select((partitions::id, partitions::generation, partitions::n));
-        Ok(query.load(&mut *pool.get().await?).await?)
-    })
-    .await?;
-    let position = |(id, generation, n): (i32, i64, i64)| {
-        (PartitionId(id as u16), Position { generation: generation.cast_unsigned(), n: n.cast_unsigned() })
-    };
-    Ok(rows.into_iter().map(position).collect())
 }
 
 /// Returns the sensors and field sets whose id is not the hash of their names, in words.

@@ -63,7 +63,7 @@ pub async fn rename_sensor(
 
 /// Returns the sensors that were renamed.
 pub(super) async fn renames(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Rename>> {
-    sql_query("SELECT first_name, name, partition FROM sensors WHERE first_name IS NOT NULL")
+    sql_query("SELECT first_name, name, partition FROM sensors WHERE first_name IS NOT NULL ORDER BY id")
         .load(connection)
         .await
 }

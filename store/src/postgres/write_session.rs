@@ -42,6 +42,8 @@ pub struct WriteSession {
     /// The days whose tables exist.
     days: BTreeSet<i32>,
     stored: StoredReferences,
+    /// The newest day of a committed row.
+    newest_day: Option<i32>,
     /// The epoch of the last commit of each partition.
     epochs: BTreeMap<PartitionId, i64>,
 }
@@ -53,6 +55,7 @@ impl Default for WriteSession {
             limit: DEFAULT_LIMIT,
             days: BTreeSet::new(),
             stored: StoredReferences::default(),
+            newest_day: None,
             epochs: BTreeMap::new(),
         }
     }
@@ -184,6 +187,11 @@ impl WriteSession {
         }
         self.stored.sensors.extend(&report.written.sensors);
         self.stored.configs.extend(&report.written.configs);
+        // Retention deletes a configuration with the newest day of its rows, and another session may
+        // create that day again. It does not drop the newest day.
+        let rows = batches.iter().flat_map(|batch| &batch.rows);
+        self.newest_day = self.newest_day.max(rows.map(|logged| day_of(logged.row.ts)).max());
+        self.stored.configs.retain(|_, day| Some(*day) == self.newest_day);
         self.stored.last_days.extend(&report.written.last_days);
         for sensor in &report.forgotten {
             self.stored.sensors.retain(|(stored, _)| stored != sensor);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use thicket_schema::{Entry, FieldSet, Item, PartitionId, Position, SensorName};
+use thicket_schema::{Entry, FieldSet, Item, PartitionId, Position, Record, SensorName};
 
 use super::{LogReader, RedisError};
 
@@ -20,7 +20,7 @@ pub struct InFlight {
     /// Number of entries.
     pub entries: u64,
     /// Number of readings and dead letters in the entries; `None` if there are too many entries to
-    /// decode.
+    /// decode, or if only a newer build can decode one of them.
     pub records: Option<u64>,
 }
 
@@ -62,26 +62,26 @@ async fn in_flight_of(
     partition: PartitionId,
     committed: Position,
 ) -> Result<InFlight, RedisError> {
-    let (mut at, mut entries, mut records) = (committed, 0, 0);
+    let (mut at, mut entries, mut records) = (committed, 0, Some(0));
     while entries < COUNT_UP_TO {
         let page = reader.read_now(&[(partition, at)], PAGE).await?;
         let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
-        let Some(newest) = page.last() else { return Ok(InFlight { entries, records: Some(records) }) };
+        let Some(newest) = page.last() else { return Ok(InFlight { entries, records }) };
         at = newest.position;
         entries += page.len() as u64;
-        records += page.iter().map(|entry| records_of(&entry.bytes)).sum::<u64>();
+        let of_page: Option<u64> = page.iter().map(|entry| records_of(&entry.bytes)).sum();
+        records = records.zip(of_page).map(|(before, of_page)| before + of_page);
     }
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// Calls `found` with the sensors of every reading after the committed positions, each with a field
-/// set. A sensor is found several times. An entry that cannot be decoded has none.
+/// Calls `found` with the sensors of every reading after the given positions, each with a field set. A sensor is found several times. An entry that cannot be decoded has none.
 pub async fn waiting_sensors(
     reader: &LogReader,
-    committed: &[(PartitionId, Position)],
+    after: &[(PartitionId, Position)],
     mut found: impl FnMut(&SensorName, &FieldSet),
 ) -> Result<(), RedisError> {
-    for part in committed.chunks(PARTITIONS) {
+    for part in after.chunks(PARTITIONS) {
         let mut waiting = reader.read_now(part, 1).await?;
         while !waiting.is_empty() {
             for (_, page) in &waiting {
@@ -102,28 +102,32 @@ pub async fn waiting_sensors(
     Ok(())
 }
 
-/// Returns the number of records of an entry that will count as delivered. An entry that cannot be
-/// decoded becomes one dead letter.
-fn records_of(bytes: &[u8]) -> u64 {
-    let Ok(entry) = Entry::decode(bytes) else { return 1 };
-    let is_record = |item: &Item| matches!(item, Item::Reading(_) | Item::DeadLetter(_));
-    entry.records.iter().filter(|record| is_record(&record.item)).count() as u64
+/// Returns the number of records of an entry that will count as delivered; `None` if only a newer
+/// build can decode the entry. A damaged entry becomes one dead letter.
+fn records_of(bytes: &[u8]) -> Option<u64> {
+    let is_record = |record: &&Record| matches!(record.item, Item::Reading(_) | Item::DeadLetter(_));
+    match Entry::decode(bytes) {
+        Ok(entry) => Some(entry.records.iter().filter(is_record).count() as u64),
+        Err(error) if error.needs_newer_build() => None,
+        Err(_) => Some(1),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use thicket_schema::{Control, DeadLetter, Reason, Record};
+    use thicket_schema::{Control, DeadLetter, Reason};
 
     #[test]
     fn control_entries_are_not_records_and_an_entry_that_cannot_be_decoded_is_one_record() {
         let dead_letter = Item::DeadLetter(DeadLetter::new("a", Reason::Empty, "", b""));
         let record = Record { received: 0, redelivered: false, item: dead_letter };
         let entry = Entry { predecessor: Position::default(), records: vec![record.clone(), record] };
-        assert_eq!(records_of(&entry.encode()), 2);
+        assert_eq!(records_of(&entry.encode()), Some(2));
         let control = Entry::of_control(0, Control::Detectors("{}".to_owned()));
-        assert_eq!(records_of(&control.encode()), 0);
-        assert_eq!(records_of(b"damaged"), 1);
+        assert_eq!(records_of(&control.encode()), Some(0));
+        assert_eq!(records_of(b"damaged"), Some(1));
+        assert_eq!(records_of(&entry.encode_later()), None);
     }
 
     #[test]

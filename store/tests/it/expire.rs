@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection as _;
+use thicket_schema::{Position, RecordPosition, Timestamp};
 use thicket_store::postgres::{
-    KeptRows, expire_anomalies, expire_changes, expire_configs, expire_field_sets, expire_losses,
-    expire_quarantine, expire_requests,
+    CommitBatch, KeptRows, WriteSession, day_of, ensure_days, expire_anomalies, expire_changes,
+    expire_configs, expire_field_sets, expire_losses, expire_quarantine, expire_requests,
 };
 
+use crate::rejected_rows;
 use crate::support::PostgresServer;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -51,9 +53,17 @@ async fn anomalies_are_deleted_by_age_with_their_labels_but_not_before_their_rea
              INSERT INTO applied_labels SELECT sensor, 1, started, 'true' FROM anomalies WHERE started < now() - interval '45 days';",
         )
         .await;
+    // A label of an anomaly that is gone.
+    server.execute("INSERT INTO labels (sensor, started, label, set_at) VALUES (1, now() - interval '100 days', 'true', now() - interval '2 days')").await;
     let mut connection = server.connect().await;
     let days =
         "SELECT string_agg(extract(day FROM now() - started)::text, ',' ORDER BY started) FROM anomalies";
+    // A writer has locked 40.
+    let mut writer = server.connect().await;
+    writer.batch_execute("BEGIN; SELECT FROM anomalies WHERE started BETWEEN now() - interval '45 days' AND now() - interval '35 days' FOR UPDATE").await.unwrap();
+    assert_eq!(expire_anomalies(&mut connection, &kept(10, None)).await.unwrap(), 0);
+    assert_eq!(text(&server, "SELECT count(*)::text FROM labels").await, "2");
+    writer.batch_execute("ROLLBACK").await.unwrap();
     // 60 goes on; 50 has a label.
     assert_eq!(expire_anomalies(&mut connection, &kept(10, None)).await.unwrap(), 1);
     assert_eq!(text(&server, days).await, "60,50,20");
@@ -157,4 +167,36 @@ async fn changes_and_requests_that_no_replay_needs_are_deleted() {
     assert_eq!(expire_requests(&mut connection).await.unwrap(), 2);
     let requests = "SELECT string_agg(action || logged, ',' ORDER BY id) FROM sensor_requests";
     assert_eq!(text(&server, requests).await, "resettrue,resetfalse,forgettrue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_is_written_again_if_its_last_day_was_dropped_and_another_session_creates_it() {
+    let server = rejected_rows::start().await;
+    let batch = |n: u64, day: i64, config: u64| {
+        let mut batch: CommitBatch = rejected_rows::batch_of(&[1.0]);
+        (batch.from.n, batch.to) = (n - 1, Position { generation: 1, n });
+        batch.from.generation = u64::from(n > 1);
+        let row = &mut batch.rows[0];
+        row.position = RecordPosition { position: batch.to, item: 0 };
+        row.row.ts = Timestamp(row.row.ts.0 + day * 86_400_000_000 + n as i64);
+        row.row.config = Some(config.cast_signed());
+        batch.configs.insert(config, "{}".to_owned());
+        batch
+    };
+    let mut session = WriteSession::default();
+    let first = batch(1, -1, 2);
+    for batch in [&first, &batch(2, 0, 1)] {
+        session.commit(&server.url(), &[batch]).await.unwrap();
+    }
+    let day = day_of(first.rows[0].row.ts);
+    server
+        .execute(&format!("SELECT drop_day_partition(('readings_' || to_char(date '2000-01-01' + {day}, '\"y\"YYYY\"m\"MM\"d\"DD'))::regclass)"))
+        .await;
+    let mut connection = server.connect().await;
+    assert_eq!(expire_configs(&mut connection).await.unwrap(), 1);
+    ensure_days(&mut connection, &[day]).await.unwrap();
+    session.commit(&server.url(), &[&batch(3, -1, 2)]).await.unwrap();
+    let rows =
+        "SELECT string_agg(c.id::text, ',' ORDER BY c.id) FROM readings r JOIN configs c ON c.id = r.config";
+    assert_eq!(text(&server, rows).await, "1,2");
 }

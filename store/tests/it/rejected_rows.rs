@@ -15,7 +15,7 @@ use crate::support::PostgresServer;
 
 const NOON: i64 = 1_795_348_800_000_000;
 
-async fn start() -> PostgresServer {
+pub(crate) async fn start() -> PostgresServer {
     prepared(PostgresServer::start().await).await
 }
 

@@ -67,3 +67,25 @@ async fn a_sensor_keeps_its_first_name_and_no_other_sensor_gets_its_present_one(
     assert_eq!(rename_sensor(&mut connection, a, &name("a")).await.unwrap(), RenameOutcome::Renamed);
     assert_eq!(server.texts(NAMES).await, ["a=", "b=", "c="]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sensors_that_have_swapped_their_names_are_still_stored() {
+    let server = PostgresServer::start().await;
+    let (a, b) = (name("a").id(), name("b").id());
+    let upsert = |field_set: i64| {
+        format!(
+            "SELECT message FROM try_upsert_sensors(ARRAY[{}, {}], ARRAY['a', 'b'], ARRAY[3, 3],
+                                                    ARRAY[{field_set}, {field_set}]::bigint[], ARRAY['x{field_set}', 'x{field_set}'],
+                                                    ARRAY[now(), now()])",
+            a.0, b.0
+        )
+    };
+    assert_eq!(server.texts(&upsert(1)).await, Vec::<String>::new());
+    let mut connection = server.connect().await;
+    for (sensor, new) in [(a, "between"), (b, "a"), (a, "b")] {
+        assert_eq!(rename_sensor(&mut connection, sensor, &name(new)).await.unwrap(), RenameOutcome::Renamed);
+    }
+    assert_eq!(server.texts(&upsert(2)).await, Vec::<String>::new());
+    assert_eq!(server.texts(NAMES).await, ["a=b", "b=a"]);
+    assert_eq!(server.texts("SELECT field_sets::text FROM sensors").await, ["{1,2}", "{1,2}"]);
+}

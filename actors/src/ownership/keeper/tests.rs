@@ -98,17 +98,29 @@ async fn a_partition_with_an_entry_of_a_later_build_is_left_and_tried_again_late
     let (mut keeper, _, _) = new_keeper();
     keeper.owned.insert(P, 4);
     let entry = Position { generation: 1, n: 2 };
-    let refuse = |epoch| Refuse { partition: P, epoch, entry, cause: EntryError::UnknownKind(9) };
+    let refuse =
+        |epoch| Refuse { partition: P, epoch, entry, cause: EntryError::UnknownKind(9), is_clean: true };
     drop(keeper.handle(refuse(3), &mut Context::new()));
     assert!(keeper.owned.contains_key(&P), "the entry was read under an earlier epoch");
     drop(keeper.handle(refuse(4), &mut Context::new()));
     assert!(!keeper.owned.contains_key(&P) && !keeper.wanted().contains(&P));
     assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1);
 
-    keeper.refused.insert(P, Refusal::Entry(Instant::now()));
+    let tried_again = Refusal::Entry { entry, until: Instant::now() };
+    keeper.refused.insert(P, tried_again);
+    keeper.end_refusals();
     assert!(keeper.wanted().contains(&P));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
-    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 0);
+    keeper.end_refusals();
+    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1, "the entry is not committed");
+    keeper.refused.insert(P, tried_again);
+    keeper.end_refusals();
+    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 0, "nothing refuses the entry any more");
+
+    drop(keeper.handle(refuse(5), &mut Context::new()));
+    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1);
+    drop(keeper.on_claimed(&[P], Ok(vec![ClaimedPartition { position: entry, ..claimed(6) }])));
+    assert_eq!(keeper.stores.metrics.partitions_refused.get(), 0, "a later build has committed the entry");
 }
 
 #[actix_rt::test]

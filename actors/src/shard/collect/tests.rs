@@ -94,14 +94,8 @@ fn a_control_entry_is_alone_in_its_list() {
 
 #[test]
 fn an_entry_of_a_newer_build_is_no_dead_letter_and_ends_the_range() {
-    let unknown = |n| {
-        let mut bytes = Entry::of_control(0, Control::Detectors(String::new())).encode();
-        bytes[1] = 9;
-        let content = bytes.len() - 4;
-        let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..content]) as u32;
-        bytes[content..].copy_from_slice(&checksum.to_le_bytes());
-        LogEntry { position: at(n), bytes: bytes.into() }
-    };
+    let control = Entry::of_control(0, Control::Detectors(String::new()));
+    let unknown = |n| LogEntry { position: at(n), bytes: control.encode_later().into() };
     let first = || entry(3, 2, vec![record_of(reading("a", 1, 1.0))]);
     let batch = collect(&QuarantineList::new(), vec![first(), unknown(4), entry(5, 4, vec![dead_letter()])]);
     assert_eq!((batch.records(), batch.ranges[0].to), (1, at(3)));
@@ -110,6 +104,6 @@ fn an_entry_of_a_newer_build_is_no_dead_letter_and_ends_the_range() {
     let batch = collect(&QuarantineList::new(), vec![unknown(3), first()]);
     assert!(batch.ranges.is_empty());
     let [refused] = &batch.refused[..] else { panic!("not refused") };
-    assert_eq!((refused.partition, refused.epoch, refused.entry), (P, 5, at(3)));
-    assert_eq!(refused.cause, EntryError::UnknownKind(9));
+    assert_eq!((refused.partition, refused.epoch, refused.position), (P, 5, at(3)));
+    assert_eq!(refused.cause, EntryError::UnknownVersion(2));
 }

@@ -1,0 +1,29 @@
+//! Entries of a later build: what tests of upgrades write and read. Never in a release (feature
+//! `faults`).
+
+use super::layout::{CHECKSUM_BYTES, LATER_VERSION, VERSION, checksum};
+use super::types::{Entry, EntryError};
+
+impl Entry {
+    /// Packs the entry as a later build does: in a version of the format that
+    /// [`decode`](Self::decode) does not know.
+    pub fn encode_later(&self) -> Vec<u8> {
+        of_version(&self.encode(), LATER_VERSION)
+    }
+
+    /// Unpacks an entry as a later build does.
+    pub fn decode_later(bytes: &[u8]) -> Result<Self, EntryError> {
+        match Self::decode(bytes) {
+            Err(EntryError::UnknownVersion(LATER_VERSION)) => Self::decode(&of_version(bytes, VERSION)),
+            decoded => decoded,
+        }
+    }
+}
+
+/// Returns an entry with another version, and a checksum that matches.
+fn of_version(bytes: &[u8], version: u8) -> Vec<u8> {
+    let mut content = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
+    content[0] = version;
+    content.extend(checksum(&content));
+    content
+}
