@@ -11,6 +11,7 @@
 //!   checked
 
 mod actions;
+mod activity;
 mod broker;
 mod lamps;
 mod notifications;

@@ -3,20 +3,11 @@
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use thicket_schema::Position;
 use thicket_testkit::timing::POLL_INTERVAL;
 
+use super::activity::Activity;
 use super::state::CaseRun;
 use crate::case::Node;
-
-/// What changes while engines work. It has no line of a log: an engine that hangs may still warn.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Activity {
-    /// The end of each log.
-    newest: Vec<Position>,
-    /// The committed position of each partition.
-    committed: Vec<Position>,
-}
 
 /// How long a server may take to say how far it is.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use thicket_testkit::{EngineProcess, RedisProbe, RemoteHost, Tables, WrongClock};
 use tokio::task::JoinHandle;
 
-use super::progress::Activity;
+use super::activity::Activity;
 use crate::case::{Build, Case, Fault, Node, RATE};
 use crate::environment::{Environment, Workspace};
 use crate::feeder::Feeder;
