@@ -75,7 +75,8 @@ async fn in_flight_of(
     Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
 }
 
-/// Calls `found` with the sensors of every reading after the given positions, each with a field set. A sensor is found several times. An entry that cannot be decoded has none.
+/// Calls `found` with the sensors of every reading after the given positions, each with a field
+/// set. A sensor is found several times. An entry that cannot be decoded has none.
 pub async fn waiting_sensors(
     reader: &LogReader,
     after: &[(PartitionId, Position)],
