@@ -7,12 +7,13 @@
 //! compares the two.
 //!
 //! In the order of the data flow: [`log`] is about writing a log, [`lease`] about who may read it,
-//! [`progress`] about how far it is read, [`commit`] about making outcomes durable, and
-//! [`checkpoint`] about shortening the replay. The search after a crash is in `poison_search` of
-//! the shard.
+//! [`share`] about who should, [`progress`] about how far it is read, [`commit`] about making
+//! outcomes durable, and [`checkpoint`] about shortening the replay. The search after a crash is in
+//! `poison_search` of the shard.
 
 pub mod checkpoint;
 pub mod commit;
 pub mod lease;
 pub mod log;
 pub mod progress;
+pub mod share;

@@ -12,6 +12,7 @@
 //! | `thicket:{p07}:checkpoint:<sensor>` | hash | a detector's [checkpoint](crate::Checkpoint), and its memory |
 //! | `thicket:{p07}:checkpoints` | sorted set | the sensors with a checkpoint, by its worth |
 //! | `thicket:{p07}:checkpoint_memory` | string | the memory of the partition's checkpoints |
+//! | `thicket:nodes` | sorted set | the live nodes, by the time at which each heartbeat expires |
 //! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
 //! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
 //! | `thicket:ingress:importing` | string | the mark of an import that has not ended |
@@ -28,6 +29,10 @@ pub struct KeyPrefixError(String);
 /// The key of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeaseKey(pub String);
+
+/// The key of the heartbeats of the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodesKey(pub String);
 
 /// The key of the counter that numbers the holders of the MQTT subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +104,11 @@ impl Keys {
         self.of_partition(partition, "checkpoint_memory")
     }
 
+    /// Returns the key of the heartbeats of the nodes.
+    pub fn nodes(&self) -> NodesKey {
+        NodesKey(format!("{}:nodes", self.prefix))
+    }
+
     /// Returns the key of the lease of the node that holds the MQTT subscriptions.
     pub fn ingress_lease(&self) -> LeaseKey {
         LeaseKey(format!("{}:ingress:lease", self.prefix))
@@ -114,7 +124,8 @@ impl Keys {
         format!("{}:ingress:{client_id}:births", self.prefix)
     }
 
-    /// Returns patterns that every key of the deployment matches, and no key of another one.
+    /// Returns patterns that every key of the deployment matches, and no key of another one. The
+    /// heartbeats are left out: they end with their nodes.
     pub fn patterns(&self) -> [String; 2] {
         [format!("{}:{{p*", self.prefix), format!("{}:ingress:*", self.prefix)]
     }

@@ -39,5 +39,5 @@ pub use entry::{Control, Entry, EntryError, Item, Record, SensorAction};
 pub use field_set::{FieldSet, FieldSetError};
 pub use flag::Flag;
 pub use ids::{PartitionId, Position, PositionError, RecordPosition, SensorId, SensorName, SensorNameError};
-pub use keys::{EpochKey, Keys, LeaseKey};
+pub use keys::{EpochKey, Keys, LeaseKey, NodesKey};
 pub use reading::{Reading, Timestamp};

@@ -11,6 +11,7 @@ fn keys_are_as_operators_know_them() {
     assert_eq!(keys.checkpoint(PartitionId(123), &sensor), "thicket:{p123}:checkpoint:site-1/microphone-7");
     assert_eq!(keys.checkpoints(PartitionId(7)), "thicket:{p07}:checkpoints");
     assert_eq!(keys.checkpoint_memory(PartitionId(7)), "thicket:{p07}:checkpoint_memory");
+    assert_eq!(keys.nodes().0, "thicket:nodes");
     assert_eq!(keys.ingress_lease().0, "thicket:ingress:lease");
     assert_eq!(keys.ingress_epoch().0, "thicket:ingress:ingress_epoch");
     assert_eq!(keys.births("thicket-1"), "thicket:ingress:thicket-1:births");

@@ -3,7 +3,7 @@
 //! - `server`: the address of a Redis. `connection`: clients.
 //! - `append`, `reader`: the log of a partition, a stream.
 //! - `log_backlog`: the part of a log that is not committed yet.
-//! - `leases`, `node`: which node is alive.
+//! - `leases`, `heartbeats`, `node`: which node is alive.
 //! - `suspects`: the entries that an owner was about to apply when its process died.
 //! - `checkpoints`: the states of detectors. `checkpoint_memory`: the account of their memory.
 //!   `allocation`: how much one takes.
@@ -17,6 +17,7 @@ mod births;
 mod checkpoint_memory;
 mod checkpoints;
 mod connection;
+mod heartbeats;
 mod leases;
 mod log_backlog;
 mod node;
@@ -35,6 +36,7 @@ pub use connection::{
     RedisError, connect_redis, is_out_of_memory, is_passing, try_connect_redis, unconnected_redis,
 };
 pub use fred::clients::Client;
+pub use heartbeats::{Heartbeats, live_nodes};
 pub use leases::{Leases, lease_holders};
 pub use log_backlog::{InFlight, in_flight, waiting_sensors};
 pub use node::NodeName;

@@ -9,6 +9,7 @@ mod clocks;
 mod drop_day;
 mod expire;
 mod gone_sensors;
+mod heartbeats;
 mod history;
 mod many_days;
 mod migrations;
