@@ -88,6 +88,26 @@ pub struct Revoke {
     pub partition: PartitionId,
 }
 
+/// `PartitionKeeper` → `Shard`: another node should own the partition. The shard stops reading it,
+/// and returns once everything that it has read is committed and the detectors are saved. Returns
+/// `None` if the shard does not own the partition under this epoch, or no more.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<HandedOver>")]
+pub struct HandOver {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The epoch under which this node owns it.
+    pub epoch: i64,
+}
+
+/// The answer of a shard to a [`HandOver`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Whether no entry is suspected of having crashed an earlier owner. Otherwise the next owner
+    /// continues the search for a poison reading.
+    pub is_clean: bool,
+}
+
 /// `Shard` → `PartitionKeeper`: claim the partition again and assign it again, under a new epoch
 /// and from the committed position. Sent if the outcome of a commit is unknown, or if a detector
 /// cannot be restored.

@@ -4,6 +4,9 @@
 pub mod notifications;
 mod registrar;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
@@ -153,8 +156,17 @@ pub struct Metrics {
     /// Partitions that this build leaves to a later one: a later version of the detection algorithm
     /// has scored them, or a later build has written entries of their logs.
     pub partitions_refused: IntGauge,
-    /// 1 for the role of this node: `active`, or `standby` while another node holds the subscriptions.
+    /// Partitions that this node should own: its share among the live nodes.
+    pub partitions_assigned: IntGauge,
+    /// Partitions that this node has handed over to other nodes.
+    pub partitions_moved: IntCounter,
+    /// Live nodes that this node knows, itself included; 0 before the first heartbeat.
+    pub nodes: IntGauge,
+    /// 1 for the role of this node: `active` if it holds the subscriptions or owns partitions, else
+    /// `standby`.
     pub role: IntGaugeVec,
+    /// 1 if this node holds the subscriptions.
+    pub subscriptions_held: IntGauge,
     /// 1 if the store has answered within the last seconds, by `store`: `redis` or `postgresql`.
     pub store_connected: IntGaugeVec,
     /// How long the oldest append in progress has taken; 0 if there is none.
@@ -198,15 +210,8 @@ pub struct Metrics {
     pub restore_waits: Waits,
     /// The leases on partitions that this node holds.
     pub leases: HeldLeases,
-}
-
-/// The role of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It holds the subscriptions.
-    Active,
-    /// Another node holds the subscriptions. This node takes over when their lease ends.
-    Standby,
+    /// Whether another node holds the subscriptions.
+    waits_for_subscriptions: Arc<AtomicBool>,
 }
 
 const APPEND_BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -372,7 +377,11 @@ impl Metrics {
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,
             partitions_refused: r.gauge("partitions_refused", "Partitions that this build leaves to a later one, which has scored them or has written entries of their logs.")?,
-            role: r.gauges("role", "1 for the role of this node: active, or standby while another node holds the subscriptions.", &["role"])?,
+            partitions_assigned: r.gauge("partitions_assigned", "Partitions that this node should own: its share among the live nodes.")?,
+            partitions_moved: r.counter("partitions_moved_total", "Partitions that this node has handed over to other nodes.")?,
+            nodes: r.gauge("nodes", "Live nodes that this node knows, itself included; 0 before the first heartbeat.")?,
+            role: r.gauges("role", "1 for the role of this node: active if it holds the subscriptions or owns partitions, else standby.", &["role"])?,
+            subscriptions_held: r.gauge("subscriptions_held", "1 if this node holds the MQTT subscriptions.")?,
             store_connected: r.gauges("store_connected", "1 if the store has answered within the last seconds.", &["store"])?,
             append_oldest_seconds: r.float_gauge("append_oldest_seconds", "How long the oldest append in progress has taken; 0 if there is none.")?,
             commit_oldest_seconds: r.float_gauge("commit_oldest_seconds", "How long the oldest commit in progress has taken, with its retries; 0 if there is none.")?,
@@ -411,6 +420,7 @@ impl Metrics {
             commit_waits: Waits::default(),
             restore_waits: Waits::default(),
             leases: HeldLeases::default(),
+            waits_for_subscriptions: Arc::default(),
         };
         for result in ["appended", "retained", "empty", "ignored", "no_reading"] {
             metrics.mqtt_messages.with_label_values(&[result]).inc_by(0);
@@ -430,7 +440,12 @@ impl Metrics {
         self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
         self.restore_oldest_seconds.set(self.restore_waits.oldest().as_secs_f64());
         self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
-        self.partitions_owned.set(self.leases.valid() as i64);
+        let owned = self.leases.valid() as i64;
+        self.partitions_owned.set(owned);
+        let is_active = self.subscriptions_held.get() == 1 || owned > 0;
+        let is_standby = !is_active && self.waits_for_subscriptions();
+        self.role.with_label_values(&["active"]).set(i64::from(is_active));
+        self.role.with_label_values(&["standby"]).set(i64::from(is_standby));
     }
 
     /// Sets the number of messages that a broker has dropped since it started. A smaller number
@@ -443,13 +458,18 @@ impl Metrics {
         counter.inc_by(dropped - counter.get());
     }
 
-    /// Sets the role of this node.
-    pub fn set_role(&self, role: Role) {
-        self.role.with_label_values(&["active"]).set(i64::from(role == Role::Active));
-        self.role.with_label_values(&["standby"]).set(i64::from(role == Role::Standby));
+    /// Notes whether this node holds the subscriptions. If not, another node holds them.
+    pub fn set_subscriptions_held(&self, held: bool) {
+        self.subscriptions_held.set(i64::from(held));
+        self.waits_for_subscriptions.store(!held, Ordering::Relaxed);
     }
 
     /// Whether another node holds the subscriptions.
+    pub fn waits_for_subscriptions(&self) -> bool {
+        self.waits_for_subscriptions.load(Ordering::Relaxed)
+    }
+
+    /// Whether this node holds no subscription and owned no partition when its gauges were set last.
     pub fn is_standby(&self) -> bool {
         self.role.with_label_values(&["standby"]).get() == 1
     }

@@ -19,7 +19,7 @@ use thicket_schema::{
 use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
+use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, RenewalOptions, ShardHandle};
 use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
 use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
@@ -66,7 +66,8 @@ impl TestEnv {
         let checkpointer = start(Checkpointer::new(store, pool.clone(), budget, metrics.clone()));
         let (node, ttl) = (NodeName::of_this_process("node"), Duration::from_millis(600));
         let leases = Leases::new(client.clone(), node.clone(), ttl);
-        let renewal = Renewal::start((&redis.url()).into(), node, ttl, metrics.leases.clone()).unwrap();
+        let options = RenewalOptions { server: (&redis.url()).into(), node, nodes: keys.nodes(), ttl };
+        let renewal = Renewal::start(options, metrics.leases.clone()).unwrap();
         let keeper = start(PartitionKeeper::new(1, leases, renewal, keys.clone(), pool, metrics.clone()));
         let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {
@@ -94,7 +95,11 @@ impl TestEnv {
         };
         let reader = LogReader::new(connect_redis(&redis.url()).await, client, keys);
         let shard = start(Shard::new(options, peers, reader, metrics.clone()));
-        let handle = ShardHandle { assign: shard.clone().recipient(), revoke: shard.clone().recipient() };
+        let handle = ShardHandle {
+            assign: shard.clone().recipient(),
+            revoke: shard.clone().recipient(),
+            hand_over: shard.clone().recipient(),
+        };
         keeper.send(Join { shards: vec![handle] }).await.unwrap();
         Self { _directory: directory, redis, postgres, _shard: shard, metrics }
     }

@@ -128,7 +128,9 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
     let phase = *health.phase.borrow();
     match Readiness::of(phase, &health.metrics, &health.stores.away()) {
         Readiness::Active => HttpResponse::Ok().body("ready\n"),
-        Readiness::Standby => HttpResponse::Ok().body("standby: another node holds the subscriptions\n"),
+        Readiness::Standby => {
+            HttpResponse::Ok().body("standby: other nodes hold the subscriptions and own the partitions\n")
+        }
         Readiness::NotReady(reasons) => HttpResponse::ServiceUnavailable().body(reasons.join("\n") + "\n"),
     }
 }

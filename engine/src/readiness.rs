@@ -28,7 +28,8 @@ const RESTORE_STUCK: Duration = Duration::from_mins(2);
 pub(crate) enum Readiness {
     /// Readings flow through this node.
     Active,
-    /// Another node holds the subscriptions. This node takes over when that node ends.
+    /// Other nodes hold the subscriptions and own the partitions. This node takes over when one of
+    /// them ends.
     Standby,
     /// Readings do not flow, for these reasons.
     NotReady(Vec<String>),
@@ -44,8 +45,9 @@ impl Readiness {
             Phase::Stopping => reasons.insert(0, "stopping".to_owned()),
             Phase::Running => {
                 reasons.extend(stuck(metrics));
-                if !metrics.is_standby() {
-                    reasons.extend(of_active(metrics));
+                if !metrics.waits_for_subscriptions() {
+                    reasons.extend(of_subscriber(metrics));
+                    reasons.extend(of_owner(metrics));
                 }
             }
         }
@@ -74,7 +76,7 @@ fn stuck(metrics: &Metrics) -> Vec<String> {
 }
 
 /// Returns what is wrong with a node that holds, or should hold, the subscriptions.
-fn of_active(metrics: &Metrics) -> Vec<String> {
+fn of_subscriber(metrics: &Metrics) -> Vec<String> {
     let mut reasons = Vec::new();
     let conflicts = metrics.client_id_conflicts();
     let refusing = metrics.refusing_brokers();
@@ -95,21 +97,27 @@ fn of_active(metrics: &Metrics) -> Vec<String> {
     if !disconnected.is_empty() {
         reasons.push(format!("not connected to the broker {}", disconnected.join(", ")));
     }
-    if metrics.partitions_owned.get() == 0 {
-        reasons.push(match metrics.partitions_refused.get() {
-            0 => "no partition is this node's yet".to_owned(),
-            refused => format!(
-                "this build leaves {refused} partitions to a newer one, which has scored them or has written entries of their logs; run that build, or a newer one"
-            ),
-        });
-    }
     reasons
+}
+
+/// Returns why a node that should own partitions owns none.
+fn of_owner(metrics: &Metrics) -> Option<String> {
+    // With fewer partitions than nodes, some nodes own none.
+    let has_no_share = metrics.nodes.get() > 0 && metrics.partitions_assigned.get() == 0;
+    if metrics.partitions_owned.get() > 0 || has_no_share {
+        return None;
+    }
+    Some(match metrics.partitions_refused.get() {
+        0 => "no partition is this node's yet".to_owned(),
+        refused => format!(
+            "this build leaves {refused} partitions to a newer one, which has scored them or has written entries of their logs; run that build, or a newer one"
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use prometheus::Registry;
-    use thicket_actors::metrics::Role;
     use thicket_schema::{Keys, PartitionId};
 
     use super::*;
@@ -123,14 +131,20 @@ mod tests {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         metrics.mqtt_connected.with_label_values(&["b"]).set(0);
         assert!(matches!(running(&metrics), Readiness::NotReady(reasons) if reasons.len() == 2));
-        metrics.set_role(Role::Standby);
+        metrics.set_subscriptions_held(false);
         assert_eq!(running(&metrics), Readiness::Standby);
-        metrics.set_role(Role::Active);
+        metrics.set_subscriptions_held(true);
+        metrics.mqtt_connected.with_label_values(&["b"]).set(1);
+        assert!(matches!(running(&metrics), Readiness::NotReady(reasons) if reasons.len() == 1));
+        metrics.nodes.set(3);
+        assert_eq!(running(&metrics), Readiness::Active, "it holds the subscriptions, and has no share");
+        metrics.partitions_assigned.set(1);
+        metrics.set_subscriptions_held(false);
         metrics.leases.set_ttl(Duration::from_hours(1));
         metrics.leases.acquired(Keys::default().lease(PartitionId(0)));
-        metrics.mqtt_connected.with_label_values(&["b"]).set(1);
-        assert_eq!(running(&metrics), Readiness::Active);
         metrics.mqtt_connected.with_label_values(&["b"]).set(0);
+        assert_eq!(running(&metrics), Readiness::Active, "it owns a partition");
+        metrics.set_subscriptions_held(true);
         metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(1);
         let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
         assert_eq!(reasons, ["the broker b refuses topic filters; `thicket check` says why"]);

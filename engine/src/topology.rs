@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
-use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
+use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, RenewalOptions, ShardHandle};
 use thicket_actors::queue::{QueueWriter, QueueWriterOptions};
 use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
 use thicket_actors::source::{
@@ -52,6 +52,7 @@ pub(crate) struct Topology {
     writers: Vec<Addr<PostgresWriter>>,
     checkpointer: Addr<Checkpointer>,
     keeper: Addr<PartitionKeeper>,
+    renewal: Renewal,
     arbiters: Vec<Arbiter>,
     deployment: String,
     node: NodeName,
@@ -71,8 +72,13 @@ pub(crate) async fn start(
     refuse_half_import(config, &keys).await?;
     let deployment = read_deployment(config).await?;
     let node = node_name(config);
-    let renewal =
-        Renewal::start(config.redis.server(), node.clone(), config.shards.lease, metrics.leases.clone())?;
+    let options = RenewalOptions {
+        server: config.redis.server(),
+        node: node.clone(),
+        nodes: keys.nodes(),
+        ttl: config.shards.lease,
+    };
+    let renewal = Renewal::start(options, metrics.leases.clone())?;
     let starter = Starter { config, metrics, exit, node, renewal, keys, deployment };
 
     let store_arbiter = Arbiter::new();
@@ -93,12 +99,27 @@ pub(crate) async fn start(
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");
     let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
     let Stores { writers, checkpointer, keeper } = stores;
-    let (deployment, node) = (starter.deployment.id, starter.node);
-    Ok(Topology { ingress, queue, shards, writers, checkpointer, keeper, arbiters, deployment, node })
+    let Starter { deployment: Deployment { id: deployment, .. }, node, renewal, .. } = starter;
+    Ok(Topology {
+        ingress,
+        queue,
+        shards,
+        writers,
+        checkpointer,
+        keeper,
+        renewal,
+        arbiters,
+        deployment,
+        node,
+    })
 }
 
 fn shard_handle(shard: &Addr<Shard>) -> ShardHandle {
-    ShardHandle { assign: shard.clone().recipient(), revoke: shard.clone().recipient() }
+    ShardHandle {
+        assign: shard.clone().recipient(),
+        revoke: shard.clone().recipient(),
+        hand_over: shard.clone().recipient(),
+    }
 }
 
 /// Starts actors. A Redis client runs on the runtime that created it, so each client is created on
@@ -289,13 +310,14 @@ impl Topology {
         self.ingress.clone()
     }
 
-    /// Stops in the order of the data flow. The ingress takes no more messages; the messages that
+    /// Tells the other nodes that this one leaves, and stops in the order of the data flow. The ingress takes no more messages; the messages that
     /// it took are appended, acknowledged, scored and committed; every detector is saved; the
     /// leases are released.
     ///
     /// A full log takes messages again once enough of it is committed, which may take longer than
     /// `deadline`. After a third of it, the messages that are not in the log are left to the broker.
     pub(crate) async fn drain(self, deadline: Duration) {
+        self.renewal.leave();
         let intake = async {
             let _ = self.ingress.send(Drain).await;
             let _ = self.queue.send(Drain).await;

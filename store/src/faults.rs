@@ -5,7 +5,7 @@
 use fail::fail_point;
 
 /// Every fail point, in the order that data flows.
-pub const FAIL_POINTS: [&str; 27] = [
+pub const FAIL_POINTS: [&str; 29] = [
     "append.before",
     "append.lost",
     "append.partial",
@@ -31,6 +31,8 @@ pub const FAIL_POINTS: [&str; 27] = [
     "renewal.after",
     "takeover.before",
     "takeover.after",
+    "hand_over.before",
+    "hand_over.after",
     "restore.before",
     "restore.after",
 ];

@@ -8,7 +8,7 @@ use fred::interfaces::{
     ClientLike as _, ConfigInterface as _, HashesInterface as _, KeysInterface as _, StreamsInterface as _,
 };
 use fred::types::{InfoKind, Value, config::Config};
-use thicket_schema::{Keys, LeaseKey, PartitionId, Position, SensorName};
+use thicket_schema::{Keys, LeaseKey, NodesKey, PartitionId, Position, SensorName};
 
 /// A connection that knows the deployment's keys.
 pub struct RedisProbe {
@@ -89,14 +89,15 @@ impl RedisProbe {
         Ok(self.client.del(self.keys.log(partition)).await?)
     }
 
-    /// Deletes every partition's lease, as if it had expired.
+    /// Deletes every partition's lease and every heartbeat of a node, as if they had expired.
     pub async fn drop_partition_leases(&self) -> anyhow::Result<()> {
         let lease = |partition| {
             let LeaseKey(key) = self.keys.lease(PartitionId(partition));
             key
         };
-        let leases: Vec<String> = (0..self.partitions).map(lease).collect();
-        Ok(self.client.del(leases).await?)
+        let NodesKey(nodes) = self.keys.nodes();
+        let keys: Vec<String> = (0..self.partitions).map(lease).chain([nodes]).collect();
+        Ok(self.client.del(keys).await?)
     }
 
     /// Deletes everything.

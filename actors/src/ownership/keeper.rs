@@ -1,7 +1,7 @@
-//! The actor that acquires and releases the leases of partitions, claims the partitions, and
-//! assigns them to shards.
+//! The actor that acquires and releases the leases of partitions, claims the partitions, assigns
+//! them to shards, and hands over those that other nodes should own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,8 @@ use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
 use super::renewal::Renewal;
-use crate::messages::{Assign, Drain, Quarantine, Refuse, Reopen, Revoke};
+use super::shares::Shares;
+use crate::messages::{Assign, Drain, HandOver, Quarantine, Refuse, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 
@@ -41,6 +42,8 @@ pub struct ShardHandle {
     pub assign: Recipient<Assign>,
     /// Revokes a partition from it.
     pub revoke: Recipient<Revoke>,
+    /// Lets it finish with a partition that another node should own.
+    pub hand_over: Recipient<HandOver>,
 }
 
 /// Engine → `PartitionKeeper`: the shards. Sent once, after they have been started.
@@ -61,6 +64,12 @@ pub struct PartitionKeeper {
     owned: BTreeMap<PartitionId, i64>,
     /// Partitions that only a later build can process.
     refused: BTreeMap<PartitionId, Refusal>,
+    /// Which partitions this node should own.
+    shares: Shares,
+    /// Owned partitions that a shard finishes with, because another node should own them.
+    finishing: BTreeSet<PartitionId>,
+    /// Partitions that a shard has finished with, and whose leases are not released yet.
+    releasing: BTreeSet<PartitionId>,
     /// Whether a round is running.
     busy: bool,
     /// Whether the node shuts down.
@@ -120,6 +129,7 @@ impl KeeperStores {
 }
 
 type LeaseAnswers = Vec<(PartitionId, Result<LeaseState, RedisError>)>;
+type LeaseHolders = Vec<(PartitionId, Option<String>)>;
 
 impl PartitionKeeper {
     /// Creates a keeper of `partitions` partitions. It waits for [`Join`].
@@ -132,6 +142,7 @@ impl PartitionKeeper {
         metrics: Metrics,
     ) -> Self {
         metrics.leases.set_ttl(leases.ttl());
+        let shares = Shares::new(leases.node().to_string(), partitions, leases.ttl());
         let stores = Rc::new(KeeperStores { leases, renewal, keys, pool, metrics });
         Self {
             stores,
@@ -139,33 +150,46 @@ impl PartitionKeeper {
             shards: Vec::new(),
             owned: BTreeMap::new(),
             refused: BTreeMap::new(),
+            shares,
+            finishing: BTreeSet::new(),
+            releasing: BTreeSet::new(),
             busy: false,
             leaving: false,
             drained: Vec::new(),
         }
     }
 
-    /// Runs one round: tries to acquire the leases that this node does not hold, and claims the
-    /// partitions whose leases were acquired.
+    /// Runs one round: begins to hand over partitions that other nodes should own, tries to acquire
+    /// the leases that this node should hold and does not, and claims the partitions whose leases
+    /// were acquired.
     fn round(&mut self, context: &mut Context<Self>) {
         if self.busy || self.leaving || self.shards.is_empty() {
             return;
         }
         self.busy = true;
         self.end_refusals();
+        let now = Instant::now();
+        self.hand_over_due(now, context);
         let stores = Rc::clone(&self.stores);
-        let wanted = self.wanted();
+        let (wanted, watched) = (self.wanted(now), self.watched(now));
         let ask = async move {
             faults::pass("renewal.before");
             let acquires =
                 wanted.iter().map(|&partition| stores.leases.acquire(stores.keys.lease(partition)));
-            let answers: LeaseAnswers = wanted.iter().copied().zip(join_all(acquires).await).collect();
+            let watch = stores.leases.holders(watched.iter().map(|&partition| stores.keys.lease(partition)));
+            let (answers, holders) = tokio::join!(join_all(acquires), watch);
             faults::pass("renewal.after");
-            answers
+            let answers: LeaseAnswers = wanted.iter().copied().zip(answers).collect();
+            // Without an answer, nothing is known of these leases.
+            let holders: LeaseHolders = watched.into_iter().zip(holders.unwrap_or_default()).collect();
+            (answers, holders)
         };
         let round = ask
             .into_actor(self)
-            .then(|answers, this, _| {
+            .then(|(answers, holders), this, _| {
+                for (partition, holder) in holders {
+                    this.shares.note_lease(partition, holder.is_none(), Instant::now());
+                }
                 let (won, returned) = this.sort_out(answers);
                 let asked_for = won.clone();
                 let stores = Rc::clone(&this.stores);
@@ -184,9 +208,16 @@ impl PartitionKeeper {
             .then(|(asked_for, claimed), this, _| this.on_claimed(&asked_for, claimed).into_actor(this))
             .map(|(), this, _| {
                 this.busy = false;
-                notify_drained(this.drained.drain(..));
+                this.notify_drained();
             });
         context.spawn(round);
+    }
+
+    /// Answers the `Drain` messages once no lease is asked for and none is released.
+    fn notify_drained(&mut self) {
+        if !self.busy && self.releasing.is_empty() {
+            notify_drained(self.drained.drain(..));
+        }
     }
 
     /// Ends the refusals of partitions that this node has owned for long enough to have gone past the
@@ -206,23 +237,39 @@ impl PartitionKeeper {
         self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
     }
 
-    /// Returns the partitions whose leases to acquire now: those that it does not own, and those
-    /// whose leases were lost.
-    fn wanted(&self) -> Vec<PartitionId> {
+    /// Returns the partitions whose leases to acquire now: those that it should own and does not,
+    /// those whose leases it holds without owning them, and those whose leases were lost.
+    fn wanted(&self, now: Instant) -> Vec<PartitionId> {
         let KeeperStores { renewal, keys, .. } = &*self.stores;
-        let is_refused = |partition: &PartitionId| match self.refused.get(partition) {
-            Some(Refusal::Algorithm) => true,
-            Some(Refusal::Entry { until, .. }) => Instant::now() < *until,
-            None => false,
-        };
         let is_wanted = |partition: &PartitionId| {
+            let is_lost = renewal.is_lost(&keys.lease(*partition));
             if self.owned.contains_key(partition) {
-                renewal.is_lost(&keys.lease(*partition))
-            } else {
-                !is_refused(partition)
+                return is_lost;
             }
+            let may_take = !renewal.nodes().has_left() && self.shares.may_take(*partition, now);
+            let is_hindered = self.is_refused(*partition, now) || self.releasing.contains(partition);
+            (!is_lost || may_take) && !is_hindered
         };
         (0..self.partitions).map(PartitionId).filter(is_wanted).collect()
+    }
+
+    /// Returns the partitions that other nodes should own, and that this node could take if they
+    /// do not.
+    fn watched(&self, now: Instant) -> Vec<PartitionId> {
+        let is_watched = |partition: &PartitionId| {
+            let is_known = self.shares.owner(*partition).is_some() && !self.shares.is_own(*partition);
+            let is_here = self.owned.contains_key(partition) || self.releasing.contains(partition);
+            is_known && !is_here && !self.is_refused(*partition, now)
+        };
+        (0..self.partitions).map(PartitionId).filter(is_watched).collect()
+    }
+
+    fn is_refused(&self, partition: PartitionId, now: Instant) -> bool {
+        match self.refused.get(&partition) {
+            Some(Refusal::Algorithm) => true,
+            Some(Refusal::Entry { until, .. }) => now < *until,
+            None => false,
+        }
     }
 
     /// Revokes the partitions whose leases are lost. Returns the partitions to claim, and the
@@ -298,6 +345,9 @@ impl PartitionKeeper {
         }
         self.refused.extend(refused.iter().map(|&partition| (partition, Refusal::Algorithm)));
         for claimed in claimed {
+            if let Some(node) = self.shares.note_taken(claimed.partition, Instant::now()) {
+                tracing::warn!(partition = %claimed.partition, node, "another node does not take a partition that it should own; this node takes it, and gives that node no more partitions for a while");
+            }
             match self.refused.get_mut(&claimed.partition) {
                 Some(Refusal::Entry { entry, until }) if claimed.position < *entry => {
                     *until = Instant::now() + RETRY_INTERVAL;
@@ -354,8 +404,11 @@ impl Actor for PartitionKeeper {
 
 impl Supervised for PartitionKeeper {
     fn restarting(&mut self, _: &mut Context<Self>) {
-        // The next round claims every partition again, under a new epoch, and assigns it again.
+        // The next round claims every partition again whose lease this node holds, under a new epoch,
+        // and assigns it again.
         self.owned.clear();
+        self.finishing.clear();
+        self.releasing.clear();
         self.stores.metrics.leases.clear();
         self.busy = false;
         self.drained.clear();
@@ -367,7 +420,10 @@ impl Handler<Join> for PartitionKeeper {
 
     fn handle(&mut self, Join { shards }: Join, context: &mut Context<Self>) {
         self.shards = shards;
-        self.round(context);
+        self.stores.renewal.join();
+        let nodes = Arc::clone(self.stores.renewal.nodes());
+        let known = async move { nodes.known().await };
+        context.spawn(known.into_actor(self).map(|(), this, context| this.round(context)));
     }
 }
 
@@ -423,19 +479,19 @@ impl Handler<Drain> for PartitionKeeper {
     type Result = ResponseFuture<()>;
 
     /// Releases every lease, also of partitions that were not claimed yet. A round that is running
-    /// claims no partition again.
+    /// claims no partition again, and no partition is handed over any more.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) -> Self::Result {
         self.leaving = true;
         let owned = std::mem::take(&mut self.owned);
         let (stores, partitions) = (Rc::clone(&self.stores), self.partitions);
         let (sender, round_ended) = oneshot::channel();
-        if self.busy {
+        if self.busy || !self.releasing.is_empty() {
             self.drained.push(sender);
         }
         Box::pin(async move {
             let leases: Vec<PartitionId> = owned.keys().copied().collect();
             leave(&stores, &owned, &leases).await;
-            // An error means that no round is running.
+            // An error means that no round is running and no lease is being released.
             let _ = round_ended.await;
             let rest = stores.held(partitions);
             stores.release(&rest).await;
@@ -443,5 +499,6 @@ impl Handler<Drain> for PartitionKeeper {
     }
 }
 
+mod hand_over;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! The renewal of leases, on a thread and a connection of its own: no work of the engine holds it
-//! up. The actors that hold the leases take and release them.
+//! The renewal of leases and the heartbeats, on a thread and a connection of its own: no work of the
+//! engine holds them up. The actors that hold the leases take and release them.
 //!
 //! A renewed lease says that this process lives. It does not say that its arbiters do: see
 //! [`Watchdog`](crate::supervision::Watchdog).
@@ -9,19 +9,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use thicket_schema::LeaseKey;
+use thicket_schema::{LeaseKey, NodesKey};
 use thicket_store::complaints;
-use thicket_store::redis::{Leases, NodeName, RedisError, RedisServer, connect_redis};
+use thicket_store::redis::{Heartbeats, Leases, NodeName, RedisError, RedisServer, connect_redis};
 
+use super::live_nodes::LiveNodes;
 use crate::lamps::HeldLeases;
 
 /// The leases that this node holds, and whether each was lost since it was taken.
 type Held = BTreeMap<LeaseKey, bool>;
 
-/// Renews leases until they are given up. Its thread ends when the last clone is dropped.
+/// The settings of the thread.
+#[derive(Clone, Debug)]
+pub struct RenewalOptions {
+    /// The Redis of the leases.
+    pub server: RedisServer,
+    /// The node that holds them.
+    pub node: NodeName,
+    /// The key of the heartbeats.
+    pub nodes: NodesKey,
+    /// How long a lease lasts after a renewal, and a heartbeat.
+    pub ttl: Duration,
+}
+
+/// Renews leases until they are given up, and writes heartbeats between [`Renewal::join`] and
+/// [`Renewal::leave`]. Its thread ends when the last clone is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
     held: Arc<Mutex<Held>>,
+    nodes: Arc<LiveNodes>,
 }
 
 impl Renewal {
@@ -30,19 +46,30 @@ impl Renewal {
     ///
     /// # Errors
     /// Fails if the system starts no thread.
-    pub fn start(
-        server: RedisServer,
-        node: NodeName,
-        ttl: Duration,
-        ages: HeldLeases,
-    ) -> std::io::Result<Self> {
+    pub fn start(options: RenewalOptions, ages: HeldLeases) -> std::io::Result<Self> {
         let renewal = Self::default();
-        let held = Arc::downgrade(&renewal.held);
+        let (held, nodes) = (Arc::downgrade(&renewal.held), Arc::clone(&renewal.nodes));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new()
             .name("leases".to_owned())
-            .spawn(move || runtime.block_on(renew_all(server, node, ttl, held, ages)))?;
+            .spawn(move || runtime.block_on(renew_all(options, held, nodes, ages)))?;
         Ok(renewal)
+    }
+
+    /// Says to the other nodes that this one is ready to own partitions.
+    pub(crate) fn join(&self) {
+        self.nodes.join();
+    }
+
+    /// Says to the other nodes that this one owns no partition for much longer. The leases stay
+    /// until they are released.
+    pub fn leave(&self) {
+        self.nodes.leave();
+    }
+
+    /// Returns what is known of the live nodes.
+    pub(super) fn nodes(&self) -> &Arc<LiveNodes> {
+        &self.nodes
     }
 
     /// Renews a lease that this node has taken, from now on.
@@ -63,19 +90,25 @@ impl Renewal {
 
 /// Renews the held leases until the last [`Renewal`] is dropped.
 async fn renew_all(
-    server: RedisServer,
-    node: NodeName,
-    ttl: Duration,
+    options: RenewalOptions,
     held: Weak<Mutex<Held>>,
+    nodes: Arc<LiveNodes>,
     ages: HeldLeases,
 ) {
-    let leases = Leases::new(connect_redis(server).await, node, ttl);
+    let RenewalOptions { server, node, nodes: key, ttl } = options;
+    let redis = connect_redis(server).await;
+    let heartbeats = Heartbeats::new(redis.clone(), key, node.clone(), ttl);
+    let leases = Leases::new(redis, node, ttl);
+    let mut presence = nodes.presence_changes();
     let mut ticks = tokio::time::interval(ttl / 3);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while let Some(held) = held.upgrade() {
-        renew_once(&leases, &held, &ages).await;
+        tokio::join!(nodes.beat(&heartbeats), renew_once(&leases, &held, &ages));
         drop(held);
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = presence.next() => {}
+        }
     }
 }
 
@@ -123,8 +156,13 @@ mod tests {
         let leases = Leases::new(client.clone(), node.clone(), TTL);
         let ages = HeldLeases::default();
         ages.set_ttl(TTL);
-        let renewal =
-            Renewal::start((&redis.url()).into(), node.clone(), TTL, ages.clone()).expect("a thread");
+        let options = RenewalOptions {
+            server: (&redis.url()).into(),
+            node: node.clone(),
+            nodes: Keys::default().nodes(),
+            ttl: TTL,
+        };
+        let renewal = Renewal::start(options, ages.clone()).expect("a thread");
         let key = |partition| Keys::default().lease(PartitionId(partition));
         for partition in [1, 2] {
             assert_eq!(leases.acquire(key(partition)).await.expect("an answer"), LeaseState::Acquired);

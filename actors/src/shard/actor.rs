@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::options::{ShardContext, ShardOptions, ShardPeers};
 use super::worker::ShardWorker;
-use crate::messages::{Assign, Drain, Revoke};
+use crate::messages::{Assign, Drain, HandOver, HandedOver, Revoke};
 use crate::metrics::Metrics;
 
 /// Reads a set of partitions and owns the detectors of their sensors.
@@ -65,6 +65,17 @@ impl Handler<Revoke> for Shard {
 
     fn handle(&mut self, Revoke { partition }: Revoke, _: &mut Context<Self>) {
         self.worker.close(partition);
+    }
+}
+
+impl Handler<HandOver> for Shard {
+    type Result = ResponseFuture<Option<HandedOver>>;
+
+    /// Stops reading the partition, waits until all of its entries that were read are committed, and
+    /// saves its detectors.
+    fn handle(&mut self, message: HandOver, _: &mut Context<Self>) -> Self::Result {
+        let finished = self.worker.stop_reading(message);
+        Box::pin(async move { finished.await.ok() })
     }
 }
 

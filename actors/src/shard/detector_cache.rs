@@ -140,6 +140,14 @@ impl DetectorCache {
         evictable.into_iter().filter_map(|(_, _, sensor, _)| self.by_sensor.remove(&sensor)).collect()
     }
 
+    /// Removes and returns the detectors of a partition.
+    pub(super) fn take_partition(&mut self, partition: PartitionId) -> Vec<CachedDetector> {
+        self.by_sensor
+            .extract_if(.., |_, cached| cached.partition == partition)
+            .map(|(_, cached)| cached)
+            .collect()
+    }
+
     /// Removes and returns every detector.
     pub(super) fn take_all(&mut self) -> Vec<CachedDetector> {
         std::mem::take(&mut self.by_sensor).into_values().collect()

@@ -386,6 +386,16 @@ impl DetectorPool {
         }
     }
 
+    /// Saves and removes the detectors of a partition, and waits until their checkpoints are written.
+    /// All readings that they scored must be committed.
+    pub(super) async fn save_partition(&self, partition: PartitionId) {
+        let detectors = self.cache.borrow_mut().take_partition(partition);
+        for cached in detectors {
+            self.save(&cached, false).await;
+        }
+        drop(self.checkpoint_credits.acquire(self.checkpoint_credits.capacity()).await);
+    }
+
     /// Saves the state of a detector, unless it is saved already and needs not be `pinned`. A pinned
     /// checkpoint is never evicted. All readings that the detector scored must be committed.
     pub(super) async fn save(&self, cached: &CachedDetector, pinned: bool) {

@@ -24,6 +24,8 @@ pub(super) struct Partition {
     /// The claim, with the readings that are quarantined.
     pub(super) claimed: Arc<ClaimedPartition>,
     pub(super) readiness: Readiness,
+    /// Whether another node should own it: it is not read any more.
+    pub(super) is_leaving: bool,
     /// The names of its sensors by id: those with rows, and those that have begun since the claim.
     pub(super) known: Rc<RefCell<BTreeMap<SensorId, Arc<str>>>>,
 }
@@ -55,7 +57,7 @@ impl Partition {
         let readiness = if claimed.clean_shutdown { Readiness::Ready(None) } else { Readiness::Examining };
         let progress = Progress::new(claimed.epoch, claimed.position);
         let known = Rc::new(RefCell::new(claimed.sensors.clone()));
-        Self { progress, detectors, claimed, readiness, known }
+        Self { progress, detectors, claimed, readiness, is_leaving: false, known }
     }
 
     /// Returns what is known of a sensor, and remembers it.
@@ -135,7 +137,9 @@ impl Partitions {
     /// Returns the partitions that may be read, each with its progress.
     pub(super) fn readable(&self) -> Vec<(PartitionId, Progress)> {
         let by_id = self.by_id.borrow();
-        let ready = by_id.iter().filter(|(_, partition)| partition.readiness != Readiness::Examining);
+        let is_readable =
+            |partition: &Partition| partition.readiness != Readiness::Examining && !partition.is_leaving;
+        let ready = by_id.iter().filter(|(_, partition)| is_readable(partition));
         ready.map(|(&id, partition)| (id, partition.progress)).collect()
     }
 
@@ -226,6 +230,13 @@ mod tests {
         assert_eq!(partitions.readable(), [], "a change under another epoch has no effect");
         partitions.change(P, 5, |partition| partition.readiness = Readiness::Ready(None));
         assert_eq!(partitions.readable(), [(P, Progress::new(5, at(2)))]);
+    }
+
+    #[test]
+    fn a_partition_that_is_handed_over_is_not_read() {
+        let partitions = new_partitions(true);
+        partitions.change(P, 5, |partition| partition.is_leaving = true);
+        assert_eq!(partitions.readable(), []);
     }
 
     #[test]

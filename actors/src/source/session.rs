@@ -21,7 +21,7 @@ use super::subscription_lease::{Hold, SubscriptionLease};
 use crate::acknowledge::{Delivery, Redelivery};
 use crate::credit::{Credit, CreditPool};
 use crate::messages::Append;
-use crate::metrics::{Metrics, Role};
+use crate::metrics::Metrics;
 use crate::mqtt::{Client, Event, EventLoop, Failure, MqttOptions, Qos, Refusal, Version, connect};
 
 /// How long to wait until the last acknowledgements and the disconnect packet are sent.
@@ -91,7 +91,7 @@ impl Session {
                 // The node before may have added sensors.
                 self.registry.outdate();
             }
-            self.metrics.set_role(Role::Active);
+            self.metrics.set_subscriptions_held(true);
             if memory.conflict.begins(hold == Hold::Kept) {
                 self.on_conflict();
             }
@@ -260,7 +260,7 @@ impl Session {
 
     fn on_waiting_for_lease(&self) {
         self.controls.set_writer(false);
-        self.metrics.set_role(Role::Standby);
+        self.metrics.set_subscriptions_held(false);
         tracing::info!(
             broker = self.options.name,
             "another node holds the subscriptions; waiting for its lease"

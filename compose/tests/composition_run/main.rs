@@ -66,7 +66,7 @@ fn the_composition_lives() {
             steps::black_hole(&project, network);
         });
     }
-    step("two engines: the standby takes over", || steps::standby_takes_over(&project));
+    step("two engines share the partitions, and one takes over", || steps::second_engine(&project));
     let report = step("every confirmed reading has its row", || witness.verify(&project));
     eprintln!("compose-test:           {}", report.trim());
     step("the ledger balances, and there are no dead letters", || steps::nothing_is_missing(&project));

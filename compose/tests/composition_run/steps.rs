@@ -198,27 +198,26 @@ pub(crate) fn black_hole(project: &Project, name: &str) {
     assert_eq!(restarted, 0, "the engine waits for a store, and does not give up");
 }
 
-pub(crate) fn standby_takes_over(project: &Project) {
+pub(crate) fn second_engine(project: &Project) {
     project.compose(&["up", "--detach", "--no-build", "--quiet-pull", "--scale", "engine=2"]);
     project.wait_until_well();
-    let answers = || {
+    let numbers = |name: &str| {
         let engines = project.of("engine").into_iter().filter(Container::is_well);
-        engines.map(|engine| (readiness(&engine), engine)).collect::<Vec<_>>()
+        engines.map(|engine| (metric(&engine, name), engine)).collect::<Vec<_>>()
     };
-    let mut active = None;
-    project.until("one engine reads the broker, and the other stands by", || {
-        let answers = answers();
-        active =
-            answers.iter().find(|(answer, _)| answer.starts_with("ready")).map(|(_, engine)| engine.clone());
-        answers.len() == 2
-            && active.is_some()
-            && answers.iter().any(|(answer, _)| answer.starts_with("standby"))
+    project.until("two engines own half of the partitions each", || {
+        let owned = numbers("thicket_partitions_owned");
+        let all = numbers("thicket_partitions").first().map_or(0, |(all, _)| *all);
+        owned.len() == 2 && all > 0 && owned.iter().all(|(owned, _)| *owned == all / 2)
     });
-    let active = active.unwrap();
-    docker(["stop", &active.id]);
-    project.until("the standby has taken over", || {
-        let answers = answers();
-        answers.len() == 1 && answers[0].1.id != active.id && answers[0].0.starts_with("ready")
+    let subscribed = numbers("thicket_subscriptions_held").into_iter().find(|(held, _)| *held == 1);
+    let (_, reader) = subscribed.expect("an engine that reads the broker");
+    docker(["stop", &reader.id]);
+    project.until("the other engine has taken over", || {
+        let held = numbers("thicket_subscriptions_held");
+        let owned = numbers("thicket_partitions_owned");
+        let all = numbers("thicket_partitions");
+        held.len() == 1 && held[0].0 == 1 && held[0].1.id != reader.id && owned[0].0 == all[0].0
     });
     project.wait_until_flowing();
     project.compose(&["up", "--detach", "--no-build", "--quiet-pull", "--scale", "engine=1"]);
@@ -226,11 +225,20 @@ pub(crate) fn standby_takes_over(project: &Project) {
     project.wait_until_flowing();
 }
 
-/// Returns the body of the engine's `/readyz`.
-fn readiness(engine: &Container) -> String {
-    let script = "exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+/// Returns a metric of an engine without labels; 0 if the engine does not answer.
+fn metric(engine: &Container, name: &str) -> u64 {
+    let answer = http_get(engine, "/metrics");
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+/// Returns the body of an answer of the engine's HTTP server.
+fn http_get(engine: &Container, path: &str) -> String {
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    );
     let answer =
-        std::process::Command::new("docker").args(["exec", &engine.id, "bash", "-c", script]).output();
+        std::process::Command::new("docker").args(["exec", &engine.id, "bash", "-c", &script]).output();
     let answer = shown(&answer.unwrap());
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use prometheus::{Registry, TextEncoder, core::Collector, proto::MetricType};
-use thicket_actors::metrics::{Metrics, Role};
+use thicket_actors::metrics::Metrics;
 
 /// Seconds between two states.
 pub(crate) const STEP: u64 = 5;
@@ -133,7 +133,9 @@ fn advance(metrics: &Metrics) {
     metrics.log_gaps.inc_by(1);
     metrics.partitions.set(64);
     metrics.partitions_owned.set(64);
-    metrics.set_role(Role::Active);
+    metrics.set_subscriptions_held(true);
+    metrics.nodes.set(1);
+    metrics.partitions_assigned.set(64);
     metrics.store_connected.with_label_values(&["redis"]).set(1);
     metrics.store_connected.with_label_values(&["postgresql"]).set(1);
     metrics.append_oldest_seconds.set(0.5);

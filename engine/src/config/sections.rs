@@ -168,7 +168,7 @@ pub(crate) struct QuarantineConfig {
 pub(crate) struct ShardsConfig {
     /// Number of shards; 0 means one per core.
     pub(crate) count: u16,
-    /// How long a lease lasts without renewal.
+    /// How long a lease or a heartbeat of this node lasts without renewal.
     #[serde(with = "crate::config::duration")]
     pub(crate) lease: Duration,
     /// How long a detector stays in memory without a reading.

@@ -1,10 +1,8 @@
 //! The state of a deployment for people.
 
-use std::collections::BTreeSet;
-
 use thicket_store::redis::InFlight;
 
-use super::report::{BrokerStatus, FieldsStatus, LedgerReport, PartitionStatus, Status, Totals};
+use super::report::{BrokerStatus, FieldsStatus, LedgerReport, NodeStatus, PartitionStatus, Status, Totals};
 use crate::backlog;
 use crate::clocks::{Ahead, Behind, Clocks};
 use crate::format::count;
@@ -36,15 +34,19 @@ pub(super) fn print(status: &Status, all_partitions: bool) {
     print_partitions(status.partitions.iter().filter(shown));
 }
 
-/// Prints how many partitions have an owner, and how many owners there are.
+/// Prints how many partitions have an owner, and how many each node owns.
 fn print_owners(status: &Status) {
-    let owners: Vec<&str> =
-        status.partitions.iter().filter_map(|partition| partition.owner.as_deref()).collect();
-    let without = status.partitions.len() - owners.len();
-    let engines = owners.iter().collect::<BTreeSet<_>>().len();
-    let owned = format!("{} of {} owned", owners.len(), status.partitions.len());
+    let owned = status.partitions.iter().filter(|partition| partition.owner.is_some()).count();
+    let without = status.partitions.len() - owned;
+    let engines = status.nodes.iter().filter(|node| node.partitions > 0).count();
+    let owned = format!("{owned} of {} owned", status.partitions.len());
     let warning = if without > 0 { "; the others are processed by NO ENGINE" } else { "" };
     outln!("partitions   {owned} by {}{warning}", count(engines as u64, "engine"));
+    if status.nodes.len() > 1 {
+        for NodeStatus { node, partitions } in &status.nodes {
+            outln!("             {partitions} of {node}");
+        }
+    }
 }
 
 fn print_fields(fields: &FieldsStatus) {

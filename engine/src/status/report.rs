@@ -11,7 +11,7 @@ use thicket_store::postgres::{
     dead_letters_by_reason, partition_ledgers, quarantined_by_reason, sensors_without_scored_field,
     stored_losses,
 };
-use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holders};
+use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holders, live_nodes};
 
 use crate::clocks::Clocks;
 use crate::config::Config;
@@ -25,6 +25,8 @@ const EXAMPLES: i64 = 5;
 /// The state of a deployment.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
+    /// The live nodes, and those that own a partition.
+    pub(super) nodes: Vec<NodeStatus>,
     pub(super) partitions: Vec<PartitionStatus>,
     pub(super) sensors: i64,
     pub(super) fields: FieldsStatus,
@@ -79,6 +81,14 @@ pub(super) struct FieldsStatus {
     pub(super) sensors_without_scored_field: i64,
     /// Names of the first of these sensors.
     pub(super) examples: Vec<String>,
+}
+
+/// A node.
+#[derive(Debug, Serialize)]
+pub(super) struct NodeStatus {
+    pub(super) node: String,
+    /// Number of partitions whose leases it holds.
+    pub(super) partitions: usize,
 }
 
 /// The state of one partition.
@@ -182,6 +192,7 @@ impl Status {
         let backlogs = in_flight(&reader, &committed).await?;
         let backlog = backlogs.iter().fold(InFlight::ZERO, |sum, &one| sum.and(one));
         let owners = lease_holders(redis, ledgers.iter().map(|row| keys.lease(row.id()))).await?;
+        let nodes = count_partitions(live_nodes(redis, keys.nodes()).await?, &owners);
         let partition =
             |((row, uncommitted), owner): ((&PartitionLedger, InFlight), Option<String>)| PartitionStatus {
                 partition: row.partition,
@@ -218,6 +229,7 @@ impl Status {
                 lag_entries: backlog.entries,
                 in_flight: backlog.records,
             },
+            nodes,
             partitions,
         })
     }
@@ -226,6 +238,15 @@ impl Status {
     pub(super) const fn is_balanced(&self) -> bool {
         self.totals.ledger.unaccounted == 0
     }
+}
+
+/// Counts the partitions of each node.
+fn count_partitions(live: Vec<String>, owners: &[Option<String>]) -> Vec<NodeStatus> {
+    let mut nodes: BTreeMap<String, usize> = live.into_iter().map(|node| (node, 0)).collect();
+    for owner in owners.iter().flatten() {
+        *nodes.entry(owner.clone()).or_default() += 1;
+    }
+    nodes.into_iter().map(|(node, partitions)| NodeStatus { node, partitions }).collect()
 }
 
 fn brokers(engine: &Samples) -> BTreeMap<String, BrokerStatus> {

@@ -125,8 +125,10 @@ async fn partitions_roles_and_reloads_are_gauges() {
 
     let second = env.launch(&config(), &[]);
     second.until_logged(log_lines::SUBSCRIPTION_HELD).await;
-    until_readyz(&second, 200, &["standby"]).await;
-    assert!(second.metric_where("thicket_role", ("role", "standby")).await > 0.5);
+    until_readyz(&second, 200, &["ready"]).await;
+    assert!(second.metric_where("thicket_role", ("role", "active")).await > 0.5, "it owns partitions");
+    assert!(second.metric("thicket_subscriptions_held").await < 0.5);
+    assert!(engine.metric("thicket_subscriptions_held").await > 0.5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

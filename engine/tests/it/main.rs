@@ -37,6 +37,7 @@ mod restart;
 mod retention;
 mod sensors;
 mod service_manager;
+mod shares;
 mod slow_stores;
 mod sparkplug;
 mod stores;

@@ -1,5 +1,4 @@
-//! Servers that are away, at the start and later, and a second engine by mistake: no reading is
-//! lost, and none is stored twice.
+//! Servers that are away, at the start and later: no reading is lost, and none is stored twice.
 
 use std::time::Duration;
 
@@ -81,25 +80,4 @@ async fn each_server_may_be_killed_in_the_middle_of_a_stream() {
     }
     assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5);
     assert!(engine.terminate().await.success());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_engines_one_works_and_the_other_waits_and_takes_over() {
-    let env = start(config()).await;
-    let first = env.engine().await;
-    let second = env.launch(&config(), &[]);
-    second.until_logged(log_lines::SUBSCRIPTION_HELD).await;
-    let samples = Samples::new("mic-", SENSORS, now_seconds() - 1_000);
-    let publisher = env.publisher();
-    samples.publish(&publisher, 0..50).await;
-    until_complete(&env, 50).await;
-    assert!(second.metric("thicket_partitions_owned").await < 0.5);
-    let standby = second.get("/readyz").await;
-    assert_eq!((standby.status, standby.body.starts_with("standby")), (200, true), "{}", standby.body);
-
-    first.kill();
-    samples.publish(&publisher, 50..100).await;
-    second.until_ready().await;
-    until_complete(&env, 100).await;
-    assert!((second.metric("thicket_partitions_owned").await - 4.0).abs() < 0.5);
 }

@@ -19,8 +19,9 @@ fn config() -> Config {
     TestEnv::config().set("checkpoint.every", 50)
 }
 
-/// Two nodes of a deployment.
+/// Two nodes of a deployment. They share the partitions.
 struct Nodes {
+    /// The node that holds the subscriptions.
     active: Engine,
     standby: Engine,
 }

@@ -73,6 +73,8 @@ pub enum Action {
     Thaw(Node),
     /// Waits until the engine owns every partition.
     UntilOwner(Node),
+    /// Waits until both engines own their shares of the partitions.
+    UntilShared,
     /// Waits until the engine has ended by itself, with any status.
     UntilEnded(Node),
     /// Waits until a commit of the engine is fenced.
@@ -83,7 +85,8 @@ pub enum Action {
     UntilRefused(usize),
     /// Writes another `[detector]` section to the engine's file and sends SIGHUP.
     Reconfigure(Node),
-    /// Deletes the leases of all partitions from Redis, as if they had expired.
+    /// Deletes the leases of all partitions and the heartbeats of all nodes from Redis, as if they had
+    /// expired.
     DropLeases,
     /// Keeps every detector from being restored until [`Action::UnblockRestores`], so that a
     /// takeover is slow.

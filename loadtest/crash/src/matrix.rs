@@ -2,7 +2,7 @@
 //! reaches.
 //!
 //! - `engines`: the engine is killed; `servers`: a server is killed; `zombies`: a node is taken for
-//!   dead
+//!   dead; `shares`: nodes that share the partitions come and go
 //! - `outages`: a server is full, locked or unreachable, a clock jumps, memory is used up
 //! - `notifications`: the sender of notifications is killed, or its receiver does not accept
 //! - `settings`: settings that may not change a row
@@ -12,6 +12,7 @@ mod notifications;
 mod outages;
 mod servers;
 mod settings;
+mod shares;
 mod zombies;
 
 use crate::case::Case;
@@ -24,6 +25,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
     cases.extend(engines::cases(dice));
     cases.extend(servers::cases());
     cases.extend(zombies::cases());
+    cases.extend(shares::cases(dice));
     cases.extend(outages::cases());
     cases.extend(notifications::cases(dice));
     cases.extend(settings::cases(dice));

@@ -72,6 +72,19 @@ impl Leases {
         self.ttl
     }
 
+    /// Returns the node in whose name leases are taken.
+    pub const fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// Returns the name of the node that holds each lease, `None` if no node holds it.
+    pub async fn holders(
+        &self,
+        leases: impl IntoIterator<Item = LeaseKey>,
+    ) -> Result<Vec<Option<String>>, RedisError> {
+        lease_holders(&self.redis, leases).await
+    }
+
     /// Takes the lease if it is free. Renews it if this node holds it.
     pub async fn acquire(&self, key: LeaseKey) -> Result<LeaseState, RedisError> {
         let arguments = vec![self.node.to_string(), self.ttl.as_millis().to_string()];

@@ -6,6 +6,8 @@ use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
+use crate::messages::HandedOver;
+use crate::ownership::live_nodes::View;
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
 const P: PartitionId = PartitionId(1);
@@ -24,7 +26,11 @@ fn new_keeper() -> (PartitionKeeper, UnboundedReceiver<Assign>, UnboundedReceive
     );
     let (assign, assigned) = record(|_| ());
     let (revoke, revoked) = record(|_| ());
-    keeper.shards = vec![ShardHandle { assign, revoke }];
+    let (hand_over, _) = record(|_: &HandOver| None);
+    keeper.shards = vec![ShardHandle { assign, revoke, hand_over }];
+    let mut alone = View::default();
+    alone.note([keeper.stores.leases.node().to_string()].into(), Instant::now());
+    keeper.shares.update(&alone, Instant::now());
     (keeper, assigned, revoked)
 }
 
@@ -89,7 +95,7 @@ async fn a_drain_during_a_claim_assigns_no_partition() {
 async fn the_lease_of_a_partition_of_a_later_algorithm_is_not_acquired_again() {
     let (mut keeper, mut assigned, _) = new_keeper();
     drop(keeper.on_claimed(&[P], Ok(Vec::new())));
-    assert!(!keeper.wanted().contains(&P));
+    assert!(!keeper.wanted(Instant::now()).contains(&P));
     assert!(assigned.try_recv().is_err());
 }
 
@@ -103,13 +109,13 @@ async fn a_partition_with_an_entry_of_a_later_build_is_left_and_tried_again_late
     drop(keeper.handle(refuse(3), &mut Context::new()));
     assert!(keeper.owned.contains_key(&P), "the entry was read under an earlier epoch");
     drop(keeper.handle(refuse(4), &mut Context::new()));
-    assert!(!keeper.owned.contains_key(&P) && !keeper.wanted().contains(&P));
+    assert!(!keeper.owned.contains_key(&P) && !keeper.wanted(Instant::now()).contains(&P));
     assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1);
 
     let tried_again = Refusal::Entry { entry, until: Instant::now() };
     keeper.refused.insert(P, tried_again);
     keeper.end_refusals();
-    assert!(keeper.wanted().contains(&P));
+    assert!(keeper.wanted(Instant::now()).contains(&P));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
     keeper.end_refusals();
     assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1, "the entry is not committed");
@@ -154,4 +160,68 @@ async fn a_drain_releases_leases_whose_partitions_are_not_claimed_yet() {
         // It ends once Redis answers, which it does not here.
         let _ = tokio::time::timeout(Duration::from_millis(10), &mut drain).await;
     }
+}
+
+/// Another node has joined, and the nodes have settled. Returns the partition that it should own.
+fn share_with_another(keeper: &mut PartitionKeeper) -> PartitionId {
+    let nodes = [keeper.stores.leases.node().to_string(), "another".to_owned()];
+    let mut view = View::default();
+    view.note(nodes.into(), Instant::now());
+    keeper.shares.update(&view, Instant::now());
+    let all = [PartitionId(0), PartitionId(1)];
+    all.into_iter().find(|partition| !keeper.shares.is_own(*partition)).unwrap()
+}
+
+#[actix_rt::test]
+async fn a_partition_that_a_shard_has_finished_with_is_released_and_not_taken_again() {
+    let (mut keeper, _, _) = new_keeper();
+    let partition = share_with_another(&mut keeper);
+    let lease = keeper.stores.keys.lease(partition);
+    keeper.owned.insert(partition, 4);
+    keeper.stores.renewal.keep(lease.clone());
+    keeper.finishing.insert(partition);
+    drop(keeper.on_finished(partition, 4, None));
+    assert!(keeper.owned.contains_key(&partition) && keeper.finishing.is_empty(), "the shard has lost it");
+
+    let finished = Some(HandedOver { is_clean: true });
+    drop(keeper.on_finished(partition, 3, finished));
+    assert!(keeper.owned.contains_key(&partition), "it was claimed again meanwhile");
+    let release = keeper.on_finished(partition, 4, finished);
+    assert!(!keeper.owned.contains_key(&partition) && keeper.releasing.contains(&partition));
+    assert_eq!(keeper.stores.metrics.partitions_moved.get(), 1);
+    let now = Instant::now();
+    assert!(!keeper.wanted(now).contains(&partition), "its lease is being released");
+    assert!(!keeper.watched(now).contains(&partition));
+    let _ = tokio::time::timeout(Duration::from_millis(10), release).await;
+    keeper.releasing.clear();
+    keeper.stores.renewal.give_up(&lease);
+    assert!(!keeper.wanted(now).contains(&partition) && keeper.watched(now).contains(&partition));
+}
+
+#[actix_rt::test]
+async fn a_lease_that_is_held_without_its_partition_is_wanted_whatever_the_share() {
+    let (mut keeper, _, _) = new_keeper();
+    let partition = share_with_another(&mut keeper);
+    keeper.stores.renewal.keep(keeper.stores.keys.lease(partition));
+    assert!(keeper.wanted(Instant::now()).contains(&partition), "its shard has reopened it");
+}
+
+#[actix_rt::test]
+async fn a_node_that_leaves_takes_no_partition() {
+    let (mut keeper, _, _) = new_keeper();
+    keeper.owned.insert(P, 4);
+    keeper.stores.renewal.leave();
+    assert_eq!(keeper.wanted(Instant::now()), [P], "a lost lease is still asked for");
+}
+
+#[actix_rt::test]
+async fn a_drain_waits_until_a_partition_that_is_handed_over_is_released() {
+    let (mut keeper, _, _) = new_keeper();
+    keeper.releasing.insert(P);
+    drop(keeper.handle(Drain, &mut Context::new()));
+    keeper.notify_drained();
+    assert_eq!(keeper.drained.len(), 1);
+    keeper.releasing.clear();
+    keeper.notify_drained();
+    assert!(keeper.drained.is_empty());
 }

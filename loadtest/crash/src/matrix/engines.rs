@@ -16,8 +16,10 @@ const QUARANTINING: [&str; 2] = ["quarantine.before", "quarantine.after"];
 
 pub(super) fn cases(dice: Dice) -> Vec<Case> {
     let mut cases = vec![Case::new("undisturbed-again").exactly()];
-    // Quarantine and restore need more than traffic, and a lost reply does not kill the engine.
-    let flows = |place: &&str| !["quarantine.", "restore."].iter().any(|step| place.starts_with(step));
+    // Quarantine, restore and hand-over need more than traffic, and a lost reply does not kill the
+    // engine.
+    let flows =
+        |place: &&str| !["quarantine.", "restore.", "hand_over."].iter().any(|step| place.starts_with(step));
     for place in FAIL_POINTS.into_iter().filter(flows).filter(|place| !LOST_REPLIES.contains(place)) {
         cases.push(dies(format!("kill-{place}"), vec![dice.fault(place, 0)]));
     }

@@ -135,7 +135,7 @@ fn two_builds() -> Case {
         Action::UntilStored(0.15),
         Action::Build(Build::Later),
         Action::Start(Node::B, vec![]),
-        Action::UntilReadyz(Node::B, 200, "standby"),
+        Action::UntilShared,
         Action::Release(0.5),
         Action::Kill(Node::A),
         Action::UntilStored(0.4),

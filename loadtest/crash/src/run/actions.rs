@@ -45,6 +45,7 @@ impl CaseRun<'_> {
             Action::Freeze(node) => self.engine(*node)?.signal(Signal::STOP)?,
             Action::Thaw(node) => self.engine(*node)?.signal(Signal::CONT)?,
             Action::UntilOwner(node) => self.until_owner(*node).await?,
+            Action::UntilShared => self.until_shared().await?,
             Action::UntilEnded(node) => {
                 let ended = self.wait_while_active(*node, self.timeout).await?;
                 ensure!(ended.is_some(), "the engine still runs");
@@ -95,7 +96,7 @@ impl CaseRun<'_> {
             config: &self.settings.file(&self.engine_addresses(), node.name(), self.routes()),
             environment: &environment,
         })?;
-        // A second node waits for the leases of the first, and is not ready before.
+        // A second node may have to wait for leases of the first, and is not ready before.
         let is_alone = self.engines.values_mut().all(|(other, _)| matches!(other.ended(), Ok(Some(_))));
         if is_alone {
             engine.ready_or_killed(self.timeout).await?;
@@ -182,6 +183,25 @@ impl CaseRun<'_> {
                     node.name()
                 );
             }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    async fn until_shared(&mut self) -> anyhow::Result<()> {
+        let share = f64::from(PARTITIONS / 2);
+        let mut progress = Progress::within(TAKEOVER_LIMIT);
+        loop {
+            let mut owned = Vec::new();
+            for node in [Node::A, Node::B] {
+                owned.push(self.metric(node, "thicket_partitions_owned").await?);
+            }
+            if owned.iter().all(|owned| *owned >= share) {
+                return Ok(());
+            }
+            ensure!(
+                !progress.has_ended((owned.clone(), self.activity().await)),
+                "the nodes do not share the partitions: they own {owned:?}"
+            );
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }

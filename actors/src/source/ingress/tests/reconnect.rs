@@ -1,5 +1,6 @@
 //! An ingress with a real broker and real stores: what it handles after a new connection.
 
+use crate::ownership::RenewalOptions;
 use std::path::Path;
 
 use thicket_compose::{Mosquitto, Postgres, Redis};
@@ -49,8 +50,13 @@ impl Servers {
 
     async fn peers(&self, metrics: &Metrics, append: Recipient<Append>) -> IngressPeers {
         let (node, ttl) = (NodeName::of_this_process("node"), END);
-        let renewal =
-            Renewal::start((&self.redis.url()).into(), node.clone(), ttl, metrics.leases.clone()).unwrap();
+        let options = RenewalOptions {
+            server: (&self.redis.url()).into(),
+            node: node.clone(),
+            nodes: Keys::default().nodes(),
+            ttl,
+        };
+        let renewal = Renewal::start(options, metrics.leases.clone()).unwrap();
         let redis = connect_redis(&self.redis.url()).await;
         IngressPeers {
             leases: Leases::new(redis.clone(), node, ttl),
