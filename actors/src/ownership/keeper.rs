@@ -1,6 +1,9 @@
 //! The actor that acquires and releases the leases of partitions, claims the partitions, assigns
 //! them to shards, and hands over those that other nodes should own.
 
+mod hand_over;
+mod stores;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,14 +17,12 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use thicket_schema::{Keys, PartitionId, Position};
 use thicket_store::complaints;
 use thicket_store::faults;
-use thicket_store::postgres::{
-    ClaimedPartition, PostgresPool, QuarantineEntry, StoreError, claim, mark_clean_shutdown,
-    quarantine_reading,
-};
+use thicket_store::postgres::{ClaimedPartition, PostgresPool, StoreError, claim};
 use thicket_store::redis::{LeaseState, Leases, RedisError};
 use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
+use self::stores::{KeeperStores, hand_over, leave};
 use super::renewal::Renewal;
 use super::shares::Shares;
 use crate::messages::{Assign, Drain, HandOver, Quarantine, Refuse, Reopen, Revoke};
@@ -93,39 +94,6 @@ enum Refusal {
         /// past the entry.
         until: Instant,
     },
-}
-
-/// The stores and metrics of the keeper.
-struct KeeperStores {
-    leases: Leases,
-    renewal: Renewal,
-    keys: Keys,
-    pool: PostgresPool,
-    metrics: Metrics,
-}
-
-impl KeeperStores {
-    async fn release(&self, partitions: &[PartitionId]) {
-        for &partition in partitions {
-            self.renewal.give_up(&self.keys.lease(partition));
-        }
-        let releases = partitions.iter().map(|&partition| self.leases.release(self.keys.lease(partition)));
-        for error in join_all(releases).await.into_iter().filter_map(Result::err) {
-            if let Some(repeated) = complaints::due("release a lease", &error) {
-                tracing::warn!(%error, repeated, "cannot release the lease of a partition");
-            }
-        }
-    }
-
-    /// Returns the partitions whose leases this node holds, also without owning the partition.
-    fn held(&self, partitions: u16) -> Vec<PartitionId> {
-        let all = (0..partitions).map(PartitionId);
-        all.filter(|&partition| !self.renewal.is_lost(&self.keys.lease(partition))).collect()
-    }
-
-    async fn quarantine(&self, entry: &QuarantineEntry) -> Result<bool, StoreError> {
-        quarantine_reading(&self.pool, entry).await
-    }
 }
 
 type LeaseAnswers = Vec<(PartitionId, Result<LeaseState, RedisError>)>;
@@ -375,23 +343,6 @@ fn send_bounded<M: Message<Result = ()> + Send + 'static>(shard: &Recipient<M>, 
     shard.do_send(message);
 }
 
-/// Marks partitions as cleanly shut down and releases leases, so that another node does not have to
-/// wait until they expire.
-async fn hand_over(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
-    if let Err(error) = mark_clean_shutdown(&stores.pool, clean).await {
-        tracing::warn!(%error, "cannot record the clean shutdown; the next owner will search for a poison reading");
-    }
-    stores.release(leases).await;
-    stores.metrics.refresh();
-}
-
-/// Hands all partitions over.
-async fn leave(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
-    hand_over(stores, clean, leases).await;
-    stores.metrics.leases.clear();
-    stores.metrics.refresh();
-}
-
 impl Actor for PartitionKeeper {
     type Context = Context<Self>;
 
@@ -499,6 +450,5 @@ impl Handler<Drain> for PartitionKeeper {
     }
 }
 
-mod hand_over;
 #[cfg(test)]
 mod tests;

@@ -31,10 +31,19 @@ pub(super) struct Shares {
     nodes: BTreeSet<String>,
     /// The node that should own each partition.
     owners: Vec<String>,
-    /// Partitions of other nodes without a lease, each with the time at which this was noticed.
-    free_since: BTreeMap<PartitionId, Instant>,
+    /// Partitions of other nodes without a lease.
+    free: BTreeMap<PartitionId, Free>,
     /// Nodes that did not take a partition of their share, and when they may get partitions again.
     idle_until: BTreeMap<String, Instant>,
+}
+
+/// A partition without a lease that another node should own.
+#[derive(Debug)]
+struct Free {
+    /// When this was noticed.
+    since: Instant,
+    /// The node that should have owned it then.
+    owner: String,
 }
 
 impl Shares {
@@ -46,7 +55,7 @@ impl Shares {
             ttl,
             nodes: BTreeSet::new(),
             owners: Vec::new(),
-            free_since: BTreeMap::new(),
+            free: BTreeMap::new(),
             idle_until: BTreeMap::new(),
         }
     }
@@ -57,7 +66,8 @@ impl Shares {
         if self.nodes != view.nodes {
             self.nodes.clone_from(&view.nodes);
             self.owners = share(self.partitions, &self.nodes).into_iter().map(str::to_owned).collect();
-            self.free_since.clear();
+            let (owners, node) = (&self.owners, &self.node);
+            self.free.retain(|partition, _| owners.get(usize::from(partition.0)) != Some(node));
             self.idle_until.clear();
         }
     }
@@ -89,24 +99,28 @@ impl Shares {
     }
 
     fn is_abandoned(&self, partition: PartitionId, now: Instant) -> bool {
-        let since = self.free_since.get(&partition);
-        since.is_some_and(|since| now.saturating_duration_since(*since) >= ABANDONED_AFTER * self.ttl)
+        let free = self.free.get(&partition);
+        free.is_some_and(|free| now.saturating_duration_since(free.since) >= ABANDONED_AFTER * self.ttl)
     }
 
     /// Notes whether a partition of another node has no lease.
     pub(super) fn note_lease(&mut self, partition: PartitionId, is_free: bool, now: Instant) {
-        if is_free {
-            self.free_since.entry(partition).or_insert(now);
+        let owner = self.owner(partition).filter(|owner| is_free && *owner != self.node).map(str::to_owned);
+        if let Some(owner) = owner {
+            self.free.entry(partition).or_insert(Free { since: now, owner });
         } else {
-            self.free_since.remove(&partition);
+            self.free.remove(&partition);
         }
     }
 
     /// Notes that this node has taken a partition. Returns the node that should have taken it, if
     /// this is the first partition that it did not take.
     pub(super) fn note_taken(&mut self, partition: PartitionId, now: Instant) -> Option<String> {
-        self.free_since.remove(&partition)?;
-        let owner = self.owner(partition).filter(|owner| *owner != self.node)?.to_owned();
+        let Free { owner, .. } = self.free.remove(&partition)?;
+        // A node that has joined meanwhile has had no time to take it.
+        if self.owner(partition) != Some(&owner) {
+            return None;
+        }
         let is_first = self.idle_until.insert(owner.clone(), now + RETRY_INTERVAL).is_none();
         is_first.then_some(owner)
     }
@@ -124,8 +138,7 @@ impl Shares {
             return Vec::new();
         }
         // The next owner has not taken these yet.
-        let on_their_way =
-            self.free_since.keys().filter(|partition| !self.is_abandoned(**partition, now)).count();
+        let on_their_way = self.free.keys().filter(|partition| !self.is_abandoned(**partition, now)).count();
         let may_go = |partition: &PartitionId| {
             self.owner(*partition)
                 .is_some_and(|owner| owner != self.node && !self.idle_until.contains_key(owner))

@@ -234,9 +234,8 @@ fn metric(engine: &Container, name: &str) -> u64 {
 
 /// Returns the body of an answer of the engine's HTTP server.
 fn http_get(engine: &Container, path: &str) -> String {
-    let script = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
-    );
+    let script =
+        format!("exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3");
     let answer =
         std::process::Command::new("docker").args(["exec", &engine.id, "bash", "-c", &script]).output();
     let answer = shown(&answer.unwrap());

@@ -10,7 +10,8 @@ use futures_util::future::LocalBoxFuture;
 use thicket_schema::PartitionId;
 use thicket_store::faults;
 
-use super::{PartitionKeeper, hand_over};
+use super::PartitionKeeper;
+use super::stores::hand_over;
 use crate::messages::{HandOver, HandedOver};
 
 impl PartitionKeeper {
@@ -56,7 +57,7 @@ impl PartitionKeeper {
 
     /// Gives a partition up that a shard has finished with. Does nothing if the shard has not, or if
     /// this node has lost the partition or shuts down meanwhile.
-    fn on_finished(
+    pub(super) fn on_finished(
         &mut self,
         partition: PartitionId,
         epoch: i64,
