@@ -72,8 +72,8 @@ pub async fn in_flight(
     Ok(committed.iter().map(|(partition, _)| counted[partition]).collect())
 }
 
-/// Calls `found` with the sensors of every reading after the given positions, each with a field set.
-/// A sensor is found several times. An entry that cannot be decoded has none.
+/// Calls `found` with the sensors of every reading after the given positions, each with a field
+/// set. A sensor is found several times. An entry that cannot be decoded has none.
 pub async fn waiting_sensors(
     reader: &LogReader,
     after: &[(PartitionId, Position)],
