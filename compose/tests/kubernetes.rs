@@ -176,7 +176,9 @@ fn the_network_policy_lets_engines_reach_what_the_documents_name() {
         .collect();
     let mut checked = 0;
     // Sets `url = "…"`, or names a receiver in the table of webhooks.
-    for text in ["docs/notifications.md", "compose/kubernetes/README.md", "compose/kubernetes/base/thicket.toml"] {
+    for text in
+        ["docs/notifications.md", "compose/kubernetes/README.md", "compose/kubernetes/base/thicket.toml"]
+    {
         let text = read(&format!("../{text}"));
         for url in text.split(['"', '`', ' ', '\n']).filter(|word| word.contains("://")) {
             let is_of_another = url.starts_with("http://") || url.ends_with(":25");
@@ -270,7 +272,9 @@ fn kustomize_builds_what_the_published_schemas_accept() {
         fs::write(&file, &built.stdout).unwrap();
         for file in [file, path(MIGRATE)] {
             let Ok(checked) = Command::new("kubernetes-validate").arg("--strict").arg(&file).output() else {
-                skipped("the schemas: kubernetes-validate is not installed (pip install kubernetes-validate)");
+                skipped(
+                    "the schemas: kubernetes-validate is not installed (pip install kubernetes-validate)",
+                );
                 return;
             };
             let said = String::from_utf8_lossy(&checked.stdout);
