@@ -58,7 +58,8 @@ fn is_key(reference: &str, key: &str) -> bool {
 
 /// Prints what is skipped. Not by `eprintln`, which the test's harness hides.
 fn skipped(what: &str) {
-    writeln!(std::io::stderr(), "skipped: {what}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: {what}").unwrap();
 }
 
 #[test]
