@@ -39,6 +39,7 @@ mod sensors;
 mod service_manager;
 mod slow_stores;
 mod sparkplug;
+mod status;
 mod stores;
 mod subscriptions;
 mod support;
