@@ -267,7 +267,7 @@ async fn e_mail_names_the_anomalies() {
 }
 
 /// Returns the line of a mail by which a receiver recognises a repeat.
-fn message_id(mail: &String) -> String {
+fn message_id(mail: &str) -> String {
     mail.lines().find(|line| line.starts_with("Message-ID:")).expect("a Message-ID").to_owned()
 }
 
@@ -297,7 +297,8 @@ async fn a_mail_that_is_repeated_has_the_same_message_id_whatever_is_killed() {
     env.until(PENDING, 0).await;
     let accepted = server.mails();
     assert_eq!(accepted.len(), 1 + points.len());
-    let ids: BTreeSet<String> = server.refused().iter().chain(&accepted).map(message_id).collect();
+    let ids: BTreeSet<String> =
+        server.refused().iter().chain(&accepted).map(|mail| message_id(mail)).collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
 }
 
