@@ -40,7 +40,7 @@ impl Previous {
         let previous = Self { binary: folder.join("debug/thicket"), sources: folder.join("sources") };
         if !previous.binary.exists() {
             previous.unpack(&commit, &folder);
-            previous.build(target, &folder);
+            previous.build(target, &folder, &commit);
         }
         Ok(previous)
     }
@@ -50,8 +50,9 @@ impl Previous {
         std::fs::create_dir_all(&self.sources).unwrap();
         let archive = folder.join("sources.tar");
         git(&["archive", "--output", archive.to_str().unwrap(), commit]).unwrap();
+        // `--touch`: the sources are newer than what was compiled from those of another release.
         let unpacked = Command::new("tar")
-            .args(["--extract", "--file"])
+            .args(["--extract", "--touch", "--file"])
             .arg(&archive)
             .arg("--directory")
             .arg(&self.sources)
@@ -61,12 +62,21 @@ impl Previous {
 
     /// Builds the binary. Crates of others are taken from the build directory of this test, as far
     /// as they are the same: `--workspace` gives them the features that they have there.
-    fn build(&self, target: &Path, folder: &Path) {
-        let built = Command::new("cargo")
-            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "thicket"])
+    ///
+    /// The names of compiled crates do not contain the path of their sources. The crates of the
+    /// workspace are therefore compiled with another profile than those of this test: otherwise
+    /// Cargo would take this build's crates for those of the previous release.
+    fn build(&self, target: &Path, folder: &Path, commit: &str) {
+        let mut command = Command::new("cargo");
+        command.args(["build", "--quiet", "--locked", "--workspace", "--bin", "thicket"]);
+        for member in members(&self.sources) {
+            command.arg("--config").arg(format!("profile.dev.package.{member}.debug=0"));
+        }
+        let built = command
             .arg("--target-dir")
             .arg(folder)
             .env("CARGO_BUILD_BUILD_DIR", target)
+            .env("THICKET_REVISION", commit)
             .current_dir(&self.sources)
             .status();
         assert!(built.unwrap().success(), "{} cannot be built", self.sources.display());
@@ -85,6 +95,18 @@ impl Previous {
         });
         now == VERSIONS.map(|(file, start)| version(&self.sources, file, start))
     }
+}
+
+/// Returns the names of the crates of a workspace.
+fn members(sources: &Path) -> Vec<String> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--locked", "--no-deps", "--format-version", "1"])
+        .current_dir(sources)
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().map(|package| package["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Returns a version of what is stored; `None` if these sources do not have it at this place.
