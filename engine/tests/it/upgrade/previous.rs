@@ -8,6 +8,9 @@ use crate::support::BINARY;
 /// The variable that names another tag or commit than the newest tag.
 const GIVEN: &str = "UPGRADE_FROM";
 
+/// The files that a binary is not built from, as patterns of git.
+const NO_SOURCES: [&str; 4] = [".", ":(exclude,glob)**/*.md", ":(exclude)docs", ":(exclude)dist"];
+
 /// The versions of what is stored: the file, and the text before the number.
 const VERSIONS: [(&str, &str); 3] = [
     ("schema/src/entry/layout.rs", "const VERSION: u8 ="),
@@ -22,7 +25,7 @@ pub(super) struct Previous {
 }
 
 impl Previous {
-    /// Returns the newest release before this commit, or the tag or commit that `UPGRADE_FROM`
+    /// Returns the newest release up to this commit, or the tag or commit that `UPGRADE_FROM`
     /// names, built. Returns why there is none as an error.
     ///
     /// # Panics
@@ -34,6 +37,10 @@ impl Previous {
         };
         let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
             .ok_or_else(|| format!("{name} is not in this clone"))?;
+        // Right after a release, this build is that of the release.
+        if git(&[&["diff", "--quiet", commit.as_str(), "--"], NO_SOURCES.as_slice()].concat()).is_some() {
+            return Ok(Self { binary: PathBuf::from(BINARY), sources: root() });
+        }
         // The binary under test is in TARGET/PROFILE.
         let target = Path::new(BINARY).ancestors().nth(2).unwrap();
         let folder = target.join("previous").join(&commit[..12]);
