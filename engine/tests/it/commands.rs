@@ -33,7 +33,7 @@ async fn check_reaches_every_server_and_says_how_to_repair_what_fails() {
         text.contains("FAIL  redis") && text.contains("FAIL  mqtt") && text.contains("ok    postgresql"),
         "{text}"
     );
-    assert!(text.contains("install-servers"), "{text}");
+    assert!(text.contains("`sudo apt-get install redis-server`"), "{text}");
     let failed = env.thicket(&["check", "--json"]);
     assert_eq!((failed.status.code(), levels(&failed).contains(&"fail".to_owned())), (Some(1), true));
     assert!(json(&failed)[1]["message"].as_str().unwrap().contains("redis"), "{}", stdout(&failed));

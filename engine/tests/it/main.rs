@@ -15,6 +15,7 @@ mod configuration;
 #[cfg(feature = "faults")]
 mod crash;
 mod dead_letters;
+mod deployment;
 mod explain;
 mod fields;
 mod http;
