@@ -176,8 +176,8 @@ impl FormatDecoder {
         }
     }
 
-    /// Sets the rules for members of objects and for times. `SenML` and line protocol name their fields
-    /// and times themselves: the rules do not concern them.
+    /// Sets the rules for members of objects and for times. `SenML` and line protocol name their
+    /// fields and times themselves: the rules do not concern them.
     #[must_use]
     pub fn with_rules(mut self, rules: &PayloadRules) -> Self {
         self.json = self.json.with_rules(rules.clone());
@@ -294,8 +294,8 @@ impl FormatDecoder {
         if let Some(read) = direct(Format::Messagepack).or_else(|| direct(Format::Cbor)) {
             return read;
         }
-        // A payload may be valid in both formats. The one that gives a measurement is meant. The first
-        // byte tells most of them apart.
+        // A payload may be valid in both formats. The one that gives a measurement is meant. The
+        // first byte tells most of them apart.
         let mut candidates: Vec<Recognised> = Vec::new();
         if !matches!(payload.first(), Some(0xa0..=0xdb)) {
             let json = transcode::messagepack(payload).ok();
@@ -320,8 +320,8 @@ impl FormatDecoder {
         Read::of(Format::Json, outcome)
     }
 
-    /// Decodes a binary payload that is a map of a format, if no report is wanted. `None` if it must
-    /// be rewritten as JSON.
+    /// Decodes a binary payload that is a map of a format, if no report is wanted. `None` if it
+    /// must be rewritten as JSON.
     fn direct(&self, format: Format, payload: &[u8], report: &Report) -> Option<Read> {
         let measurement = match format {
             _ if report.is_some() => None,
@@ -393,8 +393,8 @@ fn unless_named(topic: &str, payload: &[u8]) -> Result<(), PayloadError> {
     named.map_or(Ok(()), |looks_like| Err(PayloadError::UnknownFormat { looks_like }))
 }
 
-/// The error of a payload that is not text and has no known format. Without a hint of a format it is the JSON
-/// error: a damaged message is no message of another format.
+/// The error of a payload that is not text and has no known format. Without a hint of a format it
+/// is the JSON error: a damaged message is no message of another format.
 fn unknown_binary(payload: &[u8], json: PayloadError) -> PayloadError {
     let Some(0x80..=0xbf | 0xdc..=0xdf) = payload.first() else { return json };
     let begin: Vec<String> = payload.iter().take(4).map(|byte| format!("{byte:02x}")).collect();

@@ -1,10 +1,11 @@
-//! The revision of the sources, as git knows it. Part of the build script, and tested with the program.
+//! The revision of the sources, as git knows it. Part of the build script, and tested with the
+//! program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Returns the revision of a folder: the first 12 digits of its commit, and `-modified` if tracked files
-/// differ from the commit. `None` without git, or outside a repository.
+/// Returns the revision of a folder: the first 12 digits of its commit, and `-modified` if tracked
+/// files differ from the commit. `None` without git, or outside a repository.
 pub(crate) fn of(folder: &Path) -> Option<String> {
     let commit = git(folder, &["rev-parse", "--short=12", "HEAD"])?;
     let changes = git(folder, &["status", "--porcelain", "--untracked-files=no"])?;

@@ -181,6 +181,7 @@ impl Starter<'_> {
                 writers: stores.writers.iter().map(|writer| writer.clone().recipient()).collect(),
                 save: stores.checkpointer.clone().recipient(),
                 load: stores.checkpointer.clone().recipient(),
+                load_rows: stores.checkpointer.clone().recipient(),
                 delete_checkpoint: stores.checkpointer.clone().recipient(),
                 near: stores.checkpointer.clone().recipient(),
                 reopen: stores.keeper.clone().recipient(),

@@ -14,8 +14,8 @@ use super::reasons;
 
 /// The shortest interval of pings that the library allows.
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Maximum number of messages that this client has published and the broker has not acknowledged. The library
-/// reserves memory for each.
+/// Maximum number of messages that this client has published and the broker has not acknowledged.
+/// The library reserves memory for each.
 const MAX_PUBLISHED: u16 = 100;
 
 /// Returns the settings of a connection. The broker may not use topic aliases: the library does not
@@ -90,7 +90,8 @@ pub(super) fn event(
 fn message(publish: Publish) -> Message {
     let Publish { dup, qos, retain, topic, pkid, payload, properties } = publish;
     Message {
-        // MQTT allows no other encoding. A broker that does not check topics must not stop the engine.
+        // MQTT allows no other encoding. A broker that does not check topics must not stop the
+        // engine.
         topic: String::from_utf8_lossy(&topic).into_owned(),
         payload,
         packet: (qos != QoS::AtMostOnce).then_some(pkid),

@@ -39,7 +39,8 @@ struct State {
 }
 
 impl QueueWriter {
-    /// Creates a writer of the messages of several brokers. It opens a log before the first append to it.
+    /// Creates a writer of the messages of several brokers. It opens a log before the first append
+    /// to it.
     pub fn new(
         redis: Client,
         keys: Keys,

@@ -81,8 +81,8 @@ impl<T> Reorder<T> {
         self.arrivals.first_key_value().map(|(_, arrival)| arrival.until)
     }
 
-    /// Takes the records of a message. Returns those that must not wait: records that are no readings, and all
-    /// if no reading is among them.
+    /// Takes the records of a message. Returns those that must not wait: records that are no
+    /// readings, and all if no reading is among them.
     pub(super) fn push(
         &mut self,
         records: Vec<(PartitionId, Record)>,

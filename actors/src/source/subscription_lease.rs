@@ -1,5 +1,5 @@
-//! The lease of the MQTT subscriptions. One node at a time holds all of them. A new holder fences the writers
-//! of earlier holders before it appends an entry.
+//! The lease of the MQTT subscriptions. One node at a time holds all of them. A new holder fences
+//! the writers of earlier holders before it appends an entry.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -83,8 +83,8 @@ impl SubscriptionLease {
         self.leases.ttl() / 3
     }
 
-    /// Waits until this node holds the lease, or until `stop` is set. Calls `on_wait` once if another
-    /// node holds it.
+    /// Waits until this node holds the lease, or until `stop` is set. Calls `on_wait` once if
+    /// another node holds it.
     pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> Hold {
         let mut on_wait = Some(on_wait);
         let mut kept = Hold::Kept;

@@ -106,8 +106,8 @@ fn text_format(text: &str) -> Option<String> {
     is_table.then(|| SEPARATED_VALUES.to_owned())
 }
 
-/// Whether every second byte of the payload is zero, after a byte order mark if there is one. A mark alone
-/// says nothing: damaged payloads begin with such bytes too.
+/// Whether every second byte of the payload is zero, after a byte order mark if there is one. A
+/// mark alone says nothing: damaged payloads begin with such bytes too.
 fn is_utf16(payload: &[u8]) -> bool {
     const MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
     let text = MARKS.iter().find_map(|mark| payload.strip_prefix(*mark)).unwrap_or(payload);

@@ -31,8 +31,8 @@ pub(super) enum Phase {
 pub(super) struct Record {
     /// The process id.
     pub(super) pid: u32,
-    /// When the process was started, in clock ticks since the boot of the machine. A later process with
-    /// the same id has another value.
+    /// When the process was started, in clock ticks since the boot of the machine. A later process
+    /// with the same id has another value.
     started: u64,
     pub(super) phase: Phase,
     /// The processes of servers and engine, in the order in which they are shown.
@@ -75,7 +75,8 @@ pub(super) struct Lock {
     _file: File,
 }
 
-/// Locks the data directory for a supervising process, and removes the record of an earlier one. Returns
+/// Locks the data directory for a supervising process, and removes the record of an earlier one.
+/// Returns
 /// `None` if another process holds the lock.
 pub(super) fn lock(place: &Place) -> anyhow::Result<Option<Lock>> {
     // The sender lives as long as this function: each wait takes the whole interval.

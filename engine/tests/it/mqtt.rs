@@ -210,7 +210,8 @@ async fn status_counts_messages_that_are_no_readings() {
     assert!(text.contains("connected, 1 connection since"), "{text}");
 }
 
-/// A Mosquitto of its own, which refuses subscriptions outside of `sensors/#`. Killed when dropped. (Mosquitto's
+/// A Mosquitto of its own, which refuses subscriptions outside of `sensors/#`. Killed when dropped.
+/// (Mosquitto's
 /// `acl_file` refuses none: it does not deliver the messages.)
 struct StrictBroker {
     process: Child,
@@ -255,7 +256,8 @@ impl Drop for StrictBroker {
     }
 }
 
-/// The plugin of Mosquitto that has rules for subscriptions. Its directory is named by the architecture.
+/// The plugin of Mosquitto that has rules for subscriptions. Its directory is named by the
+/// architecture.
 fn plugin() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
     let mut plugins = folders.map(|folder| folder.path().join("mosquitto_dynamic_security.so"));

@@ -90,9 +90,8 @@ pub use field_sets::FieldSets;
 pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
 pub use history::{
-    Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
-    newest_seqs, page_by_time, page_of_rows, rows_after, rows_after_in_pages, rows_up_to, seq_ranges,
-    time_before,
+    Applied, NamedReading, RowPage, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
+    newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
 };
 pub use labels::{
     AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,

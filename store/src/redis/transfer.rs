@@ -29,7 +29,8 @@ pub struct KeyDump {
     pub value: Vec<u8>,
 }
 
-/// Reads the keys of a deployment one by one, and gives them to `each` once their values are larger than
+/// Reads the keys of a deployment one by one, and gives them to `each` once their values are larger
+/// than
 /// 16 MB together. A key may occur twice.
 ///
 /// # Errors

@@ -81,9 +81,10 @@ struct Waiting {
 /// Distributes the oldest notifications of the outbox that a route of `routes`, the routes of this
 /// node, has not seen. `routes_of` returns those that want a notification, each with the site of
 /// the sensor. What is said of an anomaly later has the name and the site that its begin had, also
-/// if the sensor was renamed meanwhile: by these, a receiver recognises the anomaly. A route for which `max_waiting` deliveries wait gets no more anomalies that begin. A
-/// notification stays in the outbox until the routes of every node have seen it. Does nothing while
-/// another node distributes, or without routes.
+/// if the sensor was renamed meanwhile: by these, a receiver recognises the anomaly. A route for
+/// which `max_waiting` deliveries wait gets no more anomalies that begin. A notification stays in
+/// the outbox until the routes of every node have seen it. Does nothing while another node
+/// distributes, or without routes.
 pub async fn distribute(
     connection: &mut AsyncPgConnection,
     routes: &[String],
