@@ -20,6 +20,7 @@ mod explain;
 mod fields;
 mod http;
 mod lamps;
+mod memory;
 mod mqtt;
 mod newer_build;
 mod notifications;
