@@ -42,10 +42,8 @@ impl Eq for Exclude {}
 impl Matcher {
     fn new(pattern: &str) -> Self {
         let is_cased = pattern.chars().any(char::is_uppercase);
-        let wild = match is_cased {
-            true => WildMatch::new(pattern),
-            false => WildMatch::new(&pattern.replace(is_separator, "_")),
-        };
+        let text = if is_cased { pattern.to_owned() } else { pattern.replace(is_separator, "_") };
+        let wild = WildMatch::new(&text);
         Self { is_cased, wild }
     }
 }
