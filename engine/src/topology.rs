@@ -414,6 +414,8 @@ fn intake_limits(config: &Config) -> IntakeLimits {
         new_at_once: sensors.new_at_once,
         max_field_sets: sensors.max_field_sets,
         max_fields: sensors.max_fields,
+        max_name_bytes: sensors.max_name_bytes,
+        new_days_per_hour: sensors.new_days_per_hour,
     };
     IntakeLimits { admission, dead_letters_per_second: config.dead_letters.max_per_second }
 }

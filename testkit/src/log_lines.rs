@@ -31,6 +31,11 @@ pub const CLIENT_ID_CONFLICT: LogLine =
 /// The ingress waits for the lease of the subscription.
 pub const SUBSCRIPTION_HELD: LogLine =
     LogLine::of("another node holds the subscription", "actors/src/source/session.rs");
+/// Checkpoints make room for the log.
+pub const REDIS_SHORT: LogLine = LogLine::of(
+    "redis is short of memory for the log; evicting checkpoints",
+    "actors/src/checkpoint/budget.rs",
+);
 /// An append is retried.
 pub const APPEND_FAILED: LogLine = LogLine::of("append failed", "actors/src/queue/flush.rs");
 /// The newest entries of a log are older than those that Redis acknowledged.
