@@ -127,10 +127,13 @@ impl Starter<'_> {
         let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
         let dead_letters = DeadLetterLog::default();
         let writer = |_| {
-            let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
-            let dead_letters = dead_letters.clone();
-            let (options, metrics) =
-                (PostgresWriterOptions { server, max_rows, dead_letters }, metrics.clone());
+            let options = PostgresWriterOptions {
+                server: config.postgres.server(),
+                max_rows: config.postgres.max_rows,
+                dead_letters: dead_letters.clone(),
+                lease: config.shards.lease,
+            };
+            let metrics = metrics.clone();
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })
