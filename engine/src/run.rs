@@ -61,6 +61,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let topology = tokio::select! {
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
+        never = brokers::name_missing(config) => match never {},
     };
     let notifier = notify::start(config, &topology, &metrics, &exit)?;
     phase.send_replace(Phase::Running);
