@@ -100,17 +100,23 @@ impl RedisProbe {
         Ok(self.client.del(leases).await?)
     }
 
-    /// Fills the server with a key of another program, until a part of `maxmemory` is in use: so
-    /// many sixteenths.
+    /// Fills the server with keys of another program, until a part of `maxmemory` is in use: so many
+    /// sixteenths.
     pub async fn fill(&self, sixteenths: usize) -> anyhow::Result<()> {
-        let info: String = self.client.info(Some(InfoKind::Memory)).await?;
-        let bytes = |key: &str| -> anyhow::Result<usize> {
-            let text = info.lines().find_map(|line| line.strip_prefix(key));
-            Ok(text.context("a line of INFO memory")?.trim().parse()?)
-        };
-        let wanted = bytes("maxmemory:")? / 16 * sixteenths;
-        let missing = wanted.saturating_sub(bytes("used_memory:")?);
-        Ok(self.client.set("another-program", vec![b'x'; missing].as_slice(), None, None, false).await?)
+        for number in 0_usize.. {
+            let info: String = self.client.info(Some(InfoKind::Memory)).await?;
+            let bytes = |key: &str| -> anyhow::Result<usize> {
+                let text = info.lines().find_map(|line| line.strip_prefix(key));
+                Ok(text.context("a line of INFO memory")?.trim().parse()?)
+            };
+            if bytes("used_memory:")? >= bytes("maxmemory:")? / 16 * sixteenths {
+                break;
+            }
+            // The memory of a command counts, too, so each of them is small.
+            let key = format!("another-program:{number}");
+            self.client.set::<(), _, _>(key, [b'x'; 50_000].as_slice(), None, None, false).await?;
+        }
+        Ok(())
     }
 
     /// Deletes everything.
