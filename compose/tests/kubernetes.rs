@@ -1,6 +1,6 @@
 //! Checks the manifests in `kubernetes/` without a cluster: that they fit each other, the engine's
 //! configuration and its HTTP server. `kubectl kustomize` and `kubernetes-validate`, which checks
-//! against the published schemas, are used where they are installed.
+//! against the published schemas, are used where they are installed (`make schemas`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -260,26 +260,36 @@ fn stops_and_scales_fit_the_defaults_of_the_engine() {
     assert!(read("kubernetes/autoscaling/prometheus-adapter.yaml").contains(metric));
 }
 
+/// The validator of `make schemas`, or the one that is installed.
+fn validator() -> Command {
+    let own = path("../target/kubernetes-validate/bin/kubernetes-validate");
+    if own.exists() { Command::new(own) } else { Command::new("kubernetes-validate") }
+}
+
 #[test]
-fn kustomize_builds_what_the_published_schemas_accept() {
+fn the_published_schemas_accept_the_manifests_and_what_kustomize_builds() {
     let folder = tempfile::tempdir().unwrap();
+    let mut files = vec![path(MIGRATE)];
     for (name, source) in [("base", BASE), ("autoscaling", AUTOSCALING)] {
+        let resources = yaml(&format!("{source}/kustomization.yaml"))["resources"].take();
+        let names: Vec<String> = serde_json::from_value(resources).unwrap();
+        let manifests = names.iter().filter(|name| Path::new(name).extension().is_some());
+        files.extend(manifests.map(|name| path(source).join(name)));
         let Ok(built) = Command::new("kubectl").arg("kustomize").arg(path(source)).output() else {
-            skipped("the schemas: kubectl is not installed");
-            return;
+            skipped(&format!("what kustomize builds from {name}: kubectl is not installed"));
+            continue;
         };
         assert!(built.status.success(), "{source}: {}", String::from_utf8_lossy(&built.stderr));
         let file = folder.path().join(format!("{name}.yaml"));
         fs::write(&file, &built.stdout).unwrap();
-        for file in [file, path(MIGRATE)] {
-            let Ok(checked) = Command::new("kubernetes-validate").arg("--strict").arg(&file).output() else {
-                skipped(
-                    "the schemas: kubernetes-validate is not installed (pip install kubernetes-validate)",
-                );
-                return;
-            };
-            let said = String::from_utf8_lossy(&checked.stdout);
-            assert!(checked.status.success(), "{}: {said}", file.display());
-        }
+        files.push(file);
+    }
+    for file in files {
+        let Ok(checked) = validator().arg("--strict").arg(&file).output() else {
+            skipped("the schemas: kubernetes-validate is not installed (make schemas)");
+            return;
+        };
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{}: {said}", file.display());
     }
 }

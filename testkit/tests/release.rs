@@ -51,7 +51,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
     let Some(clone) = Clone::new() else {
-        eprintln!("skipped: these sources are no clone of a repository");
+        thicket_testkit::skipped("the release", "these sources are no clone of a repository");
         return;
     };
     let head = clone.git(&["rev-parse", "HEAD"]);

@@ -32,8 +32,10 @@ const DETECTOR_RESTARTS: usize = 1_000;
 const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 /// Rows of a restore after which it says that it goes on.
 const LONG_REPLAY: u64 = 200_000;
-/// Maximum KiB of checkpoints that a shard has sent and the checkpointer has not written yet.
+/// Maximum KiB of checkpoints that a shard has sent and the checkpointer has not written yet. Less
+/// if that is more than a part of the memory of the detectors.
 const CHECKPOINT_KIB: u32 = 64 * 1_024;
+const CHECKPOINT_PART: u64 = 4;
 
 /// The error of a detector that cannot be restored or used now. The shard must reopen its
 /// partition.
@@ -121,12 +123,14 @@ pub(super) struct DetectorPool {
 
 impl DetectorPool {
     pub(super) fn new(context: Rc<ShardContext>, partitions: Rc<Partitions>) -> Self {
+        let part = context.options.bounds.memory / CHECKPOINT_PART / 1_024;
+        let checkpoint_kib = u32::try_from(part).unwrap_or(u32::MAX).min(CHECKPOINT_KIB);
         Self {
             context,
             partitions,
             cache: RefCell::default(),
             reshaped: RefCell::default(),
-            checkpoint_credits: CreditPool::new(CHECKPOINT_KIB),
+            checkpoint_credits: CreditPool::new(checkpoint_kib),
         }
     }
 
@@ -456,6 +460,16 @@ impl DetectorPool {
             self.save(&cached, false).await;
             self.context.metrics.detector_evictions.inc();
         }
+    }
+
+    /// Whether the memory of the detectors is so far beyond the bound that the next ones must wait.
+    pub(super) fn is_far_beyond(&self) -> bool {
+        self.cache.borrow().is_far_beyond(self.context.options.bounds)
+    }
+
+    /// Returns how many detectors half of the memory holds; `None` if that is not known.
+    pub(super) fn half(&self) -> Option<u64> {
+        self.cache.borrow().half(self.context.options.bounds)
     }
 
     /// Saves and removes every detector. All readings that they scored must be committed.

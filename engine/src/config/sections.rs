@@ -10,7 +10,7 @@ use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
 use super::error::{ConfigError, all_of};
-use super::machine::machine_memory;
+use super::machine::{detector_memory, machine_memory};
 use super::memory::MemoryBound;
 use super::tls::{ServerTlsConfig, TlsConfig};
 use crate::access::{Access, digest};
@@ -196,10 +196,10 @@ impl ShardsConfig {
         u16::try_from(cores).unwrap_or(u16::MAX).min(partitions)
     }
 
-    /// Returns the memory of all detectors of this node in bytes: as configured, or half of what
+    /// Returns the memory of all detectors of this node in bytes: as configured, or a part of what
     /// the process may use.
     pub(crate) fn resolved_memory(&self) -> u64 {
-        self.memory.bytes().unwrap_or_else(|| machine_memory() / 2)
+        self.memory.bytes().unwrap_or_else(|| detector_memory(machine_memory()))
     }
 }
 

@@ -15,10 +15,12 @@ mod configuration;
 #[cfg(feature = "faults")]
 mod crash;
 mod dead_letters;
+mod deployment;
 mod explain;
 mod fields;
 mod http;
 mod lamps;
+mod memory;
 mod mqtt;
 mod newer_build;
 mod notifications;
