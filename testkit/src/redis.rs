@@ -114,7 +114,7 @@ impl RedisProbe {
             }
             // The memory of a command counts, too, so each of them is small.
             let key = format!("another-program:{number}");
-            self.client.set::<(), _, _>(key, [b'x'; 50_000].as_slice(), None, None, false).await?;
+            self.client.set::<(), _, _>(key, vec![b'x'; 50_000].as_slice(), None, None, false).await?;
         }
         Ok(())
     }
