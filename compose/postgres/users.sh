@@ -29,5 +29,5 @@ ALTER ROLE grafana LOGIN PASSWORD :'grafana' CONNECTION LIMIT 20;
 ALTER ROLE grafana SET default_transaction_read_only = on;
 ALTER ROLE grafana SET statement_timeout = '30s';
 -- Only a superuser can raise it: a sort must not fill the disk.
-ALTER ROLE grafana SET temp_file_limit = '1GB';
+ALTER ROLE grafana SET temp_file_limit = '256MB';
 SQL
