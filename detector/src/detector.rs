@@ -7,13 +7,15 @@ use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields;
 use crate::grade::{confidence, grade_of, lasting_threshold};
-use crate::guard::{FRESH, Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
+use crate::guard::{FRESH, Limits, Ongoing, ReadingRarity, Regime, Transition, USUAL};
+use crate::label::Label;
 use crate::model::Model;
 use crate::onset::Onset;
 use crate::scale::CALIBRATION_ROWS;
 use crate::standing::FieldReport;
 use crate::state::{RarityParts, ScoredRow, State};
 use crate::suppress::Candidate;
+use crate::verdicts::{AlarmChange, AlarmCount, Pattern};
 
 /// The detector of one sensor: its configuration and everything that it has learnt.
 ///
@@ -213,17 +215,26 @@ impl Detector {
     }
 
     /// Applies a person's label to the anomaly that began at `started` (microseconds since 1970).
-    /// The label decides whether the detector accepts the anomaly as normal. Returns whether that
-    /// anomaly is open; a label of any other anomaly changes nothing.
+    /// The label decides whether the detector accepts the open anomaly as normal, and what it does
+    /// with later anomalies of the same pattern. Returns whether that anomaly is open or one of the
+    /// last that have ended; a label of any other anomaly changes nothing.
     pub fn label(&mut self, started: i64, label: Label) -> bool {
-        let was_confirmed = self.state.regime.is_confirmed();
-        let is_open = self.state.regime.label(started, label);
-        match (is_open, label == Label::True, was_confirmed) {
-            (true, true, false) => self.state.calibration.take_back_alarm(),
-            (true, false, true) => self.state.calibration.count_alarm(),
-            _ => {}
+        let State { regime, verdicts, calibration, .. } = &mut self.state;
+        let change = match regime.label(started, label) {
+            Some((change, ended)) => {
+                if let Some(pattern) = ended {
+                    verdicts.remember(pattern);
+                }
+                Some(change)
+            }
+            None => verdicts.label(started, label),
+        };
+        match change {
+            Some(AlarmChange::TakeBack) => calibration.take_back_alarm(),
+            Some(AlarmChange::CountAgain) => calibration.count_alarm(),
+            Some(AlarmChange::None) | None => {}
         }
-        is_open
+        change.is_some()
     }
 
     /// Replaces the configuration if the new one has the same
@@ -267,6 +278,7 @@ impl Detector {
             + state.watch.memory_usage()
             + state.calibration.memory_usage()
             + state.onset.memory_usage()
+            + state.verdicts.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
             + state.tracker.memory_usage()
             + self.row.capacity() * size_of::<f64>()
@@ -369,6 +381,11 @@ impl Detector {
             }
             _ => reading,
         };
+        // What people said was true stays findable, however often it has come.
+        let may_recur =
+            judged.rarity < threshold && judged.instantaneous >= USUAL && state.verdicts.has_true();
+        let recurs = may_recur && state.verdicts.recurs(&state.causes(row, parts));
+        let judged = if recurs { judged.at_least(threshold) } else { judged };
         let transition = state.regime.decide(judged, limits);
         state.regime.count(limits.is_usual(judged));
         match transition {
@@ -377,6 +394,7 @@ impl Detector {
                 let calm = Regime::Calm { aftermath: AFTERMATH * config.smoothing };
                 if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
                     detection.event = ongoing.report(true, false);
+                    state.verdicts.remember(ongoing.pattern);
                 }
                 return;
             }
@@ -392,14 +410,28 @@ impl Detector {
                 ongoing
             }
             Regime::Calm { .. } | Regime::Accepted { .. } => {
-                state.calibration.count_alarm();
                 let event = OpenEvent::begin(flagged);
-                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false, is_by_steps }
+                Ongoing {
+                    event,
+                    pattern: Pattern::begin(at),
+                    pause: 0,
+                    announced: false,
+                    is_known: true,
+                    is_by_steps,
+                }
             }
         };
-        ongoing.rarest = ongoing.rarest.max(rarity);
+        if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity) {
+            ongoing.is_known = false;
+            if !recurs {
+                ongoing.pattern.alarm = AlarmCount::Counted;
+                state.calibration.count_alarm();
+            }
+        }
+        ongoing.pattern.extend(&causes, rarity, instantaneous);
         let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
-        detection.marks.suppressed = config.suppress.suppresses(&candidate, config.time_zone);
+        detection.marks.suppressed =
+            ongoing.is_known || config.suppress.suppresses(&candidate, config.time_zone);
         detection.anomaly = !detection.marks.suppressed;
         let is_new = detection.anomaly && !ongoing.announced;
         ongoing.announced |= detection.anomaly;
@@ -407,7 +439,9 @@ impl Detector {
         detection.event = ongoing.report(accepted, accepted).map(|event| Event { is_new, ..event });
         detection.causes = causes;
         state.regime = if accepted {
-            Regime::Accepted { rarest: ongoing.rarest, pause: 0, closed: None }
+            let rarest = ongoing.pattern.rarest;
+            state.verdicts.remember(ongoing.pattern);
+            Regime::Accepted { rarest, pause: 0, closed: None }
         } else {
             Regime::Anomalous(ongoing)
         };

@@ -143,3 +143,74 @@ fn maintenance_is_not_announced() {
     let first = detections.iter().position(|detection| detection.anomaly).unwrap();
     assert!((25..35).contains(&first), "{first}");
 }
+
+/// Returns a sensor with one reading per minute, and its readings of `times` bursts: five readings
+/// at `height` after 600 usual ones each.
+fn bursts(sensor: &mut Sensor, times: usize, height: f64) -> Vec<Detection> {
+    let burst = |_| {
+        let mut detections = sensor.settle(600, 20.0);
+        detections.extend(sensor.settle(5, height));
+        detections
+    };
+    (0..times).flat_map(burst).collect()
+}
+
+fn first_event(detections: &[Detection]) -> i64 {
+    detections.iter().find_map(|detection| detection.event.as_ref()).unwrap().started
+}
+
+#[test]
+fn what_people_call_a_false_alarm_does_not_come_again_and_worse_does() {
+    for (label, is_none) in [(Label::False, true), (Label::Maintenance, true), (Label::True, false)] {
+        let mut sensor = Sensor::new(&test_config(), "a");
+        sensor.settle(3_000, 20.0);
+        let first = bursts(&mut sensor, 1, 40.0);
+        // The label comes ten hours after the end of the anomaly.
+        sensor.settle(600, 20.0);
+        assert!(sensor.detector.label(first_event(&first), label));
+        let (again, lower) = (bursts(&mut sensor, 3, 40.0), bursts(&mut sensor, 1, 0.0));
+        assert_eq!(alarms(&again) == 0, is_none, "{label:?}");
+        assert!(alarms(&lower) > 0, "the other direction: {label:?}");
+        if is_none {
+            assert!(again.iter().any(|detection| detection.marks.suppressed && !detection.causes.is_empty()));
+            let worse = bursts(&mut sensor, 1, 60.0);
+            assert!(worse[600..].iter().any(|detection| detection.anomaly), "{label:?}");
+        }
+    }
+}
+
+/// Returns in how many of 40 bursts an anomaly was found, and how many alarms were raised outside of
+/// them, if the first burst has a label.
+fn found_of_forty(label: Option<Label>) -> (usize, usize) {
+    let mut sensor = Sensor::new(&test_config(), "a");
+    sensor.settle(3_000, 20.0);
+    let first = bursts(&mut sensor, 1, 40.0);
+    sensor.settle(100, 20.0);
+    if let Some(label) = label {
+        assert!(sensor.detector.label(first_event(&first), label));
+    }
+    let detections = bursts(&mut sensor, 40, 40.0);
+    let found = detections.chunks(605).filter(|burst| anomalous(&burst[600..]) > 0).count();
+    (found, alarms(&detections) - found)
+}
+
+#[test]
+fn a_recurrent_anomaly_that_is_true_stays_findable() {
+    let ((without, _), (with, others)) = (found_of_forty(None), found_of_forty(Some(Label::True)));
+    assert!(without < 30, "it has become usual: {without}");
+    assert_eq!(with, 40);
+    assert!(others <= 4, "one a day may be raised, for 17 days: {others}");
+}
+
+#[test]
+fn a_restored_detector_knows_what_people_said() {
+    let mut sensor = Sensor::new(&test_config(), "a");
+    sensor.settle(3_000, 20.0);
+    let first = bursts(&mut sensor, 1, 40.0);
+    sensor.settle(100, 20.0);
+    assert!(sensor.detector.label(first_event(&first), Label::False));
+    sensor.detector =
+        thicket_detector::Detector::restore("site/sensor", &test_config(), &sensor.detector.snapshot())
+            .unwrap();
+    assert_eq!(alarms(&bursts(&mut sensor, 2, 40.0)), 0);
+}
