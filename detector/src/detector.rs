@@ -216,10 +216,11 @@ impl Detector {
 
     /// Applies a person's label to the anomaly that began at `started` (microseconds since 1970).
     /// The label decides whether the detector accepts the open anomaly as normal, and what it does
-    /// with later anomalies of the same pattern. Returns whether that anomaly is open or one of the
-    /// last that have ended; a label of any other anomaly changes nothing.
-    pub fn label(&mut self, started: i64, label: Label) -> bool {
-        let State { regime, verdicts, calibration, .. } = &mut self.state;
+    /// with later anomalies of the same pattern. Returns the new number of [labels](Self::labels), or
+    /// `None` if that anomaly is neither open nor one of the last that have ended: the label then
+    /// changes nothing.
+    pub fn label(&mut self, started: i64, label: Label) -> Option<u64> {
+        let State { regime, verdicts, calibration, labels, .. } = &mut self.state;
         let change = match regime.label(started, label) {
             Some((change, ended)) => {
                 if let Some(pattern) = ended {
@@ -229,12 +230,19 @@ impl Detector {
             }
             None => verdicts.label(started, label),
         };
-        match change {
-            Some(AlarmChange::TakeBack) => calibration.take_back_alarm(),
-            Some(AlarmChange::CountAgain) => calibration.count_alarm(),
-            Some(AlarmChange::None) | None => {}
+        match change? {
+            AlarmChange::TakeBack => calibration.take_back_alarm(),
+            AlarmChange::CountAgain => calibration.count_alarm(),
+            AlarmChange::None => {}
         }
-        change.is_some()
+        *labels += 1;
+        Some(*labels)
+    }
+
+    /// Returns the number of labels that were applied since the detector has begun. Labels with a
+    /// smaller number or this one must not be applied again.
+    pub fn labels(&self) -> u64 {
+        self.state.labels
     }
 
     /// Replaces the configuration if the new one has the same

@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) onset: Onset,
     pub(crate) regime: Regime,
     pub(crate) verdicts: Verdicts,
+    /// Labels that were applied since the state began.
+    pub(crate) labels: u64,
 }
 
 /// Scores of a reading, before the guard decides whether it is anomalous.
@@ -123,6 +125,7 @@ impl State {
             onset: Onset::default(),
             regime: Regime::default(),
             verdicts: Verdicts::default(),
+            labels: 0,
         }
     }
 

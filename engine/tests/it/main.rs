@@ -19,6 +19,7 @@ mod explain;
 mod fields;
 mod http;
 mod lamps;
+mod late_labels;
 mod mqtt;
 mod newer_build;
 mod notifications;
