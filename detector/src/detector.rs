@@ -429,7 +429,8 @@ impl Detector {
                 }
             }
         };
-        if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity) {
+        let is_first = transition == Transition::Begin;
+        if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity, is_first) {
             ongoing.is_known = false;
             if !recurs {
                 ongoing.pattern.alarm = AlarmCount::Counted;

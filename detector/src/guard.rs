@@ -52,8 +52,8 @@ pub(crate) struct Ongoing {
     pub(crate) pause: u32,
     /// Whether a detection has announced it.
     pub(crate) announced: bool,
-    /// Whether all its readings have the pattern of an anomaly that people said was none. It is
-    /// learnt, and not announced.
+    /// Whether all its readings have the pattern of an anomaly that people said was none. It is not
+    /// announced.
     pub(crate) is_known: bool,
     /// Whether only steps of stepwise fields have made it one. Then only steps continue it, or points
     /// that would begin one.
@@ -123,7 +123,7 @@ impl Default for Regime {
 impl Regime {
     /// Returns whether readings are learnt at full speed.
     pub(crate) fn learns(&self) -> bool {
-        !matches!(self, Self::Anomalous(ongoing) if !ongoing.is_known)
+        !matches!(self, Self::Anomalous(_))
     }
 
     /// Returns whether no anomaly is open, and the end of none is still to be reported.

@@ -1,7 +1,7 @@
 //! What people said about past anomalies. A label may come hours after the end of an anomaly, and
 //! it also applies to the next anomaly of the same pattern:
 //!
-//! - `false` or `maintenance`: an anomaly of the same pattern is not announced, and is learnt.
+//! - `false` or `maintenance`: an anomaly of the same pattern is not announced.
 //! - `true`: a reading of the same pattern begins an anomaly, however often the pattern has come.
 //!
 //! The pattern of an anomaly is how far its fields were off, and in which direction.
@@ -112,11 +112,14 @@ impl Pattern {
     }
 
     /// Returns whether a reading is off in no other way than this anomaly was, and hardly farther.
-    fn covers(&self, causes: &[Cause], rarity: f64) -> bool {
+    /// After the first reading of an anomaly, the direction is not compared: values that return to
+    /// the usual ones may go a little beyond them.
+    fn covers(&self, causes: &[Cause], rarity: f64, is_first: bool) -> bool {
         let is_known = |cause: &Cause| {
             self.deviations.iter().any(|known| {
-                known.is_of(cause)
-                    && match known.direction {
+                known.field == cause.field
+                    && (known.direction == cause.direction || !is_first)
+                    && match cause.direction {
                         Direction::High | Direction::Low => distance(cause) <= MARGIN * known.distance,
                         Direction::Within => rarity <= self.rarest + RARER,
                     }
@@ -191,10 +194,14 @@ impl Verdicts {
         Some(change)
     }
 
-    /// Returns whether people said of an anomaly of this pattern that it was none.
-    pub(crate) fn is_normal(&self, causes: &[Cause], rarity: f64) -> bool {
+    /// Returns whether people said of an anomaly of this pattern that it was none. `is_first` says
+    /// whether the reading begins an anomaly.
+    pub(crate) fn is_normal(&self, causes: &[Cause], rarity: f64, is_first: bool) -> bool {
         let is_none = |label: Label| matches!(label, Label::False | Label::Maintenance);
-        self.past.iter().any(|pattern| pattern.label.is_some_and(is_none) && pattern.covers(causes, rarity))
+        let is_normal = |pattern: &Pattern| {
+            pattern.label.is_some_and(is_none) && pattern.covers(causes, rarity, is_first)
+        };
+        self.past.iter().any(is_normal)
     }
 
     /// Returns whether there is a true anomaly, so that [`recurs`](Self::recurs) can be true.

@@ -20,22 +20,24 @@ fn verdicts(causes: &[Cause], label: Label) -> Verdicts {
 fn an_anomaly_with_the_pattern_of_a_false_one_is_normal() {
     for label in [Label::False, Label::Maintenance] {
         let known = verdicts(&[cause("a", 0.9, 8.0), cause("b", 0.1, 0.0)], label);
-        let is_normal = |causes: &[Cause]| known.is_normal(causes, 4.0);
+        let is_normal = |causes: &[Cause]| known.is_normal(causes, 4.0, true);
         assert!(is_normal(&[cause("a", 1.0, 8.0)]) && is_normal(&[cause("a", 0.5, 3.0)]));
         assert!(is_normal(&[cause("a", 1.0, 9.9)]) && !is_normal(&[cause("a", 1.0, 10.1)]), "farther");
         assert!(!is_normal(&[cause("a", 1.0, -8.0)]), "another direction");
+        let goes_on = |value| known.is_normal(&[cause("a", 1.0, value)], 4.0, false);
+        assert!(goes_on(-8.0) && goes_on(0.5) && !goes_on(-10.1) && !goes_on(10.1));
         assert!(!is_normal(&[cause("a", 0.7, 8.0), cause("b", 0.3, 2.0)]), "another field too");
         assert!(!is_normal(&[]));
     }
-    assert!(!verdicts(&[cause("a", 1.0, 8.0)], Label::True).is_normal(&[cause("a", 1.0, 8.0)], 4.0));
+    assert!(!verdicts(&[cause("a", 1.0, 8.0)], Label::True).is_normal(&[cause("a", 1.0, 8.0)], 4.0, true));
 }
 
 #[test]
 fn usual_values_have_the_pattern_of_a_false_anomaly_up_to_its_rarity() {
     let known = verdicts(&[cause("a", 1.0, 0.5)], Label::False);
-    assert!(known.is_normal(&[cause("a", 1.0, 0.9)], 4.4));
-    assert!(!known.is_normal(&[cause("a", 1.0, 0.9)], 4.6));
-    assert!(!known.is_normal(&[cause("a", 1.0, 8.0)], 4.4));
+    assert!(known.is_normal(&[cause("a", 1.0, 0.9)], 4.4, true));
+    assert!(!known.is_normal(&[cause("a", 1.0, 0.9)], 4.6, true));
+    assert!(!known.is_normal(&[cause("a", 1.0, 8.0)], 4.4, true));
 }
 
 #[test]
@@ -57,8 +59,8 @@ fn many_equal_shares_are_all_parts() {
     let causes: Vec<Cause> = ('a'..='z').map(|field| cause(&field.to_string(), 0.04, 8.0)).collect();
     let known = verdicts(&causes, Label::False);
     assert_eq!(known.past[0].deviations.len(), MOST_DEVIATIONS);
-    assert!(!known.is_normal(&causes, 4.0), "some of the fields are not remembered");
-    assert!(known.is_normal(&causes[..MOST_DEVIATIONS], 4.0));
+    assert!(!known.is_normal(&causes, 4.0, true), "some of the fields are not remembered");
+    assert!(known.is_normal(&causes[..MOST_DEVIATIONS], 4.0, true));
 }
 
 #[test]
