@@ -5,13 +5,14 @@
 //! for connections before each query. A slow PostgreSQL would then let the bound of a query end
 //! while the query waits, and the load would begin again behind all others.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use thicket_store::complaints;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Maximum number of loads in progress. Each needs a connection to PostgreSQL.
+use crate::credit::{Credit, CreditPool};
+
+/// Maximum number of loads in progress. Each needs a connection to PostgreSQL, and holds a page of
+/// rows until it is replayed.
 pub const LOADS_IN_FLIGHT: usize = 4;
 /// How often a load that waits says so.
 const LONG: Duration = Duration::from_secs(20);
@@ -19,26 +20,26 @@ const LONG: Duration = Duration::from_secs(20);
 /// The places. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct LoadPlaces {
-    free: Rc<Semaphore>,
+    free: CreditPool,
 }
 
 impl Default for LoadPlaces {
     fn default() -> Self {
-        Self { free: Rc::new(Semaphore::new(LOADS_IN_FLIGHT)) }
+        Self { free: CreditPool::new(LOADS_IN_FLIGHT as u32) }
     }
 }
 
 impl LoadPlaces {
-    /// Waits for a place. Every query has a bound, so every place becomes free. `None` if the
-    /// places are closed, which they never are.
-    pub(super) async fn take(&self) -> Option<SemaphorePermit<'_>> {
+    /// Waits for a place. Every query has a bound, and a replay of a page asks no store, so every
+    /// place becomes free.
+    pub(super) async fn take(&self) -> Credit {
         // A wait that is dropped would lose its turn.
-        let turn = self.free.acquire();
+        let turn = self.free.acquire(1);
         tokio::pin!(turn);
         let mut waited = Duration::ZERO;
         loop {
             if let Ok(place) = tokio::time::timeout(LONG, &mut turn).await {
-                return place.ok();
+                return place;
             }
             waited += LONG;
             if let Some(repeated) = complaints::due("restore a detector", &"no place") {
@@ -65,7 +66,7 @@ mod tests {
         let places = LoadPlaces::default();
         let (began, running) = (RefCell::new(Vec::new()), RefCell::new(0));
         let loads = (0..40).map(async |number| {
-            let _place = places.take().await.unwrap();
+            let _place = places.take().await;
             began.borrow_mut().push(number);
             *running.borrow_mut() += 1;
             assert!(*running.borrow() <= LOADS_IN_FLIGHT);

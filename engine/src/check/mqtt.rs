@@ -19,7 +19,7 @@ use crate::{scrape, security, stores};
 /// How long a broker may take, in both versions of the protocol.
 const TIMEOUT: Duration = Duration::from_millis(4_500);
 
-const ADVICE: &str = "if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password";
+const ADVICE: &str = "if it does not run, start it (`sudo apt-get install mosquitto` installs it), or set mqtt.url, mqtt.username and mqtt.password";
 
 /// Checks every broker.
 pub(super) async fn brokers(config: &Config) -> Vec<Line> {

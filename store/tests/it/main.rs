@@ -10,6 +10,7 @@ mod drop_day;
 mod expire;
 mod gone_sensors;
 mod history;
+mod log_backlog;
 mod many_days;
 mod migrations;
 mod notifications;
