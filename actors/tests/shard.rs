@@ -399,9 +399,9 @@ async fn a_restore_in_pages_leads_to_the_same_rows_with_and_without_a_change_of_
 #[actix_rt::test]
 async fn a_restore_that_takes_longer_than_the_watchdog_allows_is_not_ended_by_it() {
     const READINGS: i64 = 30_000;
-    const WATCHDOG: Duration = Duration::from_millis(1_500);
+    const WATCHDOG: Duration = Duration::from_millis(1_200);
     let env = TestEnv::with(1_000_000, 250).await;
-    env.configure(DetectorConfig { trees: 100, points: 256, ..detector() }).await;
+    env.configure(DetectorConfig { trees: 200, points: 256, ..detector() }).await;
     let readings = |numbers: std::ops::Range<i64>| -> Vec<_> {
         numbers.map(|i| ("long", i, value(i) + value(i / 7))).collect()
     };
