@@ -18,7 +18,7 @@ use thicket_schema::{
     Control, Entry, FieldSet, Flag, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
-use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, PAGES_IN_MEMORY};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::messages::{Load, LoadRows};
 use thicket_actors::metrics::Metrics;
@@ -434,9 +434,9 @@ async fn no_more_histories_are_in_memory_than_there_are_places() {
         is_reshaped: false,
     };
     let mut loads: FuturesUnordered<_> =
-        (0..2 * LOADS_IN_FLIGHT).map(|_| env.checkpointer.send(load())).collect();
+        (0..2 * PAGES_IN_MEMORY).map(|_| env.checkpointer.send(load())).collect();
     let mut held = Vec::new();
-    for _ in 0..LOADS_IN_FLIGHT {
+    for _ in 0..PAGES_IN_MEMORY {
         held.push(loads.next().await.unwrap().unwrap());
     }
     assert!(held.iter().all(|history| history.replay.len() == 10 && history.more_after.is_some()));
