@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::support::BINARY;
 
@@ -17,6 +18,9 @@ const VERSIONS: [(&str, &str); 3] = [
     ("schema/src/checkpoint.rs", "const VERSION: u16 ="),
     ("detector/src/config.rs", "pub const ALGORITHM: u32 ="),
 ];
+
+/// Held while a release is built: several tests need it.
+static BUILD: Mutex<()> = Mutex::new(());
 
 /// A release that is upgraded.
 pub(super) struct Previous {
@@ -45,6 +49,7 @@ impl Previous {
         let target = Path::new(BINARY).ancestors().nth(2).unwrap();
         let folder = target.join("previous").join(&commit[..12]);
         let previous = Self { binary: folder.join("debug/thicket"), sources: folder.join("sources") };
+        let _building = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
         if !previous.binary.exists() {
             previous.unpack(&commit, &folder);
             previous.build(target, &folder, &commit);
