@@ -14,7 +14,7 @@ PUSH ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers locales dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers locales schemas dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
@@ -26,6 +26,13 @@ servers: ## Install missing servers: Redis, Mosquitto, PostgreSQL, Prometheus
 
 locales:
 	@./compose/install-servers locales || echo 'make: the test of a German server will be skipped' >&2
+
+VALIDATOR = target/kubernetes-validate
+
+schemas: ## Fetch kubernetes-validate, which has the published schemas of Kubernetes, into target/ (140 MB; needs python3-venv)
+	@test -x $(VALIDATOR)/bin/kubernetes-validate || \
+		{ python3 -m venv $(VALIDATOR) && $(VALIDATOR)/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0; } || \
+		{ rm -rf $(VALIDATOR); echo 'make: the manifests will not be checked against the schemas of Kubernetes' >&2; }
 
 demo: servers ## Start everything, replay a city of microphones, show anomalies, check that no reading is lost
 	@echo 'demo: building the engine and the load test (a few minutes the first time)' >&2
@@ -41,7 +48,7 @@ dist-test: ## Install, start, upgrade, remove and purge the package of make dist
 release: ## Make a release; a dry run unless COMMIT=1 or PUSH=REMOTE (VERSION=0.2.0)
 	@./dist/release $(VERSION) $(if $(PUSH),--push $(PUSH),$(if $(COMMIT),--commit))
 
-test: servers locales lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
+test: servers locales schemas lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 

@@ -214,6 +214,7 @@ impl Bench {
                 sensor: sensor.clone(),
                 config: config.clone(),
                 use_checkpoint: true,
+                is_reshaped: false,
             };
             let history = checkpointer.send(load).await?;
             let (_, restored) =

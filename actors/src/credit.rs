@@ -16,7 +16,7 @@ pub struct CreditPool {
 }
 
 /// Units that something in flight holds. Dropping the credit gives the units back to its pool.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Credit {
     permit: Option<OwnedSemaphorePermit>,
 }

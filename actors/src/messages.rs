@@ -18,7 +18,7 @@ use crate::credit::{Credit, Credited};
 use crate::time_order::{Occupied, Place};
 use thicket_detector::NamedConfig;
 use thicket_store::postgres::{
-    AppliedLabel, ClaimedPartition, ClockChange, ClockState, CommitBatch, DetectorReset, NearRow,
+    Applied, AppliedLabel, ClaimedPartition, ClockChange, ClockState, CommitBatch, DetectorReset, NearRow,
     QuarantineEntry, StoredReading, TimeFacts,
 };
 
@@ -237,7 +237,8 @@ impl ScoreOutcome {
     }
 }
 
-/// `Shard` → `Detector`: the history to restore the detector from. After a panic the detector
+/// `Shard` → `Detector`: the history to restore the detector from. If its rows are not all rows,
+/// the detector has no state until a [`Replay`] brings the last ones. After a panic the detector
 /// restarts without state.
 #[derive(Debug, Message)]
 #[rtype(result = "Restored")]
@@ -248,7 +249,17 @@ pub struct Restore {
     pub history: History,
 }
 
-/// The result of a restore.
+/// `Shard` → `Detector`: the next rows of the restore that a [`Restore`] has begun. Each message has
+/// one page, so the arbiter does other work between two pages, and its watchdog sees it alive. A
+/// detector that has panicked meanwhile answers [`NotRestored`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Restored, NotRestored>")]
+pub struct Replay {
+    /// The rows.
+    pub page: HistoryPage,
+}
+
+/// The result of a restore, as far as its rows are replayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// The seq of the restored detector.
@@ -269,15 +280,24 @@ pub struct Reconfigure {
     pub config: Arc<NamedConfig>,
 }
 
-/// `Shard` → `Detector`: applies an operator's label to an anomaly. Returns the seq after which the
-/// label was applied, or `None` if the label changes nothing.
+/// `Shard` → `Detector`: applies an operator's label to an anomaly. Returns where the label was
+/// applied, or `None` if the label changes nothing.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Option<u64>")]
+#[rtype(result = "Option<LabelPlace>")]
 pub struct ApplyLabel {
     /// The time of the anomaly's first reading.
     pub started: Timestamp,
     /// The label.
     pub label: Label,
+}
+
+/// Where a label was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelPlace {
+    /// Number of the sensor's scored readings before.
+    pub seq: u64,
+    /// Number of the label among those that the detector has applied, from 1.
+    pub number: u64,
 }
 
 /// `Shard` → `Detector`: the detector begins again, on request. Returns `None` if the request was
@@ -395,6 +415,21 @@ pub struct Load {
     /// Whether its checkpoint may be used. If not, the checkpoint is deleted, and the detector is
     /// rebuilt from rows.
     pub use_checkpoint: bool,
+    /// Whether a later page than the first one has rows of another shape of the detector.
+    pub is_reshaped: bool,
+}
+
+/// `Shard` → `Checkpointer`: asks for the rows that follow the first page of a [`History`]. Retries
+/// until the database answers.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "HistoryPage")]
+pub struct LoadRows {
+    /// The sensor.
+    pub sensor: SensorName,
+    /// Its configuration.
+    pub config: Arc<NamedConfig>,
+    /// The place of the last row before the page.
+    pub after: Applied,
 }
 
 /// `Shard` → `Checkpointer`: asks for the stored rows of a sensor near some times. Retries until the
@@ -410,16 +445,22 @@ pub struct LoadNear {
 
 /// What the stores hold about a sensor: its checkpoint and the rows after it. If the shape of its
 /// detector has changed since then, also the rows to rebuild the detector from.
-#[derive(Clone, Debug, Default)]
+///
+/// The rows come in pages, so that the memory of a restore depends on the page and not on the
+/// length of the history.
+#[derive(Debug, Default)]
 pub struct History {
     /// The newest checkpoint, if it is readable and has the present shape of the detector.
     pub checkpoint: Option<Checkpoint>,
     /// The last rows before the detector got its present shape, oldest first. The detector learns
     /// from them; their scores are not compared.
     pub rebuild_from: Vec<StoredReading>,
-    /// Scored, unscored and poison rows after the checkpoint and after `rebuild_from`, oldest
-    /// first. They are replayed, and the scores must equal the stored scores.
+    /// The first scored, unscored and poison rows after the checkpoint and after `rebuild_from`,
+    /// oldest first. They are replayed, and the scores must equal the stored scores. If there is a
+    /// scored row, it is among them.
     pub replay: Vec<StoredReading>,
+    /// The place after which more rows follow; `None` if `replay` has all rows.
+    pub more_after: Option<Applied>,
     /// The configurations that the rows refer to, by their identity.
     pub configs: BTreeMap<u64, Arc<NamedConfig>>,
     /// The labels that the detector has applied, in the order of its readings.
@@ -431,6 +472,23 @@ pub struct History {
     pub reset: Option<DetectorReset>,
     /// The order of the sensor's readings in time.
     pub time: TimeFacts,
+    /// Bounds the rows in memory, until they are replayed.
+    pub credit: Credit,
+}
+
+/// Rows that follow the first page of a [`History`].
+#[derive(Debug, Default)]
+pub struct HistoryPage {
+    /// The rows, oldest first.
+    pub rows: Vec<StoredReading>,
+    /// The place after which more rows follow; `None` if these are the last rows.
+    pub more_after: Option<Applied>,
+    /// The configurations that the rows refer to, by their identity.
+    pub configs: BTreeMap<u64, Arc<NamedConfig>>,
+    /// Whether a row is of another shape of the detector.
+    pub is_reshaped: bool,
+    /// Bounds the rows in memory, until they are replayed.
+    pub credit: Credit,
 }
 
 /// Engine → any actor, at shutdown: take no new work and finish the work in flight. Returns when

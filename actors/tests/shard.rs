@@ -8,20 +8,23 @@ use actix::{Actor, Addr, Context, Supervised};
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl as _;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use prometheus::{IntCounter, Registry};
 use tempfile::TempDir;
 use thicket_compose::{Postgres, Redis};
-use thicket_detector::DetectorConfig;
+use thicket_detector::{DetectorConfig, NamedConfig};
 use thicket_schema::{
     Control, Entry, FieldSet, Flag, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
-use thicket_actors::checkpoint::{BudgetOptions, Checkpointer};
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, PAGES_IN_MEMORY};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
+use thicket_actors::messages::{Load, LoadRows};
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, RenewalOptions, ShardHandle};
 use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
-use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
+use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_here};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_store::faults;
 use thicket_store::postgres::{check_deployment, connect_postgres, postgres_pool};
@@ -39,11 +42,18 @@ struct TestEnv {
     redis: Redis,
     postgres: Postgres,
     _shard: Addr<Shard>,
+    checkpointer: Addr<Checkpointer>,
     metrics: Metrics,
 }
 
 impl TestEnv {
     async fn new() -> Self {
+        Self::with(20, 1_000).await
+    }
+
+    /// Starts a shard with a checkpoint after every so many readings, and restores in pages of so
+    /// many rows.
+    async fn with(checkpoint_every: u64, rows_per_page: usize) -> Self {
         let directory = TempDir::with_prefix("thicket-shard-").unwrap();
         std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
@@ -59,21 +69,22 @@ impl TestEnv {
             server: (&postgres.url()).into(),
             max_rows: 1_000,
             dead_letters: DeadLetterLog::default(),
+            lease: Duration::from_millis(600),
         };
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());
         let budget = BudgetOptions { memory: None, partitions: 1 };
-        let checkpointer = start(Checkpointer::new(store, pool.clone(), budget, metrics.clone()));
+        let checkpointer = Checkpointer::new(store, pool.clone(), budget, metrics.clone());
+        let checkpointer = start(checkpointer.with_rows_per_page(rows_per_page));
         let (node, ttl) = (NodeName::of_this_process("node"), Duration::from_millis(600));
         let leases = Leases::new(client.clone(), node.clone(), ttl);
         let options = RenewalOptions { server: (&redis.url()).into(), node, nodes: keys.nodes(), ttl };
         let renewal = Renewal::start(options, metrics.leases.clone()).unwrap();
         let keeper = start(PartitionKeeper::new(1, leases, renewal, keys.clone(), pool, metrics.clone()));
-        let config = DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() };
         let options = ShardOptions {
             number: 0,
-            detectors: std::sync::Arc::new(DetectorConfigs::new(config, Vec::new())),
-            checkpoint_every: 20,
+            detectors: std::sync::Arc::new(DetectorConfigs::new(detector(), Vec::new())),
+            checkpoint_every,
             bounds: CacheBounds { evict_after: Duration::from_mins(1), detectors: 100, memory: 1 << 30 },
             max_in_flight: 1_000,
         };
@@ -84,8 +95,9 @@ impl TestEnv {
             writers,
             save: checkpointer.clone().recipient(),
             load: checkpointer.clone().recipient(),
+            load_rows: checkpointer.clone().recipient(),
             delete_checkpoint: checkpointer.clone().recipient(),
-            near: checkpointer.recipient(),
+            near: checkpointer.clone().recipient(),
             reopen: keeper.clone().recipient(),
             refuse: keeper.clone().recipient(),
             quarantine: keeper.clone().recipient(),
@@ -101,22 +113,63 @@ impl TestEnv {
             hand_over: shard.clone().recipient(),
         };
         keeper.send(Join { shards: vec![handle] }).await.unwrap();
-        Self { _directory: directory, redis, postgres, _shard: shard, metrics }
+        Self { _directory: directory, redis, postgres, _shard: shard, checkpointer, metrics }
+    }
+
+    /// Lets the commit of the next entry fail, so that the shard drops its detectors.
+    async fn lose_epoch(&self) {
+        let mut connection = connect_postgres(&self.postgres.url()).await.unwrap();
+        sql_query("UPDATE partitions SET epoch = epoch + 1").execute(&mut connection).await.unwrap();
+    }
+
+    /// Appends a configuration of the detectors.
+    async fn configure(&self, config: DetectorConfig) {
+        let (client, keys) = (connect_redis(&self.redis.url()).await, Keys::default());
+        let mut appender =
+            LogAppender::open(&client, &keys, PartitionId(0), "test", opening(1_000)).await.unwrap();
+        let json = DetectorConfigs::new(config, Vec::new()).to_json().to_string();
+        let bytes = appender.pack(&mut Entry::of_control(START, Control::Detectors(json)));
+        assert_eq!(appender.append(&client, &keys, &bytes, 1_000).await.unwrap(), AppendOutcome::Appended);
     }
 
     /// Appends readings of one field, several to an entry.
     async fn append(&self, readings: &[(&str, i64, f64)]) {
+        self.append_in(7, readings).await;
+    }
+
+    /// Appends readings of one field, so many to an entry.
+    async fn append_in(&self, records: usize, readings: &[(&str, i64, f64)]) {
         let client = connect_redis(&self.redis.url()).await;
         let keys = Keys::default();
         let mut appender =
             LogAppender::open(&client, &keys, PartitionId(0), "test", opening(1_000)).await.unwrap();
-        for readings in readings.chunks(7) {
+        for readings in readings.chunks(records) {
             let records = readings.iter().map(|&(sensor, i, value)| record(sensor, i, value)).collect();
             let bytes = appender.pack(&mut Entry { predecessor: Position::default(), records });
             assert_eq!(
                 appender.append(&client, &keys, &bytes, 1_000).await.unwrap(),
                 AppendOutcome::Appended
             );
+        }
+    }
+
+    /// Waits until there are `count` rows.
+    async fn until_stored(&self, count: i64) {
+        #[derive(QueryableByName)]
+        struct Stored {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+        }
+        let (started, mut connection) =
+            (Instant::now(), connect_postgres(&self.postgres.url()).await.unwrap());
+        loop {
+            let stored: Stored =
+                sql_query("SELECT count(*) AS rows FROM readings").get_result(&mut connection).await.unwrap();
+            if stored.rows == count {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_mins(3), "{} rows of {count}", stored.rows);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -139,6 +192,10 @@ impl TestEnv {
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
+}
+
+fn detector() -> DetectorConfig {
+    DetectorConfig { trees: 3, points: 32, warm_up: 16, ..DetectorConfig::default() }
 }
 
 /// Starts an actor under a supervision that allows many restarts.
@@ -307,6 +364,101 @@ async fn a_partition_that_is_reopened_while_its_shard_waits_for_entries_loses_no
         env.rows("s", 2 * round as usize + 3).await;
     }
     assert_eq!(env.metrics.log_gaps.get(), 0);
+}
+
+/// Readings of a sensor, and of another one.
+fn readings(numbers: std::ops::Range<i64>) -> Vec<(&'static str, i64, f64)> {
+    numbers.flat_map(|i| [("long", i, value(i)), ("other", i, value(i + 1))]).collect()
+}
+
+/// The shape changes, and changes back: the first rows are of the present shape, and later ones are
+/// not.
+#[actix_rt::test]
+async fn a_restore_in_pages_leads_to_the_same_rows_with_and_without_a_change_of_shape() {
+    let run = async |pages: Option<usize>| {
+        let env = TestEnv::with(1_000_000, pages.unwrap_or(1_000)).await;
+        let mut rows = 0;
+        for (points, part) in [(32, 0..60), (32, 60..110), (48, 110..150), (32, 150..190), (32, 190..220)] {
+            if points != 32 || part.start == 150 {
+                env.configure(DetectorConfig { points, ..detector() }).await;
+            }
+            if pages.is_some() && part.start > 0 {
+                env.lose_epoch().await;
+            }
+            rows = part.end as usize;
+            env.append(&readings(part)).await;
+            env.rows("long", rows).await;
+        }
+        assert_eq!(env.metrics.restore_mismatches.get(), 0);
+        let restores = env.metrics.detector_restores.get();
+        assert!(restores >= if pages.is_some() { 8 } else { 4 }, "{restores}");
+        (env.rows("long", rows).await, env.rows("other", rows).await)
+    };
+    let undisturbed = run(None).await;
+    for page in [7, 30, 59] {
+        assert_eq!(run(Some(page)).await, undisturbed, "pages of {page}");
+    }
+}
+
+/// The watchdog of the node ends an arbiter that does not answer for longer than `node.watchdog`.
+#[actix_rt::test]
+async fn a_restore_that_takes_longer_than_the_watchdog_allows_is_not_ended_by_it() {
+    const READINGS: i64 = 30_000;
+    const WATCHDOG: Duration = Duration::from_millis(1_200);
+    let env = TestEnv::with(1_000_000, 250).await;
+    env.configure(DetectorConfig { trees: 200, points: 256, ..detector() }).await;
+    let readings = |numbers: std::ops::Range<i64>| -> Vec<_> {
+        numbers.map(|i| ("long", i, value(i) + value(i / 7))).collect()
+    };
+    env.append_in(100, &readings(0..READINGS)).await;
+    env.until_stored(READINGS).await;
+    // The last commit is refused, and the partition is read again from there.
+    env.lose_epoch().await;
+    let (report, reports) = std::sync::mpsc::channel();
+    let watchdog = Watchdog::start(WATCHDOG, move |frozen| drop(report.send(frozen))).unwrap();
+    watchdog.watch(&actix::Arbiter::current(), "shard");
+    let began = Instant::now();
+    env.append(&readings(READINGS..READINGS + 1)).await;
+    env.until_stored(READINGS + 1).await;
+    println!("the restore took {} ms of {}", began.elapsed().as_millis(), WATCHDOG.as_millis());
+    assert_eq!(reports.try_recv().ok(), None);
+    assert_eq!((env.metrics.detector_restores.get(), env.metrics.restore_mismatches.get()), (1, 0));
+}
+
+#[actix_rt::test]
+async fn no_more_histories_are_in_memory_than_there_are_places() {
+    let env = TestEnv::with(1_000_000, 10).await;
+    env.append(&readings(0..25)).await;
+    env.rows("long", 25).await;
+    let config = std::sync::Arc::new(NamedConfig::from(detector()));
+    let load = || Load {
+        partition: PartitionId(0),
+        sensor: SensorName::new("long").unwrap(),
+        config: std::sync::Arc::clone(&config),
+        use_checkpoint: true,
+        is_reshaped: false,
+    };
+    let mut loads: FuturesUnordered<_> =
+        (0..2 * PAGES_IN_MEMORY).map(|_| env.checkpointer.send(load())).collect();
+    let mut held = Vec::new();
+    for _ in 0..PAGES_IN_MEMORY {
+        held.push(loads.next().await.unwrap().unwrap());
+    }
+    assert!(held.iter().all(|history| history.replay.len() == 10 && history.more_after.is_some()));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(loads.next().now_or_never().is_none(), "every place is held");
+    let first = held.remove(0);
+    let (sensor, after) = (SensorName::new("long").unwrap(), first.more_after.unwrap());
+    drop(first);
+    // The pages of a long history wait in the same row as the others.
+    let next = env.checkpointer.send(LoadRows { sensor, config: std::sync::Arc::clone(&config), after });
+    held.push(loads.next().await.unwrap().unwrap());
+    held.clear();
+    while let Some(history) = loads.next().await {
+        drop(history.unwrap());
+    }
+    let page = next.await.unwrap();
+    assert_eq!((page.rows.len(), page.rows[0].seq, page.is_reshaped), (10, Some(11), false));
 }
 
 async fn epoch(connection: &mut diesel_async::AsyncPgConnection) -> i64 {

@@ -7,7 +7,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The server is not installed.
-    #[error("{program} not found: install the package {package} (compose/install-servers does it)")]
+    #[error("{program} not found: install the package {package} (`sudo apt-get install {package}`)")]
     NotInstalled {
         /// The missing executable.
         program: String,

@@ -1,12 +1,13 @@
 //! Checks the manifests in `kubernetes/` without a cluster: that they fit each other, the engine's
 //! configuration and its HTTP server. `kubectl kustomize` and `kubernetes-validate`, which checks
-//! against the published schemas, are used where they are installed.
+//! against the published schemas, are used where they are installed (`make schemas`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -53,6 +54,12 @@ fn is_key(reference: &str, key: &str) -> bool {
         }
         current == section && line.split(" =").next() == Some(name)
     })
+}
+
+/// Prints what is skipped. Not by `eprintln`, which the test's harness hides.
+fn skipped(what: &str) {
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: {what}").unwrap();
 }
 
 #[test]
@@ -122,10 +129,11 @@ fn every_setting_exists_and_every_secret_is_mounted() {
             let key = name.replace("__", ".").to_lowercase();
             let of_file = key.strip_suffix("_file").unwrap_or(&key);
             assert!(is_key(&reference, of_file), "{key} is no setting");
-            assert!(
-                items.contains(&variable["value"].as_str().unwrap().to_owned()),
-                "{variable} is not mounted"
-            );
+            // Without the key in the secret, the variable is not set.
+            let secret = &variable["valueFrom"]["secretKeyRef"];
+            let is_optional = secret["optional"] == true && secret["name"] == secrets["secret"]["secretName"];
+            let is_mounted = variable["value"].as_str().is_some_and(|path| items.contains(&path.to_owned()));
+            assert!(is_optional || is_mounted, "{variable}");
         }
         assert!(mounts.iter().all(|mount| {
             pod["volumes"].as_array().unwrap().iter().any(|volume| volume["name"] == mount["name"])
@@ -140,6 +148,73 @@ fn every_setting_exists_and_every_secret_is_mounted() {
             assert!(is_key(&reference, &format!("{section}.{name}")), "{section}.{name} is no setting");
         }
     }
+}
+
+/// Returns the port of a URL; `None` if it names none, and its scheme has none that is usual.
+fn port(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let named = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let usual = match scheme {
+        "https" => Some(443),
+        "smtps" => Some(465),
+        "mqtt" => Some(1883),
+        "mqtts" => Some(8883),
+        _ => None,
+    };
+    named.or(usual)
+}
+
+#[test]
+fn the_network_policy_lets_engines_reach_what_the_documents_name() {
+    let policy = manifests(BASE).remove("NetworkPolicy").unwrap();
+    let rules = policy["spec"]["egress"].as_array().unwrap();
+    let open: Vec<u64> = rules
+        .iter()
+        .flat_map(|rule| rule["ports"].as_array().unwrap())
+        .filter(|port| port["protocol"] == "TCP")
+        .map(|port| port["port"].as_u64().unwrap())
+        .collect();
+    let mut checked = 0;
+    // Sets `url = "…"`, or names a receiver in the table of webhooks.
+    for text in
+        ["docs/notifications.md", "compose/kubernetes/README.md", "compose/kubernetes/base/thicket.toml"]
+    {
+        let text = read(&format!("../{text}"));
+        for url in text.split(['"', '`', ' ', '\n']).filter(|word| word.contains("://")) {
+            let is_of_another = url.starts_with("http://") || url.ends_with(":25");
+            let Some(port) = port(url).filter(|_| !is_of_another) else { continue };
+            assert!(open.contains(&u64::from(port)), "{url}: {open:?}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 6, "{checked}");
+}
+
+/// The lines of the README name a registry, and take the files from here.
+#[test]
+fn the_overlay_of_the_readme_sets_image_namespace_and_configuration() {
+    let readme = read("kubernetes/README.md");
+    let overlay = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("deployment");
+    let mut copy = Command::new("cp");
+    copy.args(["--recursive", "--parents", "compose/kubernetes"]).arg(root.path()).current_dir(path(".."));
+    assert!(copy.status().unwrap().success());
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("kustomization.yaml"), overlay).unwrap();
+    fs::write(folder.join("thicket.toml"), "# of the user\n").unwrap();
+    let Ok(built) = Command::new("kubectl").arg("kustomize").arg(&folder).output() else {
+        skipped("the overlay of the README: kubectl is not installed");
+        return;
+    };
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let built = String::from_utf8(built.stdout).unwrap();
+    let image = concat!("image: REGISTRY/thicket:", env!("CARGO_PKG_VERSION"));
+    for text in [image, "namespace: thicket", "# of the user"] {
+        assert!(built.contains(text), "{text}: {built}");
+    }
+    assert!(!built.contains("mqtt://mosquitto:1883"), "{built}");
 }
 
 #[test]
@@ -186,24 +261,36 @@ fn stops_and_scales_fit_the_defaults_of_the_engine() {
     assert!(read("kubernetes/autoscaling/prometheus-adapter.yaml").contains(metric));
 }
 
+/// The validator of `make schemas`, or the one that is installed.
+fn validator() -> Command {
+    let own = path("../target/kubernetes-validate/bin/kubernetes-validate");
+    if own.exists() { Command::new(own) } else { Command::new("kubernetes-validate") }
+}
+
 #[test]
-fn kustomize_builds_what_the_published_schemas_accept() {
+fn the_published_schemas_accept_the_manifests_and_what_kustomize_builds() {
     let folder = tempfile::tempdir().unwrap();
+    let mut files = vec![path(MIGRATE)];
     for (name, source) in [("base", BASE), ("autoscaling", AUTOSCALING)] {
+        let resources = yaml(&format!("{source}/kustomization.yaml"))["resources"].take();
+        let names: Vec<String> = serde_json::from_value(resources).unwrap();
+        let manifests = names.iter().filter(|name| Path::new(name).extension().is_some());
+        files.extend(manifests.map(|name| path(source).join(name)));
         let Ok(built) = Command::new("kubectl").arg("kustomize").arg(path(source)).output() else {
-            eprintln!("skipped: kubectl is not installed");
-            return;
+            skipped(&format!("what kustomize builds from {name}: kubectl is not installed"));
+            continue;
         };
         assert!(built.status.success(), "{source}: {}", String::from_utf8_lossy(&built.stderr));
         let file = folder.path().join(format!("{name}.yaml"));
         fs::write(&file, &built.stdout).unwrap();
-        for file in [file, path(MIGRATE)] {
-            let Ok(checked) = Command::new("kubernetes-validate").arg("--strict").arg(&file).output() else {
-                eprintln!("skipped: kubernetes-validate is not installed (pip install kubernetes-validate)");
-                return;
-            };
-            let said = String::from_utf8_lossy(&checked.stdout);
-            assert!(checked.status.success(), "{}: {said}", file.display());
-        }
+        files.push(file);
+    }
+    for file in files {
+        let Ok(checked) = validator().arg("--strict").arg(&file).output() else {
+            skipped("the schemas: kubernetes-validate is not installed (make schemas)");
+            return;
+        };
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{}: {said}", file.display());
     }
 }

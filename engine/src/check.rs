@@ -37,9 +37,6 @@ const CONFIGURATION: &str = "configuration";
 const REDIS_SETTINGS: [(&str, &str); 3] =
     [("maxmemory-policy", "noeviction"), ("appendonly", "yes"), ("appendfsync", "always")];
 
-/// What installs the servers.
-const INSTALL: &str = "compose/install-servers installs it";
-
 /// Fields of the sensor whose checkpoints are counted.
 const PLANNED_FIELDS: u16 = 4;
 
@@ -131,7 +128,9 @@ async fn bounded<T>(check: impl Future<Output = Result<T, String>>) -> Result<T,
 async fn redis(config: &Config) -> Result<(String, u64), String> {
     let server = config.redis.server();
     let away = |error: &dyn std::fmt::Display| {
-        format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set redis.url")
+        format!(
+            "{server}: {error}; if it does not run, start it (`sudo apt-get install redis-server` installs it), or set redis.url"
+        )
     };
     let client = stores::redis(config).await.map_err(|error| away(&error.root_cause()))?;
     let version = server_version(&client).await.map_err(|error| away(&error))?;
@@ -186,7 +185,9 @@ async fn fleet_of(config: &Config) -> Result<PresentFleet, String> {
 async fn postgres(config: &Config) -> Finding {
     let server = config.postgres.server();
     let away = |error: &dyn std::fmt::Display| {
-        format!("{server}: {error}; if it does not run, start it ({INSTALL}), or set postgres.url")
+        format!(
+            "{server}: {error}; if it does not run, start it (`sudo apt-get install postgresql` installs it), or set postgres.url"
+        )
     };
     stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?;
     let asked = server.clone();

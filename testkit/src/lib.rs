@@ -21,8 +21,9 @@
 //! - [`redis`]: reads and damages what the engine stores in Redis.
 //! - [`flaky_proxy`]: a TCP proxy that breaks its connections. [`cut_proxy`]: one whose network can be
 //!   cut. [`silent_proxy`]: one that keeps its connections and forwards no byte.
-//! - [`small_disk`]: a disk that can be filled. [`remote_host`]: a server whose host can vanish.
-//!   [`wrong_clock`]: a wall clock that jumps. The first two need the rights of root.
+//! - [`small_disk`]: a disk that can be filled. [`memory_group`]: a limit on memory. [`remote_host`]: a
+//!   server whose host can vanish. [`wrong_clock`]: a wall clock that jumps. The first three need the
+//!   rights of root.
 //! - [`receivers`]: receivers of notifications.
 //! - [`log_lines`]: the texts of the engine's log that a test may wait for.
 //! - `http`, `metrics`: a request to the engine, and its metrics. `system`: programs of the system,
@@ -44,6 +45,7 @@ pub mod env;
 pub mod flaky_proxy;
 mod http;
 pub mod log_lines;
+pub mod memory_group;
 mod metrics;
 pub mod moves;
 pub mod publisher;
@@ -52,6 +54,7 @@ pub mod redis;
 pub mod remote_host;
 pub mod samples;
 pub mod silent_proxy;
+mod skipped;
 pub mod small_disk;
 pub mod snapshot;
 mod system;
@@ -67,12 +70,14 @@ pub use env::TestEnv;
 pub use flaky_proxy::FlakyProxy;
 pub use http::{Response, get_with_tls};
 pub use log_lines::LogLine;
+pub use memory_group::MemoryGroup;
 pub use metrics::Metrics;
 pub use publisher::Publisher;
 pub use redis::RedisProbe;
 pub use remote_host::RemoteHost;
 pub use samples::Samples;
 pub use silent_proxy::SilentProxy;
+pub use skipped::skipped;
 pub use small_disk::SmallDisk;
 pub use snapshot::Snapshot;
 pub use system::free_port;

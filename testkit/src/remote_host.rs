@@ -185,7 +185,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn packets_vanish_until_the_way_is_healed_and_a_replaced_host_knows_no_connection() {
         if let Some(obstacle) = RemoteHost::obstacle() {
-            println!("skipped: {obstacle}");
+            crate::skipped("packets vanish", &obstacle);
             return;
         }
         let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();

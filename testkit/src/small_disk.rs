@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_full_disk_takes_no_block_until_it_is_free_again() {
         if let Some(obstacle) = SmallDisk::obstacle() {
-            println!("skipped: {obstacle}");
+            crate::skipped("a full disk", &obstacle);
             return;
         }
         let directory = tempfile::tempdir().unwrap();

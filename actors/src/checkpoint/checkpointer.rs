@@ -12,15 +12,16 @@ use actix::{
     Supervised, WrapFuture as _,
 };
 use chrono::Utc;
-use thicket_schema::{Checkpoint, PartitionId, SensorName};
+use thicket_schema::{Checkpoint, PartitionId, SensorId, SensorName};
 use tokio::sync::{Notify, oneshot};
 
 use thicket_detector::NamedConfig;
 use thicket_protocol::checkpoint::{is_ahead, worth};
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    CheckpointFacts, DetectorReset, FieldSets, NearRow, PostgresPool, StoreError, StoredReading,
-    applied_labels, is_to_forget, newest_of_others, rows_after, rows_near, rows_up_to, stored_configs,
+    Applied, CheckpointFacts, DetectorReset, FieldSets, NearRow, PostgresPool, RowPage, StoreError,
+    StoredReading, applied_labels, is_to_forget, newest_of_others, rows_after, rows_near, rows_up_to,
+    stored_configs,
 };
 use thicket_store::redis::{
     CheckpointStore, RedisError, StoredCheckpoint, is_out_of_memory, is_passing, memory_of,
@@ -29,7 +30,7 @@ use thicket_store::retry::{Backoff, until_ok};
 
 use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
 use super::places::LoadPlaces;
-use crate::messages::{DeleteCheckpoint, Drain, History, Load, LoadNear, Save};
+use crate::messages::{DeleteCheckpoint, Drain, History, HistoryPage, Load, LoadNear, LoadRows, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 use crate::time_order::MAX_AT_ONE_TIME;
@@ -37,6 +38,9 @@ use crate::time_order::MAX_AT_ONE_TIME;
 /// A detector of a new shape learns from this many stored rows for each point that its forest
 /// holds.
 pub const REBUILD_PER_POINT: usize = 4;
+/// Maximum number of rows in a page of a restore. With the default profile and one field, a page
+/// takes about 33 ms to replay. A page of 64 fields takes about two megabytes of memory.
+const ROWS_PER_PAGE: usize = 2_500;
 /// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
 /// Tries to write a checkpoint while the node stops.
@@ -52,6 +56,7 @@ pub struct Checkpointer {
     /// Whether the node stops. Then no checkpoint waits for a store that is away.
     is_draining: Rc<Cell<bool>>,
     places: LoadPlaces,
+    rows_per_page: usize,
     state: State,
 }
 
@@ -146,6 +151,7 @@ impl Checkpointer {
             budget,
             is_draining: Rc::default(),
             places: LoadPlaces::default(),
+            rows_per_page: ROWS_PER_PAGE,
             state: State::default(),
         }
     }
@@ -164,6 +170,17 @@ impl Checkpointer {
             }
         };
         context.spawn(watching.into_actor(self));
+    }
+
+    /// Sets how many rows a page of a restore has at most.
+    #[must_use]
+    pub const fn with_rows_per_page(mut self, rows: usize) -> Self {
+        self.rows_per_page = rows;
+        self
+    }
+
+    fn rows(&self) -> Rows {
+        Rows { pool: self.pool.clone(), cache: Rc::clone(&self.cache), limit: self.rows_per_page }
     }
 
     fn write_next(&mut self, context: &mut Context<Self>) {
@@ -283,9 +300,8 @@ impl Handler<Load> for Checkpointer {
     type Result = ResponseFuture<History>;
 
     fn handle(&mut self, load: Load, _: &mut Context<Self>) -> Self::Result {
-        let store = self.store.clone();
-        let pool = self.pool.clone();
-        let (cache, metrics) = (Rc::clone(&self.cache), self.metrics.clone());
+        let (store, metrics) = (self.store.clone(), self.metrics.clone());
+        let rows = self.rows();
         let (places, wait) = (self.places.clone(), self.metrics.restore_waits.begin());
         if !load.use_checkpoint {
             self.state.waiting.remove(&load.sensor);
@@ -299,12 +315,42 @@ impl Handler<Load> for Checkpointer {
                 }
             };
             let query = async || {
+                let credit = places.take_page().await;
                 let _place = places.take().await;
-                load_history(&store, &metrics, &pool, &cache, &load, waiting.clone()).await
+                let history = load_history(&store, &metrics, &rows, &load, waiting.clone()).await?;
+                Ok(History { credit, ..history })
             };
             let history = until_ok(query, warn).await;
             drop(wait);
             history
+        })
+    }
+}
+
+impl Handler<LoadRows> for Checkpointer {
+    type Result = ResponseFuture<HistoryPage>;
+
+    fn handle(&mut self, load: LoadRows, _: &mut Context<Self>) -> Self::Result {
+        let rows = self.rows();
+        let (places, wait) = (self.places.clone(), self.metrics.restore_waits.begin());
+        Box::pin(async move {
+            let LoadRows { sensor, config, after } = load;
+            let warn = |error: &StoreError| {
+                if let Some(repeated) = complaints::due("load rows", error) {
+                    tracing::warn!(%error, %sensor, repeated, "cannot load the next rows of the sensor; retrying");
+                }
+            };
+            let query = async || {
+                let credit = places.take_page().await;
+                let _place = places.take().await;
+                let RowPage { rows: page, more_after } = rows.page(sensor.id(), Some(after)).await?;
+                let configs = rows.cache.configs(&rows.pool, &page).await?;
+                let is_reshaped = !are_of_shape(&page, &configs, config.fingerprint);
+                Ok(HistoryPage { rows: page, more_after, configs, is_reshaped, credit })
+            };
+            let page = until_ok(query, warn).await;
+            drop(wait);
+            page
         })
     }
 }
@@ -381,15 +427,45 @@ enum LoadError {
     Rows(#[from] StoreError),
 }
 
+/// Reads the rows of sensors, page by page.
+struct Rows {
+    pool: PostgresPool,
+    cache: Rc<TableCache>,
+    limit: usize,
+}
+
+impl Rows {
+    async fn page(&self, sensor: SensorId, after: Option<Applied>) -> Result<RowPage, StoreError> {
+        rows_after(&self.pool, sensor, after, self.limit, &self.cache.field_sets).await
+    }
+
+    /// Returns the first page. If a scored row follows, it has one: the settings of the first
+    /// scored row decide how a detector begins.
+    async fn first_page(&self, sensor: SensorId, after: Option<Applied>) -> Result<RowPage, StoreError> {
+        let mut first = self.page(sensor, after).await?;
+        while first.more_after.is_some() && first.rows.iter().all(|row| row.config.is_none()) {
+            let next = self.page(sensor, first.more_after).await?;
+            first.rows.extend(next.rows);
+            first.more_after = next.more_after;
+        }
+        Ok(first)
+    }
+}
+
+/// Returns whether all rows were scored by detectors of a shape.
+fn are_of_shape(rows: &[StoredReading], configs: &BTreeMap<u64, Arc<NamedConfig>>, shape: u64) -> bool {
+    let is_of_shape = |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == shape);
+    rows.iter().filter_map(|row| row.config).all(is_of_shape)
+}
+
 async fn load_history(
     store: &CheckpointStore,
     metrics: &Metrics,
-    pool: &PostgresPool,
-    cache: &TableCache,
+    rows: &Rows,
     load: &Load,
     waiting: Option<Checkpoint>,
 ) -> Result<History, LoadError> {
-    let sensor = load.sensor.id();
+    let (sensor, pool, shape) = (load.sensor.id(), &rows.pool, load.config.fingerprint);
     let facts = CheckpointFacts::load(pool, sensor).await?;
     let reset = facts.reset;
     let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
@@ -399,36 +475,40 @@ async fn load_history(
     let begin = reset.as_ref().map(DetectorReset::place);
     let after = saved.or(begin);
     let time = facts.time;
-    let rows = match time.highest {
-        Some(_) => rows_after(pool, sensor, after, &cache.field_sets).await?,
-        None => Vec::new(),
+    let first = match time.highest {
+        Some(_) if !load.is_reshaped => rows.first_page(sensor, after).await?,
+        _ => RowPage::default(),
     };
-    let configs = cache.configs(pool, &rows).await?;
+    let configs = rows.cache.configs(pool, &first.rows).await?;
     let labels = if facts.has_labels { applied_labels(pool, sensor).await? } else { Vec::new() };
-    let of_this_shape =
-        |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
-    let fits = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == load.config.fingerprint)
-        && rows.iter().filter_map(|row| row.config).all(of_this_shape);
+    let fits = !load.is_reshaped
+        && checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == shape)
+        && are_of_shape(&first.rows, &configs, shape);
+    let history = |RowPage { rows: replay, more_after }| History {
+        replay,
+        more_after,
+        labels,
+        reset,
+        time,
+        ..History::default()
+    };
     if fits {
-        return Ok(History { checkpoint, replay: rows, configs, labels, reset, time, ..History::default() });
+        return Ok(History { checkpoint, configs, ..history(first) });
     }
     // The shape has changed. The detector learns from the rows of the old shape, as the first
     // detector of the new shape did.
-    let configs = cache.all_configs(pool).await?;
-    let of_this_shape =
-        |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == load.config.fingerprint);
-    let alike: Vec<u64> = configs.keys().copied().filter(|&id| of_this_shape(id)).collect();
+    let configs = rows.cache.all_configs(pool).await?;
+    let of_this_shape = configs.iter().filter(|(_, config)| config.fingerprint == shape);
+    let alike: Vec<u64> = of_this_shape.map(|(&id, _)| id).collect();
     let changed = newest_of_others(pool, sensor, &alike, None).await?;
     let Some(changed) = changed.filter(|&changed| begin.is_none_or(|begin| changed > begin)) else {
-        let rows = rows_after(pool, sensor, begin, &cache.field_sets).await?;
-        return Ok(History { replay: rows, configs, labels, reset, time, ..History::default() });
+        return Ok(History { configs, ..history(rows.first_page(sensor, begin).await?) });
     };
     let most = REBUILD_PER_POINT * load.config.config.shape().points;
     let mut rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
     rebuild_from.retain(|row| begin.is_none_or(|begin| (row.era, row.ts) > begin));
-    let replay = rows_after(pool, sensor, Some(changed), &cache.field_sets).await?;
-    let reshaped = Some(changed.1);
-    Ok(History { checkpoint: None, rebuild_from, replay, configs, labels, reshaped, reset, time })
+    let after = rows.first_page(sensor, Some(changed)).await?;
+    Ok(History { rebuild_from, configs, reshaped: Some(changed.1), ..history(after) })
 }
 
 /// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable

@@ -9,23 +9,34 @@ use thicket_detector::{Detector, FieldReport};
 use thicket_schema::{Checkpoint, SensorName, Timestamp};
 
 use super::apply::{Applied, SensorTime};
-use super::restore::{RestoreFacts, restore};
+use super::restore::{Restoration, RestoreFacts};
 use crate::messages::{
-    ApplyLabel, BeginAgain, ClockReport, NotRestored, Reconfigure, Restore, Restored, Score, Scores, Skip,
-    Skipped, TakeCheckpoint,
+    ApplyLabel, BeginAgain, ClockReport, LabelPlace, NotRestored, Reconfigure, Replay, Restore, Restored,
+    Score, Scores, Skip, Skipped, TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
 use crate::time_order::TimeOrder;
 use thicket_detector::NamedConfig;
 use thicket_store::faults;
-use thicket_store::postgres::DetectorReset;
+use thicket_store::postgres::{DetectorReset, TimeFacts};
 
 /// The detector of one sensor. It has no state until it is restored; a panic drops the state.
 #[derive(Debug)]
 pub struct DetectorActor {
     sensor: SensorName,
     checkpoint_every: u64,
+    /// The restore in progress. Then there is no state.
+    restoring: Option<Restoring>,
     state: Option<State>,
+}
+
+/// A restore whose last rows have not come yet.
+#[derive(Debug)]
+struct Restoring {
+    restoration: Restoration,
+    config: Arc<NamedConfig>,
+    time: TimeFacts,
+    last_request: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -47,7 +58,7 @@ const MEASURE_EVERY: u64 = 32;
 impl DetectorActor {
     /// Creates a detector without state. It takes a checkpoint every `checkpoint_every` readings.
     pub const fn new(sensor: SensorName, checkpoint_every: u64) -> Self {
-        Self { sensor, checkpoint_every, state: None }
+        Self { sensor, checkpoint_every, restoring: None, state: None }
     }
 
     /// Whether a checkpoint is due after the seq advanced from `before` to `after`. Each sensor has
@@ -64,6 +75,7 @@ impl Actor for DetectorActor {
 
 impl Supervised for DetectorActor {
     fn restarting(&mut self, _: &mut Context<Self>) {
+        self.restoring = None;
         self.state = None;
     }
 }
@@ -73,18 +85,23 @@ impl Handler<Restore> for DetectorActor {
 
     fn handle(&mut self, message: Restore, _: &mut Context<Self>) -> Self::Result {
         let Restore { config, history } = message;
-        let facts = history.time;
-        let (detector, restored): (Detector, Restored) =
-            restore(&RestoreFacts { sensor: &self.sensor, config: &config, history: &history });
-        if restored.mismatches > 0 {
-            let rows = restored.mismatches;
-            tracing::error!(sensor = %self.sensor, rows, "replayed scores differ from the stored scores");
-        }
-        let scored = detector.fields().to_vec();
-        let time = SensorTime::new(TimeOrder::restore(&facts, detector.newest()));
+        (self.state, self.restoring) = (None, None);
+        let facts = RestoreFacts { sensor: &self.sensor, config: &config, history: &history };
+        let mut restoration = Restoration::begin(&facts);
+        restoration.replay(&history.replay, &history.configs);
         let last_request = history.reset.map(|reset| reset.request);
-        self.state = Some(State { detector, config, scored, time, measured: None, last_request });
-        MessageResult(restored)
+        let restoring = Restoring { restoration, config, time: history.time, last_request };
+        MessageResult(self.go_on(restoring, history.more_after.is_some()))
+    }
+}
+
+impl Handler<Replay> for DetectorActor {
+    type Result = Result<Restored, NotRestored>;
+
+    fn handle(&mut self, Replay { page }: Replay, _: &mut Context<Self>) -> Self::Result {
+        let mut restoring = self.restoring.take().ok_or(NotRestored)?;
+        restoring.restoration.replay(&page.rows, &page.configs);
+        Ok(self.go_on(restoring, page.more_after.is_some()))
     }
 }
 
@@ -157,11 +174,16 @@ impl Handler<Reconfigure> for DetectorActor {
 }
 
 impl Handler<ApplyLabel> for DetectorActor {
-    type Result = Option<u64>;
+    type Result = Option<LabelPlace>;
 
-    fn handle(&mut self, ApplyLabel { started, label }: ApplyLabel, _: &mut Context<Self>) -> Option<u64> {
+    fn handle(
+        &mut self,
+        ApplyLabel { started, label }: ApplyLabel,
+        _: &mut Context<Self>,
+    ) -> Option<LabelPlace> {
         let State { detector, .. } = self.state.as_mut()?;
-        detector.label(started.0, label).then(|| detector.seq())
+        let number = detector.label(started.0, label)?;
+        Some(LabelPlace { seq: detector.seq(), number })
     }
 }
 
@@ -191,6 +213,21 @@ impl Handler<TakeCheckpoint> for DetectorActor {
 }
 
 impl DetectorActor {
+    /// Waits for the next rows of a restore, or ends it if no row follows.
+    fn go_on(&mut self, restoring: Restoring, has_more: bool) -> Restored {
+        if has_more {
+            let restored = restoring.restoration.so_far();
+            self.restoring = Some(restoring);
+            return restored;
+        }
+        let Restoring { restoration, config, time, last_request } = restoring;
+        let (detector, restored) = restoration.finish(&config);
+        let scored = detector.fields().to_vec();
+        let time = SensorTime::new(TimeOrder::restore(&time, detector.newest()));
+        self.state = Some(State { detector, config, scored, time, measured: None, last_request });
+        restored
+    }
+
     /// Returns the report about the fields if it has changed, and logs a change of the scored ones.
     fn take_fields_report(&mut self) -> Option<FieldReport> {
         let State { detector, scored, .. } = self.state.as_mut()?;

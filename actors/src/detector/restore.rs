@@ -1,9 +1,12 @@
 //! Restores a detector from its checkpoint and the replay of the rows after it. Pure: takes facts
 //! that were already read, and returns the detector and the result of the replay.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use thicket_detector::{Detector, NamedConfig};
 use thicket_schema::SensorName;
-use thicket_store::postgres::StoredReading;
+use thicket_store::postgres::{AppliedLabel, StoredReading};
 
 use crate::messages::{History, Restored};
 
@@ -18,48 +21,93 @@ pub struct RestoreFacts<'a> {
     pub history: &'a History,
 }
 
-/// Restores the detector of a sensor. Its state is bit-identical to that of a detector that never
-/// left memory: every row is replayed with the configuration that it was scored with.
+/// Restores the detector of a sensor whose history is one page. Its state is bit-identical to that
+/// of a detector that never left memory: every row is replayed with the configuration that it was
+/// scored with.
 ///
 /// If the shape of the detector has changed, the detector first learns from the last rows of the
 /// old shape. A detector in memory does the same: a change of shape drops it, and the next reading
 /// restores it.
 pub fn restore(facts: &RestoreFacts<'_>) -> (Detector, Restored) {
-    let RestoreFacts { sensor, config, history } = *facts;
-    // A detector keeps some settings from its first row on, whatever the configuration is now.
-    let first_scored_with = history.replay.iter().find_map(|row| history.configs.get(&row.config?));
-    let first = first_scored_with.map_or(config, |first| first.as_ref());
-    let (mut detector, unusable) = initial_detector(sensor, first, history);
-    let mut current = first.identity;
-    let mut mismatches = 0;
-    for row in &history.replay {
-        apply_labels(&mut detector, history);
-        if let Some(identity) = row.config.filter(|&identity| identity != current)
-            && let Some(scored_with) = history.configs.get(&identity)
-        {
-            detector.reconfigure(&scored_with.config);
-            current = identity;
-        }
-        mismatches += u64::from(!replay(&mut detector, row));
-    }
-    apply_labels(&mut detector, history);
-    detector.reconfigure(&config.config);
-    if history.replay.iter().any(|row| row.seq.is_some()) {
-        // It was committed with the replayed rows.
-        detector.take_fields_report();
-    }
-    let replayed = (history.rebuild_from.len() + history.replay.len()) as u64;
-    let restored = Restored { seq: detector.seq(), replayed, mismatches, unusable };
-    (detector, restored)
+    let mut restoration = Restoration::begin(facts);
+    restoration.replay(&facts.history.replay, &facts.history.configs);
+    restoration.finish(facts.config)
 }
 
-/// Applies the labels that belong to the detector's present seq. Applying a label twice has no
-/// effect.
-fn apply_labels(detector: &mut Detector, history: &History) {
+/// A restore in progress. Its rows come page by page. The result does not depend on where a page
+/// ends.
+#[derive(Debug)]
+pub(super) struct Restoration {
+    detector: Detector,
+    /// The identity of the configuration that the detector has now.
+    current: u64,
+    labels: Vec<AppliedLabel>,
+    has_scored_row: bool,
+    restored: Restored,
+}
+
+impl Restoration {
+    /// Begins a restore: the detector before the replay. The first page of the history must have
+    /// the first scored row, if there is one.
+    pub(super) fn begin(facts: &RestoreFacts<'_>) -> Self {
+        let RestoreFacts { sensor, config, history } = *facts;
+        // A detector keeps some settings from its first row on, whatever the configuration is now.
+        let first_scored_with = history.replay.iter().find_map(|row| history.configs.get(&row.config?));
+        let first = first_scored_with.map_or(config, |first| first.as_ref());
+        let (detector, unusable) = initial_detector(sensor, first, history);
+        let replayed = history.rebuild_from.len() as u64;
+        Self {
+            restored: Restored { seq: detector.seq(), replayed, mismatches: 0, unusable },
+            detector,
+            current: first.identity,
+            labels: history.labels.clone(),
+            has_scored_row: false,
+        }
+    }
+
+    /// Replays the next rows.
+    pub(super) fn replay(&mut self, rows: &[StoredReading], configs: &BTreeMap<u64, Arc<NamedConfig>>) {
+        for row in rows {
+            apply_labels(&mut self.detector, &self.labels);
+            if let Some(identity) = row.config.filter(|&identity| identity != self.current)
+                && let Some(scored_with) = configs.get(&identity)
+            {
+                self.detector.reconfigure(&scored_with.config);
+                self.current = identity;
+            }
+            self.has_scored_row |= row.seq.is_some();
+            self.restored.mismatches += u64::from(!replay(&mut self.detector, row));
+        }
+        self.restored.replayed += rows.len() as u64;
+        self.restored.seq = self.detector.seq();
+    }
+
+    /// Returns the result of the rows that are replayed.
+    pub(super) const fn so_far(&self) -> Restored {
+        self.restored
+    }
+
+    /// Ends the restore: the detector has its present configuration.
+    pub(super) fn finish(self, config: &NamedConfig) -> (Detector, Restored) {
+        let Self { mut detector, labels, has_scored_row, restored, .. } = self;
+        apply_labels(&mut detector, &labels);
+        detector.reconfigure(&config.config);
+        if has_scored_row {
+            // It was committed with the replayed rows.
+            detector.take_fields_report();
+        }
+        (detector, restored)
+    }
+}
+
+/// Applies the labels that belong to the detector's present seq, and that it has not applied.
+fn apply_labels(detector: &mut Detector, labels: &[AppliedLabel]) {
     let seq = detector.seq();
-    let first = history.labels.partition_point(|applied| applied.seq < seq);
-    for applied in history.labels[first..].iter().take_while(|applied| applied.seq == seq) {
-        detector.label(applied.started.0, applied.label);
+    let first = labels.partition_point(|applied| applied.seq < seq);
+    for applied in labels[first..].iter().take_while(|applied| applied.seq == seq) {
+        if applied.number > detector.labels() {
+            detector.label(applied.started.0, applied.label);
+        }
     }
 }
 

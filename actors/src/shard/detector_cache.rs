@@ -14,6 +14,8 @@ use crate::messages::Reconfigure;
 
 /// Beyond the bound on memory, a detector of more than this part of it goes first.
 const LARGE_PART: u64 = 4;
+/// The detectors are far beyond the bound on memory if they exceed it by more than this part of it.
+const FAR_PART: u64 = 8;
 
 /// A detector in memory.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct CachedDetector {
 #[derive(Debug, Default)]
 pub(super) struct DetectorCache {
     by_sensor: BTreeMap<SensorName, CachedDetector>,
+    /// The memory of all of them in bytes.
+    memory: u64,
 }
 
 impl DetectorCache {
@@ -43,7 +47,9 @@ impl DetectorCache {
     }
 
     pub(super) fn insert(&mut self, cached: CachedDetector) {
-        self.by_sensor.insert(cached.sensor.clone(), cached);
+        self.memory += cached.memory;
+        let replaced = self.by_sensor.insert(cached.sensor.clone(), cached);
+        self.memory -= replaced.map_or(0, |replaced| replaced.memory);
     }
 
     pub(super) fn touch(&mut self, sensor: &SensorName, position: Position, now: Instant) {
@@ -61,17 +67,36 @@ impl DetectorCache {
 
     pub(super) fn note_memory(&mut self, sensor: &SensorName, memory: u64) {
         if let Some(cached) = self.by_sensor.get_mut(sensor) {
+            self.memory = self.memory - cached.memory + memory;
             cached.memory = memory;
         }
     }
 
     /// Returns the memory of all detectors in bytes.
-    pub(super) fn memory(&self) -> u64 {
-        self.by_sensor.values().map(|cached| cached.memory).sum()
+    pub(super) const fn memory(&self) -> u64 {
+        self.memory
     }
 
-    pub(super) fn remove(&mut self, sensor: &SensorName) {
-        self.by_sensor.remove(sensor);
+    fn measure(&mut self) {
+        self.memory = self.by_sensor.values().map(|cached| cached.memory).sum();
+    }
+
+    /// Whether the memory of the detectors is so far beyond the bound that the next ones must wait.
+    pub(super) fn is_far_beyond(&self, bounds: CacheBounds) -> bool {
+        self.memory() > bounds.memory.saturating_add(bounds.memory / FAR_PART)
+    }
+
+    /// Returns how many detectors half of the memory holds, by the mean size of those that are here;
+    /// `None` if there are none.
+    pub(super) fn half(&self, bounds: CacheBounds) -> Option<u64> {
+        let mean = self.memory().checked_div(self.len() as u64)?;
+        Some(bounds.memory / 2 / mean.max(1))
+    }
+
+    pub(super) fn remove(&mut self, sensor: &SensorName) -> Option<CachedDetector> {
+        let removed = self.by_sensor.remove(sensor)?;
+        self.memory -= removed.memory;
+        Some(removed)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -96,11 +121,13 @@ impl DetectorCache {
             cached.detector.do_send(Reconfigure { config });
             true
         });
+        self.measure();
     }
 
     /// Drops the detectors of a partition.
     pub(super) fn drop_partition(&mut self, partition: PartitionId) {
         self.by_sensor.retain(|_, cached| cached.partition != partition);
+        self.measure();
     }
 
     /// Removes and returns the detectors that were idle for `evict_after`. If there are more
@@ -137,7 +164,7 @@ impl DetectorCache {
             }
             is_evicted
         });
-        evictable.into_iter().filter_map(|(_, _, sensor, _)| self.by_sensor.remove(&sensor)).collect()
+        evictable.into_iter().filter_map(|(_, _, sensor, _)| self.remove(&sensor)).collect()
     }
 
     /// Removes and returns the detectors of a partition.
@@ -150,7 +177,7 @@ impl DetectorCache {
 
     /// Removes and returns every detector.
     pub(super) fn take_all(&mut self) -> Vec<CachedDetector> {
-        std::mem::take(&mut self.by_sensor).into_values().collect()
+        std::mem::take(self).by_sensor.into_values().collect()
     }
 }
 

@@ -27,12 +27,31 @@ impl Housekeeping {
     /// Trims the logs, measures the lag and evicts detectors.
     pub(super) async fn run(&self) {
         self.trim().await;
-        let committed =
-            |id| self.partitions.get(id, |partition| partition.progress.committed).unwrap_or_default();
-        self.detectors.evict(committed).await;
+        self.evict().await;
         let ShardContext { metrics, label, .. } = &*self.context;
         metrics.detectors.with_label_values(&[label]).set(self.detectors.len() as i64);
         metrics.detector_memory_bytes.with_label_values(&[label]).set(self.detectors.memory() as i64);
+    }
+
+    /// Makes room before the next readings if the detectors need far more memory than they may have.
+    /// A detector can only be evicted once its readings are committed.
+    pub(super) async fn make_room(&self) {
+        if !self.detectors.is_far_beyond() {
+            return;
+        }
+        self.evict().await;
+        if self.detectors.is_far_beyond() {
+            for id in self.partitions.ids() {
+                self.partitions.wait_for_commits(id).await;
+            }
+            self.evict().await;
+        }
+    }
+
+    async fn evict(&self) {
+        let committed =
+            |id| self.partitions.get(id, |partition| partition.progress.committed).unwrap_or_default();
+        self.detectors.evict(committed).await;
     }
 
     /// Trims the logs to their committed positions, and measures the lag.

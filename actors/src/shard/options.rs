@@ -8,7 +8,7 @@ use thicket_store::redis::Suspects;
 use tokio::sync::Mutex;
 
 use crate::detector::DetectorConfigs;
-use crate::messages::{Commit, DeleteCheckpoint, Load, LoadNear, Quarantine, Refuse, Reopen, Save};
+use crate::messages::{Commit, DeleteCheckpoint, Load, LoadNear, LoadRows, Quarantine, Refuse, Reopen, Save};
 use crate::metrics::Metrics;
 use crate::supervision::ExitSignal;
 
@@ -47,6 +47,8 @@ pub struct ShardPeers {
     pub save: Recipient<Save>,
     /// Loads the history of a sensor.
     pub load: Recipient<Load>,
+    /// Loads the rows that follow the first page of a history.
+    pub load_rows: Recipient<LoadRows>,
     /// Deletes the checkpoints of sensors that are forgotten.
     pub delete_checkpoint: Recipient<DeleteCheckpoint>,
     /// Loads the stored rows near late readings.

@@ -28,12 +28,15 @@ use crate::messages::{Commit, CommitOutcome, HandOver, HandedOver, Refuse, Reope
 /// next read.
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
-/// About how many readings one read should return.
+/// About how many readings one read should return at most.
 const READ_TARGET: u64 = 4_096;
+/// About how many readings the first reads should return. Each of them may need a detector, whose
+/// size is not known yet.
+const FIRST_TARGET: u64 = 256;
 /// Maximum number of entries of each partition that one read asks for.
 const MAX_ENTRIES: u64 = 256;
 /// Entries of each partition that the first read asks for.
-const FIRST_ENTRIES: u64 = 16;
+const FIRST_ENTRIES: u64 = 1;
 
 /// The result of one read: the entries of each partition, and the epoch under which each partition
 /// was read.
@@ -82,7 +85,7 @@ impl ShardWorker {
     /// detector.
     pub(super) async fn run(self: Rc<Self>, stop: watch::Receiver<bool>) {
         let mut last_housekeeping = Instant::now();
-        let mut entries_per_partition = FIRST_ENTRIES;
+        let (mut target, mut entries_per_partition) = (FIRST_TARGET, FIRST_ENTRIES);
         let mut backoff = Backoff::default();
         while !*stop.borrow() {
             self.finish_leaving();
@@ -91,7 +94,9 @@ impl ShardWorker {
                 last_housekeeping = Instant::now();
             }
             let Some(read) = self.read(entries_per_partition, &mut backoff).await else { continue };
-            entries_per_partition = self.process(read).await;
+            entries_per_partition = self.process(read, target).await;
+            self.housekeeping.make_room().await;
+            target = next_target(target, self.detectors.half());
         }
         self.leaving.take();
         for id in self.partitions.ids() {
@@ -101,8 +106,8 @@ impl ShardWorker {
     }
 
     /// Processes the result of one read: collect → score → assemble → send. Returns how many
-    /// entries of each partition the next read asks for.
-    async fn process(self: &Rc<Self>, read: Read) -> u64 {
+    /// entries of each partition the next read asks for, to return about `target` readings.
+    async fn process(self: &Rc<Self>, read: Read, target: u64) -> u64 {
         let partitions = read.epochs.len() as u64;
         let entries: usize = read.entries.iter().map(|(_, entries)| entries.len()).sum();
         let mut batch = self.collect(read);
@@ -131,7 +136,7 @@ impl ShardWorker {
         for refused in refused {
             self.refuse(refused).await;
         }
-        next_count(partitions, entries as u64, records)
+        next_count(partitions, entries as u64, records, target)
     }
 
     /// Reads the entries after the read position of each partition. Returns `None` if there are
@@ -368,11 +373,17 @@ impl ShardWorker {
     }
 }
 
-/// How many entries of each partition the next read asks for, so that it returns about
-/// [`READ_TARGET`] readings.
-fn next_count(partitions: u64, entries: u64, records: u64) -> u64 {
+/// How many entries of each partition the next read asks for, so that it returns about `target`
+/// readings.
+fn next_count(partitions: u64, entries: u64, records: u64, target: u64) -> u64 {
     let records_per_entry = (records / entries.max(1)).max(1);
-    (READ_TARGET / (partitions.max(1) * records_per_entry)).clamp(1, MAX_ENTRIES)
+    (target / (partitions.max(1) * records_per_entry)).clamp(1, MAX_ENTRIES)
+}
+
+/// About how many readings the read after the next one should return: more and more, but not more
+/// than the number of detectors that `half` of the memory holds.
+fn next_target(target: u64, half: Option<u64>) -> u64 {
+    (2 * target).min(READ_TARGET).min(half.unwrap_or(u64::MAX)).max(1)
 }
 
 #[cfg(test)]
@@ -381,8 +392,16 @@ mod tests {
 
     #[test]
     fn a_read_asks_for_fewer_entries_the_more_they_hold() {
-        assert_eq!(next_count(32, 64, 64), 128);
-        assert_eq!(next_count(32, 10, 1_000), 1);
-        assert_eq!(next_count(1, 0, 0), MAX_ENTRIES);
+        assert_eq!(next_count(32, 64, 64, READ_TARGET), 128);
+        assert_eq!(next_count(32, 10, 1_000, READ_TARGET), 1);
+        assert_eq!(next_count(1, 0, 0, READ_TARGET), MAX_ENTRIES);
+    }
+
+    #[test]
+    fn a_read_asks_for_no_more_sensors_than_half_of_the_memory_holds() {
+        assert_eq!(next_target(FIRST_TARGET, None), 2 * FIRST_TARGET);
+        assert_eq!(next_target(READ_TARGET, Some(100_000)), READ_TARGET);
+        assert_eq!(next_target(READ_TARGET, Some(40)), 40);
+        assert_eq!(next_target(40, Some(0)), 1);
     }
 }

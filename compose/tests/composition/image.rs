@@ -1,12 +1,9 @@
 //! The image of Thicket, and the scripts that run in containers and before them.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 
 use crate::file::{folder, read};
 
@@ -64,30 +61,9 @@ fn the_image_is_compiled_from_the_sources_that_are_there() {
 }
 
 #[test]
-fn the_health_check_tells_ready_from_not_ready_and_gone() {
-    let healthy = |port: u16| {
-        let mut command = Command::new(folder().join("healthy"));
-        command.arg(port.to_string()).stderr(Stdio::null()).status().unwrap().success()
-    };
-    for (status, expected) in [("200 OK", true), ("503 Service Unavailable", false)] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server = thread::spawn(move || {
-            let (mut connection, _) = listener.accept().unwrap();
-            let mut request = [0; 24];
-            connection.read_exact(&mut request).unwrap();
-            assert_eq!(&request, b"GET /readyz HTTP/1.0\r\n\r\n");
-            write!(connection, "HTTP/1.0 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
-        });
-        assert_eq!(healthy(port), expected, "{status}");
-        server.join().unwrap();
-        assert!(!healthy(port), "nobody listens");
-    }
-}
-
-#[test]
 fn scripts_can_be_run() {
-    for script in ["install-servers", "healthy", "build", "postgres/users.sh", "tests/docker/compose-test"] {
+    for script in ["install-servers", "passwords", "build", "postgres/users.sh", "tests/docker/compose-test"]
+    {
         let mode = fs::metadata(folder().join(Path::new(script))).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script}");
     }

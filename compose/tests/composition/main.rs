@@ -6,4 +6,5 @@ mod file;
 mod image;
 mod services;
 mod settings;
+mod standins;
 mod users;

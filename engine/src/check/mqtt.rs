@@ -19,7 +19,7 @@ use crate::{scrape, security, stores};
 /// How long a broker may take, in both versions of the protocol.
 const TIMEOUT: Duration = Duration::from_millis(4_500);
 
-const ADVICE: &str = "if it does not run, start it (compose/install-servers installs it), or set mqtt.url, mqtt.username and mqtt.password";
+const ADVICE: &str = "if it does not run, start it (`sudo apt-get install mosquitto` installs it), or set mqtt.url, mqtt.username and mqtt.password";
 
 /// Checks every broker.
 pub(super) async fn brokers(config: &Config) -> Vec<Line> {
@@ -129,7 +129,16 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
     });
     let MqttOptions { address, .. } = options;
     let security = security::describe(address.verification());
-    Ok(format!("{address} accepts the connection, {security}, in MQTT {version}, and {filters}{unique}"))
+    // With MQTT 5, the engine announces a limit.
+    let size = match version {
+        Version::V3 => {
+            "; in MQTT 3.1.1 it may send messages of 256 MiB, so let it limit them (docs/brokers.md)"
+        }
+        Version::V5 => "",
+    };
+    Ok(format!(
+        "{address} accepts the connection, {security}, in MQTT {version}, and {filters}{unique}{size}"
+    ))
 }
 
 /// Returns the version of the protocol, and the filters that the broker refuses, with its reasons.

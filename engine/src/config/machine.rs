@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 /// Where cgroups are mounted: version 2, and the memory of version 1.
 const CGROUPS: [(&str, &str, &str); 2] =
     [("/sys/fs/cgroup", "0::", "memory.max"), ("/sys/fs/cgroup/memory", ":memory:", "memory.limit_in_bytes")];
+/// Memory of a node without detectors, in bytes: measured under load, and rounded up.
+pub(crate) const NODE_BYTES: u64 = 150_000_000;
+/// The detectors get at least this part of the memory, however small it is.
+const LEAST_PART: u64 = 8;
 /// What is assumed if the machine does not tell its memory, in bytes.
 const UNKNOWN: u64 = 1 << 30;
 
@@ -18,6 +22,12 @@ pub(crate) fn machine_memory() -> u64 {
         .iter()
         .filter_map(|&(mount, kind, file)| limit(Path::new(mount), &group_of(&groups, kind)?, file));
     limits.chain([machine]).min().unwrap_or(machine)
+}
+
+/// Returns the bytes that the detectors of a process may use by default: half of what the process
+/// may use, less if the rest would be too small for the node itself.
+pub(crate) fn detector_memory(machine: u64) -> u64 {
+    (machine / 2).min(machine.saturating_sub(NODE_BYTES)).max(machine / LEAST_PART)
 }
 
 /// Returns the bytes of `MemTotal`.
@@ -58,6 +68,13 @@ mod tests {
         assert_eq!(limit(mount.path(), group, "memory.max"), Some(2_000));
         write("system.slice/thicket.service", "1000\n");
         assert_eq!(limit(mount.path(), group, "memory.max"), Some(1_000));
+    }
+
+    #[test]
+    fn a_small_memory_has_room_for_the_node() {
+        assert_eq!(detector_memory(16_000_000_000), 8_000_000_000);
+        assert_eq!(detector_memory(200_000_000), 50_000_000);
+        assert_eq!(detector_memory(80_000_000), 10_000_000);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod tls;
 
 pub(crate) use environment::unknown_variables;
 pub(crate) use error::ConfigError;
-pub(crate) use machine::machine_memory;
+pub(crate) use machine::{NODE_BYTES, machine_memory};
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use root::Config;
 pub(crate) use sections::{HttpConfig, LogConfig, LogFormat};

@@ -10,7 +10,7 @@ use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
 use super::error::{ConfigError, all_of};
-use super::machine::machine_memory;
+use super::machine::{detector_memory, machine_memory};
 use super::memory::MemoryBound;
 use super::tls::{ServerTlsConfig, TlsConfig};
 use crate::access::{Access, digest};
@@ -121,6 +121,10 @@ pub(crate) struct SensorsConfig {
     pub(crate) max_field_sets: usize,
     /// Maximum number of different fields of a sensor.
     pub(crate) max_fields: usize,
+    /// Maximum size of the names of all different sets of fields, in bytes.
+    pub(crate) max_name_bytes: usize,
+    /// Tables of past days that one sensor may make within an hour.
+    pub(crate) new_days_per_hour: u32,
     /// How long a sensor without rows is kept after its last reading; 0 means without a limit.
     #[serde(with = "crate::config::duration")]
     pub(crate) keep: Duration,
@@ -192,10 +196,10 @@ impl ShardsConfig {
         u16::try_from(cores).unwrap_or(u16::MAX).min(partitions)
     }
 
-    /// Returns the memory of all detectors of this node in bytes: as configured, or half of what
+    /// Returns the memory of all detectors of this node in bytes: as configured, or a part of what
     /// the process may use.
     pub(crate) fn resolved_memory(&self) -> u64 {
-        self.memory.bytes().unwrap_or_else(|| machine_memory() / 2)
+        self.memory.bytes().unwrap_or_else(|| detector_memory(machine_memory()))
     }
 }
 

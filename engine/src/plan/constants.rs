@@ -9,8 +9,6 @@ const ROW_BYTES: u64 = 172;
 const LOG_BYTES: u64 = 20;
 /// Bytes of a value in a row and in the log.
 const VALUE_BYTES: u64 = 8;
-/// Memory of a node without detectors.
-pub(super) const NODE_BYTES: u64 = 150_000_000;
 /// Memory of Redis without log and checkpoints.
 pub(super) const REDIS_BYTES: u64 = 20_000_000;
 /// CPU of the engine for a reading, beside its detector, in microseconds.

@@ -3,12 +3,11 @@
 use serde::Serialize;
 
 use super::constants::{
-    BROKER_MICROS, NODE_BYTES, POSTGRES_MICROS, REDIS_BYTES, REDIS_MICROS, engine_micros, log_bytes,
-    row_bytes,
+    BROKER_MICROS, POSTGRES_MICROS, REDIS_BYTES, REDIS_MICROS, engine_micros, log_bytes, row_bytes,
 };
 use super::detector_cost::DetectorCost;
 use super::settings::{Bounds, Settings};
-use crate::config::Config;
+use crate::config::{Config, NODE_BYTES};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 const SECONDS_PER_HOUR: f64 = 3_600.0;

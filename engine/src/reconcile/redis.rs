@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use thicket_schema::{Keys, PartitionId, Position, SensorName};
-use thicket_store::postgres::{PostgresConnection, QueryError, newest_seqs};
+use thicket_store::postgres::{PartitionLedger, PostgresConnection, QueryError, newest_seqs};
 use thicket_store::redis::{Client, InFlight, LogReader, checkpoint_seqs, in_flight};
 
 use super::snapshot::Snapshot;
+
+/// Maximum number of entries that are decoded to count their records.
+const DECODE_UP_TO: u64 = 100_000;
 
 /// The state of Redis that the checks compare with the snapshot.
 #[derive(Debug, Default)]
@@ -44,11 +47,11 @@ impl RedisState {
     ) -> anyhow::Result<Self> {
         let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
         let mut state = Self::default();
-        for row in &snapshot.ledgers {
-            state.ends.insert(row.partition, reader.newest(row.id()).await?);
-        }
+        let partitions: Vec<PartitionId> = snapshot.ledgers.iter().map(PartitionLedger::id).collect();
+        let ends = reader.newest_of(&partitions).await?;
+        state.ends = snapshot.ledgers.iter().map(|row| row.partition).zip(ends).collect();
         let committed: Vec<_> = snapshot.ledgers.iter().map(|row| (row.id(), row.position)).collect();
-        let backlogs = in_flight(&reader, &committed).await?;
+        let backlogs = in_flight(&reader, &committed, DECODE_UP_TO).await?;
         state.in_flight = snapshot.ledgers.iter().map(|row| row.partition).zip(backlogs).collect();
         let mut sensors = Vec::new();
         let mut newest_rows = Vec::new();

@@ -13,8 +13,9 @@ use clap::Args;
 
 use crate::config::Config;
 use crate::output::Format;
+use crate::scrape;
 use crate::stores;
-use report::Status;
+use report::{EngineStatus, Status, StoresStatus};
 
 /// The arguments of `thicket status`.
 #[derive(Clone, Copy, Debug, Args)]
@@ -33,7 +34,19 @@ pub(crate) async fn status(config: &Config, args: StatusArgs) -> anyhow::Result<
         (Err(postgres), Err(redis)) => bail!("{postgres:#}; {redis:#}"),
         (postgres, redis) => (postgres?, redis?),
     };
-    let status = Status::read(config, &mut postgres, &redis).await?;
-    args.format.print(&status, |status| print::print(status, args.partitions))?;
-    Ok(if status.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let http = config.http.clone();
+    let scrape = tokio::spawn(async move { scrape::scrape(&http).await });
+    let stores = StoresStatus::read(config, &mut postgres, &redis).await?;
+    let code = if stores.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    // People see what the stores report, whatever the engine does.
+    if !args.format.json {
+        print::print_stores(&stores);
+    }
+    let engine = EngineStatus::of(scrape.await?.ok().as_ref());
+    let status = Status { stores, engine };
+    args.format.print(&status, |status| {
+        print::print_engine(&status.engine);
+        print::print_partitions(&status.stores.partitions, args.partitions);
+    })?;
+    Ok(code)
 }

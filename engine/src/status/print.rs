@@ -2,7 +2,9 @@
 
 use thicket_store::redis::InFlight;
 
-use super::report::{BrokerStatus, FieldsStatus, LedgerReport, NodeStatus, PartitionStatus, Status, Totals};
+use super::report::{
+    BrokerStatus, EngineStatus, FieldsStatus, LedgerReport, NodeStatus, PartitionStatus, StoresStatus, Totals,
+};
 use crate::backlog;
 use crate::clocks::{Ahead, Behind, Clocks};
 use crate::format::count;
@@ -14,28 +16,44 @@ const LOSSES_SHOWN: usize = 10;
 /// Maximum number of sensors with wrong clocks that are shown, of each direction.
 const CLOCKS_SHOWN: usize = 10;
 
-/// Prints the state of a deployment.
-pub(super) fn print(status: &Status, all_partitions: bool) {
+/// Prints what the stores report, without the partitions.
+pub(super) fn print_stores(status: &StoresStatus) {
     print_owners(status);
     print_ledger(status);
-    print_brokers(status);
     print_trouble(status);
     outln!("sensors      {}", status.sensors);
     print_fields(&status.fields);
+    outln!("anomalies    {}", status.anomalies);
+    print_clocks(&status.clocks);
+}
+
+/// Prints what the engine reports.
+pub(super) fn print_engine(status: &EngineStatus) {
+    print_brokers(status);
+    match status.broker_dropped {
+        Some(dropped) => outln!("broker       {dropped} messages dropped since it started"),
+        None => outln!("broker       drops unknown: no engine answers at http.listen"),
+    }
+    if let Some(refused) = status.partitions_refused.filter(|&refused| refused > 0) {
+        outln!(
+            "partitions   {refused} are left to a newer build, which has scored them or written their logs; run that build"
+        );
+    }
     match status.detectors_in_memory {
         Some(number) => outln!("detectors    {number} in memory"),
         None => outln!("detectors    unknown: no engine answers at http.listen"),
     }
-    outln!("anomalies    {}", status.anomalies);
-    print_clocks(&status.clocks);
+}
+
+/// Prints all partitions, or only those that need attention.
+pub(super) fn print_partitions(partitions: &[PartitionStatus], all: bool) {
     // Without an engine, no partition has an owner, and the first line says so.
-    let has_engine = status.partitions.iter().any(|partition| partition.owner.is_some());
-    let shown = |partition: &&PartitionStatus| all_partitions || partition.is_notable(has_engine);
-    print_partitions(status.partitions.iter().filter(shown));
+    let has_engine = partitions.iter().any(|partition| partition.owner.is_some());
+    print_table(partitions.iter().filter(|partition| all || partition.is_notable(has_engine)));
 }
 
 /// Prints how many partitions have an owner, and how many each node owns.
-fn print_owners(status: &Status) {
+fn print_owners(status: &StoresStatus) {
     let owned = status.partitions.iter().filter(|partition| partition.owner.is_some()).count();
     let without = status.partitions.len() - owned;
     let engines = status.nodes.iter().filter(|node| node.partitions > 0).count();
@@ -64,7 +82,7 @@ fn print_fields(fields: &FieldsStatus) {
     }
 }
 
-fn print_partitions<'a>(partitions: impl Iterator<Item = &'a PartitionStatus>) {
+fn print_table<'a>(partitions: impl Iterator<Item = &'a PartitionStatus>) {
     let mut partitions = partitions.peekable();
     if partitions.peek().is_none() {
         return;
@@ -94,7 +112,7 @@ fn print_partitions<'a>(partitions: impl Iterator<Item = &'a PartitionStatus>) {
     }
 }
 
-fn print_ledger(status: &Status) {
+fn print_ledger(status: &StoresStatus) {
     let Totals { ledger, lag_entries, in_flight } = &status.totals;
     let LedgerReport { delivered, scored, unscored, poison, late, duplicates, dead_letters, .. } = ledger;
     let LedgerReport { unaccounted, stored, expired, dead_letters_stored, .. } = ledger;
@@ -115,7 +133,7 @@ fn print_ledger(status: &Status) {
     }
 }
 
-fn print_brokers(status: &Status) {
+fn print_brokers(status: &EngineStatus) {
     for (name, broker) in status.brokers.iter().flatten() {
         let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held } = broker;
         let state = match (connected, subscriptions_refused) {
@@ -147,16 +165,7 @@ fn print_brokers(status: &Status) {
 }
 
 /// Prints what the ledger does not show.
-fn print_trouble(status: &Status) {
-    match status.broker_dropped {
-        Some(dropped) => outln!("broker       {dropped} messages dropped since it started"),
-        None => outln!("broker       drops unknown: no engine answers at http.listen"),
-    }
-    if let Some(refused) = status.partitions_refused.filter(|&refused| refused > 0) {
-        outln!(
-            "partitions   {refused} are left to a newer build, which has scored them or written their logs; run that build"
-        );
-    }
+fn print_trouble(status: &StoresStatus) {
     if status.losses.is_empty() {
         outln!("log          nothing lost");
     }

@@ -1,4 +1,5 @@
-//! The state of a deployment, as PostgreSQL, Redis and the engine report it.
+//! The state of a deployment, as PostgreSQL, Redis and the engine report it. The engine may take its
+//! time: what the stores report is complete without it.
 
 use std::collections::BTreeMap;
 
@@ -16,42 +17,57 @@ use thicket_store::redis::{Client, InFlight, LogReader, in_flight, lease_holders
 use crate::clocks::Clocks;
 use crate::config::Config;
 use crate::losses::Loss;
-use crate::scrape::{self, Samples};
+use crate::scrape::Samples;
 use crate::stores::TABLES_MISSING;
 
 /// Sensors without a scored field that are named.
 const EXAMPLES: i64 = 5;
 
+/// Maximum number of entries of the log that are decoded to count their records.
+const DECODE_UP_TO: u64 = 2_000;
+
 /// The state of a deployment.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
+    #[serde(flatten)]
+    pub(super) stores: StoresStatus,
+    #[serde(flatten)]
+    pub(super) engine: EngineStatus,
+}
+
+/// The state of a deployment, as its stores report it.
+#[derive(Debug, Serialize)]
+pub(super) struct StoresStatus {
     /// The live nodes, and those that own a partition.
     pub(super) nodes: Vec<NodeStatus>,
     pub(super) partitions: Vec<PartitionStatus>,
     pub(super) sensors: i64,
     pub(super) fields: FieldsStatus,
-    /// Detectors in memory; `None` if no engine answers at `http.listen`.
-    pub(super) detectors_in_memory: Option<u64>,
-    /// Partitions that the engine leaves to a newer build; `None` if no engine answers.
-    pub(super) partitions_refused: Option<u64>,
     pub(super) anomalies: i64,
     /// Stored dead letters by reason.
     pub(super) dead_letters: BTreeMap<String, i64>,
     /// Quarantined readings by reason.
     pub(super) quarantined: BTreeMap<String, i64>,
-    /// Messages that the broker dropped since it started, as the broker reports; `None` if no
-    /// engine answers at `http.listen`.
-    pub(super) broker_dropped: Option<u64>,
     /// The sensors whose clocks are wrong.
     pub(super) clocks: Clocks,
-    /// The brokers, as the engine sees them; `None` if no engine answers at `http.listen`.
-    pub(super) brokers: Option<BTreeMap<String, BrokerStatus>>,
-    /// Messages that are no readings, by kind, since the engine started; `None` if no engine answers
-    /// at `http.listen`.
-    pub(super) no_readings: Option<BTreeMap<String, u64>>,
     /// Ranges of the log that Redis acknowledged and lost.
     pub(super) losses: Vec<Loss>,
     pub(super) totals: Totals,
+}
+
+/// The state of the engine; every field is `None` if no engine answers at `http.listen`.
+#[derive(Debug, Serialize)]
+pub(super) struct EngineStatus {
+    /// Detectors in memory.
+    pub(super) detectors_in_memory: Option<u64>,
+    /// Partitions that the engine leaves to a newer build.
+    pub(super) partitions_refused: Option<u64>,
+    /// Messages that the broker dropped since it started, as the broker reports.
+    pub(super) broker_dropped: Option<u64>,
+    /// The brokers, as the engine sees them.
+    pub(super) brokers: Option<BTreeMap<String, BrokerStatus>>,
+    /// Messages that are no readings, by kind, since the engine started.
+    pub(super) no_readings: Option<BTreeMap<String, u64>>,
 }
 
 /// A broker, as the engine sees it.
@@ -166,77 +182,97 @@ impl From<Ledger> for LedgerReport {
 impl FieldsStatus {
     async fn read(postgres: &mut PostgresConnection) -> anyhow::Result<Self> {
         let FieldCounts { unscored_sensors, scored, excluded, left_out } = count_fields(postgres).await?;
-        Ok(Self {
-            scored,
-            excluded,
-            left_out,
-            sensors_without_scored_field: unscored_sensors,
-            examples: sensors_without_scored_field(postgres, EXAMPLES).await?,
-        })
+        let examples = match unscored_sensors {
+            0 => Vec::new(),
+            _ => sensors_without_scored_field(postgres, EXAMPLES).await?,
+        };
+        Ok(Self { scored, excluded, left_out, sensors_without_scored_field: unscored_sensors, examples })
     }
 }
 
-impl Status {
-    /// Asks PostgreSQL and Redis, and the engine if it runs.
+/// The backlog of each partition, the owners of the partitions, and the live nodes.
+type Logs = (Vec<InFlight>, Vec<Option<String>>, Vec<String>);
+
+impl StoresStatus {
+    /// Asks PostgreSQL and Redis.
     pub(super) async fn read(
         config: &Config,
         postgres: &mut PostgresConnection,
         redis: &Client,
     ) -> anyhow::Result<Self> {
-        let http = config.http.clone();
-        let scrape = tokio::spawn(async move { scrape::scrape(&http).await });
         let ledgers = partition_ledgers(postgres).await.context(TABLES_MISSING)?;
-        let keys = Keys::new(&config.redis.prefix)?;
-        let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
-        let committed: Vec<_> = ledgers.iter().map(|row| (row.id(), row.position)).collect();
-        let backlogs = in_flight(&reader, &committed).await?;
+        let logs = read_logs(config, redis, &ledgers);
+        let tables = read_tables(config, postgres, &ledgers);
+        let ((backlogs, owners, live), mut status) = tokio::try_join!(logs, tables)?;
         let backlog = backlogs.iter().fold(InFlight::ZERO, |sum, &one| sum.and(one));
-        let owners = lease_holders(redis, ledgers.iter().map(|row| keys.lease(row.id()))).await?;
-        let nodes = count_partitions(live_nodes(redis, keys.nodes()).await?, &owners);
-        let partition =
-            |((row, uncommitted), owner): ((&PartitionLedger, InFlight), Option<String>)| PartitionStatus {
-                partition: row.partition,
-                position: row.position.to_string(),
-                epoch: row.epoch,
-                owner,
-                lag_entries: uncommitted.entries,
-                in_flight: uncommitted.records,
-                ledger: row.ledger.into(),
-            };
-        let partitions = ledgers.iter().zip(backlogs).zip(owners).map(partition).collect();
-        let dead_letters = dead_letters_by_reason(postgres).await?;
-        let quarantined = quarantined_by_reason(postgres).await?;
-        let engine = scrape.await?.ok();
-        let of_engine = |metric: &str| engine.as_ref().map(|samples| samples.sum(metric) as u64);
-        let unaccounted = ledgers.iter().map(|row| row.ledger.unaccounted().abs()).sum();
-        let total: Ledger = ledgers.iter().map(|row| row.ledger).sum();
-        Ok(Self {
-            sensors: count_sensors(postgres).await?,
-            fields: FieldsStatus::read(postgres).await?,
-            anomalies: count_anomalies(postgres).await?,
-            detectors_in_memory: of_engine("thicket_detectors"),
-            partitions_refused: of_engine("thicket_partitions_refused"),
-            broker_dropped: of_engine("thicket_broker_dropped_messages_total"),
-            brokers: engine.as_ref().map(brokers),
-            no_readings: engine.as_ref().map(no_readings),
-            quarantined,
-            clocks: Clocks::read(config, postgres).await?,
-            losses: stored_losses(postgres, None).await?.into_iter().map(Loss::from).collect(),
-            dead_letters,
-            totals: Totals {
-                // Absolute values: differences that cancel each other out are no balance.
-                ledger: LedgerReport { unaccounted, ..total.into() },
-                lag_entries: backlog.entries,
-                in_flight: backlog.records,
-            },
-            nodes,
-            partitions,
-        })
+        (status.totals.lag_entries, status.totals.in_flight) = (backlog.entries, backlog.records);
+        status.nodes = count_partitions(live, &owners);
+        for ((partition, backlog), owner) in status.partitions.iter_mut().zip(backlogs).zip(owners) {
+            partition.owner = owner;
+            (partition.lag_entries, partition.in_flight) = (backlog.entries, backlog.records);
+        }
+        Ok(status)
     }
 
     /// Whether every delivered record is accounted for.
     pub(super) const fn is_balanced(&self) -> bool {
         self.totals.ledger.unaccounted == 0
+    }
+}
+
+async fn read_logs(config: &Config, redis: &Client, ledgers: &[PartitionLedger]) -> anyhow::Result<Logs> {
+    let keys = Keys::new(&config.redis.prefix)?;
+    let reader = LogReader::new(redis.clone(), redis.clone(), keys.clone());
+    let committed: Vec<_> = ledgers.iter().map(|row| (row.id(), row.position)).collect();
+    let backlogs = in_flight(&reader, &committed, DECODE_UP_TO);
+    let owners = lease_holders(redis, ledgers.iter().map(|row| keys.lease(row.id())));
+    Ok(tokio::try_join!(backlogs, owners, live_nodes(redis, keys.nodes()))?)
+}
+
+/// Returns what PostgreSQL reports. The backlog is 0, no partition has an owner, and no node lives.
+async fn read_tables(
+    config: &Config,
+    postgres: &mut PostgresConnection,
+    ledgers: &[PartitionLedger],
+) -> anyhow::Result<StoresStatus> {
+    let partition = |row: &PartitionLedger| PartitionStatus {
+        partition: row.partition,
+        position: row.position.to_string(),
+        epoch: row.epoch,
+        owner: None,
+        lag_entries: 0,
+        in_flight: Some(0),
+        ledger: row.ledger.into(),
+    };
+    let unaccounted = ledgers.iter().map(|row| row.ledger.unaccounted().abs()).sum();
+    let total: Ledger = ledgers.iter().map(|row| row.ledger).sum();
+    // Absolute values: differences that cancel each other out are no balance.
+    let ledger = LedgerReport { unaccounted, ..total.into() };
+    Ok(StoresStatus {
+        nodes: Vec::new(),
+        partitions: ledgers.iter().map(partition).collect(),
+        sensors: count_sensors(postgres).await?,
+        fields: FieldsStatus::read(postgres).await?,
+        anomalies: count_anomalies(postgres).await?,
+        dead_letters: dead_letters_by_reason(postgres).await?,
+        quarantined: quarantined_by_reason(postgres).await?,
+        clocks: Clocks::read(config, postgres).await?,
+        losses: stored_losses(postgres, None).await?.into_iter().map(Loss::from).collect(),
+        totals: Totals { ledger, lag_entries: 0, in_flight: Some(0) },
+    })
+}
+
+impl EngineStatus {
+    /// Finds the state in the engine's metrics; `None` if no engine answers.
+    pub(super) fn of(engine: Option<&Samples>) -> Self {
+        let sum = |metric: &str| engine.map(|samples| samples.sum(metric) as u64);
+        Self {
+            detectors_in_memory: sum("thicket_detectors"),
+            partitions_refused: sum("thicket_partitions_refused"),
+            broker_dropped: sum("thicket_broker_dropped_messages_total"),
+            brokers: engine.map(brokers),
+            no_readings: engine.map(no_readings),
+        }
     }
 }
 

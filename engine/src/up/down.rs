@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::args::DownArgs;
 use super::place::Place;
-use super::record;
+use super::{record, show};
 use crate::terminal::{errln, outln};
 
 /// How often the lock is looked at.
@@ -35,5 +35,6 @@ pub(crate) fn down(args: &DownArgs) -> anyhow::Result<ExitCode> {
         let _ = never.recv_timeout(INTERVAL);
     }
     outln!("stopped; the data stays in {directory}");
+    outln!("to move it to other servers: {}", show::export(&place));
     Ok(ExitCode::SUCCESS)
 }

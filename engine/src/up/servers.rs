@@ -97,9 +97,9 @@ pub(super) fn start(place: &Place, lasting: &Lasting) -> anyhow::Result<Servers>
     if !missing.is_empty() {
         let packages = missing.join(" ");
         bail!(
-            "these packages are missing: {packages}; install them with compose/install-servers, or with \
-             `sudo apt-get install --no-install-recommends {packages}`; the services that apt-get starts are not needed \
-             (`sudo systemctl disable --now redis-server mosquitto postgresql`)"
+            "these packages are missing: {packages}; install them with `sudo apt-get install --no-install-recommends {packages}`; \
+             the services that apt-get starts are not needed (`sudo systemctl disable --now redis-server mosquitto postgresql`); \
+             in a checkout of the sources, compose/install-servers does both"
         );
     }
     let is_first = SavedPorts::read(place)?.is_none();

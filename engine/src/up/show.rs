@@ -37,7 +37,14 @@ pub(super) fn addresses(place: &Place, ports: SavedPorts) {
     outln!("  metrics    http://127.0.0.1:{http}/metrics");
     outln!("  settings   {}", place.config().display());
     outln!("  stop       thicket down{flag}");
+    outln!("  move       thicket down{flag}; {}; then: thicket import --help", export(place));
     outln!();
+}
+
+/// Returns the command that writes the deployment into a file, to move it elsewhere.
+pub(super) fn export(place: &Place) -> String {
+    let directory = quoted_if_needed(&place.directory().display().to_string());
+    format!("thicket export --data {directory} thicket.tar.gz")
 }
 
 /// Prints whether the deployment runs, and the state of each process.

@@ -33,7 +33,7 @@ async fn check_reaches_every_server_and_says_how_to_repair_what_fails() {
         text.contains("FAIL  redis") && text.contains("FAIL  mqtt") && text.contains("ok    postgresql"),
         "{text}"
     );
-    assert!(text.contains("install-servers"), "{text}");
+    assert!(text.contains("`sudo apt-get install redis-server`"), "{text}");
     let failed = env.thicket(&["check", "--json"]);
     assert_eq!((failed.status.code(), levels(&failed).contains(&"fail".to_owned())), (Some(1), true));
     assert!(json(&failed)[1]["message"].as_str().unwrap().contains("redis"), "{}", stdout(&failed));
@@ -46,35 +46,6 @@ async fn a_redis_that_may_lose_what_it_acknowledged_is_refused_by_check() {
     let failed = env.thicket(&["check"]);
     assert_eq!(failed.status.code(), Some(1));
     assert!(stdout(&failed).contains("appendfsync"), "{}", stdout(&failed));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn status_counts_what_there_is() {
-    let env = start(config()).await;
-    let _engine = env.engine().await;
-    let publisher = env.publisher();
-    for i in 0..20 {
-        publisher.publish(&format!("sensors/{}", i % 4), "1").await;
-    }
-    publisher.publish("sensors/0", "nonsense").await;
-    env.until_accounted(21).await;
-    // An entry without a record, such as the configuration, may be committed after all records.
-    let mut status = json(&env.thicket(&["status", "--json"]));
-    for _ in 0..100 {
-        if status["totals"]["lag_entries"] == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        status = json(&env.thicket(&["status", "--json"]));
-    }
-    assert_eq!(status["partitions"].as_array().unwrap().len(), 4);
-    assert_eq!(status["totals"]["delivered"], 21);
-    assert_eq!(status["totals"]["scored"], 20);
-    assert_eq!(status["totals"]["lag_entries"], 0);
-    assert_eq!((&status["totals"]["in_flight"], &status["totals"]["stored"]), (&0.into(), &20.into()));
-    assert_eq!(status["sensors"], 4);
-    assert_eq!(status["dead_letters"]["malformed_json"], 1);
-    assert!(stdout(&env.thicket(&["status"])).contains("21 delivered"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +115,7 @@ async fn discover_listens_to_a_broker_and_writes_a_configuration_that_reads_it()
         let publisher = env.publisher();
         // The broker drops what is published before the command listens.
         for _ in 0..12 {
-            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             publisher.publish("zigbee2mqtt/Door", r#"{"contact":true}"#).await;
             publisher.publish("plant/7/raw", r#"{"rpm":1200}"#).await;
         }

@@ -266,6 +266,42 @@ async fn e_mail_names_the_anomalies() {
     }
 }
 
+/// Returns the line of a mail by which a receiver recognises a repeat.
+fn message_id(mail: &str) -> String {
+    mail.lines().find(|line| line.starts_with("Message-ID:")).expect("a Message-ID").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_repeated_has_the_same_message_id_whatever_is_killed() {
+    let server = SmtpReceiver::start().await.unwrap();
+    server.refuse_mails("451 4.3.0 try again later");
+    let mail = [
+        ("receiver", "email".into()),
+        ("from", "thicket@example.org".into()),
+        ("to", vec!["ada@example.org"].into()),
+    ];
+    let env = start(config(vec![with(route("mail", &server.url()), &mail)])).await;
+    let engine = env.engine().await;
+    open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
+    until("a mail is refused", async || !server.refused().is_empty()).await;
+    engine.kill();
+    server.refuse_mails("");
+    env.execute("UPDATE notification_messages SET next_attempt = now()").await;
+    // The process ends once the server has accepted the mail, and before that is stored.
+    let points: &[&str] = if cfg!(feature = "faults") { &["notify.after@1"] } else { &[] };
+    for point in points {
+        let mut engine = env.launch(&env.base(), &[("THICKET_FAULTS", point)]);
+        until(point, async || engine.ended().is_some()).await;
+    }
+    let _engine = env.engine().await;
+    env.until(PENDING, 0).await;
+    let accepted = server.mails();
+    assert_eq!(accepted.len(), 1 + points.len());
+    let ids: BTreeSet<String> =
+        server.refused().iter().chain(&accepted).map(|mail| message_id(mail)).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_retains_an_anomaly_while_it_goes_on() {
     let env = start(TestEnv::config()).await;

@@ -9,6 +9,7 @@ use thicket_schema::PartitionId;
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Samples, TestEnv};
 
+use crate::deployment::Deployment;
 use crate::support::{BINARY, start, stderr, stdout, undisturbed};
 
 const READINGS: i64 = 300;
@@ -74,11 +75,16 @@ fn thicket(arguments: &[&str], data: &Path) -> Output {
 
 #[test]
 fn a_deployment_of_thicket_up_moves_to_another_directory() {
+    const ROWS: &str = "SELECT 'rows ' || count(*) FROM readings";
     let folder = tempfile::tempdir().unwrap();
-    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    let [from, to] = [Deployment::new(), Deployment::new()];
+    let [old, new] = [from.data.clone(), to.data.clone()];
     let file = folder.path().join("moved.tar.gz");
     let name = file.to_str().unwrap();
-    succeeded(&thicket(&["up", "--free-ports"], &old));
+    from.up();
+    let publish = "seq 100 | mosquitto_pub -q 1 -t sensors/kitchen -l";
+    assert!(from.shell(publish).status.success());
+    from.until(ROWS, "rows 100");
     let running = thicket(&["export", name], &old);
     succeeded(&thicket(&["down"], &old));
     assert!(stderr(&running).contains("thicket down"), "{}", stderr(&running));
@@ -90,8 +96,12 @@ fn a_deployment_of_thicket_up_moves_to_another_directory() {
     assert_eq!(digest_of(&imported), digest_of(&exported));
     let text = std::fs::read_to_string(new.join("thicket.toml")).unwrap();
     assert!(text.contains("alarms_per_week = 3.0"), "{text}");
-    succeeded(&thicket(&["up", "--free-ports"], &new));
-    succeeded(&thicket(&["down"], &new));
+    assert!(exported.contains("100 readings"), "{exported}");
+    to.up();
+    to.until(ROWS, "rows 100");
+    assert!(to.shell(publish).status.success());
+    to.until(ROWS, "rows 200");
+    succeeded(&to.shell("thicket reconcile"));
 }
 
 /// An old deployment, which has ended, and the file of its export.

@@ -1,11 +1,10 @@
 //! An upgrade from the previous release, and the way back.
 
+mod deployment;
 mod previous;
 
-use std::io::Write as _;
-
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Engine, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Engine, Samples, TestEnv, log_lines, skipped};
 
 use crate::support::{BINARY, undisturbed};
 use previous::Previous;
@@ -60,12 +59,6 @@ async fn standby(env: &TestEnv) -> Engine {
     engine
 }
 
-/// Prints what is skipped. Not by `eprintln`, which the test's harness hides.
-fn skipped(what: &str) {
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "skipped: {what}").unwrap();
-}
-
 /// Two nodes are replaced one by one, and one of them is killed. Then the nodes of the previous
 /// release come back, as far as the versions of what is stored allow, and are replaced again.
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +66,7 @@ async fn a_rolling_upgrade_from_the_previous_release_changes_no_row() {
     let previous = match tokio::task::spawn_blocking(Previous::get).await.unwrap() {
         Ok(previous) => previous,
         Err(why) => {
-            skipped(&format!("the upgrade from the previous release: {why}"));
+            skipped("the upgrade from the previous release", &why);
             return;
         }
     };
@@ -107,7 +100,7 @@ async fn a_rolling_upgrade_from_the_previous_release_changes_no_row() {
         nodes = nodes.replace_active(&env, End::Terminated).await;
         samples.deliver(&publisher, 220..READINGS).await;
     } else {
-        skipped("the way back: the versions of what is stored have changed");
+        skipped("the way back", "the versions of what is stored have changed");
         samples.deliver(&publisher, 180..READINGS).await;
     }
     env.until_scored(samples.records(READINGS)).await;
@@ -115,7 +108,7 @@ async fn a_rolling_upgrade_from_the_previous_release_changes_no_row() {
     if env.number(ALGORITHM).await == algorithm {
         env.snapshot().await.assert_same(&undisturbed(config(), &samples, READINGS).await);
     } else {
-        skipped("the comparison of rows: the algorithm has changed");
+        skipped("the comparison of rows", "the algorithm has changed");
     }
     #[cfg(feature = "faults")]
     an_older_engine_refuses_what_a_later_algorithm_has_scored(&mut env, old).await;

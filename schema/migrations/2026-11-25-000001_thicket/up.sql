@@ -292,14 +292,15 @@ CREATE TABLE labels (
     PRIMARY KEY (sensor, started)
 );
 
--- Labels that changed what a detector learns, each with the seq of the reading before it. Replay
--- applies them at the same seq.
+-- Labels that changed what a detector learns, each with the seq of the reading before it, and its
+-- number among the labels that the detector has applied. Replay applies them at the same seq.
 CREATE TABLE applied_labels (
     sensor  bigint      NOT NULL,
     seq     bigint      NOT NULL,
+    number  bigint      NOT NULL,
     started timestamptz NOT NULL,
     label   text        NOT NULL,
-    PRIMARY KEY (sensor, seq, started)
+    PRIMARY KEY (sensor, seq, number)
 );
 
 -- What people want the owner of a sensor to do, on its way into the log. logged: the log has it,
@@ -352,6 +353,17 @@ CREATE TABLE dead_letters (
 );
 CREATE INDEX dead_letters_received ON dead_letters (received);
 CREATE INDEX dead_letters_content ON dead_letters (content);
+
+-- The contents of the last 8,192 dead letters of each partition that were only counted, so that one
+-- of them that the broker delivers again is not counted twice. place: the number of the dead letter
+-- (partitions.dead_letters_unstored), modulo 8,192.
+CREATE TABLE counted_dead_letters (
+    partition int         NOT NULL,
+    place     bigint      NOT NULL,
+    content   bigint      NOT NULL,
+    received  timestamptz NOT NULL,
+    PRIMARY KEY (partition, place)
+) WITH (fillfactor = 70);
 
 -- Readings that are skipped, by their position in the log. A row is durable before any later
 -- reading is processed, so every replay skips the same readings. poison: the reading panicked its

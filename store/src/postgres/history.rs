@@ -17,10 +17,6 @@ pub(super) const BEFORE_ALL: Timestamp = Timestamp(-1);
 /// After every reading: no reading is of the year 2263 or later.
 pub(super) const AFTER_ALL: Timestamp = Timestamp(9_246_182_400_000_000);
 
-/// Rows that one query returns at most. A long history takes several queries, and each of them is
-/// fast.
-const PAGE: usize = 50_000;
-
 /// A reading of a sensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredReading {
@@ -55,40 +51,31 @@ enum RowRange {
     UpTo(Applied, usize),
 }
 
-/// Returns the rows of a sensor that its detector applied after the place `after`, in the order in
-/// which it applied them: within an era, the order by time is the order by seq.
+/// A page of the rows of a sensor.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowPage {
+    /// The rows, in the order in which the detector applied them.
+    pub rows: Vec<StoredReading>,
+    /// The place of the last row if more rows may follow; `None` if no row follows.
+    pub more_after: Option<Applied>,
+}
+
+/// Returns the first `limit` rows, at least 1, that a sensor's detector applied after the place
+/// `after`, in the order in which it applied them: within an era, the order by time is the order
+/// by seq.
 pub async fn rows_after(
     pool: &PostgresPool,
     sensor: SensorId,
     after: Option<Applied>,
+    limit: usize,
     field_sets: &FieldSets,
-) -> Result<Vec<StoredReading>, StoreError> {
-    rows_after_in_pages(pool, sensor, after, field_sets, PAGE).await
-}
-
-/// Returns what [`rows_after`] returns, with queries for at most `page` rows each, at least 1.
-pub async fn rows_after_in_pages(
-    pool: &PostgresPool,
-    sensor: SensorId,
-    after: Option<Applied>,
-    field_sets: &FieldSets,
-    page: usize,
-) -> Result<Vec<StoredReading>, StoreError> {
-    let (limit, mut after) = (page.max(1), after.unwrap_or((0, BEFORE_ALL)));
-    let mut all = Vec::new();
-    loop {
-        let range = RowRange::Between(after, (i32::MAX, AFTER_ALL), limit);
-        let page =
-            patiently(async { rows(&mut *pool.get().await?, sensor, range, field_sets).await }).await?;
-        let is_last = page.len() < limit;
-        if let Some(last) = page.last() {
-            after = (last.era, last.ts);
-        }
-        all.extend(page);
-        if is_last {
-            return Ok(all);
-        }
-    }
+) -> Result<RowPage, StoreError> {
+    let limit = limit.max(1);
+    let range = RowRange::Between(after.unwrap_or((0, BEFORE_ALL)), (i32::MAX, AFTER_ALL), limit);
+    let rows = patiently(async { rows(&mut *pool.get().await?, sensor, range, field_sets).await }).await?;
+    let last = rows.last().map(|row| (row.era, row.ts));
+    let more_after = last.filter(|_| rows.len() >= limit);
+    Ok(RowPage { rows, more_after })
 }
 
 /// Returns the first `limit` rows of [`rows_after`] that are before the place `before`.

@@ -90,9 +90,8 @@ pub use field_sets::FieldSets;
 pub use fleet::{PresentFleet, present_fleet};
 pub use gone_sensors::gone_sensors;
 pub use history::{
-    Applied, NamedReading, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
-    newest_seqs, page_by_time, page_of_rows, rows_after, rows_after_in_pages, rows_up_to, seq_ranges,
-    time_before,
+    Applied, NamedReading, RowPage, SeqRange, StoredReading, first_scored, newest_of_others, newest_scored,
+    newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
 };
 pub use labels::{
     AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
@@ -127,8 +126,8 @@ pub use sensor_requests::{
     mark_requests_logged, newest_reset, request, request_forgetting, request_saves, unlogged_requests,
 };
 pub use sensors::{
-    ListedSensor, SensorActivity, count_sensors, find_sensor, list_sensors, sensor_activity, sensor_names,
-    sensors_matching,
+    ListedSensor, SensorActivity, count_sensors, find_sensor, list_sensors, sensor_activity,
+    sensor_names_like, sensors_matching,
 };
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};

@@ -112,8 +112,9 @@ pub async fn sensors_without_scored_field(
         name: String,
     }
     let rows: Vec<Named> = sql_query(
-        "SELECT s.name FROM sensors s JOIN sensor_fields f ON f.sensor = s.id GROUP BY s.name
-         HAVING NOT bool_or(f.standing = 'scored') ORDER BY s.name COLLATE \"C\" LIMIT $1",
+        "SELECT s.name FROM (SELECT sensor FROM sensor_fields GROUP BY sensor
+                             HAVING NOT bool_or(standing = 'scored')) f
+         JOIN sensors s ON s.id = f.sensor ORDER BY s.name COLLATE \"C\" LIMIT $1",
     )
     .bind::<BigInt, _>(limit)
     .load(connection)

@@ -1,15 +1,13 @@
 //! The backlog of a partition's log: the entries that are not committed yet, and their sensors.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use thicket_schema::{Entry, FieldSet, Item, PartitionId, Position, Record, SensorName};
 
 use super::{LogReader, RedisError};
 
-/// Maximum number of entries that are decoded to count their records.
-const COUNT_UP_TO: u64 = 2_000;
-/// Entries that one read returns.
+/// Entries that one read returns, of all its partitions together.
 const PAGE: u64 = 200;
 /// Partitions that one read asks for their next entry.
 const PARTITIONS: usize = 512;
@@ -37,42 +35,41 @@ impl InFlight {
 }
 
 /// Counts the entries and records of each log after its committed position, in the order of
-/// `committed`. One read finds out which logs have such entries at all.
+/// `committed`. The logs are read together, and at most about `decode_up_to` entries of all of them
+/// are decoded: the number of reads depends on neither the number of partitions nor the backlog.
 pub async fn in_flight(
     reader: &LogReader,
     committed: &[(PartitionId, Position)],
+    decode_up_to: u64,
 ) -> Result<Vec<InFlight>, RedisError> {
-    let mut counted = Vec::with_capacity(committed.len());
-    for part in committed.chunks(PARTITIONS) {
-        let waiting: BTreeSet<PartitionId> =
-            reader.read_now(part, 1).await?.into_iter().map(|(partition, _)| partition).collect();
-        for &(partition, committed) in part {
-            counted.push(if waiting.contains(&partition) {
-                in_flight_of(reader, partition, committed).await?
-            } else {
-                InFlight::ZERO
-            });
+    let mut counted: BTreeMap<PartitionId, InFlight> =
+        committed.iter().map(|&(partition, _)| (partition, InFlight::ZERO)).collect();
+    let mut waiting = committed.to_vec();
+    // The first read finds out which logs have entries at all.
+    let (mut count, mut decoded) = (1, 0);
+    while !waiting.is_empty() && decoded < decode_up_to {
+        let mut next = Vec::new();
+        for part in waiting.chunks(PARTITIONS) {
+            for (partition, page) in reader.read_now(part, count).await? {
+                let Some(newest) = page.last() else { continue };
+                next.push((partition, newest.position));
+                decoded += page.len() as u64;
+                let records = page.iter().map(|entry| records_of(&entry.bytes)).sum();
+                let page = InFlight { entries: page.len() as u64, records };
+                counted.entry(partition).and_modify(|sum| *sum = sum.and(page));
+            }
+        }
+        count = (PAGE / next.len().max(1) as u64).max(1);
+        waiting = next;
+    }
+    for part in waiting.chunks(PARTITIONS) {
+        let rest = reader.lags(part).await?;
+        for (&(partition, _), entries) in part.iter().zip(rest).filter(|&(_, entries)| entries > 0) {
+            let rest = InFlight { entries, records: None };
+            counted.entry(partition).and_modify(|sum| *sum = sum.and(rest));
         }
     }
-    Ok(counted)
-}
-
-async fn in_flight_of(
-    reader: &LogReader,
-    partition: PartitionId,
-    committed: Position,
-) -> Result<InFlight, RedisError> {
-    let (mut at, mut entries, mut records) = (committed, 0, Some(0));
-    while entries < COUNT_UP_TO {
-        let page = reader.read_now(&[(partition, at)], PAGE).await?;
-        let page: Vec<_> = page.into_iter().flat_map(|(_, page)| page).collect();
-        let Some(newest) = page.last() else { return Ok(InFlight { entries, records }) };
-        at = newest.position;
-        entries += page.len() as u64;
-        let of_page: Option<u64> = page.iter().map(|entry| records_of(&entry.bytes)).sum();
-        records = records.zip(of_page).map(|(before, of_page)| before + of_page);
-    }
-    Ok(InFlight { entries: reader.lag(partition, committed).await?, records: None })
+    Ok(committed.iter().map(|(partition, _)| counted[partition]).collect())
 }
 
 /// Calls `found` with the sensors of every reading after the given positions, each with a field

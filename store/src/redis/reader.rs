@@ -8,6 +8,7 @@ use fred::clients::Client;
 use fred::interfaces::StreamsInterface as _;
 use fred::types::Value;
 use fred::types::streams::XCap;
+use futures_util::future::try_join_all;
 use thicket_schema::{Entry, Keys, PartitionId, Position};
 
 use super::RedisError;
@@ -125,16 +126,30 @@ impl LogReader {
         Ok(entry.and_then(|entry| entry.records.iter().map(|record| record.received).min()))
     }
 
-    /// Returns the number of entries after the committed position. The number is exact below 1,000.
-    /// Otherwise it is the length of the log, which may include committed entries that are not
-    /// trimmed yet.
-    pub async fn lag(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
-        const COUNT_UP_TO: u64 = 1_000;
-        let log = self.keys.log(partition);
-        let after: Value =
-            self.redis.xrange(log.clone(), format!("({committed}"), "+", Some(COUNT_UP_TO)).await?;
-        let counted = after.into_array().len() as u64;
-        if counted < COUNT_UP_TO { Ok(counted) } else { self.redis.xlen(log).await }
+    /// Returns the number of entries after each position, in the order of `positions`, with one round
+    /// trip. Entries of a generation are numbered without gaps, so the number is exact if the newest
+    /// entry is of the same generation as the position. Otherwise it is the length of the log, which
+    /// may include committed entries that are not trimmed yet.
+    pub async fn lags(&self, positions: &[(PartitionId, Position)]) -> Result<Vec<u64>, RedisError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pipeline = self.redis.pipeline();
+        for &(partition, _) in positions {
+            let log = self.keys.log(partition);
+            let () = pipeline.xlen(log.clone()).await?;
+            let () = pipeline.xrevrange(log, "+", "-", Some(1)).await?;
+        }
+        let replies: Vec<Value> = pipeline.all().await?;
+        let pairs = positions.iter().zip(replies.chunks_exact(2));
+        let lags = pairs.map(|(&(_, position), replies)| lag(position, &replies[0], &replies[1]));
+        Ok(lags.collect())
+    }
+
+    /// Returns the position of the newest entry that each log ever held, in the order of
+    /// `partitions`; `None` if there is no log.
+    pub async fn newest_of(&self, partitions: &[PartitionId]) -> Result<Vec<Option<Position>>, RedisError> {
+        try_join_all(partitions.iter().map(|&partition| self.newest(partition))).await
     }
 
     /// Returns the position of the newest entry that the log ever held, or `None` if there is no
@@ -149,6 +164,18 @@ impl LogReader {
         let info: std::collections::HashMap<String, Value> =
             self.redis.xinfo_stream(log, false, None).await?;
         Ok(info.get("last-generated-id").and_then(Value::as_string).and_then(|id| id.parse().ok()))
+    }
+}
+
+/// Returns the number of entries after a position, by the length of the log and its newest entry.
+fn lag(position: Position, length: &Value, newest: &Value) -> u64 {
+    let length = length.as_u64().unwrap_or_default();
+    let first_of = |array: &Value| array.clone().into_array().into_iter().next();
+    let id = first_of(newest).and_then(|entry| first_of(&entry)?.as_string());
+    let newest: Option<Position> = id.and_then(|id| id.parse().ok());
+    match newest {
+        Some(newest) if newest.generation == position.generation => newest.n.saturating_sub(position.n),
+        _ => length,
     }
 }
 

@@ -143,7 +143,7 @@ async fn trimming_keeps_uncommitted_entries_and_the_newest_position() {
         env.append(&mut appender, what, NO_BOUND).await;
     }
     let reader = LogReader::new(env.server.client.clone(), env.server.client.clone(), env.keys.clone());
-    assert_eq!(reader.lag(P, at(100, 1)).await.unwrap(), 2);
+    assert_eq!(reader.lags(&[(P, at(100, 1))]).await.unwrap(), [2]);
     assert_eq!(reader.trim(P, at(100, 3)).await.unwrap(), 0);
     let length: u64 = env.server.client.xlen(env.keys.log(P)).await.unwrap();
     assert_eq!((length, reader.newest(P).await.unwrap()), (0, Some(at(100, 3))));

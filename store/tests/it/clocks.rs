@@ -59,7 +59,7 @@ async fn rows_are_replayed_in_the_order_in_which_they_were_applied() {
     let server = start().await;
     let pool = postgres_pool(&server.url(), 1).unwrap();
     let sets = FieldSets::default();
-    let after = async |place| numbers(&rows_after(&pool, SENSOR, place, &sets).await.unwrap());
+    let after = async |place| numbers(&rows_after(&pool, SENSOR, place, 1_000, &sets).await.unwrap().rows);
     assert_eq!(after(None).await, [1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 8.0]);
     assert_eq!(after(Some((0, at(3.0)))).await, [5.0, 7.0, 8.0]);
     assert_eq!(after(Some((1, at(1.5)))).await, [8.0]);

@@ -2,9 +2,7 @@
 //! also where the sensor's time has begun again.
 
 use thicket_schema::{SensorName, Timestamp};
-use thicket_store::postgres::{
-    Applied, FieldSets, StoredReading, page_of_rows, postgres_pool, rows_after, rows_after_in_pages,
-};
+use thicket_store::postgres::{Applied, FieldSets, StoredReading, page_of_rows, postgres_pool, rows_after};
 
 use crate::support::PostgresServer;
 
@@ -67,7 +65,9 @@ async fn no_row_is_lost_or_doubled_between_two_pages() {
     let (server, sensor) = start().await;
     let pool = postgres_pool(&server.url(), 1).unwrap();
     let field_sets = FieldSets::default();
-    let all = rows_after(&pool, sensor.id(), None, &field_sets).await.unwrap();
+    let all = rows_after(&pool, sensor.id(), None, 100, &field_sets).await.unwrap();
+    assert_eq!(all.more_after, None);
+    let all = all.rows;
     assert_eq!(seqs(&all), ROWS.map(|(seq, ..)| seq));
     let place_of = |row: &StoredReading| -> Applied { (row.era, row.ts) };
     // Pages that end within an era, with an era, and with the last row.
@@ -75,7 +75,16 @@ async fn no_row_is_lost_or_doubled_between_two_pages() {
         for from in [None, Some(0), Some(2), Some(6), Some(11)] {
             let after = from.map(|index: usize| place_of(&all[index]));
             let expected = &all[from.map_or(0, |index| index + 1)..];
-            let found = rows_after_in_pages(&pool, sensor.id(), after, &field_sets, page).await.unwrap();
+            let (mut after, mut found) = (after, Vec::new());
+            loop {
+                let rows = rows_after(&pool, sensor.id(), after, page, &field_sets).await.unwrap();
+                assert!(rows.rows.len() <= page);
+                found.extend(rows.rows);
+                if rows.more_after.is_none() {
+                    break;
+                }
+                after = rows.more_after;
+            }
             assert_eq!(seqs(&found), seqs(expected), "pages of {page} after row {from:?}");
         }
     }

@@ -75,7 +75,7 @@ async fn facts_and_tables(server: &PostgresServer, sensor: &SensorName) -> (Chec
 async fn seqs_after(pool: &PostgresPool, sensor: &SensorName, facts: CheckpointFacts) -> Vec<u64> {
     let newest = facts.time.newest.unwrap();
     let after = Some((facts.time.era, Timestamp(newest.0 - 1)));
-    let rows = rows_after(pool, sensor.id(), after, &FieldSets::default()).await.unwrap();
+    let rows = rows_after(pool, sensor.id(), after, 1_000, &FieldSets::default()).await.unwrap().rows;
     rows.iter().filter_map(|row| row.seq).collect()
 }
 
@@ -104,7 +104,7 @@ async fn the_facts_of_a_sensor_do_not_depend_on_the_age_of_its_rows() {
         assert_eq!(age(found.time.newest), Some(ages[2]), "{name}");
         assert_eq!(age(found.time.highest), Some(ages[2]), "{name}");
         assert_eq!(seqs_after(&pool, &sensor, found).await, [3], "{name}");
-        let all = rows_after(&pool, sensor.id(), None, &FieldSets::default()).await.unwrap();
+        let all = rows_after(&pool, sensor.id(), None, 1_000, &FieldSets::default()).await.unwrap().rows;
         assert_eq!(all.len(), 3, "{name}");
     }
 
@@ -122,7 +122,7 @@ async fn the_facts_of_a_sensor_do_not_depend_on_the_age_of_its_rows() {
     assert_eq!((found.newest_seq, found.time.era), (Some(4), 1));
     assert_eq!((age(found.time.newest), age(found.time.highest)), (Some(299), Some(1)));
     let first_era = Some((0, Timestamp(Utc::now().timestamp_micros() - 2 * DAY)));
-    let rows = rows_after(&pool, back.id(), first_era, &FieldSets::default()).await.unwrap();
+    let rows = rows_after(&pool, back.id(), first_era, 1_000, &FieldSets::default()).await.unwrap().rows;
     assert_eq!(rows.iter().filter_map(|row| row.seq).collect::<Vec<_>>(), [2, 3, 4]);
 
     let new = SensorName::new("new").unwrap();

@@ -7,7 +7,7 @@ use thicket_store::postgres::{
     CommitBatch, DeliveryChange, DeliveryState, GroupRules, NotificationKind, RouteHold, StoredNotification,
     WriteSession, announced_states, change_deliveries, check_deployment, claim, compose_message, distribute,
     held_deliveries, hold_route, message_events, message_to_send, postgres_pool, purge_notifications,
-    register_routes,
+    register_routes, sent_message,
 };
 
 use crate::support::PostgresServer;
@@ -200,4 +200,78 @@ async fn the_end_of_an_anomaly_has_the_name_and_the_site_of_its_begin_after_a_re
         after = Some(state.anomaly.sensor.clone());
     }
     assert_eq!(pages, [("site-1/a".to_owned(), true), ("site-2/new".to_owned(), false)]);
+}
+
+/// Stores anomalies that begin at a second, of sensors with these numbers, and distributes them to
+/// route a with the first level of the name as the site.
+async fn storm(server: &PostgresServer, site: &str, sensors: std::ops::RangeInclusive<i64>, started: i64) {
+    let (first, last) = (sensors.start(), sensors.end());
+    server
+        .execute(&format!(
+            "INSERT INTO sensors (id, name, partition, fields, first_seen)
+             SELECT n, '{site}/' || n, 0, '{{x}}', now() FROM generate_series({first}, {last}) n ON CONFLICT DO NOTHING;
+             INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters)
+             SELECT n, to_timestamp({started}), to_timestamp({started}), 9, 1, 3, '{{x}}', '{{1}}', '{{71}}', '{{44}}', '{{40}}', '{{48}}', '{{false}}'
+             FROM generate_series({first}, {last}) n;
+             INSERT INTO notifications (sensor, started, kind)
+             SELECT n, to_timestamp({started}), 'opened' FROM generate_series({first}, {last}) n"
+        ))
+        .await;
+    let routes_of = |_: &StoredNotification| vec![("a".to_owned(), site.to_owned())];
+    distribute(&mut server.connect().await, &["a".to_owned()], MAX_WAITING, routes_of).await.unwrap();
+}
+
+/// Lets the held deliveries of route a wait, as the route's `group_wait` says.
+async fn release(server: &PostgresServer, group_wait: Duration) {
+    let connection = &mut server.connect().await;
+    let held = held_deliveries(connection, "a").await.unwrap();
+    let waiting = |key| DeliveryChange { key, state: DeliveryState::Waiting };
+    let changes: Vec<DeliveryChange> = held.into_iter().map(|delivery| waiting(delivery.key)).collect();
+    change_deliveries(connection, "a", &changes, group_wait).await.unwrap();
+}
+
+/// Times move by statements, so that nothing depends on how fast the machine is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_a_site_is_one_message_after_group_wait_and_the_next_after_group_interval() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let server = start(&["a"]).await;
+    let connection = &mut server.connect().await;
+    let hold = hold_route(connection, "a", "node", Duration::from_hours(1)).await.unwrap();
+    assert_eq!(hold, RouteHold::Held);
+    let rules = GroupRules { interval: HOUR, per_minute: 100, max_members: 100 };
+    let key = |site: &str, _: &[_]| site.to_owned();
+    // Two parts of a storm: the wait begins with the first anomaly of the site.
+    storm(&server, "site-1", 1..=20, 1_000).await;
+    release(&server, HOUR).await;
+    storm(&server, "site-1", 21..=40, 1_001).await;
+    release(&server, HOUR).await;
+    assert!(!compose_message(connection, "a", "node", rules, key).await.unwrap(), "group_wait is not over");
+    server.execute("UPDATE notification_deliveries SET due = now() WHERE sensor = 1").await;
+    assert!(compose_message(connection, "a", "node", rules, key).await.unwrap());
+    let message = message_to_send(connection, "a").await.unwrap().unwrap();
+    assert_eq!(message_events(connection, message.id).await.unwrap().len(), 40);
+    assert!(!compose_message(connection, "a", "node", rules, key).await.unwrap(), "nothing waits");
+    assert_eq!(sent_message(connection, message.id).await.unwrap(), 40);
+
+    // The storm goes on, and another site has one, too.
+    storm(&server, "site-1", 1..=20, 2_000).await;
+    release(&server, Duration::ZERO).await;
+    assert!(
+        !compose_message(connection, "a", "node", rules, key).await.unwrap(),
+        "group_interval is not over"
+    );
+    storm(&server, "site-2", 100..=109, 2_000).await;
+    release(&server, Duration::ZERO).await;
+    assert!(compose_message(connection, "a", "node", rules, key).await.unwrap());
+    let message = message_to_send(connection, "a").await.unwrap().unwrap();
+    assert_eq!(message.site, "site-2");
+    assert_eq!(sent_message(connection, message.id).await.unwrap(), 10);
+    assert!(!compose_message(connection, "a", "node", rules, key).await.unwrap());
+    server
+        .execute("UPDATE notification_messages SET changed = now() - interval '1 hour 1 second' WHERE site = 'site-1'")
+        .await;
+    assert!(compose_message(connection, "a", "node", rules, key).await.unwrap());
+    let message = message_to_send(connection, "a").await.unwrap().unwrap();
+    let events = message_events(connection, message.id).await.unwrap();
+    assert_eq!((message.site.as_str(), events.len()), ("site-1", 20));
 }

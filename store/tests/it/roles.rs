@@ -40,7 +40,7 @@ async fn the_engine_s_role_commits_restores_and_drops_days_and_owns_nothing() {
     let sensor = batch.sensors[0].sensor.id();
     server.execute("DO $$ BEGIN ASSERT (SELECT last_day = '2026-11-22' FROM sensors); END $$").await;
     CheckpointFacts::load(&pool, sensor).await.unwrap();
-    assert_eq!(rows_after(&pool, sensor, None, &FieldSets::default()).await.unwrap().len(), 2);
+    assert_eq!(rows_after(&pool, sensor, None, 10, &FieldSets::default()).await.unwrap().rows.len(), 2);
 
     let mut session = connect_postgres(&engine).await.unwrap();
     assert!(begin_retention(&mut session).await.unwrap());

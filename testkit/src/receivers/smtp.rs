@@ -18,6 +18,10 @@ pub enum SmtpTls {
 #[derive(Clone)]
 struct Server {
     mails: Arc<Mutex<Vec<String>>>,
+    /// The mails that it has refused once it had read them.
+    refused: Arc<Mutex<Vec<String>>>,
+    /// The answer to a whole mail; empty to accept.
+    late_refusal: Arc<Mutex<String>>,
     /// The answer to `RCPT`; empty to accept.
     refusal: Arc<Mutex<String>>,
     tls: Option<(SmtpTls, TlsAcceptor)>,
@@ -52,7 +56,13 @@ impl SmtpReceiver {
     async fn listen(tls: Option<(SmtpTls, TlsAcceptor)>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let server = Server { mails: Arc::default(), refusal: Arc::default(), tls };
+        let server = Server {
+            mails: Arc::default(),
+            refused: Arc::default(),
+            late_refusal: Arc::default(),
+            refusal: Arc::default(),
+            tls,
+        };
         let shared = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -76,6 +86,16 @@ impl SmtpReceiver {
     /// Answers every recipient with this line, such as `550 no such mailbox`.
     pub fn refuse(&self, line: &str) {
         line.clone_into(&mut self.server.refusal.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Answers every mail, after its text, with this line, such as `451 try again later`.
+    pub fn refuse_mails(&self, line: &str) {
+        line.clone_into(&mut self.server.late_refusal.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Returns all mails that [`Self::refuse_mails`] has refused.
+    pub fn refused(&self) -> Vec<String> {
+        self.server.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns all mails that it has accepted, each with its envelope.
@@ -114,9 +134,7 @@ impl Server {
             let answer = match command.as_str() {
                 "." if in_data => {
                     in_data = false;
-                    let mail = std::mem::take(&mut mail);
-                    self.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
-                    "250 accepted".to_owned()
+                    self.take(std::mem::take(&mut mail))
                 }
                 text if in_data => {
                     mail.push_str(text);
@@ -139,6 +157,18 @@ impl Server {
             stream.get_mut().write_all(format!("{answer}\r\n").as_bytes()).await?;
         }
         Ok(None)
+    }
+
+    /// Notes a whole mail, and returns the answer.
+    fn take(&self, mail: String) -> String {
+        let refusal = self.late_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mails, answer) = if refusal.is_empty() {
+            (&self.mails, "250 accepted".to_owned())
+        } else {
+            (&self.refused, refusal)
+        };
+        mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+        answer
     }
 
     /// Notes a command of the envelope, and returns the answer.

@@ -58,7 +58,8 @@ async fn a_checkpoint_that_may_not_be_used_is_not_written() {
     }
     let sensor = SensorName::new("s19").unwrap();
     let config = Arc::new(NamedConfig::from(thicket_detector::DetectorConfig::default()));
-    let load = Load { partition: PartitionId(0), sensor: sensor.clone(), config, use_checkpoint: false };
+    let (partition, sensor_name) = (PartitionId(0), sensor.clone());
+    let load = Load { partition, sensor: sensor_name, config, use_checkpoint: false, is_reshaped: false };
     drop(checkpointer.handle(load, &mut context));
     assert!(!checkpointer.state.waiting.contains_key(&sensor));
 }

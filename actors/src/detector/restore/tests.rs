@@ -266,3 +266,41 @@ fn a_detector_of_another_shape_learns_unscored_rows_too_and_reports_its_fields()
     let report = restored.take_fields_report().expect("the next commit stores it");
     assert_eq!(report.scored().collect::<Vec<_>>(), ["temp"]);
 }
+
+/// Replays pages of rows.
+fn restore_in_pages(config: &NamedConfig, mut history: History, page: usize) -> (Detector, Restored) {
+    let all = std::mem::take(&mut history.replay);
+    let mut pages = all.chunks(page);
+    history.replay = pages.next().unwrap_or_default().to_vec();
+    let mut restoration = Restoration::begin(&RestoreFacts { sensor: &sensor(), config, history: &history });
+    restoration.replay(&history.replay, &history.configs);
+    for rows in pages {
+        restoration.replay(rows, &history.configs);
+    }
+    restoration.finish(config)
+}
+
+/// With labels, a change of the settings, and a clock that goes back.
+#[test]
+fn the_result_does_not_depend_on_where_a_page_ends() {
+    let (first, second) =
+        (small_config(), NamedConfig::from(DetectorConfig { alarms_per_week: 1e5, ..settings() }));
+    let mut undisturbed = Detector::new(sensor().as_str(), &first.config);
+    let mut stored = run_device(&mut undisturbed, 0..400);
+    undisturbed.reconfigure(&second.config);
+    let mut after = run_device(&mut undisturbed, 400..READINGS);
+    for row in &mut after {
+        row.config = Some(second.identity);
+    }
+    stored.extend(after);
+    let expected = undisturbed.snapshot();
+    for page in [1, 7, 150, 170, 399, 400, 401, 10_000] {
+        let configs = [&first, &second].map(|config| (config.identity, Arc::new(config.clone())));
+        let history =
+            History { replay: stored.clone(), configs: BTreeMap::from(configs), ..History::default() };
+        let (detector, found) = restore_in_pages(&second, history, page);
+        let whole = Restored { seq: READINGS as u64, replayed: READINGS as u64, ..Restored::default() };
+        assert_eq!(found, whole, "pages of {page}");
+        assert_eq!(detector.snapshot(), expected, "pages of {page}");
+    }
+}

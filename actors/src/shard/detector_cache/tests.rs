@@ -51,6 +51,24 @@ async fn the_detectors_that_were_idle_longest_make_room() {
 }
 
 #[actix_rt::test]
+async fn the_memory_is_that_of_the_detectors_that_are_left() {
+    let now = Instant::now() + 100 * MINUTE;
+    let mut cache = cache(now, &[(3, 400), (1, 400), (2, 400)]);
+    assert_eq!((cache.memory(), cache.half(BOUNDS)), (1_200, Some(1)));
+    assert!(cache.is_far_beyond(BOUNDS));
+    assert!(!cache.is_far_beyond(CacheBounds { memory: 1_100, ..BOUNDS }), "not by an eighth");
+    let sensor = |number: usize| SensorName::new(&format!("s{number}")).unwrap();
+    cache.note_memory(&sensor(0), 500);
+    cache.remove(&sensor(1));
+    assert_eq!(cache.memory(), 900);
+    let replacing = CachedDetector { memory: 100, ..cache.get(&sensor(0)).unwrap() };
+    cache.insert(replacing);
+    assert_eq!(cache.memory(), 500);
+    cache.drop_partition(PartitionId(0));
+    assert_eq!((cache.memory(), cache.half(BOUNDS)), (0, None));
+}
+
+#[actix_rt::test]
 async fn a_detector_that_takes_much_of_the_bound_goes_first() {
     let detectors = [(3, 200), (1, 500), (2, 200), (1, 200)];
     assert_eq!(evicted(&detectors, BOUNDS), ["s1"]);
