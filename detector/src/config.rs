@@ -360,8 +360,8 @@ mod tests {
         assert_eq!(with(|c| c.fields = vec!["zcr".into(), "laeq_db".into()]).fingerprint(), GOLDEN_FIELDS);
     }
 
-    const GOLDEN_DEFAULT: u64 = 286_533_734_667_161_006;
-    const GOLDEN_FIELDS: u64 = 6_850_101_190_359_451_283;
+    const GOLDEN_DEFAULT: u64 = 16_818_442_361_469_148_825;
+    const GOLDEN_FIELDS: u64 = 10_820_728_839_560_347_425;
 
     #[test]
     fn the_fingerprint_covers_what_shapes_state_and_nothing_else() {
