@@ -260,15 +260,24 @@ pub struct Reconfigure {
     pub config: Arc<NamedConfig>,
 }
 
-/// `Shard` → `Detector`: applies an operator's label to an anomaly. Returns the seq after which the
-/// label was applied, or `None` if the label changes nothing.
+/// `Shard` → `Detector`: applies an operator's label to an anomaly. Returns where the label was
+/// applied, or `None` if the label changes nothing.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Option<u64>")]
+#[rtype(result = "Option<LabelPlace>")]
 pub struct ApplyLabel {
     /// The time of the anomaly's first reading.
     pub started: Timestamp,
     /// The label.
     pub label: Label,
+}
+
+/// Where a label was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelPlace {
+    /// Number of the sensor's scored readings before.
+    pub seq: u64,
+    /// Number of the label among those that the detector has applied, from 1.
+    pub number: u64,
 }
 
 /// `Shard` → `Detector`: the detector begins again, on request. Returns `None` if the request was

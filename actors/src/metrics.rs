@@ -176,6 +176,10 @@ pub struct Metrics {
     pub sensors: IntGaugeVec,
     /// Maximum number of sensors.
     pub sensors_limit: IntGauge,
+    /// Size of the names of all different sets of fields, in bytes.
+    pub field_name_bytes: IntGauge,
+    /// Maximum size of the names of all different sets of fields, in bytes.
+    pub field_name_limit_bytes: IntGauge,
     /// Anomalies that go on.
     pub anomalies_open: IntGauge,
     /// Size of the database in PostgreSQL, in bytes.
@@ -395,6 +399,14 @@ impl Metrics {
                 &["state"],
             )?,
             sensors_limit: r.gauge("sensors_limit", "Maximum number of sensors (sensors.max).")?,
+            field_name_bytes: r.gauge(
+                "field_name_bytes",
+                "Size of the names of all different sets of fields, on the node that holds the subscriptions.",
+            )?,
+            field_name_limit_bytes: r.gauge(
+                "field_name_limit_bytes",
+                "Maximum size of the names of all different sets of fields (sensors.max_name_bytes).",
+            )?,
             anomalies_open: r.gauge("anomalies_open", "Anomalies that go on.")?,
             postgres_bytes: r.gauge("postgres_bytes", "Size of the database in PostgreSQL.")?,
             redis_memory_bytes: r.gauge("redis_memory_bytes", "Memory that Redis uses.")?,

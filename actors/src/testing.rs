@@ -12,7 +12,7 @@ use thicket_store::redis::{Client, unconnected_redis};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use crate::mqtt::{BrokerAddress, MqttOptions, Versions};
+use crate::mqtt::{BrokerAddress, LEAST_ANNOUNCED, MqttOptions, Versions};
 use crate::supervision::{ExitSignal, Intensity, Supervision, start_here};
 
 /// Starts an actor under a supervision that allows many restarts.
@@ -87,6 +87,7 @@ pub(crate) fn mqtt_options(max_in_flight: u32) -> MqttOptions {
         keep_alive: Duration::from_secs(30),
         session_expiry: Some(Duration::from_hours(1)),
         max_in_flight,
+        max_packet: LEAST_ANNOUNCED,
     }
 }
 

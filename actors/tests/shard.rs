@@ -69,6 +69,7 @@ impl TestEnv {
             server: (&postgres.url()).into(),
             max_rows: 1_000,
             dead_letters: DeadLetterLog::default(),
+            lease: Duration::from_millis(600),
         };
         let writers = vec![start(PostgresWriter::new(options, metrics.clone())).recipient()];
         let store = CheckpointStore::new(client.clone(), keys.clone());

@@ -15,7 +15,6 @@ use std::{
 use serde_json::{Value, json};
 
 const BASE: &str = "kubernetes/base";
-const AUTOSCALING: &str = "kubernetes/autoscaling";
 const MIGRATE: &str = "kubernetes/migrate.yaml";
 
 fn path(name: &str) -> PathBuf {
@@ -76,13 +75,6 @@ fn every_selector_selects_the_engines() {
     assert_eq!(&spread["labelSelector"]["matchLabels"], labels);
     // The job is no engine: no budget and no service may count it.
     assert_ne!(&yaml(MIGRATE)["spec"]["template"]["metadata"]["labels"], labels);
-    let scaled = &manifests_of_autoscaling()["spec"]["scaleTargetRef"];
-    assert_eq!(scaled["name"], deployment["metadata"]["name"]);
-    assert_eq!(scaled["kind"], deployment["kind"]);
-}
-
-fn manifests_of_autoscaling() -> Value {
-    manifests(AUTOSCALING).remove("HorizontalPodAutoscaler").unwrap()
 }
 
 #[test]
@@ -244,7 +236,7 @@ fn pods_run_without_privileges() {
 }
 
 #[test]
-fn stops_and_scales_fit_the_defaults_of_the_engine() {
+fn stops_fit_the_defaults_of_the_engine() {
     let reference = reference();
     let number = |start: &str| -> i64 {
         let line = reference.lines().find_map(|line| line.strip_prefix(start)).unwrap();
@@ -252,12 +244,6 @@ fn stops_and_scales_fit_the_defaults_of_the_engine() {
     };
     let grace = &manifests(BASE)["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
     assert!(grace.as_i64().unwrap() > number("deadline = "));
-    let autoscaler = manifests_of_autoscaling();
-    assert!(autoscaler["spec"]["maxReplicas"].as_i64().unwrap() <= number("partitions = "));
-    let metric = autoscaler["spec"]["metrics"][0]["pods"]["metric"]["name"].as_str().unwrap();
-    let name = metric.strip_prefix("thicket_").unwrap();
-    assert!(read("../actors/src/metrics.rs").contains(&format!("\"{name}\"")), "{metric}");
-    assert!(read("kubernetes/autoscaling/prometheus-adapter.yaml").contains(metric));
 }
 
 /// The validator of `make schemas`, or the one that is installed.
@@ -270,19 +256,17 @@ fn validator() -> Command {
 fn the_published_schemas_accept_the_manifests_and_what_kustomize_builds() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = vec![path(MIGRATE)];
-    for (name, source) in [("base", BASE), ("autoscaling", AUTOSCALING)] {
-        let resources = yaml(&format!("{source}/kustomization.yaml"))["resources"].take();
-        let names: Vec<String> = serde_json::from_value(resources).unwrap();
-        let manifests = names.iter().filter(|name| Path::new(name).extension().is_some());
-        files.extend(manifests.map(|name| path(source).join(name)));
-        let Ok(built) = Command::new("kubectl").arg("kustomize").arg(path(source)).output() else {
-            skipped(&format!("what kustomize builds from {name}: kubectl is not installed"));
-            continue;
-        };
-        assert!(built.status.success(), "{source}: {}", String::from_utf8_lossy(&built.stderr));
-        let file = folder.path().join(format!("{name}.yaml"));
+    let resources = yaml(&format!("{BASE}/kustomization.yaml"))["resources"].take();
+    let names: Vec<String> = serde_json::from_value(resources).unwrap();
+    let manifests = names.iter().filter(|name| Path::new(name).extension().is_some());
+    files.extend(manifests.map(|name| path(BASE).join(name)));
+    if let Ok(built) = Command::new("kubectl").arg("kustomize").arg(path(BASE)).output() {
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let file = folder.path().join("base.yaml");
         fs::write(&file, &built.stdout).unwrap();
         files.push(file);
+    } else {
+        skipped("what kustomize builds: kubectl is not installed");
     }
     for file in files {
         let Ok(checked) = validator().arg("--strict").arg(&file).output() else {

@@ -28,6 +28,7 @@ impl Detector {
             let calm = Regime::Calm { aftermath: AFTERMATH * self.config.smoothing };
             if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
                 event = ongoing.report(true, false);
+                state.verdicts.remember(ongoing.pattern);
             }
         }
         event

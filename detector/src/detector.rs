@@ -7,13 +7,15 @@ use crate::detection::{Detection, Marks, Rejected};
 use crate::event::{Event, Flagged, OpenEvent};
 use crate::fields;
 use crate::grade::{confidence, grade_of, lasting_threshold};
-use crate::guard::{FRESH, Label, Limits, Ongoing, ReadingRarity, Regime, Transition};
+use crate::guard::{FRESH, Limits, Ongoing, ReadingRarity, Regime, Transition, USUAL};
+use crate::label::Label;
 use crate::model::Model;
 use crate::onset::Onset;
 use crate::scale::CALIBRATION_ROWS;
 use crate::standing::FieldReport;
 use crate::state::{RarityParts, ScoredRow, State};
 use crate::suppress::Candidate;
+use crate::verdicts::{AlarmChange, AlarmCount, Pattern};
 
 /// The detector of one sensor: its configuration and everything that it has learnt.
 ///
@@ -213,23 +215,41 @@ impl Detector {
     }
 
     /// Applies a person's label to the anomaly that began at `started` (microseconds since 1970).
-    /// The label decides whether the detector accepts the anomaly as normal. Returns whether that
-    /// anomaly is open; a label of any other anomaly changes nothing.
-    pub fn label(&mut self, started: i64, label: Label) -> bool {
-        let was_confirmed = self.state.regime.is_confirmed();
-        let is_open = self.state.regime.label(started, label);
-        match (is_open, label == Label::True, was_confirmed) {
-            (true, true, false) => self.state.calibration.take_back_alarm(),
-            (true, false, true) => self.state.calibration.count_alarm(),
-            _ => {}
+    /// The label decides whether the detector accepts the open anomaly as normal, and what it does
+    /// with later anomalies of the same pattern. Returns the new number of [labels](Self::labels), or
+    /// `None` if that anomaly is neither open nor one of the last that have ended: the label then
+    /// changes nothing.
+    pub fn label(&mut self, started: i64, label: Label) -> Option<u64> {
+        let State { regime, verdicts, calibration, labels, .. } = &mut self.state;
+        let change = match regime.label(started, label) {
+            Some((change, ended)) => {
+                if let Some(pattern) = ended {
+                    verdicts.remember(pattern);
+                }
+                Some(change)
+            }
+            None => verdicts.label(started, label),
+        };
+        match change? {
+            AlarmChange::TakeBack => calibration.take_back_alarm(),
+            AlarmChange::CountAgain => calibration.count_alarm(),
+            AlarmChange::None => {}
         }
-        is_open
+        *labels += 1;
+        Some(*labels)
+    }
+
+    /// Returns the number of labels that were applied since the detector has begun. Labels with a
+    /// smaller number or this one must not be applied again.
+    pub fn labels(&self) -> u64 {
+        self.state.labels
     }
 
     /// Replaces the configuration if the new one has the same
     /// [fingerprint](DetectorConfig::fingerprint). Returns whether it has.
     pub fn reconfigure(&mut self, config: &DetectorConfig) -> bool {
-        let alike = config.fingerprint() == self.config.fingerprint();
+        // Most are equal. A fingerprint takes longer than the first reading of a sensor.
+        let alike = *config == self.config || config.fingerprint() == self.config.fingerprint();
         if alike {
             self.config = config.clone();
             if self.is_fresh {
@@ -267,6 +287,7 @@ impl Detector {
             + state.watch.memory_usage()
             + state.calibration.memory_usage()
             + state.onset.memory_usage()
+            + state.verdicts.memory_usage()
             + state.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
             + state.tracker.memory_usage()
             + self.row.capacity() * size_of::<f64>()
@@ -369,6 +390,11 @@ impl Detector {
             }
             _ => reading,
         };
+        // What people said was true stays findable, however often it has come.
+        let may_recur =
+            judged.rarity < threshold && judged.instantaneous >= USUAL && state.verdicts.has_true();
+        let recurs = may_recur && state.verdicts.recurs(&state.causes(row, parts));
+        let judged = if recurs { judged.at_least(threshold) } else { judged };
         let transition = state.regime.decide(judged, limits);
         state.regime.count(limits.is_usual(judged));
         match transition {
@@ -377,6 +403,7 @@ impl Detector {
                 let calm = Regime::Calm { aftermath: AFTERMATH * config.smoothing };
                 if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
                     detection.event = ongoing.report(true, false);
+                    state.verdicts.remember(ongoing.pattern);
                 }
                 return;
             }
@@ -392,14 +419,29 @@ impl Detector {
                 ongoing
             }
             Regime::Calm { .. } | Regime::Accepted { .. } => {
-                state.calibration.count_alarm();
                 let event = OpenEvent::begin(flagged);
-                Ongoing { event, rarest: 0.0, pause: 0, announced: false, confirmed: false, is_by_steps }
+                Ongoing {
+                    event,
+                    pattern: Pattern::begin(at),
+                    pause: 0,
+                    announced: false,
+                    is_known: true,
+                    is_by_steps,
+                }
             }
         };
-        ongoing.rarest = ongoing.rarest.max(rarity);
+        let is_first = transition == Transition::Begin;
+        if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity, is_first) {
+            ongoing.is_known = false;
+            if !recurs {
+                ongoing.pattern.alarm = AlarmCount::Counted;
+                state.calibration.count_alarm();
+            }
+        }
+        ongoing.pattern.extend(&causes, rarity, instantaneous);
         let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
-        detection.marks.suppressed = config.suppress.suppresses(&candidate, config.time_zone);
+        detection.marks.suppressed =
+            ongoing.is_known || config.suppress.suppresses(&candidate, config.time_zone);
         detection.anomaly = !detection.marks.suppressed;
         let is_new = detection.anomaly && !ongoing.announced;
         ongoing.announced |= detection.anomaly;
@@ -407,7 +449,9 @@ impl Detector {
         detection.event = ongoing.report(accepted, accepted).map(|event| Event { is_new, ..event });
         detection.causes = causes;
         state.regime = if accepted {
-            Regime::Accepted { rarest: ongoing.rarest, pause: 0, closed: None }
+            let rarest = ongoing.pattern.rarest;
+            state.verdicts.remember(ongoing.pattern);
+            Regime::Accepted { rarest, pause: 0, closed: None }
         } else {
             Regime::Anomalous(ongoing)
         };

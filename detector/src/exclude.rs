@@ -12,19 +12,52 @@ use wildmatch::WildMatch;
 /// its words, so `*_id` also matches `deviceId` and `Device-ID`, but not `humid`. A pattern with
 /// capital letters is compared with the name as it is. Both are compared with the whole name and
 /// with its last segment: `rssi` matches `Wifi.RSSI`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
-pub struct Exclude(Arc<[String]>);
+pub struct Exclude(Arc<Patterns>);
+
+#[derive(Debug)]
+struct Patterns {
+    texts: Vec<String>,
+    /// Each pattern, ready to be compared: all of them are compared with every field of every new
+    /// sensor.
+    matchers: Vec<Matcher>,
+}
+
+#[derive(Debug)]
+struct Matcher {
+    /// Whether the pattern has capital letters.
+    is_cased: bool,
+    wild: WildMatch,
+}
+
+impl PartialEq for Exclude {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.texts == other.0.texts
+    }
+}
+
+impl Eq for Exclude {}
+
+impl Matcher {
+    fn new(pattern: &str) -> Self {
+        let is_cased = pattern.chars().any(char::is_uppercase);
+        let text = if is_cased { pattern.to_owned() } else { pattern.replace(is_separator, "_") };
+        let wild = WildMatch::new(&text);
+        Self { is_cased, wild }
+    }
+}
 
 impl Exclude {
     /// Creates the list from its patterns.
     pub fn new(patterns: Vec<String>) -> Self {
-        Self(patterns.into())
+        let matchers = patterns.iter().map(|pattern| Matcher::new(pattern)).collect();
+        Self(Arc::new(Patterns { texts: patterns, matchers }))
     }
 
     /// Returns the patterns, in their order.
     pub fn patterns(&self) -> &[String] {
-        &self.0
+        &self.0.texts
     }
 
     /// Returns the first pattern that matches a name, or `None` if no pattern does.
@@ -32,15 +65,13 @@ impl Exclude {
         let words = in_words(name);
         let segment = name.rsplit(['.', '/']).next().unwrap_or(name);
         let segment_words = in_words(segment);
-        let matches = |pattern: &&String| {
-            if pattern.chars().any(char::is_uppercase) {
-                let wild = WildMatch::new(pattern);
-                return wild.matches(name) || wild.matches(segment);
-            }
-            let wild = WildMatch::new(&pattern.replace(is_separator, "_"));
-            wild.matches(&words) || wild.matches(&segment_words)
+        let is_whole = segment.len() == name.len();
+        let matches = |Matcher { is_cased, wild }: &Matcher| {
+            let (name, segment) = if *is_cased { (name, segment) } else { (&*words, &*segment_words) };
+            wild.matches(name) || (!is_whole && wild.matches(segment))
         };
-        self.0.iter().find(matches).map(String::as_str)
+        let first = self.0.matchers.iter().position(matches)?;
+        Some(&self.0.texts[first])
     }
 }
 
@@ -52,7 +83,7 @@ impl From<Vec<String>> for Exclude {
 
 impl From<Exclude> for Vec<String> {
     fn from(exclude: Exclude) -> Self {
-        exclude.0.to_vec()
+        exclude.0.texts.clone()
     }
 }
 

@@ -6,12 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::OpenEvent;
+use crate::label::Label;
+use crate::verdicts::{AlarmChange, Pattern};
 
 /// Usual readings in a row after which an anomaly is over.
 const PAUSE: u32 = 5;
 /// A reading that by itself is at least as common as one in twenty is usual, whatever the readings
 /// before it were.
-const USUAL: f64 = 1.3;
+pub(crate) const USUAL: f64 = 1.3;
 /// In the aftermath of an anomaly, only a reading that by itself is as rare as one in a hundred
 /// begins another anomaly.
 pub(crate) const FRESH: f64 = 2.0;
@@ -44,46 +46,18 @@ pub(crate) enum Regime {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Ongoing {
     pub(crate) event: OpenEvent,
-    /// Rarity of its rarest reading.
-    pub(crate) rarest: f64,
+    /// How its readings are off, how rare they are, and what people say about it.
+    pub(crate) pattern: Pattern,
     /// Usual readings since the last unusual one.
     pub(crate) pause: u32,
     /// Whether a detection has announced it.
     pub(crate) announced: bool,
-    /// Whether a person has labelled it as a true anomaly. It is then never accepted, however long
-    /// it lasts.
-    pub(crate) confirmed: bool,
+    /// Whether all its readings have the pattern of an anomaly that people said was none. It is not
+    /// announced.
+    pub(crate) is_known: bool,
     /// Whether only steps of stepwise fields have made it one. Then only steps continue it, or points
     /// that would begin one.
     pub(crate) is_by_steps: bool,
-}
-
-/// A person's label for an anomaly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Label {
-    /// A true anomaly. It is not accepted as the new normal, however long it lasts.
-    True,
-    /// No anomaly. From now on it is normal.
-    False,
-    /// Planned work. From now on it is normal.
-    Maintenance,
-}
-
-impl Label {
-    /// Returns the label's name: `true`, `false` or `maintenance`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::True => "true",
-            Self::False => "false",
-            Self::Maintenance => "maintenance",
-        }
-    }
-
-    /// Returns the label with this name, or `None` if there is none.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::True, Self::False, Self::Maintenance].into_iter().find(|label| label.name() == name)
-    }
 }
 
 /// The change that a reading causes.
@@ -113,6 +87,13 @@ pub(crate) struct ReadingRarity {
     pub(crate) rarity: f64,
     /// The same for the reading by itself, without the readings before it.
     pub(crate) instantaneous: f64,
+}
+
+impl ReadingRarity {
+    /// Returns the reading as one that begins an anomaly with this threshold.
+    pub(crate) fn at_least(self, threshold: f64) -> Self {
+        Self { rarity: self.rarity.max(threshold), instantaneous: self.instantaneous.max(FRESH), ..self }
+    }
 }
 
 /// Limits at which an anomaly begins, continues and is accepted.
@@ -150,11 +131,6 @@ impl Regime {
         !matches!(self, Self::Anomalous(_) | Self::Accepted { closed: Some(_), .. })
     }
 
-    /// Returns whether an anomaly is open that a person has labelled as a true one.
-    pub(crate) fn is_confirmed(&self) -> bool {
-        matches!(self, Self::Anomalous(ongoing) if ongoing.confirmed)
-    }
-
     /// Decides what a reading changes. The state itself stays as it is.
     pub(crate) fn decide(&self, reading: ReadingRarity, limits: Limits) -> Transition {
         let ReadingRarity { at, rarity, instantaneous } = reading;
@@ -180,7 +156,7 @@ impl Regime {
             Self::Anomalous(ongoing) => {
                 let lasted = u128::from((at - ongoing.event.started).max(0).cast_unsigned());
                 if !limits.is_usual(reading) {
-                    let is_long = lasted >= limits.accept_after && !ongoing.confirmed;
+                    let is_long = lasted >= limits.accept_after && !ongoing.pattern.is_true();
                     return if is_long { Transition::Accept } else { Transition::Continue };
                 }
                 if ongoing.pause + 1 >= PAUSE { Transition::End } else { Transition::Pause }
@@ -203,20 +179,21 @@ impl Regime {
         if let Self::Accepted { closed, .. } = self { closed.take() } else { None }
     }
 
-    /// Applies a label to the anomaly that began at `started`. Returns whether that anomaly is the
-    /// open one; else nothing changes.
-    pub(crate) fn label(&mut self, started: i64, label: Label) -> bool {
-        let Self::Anomalous(ongoing) = self else { return false };
+    /// Applies a label to the anomaly that began at `started`, if it is open. Returns the change of
+    /// the number of raised alarms, and the pattern of the anomaly if the label has ended it. Returns
+    /// `None` if the anomaly is not open; nothing changes then.
+    pub(crate) fn label(&mut self, started: i64, label: Label) -> Option<(AlarmChange, Option<Pattern>)> {
+        let Self::Anomalous(ongoing) = self else { return None };
         if ongoing.event.started != started {
-            return false;
+            return None;
         }
-        match label {
-            Label::True => ongoing.confirmed = true,
-            Label::False | Label::Maintenance => {
-                let closed = Some(Box::new(ongoing.clone()));
-                *self = Self::Accepted { rarest: ongoing.rarest, pause: 0, closed };
-            }
+        let change = ongoing.pattern.set_label(label);
+        if label == Label::True {
+            return Some((change, None));
         }
-        true
+        let pattern = ongoing.pattern.clone();
+        let closed = Some(Box::new(ongoing.clone()));
+        *self = Self::Accepted { rarest: pattern.rarest, pause: 0, closed };
+        Some((change, Some(pattern)))
     }
 }

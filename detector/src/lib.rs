@@ -68,7 +68,8 @@
 //! - `grade`: from surprise to grade and threshold. `calibration`: the same, corrected by the
 //!   sensor's own past and its alarms. `onset`: where something begins.
 //! - `guard`: when an anomaly begins and ends, and what is learnt of it. `event`: the event itself.
-//!   `cause`: its causes. `suppress`: which events are not announced.
+//!   `cause`: its causes. `suppress`: which events are not announced. `label`: what people say about
+//!   an event. `verdicts`: what they said about past ones, and what follows for the next ones.
 //! - `relearn`: the calibration of the scales, and the new forest when the fields change.
 //! - `detection`: the result for one reading. `detector`: all parts together. `explain`: the same,
 //!   step by step.
@@ -96,6 +97,7 @@ mod fields;
 mod forecast;
 mod grade;
 mod guard;
+mod label;
 mod level;
 mod model;
 mod named_config;
@@ -121,6 +123,7 @@ mod surprise;
 mod tail;
 mod tracker;
 mod value_table;
+mod verdicts;
 mod watch;
 mod window;
 
@@ -133,7 +136,7 @@ pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
 pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation};
-pub use guard::Label;
+pub use label::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;
 pub use standing::{FieldReport, FieldStanding, Remark, Standing};

@@ -16,6 +16,7 @@ use crate::scale::CALIBRATION_ROWS;
 use crate::steps::{StepRow, Steps};
 use crate::surprise::{MeasureHistories, Surprise, View, views};
 use crate::tracker::Tracker;
+use crate::verdicts::Verdicts;
 use crate::watch::Watch;
 
 /// The part of the steps' rarity that is added to the views', so that a greater step is rarer also
@@ -60,6 +61,9 @@ pub(crate) struct State {
     pub(crate) calibration: Calibration,
     pub(crate) onset: Onset,
     pub(crate) regime: Regime,
+    pub(crate) verdicts: Verdicts,
+    /// Labels that were applied since the state began.
+    pub(crate) labels: u64,
 }
 
 /// Scores of a reading, before the guard decides whether it is anomalous.
@@ -120,6 +124,8 @@ impl State {
             calibration: Calibration::default(),
             onset: Onset::default(),
             regime: Regime::default(),
+            verdicts: Verdicts::default(),
+            labels: 0,
         }
     }
 

@@ -54,8 +54,8 @@ fn a_label_ends_or_prolongs_an_open_anomaly() {
     for (label, goes_on) in [(Label::False, false), (Label::Maintenance, false), (Label::True, true)] {
         let (mut sensor, shift) = shifted(&accept_after(2), 30);
         let started = shift[0].event.as_ref().unwrap().started;
-        assert!(!sensor.detector.label(started - 1, label), "another anomaly's label");
-        assert!(sensor.detector.label(started, label));
+        assert_eq!(sensor.detector.label(started - 1, label), None, "another anomaly's label");
+        assert!(sensor.detector.label(started, label).is_some());
         let later = sensor.settle(300, 60.0);
         let ended =
             later[0].event.as_ref().is_some_and(|event| event.started == started && event.ended.is_some());
@@ -66,16 +66,15 @@ fn a_label_ends_or_prolongs_an_open_anomaly() {
 }
 
 #[test]
-fn a_label_counts_once() {
+fn labels_are_counted() {
     let (mut sensor, shift) = shifted(&accept_after(2), 30);
     let started = shift[0].event.as_ref().unwrap().started;
     let state = |sensor: &Sensor| sensor.detector.snapshot();
     let before = state(&sensor);
-    assert!(sensor.detector.label(started, Label::True));
-    let labelled = state(&sensor);
-    assert_ne!(labelled, before);
-    assert!(sensor.detector.label(started, Label::True));
-    assert_eq!(state(&sensor), labelled, "the same label again changes nothing");
+    assert!(sensor.detector.label(started, Label::True).is_some());
+    assert_ne!(state(&sensor), before);
+    assert_eq!(sensor.detector.label(started, Label::True), Some(2));
+    assert_eq!(sensor.detector.labels(), 2);
 }
 
 #[test]
@@ -142,4 +141,75 @@ fn maintenance_is_not_announced() {
     let detections = suppressed(serde_json::from_value(settings).unwrap());
     let first = detections.iter().position(|detection| detection.anomaly).unwrap();
     assert!((25..35).contains(&first), "{first}");
+}
+
+/// Returns a sensor with one reading per minute, and its readings of `times` bursts: five readings
+/// at `height` after 600 usual ones each.
+fn bursts(sensor: &mut Sensor, times: usize, height: f64) -> Vec<Detection> {
+    let burst = |_| {
+        let mut detections = sensor.settle(600, 20.0);
+        detections.extend(sensor.settle(5, height));
+        detections
+    };
+    (0..times).flat_map(burst).collect()
+}
+
+fn first_event(detections: &[Detection]) -> i64 {
+    detections.iter().find_map(|detection| detection.event.as_ref()).unwrap().started
+}
+
+#[test]
+fn what_people_call_a_false_alarm_does_not_come_again_and_worse_does() {
+    for (label, is_none) in [(Label::False, true), (Label::Maintenance, true), (Label::True, false)] {
+        let mut sensor = Sensor::new(&test_config(), "a");
+        sensor.settle(3_000, 20.0);
+        let first = bursts(&mut sensor, 1, 40.0);
+        // The label comes ten hours after the end of the anomaly.
+        sensor.settle(600, 20.0);
+        assert!(sensor.detector.label(first_event(&first), label).is_some());
+        let (again, lower) = (bursts(&mut sensor, 3, 40.0), bursts(&mut sensor, 1, 0.0));
+        assert_eq!(alarms(&again) == 0, is_none, "{label:?}");
+        assert!(alarms(&lower) > 0, "the other direction: {label:?}");
+        if is_none {
+            assert!(again.iter().any(|detection| detection.marks.suppressed && !detection.causes.is_empty()));
+            let worse = bursts(&mut sensor, 1, 60.0);
+            assert!(worse[600..].iter().any(|detection| detection.anomaly), "{label:?}");
+        }
+    }
+}
+
+/// Returns in how many of 40 bursts an anomaly was found, and how many alarms were raised outside of
+/// them, if the first burst has a label.
+fn found_of_forty(label: Option<Label>) -> (usize, usize) {
+    let mut sensor = Sensor::new(&test_config(), "a");
+    sensor.settle(3_000, 20.0);
+    let first = bursts(&mut sensor, 1, 40.0);
+    sensor.settle(100, 20.0);
+    if let Some(label) = label {
+        assert!(sensor.detector.label(first_event(&first), label).is_some());
+    }
+    let detections = bursts(&mut sensor, 40, 40.0);
+    let found = detections.chunks(605).filter(|burst| anomalous(&burst[600..]) > 0).count();
+    (found, alarms(&detections) - found)
+}
+
+#[test]
+fn a_recurrent_anomaly_that_is_true_stays_findable() {
+    let ((without, _), (with, others)) = (found_of_forty(None), found_of_forty(Some(Label::True)));
+    assert!(without < 30, "it has become usual: {without}");
+    assert_eq!(with, 40);
+    assert!(others <= 4, "one a day may be raised, for 17 days: {others}");
+}
+
+#[test]
+fn a_restored_detector_knows_what_people_said() {
+    let mut sensor = Sensor::new(&test_config(), "a");
+    sensor.settle(3_000, 20.0);
+    let first = bursts(&mut sensor, 1, 40.0);
+    sensor.settle(100, 20.0);
+    assert!(sensor.detector.label(first_event(&first), Label::False).is_some());
+    sensor.detector =
+        thicket_detector::Detector::restore("site/sensor", &test_config(), &sensor.detector.snapshot())
+            .unwrap();
+    assert_eq!(alarms(&bursts(&mut sensor, 2, 40.0)), 0);
 }

@@ -1,12 +1,22 @@
 //! The brokers of the configuration: the engine's sessions, and the connections of commands.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
 
 use thicket_actors::acknowledge::Redelivery;
-use thicket_actors::mqtt::MqttOptions;
+use thicket_actors::mqtt::{LEAST_ANNOUNCED, MqttOptions, announced_packet};
 use thicket_actors::source::{Broker, DecodeOptions, Severity, misfits};
 
+use thicket_store::complaints;
+use tokio::net::TcpStream;
+
 use crate::config::{BrokerConfig, Config, ConfigError, MessageConfig, MqttConfig};
+
+/// How long a connection to a broker may take while the engine waits for its stores.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time between two such connections.
+const CONNECT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Returns the brokers of the engine. `deployment` is the id of the deployment, from which a client
 /// id is made if the configuration has none.
@@ -34,7 +44,12 @@ pub(crate) fn engine_options(config: &Config, deployment: &str) -> Result<Vec<Mq
             ("", number) => format!("thicket-{deployment}-{number}"),
             (client_id, _) => client_id.to_owned(),
         };
-        Ok(MqttOptions { session_expiry: Some(broker.session_expiry), ..connection(broker, client_id)? })
+        let payloads = mqtt.subscriptions()?.into_iter().map(|subscription| subscription.max_payload_bytes);
+        Ok(MqttOptions {
+            session_expiry: Some(broker.session_expiry),
+            max_packet: announced_packet(payloads.max().unwrap_or_default()),
+            ..connection(broker, client_id)?
+        })
     };
     config.mqtt.iter().map(broker).collect()
 }
@@ -92,5 +107,27 @@ fn connection(broker: &BrokerConfig, client_id: String) -> Result<MqttOptions, C
         keep_alive: broker.keep_alive,
         session_expiry: None,
         max_in_flight: broker.max_in_flight,
+        max_packet: LEAST_ANNOUNCED,
     })
+}
+
+/// Logs which brokers cannot be reached, while the engine waits for its stores. Never returns.
+pub(crate) async fn name_missing(config: &Config) -> Infallible {
+    loop {
+        for mqtt in &config.mqtt {
+            let broker = mqtt.broker.label();
+            // An address without a valid form is reported when the broker is used.
+            let Ok(address) = mqtt.broker.address() else { continue };
+            let connecting = TcpStream::connect((address.host(), address.port()));
+            let error = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            };
+            if let Some(repeated) = complaints::due("reach the broker", &format!("{broker}: {error}")) {
+                tracing::warn!(error, broker, %address, repeated, "the broker cannot be reached; waiting for it, too");
+            }
+        }
+        tokio::time::sleep(CONNECT_INTERVAL).await;
+    }
 }

@@ -46,6 +46,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     metrics.build_info.with_label_values(&version).set(1);
     metrics.partitions.set(i64::from(config.queue.partitions));
     metrics.sensors_limit.set(config.sensors.max as i64);
+    metrics.field_name_limit_bytes.set(config.sensors.max_name_bytes as i64);
     metrics.detectors_limit.set(config.shards.max_detectors as i64);
     metrics.detector_memory_limit_bytes.set(config.shards.resolved_memory() as i64);
     reload::note_success(&metrics);
@@ -60,6 +61,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     let topology = tokio::select! {
         started = topology::start(config, &metrics, &exit, &watchdog) => started?,
         () = told_to_stop(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
+        never = brokers::name_missing(config) => match never {},
     };
     let notifier = notify::start(config, &topology, &metrics, &exit)?;
     phase.send_replace(Phase::Running);

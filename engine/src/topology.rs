@@ -127,10 +127,13 @@ impl Starter<'_> {
         let pool = postgres_pool(config.postgres.server(), READ_CONNECTIONS)?;
         let dead_letters = DeadLetterLog::default();
         let writer = |_| {
-            let (server, max_rows) = (config.postgres.server(), config.postgres.max_rows);
-            let dead_letters = dead_letters.clone();
-            let (options, metrics) =
-                (PostgresWriterOptions { server, max_rows, dead_letters }, metrics.clone());
+            let options = PostgresWriterOptions {
+                server: config.postgres.server(),
+                max_rows: config.postgres.max_rows,
+                dead_letters: dead_letters.clone(),
+                lease: config.shards.lease,
+            };
+            let metrics = metrics.clone();
             start_in_arbiter(arbiter, self.supervise("postgres_writer"), move |_| {
                 PostgresWriter::new(options, metrics)
             })
@@ -414,6 +417,8 @@ fn intake_limits(config: &Config) -> IntakeLimits {
         new_at_once: sensors.new_at_once,
         max_field_sets: sensors.max_field_sets,
         max_fields: sensors.max_fields,
+        max_name_bytes: sensors.max_name_bytes,
+        new_days_per_hour: sensors.new_days_per_hour,
     };
     IntakeLimits { admission, dead_letters_per_second: config.dead_letters.max_per_second }
 }

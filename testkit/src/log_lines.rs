@@ -25,12 +25,21 @@ pub const POSTGRES_AWAY: LogLine = LogLine::of("postgresql does not answer", "en
 pub const REDIS_AWAY: LogLine = LogLine::of("redis does not answer", "store/src/redis/connection.rs");
 /// The ingress connects to the broker again and again.
 pub const BROKER_AWAY: LogLine = LogLine::of("no connection to the broker", "actors/src/source/session.rs");
+/// A broker cannot be reached while the engine waits for its stores.
+pub const BROKER_MISSING: LogLine = LogLine::of("the broker cannot be reached", "engine/src/brokers.rs");
+/// Redis does not answer the questions of the engine.
+pub const REDIS_SILENT: LogLine = LogLine { text: "redis at ", source: None };
 /// Another client has the client id of the ingress.
 pub const CLIENT_ID_CONFLICT: LogLine =
     LogLine::of("another client uses the same client id", "actors/src/source/session.rs");
 /// The ingress waits for the lease of the subscription.
 pub const SUBSCRIPTION_HELD: LogLine =
     LogLine::of("another node holds the subscription", "actors/src/source/session.rs");
+/// Checkpoints make room for the log.
+pub const REDIS_SHORT: LogLine = LogLine::of(
+    "redis is short of memory for the log; evicting checkpoints",
+    "actors/src/checkpoint/budget.rs",
+);
 /// An append is retried.
 pub const APPEND_FAILED: LogLine = LogLine::of("append failed", "actors/src/queue/flush.rs");
 /// The newest entries of a log are older than those that Redis acknowledged.
@@ -60,7 +69,9 @@ pub const DEAD_LETTERS: LogLine =
 pub const PANIC: LogLine = LogLine { text: "panicked at", source: None };
 
 /// Every line.
-pub const ALL: [LogLine; 16] = [
+pub const ALL: [LogLine; 18] = [
+    BROKER_MISSING,
+    REDIS_SHORT,
     POSTGRES_AWAY,
     REDIS_AWAY,
     BROKER_AWAY,

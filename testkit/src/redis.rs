@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context as _;
 use fred::clients::Client;
 use fred::interfaces::{
     ClientLike as _, ConfigInterface as _, HashesInterface as _, KeysInterface as _, StreamsInterface as _,
@@ -97,6 +98,25 @@ impl RedisProbe {
         };
         let leases: Vec<String> = (0..self.partitions).map(lease).collect();
         Ok(self.client.del(leases).await?)
+    }
+
+    /// Fills the server with keys of another program, until a part of `maxmemory` is in use: so many
+    /// sixteenths.
+    pub async fn fill(&self, sixteenths: usize) -> anyhow::Result<()> {
+        for number in 0_usize.. {
+            let info: String = self.client.info(Some(InfoKind::Memory)).await?;
+            let bytes = |key: &str| -> anyhow::Result<usize> {
+                let text = info.lines().find_map(|line| line.strip_prefix(key));
+                Ok(text.context("a line of INFO memory")?.trim().parse()?)
+            };
+            if bytes("used_memory:")? >= bytes("maxmemory:")? / 16 * sixteenths {
+                break;
+            }
+            // The memory of a command counts, too, so each of them is small.
+            let key = format!("another-program:{number}");
+            self.client.set::<(), _, _>(key, vec![b'x'; 50_000].as_slice(), None, None, false).await?;
+        }
+        Ok(())
     }
 
     /// Deletes everything.

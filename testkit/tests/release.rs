@@ -42,6 +42,15 @@ impl Clone {
     fn read(&self, file: &str) -> String {
         std::fs::read_to_string(self.path.join(file)).unwrap()
     }
+
+    /// Commits an entry of the section "Unreleased", which is empty after a release.
+    fn name_a_change(&self) {
+        let heading = "## Unreleased\n";
+        let changes = self.read("CHANGELOG.md").replacen(heading, &format!("{heading}\n- A change.\n"), 1);
+        std::fs::write(self.path.join("CHANGELOG.md"), changes).unwrap();
+        let committed = self.run("git", &["commit", "--quiet", "--all", "--message", "A change"]);
+        assert!(committed.status.success(), "{}", said(&committed));
+    }
 }
 
 fn said(output: &Output) -> String {
@@ -54,6 +63,7 @@ fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
         thicket_testkit::skipped("the release", "these sources are no clone of a repository");
         return;
     };
+    clone.name_a_change();
     let head = clone.git(&["rev-parse", "HEAD"]);
     let changed = clone.path.join("changed");
     std::fs::write(&changed, "").unwrap();

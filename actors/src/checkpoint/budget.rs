@@ -1,8 +1,8 @@
 //! The budget of memory that checkpoints may take in Redis. The rest is the log's.
 //!
 //! Every node knows the memory of all checkpoints, since the scripts that write them keep an
-//! account in Redis. Beyond the budget, the checkpoints that are worth least are evicted: their
-//! detectors are restored from rows.
+//! account in Redis. Beyond the budget, and while Redis is short of memory, the checkpoints that are
+//! worth least are evicted: their detectors are restored from rows.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -45,6 +45,12 @@ fn is_short(memory: RedisMemory) -> bool {
     memory.limit > 0 && memory.used >= memory.limit / 8 * 7
 }
 
+/// Returns the bytes of checkpoints that the log needs while Redis is short of memory: then three
+/// quarters of it are in use. Another deployment, or another program, may have filled the rest.
+fn shortage(memory: RedisMemory) -> u64 {
+    if is_short(memory) { memory.used.saturating_sub(memory.limit / 4 * 3) } else { 0 }
+}
+
 /// The settings of the budget.
 #[derive(Clone, Copy, Debug)]
 pub struct BudgetOptions {
@@ -72,6 +78,8 @@ struct State {
     /// Memory of the checkpoints of each partition.
     partitions: Vec<u64>,
     is_short: bool,
+    /// The bytes of checkpoints that the log needs.
+    shortage: u64,
     /// No stored checkpoint that may be evicted is worth as little.
     floor: Option<f64>,
 }
@@ -81,10 +89,18 @@ impl State {
         self.partitions.iter().sum()
     }
 
-    /// Returns the bytes to free before `more` bytes are written.
-    fn excess(&self, more: u64) -> u64 {
+    /// Returns the bytes to free before `more` bytes are written, so that the checkpoints take at
+    /// most `most` bytes.
+    fn excess(&self, more: u64, most: u64) -> u64 {
         let used = self.used() + more;
-        if used > self.limit { used - (self.limit / 100 * LEFT_PERCENT).min(used) } else { 0 }
+        let beyond_limit =
+            if used > self.limit { used - (self.limit / 100 * LEFT_PERCENT).min(used) } else { 0 };
+        beyond_limit.max(used.saturating_sub(most))
+    }
+
+    /// Returns the bytes that the checkpoints may take with regard to other keys.
+    fn beside_others(&self) -> u64 {
+        if self.shortage > 0 { self.used().saturating_sub(self.shortage) } else { u64::MAX }
     }
 }
 
@@ -163,15 +179,24 @@ impl Budget {
         let server = self.store.server_memory().await?;
         let limit = checkpoint_budget(self.options.memory, server.limit);
         let partitions = self.store.memory(self.options.partitions).await?;
-        *self.state.borrow_mut() = Some(State { limit, partitions, is_short: is_short(server), floor: None });
+        let (is_short, shortage) = (is_short(server), shortage(server));
+        *self.state.borrow_mut() = Some(State { limit, partitions, is_short, shortage, floor: None });
         self.show();
         Ok(())
     }
 
-    /// Evicts checkpoints that are worth at most `worth`, if there is no room for `memory` bytes.
+    /// Evicts checkpoints that are worth at most `worth`, if there is no room for `memory` bytes, or
+    /// if Redis is short of memory.
     async fn evict(&self, memory: u64, worth: f64) -> Result<(), RedisError> {
+        // Redis may count memory as used for a while after it was freed.
+        let most = self.state.borrow().as_ref().map_or(u64::MAX, State::beside_others);
+        if most < u64::MAX
+            && let Some(repeated) = complaints::due("redis is short of memory", &"checkpoints")
+        {
+            tracing::warn!(repeated, "redis is short of memory for the log; evicting checkpoints");
+        }
         loop {
-            let excess = self.state.borrow().as_ref().map_or(0, |state| state.excess(memory));
+            let excess = self.state.borrow().as_ref().map_or(0, |state| state.excess(memory, most));
             if excess == 0 {
                 return Ok(());
             }
@@ -225,10 +250,23 @@ mod tests {
 
     #[test]
     fn an_eviction_frees_a_little_more_than_is_needed() {
-        let state = State { limit: 1_000, partitions: vec![400, 500], is_short: false, floor: None };
-        assert_eq!((state.excess(100), state.excess(101)), (0, 51));
+        let state =
+            State { limit: 1_000, partitions: vec![400, 500], is_short: false, shortage: 0, floor: None };
+        let most = state.beside_others();
+        assert_eq!((state.excess(100, most), state.excess(101, most)), (0, 51));
         let above = State { limit: 500, ..state };
-        assert_eq!(above.excess(0), 425);
+        assert_eq!(above.excess(0, most), 425);
+    }
+
+    #[test]
+    fn checkpoints_make_room_for_the_log_until_a_quarter_of_redis_is_free() {
+        let shortage = |used| shortage(RedisMemory { used, limit: 800 });
+        assert_eq!((shortage(699), shortage(700), shortage(800)), (0, 100, 200));
+        let state =
+            State { limit: 400, partitions: vec![50, 100], is_short: true, shortage: 100, floor: None };
+        assert_eq!(state.excess(0, state.beside_others()), 100);
+        let few = State { partitions: vec![50, 0], ..state };
+        assert_eq!(few.excess(0, few.beside_others()), 50, "all that may be evicted");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use thicket_schema::{Checkpoint, SensorName, Timestamp};
 use super::apply::{Applied, SensorTime};
 use super::restore::{Restoration, RestoreFacts};
 use crate::messages::{
-    ApplyLabel, BeginAgain, ClockReport, NotRestored, Reconfigure, Replay, Restore, Restored, Score, Scores,
-    Skip, Skipped, TakeCheckpoint,
+    ApplyLabel, BeginAgain, ClockReport, LabelPlace, NotRestored, Reconfigure, Replay, Restore, Restored,
+    Score, Scores, Skip, Skipped, TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
 use crate::time_order::TimeOrder;
@@ -174,11 +174,16 @@ impl Handler<Reconfigure> for DetectorActor {
 }
 
 impl Handler<ApplyLabel> for DetectorActor {
-    type Result = Option<u64>;
+    type Result = Option<LabelPlace>;
 
-    fn handle(&mut self, ApplyLabel { started, label }: ApplyLabel, _: &mut Context<Self>) -> Option<u64> {
+    fn handle(
+        &mut self,
+        ApplyLabel { started, label }: ApplyLabel,
+        _: &mut Context<Self>,
+    ) -> Option<LabelPlace> {
         let State { detector, .. } = self.state.as_mut()?;
-        detector.label(started.0, label).then(|| detector.seq())
+        let number = detector.label(started.0, label)?;
+        Some(LabelPlace { seq: detector.seq(), number })
     }
 }
 

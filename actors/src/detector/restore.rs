@@ -100,13 +100,14 @@ impl Restoration {
     }
 }
 
-/// Applies the labels that belong to the detector's present seq. Applying a label twice has no
-/// effect.
+/// Applies the labels that belong to the detector's present seq, and that it has not applied.
 fn apply_labels(detector: &mut Detector, labels: &[AppliedLabel]) {
     let seq = detector.seq();
     let first = labels.partition_point(|applied| applied.seq < seq);
     for applied in labels[first..].iter().take_while(|applied| applied.seq == seq) {
-        detector.label(applied.started.0, applied.label);
+        if applied.number > detector.labels() {
+            detector.label(applied.started.0, applied.label);
+        }
     }
 }
 

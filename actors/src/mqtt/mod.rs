@@ -23,4 +23,4 @@ mod v5;
 pub use address::{BrokerAddress, BrokerAddressError};
 pub use client::{Client, ConnectionGone, EventLoop, connect, open};
 pub use events::{Event, Failure, FailureKind, Message, Refusal};
-pub use options::{MqttOptions, Qos, Version, Versions};
+pub use options::{LEAST_ANNOUNCED, MqttOptions, Qos, Version, Versions, announced_packet};

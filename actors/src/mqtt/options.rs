@@ -5,10 +5,25 @@ use std::time::Duration;
 
 use super::address::BrokerAddress;
 
-/// The largest packet that MQTT allows, in bytes. The decoder enforces the payload limit. The MQTT
-/// library must not: it could only disconnect, and the broker would deliver the packet again
-/// without end. Neither may the broker: it drops messages that are larger than its client allows.
+/// The largest packet that MQTT allows, in bytes. With MQTT 3.1.1, a client cannot announce a
+/// limit. The library must not enforce one: it could only disconnect, and the broker would deliver
+/// the packet again without end.
 pub(super) const LARGEST_PACKET: u32 = 268_435_460;
+
+/// The least limit of a packet that is announced to a broker, in bytes: 16 MiB, what the shipped
+/// broker accepts of devices, and room for topic and properties. A message beyond the limit of
+/// payloads is a dead letter. The broker drops a message beyond this limit: without it, one message
+/// could take 256 MiB of memory, and would come again after a crash.
+pub const LEAST_ANNOUNCED: u32 = (16 << 20) + PACKET_ROOM;
+/// Room for the topic and the properties of a packet, in bytes.
+const PACKET_ROOM: u32 = 1 << 20;
+
+/// Returns the limit of a packet to announce, if the largest payload of a reading has this many
+/// bytes.
+pub fn announced_packet(largest_payload: usize) -> u32 {
+    let payload = u32::try_from(largest_payload).unwrap_or(u32::MAX);
+    payload.saturating_add(PACKET_ROOM).clamp(LEAST_ANNOUNCED, LARGEST_PACKET)
+}
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +93,8 @@ pub struct MqttOptions {
     /// Maximum number of messages that are received and not in the log yet. With MQTT 5, the broker
     /// sends no more.
     pub max_in_flight: u32,
+    /// The largest packet that a broker of MQTT 5 may send, in bytes. It drops larger messages.
+    pub max_packet: u32,
 }
 
 /// Without the password.
@@ -89,5 +106,18 @@ impl fmt::Debug for MqttOptions {
             .field("versions", &self.versions)
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_may_send_every_payload_that_is_read_and_every_packet_that_the_shipped_broker_accepts() {
+        assert_eq!(announced_packet(65_536), LEAST_ANNOUNCED);
+        let payload = 100 << 20;
+        assert!(announced_packet(payload) as usize > payload);
+        assert_eq!(announced_packet(usize::MAX), LARGEST_PACKET);
     }
 }

@@ -9,7 +9,7 @@ use rumqttc::v5::{ConnectionError, StateError};
 
 use super::address::{BrokerAddress, BrokerAddressError};
 use super::events::{Event, Failure, FailureKind, Message, Refusal};
-use super::options::{LARGEST_PACKET, MqttOptions, Qos};
+use super::options::{MqttOptions, Qos};
 use super::reasons;
 
 /// The shortest interval of pings that the library allows.
@@ -25,7 +25,7 @@ pub(super) fn options(options: &MqttOptions) -> Result<rumqttc::v5::MqttOptions,
     let mut properties = ConnectProperties::new();
     properties.session_expiry_interval = Some(options.session_expiry.map_or(0, seconds));
     properties.receive_maximum = Some(u16::try_from(options.max_in_flight.max(1)).unwrap_or(u16::MAX));
-    properties.max_packet_size = Some(LARGEST_PACKET);
+    properties.max_packet_size = Some(options.max_packet);
     properties.topic_alias_max = Some(0);
     let mut mqtt = rumqttc::v5::MqttOptions::new(&options.client_id, address.server(), address.port());
     mqtt.set_transport(address.transport()?)

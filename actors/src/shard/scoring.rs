@@ -19,7 +19,9 @@ use super::partitions::{Partition, Partitions};
 use super::poison_search::{DEATHS, SuspectRange};
 use super::suspect_log::SuspectLog;
 use crate::detector::DetectorConfigs;
-use crate::messages::{ApplyLabel, BeginAgain, ClockReport, DeleteCheckpoint, Quarantine, ScoreOutcome};
+use crate::messages::{
+    ApplyLabel, BeginAgain, ClockReport, DeleteCheckpoint, LabelPlace, Quarantine, ScoreOutcome,
+};
 use crate::time_order::Place;
 
 /// The score outcomes of the readings of one sensor, and the configuration of the detector.
@@ -246,8 +248,9 @@ impl Scorer {
         let Found::Detector(cached) = self.detector(range.partition, sensor).await? else { return Ok(None) };
         // The detector must not be evicted before the label is committed.
         self.detectors.touch(sensor, range.to);
-        let seq = cached.detector.send(ApplyLabel { started, label }).await.ok().flatten();
-        Ok(seq.map(|seq| AppliedLabel { sensor: sensor.id(), seq, started, label }))
+        let place = cached.detector.send(ApplyLabel { started, label }).await.ok().flatten();
+        let sensor = sensor.id();
+        Ok(place.map(|LabelPlace { seq, number }| AppliedLabel { sensor, seq, number, started, label }))
     }
 
     /// Does a person's request about a sensor. Its rows change with the commit of the range.

@@ -3,6 +3,7 @@
 //! log as a dead letter. No I/O: `registry` reads what is stored and what is in the log.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use thicket_schema::{FieldSet, Reading, Reason, SensorName};
@@ -13,13 +14,13 @@ const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
 /// Readings that are not older make the tables of their days without a limit.
 const PAST: i64 = 2 * DAY;
-/// Tables of past days that one sensor may make within an hour.
-const NEW_DAYS: u8 = 2;
 /// How long a sensor stays known that is not stored and sends nothing: its readings may wait in the
 /// log while PostgreSQL is away.
 const UNSTORED: i64 = DAY;
-/// Maximum size of the names of all field sets, in bytes.
-const MAX_NAME_BYTES: usize = 64 * 1_024 * 1_024;
+/// The names of one sensor's sets take at most this part of the bound on all names.
+const SENSOR_PART: usize = 512;
+/// Size of the longest names of a message with 64 fields, in bytes. Each sensor may have so many.
+const LARGEST_SET: usize = 64 * FieldSet::MAX_NAME_BYTES;
 
 /// How many sensors there may be, and of how many shapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,11 @@ pub struct AdmissionLimits {
     pub max_field_sets: usize,
     /// Maximum number of different fields of a sensor.
     pub max_fields: usize,
+    /// Maximum size of the names of all different sets of fields, in bytes. Each sensor has its part
+    /// of as many bytes again, so that no sensor can use up the names of the others.
+    pub max_name_bytes: usize,
+    /// Tables of past days that one sensor may make within an hour.
+    pub new_days_per_hour: u32,
 }
 
 /// Why a reading is refused.
@@ -57,10 +63,37 @@ pub(super) struct Stored {
 struct Known {
     name: Arc<str>,
     field_sets: Vec<i64>,
+    /// The names in its field sets; `None` until a new set is decided on.
+    names: Option<Names>,
     /// When it last sent a reading; `None` if it is stored.
     admitted: Option<i64>,
     /// The hour in which it last made tables of past days, and how many.
-    new_days: (i64, u8),
+    new_days: (i64, u32),
+}
+
+/// The names in the field sets of one sensor.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    /// The hashes of the different names, in ascending order. They are made with a random key, so
+    /// that no device can choose names with the same hash.
+    hashes: Vec<u64>,
+    /// Size of the names of each set, in bytes.
+    bytes: usize,
+}
+
+impl Names {
+    fn add(&mut self, fields: &FieldSet, hasher: &RandomState) {
+        self.hashes.extend(fields.names().iter().map(|name| hasher.hash_one(name)));
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        self.bytes += name_bytes(fields);
+    }
+
+    /// Returns the number of different names with the names of another set.
+    fn with(&self, fields: &FieldSet, hasher: &RandomState) -> usize {
+        let is_new = |name: &&String| self.hashes.binary_search(&hasher.hash_one(name)).is_err();
+        self.hashes.len() + fields.names().iter().filter(is_new).count()
+    }
 }
 
 /// The sensors, field sets and days that are known.
@@ -70,6 +103,7 @@ pub(super) struct Admission {
     sensors: HashMap<i64, Known>,
     field_sets: HashMap<i64, FieldSet>,
     name_bytes: usize,
+    hasher: RandomState,
     days: BTreeSet<i32>,
     /// New sensors that may come now, in millionths, and when the number was last raised.
     tokens: (i64, i64),
@@ -83,6 +117,7 @@ impl Admission {
             sensors: HashMap::new(),
             field_sets: HashMap::new(),
             name_bytes: 0,
+            hasher: RandomState::new(),
             days: BTreeSet::new(),
             tokens,
         }
@@ -94,9 +129,17 @@ impl Admission {
         self.sensors.len()
     }
 
-    /// Takes over what is stored. Forgets sensors that are not stored and have sent nothing lately.
+    /// Returns the size of the names of all field sets, in bytes.
+    pub(super) const fn name_bytes(&self) -> usize {
+        self.name_bytes
+    }
+
+    /// Takes over what is stored. Forgets sensors that are not stored and have sent nothing lately,
+    /// and field sets that are not stored and that no sensor has.
     pub(super) fn refresh(&mut self, stored: Stored, now: i64) {
         let mut before = std::mem::take(&mut self.sensors);
+        let mut sets_before = std::mem::take(&mut self.field_sets);
+        self.name_bytes = 0;
         for fields in &stored.field_sets {
             self.remember(fields);
         }
@@ -110,10 +153,15 @@ impl Admission {
             field_sets.sort_unstable();
             field_sets.dedup();
             let name = name.as_str().into();
-            self.sensors.insert(id, Known { name, field_sets, admitted: None, new_days });
+            self.sensors.insert(id, Known { name, field_sets, names: None, admitted: None, new_days });
         }
         before.retain(|_, known| known.admitted.is_some_and(|admitted| now - admitted < UNSTORED));
         self.sensors.extend(before);
+        let ids = self.sensors.values().flat_map(|known| &known.field_sets);
+        let waiting: Vec<FieldSet> = ids.filter_map(|id| sets_before.remove(id)).collect();
+        for fields in &waiting {
+            self.remember(fields);
+        }
         self.days.extend(stored.days);
     }
 
@@ -162,11 +210,15 @@ impl Admission {
         let known = self.sensors.entry(sensor.id().0).or_insert_with(|| Known {
             name: sensor.as_str().into(),
             field_sets: Vec::new(),
+            names: None,
             admitted: Some(now),
             new_days: (0, 0),
         });
         if &*known.name == sensor.as_str() && !known.field_sets.contains(&fields.id()) {
             known.field_sets.push(fields.id());
+            if let Some(names) = &mut known.names {
+                names.add(fields, &self.hasher);
+            }
         }
         known
     }
@@ -197,16 +249,11 @@ impl Admission {
     }
 
     /// Refuses fields whose id is that of other fields, and new fields beyond the limits.
-    fn check_fields(&self, reading: &Reading) -> Result<(), Refusal> {
+    fn check_fields(&mut self, reading: &Reading) -> Result<(), Refusal> {
         let (name, fields) = (&reading.sensor, &reading.fields);
         let stored = self.field_sets.get(&fields.id());
         check(stored.is_none_or(|stored| stored == fields), Reason::SensorIdTaken, || {
             format!("the id of the fields of {name} is that of other fields; rename a field")
-        })?;
-        check(stored.is_some() || self.name_bytes < MAX_NAME_BYTES, Reason::TooManyShapes, || {
-            format!(
-                "the fields of {name} are new, and the names of all sets of fields have {MAX_NAME_BYTES} bytes"
-            )
         })?;
         let of_sensor = self.sensors.get(&name.id().0).map_or(&[][..], |known| &known.field_sets);
         if of_sensor.contains(&fields.id()) {
@@ -218,25 +265,66 @@ impl Admission {
                 "{name} has sent {max_field_sets} different sets of fields already (sensors.max_field_sets)"
             )
         })?;
-        let sets = of_sensor.iter().filter_map(|id| self.field_sets.get(id)).chain([fields]);
-        let union: BTreeSet<&String> = sets.flat_map(FieldSet::names).collect();
-        check(union.len() <= max_fields, Reason::TooManyShapes, || {
-            format!("{name} would have {} different fields (sensors.max_fields is {max_fields})", union.len())
+        let is_stored = stored.is_some();
+        let (count, bytes) = self.names_with(reading);
+        check(count <= max_fields, Reason::TooManyShapes, || {
+            format!("{name} would have {count} different fields (sensors.max_fields is {max_fields})")
+        })?;
+        if is_stored { Ok(()) } else { self.check_names(reading, bytes) }
+    }
+
+    /// Returns how many different fields the sensor of a reading would have with the reading, and
+    /// the size of the names of its field sets, in bytes.
+    fn names_with(&mut self, reading: &Reading) -> (usize, usize) {
+        let fields = &reading.fields;
+        let Some(known) = self.sensors.get_mut(&reading.sensor.id().0) else {
+            return (fields.len(), name_bytes(fields));
+        };
+        // Kept, since a device can send a new set with each message.
+        let names = known.names.get_or_insert_with(|| {
+            let mut names = Names::default();
+            for fields in known.field_sets.iter().filter_map(|id| self.field_sets.get(id)) {
+                names.add(fields, &self.hasher);
+            }
+            names
+        });
+        (names.with(fields, &self.hasher), names.bytes + name_bytes(fields))
+    }
+
+    /// Refuses new names beyond the bound on all names, of which each sensor has its part. `bytes`
+    /// is the size of the names of the sensor with the new ones.
+    fn check_names(&self, reading: &Reading, bytes: usize) -> Result<(), Refusal> {
+        let (name, AdmissionLimits { max_name_bytes, max_sensors, .. }) = (&reading.sensor, self.limits);
+        let part = max_name_bytes / max_sensors.max(1);
+        if bytes <= part {
+            return Ok(());
+        }
+        let most = (max_name_bytes / SENSOR_PART).max(LARGEST_SET);
+        check(bytes <= most, Reason::TooManyShapes, || {
+            format!(
+                "the names in the sets of fields of {name} would have {bytes} bytes, and one sensor may have {most}: a {SENSOR_PART}th of sensors.max_name_bytes"
+            )
+        })?;
+        let all = self.name_bytes + name_bytes(&reading.fields);
+        check(all <= max_name_bytes, Reason::TooManyShapes, || {
+            format!(
+                "the fields of {name} are new, and the names of all sets of fields would have {all} bytes (sensors.max_name_bytes is {max_name_bytes})"
+            )
         })
     }
 
     /// Refuses a past day without a table if the sensor has made enough of them in this hour.
     /// Returns how many it has made with this reading.
-    fn check_day(&self, reading: &Reading, is_past_day: bool, hour: i64) -> Result<(i64, u8), Refusal> {
-        let name = &reading.sensor;
+    fn check_day(&self, reading: &Reading, is_past_day: bool, hour: i64) -> Result<(i64, u32), Refusal> {
+        let (name, most) = (&reading.sensor, self.limits.new_days_per_hour);
         let before = self.sensors.get(&name.id().0).map_or((hour, 0), |known| known.new_days);
         if !is_past_day {
             return Ok(before);
         }
         let made = if before.0 == hour { before.1 } else { 0 };
-        check(made < NEW_DAYS, Reason::TooManyDays, || {
+        check(made < most, Reason::TooManyDays, || {
             format!(
-                "no other reading is of the day of {}, and {name} has been the first on {NEW_DAYS} past days within the hour",
+                "no other reading is of the day of {}, and {name} has been the first on {most} past days within the hour (sensors.new_days_per_hour)",
                 reading.ts
             )
         })?;
@@ -245,10 +333,15 @@ impl Admission {
 
     fn remember(&mut self, fields: &FieldSet) {
         if !self.field_sets.contains_key(&fields.id()) {
-            self.name_bytes += fields.names().iter().map(String::len).sum::<usize>();
+            self.name_bytes += name_bytes(fields);
             self.field_sets.insert(fields.id(), fields.clone());
         }
     }
+}
+
+/// Returns the size of the names of a field set, in bytes.
+fn name_bytes(fields: &FieldSet) -> usize {
+    fields.names().iter().map(String::len).sum()
 }
 
 fn check(is_admitted: bool, reason: Reason, detail: impl FnOnce() -> String) -> Result<(), Refusal> {

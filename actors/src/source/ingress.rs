@@ -92,7 +92,8 @@ impl MqttIngress {
         // The decoders of all brokers have the same number.
         let partitions = brokers.first().map_or(0, |broker| broker.decode.partitions);
         let log = LogReader::new(redis.clone(), redis.clone(), names.clone());
-        let registry = Rc::new(Registry::new(pool.clone(), log, partitions, limits));
+        let name_bytes = metrics.field_name_bytes.clone();
+        let registry = Rc::new(Registry::new(pool.clone(), log, partitions, limits, name_bytes));
         let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use prometheus::IntGauge;
 use thicket_schema::{DeadLetter, FieldSet, Item, PartitionId, Position, Record, SensorName};
 use thicket_store::complaints;
 use thicket_store::postgres::{PostgresPool, StoreError, read_registry, read_renames};
@@ -61,10 +62,18 @@ pub(super) struct Registry {
     log_read: Cell<Option<u64>>,
     /// The takeover after which PostgreSQL was last read.
     loaded: Cell<Option<u64>>,
+    /// Size of the names of all field sets.
+    name_bytes: IntGauge,
 }
 
 impl Registry {
-    pub(super) fn new(pool: PostgresPool, log: LogReader, partitions: u16, limits: IntakeLimits) -> Self {
+    pub(super) fn new(
+        pool: PostgresPool,
+        log: LogReader,
+        partitions: u16,
+        limits: IntakeLimits,
+        name_bytes: IntGauge,
+    ) -> Self {
         Self {
             pool,
             log,
@@ -75,6 +84,7 @@ impl Registry {
             takeovers: Cell::new(0),
             log_read: Cell::new(None),
             loaded: Cell::new(None),
+            name_bytes,
         }
     }
 
@@ -131,7 +141,9 @@ impl Registry {
                 let name = |(name, sets): (String, _)| Some((SensorName::new(&name).ok()?, sets));
                 let sensors = stored.sensors.into_iter().filter_map(name).collect();
                 let stored = Stored { sensors, field_sets: stored.field_sets, days: stored.days };
-                self.admission.borrow_mut().refresh(stored, Utc::now().timestamp_micros());
+                let mut admission = self.admission.borrow_mut();
+                admission.refresh(stored, Utc::now().timestamp_micros());
+                self.name_bytes.set(admission.name_bytes() as i64);
                 self.loaded.set(Some(takeover));
             }
             Err(error) => {
@@ -185,5 +197,6 @@ impl Registry {
                 letters.apply(letter, record.received);
             }
         }
+        self.name_bytes.set(admission.name_bytes() as i64);
     }
 }

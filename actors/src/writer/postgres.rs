@@ -34,6 +34,8 @@ pub struct PostgresWriterOptions {
     pub max_rows: usize,
     /// Where dead letters are logged. The writers of a node share it.
     pub dead_letters: DeadLetterLog,
+    /// How long a lease on a partition lasts without renewal.
+    pub lease: Duration,
 }
 
 /// Commits batches. All waiting batches go into one transaction, up to a number of rows. So a slow
@@ -139,6 +141,7 @@ struct Committer {
     metrics: Metrics,
     dead_letters: DeadLetterLog,
     session: WriteSession,
+    lease: Duration,
     pace: Pace,
 }
 
@@ -148,7 +151,8 @@ impl Committer {
             server: options.server.clone(),
             metrics: metrics.clone(),
             dead_letters: options.dead_letters.clone(),
-            session: WriteSession::default(),
+            session: WriteSession::with_lease(options.lease),
+            lease: options.lease,
             pace: Pace::new(options.max_rows),
         }
     }
@@ -185,7 +189,7 @@ impl Committer {
                     }
                 }
             }
-            self.session = WriteSession::default();
+            self.session = WriteSession::with_lease(self.lease);
             backoff.wait().await;
         }
         drop(wait);

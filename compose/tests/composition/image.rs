@@ -62,7 +62,8 @@ fn the_image_is_compiled_from_the_sources_that_are_there() {
 
 #[test]
 fn scripts_can_be_run() {
-    for script in ["install-servers", "build", "postgres/users.sh", "tests/docker/compose-test"] {
+    for script in ["install-servers", "passwords", "build", "postgres/users.sh", "tests/docker/compose-test"]
+    {
         let mode = fs::metadata(folder().join(Path::new(script))).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script}");
     }

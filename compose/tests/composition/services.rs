@@ -89,6 +89,12 @@ fn every_image_is_pinned() {
     let version = format!("org.opencontainers.image.version=\"{}\"", env!("CARGO_PKG_VERSION"));
     assert!(dockerfile.contains(&version), "the label of the version");
     let mut stages = BTreeSet::new();
+    let (engine, loadtest) = dockerfile.split_once("\nFROM engine AS loadtest\n").unwrap();
+    let loads =
+        |text: &str| text.lines().any(|line| line.starts_with("COPY") && line.contains("thicket-loadtest"));
+    assert!(loads(loadtest) && !loads(engine), "the load test is in its own target only");
+    assert!(loadtest.trim_end().ends_with("\nFROM engine"), "the engine's image is the default target");
+    assert_eq!(composition()["services"]["migrate"]["build"]["target"], "loadtest");
     for line in dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")) {
         let (image, stage) = line.split_once(" AS ").unwrap_or((line, ""));
         if !stages.contains(image) {

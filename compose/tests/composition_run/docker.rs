@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 /// The image of helper containers. The composition's own image is made of it, so it is there.
-const HELPER: &str = "debian:12.14-slim";
+const HELPER: &str = "debian:12.15-slim";
 
 /// Runs `docker` and returns its standard output. Panics, with what it printed, if it fails.
 pub(crate) fn docker<I: AsRef<str>>(arguments: impl IntoIterator<Item = I>) -> String {

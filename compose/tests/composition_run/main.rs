@@ -42,7 +42,9 @@ fn the_composition_lives() {
         project.up();
         project.wait_until_well();
     });
-    step("first reading of the README becomes a row", || steps::a_reading_becomes_a_row(&project));
+    step("the README's lines for containers show the first reading", || {
+        steps::a_reading_becomes_a_row(&project);
+    });
     step("no container has rights that it does not need", || steps::rights_are_few(&project));
     step("the history of the demo is stored", || steps::the_history_is_stored(&project));
     let asked = step("every panel's query is answered", || steps::panels_answer(&project));
@@ -72,4 +74,5 @@ fn the_composition_lives() {
     step("the ledger balances, and there are no dead letters", || steps::nothing_is_missing(&project));
     drop(witness);
     step("users and passwords (secure.yaml)", || steps::with_users(&mut project));
+    step("TLS in thicket.toml: healthy", || steps::with_tls_in_the_configuration(&project));
 }

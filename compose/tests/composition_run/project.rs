@@ -53,11 +53,6 @@ impl Project {
             ("ALERTMANAGER_PORT", alertmanager_port.to_string()),
             ("GRAFANA_PORT", grafana_port.to_string()),
             ("COMPOSE_PROFILES", "demo".to_owned()),
-            ("MQTT_ENGINE_PASSWORD", "one1".to_owned()),
-            ("MQTT_REPLAY_PASSWORD", "two2".to_owned()),
-            ("MQTT_DEVICES", "kitchen:three3 hall:four4".to_owned()),
-            ("REDIS_PASSWORD", "five5".to_owned()),
-            ("GRAFANA_ADMIN_PASSWORD", "six6".to_owned()),
         ];
         Self {
             name: format!("thicket-run-{}", std::process::id()),
@@ -82,6 +77,21 @@ impl Project {
     /// Returns whether the file beside the settings is as private as it was.
     pub(crate) fn keeps_its_key(&self) -> bool {
         fs::metadata(self.folder.path().join(KEY)).unwrap().permissions().mode() & 0o777 == 0o600
+    }
+
+    /// Returns the copy of the repository's root.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs lines of a shell in the root, as a reader of the documents does. Only `up` does not build.
+    pub(crate) fn shell(&self, lines: &str) -> Output {
+        const UP: &str = "docker() { if [ \"$2\" = up ]; then command docker compose up --no-build --quiet-pull \"${@:3}\"; \
+                          else command docker \"$@\"; fi; }";
+        let mut command = Command::new("bash");
+        command.args(["-euc", &format!("{UP}\n{lines}")]).current_dir(self.root()).stdin(Stdio::null());
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command.envs(environment).env("COMPOSE_PROJECT_NAME", &self.name).output().unwrap()
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -230,7 +240,7 @@ impl Project {
         });
     }
 
-    /// Publishes one message from within the broker's container, as the README does.
+    /// Publishes one message from within the broker's container.
     pub(crate) fn publish(&self, topic: &str, message: &str, login: &[&str]) -> bool {
         let client = ["exec", "-T", "mosquitto", "mosquitto_pub", "-q", "1", "-t", topic, "-m", message];
         self.try_compose(&[&client[..], login].concat()).status.success()

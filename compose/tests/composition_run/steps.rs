@@ -3,6 +3,7 @@
 use std::{
     env,
     net::TcpListener,
+    process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -40,10 +41,15 @@ pub(crate) fn a_taken_port_is_named(project: &Project) {
     drop(taken);
 }
 
+/// Runs the lines of the README as they are written. On a busy machine, a second is ten.
 pub(crate) fn a_reading_becomes_a_row(project: &Project) {
-    assert!(project.publish("sensors/kitchen", r#"{"temperature":21.5}"#, &[]));
-    let rows = "SELECT count(*) FROM reading_values WHERE sensor = 'kitchen' AND field = 'temperature'";
-    project.until("the reading is a row", || project.sql(rows) == "1");
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut lines = blocks.filter(|lines| lines.starts_with("export COMPOSE_FILE"));
+    let lines = format!("sleep() {{ command sleep \"${{1}}0\"; }}\n{}", lines.next().unwrap());
+    let output = project.shell(&lines);
+    let said = shown(&output);
+    assert!(output.status.success() && said.contains("kitchen | ") && said.contains("21.5"), "{said}");
 }
 
 /// Checks the processes, and not only the settings: user, capabilities, root file system.
@@ -248,9 +254,16 @@ pub(crate) fn nothing_is_missing(project: &Project) {
     assert!(letters.is_empty(), "{letters}\n{said}");
 }
 
-/// Starts the same volumes with secure.yaml: who may publish, and where to.
+/// Starts the same volumes with secure.yaml, as compose/README.md says: who may publish, and where
+/// to.
 pub(crate) fn with_users(project: &mut Project) {
+    let root = project.root().to_owned();
+    assert!(Command::new(root.join("compose/passwords")).status().unwrap().success());
+    std::fs::write(root.join("compose/secrets/mosquitto/devices"), "kitchen:three3\nhall:four4\n").unwrap();
     project.add_file("secure.yaml");
+    project.compose(&["up", "--detach", "--no-build", "--quiet-pull", "postgres"]);
+    project.until("PostgreSQL is healthy", || project.one("postgres").is_well());
+    project.compose(&["exec", "-T", "postgres", "bash", "/docker-entrypoint-initdb.d/10-users.sh"]);
     project.up();
     project.wait_until_well();
     project.wait_until_flowing();
@@ -264,7 +277,28 @@ pub(crate) fn with_users(project: &mut Project) {
     project.publish("sensors/hall/door", r#"{"open":1}"#, &kitchen);
     let sensors = "SELECT sensor FROM sensor_status WHERE sensor ~ '^(kitchen|hall)/' ORDER BY 1";
     project.until("the reading of the device is a row", || project.sql(sensors) == "kitchen/oven");
+    let secret = std::fs::read_to_string(root.join("compose/secrets/mosquitto/engine")).unwrap();
+    for container in project.containers() {
+        let inspected = docker(["inspect", &container.id]);
+        assert!(!inspected.contains(&secret), "{}", container.service);
+    }
     let redis = ["exec", "-T", "redis", "redis-cli", "KEYS", "*"];
     let said = shown(&project.try_compose(&redis));
     assert!(said.contains("NOAUTH"), "{said}");
+}
+
+/// Gives the engine's HTTP server a certificate in thicket.toml, as docs/tls.md shows: the health check
+/// must find it.
+pub(crate) fn with_tls_in_the_configuration(project: &Project) {
+    let settings = project.root().join("compose/thicket");
+    let make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=engine -keyout engine.key -out engine.pem \
+                && chmod 644 engine.key engine.pem \
+                && printf '\\n[http.tls]\\ncert = \"/etc/thicket/engine.pem\"\\nkey = \"/etc/thicket/engine.key\"\\n' >>thicket.toml";
+    let made = Command::new("sh").args(["-euc", make]).current_dir(settings).output().unwrap();
+    assert!(made.status.success(), "{}", shown(&made));
+    project.compose(&["restart", "engine"]);
+    project.wait_until_well();
+    let ready = project.try_compose(&["exec", "-T", "engine", "thicket", "ready"]);
+    assert!(ready.status.success(), "{}", shown(&ready));
+    assert!(readiness(&project.one("engine")).is_empty(), "the engine answers without TLS");
 }

@@ -23,7 +23,9 @@ pub(super) async fn listing(root: &Path) -> BTreeSet<String> {
         add_command(&mut lines, &name, inner);
     }
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    add_metrics(&mut lines, &read("actors/src/metrics.rs"));
+    for file in ["actors/src/metrics.rs", "actors/src/metrics/notifications.rs"] {
+        add_metrics(&mut lines, &read(file));
+    }
     for file in ["engine/src/http.rs", "engine/src/anomalies/api.rs"] {
         add_routes(&mut lines, file, &read(file));
     }
@@ -96,12 +98,23 @@ fn add_metrics(lines: &mut BTreeSet<String>, source: &str) {
             else {
                 continue;
             };
-            let labels = call.rsplit_once("&[").map_or("", |(_, labels)| labels);
+            let labels = labels(call, &source);
             let labels: Vec<&str> = labels.split('"').skip(1).step_by(2).collect();
             let kind = kind.trim_start_matches("float_").trim_end_matches('s');
             lines.insert(format!("metric thicket_{name} {kind} {}", labels.join(" ")).trim_end().to_owned());
         }
     }
+}
+
+/// Returns the source of the labels in a call: its last argument, or the value of the variable
+/// that is its last argument.
+fn labels<'a>(call: &'a str, source: &'a str) -> &'a str {
+    if let Some((_, labels)) = call.rsplit_once("&[") {
+        return labels;
+    }
+    let last = call.trim_end().trim_end_matches(',').rsplit(char::is_whitespace).next().unwrap_or_default();
+    let value = source.split_once(&format!("let {last} = &["));
+    value.and_then(|(_, rest)| rest.split(']').next()).unwrap_or_default()
 }
 
 /// Adds every route of the HTTP server.
@@ -116,6 +129,13 @@ fn add_routes(lines: &mut BTreeSet<String>, file: &str, source: &str) {
             "http {below}{path} {}",
             method.unwrap_or("?").trim_end_matches("()").to_uppercase()
         ));
+    }
+    for call in source.split("resource(\"").skip(1) {
+        let (path, rest) = call.split_once('"').unwrap();
+        let methods = rest.lines().next().unwrap_or_default().split('.').skip(1);
+        for method in methods.filter_map(|method| method.split_once('(')) {
+            lines.insert(format!("http {below}{path} {}", method.0.to_uppercase()));
+        }
     }
 }
 

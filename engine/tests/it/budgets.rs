@@ -63,6 +63,35 @@ async fn checkpoints_that_fill_redis_make_room_for_the_log_and_change_no_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_make_room_for_the_log_if_another_program_fills_redis() {
+    const MEMORY: &str = "thicket_checkpoint_memory_bytes";
+    let samples = samples();
+    let expected = undisturbed(config(), &samples, 90).await;
+    let env = start(config()).await;
+    limit(&env, "16mb").await;
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    samples.deliver(&publisher, 0..60).await;
+    env.until_accounted(samples.records(60)).await;
+    assert!(engine.terminate().await.success());
+
+    let engine = env.engine().await;
+    engine.until_metric(MEMORY, 2_000_000.0).await;
+    let before = engine.metric(MEMORY).await;
+    let redis = env.redis().await;
+    redis.fill(15).await.unwrap();
+    // From fifteen sixteenths to three quarters: three megabytes, or all checkpoints.
+    engine.until_metric("thicket_checkpoints_evicted_total", 20.0).await;
+    engine.until_logged(log_lines::REDIS_SHORT).await;
+    samples.deliver(&publisher, 60..90).await;
+    env.until_accounted(samples.records(90)).await;
+    assert!(engine.metric("thicket_append_failures_total").await < 0.5);
+    assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5);
+    println!("checkpoints: {before} bytes before, {} after", engine.metric(MEMORY).await);
+    env.snapshot().await.assert_same(&expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn checkpoints_of_forgotten_sensors_are_deleted() {
     let samples = Samples::new("mic-", 4, now_seconds() - 100);
     let env = start(config()).await;

@@ -43,7 +43,7 @@ impl Deployment {
     /// Runs lines of a shell that finds the deployment.
     pub(crate) fn shell(&self, lines: &str) -> Output {
         let lines = format!("eval \"$(thicket up --env)\"\n{lines}");
-        let mut command = shell(&lines);
+        let mut command = shell_with(&self.binary, &lines);
         command.env("THICKET_DATA", &self.data).output().unwrap()
     }
 
@@ -73,9 +73,13 @@ impl Drop for Deployment {
     }
 }
 
-/// A shell that finds this binary as `thicket`.
+/// A shell that finds the binary under test as `thicket`.
 pub(crate) fn shell(lines: &str) -> Command {
-    let binaries = Path::new(BINARY).parent().unwrap();
+    shell_with(BINARY, lines)
+}
+
+fn shell_with(binary: &str, lines: &str) -> Command {
+    let binaries = Path::new(binary).parent().unwrap();
     let path = std::env::var("PATH").unwrap();
     let mut command = Command::new("bash");
     command.args(["-euc", lines]).env("PATH", format!("{}:{path}", binaries.display()));

@@ -231,3 +231,39 @@ async fn slow_clients_leave_the_metrics_and_the_stores_alone() {
     env.until_scored(2).await;
     engine.until_ready().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_body_never_ends_is_ended() {
+    let env = start(TestEnv::config()).await;
+    let file = env.path().join("operate");
+    std::fs::write(&file, OPERATE).unwrap();
+    let engine = env.engine_with(&env.base().set("http.operate_token_file", file.to_str().unwrap())).await;
+    let mut client = TcpStream::connect(engine.address()).await.unwrap();
+    let beginning = format!(
+        "POST /api/labels HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {OPERATE}\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n{{"
+    );
+    client.write_all(beginning.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // The client keeps its side open, and sends a byte now and then, as a slow device does.
+    tokio::time::timeout(TIMEOUT, async {
+        loop {
+            let mut part = [0; 1_024];
+            tokio::select! {
+                read = client.read(&mut part) => match read {
+                    Ok(0) | Err(_) => break,
+                    Ok(bytes) => answer.extend_from_slice(&part[..bytes]),
+                },
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    let _ = client.write_all(b" ").await;
+                }
+            }
+            if answer.windows(4).any(|window| window == b"\r\n\r\n") {
+                break;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}

@@ -20,6 +20,7 @@ mod explain;
 mod fields;
 mod http;
 mod lamps;
+mod late_labels;
 mod memory;
 mod mqtt;
 mod newer_build;

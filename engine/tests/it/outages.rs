@@ -31,6 +31,9 @@ async fn an_engine_that_starts_before_its_servers_waits_for_them_and_says_so() {
     env.servers.mosquitto.stop().unwrap();
     let engine = env.launch(&config(), &[]);
     engine.until_logged(log_lines::POSTGRES_AWAY).await;
+    // Every missing server is named before the first one is there.
+    engine.until_logged(log_lines::BROKER_MISSING).await;
+    engine.until_logged(log_lines::REDIS_SILENT).await;
     assert_eq!(engine.get("/healthz").await.status, 200);
     assert!(engine.get("/readyz").await.body.contains("waiting for postgresql and redis"));
     env.servers.postgres.restart_on_same_port().unwrap();

@@ -1,5 +1,6 @@
 //! An upgrade from the previous release, and the way back.
 
+mod deployment;
 mod previous;
 
 use thicket_testkit::samples::now_seconds;

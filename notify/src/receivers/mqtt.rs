@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use thicket_actors::mqtt::{BrokerAddress, Client, Event as MqttEvent, MqttOptions, Qos, Versions, open};
+use thicket_actors::mqtt::{
+    BrokerAddress, Client, Event as MqttEvent, LEAST_ANNOUNCED, MqttOptions, Qos, Versions, open,
+};
 use thicket_connect::TlsSettings;
 use thicket_store::faults;
 use xxhash_rust::xxh3::xxh3_64;
@@ -68,6 +70,7 @@ impl MqttReceiver {
             keep_alive: KEEP_ALIVE,
             session_expiry: None,
             max_in_flight: IN_FLIGHT,
+            max_packet: LEAST_ANNOUNCED,
         };
         // The standard library seeds it by random numbers of the system.
         let own = RandomState::new().hash_one(name);

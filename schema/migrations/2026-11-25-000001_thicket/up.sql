@@ -292,14 +292,15 @@ CREATE TABLE labels (
     PRIMARY KEY (sensor, started)
 );
 
--- Labels that changed what a detector learns, each with the seq of the reading before it. Replay
--- applies them at the same seq.
+-- Labels that changed what a detector learns, each with the seq of the reading before it, and its
+-- number among the labels that the detector has applied. Replay applies them at the same seq.
 CREATE TABLE applied_labels (
     sensor  bigint      NOT NULL,
     seq     bigint      NOT NULL,
+    number  bigint      NOT NULL,
     started timestamptz NOT NULL,
     label   text        NOT NULL,
-    PRIMARY KEY (sensor, seq, started)
+    PRIMARY KEY (sensor, seq, number)
 );
 
 -- What people want the owner of a sensor to do, on its way into the log. logged: the log has it,

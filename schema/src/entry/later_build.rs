@@ -1,8 +1,11 @@
 //! Entries of a later build: what tests of upgrades write and read. Never in a release (feature
 //! `faults`).
 
-use super::layout::{CHECKSUM_BYTES, LATER_VERSION, VERSION, checksum};
+use super::layout::{CHECKSUM_BYTES, VERSION, checksum};
 use super::types::{Entry, EntryError};
+
+/// A version that only a later build writes and reads. Its layout is that of [`VERSION`].
+const LATER_VERSION: u8 = VERSION + 1;
 
 impl Entry {
     /// Packs the entry as a later build does: in a version of the format that

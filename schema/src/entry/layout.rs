@@ -3,8 +3,6 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(super) const VERSION: u8 = 1;
-/// A version that only a later build writes and reads. Its layout is that of [`VERSION`].
-pub(super) const LATER_VERSION: u8 = VERSION + 1;
 pub(super) const KIND_RECORDS: u8 = 1;
 pub(super) const KIND_CONTROL: u8 = 2;
 /// Index of the byte that holds the kind of an entry.

@@ -33,6 +33,8 @@ pub struct AppliedLabel {
     pub sensor: SensorId,
     /// Number of the sensor's scored readings before the label was applied.
     pub seq: u64,
+    /// Number of the label among those that the detector has applied, from 1.
+    pub number: u64,
     /// When the anomaly started.
     pub started: Timestamp,
     /// The label.
@@ -137,13 +139,15 @@ pub(super) async fn insert_applied_labels(
     connection: &mut AsyncPgConnection,
     applied: &[AppliedLabel],
 ) -> QueryResult<()> {
-    for AppliedLabel { sensor, seq, started, label } in applied {
+    for AppliedLabel { sensor, seq, number, started, label } in applied {
+        // A detector that has begun again counts its labels from 1.
         sql_query(
-            "INSERT INTO applied_labels (sensor, seq, started, label) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (sensor, seq, started) DO UPDATE SET label = excluded.label",
+            "INSERT INTO applied_labels (sensor, seq, number, started, label) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (sensor, seq, number) DO UPDATE SET started = excluded.started, label = excluded.label",
         )
         .bind::<BigInt, _>(sensor.0)
         .bind::<BigInt, _>(seq.cast_signed())
+        .bind::<BigInt, _>(number.cast_signed())
         .bind::<Timestamptz, _>(started)
         .bind::<Text, _>(label.name())
         .execute(connection)
@@ -158,17 +162,21 @@ pub async fn applied_labels(pool: &PostgresPool, sensor: SensorId) -> Result<Vec
     struct Row {
         #[diesel(sql_type = BigInt)]
         seq: i64,
+        #[diesel(sql_type = BigInt)]
+        number: i64,
         #[diesel(sql_type = Timestamptz)]
         started: Timestamp,
         #[diesel(sql_type = Text)]
         label: String,
     }
-    let query =
-        sql_query("SELECT seq, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, started")
-            .bind::<BigInt, _>(sensor.0);
+    let query = sql_query(
+        "SELECT seq, number, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, number",
+    )
+    .bind::<BigInt, _>(sensor.0);
     let rows: Vec<Row> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
-    let applied = |Row { seq, started, label }: Row| {
-        Some(AppliedLabel { sensor, seq: seq.cast_unsigned(), started, label: Label::from_name(&label)? })
+    let applied = |Row { seq, number, started, label }: Row| {
+        let (seq, number, label) = (seq.cast_unsigned(), number.cast_unsigned(), Label::from_name(&label)?);
+        Some(AppliedLabel { sensor, seq, number, started, label })
     };
     Ok(rows.into_iter().filter_map(applied).collect())
 }

@@ -132,9 +132,27 @@ pub async fn find_sensor(
     sensors::table.filter(sensors::name.eq(name.as_str())).first(connection).await.optional()
 }
 
-/// Returns the names of at most `limit` sensors, by name.
-pub async fn sensor_names(connection: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<String>> {
-    sensors::table.order(sensors::name).limit(limit).select(sensors::name).load(connection).await
+/// Returns the names of at most `limit` sensors that may be like a name: first those that begin with
+/// the same two characters, and of these first those of about the same length.
+pub async fn sensor_names_like(
+    connection: &mut AsyncPgConnection,
+    name: &str,
+    limit: i64,
+) -> QueryResult<Vec<String>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT name FROM sensors
+         ORDER BY left(name, 2) <> left($1, 2), abs(length(name) - length($1)), name LIMIT $2",
+    )
+    .bind::<Text, _>(name)
+    .bind::<BigInt, _>(limit)
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
 /// Returns the sensors whose names match a pattern (`*` any text, `?` any character), in the order

@@ -17,9 +17,9 @@ use super::pending_writes::{CommitReport, StoredReferences};
 use super::quarantine::{QuarantineEntry, QuarantineReason, quarantine};
 use super::server::PostgresServer;
 
-/// How long PostgreSQL waits for the next statement of a transaction. It is shorter than the
-/// default of a lease.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
+/// How long PostgreSQL waits for the next statement of a transaction, if the lease of partitions is
+/// the default one or shorter.
+const SHORTEST_IDLE: Duration = Duration::from_secs(3);
 /// How long a statement may take, unless [`WriteSession::set_limit`] says otherwise.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(15);
 /// How much longer than one statement the whole transaction may take.
@@ -39,6 +39,8 @@ const MAX_STORED_SENSORS: usize = 1_000_000;
 pub struct WriteSession {
     connection: Option<AsyncPgConnection>,
     limit: Duration,
+    /// How long PostgreSQL waits for the next statement of a transaction.
+    idle: Duration,
     /// The days whose tables exist.
     days: BTreeSet<i32>,
     stored: StoredReferences,
@@ -53,6 +55,7 @@ impl Default for WriteSession {
         Self {
             connection: None,
             limit: DEFAULT_LIMIT,
+            idle: SHORTEST_IDLE,
             days: BTreeSet::new(),
             stored: StoredReferences::default(),
             newest_day: None,
@@ -75,7 +78,19 @@ pub enum WriteError {
     Slow(Duration),
 }
 
+/// Returns how long PostgreSQL waits for the next statement of a transaction: three quarters of the
+/// lease of partitions, at least 3 seconds. The locks of a node that hangs are free before its lease
+/// ends, and a node that is only busy keeps its transaction as long as nobody waits for it.
+fn idle_limit(lease: Duration) -> Duration {
+    (lease / 4 * 3).max(SHORTEST_IDLE)
+}
+
 impl WriteSession {
+    /// Creates a session for a node whose partitions have a lease of this length.
+    pub fn with_lease(lease: Duration) -> Self {
+        Self { idle: idle_limit(lease), ..Self::default() }
+    }
+
     /// Sets how long PostgreSQL may execute a statement. The whole transaction may take 5 seconds
     /// longer. Then this side gives up the connection: the server may never answer.
     pub async fn set_limit(&mut self, limit: Duration) -> Result<(), WriteError> {
@@ -135,7 +150,7 @@ impl WriteSession {
         batches: &[&CommitBatch],
     ) -> Result<CommitReport, WriteError> {
         if self.connection.is_none() {
-            self.connection = Some(connect_to_write(server.into(), self.limit).await?);
+            self.connection = Some(connect_to_write(server.into(), self.limit, self.idle).await?);
         }
         let started = Instant::now();
         let limit = self.limit;
@@ -218,9 +233,13 @@ fn quarantine_entry(batch: &CommitBatch, unstorable: Unstorable) -> Option<Quara
 
 /// Connects with a timeout for idle transactions. Otherwise a node that hangs could keep its locks,
 /// and no other node could claim its partitions.
-async fn connect_to_write(server: PostgresServer, limit: Duration) -> Result<AsyncPgConnection, WriteError> {
+async fn connect_to_write(
+    server: PostgresServer,
+    limit: Duration,
+    idle: Duration,
+) -> Result<AsyncPgConnection, WriteError> {
     let mut connection = connect_postgres(server).await?;
-    let idle = IDLE_IN_TRANSACTION.as_millis();
+    let idle = idle.as_millis();
     let timeouts = format!("SET idle_in_transaction_session_timeout = {idle}; {}", statement_timeout(limit));
     let set = connection.batch_execute(&timeouts);
     tokio::time::timeout(GRACE, set).await.map_err(|_| WriteError::Slow(GRACE))??;
@@ -229,4 +248,15 @@ async fn connect_to_write(server: PostgresServer, limit: Duration) -> Result<Asy
 
 fn statement_timeout(limit: Duration) -> String {
     format!("SET statement_timeout = {}", limit.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_may_be_idle_for_less_than_a_lease_and_never_for_less_than_three_seconds() {
+        let seconds = Duration::from_secs;
+        assert_eq!([1, 4, 40].map(|lease| idle_limit(seconds(lease))), [3, 3, 30].map(seconds));
+    }
 }

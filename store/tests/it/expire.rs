@@ -50,7 +50,7 @@ async fn anomalies_are_deleted_by_age_with_their_labels_but_not_before_their_rea
                     now(), 1, 1, 1, '{}', '{}'
              FROM unnest(ARRAY[20, 40, 50, 60]) d;
              INSERT INTO labels (sensor, started, label) SELECT sensor, started, 'true' FROM anomalies WHERE started < now() - interval '45 days';
-             INSERT INTO applied_labels SELECT sensor, 1, started, 'true' FROM anomalies WHERE started < now() - interval '45 days';",
+             INSERT INTO applied_labels SELECT sensor, 1, row_number() OVER (ORDER BY started), started, 'true' FROM anomalies WHERE started < now() - interval '45 days';",
         )
         .await;
     // A label of an anomaly that is gone.

@@ -14,7 +14,8 @@ use thicket_store::postgres::{
     NewLabel, WriteSession, anomalies_between, check_deployment, claim, clear_label, dead_letters_by_key,
     delete_dead_letters, expire_dead_letters, find_anomaly, find_sensor, list_anomalies, mark_replayed,
     nearest_anomalies, newest_dead_letters, newest_quarantined, partition_ledgers, postgres_pool,
-    quarantined_by_reason, select_dead_letters, sensor_names, sensors_matching, set_label, unlogged_labels,
+    quarantined_by_reason, select_dead_letters, sensor_names_like, sensors_matching, set_label,
+    unlogged_labels,
 };
 
 use crate::support::PostgresServer;
@@ -153,7 +154,7 @@ async fn anomalies_are_found_and_labelled() {
 
     assert_eq!(find_sensor(postgres, &name).await.unwrap().unwrap().id, id);
     assert_eq!(find_sensor(postgres, &SensorName::new("b").unwrap()).await.unwrap(), None);
-    assert_eq!(sensor_names(postgres, 5).await.unwrap(), ["site-1/mic"]);
+    assert_eq!(sensor_names_like(postgres, "site-2/mic", 5).await.unwrap(), ["site-1/mic"]);
     assert_eq!(sensors_matching(postgres, "site-?/*").await.unwrap().len(), 1);
     assert_eq!(sensors_matching(postgres, "site_*").await.unwrap().len(), 0);
 

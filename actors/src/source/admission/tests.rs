@@ -1,8 +1,15 @@
 use super::*;
 use thicket_schema::Timestamp;
 
-const LIMITS: AdmissionLimits =
-    AdmissionLimits { max_sensors: 4, new_per_second: 2, new_at_once: 3, max_field_sets: 2, max_fields: 4 };
+const LIMITS: AdmissionLimits = AdmissionLimits {
+    max_sensors: 4,
+    new_per_second: 2,
+    new_at_once: 3,
+    max_field_sets: 2,
+    max_fields: 4,
+    max_name_bytes: 1 << 20,
+    new_days_per_hour: 2,
+};
 const NOW: i64 = 1_795_348_800_000_000;
 
 fn reading(sensor: &str, fields: &[&str], ts: i64) -> Reading {
@@ -88,6 +95,7 @@ fn a_sensor_makes_two_past_days_an_hour() {
     assert_eq!(admit(11 * DAY, NOW), Ok(()));
     let refusal = admit(12 * DAY, NOW).unwrap_err();
     assert_eq!(refusal.reason, Reason::TooManyDays);
+    assert!(refusal.detail.contains("sensors.new_days_per_hour"), "{}", refusal.detail);
     assert_eq!(admit(11 * DAY, NOW), Ok(()), "the day has a table");
     assert_eq!(admit(12 * DAY, NOW + HOUR), Ok(()));
 }
@@ -143,4 +151,79 @@ fn a_sensor_that_waits_in_the_log_is_not_new_and_stays_known_until_it_is_stored(
     assert_eq!(admission.sensors(), 53);
     admission.refresh(Stored::default(), NOW + DAY);
     assert_eq!(admission.sensors(), 0);
+}
+
+/// Sixty names of 60 bytes each, other ones for each number.
+fn wide(sensor: &str, number: usize) -> Reading {
+    let names: Vec<String> = (0..60).map(|field| format!("{number:056}{field:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    reading(sensor, &names, NOW)
+}
+
+const WIDE: usize = 60 * 60;
+
+#[test]
+fn the_names_of_all_field_sets_have_a_bound_of_which_each_sensor_has_its_part() {
+    const MOST: usize = 10 * WIDE;
+    let limits = AdmissionLimits {
+        max_sensors: 100,
+        new_at_once: 100,
+        max_field_sets: 50,
+        max_fields: 10_000,
+        max_name_bytes: MOST,
+        ..LIMITS
+    };
+    let mut admission = Admission::new(limits);
+    for number in 0..10 {
+        assert_eq!(admission.admit(&wide(&format!("evil-{number}"), number), NOW), Ok(()));
+    }
+    assert_eq!(admission.name_bytes(), MOST);
+    let refusal = admission.admit(&wide("evil-10", 10), NOW).unwrap_err();
+    assert_eq!(refusal.reason, Reason::TooManyShapes);
+    assert!(refusal.detail.contains("sensors.max_name_bytes"), "{}", refusal.detail);
+    let part = MOST / 100;
+    let own = "n".repeat(60);
+    assert!(own.len() <= part);
+    assert_eq!(admission.admit(&reading("good", &[&own], NOW), NOW), Ok(()), "its own part");
+    assert_eq!(admission.admit(&wide("good-2", 3), NOW), Ok(()), "the names are stored already");
+    let refusal = admission.admit(&wide("evil-1", 11), NOW).unwrap_err();
+    assert!(refusal.detail.contains("512th"), "{}", refusal.detail);
+}
+
+#[test]
+fn the_names_of_forgotten_sensors_make_room() {
+    let mut admission = Admission::new(AdmissionLimits { max_fields: 100, max_name_bytes: WIDE, ..LIMITS });
+    assert_eq!(admission.admit(&wide("a", 0), NOW), Ok(()));
+    assert_eq!(refused(admission.admit(&wide("b", 1), NOW)), Reason::TooManyShapes);
+    let (name, fields) = (SensorName::new("a").unwrap(), wide("a", 0).fields);
+    let sensors = vec![(name, vec![fields.id()])];
+    admission.refresh(Stored { sensors, field_sets: vec![fields], days: Vec::new() }, NOW);
+    assert_eq!(admission.name_bytes(), WIDE, "it is counted once");
+    admission.refresh(Stored::default(), NOW);
+    assert_eq!((admission.name_bytes(), admission.field_sets.len()), (0, 0));
+    assert_eq!(admission.admit(&wide("b", 1), NOW), Ok(()));
+    admission.refresh(Stored::default(), NOW + HOUR);
+    assert_eq!(admission.name_bytes(), WIDE, "it waits in the log");
+}
+
+/// A union of all sets for each refused one would take minutes.
+#[test]
+fn new_sets_of_a_sensor_with_many_sets_are_refused_quickly() {
+    let mut admission = Admission::new(AdmissionLimits { max_field_sets: 256, max_fields: 256, ..LIMITS });
+    let names: Vec<String> = (0..256).map(|name| format!("n{name:03}")).collect();
+    let set = |first: usize| -> Vec<&str> {
+        (0..64).map(|field| names[(first + field * 3) % 256].as_str()).collect()
+    };
+    for first in 0..255 {
+        assert_eq!(admission.admit(&reading("evil", &set(first), NOW), NOW), Ok(()), "{first}");
+    }
+    for number in 0..20_000 {
+        let other = format!("other-{number}");
+        let mut fields = set(number % 256);
+        fields[0] = &other;
+        let refusal = admission.admit(&reading("evil", &fields, NOW), NOW).unwrap_err();
+        assert!(refusal.detail.contains("257 different fields"), "{}", refusal.detail);
+    }
+    assert_eq!(admission.admit(&reading("evil", &set(255), NOW), NOW), Ok(()));
+    assert_eq!(refused(admission.admit(&reading("evil", &["n001"], NOW), NOW)), Reason::TooManyShapes);
 }

@@ -66,6 +66,8 @@ fn peers(append: Recipient<Append>) -> IngressPeers {
                 new_at_once: 100,
                 max_field_sets: 3,
                 max_fields: 100,
+                max_name_bytes: 1 << 20,
+                new_days_per_hour: 2,
             },
             dead_letters_per_second: 100,
         },

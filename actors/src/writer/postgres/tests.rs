@@ -49,6 +49,7 @@ async fn a_restart_drops_the_replies_so_that_shards_reopen_their_partitions() {
         server: "postgres://127.0.0.1:1/none".into(),
         max_rows: 10,
         dead_letters: DeadLetterLog::default(),
+        lease: Duration::from_secs(4),
     };
     let mut writer = PostgresWriter::new(options, metrics());
     let mut context = Context::new();

@@ -16,9 +16,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    applied_labels (sensor, seq, started) {
+    applied_labels (sensor, seq, number) {
         sensor -> BigInt,
         seq -> BigInt,
+        number -> BigInt,
         started -> Timestamptz,
         label -> Text,
     }
