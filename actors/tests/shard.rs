@@ -18,13 +18,13 @@ use thicket_schema::{
     Control, Entry, FieldSet, Flag, Item, Keys, PartitionId, Position, Reading, Record, SensorName, Timestamp,
 };
 
-use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
+use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, PAGES_IN_MEMORY};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_actors::messages::{Load, LoadRows};
 use thicket_actors::metrics::Metrics;
 use thicket_actors::ownership::{Join, PartitionKeeper, Renewal, ShardHandle};
 use thicket_actors::shard::{CacheBounds, Shard, ShardOptions, ShardPeers};
-use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, start_here};
+use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, start_here};
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_store::faults;
 use thicket_store::postgres::{check_deployment, connect_postgres, postgres_pool};
@@ -129,17 +129,42 @@ impl TestEnv {
 
     /// Appends readings of one field, several to an entry.
     async fn append(&self, readings: &[(&str, i64, f64)]) {
+        self.append_in(7, readings).await;
+    }
+
+    /// Appends readings of one field, so many to an entry.
+    async fn append_in(&self, records: usize, readings: &[(&str, i64, f64)]) {
         let client = connect_redis(&self.redis.url()).await;
         let keys = Keys::default();
         let mut appender =
             LogAppender::open(&client, &keys, PartitionId(0), "test", opening(1_000)).await.unwrap();
-        for readings in readings.chunks(7) {
+        for readings in readings.chunks(records) {
             let records = readings.iter().map(|&(sensor, i, value)| record(sensor, i, value)).collect();
             let bytes = appender.pack(&mut Entry { predecessor: Position::default(), records });
             assert_eq!(
                 appender.append(&client, &keys, &bytes, 1_000).await.unwrap(),
                 AppendOutcome::Appended
             );
+        }
+    }
+
+    /// Waits until there are `count` rows.
+    async fn until_stored(&self, count: i64) {
+        #[derive(QueryableByName)]
+        struct Stored {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+        }
+        let (started, mut connection) =
+            (Instant::now(), connect_postgres(&self.postgres.url()).await.unwrap());
+        loop {
+            let stored: Stored =
+                sql_query("SELECT count(*) AS rows FROM readings").get_result(&mut connection).await.unwrap();
+            if stored.rows == count {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_mins(3), "{} rows of {count}", stored.rows);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -370,6 +395,31 @@ async fn a_restore_in_pages_leads_to_the_same_rows_with_and_without_a_change_of_
     }
 }
 
+/// The watchdog of the node ends an arbiter that does not answer for longer than `node.watchdog`.
+#[actix_rt::test]
+async fn a_restore_that_takes_longer_than_the_watchdog_allows_is_not_ended_by_it() {
+    const READINGS: i64 = 30_000;
+    const WATCHDOG: Duration = Duration::from_millis(1_200);
+    let env = TestEnv::with(1_000_000, 250).await;
+    env.configure(DetectorConfig { trees: 200, points: 256, ..detector() }).await;
+    let readings = |numbers: std::ops::Range<i64>| -> Vec<_> {
+        numbers.map(|i| ("long", i, value(i) + value(i / 7))).collect()
+    };
+    env.append_in(100, &readings(0..READINGS)).await;
+    env.until_stored(READINGS).await;
+    // The last commit is refused, and the partition is read again from there.
+    env.lose_epoch().await;
+    let (report, reports) = std::sync::mpsc::channel();
+    let watchdog = Watchdog::start(WATCHDOG, move |frozen| drop(report.send(frozen))).unwrap();
+    watchdog.watch(&actix::Arbiter::current(), "shard");
+    let began = Instant::now();
+    env.append(&readings(READINGS..READINGS + 1)).await;
+    env.until_stored(READINGS + 1).await;
+    println!("the restore took {} ms of {}", began.elapsed().as_millis(), WATCHDOG.as_millis());
+    assert_eq!(reports.try_recv().ok(), None);
+    assert_eq!((env.metrics.detector_restores.get(), env.metrics.restore_mismatches.get()), (1, 0));
+}
+
 #[actix_rt::test]
 async fn no_more_histories_are_in_memory_than_there_are_places() {
     let env = TestEnv::with(1_000_000, 10).await;
@@ -384,9 +434,9 @@ async fn no_more_histories_are_in_memory_than_there_are_places() {
         is_reshaped: false,
     };
     let mut loads: FuturesUnordered<_> =
-        (0..2 * LOADS_IN_FLIGHT).map(|_| env.checkpointer.send(load())).collect();
+        (0..2 * PAGES_IN_MEMORY).map(|_| env.checkpointer.send(load())).collect();
     let mut held = Vec::new();
-    for _ in 0..LOADS_IN_FLIGHT {
+    for _ in 0..PAGES_IN_MEMORY {
         held.push(loads.next().await.unwrap().unwrap());
     }
     assert!(held.iter().all(|history| history.replay.len() == 10 && history.more_after.is_some()));

@@ -11,9 +11,18 @@ set -euo pipefail
 # Prints the password of a variable, or of the file that the variable with _FILE names (secure.yaml).
 password() {
     local file=${1}_FILE
-    if [[ -n ${!1:-} ]]; then printf %s "${!1}"; elif [[ -n ${!file:-} ]]; then cat "${!file}"; fi
+    if [[ -n ${!1:-} ]]; then
+        printf %s "${!1}"
+    elif [[ -n ${!file:-} ]]; then
+        cat "${!file}"
+    else
+        echo "users.sh: neither $1 nor $file is set" >&2
+        return 1
+    fi
 }
-owner=$(password POSTGRES_PASSWORD) engine=$(password ENGINE_DATABASE_PASSWORD) grafana=$(password GRAFANA_DATABASE_PASSWORD)
+owner=$(password POSTGRES_PASSWORD)
+engine=$(password ENGINE_DATABASE_PASSWORD)
+grafana=$(password GRAFANA_DATABASE_PASSWORD)
 export owner engine grafana
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'
 \getenv owner owner

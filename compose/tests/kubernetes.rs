@@ -202,7 +202,8 @@ fn the_overlay_of_the_readme_sets_image_namespace_and_configuration() {
     };
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let built = String::from_utf8(built.stdout).unwrap();
-    for text in ["image: REGISTRY/thicket:0.1.0", "namespace: thicket", "# of the user"] {
+    let image = concat!("image: REGISTRY/thicket:", env!("CARGO_PKG_VERSION"));
+    for text in [image, "namespace: thicket", "# of the user"] {
         assert!(built.contains(text), "{text}: {built}");
     }
     assert!(!built.contains("mqtt://mosquitto:1883"), "{built}");

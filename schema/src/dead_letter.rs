@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::reading::Reading;
 use crate::text::{excerpt, storable};
@@ -179,10 +180,13 @@ pub struct DeadLetter {
     pub payload_bytes: u64,
     /// Whether it was made of a decoded reading rather than of a message.
     pub of_reading: bool,
-    /// Whether it is only counted: too many of its kind came at once. It gets no row, and has no
-    /// payload.
+    /// Whether it is only counted: too many of its kind came at once. It gets no row, and its
+    /// payload is the hash of its [content](DeadLetter::content).
     pub count_only: bool,
 }
+
+/// Length of the payload of a [sample](DeadLetter::sample).
+const SAMPLE_AND_HASH: usize = DeadLetter::SAMPLE_BYTES + size_of::<i64>();
 
 impl DeadLetter {
     /// Names of the time in the payload of a dead letter that was made from a reading. A text under
@@ -194,6 +198,9 @@ impl DeadLetter {
     pub const MAX_DETAIL_BYTES: usize = 500;
     /// Maximum number of bytes of a payload that are kept.
     pub const MAX_PAYLOAD_BYTES: usize = 4_096;
+
+    /// Number of bytes of the payload that a [sample](DeadLetter::sample) keeps.
+    pub const SAMPLE_BYTES: usize = 256;
 
     /// Makes a dead letter from a message. Copies the parts that are kept, so that a large message
     /// can be freed.
@@ -214,6 +221,51 @@ impl DeadLetter {
         }
         let payload = serde_json::Value::Object(members).to_string();
         Self { of_reading: true, ..Self::new(reading.sensor.as_str(), reason, detail, payload.as_bytes()) }
+    }
+
+    /// Returns the hash of topic, reason and payload. It tells a redelivered message from a new one.
+    /// `None` if it is not known of a dead letter that is only counted.
+    pub fn content(&self) -> Option<i64> {
+        if self.count_only || self.is_sample() {
+            return self.payload.last_chunk().map(|&hash| i64::from_le_bytes(hash));
+        }
+        let mut hash = Xxh3::new();
+        for part in [self.topic.as_bytes(), self.reason.as_str().as_bytes(), &self.payload] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(&self.payload_bytes.to_le_bytes());
+        Some(hash.digest().cast_signed())
+    }
+
+    /// Returns the part of the payload that is kept.
+    pub fn kept_payload(&self) -> &[u8] {
+        if self.is_sample() { &self.payload[..Self::SAMPLE_BYTES] } else { &self.payload }
+    }
+
+    /// Shortens a long payload: the dead letter stands for many of its kind. The hash of its
+    /// [content](Self::content) follows what is kept.
+    pub fn sample(&mut self) {
+        if self.payload.len() > SAMPLE_AND_HASH {
+            let hash = self.content().unwrap_or_default().to_le_bytes();
+            self.payload = [&self.payload[..Self::SAMPLE_BYTES], &hash].concat().into();
+        }
+    }
+
+    /// Leaves of the dead letter only its count and the hash of its [content](Self::content).
+    pub fn count_only(&mut self) {
+        let hash = self.content().unwrap_or_default().to_le_bytes();
+        self.payload = Bytes::copy_from_slice(&hash);
+        self.count_only = true;
+        self.topic.clear();
+        self.detail.clear();
+    }
+
+    /// Any other payload that is not whole is longer.
+    const fn is_sample(&self) -> bool {
+        !self.count_only
+            && self.payload_bytes > SAMPLE_AND_HASH as u64
+            && self.payload.len() == SAMPLE_AND_HASH
     }
 
     /// Makes a dead letter from the beginning of a payload of `payload_bytes` bytes.

@@ -7,4 +7,4 @@ mod places;
 
 pub use budget::{BudgetOptions, checkpoint_budget};
 pub use checkpointer::{Checkpointer, REBUILD_PER_POINT};
-pub use places::LOADS_IN_FLIGHT;
+pub use places::{LOADS_IN_FLIGHT, PAGES_IN_MEMORY};

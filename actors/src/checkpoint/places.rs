@@ -1,5 +1,5 @@
-//! The places of the loads of histories: a limited number of loads is in progress at a time. The
-//! others wait in the order of their arrival.
+//! The places of the loads of histories: a limited number of loads is in progress at a time, and a
+//! limited number of pages of rows is in memory. The others wait in the order of their arrival.
 //!
 //! Each load takes several queries. Without places, the loads of thousands of sensors would wait
 //! for connections before each query. A slow PostgreSQL would then let the bound of a query end
@@ -11,44 +11,57 @@ use thicket_store::complaints;
 
 use crate::credit::{Credit, CreditPool};
 
-/// Maximum number of loads in progress. Each needs a connection to PostgreSQL, and holds a page of
-/// rows until it is replayed.
+/// Maximum number of loads in progress. Each needs a connection to PostgreSQL.
 pub const LOADS_IN_FLIGHT: usize = 4;
+/// Maximum number of pages of rows in memory, each until it is replayed. More than the loads, so
+/// that loads and replays go on at the same time.
+pub const PAGES_IN_MEMORY: usize = 16;
 /// How often a load that waits says so.
 const LONG: Duration = Duration::from_secs(20);
 
 /// The places. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct LoadPlaces {
-    free: CreditPool,
+    loads: CreditPool,
+    pages: CreditPool,
 }
 
 impl Default for LoadPlaces {
     fn default() -> Self {
-        Self { free: CreditPool::new(LOADS_IN_FLIGHT as u32) }
+        let pool = |places: usize| CreditPool::new(places as u32);
+        Self { loads: pool(LOADS_IN_FLIGHT), pages: pool(PAGES_IN_MEMORY) }
     }
 }
 
 impl LoadPlaces {
-    /// Waits for a place. Every query has a bound, and a replay of a page asks no store, so every
-    /// place becomes free.
+    /// Waits for a place of a load. Every query has a bound, so every place becomes free.
     pub(super) async fn take(&self) -> Credit {
-        // A wait that is dropped would lose its turn.
-        let turn = self.free.acquire(1);
-        tokio::pin!(turn);
-        let mut waited = Duration::ZERO;
-        loop {
-            if let Ok(place) = tokio::time::timeout(LONG, &mut turn).await {
-                return place;
-            }
-            waited += LONG;
-            if let Some(repeated) = complaints::due("restore a detector", &"no place") {
-                let seconds = waited.as_secs();
-                tracing::warn!(
-                    repeated,
-                    "a restore has waited for {seconds} s: postgresql is slow to answer the restores before it"
-                );
-            }
+        wait(&self.loads).await
+    }
+
+    /// Waits for a place of a page, before its load takes one. A replay asks no store, so every
+    /// place becomes free.
+    pub(super) async fn take_page(&self) -> Credit {
+        wait(&self.pages).await
+    }
+}
+
+async fn wait(pool: &CreditPool) -> Credit {
+    // A wait that is dropped would lose its turn.
+    let turn = pool.acquire(1);
+    tokio::pin!(turn);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Ok(place) = tokio::time::timeout(LONG, &mut turn).await {
+            return place;
+        }
+        waited += LONG;
+        if let Some(repeated) = complaints::due("restore a detector", &"no place") {
+            let seconds = waited.as_secs();
+            tracing::warn!(
+                repeated,
+                "a restore has waited for {seconds} s: postgresql is slow to answer the restores before it, or they replay long histories"
+            );
         }
     }
 }

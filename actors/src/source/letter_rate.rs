@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use thicket_schema::{DeadLetter, Reason};
 
 const SECOND: i64 = 1_000_000;
@@ -11,8 +10,6 @@ const SECOND: i64 = 1_000_000;
 const BURST: i64 = 10;
 /// Beyond the rate, one of this many dead letters gets a row.
 const SAMPLE: u64 = 100;
-/// Bytes of the payload that such a row has.
-const SAMPLE_BYTES: usize = 256;
 
 /// The dead letters of each reason.
 #[derive(Debug)]
@@ -52,12 +49,9 @@ impl LetterRate {
         let is_sample = bucket.beyond.is_multiple_of(SAMPLE);
         bucket.beyond += 1;
         if is_sample {
-            letter.payload.truncate(SAMPLE_BYTES);
+            letter.sample();
         } else {
-            letter.count_only = true;
-            letter.payload = Bytes::new();
-            letter.topic.clear();
-            letter.detail.clear();
+            letter.count_only();
         }
     }
 }
@@ -79,10 +73,10 @@ mod tests {
             let mut letter = letter(reason);
             rate.apply(&mut letter, now);
             assert_eq!(letter.payload_bytes, 1_000);
-            outcomes[match (letter.count_only, letter.payload.len()) {
+            outcomes[match (letter.count_only, letter.kept_payload().len()) {
                 (false, 1_000) => 0,
-                (false, SAMPLE_BYTES) => 1,
-                (true, 0) => 2,
+                (false, DeadLetter::SAMPLE_BYTES) => 1,
+                (true, 8) => 2,
                 _ => panic!("{letter:?}"),
             }] += 1;
         }

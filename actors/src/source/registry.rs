@@ -193,7 +193,11 @@ impl Registry {
             {
                 record.item = Item::DeadLetter(DeadLetter::of_reading(reading, reason, &detail));
             }
-            if let Item::DeadLetter(letter) = &mut record.item {
+            // One that the broker delivers again is whole, so that the commit can recognise it. The
+            // broker does so at most for the messages that it has in flight.
+            if let Item::DeadLetter(letter) = &mut record.item
+                && !record.redelivered
+            {
                 letters.apply(letter, record.received);
             }
         }

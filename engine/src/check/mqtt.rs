@@ -129,7 +129,16 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
     });
     let MqttOptions { address, .. } = options;
     let security = security::describe(address.verification());
-    Ok(format!("{address} accepts the connection, {security}, in MQTT {version}, and {filters}{unique}"))
+    // With MQTT 5, the engine announces a limit.
+    let size = match version {
+        Version::V3 => {
+            "; in MQTT 3.1.1 it may send messages of 256 MiB, so let it limit them (docs/brokers.md)"
+        }
+        Version::V5 => "",
+    };
+    Ok(format!(
+        "{address} accepts the connection, {security}, in MQTT {version}, and {filters}{unique}{size}"
+    ))
 }
 
 /// Returns the version of the protocol, and the filters that the broker refuses, with its reasons.

@@ -4,7 +4,7 @@ DROP FUNCTION try_insert_readings(readings[]);
 DROP TABLE silences, notification_deliveries, notification_messages, notification_routes, forgotten_sensors, notifications;
 DROP FUNCTION try_upsert_sensors(bigint[], text[], int[], bigint[], text[], timestamptz[]),
               upsert_sensors(bigint[], text[], int[], bigint[], text[], timestamptz[]);
-DROP TABLE sensor_requests, detector_resets, log_losses, quarantine, dead_letters, applied_labels, labels, anomalies, readings, field_sets, sensor_fields, sensors, configs,
+DROP TABLE sensor_requests, detector_resets, log_losses, quarantine, counted_dead_letters, dead_letters, applied_labels, labels, anomalies, readings, field_sets, sensor_fields, sensors, configs,
            partitions, deployment;
 DROP FUNCTION ensure_day_partitions(date[]), lock_day_partition(regclass), drop_day_partition(regclass),
               check_day_partition(regclass);

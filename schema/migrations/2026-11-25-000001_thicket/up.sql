@@ -354,6 +354,17 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_received ON dead_letters (received);
 CREATE INDEX dead_letters_content ON dead_letters (content);
 
+-- The contents of the last 8,192 dead letters of each partition that were only counted, so that one
+-- of them that the broker delivers again is not counted twice. place: the number of the dead letter
+-- (partitions.dead_letters_unstored), modulo 8,192.
+CREATE TABLE counted_dead_letters (
+    partition int         NOT NULL,
+    place     bigint      NOT NULL,
+    content   bigint      NOT NULL,
+    received  timestamptz NOT NULL,
+    PRIMARY KEY (partition, place)
+) WITH (fillfactor = 70);
+
 -- Readings that are skipped, by their position in the log. A row is durable before any later
 -- reading is processed, so every replay skips the same readings. poison: the reading panicked its
 -- detector, or killed the process, repeatedly. unstorable: PostgreSQL rejects its row.

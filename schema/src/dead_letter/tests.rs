@@ -59,3 +59,22 @@ fn a_dead_letter_of_a_reading_holds_its_time_beside_its_values() {
     assert_eq!(of(&["level"]), r#"{"level":1.5,"ts":"2026-11-22T11:00:00.000001Z"}"#);
     assert_eq!(of(&["ts"]), r#"{"timestamp":"2026-11-22T11:00:00.000001Z","ts":1.5}"#);
 }
+
+#[test]
+fn a_dead_letter_that_is_shortened_or_only_counted_keeps_the_hash_of_its_content() {
+    for bytes in [10, 256, 264, 265, 5_000] {
+        let whole = DeadLetter::new("sensors/a", Reason::MalformedJson, "why", &vec![7; bytes]);
+        let mut sample = whole.clone();
+        sample.sample();
+        assert_eq!(sample.content(), whole.content(), "{bytes}");
+        let kept = if bytes > 264 { 256 } else { bytes };
+        assert_eq!(sample.kept_payload(), vec![7; kept], "{bytes}");
+        let mut counted = whole.clone();
+        counted.count_only();
+        assert_eq!(counted.content(), whole.content(), "{bytes}");
+        let other = DeadLetter::new("sensors/b", Reason::MalformedJson, "why", &vec![7; bytes]);
+        assert_ne!(other.content(), whole.content());
+    }
+    let of_before = DeadLetter { count_only: true, ..DeadLetter::new("", Reason::Empty, "", b"") };
+    assert_eq!(of_before.content(), None);
+}

@@ -1,20 +1,23 @@
 //! `dead_letters`: keyed by their position, so that a replay of the log writes none twice. A dead
 //! letter of a redelivered message is recognised by its content.
+//!
+//! `counted`: those that are only counted, and how they are recognised.
 
+mod counted;
 mod expire;
 mod key;
 mod selection;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::dsl::count_star;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Text, Timestamptz};
 use diesel::{QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::postgres::dead_letters;
-use thicket_schema::{DeadLetter, PartitionId, Timestamp};
-use xxhash_rust::xxh3::Xxh3;
+use thicket_schema::{PartitionId, Timestamp};
 
+use self::counted::Counted;
 use super::batch::LoggedDeadLetter;
 
 pub use self::expire::expire_dead_letters;
@@ -32,7 +35,7 @@ struct Content {
     received: Timestamp,
 }
 
-/// The arrival times of the stored dead letters by content hash, in µs since the Unix epoch.
+/// The arrival times of the known dead letters by content hash, in µs since the Unix epoch.
 ///
 /// The dead letters of one message share that time. So a message with the same mistake twice has
 /// two dead letters, while a redelivered message arrived at another time.
@@ -53,7 +56,8 @@ impl Arrivals {
 }
 
 /// Stores dead letters and returns for each whether it is new. A redelivered one that is known is
-/// not stored. One that is only counted is new and is not stored.
+/// not stored, whether it had a row, a shortened one, or was only counted. One that is only counted
+/// is new and is not stored.
 pub(super) async fn insert_dead_letters(
     connection: &mut AsyncPgConnection,
     dead_letters: &[(PartitionId, &LoggedDeadLetter)],
@@ -61,15 +65,22 @@ pub(super) async fn insert_dead_letters(
     if dead_letters.is_empty() {
         return Ok(Vec::new());
     }
-    let contents: Vec<i64> = dead_letters.iter().map(|(_, row)| content_of(&row.dead_letter)).collect();
+    let contents: Vec<Option<i64>> = dead_letters.iter().map(|(_, row)| row.dead_letter.content()).collect();
     let mut known = known_contents(connection, dead_letters, &contents).await?;
+    let mut counted = Counted::default();
     let mut stored = Vec::with_capacity(dead_letters.len());
     let mut columns = Columns::default();
     for ((partition, row), &content) in dead_letters.iter().zip(&contents) {
         if row.dead_letter.count_only {
             stored.push(true);
+            counted.push(*partition, content, row.received);
+            if let Some(content) = content {
+                known.insert(content, row.received);
+            }
             continue;
         }
+        // Only one that is only counted may have no hash.
+        let content = content.unwrap_or_default();
         let is_new = !(row.redelivered && known.is_known(content, row.received));
         if is_new {
             known.insert(content, row.received);
@@ -78,30 +89,35 @@ pub(super) async fn insert_dead_letters(
         stored.push(is_new);
     }
     columns.insert(connection).await?;
+    counted.insert(connection).await?;
     Ok(stored)
 }
 
-/// Returns the stored dead letters with the content of a redelivered one.
+/// Returns the dead letters with the content of a redelivered one that are stored, or were counted
+/// last.
 async fn known_contents(
     connection: &mut AsyncPgConnection,
     dead_letters: &[(PartitionId, &LoggedDeadLetter)],
-    contents: &[i64],
+    contents: &[Option<i64>],
 ) -> QueryResult<Arrivals> {
-    let redelivered: Vec<i64> = dead_letters
-        .iter()
-        .zip(contents)
-        .filter(|((_, row), _)| row.redelivered && !row.dead_letter.count_only)
-        .map(|(_, &content)| content)
-        .collect();
+    let redelivered = dead_letters.iter().zip(contents);
+    let redelivered = redelivered.filter(|((_, row), _)| row.redelivered && !row.dead_letter.count_only);
+    let (partitions, redelivered): (BTreeSet<i32>, Vec<i64>) = redelivered
+        .filter_map(|((partition, _), content)| Some((i32::from(partition.0), (*content)?)))
+        .unzip();
     let mut known = Arrivals::default();
     if redelivered.is_empty() {
         return Ok(known);
     }
-    let found: Vec<Content> =
-        sql_query("SELECT DISTINCT content, received FROM dead_letters WHERE content = ANY($1)")
-            .bind::<Array<BigInt>, _>(redelivered)
-            .load(connection)
-            .await?;
+    let found: Vec<Content> = sql_query(
+        "SELECT content, received FROM dead_letters WHERE content = ANY($1)
+         UNION SELECT content, received FROM counted_dead_letters
+               WHERE partition = ANY($2) AND content = ANY($1)",
+    )
+    .bind::<Array<BigInt>, _>(redelivered)
+    .bind::<Array<Integer>, _>(partitions.into_iter().collect::<Vec<_>>())
+    .load(connection)
+    .await?;
     for Content { content, received } in found {
         known.insert(content, received.0);
     }
@@ -132,17 +148,6 @@ pub async fn dead_letters_by_partition(
     Ok(counts.into_iter().collect())
 }
 
-/// Returns the hash of topic, reason and payload.
-fn content_of(dead_letter: &DeadLetter) -> i64 {
-    let mut hash = Xxh3::new();
-    for part in [dead_letter.topic.as_bytes(), dead_letter.reason.as_str().as_bytes(), &dead_letter.payload] {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.update(&dead_letter.payload_bytes.to_le_bytes());
-    hash.digest().cast_signed()
-}
-
 /// Dead letters to insert, one array per column.
 #[derive(Default)]
 struct Columns<'a> {
@@ -170,7 +175,7 @@ impl<'a> Columns<'a> {
         self.reason.push(row.dead_letter.reason.as_str());
         self.detail.push(&row.dead_letter.detail);
         self.topic.push(&row.dead_letter.topic);
-        self.payload.push(&row.dead_letter.payload);
+        self.payload.push(row.dead_letter.kept_payload());
         self.payload_bytes.push(row.dead_letter.payload_bytes.cast_signed());
         self.content.push(content);
         self.of_reading.push(row.dead_letter.of_reading);

@@ -6,6 +6,7 @@ mod append;
 mod births;
 mod checkpoint_memory;
 mod clocks;
+mod dead_letters;
 mod drop_day;
 mod expire;
 mod gone_sensors;
