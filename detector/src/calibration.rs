@@ -27,6 +27,7 @@ const BLOCK: u32 = 32;
 const COMMON: f64 = 1.0;
 const RARE: f64 = 3.0;
 /// A past of N readings can show that a reading is as rare as one in this many times N, not more.
+/// With this number, a young sensor raises a bounded number of alarms beyond the configured ones.
 const YOUTH: f64 = 3.0;
 /// Alarms, raised and due, that a new sensor starts with, so that its first alarm raises the
 /// threshold by less than a factor of ten.
@@ -93,10 +94,18 @@ impl Calibration {
 
     /// Returns the rarity from which a reading begins an alarm. `past` is the number of readings
     /// that the measures have learnt.
+    ///
+    /// A young past cannot show the rarity that the setting asks for. What it can show suffices,
+    /// but not at once: while few of its readings are graded, the threshold is higher by past /
+    /// graded, so that a fleet of new sensors does not raise its alarms at the same time.
     pub(crate) fn threshold(&self, alarms_per_week: f64, readings_per_week: f64, past: u64) -> f64 {
-        let known = readings_per_week.min(YOUTH * past as f64);
+        let past = past as f64;
+        let graded = self.past.total().max(1) as f64;
+        // With fewer than one alarm a week, a young sensor raises fewer too.
+        let shown = YOUTH * past * (past / graded).max(1.0) / alarms_per_week.min(1.0);
+        let one_in = (readings_per_week / alarms_per_week).min(shown);
         let excess = (self.raised + FIRST_ALARMS) / (self.due + FIRST_ALARMS);
-        rarity_threshold(alarms_per_week, known) + (GAIN * libm::log10(excess)).max(LOWEST)
+        rarity_threshold(one_in) + (GAIN * libm::log10(excess)).max(LOWEST)
     }
 
     /// Counts the alarms that one reading allows.
@@ -173,10 +182,21 @@ mod tests {
 
     #[test]
     fn a_young_past_can_reach_the_threshold() {
-        let calibration = Calibration::default();
-        let threshold = |past| calibration.threshold(1.0, 604_800.0, past);
-        assert!((threshold(1_000) - libm::log10(3_000.0)).abs() < 1e-9);
-        assert!((threshold(10_000_000) - libm::log10(604_800.0)).abs() < 1e-9);
+        let threshold = |graded, alarms, past| learnt(graded, 1.0).threshold(alarms, 604_800.0, past);
+        let is = |threshold: f64, one_in: f64| (threshold - libm::log10(one_in)).abs() < 1e-9;
+        assert!(is(threshold(900, 1.0, 1_000), 3_000.0 / 0.9));
+        assert!(is(threshold(100, 1.0, 200), 1_200.0), "few readings are graded");
+        assert!(is(threshold(0, 1.0, 128), 3.0 * 128.0 * 128.0));
+        assert!(is(threshold(900, 1.0, 10_000_000), 604_800.0));
+    }
+
+    #[test]
+    fn a_young_past_asks_for_no_less_than_the_setting_and_for_no_less_than_it_can_show() {
+        let threshold = |alarms| learnt(900, 1.0).threshold(alarms, 604_800.0, 900);
+        let is = |threshold: f64, one_in: f64| (threshold - libm::log10(one_in)).abs() < 1e-9;
+        assert!(is(threshold(100.0), 2_700.0), "what the past can show, although more alarms are allowed");
+        assert!(is(threshold(1_000.0), 604.8), "what the setting asks for");
+        assert!(is(threshold(0.1), 27_000.0));
     }
 
     #[test]

@@ -8,9 +8,9 @@ pub(crate) fn grade_of(rarity: f64) -> f64 {
     rarity / (1.0 + rarity)
 }
 
-/// Returns the rarity from which a reading is an anomaly, for this many false alarms per week.
-pub(crate) fn rarity_threshold(alarms_per_week: f64, readings_per_week: f64) -> f64 {
-    libm::log10(readings_per_week / alarms_per_week).max(LEAST_THRESHOLD)
+/// Returns the rarity from which a reading is an anomaly, if one in this many readings may be one.
+pub(crate) fn rarity_threshold(one_in: f64) -> f64 {
+    libm::log10(one_in).max(LEAST_THRESHOLD)
 }
 
 /// Returns the rarity from which a reading continues an open anomaly. It is well below the
@@ -70,9 +70,9 @@ mod tests {
 
     #[test]
     fn the_threshold_is_a_rate_of_alarms() {
-        assert_eq!(rarity_threshold(1.0, 604_800.0), libm::log10(604_800.0));
-        assert_eq!(rarity_threshold(604_800.0, 604_800.0), LEAST_THRESHOLD);
-        assert!(lasting_threshold(rarity_threshold(1.0, 168.0)) < rarity_threshold(1.0, 168.0));
+        assert_eq!(rarity_threshold(604_800.0), libm::log10(604_800.0));
+        assert_eq!(rarity_threshold(1.0), LEAST_THRESHOLD);
+        assert!(lasting_threshold(rarity_threshold(168.0)) < rarity_threshold(168.0));
     }
 
     #[test]

@@ -30,7 +30,8 @@ fn anomalies_since(begin: i64, reading: i64) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_labelled_after_its_end_does_not_come_again_and_a_crash_keeps_that() {
     let begin = now_seconds() - READINGS;
-    let env = start(TestEnv::config().small_detector().checkpoint_every(10_000)).await;
+    let config = TestEnv::config().small_detector().checkpoint_every(10_000);
+    let env = start(config.set("detector.alarms_per_week", 1_000.0)).await;
     let engine = env.engine().await;
     let publisher = env.publisher();
     publish(&publisher, begin, 0..450).await;

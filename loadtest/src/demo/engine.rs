@@ -74,7 +74,7 @@ impl Engine {
         let settings = format!(
             "[mqtt]\nurl = \"{}\"\nusername = \"{}\"\npassword = \"{}\"\n\
              [redis]\nurl = \"{}\"\n[postgres]\nurl = \"{}\"\n\
-             [detector]\nalarms_per_week = 100\n",
+             [detector]\nalarms_per_week = 300\n",
             servers.mosquitto.url(),
             thicket_compose::USER,
             thicket_compose::password()?,
