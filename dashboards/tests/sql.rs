@@ -212,6 +212,7 @@ impl Database {
             .envs([("PGHOST", "127.0.0.1"), ("POSTGRES_USER", "thicket"), ("POSTGRES_DB", "thicket")])
             .env("PGPORT", server.port().to_string())
             .env("PGPASSWORD", thicket_compose::password().unwrap())
+            .env("POSTGRES_PASSWORD", thicket_compose::password().unwrap())
             .envs([("GRAFANA_DATABASE_PASSWORD", "grafana"), ("ENGINE_DATABASE_PASSWORD", "engine")])
             .status()
             .unwrap();

@@ -24,12 +24,13 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
         // It fails only for the leader of a process group, which this process is not.
         let _ = rustix::process::setsid();
     }
+    // From here on a signal is no sudden end: `thicket up` sends one as soon as it sees the lock.
+    let stop = StopSignals::listen()?;
     place.create()?;
     place.refuse_half_import()?;
     let Some(_lock) = record::lock(place)? else {
         bail!("a deployment runs in {} already; `thicket down` stops it", place.directory().display());
     };
-    let stop = StopSignals::listen()?;
     let note = |phase, processes| record::write(place, &Record::of_this_process(phase, processes));
     note(Phase::Starting, Vec::new())?;
     log_files::bound(place);
