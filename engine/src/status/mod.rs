@@ -36,7 +36,7 @@ pub(crate) async fn status(config: &Config, args: StatusArgs) -> anyhow::Result<
     };
     let http = config.http.clone();
     let scrape = tokio::spawn(async move { scrape::scrape(&http).await });
-    let stores = StoresStatus::read(config, &mut postgres, &redis).await?;
+    let stores = Box::pin(StoresStatus::read(config, &mut postgres, &redis)).await?;
     let code = if stores.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     // People see what the stores report, whatever the engine does.
     if !args.format.json {
