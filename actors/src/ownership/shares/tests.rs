@@ -65,7 +65,7 @@ fn a_partition_that_its_node_does_not_take_is_taken_and_stays() {
     let abandoned = all().find(|partition| !shares.is_own(*partition)).unwrap();
     shares.note_lease(abandoned, true, start);
     shares.note_lease(abandoned, true, now);
-    assert!(!shares.may_take(abandoned, now - TTL) && shares.may_take(abandoned, now));
+    assert!(!shares.may_take(abandoned, start + 2 * TTL) && shares.may_take(abandoned, now));
     assert_eq!(shares.note_taken(abandoned, now).as_deref(), Some("b"));
     assert_eq!(shares.due(all(), 0, &settled, now), [], "the other node takes no partition");
 
