@@ -107,7 +107,8 @@ fn passwords_are_random_are_kept_and_are_never_variables() {
     fs::copy(folder().join("passwords"), &script).unwrap();
     let secrets = root.path().join("secrets");
     let file = |name: &str| fs::read_to_string(secrets.join(name)).unwrap();
-    let make = || assert!(Command::new(&script).status().unwrap().success());
+    // A process of another test may have the copy open for writing, so it is not executed itself.
+    let make = || assert!(Command::new("bash").arg(&script).status().unwrap().success());
     make();
     assert_eq!(fs::metadata(&secrets).unwrap().permissions().mode() & 0o777, 0o700);
     let (owner, broker) = (file("postgres/owner"), file("mosquitto/engine"));
