@@ -307,5 +307,5 @@ pub(crate) fn with_tls_in_the_configuration(project: &Project) {
     project.wait_until_well();
     let ready = project.try_compose(&["exec", "-T", "engine", "thicket", "ready"]);
     assert!(ready.status.success(), "{}", shown(&ready));
-    assert!(readiness(&project.one("engine")).is_empty(), "the engine answers without TLS");
+    assert!(http_get(&project.one("engine"), "/readyz").is_empty(), "the engine answers without TLS");
 }
