@@ -1,14 +1,13 @@
 //! Every metric of the engine, in one struct, registered in one place. No label has unbounded
 //! values: a sensor's name is never a label.
 
+mod brokers;
 pub mod notifications;
 mod registrar;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use prometheus::core::Collector;
-use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
@@ -460,58 +459,6 @@ impl Metrics {
         self.role.with_label_values(&["standby"]).set(i64::from(is_standby));
     }
 
-    /// Sets the number of messages that a broker has dropped since it started. A smaller number
-    /// than before means that it has started again.
-    pub fn set_broker_dropped(&self, broker: &str, dropped: u64) {
-        let counter = self.broker_dropped.with_label_values(&[broker]);
-        if dropped < counter.get() {
-            counter.reset();
-        }
-        counter.inc_by(dropped - counter.get());
-    }
-
-    /// Notes whether this node holds the subscriptions. If not, another node holds them.
-    pub fn set_subscriptions_held(&self, held: bool) {
-        self.subscriptions_held.set(i64::from(held));
-        self.waits_for_subscriptions.store(!held, Ordering::Relaxed);
-    }
-
-    /// Whether another node holds the subscriptions.
-    pub fn waits_for_subscriptions(&self) -> bool {
-        self.waits_for_subscriptions.load(Ordering::Relaxed)
-    }
-
-    /// Whether this node holds no subscription and owned no partition when its gauges were set last.
-    pub fn is_standby(&self) -> bool {
-        self.role.with_label_values(&["standby"]).get() == 1
-    }
-
-    /// Returns the brokers that refuse topic filters, in their order.
-    pub fn refusing_brokers(&self) -> Vec<String> {
-        let families = self.mqtt_subscriptions_refused.collect();
-        let mut names: Vec<String> =
-            families.iter().flat_map(|family| labels(family, true, "broker")).collect();
-        names.sort();
-        names
-    }
-
-    /// Returns the names of the brokers to which the ingress is not connected, in their order.
-    pub fn disconnected_brokers(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.mqtt_connected.collect().iter().flat_map(|family| labels(family, false, "broker")).collect();
-        names.sort();
-        names
-    }
-
-    /// Returns the client ids that other clients use too, in their order.
-    pub fn client_id_conflicts(&self) -> Vec<String> {
-        let families = self.mqtt_client_id_conflict.collect();
-        let mut ids: Vec<String> =
-            families.iter().flat_map(|family| labels(family, true, "client_id")).collect();
-        ids.sort();
-        ids
-    }
-
     /// Counts a detection's marks, and its anomaly if that begins.
     pub(crate) fn count_detection(&self, detection: &Detection) {
         self.anomalies.inc_by(u64::from(detection.event.as_ref().is_some_and(|event| event.is_new)));
@@ -521,14 +468,6 @@ impl Metrics {
             }
         }
     }
-}
-
-/// Returns a label of each gauge of a family that is 1, or of each that is 0.
-fn labels(family: &MetricFamily, is_set: bool, label: &str) -> Vec<String> {
-    let metrics = family.get_metric().iter();
-    let metrics = metrics.filter(|metric| (metric.get_gauge().get_value() > 0.5) == is_set);
-    let labels = metrics.flat_map(Metric::get_label).filter(|pair| pair.name() == label);
-    labels.map(|pair| pair.value().to_owned()).collect()
 }
 
 fn marks(marks: Marks) -> [(&'static str, bool); 5] {

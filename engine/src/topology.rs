@@ -314,9 +314,9 @@ impl Topology {
         self.ingress.clone()
     }
 
-    /// Tells the other nodes that this one leaves, and stops in the order of the data flow. The ingress takes no more messages; the messages that
-    /// it took are appended, acknowledged, scored and committed; every detector is saved; the
-    /// leases are released.
+    /// Tells the other nodes that this one leaves, and stops in the order of the data flow. The
+    /// ingress takes no more messages; the messages that it took are appended, acknowledged, scored
+    /// and committed; every detector is saved; the leases are released.
     ///
     /// A full log takes messages again once enough of it is committed, which may take longer than
     /// `deadline`. After a third of it, the messages that are not in the log are left to the broker.

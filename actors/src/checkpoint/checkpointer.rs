@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{
@@ -12,35 +11,22 @@ use actix::{
     Supervised, WrapFuture as _,
 };
 use chrono::Utc;
-use thicket_schema::{Checkpoint, PartitionId, SensorId, SensorName};
+use thicket_protocol::checkpoint::worth;
+use thicket_schema::{PartitionId, SensorName};
+use thicket_store::complaints;
+use thicket_store::postgres::{NearRow, PostgresPool, StoreError, is_to_forget, rows_near};
+use thicket_store::redis::{CheckpointStore, RedisError, is_out_of_memory, is_passing, memory_of};
+use thicket_store::retry::{Backoff, until_ok};
 use tokio::sync::{Notify, oneshot};
 
-use thicket_detector::NamedConfig;
-use thicket_protocol::checkpoint::{is_ahead, worth};
-use thicket_store::complaints;
-use thicket_store::postgres::{
-    Applied, CheckpointFacts, DetectorReset, FieldSets, NearRow, PostgresPool, RowPage, StoreError,
-    StoredReading, applied_labels, is_to_forget, newest_of_others, rows_after, rows_near, rows_up_to,
-    stored_configs,
-};
-use thicket_store::redis::{
-    CheckpointStore, RedisError, StoredCheckpoint, is_out_of_memory, is_passing, memory_of,
-};
-use thicket_store::retry::{Backoff, until_ok};
-
 use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
+use super::history::{LoadError, ROWS_PER_PAGE, Rows, TableCache, load_history};
 use super::places::LoadPlaces;
 use crate::messages::{DeleteCheckpoint, Drain, History, HistoryPage, Load, LoadNear, LoadRows, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 use crate::time_order::MAX_AT_ONE_TIME;
 
-/// A detector of a new shape learns from this many stored rows for each point that its forest
-/// holds.
-pub const REBUILD_PER_POINT: usize = 4;
-/// Maximum number of rows in a page of a restore. With the default profile and one field, a page
-/// takes about 33 ms to replay. A page of 64 fields takes about two megabytes of memory.
-const ROWS_PER_PAGE: usize = 2_500;
 /// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
 /// Tries to write a checkpoint while the node stops.
@@ -58,36 +44,6 @@ pub struct Checkpointer {
     places: LoadPlaces,
     rows_per_page: usize,
     state: State,
-}
-
-/// Rows that were read before. Such rows never change.
-#[derive(Default)]
-struct TableCache {
-    field_sets: FieldSets,
-    configs: RefCell<BTreeMap<u64, Arc<NamedConfig>>>,
-}
-
-impl TableCache {
-    /// Returns the stored configurations, at least those that the rows refer to. Reads them again
-    /// if one of these is missing in the cache.
-    async fn configs(
-        &self,
-        pool: &PostgresPool,
-        rows: &[StoredReading],
-    ) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
-        let is_missing = |id| !self.configs.borrow().contains_key(&id);
-        if rows.iter().filter_map(|row| row.config).any(is_missing) {
-            return self.all_configs(pool).await;
-        }
-        Ok(self.configs.borrow().clone())
-    }
-
-    /// Reads all stored configurations.
-    async fn all_configs(&self, pool: &PostgresPool) -> Result<BTreeMap<u64, Arc<NamedConfig>>, StoreError> {
-        let configs = stored_configs(pool).await?;
-        self.configs.replace(configs.clone());
-        Ok(configs)
-    }
 }
 
 /// Lost in a restart. A lost checkpoint makes the next replay longer.
@@ -180,7 +136,7 @@ impl Checkpointer {
     }
 
     fn rows(&self) -> Rows {
-        Rows { pool: self.pool.clone(), cache: Rc::clone(&self.cache), limit: self.rows_per_page }
+        Rows::new(self.pool.clone(), Rc::clone(&self.cache), self.rows_per_page)
     }
 
     fn write_next(&mut self, context: &mut Context<Self>) {
@@ -343,10 +299,8 @@ impl Handler<LoadRows> for Checkpointer {
             let query = async || {
                 let credit = places.take_page().await;
                 let _place = places.take().await;
-                let RowPage { rows: page, more_after } = rows.page(sensor.id(), Some(after)).await?;
-                let configs = rows.cache.configs(&rows.pool, &page).await?;
-                let is_reshaped = !are_of_shape(&page, &configs, config.fingerprint);
-                Ok(HistoryPage { rows: page, more_after, configs, is_reshaped, credit })
+                let page = rows.next(sensor.id(), after, config.fingerprint).await?;
+                Ok(HistoryPage { credit, ..page })
             };
             let page = until_ok(query, warn).await;
             drop(wait);
@@ -416,134 +370,6 @@ impl Handler<LoadNear> for Checkpointer {
             until_ok(query, warn).await
         })
     }
-}
-
-/// Why the history of a sensor was not loaded.
-#[derive(Debug, thiserror::Error)]
-enum LoadError {
-    #[error("redis: {0}")]
-    Redis(#[from] RedisError),
-    #[error(transparent)]
-    Rows(#[from] StoreError),
-}
-
-/// Reads the rows of sensors, page by page.
-struct Rows {
-    pool: PostgresPool,
-    cache: Rc<TableCache>,
-    limit: usize,
-}
-
-impl Rows {
-    async fn page(&self, sensor: SensorId, after: Option<Applied>) -> Result<RowPage, StoreError> {
-        rows_after(&self.pool, sensor, after, self.limit, &self.cache.field_sets).await
-    }
-
-    /// Returns the first page. If a scored row follows, it has one: the settings of the first
-    /// scored row decide how a detector begins.
-    async fn first_page(&self, sensor: SensorId, after: Option<Applied>) -> Result<RowPage, StoreError> {
-        let mut first = self.page(sensor, after).await?;
-        while first.more_after.is_some() && first.rows.iter().all(|row| row.config.is_none()) {
-            let next = self.page(sensor, first.more_after).await?;
-            first.rows.extend(next.rows);
-            first.more_after = next.more_after;
-        }
-        Ok(first)
-    }
-}
-
-/// Returns whether all rows were scored by detectors of a shape.
-fn are_of_shape(rows: &[StoredReading], configs: &BTreeMap<u64, Arc<NamedConfig>>, shape: u64) -> bool {
-    let is_of_shape = |id: u64| configs.get(&id).is_some_and(|then| then.fingerprint == shape);
-    rows.iter().filter_map(|row| row.config).all(is_of_shape)
-}
-
-async fn load_history(
-    store: &CheckpointStore,
-    metrics: &Metrics,
-    rows: &Rows,
-    load: &Load,
-    waiting: Option<Checkpoint>,
-) -> Result<History, LoadError> {
-    let (sensor, pool, shape) = (load.sensor.id(), &rows.pool, load.config.fingerprint);
-    let facts = CheckpointFacts::load(pool, sensor).await?;
-    let reset = facts.reset;
-    let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
-    // A checkpoint from before the detector began again is of no use.
-    let checkpoint = checkpoint.filter(|checkpoint| reset.is_none_or(|reset| checkpoint.seq > reset.seq));
-    let saved = checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
-    let begin = reset.as_ref().map(DetectorReset::place);
-    let after = saved.or(begin);
-    let time = facts.time;
-    let first = match time.highest {
-        Some(_) if !load.is_reshaped => rows.first_page(sensor, after).await?,
-        _ => RowPage::default(),
-    };
-    let configs = rows.cache.configs(pool, &first.rows).await?;
-    let labels = if facts.has_labels { applied_labels(pool, sensor).await? } else { Vec::new() };
-    let fits = !load.is_reshaped
-        && checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.config == shape)
-        && are_of_shape(&first.rows, &configs, shape);
-    let history = |RowPage { rows: replay, more_after }| History {
-        replay,
-        more_after,
-        labels,
-        reset,
-        time,
-        ..History::default()
-    };
-    if fits {
-        return Ok(History { checkpoint, configs, ..history(first) });
-    }
-    // The shape has changed. The detector learns from the rows of the old shape, as the first
-    // detector of the new shape did.
-    let configs = rows.cache.all_configs(pool).await?;
-    let of_this_shape = configs.iter().filter(|(_, config)| config.fingerprint == shape);
-    let alike: Vec<u64> = of_this_shape.map(|(&id, _)| id).collect();
-    let changed = newest_of_others(pool, sensor, &alike, None).await?;
-    let Some(changed) = changed.filter(|&changed| begin.is_none_or(|begin| changed > begin)) else {
-        return Ok(History { configs, ..history(rows.first_page(sensor, begin).await?) });
-    };
-    let most = REBUILD_PER_POINT * load.config.config.shape().points;
-    let mut rebuild_from = rows_up_to(pool, sensor, changed, most).await?;
-    rebuild_from.retain(|row| begin.is_none_or(|begin| (row.era, row.ts) > begin));
-    let after = rows.first_page(sensor, Some(changed)).await?;
-    Ok(History { rebuild_from, configs, reshaped: Some(changed.1), ..history(after) })
-}
-
-/// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable
-/// checkpoint is counted and deleted.
-///
-/// `newest_seq` is the seq of the sensor's newest scored row: no valid checkpoint is ahead of it.
-async fn load_valid_checkpoint(
-    store: &CheckpointStore,
-    metrics: &Metrics,
-    load: &Load,
-    waiting: Option<Checkpoint>,
-    newest_seq: Option<u64>,
-) -> Result<Option<Checkpoint>, LoadError> {
-    let found = match waiting {
-        Some(checkpoint) => StoredCheckpoint::Readable(checkpoint),
-        None => store.load(load.partition, &load.sensor).await?,
-    };
-    match found {
-        StoredCheckpoint::Missing => return Ok(None),
-        StoredCheckpoint::Readable(checkpoint)
-            if load.use_checkpoint && !is_ahead(checkpoint.seq, newest_seq) =>
-        {
-            return Ok(Some(checkpoint));
-        }
-        StoredCheckpoint::Readable(checkpoint) if load.use_checkpoint => {
-            let seq = checkpoint.seq;
-            tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding the detector from its rows");
-        }
-        // The reason is logged: by the shard that must not use it, or by the store that cannot read
-        // it.
-        StoredCheckpoint::Readable(_) | StoredCheckpoint::Unreadable => {}
-    }
-    metrics.checkpoints_rejected.inc();
-    store.delete(load.partition, &load.sensor).await?;
-    Ok(None)
 }
 
 impl Handler<Drain> for Checkpointer {

@@ -3,8 +3,10 @@
 
 mod budget;
 mod checkpointer;
+mod history;
 mod places;
 
 pub use budget::{BudgetOptions, checkpoint_budget};
-pub use checkpointer::{Checkpointer, REBUILD_PER_POINT};
+pub use checkpointer::Checkpointer;
+pub use history::REBUILD_PER_POINT;
 pub use places::{LOADS_IN_FLIGHT, PAGES_IN_MEMORY};

@@ -23,18 +23,24 @@ async fn limit(env: &TestEnv, maxmemory: &str) {
     env.redis().await.set_config("maxmemory", maxmemory).await.unwrap();
 }
 
+/// Lets an engine score 60 readings of each sensor, and stops it.
+async fn save_every_detector(env: &TestEnv, samples: &Samples) -> Publisher {
+    let engine = env.engine().await;
+    let publisher = env.publisher();
+    samples.deliver(&publisher, 0..60).await;
+    env.until_accounted(samples.records(60)).await;
+    assert!(engine.terminate().await.success());
+    publisher
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn checkpoints_that_fill_redis_make_room_for_the_log_and_change_no_row() {
     let samples = samples();
     let expected = undisturbed(config(), &samples, 120).await;
     let env = start(config()).await;
     limit(&env, MAX_MEMORY).await;
-    let engine = env.engine().await;
-    let publisher = env.publisher();
-    samples.deliver(&publisher, 0..60).await;
-    env.until_accounted(samples.records(60)).await;
-    // Saves every detector, twice as many as fit.
-    assert!(engine.terminate().await.success());
+    // Twice as many checkpoints as fit.
+    let publisher = save_every_detector(&env, &samples).await;
 
     let engine = env.engine().await;
     engine.until_metric("thicket_checkpoint_memory_limit_bytes", 3_000_000.0).await;
@@ -69,11 +75,7 @@ async fn checkpoints_make_room_for_the_log_if_another_program_fills_redis() {
     let expected = undisturbed(config(), &samples, 90).await;
     let env = start(config()).await;
     limit(&env, "16mb").await;
-    let engine = env.engine().await;
-    let publisher = env.publisher();
-    samples.deliver(&publisher, 0..60).await;
-    env.until_accounted(samples.records(60)).await;
-    assert!(engine.terminate().await.success());
+    let publisher = save_every_detector(&env, &samples).await;
 
     let engine = env.engine().await;
     engine.until_metric(MEMORY, 2_000_000.0).await;

@@ -1,4 +1,7 @@
-use thicket_schema::{Keys, PartitionId};
+use std::sync::Arc;
+
+use thicket_detector::NamedConfig;
+use thicket_schema::{Checkpoint, Keys, PartitionId};
 
 use super::*;
 use crate::credit::{Credit, CreditPool};
