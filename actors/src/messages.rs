@@ -90,7 +90,7 @@ pub struct Revoke {
 
 /// `PartitionKeeper` → `Shard`: another node should own the partition. The shard stops reading it,
 /// and returns once everything that it has read is committed and the detectors are saved. Returns
-/// `None` if the shard does not own the partition under this epoch, or no more.
+/// `None` if the shard does not own the partition under this epoch, or owns it no longer.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<HandedOver>")]
 pub struct HandOver {
@@ -309,8 +309,8 @@ pub struct BeginAgain {
     pub request: i64,
 }
 
-/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is to be forgotten, if the request
-/// is still to be done. Returns whether it is. Retries until the stores answer.
+/// `Shard` → `Checkpointer`: deletes the checkpoint of a sensor that is to be forgotten, if the
+/// request is still to be done. Returns whether it is. Retries until the stores answer.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct DeleteCheckpoint {

@@ -21,17 +21,13 @@ impl Detector {
         state.counters.iter_mut().flatten().for_each(Counter::begin_again);
         state.steps.begin_again();
         state.watch.begin_again();
-        let mut event = None;
         if let Some(closed) = state.regime.take_closed() {
-            event = closed.report(true, true);
-        } else if matches!(state.regime, Regime::Anomalous(_)) {
-            let calm = Regime::Calm { aftermath: AFTERMATH * self.config.smoothing };
-            if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
-                event = ongoing.report(true, false);
-                state.verdicts.remember(ongoing.pattern);
-            }
+            return closed.report(true, true);
         }
-        event
+        if !matches!(state.regime, Regime::Anomalous(_)) {
+            return None;
+        }
+        state.end_open(Regime::Calm { aftermath: AFTERMATH * self.config.smoothing })
     }
 }
 

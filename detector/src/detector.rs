@@ -195,7 +195,7 @@ impl Detector {
             }
         }
         detector.state.seq = seq;
-        detector.state.regime = Regime::default();
+        drop(detector.state.end_open(Regime::default()));
         detector.state.onset = Onset::default();
         detector.is_fresh = true;
         detector.report_fields();
@@ -237,6 +237,13 @@ impl Detector {
         }
         *labels += 1;
         Some(*labels)
+    }
+
+    /// Applies a label in a replay, as the one with this number: numbers of earlier labels may be
+    /// missing.
+    pub fn label_again(&mut self, started: i64, label: Label, number: u64) {
+        self.label(started, label);
+        self.state.labels = number;
     }
 
     /// Returns the number of labels that were applied since the detector has begun. Labels with a
@@ -400,11 +407,7 @@ impl Detector {
         match transition {
             Transition::None | Transition::Pause => return,
             Transition::End => {
-                let calm = Regime::Calm { aftermath: AFTERMATH * config.smoothing };
-                if let Regime::Anomalous(ongoing) = std::mem::replace(&mut state.regime, calm) {
-                    detection.event = ongoing.report(true, false);
-                    state.verdicts.remember(ongoing.pattern);
-                }
+                detection.event = state.end_open(Regime::Calm { aftermath: AFTERMATH * config.smoothing });
                 return;
             }
             Transition::Begin | Transition::Continue | Transition::Accept => {}

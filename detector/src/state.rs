@@ -6,6 +6,7 @@ use crate::calibration::Calibration;
 use crate::cause::Cause;
 use crate::config::DetectorConfig;
 use crate::counter::Counter;
+use crate::event::Event;
 use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
 use crate::level::REACH_PER_POINT;
@@ -99,6 +100,15 @@ impl RarityParts {
 }
 
 impl State {
+    /// Ends the open anomaly: the regime is `regime` now, and the anomaly's pattern is remembered.
+    /// Returns its event, if it was announced.
+    pub(crate) fn end_open(&mut self, regime: Regime) -> Option<Event> {
+        let Regime::Anomalous(ongoing) = std::mem::replace(&mut self.regime, regime) else { return None };
+        let event = ongoing.report(true, false);
+        self.verdicts.remember(ongoing.pattern);
+        event
+    }
+
     /// Returns the views of the sensor, the level first.
     pub(crate) fn views(&self, config: &DetectorConfig) -> &'static [View] {
         views(self.fields.len(), config.smoothing > 0)

@@ -28,7 +28,9 @@ pub const BROKER_AWAY: LogLine = LogLine::of("no connection to the broker", "act
 /// A broker cannot be reached while the engine waits for its stores.
 pub const BROKER_MISSING: LogLine = LogLine::of("the broker cannot be reached", "engine/src/brokers.rs");
 /// Redis does not answer the questions of the engine.
-pub const REDIS_SILENT: LogLine = LogLine { text: "redis at ", source: None };
+pub const REDIS_SILENT: LogLine = LogLine::of("redis at ", "engine/src/stores.rs");
+/// The ingress is connected to a broker.
+pub const CONNECTED: LogLine = LogLine::of("connected to the broker", "actors/src/source/session.rs");
 /// Another client has the client id of the ingress.
 pub const CLIENT_ID_CONFLICT: LogLine =
     LogLine::of("another client uses the same client id", "actors/src/source/session.rs");
@@ -51,11 +53,13 @@ pub const READ_ONLY: LogLine = LogLine { text: "read-only transaction", source: 
 pub const CHECKPOINT_UNREADABLE: LogLine =
     LogLine::of("the checkpoint cannot be read", "store/src/redis/checkpoints.rs");
 /// A checkpoint has a state that does not reproduce the stored scores.
-pub const CHECKPOINT_MISMATCH: LogLine =
-    LogLine::of("the checkpoint does not lead to the stored scores", "actors/src/shard/detector_pool.rs");
+pub const CHECKPOINT_MISMATCH: LogLine = LogLine::of(
+    "the checkpoint does not lead to the stored scores",
+    "actors/src/shard/detector_pool/restore.rs",
+);
 /// A checkpoint has seen readings that are not stored.
 pub const CHECKPOINT_AHEAD: LogLine =
-    LogLine::of("the checkpoint is ahead of the stored rows", "actors/src/checkpoint/checkpointer.rs");
+    LogLine::of("the checkpoint is ahead of the stored rows", "actors/src/checkpoint/history.rs");
 /// A changed configuration file is refused.
 pub const CONFIGURATION_REFUSED: LogLine = LogLine::of("the old one stays in force", "engine/src/reload.rs");
 /// A day of readings is older than the retention, but a detector still needs it.
@@ -69,8 +73,10 @@ pub const DEAD_LETTERS: LogLine =
 pub const PANIC: LogLine = LogLine { text: "panicked at", source: None };
 
 /// Every line.
-pub const ALL: [LogLine; 18] = [
+pub const ALL: [LogLine; 20] = [
     BROKER_MISSING,
+    REDIS_SILENT,
+    CONNECTED,
     REDIS_SHORT,
     POSTGRES_AWAY,
     REDIS_AWAY,

@@ -77,8 +77,7 @@ struct State {
     limit: u64,
     /// Memory of the checkpoints of each partition.
     partitions: Vec<u64>,
-    is_short: bool,
-    /// The bytes of checkpoints that the log needs.
+    /// The bytes of checkpoints that the log needs; 0 unless Redis is short of memory.
     shortage: u64,
     /// No stored checkpoint that may be evicted is worth as little.
     floor: Option<f64>,
@@ -98,8 +97,8 @@ impl State {
         beyond_limit.max(used.saturating_sub(most))
     }
 
-    /// Returns the bytes that the checkpoints may take with regard to other keys.
-    fn beside_others(&self) -> u64 {
+    /// Returns how many bytes of checkpoints leave the log its room.
+    fn most_beside_other_keys(&self) -> u64 {
         if self.shortage > 0 { self.used().saturating_sub(self.shortage) } else { u64::MAX }
     }
 }
@@ -130,7 +129,7 @@ impl Budget {
     fn decide(&self, memory: u64, worth: f64) -> Option<bool> {
         let state = self.state.borrow();
         let state = state.as_ref()?;
-        if state.is_short || memory > state.limit {
+        if state.shortage > 0 || memory > state.limit {
             return Some(false);
         }
         if state.used() + memory <= state.limit {
@@ -179,8 +178,7 @@ impl Budget {
         let server = self.store.server_memory().await?;
         let limit = checkpoint_budget(self.options.memory, server.limit);
         let partitions = self.store.memory(self.options.partitions).await?;
-        let (is_short, shortage) = (is_short(server), shortage(server));
-        *self.state.borrow_mut() = Some(State { limit, partitions, is_short, shortage, floor: None });
+        *self.state.borrow_mut() = Some(State { limit, partitions, shortage: shortage(server), floor: None });
         self.show();
         Ok(())
     }
@@ -189,7 +187,7 @@ impl Budget {
     /// if Redis is short of memory.
     async fn evict(&self, memory: u64, worth: f64) -> Result<(), RedisError> {
         // Redis may count memory as used for a while after it was freed.
-        let most = self.state.borrow().as_ref().map_or(u64::MAX, State::beside_others);
+        let most = self.state.borrow().as_ref().map_or(u64::MAX, State::most_beside_other_keys);
         if most < u64::MAX
             && let Some(repeated) = complaints::due("redis is short of memory", &"checkpoints")
         {
@@ -250,9 +248,8 @@ mod tests {
 
     #[test]
     fn an_eviction_frees_a_little_more_than_is_needed() {
-        let state =
-            State { limit: 1_000, partitions: vec![400, 500], is_short: false, shortage: 0, floor: None };
-        let most = state.beside_others();
+        let state = State { limit: 1_000, partitions: vec![400, 500], shortage: 0, floor: None };
+        let most = state.most_beside_other_keys();
         assert_eq!((state.excess(100, most), state.excess(101, most)), (0, 51));
         let above = State { limit: 500, ..state };
         assert_eq!(above.excess(0, most), 425);
@@ -262,11 +259,10 @@ mod tests {
     fn checkpoints_make_room_for_the_log_until_a_quarter_of_redis_is_free() {
         let shortage = |used| shortage(RedisMemory { used, limit: 800 });
         assert_eq!((shortage(699), shortage(700), shortage(800)), (0, 100, 200));
-        let state =
-            State { limit: 400, partitions: vec![50, 100], is_short: true, shortage: 100, floor: None };
-        assert_eq!(state.excess(0, state.beside_others()), 100);
+        let state = State { limit: 400, partitions: vec![50, 100], shortage: 100, floor: None };
+        assert_eq!(state.excess(0, state.most_beside_other_keys()), 100);
         let few = State { partitions: vec![50, 0], ..state };
-        assert_eq!(few.excess(0, few.beside_others()), 50, "all that may be evicted");
+        assert_eq!(few.excess(0, few.most_beside_other_keys()), 50, "all that may be evicted");
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The actor that saves checkpoints, and loads the history that a restore needs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -10,18 +9,17 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
     Supervised, WrapFuture as _,
 };
-use chrono::Utc;
-use thicket_protocol::checkpoint::worth;
 use thicket_schema::{PartitionId, SensorName};
 use thicket_store::complaints;
 use thicket_store::postgres::{NearRow, PostgresPool, StoreError, is_to_forget, rows_near};
-use thicket_store::redis::{CheckpointStore, RedisError, is_out_of_memory, is_passing, memory_of};
-use thicket_store::retry::{Backoff, until_ok};
-use tokio::sync::{Notify, oneshot};
+use thicket_store::redis::{CheckpointStore, RedisError};
+use thicket_store::retry::until_ok;
+use tokio::sync::oneshot;
 
 use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
-use super::history::{LoadError, ROWS_PER_PAGE, Rows, TableCache, load_history};
+use super::history::{Checkpoints, LoadError, ROWS_PER_PAGE, Rows, TableCache, load_history};
 use super::places::LoadPlaces;
+use super::write::{Write, Writing};
 use crate::messages::{DeleteCheckpoint, Drain, History, HistoryPage, Load, LoadNear, LoadRows, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -29,9 +27,6 @@ use crate::time_order::MAX_AT_ONE_TIME;
 
 /// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
-/// Tries to write a checkpoint while the node stops.
-const LAST_TRIES: u32 = 3;
-
 /// Writes the newest checkpoint of each sensor, and loads the history of sensors.
 pub struct Checkpointer {
     store: CheckpointStore,
@@ -53,38 +48,6 @@ struct State {
     in_flight: usize,
     writing: Rc<Writing>,
     drained: Vec<oneshot::Sender<()>>,
-}
-
-/// The sensors whose checkpoints are being written: a sensor can be in it twice.
-#[derive(Default)]
-struct Writing {
-    sensors: RefCell<Vec<SensorName>>,
-    ended: Notify,
-}
-
-impl Writing {
-    fn begin(&self, sensor: &SensorName) {
-        self.sensors.borrow_mut().push(sensor.clone());
-    }
-
-    fn end(&self, sensor: &SensorName) {
-        let mut sensors = self.sensors.borrow_mut();
-        if let Some(place) = sensors.iter().position(|writing| writing == sensor) {
-            sensors.swap_remove(place);
-        }
-        self.ended.notify_waiters();
-    }
-
-    /// Waits until no checkpoint of a sensor is being written.
-    async fn wait_for(&self, sensor: &SensorName) {
-        loop {
-            let ended = self.ended.notified();
-            if !self.sensors.borrow().contains(sensor) {
-                return;
-            }
-            ended.await;
-        }
-    }
 }
 
 /// A checkpoint that waits to be written.
@@ -166,66 +129,6 @@ impl Checkpointer {
     }
 }
 
-/// Writes one checkpoint.
-struct Write {
-    store: CheckpointStore,
-    budget: Rc<Budget>,
-    metrics: Metrics,
-    is_draining: Rc<Cell<bool>>,
-}
-
-impl Write {
-    /// Writes a checkpoint. Drops it if it has no room: then the sensor is restored from an earlier
-    /// checkpoint or from rows. Drops it too if Redis answers with an error. Waits for a Redis that
-    /// is away, but not while the node stops.
-    async fn run(self, save: &Save) {
-        let mut backoff = Backoff::default();
-        let mut tries = 0;
-        loop {
-            let error = match self.try_once(save).await {
-                Ok(true) => return,
-                Ok(false) => return self.refuse(save, &"the checkpoints that are stored are worth more"),
-                Err(error) if is_out_of_memory(&error) => {
-                    return self.refuse(save, &"redis has no memory left");
-                }
-                // It would hold its credit without end.
-                Err(error) if !is_passing(&error) => return self.refuse(save, &error),
-                Err(error) => error,
-            };
-            tries += 1;
-            if self.is_draining.get() && tries >= LAST_TRIES {
-                return self.refuse(save, &error);
-            }
-            if let Some(repeated) = complaints::due("write a checkpoint", &error) {
-                tracing::warn!(%error, sensor = %save.sensor, repeated, "cannot write the checkpoint; retrying");
-            }
-            backoff.wait().await;
-        }
-    }
-
-    /// Returns whether there is room for the checkpoint.
-    async fn try_once(&self, save: &Save) -> Result<bool, RedisError> {
-        let Save { partition, sensor, checkpoint, pinned, .. } = save;
-        let days = Utc::now().timestamp() as f64 / 86_400.0;
-        let worth = if *pinned { f64::INFINITY } else { worth(checkpoint.seq, days) };
-        if !self.budget.admits(memory_of(checkpoint.encoded_len(), sensor), worth).await? {
-            return Ok(false);
-        }
-        let saved = self.store.save(*partition, sensor, checkpoint, worth).await?;
-        self.budget.note(*partition, saved.partition_memory);
-        self.metrics.checkpoints.inc();
-        self.metrics.checkpoint_bytes.inc_by(saved.bytes as u64);
-        Ok(true)
-    }
-
-    fn refuse(&self, save: &Save, why: &dyn Display) {
-        self.metrics.checkpoints_refused.inc();
-        if let Some(repeated) = complaints::due("refuse a checkpoint", &why) {
-            tracing::warn!(%why, sensor = %save.sensor, repeated, "a checkpoint is not written; its detector will be restored from rows");
-        }
-    }
-}
-
 impl Actor for Checkpointer {
     type Context = Context<Self>;
 
@@ -256,7 +159,11 @@ impl Handler<Load> for Checkpointer {
     type Result = ResponseFuture<History>;
 
     fn handle(&mut self, load: Load, _: &mut Context<Self>) -> Self::Result {
-        let (store, metrics) = (self.store.clone(), self.metrics.clone());
+        let checkpoints = Checkpoints {
+            store: self.store.clone(),
+            metrics: self.metrics.clone(),
+            writing: Rc::clone(&self.state.writing),
+        };
         let rows = self.rows();
         let (places, wait) = (self.places.clone(), self.metrics.restore_waits.begin());
         if !load.use_checkpoint {
@@ -273,7 +180,7 @@ impl Handler<Load> for Checkpointer {
             let query = async || {
                 let credit = places.take_page().await;
                 let _place = places.take().await;
-                let history = load_history(&store, &metrics, &rows, &load, waiting.clone()).await?;
+                let history = load_history(&checkpoints, &rows, &load, waiting.clone()).await?;
                 Ok(History { credit, ..history })
             };
             let history = until_ok(query, warn).await;

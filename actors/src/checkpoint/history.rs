@@ -15,6 +15,7 @@ use thicket_store::postgres::{
 };
 use thicket_store::redis::{CheckpointStore, RedisError, StoredCheckpoint};
 
+use super::write::Writing;
 use crate::messages::{History, HistoryPage, Load};
 use crate::metrics::Metrics;
 
@@ -116,8 +117,7 @@ fn are_of_shape(rows: &[StoredReading], configs: &BTreeMap<u64, Arc<NamedConfig>
 /// Loads the first page of a sensor's history. `waiting` is a checkpoint of it that is not written
 /// yet.
 pub(super) async fn load_history(
-    store: &CheckpointStore,
-    metrics: &Metrics,
+    checkpoints: &Checkpoints,
     rows: &Rows,
     load: &Load,
     waiting: Option<Checkpoint>,
@@ -125,7 +125,7 @@ pub(super) async fn load_history(
     let (sensor, pool, shape) = (load.sensor.id(), &rows.pool, load.config.fingerprint);
     let facts = CheckpointFacts::load(pool, sensor).await?;
     let reset = facts.reset;
-    let checkpoint = load_valid_checkpoint(store, metrics, load, waiting, facts.newest_seq).await?;
+    let checkpoint = checkpoints.load_valid(load, waiting, facts.newest_seq).await?;
     // A checkpoint from before the detector began again is of no use.
     let checkpoint = checkpoint.filter(|checkpoint| reset.is_none_or(|reset| checkpoint.seq > reset.seq));
     let saved = checkpoint.as_ref().and_then(|checkpoint| Some((checkpoint.era, checkpoint.newest?)));
@@ -168,37 +168,48 @@ pub(super) async fn load_history(
     Ok(History { rebuild_from, configs, reshaped: Some(changed.1), ..history(after) })
 }
 
-/// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable
-/// checkpoint is counted and deleted.
-///
-/// `newest_seq` is the seq of the sensor's newest scored row: no valid checkpoint is ahead of it.
-async fn load_valid_checkpoint(
-    store: &CheckpointStore,
-    metrics: &Metrics,
-    load: &Load,
-    waiting: Option<Checkpoint>,
-    newest_seq: Option<u64>,
-) -> Result<Option<Checkpoint>, LoadError> {
-    let found = match waiting {
-        Some(checkpoint) => StoredCheckpoint::Readable(checkpoint),
-        None => store.load(load.partition, &load.sensor).await?,
-    };
-    match found {
-        StoredCheckpoint::Missing => return Ok(None),
-        StoredCheckpoint::Readable(checkpoint)
-            if load.use_checkpoint && !is_ahead(checkpoint.seq, newest_seq) =>
-        {
-            return Ok(Some(checkpoint));
+/// The stored checkpoints.
+pub(super) struct Checkpoints {
+    pub(super) store: CheckpointStore,
+    pub(super) metrics: Metrics,
+    /// The checkpoints that are being written.
+    pub(super) writing: Rc<Writing>,
+}
+
+impl Checkpoints {
+    /// Returns the sensor's checkpoint, `None` if there is none that may be used. An unusable
+    /// checkpoint is counted and deleted.
+    ///
+    /// `newest_seq` is the seq of the sensor's newest scored row: no valid checkpoint is ahead of it.
+    async fn load_valid(
+        &self,
+        load: &Load,
+        waiting: Option<Checkpoint>,
+        newest_seq: Option<u64>,
+    ) -> Result<Option<Checkpoint>, LoadError> {
+        let found = match waiting {
+            Some(checkpoint) => StoredCheckpoint::Readable(checkpoint),
+            None => self.store.load(load.partition, &load.sensor).await?,
+        };
+        match found {
+            StoredCheckpoint::Missing => return Ok(None),
+            StoredCheckpoint::Readable(checkpoint)
+                if load.use_checkpoint && !is_ahead(checkpoint.seq, newest_seq) =>
+            {
+                return Ok(Some(checkpoint));
+            }
+            StoredCheckpoint::Readable(checkpoint) if load.use_checkpoint => {
+                let seq = checkpoint.seq;
+                tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding the detector from its rows");
+            }
+            // The reason is logged: by the shard that must not use it, or by the store that cannot read
+            // it.
+            StoredCheckpoint::Readable(_) | StoredCheckpoint::Unreadable => {}
         }
-        StoredCheckpoint::Readable(checkpoint) if load.use_checkpoint => {
-            let seq = checkpoint.seq;
-            tracing::error!(sensor = %load.sensor, seq, "the checkpoint is ahead of the stored rows; rebuilding the detector from its rows");
-        }
-        // The reason is logged: by the shard that must not use it, or by the store that cannot read
-        // it.
-        StoredCheckpoint::Readable(_) | StoredCheckpoint::Unreadable => {}
+        self.metrics.checkpoints_rejected.inc();
+        // A write that ends later would bring the checkpoint back.
+        self.writing.wait_for(&load.sensor).await;
+        self.store.delete(load.partition, &load.sensor).await?;
+        Ok(None)
     }
-    metrics.checkpoints_rejected.inc();
-    store.delete(load.partition, &load.sensor).await?;
-    Ok(None)
 }

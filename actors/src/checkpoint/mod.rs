@@ -5,6 +5,7 @@ mod budget;
 mod checkpointer;
 mod history;
 mod places;
+mod write;
 
 pub use budget::{BudgetOptions, checkpoint_budget};
 pub use checkpointer::Checkpointer;

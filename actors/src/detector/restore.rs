@@ -106,7 +106,7 @@ fn apply_labels(detector: &mut Detector, labels: &[AppliedLabel]) {
     let first = labels.partition_point(|applied| applied.seq < seq);
     for applied in labels[first..].iter().take_while(|applied| applied.seq == seq) {
         if applied.number > detector.labels() {
-            detector.label(applied.started.0, applied.label);
+            detector.label_again(applied.started.0, applied.label, applied.number);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! them to shards, and hands over those that other nodes should own.
 
 mod hand_over;
+mod refusals;
 mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use actix::{
     Supervised, WrapFuture as _,
 };
 use futures_util::future::{LocalBoxFuture, join_all};
-use thicket_schema::{Keys, PartitionId, Position};
+use thicket_schema::{Keys, PartitionId};
 use thicket_store::complaints;
 use thicket_store::faults;
 use thicket_store::postgres::{ClaimedPartition, PostgresPool, StoreError, claim};
@@ -22,19 +23,17 @@ use thicket_store::redis::{LeaseState, Leases, RedisError};
 use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
-use self::stores::{KeeperStores, hand_over, leave};
+use self::refusals::Refusal;
+use self::stores::{KeeperStores, leave};
 use super::renewal::Renewal;
 use super::shares::Shares;
-use crate::messages::{Assign, Drain, HandOver, Quarantine, Refuse, Reopen, Revoke};
+use crate::messages::{Assign, Drain, HandOver, Quarantine, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 
 /// Time between two rounds of the keeper. It is short so that another node takes over within a
 /// second after a clean shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Time until a partition that was left to a later build is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The addresses of a shard.
 #[derive(Clone, Debug)]
@@ -71,29 +70,14 @@ pub struct PartitionKeeper {
     finishing: BTreeSet<PartitionId>,
     /// Partitions that a shard has finished with, and whose leases are not released yet.
     releasing: BTreeSet<PartitionId>,
+    /// Since when PostgreSQL has let this node claim no partition.
+    failing_since: Option<Instant>,
     /// Whether a round is running.
     busy: bool,
     /// Whether the node shuts down.
     leaving: bool,
     /// `Drain` messages that wait for the end of a round.
     drained: Vec<oneshot::Sender<()>>,
-}
-
-/// Why this node does not own a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    /// A later version of the detection algorithm has scored it.
-    Algorithm,
-    /// A later build has written an entry of its log. The partition is tried again from time to
-    /// time: a later build may have processed the entry, and may have stopped. This node may own the
-    /// partition meanwhile: until it has read the entry again, or has gone past it.
-    Entry {
-        /// Position of the entry. Each is logged once.
-        entry: Position,
-        /// When the partition is tried again. If this node owns the partition by then, it has gone
-        /// past the entry.
-        until: Instant,
-    },
 }
 
 type LeaseAnswers = Vec<(PartitionId, Result<LeaseState, RedisError>)>;
@@ -121,6 +105,7 @@ impl PartitionKeeper {
             shares,
             finishing: BTreeSet::new(),
             releasing: BTreeSet::new(),
+            failing_since: None,
             busy: false,
             leaving: false,
             drained: Vec::new(),
@@ -141,6 +126,9 @@ impl PartitionKeeper {
         let stores = Rc::clone(&self.stores);
         let (wanted, watched) = (self.wanted(now), self.watched(now));
         let ask = async move {
+            if stores.renewal.nodes().is_paused() && stores.is_postgres_there().await {
+                stores.renewal.nodes().resume();
+            }
             faults::pass("renewal.before");
             let acquires =
                 wanted.iter().map(|&partition| stores.leases.acquire(stores.keys.lease(partition)));
@@ -148,15 +136,21 @@ impl PartitionKeeper {
             let (answers, holders) = tokio::join!(join_all(acquires), watch);
             faults::pass("renewal.after");
             let answers: LeaseAnswers = wanted.iter().copied().zip(answers).collect();
-            // Without an answer, nothing is known of these leases.
-            let holders: LeaseHolders = watched.into_iter().zip(holders.unwrap_or_default()).collect();
+            let holders: Option<LeaseHolders> =
+                holders.ok().map(|holders| watched.into_iter().zip(holders).collect());
             (answers, holders)
         };
         let round = ask
             .into_actor(self)
             .then(|(answers, holders), this, _| {
-                for (partition, holder) in holders {
-                    this.shares.note_lease(partition, holder.is_none(), Instant::now());
+                // Without an answer, nothing is known of these leases.
+                match holders {
+                    Some(holders) => {
+                        for (partition, holder) in holders {
+                            this.shares.note_lease(partition, holder.is_none(), Instant::now());
+                        }
+                    }
+                    None => this.shares.forget_free(),
                 }
                 let (won, returned) = this.sort_out(answers);
                 let asked_for = won.clone();
@@ -188,23 +182,6 @@ impl PartitionKeeper {
         }
     }
 
-    /// Ends the refusals of partitions that this node has owned for long enough to have gone past the
-    /// entry. Redis may have lost the entry.
-    fn end_refusals(&mut self) {
-        let (owned, now, before) = (&self.owned, Instant::now(), self.refused.len());
-        self.refused.retain(|partition, refusal| match refusal {
-            Refusal::Entry { until, .. } => now < *until || !owned.contains_key(partition),
-            Refusal::Algorithm => true,
-        });
-        if self.refused.len() < before {
-            self.count_refused();
-        }
-    }
-
-    fn count_refused(&self) {
-        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
-    }
-
     /// Returns the partitions whose leases to acquire now: those that it should own and does not,
     /// those whose leases it holds without owning them, and those whose leases were lost.
     fn wanted(&self, now: Instant) -> Vec<PartitionId> {
@@ -214,7 +191,7 @@ impl PartitionKeeper {
             if self.owned.contains_key(partition) {
                 return is_lost;
             }
-            let may_take = !renewal.nodes().has_left() && self.shares.may_take(*partition, now);
+            let may_take = !renewal.nodes().takes_none() && self.shares.may_take(*partition, now);
             let is_hindered = self.is_refused(*partition, now) || self.releasing.contains(partition);
             (!is_lost || may_take) && !is_hindered
         };
@@ -230,14 +207,6 @@ impl PartitionKeeper {
             is_known && !is_here && !self.is_refused(*partition, now)
         };
         (0..self.partitions).map(PartitionId).filter(is_watched).collect()
-    }
-
-    fn is_refused(&self, partition: PartitionId, now: Instant) -> bool {
-        match self.refused.get(&partition) {
-            Some(Refusal::Algorithm) => true,
-            Some(Refusal::Entry { until, .. }) => now < *until,
-            None => false,
-        }
     }
 
     /// Revokes the partitions whose leases are lost. Returns the partitions to claim, and the
@@ -292,11 +261,13 @@ impl PartitionKeeper {
                 if let Some(repeated) = complaints::due("claim partitions", &error) {
                     tracing::warn!(%error, repeated, "cannot claim partitions; retrying");
                 }
-                // A node that shuts down tries no more: it releases the leases that it has won.
-                let leases = if self.leaving { asked_for.to_vec() } else { Vec::new() };
+                // A node that shuts down tries no more, and one that fails for long leaves its share to
+                // the other nodes: it releases the leases that it has won.
+                let leases = if self.leaving || self.is_failing() { asked_for.to_vec() } else { Vec::new() };
                 return Box::pin(async move { stores.release(&leases).await });
             }
         };
+        self.failing_since = None;
         if self.leaving {
             // The shutdown began during the claim. No shard has read these partitions, so the
             // record of the last shutdown stays as it was.
@@ -316,12 +287,7 @@ impl PartitionKeeper {
             if let Some(node) = self.shares.note_taken(claimed.partition, Instant::now()) {
                 tracing::warn!(partition = %claimed.partition, node, "another node does not take a partition that it should own; this node takes it, and gives that node no more partitions for a while");
             }
-            match self.refused.get_mut(&claimed.partition) {
-                Some(Refusal::Entry { entry, until }) if claimed.position < *entry => {
-                    *until = Instant::now() + RETRY_INTERVAL;
-                }
-                _ => drop(self.refused.remove(&claimed.partition)),
-            }
+            self.note_claimed(claimed.partition, claimed.position);
             self.owned.insert(claimed.partition, claimed.epoch);
             self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
             let assign = &self.shard(claimed.partition).assign;
@@ -332,12 +298,29 @@ impl PartitionKeeper {
         Box::pin(async move { stores.release(&refused).await })
     }
 
+    /// Notes a claim that has failed. Returns whether claims have failed for so long that other nodes
+    /// should own the partitions. Then the heartbeats pause until PostgreSQL answers.
+    fn is_failing(&mut self) -> bool {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        let is_failing = since.elapsed() >= self.stores.leases.ttl();
+        if is_failing {
+            self.failing_since = None;
+            if self.stores.renewal.nodes().pause() {
+                tracing::warn!(
+                    "postgresql lets this node claim no partition; other nodes may take its share until it answers"
+                );
+            }
+        }
+        is_failing
+    }
+
     fn shard(&self, partition: PartitionId) -> &ShardHandle {
         &self.shards[usize::from(partition.0) % self.shards.len()]
     }
 }
 
-/// Sends an assignment or a revocation. There is at most one per partition and round.
+/// Sends an assignment or a revocation: at most one per partition and round. A hand-over waits for
+/// its answer instead, and few are in progress.
 fn send_bounded<M: Message<Result = ()> + Send + 'static>(shard: &Recipient<M>, message: M) {
     #[expect(clippy::disallowed_methods, reason = "bounded by the number of partitions")]
     shard.do_send(message);
@@ -384,29 +367,6 @@ impl Handler<Reopen> for PartitionKeeper {
     fn handle(&mut self, Reopen { partition }: Reopen, _: &mut Context<Self>) {
         self.owned.remove(&partition);
         self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
-    }
-}
-
-impl Handler<Refuse> for PartitionKeeper {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, refused: Refuse, _: &mut Context<Self>) -> Self::Result {
-        let Refuse { partition, epoch, entry, cause, is_clean } = refused;
-        if self.owned.get(&partition) != Some(&epoch) {
-            return Box::pin(std::future::ready(()));
-        }
-        self.owned.remove(&partition);
-        let refusal = Refusal::Entry { entry, until: Instant::now() + RETRY_INTERVAL };
-        let before = self.refused.insert(partition, refusal);
-        self.count_refused();
-        self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
-        if !matches!(before, Some(Refusal::Entry { entry: before, .. }) if before == entry) {
-            tracing::error!(%partition, %entry, error = %cause, "a newer build has written the next entry of this partition; this node leaves the partition to a node of that build");
-        }
-        let stores = Rc::clone(&self.stores);
-        // Everything before the entry is committed.
-        let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
-        Box::pin(async move { hand_over(&stores, &clean, &[partition]).await })
     }
 }
 

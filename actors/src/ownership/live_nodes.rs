@@ -16,6 +16,8 @@ enum Presence {
     Absent,
     /// It writes heartbeats.
     Present,
+    /// It cannot claim partitions now: its heartbeat is removed.
+    Paused,
     /// It shuts down.
     Leaving,
     /// Its heartbeat is removed.
@@ -27,22 +29,29 @@ enum Presence {
 pub(super) struct View {
     /// The live nodes, among them this one; empty before the first answer.
     pub(super) nodes: BTreeSet<String>,
-    /// When `nodes` changed, and when Redis answered last.
-    times: Option<(Instant, Instant)>,
+    times: Option<Times>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// When the nodes changed.
+    changed: Instant,
+    /// When Redis answered last.
+    seen: Instant,
 }
 
 impl View {
     /// Whether the view is of the last `period`, and the nodes did not change for as long.
     pub(super) fn is_settled(&self, period: Duration, now: Instant) -> bool {
-        self.times.is_some_and(|(changed, seen)| {
+        self.times.is_some_and(|Times { changed, seen }| {
             now.saturating_duration_since(seen) < period && now.saturating_duration_since(changed) >= period
         })
     }
 
     /// Notes the nodes of a heartbeat.
     pub(super) fn note(&mut self, nodes: BTreeSet<String>, now: Instant) {
-        let changed = self.times.map(|(changed, _)| changed).filter(|_| self.nodes == nodes);
-        self.times = Some((changed.unwrap_or(now), now));
+        let known = self.times.filter(|_| self.nodes == nodes);
+        self.times = Some(Times { changed: known.map_or(now, |times| times.changed), seen: now });
         self.nodes = nodes;
     }
 }
@@ -57,11 +66,7 @@ pub(super) struct LiveNodes {
 impl LiveNodes {
     /// Begins the heartbeats of this node.
     pub(super) fn join(&self) {
-        self.presence.send_if_modified(|presence| {
-            let joins = *presence == Presence::Absent;
-            *presence = if joins { Presence::Present } else { *presence };
-            joins
-        });
+        self.change(Presence::Absent, Presence::Present);
     }
 
     /// Ends the heartbeats of this node: the other nodes give it no more partitions.
@@ -69,9 +74,33 @@ impl LiveNodes {
         self.presence.send_replace(Presence::Leaving);
     }
 
-    /// Whether this node has left.
-    pub(super) fn has_left(&self) -> bool {
-        matches!(*self.presence.borrow(), Presence::Leaving | Presence::Gone)
+    /// Removes the heartbeat of this node until [`resume`](Self::resume): the other nodes give it no
+    /// more partitions. Returns whether it wrote heartbeats.
+    pub(super) fn pause(&self) -> bool {
+        self.change(Presence::Present, Presence::Paused)
+    }
+
+    /// Begins the heartbeats again after [`pause`](Self::pause).
+    pub(super) fn resume(&self) {
+        self.change(Presence::Paused, Presence::Present);
+    }
+
+    /// Whether the heartbeats of this node are paused.
+    pub(super) fn is_paused(&self) -> bool {
+        *self.presence.borrow() == Presence::Paused
+    }
+
+    fn change(&self, from: Presence, to: Presence) -> bool {
+        self.presence.send_if_modified(|presence| {
+            let changes = *presence == from;
+            *presence = if changes { to } else { *presence };
+            changes
+        })
+    }
+
+    /// Whether this node takes no more partitions: it has left, or its heartbeats are paused.
+    pub(super) fn takes_none(&self) -> bool {
+        matches!(*self.presence.borrow(), Presence::Paused | Presence::Leaving | Presence::Gone)
     }
 
     /// Returns the nodes of the last heartbeat.
@@ -95,6 +124,7 @@ impl LiveNodes {
         let presence = *self.presence.borrow();
         let outcome = match presence {
             Presence::Absent | Presence::Gone => return,
+            Presence::Paused => heartbeats.end().await,
             Presence::Present => heartbeats.beat().await.map(|nodes| {
                 self.view.send_modify(|view| view.note(nodes, Instant::now()));
             }),
@@ -151,9 +181,23 @@ mod tests {
     fn a_node_that_has_left_does_not_join_again() {
         let nodes = LiveNodes::default();
         nodes.join();
-        assert!(!nodes.has_left());
+        assert!(!nodes.takes_none());
         nodes.leave();
         nodes.join();
-        assert!(nodes.has_left());
+        nodes.resume();
+        assert!(nodes.takes_none() && !nodes.pause());
+    }
+
+    #[test]
+    fn a_pause_ends_with_a_resume() {
+        let nodes = LiveNodes::default();
+        assert!(!nodes.pause(), "it has no heartbeat");
+        nodes.join();
+        assert!(nodes.pause() && !nodes.pause());
+        assert!(nodes.is_paused() && nodes.takes_none());
+        nodes.join();
+        assert!(nodes.is_paused());
+        nodes.resume();
+        assert!(!nodes.takes_none());
     }
 }

@@ -19,7 +19,7 @@ const ABANDONED_AFTER: u32 = 3;
 
 /// Time until a node that did not take a partition is given partitions again. A change of the nodes
 /// ends it too: the node may have been replaced by a newer build.
-const RETRY_INTERVAL: Duration = Duration::from_mins(10);
+const IDLE_FOR: Duration = Duration::from_mins(10);
 
 /// The shares of the nodes, and the partitions that are on their way.
 #[derive(Debug)]
@@ -113,6 +113,12 @@ impl Shares {
         }
     }
 
+    /// Forgets which partitions have no lease: without an answer, a node has had no chance to take
+    /// them.
+    pub(super) fn forget_free(&mut self) {
+        self.free.clear();
+    }
+
     /// Notes that this node has taken a partition. Returns the node that should have taken it, if
     /// this is the first partition that it did not take.
     pub(super) fn note_taken(&mut self, partition: PartitionId, now: Instant) -> Option<String> {
@@ -121,7 +127,7 @@ impl Shares {
         if self.owner(partition) != Some(&owner) {
             return None;
         }
-        let is_first = self.idle_until.insert(owner.clone(), now + RETRY_INTERVAL).is_none();
+        let is_first = self.idle_until.insert(owner.clone(), now + IDLE_FOR).is_none();
         is_first.then_some(owner)
     }
 

@@ -169,10 +169,10 @@ impl DetectorCache {
 
     /// Removes and returns the detectors of a partition.
     pub(super) fn take_partition(&mut self, partition: PartitionId) -> Vec<CachedDetector> {
-        self.by_sensor
-            .extract_if(.., |_, cached| cached.partition == partition)
-            .map(|(_, cached)| cached)
-            .collect()
+        let taken = self.by_sensor.extract_if(.., |_, cached| cached.partition == partition);
+        let taken = taken.map(|(_, cached)| cached).collect();
+        self.measure();
+        taken
     }
 
     /// Removes and returns every detector.

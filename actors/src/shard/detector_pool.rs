@@ -34,6 +34,9 @@ const DETECTOR_RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 /// if that is more than a part of the memory of the detectors.
 const CHECKPOINT_KIB: u32 = 64 * 1_024;
 const CHECKPOINT_PART: u64 = 4;
+/// A partition that is handed over may have as many KiB of checkpoints on their way, divided by
+/// this.
+const HAND_OVER_PART: u32 = 4;
 
 /// The error of a detector that cannot be restored or used now. The shard must reopen its
 /// partition.
@@ -347,18 +350,24 @@ impl DetectorPool {
     /// All readings that they scored must be committed.
     pub(super) async fn save_partition(&self, partition: PartitionId) {
         let detectors = self.cache.borrow_mut().take_partition(partition);
+        // Credits of their own, so that the other partitions need not wait for these writes.
+        let credits = CreditPool::new(self.checkpoint_credits.capacity() / HAND_OVER_PART);
         for cached in detectors {
-            self.save(&cached, false).await;
+            self.save_within(&cached, false, &credits).await;
         }
-        drop(self.checkpoint_credits.acquire(self.checkpoint_credits.capacity()).await);
+        drop(credits.acquire(credits.capacity()).await);
     }
 
     /// Saves the state of a detector, unless it is saved already and needs not be `pinned`. A pinned
     /// checkpoint is never evicted. All readings that the detector scored must be committed.
     pub(super) async fn save(&self, cached: &CachedDetector, pinned: bool) {
+        self.save_within(cached, pinned, &self.checkpoint_credits).await;
+    }
+
+    async fn save_within(&self, cached: &CachedDetector, pinned: bool, credits: &CreditPool) {
         let Ok(Some(checkpoint)) = cached.detector.send(TakeCheckpoint).await else { return };
         if pinned || checkpoint.seq > cached.saved {
-            let credit = self.checkpoint_credits.acquire(kib(&checkpoint)).await;
+            let credit = credits.acquire(kib(&checkpoint)).await;
             let (partition, sensor) = (cached.partition, cached.sensor.clone());
             send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, pinned, credit });
         }

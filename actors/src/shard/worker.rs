@@ -1,6 +1,7 @@
 //! The loop of a shard: read → collect → score → assemble → send.
 
-use std::cell::RefCell;
+mod leaving;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use thicket_store::redis::{LogEntry, LogReader};
 use thicket_store::retry::Backoff;
 use tokio::sync::{oneshot, watch};
 
+use self::leaving::Leaving;
 use super::assemble::assemble;
 use super::collect::{Collector, LogRange, ReadBatch, SensorBatch, UnknownEntry, cut_at_control};
 use super::detector_pool::{DetectorPool, DueCheckpoint};
@@ -22,7 +24,7 @@ use super::partitions::{Partition, Partitions, Readiness};
 use super::scoring::{ScoredBatch, Scorer};
 use super::suspect_log::SuspectLog;
 use crate::credit::{Credit, CreditPool, send_credited};
-use crate::messages::{Commit, CommitOutcome, HandOver, HandedOver, Refuse, Reopen};
+use crate::messages::{Commit, CommitOutcome, Refuse, Reopen};
 
 /// How long a read waits for entries. A partition that is assigned during a read is part of the
 /// next read.
@@ -55,8 +57,7 @@ pub(super) struct ShardWorker {
     scorer: Scorer,
     housekeeping: Housekeeping,
     credits: CreditPool,
-    /// Partitions that other nodes should own, and that the loop may still be processing.
-    leaving: RefCell<Vec<(HandOver, oneshot::Sender<HandedOver>)>>,
+    leaving: Leaving,
 }
 
 impl ShardWorker {
@@ -77,7 +78,7 @@ impl ShardWorker {
             detectors: Rc::clone(&detectors),
         };
         let credits = CreditPool::new(context.options.max_in_flight);
-        let leaving = RefCell::default();
+        let leaving = Leaving::default();
         Self { context, reader, partitions, detectors, suspects, scorer, housekeeping, credits, leaving }
     }
 
@@ -98,7 +99,7 @@ impl ShardWorker {
             self.housekeeping.make_room().await;
             target = next_target(target, self.detectors.half());
         }
-        self.leaving.take();
+        self.end_leaving().await;
         for id in self.partitions.ids() {
             self.partitions.wait_for_commits(id).await;
         }
@@ -320,42 +321,6 @@ impl ShardWorker {
             #[expect(clippy::disallowed_methods, reason = "one per partition until it is assigned again")]
             self.context.peers.refuse.do_send(refuse);
         }
-    }
-
-    /// Reads a partition no more that another node should own. Returns a receiver of the answer; the
-    /// sender is dropped if this node loses the partition meanwhile.
-    pub(super) fn stop_reading(&self, message: HandOver) -> oneshot::Receiver<HandedOver> {
-        let (sender, finished) = oneshot::channel();
-        let HandOver { partition, epoch } = message;
-        if self.partitions.change(partition, epoch, |partition| partition.is_leaving = true).is_some() {
-            self.leaving.borrow_mut().push((message, sender));
-        }
-        finished
-    }
-
-    /// Finishes with the partitions that other nodes should own. The loop calls it when it has sent
-    /// everything that it has read.
-    fn finish_leaving(self: &Rc<Self>) {
-        for (message, sender) in self.leaving.take() {
-            let worker = Rc::clone(self);
-            actix_rt::spawn(async move { worker.finish(message, sender).await });
-        }
-    }
-
-    async fn finish(&self, message: HandOver, finished: oneshot::Sender<HandedOver>) {
-        let HandOver { partition, epoch } = message;
-        self.partitions.wait_for_commits(partition).await;
-        if !self.partitions.is_current(partition, epoch) {
-            return;
-        }
-        self.detectors.save_partition(partition).await;
-        if !self.partitions.is_current(partition, epoch) {
-            return;
-        }
-        let is_clean = self.partitions.get(partition, Partition::is_clean).unwrap_or(false);
-        self.close(partition);
-        // The keeper is gone if the node ends.
-        let _ = finished.send(HandedOver { is_clean });
     }
 
     /// Drops all partitions and detectors, and asks the keeper to assign the partitions again.

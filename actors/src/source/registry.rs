@@ -51,8 +51,7 @@ pub struct IntakeLimits {
 pub(super) struct Registry {
     pool: PostgresPool,
     log: LogReader,
-    /// The beginning of the log of every partition.
-    log_starts: Vec<(PartitionId, Position)>,
+    partitions: u16,
     admission: RefCell<Admission>,
     letters: RefCell<LetterRate>,
     renames: RefCell<Renames>,
@@ -77,7 +76,7 @@ impl Registry {
         Self {
             pool,
             log,
-            log_starts: (0..partitions).map(|id| (PartitionId(id), Position::default())).collect(),
+            partitions,
             admission: RefCell::new(Admission::new(limits.admission)),
             letters: RefCell::new(LetterRate::new(limits.dead_letters_per_second)),
             renames: RefCell::default(),
@@ -121,7 +120,8 @@ impl Registry {
         let note = |sensor: &SensorName, fields: &FieldSet| {
             self.admission.borrow_mut().note(sensor, fields, now);
         };
-        let reading = async { Ok(waiting_sensors(&self.log, &self.log_starts, note).await?) };
+        let starts: Vec<_> = (0..self.partitions).map(|id| (PartitionId(id), Position::default())).collect();
+        let reading = async { Ok(waiting_sensors(&self.log, &starts, note).await?) };
         let read = tokio::time::timeout(LOG_TIMEOUT, reading).await.unwrap_or(Err(LogError::Slow));
         if let Err(error) = &read
             && let Some(repeated) = complaints::due("read the sensors in the log", error)

@@ -307,8 +307,8 @@ impl Session {
         topics.cloned().chain([BROKER_DROPPED.to_owned()]).collect()
     }
 
-    /// If the broker accepts every filter, it queues messages for this client from now on, so `/readyz`
-    /// may report ready.
+    /// If the broker accepts every filter, it queues messages for this client from now on, so
+    /// `/readyz` may report ready.
     fn on_subscribed(&self, results: &[Result<(), Refusal>]) {
         let broker = &self.options.name;
         let mut refused = 0;

@@ -76,7 +76,6 @@ impl ArchiveWriter {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&partial);
         let file = file.with_context(cannot)?;
         match file.try_lock() {
-            // An export that was killed has left a part.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another export writes {}", partial.display()),
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
@@ -85,6 +84,7 @@ impl ArchiveWriter {
         if !is_at(&file, &partial).with_context(cannot)? {
             bail!("another export wrote {}", path.display());
         }
+        // An export that was killed has left a part.
         file.set_len(0).with_context(cannot)?;
         let compressed = GzEncoder::new(BufWriter::new(file), Compression::fast());
         Ok(Self {

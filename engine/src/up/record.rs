@@ -76,8 +76,7 @@ pub(super) struct Lock {
 }
 
 /// Locks the data directory for a supervising process, and removes the record of an earlier one.
-/// Returns
-/// `None` if another process holds the lock.
+/// Returns `None` if another process holds the lock.
 pub(super) fn lock(place: &Place) -> anyhow::Result<Option<Lock>> {
     // The sender lives as long as this function: each wait takes the whole interval.
     let (_sender, never) = mpsc::channel::<()>();

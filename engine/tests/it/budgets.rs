@@ -2,7 +2,7 @@
 //! reading is stored with the same score.
 
 use thicket_testkit::samples::now_seconds;
-use thicket_testkit::{Config, Samples, TestEnv, log_lines};
+use thicket_testkit::{Config, Publisher, Samples, TestEnv, log_lines};
 
 use crate::support::{json, start, undisturbed};
 

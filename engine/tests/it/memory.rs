@@ -39,7 +39,7 @@ async fn run(env: &TestEnv, start: i64, check: impl Fn()) -> Engine {
 #[tokio::test(flavor = "multi_thread")]
 async fn detectors_that_do_not_fit_into_the_memory_of_the_cgroup_are_evicted_and_no_row_changes() {
     if let Some(obstacle) = MemoryGroup::obstacle() {
-        println!("skipped: no limit on memory: {obstacle}");
+        thicket_testkit::skipped("an engine in a small cgroup", &obstacle);
         return;
     }
     let part = (LIMIT / 8) as f64;

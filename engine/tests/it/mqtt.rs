@@ -211,8 +211,7 @@ async fn status_counts_messages_that_are_no_readings() {
 }
 
 /// A Mosquitto of its own, which refuses subscriptions outside of `sensors/#`. Killed when dropped.
-/// (Mosquitto's
-/// `acl_file` refuses none: it does not deliver the messages.)
+/// (Mosquitto's `acl_file` refuses none: it does not deliver the messages.)
 struct StrictBroker {
     process: Child,
     port: u16,

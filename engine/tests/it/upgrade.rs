@@ -21,8 +21,8 @@ fn config() -> Config {
 /// Two nodes of a deployment. They share the partitions.
 struct Nodes {
     /// The node that holds the subscriptions.
-    active: Engine,
-    standby: Engine,
+    subscriber: Engine,
+    other: Engine,
 }
 
 /// How a node ends.
@@ -33,27 +33,27 @@ enum End {
 
 impl Nodes {
     async fn start(env: &TestEnv) -> Self {
-        Self { active: env.engine().await, standby: standby(env).await }
+        Self { subscriber: env.engine().await, other: another(env).await }
     }
 
-    /// Ends the active node. The standby takes over, and a node of the current binary becomes the
-    /// standby.
-    async fn replace_active(self, env: &TestEnv, end: End) -> Self {
+    /// Ends the node that holds the subscriptions. The other one takes them over, and a node of the
+    /// current binary joins.
+    async fn replace_subscriber(self, env: &TestEnv, end: End) -> Self {
         match end {
-            End::Terminated => assert!(self.active.terminate().await.success()),
-            End::Killed => self.active.kill(),
+            End::Terminated => assert!(self.subscriber.terminate().await.success()),
+            End::Killed => self.subscriber.kill(),
         }
-        self.standby.until_ready().await;
-        Self { active: self.standby, standby: standby(env).await }
+        self.other.until_logged(log_lines::CONNECTED).await;
+        Self { subscriber: self.other, other: another(env).await }
     }
 
     async fn terminate(self) {
-        assert!(self.standby.terminate().await.success());
-        assert!(self.active.terminate().await.success());
+        assert!(self.other.terminate().await.success());
+        assert!(self.subscriber.terminate().await.success());
     }
 }
 
-async fn standby(env: &TestEnv) -> Engine {
+async fn another(env: &TestEnv) -> Engine {
     let engine = env.launch(&config(), &[]);
     engine.until_logged(log_lines::SUBSCRIPTION_HELD).await;
     engine
@@ -84,20 +84,20 @@ async fn a_rolling_upgrade_from_the_previous_release_changes_no_row() {
     env.set_binary(BINARY);
     assert!(env.thicket(&["migrate"]).status.success());
     samples.deliver(&publisher, 60..90).await;
-    nodes = nodes.replace_active(&env, End::Terminated).await;
+    nodes = nodes.replace_subscriber(&env, End::Terminated).await;
     samples.deliver(&publisher, 90..150).await;
-    nodes = nodes.replace_active(&env, End::Killed).await;
+    nodes = nodes.replace_subscriber(&env, End::Killed).await;
     samples.deliver(&publisher, 150..180).await;
     env.until_scored(samples.records(180)).await;
 
     if previous.can_go_back() {
         env.set_binary(old);
-        nodes = nodes.replace_active(&env, End::Terminated).await;
-        nodes = nodes.replace_active(&env, End::Terminated).await;
+        nodes = nodes.replace_subscriber(&env, End::Terminated).await;
+        nodes = nodes.replace_subscriber(&env, End::Terminated).await;
         samples.deliver(&publisher, 180..220).await;
         env.set_binary(BINARY);
-        nodes = nodes.replace_active(&env, End::Terminated).await;
-        nodes = nodes.replace_active(&env, End::Terminated).await;
+        nodes = nodes.replace_subscriber(&env, End::Terminated).await;
+        nodes = nodes.replace_subscriber(&env, End::Terminated).await;
         samples.deliver(&publisher, 220..READINGS).await;
     } else {
         skipped("the way back", "the versions of what is stored have changed");

@@ -19,7 +19,7 @@ pub const RATE: f64 = 3_000.0;
 pub enum Node {
     /// The only node of most cases.
     A,
-    /// The node that takes over.
+    /// The node that takes over from A, or shares the partitions with it.
     B,
 }
 

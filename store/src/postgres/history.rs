@@ -78,7 +78,7 @@ pub async fn rows_after(
     Ok(RowPage { rows, more_after })
 }
 
-/// Returns the first `limit` rows of [`rows_after`] that are before the place `before`.
+/// Returns what [`rows_after`] returns, up to the place `before`.
 pub async fn page_of_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,

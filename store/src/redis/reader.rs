@@ -113,8 +113,8 @@ impl LogReader {
         Ok(replies.pop().unwrap_or(0))
     }
 
-    /// Returns when the oldest record after the committed position arrived, in µs since the Unix epoch.
-    /// `None` if there is no entry after it, or if its first entry cannot be decoded.
+    /// Returns when the oldest record after the committed position arrived, in µs since the Unix
+    /// epoch. `None` if there is no entry after it, or if its first entry cannot be decoded.
     pub async fn oldest_received(
         &self,
         partition: PartitionId,

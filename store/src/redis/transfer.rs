@@ -30,8 +30,7 @@ pub struct KeyDump {
 }
 
 /// Reads the keys of a deployment one by one, and gives them to `each` once their values are larger
-/// than
-/// 16 MB together. A key may occur twice.
+/// than 16 MB together. A key may occur twice.
 ///
 /// # Errors
 /// Also if a value is larger than 512 MB, which no Redis would take back.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use thicket_detector::{Detection, DetectorConfig};
+use thicket_detector::{Detection, DetectorConfig, Label};
 use thicket_schema::{Checkpoint, FieldSet, Timestamp};
 
 use super::*;
@@ -280,7 +280,50 @@ fn restore_in_pages(config: &NamedConfig, mut history: History, page: usize) -> 
     restoration.finish(config)
 }
 
-/// With labels, a change of the settings, and a clock that goes back.
+/// Labels at the end of a page, two at the same reading, and one whose number shows that earlier
+/// labels are gone.
+#[test]
+fn labels_are_applied_once_and_in_order_whatever_the_pages_and_the_checkpoint() {
+    let config = NamedConfig::from(DetectorConfig { alarms_per_week: 1e5, ..settings() });
+    let mut undisturbed = Detector::new(sensor().as_str(), &config.config);
+    let mut labels: Vec<AppliedLabel> = Vec::new();
+    let (mut all, mut saved) = (Vec::new(), Vec::new());
+    let mut started = None;
+    for i in 0..300 {
+        let value = if (100..104).contains(&(i % 200)) { 900.0 } else { values(i)[0] };
+        let detection = undisturbed.apply(i, fields().names(), &[value, values(i)[1]]).unwrap();
+        started = detection.event.as_ref().map(|event| event.started).or(started);
+        let mut row = rows(std::slice::from_ref(&detection), i, &config);
+        row[0].values[0] = value;
+        all.append(&mut row);
+        let said: &[Label] = match i {
+            102 => &[Label::True],
+            199 => &[Label::False, Label::True],
+            _ => &[],
+        };
+        for &label in said {
+            let number = labels.last().map_or(7, |last| last.number + 1);
+            undisturbed.label_again(started.unwrap(), label, number);
+            let (seq, started) = (undisturbed.seq(), Timestamp(started.unwrap()));
+            labels.push(AppliedLabel { sensor: sensor().id(), seq, number, started, label });
+            saved.push(checkpoint(&undisturbed, &config));
+        }
+    }
+    assert_eq!(undisturbed.labels(), 9);
+    let configs = || BTreeMap::from([(config.identity, Arc::new(config.clone()))]);
+    for page in [1, 103, 200, 10_000] {
+        for checkpoint in std::iter::once(None).chain(saved.iter().cloned().map(Some)) {
+            let from = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq as usize);
+            let (replay, labels) = (all[from..].to_vec(), labels.clone());
+            let history = History { checkpoint, replay, labels, configs: configs(), ..History::default() };
+            let (detector, found) = restore_in_pages(&config, history, page);
+            assert_eq!((found.seq, found.mismatches), (300, 0), "pages of {page} after {from}");
+            assert_eq!(detector.snapshot(), undisturbed.snapshot(), "pages of {page} after {from}");
+        }
+    }
+}
+
+/// With a change of the settings.
 #[test]
 fn the_result_does_not_depend_on_where_a_page_ends() {
     let (first, second) =

@@ -11,7 +11,7 @@ use thicket_schema::PartitionId;
 use thicket_store::faults;
 
 use super::PartitionKeeper;
-use super::stores::hand_over;
+use super::stores::record_and_release;
 use crate::messages::{HandOver, HandedOver};
 
 impl PartitionKeeper {
@@ -22,7 +22,7 @@ impl PartitionKeeper {
         let metrics = &self.stores.metrics;
         metrics.nodes.set(self.shares.nodes() as i64);
         metrics.partitions_assigned.set(self.shares.assigned() as i64);
-        if self.stores.renewal.nodes().has_left() {
+        if self.stores.renewal.nodes().takes_none() {
             return;
         }
         let (renewal, keys) = (&self.stores.renewal, &self.stores.keys);
@@ -47,7 +47,7 @@ impl PartitionKeeper {
             .into_actor(self)
             .then(move |finished, this, _| this.on_finished(partition, epoch, finished).into_actor(this))
             .map(move |(), this, _| {
-                if this.releasing.remove(&partition) {
+                if this.releasing.remove(&partition) && !this.owned.contains_key(&partition) {
                     this.shares.note_lease(partition, true, Instant::now());
                 }
                 this.notify_drained();
@@ -55,8 +55,9 @@ impl PartitionKeeper {
         context.spawn(hand_over);
     }
 
-    /// Gives a partition up that a shard has finished with. Does nothing if the shard has not, or if
-    /// this node has lost the partition or shuts down meanwhile.
+    /// Gives a partition up that a shard has finished with. Does nothing if this node has lost the
+    /// partition or shuts down meanwhile. If the shard does not have the partition, the next round
+    /// claims it again: this node holds its lease.
     pub(super) fn on_finished(
         &mut self,
         partition: PartitionId,
@@ -64,19 +65,19 @@ impl PartitionKeeper {
         finished: Option<HandedOver>,
     ) -> LocalBoxFuture<'static, ()> {
         self.finishing.remove(&partition);
-        let Some(HandedOver { is_clean }) = finished else { return std::future::ready(()).boxed_local() };
         if self.owned.get(&partition) != Some(&epoch) {
             return std::future::ready(()).boxed_local();
         }
         self.owned.remove(&partition);
-        self.releasing.insert(partition);
         let stores = std::rc::Rc::clone(&self.stores);
         stores.metrics.leases.lost(&stores.keys.lease(partition));
+        let Some(HandedOver { is_clean }) = finished else { return std::future::ready(()).boxed_local() };
+        self.releasing.insert(partition);
         stores.metrics.partitions_moved.inc();
         let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
         async move {
             faults::pass("hand_over.before");
-            hand_over(&stores, &clean, &[partition]).await;
+            record_and_release(&stores, &clean, &[partition]).await;
             faults::pass("hand_over.after");
         }
         .boxed_local()

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use thicket_schema::{Keys, PartitionId};
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    PostgresPool, QuarantineEntry, StoreError, mark_clean_shutdown, quarantine_reading,
+    PostgresPool, QuarantineEntry, StoreError, mark_clean_shutdown, ping_postgres, quarantine_reading,
 };
 use thicket_store::redis::Leases;
 
@@ -41,6 +41,12 @@ impl KeeperStores {
         all.filter(|&partition| !self.renewal.is_lost(&self.keys.lease(partition))).collect()
     }
 
+    /// Returns whether PostgreSQL answers.
+    pub(super) async fn is_postgres_there(&self) -> bool {
+        let Ok(mut connection) = self.pool.get().await else { return false };
+        ping_postgres(&mut connection).await.is_ok()
+    }
+
     pub(super) async fn quarantine(&self, entry: &QuarantineEntry) -> Result<bool, StoreError> {
         quarantine_reading(&self.pool, entry).await
     }
@@ -48,7 +54,7 @@ impl KeeperStores {
 
 /// Marks partitions as cleanly shut down and releases leases, so that another node does not have to
 /// wait until they expire.
-pub(super) async fn hand_over(
+pub(super) async fn record_and_release(
     stores: &KeeperStores,
     clean: &BTreeMap<PartitionId, i64>,
     leases: &[PartitionId],
@@ -60,9 +66,9 @@ pub(super) async fn hand_over(
     stores.metrics.refresh();
 }
 
-/// Hands all partitions over.
+/// Releases all leases at a shutdown.
 pub(super) async fn leave(stores: &KeeperStores, clean: &BTreeMap<PartitionId, i64>, leases: &[PartitionId]) {
-    hand_over(stores, clean, leases).await;
+    record_and_release(stores, clean, leases).await;
     stores.metrics.leases.clear();
     stores.metrics.refresh();
 }

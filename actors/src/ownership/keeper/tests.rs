@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use thicket_schema::EntryError;
+use thicket_schema::{EntryError, Position};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
-use crate::messages::HandedOver;
+use crate::messages::{HandedOver, Refuse};
 use crate::ownership::live_nodes::View;
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
@@ -148,6 +148,25 @@ async fn leases_are_kept_after_a_failed_claim_and_released_by_a_node_that_shuts_
 }
 
 #[actix_rt::test]
+async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_to_others() {
+    let (mut keeper, _, _) = new_keeper();
+    keeper.stores.renewal.join();
+    let failed = || Err(StoreError::FieldSet("a test".to_owned()));
+    assert_eq!(keeper.on_claimed(&[P], failed()).now_or_never(), Some(()));
+    assert!(keeper.wanted(Instant::now()).contains(&P));
+    keeper.failing_since = Instant::now().checked_sub(keeper.stores.leases.ttl());
+    let release = keeper.on_claimed(&[P], failed());
+    assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
+    assert!(keeper.stores.renewal.nodes().is_paused());
+    assert_eq!(keeper.wanted(Instant::now()), []);
+
+    keeper.stores.renewal.nodes().resume();
+    assert_eq!(keeper.on_claimed(&[P], failed()).now_or_never(), Some(()), "the time begins again");
+    drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
+    assert_eq!(keeper.failing_since, None);
+}
+
+#[actix_rt::test]
 async fn a_drain_releases_leases_whose_partitions_are_not_claimed_yet() {
     let (mut keeper, _, _) = new_keeper();
     // PostgreSQL has not answered the claim.
@@ -181,7 +200,9 @@ async fn a_partition_that_a_shard_has_finished_with_is_released_and_not_taken_ag
     keeper.stores.renewal.keep(lease.clone());
     keeper.finishing.insert(partition);
     drop(keeper.on_finished(partition, 4, None));
-    assert!(keeper.owned.contains_key(&partition) && keeper.finishing.is_empty(), "the shard has lost it");
+    assert!(!keeper.owned.contains_key(&partition) && keeper.finishing.is_empty(), "the shard has lost it");
+    assert!(keeper.wanted(Instant::now()).contains(&partition), "it is claimed again");
+    keeper.owned.insert(partition, 4);
 
     let finished = Some(HandedOver { is_clean: true });
     drop(keeper.on_finished(partition, 3, finished));

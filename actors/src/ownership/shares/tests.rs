@@ -69,7 +69,7 @@ fn a_partition_that_its_node_does_not_take_is_taken_and_stays() {
     assert_eq!(shares.note_taken(abandoned, now).as_deref(), Some("b"));
     assert_eq!(shares.due(all(), 0, &settled, now), [], "the other node takes no partition");
 
-    let later = now + RETRY_INTERVAL;
+    let later = now + IDLE_FOR;
     let settled = view(&["a", "b"], start, later);
     shares.update(&settled, later);
     assert_eq!(shares.due(all(), 0, &settled, later).len(), MOVES, "it is tried again");

@@ -64,6 +64,12 @@ async fn the_memory_is_that_of_the_detectors_that_are_left() {
     let replacing = CachedDetector { memory: 100, ..cache.get(&sensor(0)).unwrap() };
     cache.insert(replacing);
     assert_eq!(cache.memory(), 500);
+    let taken = cache.take_partition(PartitionId(0));
+    assert_eq!((taken.len(), cache.memory()), (2, 0));
+    for cached in taken {
+        cache.insert(cached);
+    }
+    assert_eq!(cache.memory(), 500);
     cache.drop_partition(PartitionId(0));
     assert_eq!((cache.memory(), cache.half(BOUNDS)), (0, None));
 }

@@ -111,14 +111,13 @@ impl DetectorPool {
                 // It panicked.
                 return if has_checkpoint { Ok(Replayed::Disagrees) } else { Err(Unrecoverable) };
             };
-            let disagrees = restored.mismatches > 0 || restored.unusable;
-            let Some(after) = more_after.filter(|_| !(has_checkpoint && disagrees)) else {
+            let is_wrong = has_checkpoint && (restored.mismatches > 0 || restored.unusable);
+            let Some(after) = more_after.filter(|_| !is_wrong) else {
                 self.context.metrics.restore_mismatches.inc_by(restored.mismatches);
                 if restored.mismatches > 0 {
                     let rows = restored.mismatches;
                     tracing::error!(%sensor, rows, "replayed scores differ from the stored scores");
                 }
-                let is_wrong = has_checkpoint && disagrees;
                 return Ok(if is_wrong { Replayed::Disagrees } else { Replayed::All });
             };
             if self.partitions.get(*partition, |_| ()).is_none() {

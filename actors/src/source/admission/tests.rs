@@ -208,7 +208,7 @@ fn the_names_of_forgotten_sensors_make_room() {
 
 /// A union of all sets for each refused one would take minutes.
 #[test]
-fn new_sets_of_a_sensor_with_many_sets_are_refused_quickly() {
+fn the_names_of_a_sensor_are_counted_across_its_sets() {
     let mut admission = Admission::new(AdmissionLimits { max_field_sets: 256, max_fields: 256, ..LIMITS });
     let names: Vec<String> = (0..256).map(|name| format!("n{name:03}")).collect();
     let set = |first: usize| -> Vec<&str> {
