@@ -23,11 +23,11 @@ use thicket_store::redis::{LeaseState, Leases, RedisError};
 use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
-use self::refusals::Refusal;
-use self::stores::{KeeperStores, leave};
+use self::refusals::{Refusal, Refusals};
+use self::stores::{KeeperStores, leave, record_and_release};
 use super::renewal::Renewal;
 use super::shares::Shares;
-use crate::messages::{Assign, Drain, HandOver, Quarantine, Reopen, Revoke};
+use crate::messages::{Assign, Drain, HandOver, Quarantine, Refuse, Reopen, Revoke};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
 
@@ -63,7 +63,7 @@ pub struct PartitionKeeper {
     /// The epoch of each partition that this node owns.
     owned: BTreeMap<PartitionId, i64>,
     /// Partitions that only a later build can process.
-    refused: BTreeMap<PartitionId, Refusal>,
+    refused: Refusals,
     /// Which partitions this node should own.
     shares: Shares,
     /// Owned partitions that a shard finishes with, because another node should own them.
@@ -101,7 +101,7 @@ impl PartitionKeeper {
             partitions,
             shards: Vec::new(),
             owned: BTreeMap::new(),
-            refused: BTreeMap::new(),
+            refused: Refusals::default(),
             shares,
             finishing: BTreeSet::new(),
             releasing: BTreeSet::new(),
@@ -120,7 +120,8 @@ impl PartitionKeeper {
             return;
         }
         self.busy = true;
-        self.end_refusals();
+        self.refused.end(&self.owned);
+        self.count_refused();
         let now = Instant::now();
         self.hand_over_due(now, context);
         let stores = Rc::clone(&self.stores);
@@ -182,6 +183,10 @@ impl PartitionKeeper {
         }
     }
 
+    fn count_refused(&self) {
+        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+    }
+
     /// Returns the partitions whose leases to acquire now: those that it should own and does not,
     /// those whose leases it holds without owning them, and those whose leases were lost.
     fn wanted(&self, now: Instant) -> Vec<PartitionId> {
@@ -192,7 +197,7 @@ impl PartitionKeeper {
                 return is_lost;
             }
             let may_take = !renewal.nodes().takes_none() && self.shares.may_take(*partition, now);
-            let is_hindered = self.is_refused(*partition, now) || self.releasing.contains(partition);
+            let is_hindered = self.refused.contains(*partition, now) || self.releasing.contains(partition);
             (!is_lost || may_take) && !is_hindered
         };
         (0..self.partitions).map(PartitionId).filter(is_wanted).collect()
@@ -204,7 +209,7 @@ impl PartitionKeeper {
         let is_watched = |partition: &PartitionId| {
             let is_known = self.shares.owner(*partition).is_some() && !self.shares.is_own(*partition);
             let is_here = self.owned.contains_key(partition) || self.releasing.contains(partition);
-            is_known && !is_here && !self.is_refused(*partition, now)
+            is_known && !is_here && !self.refused.contains(*partition, now)
         };
         (0..self.partitions).map(PartitionId).filter(is_watched).collect()
     }
@@ -280,14 +285,14 @@ impl PartitionKeeper {
         let is_refused = |id: &PartitionId| claimed.iter().all(|claimed| claimed.partition != *id);
         let refused: Vec<PartitionId> = asked_for.iter().copied().filter(is_refused).collect();
         for partition in &refused {
+            self.refused.add(*partition, Refusal::Algorithm);
             tracing::error!(%partition, "a later version of the detection algorithm has scored this partition; run that version, or a newer one");
         }
-        self.refused.extend(refused.iter().map(|&partition| (partition, Refusal::Algorithm)));
         for claimed in claimed {
             if let Some(node) = self.shares.note_taken(claimed.partition, Instant::now()) {
                 tracing::warn!(partition = %claimed.partition, node, "another node does not take a partition that it should own; this node takes it, and gives that node no more partitions for a while");
             }
-            self.note_claimed(claimed.partition, claimed.position);
+            self.refused.note_claimed(claimed.partition, claimed.position);
             self.owned.insert(claimed.partition, claimed.epoch);
             self.stores.metrics.leases.acquired(self.stores.keys.lease(claimed.partition));
             let assign = &self.shard(claimed.partition).assign;
@@ -367,6 +372,28 @@ impl Handler<Reopen> for PartitionKeeper {
     fn handle(&mut self, Reopen { partition }: Reopen, _: &mut Context<Self>) {
         self.owned.remove(&partition);
         self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
+    }
+}
+
+impl Handler<Refuse> for PartitionKeeper {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, refused: Refuse, _: &mut Context<Self>) -> Self::Result {
+        let Refuse { partition, epoch, entry, cause, is_clean } = refused;
+        if self.owned.get(&partition) != Some(&epoch) {
+            return Box::pin(std::future::ready(()));
+        }
+        self.owned.remove(&partition);
+        let is_new = self.refused.add(partition, Refusal::of_entry(entry));
+        self.count_refused();
+        self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
+        if is_new {
+            tracing::error!(%partition, %entry, error = %cause, "a newer build has written the next entry of this partition; this node leaves the partition to a node of that build");
+        }
+        let stores = Rc::clone(&self.stores);
+        // Everything before the entry is committed.
+        let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
+        Box::pin(async move { record_and_release(&stores, &clean, &[partition]).await })
     }
 }
 

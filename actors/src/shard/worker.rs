@@ -24,7 +24,7 @@ use super::partitions::{Partition, Partitions, Readiness};
 use super::scoring::{ScoredBatch, Scorer};
 use super::suspect_log::SuspectLog;
 use crate::credit::{Credit, CreditPool, send_credited};
-use crate::messages::{Commit, CommitOutcome, Refuse, Reopen};
+use crate::messages::{Commit, CommitOutcome, HandOver, HandedOver, Refuse, Reopen};
 
 /// How long a read waits for entries. A partition that is assigned during a read is part of the
 /// next read.
@@ -89,7 +89,8 @@ impl ShardWorker {
         let (mut target, mut entries_per_partition) = (FIRST_TARGET, FIRST_ENTRIES);
         let mut backoff = Backoff::default();
         while !*stop.borrow() {
-            self.finish_leaving();
+            let finish = |message, sender| Rc::clone(&self).finish(message, sender);
+            self.leaving.begin(finish);
             if last_housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
                 self.housekeeping.run().await;
                 last_housekeeping = Instant::now();
@@ -99,7 +100,7 @@ impl ShardWorker {
             self.housekeeping.make_room().await;
             target = next_target(target, self.detectors.half());
         }
-        self.end_leaving().await;
+        self.leaving.end().await;
         for id in self.partitions.ids() {
             self.partitions.wait_for_commits(id).await;
         }
@@ -321,6 +322,33 @@ impl ShardWorker {
             #[expect(clippy::disallowed_methods, reason = "one per partition until it is assigned again")]
             self.context.peers.refuse.do_send(refuse);
         }
+    }
+
+    /// Stops reading a partition that another node should own. Returns a receiver of the answer; the
+    /// sender is dropped if this node loses the partition meanwhile.
+    pub(super) fn stop_reading(&self, message: HandOver) -> oneshot::Receiver<HandedOver> {
+        let (sender, finished) = oneshot::channel();
+        let HandOver { partition, epoch } = message;
+        if self.partitions.change(partition, epoch, |partition| partition.is_leaving = true).is_some() {
+            self.leaving.add(message, sender);
+        }
+        finished
+    }
+
+    async fn finish(self: Rc<Self>, message: HandOver, finished: oneshot::Sender<HandedOver>) {
+        let HandOver { partition, epoch } = message;
+        self.partitions.wait_for_commits(partition).await;
+        if !self.partitions.is_current(partition, epoch) {
+            return;
+        }
+        self.detectors.save_partition(partition).await;
+        if !self.partitions.is_current(partition, epoch) {
+            return;
+        }
+        let is_clean = self.partitions.get(partition, Partition::is_clean).unwrap_or(false);
+        self.close(partition);
+        // The keeper is gone if the node ends.
+        let _ = finished.send(HandedOver { is_clean });
     }
 
     /// Drops all partitions and detectors, and asks the keeper to assign the partitions again.

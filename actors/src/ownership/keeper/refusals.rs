@@ -1,14 +1,9 @@
 //! Partitions that this build cannot process. They are left to nodes of a later build.
 
-use std::rc::Rc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use actix::{Context, Handler, ResponseFuture};
 use thicket_schema::{PartitionId, Position};
-
-use super::PartitionKeeper;
-use super::stores::record_and_release;
-use crate::messages::Refuse;
 
 /// Time until a partition that was left to a later build is tried again.
 const REFUSED_FOR: Duration = Duration::from_mins(1);
@@ -30,26 +25,34 @@ pub(super) enum Refusal {
     },
 }
 
-impl PartitionKeeper {
-    /// Ends the refusals of partitions that this node has owned for long enough to have gone past the
-    /// entry. Redis may have lost the entry.
-    pub(super) fn end_refusals(&mut self) {
-        let (owned, now, before) = (&self.owned, Instant::now(), self.refused.len());
-        self.refused.retain(|partition, refusal| match refusal {
-            Refusal::Entry { until, .. } => now < *until || !owned.contains_key(partition),
-            Refusal::Algorithm => true,
-        });
-        if self.refused.len() < before {
-            self.count_refused();
-        }
+impl Refusal {
+    /// Returns the refusal of a partition from now on, because of an entry of its log.
+    pub(super) fn of_entry(entry: Position) -> Self {
+        Self::Entry { entry, until: Instant::now() + REFUSED_FOR }
+    }
+}
+
+/// The refused partitions.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(BTreeMap<PartitionId, Refusal>);
+
+impl Refusals {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    pub(super) fn count_refused(&self) {
-        self.stores.metrics.partitions_refused.set(self.refused.len() as i64);
+    /// Adds a refusal. Returns whether it has another cause than the one before.
+    pub(super) fn add(&mut self, partition: PartitionId, refusal: Refusal) -> bool {
+        let before = self.0.insert(partition, refusal);
+        !matches!(
+            (before, refusal),
+            (Some(Refusal::Entry { entry: before, .. }), Refusal::Entry { entry, .. }) if before == entry
+        )
     }
 
-    pub(super) fn is_refused(&self, partition: PartitionId, now: Instant) -> bool {
-        match self.refused.get(&partition) {
+    /// Whether this node leaves a partition to others now.
+    pub(super) fn contains(&self, partition: PartitionId, now: Instant) -> bool {
+        match self.0.get(&partition) {
             Some(Refusal::Algorithm) => true,
             Some(Refusal::Entry { until, .. }) => now < *until,
             None => false,
@@ -58,34 +61,21 @@ impl PartitionKeeper {
 
     /// Notes a claim: the partition is not refused any more, unless its entry is still to be read.
     pub(super) fn note_claimed(&mut self, partition: PartitionId, position: Position) {
-        match self.refused.get_mut(&partition) {
+        match self.0.get_mut(&partition) {
             Some(Refusal::Entry { entry, until }) if position < *entry => {
                 *until = Instant::now() + REFUSED_FOR;
             }
-            _ => drop(self.refused.remove(&partition)),
+            _ => drop(self.0.remove(&partition)),
         }
     }
-}
 
-impl Handler<Refuse> for PartitionKeeper {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, refused: Refuse, _: &mut Context<Self>) -> Self::Result {
-        let Refuse { partition, epoch, entry, cause, is_clean } = refused;
-        if self.owned.get(&partition) != Some(&epoch) {
-            return Box::pin(std::future::ready(()));
-        }
-        self.owned.remove(&partition);
-        let refusal = Refusal::Entry { entry, until: Instant::now() + REFUSED_FOR };
-        let before = self.refused.insert(partition, refusal);
-        self.count_refused();
-        self.stores.metrics.leases.lost(&self.stores.keys.lease(partition));
-        if !matches!(before, Some(Refusal::Entry { entry: before, .. }) if before == entry) {
-            tracing::error!(%partition, %entry, error = %cause, "a newer build has written the next entry of this partition; this node leaves the partition to a node of that build");
-        }
-        let stores = Rc::clone(&self.stores);
-        // Everything before the entry is committed.
-        let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
-        Box::pin(async move { record_and_release(&stores, &clean, &[partition]).await })
+    /// Ends the refusals of partitions that this node has owned for long enough to have gone past the
+    /// entry. Redis may have lost the entry.
+    pub(super) fn end(&mut self, owned: &BTreeMap<PartitionId, i64>) {
+        let now = Instant::now();
+        self.0.retain(|partition, refusal| match refusal {
+            Refusal::Entry { until, .. } => now < *until || !owned.contains_key(partition),
+            Refusal::Algorithm => true,
+        });
     }
 }

@@ -6,7 +6,7 @@ use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
-use crate::messages::{HandedOver, Refuse};
+use crate::messages::HandedOver;
 use crate::ownership::live_nodes::View;
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, record};
 
@@ -113,14 +113,17 @@ async fn a_partition_with_an_entry_of_a_later_build_is_left_and_tried_again_late
     assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1);
 
     let tried_again = Refusal::Entry { entry, until: Instant::now() };
-    keeper.refused.insert(P, tried_again);
-    keeper.end_refusals();
+    keeper.refused.add(P, tried_again);
+    keeper.refused.end(&keeper.owned);
+    keeper.count_refused();
     assert!(keeper.wanted(Instant::now()).contains(&P));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
-    keeper.end_refusals();
+    keeper.refused.end(&keeper.owned);
+    keeper.count_refused();
     assert_eq!(keeper.stores.metrics.partitions_refused.get(), 1, "the entry is not committed");
-    keeper.refused.insert(P, tried_again);
-    keeper.end_refusals();
+    keeper.refused.add(P, tried_again);
+    keeper.refused.end(&keeper.owned);
+    keeper.count_refused();
     assert_eq!(keeper.stores.metrics.partitions_refused.get(), 0, "nothing refuses the entry any more");
 
     drop(keeper.handle(refuse(5), &mut Context::new()));
