@@ -157,6 +157,11 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
         ("At the bounds D", named("appends failed", 3.0)),
         ("At the bounds E", named("readings set back", 1.0)),
         ("At the bounds F", named("dead letters only counted", 8.0)),
+        ("Partitions by node A", vec![(format!("owned {instance}"), 64.0)]),
+        ("Partitions by node B", vec![(format!("share of {instance}"), 64.0)]),
+        ("Live nodes A", vec![(format!("seen by {instance}"), 1.0)]),
+        ("Live nodes B", named("nodes with subscriptions", 1.0)),
+        ("Partitions moved A", vec![(format!("from {instance}"), 0.2)]),
     ])
 }
 

@@ -84,6 +84,9 @@ impl Endpoint {
 /// Advances the metrics by five seconds. The expectations of the tests follow from these figures.
 fn advance(metrics: &Metrics) {
     let repeat = |times: u32, observe: &dyn Fn()| (0..times).for_each(|_| observe());
+    // The role follows from the subscriptions. Gauges that are not held here get fixed values below.
+    metrics.set_subscriptions_held(true);
+    metrics.refresh();
     metrics.mqtt_messages.with_label_values(&["appended"]).inc_by(500);
     metrics.mqtt_messages.with_label_values(&["retained"]).inc_by(5);
     metrics.mqtt_connected.with_label_values(&["broker:1883"]).set(1);
@@ -133,9 +136,9 @@ fn advance(metrics: &Metrics) {
     metrics.log_gaps.inc_by(1);
     metrics.partitions.set(64);
     metrics.partitions_owned.set(64);
-    metrics.set_subscriptions_held(true);
     metrics.nodes.set(1);
     metrics.partitions_assigned.set(64);
+    metrics.partitions_moved.inc();
     metrics.store_connected.with_label_values(&["redis"]).set(1);
     metrics.store_connected.with_label_values(&["postgresql"]).set(1);
     metrics.append_oldest_seconds.set(0.5);
