@@ -31,8 +31,8 @@ pub const FAIL_POINTS: [&str; 29] = [
     "renewal.after",
     "takeover.before",
     "takeover.after",
-    "hand_over.before",
-    "hand_over.after",
+    "hand-over.before",
+    "hand-over.after",
     "restore.before",
     "restore.after",
 ];

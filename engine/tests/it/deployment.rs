@@ -1,7 +1,9 @@
 //! A deployment of `thicket up` for one test.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{BINARY, stderr, stdout};
@@ -16,6 +18,8 @@ pub(crate) struct Deployment {
     pub(crate) data: PathBuf,
     /// The program that starts and stops it.
     pub(crate) binary: String,
+    /// Its ports for devices, Redis, PostgreSQL and HTTP. They stay free between two starts.
+    ports: [u16; 4],
 }
 
 impl Deployment {
@@ -27,7 +31,7 @@ impl Deployment {
     pub(crate) fn of(binary: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        Self { _folder: folder, data, binary: binary.to_owned() }
+        Self { _folder: folder, data, binary: binary.to_owned(), ports: [(); 4].map(|()| own_port()) }
     }
 
     pub(crate) fn thicket(&self, arguments: &[&str]) -> Output {
@@ -35,7 +39,18 @@ impl Deployment {
     }
 
     pub(crate) fn up(&self) -> String {
-        let up = self.thicket(&["up", "--free-ports"]);
+        let [mqtt, redis, postgres, http] = self.ports.map(|port| port.to_string());
+        let up = self.thicket(&[
+            "up",
+            "--mqtt-port",
+            &mqtt,
+            "--redis-port",
+            &redis,
+            "--postgres-port",
+            &postgres,
+            "--http-port",
+            &http,
+        ]);
         assert!(up.status.success(), "{}{}", stderr(&up), logs(&self.data));
         stdout(&up)
     }
@@ -70,6 +85,18 @@ impl Deployment {
 impl Drop for Deployment {
     fn drop(&mut self) {
         self.thicket(&["down"]);
+    }
+}
+
+/// Returns a port that no other test of this program gets. It is below the ports that the system
+/// gives to connections, and no server of the tests prefers it.
+fn own_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(23_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn reached(place: &str) -> (u64, u64) {
         "trim" => (1, 5),
         "renewal" => (3, 7),
         // The smaller share of two nodes.
-        "hand_over" => (1, 1 + u64::from(PARTITIONS / 2)),
+        "hand-over" => (1, 1 + u64::from(PARTITIONS / 2)),
         "restore" => (1, 8),
         "quarantine" | "compose" | "notify" | "sent" | "over" => (1, 4),
         // Most anomalies are over before the broker is told of them.

@@ -70,7 +70,7 @@ fn remove_faults(actions: &mut [Action]) {
 fn fault(dice: &mut Stream) -> Fault {
     // Quarantine needs a reading that panics its detector, and a hand-over a second node; schedules
     // have neither.
-    let occurs = |place: &&str| !place.starts_with("quarantine.") && !place.starts_with("hand_over.");
+    let occurs = |place: &&str| !place.starts_with("quarantine.") && !place.starts_with("hand-over.");
     let places: Vec<&str> = FAIL_POINTS.into_iter().filter(occurs).collect();
     let place = places[pick(dice, places.len())];
     let (_, high) = reached(place);

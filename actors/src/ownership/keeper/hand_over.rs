@@ -76,9 +76,9 @@ impl PartitionKeeper {
         stores.metrics.partitions_moved.inc();
         let clean = is_clean.then_some((partition, epoch)).into_iter().collect();
         async move {
-            faults::pass("hand_over.before");
+            faults::pass("hand-over.before");
             record_and_release(&stores, &clean, &[partition]).await;
-            faults::pass("hand_over.after");
+            faults::pass("hand-over.after");
         }
         .boxed_local()
     }

@@ -19,7 +19,7 @@ pub(super) fn cases(dice: Dice) -> Vec<Case> {
     // Quarantine, restore and hand-over need more than traffic, and a lost reply does not kill the
     // engine.
     let flows =
-        |place: &&str| !["quarantine.", "restore.", "hand_over."].iter().any(|step| place.starts_with(step));
+        |place: &&str| !["quarantine.", "restore.", "hand-over."].iter().any(|step| place.starts_with(step));
     for place in FAIL_POINTS.into_iter().filter(flows).filter(|place| !LOST_REPLIES.contains(place)) {
         cases.push(dies(format!("kill-{place}"), vec![dice.fault(place, 0)]));
     }

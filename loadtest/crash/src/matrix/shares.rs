@@ -5,7 +5,7 @@ use crate::dice::Dice;
 
 pub(super) fn cases(dice: Dice) -> Vec<Case> {
     let mut cases = vec![joins_and_leaves()];
-    for place in ["hand_over.before", "hand_over.after"] {
+    for place in ["hand-over.before", "hand-over.after"] {
         cases.push(giver_dies(format!("kill-{place}"), dice.fault(place, 0)));
     }
     for place in ["takeover.before", "takeover.after"] {
