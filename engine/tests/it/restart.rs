@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Publisher, Samples, TestEnv, log_lines};
+use tokio::task::JoinHandle;
 
 use crate::support::{start, undisturbed};
 
@@ -21,30 +22,37 @@ fn samples() -> Samples {
     Samples::new("city/mic-", SENSORS, now_seconds() - READINGS)
 }
 
+/// Publishes readings over a second and a half.
+fn publish_slowly(publisher: Publisher, samples: Samples, readings: Range<i64>) -> JoinHandle<Publisher> {
+    tokio::spawn(async move {
+        for i in readings {
+            samples.publish(&publisher, i..i + 1).await;
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        publisher
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_killed_again_and_again_ends_with_the_rows_of_an_undisturbed_one() {
     let samples = samples();
     let expected = undisturbed(config(), &samples, READINGS).await;
 
     let env = start(config()).await;
-    let publisher = env.publisher();
+    let mut publisher = env.publisher();
     let engine = env.engine().await;
     engine.terminate().await;
-    let publishing = tokio::spawn({
-        let samples = samples.clone();
-        async move {
-            for i in 0..READINGS {
-                samples.publish(&publisher, i..i + 1).await;
-                tokio::time::sleep(Duration::from_millis(15)).await;
-            }
-            publisher
-        }
-    });
-    for committed in [50.0, 150.0, 250.0] {
+    // Each engine is killed in the middle of the readings that are published while it starts, so it
+    // has enough of its own to store, however quick the engine before it was.
+    let readings = |from: i64| from..from + READINGS / 4;
+    for (from, committed) in [(0, 50.0), (100, 150.0), (200, 250.0)] {
+        let publishing = publish_slowly(publisher, samples.clone(), readings(from));
         let engine = env.engine().await;
         engine.until_metric("thicket_readings_stored_total", committed).await;
         engine.kill();
+        publisher = publishing.await.unwrap();
     }
+    let publishing = publish_slowly(publisher, samples.clone(), readings(300));
     let engine = env.engine().await;
     let _publisher = publishing.await.unwrap();
     env.until_scored(samples.records(READINGS)).await;
