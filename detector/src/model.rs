@@ -220,9 +220,10 @@ impl Model {
         }
         let mut of_residuals = vec![0.0; fields];
         if let Some(residuals) = &self.residuals {
-            // What is as common as one in ten says nothing.
+            // What is as common as one in ten says nothing, and one of many fields is always rare.
+            let common = 1.0 + libm::log10(fields as f64);
             for (share, rarity) in of_residuals.iter_mut().zip(residuals.field_rarities()) {
-                *share = (rarity - 1.0).max(0.0);
+                *share = (rarity - common).max(0.0);
             }
         }
         for shares in [&mut of_level, &mut of_residuals] {

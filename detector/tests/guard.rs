@@ -50,6 +50,20 @@ fn a_level_that_stays_is_accepted_in_time() {
 }
 
 #[test]
+fn an_anomaly_of_a_slow_sensor_lasts_some_readings_before_it_is_accepted() {
+    let config = accept_after(2);
+    let mut sensor = Sensor::new(&config, "a");
+    sensor.every = HOUR;
+    sensor.settle(3_000, 20.0);
+    let shift = sensor.settle(200, 60.0);
+    let closed = shift.iter().find_map(|d| d.event.clone().filter(|event| event.ended.is_some())).unwrap();
+    assert!(closed.accepted);
+    let lasted = (closed.ended.unwrap() - closed.started) / HOUR;
+    let least = 3 * i64::from(config.smoothing);
+    assert!((least..=least + 2).contains(&lasted), "{lasted} readings, and {least} expected");
+}
+
+#[test]
 fn a_label_ends_or_prolongs_an_open_anomaly() {
     for (label, goes_on) in [(Label::False, false), (Label::Maintenance, false), (Label::True, true)] {
         let (mut sensor, shift) = shifted(&accept_after(2), 30);

@@ -6,7 +6,7 @@
 mod series;
 
 use series::{DAY, HOUR, Noise, SECOND, Sensor, alarms, anomalous, test_config};
-use thicket_detector::{ClockContext, DetectorConfig, Direction};
+use thicket_detector::{ClockContext, Detection, DetectorConfig, Direction};
 
 #[test]
 fn a_flat_signal_and_its_first_tiny_change_raise_no_alarm() {
@@ -197,4 +197,54 @@ fn a_single_outlier_and_a_change_of_level_are_detected_and_explained() {
     let shifted = sensor.run(40, |_, noise| vec![45.0 - 8.0 + noise.normal(), 400.0 + 20.0 * noise.normal()]);
     let cause = shifted.iter().find_map(|detection| detection.causes.first()).unwrap();
     assert_eq!((cause.field.as_str(), cause.direction), ("level", Direction::Low));
+}
+
+#[test]
+fn a_noisy_field_among_many_is_found_and_named_first() {
+    const SENSORS: usize = 6;
+    for (fields, deviations) in [(13, 8.0), (64, 12.0)] {
+        let names: Vec<String> = (0..fields).map(|i| format!("f{i:02}")).collect();
+        let usual = |_: i64, noise: &mut Noise| (0..fields).map(|_| noise.normal()).collect::<Vec<f64>>();
+        let mut detected = 0;
+        for i in 0..SENSORS {
+            let field = i * fields / SENSORS;
+            let mut sensor = Sensor::new(&test_config(), &names.join(" "));
+            sensor.noise = Noise::new(i as u64);
+            sensor.run(5_000, usual);
+            let mut values = usual(0, &mut sensor.noise);
+            values[field] = deviations;
+            let found = sensor.read(&values);
+            detected += usize::from(found.anomaly);
+            if let Some(first) = found.causes.iter().max_by(|a, b| a.share.total_cmp(&b.share)) {
+                assert_eq!(first.field, names[field], "{found:?}");
+            }
+        }
+        assert!(detected >= SENSORS - 1, "{detected} of {SENSORS} with {fields} fields");
+    }
+}
+
+#[test]
+fn after_a_silence_a_reading_is_as_likely_to_alarm_as_any_other() {
+    const DAYS: i64 = 60;
+    const SHIFT: usize = 480;
+    let config = DetectorConfig { alarms_per_week: 70.0, ..test_config() };
+    let mut sensor = Sensor::new(&config, "a");
+    let (mut level, mut all, mut first) = (0.0, 0, 0);
+    for day in 0..DAYS {
+        // The machine is off for sixteen hours, and its level wanders meanwhile.
+        sensor.now = day * DAY;
+        level = 0.3 * level + 0.95 * sensor.noise.normal();
+        let shift = sensor.run(SHIFT, |_, noise| {
+            level = 0.95 * level + 0.31 * noise.normal();
+            vec![level]
+        });
+        if day >= 10 {
+            let begins = |found: &&Detection| found.event.as_ref().is_some_and(|event| event.is_new);
+            all += shift.iter().filter(begins).count();
+            first += shift.iter().take(1).filter(begins).count();
+        }
+    }
+    assert!(all >= 100, "{all} alarms");
+    // By chance, one alarm in 480 would be that of a first reading.
+    assert!(first <= 3, "{first} of {all} alarms are those of the first reading after a silence");
 }

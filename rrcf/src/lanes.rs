@@ -231,8 +231,12 @@ impl Probe {
 
     /// Returns the weighted ranges of the box before and after it contains the point. `weights` has
     /// zeros after the last dimension.
+    ///
+    /// # Safety
+    ///
+    /// `weights` must have as many whole eights as the point.
     #[inline(always)]
-    pub(crate) fn ranges<V: Eight, const EIGHTS: usize>(
+    pub(crate) unsafe fn ranges<V: Eight, const EIGHTS: usize>(
         &self,
         bounds: impl Boxed<V>,
         weights: &[f32],
@@ -242,7 +246,7 @@ impl Probe {
         for at in chunks::<EIGHTS>(self.width) {
             let eights = self.eights::<EIGHTS>(at);
             let (lo, hi, point) = (bounds.lower(at), bounds.upper(at), V::load(&eights.values));
-            // SAFETY: the weights have whole eights (`padded`).
+            // SAFETY: the caller promises that the weights have whole eights.
             let weights = unsafe { load::<V>(weights, at) };
             let overhang = weights.mul(lo.sub(point).max(point.sub(hi)).max(zero));
             let range = weights.mul(hi.sub(lo).and(V::load(&eights.real)));
@@ -280,8 +284,12 @@ impl Probe {
     /// If `at` is uniform in `[0, excess)`, the cut is uniform over the gaps, each in proportion to
     /// its weight. It separates strictly: everything on the left is at most `value`, everything on
     /// the right is above it, even if the gap is a single ulp.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Probe::ranges`].
     #[inline(always)]
-    pub(crate) fn cut<V: Eight, const EIGHTS: usize>(
+    pub(crate) unsafe fn cut<V: Eight, const EIGHTS: usize>(
         &self,
         bounds: impl Boxed<V>,
         weights: &[f32],
@@ -307,7 +315,7 @@ impl Probe {
                 core::array::from_fn(|i| length(i).max(0.0))
             } else {
                 let length = V::load(&ends).sub(V::load(&starts)).max(V::splat(0.0));
-                // SAFETY: the weights have whole eights (`padded`).
+                // SAFETY: the caller promises that the weights have whole eights.
                 unsafe { load::<V>(weights, chunk) }.mul(length).to_array().map(f64::from)
             };
             // The gap that is hit is random, so a branch on it would be mispredicted. This checks

@@ -37,11 +37,13 @@ impl Scene {
     }
 
     fn ranges(&self) -> Ranges {
-        self.probe.ranges::<Baseline, 0>(self.bounds(), &self.weights)
+        // SAFETY: the scene pads its weights.
+        unsafe { self.probe.ranges::<Baseline, 0>(self.bounds(), &self.weights) }
     }
 
     fn cut(&self, at: f64) -> Cut {
-        self.probe.cut::<Baseline, 0>(self.bounds(), &self.weights, self.ranges().wide, at)
+        // SAFETY: the scene pads its weights.
+        unsafe { self.probe.cut::<Baseline, 0>(self.bounds(), &self.weights, self.ranges().wide, at) }
     }
 
     fn grow(&mut self) {

@@ -15,7 +15,8 @@ impl Tree {
     /// Returns the slot that represents the value of the point, or `None` if the tree holds no
     /// equal point.
     pub(crate) fn duplicate(&self, point: &[f32], pool: &Pool, store: &Store) -> Option<u32> {
-        duplicate_at(self.end(point), point, pool, store)
+        // SAFETY: the point is one of the forest.
+        duplicate_at(unsafe { self.end(point) }, point, pool, store)
     }
 
     /// Gives the leaf of the point another slot.
@@ -28,13 +29,15 @@ impl Tree {
         }
         let mut leaf = LeafRecord::new();
         let at = leaf_of(&pool.view(here, &mut leaf), point);
-        let link = pool.rename(here, at, slot);
+        // SAFETY: the leaf is one of this view.
+        let link = unsafe { pool.rename(here, at, slot) };
         self.replace_child(parent, here, link);
     }
 
     /// Returns the slots of the points in the bucket that the point would go to.
     pub(crate) fn slots_in_bucket_of(&self, point: &[f32], pool: &Pool) -> Vec<u32> {
-        let end = self.end(point);
+        // SAFETY: the point is one of the forest.
+        let end = unsafe { self.end(point) };
         if end == Link::NOTHING {
             return Vec::new();
         }
@@ -69,7 +72,8 @@ impl Tree {
             let (dimension, cut) = unsafe { (bucket.dimension(gap), bucket.cut(gap)) };
             let value = point[dimension];
             let right = if value.is_nan() {
-                bucket.mass(gap + 1, last, store) > bucket.mass(first, gap, store)
+                // SAFETY: the gap divides a stretch of the bucket.
+                unsafe { bucket.mass(gap + 1, last, store) > bucket.mass(first, gap, store) }
             } else {
                 value > cut
             };
@@ -86,10 +90,14 @@ impl Tree {
 
     /// Returns the bucket or leaf that the cuts of the nodes lead a point to, or [`Link::NOTHING`]
     /// in an empty tree.
-    fn end(&self, point: &[f32]) -> Link {
+    ///
+    /// # Safety
+    ///
+    /// The point must have as many values as those of the forest.
+    unsafe fn end(&self, point: &[f32]) -> Link {
         let mut here = self.root;
         while here.is_node() {
-            // SAFETY: the point is one of the forest.
+            // SAFETY: the caller promises that the point has a value for every cut.
             here = unsafe { self.nodes[here.node()].side(point) };
         }
         here

@@ -52,7 +52,8 @@ impl Tree {
             self.replace_child(way.last(), Link::to_node(parent as u32), sibling);
             return;
         }
-        let link = pool.remove_leaf(way.end, slot);
+        // SAFETY: the way of a point that the tree holds leads to the bucket of its leaf.
+        let link = unsafe { pool.remove_leaf(way.end, slot) };
         if link != way.end {
             self.replace_child(way.last(), way.end, link);
         }
@@ -80,7 +81,8 @@ impl Tree {
         way: &Way,
     ) {
         for index in way.path().rev() {
-            let bounds = pool.bounds(self.nodes[index].bounds);
+            // SAFETY: a node has the index of a box that exists.
+            let bounds = unsafe { pool.bounds(self.nodes[index].bounds) };
             if !probe.touches::<V, EIGHTS>(bounds) || !self.fit_box::<V, EIGHTS>(index, probe, pool, store) {
                 break;
             }

@@ -34,7 +34,8 @@ impl Tree {
         self.rng = rng;
         let link = match spot {
             Spot::Root => Link::to_leaf(arrival.slot),
-            Spot::Leaf => pool.rename(way.end, nest.leaf(), arrival.slot),
+            // SAFETY: the way leads to this bucket, and the nest to its leaf.
+            Spot::Leaf => unsafe { pool.rename(way.end, nest.leaf(), arrival.slot) },
             Spot::Node(above, cut) => {
                 self.part(above, cut, arrival, way, pool, store);
                 return placement;
@@ -48,10 +49,12 @@ impl Tree {
                     cut: (cut.dimension, cut.value),
                     slot: arrival.slot,
                 };
-                match pool.insert_leaf(way.end, last + 1, &opening) {
+                // SAFETY: the way leads to this bucket, which has the leaves and stretches of the nest.
+                match unsafe { pool.insert_leaf(way.end, last + 1, &opening) } {
                     Inserted::At(link) => link,
                     Inserted::TooLarge(bucket) => {
-                        let fitted = aside.boxes.fit::<V, EIGHTS>(first, last);
+                        // SAFETY: `find` has run the boxes for this bucket.
+                        let fitted = unsafe { aside.boxes.fit::<V, EIGHTS>(first, last) };
                         self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, fitted)
                     }
                 }

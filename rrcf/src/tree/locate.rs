@@ -85,7 +85,8 @@ impl Tree {
             Spot::Leaf
         } else {
             let bucket = boxes_above.pool().view(way.end, leaf);
-            boxes.run::<V, EIGHTS>(&bucket, nest.leaf(), store);
+            // SAFETY: the way leads to this bucket of the tree, and the nest to its leaf.
+            unsafe { boxes.run::<V, EIGHTS>(&bucket, nest.leaf(), store) };
             self.locate::<V, EIGHTS>(arrival, way, nest, &mut boxes_above, boxes, rng)
         };
         let mut placement = self.placement::<COUNTED>(&spot, way, nest);
@@ -118,7 +119,8 @@ impl Tree {
         let mut depth = 0;
         while depth < nest.depth {
             let (first, last) = nest.stretch(depth);
-            if probe.outside::<V, EIGHTS>(boxes.fit::<V, EIGHTS>(first, last)) {
+            // SAFETY: `find` has run the boxes for this bucket, and a nest has stretches of it.
+            if probe.outside::<V, EIGHTS>(unsafe { boxes.fit::<V, EIGHTS>(first, last) }) {
                 break;
             }
             depth += 1;
@@ -126,7 +128,8 @@ impl Tree {
         if depth == 0 {
             let mut outside = way.nodes;
             while outside > 0 {
-                let bounds = boxes_above.pool().bounds(self.nodes[way.node(outside - 1)].bounds);
+                // SAFETY: a node has the index of a box that exists.
+                let bounds = unsafe { boxes_above.pool().bounds(self.nodes[way.node(outside - 1)].bounds) };
                 if !probe.outside::<V, EIGHTS>(bounds) {
                     break;
                 }
@@ -135,8 +138,10 @@ impl Tree {
             let mut hit = None;
             for i in outside..way.nodes {
                 let index = self.nodes[way.node(i)].bounds;
-                let bounds = boxes_above.pool().bounds(index);
-                let ranges = probe.ranges::<V, EIGHTS>(bounds, weights);
+                // SAFETY: as above.
+                let bounds = unsafe { boxes_above.pool().bounds(index) };
+                // SAFETY: the weights of a forest have whole eights (`padded`).
+                let ranges = unsafe { probe.ranges::<V, EIGHTS>(bounds, weights) };
                 let at = rng.uniform() * ranges.total;
                 if at < ranges.excess {
                     hit = Some((i, ranges.wide, at));
@@ -145,8 +150,10 @@ impl Tree {
                 boxes_above.take_in::<V, EIGHTS>(index, probe);
             }
             if let Some((i, wide, at)) = hit {
-                let bounds = boxes_above.pool().bounds(self.nodes[way.node(i)].bounds);
-                return Spot::Node(i, probe.cut::<V, EIGHTS>(bounds, weights, wide, at));
+                // SAFETY: as above.
+                let bounds = unsafe { boxes_above.pool().bounds(self.nodes[way.node(i)].bounds) };
+                // SAFETY: as above.
+                return Spot::Node(i, unsafe { probe.cut::<V, EIGHTS>(bounds, weights, wide, at) });
             }
         }
         // The depth of the separating cut cannot be predicted. So this draws a cut at every stretch
@@ -160,7 +167,12 @@ impl Tree {
                 break;
             }
             let (first, last) = nest.stretch(i);
-            let ranges = probe.ranges::<V, EIGHTS>(boxes.fit::<V, EIGHTS>(first, last), weights);
+            // SAFETY: `find` has run the boxes for this bucket, and a nest has stretches of it. The
+            // weights have whole eights.
+            let ranges = unsafe {
+                let fitted = boxes.fit::<V, EIGHTS>(first, last);
+                probe.ranges::<V, EIGHTS>(fitted, weights)
+            };
             let at = ahead.uniform() * ranges.total;
             draws[i % CAPACITY] = at;
             hits |= u32::from(at < ranges.excess) << i;
@@ -169,8 +181,12 @@ impl Tree {
         let hit = (hits | 1 << nest.depth).trailing_zeros() as usize % CAPACITY;
         rng.skip((hit - depth) as u64 + 1);
         let (first, last) = nest.stretch(hit);
-        let fitted = boxes.fit_again::<V, EIGHTS>(first, last);
-        Spot::Bucket(hit, probe.cut::<V, EIGHTS>(fitted, weights, wide >> hit & 1 == 1, draws[hit]))
+        // SAFETY: as above.
+        let cut = unsafe {
+            let fitted = boxes.fit_again::<V, EIGHTS>(first, last);
+            probe.cut::<V, EIGHTS>(fitted, weights, wide >> hit & 1 == 1, draws[hit])
+        };
+        Spot::Bucket(hit, cut)
     }
 
     /// Returns the placement at the end of the path from the root to the point, the point included.

@@ -95,11 +95,15 @@ impl Pool {
     }
 
     /// Returns a box.
+    ///
+    /// # Safety
+    ///
+    /// The index must be that of a box that [`Pool::add_box`] has added.
     #[inline(always)]
-    pub(crate) fn bounds(&self, index: u32) -> Bounds<'_> {
+    pub(crate) unsafe fn bounds(&self, index: u32) -> Bounds<'_> {
         let lo = self.start(index);
-        // SAFETY: a node has the index of a box that exists, all boxes have the width of the
-        // points, and `new_box` leaves space after the last one.
+        // SAFETY: the caller promises that the box exists. All boxes have the width of the points,
+        // and `new_box` leaves space after the last one.
         unsafe { Bounds::new(&self.boxes, lo, lo + self.width) }
     }
 
@@ -158,7 +162,7 @@ impl Pool {
             // SAFETY: `LeafRecord` has the bytes of the largest record and the spare ones.
             return unsafe { View::new(&leaf.0, shape) };
         }
-        // SAFETY: the link of a bucket names a record of this shape.
+        // SAFETY: these are the bytes of a record of this shape and the spare ones.
         unsafe { View::new(&self.records[at..at + shape.size + SPARE], shape) }
     }
 
@@ -170,7 +174,7 @@ impl Pool {
         if link.is_leaf() {
             return None;
         }
-        // SAFETY: the link of a bucket names a record of this shape.
+        // SAFETY: these are the bytes of a record of this shape and the spare ones.
         Some(unsafe { View::new(&self.records[at..at + shape.size + SPARE], shape) })
     }
 
@@ -212,12 +216,16 @@ impl Pool {
     }
 
     /// Removes a leaf from a bucket. Returns the link to the rest.
+    ///
+    /// # Safety
+    ///
+    /// The link must be that of a bucket of this pool that has a leaf with this slot.
     #[inline(always)]
-    pub(crate) fn remove_leaf(&mut self, link: Link, slot: u32) -> Link {
+    pub(crate) unsafe fn remove_leaf(&mut self, link: Link, slot: u32) -> Link {
         let shape = self.shapes[usize::from(link.large())];
         let record = self.record_mut(link.record(), &shape);
         let (len, leaf) = {
-            // SAFETY: the link of a bucket names a record of this shape.
+            // SAFETY: the record has this shape.
             let view = unsafe { View::new(record, &shape) };
             (view.len, view.find(slot))
         };
@@ -225,7 +233,7 @@ impl Pool {
         // Otherwise a bucket near that size would move to and fro.
         let least = if shape.capacity == SMALL { 2 } else { SMALL - 2 };
         if len > least {
-            // SAFETY: as above, and the leaf was found in the record.
+            // SAFETY: as above. The caller promises that the record has the leaf.
             unsafe { shape.remove(record, leaf) };
             return link;
         }
@@ -247,8 +255,13 @@ impl Pool {
     }
 
     /// Inserts a new leaf into a bucket of `len` leaves.
+    ///
+    /// # Safety
+    ///
+    /// The link must be that of a leaf, or of a bucket of this pool with `len` leaves. The opening
+    /// must be at a stretch of them that the cuts of the bucket lead to, with its level.
     #[inline(always)]
-    pub(crate) fn insert_leaf(&mut self, link: Link, len: usize, opening: &Opening) -> Inserted {
+    pub(crate) unsafe fn insert_leaf(&mut self, link: Link, len: usize, opening: &Opening) -> Inserted {
         let Opening { right, slot, cut, .. } = *opening;
         let shape = self.shapes[usize::from(link.large())];
         if link.is_leaf() {
@@ -261,7 +274,7 @@ impl Pool {
             return Inserted::At(Link::to_bucket(false, at));
         }
         if len < shape.capacity {
-            // SAFETY: the link names a record of this shape, which has room.
+            // SAFETY: the record has this shape and room. The caller promises that the opening fits.
             unsafe { shape.insert(self.record_mut(link.record(), &shape), opening) };
             return Inserted::At(link);
         }
@@ -280,13 +293,17 @@ impl Pool {
     }
 
     /// Gives a leaf another slot. Returns the new link.
+    ///
+    /// # Safety
+    ///
+    /// The link must be that of a leaf, or of a bucket of this pool that has the leaf.
     #[inline(always)]
-    pub(crate) fn rename(&mut self, link: Link, leaf: usize, slot: u32) -> Link {
+    pub(crate) unsafe fn rename(&mut self, link: Link, leaf: usize, slot: u32) -> Link {
         if link.is_leaf() {
             return Link::to_leaf(slot);
         }
         let shape = self.shapes[usize::from(link.large())];
-        // SAFETY: the link names a record of this shape. The caller has the leaf from a view of it.
+        // SAFETY: the record has this shape. The caller promises that it has the leaf.
         unsafe { shape.set_slot(self.record_mut(link.record(), &shape), leaf, slot) };
         link
     }

@@ -96,7 +96,8 @@ impl Tree {
         }
         let mut leaf = LeafRecord::new();
         let bucket = pool.view(link, &mut leaf);
-        bucket.mass(0, bucket.len - 1, store)
+        // SAFETY: the bucket has these leaves.
+        unsafe { bucket.mass(0, bucket.len - 1, store) }
     }
 }
 

@@ -347,13 +347,17 @@ impl<'a> View<'a> {
     }
 
     /// Returns the number of points that the leaves of a stretch represent.
+    ///
+    /// # Safety
+    ///
+    /// The bucket must have room for the leaves.
     #[inline(always)]
-    pub(crate) fn mass(&self, first: usize, last: usize, store: &Store) -> u32 {
+    pub(crate) unsafe fn mass(&self, first: usize, last: usize, store: &Store) -> u32 {
         if store.all_distinct() {
             (last - first + 1) as u32
         } else {
             check!(last < self.len);
-            // SAFETY: the stretch consists of leaves of the bucket.
+            // SAFETY: the caller promises that the bucket has room for the leaves.
             (first..=last).map(|leaf| store.count(unsafe { self.slot(leaf) })).sum()
         }
     }

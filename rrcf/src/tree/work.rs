@@ -65,11 +65,21 @@ impl Boxes {
     }
 
     /// Fills `running` for a bucket. `leaf` is the leaf where the way ends.
+    ///
+    /// # Safety
+    ///
+    /// The bucket must be one of a tree over the points of the store, and have the leaf. The points
+    /// must have the width of the boxes, which is `EIGHTS` eights if that is not 0.
     #[inline(always)]
-    pub(super) fn run<V: Eight, const EIGHTS: usize>(&mut self, bucket: &View, leaf: usize, store: &Store) {
+    pub(super) unsafe fn run<V: Eight, const EIGHTS: usize>(
+        &mut self,
+        bucket: &View,
+        leaf: usize,
+        store: &Store,
+    ) {
         let stride = if EIGHTS > 0 { 2 * LANES * EIGHTS } else { self.level.len() };
         for at in chunks::<EIGHTS>(self.width) {
-            // SAFETY: the leaves of a bucket have the slots of points.
+            // SAFETY: the caller promises that the leaves have the slots of points of the store.
             let end: V = unsafe { store.lanes(bucket.slot(leaf), at) };
             for leaves in [0..leaf + 1, leaf + 1..bucket.len] {
                 // First from the leaf to the left end, then from the leaf to the right end.
@@ -91,8 +101,12 @@ impl Boxes {
     }
 
     /// Returns the box of a stretch of leaves that contains the end of the way.
+    ///
+    /// # Safety
+    ///
+    /// [`Boxes::run`] must have run with the same `EIGHTS` for a bucket that has these leaves.
     #[inline(always)]
-    pub(super) fn fit<V: Eight, const EIGHTS: usize>(
+    pub(super) unsafe fn fit<V: Eight, const EIGHTS: usize>(
         &mut self,
         first: usize,
         last: usize,
@@ -102,7 +116,7 @@ impl Boxes {
         let mut held = [InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) }; MOST_EIGHTS];
         for at in chunks::<EIGHTS>(self.width) {
             let (one, other) = (first * stride + 2 * at, last * stride + 2 * at);
-            // SAFETY: `running` has a box of whole eights for every leaf.
+            // SAFETY: `running` has a box of whole eights for every leaf of a bucket.
             let lanes = |at: usize| unsafe { load::<V>(&self.running, at) };
             let lo = lanes(one).min(lanes(other));
             let hi = lanes(one + LANES).max(lanes(other + LANES));
@@ -121,14 +135,19 @@ impl Boxes {
     }
 
     /// Returns the same box again, directly after a call of [`Boxes::fit`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Boxes::fit`].
     #[inline(always)]
-    pub(super) fn fit_again<V: Eight, const EIGHTS: usize>(
+    pub(super) unsafe fn fit_again<V: Eight, const EIGHTS: usize>(
         &mut self,
         first: usize,
         last: usize,
     ) -> Fitted<'_, V, EIGHTS> {
         if EIGHTS > 0 {
-            return self.fit(first, last);
+            // SAFETY: the caller promises the same.
+            return unsafe { self.fit(first, last) };
         }
         let held = [InRegisters { lo: V::splat(0.0), hi: V::splat(0.0) }; MOST_EIGHTS];
         // SAFETY: `level` has a box of whole eights.

@@ -110,10 +110,14 @@ impl PlainTree {
         let bounds = unsafe { Bounds::new(&values, 0, width) };
         let outside = (0..point.len()).any(|d| point[d] < values[d] || point[d] > values[width + d]);
         if outside {
-            let ranges = probe.ranges::<Baseline, 0>(bounds, &self.weights);
+            // SAFETY: the weights are padded.
+            #[allow(unsafe_code, reason = "weights of the test")]
+            let ranges = unsafe { probe.ranges::<Baseline, 0>(bounds, &self.weights) };
             let drawn = self.rng.uniform() * ranges.total;
             if drawn < ranges.excess || matches!(*here, Plain::Leaf(..)) {
-                let cut = probe.cut::<Baseline, 0>(bounds, &self.weights, ranges.wide, drawn);
+                // SAFETY: the weights are padded.
+                #[allow(unsafe_code, reason = "weights of the test")]
+                let cut = unsafe { probe.cut::<Baseline, 0>(bounds, &self.weights, ranges.wide, drawn) };
                 let path = vec![(1, mass(&here), cut.dimension)];
                 let leaf = Box::new(Plain::Leaf(point.to_vec(), 1));
                 let children = if point[cut.dimension] > cut.value { [here, leaf] } else { [leaf, here] };
