@@ -39,4 +39,6 @@ ALTER ROLE grafana SET default_transaction_read_only = on;
 ALTER ROLE grafana SET statement_timeout = '30s';
 -- Only a superuser can raise it: a sort must not fill the disk.
 ALTER ROLE grafana SET temp_file_limit = '256MB';
+-- Compiling a plan over many days takes longer than running it.
+ALTER ROLE grafana SET jit = off;
 SQL

@@ -229,9 +229,14 @@ impl Database {
             owner.batch_execute(&fs::read_to_string(migration).unwrap()).unwrap();
         }
         owner.batch_execute(&fs::read_to_string(repository.join("schema/roles.sql")).unwrap()).unwrap();
-        let mut config: postgres::Config = server.url().parse().unwrap();
-        let reader = config.user("grafana").password("grafana").connect(NoTls).unwrap();
+        let reader = Self::log_in(&server);
         Database { server, reader, _directory: directory }
+    }
+
+    /// Begins a session of Grafana's user.
+    fn log_in(server: &Postgres) -> Client {
+        let mut config: postgres::Config = server.url().parse().unwrap();
+        config.user("grafana").password("grafana").connect(NoTls).unwrap()
     }
 
     fn insert(&self, rows: &str) {
@@ -452,5 +457,36 @@ fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
         }
         let of_all = ["Anomalies A", "Top sensors A", "Recent anomalies A"].contains(&&*query.place);
         assert!(!of_all || plan.contains("anomalies_during"), "{}:\n{plan}", query.place);
+    }
+}
+
+/// With a sort of all values, the last field of a week at one reading a second would be beyond the
+/// limit of temporary files.
+#[test]
+fn many_readings_of_many_fields_need_no_temporary_file() {
+    let mut database = Database::new();
+    database.insert(
+        "SELECT ensure_day_partitions(ARRAY['2026-11-22'::date]);
+         INSERT INTO field_sets VALUES (9, ARRAY(SELECT 'f' || i FROM generate_series(1, 12) i));
+         INSERT INTO sensors (id, name, partition, fields, first_seen, field_sets)
+             SELECT 9, 'press', 0, names, '2026-11-22', '{9}' FROM field_sets;
+         INSERT INTO readings (sensor, ts, seq, field_set, \"values\", score, grade, flags)
+             SELECT 9, '2026-11-22'::timestamptz + i * interval '2 s', i, 9, ARRAY(SELECT i + f FROM generate_series(1, 12) f), 1, 0.5, 0
+             FROM generate_series(0, 43199) i;
+         ANALYZE;
+         ALTER ROLE grafana SET temp_file_limit = 0;
+         ALTER ROLE grafana SET work_mem = '4MB';",
+    );
+    database.reader = Database::log_in(&database.server);
+    let mut context = context();
+    context.from = "2026-11-22T00:00:00Z".parse().unwrap();
+    context.to = "2026-11-22T23:59:59Z".parse().unwrap();
+    context.interval = Duration::from_secs(90);
+    context.variables.insert("sensor".to_owned(), vec!["press".to_owned()]);
+    context.variables.insert("field".to_owned(), (1..=12).map(|i| format!("f{i}")).collect());
+    for (place, rows) in [("Grade A", 960), ("Readings A", 960), ("Fields A", 12 * 960)] {
+        let query = sql_queries(SENSORS).into_iter().find(|query| query.place == place).unwrap();
+        // The names of the columns come first.
+        assert_eq!(database.answer(&query, &context).len(), rows + 1, "{place}");
     }
 }
