@@ -8,7 +8,7 @@ use fred::clients::Client;
 use fred::interfaces::{
     ClientLike as _, ConfigInterface as _, HashesInterface as _, KeysInterface as _, StreamsInterface as _,
 };
-use fred::types::{InfoKind, Value, config::Config};
+use fred::types::{ClusterHash, CustomCommand, InfoKind, Value, config::Config};
 use thicket_schema::{Keys, LeaseKey, NodesKey, PartitionId, Position, SensorName};
 
 /// A connection that knows the deployment's keys.
@@ -136,6 +136,24 @@ impl RedisProbe {
         let prefix = format!("cmdstat_{command}:calls=");
         let calls = info.lines().find_map(|line| line.strip_prefix(&prefix));
         Ok(calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default())
+    }
+
+    /// Creates a user with a password and rights, as in a line of an ACL file.
+    pub async fn create_user(&self, name: &str, password: &str, rights: &str) -> anyhow::Result<()> {
+        let password = format!(">{password}");
+        let arguments = ["SETUSER", name, "on", &password].into_iter().chain(rights.split_whitespace());
+        self.acl(arguments.map(str::to_owned).collect()).await.map(drop)
+    }
+
+    /// Returns what the server has refused for lack of rights: the commands and keys.
+    pub async fn refused(&self) -> anyhow::Result<Vec<String>> {
+        let entries: Vec<HashMap<String, Value>> = self.acl(vec!["LOG".to_owned()]).await?.convert()?;
+        Ok(entries.iter().filter_map(|entry| entry.get("object")?.as_string()).collect())
+    }
+
+    async fn acl(&self, arguments: Vec<String>) -> anyhow::Result<Value> {
+        let command = CustomCommand::new_static("ACL", ClusterHash::FirstKey, false);
+        Ok(self.client.custom(command, arguments).await?)
     }
 
     fn checkpoint(&self, sensor: &SensorName) -> String {

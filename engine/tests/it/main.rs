@@ -35,6 +35,7 @@ mod pipeline;
 #[cfg(feature = "faults")]
 mod poison;
 mod reconcile;
+mod redis_rights;
 mod renames;
 mod restart;
 mod retention;
