@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Publisher, Snapshot, TestEnv};
+use tokio::task::JoinHandle;
 
 use crate::support::{json, start, stderr, stdout};
 
@@ -63,6 +64,17 @@ async fn publish(publisher: &Publisher, messages: &[(&str, String)]) {
     }
 }
 
+/// Publishes messages over a second.
+fn publish_slowly(publisher: Publisher, messages: Vec<(&'static str, String)>) -> JoinHandle<Publisher> {
+    tokio::spawn(async move {
+        for part in messages.chunks(10) {
+            publish(&publisher, part).await;
+            tokio::time::sleep(Duration::from_millis(12)).await;
+        }
+        publisher
+    })
+}
+
 /// Returns the rows of an undisturbed run, and the number of its readings.
 async fn undisturbed(messages: &[(&str, String)]) -> (Snapshot, i64) {
     let env = start(config()).await;
@@ -98,22 +110,18 @@ async fn times_out_of_order_give_the_same_rows_whatever_is_killed() {
 
     let env = start(config().set("shards.evict_after", "1s")).await;
     env.engine().await.terminate().await;
-    let publisher = env.publisher();
-    let publishing = tokio::spawn({
-        let messages = messages.clone();
-        async move {
-            for part in messages.chunks(10) {
-                publish(&publisher, part).await;
-                tokio::time::sleep(Duration::from_millis(12)).await;
-            }
-            publisher
-        }
-    });
-    for committed in [300.0, 600.0, 500.0, 400.0] {
+    let mut publisher = env.publisher();
+    // Each engine is killed in the middle of the messages that are published while it starts, so it
+    // has enough of its own to store, however quick the engine before it was.
+    let mut parts = messages.chunks(messages.len().div_ceil(5)).map(<[_]>::to_vec);
+    for (part, committed) in parts.by_ref().take(4).zip([300.0, 600.0, 500.0, 400.0]) {
+        let publishing = publish_slowly(publisher, part);
         let engine = env.engine().await;
         engine.until_metric("thicket_readings_stored_total", committed).await;
         engine.kill();
+        publisher = publishing.await.unwrap();
     }
+    let publishing = publish_slowly(publisher, parts.next().unwrap());
     let engine = env.engine().await;
     let _publisher = publishing.await.unwrap();
     env.until("SELECT sum(stored) FROM ledger", rows).await;

@@ -2,12 +2,11 @@
 //! position in the log, also after a crash.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Engine, Publisher, Samples, TestEnv, log_lines};
 
-use crate::support::start;
+use crate::support::{publish_slowly, start};
 
 const SENSORS: usize = 5;
 const BEFORE: i64 = 150;
@@ -78,22 +77,18 @@ async fn a_change_takes_effect_at_its_place_keeps_what_was_learnt_and_survives_c
     let publisher = env.publisher();
     let engine = env.engine().await;
     publish_and_change(&env, &engine, &publisher, &samples).await;
-    let publishing = tokio::spawn({
-        let samples = samples.clone();
-        async move {
-            for i in BEFORE..READINGS {
-                samples.publish(&publisher, i..i + 1).await;
-                tokio::time::sleep(Duration::from_millis(15)).await;
-            }
-            publisher
-        }
-    });
     engine.kill();
-    for committed in [30.0, 200.0] {
+    // Each engine has readings of its own to store, however quick the engine before it was.
+    let third = (READINGS - BEFORE) / 3;
+    let mut publisher = publisher;
+    for (from, committed) in [(BEFORE, 30.0), (BEFORE + third, 200.0)] {
+        let publishing = publish_slowly(publisher, samples.clone(), from..from + third);
         let engine = env.engine_with(&other_config()).await;
         engine.until_metric("thicket_readings_stored_total", committed).await;
         engine.kill();
+        publisher = publishing.await.unwrap();
     }
+    let publishing = publish_slowly(publisher, samples.clone(), BEFORE + 2 * third..READINGS);
     let engine = env.engine_with(&other_config()).await;
     let _publisher = publishing.await.unwrap();
     env.until_scored(samples.records(READINGS)).await;

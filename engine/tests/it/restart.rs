@@ -2,13 +2,11 @@
 //! rows stay the same.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Publisher, Samples, TestEnv, log_lines};
-use tokio::task::JoinHandle;
 
-use crate::support::{start, undisturbed};
+use crate::support::{publish_slowly, start, undisturbed};
 
 const SENSORS: usize = 6;
 const READINGS: i64 = 400;
@@ -20,17 +18,6 @@ fn config() -> Config {
 
 fn samples() -> Samples {
     Samples::new("city/mic-", SENSORS, now_seconds() - READINGS)
-}
-
-/// Publishes readings over a second and a half.
-fn publish_slowly(publisher: Publisher, samples: Samples, readings: Range<i64>) -> JoinHandle<Publisher> {
-    tokio::spawn(async move {
-        for i in readings {
-            samples.publish(&publisher, i..i + 1).await;
-            tokio::time::sleep(Duration::from_millis(15)).await;
-        }
-        publisher
-    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! Shared by several of the engine's tests: the binary under test, and an undisturbed run.
 
+use std::ops::Range;
 use std::process::Output;
+use std::time::Duration;
 
-use thicket_testkit::{Config, Samples, Snapshot, TestEnv};
+use thicket_testkit::{Config, Publisher, Samples, Snapshot, TestEnv};
+use tokio::task::JoinHandle;
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_thicket");
@@ -20,6 +23,21 @@ pub(crate) async fn undisturbed(config: Config, samples: &Samples, readings: i64
     env.until_accounted(samples.records(readings)).await;
     assert!(engine.terminate().await.success());
     env.snapshot().await
+}
+
+/// Publishes readings, 15 ms apart, while the test goes on.
+pub(crate) fn publish_slowly(
+    publisher: Publisher,
+    samples: Samples,
+    readings: Range<i64>,
+) -> JoinHandle<Publisher> {
+    tokio::spawn(async move {
+        for i in readings {
+            samples.publish(&publisher, i..i + 1).await;
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        publisher
+    })
 }
 
 /// Returns the standard output of a command.
