@@ -79,7 +79,8 @@ async fn detectors_that_are_evicted_and_come_back_score_as_if_they_had_stayed() 
     samples.publish(&publisher, 0..130).await;
     env.until_accounted(samples.records(130)).await;
     engine.until_metric("thicket_detector_evictions_total", SENSORS as f64).await;
-    assert!(engine.metric("thicket_detectors").await < 0.5, "all are evicted");
+    // Some have come back meanwhile, because there is room for four.
+    engine.until_metric_below("thicket_detectors", 0.5).await;
     samples.publish(&publisher, 130..READINGS).await;
     env.until_accounted(samples.records(READINGS)).await;
     env.snapshot().await.assert_same(&expected);
