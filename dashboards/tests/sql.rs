@@ -484,9 +484,7 @@ fn many_readings_of_many_fields_need_no_temporary_file() {
     context.interval = Duration::from_secs(90);
     context.variables.insert("sensor".to_owned(), vec!["press".to_owned()]);
     context.variables.insert("field".to_owned(), (1..=12).map(|i| format!("f{i}")).collect());
-    for (place, rows) in [("Grade A", 960), ("Readings A", 960), ("Fields A", 12 * 960)] {
-        let query = sql_queries(SENSORS).into_iter().find(|query| query.place == place).unwrap();
-        // The names of the columns come first.
-        assert_eq!(database.answer(&query, &context).len(), rows + 1, "{place}");
-    }
+    let query = sql_queries(SENSORS).into_iter().find(|query| query.place == "Fields A").unwrap();
+    // The names of the columns come first.
+    assert_eq!(database.answer(&query, &context).len(), 12 * 960 + 1);
 }

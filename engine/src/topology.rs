@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 use anyhow::Context as _;
+use futures_util::future::join_all;
 use thicket_actors::checkpoint::{BudgetOptions, Checkpointer, LOADS_IN_FLIGHT};
 use thicket_actors::messages::Drain;
 use thicket_actors::metrics::Metrics;
@@ -329,8 +330,11 @@ impl Topology {
         if tokio::time::timeout(deadline / INTAKE_SHARE, intake).await.is_err() {
             tracing::warn!("the log does not take messages; the broker will deliver the last ones again");
         }
-        drop(futures_util::future::join_all(self.shards.iter().map(|shard| shard.send(Drain))).await);
-        drop(futures_util::future::join_all(self.writers.iter().map(|writer| writer.send(Drain))).await);
+        // The shards wait until their checkpoints are written. From now on the checkpointer waits for no
+        // store that is away.
+        let shards = join_all(self.shards.iter().map(|shard| shard.send(Drain)));
+        drop(tokio::join!(shards, self.checkpointer.send(Drain)));
+        drop(join_all(self.writers.iter().map(|writer| writer.send(Drain))).await);
         let _ = self.checkpointer.send(Drain).await;
         let _ = self.keeper.send(Drain).await;
         for arbiter in self.arbiters {

@@ -27,6 +27,7 @@ use crate::time_order::MAX_AT_ONE_TIME;
 
 /// Maximum number of checkpoints that are written at once.
 const WRITES_IN_FLIGHT: usize = 8;
+
 /// Writes the newest checkpoint of each sensor, and loads the history of sensors.
 pub struct Checkpointer {
     store: CheckpointStore,
@@ -106,17 +107,19 @@ impl Checkpointer {
         while self.state.in_flight < WRITES_IN_FLIGHT {
             let Some((sensor, waiting)) = self.state.waiting.pop_first() else { break };
             self.state.in_flight += 1;
-            self.state.writing.begin(&sensor);
+            let being_written = self.state.writing.begin(&sensor);
             let write = Write {
                 store: self.store.clone(),
                 budget: Rc::clone(&self.budget),
                 metrics: self.metrics.clone(),
                 is_draining: Rc::clone(&self.is_draining),
             };
-            let writing = async move { write.run(&waiting.save).await };
-            context.spawn(writing.into_actor(self).map(move |(), this, context| {
+            let writing = async move {
+                write.run(&waiting.save).await;
+                drop(being_written);
+            };
+            context.spawn(writing.into_actor(self).map(|(), this, context| {
                 this.state.in_flight -= 1;
-                this.state.writing.end(&sensor);
                 this.write_next(context);
             }));
         }

@@ -87,16 +87,10 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    pub(super) fn begin(&self, sensor: &SensorName) {
+    /// Begins to write a checkpoint of a sensor. The write has ended once the guard is dropped.
+    pub(super) fn begin(self: &Rc<Self>, sensor: &SensorName) -> BeingWritten {
         self.sensors.borrow_mut().push(sensor.clone());
-    }
-
-    pub(super) fn end(&self, sensor: &SensorName) {
-        let mut sensors = self.sensors.borrow_mut();
-        if let Some(place) = sensors.iter().position(|writing| writing == sensor) {
-            sensors.swap_remove(place);
-        }
-        self.ended.notify_waiters();
+        BeingWritten { writing: Rc::clone(self), sensor: sensor.clone() }
     }
 
     /// Waits until no checkpoint of a sensor is being written.
@@ -108,5 +102,45 @@ impl Writing {
             }
             ended.await;
         }
+    }
+}
+
+/// A checkpoint that is being written. A write that a restart of the actor cuts short ends too.
+pub(super) struct BeingWritten {
+    writing: Rc<Writing>,
+    sensor: SensorName,
+}
+
+impl Drop for BeingWritten {
+    fn drop(&mut self) {
+        let mut sensors = self.writing.sensors.borrow_mut();
+        if let Some(place) = sensors.iter().position(|writing| *writing == self.sensor) {
+            sensors.swap_remove(place);
+        }
+        self.writing.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_is_cut_short_has_ended() {
+        let (writing, sensor) = (Rc::<Writing>::default(), SensorName::new("s").unwrap());
+        let first = writing.begin(&sensor);
+        let second = writing.begin(&sensor);
+        let mut waiting = Box::pin(writing.wait_for(&sensor));
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        drop(first);
+        assert_eq!(waiting.as_mut().now_or_never(), None, "the other one is still being written");
+        let cut_short = async move {
+            let _writing = second;
+            std::future::pending::<()>().await;
+        };
+        drop(cut_short);
+        assert_eq!(waiting.now_or_never(), Some(()));
     }
 }

@@ -36,35 +36,27 @@ impl Metrics {
 
     /// Returns the brokers that refuse topic filters, in their order.
     pub fn refusing_brokers(&self) -> Vec<String> {
-        let families = self.mqtt_subscriptions_refused.collect();
-        let mut names: Vec<String> =
-            families.iter().flat_map(|family| labels(family, true, "broker")).collect();
-        names.sort();
-        names
+        labels(&self.mqtt_subscriptions_refused, true, "broker")
     }
 
     /// Returns the names of the brokers to which the ingress is not connected, in their order.
     pub fn disconnected_brokers(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.mqtt_connected.collect().iter().flat_map(|family| labels(family, false, "broker")).collect();
-        names.sort();
-        names
+        labels(&self.mqtt_connected, false, "broker")
     }
 
     /// Returns the client ids that other clients use too, in their order.
     pub fn client_id_conflicts(&self) -> Vec<String> {
-        let families = self.mqtt_client_id_conflict.collect();
-        let mut ids: Vec<String> =
-            families.iter().flat_map(|family| labels(family, true, "client_id")).collect();
-        ids.sort();
-        ids
+        labels(&self.mqtt_client_id_conflict, true, "client_id")
     }
 }
 
-/// Returns a label of each gauge of a family that is 1, or of each that is 0.
-fn labels(family: &MetricFamily, is_set: bool, label: &str) -> Vec<String> {
-    let metrics = family.get_metric().iter();
+/// Returns a label of each gauge that is 1, or of each that is 0, in their order.
+fn labels(gauges: &impl Collector, is_set: bool, label: &str) -> Vec<String> {
+    let families = gauges.collect();
+    let metrics = families.iter().flat_map(MetricFamily::get_metric);
     let metrics = metrics.filter(|metric| (metric.get_gauge().get_value() > 0.5) == is_set);
     let labels = metrics.flat_map(Metric::get_label).filter(|pair| pair.name() == label);
-    labels.map(|pair| pair.value().to_owned()).collect()
+    let mut labels: Vec<String> = labels.map(|pair| pair.value().to_owned()).collect();
+    labels.sort();
+    labels
 }

@@ -1,6 +1,7 @@
 //! The actor that acquires and releases the leases of partitions, claims the partitions, assigns
 //! them to shards, and hands over those that other nodes should own.
 
+mod failing;
 mod hand_over;
 mod refusals;
 mod stores;
@@ -23,6 +24,7 @@ use thicket_store::redis::{LeaseState, Leases, RedisError};
 use thicket_store::retry::until_ok;
 use tokio::sync::oneshot;
 
+use self::failing::{FailingClaims, probe};
 use self::refusals::{Refusal, Refusals};
 use self::stores::{KeeperStores, leave, record_and_release};
 use super::renewal::Renewal;
@@ -70,8 +72,8 @@ pub struct PartitionKeeper {
     finishing: BTreeSet<PartitionId>,
     /// Partitions that a shard has finished with, and whose leases are not released yet.
     releasing: BTreeSet<PartitionId>,
-    /// Since when PostgreSQL has let this node claim no partition.
-    failing_since: Option<Instant>,
+    /// The claims that PostgreSQL does not let this node make.
+    failing: FailingClaims,
     /// Whether a round is running.
     busy: bool,
     /// Whether the node shuts down.
@@ -105,7 +107,7 @@ impl PartitionKeeper {
             shares,
             finishing: BTreeSet::new(),
             releasing: BTreeSet::new(),
-            failing_since: None,
+            failing: FailingClaims::default(),
             busy: false,
             leaving: false,
             drained: Vec::new(),
@@ -125,10 +127,10 @@ impl PartitionKeeper {
         let now = Instant::now();
         self.hand_over_due(now, context);
         let stores = Rc::clone(&self.stores);
-        let (wanted, watched) = (self.wanted(now), self.watched(now));
+        let (wanted, watched, is_probe_due) = (self.wanted(now), self.watched(now), self.is_probe_due(now));
         let ask = async move {
-            if stores.renewal.nodes().is_paused() && stores.is_postgres_there().await {
-                stores.renewal.nodes().resume();
+            if is_probe_due {
+                probe(&stores).await;
             }
             faults::pass("renewal.before");
             let acquires =
@@ -268,11 +270,15 @@ impl PartitionKeeper {
                 }
                 // A node that shuts down tries no more, and one that fails for long leaves its share to
                 // the other nodes: it releases the leases that it has won.
-                let leases = if self.leaving || self.is_failing() { asked_for.to_vec() } else { Vec::new() };
+                let leases = if self.leaving || self.leaves_share(Instant::now()) {
+                    asked_for.to_vec()
+                } else {
+                    Vec::new()
+                };
                 return Box::pin(async move { stores.release(&leases).await });
             }
         };
-        self.failing_since = None;
+        self.failing.end();
         if self.leaving {
             // The shutdown began during the claim. No shard has read these partitions, so the
             // record of the last shutdown stays as it was.
@@ -301,22 +307,6 @@ impl PartitionKeeper {
         self.count_refused();
         self.stores.metrics.refresh();
         Box::pin(async move { stores.release(&refused).await })
-    }
-
-    /// Notes a claim that has failed. Returns whether claims have failed for so long that other nodes
-    /// should own the partitions. Then the heartbeats pause until PostgreSQL answers.
-    fn is_failing(&mut self) -> bool {
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        let is_failing = since.elapsed() >= self.stores.leases.ttl();
-        if is_failing {
-            self.failing_since = None;
-            if self.stores.renewal.nodes().pause() {
-                tracing::warn!(
-                    "postgresql lets this node claim no partition; other nodes may take its share until it answers"
-                );
-            }
-        }
-        is_failing
     }
 
     fn shard(&self, partition: PartitionId) -> &ShardHandle {

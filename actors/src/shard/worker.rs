@@ -88,8 +88,8 @@ impl ShardWorker {
         let mut last_housekeeping = Instant::now();
         let (mut target, mut entries_per_partition) = (FIRST_TARGET, FIRST_ENTRIES);
         let mut backoff = Backoff::default();
+        let finish = |message, sender| Rc::clone(&self).finish(message, sender);
         while !*stop.borrow() {
-            let finish = |message, sender| Rc::clone(&self).finish(message, sender);
             self.leaving.begin(finish);
             if last_housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
                 self.housekeeping.run().await;
@@ -100,6 +100,7 @@ impl ShardWorker {
             self.housekeeping.make_room().await;
             target = next_target(target, self.detectors.half());
         }
+        self.leaving.begin(finish);
         self.leaving.end().await;
         for id in self.partitions.ids() {
             self.partitions.wait_for_commits(id).await;

@@ -65,7 +65,7 @@ async fn publish(publisher: &Publisher, messages: &[(&str, String)]) {
 }
 
 /// Publishes messages over a second.
-fn publish_slowly(publisher: Publisher, messages: Vec<(&'static str, String)>) -> JoinHandle<Publisher> {
+fn publish_over_a_second(publisher: Publisher, messages: Vec<(&'static str, String)>) -> JoinHandle<Publisher> {
     tokio::spawn(async move {
         for part in messages.chunks(10) {
             publish(&publisher, part).await;
@@ -115,13 +115,13 @@ async fn times_out_of_order_give_the_same_rows_whatever_is_killed() {
     // has enough of its own to store, however quick the engine before it was.
     let mut parts = messages.chunks(messages.len().div_ceil(5)).map(<[_]>::to_vec);
     for (part, committed) in parts.by_ref().take(4).zip([300.0, 600.0, 500.0, 400.0]) {
-        let publishing = publish_slowly(publisher, part);
+        let publishing = publish_over_a_second(publisher, part);
         let engine = env.engine().await;
         engine.until_metric("thicket_readings_stored_total", committed).await;
         engine.kill();
         publisher = publishing.await.unwrap();
     }
-    let publishing = publish_slowly(publisher, parts.next().unwrap());
+    let publishing = publish_over_a_second(publisher, parts.next().unwrap());
     let engine = env.engine().await;
     let _publisher = publishing.await.unwrap();
     env.until("SELECT sum(stored) FROM ledger", rows).await;

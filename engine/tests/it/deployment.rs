@@ -91,7 +91,7 @@ impl Drop for Deployment {
 /// Returns a port that no other test of this program gets. It is below the ports that the system
 /// gives to connections, and no server of the tests prefers it.
 fn own_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(23_000);
+    static NEXT: AtomicU16 = AtomicU16::new(30_000);
     loop {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

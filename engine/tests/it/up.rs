@@ -38,7 +38,9 @@ fn it_starts_again_with_the_same_rows_ports_and_settings() {
     assert!(stopped.contains("the data stays") && stopped.contains(&export), "{stopped}{}", stderr(&down));
     assert_eq!(deployment.thicket(&["up", "--status"]).status.code(), Some(1));
 
-    deployment.up();
+    // Its ports are kept, and need not be named again.
+    let again = deployment.thicket(&["up"]);
+    assert!(again.status.success(), "{}{}", stderr(&again), logs(&deployment.data));
     assert_eq!(std::fs::read(deployment.data.join("ports.json")).unwrap(), ports);
     assert!(std::fs::read_to_string(&config).unwrap().contains("plant/#"));
     assert!(deployment.shell(&format!("{publish} '{{\"temperature\":22.5}}'")).status.success());

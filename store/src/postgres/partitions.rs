@@ -172,6 +172,20 @@ async fn claim_now(pool: &PostgresPool, ids: &[PartitionId]) -> Result<Vec<Claim
     Ok(claimed.collect())
 }
 
+/// Checks that [`claim`] would succeed now: the server answers, is not read-only, and lets this user
+/// write. Changes no row and waits for no lock of a row.
+pub async fn can_claim(pool: &PostgresPool) -> Result<(), StoreError> {
+    quickly(async {
+        sql_query(
+            "UPDATE partitions SET epoch = epoch + 1, clean_shutdown = false, algorithm = 0 WHERE false",
+        )
+        .execute(&mut *pool.get().await?)
+        .await?;
+        Ok(())
+    })
+    .await
+}
+
 /// Marks partitions as cleanly shut down, unless another owner has claimed them. Call it once all
 /// entries that were read are committed.
 pub async fn mark_clean_shutdown(

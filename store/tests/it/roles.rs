@@ -7,8 +7,8 @@ use diesel_async::SimpleAsyncConnection as _;
 use thicket_schema::postgres::{create_engine_login, grant_roles, pending_migrations};
 use thicket_schema::{PartitionId, Position};
 use thicket_store::postgres::{
-    CheckpointFacts, DayOutcome, FieldSets, WriteSession, begin_retention, check_deployment, claim,
-    connect_postgres, day_tables, postgres_pool, rows_after,
+    CheckpointFacts, DayOutcome, FieldSets, WriteSession, begin_retention, can_claim, check_deployment,
+    claim, connect_postgres, day_tables, postgres_pool, rows_after,
 };
 
 use crate::drop_day;
@@ -34,6 +34,7 @@ async fn the_engine_s_role_commits_restores_and_drops_days_and_owns_nothing() {
     assert!(pending_migrations(connect_postgres(&engine).await.unwrap()).await.unwrap().is_empty());
     check_deployment(&mut connect_postgres(&engine).await.unwrap(), 1).await.unwrap();
     let pool = postgres_pool(&engine, 1).unwrap();
+    can_claim(&pool).await.unwrap();
     claim(&pool, &[PartitionId(0)]).await.unwrap();
     let batch = batch_of(&[1.0, 2.0]);
     WriteSession::default().commit(&engine, &[&batch]).await.unwrap();
@@ -64,6 +65,7 @@ async fn the_reader_s_role_reads_views_and_can_neither_lock_nor_fill() {
     let (server, engine, viewer) = start().await;
     check_deployment(&mut server.connect().await, 1).await.unwrap();
     claim(&postgres_pool(&engine, 1).unwrap(), &[PartitionId(0)]).await.unwrap();
+    can_claim(&postgres_pool(&viewer, 1).unwrap()).await.unwrap_err();
     let mut viewer = connect_postgres(&viewer).await.unwrap();
     for view in
         ["scores", "reading_values", "anomaly_events", "sensor_status", "ledger", "dead_letter_summary"]

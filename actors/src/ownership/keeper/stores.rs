@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use thicket_schema::{Keys, PartitionId};
 use thicket_store::complaints;
 use thicket_store::postgres::{
-    PostgresPool, QuarantineEntry, StoreError, mark_clean_shutdown, ping_postgres, quarantine_reading,
+    PostgresPool, QuarantineEntry, StoreError, can_claim, mark_clean_shutdown, quarantine_reading,
 };
 use thicket_store::redis::Leases;
 
@@ -41,10 +41,9 @@ impl KeeperStores {
         all.filter(|&partition| !self.renewal.is_lost(&self.keys.lease(partition))).collect()
     }
 
-    /// Returns whether PostgreSQL answers.
-    pub(super) async fn is_postgres_there(&self) -> bool {
-        let Ok(mut connection) = self.pool.get().await else { return false };
-        ping_postgres(&mut connection).await.is_ok()
+    /// Returns whether PostgreSQL lets this node claim partitions.
+    pub(super) async fn can_claim(&self) -> bool {
+        can_claim(&self.pool).await.is_ok()
     }
 
     pub(super) async fn quarantine(&self, entry: &QuarantineEntry) -> Result<bool, StoreError> {

@@ -151,22 +151,59 @@ async fn leases_are_kept_after_a_failed_claim_and_released_by_a_node_that_shuts_
 }
 
 #[actix_rt::test]
-async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_to_others() {
+async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_until_others_have_taken_it() {
     let (mut keeper, _, _) = new_keeper();
+    let ttl = keeper.stores.leases.ttl();
     keeper.stores.renewal.join();
+    share_with_another(&mut keeper);
+    let own = [P, PartitionId(0)].into_iter().find(|partition| keeper.shares.is_own(*partition)).unwrap();
     let failed = || Err(StoreError::FieldSet("a test".to_owned()));
-    assert_eq!(keeper.on_claimed(&[P], failed()).now_or_never(), Some(()));
-    assert!(keeper.wanted(Instant::now()).contains(&P));
-    keeper.failing_since = Instant::now().checked_sub(keeper.stores.leases.ttl());
-    let release = keeper.on_claimed(&[P], failed());
-    assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
+    assert_eq!(keeper.on_claimed(&[own], failed()).now_or_never(), Some(()));
+    assert!(keeper.wanted(Instant::now()).contains(&own), "the claim is tried again");
+
+    let later = Instant::now() + ttl;
+    assert!(keeper.leaves_share(later));
     assert!(keeper.stores.renewal.nodes().is_paused());
-    assert_eq!(keeper.wanted(Instant::now()), []);
+    assert_eq!(keeper.wanted(later), []);
+    assert!(!keeper.is_probe_due(later + 3 * ttl), "the others may not have taken its share");
+    assert!(keeper.is_probe_due(later + 4 * ttl));
 
     keeper.stores.renewal.nodes().resume();
-    assert_eq!(keeper.on_claimed(&[P], failed()).now_or_never(), Some(()), "the time begins again");
+    assert!(!keeper.is_probe_due(later + 4 * ttl), "it is not paused");
+    assert!(!keeper.leaves_share(later + 5 * ttl), "the time begins again");
+    assert!(keeper.leaves_share(later + 6 * ttl));
+}
+
+#[actix_rt::test]
+async fn the_leases_of_a_share_that_is_left_are_released() {
+    let (mut keeper, _, _) = new_keeper();
+    share_with_another(&mut keeper);
+    let ttl = keeper.stores.leases.ttl();
+    assert!(!keeper.leaves_share(Instant::now().checked_sub(ttl).unwrap()));
+    let release = keeper.on_claimed(&[P], Err(StoreError::FieldSet("a test".to_owned())));
+    assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
+}
+
+#[actix_rt::test]
+async fn a_node_without_others_keeps_its_share_while_its_claims_fail() {
+    let (mut keeper, _, _) = new_keeper();
+    let ttl = keeper.stores.leases.ttl();
+    keeper.stores.renewal.join();
+    let now = Instant::now();
+    assert!(!keeper.leaves_share(now) && !keeper.leaves_share(now + 10 * ttl));
+    assert!(!keeper.stores.renewal.nodes().is_paused());
+    share_with_another(&mut keeper);
+    assert!(keeper.leaves_share(now + 10 * ttl), "another node has joined");
+}
+
+#[actix_rt::test]
+async fn a_claim_that_succeeds_ends_the_count_of_failures() {
+    let (mut keeper, _, _) = new_keeper();
+    share_with_another(&mut keeper);
+    let (ttl, now) = (keeper.stores.leases.ttl(), Instant::now());
+    assert!(!keeper.leaves_share(now));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
-    assert_eq!(keeper.failing_since, None);
+    assert!(!keeper.leaves_share(now + ttl));
 }
 
 #[actix_rt::test]

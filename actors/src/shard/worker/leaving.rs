@@ -34,10 +34,8 @@ impl Leaving {
         finishing.extend(begun.map(|(message, sender)| actix_rt::spawn(finish(message, sender))));
     }
 
-    /// Begins no further hand-over, and waits for those that have begun: they have taken their
-    /// detectors, and save them.
+    /// Waits for the hand-overs that have begun: they have taken their detectors, and save them.
     pub(super) async fn end(&self) {
-        self.waiting.take();
         for task in self.finishing.take() {
             // One that has panicked saves no more.
             let _ = task.await;
