@@ -8,7 +8,9 @@
 mod arrival;
 mod ask;
 mod bucket;
+mod bytes;
 mod descend;
+mod edit;
 mod forget;
 mod insert;
 mod layout;
@@ -22,6 +24,7 @@ mod pool;
 mod prefetch;
 mod restore;
 mod scratch;
+mod shape;
 mod view;
 mod work;
 

@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use super::bucket::{Bucket, CAPACITY, Opening, SMALL};
 use super::link::Link;
-use super::view::{SPARE, Shape, View};
+use super::shape::{SPARE, Shape};
+use super::view::View;
 use crate::eight::LANES;
 use crate::growth::{grow_slowly, heap_bytes};
 use crate::lanes::{Bounds, prefetch};
