@@ -1,5 +1,7 @@
 //! The pass over all trees that removes one point and inserts another.
 
+#![allow(unsafe_code, reason = "the trees read their boxes and points without checks")]
+
 use core::marker::PhantomData;
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -53,7 +55,8 @@ impl Forest {
         let held = store.len() as u32;
         for trees in trees.chunks_mut(TOGETHER) {
             let ways = &mut work.ways;
-            descend::<-1>(trees, ways, departure.probe.point(), held);
+            // SAFETY: a probe of a forest has its width.
+            unsafe { descend::<-1>(trees, ways, departure.probe.point(), held) };
             Forget::<Baseline, 0> { trees, ways, departure: &departure, pool, store, kind: PhantomData }
                 .run();
         }
@@ -70,7 +73,6 @@ impl Forest {
         if self.wide_registers {
             // SAFETY: `wide_registers` is set only after the processor has been asked for these
             // features.
-            #[allow(unsafe_code, reason = "wide registers save a fifth of the time of an update")]
             return unsafe { self.run_pass_wide(pass, credit) };
         }
         self.run_pass_with::<Baseline>(pass, credit)
@@ -179,6 +181,11 @@ fn prefetch_points(trees: usize, ways: &Ways, pool: &Pool, store: &Store) {
     }
 }
 
+// Only `let_go` and `run_pass_through` make the jobs below, from the parts of one forest as `tree`
+// asks for them. The probes, the buffers and the weights of a forest have the width of its store,
+// `EIGHTS` is 0 or chosen by this width, and the ways are those of the point that has just descended
+// the same trees.
+
 /// A point descends some trees: see [`descend`].
 struct Descend<'a, const CHANGE: i32> {
     trees: &'a mut [Tree],
@@ -190,7 +197,8 @@ struct Descend<'a, const CHANGE: i32> {
 impl<const CHANGE: i32> Job for Descend<'_, CHANGE> {
     #[inline(always)]
     fn run(self) {
-        descend::<CHANGE>(self.trees, self.ways, self.point, self.held);
+        // SAFETY: the trees and the point are parts of one forest.
+        unsafe { descend::<CHANGE>(self.trees, self.ways, self.point, self.held) };
     }
 }
 
@@ -210,12 +218,15 @@ impl<V: Eight, const EIGHTS: usize> Job for Forget<'_, V, EIGHTS> {
         let Self { trees, ways, departure, pool, store, .. } = self;
         let mut left = [0; TOGETHER];
         for (number, tree) in trees.iter_mut().enumerate() {
-            left[number] = tree.forget(departure, ways.way(number), pool);
+            // SAFETY: all are parts of one forest. A leaf departs with the last point of its value,
+            // which every tree holds, so its way ends there.
+            left[number] = unsafe { tree.forget(departure, ways.way(number), pool) };
         }
         if departure.leaf.is_some() {
             for (number, tree) in trees.iter().enumerate() {
                 let way = ways.way(number).first(left[number]);
-                tree.shrink::<V, EIGHTS>(departure.probe, pool, store, &way);
+                // SAFETY: all are parts of one forest, and these nodes of the way remain.
+                unsafe { tree.shrink::<V, EIGHTS>(departure.probe, pool, store, &way) };
             }
         }
     }
@@ -241,7 +252,8 @@ impl<V: Eight, const EIGHTS: usize> Job for Insert<'_, V, EIGHTS> {
         for ((number, tree), placement) in trees.iter_mut().enumerate().zip(placements) {
             let way = ways.way(number);
             nest.enter::<V, EIGHTS>(arrival, &way, pool, store, aside);
-            *placement = tree.insert::<V, EIGHTS>(arrival, (&way, &nest), pool, store, aside);
+            // SAFETY: all are parts of one forest, and the nest is that of this way.
+            *placement = unsafe { tree.insert::<V, EIGHTS>(arrival, (&way, &nest), pool, store, aside) };
         }
     }
 }
@@ -266,7 +278,8 @@ impl<V: Eight, const EIGHTS: usize> Job for Place<'_, V, EIGHTS> {
         for ((number, tree), placement) in trees.iter_mut().enumerate().zip(placements) {
             let way = ways.way(number);
             nest.enter::<V, EIGHTS>(arrival, &way, pool, store, aside);
-            *placement = tree.place::<V, EIGHTS>(arrival, (&way, &nest), pool, store, aside);
+            // SAFETY: all are parts of one forest, and the nest is that of this way.
+            *placement = unsafe { tree.place::<V, EIGHTS>(arrival, (&way, &nest), pool, store, aside) };
         }
     }
 }

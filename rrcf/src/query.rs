@@ -43,10 +43,15 @@ impl Forest {
         let mut work = Work::new(shingle.len());
         let mut tally = Tally::new();
         for tree in &self.trees {
-            let placement = if shingle.len() <= LANES {
-                tree.look::<Baseline, 1>(&arrival, &self.pool, &self.store, &mut work)
-            } else {
-                tree.look::<Baseline, 0>(&arrival, &self.pool, &self.store, &mut work)
+            // SAFETY: the tree, the pool, the store and the weights are those of this forest, and the
+            // buffers have the width of the shingle.
+            #[allow(unsafe_code, reason = "the trees read their boxes and points without checks")]
+            let placement = unsafe {
+                if shingle.len() <= LANES {
+                    tree.look::<Baseline, 1>(&arrival, &self.pool, &self.store, &mut work)
+                } else {
+                    tree.look::<Baseline, 0>(&arrival, &self.pool, &self.store, &mut work)
+                }
             };
             tally.add(&placement);
         }

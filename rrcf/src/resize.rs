@@ -141,7 +141,11 @@ impl Forest {
         let (mut layout, mut scratch) = (Layout::default(), Scratch::default());
         for tree in &mut self.trees {
             let (from, to) = ((&self.pool, &old), (&mut pool, &self.store));
-            *tree = tree.move_to(&number, from, to, &mut layout, &mut scratch);
+            // SAFETY: the tree, the old pool and the old store are those of this forest. The new ones
+            // have its width, and every point that the trees hold was written to its new slot.
+            #[allow(unsafe_code, reason = "a tree reads its points without checks")]
+            let moved = unsafe { tree.move_to(&number, from, to, &mut layout, &mut scratch) };
+            *tree = moved;
         }
         self.pool = pool;
     }

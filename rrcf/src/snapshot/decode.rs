@@ -58,18 +58,24 @@ pub(super) fn decode(snapshot: &[u8], limit: u64) -> Result<Forest, Error> {
         check_leaves(&layout, &store, number as u32, &mut seen)?;
         layout.measure(store.width())?;
         memory.take(Tree::bytes_for(&layout, store.width()), pool.bucket_bytes() as u64)?;
-        let tree = if format == 1 {
-            let cuts = &layout.cuts;
-            Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |number, _| {
-                cuts.get(number).copied()
-            })?
-        } else {
-            let tree = Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |_, gap| {
-                read_cut(&mut bits, gap)
-            })?;
-            reader.left = bits.finish().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
-            tree
+        // SAFETY: `check_leaves` has found a point at every slot of the layout, and `measure` has
+        // checked its dimensions. The pool was made for the width of the store.
+        #[allow(unsafe_code, reason = "a tree reads its points without checks")]
+        let tree = unsafe {
+            if format == 1 {
+                let cuts = &layout.cuts;
+                Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |number, _| {
+                    cuts.get(number).copied()
+                })?
+            } else {
+                Tree::restore(rng, &layout, &mut scratch, &mut pool, &store, |_, gap| {
+                    read_cut(&mut bits, gap)
+                })?
+            }
         };
+        if format != 1 {
+            reader.left = bits.finish().ok_or(Error::DamagedSnapshot(CUT_SHORT))?;
+        }
         trees.push(tree);
         if number == 0 {
             // The other trees will need about as much.

@@ -106,21 +106,33 @@ impl Way<'_> {
 
 /// Leads a point down at most [`TOGETHER`] trees of `held` points each. Adds `CHANGE` to the masses
 /// of the nodes on its way: −1 if the point leaves, 1 if it enters, 0 if it is only scored.
+///
+/// # Safety
+///
+/// The point must have the width of the forest that the trees are [parts of](super).
 #[inline(always)]
-pub(crate) fn descend<const CHANGE: i32>(trees: &mut [Tree], ways: &mut Ways, point: &[f32], held: u32) {
+pub(crate) unsafe fn descend<const CHANGE: i32>(
+    trees: &mut [Tree],
+    ways: &mut Ways,
+    point: &[f32],
+    held: u32,
+) {
     let (eights, trees) = trees.as_chunks_mut::<{ 2 * FOUR }>();
     let mut first = 0;
     for eight in eights {
-        descend_some::<CHANGE, 2>(eight, first, ways, point, held);
+        // SAFETY: the caller promises that the point has the width of the forest.
+        unsafe { descend_some::<CHANGE, 2>(eight, first, ways, point, held) };
         first += 2 * FOUR;
     }
     let (fours, trees) = trees.as_chunks_mut::<FOUR>();
     for four in fours {
-        descend_some::<CHANGE, 1>(four, first, ways, point, held);
+        // SAFETY: as above.
+        unsafe { descend_some::<CHANGE, 1>(four, first, ways, point, held) };
         first += FOUR;
     }
     for (number, tree) in (first..).zip(trees) {
-        tree.walk(point, held, ways, number);
+        // SAFETY: as above.
+        unsafe { tree.walk(point, held, ways, number) };
         for level in &ways.paths[..ways.nodes[number] as usize] {
             let node = &mut tree.nodes[level[number] as usize];
             node.mass = node.mass.wrapping_add_signed(CHANGE);
@@ -131,8 +143,12 @@ pub(crate) fn descend<const CHANGE: i32>(trees: &mut [Tree], ways: &mut Ways, po
 const FOUR: usize = 4;
 
 /// Does the same for `FOURS` times four trees. The first of them has the number `first`.
+///
+/// # Safety
+///
+/// As for [`descend`].
 #[inline(always)]
-fn descend_some<const CHANGE: i32, const FOURS: usize>(
+unsafe fn descend_some<const CHANGE: i32, const FOURS: usize>(
     trees: &mut [Tree],
     first: usize,
     ways: &mut Ways,
@@ -168,7 +184,7 @@ fn descend_some<const CHANGE: i32, const FOURS: usize>(
                 let node = unsafe { arenas[some][i].at(indices[i] as usize) };
                 node.mass = node.mass.wrapping_add_signed(CHANGE);
                 masses_below[i] = node.mass;
-                // SAFETY: the point is one of the forest.
+                // SAFETY: the caller promises that the point has the width of the forest.
                 below[i] = unsafe { node.side(point) }.bits();
             }
             counts[some] = counts[some].sub(active);
@@ -211,7 +227,11 @@ impl Arena<'_> {
 impl Tree {
     /// Walks one tree of `held` points like [`descend`], without changing it. Writes the way with
     /// the number `number`.
-    pub(super) fn walk(&self, point: &[f32], held: u32, ways: &mut Ways, number: usize) {
+    ///
+    /// # Safety
+    ///
+    /// As for [`descend`].
+    pub(super) unsafe fn walk(&self, point: &[f32], held: u32, ways: &mut Ways, number: usize) {
         let (mut nodes, mut end, mut mass, mut codisp) = (0, self.root, held + 1, 0.0);
         while end.is_node() {
             let index = end.node();
@@ -224,7 +244,7 @@ impl Tree {
             let sibling = mass.wrapping_sub(node.mass).wrapping_sub(1);
             mass = mass.wrapping_sub(sibling);
             codisp = better(codisp, sibling, mass);
-            // SAFETY: the point is one of the forest.
+            // SAFETY: the caller promises that the point has the width of the forest.
             end = unsafe { node.side(point) };
         }
         ways.nodes[number] = nodes as u32;

@@ -122,13 +122,14 @@ impl Shape {
     ///
     /// # Safety
     ///
-    /// The record must have this shape and at least two leaves, one of them `leaf`.
+    /// The record must have room for this shape. It must hold at least two leaves, one of them
+    /// `leaf`, and at most as many as the capacity.
     #[inline(always)]
     pub(crate) unsafe fn remove(&self, record: &mut [u8], leaf: usize) {
-        // SAFETY: the caller promises that the record has this shape and the leaf, so the leaf and
-        // the gap beside it are below the capacity, and an array of this capacity has at most the
-        // bytes given. The last array ends the record. Read like a large one, with one more element
-        // of four bytes, it takes all spare bytes of a small record, and no other read goes further.
+        // SAFETY: the caller promises that the record holds the leaf, so the leaf and the gap beside
+        // it are below the capacity. An array of the capacity has at most the bytes given, which
+        // are those of an array of a large record. With one more element, the array of the cuts of
+        // a small record ends with the spare bytes, and no other read goes further.
         unsafe {
             let (mut levels, len) = self.head(record);
             let gap = levels.close(leaf, len);
@@ -150,14 +151,14 @@ impl Shape {
     ///
     /// # Safety
     ///
-    /// The record must have this shape and fewer leaves than its capacity. The stretch of the
-    /// opening must be within its leaves.
+    /// The record must have room for this shape and hold fewer leaves than the capacity. The
+    /// stretch of the opening must be within these leaves.
     #[inline(always)]
     pub(crate) unsafe fn insert(&self, record: &mut [u8], opening: &Opening) {
-        // SAFETY: the caller promises that the record has this shape, room for one more leaf, and
-        // the stretch. So the new leaf and the new gap are below the capacity, and an array of this
-        // capacity has at most the bytes given. Read like a large one, each array ends within the
-        // spare bytes at the latest. At least four bytes, those of the levels, are before the first.
+        // SAFETY: the caller promises the stretch and space for one more leaf, so the new leaf and
+        // the new gap are below the capacity. An array of the capacity has at most the bytes given,
+        // which are those of an array of a large record and end within the spare bytes at the
+        // latest. At least four bytes, those of the levels, are before the first array.
         unsafe {
             let (mut levels, len) = self.head(record);
             check!(len < self.capacity);

@@ -22,10 +22,16 @@ impl Tree {
     /// Removes a point from the tree. Its way through the nodes is known, and the nodes do not
     /// count it any more. Returns how many nodes of the way remain. The caller must then
     /// [shrink](Tree::shrink) their boxes.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super). The bucket or leaf at the
+    /// end of the way must have the slot of the departure, if there is one.
     #[inline(always)]
-    pub(crate) fn forget(&mut self, departure: &Departure, mut way: Way, pool: &mut Pool) -> usize {
+    pub(crate) unsafe fn forget(&mut self, departure: &Departure, mut way: Way, pool: &mut Pool) -> usize {
         if let Some(slot) = departure.leaf {
-            self.take_out(slot, &mut way, pool);
+            // SAFETY: the caller promises the slot at the end of the way.
+            unsafe { self.take_out(slot, &mut way, pool) };
         }
         if let Some(last) = way.last()
             && self.nodes[last].mass <= CAPACITY as u32
@@ -38,8 +44,12 @@ impl Tree {
 
     /// Removes the leaf of a slot from the end of the way. If the end is a single leaf, removes its
     /// parent node too, also from the way.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Tree::forget`].
     #[inline(always)]
-    fn take_out(&mut self, slot: u32, way: &mut Way, pool: &mut Pool) {
+    unsafe fn take_out(&mut self, slot: u32, way: &mut Way, pool: &mut Pool) {
         if way.end.is_leaf() {
             let Some(parent) = way.last() else {
                 self.root = Link::NOTHING;
@@ -52,7 +62,7 @@ impl Tree {
             self.replace_child(way.last(), Link::to_node(parent as u32), sibling);
             return;
         }
-        // SAFETY: the way of a point that the tree holds leads to the bucket of its leaf.
+        // SAFETY: the caller promises that the way leads to a bucket of this pool with the slot.
         let link = unsafe { pool.remove_leaf(way.end, slot) };
         if link != way.end {
             self.replace_child(way.last(), way.end, link);
@@ -72,8 +82,13 @@ impl Tree {
     }
 
     /// Shrinks the boxes along the way, from the last node upwards, until a box does not change.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super), but the tree may have changed
+    /// below the nodes of the way. They must still be in the tree.
     #[inline(always)]
-    pub(crate) fn shrink<V: Eight, const EIGHTS: usize>(
+    pub(crate) unsafe fn shrink<V: Eight, const EIGHTS: usize>(
         &self,
         probe: &Probe,
         pool: &mut Pool,
@@ -81,17 +96,26 @@ impl Tree {
         way: &Way,
     ) {
         for index in way.path().rev() {
-            // SAFETY: a node has the index of a box that exists.
+            // SAFETY: the caller promises the node and its forest, so the pool has its box.
             let bounds = unsafe { pool.bounds(self.nodes[index].bounds) };
-            if !probe.touches::<V, EIGHTS>(bounds) || !self.fit_box::<V, EIGHTS>(index, probe, pool, store) {
+            if !probe.touches::<V, EIGHTS>(bounds) {
+                break;
+            }
+            // SAFETY: as above.
+            if !unsafe { self.fit_box::<V, EIGHTS>(index, probe, pool, store) } {
                 break;
             }
         }
     }
 
     /// Fits the box of a node to its two children. Returns whether this changed the box.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super). `index` must be that of a
+    /// node in the tree, not of a free one.
     #[inline(always)]
-    fn fit_box<V: Eight, const EIGHTS: usize>(
+    unsafe fn fit_box<V: Eight, const EIGHTS: usize>(
         &self,
         index: usize,
         probe: &Probe,
@@ -108,26 +132,26 @@ impl Tree {
             for child in node.children {
                 if child.is_node() {
                     let start = pool.start(self.nodes[child.node()].bounds) + at;
-                    // SAFETY: a node has the index of a box that exists.
+                    // SAFETY: the pool is that of the forest, so it has the box of every node.
                     unsafe {
                         lo = lo.min(load(pool.boxes(), start));
                         hi = hi.max(load(pool.boxes(), start + width));
                     }
                 } else if let Some(bucket) = pool.view_bucket(child) {
                     for leaf in 0..bucket.len {
-                        // SAFETY: the leaves of a bucket have the slots of points.
+                        // SAFETY: the store is that of the forest, so it has the point of every leaf.
                         let lanes: V = unsafe { store.lanes(bucket.slot(leaf), at) };
                         lo = lo.min(lanes);
                         hi = hi.max(lanes);
                     }
                 } else {
-                    // SAFETY: a leaf has the slot of a point.
+                    // SAFETY: as above.
                     let lanes: V = unsafe { store.lanes(child.record() as u32, at) };
                     lo = lo.min(lanes);
                     hi = hi.max(lanes);
                 }
             }
-            // SAFETY: a node has the index of a box that exists.
+            // SAFETY: the pool is that of the forest, so it has the box of every node.
             changed |=
                 unsafe { probe.replace::<V, EIGHTS>(pool.boxes_mut(), (own, own + width), at, (lo, hi)) };
         }

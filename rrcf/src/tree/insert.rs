@@ -19,8 +19,12 @@ use crate::store::Store;
 impl Tree {
     /// Inserts a point and returns its placement. Its way is known, and the nodes on the way count
     /// it already.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super).
     #[inline(always)]
-    pub(crate) fn insert<V: Eight, const EIGHTS: usize>(
+    pub(crate) unsafe fn insert<V: Eight, const EIGHTS: usize>(
         &mut self,
         arrival: &Arrival,
         (way, nest): (&Way, &Nest),
@@ -29,15 +33,17 @@ impl Tree {
         aside: &mut Aside,
     ) -> Placement {
         let mut rng = self.rng;
+        // SAFETY: the caller promises parts of one forest.
         let (spot, placement) =
-            self.find::<V, EIGHTS, true>(arrival, (way, nest), &mut *pool, store, aside, &mut rng);
+            unsafe { self.find::<V, EIGHTS, true>(arrival, (way, nest), &mut *pool, store, aside, &mut rng) };
         self.rng = rng;
         let link = match spot {
             Spot::Root => Link::to_leaf(arrival.slot),
             // SAFETY: the way leads to this bucket, and the nest to its leaf.
             Spot::Leaf => unsafe { pool.rename(way.end, nest.leaf(), arrival.slot) },
             Spot::Node(above, cut) => {
-                self.part(above, cut, arrival, way, pool, store);
+                // SAFETY: the caller promises parts of one forest.
+                unsafe { self.part(above, cut, arrival, way, pool, store) };
                 return placement;
             }
             Spot::Bucket(depth, cut) => {
@@ -53,9 +59,12 @@ impl Tree {
                 match unsafe { pool.insert_leaf(way.end, last + 1, &opening) } {
                     Inserted::At(link) => link,
                     Inserted::TooLarge(bucket) => {
-                        // SAFETY: `find` has run the boxes for this bucket.
-                        let fitted = unsafe { aside.boxes.fit::<V, EIGHTS>(first, last) };
-                        self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, fitted)
+                        // SAFETY: `find` has run the boxes for this bucket. The caller promises
+                        // parts of one forest, so the box and the point have the width of the pool.
+                        unsafe {
+                            let fitted = aside.boxes.fit::<V, EIGHTS>(first, last);
+                            self.split(&bucket, nest.mass(0) + 1, arrival.probe, pool, fitted)
+                        }
                     }
                 }
             }
@@ -67,7 +76,19 @@ impl Tree {
     }
 
     /// Inserts a node into the path that separates the point from everything below.
-    fn part(&mut self, above: usize, cut: Cut, arrival: &Arrival, way: &Way, pool: &mut Pool, store: &Store) {
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super).
+    unsafe fn part(
+        &mut self,
+        above: usize,
+        cut: Cut,
+        arrival: &Arrival,
+        way: &Way,
+        pool: &mut Pool,
+        store: &Store,
+    ) {
         // The nodes below are not on the point's path after all.
         for index in way.path().skip(above) {
             self.nodes[index].mass -= 1;
@@ -79,7 +100,7 @@ impl Tree {
         let bounds = pool.add_box();
         let (from, to) = (pool.start(self.nodes[below].bounds), pool.start(bounds));
         pool.boxes_mut().copy_within(from..from + 2 * width, to);
-        // SAFETY: the box was added to the pool.
+        // SAFETY: the box was added to the pool, and the point has the width of the pool.
         unsafe { probe.grow::<Baseline, 0>(pool.boxes_mut(), to, to + width) };
         let node = self.add_node(Node {
             cut: cut.value,
@@ -93,8 +114,12 @@ impl Tree {
 
     /// Turns a bucket that has grown too large into a node. `bounds` is the box of the bucket
     /// without the new point.
+    ///
+    /// # Safety
+    ///
+    /// The point and the box must have the width of the pool.
     #[inline(always)]
-    fn split<V: Eight>(
+    unsafe fn split<V: Eight>(
         &mut self,
         bucket: &Bucket,
         mass: u32,
@@ -106,7 +131,7 @@ impl Tree {
         let (lo, width) = (pool.start(index), probe.point().len());
         for at in chunks::<0>(width) {
             let (lower, upper) = (bounds.lower(at), bounds.upper(at));
-            // SAFETY: the box was added to the pool.
+            // SAFETY: the box was added to the pool, and has the width of the point.
             unsafe {
                 write(pool.boxes_mut(), lo + at, lower, width - at);
                 write(pool.boxes_mut(), lo + width + at, upper, width - at);

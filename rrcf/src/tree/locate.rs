@@ -34,8 +34,12 @@ pub(super) enum Spot {
 impl Tree {
     /// Returns the placement that a point would have if it were inserted. Its way is known, and the
     /// nodes on the way do not count it.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super).
     #[inline(always)]
-    pub(crate) fn place<V: Eight, const EIGHTS: usize>(
+    pub(crate) unsafe fn place<V: Eight, const EIGHTS: usize>(
         &mut self,
         arrival: &Arrival,
         way: (&Way, &Nest),
@@ -44,13 +48,24 @@ impl Tree {
         aside: &mut Aside,
     ) -> Placement {
         let mut rng = self.rng;
-        let (_, placement) = self.find::<V, EIGHTS, false>(arrival, way, pool, store, aside, &mut rng);
+        // SAFETY: the caller promises parts of one forest.
+        let (_, placement) =
+            unsafe { self.find::<V, EIGHTS, false>(arrival, way, pool, store, aside, &mut rng) };
         self.rng = rng;
         placement
     }
 
     /// Does the same for a query: it finds the way itself and keeps the random numbers of the tree.
-    pub(crate) fn look<V: Eight, const EIGHTS: usize>(
+    ///
+    /// # Panics
+    ///
+    /// Panics if the point does not have the width of the store.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super), except for the width of the
+    /// point, which is checked.
+    pub(crate) unsafe fn look<V: Eight, const EIGHTS: usize>(
         &self,
         arrival: &Arrival,
         pool: &Pool,
@@ -58,17 +73,25 @@ impl Tree {
         work: &mut Work,
     ) -> Placement {
         let Work { ways, aside } = work;
-        self.walk(arrival.probe.point(), store.len() as u32, ways, 0);
+        let point = arrival.probe.point();
+        assert_eq!(point.len(), store.width(), "the point has the width of the forest");
+        // SAFETY: the point has the width of the forest, as was just checked.
+        unsafe { self.walk(point, store.len() as u32, ways, 0) };
         let (way, mut nest) = (ways.way(0), Nest::EMPTY);
         nest.enter::<V, EIGHTS>(arrival, &way, pool, store, aside);
         let mut rng = self.rng;
-        self.find::<V, EIGHTS, false>(arrival, (&way, &nest), pool, store, aside, &mut rng).1
+        // SAFETY: the caller promises parts of one forest, and way and nest are those of the point.
+        unsafe { self.find::<V, EIGHTS, false>(arrival, (&way, &nest), pool, store, aside, &mut rng).1 }
     }
 
     /// Returns the place of a point whose way is known, and its placement. `COUNTED` tells whether
     /// the nodes on the way count it already.
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super).
     #[inline(always)]
-    pub(super) fn find<V: Eight, const EIGHTS: usize, const COUNTED: bool>(
+    pub(super) unsafe fn find<V: Eight, const EIGHTS: usize, const COUNTED: bool>(
         &self,
         arrival: &Arrival,
         (way, nest): (&Way, &Nest),
@@ -85,9 +108,12 @@ impl Tree {
             Spot::Leaf
         } else {
             let bucket = boxes_above.pool().view(way.end, leaf);
-            // SAFETY: the way leads to this bucket of the tree, and the nest to its leaf.
-            unsafe { boxes.run::<V, EIGHTS>(&bucket, nest.leaf(), store) };
-            self.locate::<V, EIGHTS>(arrival, way, nest, &mut boxes_above, boxes, rng)
+            // SAFETY: the caller promises parts of one forest. So the way leads to this bucket of the
+            // tree and the nest to a leaf of it, for which the boxes are run before they are used.
+            unsafe {
+                boxes.run::<V, EIGHTS>(&bucket, nest.leaf(), store);
+                self.locate::<V, EIGHTS>(arrival, way, nest, &mut boxes_above, boxes, rng)
+            }
         };
         let mut placement = self.placement::<COUNTED>(&spot, way, nest);
         if arrival.attribute {
@@ -105,8 +131,13 @@ impl Tree {
     /// point, it separates the two and the search ends. Otherwise the existing cut stays. This
     /// makes the tree a sample of the same distribution as a tree built from scratch (Guha et al.
     /// 2016, theorem 3).
+    ///
+    /// # Safety
+    ///
+    /// The tree and all arguments must be [parts of one forest](super). [`Boxes::run`] must have run
+    /// for the bucket of the nest with the same `EIGHTS`.
     #[inline(always)]
-    fn locate<V: Eight, const EIGHTS: usize>(
+    unsafe fn locate<V: Eight, const EIGHTS: usize>(
         &self,
         arrival: &Arrival,
         way: &Way,
@@ -119,7 +150,7 @@ impl Tree {
         let mut depth = 0;
         while depth < nest.depth {
             let (first, last) = nest.stretch(depth);
-            // SAFETY: `find` has run the boxes for this bucket, and a nest has stretches of it.
+            // SAFETY: the boxes have run for this bucket, and a nest has stretches of it.
             if probe.outside::<V, EIGHTS>(unsafe { boxes.fit::<V, EIGHTS>(first, last) }) {
                 break;
             }
@@ -128,7 +159,7 @@ impl Tree {
         if depth == 0 {
             let mut outside = way.nodes;
             while outside > 0 {
-                // SAFETY: a node has the index of a box that exists.
+                // SAFETY: the pool is that of the forest, so it has the box of every node.
                 let bounds = unsafe { boxes_above.pool().bounds(self.nodes[way.node(outside - 1)].bounds) };
                 if !probe.outside::<V, EIGHTS>(bounds) {
                     break;
@@ -140,14 +171,15 @@ impl Tree {
                 let index = self.nodes[way.node(i)].bounds;
                 // SAFETY: as above.
                 let bounds = unsafe { boxes_above.pool().bounds(index) };
-                // SAFETY: the weights of a forest have whole eights (`padded`).
+                // SAFETY: the weights are those of the forest and have whole eights (`padded`).
                 let ranges = unsafe { probe.ranges::<V, EIGHTS>(bounds, weights) };
                 let at = rng.uniform() * ranges.total;
                 if at < ranges.excess {
                     hit = Some((i, ranges.wide, at));
                     break;
                 }
-                boxes_above.take_in::<V, EIGHTS>(index, probe);
+                // SAFETY: as above; the point has the width of the forest.
+                unsafe { boxes_above.take_in::<V, EIGHTS>(index, probe) };
             }
             if let Some((i, wide, at)) = hit {
                 // SAFETY: as above.
@@ -167,8 +199,8 @@ impl Tree {
                 break;
             }
             let (first, last) = nest.stretch(i);
-            // SAFETY: `find` has run the boxes for this bucket, and a nest has stretches of it. The
-            // weights have whole eights.
+            // SAFETY: the boxes have run for this bucket, and a nest has stretches of it. The weights
+            // have whole eights.
             let ranges = unsafe {
                 let fitted = boxes.fit::<V, EIGHTS>(first, last);
                 probe.ranges::<V, EIGHTS>(fitted, weights)
@@ -226,7 +258,7 @@ impl Tree {
             trail.step(node.mass + u32::from(!COUNTED), node.dimension);
         }
         for i in 0..depth.map_or(0, |depth| depth + 1) {
-            // SAFETY: the gaps of a nest are those of its bucket.
+            // SAFETY: a nest has gaps up to `CAPACITY`.
             let dimension =
                 if i < nest.depth { (unsafe { bucket.dimension(nest.gap(i)) }) as u32 } else { 0 };
             trail.step(nest.mass(i) + 1, dimension);
@@ -283,7 +315,12 @@ pub(super) trait BoxesAbove {
     fn pool(&self) -> &Pool;
 
     /// Grows the box with this index to contain the point, if the point stays in the tree.
-    fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe);
+    ///
+    /// # Safety
+    ///
+    /// [`Pool::add_box`] must have added the box to the pool. The point must have the width of the
+    /// pool, and `EIGHTS` must be the number of its eights, or 0.
+    unsafe fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe);
 }
 
 /// For a point that is inserted.
@@ -294,9 +331,10 @@ impl BoxesAbove for &mut Pool {
     }
 
     #[inline(always)]
-    fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe) {
+    unsafe fn take_in<V: Eight, const EIGHTS: usize>(&mut self, index: u32, probe: &Probe) {
         let lo = self.start(index);
-        // SAFETY: a node has the index of a box that exists.
+        // SAFETY: the caller promises that the box is in the pool, and that the point is as wide as
+        // its bounds. `Pool::new_box` leaves space for whole eights after the last box.
         unsafe { probe.grow::<V, EIGHTS>(self.boxes_mut(), lo, lo + probe.point().len()) };
     }
 }
@@ -309,5 +347,5 @@ impl BoxesAbove for &Pool {
     }
 
     #[inline(always)]
-    fn take_in<V: Eight, const EIGHTS: usize>(&mut self, _: u32, _: &Probe) {}
+    unsafe fn take_in<V: Eight, const EIGHTS: usize>(&mut self, _: u32, _: &Probe) {}
 }

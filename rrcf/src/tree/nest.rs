@@ -77,7 +77,8 @@ impl Nest {
         let (mut first, mut last) = (0, bucket.len - 1);
         let distinct = store.all_distinct();
         let mass_of = |first: usize, last: usize| {
-            // SAFETY: the stretches of a nest are within its bucket.
+            // SAFETY: a bucket has at most `CAPACITY` leaves, and a descent goes down to a gap of at
+            // most `CAPACITY`, where the left stretch ends.
             if distinct { (last - first + 1) as u32 } else { unsafe { bucket.mass(first, last, store) } }
         };
         let mut mass = mass_of(first, last);

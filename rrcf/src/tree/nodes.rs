@@ -94,9 +94,9 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The point must have a value in the dimension of the cut. All points of a forest have the
-    /// same number of values. The dimensions of cuts are drawn within this number, or checked
-    /// against it when a snapshot is restored, so every point of the forest will do.
+    /// The point must have a value in the dimension of the cut. A point with the width of the
+    /// forest has one: the dimensions of cuts are drawn below the width, or checked against it when
+    /// a snapshot is restored ([`Layout::measure`](super::Layout::measure)).
     #[inline(always)]
     #[allow(unsafe_code, reason = "this is the innermost loop")]
     pub(super) unsafe fn side(&self, point: &[f32]) -> Link {

@@ -160,10 +160,10 @@ impl Pool {
         if link.is_leaf() {
             // The record of a leaf is like a large one: no levels, one leaf, its slot.
             leaf.0[8..12].copy_from_slice(&(link.record() as u32).to_le_bytes());
-            // SAFETY: `LeafRecord` has the bytes of the largest record and the spare ones.
+            // SAFETY: a `LeafRecord` has room for the largest shape.
             return unsafe { View::new(&leaf.0, shape) };
         }
-        // SAFETY: these are the bytes of a record of this shape and the spare ones.
+        // SAFETY: the slice has room for this shape: its size and the spare bytes.
         unsafe { View::new(&self.records[at..at + shape.size + SPARE], shape) }
     }
 
@@ -175,7 +175,7 @@ impl Pool {
         if link.is_leaf() {
             return None;
         }
-        // SAFETY: these are the bytes of a record of this shape and the spare ones.
+        // SAFETY: the slice has room for this shape: its size and the spare bytes.
         Some(unsafe { View::new(&self.records[at..at + shape.size + SPARE], shape) })
     }
 
@@ -193,7 +193,8 @@ impl Pool {
                 let large = len > SMALL;
                 let at = self.add_record(large);
                 let shape = self.shapes[usize::from(large)];
-                // SAFETY: the record is new and has this shape.
+                // SAFETY: `record_mut` returns room for this shape. The shape is a large one if the
+                // bucket needs it.
                 unsafe { shape.pack(self.record_mut(at, &shape), bucket) };
                 Link::to_bucket(large, at)
             }
@@ -226,7 +227,7 @@ impl Pool {
         let shape = self.shapes[usize::from(link.large())];
         let record = self.record_mut(link.record(), &shape);
         let (len, leaf) = {
-            // SAFETY: the record has this shape.
+            // SAFETY: `record_mut` returns room for this shape.
             let view = unsafe { View::new(record, &shape) };
             (view.len, view.find(slot))
         };
@@ -234,12 +235,13 @@ impl Pool {
         // Otherwise a bucket near that size would move to and fro.
         let least = if shape.capacity == SMALL { 2 } else { SMALL - 2 };
         if len > least {
-            // SAFETY: as above. The caller promises that the record has the leaf.
+            // SAFETY: as above. The record holds `len` leaves, more than two. One of them is `leaf`,
+            // because the caller promises that the bucket has the slot.
             unsafe { shape.remove(record, leaf) };
             return link;
         }
         if len == 2 {
-            // SAFETY: as above; the record has two leaves.
+            // SAFETY: as above; the record has two leaves, and `leaf` is one of them.
             let other = unsafe { View::new(record, &shape).slot(1 - leaf) };
             self.discard(link);
             return Link::to_leaf(other);
@@ -270,12 +272,13 @@ impl Pool {
             let at = self.add_record(false);
             let shape = self.shapes[0];
             let slots = if right { [other, slot] } else { [slot, other] };
-            // SAFETY: the record is new and has this shape.
+            // SAFETY: `record_mut` returns room for this shape.
             unsafe { shape.pack_two(self.record_mut(at, &shape), slots, cut) };
             return Inserted::At(Link::to_bucket(false, at));
         }
         if len < shape.capacity {
-            // SAFETY: the record has this shape and room. The caller promises that the opening fits.
+            // SAFETY: `record_mut` returns room for this shape. The caller promises that the record
+            // holds `len` leaves, fewer than the capacity, and that the stretch is within them.
             unsafe { shape.insert(self.record_mut(link.record(), &shape), opening) };
             return Inserted::At(link);
         }
@@ -304,11 +307,13 @@ impl Pool {
             return Link::to_leaf(slot);
         }
         let shape = self.shapes[usize::from(link.large())];
-        // SAFETY: the record has this shape. The caller promises that it has the leaf.
+        // SAFETY: `record_mut` returns room for this shape. The caller promises that the record has
+        // the leaf, so it is below the capacity.
         unsafe { shape.set_slot(self.record_mut(link.record(), &shape), leaf, slot) };
         link
     }
 
+    /// Returns a record with room for the shape.
     #[inline(always)]
     fn record_mut(&mut self, at: usize, shape: &Shape) -> &mut [u8] {
         &mut self.records[at * UNIT..][..shape.size + SPARE]

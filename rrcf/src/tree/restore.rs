@@ -25,7 +25,12 @@ impl Tree {
     ///
     /// Calls `cut` for every cut, from the last in pre-order to the first, with the cut's number
     /// and its limits: the greatest value on its left and the least value on its right.
-    pub(crate) fn restore(
+    ///
+    /// # Safety
+    ///
+    /// The store must have a point at every slot of the layout. The dimensions of the layout must be
+    /// below the width of the store, which must be that of the pool.
+    pub(crate) unsafe fn restore(
         rng: Rng,
         layout: &Layout,
         scratch: &mut Scratch,
@@ -40,7 +45,11 @@ impl Tree {
         scratch.boxes.resize(2 * CAPACITY * padded(store.width()), 0.0);
         tree.sketch(layout, pool, scratch);
         let mut build = Build { tree: &mut tree, layout, pool, store, scratch, cut };
-        if store.width() <= LANES { build.run::<Baseline, 1>() } else { build.run::<Baseline, 0>() }?;
+        // SAFETY: the caller promises the slots. The nodes have boxes of this pool from `sketch`, the
+        // scratch has the boxes of all leaves of a bucket, and the width is that of the pool.
+        unsafe {
+            if store.width() <= LANES { build.run::<Baseline, 1>() } else { build.run::<Baseline, 0>() }?;
+        }
         Ok(tree)
     }
 
@@ -71,7 +80,13 @@ impl Tree {
 
     /// Returns the same tree over points with other slots, in another pool. `number` maps old slots
     /// to new ones.
-    pub(crate) fn move_to(
+    ///
+    /// # Safety
+    ///
+    /// The tree, the old pool and the old store must be [parts of one forest](super). The new store
+    /// must have the width of the old one and the new pool, and a point at every slot that `number`
+    /// returns for the slot of a leaf.
+    pub(crate) unsafe fn move_to(
         &self,
         number: impl Fn(u32) -> u32,
         (old_pool, old_store): (&Pool, &Store),
@@ -85,7 +100,11 @@ impl Tree {
         }
         let same = layout.measure_branches().and_then(|()| {
             let cuts = &layout.cuts;
-            Self::restore(self.rng, layout, scratch, pool, store, |number, _| cuts.get(number).copied())
+            // SAFETY: the caller promises the width and the slots. The dimensions of a tree are below
+            // the width of its forest.
+            unsafe {
+                Self::restore(self.rng, layout, scratch, pool, store, |number, _| cuts.get(number).copied())
+            }
         });
         same.unwrap_or_else(|Malformed(reason)| unreachable!("the layout of a tree is well-formed: {reason}"))
     }
@@ -102,6 +121,10 @@ impl Tree {
 }
 
 /// A tree being built.
+///
+/// The unsafe functions need what [`Tree::restore`] sets up: every slot of the layout has a point in
+/// the store, every node of the tree has a box in the pool, the scratch has a box for every leaf of
+/// a bucket, and all have the width of the store, which has `EIGHTS` eights if that is not 0.
 struct Build<'a, F> {
     tree: &'a mut Tree,
     layout: &'a Layout,
@@ -114,13 +137,19 @@ struct Build<'a, F> {
 impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
     /// Builds the parts from the last to the first. In pre-order, children come after their
     /// parents, so everything below a node exists before its cut is read.
+    ///
+    /// # Safety
+    ///
+    /// The fields must be as [`Build`] says.
     #[inline(always)]
-    fn run<V: Eight, const EIGHTS: usize>(&mut self) -> Result<(), Malformed> {
+    unsafe fn run<V: Eight, const EIGHTS: usize>(&mut self) -> Result<(), Malformed> {
         while let Some(part) = self.scratch.parts.pop() {
             let (link, mass) = match part.what {
                 What::Bucket { leaf, size } => {
-                    let bucket = self.bucket::<V, EIGHTS>(part.inner, leaf, size)?;
-                    self.widen::<V, EIGHTS>(part, None);
+                    // SAFETY: the caller promises the fields.
+                    let bucket = unsafe { self.bucket::<V, EIGHTS>(part.inner, leaf, size)? };
+                    // SAFETY: as above; no box of the pool is named.
+                    unsafe { self.widen::<V, EIGHTS>(part, None) };
                     let mass = if self.store.all_distinct() {
                         bucket.len as u32
                     } else {
@@ -133,7 +162,8 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
                     let node = &mut self.tree.nodes[index];
                     node.cut = cut;
                     let (bounds, mass) = (node.bounds, node.mass);
-                    self.widen::<V, EIGHTS>(part, Some(bounds));
+                    // SAFETY: the caller promises the fields, and so the box of the node.
+                    unsafe { self.widen::<V, EIGHTS>(part, Some(bounds)) };
                     (Link::to_node(index as u32), mass)
                 }
             };
@@ -159,8 +189,12 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
 
     /// Builds the bucket of `size` leaves that begins with this inner node and this leaf. Writes
     /// the box around it to the beginning of the scratch boxes.
+    ///
+    /// # Safety
+    ///
+    /// The fields must be as [`Build`] says.
     #[inline(always)]
-    fn bucket<V: Eight, const EIGHTS: usize>(
+    unsafe fn bucket<V: Eight, const EIGHTS: usize>(
         &mut self,
         inner: usize,
         leaf: usize,
@@ -173,7 +207,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
         for (i, &slot) in layout.slots[leaf..leaf + size].iter().enumerate() {
             bucket.slots[i] = slot;
             for chunk in chunks::<EIGHTS>(store.width()) {
-                // SAFETY: the slots of a layout are checked: each has a point.
+                // SAFETY: the caller promises that every slot of the layout has a point.
                 let lanes: V = unsafe { store.lanes(slot, chunk) };
                 self.set_box(i * stride + 2 * chunk, lanes, lanes);
             }
@@ -202,8 +236,12 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
 
     /// Grows the box of a part's parent to contain the box of the part: the box in the pool with
     /// the index `bounds`, or the first of the scratch boxes if that is `None`.
+    ///
+    /// # Safety
+    ///
+    /// The fields must be as [`Build`] says, and the pool must have the box with the index `bounds`.
     #[inline(always)]
-    fn widen<V: Eight, const EIGHTS: usize>(&mut self, part: Part, bounds: Option<u32>) {
+    unsafe fn widen<V: Eight, const EIGHTS: usize>(&mut self, part: Part, bounds: Option<u32>) {
         if part.parent == NONE {
             return;
         }
@@ -219,7 +257,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
                 }
                 Some(bounds) => {
                     let from = self.pool.start(bounds) + chunk;
-                    // SAFETY: the box was added to the pool.
+                    // SAFETY: the caller promises that the pool has the box.
                     unsafe { (load(self.pool.boxes(), from), load(self.pool.boxes(), from + width)) }
                 }
             };
@@ -235,7 +273,7 @@ impl<F: FnMut(usize, (f32, f32)) -> Option<f32>> Build<'_, F> {
             }
             // The right child is built first and sets the box; the left child then extends it.
             if part.side == 0 {
-                // SAFETY: the box of the parent was added to the pool.
+                // SAFETY: the caller promises that the pool has the box of every node.
                 unsafe {
                     lo = lo.min(load(self.pool.boxes(), to + chunk));
                     hi = hi.max(load(self.pool.boxes(), to + width + chunk));

@@ -22,10 +22,9 @@ pub(super) const SPARE: usize = 4 * (CAPACITY - SMALL) + 4;
 /// The positions of the fields in a record of one size.
 ///
 /// A slice *has room* for a shape if it has at least [`Shape::size`] bytes and [`SPARE`] bytes after
-/// them. It *has* the shape if a bucket was also written to it ([`Shape::pack`],
-/// [`Shape::pack_two`]) and changed only in the ways that [`edit`](super::edit) offers. Its number
-/// of leaves is then at most [`Shape::capacity`]. These are the conditions of the unsafe functions
-/// on records.
+/// them. This is the condition of the unsafe functions that take a record. Reading a record stays
+/// within this room whatever its bytes are: the number of leaves has four bits, and the spare bytes
+/// allow a small record to be read like a large one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     /// Largest number of leaves.
@@ -93,5 +92,36 @@ impl Shape {
         // bytes: the cuts alone have 32.
         let word = u64::from_le_bytes(unsafe { read(record, 0) });
         (Levels(word & self.levels), (word >> self.len & 15) as usize + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_read_ends_within_the_spare_bytes() {
+        for capacity in [SMALL, CAPACITY] {
+            for slots in [0x100, 0x1_0000, usize::MAX] {
+                for dimensions in [0x100, 0x1_0000] {
+                    let shape = Shape::new(capacity, slots, dimensions);
+                    let room = shape.size + SPARE;
+                    assert!(shape.size >= size_of::<u64>() && shape.size <= Shape::LARGEST);
+                    let slot = shape.slots_at + (CAPACITY + 1) * shape.slot_bytes;
+                    let dimension = shape.dimensions_at + CAPACITY * shape.dimension_bytes;
+                    let cut = shape.cuts_at + CAPACITY * 4;
+                    assert!(slot + 4 <= room && dimension + 2 <= room && cut + 4 <= room, "{shape:?}");
+                    let arrays = [
+                        (shape.slots_at, shape.slot_bytes),
+                        (shape.dimensions_at, shape.dimension_bytes),
+                        (shape.cuts_at, 4),
+                    ];
+                    for (start, bytes) in arrays {
+                        assert!(start >= bytes, "{shape:?} has an element before each array");
+                        assert!(start + (CAPACITY + 1) * bytes <= room, "{shape:?} is read like a large one");
+                    }
+                }
+            }
+        }
     }
 }

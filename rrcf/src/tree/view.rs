@@ -14,6 +14,9 @@ use crate::lanes::Probe;
 use crate::store::Store;
 
 /// A view of a bucket, or of a single leaf in the form of a bucket.
+///
+/// A descent through any levels finds gaps up to [`CAPACITY`] and leaves up to one more, so these
+/// can be read in every record. What they hold is arbitrary if the bucket does not have them.
 pub(crate) struct View<'a> {
     record: &'a [u8],
     shape: &'a Shape,
@@ -27,10 +30,10 @@ impl<'a> View<'a> {
     ///
     /// # Safety
     ///
-    /// The record must have this shape.
+    /// The record must have room for this shape.
     #[inline(always)]
     pub(crate) unsafe fn new(record: &'a [u8], shape: &'a Shape) -> Self {
-        // SAFETY: the caller promises that the record has this shape.
+        // SAFETY: the caller promises room for the shape.
         let (levels, len) = unsafe { shape.head(record) };
         Self { record, shape, len, levels }
     }
@@ -39,14 +42,13 @@ impl<'a> View<'a> {
     ///
     /// # Safety
     ///
-    /// The leaf must be below the capacity of the record.
+    /// The leaf must not exceed [`CAPACITY`] + 1.
     #[inline(always)]
     pub(crate) unsafe fn slot(&self, leaf: usize) -> u32 {
         check!(leaf < self.shape.capacity);
         let at = self.shape.slots_at + leaf * self.shape.slot_bytes;
-        // SAFETY: `new` was promised that the record has its shape, and the caller promises that the
-        // slots have this leaf. The four bytes read may go beyond the slots, but the cuts, which
-        // follow in the record, have more bytes than that.
+        // SAFETY: `new` was promised room for the shape. The four bytes of the leaf `CAPACITY + 1`
+        // may be beyond the slots, but end within the spare bytes at the latest.
         u32::from_le_bytes(unsafe { read(self.record, at) }) & self.shape.slot_mask
     }
 
@@ -54,12 +56,13 @@ impl<'a> View<'a> {
     ///
     /// # Safety
     ///
-    /// The gap must be below the capacity of the record.
+    /// The gap must not exceed [`CAPACITY`].
     #[inline(always)]
     pub(crate) unsafe fn dimension(&self, gap: usize) -> usize {
         check!(gap < self.shape.capacity);
         let at = self.shape.dimensions_at + gap * self.shape.dimension_bytes;
-        // SAFETY: as in `slot`: the record has this dimension, and the cuts follow it.
+        // SAFETY: `new` was promised room for the shape. The two bytes of the gap `CAPACITY` may be
+        // beyond the dimensions, but end within the spare bytes at the latest.
         usize::from(u16::from_le_bytes(unsafe { read(self.record, at) }) & self.shape.dimension_mask)
     }
 
@@ -67,12 +70,12 @@ impl<'a> View<'a> {
     ///
     /// # Safety
     ///
-    /// The gap must be below the capacity of the record.
+    /// The gap must not exceed [`CAPACITY`].
     #[inline(always)]
     pub(crate) unsafe fn cut(&self, gap: usize) -> f32 {
         check!(gap < self.shape.capacity);
-        // SAFETY: `new` was promised that the record has its shape, and the caller promises that the
-        // cuts have this gap.
+        // SAFETY: `new` was promised room for the shape. In a small record, the cut of the gap
+        // `CAPACITY` ends with the spare bytes.
         f32::from_le_bytes(unsafe { read(self.record, self.shape.cuts_at + 4 * gap) })
     }
 
@@ -95,7 +98,7 @@ impl<'a> View<'a> {
     fn sides_one_by_one(&self, point: &[f32]) -> u32 {
         let mut sides = 0;
         for gap in 0..self.len - 1 {
-            // SAFETY: a bucket has one gap less than leaves, and at most `capacity` leaves.
+            // SAFETY: the number of leaves has four bits, so a gap is below `CAPACITY`.
             let (dimension, cut) = unsafe { (self.dimension(gap), self.cut(gap)) };
             sides |= u32::from(point[dimension] > cut) << gap;
         }
@@ -139,15 +142,14 @@ impl<'a> View<'a> {
     ///
     /// # Safety
     ///
-    /// The bucket must have the leaves.
+    /// `last` must not exceed [`CAPACITY`] + 1.
     #[inline(always)]
     pub(crate) unsafe fn mass(&self, first: usize, last: usize, store: &Store) -> u32 {
         if store.all_distinct() {
             (last - first + 1) as u32
         } else {
             check!(last < self.len);
-            // SAFETY: the caller promises that the bucket has the leaves, so they are below the
-            // capacity of its record.
+            // SAFETY: no leaf is beyond `last`, and the caller promises that `last` can be read.
             (first..=last).map(|leaf| store.count(unsafe { self.slot(leaf) })).sum()
         }
     }
@@ -184,7 +186,7 @@ impl<'a> View<'a> {
     /// An array of the record must begin at `start`, with elements of `N` bytes.
     #[inline(always)]
     unsafe fn elements<const N: usize>(&self, start: usize) -> [[u8; N]; CAPACITY] {
-        // SAFETY: `new` was promised that the record has its shape. In a large record, every array
+        // SAFETY: `new` was promised room for the shape. In a large record, every array
         // has `CAPACITY` elements. In a small one, `CAPACITY - SMALL` of them are missing, and the
         // read goes that many elements of at most four bytes beyond the array. The spare bytes
         // after the record are more.
