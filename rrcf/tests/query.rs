@@ -87,6 +87,33 @@ fn what_cannot_be_taken_in_cannot_be_asked_about() {
     assert_eq!(forest.neighbours(&[1.0, f32::NEG_INFINITY], 1), Err(Error::NotFinite { dimension: 1 }));
 }
 
+#[test]
+fn a_point_of_another_width_is_refused_by_every_question() {
+    for sampling in ALL_SAMPLINGS {
+        for (dimensions, shingle) in [(1, 1), (3, 1), (2, 4), (13, 1)] {
+            let builder = Forest::builder(dimensions).trees(10).window(150).shingle(shingle);
+            let mut forest = builder.sampling(sampling).build().unwrap();
+            scores(&mut forest, &series(5, 300, dimensions));
+            let before = forest.snapshot();
+            for got in (0..3 * dimensions * shingle + 10).filter(|&got| got != dimensions) {
+                // A point of the exact size, so that a sanitizer sees a read beyond it.
+                let mut point = vec![20.0; got].into_boxed_slice();
+                let wrong = Error::WrongLength { what: "point", got, expected: dimensions };
+                assert_eq!(forest.score(&point), Err(wrong.clone()));
+                assert_eq!(forest.update(&point), Err(wrong.clone()));
+                assert_eq!(forest.neighbours(&point, 3), Err(wrong.clone()));
+                assert_eq!(forest.impute(&mut point), Err(wrong));
+            }
+            for got in (0..3 * dimensions * shingle + 10).filter(|&got| got != dimensions * shingle) {
+                let point = vec![20.0; got].into_boxed_slice();
+                let wrong = Error::WrongLength { what: "point", got, expected: dimensions * shingle };
+                assert_eq!(forest.remove(&point), Err(wrong));
+            }
+            assert_eq!(forest.snapshot(), before);
+        }
+    }
+}
+
 /// At most sixteen points are one bucket in every tree, so every query finds all of them.
 #[test]
 fn of_a_few_points_the_nearest_come_first_by_weighted_distance() {

@@ -82,6 +82,11 @@ impl Pool {
         index as usize * 2 * self.width
     }
 
+    /// Returns the number of values of a point.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// Returns the number of boxes, including free ones.
     pub(crate) fn boxes_held(&self) -> usize {
         self.boxes.len() / (2 * self.width)

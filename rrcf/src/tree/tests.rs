@@ -8,7 +8,9 @@ use super::bucket::CAPACITY;
 use super::link::Link;
 use super::nodes::NONE;
 use super::pool::LeafRecord;
-use super::{Layout, Pool, Tree};
+use super::{Arrival, Layout, Pool, Tree, Work};
+use crate::eight::Baseline;
+use crate::lanes::Probe;
 use crate::store::Store;
 use crate::window::Window;
 use crate::{Forest, Sampling};
@@ -324,4 +326,43 @@ fn wide_and_narrow_registers_give_the_same_bits() {
         }
         assert_eq!(wide.snapshot(), narrow.snapshot());
     }
+}
+
+#[test]
+fn a_tree_refuses_a_point_of_another_width_before_reading_it() {
+    for (dimensions, shingle) in [(2, 1), (3, 4)] {
+        let mut forest = Forest::builder(dimensions).trees(1).window(100).shingle(shingle).build().unwrap();
+        for n in 0..200_u16 {
+            let point: Vec<f32> = (0..dimensions).map(|d| f32::from(n * 31 % 101) + d as f32).collect();
+            forest.update(&point).unwrap();
+        }
+        let Forest { trees, pool, store, wide_weights: weights, .. } = &forest;
+        let (tree, width) = (&trees[0], store.width());
+        assert!(tree.root.is_node(), "the way begins with nodes, whose cuts read the point");
+        for wrong in [0, 1, width - 1, width + 1, 2 * width] {
+            let point = vec![1.0; wrong].into_boxed_slice();
+            let mut probe = Probe::new(wrong);
+            probe.set(&point);
+            let arrival = Arrival { probe: &probe, slot: 0, duplicate: None, weights, attribute: false };
+            let mut work = Work::new(width);
+            let refused = [
+                // SAFETY: all arguments but the point are parts of the forest.
+                #[allow(unsafe_code, reason = "the width is what this test is about")]
+                refusal(|| unsafe { tree.look::<Baseline, 0>(&arrival, pool, store, &mut work) }),
+                refusal(|| tree.duplicate(&point, pool, store)),
+                refusal(|| tree.slots_in_bucket_of(&point, pool)),
+                refusal(|| tree.clone().rename(&point, 0, &mut pool.clone())),
+            ];
+            for message in refused {
+                assert!(message.contains("the point has the width of the forest"), "{wrong}: {message}");
+            }
+        }
+    }
+}
+
+/// Returns the message of a panic.
+fn refusal<T>(ask: impl FnOnce() -> T) -> String {
+    let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask));
+    let panic = answer.err().expect("a refusal");
+    panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }
