@@ -14,18 +14,19 @@ PUSH ?=
 DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help servers locales schemas dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
+.PHONY: help servers test-packages schemas dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
 	@echo
 	@echo '  make demo FOR=60s SEED=7 SENSORS=100 DATA=~/UrbanSound8K   all optional'
 
-servers: ## Install missing servers: Redis, Mosquitto, PostgreSQL, Prometheus
+servers: ## Install missing servers: Redis, Mosquitto, PostgreSQL, Prometheus; and mosquitto_pub
 	@./compose/install-servers
 
-locales:
+test-packages:
 	@./compose/install-servers locales || echo 'make: the test of a German server will be skipped' >&2
+	@./compose/install-servers iproute2 || echo 'make: the tests of networks that fail will be skipped' >&2
 
 VALIDATOR = target/kubernetes-validate
 
@@ -48,7 +49,7 @@ dist-test: ## Install, start, upgrade, remove and purge the package of make dist
 release: ## Make a release; a dry run unless COMMIT=1 or PUSH=REMOTE (VERSION=0.2.0)
 	@./dist/release $(VERSION) $(if $(PUSH),--push $(PUSH),$(if $(COMMIT),--commit))
 
-test: servers locales schemas lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
+test: servers test-packages schemas lint sanitize-short fuzz-short ## Check formatting and lints, run unit, property and integration tests, sanitizer and fuzzers in short
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --doc
 	cargo test --workspace --features rrcf-rs/serde,thicket/faults --locked --no-fail-fast --lib --bins --tests --examples
 
