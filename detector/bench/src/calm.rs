@@ -6,6 +6,8 @@
 //! A second table shows how often an outlier in one field is detected while the other fields are
 //! as usual.
 
+mod kinds;
+
 use std::io::Write;
 
 use anyhow::Context as _;
@@ -14,51 +16,12 @@ use thicket_detector::{Detection, DetectorConfig};
 
 use crate::numbers::rounded;
 use crate::parallel::parallel;
-use crate::series::{DAY, Noise, Sensor, alarms};
+use crate::series::{Noise, Sensor, alarms};
+use kinds::{KINDS, Kind, Past};
 
 /// Ten weeks at one reading per minute, for each seed.
 const READINGS: usize = 100_800;
 const WEEKS: f64 = 10.0;
-
-/// A kind of series that has no anomalies.
-struct Kind {
-    name: &'static str,
-    fields: &'static str,
-    /// Returns the values at a time, in microseconds since 1970. The first argument is the state
-    /// that the series keeps between readings.
-    values: fn(&mut f64, i64, &mut Noise) -> Vec<f64>,
-}
-
-const KINDS: [Kind; 6] = [
-    Kind { name: "normal", fields: "a", values: |_, _, noise| vec![noise.normal()] },
-    Kind { name: "exponential", fields: "a", values: |_, _, noise| vec![-libm::log(1.0 - noise.uniform())] },
-    Kind {
-        name: "quantised: round(3 × normal)",
-        fields: "a",
-        values: |_, _, noise| vec![(3.0 * noise.normal()).round()],
-    },
-    Kind {
-        name: "AR(1), φ = 0.8",
-        fields: "a",
-        values: |level, _, noise| {
-            *level = 0.8 * *level + noise.normal();
-            vec![*level]
-        },
-    },
-    Kind {
-        name: "daily wave of 10 σ, normal noise",
-        fields: "a",
-        values: |_, at, noise| {
-            let angle = core::f64::consts::TAU * at as f64 / DAY as f64;
-            vec![10.0 * libm::sin(angle) + noise.normal()]
-        },
-    },
-    Kind {
-        name: "three fields of different units",
-        fields: "a b c",
-        values: |_, _, noise| vec![noise.normal(), 1e6 + 1e3 * noise.normal(), 1e-6 * noise.normal()],
-    },
-];
 
 /// Rarities are printed for one reading in so many.
 const ONE_IN: [usize; 3] = [10, 100, 1_000];
@@ -107,10 +70,10 @@ struct Run {
 }
 
 fn run(kind: &Kind, config: &DetectorConfig, seed: u64) -> Run {
-    let mut memory = 0.0;
+    let mut past = Past::default();
     let mut sensor = Sensor::new(config, kind.fields);
     sensor.noise = Noise::new(7 + seed);
-    let detections = sensor.run(READINGS, |at, noise| (kind.values)(&mut memory, at, noise));
+    let detections = sensor.run(READINGS, |at, noise| (kind.values)(&mut past, at, noise));
     let graded = detections.iter().filter_map(|detection| detection.grade);
     Run { rarities: graded.map(|grade| grade / (1.0 - grade)).collect(), alarms: alarms(&detections) }
 }
