@@ -29,16 +29,26 @@ const RARE: f64 = 3.0;
 /// A past of N readings can show that a reading is as rare as one in this many times N, not more.
 /// With this number, a young sensor raises a bounded number of alarms beyond the configured ones.
 const YOUTH: f64 = 3.0;
-/// Alarms, raised and due, that a new sensor starts with, so that its first alarm raises the
-/// threshold by less than a factor of ten.
-const FIRST_ALARMS: f64 = 2.0;
-/// Change of the threshold if ten times as many alarms are raised as are due.
-const GAIN: f64 = 4.0;
+/// The control of the threshold that the setting asks for. A new sensor has a credit of two alarms:
+/// its threshold is the lowest one at first, and reaches that of the setting with the second alarm.
+const ASKED: Control = Control { raised: 6.0, due: 8.0, gain: 6.0 };
+/// The control of the lower threshold of a young sensor, without a credit.
+const SHOWN: Control = Control { raised: 2.0, due: 2.0, gain: 4.0 };
 /// The threshold falls by at most this much, however few alarms are raised.
 const LOWEST: f64 = -0.5;
 /// The numbers of alarms are halved when this many are due, so that they follow a sensor that
 /// changes.
 const MEMORY: f64 = 20.0;
+
+/// How a threshold follows the alarms.
+#[derive(Clone, Copy)]
+struct Control {
+    /// Alarms that count as raised, and as due, before the first reading.
+    raised: f64,
+    due: f64,
+    /// Change of the threshold if ten times as many alarms are raised as are due.
+    gain: f64,
+}
 
 /// A sensor's past rarities and alarms.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -103,9 +113,14 @@ impl Calibration {
         let graded = self.past.total().max(1) as f64;
         // With fewer than one alarm a week, a young sensor raises fewer too.
         let shown = YOUTH * past * (past / graded).max(1.0) / alarms_per_week.min(1.0);
-        let one_in = (readings_per_week / alarms_per_week).min(shown);
-        let excess = (self.raised + FIRST_ALARMS) / (self.due + FIRST_ALARMS);
-        rarity_threshold(one_in) + (GAIN * libm::log10(excess)).max(LOWEST)
+        let asked = rarity_threshold(readings_per_week / alarms_per_week) + self.correction(ASKED);
+        asked.min(rarity_threshold(shown) + self.correction(SHOWN))
+    }
+
+    /// Returns by how much the alarms so far change a threshold.
+    fn correction(&self, control: Control) -> f64 {
+        let excess = (self.raised + control.raised) / (self.due + control.due);
+        (control.gain * libm::log10(excess)).max(LOWEST)
     }
 
     /// Counts the alarms that one reading allows.
@@ -187,22 +202,23 @@ mod tests {
         assert!(is(threshold(900, 1.0, 1_000), 3_000.0 / 0.9));
         assert!(is(threshold(100, 1.0, 200), 1_200.0), "few readings are graded");
         assert!(is(threshold(0, 1.0, 128), 3.0 * 128.0 * 128.0));
-        assert!(is(threshold(900, 1.0, 10_000_000), 604_800.0));
+        let asked = threshold(900, 1.0, 10_000_000) - LOWEST;
+        assert!(is(asked, 604_800.0), "{asked}");
     }
 
     #[test]
     fn a_young_past_asks_for_no_less_than_the_setting_and_for_no_less_than_it_can_show() {
         let threshold = |alarms| learnt(900, 1.0).threshold(alarms, 604_800.0, 900);
         let is = |threshold: f64, one_in: f64| (threshold - libm::log10(one_in)).abs() < 1e-9;
-        assert!(is(threshold(100.0), 2_700.0), "what the past can show, although more alarms are allowed");
-        assert!(is(threshold(1_000.0), 604.8), "what the setting asks for");
+        assert!(is(threshold(50.0), 2_700.0), "what the past can show, although more alarms are allowed");
+        assert!(is(threshold(1_000.0) - LOWEST, 604.8), "what the setting asks for");
         assert!(is(threshold(0.1), 27_000.0));
     }
 
     #[test]
     fn alarms_beyond_the_due_ones_raise_the_threshold() {
         let mut calibration = Calibration::default();
-        let usual = calibration.threshold(1.0, 10_080.0, 1_000_000);
+        let usual = libm::log10(10_080.0);
         for _ in 0..40_320 {
             calibration.count_reading(1.0, 10_080.0);
         }
@@ -213,5 +229,17 @@ mod tests {
         assert!(loud > usual + 1.0, "{usual} {loud}");
         (0..20).for_each(|_| calibration.take_back_alarm());
         assert!((calibration.threshold(1.0, 10_080.0, 1_000_000) - quiet).abs() < 1e-9);
+    }
+    #[test]
+    fn a_new_sensor_has_a_credit_of_two_alarms() {
+        let mut calibration = Calibration::default();
+        let mut raise = || {
+            let change = calibration.threshold(1.0, 10_080.0, 1_000_000) - libm::log10(10_080.0);
+            calibration.count_alarm();
+            change
+        };
+        let changes: Vec<f64> = (0..4).map(|_| raise()).collect();
+        assert!((changes[0] - LOWEST).abs() < 1e-9 && changes[1] < -0.3, "{changes:?}");
+        assert!(changes[2].abs() < 1e-9 && changes[3] > 0.3, "{changes:?}");
     }
 }
