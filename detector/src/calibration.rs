@@ -230,6 +230,7 @@ mod tests {
         (0..20).for_each(|_| calibration.take_back_alarm());
         assert!((calibration.threshold(1.0, 10_080.0, 1_000_000) - quiet).abs() < 1e-9);
     }
+
     #[test]
     fn a_new_sensor_has_a_credit_of_two_alarms() {
         let mut calibration = Calibration::default();
