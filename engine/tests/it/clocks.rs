@@ -65,7 +65,10 @@ async fn publish(publisher: &Publisher, messages: &[(&str, String)]) {
 }
 
 /// Publishes messages over a second.
-fn publish_over_a_second(publisher: Publisher, messages: Vec<(&'static str, String)>) -> JoinHandle<Publisher> {
+fn publish_over_a_second(
+    publisher: Publisher,
+    messages: Vec<(&'static str, String)>,
+) -> JoinHandle<Publisher> {
     tokio::spawn(async move {
         for part in messages.chunks(10) {
             publish(&publisher, part).await;
