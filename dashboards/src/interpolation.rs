@@ -2,8 +2,9 @@
 //! front end replaces the dashboard's variables, then the back end of the data source replaces its
 //! macros.
 //!
-//! Follows `macros.go` and `sql_engine.go` of Grafana's PostgreSQL data source and `query.go` of
-//! its Prometheus library. Grafana leaves unknown variables and macros in the query. Here they are
+//! Follows `macros.go` and `sql_engine.go` of Grafana's PostgreSQL data source, `SqlDatasource.ts`
+//! of its SQL library, `MultiValueVariable` of its library of scenes, and `query.go` of its
+//! Prometheus library. Grafana leaves unknown variables and macros in the query. Here they are
 //! errors.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -23,8 +24,19 @@ pub struct Context {
     pub rate_interval: Duration,
     /// What a person has typed into the list of a variable (`$__searchFilter`).
     pub search: String,
-    /// The dashboard's variables and their selected values.
-    pub variables: BTreeMap<String, Vec<String>>,
+    /// The dashboard's variables and what is selected in them.
+    pub variables: BTreeMap<String, Selection>,
+}
+
+/// What is selected in a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The value of a variable that has one value.
+    One(String),
+    /// The values of a variable that can have several.
+    Several(Vec<String>),
+    /// All values: the variable's `allValue`, which goes into the query as it is, without quotes.
+    All(String),
 }
 
 /// The reason why a query cannot be interpolated.
@@ -53,7 +65,7 @@ pub fn sql(query: &str, context: &Context) -> Result<String, Error> {
         .replace("$__interval", &interval)
         // Grafana appends the wildcard.
         .replace("$__searchFilter", &format!("{}%", context.search.replace('\'', "''")));
-    let query = variables(&query, context)?;
+    let query = variables(&query, context, sql_text)?;
     macros(&query, context)
 }
 
@@ -64,20 +76,24 @@ pub fn promql(query: &str, context: &Context) -> Result<String, Error> {
         .replace("$__rate_interval", &format_interval(context.rate_interval))
         .replace("$__interval", &format_interval(context.interval))
         .replace("$__range", &format!("{range}s"));
-    variables(&query, context)
+    variables(&query, context, promql_text)
 }
 
-/// Replaces `$name`, `${name}` and `${name:format}`. Keeps macros, which the back end replaces.
-fn variables(query: &str, context: &Context) -> Result<String, Error> {
+/// Replaces `$name` and `${name}`. Keeps macros, which the back end replaces. A format, as in
+/// `${name:sqlstring}`, is an error: that one puts a backslash before double quotes, which
+/// PostgreSQL takes as a part of the value.
+fn variables(query: &str, context: &Context, text: fn(&Selection) -> String) -> Result<String, Error> {
     let mut result = String::with_capacity(query.len());
     let mut rest = query;
     while let Some((before, after)) = rest.split_once('$') {
         result.push_str(before);
-        let (name, format, after) = if let Some(braced) = after.strip_prefix('{') {
+        let (name, after) = if let Some(braced) = after.strip_prefix('{') {
             let (inside, after) =
                 braced.split_once('}').ok_or_else(|| Error::UnknownVariable(braced.to_owned()))?;
-            let (name, format) = inside.split_once(':').unwrap_or((inside, ""));
-            (name, format, after)
+            if let Some((_, format)) = inside.split_once(':') {
+                return Err(Error::UnknownFormat(format.to_owned()));
+            }
+            (inside, after)
         } else {
             let (name, after) = split_name(after);
             if name.starts_with("__") {
@@ -86,29 +102,37 @@ fn variables(query: &str, context: &Context) -> Result<String, Error> {
                 rest = after;
                 continue;
             }
-            (name, "", after)
+            (name, after)
         };
-        let values = context.variables.get(name).ok_or_else(|| Error::UnknownVariable(name.to_owned()))?;
-        result.push_str(&formatted(values, format)?);
+        let selection = context.variables.get(name).ok_or_else(|| Error::UnknownVariable(name.to_owned()))?;
+        result.push_str(&text(selection));
         rest = after;
     }
     result.push_str(rest);
     Ok(result)
 }
 
-fn formatted(values: &[String], format: &str) -> Result<String, Error> {
-    match format {
-        "sqlstring" => {
-            let quoted: Vec<String> =
-                values.iter().map(|value| format!("'{}'", value.replace('\'', "''"))).collect();
-            Ok(quoted.join(","))
+/// As in the SQL data sources: one value is put between quotes by the query, several are literals.
+fn sql_text(selection: &Selection) -> String {
+    let escaped = |value: &String| value.replace('\'', "''");
+    match selection {
+        Selection::One(value) => escaped(value),
+        Selection::Several(values) => {
+            let quoted: Vec<String> = values.iter().map(|value| format!("'{}'", escaped(value))).collect();
+            quoted.join(",")
         }
-        // As in the Prometheus data source: one value as it is, several values as alternatives.
-        "" => Ok(match values {
+        Selection::All(text) => text.clone(),
+    }
+}
+
+/// As in the Prometheus data source: one value as it is, several values as alternatives.
+fn promql_text(selection: &Selection) -> String {
+    match selection {
+        Selection::One(text) | Selection::All(text) => text.clone(),
+        Selection::Several(values) => match values.as_slice() {
             [one] => one.clone(),
             several => format!("({})", several.join("|")),
-        }),
-        other => Err(Error::UnknownFormat(other.to_owned())),
+        },
     }
 }
 

@@ -22,7 +22,7 @@ use thicket_compose::{Prometheus, PrometheusService};
 use thicket_dashboards::{
     ENGINE, RULES, SENSORS,
     dashboard::{self, Language, Query},
-    interpolation::{self, Context},
+    interpolation::{self, Context, Selection},
 };
 
 /// Returns the expected series of each query, by legend. They follow from the values that `engine`
@@ -246,14 +246,13 @@ fn every_expression_answers_with_what_the_engine_serves() {
         interval: Duration::from_secs(5),
         rate_interval: Duration::from_secs(20),
         search: String::new(),
-        // The value of "All".
         variables: BTreeMap::from([
-            ("instance".to_owned(), vec![".+".to_owned()]),
-            ("job".to_owned(), vec!["thicket".to_owned()]),
+            ("instance".to_owned(), Selection::All(".+".to_owned())),
+            ("job".to_owned(), Selection::One("thicket".to_owned())),
         ]),
     };
     let mut expected = answers(&instance);
-    for query in queries(SENSORS).into_iter().chain(queries(ENGINE)) {
+    for query in [SENSORS, ENGINE].into_iter().flat_map(queries) {
         match query.language {
             Language::PromQl => {
                 let expression = interpolation::promql(&query.text, &context).unwrap();
@@ -306,7 +305,7 @@ fn rule_expressions() -> Vec<(String, String)> {
 fn every_metric_that_is_named_is_one_of_the_engine_s() {
     let types = engine::metric_types();
     let mut expressions = rule_expressions();
-    for query in queries(SENSORS).into_iter().chain(queries(ENGINE)) {
+    for query in [SENSORS, ENGINE].into_iter().flat_map(queries) {
         if matches!(query.language, Language::PromQl | Language::PromVariable) {
             // Two deployments must not be added together.
             let selects_job = query.text.matches('{').count() == query.text.matches("job=~\"$job\"").count();

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use serde_json::Value;
 use thicket_dashboards::{
     ENGINE, SENSORS,
-    dashboard::{self, OTHER_PANEL},
+    dashboard::{self, Language, OTHER_PANEL},
 };
 
 fn dashboards() -> [(&'static str, Value); 2] {
@@ -76,8 +76,28 @@ fn a_variable_has_a_bounded_list_of_values() {
         assert!(query.contains(" LIMIT ") || variable["type"] == "custom", "{query}");
         assert!(variable["type"] == "custom" || variable["definition"] == query, "{query}");
         // Grafana replaces a value that is not in the list when it reads the list again.
-        let keeps_its_value = query.contains("OR sensor = ${sensor:sqlstring}");
+        let keeps_its_value = query.contains("OR sensor = '$sensor'");
         assert!(!query.contains("$__searchFilter") || keeps_its_value, "{query}");
+    }
+}
+
+/// Grafana puts the values of a variable that can have several between quotes, and the only value of
+/// another one not. It inserts `allValue` as it is.
+#[test]
+fn a_variable_is_a_literal_in_sql() {
+    for (title, dashboard) in dashboards() {
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            let is_text = variable["type"] == "query" && variable["multi"] == false;
+            for query in dashboard::queries(&dashboard) {
+                if !matches!(query.language, Language::SqlTable | Language::SqlTimeSeries) {
+                    continue;
+                }
+                let quoted = query.text.matches(&format!("'${name}'")).count();
+                let used = query.text.matches(&format!("${name}")).count();
+                assert_eq!(quoted, if is_text { used } else { 0 }, "{title}: {}: {name}", query.place);
+            }
+        }
     }
 }
 

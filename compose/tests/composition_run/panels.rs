@@ -7,7 +7,7 @@ use serde_json::Value;
 use thicket_dashboards::{
     ENGINE, SENSORS,
     dashboard::{self, Language},
-    interpolation::{self, Context},
+    interpolation::{self, Context, Selection},
 };
 
 use crate::project::Project;
@@ -59,14 +59,15 @@ fn context(dashboard: &Value, sensor: &str) -> Context {
     let mut variables = BTreeMap::new();
     for variable in dashboard["templating"]["list"].as_array().into_iter().flatten() {
         let name = variable["name"].as_str().unwrap().to_owned();
-        let value = match &*name {
-            "sensor" => sensor,
-            "field" => "laeq_db",
-            "page" => "0",
-            "job" => "thicket",
-            _ => ".+",
+        let one = |value: &str| Selection::One(value.to_owned());
+        let selection = match &*name {
+            "sensor" => one(sensor),
+            "field" => Selection::Several(vec!["laeq_db".to_owned()]),
+            "page" => one("0"),
+            "job" => one("thicket"),
+            _ => Selection::All(variable["allValue"].as_str().unwrap().to_owned()),
         };
-        variables.insert(name, vec![value.to_owned()]);
+        variables.insert(name, selection);
     }
     Context {
         from: now - TimeDelta::hours(1),

@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Context, Error, promql, sql};
+use super::{Context, Error, Selection, promql, sql};
 
 fn context() -> Context {
     Context {
@@ -10,9 +10,10 @@ fn context() -> Context {
         rate_interval: Duration::from_secs(20),
         search: "o'h".to_owned(),
         variables: [
-            ("sensor".to_owned(), vec!["o'hare/mic".to_owned()]),
-            ("field".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
-            ("instance".to_owned(), vec![".*".to_owned()]),
+            ("sensor".to_owned(), Selection::One("o'hare/mic \"7\"".to_owned())),
+            ("field".to_owned(), Selection::Several(vec!["a".to_owned(), "b'\"".to_owned()])),
+            ("instance".to_owned(), Selection::Several(vec![".*".to_owned()])),
+            ("site".to_owned(), Selection::All("NULL::text".to_owned())),
         ]
         .into(),
     }
@@ -36,8 +37,8 @@ fn macros_become_what_grafana_makes_of_them() {
 
 #[test]
 fn variables_are_quoted_for_sql() {
-    let query = "sensor = ${sensor:sqlstring} AND field IN (${field:sqlstring})";
-    let expected = "sensor = 'o''hare/mic' AND field IN ('a','b')";
+    let query = "sensor = '$sensor' AND field IN (${field}) AND instance IN ($instance) AND site IN ($site)";
+    let expected = "sensor = 'o''hare/mic \"7\"' AND field IN ('a','b''\"') AND instance IN ('.*') AND site IN (NULL::text)";
     assert_eq!(sql(query, &context()).unwrap(), expected);
 }
 
@@ -45,14 +46,21 @@ fn variables_are_quoted_for_sql() {
 fn variables_and_intervals_go_into_promql() {
     let query = "rate(x{instance=~\"$instance\"}[$__rate_interval]) + increase(y{f=~\"${field}\"}[$__range])";
     let expected = "rate(x{instance=~\".*\"}[20s]) + increase(y{f=~\"(a|b)\"}[3600s])";
-    assert_eq!(promql(query, &context()).unwrap(), expected);
+    let context = Context {
+        variables: BTreeMap::from([
+            ("instance".to_owned(), Selection::All(".*".to_owned())),
+            ("field".to_owned(), Selection::Several(vec!["a".to_owned(), "b".to_owned()])),
+        ]),
+        ..context()
+    };
+    assert_eq!(promql(query, &context).unwrap(), expected);
 }
 
 #[test]
 fn what_grafana_would_not_understand_is_an_error() {
     let error = |query| sql(query, &context()).unwrap_err();
     assert_eq!(error("$sensr"), Error::UnknownVariable("sensr".to_owned()));
-    assert_eq!(error("${sensor:csv}"), Error::UnknownFormat("csv".to_owned()));
+    assert_eq!(error("${sensor:sqlstring}"), Error::UnknownFormat("sqlstring".to_owned()));
     assert_eq!(error("$__timeFiltr(ts)"), Error::UnknownMacro("__timeFiltr".to_owned()));
     assert_eq!(error("$__from"), Error::UnknownMacro("__from".to_owned()));
     for query in ["$__timeFilter()", "$__timeGroup(ts)", "$__timeGroup(ts, often)", "$__timeGroup(ts, 1m, x)"]
