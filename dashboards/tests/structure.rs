@@ -101,6 +101,31 @@ fn a_variable_is_a_literal_in_sql() {
     }
 }
 
+/// A row of an event or of a silent sensor leads to its own time, not to that of the dashboard.
+#[test]
+fn a_row_leads_to_the_time_that_it_is_about() {
+    let mut found = 0;
+    for (title, dashboard) in dashboards() {
+        for panel in dashboard::panels(&dashboard) {
+            for rule in panel["fieldConfig"]["overrides"].as_array().unwrap() {
+                let mut urls = Vec::new();
+                everywhere(rule, "url", &mut urls);
+                for url in urls {
+                    let url = url.as_str().unwrap();
+                    let is_of_row = url.ends_with("&from=${__data.fields.from}&to=${__data.fields.to}");
+                    let is_of_all = url.contains("?${__url_time_range}&");
+                    assert!(is_of_row != is_of_all, "{title}: {url}");
+                    let sql = panel["targets"][0]["rawSql"].as_str().unwrap();
+                    let has_times = sql.contains(" AS \"from\"") && sql.contains(" AS \"to\"");
+                    assert!(!is_of_row || has_times, "{title}: {}: {url}", panel["title"]);
+                    found += usize::from(is_of_row);
+                }
+            }
+        }
+    }
+    assert_eq!(found, 4);
+}
+
 #[test]
 fn a_line_of_rows_does_not_cross_a_gap() {
     let mut lines = 0;

@@ -122,12 +122,12 @@ pub(crate) const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
     (
         "Top sensors A",
         &[
-            "sensor | events | anomalous readings | peak grade | peak score | latest event",
-            "o'hare/microphone \"7\" | 3 | 6 | 0.99 | 30.25 | 2026-11-22 10:02:00+00",
-            "site-2/microphone-1 | 2 | 2 | 0.8 | 9 | 2026-11-22 10:30:00+00",
-            "site-3/meter | 1 | 1 | 0.8 | 9 | 2026-11-22 08:30:00+00",
-            "site-4/hourly | 1 | 1 | 0.8 | 9 | 2026-11-22 08:00:00+00",
-            "site-5/gone | 1 | 1 | 0.8 | 9 | 2026-11-20 09:59:00+00",
+            "sensor | events | anomalous readings | peak grade | peak score | latest event | from | to",
+            "o'hare/microphone \"7\" | 3 | 6 | 0.99 | 30.25 | 2026-11-22 10:02:00+00 | 1795339920000 | 1795347000000",
+            "site-2/microphone-1 | 2 | 2 | 0.8 | 9 | 2026-11-22 10:30:00+00 | 1795341600000 | 1795345200000",
+            "site-3/meter | 1 | 1 | 0.8 | 9 | 2026-11-22 08:30:00+00 | 1795334400000 | 1795347000000",
+            "site-4/hourly | 1 | 1 | 0.8 | 9 | 2026-11-22 08:00:00+00 | 1795332600000 | 1795347000000",
+            "site-5/gone | 1 | 1 | 0.8 | 9 | 2026-11-20 09:59:00+00 | 1795166940000 | 1795347000000",
         ],
     ),
     (
