@@ -8,9 +8,9 @@
 //!
 //! # Layout
 //!
-//! - `grafana/dashboards/`: "Sensors" (values, scores, grades, anomalies) and "Engine" (throughput,
-//!   lag, latency, errors); `grafana/provisioning/`: the data sources and the folder of the
-//!   dashboards.
+//! - `grafana/dashboards/`: "Fleet" (sites, what needs attention), "Sensors" (values, scores, grades,
+//!   anomalies) and "Engine" (throughput, lag, latency, errors); `grafana/provisioning/`: the data
+//!   sources and the folder of the dashboards.
 //! - `prometheus/`: recording and alerting rules, and their unit tests for `promtool`.
 //! - [`dashboard`]: finds the queries of a dashboard.
 //! - [`interpolation`]: replaces Grafana's variables and macros.
@@ -20,6 +20,8 @@
 pub mod dashboard;
 pub mod interpolation;
 
+/// The dashboard "Fleet" in Grafana's classic JSON model.
+pub const FLEET: &str = include_str!("../grafana/dashboards/fleet.json");
 /// The dashboard "Sensors" in Grafana's classic JSON model.
 pub const SENSORS: &str = include_str!("../grafana/dashboards/sensors.json");
 /// The dashboard "Engine" in Grafana's classic JSON model.

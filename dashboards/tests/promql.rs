@@ -20,7 +20,7 @@ use prometheus::proto::MetricType;
 use serde_json::Value;
 use thicket_compose::{Prometheus, PrometheusService};
 use thicket_dashboards::{
-    ENGINE, RULES, SENSORS,
+    ENGINE, FLEET, RULES, SENSORS,
     dashboard::{self, Language, Query},
     interpolation::{self, Context, Selection},
 };
@@ -252,7 +252,7 @@ fn every_expression_answers_with_what_the_engine_serves() {
         ]),
     };
     let mut expected = answers(&instance);
-    for query in [SENSORS, ENGINE].into_iter().flat_map(queries) {
+    for query in [FLEET, SENSORS, ENGINE].into_iter().flat_map(queries) {
         match query.language {
             Language::PromQl => {
                 let expression = interpolation::promql(&query.text, &context).unwrap();
@@ -305,7 +305,7 @@ fn rule_expressions() -> Vec<(String, String)> {
 fn every_metric_that_is_named_is_one_of_the_engine_s() {
     let types = engine::metric_types();
     let mut expressions = rule_expressions();
-    for query in [SENSORS, ENGINE].into_iter().flat_map(queries) {
+    for query in [FLEET, SENSORS, ENGINE].into_iter().flat_map(queries) {
         if matches!(query.language, Language::PromQl | Language::PromVariable) {
             // Two deployments must not be added together.
             let selects_job = query.text.matches('{').count() == query.text.matches("job=~\"$job\"").count();

@@ -6,12 +6,13 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::Value;
 use thicket_dashboards::{
-    ENGINE, SENSORS,
+    ENGINE, FLEET, SENSORS,
     dashboard::{self, Language, OTHER_PANEL},
 };
 
-fn dashboards() -> [(&'static str, Value); 2] {
-    [("Sensors", serde_json::from_str(SENSORS).unwrap()), ("Engine", serde_json::from_str(ENGINE).unwrap())]
+fn dashboards() -> [(&'static str, Value); 3] {
+    [("Fleet", FLEET), ("Sensors", SENSORS), ("Engine", ENGINE)]
+        .map(|(title, text)| (title, serde_json::from_str(text).unwrap()))
 }
 
 fn file(path: &str) -> String {
@@ -70,14 +71,18 @@ fn a_dashboard_is_not_refreshed_more_often_than_its_rows_change() {
 
 #[test]
 fn a_variable_has_a_bounded_list_of_values() {
-    let dashboard: Value = serde_json::from_str(SENSORS).unwrap();
-    for variable in dashboard["templating"]["list"].as_array().unwrap() {
-        let query = variable["query"].as_str().unwrap();
-        assert!(query.contains(" LIMIT ") || variable["type"] == "custom", "{query}");
-        assert!(variable["type"] == "custom" || variable["definition"] == query, "{query}");
-        // Grafana replaces a value that is not in the list when it reads the list again.
-        let keeps_its_value = query.contains("OR sensor = '$sensor'");
-        assert!(!query.contains("$__searchFilter") || keeps_its_value, "{query}");
+    for dashboard in [FLEET, SENSORS] {
+        let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            let query = variable["query"].as_str().unwrap();
+            assert!(query.contains(" LIMIT ") || variable["type"] == "custom", "{query}");
+            assert!(variable["type"] == "custom" || variable["definition"] == query, "{query}");
+            // Grafana replaces a value that is not in the list when it reads the list again.
+            let keeps_its_value = ["OR sensor = '$sensor'", "OR site = ANY (ARRAY[$site]"]
+                .iter()
+                .any(|part| query.contains(part));
+            assert!(!query.contains("$__searchFilter") || keeps_its_value, "{query}");
+        }
     }
 }
 
@@ -97,6 +102,26 @@ fn a_variable_is_a_literal_in_sql() {
                 let used = query.text.matches(&format!("${name}")).count();
                 assert_eq!(quoted, if is_text { used } else { 0 }, "{title}: {}: {name}", query.place);
             }
+        }
+    }
+}
+
+#[test]
+fn every_dashboard_links_to_the_others() {
+    let uids: Vec<Value> = dashboards().iter().map(|(_, dashboard)| dashboard["uid"].clone()).collect();
+    for (title, dashboard) in dashboards() {
+        let links: Vec<&str> = dashboard["links"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|link| {
+                assert_eq!(link["keepTime"], true, "{title}: {link}");
+                link["url"].as_str().unwrap()
+            })
+            .collect();
+        for uid in uids.iter().filter(|uid| **uid != dashboard["uid"]) {
+            let start = format!("/d/{}/", uid.as_str().unwrap());
+            assert!(links.iter().any(|link| link.starts_with(&start)), "{title}: no link to {uid}");
         }
     }
 }
@@ -123,7 +148,7 @@ fn a_row_leads_to_the_time_that_it_is_about() {
             }
         }
     }
-    assert_eq!(found, 4);
+    assert_eq!(found, 7);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 use thicket_dashboards::{
-    ENGINE, SENSORS,
+    ENGINE, FLEET, SENSORS,
     dashboard::{self, Language},
     interpolation::{self, Context, Selection},
 };
@@ -13,7 +13,10 @@ use thicket_dashboards::{
 use crate::project::Project;
 
 /// Panels that must show something a minute after the start of the demo.
-const NOT_EMPTY: [&str; 6] = [
+const NOT_EMPTY: [&str; 9] = [
+    "Fleet: variable site",
+    "Fleet: Sensors A",
+    "Fleet: Sites A",
     "Sensors: variable sensor",
     "Sensors: variable field",
     "Sensors: Sensors A",
@@ -27,7 +30,7 @@ pub(crate) fn ask_all(project: &Project) -> usize {
     let sensor =
         project.sql("SELECT sensor FROM sensor_status WHERE sensor LIKE 'city/%' ORDER BY 1 LIMIT 1");
     let (mut asked, mut sql) = (0, Vec::new());
-    for (name, text) in [("Sensors", SENSORS), ("Engine", ENGINE)] {
+    for (name, text) in [("Fleet", FLEET), ("Sensors", SENSORS), ("Engine", ENGINE)] {
         let dashboard: Value = serde_json::from_str(text).unwrap();
         let context = context(&dashboard, &sensor);
         for query in dashboard::queries(&dashboard) {
@@ -64,6 +67,7 @@ fn context(dashboard: &Value, sensor: &str) -> Context {
             "sensor" => one(sensor),
             "field" => Selection::Several(vec!["laeq_db".to_owned()]),
             "page" => one("0"),
+            "levels" => one("1"),
             "job" => one("thicket"),
             _ => Selection::All(variable["allValue"].as_str().unwrap().to_owned()),
         };

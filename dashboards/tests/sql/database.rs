@@ -92,7 +92,7 @@ impl Database {
     }
 }
 
-/// An hour of the known rows.
+/// An hour of the known rows, with all sites.
 pub(crate) fn context() -> Context {
     Context {
         from: "2026-11-22T10:00:00Z".parse().unwrap(),
@@ -104,6 +104,8 @@ pub(crate) fn context() -> Context {
             ("sensor".to_owned(), Selection::One(MICROPHONE.to_owned())),
             ("page".to_owned(), Selection::One("0".to_owned())),
             ("field".to_owned(), several(&["laeq_db", "zcr"])),
+            ("levels".to_owned(), Selection::One("1".to_owned())),
+            ("site".to_owned(), Selection::All("NULL::text".to_owned())),
         ]),
     }
 }

@@ -155,6 +155,48 @@ pub(crate) const SENSORS_ANSWERS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+/// With a name of one level, each sensor is a site of its own. The anomaly with the label `false`
+/// does not count.
+pub(crate) const FLEET_ANSWERS: &[(&str, &[&str])] = &[
+    ("variable site", &["site", "o'hare", "site-2", "site-3", "site-4", "site-5", "site-6"]),
+    ("Sensors A", &["sites | sensors | silent", "6 | 6 | 4"]),
+    ("Anomalies A", &["sites affected | going on | unlabelled", "2 | 2 | 2"]),
+    (
+        "Sites A",
+        &[
+            "site | going on | silent | silent share | anomalies | sensors | last seen",
+            "site-3 | 1 | 0 | 0 | 1 | 1 | 2026-11-22 10:59:00+00",
+            "site-4 | 1 | 0 | 0 | 1 | 1 | 2026-11-22 09:00:00+00",
+            "o'hare | 0 | 1 | 1 | 2 | 1 | 2026-11-22 10:02:05+00",
+            "site-2 | 0 | 1 | 1 | 2 | 1 | 2026-11-22 10:30:00+00",
+            "site-5 | 0 | 1 | 1 | 1 | 1 | 2026-11-20 10:00:00+00",
+            "site-6 | 0 | 1 | 1 | 0 | 1 | -",
+        ],
+    ),
+    (
+        "Anomalies by site A",
+        &["time | metric | anomalies", "1795341720 | o'hare | 1", "1795343400 | site-2 | 1"],
+    ),
+    (
+        "Anomalies that go on A",
+        &[
+            "sensor | since | grade | main field | why | label | from | to",
+            "site-3/meter | 2026-11-22 08:30:00+00 | 0.8 | laeq_db |  |  | 1795334400000 | 1795347000000",
+            "site-4/hourly | 2026-11-22 08:00:00+00 | 0.8 | laeq_db |  |  | 1795332600000 | 1795347000000",
+        ],
+    ),
+    (
+        "Silent sensors A",
+        &[
+            "sensor | last seen | silent since | from | to",
+            "site-2/microphone-1 | 2026-11-22 10:30:00+00 | 2026-11-22 10:40:00+00 | 1795332600000 | 1795345200000",
+            "o'hare/microphone \"7\" | 2026-11-22 10:02:05+00 | 2026-11-22 10:12:05+00 | 1795330925000 | 1795343525000",
+            "site-5/gone | 2026-11-20 10:00:00+00 | 2026-11-20 10:10:00+00 | 1795158000000 | 1795170600000",
+            "site-6/expired | - | - | - | -",
+        ],
+    ),
+];
+
 pub(crate) const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
     ("Unaccounted A", &["unaccounted", "1"]),
     (

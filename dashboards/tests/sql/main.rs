@@ -3,10 +3,12 @@
 //!
 //! - `known`: the rows and the answers
 //! - `database`: the server and the selections of the variables
+//! - `fleet`: the sites of the dashboard "Fleet"
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod database;
+mod fleet;
 mod known;
 
 use std::{
@@ -16,9 +18,9 @@ use std::{
 
 use chrono::DateTime;
 use database::{Database, context, sql_queries};
-use known::{ENGINE_ANSWERS, MICROPHONE, ROWS, SENSORS_ANSWERS};
+use known::{ENGINE_ANSWERS, FLEET_ANSWERS, MICROPHONE, ROWS, SENSORS_ANSWERS};
 use thicket_dashboards::{
-    ENGINE, SENSORS,
+    ENGINE, FLEET, SENSORS,
     dashboard::{Language, Query},
     interpolation::{Context, Selection},
 };
@@ -28,7 +30,8 @@ fn every_query_answers_with_what_the_rows_say() {
     let mut database = Database::new();
     database.insert(ROWS);
     let mut wrong = Vec::new();
-    for (dashboard, answers) in [(SENSORS, SENSORS_ANSWERS), (ENGINE, ENGINE_ANSWERS)] {
+    for (dashboard, answers) in [(FLEET, FLEET_ANSWERS), (SENSORS, SENSORS_ANSWERS), (ENGINE, ENGINE_ANSWERS)]
+    {
         let mut expected: BTreeMap<&str, &[&str]> = answers.iter().copied().collect();
         for query in sql_queries(dashboard) {
             let answer = database.answer(&query, &context());
@@ -45,7 +48,7 @@ fn every_query_answers_with_what_the_rows_say() {
 #[test]
 fn an_empty_database_gives_empty_answers_and_no_error() {
     let mut database = Database::new();
-    for dashboard in [SENSORS, ENGINE] {
+    for dashboard in [FLEET, SENSORS, ENGINE] {
         for query in sql_queries(dashboard) {
             let answer = database.answer(&query, &context());
             let rows = &answer[1..];
@@ -59,26 +62,28 @@ fn an_empty_database_gives_empty_answers_and_no_error() {
 fn a_time_series_begins_with_its_time_in_order_and_has_numbers_after_it() {
     let mut database = Database::new();
     database.insert(ROWS);
-    for query in [SENSORS, ENGINE].into_iter().flat_map(sql_queries) {
+    for query in [FLEET, SENSORS, ENGINE].into_iter().flat_map(sql_queries) {
         if query.language != Language::SqlTimeSeries {
             continue;
         }
         let answer = database.answer(&query, &context());
         assert!(answer[0].starts_with("time | "), "{}: {}", query.place, answer[0]);
         assert!(answer.len() > 1, "{}", query.place);
-        let mut times = Vec::new();
+        // Grafana makes a series of each value of this column.
+        let texts = usize::from(answer[0].starts_with("time | metric | "));
+        let mut points = Vec::new();
         for row in &answer[1..] {
             let cells: Vec<&str> = row.split(" | ").collect();
             // A time, or the seconds since 1970.
             let seconds = || cells[0].parse::<f64>().unwrap();
             let time = DateTime::parse_from_str(cells[0], "%F %T%#z")
                 .map_or_else(|_| seconds(), |time| time.timestamp() as f64);
-            times.push(time);
-            for cell in &cells[1..] {
+            points.push((time, cells[1..=texts].join("")));
+            for cell in &cells[1 + texts..] {
                 assert!(*cell == "-" || cell.parse::<f64>().is_ok(), "{}: {row}", query.place);
             }
         }
-        assert!(times.is_sorted_by(|a, b| a < b), "{}: {times:?}", query.place);
+        assert!(points.is_sorted_by(|a, b| a < b), "{}: {points:?}", query.place);
     }
 }
 
@@ -158,14 +163,16 @@ fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
          UPDATE sensors SET last_day = CASE id WHEN 5 THEN '2026-11-20'::date WHEN 6 THEN '2026-11-19' ELSE '2026-11-22' END;",
     );
     database.reader.batch_execute("SET enable_seqscan = off").unwrap();
-    for query in sql_queries(SENSORS) {
+    for query in [FLEET, SENSORS].into_iter().flat_map(sql_queries) {
         let text = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {}", query.text);
         let plan = database.answer(&Query { text, ..query.clone() }, &context()).join("\n");
         let in_plan = plan.matches("on readings_y").count();
         let read = days_read(&plan);
         match &*query.place {
-            "variable sensor"
+            "variable site"
+            | "variable sensor"
             | "variable field"
+            | "Anomalies by site A"
             | "Anomalies over time A"
             | "Causes by field A"
             | "Top sensors A" => assert_eq!(in_plan, 0, "{}:\n{plan}", query.place),
@@ -176,7 +183,9 @@ fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
             // within a week.
             "annotation Anomalies"
             | "Sensors A"
+            | "Sites A"
             | "Anomalies A"
+            | "Anomalies that go on A"
             | "Silent sensors A"
             | "Recent anomalies A" => {
                 let allowed = "2026m11d13"..="2026m12d05";
@@ -185,8 +194,13 @@ fn with_four_hundred_days_a_query_reads_the_days_that_it_needs() {
             }
             place => panic!("it is not known which days {place} needs"),
         }
-        let of_all = ["Anomalies A", "Top sensors A", "Recent anomalies A"].contains(&&*query.place);
-        assert!(!of_all || plan.contains("anomalies_during"), "{}:\n{plan}", query.place);
+        let indexes: &[&str] = match &*query.place {
+            "Sites A" | "Top sensors A" | "Recent anomalies A" => &["anomalies_during"],
+            "Anomalies A" | "Anomalies that go on A" => &["anomalies_during", "anomalies_open"],
+            "Anomalies over time A" | "Anomalies by site A" => &["anomalies_started"],
+            _ => continue,
+        };
+        assert!(indexes.iter().any(|index| plan.contains(index)), "{}:\n{plan}", query.place);
     }
 }
 
