@@ -170,7 +170,10 @@ fn the_five_lines_of_the_readme_do_what_they_say() {
         .output();
     let cannot = |said: &str| said.contains("unshare: ") || said.contains("ip: command not found");
     let Some(run) = run.ok().filter(|run| !cannot(&stderr(run))) else {
-        skipped("the five lines of the README", "this user cannot make a network namespace with unshare and ip");
+        skipped(
+            "the five lines of the README",
+            "this user cannot make a network namespace with unshare and ip",
+        );
         return;
     };
     let (said, errors) = (stdout(&run), stderr(&run));
