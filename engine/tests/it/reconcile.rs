@@ -158,7 +158,9 @@ async fn lost_entries_are_reported_by_status_and_reconcile() {
     let status = json(&status);
     assert_eq!(status["losses"][0]["after"], "5-6");
     assert_eq!(status["quarantined"]["poison"], 1);
-    assert_eq!(status["broker_dropped"], serde_json::Value::Null);
+    // The broker may have reported its counters before the command asked.
+    let dropped = &status["broker_dropped"];
+    assert!(dropped.is_null() || *dropped == 0, "{dropped}");
     assert_eq!(status["totals"]["in_flight"], 0);
 }
 
